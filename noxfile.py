@@ -1,0 +1,124 @@
+"""What can be done with this checkout, one session each.
+
+`nox -s verify` is the whole job. Words after `--` go to the verb behind the session, so that
+`nox -s build_python -- --help` lists what it takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "lint", "types"]
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml("pyproject.toml")
+# nox would end a session 0.3 s after Ctrl-C; ending every child in good order takes longer.
+INTERRUPT_SECONDS = 15.0
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project and these dependency groups, once per state of pyproject.toml."""
+    wanted = ("--editable", ".[verify]", *nox.project.dependency_groups(PROJECT, *groups))
+    state = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + repr(wanted).encode()).hexdigest()
+    stamp = Path(session.virtualenv.location) / "installed-for"
+    if not stamp.is_file() or stamp.read_text() != state:
+        stamp.unlink(missing_ok=True)
+        session.install(*wanted)
+        # Like the installation itself, this does nothing under --no-install.
+        session.run_install("python", "-c", f"open({str(stamp)!r}, 'w').write({state!r})", log=False)
+
+
+def product(session: nox.Session, verb: str, *arguments: str) -> None:
+    """Run one verb of python-tsan."""
+    install(session)
+    command = ("python", "-m", "python_tsan", verb, *arguments)
+    session.run(*command, interrupt_timeout=INTERRUPT_SECONDS, terminate_timeout=INTERRUPT_SECONDS)
+
+
+@nox.session(tags=["look"])
+def doctor(session: nox.Session) -> None:
+    """Show what this machine offers, what is chosen, and how to get what is missing."""
+    product(session, "doctor", *session.posargs)
+
+
+@nox.session(tags=["build"])
+def build_python(session: nox.Session) -> None:
+    """Build CPython under ThreadSanitizer, or say why nothing is to do."""
+    product(session, "build", *session.posargs)
+
+
+@nox.session(tags=["build"])
+def install_numpy(session: nox.Session) -> None:
+    """Install the locked numpy wheel into the built interpreter."""
+    product(session, "install-numpy", *session.posargs)
+
+
+@nox.session(tags=["build"])
+def build_harness(session: nox.Session) -> None:
+    """Build the C++ program that embeds the interpreter."""
+    product(session, "build-harness", *session.posargs)
+
+
+@nox.session(tags=["check"])
+def check_gil(session: nox.Session) -> None:
+    """Check that the GIL orders what it should, and nothing else."""
+    product(session, "check-gil", *session.posargs)
+
+
+@nox.session(tags=["check"])
+def check_imports(session: nox.Session) -> None:
+    """Check that importing threads do not deadlock, and how they can."""
+    product(session, "check-imports", *session.posargs)
+
+
+@nox.session(tags=["check"])
+def verify(session: nox.Session) -> None:
+    """Build what is missing, run every check, print one table of verdicts."""
+    product(session, "verify", *session.posargs)
+
+
+@nox.session(tags=["check"])
+def verify_fast(session: nox.Session) -> None:
+    """Run the checks that a stock libpython allows: seconds, nothing to build but the harness."""
+    product(session, "verify", "--lane", "fast", *session.posargs)
+
+
+@nox.session(tags=["quality"])
+def tests(session: nox.Session) -> None:
+    """Run the project's own tests; those that need a compiler are left out where there is none."""
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(tags=["quality"])
+def lint(session: nox.Session) -> None:
+    """Check style, formatting, import contracts, C++ layout and workflows."""
+    install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache")
+    native = sorted(str(path) for suffix in ("hpp", "cpp", "c") for path in ROOT.glob(f"native/**/*.{suffix}"))
+    session.run("clang-format", "--dry-run", "-Werror", *native)
+    workflows = sorted(str(path) for path in ROOT.glob(".github/workflows/*.yml"))
+    session.run("actionlint", *workflows)
+    session.run("zizmor", "--offline", "--no-progress", ".github")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+
+
+@nox.session(tags=["quality"])
+def types(session: nox.Session) -> None:
+    """Check types: mypy, strict."""
+    install(session, "test", "types")
+    session.run("mypy")
+
+
+@nox.session(tags=["look"])
+def bench(session: nox.Session) -> None:
+    """Measure the pipeline side by side with the manual recipe."""
+    product(session, "bench", *session.posargs)

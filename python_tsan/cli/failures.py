@@ -1,0 +1,122 @@
+"""Own how a failure is told: one message on standard error and one exit code; leave raising to everyone else."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import ExitCode, PythonTsanError, SubjectError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def as_exit_code(action: Callable[[], ExitCode]) -> int:
+    """Do ``action`` and return the process's exit code, whatever happens; ``SystemExit`` passes through.
+
+    An exception that nobody foresaw gives 6, not Python's own 1: 1 is kept for findings.
+    """
+    try:
+        with _termination_as_interrupt():
+            code = action()
+            sys.stdout.flush()
+            return int(code)
+    except PythonTsanError as error:
+        _tell(error)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        _print("python-tsan: interrupted; finished stages are kept, whatever was under way starts anew")
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has gone. Python flushes standard output once more at exit, and must find it writable.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.SUBJECT)
+    except OSError as error:
+        told = explain_os_error(error) or _unforeseen(error)
+    except Exception as error:  # noqa: BLE001 -- the one place where nothing may get past
+        told = _unforeseen(error)
+    _tell(told)
+    return int(told.exit_code)
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP end the run as Ctrl-C does, so that no child outlives it."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    try:
+        before = {number: signal.signal(number, interrupt) for number in numbers}
+    except ValueError:  # not the main thread: the program that called us owns its signals
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def explain_os_error(error: OSError) -> PythonTsanError | None:
+    """Return what a person can act on when ``error`` is about storage, else None."""
+    place = error.filename or "a file"
+    if error.errno in FULL:
+        return SubjectError(
+            f"the disk is full: {place}",
+            advice="free some space, or choose a folder elsewhere with --cache and --output",
+            page="storage",
+        )
+    if error.errno in FORBIDDEN:
+        return UsageError(
+            f"cannot write or read {place}: {os.strerror(error.errno).lower()}",
+            advice="choose a folder of your own with --cache and --output",
+            page="storage",
+        )
+    return None
+
+
+def _unforeseen(error: Exception) -> PythonTsanError:
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="python-tsan-", suffix=".traceback.txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(text)
+    except OSError:
+        _print(text)
+        evidence = None
+    else:
+        evidence = Path(file.name)
+    return SubjectError(
+        f"an error inside python-tsan: {type(error).__name__}: {error}",
+        evidence=evidence,
+        advice="please report it with the traceback",
+        page="internal",
+    )
+
+
+def _tell(error: PythonTsanError) -> None:
+    lines = [f"python-tsan: error: {error.message}"]
+    if error.evidence is not None:
+        lines.append(f"  evidence:   {error.evidence}")
+    if error.advice:
+        lines.append(f"  what to do: {error.advice}")
+    lines.append(f"  read more:  docs/errors.md#{error.page}")
+    _print("\n".join(lines))
+
+
+def _print(text: str) -> None:
+    with contextlib.suppress(OSError):  # a closed standard error must not change the exit code
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 -- no console can be assumed to exist here

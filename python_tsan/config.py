@@ -1,0 +1,176 @@
+"""Own the settings: their names, their defaults and which of four places wins; leave acting on them to the stages.
+
+A setting is taken from the command line, else from the environment (``PYTHON_TSAN_*``), else from the nearest
+``python-tsan.toml`` or ``[tool.python-tsan]`` in ``pyproject.toml``, else from its default.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from python_tsan.errors import UsageError
+from python_tsan.paths import default_root
+from python_tsan.setting_file import line_of, read_table
+from python_tsan.setting_values import DEFAULT_PYTHON, CompilerCache, Kind, convert
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["DEFAULT_PYTHON", "OPTIONS", "CompilerCache", "Option", "Settings", "load_settings"]
+
+FIRST_FREE_THREADED_MINOR = 13
+ENVIRONMENT_PREFIX = "PYTHON_TSAN_"
+FILE_NAME = "python-tsan.toml"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a user can choose.
+
+    ``python`` is None when the user named no version: then :data:`DEFAULT_PYTHON` is wanted and may be replaced by the
+    nearest version that can be had. A minor such as ``3.13`` stands for its newest pinned release. ``timeout`` is in
+    seconds for each network request, ``output`` the folder that receives one folder per run.
+    """
+
+    python: str | None = None
+    free_threaded: bool = False
+    source: Path | None = None
+    toolchain: str | None = None
+    cache: Path = field(default_factory=default_root)
+    jobs: int = field(default_factory=_cores)
+    compiler_cache: CompilerCache = CompilerCache.AUTO
+    pybind11: str = "2.13.6"
+    numpy: str | None = None
+    python_org: str = "https://www.python.org/ftp/python"
+    git: str = "https://github.com/python/cpython.git"
+    timeout: float = 20.0
+    refresh: bool = False
+    output: Path = field(default_factory=lambda: Path.cwd() / "runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting as the user knows it. ``name`` is its key in TOML; the properties are its other spellings.
+
+    ``default`` is the default in words, ``metavar`` what stands for the value in the help.
+    """
+
+    name: str
+    kind: Kind
+    metavar: str
+    default: str
+    summary: str
+
+    @property
+    def field(self) -> str:
+        """Name of the field in :class:`Settings`."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return ENVIRONMENT_PREFIX + self.field.upper()
+
+    @property
+    def flag(self) -> str:
+        """Name on the command line."""
+        return f"--{self.name}"
+
+
+OPTIONS = (
+    Option("python", Kind.VERSION, "VERSION", DEFAULT_PYTHON, "CPython to build; one that is named is never replaced"),
+    Option("free-threaded", Kind.FLAG, "", "no", "build without the GIL, 3.13 and later"),
+    Option("source", Kind.PATH, "PATH", "fetched", "CPython source on this machine: a tarball or a checkout"),
+    Option("toolchain", Kind.TEXT, "NAME", "best found", "compiler, such as clang-19, gcc-12 or a path"),
+    Option("cache", Kind.PATH, "DIR", "user's cache", "folder of sources and builds"),
+    Option("jobs", Kind.COUNT, "N", "cores", "compilers that run at a time"),
+    Option("compiler-cache", Kind.CACHE, "KIND", "auto", "auto, off, ccache, sccache or install"),
+    Option("pybind11", Kind.TEXT, "VERSION", "2.13.6", "pybind11 that the harness uses"),
+    Option("numpy", Kind.TEXT, "VERSION", "locked", "numpy to install"),
+    Option("python-org", Kind.TEXT, "URL", "www.python.org", "where CPython's release files are"),
+    Option("git", Kind.TEXT, "URL", "python/cpython", "a git repository of CPython"),
+    Option("timeout", Kind.SECONDS, "SECONDS", "20", "limit of one network request"),
+    Option("refresh", Kind.FLAG, "", "no", "probe, fetch and build again what is already there"),
+    Option("output", Kind.PATH, "DIR", "runs", "folder that receives one folder per run"),
+)
+_BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def load_settings(overrides: Mapping[str, object], *, env: Mapping[str, str], cwd: Path) -> Settings:
+    """Gather the settings of one invocation.
+
+    ``overrides`` are the command line's values by field name; None means that the option was not given. Relative paths
+    in a settings file are relative to that file, others to ``cwd``.
+
+    Raises :class:`UsageError` for an unknown key, a value that does not fit or TOML that cannot be read, naming file,
+    key and line.
+    """
+    values: dict[str, Any] = {"output": cwd / "runs", **_from_file(cwd)}
+    for option in OPTIONS:
+        if text := env.get(option.variable, "").strip():
+            values[option.field] = _convert(option, text, cwd, partial("environment: {}".format, option.variable))
+        if (given := overrides.get(option.field)) is not None:
+            values[option.field] = _convert(option, given, cwd, partial("command line: {}".format, option.flag))
+    settings = Settings(**values)
+    _refuse_conflicts(settings)
+    return settings
+
+
+def _refuse_conflicts(settings: Settings) -> None:
+    version = settings.python or DEFAULT_PYTHON
+    minor = int(version.split(".")[1])
+    # A source on this machine brings its own version, which is not known yet.
+    if settings.free_threaded and settings.source is None and minor < FIRST_FREE_THREADED_MINOR:
+        raise UsageError(
+            f"CPython {version} has no free-threaded build",
+            advice=f"name 3.{FIRST_FREE_THREADED_MINOR} or later with --python, or drop --free-threaded",
+        )
+
+
+def _from_file(cwd: Path) -> dict[str, Any]:
+    for folder in (cwd, *cwd.parents):
+        for name, section in ((FILE_NAME, ()), ("pyproject.toml", ("tool", "python-tsan"))):
+            path = folder / name
+            table = read_table(path, section)
+            if table is not None:
+                return dict(_checked(table, path, section))
+    return {}
+
+
+def _checked(table: Mapping[str, object], path: Path, section: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+
+        def where(key: str = key) -> str:
+            line = line_of(path.read_text(encoding="utf-8"), (*section, key))
+            return f"{path}:{line}: {key}"
+
+        option = _BY_NAME.get(key)
+        if option is None:
+            near = get_close_matches(key.replace("_", "-"), _BY_NAME, n=1)
+            advice = f"did you mean {near[0]!r}?" if near else "known settings: " + ", ".join(_BY_NAME)
+            raise UsageError(f"{where()}: unknown setting", advice=advice)
+        if isinstance(value, str) is not option.kind.is_text:
+            raise _unusable(option, value, where())
+        yield option.field, _convert(option, value, path.parent, where)
+
+
+def _convert(option: Option, value: object, base: Path, where: Callable[[], str]) -> object:
+    """Return ``value``, text or already typed, as the option's type; an error says ``where`` it was given."""
+    converted = convert(option.kind, value, base)
+    if converted is None:
+        raise _unusable(option, value, where())
+    return converted
+
+
+def _unusable(option: Option, value: object, where: str) -> UsageError:
+    shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    return UsageError(f"{where}: {shown} is not {option.kind.value}", advice=f"{option.name}: {option.summary}")

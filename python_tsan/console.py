@@ -1,0 +1,231 @@
+"""Own the terminal: results on standard output, progress and warnings on standard error; leave wording to callers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import rich.console
+    import rich.progress
+
+# A plain log gets a line when this much has been done since the last one, or this long has passed.
+PLAIN_FRACTION = 0.1
+PLAIN_SECONDS = 15.0
+
+
+class StepProgress(Protocol):
+    """Shows how far a list of named steps has come."""
+
+    def start(self, name: str) -> None:
+        """Begin the step ``name``; the step before it, if any, is over."""
+
+    def advance(self, fraction: float | None, detail: str = "") -> None:
+        """Say how much of the step is done, from 0 to 1 (None when unknown), and what it is at."""
+
+    def done(self) -> None:
+        """End the step under way."""
+
+
+class Console:
+    """Where a run speaks to a person: rich on a terminal, plain lines everywhere else.
+
+    ``quiet`` drops notes, tables' titles and progress; results and warnings are always shown. Colour is a
+    terminal's only, and never when ``NO_COLOR`` is set (https://no-color.org).
+    """
+
+    def __init__(self, *, out: TextIO, err: TextIO, env: Mapping[str, str], quiet: bool = False) -> None:
+        self._out = out
+        self._err = err
+        self._quiet = quiet
+        dumb = env.get("TERM", "") == "dumb"
+        self._colour = not env.get("NO_COLOR")
+        self._rich_out = out.isatty() and not dumb
+        self._rich_err = err.isatty() and not dumb
+
+    def say(self, text: str) -> None:
+        """Print a result, as it stands, on standard output."""
+        self._line(self._out, text)
+
+    def note(self, text: str) -> None:
+        """Print a line about what is going on, on standard error."""
+        if not self._quiet:
+            self._line(self._err, text)
+
+    def warn(self, text: str) -> None:
+        """Print a line that a person should not miss, on standard error."""
+        if self._rich_err:
+            self._rich(self._err).print(f"warning: {text}", style="yellow", soft_wrap=True)
+        else:
+            self._line(self._err, f"warning: {text}")
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table of strings on standard output; every row is as long as ``columns``."""
+        if self._rich_out:
+            self._rich_table(title, columns, rows)
+            return
+        if title and not self._quiet:
+            self._line(self._out, title)
+        for line in plain_table(columns, rows):
+            self._line(self._out, line)
+
+    @contextlib.contextmanager
+    def steps(self, names: Sequence[str]) -> Iterator[StepProgress]:
+        """Show the progress of the steps ``names``, in that order, while the context lasts."""
+        if self._quiet:
+            yield _Silent()
+        elif self._rich_err:
+            with _rich_progress(self._rich(self._err)) as progress:
+                yield _Bars(progress, names)
+        else:
+            yield _Lines(names, self.note, time.monotonic)
+
+    def _line(self, stream: TextIO, text: str) -> None:
+        stream.write(text + "\n")
+        stream.flush()
+
+    def _rich(self, stream: TextIO) -> rich.console.Console:
+        import rich.console  # noqa: PLC0415 -- loaded only for a terminal: it costs more than a no-op run may take
+
+        return rich.console.Console(file=stream, no_color=not self._colour, markup=False, highlight=False, emoji=False)
+
+    def _rich_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        import rich.table  # noqa: PLC0415 -- as above
+        import rich.text  # noqa: PLC0415 -- as above
+
+        table = rich.table.Table(title=None if self._quiet else title or None, title_justify="left")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            # Text, not str: a cell such as "std::vector[int]" is no markup.
+            table.add_row(*(rich.text.Text(cell) for cell in row))
+        self._rich(self._out).print(table)
+
+
+def make_console(*, quiet: bool = False) -> Console:
+    """Return the console of this process's own standard streams."""
+    return Console(out=sys.stdout, err=sys.stderr, env=os.environ, quiet=quiet)
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lay out a table as lines: columns padded to their widest cell, two spaces apart, nothing after the last."""
+    widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns))]
+    rule = ["-" * width for width in widths]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (columns, rule, *rows)
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Write a time span for people: ``0.4 s``, ``12 s``, ``3 min 05 s``."""
+    if seconds < 10:  # noqa: PLR2004 -- two significant digits are what a person reads
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def remaining(elapsed: float, fraction: float | None) -> str:
+    """Estimate the time to go from what has passed, as ``about 12 s to go``; empty while it cannot be known."""
+    if fraction is None or fraction <= 0 or fraction >= 1 or elapsed < 1:
+        return ""
+    return f"about {duration(elapsed * (1 - fraction) / fraction)} to go"
+
+
+class _Silent:
+    """Progress that nobody wants to see."""
+
+    def start(self, name: str) -> None:
+        """Show nothing."""
+
+    def advance(self, fraction: float | None, detail: str = "") -> None:
+        """Show nothing."""
+
+    def done(self) -> None:
+        """Show nothing."""
+
+
+class _Lines:
+    """Progress as lines of a log, few enough to be read."""
+
+    def __init__(self, names: Sequence[str], emit: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self._names = list(names)
+        self._emit = emit
+        self._clock = clock
+        self._name = ""
+        self._started = self._said_at = clock()
+        self._said_fraction = 0.0
+
+    def start(self, name: str) -> None:
+        self.done()
+        self._name = name
+        self._started = self._said_at = self._clock()
+        self._said_fraction = 0.0
+        self._emit(f"{self._place()} {name} ...")
+
+    def advance(self, fraction: float | None, detail: str = "") -> None:
+        now = self._clock()
+        if (fraction or 0.0) - self._said_fraction < PLAIN_FRACTION and now - self._said_at < PLAIN_SECONDS:
+            return
+        self._said_at, self._said_fraction = now, fraction or 0.0
+        elapsed = now - self._started
+        share = "" if fraction is None else f"{fraction:.0%}"
+        parts = [share, detail, duration(elapsed), remaining(elapsed, fraction)]
+        self._emit(f"{self._place()} {self._name}: {', '.join(part for part in parts if part)}")
+
+    def done(self) -> None:
+        if self._name:
+            self._emit(f"{self._place()} {self._name}: done in {duration(self._clock() - self._started)}")
+        self._name = ""
+
+    def _place(self) -> str:
+        return f"[{self._names.index(self._name) + 1}/{len(self._names)}]" if self._name in self._names else "[-]"
+
+
+class _Bars:
+    """Progress as one live bar per step."""
+
+    def __init__(self, progress: rich.progress.Progress, names: Sequence[str]) -> None:
+        self._progress = progress
+        self._tasks = {name: progress.add_task(name, start=False, total=None, detail="") for name in names}
+        self._current: rich.progress.TaskID | None = None
+
+    def start(self, name: str) -> None:
+        self.done()
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, start=False, total=None, detail="")
+        self._current = self._tasks[name]
+        self._progress.start_task(self._current)
+
+    def advance(self, fraction: float | None, detail: str = "") -> None:
+        if self._current is None:
+            return
+        if fraction is None:
+            self._progress.update(self._current, detail=detail)
+        else:
+            self._progress.update(self._current, total=1.0, completed=fraction, detail=detail)
+
+    def done(self) -> None:
+        if self._current is not None:
+            self._progress.update(self._current, total=1.0, completed=1.0, detail="")
+            self._progress.stop_task(self._current)
+        self._current = None
+
+
+def _rich_progress(console: rich.console.Console) -> rich.progress.Progress:
+    import rich.progress as parts  # noqa: PLC0415 -- loaded only for a terminal
+
+    return parts.Progress(
+        parts.TextColumn("{task.description}", markup=False),
+        parts.BarColumn(bar_width=24),
+        parts.TaskProgressColumn(),
+        parts.TimeElapsedColumn(),
+        parts.TimeRemainingColumn(),
+        parts.TextColumn("{task.fields[detail]}", markup=False),
+        console=console,
+    )

@@ -1,0 +1,70 @@
+"""Own the order of the stages: what needs what, each done at most once; leave a stage's work to its module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from python_tsan.cpython.build import build_interpreter
+from python_tsan.cpython.packages import install_numpy
+from python_tsan.cpython.stock import find_stock
+from python_tsan.harness.build import build_harness
+from python_tsan.toolchain import choose_toolchain
+
+if TYPE_CHECKING:
+    from python_tsan.config import Settings
+    from python_tsan.console import Console
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.harness.build import Harness
+    from python_tsan.paths import Layout
+    from python_tsan.toolchain.model import Toolchain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """The stages of one invocation. Each property does its stage, and those before it, when it is first read.
+
+    A stage whose result is already in the cache says why it does nothing. Every property raises the
+    :class:`python_tsan.errors.PythonTsanError` of its stage.
+    """
+
+    settings: Settings
+    layout: Layout
+    console: Console
+
+    @cached_property
+    def toolchain(self) -> Toolchain:
+        """The compiler that serves, with its runtime."""
+        return choose_toolchain(self.settings.toolchain, layout=self.layout, console=self.console)
+
+    @cached_property
+    def interpreter(self) -> Interpreter:
+        """CPython built under ThreadSanitizer."""
+        return build_interpreter(self.settings, toolchain=self.toolchain, layout=self.layout, console=self.console)
+
+    @cached_property
+    def interpreter_with_numpy(self) -> Interpreter:
+        """The same interpreter, once the locked numpy wheel is in it."""
+        install_numpy(self.interpreter, self.settings, layout=self.layout, console=self.console)
+        return self.interpreter
+
+    @cached_property
+    def harness(self) -> Harness:
+        """The C++ program that embeds the built interpreter (the full lane)."""
+        return self._harness_for(self.interpreter)
+
+    @cached_property
+    def stock(self) -> Interpreter | None:
+        """A shared libpython found on this machine, or None."""
+        return find_stock(self.settings, toolchain=self.toolchain, layout=self.layout, console=self.console)
+
+    @cached_property
+    def stock_harness(self) -> Harness | None:
+        """The C++ program that embeds the stock interpreter (the fast lane), or None without one."""
+        return None if self.stock is None else self._harness_for(self.stock)
+
+    def _harness_for(self, interpreter: Interpreter) -> Harness:
+        return build_harness(
+            interpreter, self.settings, toolchain=self.toolchain, layout=self.layout, console=self.console
+        )

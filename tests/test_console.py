@@ -1,0 +1,151 @@
+"""Console: what goes where, in what shape, on a terminal and off it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from python_tsan.console import Console, _Lines, duration, make_console, plain_table, remaining
+
+
+class Terminal(io.StringIO):
+    """A text stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def consoles(*, terminal=False, quiet=False, env=None):
+    out, err = (Terminal(), Terminal()) if terminal else (io.StringIO(), io.StringIO())
+    return Console(out=out, err=err, env=env or {"TERM": "xterm-256color"}, quiet=quiet), out, err
+
+
+def test_results_and_progress_do_not_share_a_stream():
+    console, out, err = consoles()
+    console.say("result")
+    console.note("progress")
+    console.warn("careful")
+    assert out.getvalue() == "result\n"
+    assert err.getvalue() == "progress\nwarning: careful\n"
+
+
+def test_quiet_keeps_results_and_warnings_only():
+    console, out, err = consoles(quiet=True)
+    console.say("result")
+    console.note("progress")
+    console.warn("careful")
+    with console.steps(["a"]) as steps:
+        steps.start("a")
+        steps.advance(0.5, "half")
+        steps.done()
+    assert out.getvalue() == "result\n"
+    assert err.getvalue() == "warning: careful\n"
+
+
+def test_plain_table_is_aligned_without_trailing_blanks():
+    assert plain_table(["check", "k of n"], [["gil", "5 of 5"], ["imports", "1"]]) == [
+        "check    k of n",
+        "-------  ------",
+        "gil      5 of 5",
+        "imports  1",
+    ]
+
+
+def test_plain_table_without_rows_is_a_header():
+    assert plain_table(["a"], []) == ["a", "-"]
+
+
+def test_table_off_a_terminal_has_no_escapes():
+    console, out, _ = consoles()
+    console.table("Verdicts", ["check"], [["std::vector[int]"]])
+    assert out.getvalue().splitlines() == ["Verdicts", "check", "----------------", "std::vector[int]"]
+
+
+def test_table_on_a_terminal_keeps_brackets_as_text():
+    console, out, _ = consoles(terminal=True)
+    console.table("Verdicts", ["check"], [["std::vector[int]"]])
+    assert "std::vector[int]" in out.getvalue()
+    assert "│" in out.getvalue()
+
+
+def test_colour_is_for_terminals_that_want_it():
+    coloured, _, err = consoles(terminal=True)
+    coloured.warn("careful")
+    assert "\x1b[33m" in err.getvalue()
+    plain, _, err = consoles(terminal=True, env={"TERM": "xterm-256color", "NO_COLOR": "1"})
+    plain.warn("careful")
+    assert "\x1b[33m" not in err.getvalue()
+    assert "warning: careful" in err.getvalue()
+
+
+def test_a_dumb_terminal_gets_plain_lines():
+    console, _, err = consoles(terminal=True, env={"TERM": "dumb"})
+    console.warn("careful")
+    assert err.getvalue() == "warning: careful\n"
+
+
+def test_lines_say_each_step_and_not_every_advance():
+    now = [0.0]
+    said = []
+    steps = _Lines(["configure", "compile"], said.append, lambda: now[0])
+    steps.start("configure")
+    now[0] = 3.0
+    steps.start("compile")
+    for percent in range(26):
+        now[0] += 1
+        steps.advance(percent / 100, f"object {percent}")
+    steps.done()
+    assert said[:3] == ["[1/2] configure ...", "[1/2] configure: done in 3.0 s", "[2/2] compile ..."]
+    shares = [line for line in said if "%" in line]
+    assert [line.split(":")[1].split(",")[0].strip() for line in shares] == ["10%", "20%"]
+    assert shares[0] == "[2/2] compile: 10%, object 10, 11 s, about 1 min 39 s to go"
+    assert said[-1] == "[2/2] compile: done in 26 s"
+
+
+def test_lines_speak_at_least_every_fifteen_seconds_when_the_fraction_is_unknown():
+    now = [0.0]
+    said = []
+    steps = _Lines(["configure"], said.append, lambda: now[0])
+    steps.start("configure")
+    for _ in range(40):
+        now[0] += 1
+        steps.advance(None, "checking")
+    assert said[1:] == ["[1/1] configure: checking, 15 s", "[1/1] configure: checking, 30 s"]
+
+
+def test_steps_on_a_terminal_end_full():
+    console, _, err = consoles(terminal=True)
+    with console.steps(["compile"]) as steps:
+        steps.advance(0.1, "before any step is nothing")
+        steps.start("compile")
+        steps.advance(None, "warming up")
+        steps.advance(0.5, "objects [1/2]")
+        steps.start("one more")
+        steps.done()
+    shown = err.getvalue()
+    assert "compile" in shown
+    assert "one more" in shown
+    assert "100%" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (12.4, "12 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s")]
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "fraction", "text"),
+    [(10, 0.5, "about 10 s to go"), (10, None, ""), (10, 0, ""), (10, 1, ""), (0.5, 0.5, "")],
+)
+def test_remaining(elapsed, fraction, text):
+    assert remaining(elapsed, fraction) == text
+
+
+def test_make_console_uses_the_streams_of_the_moment(capsys):
+    make_console().say("here")
+    make_console(quiet=True).note("not here")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("here\n", "")
