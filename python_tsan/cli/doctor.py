@@ -1,0 +1,213 @@
+"""Own the verb ``doctor``: what this machine offers, what is chosen and why, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from python_tsan.cli.options import open_context
+from python_tsan.errors import ExitCode
+from python_tsan.toolchain import Survey, survey
+from python_tsan.toolchain.choose import rank, refusal, remedy
+from python_tsan.toolchain.hints import Manager, Missing, Need, cure, install_command, this_manager, without_root
+from python_tsan.toolchain.machine import SAFE_RND_BITS, Machine, inspect_machine
+from python_tsan.toolchain.model import Candidate, Family, Probe, Toolchain
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from python_tsan.console import Console
+
+WIDTH = 80
+LABEL = 10
+GIGABYTE = 1 << 30
+# A build and its compiler cache; and what a link of libpython with debug information takes.
+ENOUGH_DISK, ENOUGH_MEMORY = 3 * GIGABYTE, 2 * GIGABYTE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``doctor``."""
+    parser.add_argument("--json", action="store_true", help="print the facts as one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Print what was found; 0 if a toolchain works, 3 if none does."""
+    context = open_context(arguments)
+    console = context.console
+    machine = inspect_machine(context.layout.root)
+    seen = survey(context.settings.toolchain, layout=context.layout, console=console)
+    if arguments.json:
+        console.say(json.dumps(as_json(machine, seen, this_manager()), indent=2))
+    else:
+        report(machine, seen, this_manager(), console)
+    return ExitCode.CLEAN if seen.chosen else ExitCode.TOOLCHAIN
+
+
+def as_json(machine: Machine, seen: Survey, manager: Manager | None) -> dict[str, Any]:
+    """Return the whole report as plain JSON types."""
+    return {
+        "machine": _plain(asdict(machine)),
+        "compilers": [_plain(asdict(probe)) | {"verdict": probe.verdict} for probe in seen.probes],
+        "chosen": _plain(asdict(seen.chosen)) if seen.chosen else None,
+        "why": seen.why if seen.chosen else refusal(_asked(seen), _known(seen), seen.wanted, manager).message,
+        "missing": [{"what": what, "install": how} for what, how in shortages(machine, seen, manager)],
+        "warnings": list(troubles(machine)),
+    }
+
+
+def report(machine: Machine, seen: Survey, manager: Manager | None, console: Console) -> None:
+    """Print the report at 80 columns."""
+    _section(console, "Compilers", _compilers(seen))
+    _section(console, "Chosen", _choice(seen, manager))
+    _section(console, "Machine", _machine(machine))
+    _section(console, "Tools", ((name, str(path or "missing")) for name, path in machine.tools.items()))
+    if warnings := list(troubles(machine)):
+        _section(console, "Take care", (("", text) for text in warnings))
+    if missing := list(shortages(machine, seen, manager)):
+        _section(console, "Missing", missing)
+
+
+def shortages(machine: Machine, seen: Survey, manager: Manager | None) -> Iterator[tuple[str, str]]:
+    """Yield what is missing, each with the command that installs it, the needed before the merely useful."""
+    for probe in seen.probes:
+        if missing := cure(probe):
+            yield f"{probe.candidate.name}", install_command(missing, manager)
+    if not seen.probes:
+        yield "a compiler", install_command([Missing(need=Need.GCC)], manager)
+    if seen.chosen and seen.chosen.candidate.family is Family.CLANG and seen.chosen.linker is None:
+        major = seen.chosen.candidate.major
+        yield "lld", f"{install_command([Missing(need=Need.LLD, major=major)], manager)} (links faster)"
+    for name, need, use in _USES:
+        if machine.tools[name] is None:
+            yield name, f"{_ways(need, manager)} ({use})"
+    if machine.tools["ccache"] is None and machine.tools["sccache"] is None:
+        yield "ccache", f"{_ways(Need.CCACHE, manager)} (builds again without compiling)"
+
+
+def _ways(need: Need, manager: Manager | None) -> str:
+    # uv comes from PyPI everywhere; few distributions package it.
+    by_root = "" if need is Need.UV else install_command([Missing(need=need)], manager)
+    return " or ".join(command for command in (by_root, without_root(need)) if command)
+
+
+_USES = (
+    ("make", Need.MAKE, "builds CPython"),
+    ("cmake", Need.CMAKE, "builds the harness"),
+    ("ninja", Need.NINJA, "builds the harness"),
+    ("uv", Need.UV, "installs numpy"),
+    ("git", Need.GIT, "gets CPython by tag"),
+    ("gdb", Need.GDB, "shows the stacks of a hang"),
+)
+
+
+def troubles(machine: Machine) -> Iterator[str]:
+    """Yield what may go wrong here, each in a sentence that says what to do."""
+    if machine.mmap_rnd_bits is not None and machine.mmap_rnd_bits > SAFE_RND_BITS:
+        way = "setarch -R works and is used where needed" if machine.no_aslr_works else "setarch -R is refused"
+        yield (
+            f"vm.mmap_rnd_bits is {machine.mmap_rnd_bits}: runtimes before LLVM 18.1 and GCC 14 need "
+            f"{SAFE_RND_BITS} or less ({way}); as root: sysctl vm.mmap_rnd_bits={SAFE_RND_BITS}"
+        )
+    if machine.address_space_limit is not None:
+        yield "the address space is limited, and ThreadSanitizer maps terabytes: ulimit -v unlimited"
+    if machine.ptrace_scope:
+        yield f"kernel.yama.ptrace_scope is {machine.ptrace_scope}: gdb may not attach to a hanging subject"
+    if machine.overcommit == 2:  # noqa: PLR2004 -- proc(5): never overcommit
+        yield "vm.overcommit_memory is 2: ThreadSanitizer's mappings may be refused; as root: sysctl it to 0 or 1"
+    if not machine.cache_writable:
+        yield f"the cache {machine.cache} cannot be written: choose another with --cache"
+    if machine.disk_free is not None and machine.disk_free < ENOUGH_DISK:
+        yield f"{_size(machine.disk_free)} free for the cache; a build wants {_size(ENOUGH_DISK)}"
+    if machine.memory is not None and machine.memory < ENOUGH_MEMORY:
+        yield f"{_size(machine.memory)} of memory; a build with more than one job wants {_size(ENOUGH_MEMORY)}"
+
+
+def _compilers(seen: Survey) -> Iterator[tuple[str, str]]:
+    for probe in seen.probes:
+        candidate = probe.candidate
+        yield candidate.name, f"{candidate.version} {candidate.cc}; {probe.verdict}"
+        if probe.evidence:
+            yield "", f"transcript: {probe.evidence}"
+    if not seen.probes:
+        yield "none", "neither clang nor gcc in PATH, CC or the LLVM folders"
+
+
+def _choice(seen: Survey, manager: Manager | None) -> Iterator[tuple[str, str]]:
+    if seen.chosen is None:
+        error = refusal(_asked(seen), _known(seen), seen.wanted, manager)
+        yield "none", error.message.splitlines()[0].rstrip(":")
+        yield "what to do", remedy(_asked(seen), manager) if _asked(seen) else error.advice
+        return
+    yield seen.chosen.name, seen.why
+    yield from _parts(seen.chosen)
+
+
+def _parts(chosen: Toolchain) -> Iterator[tuple[str, str]]:
+    yield "runtime", f"{chosen.runtime}"
+    yield "", f"SHA-256 {chosen.runtime_id[:16]}"
+    yield "symbolizer", str(chosen.symbolizer or "built into the runtime")
+    yield "linker", chosen.linker or "the compiler's default"
+    if chosen.launcher:
+        yield "launcher", f"{' '.join(chosen.launcher)} (the address space is too random here)"
+
+
+def _machine(machine: Machine) -> Iterator[tuple[str, str]]:
+    yield "system", f"{machine.kernel}, {machine.architecture}, {machine.libc}"
+    if machine.container:
+        yield "container", machine.container
+    yield "cores", str(machine.cores)
+    yield "memory", _size(machine.memory)
+    yield "cache", f"{machine.cache} ({_size(machine.disk_free)} free)"
+    bits = "unknown" if machine.mmap_rnd_bits is None else f"{machine.mmap_rnd_bits} bits"
+    setarch = "works" if machine.no_aslr_works else "does not work"
+    yield "ASLR", f"vm.mmap_rnd_bits {bits}; setarch -R {setarch}"
+    if machine.seccomp:
+        yield "seccomp", f"mode {machine.seccomp}: a filter decides on system calls"
+
+
+def _section(console: Console, title: str, rows: Iterable[tuple[str, str]]) -> None:
+    console.say(f"{title}")
+    for label, text in rows:
+        for line in _wrapped(label, text):
+            console.say(line)
+    console.say("")
+
+
+def _wrapped(label: str, text: str) -> Sequence[str]:
+    # Paths and commands are not cut: whoever copies one needs it whole.
+    indent = " " * (LABEL + 4)
+    head = f"  {label:{LABEL}}  "
+    if len(label) > LABEL:
+        return [f"  {label}", *_wrapped("", text)]
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=head, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _asked(seen: Survey) -> list[Probe]:
+    allowed = rank(_known(seen), seen.wanted)
+    return [probe for probe in seen.probes if probe.candidate in allowed]
+
+
+def _known(seen: Survey) -> list[Candidate]:
+    return [probe.candidate for probe in seen.probes]
+
+
+def _size(count: int | None) -> str:
+    return "unknown" if count is None else f"{count / GIGABYTE:.1f} GB"
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    match value:
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case Path():
+            return str(value)
+        case _:
+            return getattr(value, "value", value)

