@@ -1,0 +1,9 @@
+// read lock of a write locked mutex, by the thread that holds it
+#include "mutex_interface.hpp"
+
+int main() {
+    long mutex = 0;
+    __tsan_mutex_create(&mutex, 0);
+    annotated_lock(&mutex, 0);
+    annotated_lock(&mutex, kReadLock);
+}

@@ -1,0 +1,1 @@
+"""Read ThreadSanitizer's text: pure, streaming, and dependent on the standard library alone."""

@@ -1,0 +1,98 @@
+"""Own the deduplication of findings over any number of logs, fast and in little memory; leave reading to the parser.
+
+Most blocks of a long log repeat a few races. A repeated block is known by its text without the numbers that differ
+from run to run, and then needs no parsing.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Block, Shape, Splitter
+from python_tsan.tsan.fingerprint import fingerprint
+from python_tsan.tsan.parser import parse_block, parse_fatal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from python_tsan.tsan.finding import Fatal, Finding
+
+# Texts remembered. Beyond that the memory is dropped and filled anew: it saves time, it decides nothing.
+MAX_TEXTS = 4096
+# 0x7b0400000000, thread T12, write M3, tid=4711, pid=4711
+_VOLATILE = re.compile(r"0x[0-9a-f]+| [TM]\d+|[tp]id=\d+")
+
+
+@dataclass(slots=True)
+class Group:
+    """One distinct finding: the first block that showed it, how often it came and where.
+
+    ``places`` maps a log's name to the first lines of its blocks, in order.
+    """
+
+    fingerprint: str
+    finding: Finding
+    occurrences: int = 0
+    places: dict[str, array[int]] = field(default_factory=dict)
+
+    def sources(self) -> Iterator[tuple[str, int]]:
+        """Yield log name and line of every occurrence."""
+        return ((name, line) for name, lines in self.places.items() for line in lines)
+
+
+@dataclass(slots=True)
+class Digest:
+    """Collects logs and holds each distinct finding once, in the order of first appearance."""
+
+    groups: dict[str, Group] = field(default_factory=dict)
+    fatal: list[Fatal] = field(default_factory=list)
+    blocks: int = 0
+    unparsed: int = 0
+    outside: int = 0
+    notices: int = 0
+    samples: list[str] = field(default_factory=list)
+    _texts: dict[tuple[str, ...], tuple[Group, int]] = field(default_factory=dict)
+
+    def add(self, lines: Iterable[str], source: str) -> None:
+        """Read one log; ``source`` is its name. Never raises on any text."""
+        splitter = Splitter()
+        for block in splitter.split(lines):
+            if block.shape is Shape.FATAL:
+                self.fatal.append(parse_fatal(block, source))
+                continue
+            group, unparsed = self._group(block, source)
+            self.blocks += 1
+            self.unparsed += unparsed
+            group.occurrences += 1
+            group.places.setdefault(source, array("Q")).append(block.first_line)
+        self.unparsed += splitter.strange
+        self.outside += splitter.outside
+        self.notices += splitter.notices
+        self._sample(splitter.samples)
+
+    def _group(self, block: Block, source: str) -> tuple[Group, int]:
+        # What differs between two prints of one finding is taken out; in a frame or a summary nothing does.
+        still = [
+            line if not line or line[4:5] == "#" or line[:7] == "SUMMARY" else _VOLATILE.sub("", line)
+            for line in block.lines
+        ]
+        text = (str(block.truncated), *still)
+        known = self._texts.get(text)
+        if known is None:
+            finding = parse_block(block, source)
+            self._sample(finding.unparsed)
+            key = fingerprint(finding)
+            known = (self.groups.setdefault(key, Group(key, finding)), len(finding.unparsed))
+            if len(self._texts) >= MAX_TEXTS:
+                self._texts.clear()
+            self._texts[text] = known
+        return known
+
+    def _sample(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if len(self.samples) >= MAX_SAMPLES:
+                return
+            self.samples.append(line[:MAX_SAMPLE_LENGTH])

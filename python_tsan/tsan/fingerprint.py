@@ -1,0 +1,77 @@
+"""Own the identity of a finding across runs, machines, builds and compilers; leave its display to renderings.
+
+What counts: the kind, the telling frame of each stack (function and file name, no line), and the global. What does
+not: addresses, pids, thread and mutex numbers, build ids, offsets, columns, lines, folders, the order of the two
+accesses, and whether they read or wrote. Lines are left out because an edit above must not make an old finding new.
+Reads and writes are left out because one ``counter++`` is a write to Clang, which drops the read before it, and a
+read or a write to GCC; they are circumstances of one race.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from python_tsan.tsan.finding import Kind, LocationKind
+from python_tsan.tsan.frames import is_interceptor, plain_symbol, telling_frame
+
+if TYPE_CHECKING:
+    from python_tsan.tsan.finding import Finding, Frame, Stack
+
+# Part of every fingerprint; to be raised when the rules change, so that old baselines are seen to be old.
+VERSION = 1
+# counter(.constprop.0), counter.lto_priv.0, counter.1234: a static that the compiler renamed
+_RENAMED = re.compile(r"(?:\.(?:lto_priv|constprop|llvm|isra)?\.?\d+)+$")
+_SONAME_VERSION = re.compile(r"(\.so)(?:\.\d+)+$")
+
+
+def fingerprint(finding: Finding) -> str:
+    """Return 16 hexadecimal digits that are the same for the same defect, see the module's docstring for the rules."""
+    return hashlib.blake2b("\n".join(identity(finding)).encode(), digest_size=8).hexdigest()
+
+
+def identity(finding: Finding) -> tuple[str, ...]:
+    """Return the lines that a fingerprint is made of: readable, so that two fingerprints can be told apart."""
+    title = finding.title if finding.kind is Kind.UNRECOGNISED else finding.kind.value
+    return (f"v{VERSION}", title, *_stacks(finding), *_globals(finding))
+
+
+def _stacks(finding: Finding) -> list[str]:
+    """Spell the stacks that matter, in an order that does not depend on which thread came first."""
+    if finding.accesses:
+        return sorted(_spell(access.stack) for access in finding.accesses)
+    if finding.acquisitions:
+        return sorted(_spell(edge.stack) for edge in finding.acquisitions)
+    if finding.stacks:
+        return [_spell(stack) for stack in finding.stacks]
+    if finding.threads:
+        return sorted({_spell(thread.stack) for thread in finding.threads})
+    return sorted(_spell(mutex.stack) for mutex in finding.mutexes)
+
+
+def _spell(stack: Stack | None) -> str:
+    frame = telling_frame(stack)
+    return _frame(frame) if frame else "?"
+
+
+def _frame(frame: Frame) -> str:
+    """Spell a frame. Without a symbol it has nothing but its place in the module, which holds for one build only."""
+    if is_interceptor(frame):
+        return plain_symbol(frame.symbol)  # of the program's own module with Clang, of the runtime's with GCC
+    if frame.symbol:
+        return f"{plain_symbol(frame.symbol)} {_base(frame.file) or _module(frame)}"
+    return f"{_module(frame)}+{frame.offset or 0:#x}"
+
+
+def _base(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+def _module(frame: Frame) -> str:
+    return _SONAME_VERSION.sub(r"\1", _base(frame.module))
+
+
+def _globals(finding: Finding) -> list[str]:
+    names = {place.name for place in finding.locations if place.kind is LocationKind.GLOBAL and place.name}
+    return sorted(f"global {plain_symbol(_RENAMED.sub('', name))}" for name in names)

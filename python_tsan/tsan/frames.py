@@ -1,0 +1,106 @@
+"""Own which frames of a stack matter and how a symbol is spelled without its compiler's habits."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from python_tsan.tsan.finding import Access, Frame, Stack
+
+# Files and modules of the runtime itself, as FrameIsInternal of tsan_report.cpp and its GCC fork know them.
+_RUNTIME_FILE = re.compile(
+    r"(?:^|/)(?:tsan_(?:interceptors|interface|new_delete|rtl|external)|sanitizer_common)|/libsanitizer/"
+)
+_RUNTIME_MODULE = re.compile(r"(?:^|/)(?:libtsan\.so|libclang_rt\.tsan)")
+_RUNTIME_SYMBOL = re.compile(r"_{2,3}(?:interceptor|tsan|sanitizer)_|wrap_(?=\w)|__(?:tsan|sanitizer)::")
+# Clang links its runtime into the program without line tables: an interceptor is then a libc name with no file.
+_LIBC_NAME = re.compile(
+    r"mem(?:cpy|move|set|cmp|chr|rchr|mem|align|pcpy)|(?:str|wcs)n?(?:len|cpy|cat|cmp|casecmp|chr|rchr|str|dup)"
+    r"|[cm]alloc|(?:re|p?v)alloc(?:array)?|v?free|posix_memalign|aligned_alloc|operator (?:new|delete)(?:\[\])?\(.*\)"
+    r"|(?:pthread|sem|mtx|cnd|thrd|epoll)_\w+|p?(?:read|write)v?(?:64)?|(?:open|creat)(?:at)?(?:64)?|close(?:dir)?"
+    r"|socket(?:pair)?|accept4?|connect|bind|listen|dup[23]?|pipe2?|eventfd|(?:send|recv)(?:msg|to|from|mmsg)?"
+    r"|f(?:open|close|read|write|flush|dopen|reopen)(?:64)?|v?s?n?f?printf|(?:u|nano)?sleep|raise|kill|abort|atexit"
+    r"|on_exit|__cxa_\w+|(?:sig)?longjmp|_?setjmp|sigaction|signal|v?fork|mmap(?:64)?|munmap|call_once|getaddrinfo"
+    r"|gethost\w+|rmdir|tmpfile|unlink|p?poll|select|realpath|[lf]?stat(?:64)?"
+)
+# The standard library's own sources, and the counters and atomics that everything in CPython goes through: where an
+# access happens, never why.
+_PLUMBING_FILE = re.compile(r"/c\+\+/(?:v?\d+)(?:\.\d+)*/|(?:^|/)(?:pyatomic|refcount)\w*\.h$")
+_PLUMBING_SYMBOL = re.compile(
+    r"(?:std|__gnu_cxx|__cxxabiv1)::|__?(?:atomic|sync)_|_?Py_(?:X?(?:IN|DE)CREF|atomic_|SET_|REFCNT)\w*"
+)
+
+
+def is_interceptor(frame: Frame) -> bool:
+    """Tell whether a frame is the runtime's stand-in for a library function, or the runtime itself."""
+    if _RUNTIME_SYMBOL.match(frame.symbol) or _RUNTIME_MODULE.search(frame.module) or _RUNTIME_FILE.search(frame.file):
+        return True
+    return not frame.file and bool(_LIBC_NAME.fullmatch(frame.symbol))
+
+
+def is_plumbing(frame: Frame) -> bool:
+    """Tell whether a frame belongs to the C++ standard library or to the primitives that CPython is made of."""
+    return bool(_PLUMBING_FILE.search(frame.file) or _PLUMBING_SYMBOL.match(plain_symbol(frame.symbol)))
+
+
+def top_frame(stack: Stack | None) -> Frame | None:
+    """Return the innermost frame that is no interceptor, the innermost of all if every one is, None without frames."""
+    frames = stack.frames if stack else ()
+    return next((frame for frame in frames if not is_interceptor(frame)), frames[0] if frames else None)
+
+
+def frame_function(access: Access) -> str:
+    """Return the symbol of an access's topmost frame that is no interceptor, as printed.
+
+    Without a symbol it is ``module+0xoffset``, without a stack an empty string.
+    """
+    frame = top_frame(access.stack)
+    if frame is None:
+        return ""
+    return frame.symbol or (f"{frame.module}+{frame.offset:#x}" if frame.offset is not None else frame.module)
+
+
+def telling_frame(stack: Stack | None) -> Frame | None:
+    """Return the frame that identifies a stack: the innermost that is neither an interceptor nor plumbing.
+
+    Without such a one it is the best there is, and None without frames.
+    """
+    frames = stack.frames if stack else ()
+    own = (frame for frame in frames if not is_interceptor(frame) and not is_plumbing(frame) and frame.symbol)
+    return next(own, top_frame(stack))
+
+
+# foo[abi:cxx11](int), foo(int) [clone .isra.0], foo(int) (.constprop.0), foo.part.1, foo::h0123456789abcdef
+_DECORATION = re.compile(
+    r"\[abi:\w+\]|\s*\[clone [^\]]*\]|\s*\(\.[\w.]+\)|(?:\.(?:isra|part|constprop|cold|llvm|lto_priv)(?:\.\d+)*)+$"
+    r"|::h[0-9a-f]{16}$"
+)
+# main::$_0::operator()() const, main::{lambda(int)#1}::operator()(int) const, f()::'lambda0'(int)::operator()
+_LAMBDA = re.compile(r"\$_\d+|\{lambda\([^{}]*\)#\d+\}|'lambda\d*'(?:\([^()]*\))?|\(anonymous class\)|\{closure#\d+\}")
+# operator()(int), operator<<(a, b), operator->(), operator new(unsigned long), operator bool()
+_OPERATOR = re.compile(r"\boperator\s*(\(\)|<=>|<<=?|>>=?|->\*?|[<>]=?|(?:new|delete)(?:\[\])?|[\w:]+(?=\())")
+_QUALIFIERS = re.compile(r"(?:\s+(?:const|volatile|noexcept|&{1,2}))+\s*$|\s+(?:const|volatile)(?=::)")
+_INNERMOST = re.compile(r"<[^<>()]*>|\([^<>()]*\)")
+_ANGLE = {"<": "lt", ">": "gt", "(": "call", ")": ""}
+
+
+def plain_symbol(symbol: str) -> str:
+    """Spell a symbol so that Clang's and GCC's demanglers agree: qualified name, no types, arguments or clones.
+
+    Overloads and instances of one template become one name; that is the price of two compilers agreeing. So is the
+    scope of what is in an unnamed namespace or in a lambda: GCC gives such functions no linkage name, and its
+    runtime then prints the last part of the name alone.
+    """
+    name = _DECORATION.sub("", symbol).replace("(anonymous namespace)", "{anonymous}")
+    name = _LAMBDA.sub("{lambda}", name)
+    name = _OPERATOR.sub(_spell_operator, name)
+    while (shorter := _INNERMOST.sub("", name)) != name:
+        name = shorter
+    name = _QUALIFIERS.sub("", name).strip()
+    name = name.rpartition(" ")[2]
+    return name.rpartition("::")[2] if "{anonymous}" in name or "{lambda}" in name else name
+
+
+def _spell_operator(found: re.Match[str]) -> str:
+    return "operator{" + "".join(_ANGLE.get(letter, letter) for letter in found[1]) + "}"

@@ -1,0 +1,281 @@
+"""Own the meaning of one line of a ThreadSanitizer block; leave the order of lines to the parser.
+
+The rules follow ``compiler-rt/lib/tsan/rtl/tsan_report.cpp`` of LLVM and its older fork in GCC's ``libsanitizer``.
+Indentation is never required: log collectors strip it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from python_tsan.tsan.fields import THREAD, hexadecimal, number, who
+from python_tsan.tsan.finding import Access, Acquisition, HeldMutex, Mutex, Operation, Thread, ThreadStatus
+from python_tsan.tsan.frame_line import read_frame
+from python_tsan.tsan.location_line import read_go_location, read_location
+from python_tsan.tsan.tokens import (
+    Cycle,
+    GoFunction,
+    GoPlace,
+    Heading,
+    HeldBefore,
+    Leaked,
+    Mark,
+    Note,
+    SignalCaption,
+    Summary,
+    Token,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FENCE = "=================="
+
+
+# WARNING: ThreadSanitizer: data race (pid=1234)
+HEADING = re.compile(r"WARNING: ThreadSanitizer: (?P<title>.+?) \(pid=(?P<pid>\d+)\)\s*$")
+# WARNING: DATA RACE
+# WARNING: DEADLOCK  # noqa: ERA001 -- as printed
+GO_HEADING = re.compile(r"WARNING: (?P<title>DATA RACE|DEADLOCK)\s*$")
+# SUMMARY: ThreadSanitizer: data race /src/race.cpp:12:5 in worker(int)
+SUMMARY = re.compile(r"SUMMARY: ThreadSanitizer: (?P<text>.*)$")
+#   Write of size 8 at 0x7b0400000000 by thread T3 (mutexes: write M12, read M3):
+#   Previous atomic read of size 4 at 0x7b0400000000 by main thread:
+# Previous write at 0x00c0000b4010 by goroutine 7:
+_ACCESS = re.compile(
+    r"(?P<previous>Previous )?(?P<atomic>atomic )?(?P<operation>read|write)(?: of size (?P<size>\d+))?"
+    rf" at (?P<address>0x[0-9a-f]+) by {THREAD}(?: \(mutexes: (?P<mutexes>[^)]*)\))?:",
+    re.IGNORECASE,
+)
+#   Modifying access of Swift variable at 0x7b0400000000 by thread T1:
+#   Previous read-only access of external object at 0x7b0400000000 by main thread (mutexes: write M1):
+_EXTERNAL_ACCESS = re.compile(
+    r"(?P<previous>Previous )?(?P<operation>modifying|read-only) access of (?P<object>.+)"
+    rf" at (?P<address>0x[0-9a-f]+) by {THREAD}(?: \(mutexes: (?P<mutexes>[^)]*)\))?:",
+    re.IGNORECASE,
+)
+#  write M12, read M3
+_HELD = re.compile(r"(?P<mode>write|read) M(?P<id>\d+)")
+#   Mutex M12 (0x7b0c00000000) created at:
+#   Mutex M12 is already destroyed.
+_MUTEX = re.compile(
+    r"Mutex M(?P<id>\d+) (?:\((?P<address>0x[0-9a-f]+)\) created at:|(?P<destroyed>is already destroyed)\.)"
+)
+#   Thread T1 'loader' (tid=4711, running) created by main thread at:
+#   Thread T2 (tid=4712, finished) is a GCD worker thread
+_CREATED = re.compile(
+    r"Thread T(?P<id>\d+)(?: '(?P<name>.*)')? \(tid=(?P<tid>\d+), (?P<status>running|finished)\)"
+    rf" (?:(?P<worker>is a GCD worker thread)|created by {THREAD})"
+)
+# Goroutine 7 (running) created at:
+_GOROUTINE = re.compile(r"Goroutine (?P<id>\d+) \((?P<status>running|finished)\) created at:")
+#   Cycle in lock order graph: M0 (0x7ffc1) => M1 (0x7ffc2) => M0
+_CYCLE = re.compile(r"Cycle in lock order graph: (?P<links>.*)")
+# M0 (0x7ffc1) =>
+_LINK = re.compile(r"M(?P<id>\d+) \((?P<address>0x[0-9a-f]+)\)")
+#   Mutex M1 acquired here while holding mutex M0 in main thread:
+_ACQUIRED = re.compile(rf"Mutex M(?P<mutex>\d+) acquired here while holding mutex M(?P<holding>\d+) in {THREAD}:")
+#   Mutex M0 previously acquired by the same thread here:
+_HELD_BEFORE = re.compile(r"Mutex M(?P<mutex>\d+) previously acquired by the same thread here:")
+# Goroutine 999 lock mutex 2 while holding mutex 1:
+_GO_ACQUIRED = re.compile(r"Goroutine (?P<thread>\d+) lock mutex (?P<mutex>\d+) while holding mutex (?P<holding>\d+):")
+# Mutex 1 was previously locked here:
+_GO_HELD_BEFORE = re.compile(r"Mutex (?P<mutex>\d+) was previously locked here:")
+#   Signal 10 handler invoked at:
+_SIGNAL = re.compile(r"Signal (?P<signal>\d+) handler invoked at:")
+#   And 3 more similar thread leaks.
+_LEAKED = re.compile(r"And (?P<others>\d+) more similar thread leaks\.")
+#     HINT: use TSAN_OPTIONS=second_deadlock_stack=1 to get more informative warning message
+_HINT = re.compile(r"hint: use TSAN_OPTIONS=", re.IGNORECASE)
+#   main.main.func1()  # noqa: ERA001 -- as printed
+_GO_FUNCTION = re.compile(r"(?P<symbol>\S+)\(\)\s*$")
+#       /src/main.go:11 +0x44
+_GO_PLACE = re.compile(r"(?P<file>\S.*):(?P<line>\d+) \+(?P<offset>0x[0-9a-f]+)\s*$")
+
+
+def lex(line: str) -> Token:
+    """Say what one line is; the line is free of its log prefix, colours and line end. Never raises."""
+    text = line.strip()
+    if not text:
+        return Mark.BLANK
+    if text[0] in "#*" and (frame := read_frame(text)):
+        return frame
+    for rule in (*_RULES.get(text[:3].lower(), ()), *_OTHERS):
+        token = rule(text)
+        if token is not None:
+            return token
+    return Mark.UNKNOWN
+
+
+def _access(text: str) -> Access | None:
+    found = _ACCESS.match(text)
+    if not found:
+        return None
+    thread, main = who(found)
+    return Access(
+        operation=Operation(found["operation"].lower()),
+        atomic=bool(found["atomic"]),
+        size=number(found["size"]),
+        address=int(found["address"], 16),
+        thread=thread or 0,
+        main_thread=main,
+        mutexes=_held(found["mutexes"]),
+        previous=bool(found["previous"]),
+    )
+
+
+def _external_access(text: str) -> Access | None:
+    found = _EXTERNAL_ACCESS.match(text)
+    if not found:
+        return None
+    thread, main = who(found)
+    return Access(
+        operation=Operation.WRITE if found["operation"].lower() == "modifying" else Operation.READ,
+        atomic=False,
+        size=None,
+        address=int(found["address"], 16),
+        thread=thread or 0,
+        main_thread=main,
+        mutexes=_held(found["mutexes"]),
+        previous=bool(found["previous"]),
+        object_type=found["object"],
+    )
+
+
+def _held(text: str | None) -> tuple[HeldMutex, ...]:
+    return tuple(HeldMutex(id=int(m["id"]), write=m["mode"] == "write") for m in _HELD.finditer(text or ""))
+
+
+def _mutex(text: str) -> Mutex | None:
+    found = _MUTEX.match(text)
+    if not found:
+        return None
+    return Mutex(id=int(found["id"]), address=hexadecimal(found["address"]), destroyed=bool(found["destroyed"]))
+
+
+def _created(text: str) -> Thread | None:
+    found = _CREATED.match(text)
+    if not found:
+        return None
+    parent, main = who(found)
+    return Thread(
+        id=int(found["id"]),
+        name=found["name"] or "",
+        tid=int(found["tid"]),
+        status=ThreadStatus(found["status"]),
+        parent=parent,
+        parent_main=main,
+        worker=bool(found["worker"]),
+    )
+
+
+def _goroutine(text: str) -> Thread | None:
+    found = _GOROUTINE.match(text)
+    return found and Thread(id=int(found["id"]), name="", tid=None, status=ThreadStatus(found["status"]))
+
+
+def _cycle(text: str) -> Cycle | None:
+    found = _CYCLE.match(text)
+    if not found:
+        return None
+    links = _LINK.finditer(found["links"])
+    return Cycle(tuple(Mutex(id=int(link["id"]), address=int(link["address"], 16)) for link in links))
+
+
+def _acquired(text: str) -> Acquisition | None:
+    found = _ACQUIRED.match(text)
+    if not found:
+        return None
+    thread, main = who(found)
+    return Acquisition(mutex=int(found["mutex"]), holding=int(found["holding"]), thread=thread, main_thread=main)
+
+
+def _go_acquired(text: str) -> Acquisition | None:
+    found = _GO_ACQUIRED.match(text)
+    if not found:
+        return None
+    return Acquisition(
+        mutex=int(found["mutex"]), holding=int(found["holding"]), thread=int(found["thread"]), main_thread=False
+    )
+
+
+def _held_before(text: str) -> HeldBefore | None:
+    found = _HELD_BEFORE.match(text) or _GO_HELD_BEFORE.match(text)
+    return found and HeldBefore(int(found["mutex"]))
+
+
+def _heading(text: str) -> Heading | None:
+    if found := HEADING.match(text):
+        return Heading(found["title"], int(found["pid"]))
+    found = GO_HEADING.match(text)
+    return found and Heading(found["title"], None)
+
+
+def _summary(text: str) -> Summary | None:
+    found = SUMMARY.match(text)
+    return found and Summary(found["text"])
+
+
+def _signal(text: str) -> SignalCaption | None:
+    found = _SIGNAL.match(text)
+    return found and SignalCaption(int(found["signal"]), text)
+
+
+def _leaked(text: str) -> Leaked | None:
+    found = _LEAKED.match(text)
+    return found and Leaked(int(found["others"]))
+
+
+def _hint(text: str) -> Note | None:
+    return Note(text) if _HINT.match(text) else None
+
+
+def _mark(text: str) -> Mark | None:
+    match text:
+        case "==================":
+            return Mark.FENCE
+        case "[failed to restore the stack]":
+            return Mark.UNRESTORED
+        case "As if synchronized via sleep:":
+            return Mark.SLEEP
+        case "and:":
+            return Mark.AND
+        case _:
+            return None
+
+
+def _go_function(text: str) -> GoFunction | None:
+    found = _GO_FUNCTION.match(text)
+    return found and GoFunction(found["symbol"])
+
+
+def _go_place(text: str) -> GoPlace | None:
+    found = _GO_PLACE.match(text)
+    return found and GoPlace(found["file"], int(found["line"]), int(found["offset"], 16))
+
+
+# Rules by the first three letters of a line, so that a line is tried against one or two patterns, not twenty.
+_RULES: dict[str, tuple[Callable[[str], Token | None], ...]] = {
+    "===": (_mark,),
+    "[fa": (_mark,),
+    "as ": (_mark,),
+    "and": (_mark, _leaked),
+    "war": (_heading,),
+    "sum": (_summary,),
+    "wri": (_access,),
+    "rea": (_access, _external_access),
+    "ato": (_access,),
+    "pre": (_access, _external_access),
+    "mod": (_external_access,),
+    "loc": (read_location,),
+    "hea": (read_go_location,),
+    "glo": (read_go_location,),
+    "mut": (_mutex, _acquired, _held_before),
+    "thr": (_created,),
+    "gor": (_goroutine, _go_acquired),
+    "cyc": (_cycle,),
+    "sig": (_signal,),
+    "hin": (_hint,),
+}
+_OTHERS: tuple[Callable[[str], Token | None], ...] = (_go_place, _go_function)

@@ -1,0 +1,73 @@
+"""Own the syntax of ``TSAN_OPTIONS``: read, merge, print; leave which options are wanted to those who run subjects."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The separators of sanitizer_flag_parser.cpp: a name, "=", a value that quotes may protect.
+_SEPARATORS = " ,:\n\t\r"
+_ITEM = re.compile(
+    rf"(?P<name>[^={_SEPARATORS}]+)=(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^{_SEPARATORS}]*))"
+    rf"|(?P<wrong>[^{_SEPARATORS}]+)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """An option where the user's value stands against the one we wanted; theirs wins."""
+
+    name: str
+    ours: str
+    theirs: str
+
+    def __str__(self) -> str:
+        return f"TSAN_OPTIONS: {self.name}={self.theirs} is yours and stays; {self.name}={self.ours} was wanted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options by name, in order. ``wrong`` holds words without ``=``, over which the runtime would give up."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ":".join(f"{name}={_quote(value)}" for name, value in self.values.items())
+
+
+def parse_options(text: str) -> Options:
+    """Read the value of ``TSAN_OPTIONS``; of two values for one name the later holds, as in the runtime."""
+    values: dict[str, str] = {}
+    wrong: list[str] = []
+    for item in _ITEM.finditer(text):
+        if item["wrong"]:
+            wrong.append(item["wrong"])
+        else:
+            values[item["name"]] = next(v for v in (item["double"], item["single"], item["bare"]) if v is not None)
+    return Options(values=values, wrong=tuple(wrong))
+
+
+def merge_options(ours: Mapping[str, str], theirs: str) -> tuple[Options, tuple[Override, ...]]:
+    """Lay the user's ``TSAN_OPTIONS`` over ours. Also return each place where theirs replaced ours, to be told."""
+    user = parse_options(theirs)
+    overrides = tuple(
+        Override(name=name, ours=value, theirs=user.values[name])
+        for name, value in ours.items()
+        if user.values.get(name, value) != value
+    )
+    return Options(values={**ours, **user.values}, wrong=user.wrong), overrides
+
+
+def _quote(value: str) -> str:
+    """Quote a value that holds a separator. The runtime knows no escape: a value with both quotes cannot be said."""
+    if not any(letter in _SEPARATORS for letter in value):
+        return value
+    quote = "'" if '"' in value else '"'
+    if quote in value:
+        raise ValueError(f"TSAN_OPTIONS cannot express a value with separators and both kinds of quotes: {value!r}")
+    return f"{quote}{value}{quote}"

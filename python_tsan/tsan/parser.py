@@ -1,0 +1,143 @@
+"""Own the way from a log's lines to findings; leave single lines to the lexer and block limits to the splitter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Block, Shape, Splitter
+from python_tsan.tsan.draft import Draft, Parts
+from python_tsan.tsan.finding import Dialect, Fatal, FatalKind, Finding, Frame, Kind, Source, Stack
+from python_tsan.tsan.lexer import lex
+from python_tsan.tsan.tokens import Heading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_KINDS: dict[str, Kind] = {
+    **{kind.value: kind for kind in Kind if kind is not Kind.UNRECOGNISED},
+    "Swift access race": Kind.EXTERNAL_RACE,
+    "DATA RACE": Kind.RACE,
+    "DEADLOCK": Kind.DEADLOCK,
+}
+# ==4711==ERROR: ThreadSanitizer: SEGV on unknown address
+_PID = re.compile(r"==(\d+)==")
+
+
+def parse_block(block: Block, source: str) -> Finding:
+    """Turn one block of shape FINDING into a finding; never raises, whatever its lines are."""
+    heading = lex(block.lines[0])
+    if not isinstance(heading, Heading):  # glued to program output; the splitter found it further in
+        heading = _late_heading(block.lines[0])
+    draft = Draft(Dialect.CXX if heading.pid is not None else Dialect.GO)
+    for line in block.lines[1:]:
+        draft.take(line, lex(line))
+    parts = Parts()
+    for section in draft.sections:
+        parts.file(section)
+    kind = _KINDS.get(heading.title)
+    if kind is None:
+        # "race on " and the object's type, unless the program registers a heading of its own
+        # (__tsan_external_register_tag and _header); no other kind has free text.
+        free = heading.title.startswith("race on ") or any(access.object_type for access in parts.accesses)
+        kind = Kind.EXTERNAL_RACE if free else Kind.UNRECOGNISED
+    return Finding(
+        kind=kind,
+        title=heading.title,
+        pid=heading.pid,
+        source=Source(file=source, first_line=block.first_line, last_line=block.last_line),
+        raw="".join(line if line.endswith("\n") else line + "\n" for line in block.raw),
+        dialect=draft.dialect,
+        accesses=tuple(parts.accesses),
+        stacks=tuple(parts.stacks),
+        locations=tuple(parts.locations),
+        mutexes=draft.cycle + tuple(parts.mutexes),
+        threads=tuple(parts.threads),
+        cycle=tuple(mutex.id for mutex in draft.cycle),
+        acquisitions=tuple(parts.acquisitions),
+        sleep=parts.sleep,
+        signal=parts.signal,
+        leaked_threads=_leaked(kind, draft.leaked),
+        summary=draft.summary,
+        notes=tuple(draft.notes),
+        unparsed=tuple(draft.unparsed),
+        truncated=block.truncated,
+    )
+
+
+def _leaked(kind: Kind, printed: int) -> int:
+    """One leaked thread is not counted by the runtime; more are."""
+    return max(printed, 1) if kind is Kind.THREAD_LEAK else 0
+
+
+def _late_heading(line: str) -> Heading:
+    start = line.find("WARNING: ")
+    token = lex(line[start:]) if start >= 0 else None
+    return token if isinstance(token, Heading) else Heading(line.strip(), None)
+
+
+def parse_fatal(block: Block, source: str) -> Fatal:
+    """Turn one block of shape FATAL into a record of the runtime's last words."""
+    frames = tuple(frame for line in block.lines if isinstance(frame := lex(line), Frame))
+    text = "\n".join(block.lines)
+    if "DEADLYSIGNAL" in text:
+        kind = FatalKind.SIGNAL
+    else:
+        kind = FatalKind.CHECK if "CHECK failed" in text else FatalKind.FATAL
+    message = next((line for line in block.lines if "ERROR: " in line), block.lines[0])
+    pid = _PID.search(text)
+    return Fatal(
+        kind=kind,
+        message=message.strip(),
+        pid=int(pid[1]) if pid else None,
+        source=Source(file=source, first_line=block.first_line, last_line=block.last_line),
+        raw="\n".join(block.raw),
+        stack=Stack(frames=frames) if frames else None,
+    )
+
+
+def parse_lines(lines: Iterable[str], source: str, *, splitter: Splitter | None = None) -> Iterator[Finding | Fatal]:
+    """Read a log line by line and yield each finding or last words as soon as its block has ended.
+
+    ``lines`` may keep their line ends; ``source`` is the log's name. Memory is bounded by one block. A ``splitter``
+    handed in shows afterwards what was outside of blocks. Never raises on any text.
+    """
+    for block in (splitter or Splitter()).split(lines):
+        yield parse_block(block, source) if block.shape is Shape.FINDING else parse_fatal(block, source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedLog:
+    """All that one log says.
+
+    ``unparsed`` counts lines that speak of ThreadSanitizer, or stand inside a block, and are nothing known;
+    ``samples`` keeps the first few. ``outside`` counts the other lines, the program's own.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    fatal: tuple[Fatal, ...] = ()
+    unparsed: int = 0
+    samples: tuple[str, ...] = ()
+    outside: int = 0
+
+
+def parse_log(log: str | Iterable[str], source: str = "") -> ParsedLog:
+    """Read a whole log, given as one text or as lines. Never raises on any text."""
+    splitter = Splitter()
+    findings: list[Finding] = []
+    fatal: list[Fatal] = []
+    for item in parse_lines(log.split("\n") if isinstance(log, str) else log, source, splitter=splitter):
+        if isinstance(item, Finding):
+            findings.append(item)
+        else:
+            fatal.append(item)
+    inside = [line for finding in findings for line in finding.unparsed]
+    samples = splitter.samples + [line[:MAX_SAMPLE_LENGTH] for line in inside]
+    return ParsedLog(
+        findings=tuple(findings),
+        fatal=tuple(fatal),
+        unparsed=splitter.strange + len(inside),
+        samples=tuple(samples[:MAX_SAMPLES]),
+        outside=splitter.outside,
+    )

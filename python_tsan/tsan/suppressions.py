@@ -1,0 +1,165 @@
+"""Own the syntax of suppression files and of the runtime's account of their use; leave opening files to callers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class SuppressionType(Enum):
+    """What a suppression looks at, as ``tsan_suppressions.cpp`` spells it."""
+
+    RACE = "race"
+    RACE_TOP = "race_top"
+    MUTEX = "mutex"
+    THREAD = "thread"
+    SIGNAL = "signal"
+    DEADLOCK = "deadlock"
+    CALLED_FROM_LIB = "called_from_lib"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """One line of a suppression file. ``reason`` is the comment right above it; ``line`` counts from 1."""
+
+    type: SuppressionType
+    pattern: str
+    line: int
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type.value}:{self.pattern}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A line that must not be used, and why."""
+
+    line: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressionFile:
+    """What a suppression file says, and what of it is refused."""
+
+    entries: tuple[Suppression, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """How often one suppression matched in one process."""
+
+    pid: int
+    hits: int
+    suppression: str
+
+
+# Functions through which nearly every Python stack goes: they are in the middle of the user's own callbacks too.
+HUBS = (
+    "_PyEval_EvalFrameDefault",
+    "_PyEval_EvalFrame",
+    "_PyEval_Vector",
+    "_PyFunction_Vectorcall",
+    "_PyObject_MakeTpCall",
+    "_PyObject_VectorcallTstate",
+    "PyObject_Vectorcall",
+    "PyObject_Call",
+    "PyObject_CallObject",
+    "PyEval_EvalCode",
+    "pythread_wrapper",
+    "thread_run",
+)
+_ANY_STACK = frozenset({SuppressionType.RACE, SuppressionType.DEADLOCK, SuppressionType.THREAD, SuppressionType.MUTEX})
+
+# ThreadSanitizer: Matched 2 suppressions (pid=4711):
+_MATCHED = re.compile(r"ThreadSanitizer: Matched \d+ suppressions \(pid=(?P<pid>\d+)\):")
+# 2 race:known_writer
+_COUNT = re.compile(
+    r"\s*(?P<hits>\d+) (?P<suppression>(?:race|race_top|mutex|thread|signal|deadlock|called_from_lib):.*?)\s*$"
+)
+
+
+def parse_suppressions(text: str) -> SuppressionFile:
+    """Read a suppression file: ``type:pattern`` lines, ``#`` comments. What is refused is returned, never raised."""
+    entries: list[Suppression] = []
+    refused: list[Refusal] = []
+    comment: list[str] = []
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if line.startswith("#"):
+            comment.append(line.lstrip("# "))
+            continue
+        if line:
+            read = _read(line, number, " ".join(comment))
+            entries.append(read) if isinstance(read, Suppression) else refused.append(read)
+        comment = []
+    return SuppressionFile(entries=tuple(entries), refused=tuple(refused))
+
+
+def _read(line: str, number: int, comment: str) -> Suppression | Refusal:
+    word, colon, pattern = line.partition(":")
+    try:
+        kind = SuppressionType(word)
+    except ValueError:
+        known = ", ".join(member.value for member in SuppressionType)
+        return Refusal(
+            line=number,
+            text=line,
+            reason=f"the runtime stops at this line: it must be TYPE:PATTERN, with TYPE one of {known}",
+        )
+    if not colon or not pattern:
+        return Refusal(line=number, text=line, reason="it has no pattern")
+    if why := too_wide(kind, pattern):
+        return Refusal(line=number, text=line, reason=why)
+    return Suppression(type=kind, pattern=pattern, line=number, reason=comment)
+
+
+def too_wide(kind: SuppressionType, pattern: str) -> str:
+    """Say why a pattern would hide the user's own defects, or return an empty string if it does not."""
+    if not pattern.strip("*^$"):
+        return "it matches everything"
+    if kind is SuppressionType.CALLED_FROM_LIB and pattern_matches(pattern, "libpython3.13d.so.1.0"):
+        return (
+            "every call that libpython makes would be ignored, the ones into your own code included; "
+            "name the one function with race_top: instead"
+        )
+    hub = next((hub for hub in HUBS if kind in _ANY_STACK and pattern_matches(pattern, hub)), None)
+    if hub:
+        return (
+            f"{hub} is on nearly every stack that comes from Python, so races in your own callbacks would be hidden "
+            "too; name the function that races, with race_top:"
+        )
+    return ""
+
+
+def pattern_matches(pattern: str, text: str) -> bool:
+    """Match as the runtime's ``TemplateMatch`` does: anywhere in a text, ``*`` for all, ``^`` and ``$`` anchor."""
+    start, end = pattern.startswith("^"), pattern.endswith("$")
+    middle = ".*".join(re.escape(part) for part in pattern.removeprefix("^").removesuffix("$").split("*"))
+    return bool(re.search(("^" if start else "") + middle + ("$" if end else ""), text, re.DOTALL))
+
+
+def parse_matches(lines: Iterable[str]) -> Iterator[Match]:
+    """Yield the counts that ``print_suppressions=1`` makes the runtime print at the end of a process."""
+    pid: int | None = None
+    for line in lines:
+        if head := _MATCHED.search(line):
+            pid = int(head["pid"])
+        elif pid is not None and (count := _COUNT.match(line)):
+            yield Match(pid=pid, hits=int(count["hits"]), suppression=count["suppression"])
+        else:
+            pid = None
+
+
+def unused(entries: Iterable[Suppression], matches: Iterable[Match]) -> tuple[Suppression, ...]:
+    """Return the entries that matched nothing in the runs that ``matches`` come from."""
+    hit = {match.suppression for match in matches if match.hits}
+    return tuple(entry for entry in entries if str(entry) not in hit)

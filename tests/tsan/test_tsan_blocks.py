@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from python_tsan.tsan import blocks
+from python_tsan.tsan.blocks import MAX_LINES, Splitter, prefix_pattern
+from python_tsan.tsan.digest import Digest
+from python_tsan.tsan.finding import Dialect, FatalKind, Kind
+from python_tsan.tsan.parser import parse_lines, parse_log
+
+HEADING = "WARNING: ThreadSanitizer: data race (pid=7)"
+FENCE = "=================="
+BLOCK = [
+    HEADING,
+    "  Write of size 8 at 0x7b04 by thread T1:",
+    "    #0 f(int) /src/a.cpp:3:5 (a+0x10)",
+    "",
+    "  Previous read of size 8 at 0x7b04 by main thread:",
+    "    #0 g(int) /src/a.cpp:9:5 (a+0x20)",
+    "",
+]
+END = "SUMMARY: ThreadSanitizer: data race /src/a.cpp:3:5 in f(int)"
+
+
+def test_source_lines_are_those_of_heading_and_summary():
+    (finding,) = parse_log(["hello", FENCE, *BLOCK, END, FENCE], "run.log").findings
+    assert (finding.source.file, finding.source.first_line, finding.source.last_line) == ("run.log", 3, 10)
+    assert finding.raw.splitlines() == [*BLOCK, END]
+
+
+def test_lines_outside_are_counted_not_kept():
+    log = parse_log(["one", "", "two", FENCE, *BLOCK, END, FENCE, "three", "==7==ABORTING"])
+    assert (log.outside, log.unparsed) == (3, 0)
+
+
+def test_strange_lines_are_sampled():
+    log = parse_log(["WARNING: ThreadSanitizer: data ra", "ThreadSanitizer: reported 3 warnings", "x" * 9])
+    assert (log.unparsed, log.samples, log.outside) == (1, ("WARNING: ThreadSanitizer: data ra",), 1)
+
+
+def test_unknown_title_is_kept_as_printed():
+    (finding,) = parse_log(["WARNING: ThreadSanitizer: quantum race (pid=1)", *BLOCK[1:], END]).findings
+    assert (finding.kind, finding.title) == (Kind.UNRECOGNISED, "quantum race")
+    assert len(finding.accesses) == 2
+
+
+def test_block_without_summary_ends_at_its_fence():
+    (finding,) = parse_log([FENCE, *BLOCK, FENCE, "more"]).findings
+    assert not finding.truncated
+
+
+def test_fence_of_the_next_block_does_not_end_the_cut_one():
+    first, second = parse_log([FENCE, *BLOCK[:3], FENCE, *BLOCK, END, FENCE]).findings
+    assert (first.truncated, second.truncated) == (True, False)
+    assert len(first.accesses) == 1
+
+
+def test_program_output_after_a_cut_block_is_not_its_own():
+    log = parse_log([*BLOCK, "Segmentation fault", "make: *** [all] Error 1"])
+    (finding,) = log.findings
+    assert finding.truncated
+    assert finding.unparsed == ()
+    assert log.outside == 2 + 1  # the blank line before them is cut off with them
+    assert finding.source.last_line == 6
+
+
+def test_endless_block_is_cut():
+    lines = [*BLOCK, *["noise"] * (MAX_LINES + 10), *BLOCK, END]
+    log = parse_log(lines)
+    assert [finding.truncated for finding in log.findings] == [True, False]
+    assert log.unparsed == 0
+
+
+def test_output_glued_to_a_line_is_split_off():
+    lines = [*BLOCK[:2], "done 10%" + BLOCK[2], "", "done 20%" + BLOCK[4], *BLOCK[5:], END]
+    log = parse_log(lines)
+    (finding,) = log.findings
+    assert [access.stack.frames[0].symbol for access in finding.accesses] == ["f(int)", "g(int)"]
+    assert finding.unparsed == ("done 10%", "done 20%")
+    assert log.unparsed == 2
+
+
+def test_output_glued_to_the_heading():
+    (finding,) = parse_log(["progress: 50 %" + HEADING, *BLOCK[1:], END]).findings
+    assert (finding.title, finding.pid, len(finding.accesses)) == ("data race", 7, 2)
+
+
+def test_two_processes_one_after_the_other():
+    other = [HEADING.replace("7", "8"), *BLOCK[1:], END]
+    assert [finding.pid for finding in parse_log([*BLOCK, END, *other]).findings] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "pid"),
+    [
+        (["FATAL: ThreadSanitizer: unexpected memory mapping 0x55d0-0x55d1"], FatalKind.FATAL, None),
+        (["==4==FATAL: ThreadSanitizer: memory layout is incompatible"], FatalKind.FATAL, 4),
+        (
+            ['ThreadSanitizer: CHECK failed: rtl.cpp:1 "((a)) != (0)" (0x0, 0x0) (tid=4)', "    #0 f <null> (a+0x1)"],
+            FatalKind.CHECK,
+            None,
+        ),
+        (['FATAL: ThreadSanitizer CHECK failed: rtl.cc:1 "((a)) != (0)" (0x0, 0x0)'], FatalKind.CHECK, None),
+        (["ThreadSanitizer:DEADLYSIGNAL", "==4==ERROR: ThreadSanitizer: SEGV on x"], FatalKind.SIGNAL, 4),
+        (["==4==ERROR: ThreadSanitizer: requested allocation size 0xffff exceeds"], FatalKind.FATAL, 4),
+    ],
+)
+def test_last_words(lines, kind, pid):
+    log = parse_log([*lines, "make: *** Error 66"])
+    (fatal,) = log.fatal
+    assert (fatal.kind, fatal.pid, log.findings) == (kind, pid, ())
+    assert "make" not in fatal.raw
+    assert log.outside == 1
+
+
+def test_last_words_cut_a_block():
+    log = parse_log([*BLOCK, "ThreadSanitizer:DEADLYSIGNAL", "==4==ERROR: ThreadSanitizer: SEGV on x", END])
+    assert [finding.truncated for finding in log.findings] == [True]
+    assert log.fatal[0].message == "==4==ERROR: ThreadSanitizer: SEGV on x"
+
+
+GO = """==================
+WARNING: DATA RACE
+Read at 0x00c0000b4010 by goroutine 7:
+  main.main.func1()
+      /src/main.go:11 +0x44
+
+Previous write at 0x00c0000b4010 by main goroutine:
+  main.main()
+      /src/main.go:14 +0x9b
+
+Goroutine 7 (running) created at:
+  main.main()
+      /src/main.go:10 +0x7a
+==================
+Found 1 data race(s)
+"""
+
+
+def test_go():
+    log = parse_log(GO)
+    (finding,) = log.findings
+    assert (finding.kind, finding.dialect, finding.pid) == (Kind.RACE, Dialect.GO, None)
+    assert [access.stack.frames[0].symbol for access in finding.accesses] == ["main.main.func1", "main.main"]
+    assert finding.accesses[0].stack.frames[0].offset == 0x44
+    assert finding.threads[0].stack.frames[0].line == 10
+    assert log.unparsed == 0
+
+
+def test_go_frames_in_a_c_block_are_program_output():
+    (finding,) = parse_log([*BLOCK[:3], "  main.main()", "      /src/main.go:14 +0x9b", *BLOCK[3:], END]).findings
+    assert finding.unparsed == ("  main.main()", "      /src/main.go:14 +0x9b")
+    assert len(finding.accesses) == 2
+
+
+@pytest.mark.parametrize(
+    ("prefix", "other", "same"),
+    [
+        ("> ", "> ", True),
+        ("2026-11-23T01:02:03.1234567Z ", "2026-11-23T01:02:04.7654321Z ", True),
+        ("  9: ", " 10: ", True),
+        ("[rank0] ", "[rank1] ", False),
+        ("E   ", "E   ", True),
+    ],
+)
+def test_prefixes(prefix, other, same):
+    assert bool(prefix_pattern(prefix).fullmatch(other)) is same
+
+
+def test_no_prefix():
+    assert prefix_pattern("") is None
+    assert prefix_pattern("   ") is None
+
+
+def test_blocks_come_as_soon_as_they_end():
+    def lines():
+        yield from [*BLOCK, END]
+        raise AssertionError("read on before the block was handed out")
+
+    assert next(iter(parse_lines(lines(), "x"))).title == "data race"
+
+
+def many(blocks_wanted):
+    for number in range(blocks_wanted):
+        yield from [line.replace("0x7b04", hex(number)).replace("T1", f"T{number}") for line in BLOCK]
+        yield END
+        yield FENCE
+
+
+def peak_of(function):
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_log():
+    def read(wanted):
+        return peak_of(lambda: sum(1 for _ in parse_lines(many(wanted), "x")))
+
+    # Findings that were kept would take 3 kB each: 9 MB more.
+    assert read(4000) < read(1000) + 1_000_000
+
+
+def test_digest_memory_is_bounded_by_distinct_texts(monkeypatch):
+    monkeypatch.setattr("python_tsan.tsan.digest.MAX_TEXTS", 16)
+
+    def distinct(wanted):
+        for number in range(wanted):
+            yield from [*BLOCK[:3], f"noise {number}", *BLOCK[3:], END]
+
+    digest = Digest()
+    digest.add(distinct(500), "x")
+    assert (len(digest.groups), digest.blocks, digest.unparsed) == (1, 500, 500)
+    assert len(digest._texts) <= 16
+    assert len(digest.samples) == blocks.MAX_SAMPLES
+
+
+def test_digest_counts_a_repeated_text_without_parsing_it(monkeypatch):
+    digest = Digest()
+    digest.add(many(1), "x")
+    monkeypatch.setattr("python_tsan.tsan.digest.parse_block", None)
+    digest.add(many(3), "y")
+    (group,) = digest.groups.values()
+    assert (group.occurrences, list(group.sources())) == (4, [("x", 1), ("y", 1), ("y", 10), ("y", 19)])
+
+
+def test_splitter_counts_while_it_runs():
+    splitter = Splitter()
+    assert not list(splitter.split(["a", "b", "ThreadSanitizer ate my homework"]))
+    assert (splitter.outside, splitter.strange) == (2, 1)
+
+
+@pytest.mark.parametrize(("old", "new"), [("g(int)", "h(int)"), ("/src/a.cpp:9", "/src/b.cpp:9"), ("g_T1", "g_T2")])
+def test_digest_keeps_different_findings_apart(old, new):
+    block = [*BLOCK, "  Location is global 'g_T1' of size 8 at 0x7b04 (a+0x30)", END]
+    digest = Digest()
+    digest.add([*block, *(line.replace(old, new) for line in block)], "x")
+    assert [group.occurrences for group in digest.groups.values()] == [1, 1]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from python_tsan.tsan.suppressions import (
+    Suppression,
+    SuppressionType,
+    parse_matches,
+    parse_suppressions,
+    pattern_matches,
+    too_wide,
+    unused,
+)
+
+FILE = """\
+# https://github.com/python/cpython/issues/1
+# free lists are racy by design
+race_top:_PyFreeList_Pop
+
+race:^my_counter$
+"""
+
+
+def test_entries_with_reason_and_line():
+    read = parse_suppressions(FILE)
+    assert read.refused == ()
+    assert [(str(entry), entry.line) for entry in read.entries] == [
+        ("race_top:_PyFreeList_Pop", 3),
+        ("race:^my_counter$", 5),
+    ]
+    assert read.entries[0].reason == "https://github.com/python/cpython/issues/1 free lists are racy by design"
+    assert read.entries[1].reason == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("race:_PyEval_EvalFrameDefault", "nearly every stack"),
+        ("race:*EvalFrame*", "nearly every stack"),
+        ("deadlock:PyObject_Call", "nearly every stack"),
+        ("called_from_lib:libpython", "every call that libpython makes"),
+        ("called_from_lib:libpython3.13d.so.1.0", "every call that libpython makes"),
+        ("race:*", "matches everything"),
+        ("race:^*$", "matches everything"),
+        ("race:", "no pattern"),
+        ("race", "no pattern"),
+        ("races:foo", "TYPE one of race, race_top"),
+        ("leak:foo", "TYPE one of race, race_top"),
+    ],
+)
+def test_refusals(line, why):
+    read = parse_suppressions(line)
+    assert read.entries == ()
+    (refusal,) = read.refused
+    assert why in refusal.reason
+    assert (refusal.line, refusal.text) == (1, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["race_top:_PyEval_EvalFrameDefault", "race:my_callback", "called_from_lib:libblas", "race:^PyObject_CallMe$"],
+)
+def test_narrow_entries_are_taken(line):
+    assert str(parse_suppressions(line).entries[0]) == line
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        ("foo", "a foo b", True),
+        ("^foo", "a foo", False),
+        ("foo$", "foo b", False),
+        ("f*o", "f--o", True),
+        ("f.o", "fxo", False),
+        ("^a*z$", "abcz", True),
+    ],
+)
+def test_patterns_match_as_the_runtime_does(pattern, text, expected):
+    assert pattern_matches(pattern, text) is expected
+
+
+def test_too_wide_is_empty_for_the_narrow():
+    assert too_wide(SuppressionType.RACE, "my_function") == ""
+
+
+COUNTS = """\
+ThreadSanitizer: Matched 5 suppressions (pid=12):
+4 race:^my_counter$
+1 race_top:a b c
+hello
+3 race:not_a_count
+ThreadSanitizer: Matched 1 suppressions (pid=13):
+2 called_from_lib:libblas
+"""
+
+
+def test_counts_of_each_process():
+    found = [(match.pid, match.hits, match.suppression) for match in parse_matches(COUNTS.splitlines())]
+    assert found == [(12, 4, "race:^my_counter$"), (12, 1, "race_top:a b c"), (13, 2, "called_from_lib:libblas")]
+
+
+def test_unused_entries_are_named():
+    entries = parse_suppressions(FILE).entries
+    assert [str(entry) for entry in unused(entries, parse_matches(COUNTS.splitlines()))] == ["race_top:_PyFreeList_Pop"]
+
+
+@given(text=st.text())
+def test_any_text_is_read(text):
+    read = parse_suppressions(text)
+    assert all(isinstance(entry, Suppression) for entry in read.entries)
+    list(parse_matches(text.splitlines()))
