@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import rich.console
     import rich.progress
@@ -51,6 +51,16 @@ class Console:
     def say(self, text: str) -> None:
         """Print a result, as it stands, on standard output."""
         self._line(self._out, text)
+
+    def lines(self, lines: Iterable[tuple[str, str]]) -> None:
+        """Print lines of a result, each with a style such as ``bold red`` or none; only a terminal shows it."""
+        if not self._rich_out:
+            for text, _ in lines:
+                self._line(self._out, text)
+            return
+        console = self._rich(self._out)
+        for text, style in lines:
+            console.print(text, style=style or None, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print a line about what is going on, on standard error."""

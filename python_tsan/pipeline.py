@@ -46,7 +46,13 @@ class Pipeline:
     @cached_property
     def interpreter_with_numpy(self) -> Interpreter:
         """The same interpreter, once the locked numpy wheel is in it."""
-        install_numpy(self.interpreter, self.settings, layout=self.layout, console=self.console)
+        install_numpy(
+            self.interpreter,
+            self.settings,
+            layout=self.layout,
+            console=self.console,
+            launcher=self.toolchain.launcher,
+        )
         return self.interpreter
 
     @cached_property

@@ -1,0 +1,1 @@
+"""Measure this project's pipeline against the manual recipe that it replaces."""

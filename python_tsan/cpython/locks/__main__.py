@@ -1,0 +1,42 @@
+"""Own making the lock files anew, for maintainers: ``python -m python_tsan.cpython.locks [NAME ...]``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from python_tsan import process
+from python_tsan.cpython.locks import LOCKS, Lock
+from python_tsan.cpython.uv import find_uv
+
+SECONDS = 300.0
+OPTIONS = (
+    *("--quiet", "--no-config", "--generate-hashes", "--no-annotate", "--no-header"),
+    *("--no-deps", "--only-binary", ":all:", "--python-version"),
+)
+
+
+def compile_lock(lock: Lock, folder: Path) -> None:
+    """Resolve one lock and write its file into ``folder``. Exits with uv's own words when it cannot be resolved."""
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = Path(scratch) / "requirements.in"
+        wanted.write_text(lock.requirement + "\n")
+        ended = process.run([find_uv(), "pip", "compile", *OPTIONS, lock.python, wanted], timeout=SECONDS)
+    if not ended.ok:
+        raise SystemExit(f"{lock.name}: {ended.stderr}")
+    header = (
+        f"# {lock.requirement} for Python {lock.python}; made by: python -m python_tsan.cpython.locks {lock.name}\n"
+    )
+    (folder / f"{lock.name}.txt").write_text(header + ended.stdout, encoding="utf-8")
+
+
+def main(names: list[str]) -> None:
+    """Make the named lock files, or all."""
+    for lock in LOCKS:
+        if not names or lock.name in names:
+            compile_lock(lock, Path(__file__).parent)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

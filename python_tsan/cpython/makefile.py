@@ -1,0 +1,62 @@
+"""Own reading and editing CPython's configured Makefile, as text; leave files to :mod:`.build`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from python_tsan.cpython.plan import Append
+
+# As configure writes it: MODULE__DBM_STATE=missing (and with no blank round the sign)
+_STATE = re.compile(r"^MODULE_(?P<name>\w+)_STATE=(?P<state>\S+)$", re.MULTILINE)
+# Objects/abstract.o, wherever it is named
+_OBJECT = re.compile(r"\b[\w./-]+\.o\b")
+# The necessary bits to build these optional modules were not found:
+# _dbm                  _gdbm                 _tkinter
+_SETUP_MISSING = re.compile(r"optional modules were not found:\n(?P<names>(?:[ \t]*\w.*\n)+?)(?=To find|\n)")
+# Failed to build these modules:   /   Following modules built successfully but were removed because ...
+_SETUP_FAILED = re.compile(r"(?:Failed to build these modules|could not be imported):\n(?P<names>(?:[ \t]*\w.*\n)+)")
+
+
+def append(text: str, edits: Sequence[Append]) -> str:
+    """Return a Makefile's text with each edit's text appended to its variable's one-line definition.
+
+    Raises ``BuildError`` when a variable is not defined, or is defined over several lines: then this version of
+    CPython is not what the plan takes it for, and building on would give an interpreter that is not instrumented.
+    """
+    for edit in edits:
+        pattern = re.compile(rf"^(?P<line>{re.escape(edit.variable)}\s*=.*(?<!\\))$", re.MULTILINE)
+        text, count = pattern.subn(lambda found, edit=edit: f"{found['line']} {edit.text}", text)  # type: ignore[misc]
+        if count != 1:
+            raise BuildError(
+                f"CPython's Makefile defines {edit.variable} {count} times where once was expected.",
+                advice="This release is laid out differently; please report it with its version.",
+            )
+    return text
+
+
+def missing_modules(makefile: str, output: str) -> tuple[str, ...]:
+    """Return the optional extension modules that are not built, sorted.
+
+    From 3.12 on ``configure`` writes each module's state into the Makefile; 3.11 and modules that fail to import are
+    known from the build's output only.
+    """
+    states = {_module_name(found["name"]) for found in _STATE.finditer(makefile) if found["state"] == "missing"}
+    named = [name for found in _SETUP_MISSING.finditer(output) for name in found["names"].split()]
+    failed = [name for found in _SETUP_FAILED.finditer(output) for name in found["names"].split()]
+    return tuple(sorted({*states, *named, *failed}))
+
+
+def count_objects(makefile: str) -> int:
+    """Return about how many objects a build compiles: the distinct ones that the Makefile names."""
+    return len(set(_OBJECT.findall(makefile)))
+
+
+def _module_name(upper: str) -> str:
+    """Undo configure's upper case: every optional module is lower case."""
+    return upper.lower()

@@ -1,0 +1,181 @@
+"""Own finding a stock interpreter with a shared library for the fast lane; leave building against it to the harness."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan import process
+from python_tsan.cpython.environment import clean_environment
+from python_tsan.cpython.manifest import Interpreter
+from python_tsan.cpython.plan import release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from python_tsan.config import Settings
+    from python_tsan.console import Console
+    from python_tsan.paths import Layout
+    from python_tsan.toolchain.model import Toolchain
+
+ASK_SECONDS = 20.0
+OLDEST = (3, 11)
+# https://pybind11.readthedocs.io/en/stable/changelog.html: 2.13 supports up to CPython 3.13, 3.0 up to 3.14.
+NEWEST_FOR_PYBIND11 = {2: (3, 13), 3: (3, 14)}
+
+_QUESTION = """\
+import json, os, sys, sysconfig
+get = sysconfig.get_config_var
+print(json.dumps({
+    "version": "%d.%d.%d" % sys.version_info[:3],
+    "prefix": sys.base_prefix,
+    "executable": os.path.realpath(sys.executable),
+    "shared": bool(get("Py_ENABLE_SHARED")),
+    "library": os.path.join(get("LIBDIR") or "", get("INSTSONAME") or get("LDLIBRARY") or ""),
+    "include": sysconfig.get_path("include"),
+    "free_threaded": bool(get("Py_GIL_DISABLED")),
+    "debug": hasattr(sys, "gettotalrefcount"),
+}))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """A Python as it describes itself."""
+
+    version: str
+    prefix: Path
+    executable: Path
+    shared: bool
+    library: Path
+    include: Path
+    free_threaded: bool
+    debug: bool
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """First two numbers of the version."""
+        return release(self.version)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Sort key by version."""
+        return tuple(int(number) for number in re.findall(r"\d+", self.version))
+
+
+def find_stock(
+    settings: Settings, *, toolchain: Toolchain, layout: Layout, console: Console, env: Mapping[str, str] | None = None
+) -> Interpreter | None:
+    """Return a stock interpreter with a shared library and headers, or None; say which, or that there is none.
+
+    ``toolchain`` is what the harness around it will be built with. ``layout`` is not written to.
+    """
+    where = os.environ if env is None else env
+    with ThreadPoolExecutor(max_workers=settings.jobs) as pool:
+        found = [stock for stock in pool.map(ask, candidates(where)) if stock]
+    chosen = choose(
+        found,
+        newest=NEWEST_FOR_PYBIND11.get(int(settings.pybind11.split(".")[0]), max(NEWEST_FOR_PYBIND11.values())),
+        wanted=release(settings.python) if settings.python else None,
+    )
+    if chosen is None:
+        console.note("No stock Python with a shared library and headers was found: the fast lane is left out.")
+        return None
+    console.note(f"Stock CPython {chosen.version}: {chosen.library}.")
+    return _interpreter(chosen, toolchain, layout)
+
+
+def candidates(env: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the Pythons on this machine, each real file once: ours, those on PATH, of pyenv, of uv, of conda."""
+    seen: set[Path] = set()
+    for path in _places(env):
+        real = path.resolve()
+        # pyenv's shims start a shell that picks one of the Pythons that are looked at anyway.
+        if real not in seen and path.parent.name != "shims" and os.access(real, os.X_OK):
+            seen.add(real)
+            yield path
+
+
+def ask(executable: Path) -> Stock | None:
+    """Let a Python describe itself; None if it does not answer, whatever the reason."""
+    try:
+        ended = process.run([executable, "-I", "-c", _QUESTION], env=clean_environment(os.environ), timeout=ASK_SECONDS)
+        answer = json.loads(ended.stdout) if ended.ok else {}
+        return Stock(
+            version=answer["version"],
+            prefix=Path(answer["prefix"]),
+            executable=Path(answer["executable"]),
+            shared=answer["shared"],
+            library=Path(answer["library"]),
+            include=Path(answer["include"]),
+            free_threaded=answer["free_threaded"],
+            debug=answer["debug"],
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def choose(found: Iterable[Stock], *, newest: tuple[int, int], wanted: tuple[int, int] | None = None) -> Stock | None:
+    """Return the Python to embed: of the ``wanted`` version if there is one, else the newest up to ``newest``.
+
+    Only ordinary builds count: the fast lane can tell nothing of free-threaded ones.
+    """
+    usable = [
+        stock
+        for stock in found
+        if stock.shared
+        and not stock.free_threaded
+        and OLDEST <= stock.release <= newest
+        and stock.library.is_file()
+        and (stock.include / "Python.h").is_file()
+    ]
+    return max(usable, key=lambda stock: (stock.release == wanted, not stock.debug, stock.order), default=None)
+
+
+def _places(env: Mapping[str, str]) -> Iterator[Path]:
+    names = [f"python{OLDEST[0]}.{minor}" for minor in range(OLDEST[1], max(NEWEST_FOR_PYBIND11.values())[1] + 1)]
+    # sys._base_executable is what a virtual environment was made from.
+    yield Path(getattr(sys, "_base_executable", "") or sys.executable)
+    for name in (*names, "python3"):
+        if found := shutil.which(name, path=env.get("PATH")):
+            yield Path(found)
+    home = Path(env.get("HOME") or "/nonexistent")
+    data = Path(env.get("XDG_DATA_HOME") or home / ".local" / "share")
+    folders = (
+        Path(env.get("PYENV_ROOT") or home / ".pyenv") / "versions",
+        Path(env.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python"),
+        Path(env.get("CONDA_PREFIX") or "/opt/conda") / "envs",
+    )
+    for prefix in (Path(env.get("CONDA_PREFIX") or "/opt/conda"), *(p for f in folders for p in sorted(f.glob("*")))):
+        for name in names:
+            if (prefix / "bin" / name).exists():
+                yield prefix / "bin" / name
+
+
+def _interpreter(stock: Stock, toolchain: Toolchain, layout: Layout) -> Interpreter:
+    del layout  # in the signature for the pipeline's sake: every stage gets the same
+    digest = hashlib.sha256(stock.library.read_bytes()).hexdigest()
+    return Interpreter(
+        key=f"stock-{stock.version}-{digest[:20]}",
+        instrumented=False,
+        version=stock.version,
+        free_threaded=stock.free_threaded,
+        debug=stock.debug,
+        prefix=stock.prefix,
+        executable=stock.executable,
+        library=stock.library,
+        include=stock.include,
+        cc=toolchain.candidate.cc,
+        cxx=toolchain.candidate.cxx or toolchain.candidate.cc,
+        toolchain=toolchain.name,
+        runtime=toolchain.runtime,
+        runtime_id=toolchain.runtime_id,
+    )

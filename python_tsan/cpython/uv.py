@@ -1,0 +1,31 @@
+"""Own the command lines of uv, the installer that runs outside the interpreter; leave running them to the callers."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from pathlib import Path
+
+from python_tsan.errors import BuildError
+
+
+def find_uv() -> Path:
+    """Return uv: the one installed beside this package, else the one on PATH. Raises ``BuildError`` without any."""
+    beside = Path(sysconfig.get_path("scripts")) / "uv"
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if not found:
+        raise BuildError(
+            "uv was not found; it installs packages without running the slow instrumented interpreter.",
+            advice="Install it with the package: python -m pip install 'python-tsan[verify]', or put uv on PATH.",
+        )
+    return Path(found)
+
+
+def uv_install(requirements: Path, *, hashed: bool = True) -> list[str | Path]:
+    """Return the command that installs the wheels of a requirements file, each checked against its hash.
+
+    Never from source: numpy's build would run for many minutes, in silence.
+    """
+    hashes = ("--require-hashes",) if hashed else ()
+    options = ("--quiet", "--no-config", "--no-deps", "--only-binary", ":all:", *hashes)
+    return [find_uv(), "pip", "install", *options, "--requirements", requirements]

@@ -1,0 +1,47 @@
+"""Fixtures for builds of a fake source tree."""
+
+from __future__ import annotations
+
+import io
+
+import fake_build
+import pytest
+
+from python_tsan.console import Console
+from python_tsan.cpython import build
+
+
+class Recorded(Console):
+    """A console whose lines can be read back."""
+
+    def __init__(self):
+        self.out, self.err = io.StringIO(), io.StringIO()
+        super().__init__(out=self.out, err=self.err, env={})
+
+    @property
+    def notes(self):
+        return self.err.getvalue()
+
+
+@pytest.fixture
+def console():
+    return Recorded()
+
+
+@pytest.fixture
+def trace(tmp_path, monkeypatch):
+    path = tmp_path / "trace"
+    path.touch()
+    monkeypatch.setenv("TRACE", str(path))
+    for name in ("SLOW", "SLOW_INSTALL", "FAIL_CONFIGURE", "FAIL_COMPILE"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda: path.read_text().split()
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch, trace, console):
+    assert trace() == []
+    for name in ("obtain_source", "resolve_record", "describe_built"):
+        monkeypatch.setattr(build, name, getattr(build, name))  # restored afterwards
+    fake_build.install(tmp_path)
+    return lambda **changes: fake_build.run(tmp_path, console=console, **changes)

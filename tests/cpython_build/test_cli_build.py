@@ -1,0 +1,78 @@
+"""The verbs: what they print, and where."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from types import SimpleNamespace
+
+import fake_build
+import pytest
+
+from python_tsan.cli import build as verb
+from python_tsan.cli import install_numpy as numpy_verb
+from python_tsan.errors import ExitCode
+from python_tsan.paths import Layout
+
+
+@pytest.fixture
+def pipeline(fake, tmp_path, console, monkeypatch):
+    built = fake()
+    settings = fake_build.settings_for(tmp_path)
+    layout = Layout(root=settings.cache)
+    found = SimpleNamespace(
+        settings=settings,
+        layout=layout,
+        console=console,
+        toolchain=fake_build.make_toolchain(),
+        interpreter=built,
+        interpreter_with_numpy=built,
+    )
+    for module in (verb, numpy_verb):
+        monkeypatch.setattr(module, "open_pipeline", lambda _arguments: found)
+    return found
+
+
+def call(module, *words):
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(words))
+
+
+def test_build_prints_the_interpreter(pipeline):
+    assert call(verb) is ExitCode.CLEAN
+    assert pipeline.console.out.getvalue() == f"{pipeline.interpreter.executable}\n"
+
+
+def test_install_numpy_prints_the_interpreter(pipeline):
+    assert call(numpy_verb) is ExitCode.CLEAN
+    assert pipeline.console.out.getvalue() == f"{pipeline.interpreter.executable}\n"
+
+
+def test_print_key_is_the_key_alone(pipeline):
+    del pipeline.interpreter  # building would need it
+    assert call(verb, "--print-key") is ExitCode.CLEAN
+    assert pipeline.console.out.getvalue().startswith("3.13.5-clang-19-")
+    assert pipeline.console.out.getvalue().count("\n") == 1
+
+
+def test_print_plan_is_json(pipeline):
+    call(verb, "--print-plan")
+    assert '"source_sha256"' in pipeline.console.out.getvalue()
+
+
+def test_print_env_can_be_evaluated_twice(pipeline):
+    call(verb, "--print-env")
+    lines = pipeline.console.out.getvalue()
+    script = f'{lines}echo "$PYTHON_TSAN_PREFIX|$PYTHON_TSAN_CC|$PYTHON_TSAN_CXX|$LD_LIBRARY_PATH"'
+    shown = subprocess.run(
+        ["/bin/sh", "-c", script], env={"LD_LIBRARY_PATH": "/mine"}, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    built = pipeline.interpreter
+    assert shown == f"{built.prefix}|{built.cc}|{built.cxx}|{built.library.parent}:/mine"
+
+
+def test_the_questions_exclude_each_other(pipeline):
+    with pytest.raises(SystemExit):
+        call(verb, "--print-env", "--print-key")
+    assert pipeline.console.out.getvalue() == ""

@@ -1,0 +1,77 @@
+"""Reading and editing the configured Makefile."""
+
+from __future__ import annotations
+
+import pytest
+
+from python_tsan.cpython.makefile import append, count_objects, missing_modules
+from python_tsan.cpython.plan import Append
+from python_tsan.errors import BuildError
+
+MAKEFILE = """\
+CONFIGURE_CFLAGS=\t-O1
+CONFIGURE_LDFLAGS_NODIST=
+CONFIGURE_LDFLAGS=
+LONG= a \\
+    b
+MODULE__DBM_STATE=missing
+MODULE__SSL_STATE=yes
+MODULE_XXLIMITED_STATE=disabled
+MODULE__GDBM_STATE=missing
+OBJS= Objects/abstract.o \\
+    Objects/dict_object.o
+Objects/abstract.o: x.c
+"""
+
+
+def test_append_touches_one_line_only():
+    edited = append(MAKEFILE, [Append(variable="CONFIGURE_LDFLAGS", text="-fsanitize=thread")])
+    assert edited == MAKEFILE.replace("CONFIGURE_LDFLAGS=\n", "CONFIGURE_LDFLAGS= -fsanitize=thread\n")
+
+
+def test_append_keeps_backslashes_and_dollars():
+    edited = append(MAKEFILE, [Append(variable="CONFIGURE_CFLAGS", text=r"'$$ORIGIN/../lib' \1")])
+    assert "CONFIGURE_CFLAGS=\t-O1 '$$ORIGIN/../lib' \\1\n" in edited
+
+
+@pytest.mark.parametrize("variable", ["ABSENT", "LONG"])
+def test_append_refuses_what_it_does_not_understand(variable):
+    with pytest.raises(BuildError, match=f"defines {variable} 0 times"):
+        append(MAKEFILE, [Append(variable=variable, text="x")])
+
+
+def test_append_refuses_a_second_definition():
+    with pytest.raises(BuildError, match="defines CONFIGURE_CFLAGS 2 times"):
+        append(MAKEFILE + "CONFIGURE_CFLAGS= -O2\n", [Append(variable="CONFIGURE_CFLAGS", text="x")])
+
+
+def test_missing_modules_from_the_makefile():
+    assert missing_modules(MAKEFILE, "") == ("_dbm", "_gdbm")
+
+
+def test_missing_modules_from_the_output_of_setup_py():
+    output = """\
+The necessary bits to build these optional modules were not found:
+_dbm                  _gdbm                 _tkinter
+nis
+To find the necessary bits, look in setup.py in detect_modules() for the module's name.
+
+Failed to build these modules:
+_ctypes
+
+"""
+    assert missing_modules("", output) == ("_ctypes", "_dbm", "_gdbm", "_tkinter", "nis")
+
+
+def test_missing_modules_that_cannot_be_imported():
+    output = """\
+Following modules built successfully but were removed because they could not be imported:
+_hashlib              _ssl
+
+Could not build the ssl module!
+"""
+    assert missing_modules("", output) == ("_hashlib", "_ssl")
+
+
+def test_count_objects_counts_each_once():
+    assert count_objects(MAKEFILE) == 2

@@ -1,0 +1,140 @@
+"""Finding a stock interpreter with a shared library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from fake_build import make_toolchain, settings_for
+
+from python_tsan.cpython.stock import Stock, ask, candidates, choose, find_stock
+from python_tsan.paths import Layout
+
+
+def make_python(prefix, version, **changes):
+    """Write a program that describes itself as a Python would."""
+    minor = ".".join(version.split(".")[:2])
+    library, include = prefix / "lib" / f"libpython{minor}.so.1.0", prefix / "include" / f"python{minor}"
+    for folder in (prefix / "bin", library.parent, include):
+        folder.mkdir(parents=True, exist_ok=True)
+    library.write_text(version)
+    (include / "Python.h").touch()
+    answer = {
+        "version": version,
+        "prefix": str(prefix),
+        "executable": str(prefix / "bin" / f"python{minor}"),
+        "shared": True,
+        "library": str(library),
+        "include": str(include),
+        "free_threaded": False,
+        "debug": False,
+        **changes,
+    }
+    executable = prefix / "bin" / f"python{minor}"
+    executable.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
+    executable.chmod(0o755)
+    return executable
+
+
+@pytest.fixture
+def env(tmp_path):
+    return {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path / "home"), "CONDA_PREFIX": str(tmp_path / "conda")}
+
+
+def stock(prefix, version, **changes):
+    return ask(make_python(prefix, version, **changes))
+
+
+def test_a_real_python_describes_itself():
+    found = ask(Path(sys.executable))
+    assert found.version == ".".join(map(str, sys.version_info[:3]))
+    assert (found.include / "Python.h").name == "Python.h"
+
+
+@pytest.mark.parametrize(
+    "text", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho '{}'\n", "#!/bin/sh\necho [\n", "not a program"]
+)
+def test_what_does_not_answer_is_no_python(tmp_path, text):
+    path = tmp_path / "python3.13"
+    path.write_text(text)
+    path.chmod(0o755)
+    assert ask(path) is None
+
+
+def test_newest_that_pybind11_supports(tmp_path):
+    found = [
+        stock(tmp_path / version, version) for version in ("3.10.1", "3.11.7", "3.12.1", "3.13.9", "3.13.10", "3.14.0")
+    ]
+    assert choose(found, newest=(3, 13)).version == "3.13.10"
+    assert choose(found, newest=(3, 14)).version == "3.14.0"
+
+
+def test_a_wanted_minor_comes_first_and_is_not_a_must(tmp_path):
+    found = [stock(tmp_path / version, version) for version in ("3.12.1", "3.13.0")]
+    assert choose(found, newest=(3, 13), wanted=(3, 12)).version == "3.12.1"
+    assert choose(found, newest=(3, 13), wanted=(3, 11)).version == "3.13.0"
+
+
+@pytest.mark.parametrize(
+    "change", [{"shared": False}, {"free_threaded": True}, {"library": "/none"}, {"include": "/none"}]
+)
+def test_unusable_ones_are_left_out(tmp_path, change):
+    assert choose([stock(tmp_path / "p", "3.13.0", **change)], newest=(3, 13)) is None
+
+
+def test_an_ordinary_build_is_preferred_to_a_debug_build(tmp_path):
+    found = [stock(tmp_path / "a", "3.13.1", debug=True), stock(tmp_path / "b", "3.13.0")]
+    assert choose(found, newest=(3, 13)).version == "3.13.0"
+
+
+def test_places_are_searched_and_shims_are_not(env, tmp_path):
+    on_path = make_python(tmp_path, "3.13.0")
+    pyenv = make_python(tmp_path / "home" / ".pyenv" / "versions" / "3.12.1", "3.12.1")
+    uv = make_python(tmp_path / "home" / ".local" / "share" / "uv" / "python" / "cpython-3.11", "3.11.9")
+    conda = make_python(tmp_path / "conda", "3.11.8")
+    shims = make_python(tmp_path / "shims-parent", "3.12.5").parent.rename(tmp_path / "shims")
+    found = list(candidates({**env, "PATH": f"{shims}:{env['PATH']}"}))
+    assert {on_path, pyenv, uv, conda} <= set(found)
+    assert not any(path.parent == shims for path in found)
+
+
+def test_each_file_is_asked_once(env, tmp_path):
+    real = make_python(tmp_path, "3.13.0")
+    (real.parent / "python3").symlink_to(real)
+    assert [path for path in candidates(env) if path.parent == real.parent] == [real]
+
+
+def test_found_one_is_described_with_the_toolchain_of_the_harness(env, tmp_path, console, monkeypatch):
+    monkeypatch.setattr(sys, "_base_executable", "/none")
+    make_python(tmp_path, "3.13.0")
+    toolchain = make_toolchain()
+    found = find_stock(
+        settings_for(tmp_path), toolchain=toolchain, layout=Layout(root=tmp_path), console=console, env=env
+    )
+    assert (found.instrumented, found.version, found.toolchain) == (False, "3.13.0", "clang-19")
+    assert found.key.startswith("stock-3.13.0-")
+    assert "Stock CPython 3.13.0" in console.notes
+
+
+def test_none_is_said(env, tmp_path, console, monkeypatch):
+    monkeypatch.setattr(sys, "_base_executable", "/none")
+    settings = settings_for(tmp_path)
+    assert (
+        find_stock(settings, toolchain=make_toolchain(), layout=Layout(root=tmp_path), console=console, env=env) is None
+    )
+    assert "fast lane is left out" in console.notes
+
+
+def test_version_order_is_by_number():
+    assert Stock(
+        version="3.13.10",
+        prefix=Path(),
+        executable=Path(),
+        shared=True,
+        library=Path(),
+        include=Path(),
+        free_threaded=False,
+        debug=False,
+    ).order == (3, 13, 10)
