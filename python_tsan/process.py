@@ -99,6 +99,35 @@ def run(
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """How a child that had this process's own terminal ended. ``exit_code`` is a shell's: 128 + n for signal n."""
+
+    pid: int
+    exit_code: int
+
+
+def run_attached(command: Sequence[str | Path], *, env: Mapping[str, str]) -> Attached:
+    """Run ``command`` on this process's own standard streams, in its own process group, and wait for it.
+
+    Ctrl-C reaches the child from the terminal and is the child's to answer; being told to end is passed on to it.
+    Raises ``OSError`` when the program cannot be executed.
+    """
+    argv = [str(part) for part in command]
+    child = subprocess.Popen(argv, env=dict(env))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        while True:
+            try:
+                code = child.wait()
+                break
+            except KeyboardInterrupt:  # SIGTERM and SIGHUP come as one
+                child.terminate()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return Attached(pid=child.pid, exit_code=code if code >= 0 else 128 - code)
+
+
 def end_group(pgid: int) -> None:
     """End a process group: SIGTERM, up to two seconds of grace, SIGKILL. A group that is gone is no error."""
     if not _signal_group(pgid, signal.SIGTERM):
@@ -210,10 +239,22 @@ def _group_runs(pgid: int) -> bool:
     if not _signal_group(pgid, 0):
         return False
     try:
-        pids = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+        return bool(_members(pgid))
     except OSError:
         return True
-    return any(_runs_in(pid, pgid) for pid in pids)
+
+
+def group_members(pgid: int) -> tuple[int, ...]:
+    """Return the processes of a group that still run, none where the system does not tell."""
+    try:
+        return _members(pgid)
+    except OSError:
+        return ()
+
+
+def _members(pgid: int) -> tuple[int, ...]:
+    pids = (entry.name for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+    return tuple(sorted(int(pid) for pid in pids if _runs_in(pid, pgid)))
 
 
 def _runs_in(pid: str, pgid: int) -> bool:

@@ -1,0 +1,61 @@
+#include "harness/interpreter.hpp"
+
+#include "harness/stacks.hpp"
+
+#include <csignal>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+namespace py = pybind11;
+
+namespace python_tsan {
+
+namespace {
+
+/// Frees the configuration on every path, as pybind11 does only once the interpreter has started.
+struct Configuration {
+    PyConfig python;
+
+    Configuration() { PyConfig_InitIsolatedConfig(&python); }
+    ~Configuration() { PyConfig_Clear(&python); }
+    Configuration(const Configuration&) = delete;
+    Configuration& operator=(const Configuration&) = delete;
+
+    void text(wchar_t** field, const char* value) {
+        const PyStatus status = PyConfig_SetBytesString(&python, field, value);
+        if (PyStatus_Exception(status) != 0) {
+            throw std::runtime_error(std::string("CPython's configuration: ") + status.err_msg);
+        }
+    }
+};
+
+void arm_stack_dump() {
+    if (stacks_file() >= 0) {
+        using namespace pybind11::literals;
+        py::module_::import("faulthandler").attr("register")(SIGUSR1, "file"_a = stacks_file(), "all_threads"_a = true);
+        silence_stack_dump();
+    }
+}
+
+} // namespace
+
+Interpreter::Interpreter(const Context& context) : exceptions_before_(std::uncaught_exceptions()) {
+    Configuration configuration;
+    // From the executable's place CPython finds its library, also when the interpreter has been moved.
+    configuration.text(&configuration.python.program_name, PYTHON_TSAN_EXECUTABLE);
+    configuration.python.write_bytecode = 0;
+    python_ = std::make_unique<py::scoped_interpreter>(&configuration.python, 0, nullptr, false);
+    arm_stack_dump();
+    if (!context.options().packages.empty()) {
+        py::module_::import("sys").attr("path").attr("insert")(0, context.options().packages);
+    }
+}
+
+Interpreter::~Interpreter() {
+    if (std::uncaught_exceptions() > exceptions_before_) {
+        static_cast<void>(python_.release()); // the process is about to end
+    }
+}
+
+} // namespace python_tsan

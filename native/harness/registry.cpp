@@ -1,0 +1,142 @@
+#include "harness/registry.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace python_tsan {
+
+namespace {
+
+/// A function's static, because scenarios register while other files' globals are still being made.
+std::vector<Scenario>& storage() {
+    static std::vector<Scenario> all;
+    return all;
+}
+
+} // namespace
+
+std::string_view name_of(Outcome outcome) {
+    switch (outcome) {
+    case Outcome::clean:
+        return "clean";
+    case Outcome::race:
+        return "race";
+    case Outcome::hang:
+        return "hang";
+    case Outcome::error:
+        return "error";
+    }
+    throw std::logic_error("an outcome without a name");
+}
+
+Scenario& Scenario::outcome(Outcome outcome) {
+    outcome_ = outcome;
+    return *this;
+}
+
+Scenario& Scenario::race(std::string location, std::string function) {
+    findings_.push_back({"data race", std::move(location), std::move(function), {"read", "write"}});
+    return outcome(Outcome::race);
+}
+
+Scenario& Scenario::hang(double seconds) {
+    return outcome(Outcome::hang).deadline(seconds);
+}
+
+Scenario& Scenario::error(std::string pattern, std::string losing_thread) {
+    error_ = std::move(pattern);
+    losing_thread_ = std::move(losing_thread);
+    return outcome(Outcome::error);
+}
+
+Scenario& Scenario::by_version(std::string id) {
+    case_ = std::move(id);
+    return *this;
+}
+
+Scenario& Scenario::twin(std::string name) {
+    twin_ = std::move(name);
+    return *this;
+}
+
+Scenario& Scenario::needs(std::string what) {
+    needs_.push_back(std::move(what));
+    return *this;
+}
+
+Scenario& Scenario::full_lane_only() {
+    lanes_ = {"full"};
+    return *this;
+}
+
+Scenario& Scenario::deadline(double seconds) {
+    deadline_ = seconds;
+    return *this;
+}
+
+Scenario& Scenario::repeats(unsigned count) {
+    repeats_ = count;
+    return *this;
+}
+
+void Scenario::write(JsonWriter& json) const {
+    json.begin_object()
+        .member("name", name_)
+        .member("group", group_)
+        .member("summary", summary_)
+        .member("file", file_)
+        .member("lanes", lanes_)
+        .member("needs", needs_)
+        .member("deadline_seconds", deadline_)
+        .member("repeats", repeats_)
+        .member("twin", twin_)
+        .member("case", case_);
+    json.key("expect").begin_object().member("outcome", name_of(outcome_));
+    json.key("findings").begin_array();
+    for (const auto& finding : findings_) {
+        json.begin_object()
+            .member("kind", finding.kind)
+            .member("location", finding.location)
+            .member("function", finding.function)
+            .member("accesses", finding.accesses)
+            .end_object();
+    }
+    json.end_array().member("error", error_).member("losing_thread", losing_thread_);
+    json.key("values").begin_object();
+    for (const auto& [key, wanted] : values_) {
+        json.member(key, wanted);
+    }
+    json.end_object().end_object().end_object();
+}
+
+const std::vector<Scenario>& scenarios() {
+    return storage();
+}
+
+const Scenario* find_scenario(std::string_view name) {
+    const auto& all = scenarios();
+    const auto found = std::find_if(all.begin(), all.end(), [&](const Scenario& one) { return one.name() == name; });
+    return found == all.end() ? nullptr : &*found;
+}
+
+void write_list(std::ostream& out) {
+    JsonWriter json(out);
+    json.begin_array();
+    for (const auto& scenario : scenarios()) {
+        scenario.write(json);
+    }
+    json.end_array();
+    out << '\n';
+}
+
+Registration::Registration(Scenario scenario) {
+    auto& all = storage();
+    const auto place = std::lower_bound(all.begin(), all.end(), scenario,
+                                        [](const Scenario& a, const Scenario& b) { return a.name() < b.name(); });
+    if (place != all.end() && place->name() == scenario.name()) {
+        throw std::logic_error("two scenarios are named " + scenario.name());
+    }
+    all.insert(place, std::move(scenario));
+}
+
+} // namespace python_tsan

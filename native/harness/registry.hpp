@@ -1,0 +1,108 @@
+#pragma once
+
+/// The list of scenarios. Each registers itself once, with what it must show; the list is what `--list=json` prints.
+
+#include "harness/context.hpp"
+#include "harness/json.hpp"
+
+#include <map>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace python_tsan {
+
+enum class Outcome { clean, race, hang, error };
+
+std::string_view name_of(Outcome outcome);
+
+/// One race that ThreadSanitizer must report: on which global, in which function, by which two accesses.
+struct ExpectedFinding {
+    std::string kind;
+    std::string location;
+    std::string function;
+    std::vector<std::string> accesses;
+};
+
+/// A scenario and its expectation, described by chained calls so that each fact is named where it is given.
+class Scenario {
+public:
+    using Body = void (*)(Context&);
+
+    Scenario(std::string name, std::string group, std::string summary, std::string file, Body body)
+        : name_(std::move(name)), group_(std::move(group)), summary_(std::move(summary)), file_(std::move(file)),
+          body_(body) {}
+
+    /// No finding, exit code 0, every checked value right.
+    Scenario& clean() { return outcome(Outcome::clean); }
+    /// Exactly one data race on the global `location`, both accesses in `function`, one reading and one writing.
+    Scenario& race(std::string location, std::string function);
+    /// Still running after `seconds`; the runner ends it.
+    Scenario& hang(double seconds);
+    /// A Python error whose text matches the regular expression `pattern`, in thread `losing_thread` (empty: any).
+    Scenario& error(std::string pattern, std::string losing_thread);
+    /// The expectation depends on the Python version: row `id` of python_tsan/imports/outcomes.toml.
+    Scenario& by_version(std::string id);
+
+    /// A value that must have been reported, whatever the outcome.
+    template <typename T>
+    Scenario& expect_value(const std::string& key, const T& wanted) {
+        values_.insert_or_assign(key, to_scalar(wanted));
+        return *this;
+    }
+    /// The scenario that differs in one line and has the opposite outcome.
+    Scenario& twin(std::string name);
+    /// Something that must be there: a package to import, or "gil" for a build that has one.
+    Scenario& needs(std::string what);
+    /// Only for an instrumented interpreter (the default is both lanes).
+    Scenario& full_lane_only();
+    /// Seconds after which the runner takes the process for hung (default 60).
+    Scenario& deadline(double seconds);
+    /// Runs per verify (default 1).
+    Scenario& repeats(unsigned count);
+
+    const std::string& name() const { return name_; }
+    /// True when an error that leaves a thread is what the scenario is about.
+    bool may_raise() const { return outcome_ == Outcome::error || !case_.empty(); }
+    void run(Context& context) const { body_(context); }
+    void write(JsonWriter& json) const;
+
+private:
+    Scenario& outcome(Outcome outcome);
+
+    std::string name_, group_, summary_, file_;
+    Body body_;
+    Outcome outcome_ = Outcome::clean;
+    std::vector<ExpectedFinding> findings_;
+    std::string error_, losing_thread_, case_, twin_;
+    std::map<std::string, Scalar> values_;
+    std::vector<std::string> lanes_{"fast", "full"};
+    std::vector<std::string> needs_;
+    double deadline_ = 60;
+    unsigned repeats_ = 1;
+};
+
+/// All scenarios, sorted by name whatever order the linker chose.
+const std::vector<Scenario>& scenarios();
+
+/// The scenario with this name, or nullptr.
+const Scenario* find_scenario(std::string_view name);
+
+void write_list(std::ostream& out);
+
+/// Adds a scenario before main starts.
+struct Registration {
+    explicit Registration(Scenario scenario);
+};
+
+} // namespace python_tsan
+
+/// Define a scenario: `SCENARIO(name, "group", "summary", .clean().twin("other")) { body using context }`.
+/// The name is typed here and nowhere else. The expectation comes before the body, so that it is read first.
+#define SCENARIO(NAME, GROUP, SUMMARY, ...)                                                                            \
+    static void NAME(::python_tsan::Context& context);                                                                 \
+    static const ::python_tsan::Registration registration_of_##NAME(                                                   \
+        ::python_tsan::Scenario(#NAME, GROUP, SUMMARY, __FILE__, &NAME) __VA_ARGS__);                                  \
+    static void NAME([[maybe_unused]] ::python_tsan::Context& context)

@@ -1,0 +1,100 @@
+#include "scenarios/imports_stage.hpp"
+
+#include "harness/scenario.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <stdexcept>
+#include <unistd.h>
+#include <vector>
+
+namespace python_tsan {
+
+namespace {
+
+std::mutex g_import_mutex;
+
+/// Where the row's packages are written: beside the report, as part of its evidence, or in a folder of this process.
+std::string tree_folder(const Options& options) {
+    if (!options.report.empty()) {
+        return options.report + ".packages";
+    }
+    return std::filesystem::temp_directory_path() / ("python-tsan-packages-" + std::to_string(getpid()));
+}
+
+/// What one thread imports, or calls in a module, copied out of Python so that a thread needs the GIL for the imports
+/// alone.
+struct Part {
+    std::string thread;
+    std::vector<std::string> steps;
+};
+
+std::vector<Part> parts_of(const py::object& stage) {
+    std::vector<Part> parts;
+    for (const auto& item : stage.attr("threads").cast<py::dict>()) {
+        Part& part = parts.emplace_back(Part{item.first.cast<std::string>(), {}});
+        for (const auto& step : item.second) {
+            part.steps.push_back(step.cast<std::string>());
+        }
+    }
+    return parts;
+}
+
+void import_all(const Part& part) {
+    for (const auto& step : part.steps) {
+        const auto colon = step.find(':');
+        const auto module = py::module_::import(step.substr(0, colon).c_str());
+        if (colon != std::string::npos) {
+            module.attr(step.substr(colon + 1).c_str())();
+        }
+    }
+}
+
+void import_one_at_a_time(const py::object& stage, const Part& part) {
+    stage.attr("director").attr("mark")("lock");
+    const py::gil_scoped_release before_the_mutex;
+    const std::lock_guard<std::mutex> lock(g_import_mutex);
+    const py::gil_scoped_acquire inside_it;
+    import_all(part);
+}
+
+void play_part(const py::object& stage, const Part& part, bool one_at_a_time) {
+    const py::gil_scoped_acquire gil;
+    stage.attr("director").attr("enter")(part.thread);
+    try {
+        if (one_at_a_time) {
+            import_one_at_a_time(stage, part);
+        } else {
+            import_all(part);
+        }
+    } catch (const py::error_already_set& error) {
+        stage.attr("leave")(part.thread, error.type().attr("__name__"), py::str(error.value()));
+        throw;
+    }
+    stage.attr("leave")(part.thread, "", "");
+}
+
+} // namespace
+
+void play_row(Context& context, const std::string& row, const std::string& variant) {
+    if (context.options().packages.empty()) {
+        throw std::runtime_error("an import scenario needs --packages with the folder that holds import_cases");
+    }
+    const std::string folder = tree_folder(context.options());
+    const Interpreter python(context);
+    const py::object stage = py::module_::import("import_cases.stage").attr("Stage")(row, variant, folder);
+    const std::vector<Part> parts = parts_of(stage);
+    const bool one_at_a_time = stage.attr("variant").attr("one_at_a_time").cast<bool>();
+    std::vector<std::function<void()>> jobs;
+    jobs.reserve(parts.size());
+    for (const auto& part : parts) {
+        jobs.emplace_back([&stage, &part, one_at_a_time] { play_part(stage, part, one_at_a_time); });
+    }
+    race(context, jobs);
+    context.value("finished", static_cast<long long>(py::len(stage.attr("errors"))));
+    context.value("lost", stage.attr("lost").cast<std::string>());
+    std::filesystem::remove_all(folder);
+}
+
+} // namespace python_tsan

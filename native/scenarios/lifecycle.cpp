@@ -1,0 +1,76 @@
+// The GIL and the interpreter at their edges: nested guards, short-lived threads, start and end of the interpreter.
+
+#include "harness/scenario.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+namespace python_tsan {
+
+long long g_nested_counter = 0;
+long long g_churn_counter = 0;
+long long g_lifecycle_counter = 0;
+
+/// Count under a guard that is taken twice, let go of in between, and taken again by the other API.
+static void count_nested() {
+    const py::gil_scoped_acquire outer;
+    const py::gil_scoped_acquire inner;
+    g_nested_counter += 1;
+    {
+        const py::gil_scoped_release gap;
+    }
+    const PyGILState_STATE state = PyGILState_Ensure();
+    g_nested_counter += 1;
+    PyGILState_Release(state);
+    g_nested_counter += 1;
+}
+
+SCENARIO(nested_acquire,
+         "gil",
+         "Guards nest: gil_scoped_acquire twice, a release in between, PyGILState_Ensure inside.",
+         .clean().needs("gil")) {
+    const Interpreter python(context);
+    race(context, [&](unsigned) {
+        for (unsigned i = 0; i < context.iterations(); ++i) {
+            count_nested();
+        }
+    });
+    context.check("count", g_nested_counter, 3 * context.total());
+}
+
+SCENARIO(thread_churn,
+         "lifecycle",
+         "A thousand threads, some at a time, each take the GIL once and end.",
+         .clean().needs("gil")) {
+    const Interpreter python(context);
+    constexpr unsigned wanted = 1000;
+    unsigned started = 0;
+    while (started < wanted) {
+        const unsigned wave = std::min(context.threads(), wanted - started);
+        race(context, std::vector<std::function<void()>>(wave, [] {
+                 const py::gil_scoped_acquire gil;
+                 g_churn_counter += py::eval("1").cast<int>();
+             }));
+        started += wave;
+    }
+    context.check("threads", g_churn_counter, static_cast<long long>(wanted));
+}
+
+SCENARIO(initialize_finalize,
+         "lifecycle",
+         "The interpreter is started and ended five times; threads use it each time.",
+         .clean().needs("gil")) {
+    constexpr unsigned cycles = 5;
+    for (unsigned cycle = 0; cycle < cycles; ++cycle) {
+        const Interpreter python(context);
+        race(context, [](unsigned) {
+            const py::gil_scoped_acquire gil;
+            g_lifecycle_counter += py::eval("len('abc')").cast<int>();
+        });
+    }
+    context.check("count", g_lifecycle_counter, 3LL * cycles * context.threads());
+    context.check("python_is_gone", Py_IsInitialized() == 0, true);
+}
+
+} // namespace python_tsan

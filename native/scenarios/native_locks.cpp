@@ -1,0 +1,103 @@
+// A lock of the program's own together with the GIL. The rule: never wait for a native lock while holding the GIL, for
+// its owner may be waiting for the GIL. See https://pybind11.readthedocs.io/en/stable/advanced/deadlock.html
+
+#include "harness/scenario.hpp"
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+namespace python_tsan {
+
+long long g_under_mutex = 0;
+long long g_made_once = 0;
+static std::mutex g_native_mutex;
+static std::once_flag g_native_once;
+static std::mutex g_wrong_mutex;
+static std::once_flag g_wrong_once;
+
+/// Call `body` from Python, so that the stacks of a hang show which Python function waits.
+static void call_from_python(const char* function, const std::function<void()>& body) {
+    py::dict names;
+    names["body"] = py::cpp_function(body);
+    py::exec(std::string("def ") + function + "():\n    body()\n", names);
+    names[function]();
+}
+
+SCENARIO(mutex_right_order,
+         "locks",
+         "The GIL is released before the mutex is taken, and taken again inside it.",
+         .clean().twin("mutex_wrong_order").needs("gil")) {
+    const Interpreter python(context);
+    race(context, [&](unsigned) {
+        for (unsigned i = 0; i < context.iterations(); ++i) {
+            const py::gil_scoped_acquire gil;
+            const py::gil_scoped_release before_the_mutex;
+            const std::lock_guard<std::mutex> lock(g_native_mutex);
+            const py::gil_scoped_acquire inside_it;
+            g_under_mutex += py::eval("1").cast<int>();
+        }
+    });
+    context.check("count", g_under_mutex, context.total());
+}
+
+SCENARIO(mutex_wrong_order,
+         "locks",
+         "T1 holds the GIL and waits for a mutex; T2 holds the mutex and waits for the GIL.",
+         .hang(4).twin("mutex_right_order").needs("gil")) {
+    const Interpreter python(context);
+    Barrier each_holds_one(2);
+    const auto gil_then_mutex = [&] {
+        const py::gil_scoped_acquire gil;
+        call_from_python("take_mutex_with_gil_held", [&] {
+            each_holds_one.wait();
+            const std::lock_guard<std::mutex> never(g_wrong_mutex);
+        });
+    };
+    const auto mutex_then_gil = [&] {
+        const std::lock_guard<std::mutex> lock(g_wrong_mutex);
+        each_holds_one.wait();
+        const py::gil_scoped_acquire never;
+    };
+    race(context, {gil_then_mutex, mutex_then_gil});
+}
+
+SCENARIO(call_once_right_order,
+         "locks",
+         "The GIL is released before std::call_once, and taken again inside the function that it calls.",
+         .clean().twin("call_once_wrong_order").needs("gil")) {
+    const Interpreter python(context);
+    race(context, [&](unsigned) {
+        const py::gil_scoped_acquire gil;
+        const py::gil_scoped_release before_the_flag;
+        std::call_once(g_native_once, [] {
+            const py::gil_scoped_acquire inside_it;
+            g_made_once += py::eval("1").cast<int>();
+        });
+    });
+    context.check("count", g_made_once, 1LL);
+}
+
+SCENARIO(call_once_wrong_order,
+         "locks",
+         "T1 holds the GIL and waits at std::call_once; T2 is inside it and waits for the GIL.",
+         .hang(4).twin("call_once_right_order").needs("gil")) {
+    const Interpreter python(context);
+    Barrier each_holds_one(2);
+    const auto gil_then_flag = [&] {
+        const py::gil_scoped_acquire gil;
+        call_from_python("call_once_with_gil_held", [&] {
+            each_holds_one.wait();
+            std::call_once(g_wrong_once, [] {});
+        });
+    };
+    const auto flag_then_gil = [&] {
+        std::call_once(g_wrong_once, [&] {
+            each_holds_one.wait();
+            const py::gil_scoped_acquire never;
+        });
+    };
+    race(context, {gil_then_flag, flag_then_gil});
+}
+
+} // namespace python_tsan

@@ -1,0 +1,46 @@
+// Python's own objects changed from many C++ threads, each change made whole under the GIL.
+
+#include "harness/scenario.hpp"
+
+#include <functional>
+
+namespace python_tsan {
+
+/// Run `change` once per thread and iteration, with the GIL held for the whole of it.
+static void change_under_gil(Context& context, const std::function<void()>& change) {
+    race(context, [&](unsigned) {
+        for (unsigned i = 0; i < context.iterations(); ++i) {
+            const py::gil_scoped_acquire gil;
+            change();
+        }
+    });
+}
+
+SCENARIO(python_list, "objects", "Threads append to one Python list.", .clean().needs("gil")) {
+    const Interpreter python(context);
+    py::list list;
+    change_under_gil(context, [&] { list.append(1); });
+    context.check("length", static_cast<long long>(list.size()), context.total());
+    context.check("sum", py::module_::import("builtins").attr("sum")(list).cast<long long>(), context.total());
+}
+
+SCENARIO(python_dict, "objects", "Threads count in one Python dict: read, add, store.", .clean().needs("gil")) {
+    const Interpreter python(context);
+    py::dict dict;
+    dict["count"] = 0;
+    change_under_gil(context, [&] { dict["count"] = dict["count"].cast<long long>() + 1; });
+    context.check("count", dict["count"].cast<long long>(), context.total());
+    context.check("keys", static_cast<long long>(dict.size()), 1LL);
+}
+
+SCENARIO(python_int,
+         "objects",
+         "Threads replace one Python int by its successor, in a C++ global.",
+         .clean().needs("gil")) {
+    const Interpreter python(context);
+    py::object number = py::int_(0);
+    change_under_gil(context, [&] { number = number + py::int_(1); });
+    context.check("value", number.cast<long long>(), context.total());
+}
+
+} // namespace python_tsan

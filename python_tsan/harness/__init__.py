@@ -1,0 +1,1 @@
+"""Building the C++ harness, and what it says of its scenarios."""

@@ -1,0 +1,228 @@
+"""Own building the harness and believing a build that is there; leave what decides that to :mod:`.plan`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from python_tsan import process
+from python_tsan.cpython.compiler_cache import choose_cache
+from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.locking import discard, exclusive, writable
+from python_tsan.cpython.record import write_manifest
+from python_tsan.errors import BuildError
+from python_tsan.harness.plan import hash_sources, plan_harness
+from python_tsan.harness.registry import Scenario, read_registry
+from python_tsan.harness.tools import find_pybind11, find_tool, native_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from python_tsan.config import Settings
+    from python_tsan.console import Console, StepProgress
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.harness.plan import HarnessPlan
+    from python_tsan.paths import Layout
+    from python_tsan.toolchain.model import Toolchain
+
+PROGRAM = "python_tsan_harness"
+# Libraries for scenarios that need something preloaded, by the name that a scenario needs; they stand beside PROGRAM.
+PRELOADS = {"gil_counter": "libpython_tsan_gil_counter.so"}
+RECORD_NAME = "harness.json"
+SCHEMA = 1
+CONFIGURE, COMPILE, LIST = "configure", "compile", "list scenarios"
+STEP_SECONDS = 900.0
+# CMake takes these from the environment, where no content key sees them.
+_UNTRACKED = ("CFLAGS", "CPPFLAGS", "CXXFLAGS", "LDFLAGS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harness:
+    """A finished harness: its program, what it can show, and the interpreter that it embeds."""
+
+    key: str
+    executable: Path
+    scenarios: tuple[Scenario, ...]
+    interpreter: Interpreter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What is kept beside the program; written last, so that its presence means completeness."""
+
+    schema: int
+    key: str
+    preset: str
+    compiler: str
+    pybind11: str
+    scenarios: tuple[Scenario, ...]
+    seconds: float
+    built_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """One build under way: what is built, with what, and where."""
+
+    plan: HarnessPlan
+    interpreter: Interpreter
+    toolchain: Toolchain
+    settings: Settings
+    native: Path
+    include: Path
+    folder: Path
+    logs: Path
+    env: dict[str, str]
+    launcher: Path | None
+
+    @property
+    def tree(self) -> Path:
+        """CMake's build folder."""
+        return self.folder / "build"
+
+
+def build_harness(
+    interpreter: Interpreter, settings: Settings, *, toolchain: Toolchain, layout: Layout, console: Console
+) -> Harness:
+    """Return the harness that embeds ``interpreter``; build it unless one with the same content key is there.
+
+    Concurrent runs share one build. Raises ``BuildError`` with the end of the failed step's log, ``ToolchainError``
+    when compiler and interpreter do not fit, ``UsageError`` when the cache cannot be written.
+    """
+    native = native_folder()
+    plan = plan_harness(interpreter, toolchain=toolchain, pybind11=settings.pybind11, native=native)
+    target = layout.harnesses / plan.key
+    if not settings.refresh and (found := _read(target, plan, interpreter)):
+        console.note(f"harness {plan.key}: nothing to do, sources, compiler, interpreter and pybind11 are as built.")
+        return found
+    name = f"harness-{plan.key}"
+    with exclusive(layout, name, console) as waited:
+        if (waited or not settings.refresh) and (found := _read(target, plan, interpreter)):
+            console.note(f"harness {plan.key}: nothing to do, another run has just built it.")
+            return found
+        cache = choose_cache(settings, toolchain=toolchain, layout=layout, env=os.environ, console=console)
+        job = _Job(
+            plan=plan,
+            interpreter=interpreter,
+            toolchain=toolchain,
+            settings=settings,
+            native=native,
+            include=find_pybind11(settings.pybind11, layout=layout, console=console),
+            folder=writable(layout.work) / name,
+            logs=writable(layout.logs / name),
+            env=_environment() | (cache.env if cache else {}),
+            launcher=cache.path if cache else None,
+        )
+        discard(job.folder)
+        staged = _build(job, console)
+        discard(target)
+        writable(layout.harnesses)
+        staged.rename(target)
+        discard(job.folder)
+    built = _read(target, plan, interpreter)
+    if built is None:
+        raise BuildError("The harness was built, but its record cannot be read back.", evidence=target)
+    return built
+
+
+def _read(folder: Path, plan: HarnessPlan, interpreter: Interpreter) -> Harness | None:
+    try:
+        record = msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=_Record)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    program = folder / PROGRAM
+    whole = os.access(program, os.X_OK) and all((folder / name).is_file() for name in PRELOADS.values())
+    if record.schema != SCHEMA or record.key != plan.key or not whole:
+        return None
+    return Harness(key=plan.key, executable=program, scenarios=record.scenarios, interpreter=interpreter)
+
+
+def _environment() -> dict[str, str]:
+    """Return the caller's environment without flags that would go into the build unseen."""
+    return {name: value for name, value in os.environ.items() if name not in _UNTRACKED}
+
+
+def _build(job: _Job, console: Console) -> Path:
+    """Build in the job's private folder; return the folder, inside it, that holds program and record."""
+    started = time.monotonic()
+    job.tree.mkdir(parents=True)
+    write_manifest(job.interpreter, job.folder)
+    with console.steps([CONFIGURE, COMPILE, LIST]) as progress:
+        _step(job, CONFIGURE, _configure_command(job), progress)
+        _step(job, COMPILE, [find_tool("cmake"), "--build", job.tree, "--parallel", str(job.settings.jobs)], progress)
+        progress.start(LIST)
+        scenarios = _list_scenarios(job)
+        progress.done()
+    _refuse_if_changed(job)
+    staged = job.folder / "staged"
+    staged.mkdir()
+    for name in (PROGRAM, *PRELOADS.values()):
+        shutil.move(job.tree / name, staged / name)
+    record = _Record(
+        schema=SCHEMA,
+        key=job.plan.key,
+        preset=job.plan.preset,
+        compiler=f"{job.plan.compiler} {job.plan.compiler_version}",
+        pybind11=job.plan.pybind11,
+        scenarios=scenarios,
+        seconds=round(time.monotonic() - started, 2),
+        built_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
+    )
+    (staged / RECORD_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
+    return staged
+
+
+def _refuse_if_changed(job: _Job) -> None:
+    """Raise ``BuildError`` if a source was edited meanwhile: the program would not be what its key says."""
+    now = hash_sources(job.native)
+    names = sorted({*now, *job.plan.sources})
+    changed = [name for name in names if now.get(name) != job.plan.sources.get(name)]
+    if changed:
+        raise BuildError(
+            f"The harness's sources changed while they were being built: {', '.join(changed)}.",
+            evidence=job.native,
+            advice="Run it again.",
+        )
+
+
+def _configure_command(job: _Job) -> list[str]:
+    definitions = {
+        "CMAKE_CXX_COMPILER": job.plan.compiler,
+        "CMAKE_MAKE_PROGRAM": str(find_tool("ninja")),
+        "PYTHON_TSAN_MANIFEST": str(job.folder / "manifest.json"),
+        "PYTHON_TSAN_PYBIND11_INCLUDE": str(job.include),
+    }
+    if job.launcher:
+        definitions["CMAKE_CXX_COMPILER_LAUNCHER"] = str(job.launcher)
+    where = ("-S", str(job.native), "-B", str(job.tree))
+    settings = (f"-D{name}={value}" for name, value in definitions.items())
+    return [str(find_tool("cmake")), "--preset", job.plan.preset, *where, *settings]
+
+
+def _step(job: _Job, name: str, command: Sequence[str | Path], progress: StepProgress) -> None:
+    log = job.logs / f"{name}.log"
+    progress.start(name)
+    # A preset is looked up in the folder where CMake runs.
+    ended = process.run(command, cwd=job.native, env=job.env, stdout=log, timeout=STEP_SECONDS)
+    if not ended.ok:
+        raise step_error(f"{name} the harness", ended, log)
+
+
+def _list_scenarios(job: _Job) -> tuple[Scenario, ...]:
+    """Ask the program for its scenarios, which also proves that it starts on this machine."""
+    program = job.tree / PROGRAM
+    log = job.logs / "list.log"
+    ended = process.run(
+        [*job.toolchain.launcher, program, "--list=json"], env=job.env | {"TSAN_OPTIONS": ""}, timeout=60
+    )
+    log.write_text(ended.stdout + ended.stderr, encoding="utf-8")
+    if not ended.ok:
+        raise step_error("list the harness's scenarios", ended, log)
+    return read_registry(ended.stdout, source=log)

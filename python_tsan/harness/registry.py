@@ -1,0 +1,96 @@
+"""Own the list of scenarios as the harness prints it; leave running them to :mod:`python_tsan.checking`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from python_tsan.checking.model import Expectation, Lane, Outcome
+from python_tsan.errors import BuildError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One behaviour that the harness can show, and what it must show.
+
+    ``file`` is the source's path in the repository. ``needs`` are packages, or ``"gil"`` for a build that has one.
+    ``repeats`` is the number of runs per verify, ``twin`` the scenario with the opposite outcome (maybe none). Where
+    ``case`` is not empty it names the row of ``python_tsan/imports/outcomes.toml`` that holds the expectation by
+    Python version, and ``expect`` is not to be used.
+    """
+
+    name: str
+    group: str
+    summary: str
+    file: str
+    lanes: tuple[Lane, ...]
+    needs: tuple[str, ...]
+    deadline_seconds: float
+    repeats: int
+    twin: str
+    case: str
+    expect: Expectation
+
+
+def read_registry(text: str | bytes, *, source: Path) -> tuple[Scenario, ...]:
+    """Return the scenarios of ``text``, which ``source`` printed for ``--list=json``, sorted by name.
+
+    Raises ``BuildError`` when it is not such a list, or when the list contradicts itself.
+    """
+    try:
+        found = msgspec.json.decode(text, type=tuple[Scenario, ...])
+    except msgspec.MsgspecError as error:
+        raise _unusable(f"its list of scenarios does not have the agreed shape: {error}", source) from error
+    contradictions = tuple(_contradictions(found))
+    if contradictions:
+        raise _unusable("; ".join(contradictions), source)
+    return tuple(sorted(found, key=lambda scenario: scenario.name))
+
+
+def find_scenario(scenarios: Sequence[Scenario], name: str) -> Scenario:
+    """Return the scenario called ``name``. Raises ``UsageError`` with all the names when there is none."""
+    for scenario in scenarios:
+        if scenario.name == name:
+            return scenario
+    names = [scenario.name for scenario in scenarios]
+    close = get_close_matches(name, names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise UsageError(
+        f"There is no scenario {name!r}.{hint} The scenarios are:\n" + "\n".join(f"    {known}" for known in names),
+        advice="`python -m python_tsan build-harness --list` prints what each of them shows.",
+    )
+
+
+def _contradictions(scenarios: Iterable[Scenario]) -> Iterable[str]:
+    """Yield what the C++ compiler cannot see: names that clash or lead nowhere, expectations that expect nothing."""
+    names: set[str] = set()
+    listed = tuple(scenarios)
+    known = {scenario.name for scenario in listed}
+    if not listed:
+        yield "it lists no scenario"
+    for scenario in listed:
+        outcome, findings = scenario.expect.outcome, len(scenario.expect.findings)
+        if scenario.name in names:
+            yield f"two scenarios are named {scenario.name!r}"
+        names.add(scenario.name)
+        if scenario.twin and scenario.twin not in known:
+            yield f"{scenario.name!r} has the twin {scenario.twin!r}, which is not listed"
+        if (outcome is Outcome.RACE) != (findings > 0):
+            yield f"{scenario.name!r} expects the outcome {outcome.value!r} with {findings} findings"
+        if scenario.repeats < 1 or scenario.deadline_seconds <= 0 or not scenario.lanes:
+            yield f"{scenario.name!r} would never be run: repeats, deadline_seconds or lanes is empty"
+
+
+def _unusable(reason: str, source: Path) -> BuildError:
+    return BuildError(
+        f"The harness was built, but {reason}.",
+        evidence=source,
+        advice="Sources in native/ and this package must be of one version; build both from one checkout.",
+    )

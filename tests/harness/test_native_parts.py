@@ -1,0 +1,59 @@
+"""The parts of native/ that need no Python, each compiled alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from python_tsan.harness.tools import native_folder
+
+pytestmark = pytest.mark.compiler
+
+CASES = Path(__file__).parent / "cpp"
+WARNINGS = ("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+
+
+@pytest.fixture
+def run_program(tmp_path, real_toolchain):
+    def run(case, *sources, flags=()):
+        native = native_folder()
+        program = tmp_path / case
+        files = [CASES / f"{case}.cpp", *(native / source for source in sources)]
+        includes = [f"-I{native}", f"-I{native / 'include'}"]
+        compiler = [real_toolchain.candidate.cxx, *WARNINGS, *flags, *includes, "-pthread"]
+        subprocess.run([*compiler, *files, "-o", program], check=True)
+        return subprocess.run([*real_toolchain.launcher, program], check=False, capture_output=True)
+
+    return run
+
+
+def test_json_is_read_back_as_it_was_meant(run_program):
+    found = json.loads(run_program("json_cases", "harness/json.cpp").stdout)
+    assert found == {
+        "quotes": 'say "hi" \\ there',
+        "control": "a\tb\nc\x01\x00d",
+        "utf8": "é € 🐍",
+        "broken": "?|?|??|???|????|??",
+        "literal_is_text": "true",
+        "truth": True,
+        "smallest": -(2**63),
+        "unsigned": 7,
+        "third": 1 / 3,
+        "not_a_number": None,
+        "texts": ["a", "b"],
+        "none": [],
+        "nested": [{}, {"x": 1}],
+        "nothing": None,
+        "last": "z",
+    }
+    assert found["truth"] is True
+
+
+@pytest.mark.parametrize(("flags", "kind"), [((), "plain"), (("-fsanitize=thread",), "instrumented")])
+def test_the_barrier_lets_nobody_pass_early(run_program, flags, kind):
+    ended = run_program("barrier_rounds", flags=flags)
+    assert ended.stdout.decode().strip() == kind
+    assert ended.returncode == 0, ended.stderr.decode()
