@@ -1,0 +1,1 @@
+"""Find, prove and explain deadlocks between concurrent imports."""

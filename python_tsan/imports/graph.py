@@ -1,0 +1,78 @@
+"""Own the lock-order graph: which module's lock is held while which other may be asked for. Pure, no I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from python_tsan.imports.requests import Module, Program
+    from python_tsan.imports.rules import Rules
+
+Graph = dict[str, tuple[str, ...]]
+
+
+def lock_order(program: Program, rules: Rules) -> Graph:
+    """Return, for each module, those whose locks may be asked for while its own is held.
+
+    A child's parents are among them, save where a release resolves them before it takes the child's lock.
+    """
+    return {name: tuple(dict.fromkeys(_asked(module, program, rules))) for name, module in program.items()}
+
+
+def _asked(module: Module, program: Program, rules: Rules) -> Iterator[str]:
+    if module.parent in program and not rules.parents_first:
+        yield module.parent
+    for request in module.requests:
+        wanted = [request.module, *(f"{request.module}.{name}" for name in request.names)]
+        for target in wanted:
+            parts = target.split(".")
+            yield from (name for count in range(len(parts), 0, -1) if (name := ".".join(parts[:count])) in program)
+
+
+def cyclic_modules(program: Program, rules: Rules) -> frozenset[str]:
+    """Return the modules that lie on a cycle of the lock-order graph. No other can be part of a deadlock."""
+    graph = lock_order(program, rules)
+    return frozenset(name for component in components(graph) if len(component) > 1 for name in component)
+
+
+def components(graph: Mapping[str, tuple[str, ...]]) -> Iterator[frozenset[str]]:
+    """Yield the strongly connected components (Tarjan 1972), without recursion, as import chains can be long."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    open_nodes: list[str] = []
+    is_open: set[str] = set()
+    for root in graph:
+        if root in index:
+            continue
+        work = [(root, iter(graph[root]))]
+        index[root] = low[root] = len(index)
+        open_nodes.append(root)
+        is_open.add(root)
+        while work:
+            node, successors = work[-1]
+            for successor in successors:
+                if successor not in index:
+                    index[successor] = low[successor] = len(index)
+                    open_nodes.append(successor)
+                    is_open.add(successor)
+                    work.append((successor, iter(graph.get(successor, ()))))
+                    break
+                if successor in is_open:
+                    low[node] = min(low[node], index[successor])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == index[node]:
+                    yield frozenset(_close(node, open_nodes, is_open))
+
+
+def _close(root: str, open_nodes: list[str], is_open: set[str]) -> Iterator[str]:
+    while True:
+        node = open_nodes.pop()
+        is_open.discard(node)
+        yield node
+        if node == root:
+            return

@@ -1,0 +1,74 @@
+"""Own one directed run of two threads: T1 stops inside a module, T2 runs until it sleeps, T1 goes on."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .director import Director
+from .model import START, Hold, blocked_anywhere, ended, reached
+
+if TYPE_CHECKING:
+    from typing import Any
+
+JOIN_SECONDS = 0.005
+# importlib/__init__.py passes import_module on, and its frames are not taken out of tracebacks.
+_NOT_THE_PROGRAMS = frozenset({__file__, importlib.__file__})
+
+
+def confirm(plan: dict[str, Any]) -> dict[str, Any]:
+    """Run one plan and return what the threads met.
+
+    ``first`` and ``second`` are what T1 and T2 import, ``main`` what comes before, ``point`` and ``module`` where T1
+    stops, ``deadline`` the seconds after which a thread that still runs is taken for hung.
+    """
+    holds = (
+        Hold("T1", plan["point"], plan["module"], (blocked_anywhere("T2"), ended("T2"))),
+        Hold("T2", START, "", (reached("T1", plan["point"], plan["module"]), ended("T1"))),
+    )
+    for module in plan["main"]:
+        __import__(module)
+    director = Director(holds, frozenset({plan["module"]}))
+    director.install()
+    errors: dict[str, dict[str, str] | None] = {}
+    entries = {"T1": plan["first"], "T2": plan["second"]}
+    for thread, entry in entries.items():
+        threading.Thread(target=_import, args=(director, thread, entry, errors), name=thread, daemon=True).start()
+    limit = time.monotonic() + plan["deadline"]
+    while len(errors) < len(entries) and time.monotonic() < limit:
+        time.sleep(JOIN_SECONDS)
+    return {
+        "version": list(sys.version_info[:3]),
+        "reached": director.has_reached("T1", plan["point"], plan["module"]),
+        "unfinished": [thread for thread in entries if thread not in errors],
+        "held": director.held(),
+        "errors": {thread: error for thread, error in errors.items() if error},
+        "graph": director.wait_for_graph(),
+        "stacks": director.stacks() if len(errors) < len(entries) else {},
+    }
+
+
+def _import(director: Director, thread: str, entry: str, errors: dict[str, dict[str, str] | None]) -> None:
+    director.enter(thread)
+    error: dict[str, str] | None = None
+    try:
+        __import__(entry)
+    except BaseException as caught:  # noqa: BLE001 -- a module may raise anything, and that is the result
+        error = {"type": type(caught).__name__, "text": str(caught), "where": _where(caught)}
+    errors[thread] = error
+    director.leave(thread)
+
+
+def _where(error: BaseException) -> str:
+    """Return the innermost line of the program's own, which is the import statement that failed."""
+    place = ""
+    step = error.__traceback__
+    while step is not None:
+        name = step.tb_frame.f_code.co_filename
+        if not name.startswith("<frozen") and name not in _NOT_THE_PROGRAMS:
+            place = f"{name}:{step.tb_lineno}"
+        step = step.tb_next
+    return place

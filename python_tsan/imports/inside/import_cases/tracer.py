@@ -1,0 +1,136 @@
+"""Own the record of import requests: which module's body asks for which module, where, and in which manner.
+
+Every import statement is seen, those included that find their module in ``sys.modules`` and take no lock: a patched
+lock would miss them, and they are the ones that another thread's timing brings to life.
+"""
+
+from __future__ import annotations
+
+import _frozen_importlib as bootstrap
+import builtins
+import sys
+from threading import get_ident
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+    from typing import Any
+
+STATEMENT, BY_NAME = "statement", "by_name"
+
+
+class Tracer:
+    """Record the requests of the thread that installs it. Other threads import unseen and are only counted."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, list[dict[str, Any]]] = {}
+        self.files: dict[str, str] = {}
+        self.elsewhere = 0
+        self._stack: list[str] = []
+        self._thread = get_ident()
+
+    def install(self) -> None:
+        """Put the tracer in the way of import statements, ``import_module`` and the loading of modules."""
+        names = vars(bootstrap)
+        builtins.__import__ = self._statement(builtins.__import__)
+        names["_gcd_import"] = self._by_name(names["_gcd_import"])
+        names["_find_and_load_unlocked"] = self._loading(names["_find_and_load_unlocked"])
+
+    def _statement(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def traced(
+            name: str,
+            globals: Mapping[str, Any] | None = None,  # noqa: A002 -- the signature of __import__
+            locals: Mapping[str, Any] | None = None,  # noqa: A002
+            fromlist: tuple[str, ...] | None = (),
+            level: int = 0,
+        ) -> Any:  # noqa: ANN401 -- whatever the original returns
+            if get_ident() == self._thread:
+                target = name if not level else _absolute(name, globals or {}, level)
+                if target:
+                    self._note(STATEMENT, target, sys._getframe(1), fromlist or ())  # noqa: SLF001 -- documented
+            return original(name, globals, locals, fromlist, level)
+
+        return traced
+
+    def _by_name(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def traced(name: str, package: str | None = None, level: int = 0) -> Any:  # noqa: ANN401
+            if get_ident() == self._thread:
+                target = name if not level else _absolute(name, {"__package__": package}, level)
+                self._note(BY_NAME, target, sys._getframe(2), ())  # noqa: SLF001 -- as above; 1 is import_module
+            return original(name, package, level)
+
+        return traced
+
+    def _loading(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def traced(name: str, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
+            if get_ident() != self._thread:
+                self.elsewhere += 1
+                return original(name, *arguments, **keywords)
+            self._stack.append(name)
+            self.requests.setdefault(name, [])
+            try:
+                module = original(name, *arguments, **keywords)
+            finally:
+                self._stack.pop()
+            self.files[name] = getattr(module, "__file__", None) or ""
+            return module
+
+        return traced
+
+    def _note(self, kind: str, target: str, frame: FrameType, names: tuple[object, ...]) -> None:
+        if not self._stack or frame.f_code.co_filename.startswith("<frozen importlib"):
+            return
+        asker = self._stack[-1]
+        self.requests[asker].append(
+            {
+                "module": target,
+                "kind": kind,
+                "names": [name for name in names if isinstance(name, str)],
+                "file": frame.f_code.co_filename,
+                "line": frame.f_lineno,
+                "in_body": frame.f_code.co_name == "<module>",
+                "created": asker in sys.modules,
+            }
+        )
+
+
+def _absolute(name: str, names: Mapping[str, Any], level: int) -> str:
+    """Resolve a relative name as ``importlib._bootstrap._calc___package__`` does; an empty string if it cannot be."""
+    package = names.get("__package__")
+    if package is None:
+        package = names.get("__name__", "")
+        if "__path__" not in names:
+            package = package.rpartition(".")[0]
+    base = package.rsplit(".", level - 1)[0] if level > 1 else package
+    return f"{base}.{name}" if name and base else base
+
+
+def trace(entries: list[str]) -> dict[str, Any]:
+    """Import ``entries`` in turn and return the requests of every module that they bring in, as a JSON object."""
+    already = sorted(sys.modules)
+    tracer = Tracer()
+    tracer.install()
+    error = ""
+    for entry in entries:
+        try:
+            __import__(entry)
+        except BaseException as caught:  # noqa: BLE001 -- a module may raise anything, SystemExit included
+            error = f"{type(caught).__name__}: {caught}"
+            break
+    return {
+        "entries": entries,
+        "version": list(sys.version_info[:3]),
+        "error": error,
+        "already": already,
+        "modules": {
+            name: {"file": tracer.files.get(name, ""), "package": _is_package(name), "requests": requests}
+            for name, requests in tracer.requests.items()
+            if name in sys.modules
+        },
+        "elsewhere": tracer.elsewhere,
+    }
+
+
+def _is_package(name: str) -> bool:
+    return hasattr(sys.modules.get(name), "__path__")

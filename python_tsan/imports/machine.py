@@ -1,0 +1,201 @@
+"""Own a model of CPython's import system: modules, their locks, and threads that can be stopped inside an import.
+
+It follows ``importlib._bootstrap`` and ``import_ensure_initialized`` by the rules of one release. Which schedules to
+try, and what a conflict means, is left to ``hazards``. Pure, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, TypeAlias
+
+from python_tsan.imports.requests import Manner, Module, Request
+
+if TYPE_CHECKING:
+    from python_tsan.imports.requests import Program
+    from python_tsan.imports.rules import Rules
+
+
+class Phase(Enum):
+    """How far a module is: CREATING is not in ``sys.modules`` yet, EXECUTING is, and its body runs."""
+
+    ABSENT = auto()
+    CREATING = auto()
+    EXECUTING = auto()
+    DONE = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A place where a thread can be stopped: it owns the module's lock and has begun this phase."""
+
+    phase: Phase
+    module: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A thread sleeps on the lock of ``module``."""
+
+    module: str
+
+
+Step: TypeAlias = Generator[Point | Waiting, None, None]
+
+
+class Deadlock(Exception):  # noqa: N818 -- control flow of the model, as _DeadlockError is in CPython
+    """The thread closed a cycle of module locks where CPython raises ``_DeadlockError``."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__(module)
+        self.module = module
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handout:
+    """A half-made module was handed out to end a cycle: ``owner`` was executing ``module`` when it was asked for.
+
+    ``stack`` is what the thread that asked was loading then.
+    """
+
+    module: str
+    owner: str
+    request: Request | None
+    stack: tuple[tuple[str, Request | None], ...]
+
+
+@dataclass(slots=True)
+class _Lock:
+    owner: str
+    count: int = 1
+
+
+@dataclass(slots=True)
+class Machine:
+    """The import system at one moment. Threads are named; each drives a generator made by ``start``."""
+
+    program: Program
+    rules: Rules
+    phases: dict[str, Phase] = field(default_factory=dict)
+    handouts: list[Handout] = field(default_factory=list)
+    stacks: dict[str, list[tuple[str, Request | None]]] = field(default_factory=dict)
+    asking: dict[str, Request | None] = field(default_factory=dict)
+    _locks: dict[str, _Lock] = field(default_factory=dict)
+    _wants: dict[str, str] = field(default_factory=dict)
+
+    def start(self, thread: str, entry: str) -> Step:
+        """Return the steps of ``thread`` importing ``entry`` with an import statement."""
+        self.stacks[thread] = []
+        return self._import(thread, entry, Manner.STATEMENT, None)
+
+    def held_by(self, thread: str) -> list[str]:
+        """Names of the modules whose locks ``thread`` owns, in the order in which it took them."""
+        return [name for name, lock in self._locks.items() if lock.owner == thread]
+
+    def phase(self, name: str) -> Phase:
+        """Return how far a module is. One that the program does not know was there from the beginning."""
+        return self.phases.get(name, Phase.ABSENT) if name in self.program else Phase.DONE
+
+    def _import(self, thread: str, name: str, manner: Manner, request: Request | None) -> Step:
+        phase = self.phase(name)
+        if phase is Phase.DONE:
+            return
+        if phase is Phase.EXECUTING:
+            hard = manner is Manner.BY_NAME and not self.rules.by_name_accepts_partial
+            yield from self._wait_for(thread, name, request, hard=hard)
+            return
+        if self.rules.parents_first:
+            yield from self._parents(thread, name, manner)
+        yield from self._acquire(thread, name, request, hard=True)
+        try:
+            if not self._listed(name):
+                yield from self._load(thread, self.program[name], manner, request)
+        finally:
+            self._release(name)
+
+    def _wait_for(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Step:
+        """Take and release the lock of a module that is being executed; without ``hard``, accept it half made."""
+        before = len(self.handouts)
+        yield from self._acquire(thread, name, request, hard=hard)
+        if len(self.handouts) == before:
+            self._release(name)
+
+    def _parents(self, thread: str, name: str, manner: Manner) -> Step:
+        """Follow ``_resolve_parents`` of 3.15: wait for initialising ancestors, then import the immediate parent."""
+        parts = name.split(".")
+        for count in range(1, len(parts) - 1):
+            ancestor = ".".join(parts[:count])
+            if self.phase(ancestor) is Phase.EXECUTING:
+                yield from self._wait_for(thread, ancestor, None, hard=False)
+        if len(parts) > 1:
+            yield from self._import(thread, ".".join(parts[:-1]), manner, None)
+
+    def _load(self, thread: str, module: Module, manner: Manner, request: Request | None) -> Step:
+        """Follow ``_find_and_load_unlocked``: the parent first, then create and execute the module."""
+        self.stacks[thread].append((module.name, request))
+        parent = self.phase(module.parent) if module.parent else Phase.DONE
+        absent = parent in {Phase.ABSENT, Phase.CREATING}
+        if absent or (parent is Phase.EXECUTING and self.rules.child_waits_for_parent):
+            yield from self._import(thread, module.parent, manner, None)
+        if not self._listed(module.name):
+            self.phases[module.name] = Phase.CREATING
+            yield Point(phase=Phase.CREATING, module=module.name)
+            yield from self._requests(thread, module, created=False)
+            self.phases[module.name] = Phase.EXECUTING
+            yield Point(phase=Phase.EXECUTING, module=module.name)
+            yield from self._requests(thread, module, created=True)
+            self.phases[module.name] = Phase.DONE
+        self.stacks[thread].pop()
+
+    def _requests(self, thread: str, module: Module, *, created: bool) -> Step:
+        for request in module.requests:
+            if request.created is not created:
+                continue
+            yield from self._import(thread, request.module, request.manner, request)
+            for name in request.names:
+                # `from package import module` asks for the module when the package has no such name yet.
+                if f"{request.module}.{name}" in self.program:
+                    yield from self._import(thread, f"{request.module}.{name}", Manner.STATEMENT, request)
+
+    def _listed(self, name: str) -> bool:
+        return self.phase(name) in {Phase.EXECUTING, Phase.DONE}
+
+    def _acquire(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Step:
+        while True:
+            lock = self._locks.get(name)
+            if lock is None:
+                self._locks[name] = _Lock(thread)
+                return
+            if lock.owner == thread:
+                lock.count += 1
+                return
+            if self._would_deadlock(thread, lock.owner):
+                if hard:
+                    raise Deadlock(name)
+                stack = tuple(self.stacks[thread])
+                self.handouts.append(Handout(module=name, owner=lock.owner, request=request, stack=stack))
+                return
+            self._wants[thread] = name
+            self.asking[thread] = request
+            yield Waiting(module=name)
+            del self._wants[thread]
+
+    def _would_deadlock(self, thread: str, owner: str) -> bool:
+        seen: set[str] = set()
+        while owner not in seen:
+            if owner == thread:
+                return True
+            seen.add(owner)
+            wanted = self._locks.get(self._wants.get(owner, ""))
+            if wanted is None:
+                return False
+            owner = wanted.owner
+        return False
+
+    def _release(self, name: str) -> None:
+        lock = self._locks[name]
+        lock.count -= 1
+        if not lock.count:
+            del self._locks[name]

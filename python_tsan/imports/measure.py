@@ -1,0 +1,111 @@
+"""Own the running of rows on interpreters, each in a fresh process; leave what a report means to ``played``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import SubjectError
+from python_tsan.imports.inside.import_cases.mitigations import MITIGATIONS
+from python_tsan.imports.inside.import_cases.rows import HAZARD, ROWS
+from python_tsan.imports.played import Played, read_report
+from python_tsan.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+INSIDE = Path(__file__).parent / "inside"
+HANG_SECONDS = 1.5
+# Starting an interpreter on a busy machine takes longer than any row.
+PROCESS_SECONDS = 30.0
+MINORS = range(9, 16)
+
+_IDENTIFY = "import sys, json; print(json.dumps([list(sys.version_info[:3]), sys.version.split()[0], sys.prefix]))"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Python:
+    """An interpreter that can be started. ``command`` starts it; ``version`` is exact."""
+
+    command: tuple[str, ...]
+    version: tuple[int, ...]
+    text: str
+
+
+def identify(command: Sequence[str]) -> Python:
+    """Start ``command`` and ask what it is. Raises SubjectError if it is not a Python from 3.9 on."""
+    advice = "Name the executable of a CPython from 3.9 to 3.15."
+    try:
+        ended = run([*command, "-I", "-c", _IDENTIFY], timeout=PROCESS_SECONDS)
+    except OSError as error:
+        raise SubjectError(f"{command[0]} cannot be started: {error.strerror}", advice=advice) from error
+    try:
+        version, text, _ = json.loads(ended.stdout)
+    except ValueError as error:
+        raise SubjectError(
+            f"{command[0]} does not answer as a Python does (exit {ended.exit_code})", advice=advice
+        ) from error
+    if tuple(version) < (3, MINORS.start):
+        raise SubjectError(f"{command[0]} is Python {text}, which is too old", advice=advice)
+    return Python(command=tuple(command), version=tuple(version), text=text)
+
+
+def pythons_at_hand() -> list[Python]:
+    """Return one interpreter of each version on ``PATH`` and among pyenv's, oldest first."""
+    candidates = [shutil.which(f"python3.{minor}") for minor in MINORS]
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+    candidates += [str(path) for path in sorted(pyenv.glob("3.*/bin/python3"))]
+    found: dict[tuple[int, ...], Python] = {}
+    for candidate in candidates:
+        if candidate is not None:
+            for python in _try_identify(candidate):
+                found.setdefault(python.version, python)
+    return [found[version] for version in sorted(found)]
+
+
+def _try_identify(candidate: str) -> Iterator[Python]:
+    try:
+        yield identify([candidate])
+    except SubjectError:
+        return  # pyenv's shims answer for versions that are not chosen, and old releases are of no use here
+
+
+def play(
+    python: Python, row: str, *, variant: str = HAZARD, mitigation: str = "none", deadline: float = HANG_SECONDS
+) -> Played:
+    """Play one row in a fresh process; ``deadline`` is the time in seconds after which it is taken for hung.
+
+    Raises SubjectError when the process ends without a report.
+    """
+    command = [*python.command, "-m", "import_cases", row, "--variant", variant, "--mitigation", mitigation]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment["PYTHONPATH"] = str(INSIDE)
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    ended = run([*command, "--deadline", str(deadline)], env=environment, timeout=PROCESS_SECONDS + deadline)
+    try:
+        return read_report(json.loads(ended.stdout))
+    except ValueError as error:
+        last = ended.stderr.strip().rpartition("\n")[2]
+        raise SubjectError(
+            f"{row} on Python {python.text} ended without a report (exit {ended.exit_code}): {last}"
+        ) from error
+
+
+def play_rows(pythons: Iterable[Python], *, jobs: int) -> Iterator[Played]:
+    """Play every variant of every row, and every row under every mitigation, on each interpreter."""
+    wanted = [
+        (python, row.name, variant.name, "none") for python in pythons for row in ROWS for variant in row.variants
+    ] + [
+        (python, row.name, HAZARD, mitigation)
+        for python in pythons
+        for row in ROWS
+        for mitigation in MITIGATIONS
+        if mitigation != "none"
+    ]
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(lambda each: play(each[0], each[1], variant=each[2], mitigation=each[3]), wanted)

@@ -1,0 +1,99 @@
+"""Own the meaning of what a row reported: its outcome in one word, who lost, and how. Pure, no I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from python_tsan.imports.outcomes import ImportOutcome, find_range
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from python_tsan.imports.outcomes import Range, Version
+
+DEADLOCK_ERROR = "_DeadlockError"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """One row as one interpreter played it.
+
+    ``mitigation`` is ``none`` for the row by itself. ``losers`` are the threads that failed, in order, and ``error``
+    the first one's ``Type: text``. ``graph`` has a line for each thread that waits for a module's lock at the
+    deadline. ``outcome`` is None when the schedule was not reached, so that the run says nothing.
+    """
+
+    row: str
+    variant: str
+    mitigation: str
+    version: tuple[int, ...]
+    free_threaded: bool
+    outcome: ImportOutcome | None
+    losers: tuple[str, ...] = ()
+    error: str = ""
+    graph: tuple[str, ...] = ()
+
+    @property
+    def case(self) -> str:
+        """The row's or variant's key in the outcome table."""
+        return self.row if self.variant == "hazard" else f"{self.row}.{self.variant}"
+
+
+def read_report(report: Mapping[str, Any]) -> Played:
+    """Read the JSON object that ``import_cases`` prints."""
+    errors: Mapping[str, Mapping[str, str]] = report["errors"]
+    losers = tuple(sorted(errors))
+    return Played(
+        row=report["row"],
+        variant=report["variant"],
+        mitigation=report["mitigation"],
+        version=tuple(report["version"]),
+        free_threaded=report["free_threaded"],
+        outcome=outcome_of(report),
+        losers=losers,
+        error=f"{errors[losers[0]]['type']}: {errors[losers[0]]['text']}" if losers else "",
+        graph=tuple(
+            f"{edge['thread']} waits for {edge['waits_for']}, held by {edge['held_by']}" for edge in report["graph"]
+        ),
+    )
+
+
+def outcome_of(report: Mapping[str, Any]) -> ImportOutcome | None:
+    """Return the outcome in one word, None when the schedule was not reached.
+
+    A thread that the schedule still holds did not hang by itself.
+    """
+    if report["unfinished"]:
+        hangs = any(thread not in report["held"] for thread in report["unfinished"])
+        return ImportOutcome.HANG if hangs else None
+    kinds = {error["type"] for error in report["errors"].values()}
+    if DEADLOCK_ERROR in kinds:
+        return ImportOutcome.ERROR
+    return ImportOutcome.PARTIAL if kinds else ImportOutcome.OK
+
+
+def disagreement(played: Played) -> str:
+    """Return how a run differs from the outcome table, or an empty string when it agrees or the table is silent."""
+    wanted = find_range(played.case, played.version, free_threaded=played.free_threaded)
+    if wanted is None or played.mitigation != "none":
+        return ""
+    return _difference(played, wanted)
+
+
+def _difference(played: Played, wanted: Range) -> str:
+    if played.outcome is None:
+        return "the schedule was not reached"
+    if played.outcome is not wanted.outcome:
+        return f"expected {wanted.outcome.value}, saw {played.outcome.value} {played.error}".rstrip()
+    if played.losers != wanted.threads:
+        return f"expected {' '.join(wanted.threads)} to lose, but it was {' '.join(played.losers)}"
+    if not re.search(wanted.error, played.error):
+        return f"expected an error like {wanted.error!r}, got {played.error}"
+    return ""
+
+
+def as_version(version: Version) -> str:
+    """Write a version with dots."""
+    return ".".join(str(part) for part in version)

@@ -1,0 +1,39 @@
+"""Own how CPython takes module locks, version by version, as facts that the machine acts on. Pure, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from python_tsan.imports.outcomes import Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What differs between releases when a module is imported.
+
+    ``child_waits_for_parent``: with the child's lock held, wait for a parent that is still initialising (gh-130094).
+    ``parents_first``: parents are imported or waited for before the child's lock is taken (gh-83065).
+    ``by_name_accepts_partial``: a cycle closed by ``import_module`` hands out a half-made module (gh-82276).
+    """
+
+    child_waits_for_parent: bool
+    parents_first: bool
+    by_name_accepts_partial: bool
+
+
+_CLASSIC = Rules(child_waits_for_parent=False, parents_first=False, by_name_accepts_partial=False)
+_WAITING = Rules(child_waits_for_parent=True, parents_first=False, by_name_accepts_partial=False)
+_ORDERED = Rules(child_waits_for_parent=True, parents_first=True, by_name_accepts_partial=True)
+
+
+def rules_of(version: Version) -> Rules:
+    """Return the rules of a release from 3.9 on.
+
+    3.13.16 carries the backport of gh-130094. 3.15.0 and 3.15.1 have a regression (gh-159963) that is not modelled:
+    they are taken for 3.15.2.
+    """
+    if version >= (3, 15):
+        return _ORDERED
+    return _WAITING if version >= (3, 13, 16) else _CLASSIC

@@ -1,0 +1,135 @@
+"""The model of the import system: what one thread does alone, where it waits, and who closes a cycle."""
+
+import pytest
+
+from python_tsan.imports.machine import Deadlock, Machine, Phase, Point, Waiting
+from python_tsan.imports.requests import Manner, Module, Request
+from python_tsan.imports.rules import rules_of
+
+CLASSIC, WAITING, ORDERED = rules_of((3, 12, 11)), rules_of((3, 14, 0)), rules_of((3, 15, 2))
+
+
+def asks(module, *names, manner=Manner.STATEMENT, line=1, created=True):
+    return Request(module=module, manner=manner, file="f.py", line=line, names=names, created=created)
+
+
+def program_of(**bodies):
+    return {
+        name.replace("__", "."): Module(name=name.replace("__", "."), requests=tuple(requests))
+        for name, requests in bodies.items()
+    }
+
+
+def executed(steps):
+    return [step.module for step in steps if isinstance(step, Point) and step.phase is Phase.EXECUTING]
+
+
+@pytest.mark.parametrize(
+    ("version", "same_as"),
+    [((3, 9, 0), CLASSIC), ((3, 13, 15), CLASSIC), ((3, 13, 16), WAITING), ((3, 15, 0), ORDERED)],
+)
+def test_the_rules_change_where_cpython_changed(version, same_as):
+    assert rules_of(version) == same_as
+
+
+@pytest.mark.parametrize("rules", [CLASSIC, WAITING, ORDERED])
+def test_a_lone_thread_never_waits_and_executes_each_module_once_parents_first(rules):
+    program = program_of(pkg=[asks("pkg.a")], pkg__a=[asks("pkg.b", manner=Manner.BY_NAME)], pkg__b=[asks("pkg")])
+    machine = Machine(program, rules)
+    steps = list(machine.start("T1", "pkg.b"))
+    assert not any(isinstance(step, Waiting) for step in steps)
+    order = executed(steps)
+    assert order[0] == "pkg"
+    assert sorted(order) == ["pkg", "pkg.a", "pkg.b"]
+    assert machine.held_by("T1") == []
+
+
+def test_a_child_is_locked_before_its_parent_up_to_3_14_and_after_it_from_3_15():
+    program = program_of(pkg=[], pkg__a=[])
+    for rules, held in ((CLASSIC, ["pkg.a", "pkg"]), (WAITING, ["pkg.a", "pkg"]), (ORDERED, ["pkg"])):
+        machine = Machine(program, rules)
+        steps = machine.start("T1", "pkg.a")
+        next(steps)
+        assert machine.held_by("T1") == held
+
+
+def test_a_name_taken_from_a_package_is_asked_for_when_it_is_a_module():
+    program = program_of(pkg=[], pkg__a=[], main=[asks("pkg", "a", "other")])
+    assert executed(Machine(program, CLASSIC).start("T1", "main")) == ["main", "pkg", "pkg.a"]
+
+
+def test_requests_of_a_module_that_is_being_created_come_before_its_body():
+    program = program_of(ext=[asks("late"), asks("early", created=False)], early=[], late=[])
+    assert executed(Machine(program, CLASSIC).start("T1", "ext")) == ["early", "ext", "late"]
+
+
+KEPT = []
+
+
+def stopped(machine, first, stop, second):
+    one, two = machine.start("T1", first), machine.start("T2", second)
+    next(step for step in one if step == stop)
+    # A generator that nobody keeps is closed, and would give its locks back.
+    KEPT.append(two)
+    return one, next((step for step in two if isinstance(step, Waiting)), None)
+
+
+@pytest.mark.parametrize("rules", [CLASSIC, WAITING])
+def test_the_cold_window_deadlocks_up_to_3_14(rules):
+    machine = Machine(program_of(pkg=[asks("pkg.sub")], pkg__sub=[]), rules)
+    one, waiting = stopped(machine, "pkg", Point(phase=Phase.CREATING, module="pkg"), "pkg.sub")
+    assert waiting == Waiting(module="pkg")
+    with pytest.raises(Deadlock) as caught:
+        list(one)
+    assert caught.value.module == "pkg.sub"
+
+
+def test_the_cold_window_is_closed_in_3_15():
+    machine = Machine(program_of(pkg=[asks("pkg.sub")], pkg__sub=[]), ORDERED)
+    one, waiting = stopped(machine, "pkg", Point(phase=Phase.CREATING, module="pkg"), "pkg.sub")
+    assert waiting == Waiting(module="pkg")
+    assert [step.module for step in one if isinstance(step, Point)] == ["pkg", "pkg.sub", "pkg.sub"]
+
+
+def test_a_parent_that_runs_its_body_holds_its_child_back_only_since_gh_130094():
+    for rules, wanted in ((CLASSIC, None), (WAITING, Waiting(module="pkg")), (ORDERED, Waiting(module="pkg"))):
+        machine = Machine(program_of(pkg=[asks("pkg.sub")], pkg__sub=[]), rules)
+        _, waiting = stopped(machine, "pkg", Point(phase=Phase.EXECUTING, module="pkg"), "pkg.sub")
+        assert waiting == wanted
+
+
+def test_a_cycle_closed_by_a_statement_hands_out_a_half_made_module():
+    program = program_of(a=[asks("b", "B", line=7)], b=[asks("a", "A", line=3)])
+    machine = Machine(program, CLASSIC)
+    one, waiting = stopped(machine, "a", Point(phase=Phase.EXECUTING, module="a"), "b")
+    assert waiting == Waiting(module="a")
+    list(one)
+    assert [(each.module, each.owner, each.request.line) for each in machine.handouts] == [("b", "T2", 7)]
+
+
+def test_a_cycle_closed_by_name_is_an_error_up_to_3_14():
+    program = program_of(a=[asks("b", manner=Manner.BY_NAME)], b=[asks("a", manner=Manner.BY_NAME)])
+    for rules in (CLASSIC, WAITING):
+        one, _ = stopped(Machine(program, rules), "a", Point(phase=Phase.EXECUTING, module="a"), "b")
+        with pytest.raises(Deadlock):
+            list(one)
+    machine = Machine(program, ORDERED)
+    one, _ = stopped(machine, "a", Point(phase=Phase.EXECUTING, module="a"), "b")
+    list(one)
+    assert [each.module for each in machine.handouts] == ["b"]
+
+
+def test_a_thread_that_waits_goes_on_when_the_lock_is_free():
+    machine = Machine(program_of(a=[], b=[asks("a")]), CLASSIC)
+    one, two = machine.start("T1", "a"), machine.start("T2", "b")
+    next(one)
+    assert next(step for step in two if isinstance(step, Waiting)) == Waiting(module="a")
+    list(one)
+    list(two)
+    assert machine.phase("b") is Phase.DONE
+
+
+def test_a_module_that_the_program_does_not_know_takes_no_lock():
+    machine = Machine(program_of(a=[asks("sys")]), CLASSIC)
+    assert executed(machine.start("T1", "a")) == ["a"]
+    assert machine.phase("sys") is Phase.DONE

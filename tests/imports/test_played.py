@@ -1,0 +1,78 @@
+"""What a row's report means, and how it is held against the table."""
+
+import pytest
+
+from python_tsan.imports.outcomes import ImportOutcome
+from python_tsan.imports.played import disagreement, read_report
+
+DEADLOCK = {"type": "_DeadlockError", "text": "deadlock detected by _ModuleLock('pkg.sub') at 1"}
+
+
+def report(**changes):
+    base = {
+        "row": "cold_window",
+        "variant": "hazard",
+        "mitigation": "none",
+        "version": [3, 13, 0],
+        "free_threaded": False,
+        "unfinished": [],
+        "held": {},
+        "errors": {"T2": DEADLOCK},
+        "graph": [],
+    }
+    return {**base, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({}, ImportOutcome.ERROR),
+        ({"errors": {}}, ImportOutcome.OK),
+        ({"errors": {"T1": {"type": "KeyError", "text": "'pkg'"}}}, ImportOutcome.PARTIAL),
+        ({"errors": {"T1": {"type": "ImportError", "text": ""}, "T2": DEADLOCK}}, ImportOutcome.ERROR),
+        ({"unfinished": ["T1"], "errors": {}}, ImportOutcome.HANG),
+        ({"unfinished": ["T1", "T2"], "held": {"T2": "exec slow"}, "errors": {}}, ImportOutcome.HANG),
+        ({"unfinished": ["T2"], "held": {"T2": "exec pkg"}, "errors": {}}, None),
+    ],
+)
+def test_the_outcome_in_one_word(changes, outcome):
+    assert read_report(report(**changes)).outcome is outcome
+
+
+def test_the_first_loser_speaks_and_the_graph_is_in_words():
+    played = read_report(
+        report(
+            errors={"T2": DEADLOCK, "T1": {"type": "KeyError", "text": "'pkg'"}},
+            graph=[{"thread": "T1", "waits_for": "pkg", "held_by": "T2"}],
+        )
+    )
+    assert played.losers == ("T1", "T2")
+    assert played.error == "KeyError: 'pkg'"
+    assert played.graph == ("T1 waits for pkg, held by T2",)
+
+
+def test_a_run_as_the_table_says_agrees():
+    assert disagreement(read_report(report())) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"errors": {}}, "expected error, saw ok"),
+        ({"errors": {"T1": DEADLOCK}}, "expected T2 to lose, but it was T1"),
+        (
+            {"errors": {"T2": {**DEADLOCK, "text": "deadlock detected by _ModuleLock('pkg') at 1"}}},
+            "expected an error like",
+        ),
+        ({"unfinished": ["T2"], "held": {"T2": "create pkg"}, "errors": {}}, "the schedule was not reached"),
+        ({"version": [3, 15, 2]}, "expected ok, saw error"),
+        ({"variant": "preimport"}, "expected ok, saw error"),
+    ],
+)
+def test_a_run_that_differs_is_told_in_words(changes, words):
+    assert words in disagreement(read_report(report(**changes)))
+
+
+def test_where_the_table_is_silent_nothing_is_wrong():
+    assert disagreement(read_report(report(version=[3, 15, 0]))) == ""
+    assert disagreement(read_report(report(mitigation="retry", errors={}))) == ""

@@ -1,0 +1,78 @@
+"""Every row and variant played by the interpreter that runs the tests, and held against the table."""
+
+import sys
+
+import pytest
+
+from python_tsan.imports.inside.import_cases.mitigations import MITIGATIONS
+from python_tsan.imports.inside.import_cases.model import module_name
+from python_tsan.imports.inside.import_cases.rows import ROWS, row
+from python_tsan.imports.measure import identify, play
+from python_tsan.imports.outcomes import ImportOutcome
+from python_tsan.imports.played import disagreement
+
+HERE = identify([sys.executable])
+HANGS = 0.6
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"), [pytest.param(each.name, variant.name) for each in ROWS for variant in each.variants]
+)
+def test_a_row_does_what_the_table_says(name, variant):
+    played = play(HERE, name, variant=variant, deadline=HANGS if "hang" in outcome(name, variant) else 20)
+    assert disagreement(played) == ""
+    assert played.outcome is not None
+
+
+def outcome(name, variant):
+    from python_tsan.imports.outcomes import find_range  # noqa: PLC0415 -- keeps the parameters above readable
+
+    found = find_range(name if variant == "hazard" else f"{name}.{variant}", HERE.version)
+    return found.outcome.value if found else ""
+
+
+def test_a_hang_comes_with_who_waits_for_whom():
+    played = play(HERE, "user_lock", deadline=HANGS)
+    assert played.outcome is ImportOutcome.HANG
+    assert played.graph == ("T1 waits for service, held by T2",)
+
+
+@pytest.mark.skipif(HERE.version >= (3, 15), reason="the row is mended there")
+@pytest.mark.parametrize(
+    ("mitigation", "wanted"),
+    [
+        ("parents_first", ImportOutcome.OK),
+        ("lock_round_entries", ImportOutcome.OK),
+        ("one_import_thread", ImportOutcome.OK),
+        ("retry", ImportOutcome.OK),
+        ("long_switch_interval", ImportOutcome.ERROR),
+    ],
+)
+def test_some_cures_help_and_some_do_not(mitigation, wanted):
+    assert play(HERE, "cold_window", mitigation=mitigation, deadline=20).outcome is wanted
+
+
+@pytest.mark.parametrize("name", ["joining_other", "fork_other"])
+def test_a_lock_round_every_import_makes_a_harmless_program_hang(name):
+    assert play(HERE, name, deadline=20).outcome is ImportOutcome.OK
+    assert play(HERE, name, mitigation="lock_round_import", deadline=HANGS).outcome is ImportOutcome.HANG
+
+
+def test_names_of_rows_and_cures_are_unique_and_known():
+    assert len({each.name for each in ROWS}) == len({each.label for each in ROWS}) == len(ROWS)
+    assert "none" in MITIGATIONS
+    with pytest.raises(LookupError, match="cold_window"):
+        row("nothing")
+    with pytest.raises(LookupError, match="preimport"):
+        row("cold_window").variant("nothing")
+
+
+def test_every_hold_is_at_a_module_of_the_rows_tree():
+    for each in ROWS:
+        for hold in each.holds:
+            assert not hold.module or hold.module in each.modules, each.name
+
+
+def test_a_file_defines_the_module_that_its_path_says():
+    assert module_name("pkg/__init__.py") == "pkg"
+    assert module_name("pkg/deep/leaf.py") == "pkg.deep.leaf"
