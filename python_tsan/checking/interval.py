@@ -1,0 +1,65 @@
+"""Own the arithmetic of detection rates; leave what counts as a detection to :mod:`python_tsan.checking.judge`."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+DEFAULT_CONFIDENCE = 0.95
+_BISECTIONS = 60
+
+
+def at_least(met: int, runs: int, probability: float) -> float:
+    """Return the chance of ``met`` or more successes in ``runs`` independent tries of the given probability."""
+    return math.fsum(
+        math.comb(runs, hits) * probability**hits * (1.0 - probability) ** (runs - hits)
+        for hits in range(met, runs + 1)
+    )
+
+
+def lower_bound(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -> float:
+    """Return the one-sided lower confidence bound of a rate that was seen ``met`` times in ``runs``.
+
+    Clopper and Pearson's exact bound (Biometrika 26, 1934): the smallest rate that would show so many successes
+    with a chance of ``1 - confidence``. No runs, or none that succeeded, bound the rate by 0.
+
+    Raises ``ValueError`` when the counts or the confidence make no sense.
+    """
+    if not 0 <= met <= runs:
+        raise ValueError(f"{met} of {runs} is not a count of successes")
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence is between 0 and 1, not {confidence}")
+    if met == 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        if at_least(met, runs, middle) < 1.0 - confidence:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def wilson_bounds(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -> tuple[float, float]:
+    """Return the two-sided score interval of a rate that was seen ``met`` times in ``runs`` (Wilson, JASA 22, 1927).
+
+    No runs at all leave everything open: 0 to 1. Raises ``ValueError`` as :func:`lower_bound` does.
+    """
+    if not 0 <= met <= runs:
+        raise ValueError(f"{met} of {runs} is not a count of successes")
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence is between 0 and 1, not {confidence}")
+    if runs == 0:
+        return 0.0, 1.0
+    quantile = NormalDist().inv_cdf((1.0 + confidence) / 2)
+    rate, weight = met / runs, quantile**2 / runs
+    centre = (rate + weight / 2) / (1 + weight)
+    margin = quantile / (1 + weight) * math.sqrt(rate * (1 - rate) / runs + weight / (4 * runs))
+    return max(0.0, centre - margin), min(1.0, centre + margin)
+
+
+def describe_rate(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -> str:
+    """Write a rate for people: ``3 of 3 (at least 37 % with 95 % confidence)``."""
+    bound = math.floor(lower_bound(met, runs, confidence) * 100)
+    return f"{met} of {runs} (at least {bound} % with {confidence * 100:.0f} % confidence)"

@@ -1,0 +1,171 @@
+"""Own the step from observations to a verdict with a reason in words. Pure: no I/O, no clock, no chance."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from python_tsan.checking.interval import describe_rate
+from python_tsan.checking.matching import compare_findings, describe_finding
+from python_tsan.checking.model import Expectation, Lane, Observation, Outcome, Status, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TSAN_EXIT_CODE = 66
+USAGE_EXIT_CODE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One observation held against the expectation. FAILED and COULD_NOT_JUDGE have a reason."""
+
+    status: Status
+    reason: str = ""
+
+
+def judge(check: str, lane: Lane, expectation: Expectation, observations: Sequence[Observation]) -> Verdict:
+    """Judge all runs of one check together.
+
+    The verdict is PASSED when every run did as expected, COULD_NOT_JUDGE when nothing can be concluded from one of
+    them or there are none, FAILED otherwise. An expected race that was missed in one run is a failure with its k of
+    n: a retry would only hide it.
+    """
+    judgements = [judge_one(expectation, observation) for observation in observations]
+    met = sum(judgement.status is Status.PASSED for judgement in judgements)
+    status = _combine(judgements)
+    return Verdict(
+        check=check,
+        lane=lane,
+        status=status,
+        expectation=expectation,
+        met=met,
+        runs=len(judgements),
+        reason=_reason(status, expectation, met, judgements),
+        seconds=sum(observation.seconds for observation in observations),
+        observations=tuple(observations),
+    )
+
+
+def judge_one(expectation: Expectation, observation: Observation) -> Judgement:
+    """Judge one run: first whether anything can be concluded, then the outcome, the findings and the values."""
+    doubt = _doubt(expectation, observation)
+    if doubt:
+        return Judgement(status=Status.COULD_NOT_JUDGE, reason=doubt)
+    reason = (
+        _outcome_mismatch(expectation, observation)
+        or compare_findings(expectation.findings, observation.findings)
+        or _error_mismatch(expectation, observation)
+        or _value_mismatch(expectation, observation)
+    )
+    return Judgement(status=Status.FAILED if reason else Status.PASSED, reason=reason)
+
+
+def _doubt(expectation: Expectation, observation: Observation) -> str:
+    """Say why nothing can be concluded from a run, or nothing.
+
+    The log decides, not the code: TSan's own exit code 66 also comes with start-up failures.
+    """
+    if observation.problem:
+        return observation.problem
+    if observation.fatal:
+        return f"the ThreadSanitizer runtime gave up: {observation.fatal[0]}"
+    if observation.exit_code == USAGE_EXIT_CODE and not observation.timed_out:
+        return "the subject refused its command line (exit 2)"
+    if observation.exit_code == TSAN_EXIT_CODE and not observation.findings and not observation.crashes:
+        return "exit 66, but no finding in the log folder"
+    if expectation.outcome is not Outcome.RACE and observation.unparsed and not observation.findings:
+        return f"{observation.unparsed} lines of the log were not understood, so it cannot be called clean"
+    return ""
+
+
+def _outcome_mismatch(expectation: Expectation, observation: Observation) -> str:
+    died = _death(observation)
+    match expectation.outcome:
+        case Outcome.HANG:
+            return _hang_mismatch(observation)
+        case Outcome.CLEAN:
+            return died or _clean_mismatch(observation)
+        case Outcome.RACE:
+            return died
+        case Outcome.ERROR:
+            return died or ("" if observation.report.get("error") else "expected an error, and there was none")
+        case _ as never:
+            assert_never(never)
+
+
+def _death(observation: Observation) -> str:
+    if observation.timed_out:
+        kept = ", ".join(path.name for path in observation.stacks) or "none could be saved"
+        return f"still running at its deadline after {observation.seconds:.0f} s (stacks: {kept})"
+    if observation.crashes:
+        return f"crashed: {observation.crashes[0]}"
+    if observation.exit_code < 0:
+        return f"ended by signal {-observation.exit_code}"
+    return ""
+
+
+def _clean_mismatch(observation: Observation) -> str:
+    if observation.findings:
+        first = describe_finding(observation.findings[0])
+        return f"expected no finding, saw {len(observation.findings)}: {first}"
+    error = observation.report.get("error")
+    if error:
+        return f"expected no error, got {_shown_error(error)}"
+    return f"exit {observation.exit_code}" if observation.exit_code else ""
+
+
+def _hang_mismatch(observation: Observation) -> str:
+    if not observation.timed_out:
+        return f"expected a hang, but it ended after {observation.seconds:.1f} s with exit {observation.exit_code}"
+    return "" if observation.stacks else "it hung as expected, but no thread's stack could be saved"
+
+
+def _error_mismatch(expectation: Expectation, observation: Observation) -> str:
+    if expectation.outcome is not Outcome.ERROR:
+        return ""
+    error = observation.report["error"]
+    shown = _shown_error(error)
+    if not re.search(expectation.error, shown):
+        return f"expected an error like {expectation.error!r}, got {shown}"
+    if expectation.losing_thread and error.get("thread") != expectation.losing_thread:
+        return f"expected thread {expectation.losing_thread!r} to lose, but it was {error.get('thread')!r}"
+    return ""
+
+
+def _shown_error(error: object) -> str:
+    if isinstance(error, dict):
+        return f"{error.get('type', '?')}: {error.get('text', '')}"
+    return str(error)
+
+
+def _value_mismatch(expectation: Expectation, observation: Observation) -> str:
+    reported = observation.report.get("values", {})
+    for name, wanted in expectation.values.items():
+        if name not in reported:
+            return f"expected {name} = {wanted!r}, but the subject did not report it"
+        if reported[name] != wanted or isinstance(reported[name], bool) is not isinstance(wanted, bool):
+            return f"expected {name} = {wanted!r}, got {reported[name]!r}"
+    return ""
+
+
+def _combine(judgements: Sequence[Judgement]) -> Status:
+    statuses = {judgement.status for judgement in judgements}
+    if Status.COULD_NOT_JUDGE in statuses or not statuses:
+        return Status.COULD_NOT_JUDGE
+    return Status.FAILED if Status.FAILED in statuses else Status.PASSED
+
+
+def _reason(status: Status, expectation: Expectation, met: int, judgements: Sequence[Judgement]) -> str:
+    runs = len(judgements)
+    if not judgements:
+        return "no run of it"
+    if status is Status.PASSED:
+        return f"found in {describe_rate(met, runs)}" if expectation.outcome is Outcome.RACE else ""
+    # A run that leaves a doubt matters more than one that failed; of the same kind, the most common speaks.
+    telling = [judgement.reason for judgement in judgements if judgement.status is status]
+    reason, times = Counter(telling).most_common(1)[0]
+    others = len({judgement.reason for judgement in judgements if judgement.reason}) - 1
+    return f"{reason} in {times} of {runs} runs" + (f" (other reasons beside it: {others})" if others else "")

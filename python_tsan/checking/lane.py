@@ -1,0 +1,84 @@
+"""Own what a lane's checks run on, made from a harness and a toolchain; leave building those to the stages before."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.checking.environment import SubjectEnvironment, compose_environment
+from python_tsan.checking.model import Expectation, Lane
+from python_tsan.checking.subjects import Bench
+from python_tsan.cpython.environment import subject_environment
+from python_tsan.harness.build import PRELOADS
+from python_tsan.imports import inside
+from python_tsan.imports.outcomes import expectation_of, parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.harness.build import Harness
+    from python_tsan.harness.registry import Scenario
+    from python_tsan.toolchain.model import Toolchain
+
+BLIND_SPOTS = {
+    Lane.FAST: "accesses inside libpython and numpy, which are not instrumented; free-threaded builds",
+    Lane.FULL: "accesses inside numpy and other binary wheels, which are not instrumented",
+}
+
+
+def make_bench(
+    harness: Harness,
+    *,
+    toolchain: Toolchain,
+    folder: Path,
+    base: Mapping[str, str],
+    jobs: int,
+    repeats: int | None = None,
+) -> tuple[Bench, SubjectEnvironment]:
+    """Return the bench of the lane that ``harness`` belongs to, and the environment its subjects get.
+
+    ``base`` is the caller's environment, ``folder`` receives a folder for each subject.
+    """
+    interpreter = harness.interpreter
+    environment = compose_environment(subject_environment(interpreter, base), toolchain=toolchain)
+    preloads = {need: harness.executable.parent / name for need, name in PRELOADS.items()}
+    bench = Bench(
+        lane=Lane.FULL if interpreter.instrumented else Lane.FAST,
+        executable=harness.executable,
+        scenarios=harness.scenarios,
+        folder=folder,
+        variables=environment.variables,
+        expected=partial(expectation_for, interpreter=interpreter),
+        have=frozenset(_capabilities(interpreter)),
+        launcher=toolchain.launcher,
+        jobs=jobs,
+        repeats=repeats,
+        preloads={need: path for need, path in preloads.items() if path.is_file()},
+        packages=Path(inside.__file__).parent,
+    )
+    return bench, environment
+
+
+def expectation_for(scenario: Scenario, *, interpreter: Interpreter) -> Expectation | None:
+    """Return what a scenario must show: its own word, or by exact Python version where imports are concerned.
+
+    None where that version has not been measured.
+    """
+    if not scenario.case:
+        return scenario.expect
+    return expectation_of(scenario.case, parse_version(interpreter.version), free_threaded=interpreter.free_threaded)
+
+
+def installed_version(interpreter: Interpreter, package: str) -> str:
+    """Return the version of a package in the interpreter's own site-packages, empty if it is not there."""
+    for site in interpreter.prefix.glob("lib/python3.*/site-packages"):
+        for record in site.glob(f"{package}-*.dist-info"):
+            return record.name.removeprefix(f"{package}-").removesuffix(".dist-info")
+    return ""
+
+
+def _capabilities(interpreter: Interpreter) -> list[str]:
+    numpy = ["numpy"] if installed_version(interpreter, "numpy") else []
+    return numpy if interpreter.free_threaded else [*numpy, "gil"]

@@ -1,0 +1,75 @@
+"""Own the comparison of findings with the expected ones, to the last finding. Pure, no I/O."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from python_tsan.tsan.frames import frame_function, plain_symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from python_tsan.checking.model import ExpectedFinding
+    from python_tsan.tsan.finding import Access, Finding
+
+
+def compare_findings(expected: Sequence[ExpectedFinding], seen: Sequence[Finding]) -> str:
+    """Return how the findings differ from the expected ones, or an empty string when they match one to one."""
+    left = list(seen)
+    for wanted in expected:
+        hit = next((finding for finding in left if matches(wanted, finding)), None)
+        if hit is None:
+            return f"expected {describe_expected(wanted)}, {_shown(left)}"
+        left.remove(hit)
+    return f"unexpected: {_shown_list(left)}" if left else ""
+
+
+def matches(wanted: ExpectedFinding, finding: Finding) -> bool:
+    """Tell whether a finding is the expected one: its kind, the global, the accessing functions and the sides."""
+    if finding.kind.value != wanted.kind:
+        return False
+    if wanted.location and not any(_names(wanted.location, location.name) for location in finding.locations):
+        return False
+    if wanted.function and not _all_in(wanted.function, finding.accesses):
+        return False
+    return not wanted.accesses or Counter(wanted.accesses) == Counter(access.side for access in finding.accesses)
+
+
+def _names(wanted: str, printed: str) -> bool:
+    """Tell whether a printed global is the wanted one, which may be written without its namespace."""
+    return printed == wanted or plain_symbol(printed).endswith(f"::{wanted}")
+
+
+def _all_in(function: str, accesses: Sequence[Access]) -> bool:
+    return bool(accesses) and all(function in frame_function(access) for access in accesses)
+
+
+def describe_expected(wanted: ExpectedFinding) -> str:
+    """Write an expected finding in words: ``a data race (read, write) on g_racy_counter in bump``."""
+    sides = f" ({', '.join(wanted.accesses)})" if wanted.accesses else ""
+    where = f" on {wanted.location}" if wanted.location else ""
+    function = f" in {wanted.function}" if wanted.function else ""
+    return f"a {wanted.kind}{sides}{where}{function}"
+
+
+def describe_finding(finding: Finding) -> str:
+    """Write a finding in words, as :func:`describe_expected` does; without accesses, the stacks' tops speak."""
+    sides = ", ".join(access.side for access in finding.accesses)
+    names = [location.name or location.kind.value for location in finding.locations]
+    symbols = dict.fromkeys(plain_symbol(frame_function(access)) or "?" for access in finding.accesses)
+    return (
+        f"a {finding.title}"
+        + (f" ({sides})" if sides else "")
+        + (f" on {', '.join(names)}" if names else "")
+        + (f" in {', '.join(symbols)}" if symbols else "")
+    )
+
+
+def _shown(findings: Sequence[Finding]) -> str:
+    return f"saw {_shown_list(findings)}" if findings else "saw none"
+
+
+def _shown_list(findings: Sequence[Finding]) -> str:
+    words = Counter(describe_finding(finding) for finding in findings)
+    return "; ".join(text if times == 1 else f"{text} ({times} times)" for text, times in words.items())

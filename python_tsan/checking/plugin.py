@@ -1,0 +1,225 @@
+"""Own how pytest runs the checks of one lane and turns each into one verdict; leave running subjects to the bench.
+
+A check is a test function in ``checks/``. It is marked with the group of scenarios that it is about, is called once for
+each of them, and gets a :class:`Subject`. The canary's checks come first; unless all of them pass, nothing else is
+believed or even asserted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pytest
+
+from python_tsan.checking.judge import judge
+from python_tsan.checking.model import Expectation, Observation, Outcome, Status, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from python_tsan.checking.subjects import Bench, Subjects
+    from python_tsan.harness.registry import Scenario
+
+MARK = "scenarios"
+CANARY_GROUP = "canary"
+GENERIC_FUNCTION = "test_scenario"
+_FIXTURE = "subject"
+
+
+@dataclass(kw_only=True)
+class Subject:
+    """One scenario as a check sees it: what is expected, what every run showed, and the verdict on that."""
+
+    check: str
+    scenario: Scenario
+    bench: Bench
+    subjects: Subjects
+
+    @cached_property
+    def expectation(self) -> Expectation:
+        """What the scenario must show on this interpreter."""
+        return self.bench.expectation(self.scenario)
+
+    @cached_property
+    def observations(self) -> tuple[Observation, ...]:
+        """What every run of the scenario showed. Waits for runs that are still under way."""
+        return self.subjects.observations(self.scenario.name)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The observations judged against the expectation."""
+        return judge(self.check, self.bench.lane, self.expectation, self.observations)
+
+    def must_pass(self) -> None:
+        """Fail the check, with the verdict's reason, unless every run did as expected."""
+        if self.verdict.status is not Status.PASSED:
+            pytest.fail(self.verdict.reason, pytrace=False)
+
+
+class CheckPlugin:
+    """A pytest plugin that owns the verdicts of one lane. ``on_verdict`` is told each one as it falls."""
+
+    def __init__(
+        self, bench: Bench, subjects: Subjects, *, on_verdict: Callable[[Verdict], None] | None = None
+    ) -> None:
+        self.verdicts: list[Verdict] = []
+        self.errors: list[str] = []
+        self._bench = bench
+        self._subjects = subjects
+        self._on_verdict = on_verdict
+        self._checked: dict[str, Subject] = {}
+        self._filtered = False
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Declare the marker."""
+        config.addinivalue_line("markers", f"{MARK}(group, name=None): the scenarios that a check is about")
+        self._filtered = bool(config.getoption("keyword", ""))
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Call a marked check once for each of its scenarios that this lane has."""
+        if _FIXTURE in metafunc.fixturenames:
+            chosen = [scenario for scenario in self._bench.scenarios if self._is_about(metafunc, scenario)]
+            # No scenario in this lane leaves no check, rather than one that pytest skips for want of parameters.
+            metafunc.parametrize(_FIXTURE, [one.name for one in chosen], indirect=True)
+
+    def _is_about(self, metafunc: pytest.Metafunc, scenario: Scenario) -> bool:
+        marks = list(metafunc.definition.iter_markers(MARK))
+        if not marks or not self._bench.serves(scenario):
+            return False
+        mark = marks[0]
+        name = mark.kwargs.get("name")
+        return scenario.group == mark.args[0] and name in (None, scenario.name)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put the canary first, whatever the files are called."""
+        items[:] = [item for item in items if not _without_scenario(item)]
+        items.sort(key=lambda item: not _is_canary(item))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the canary alone; the others follow once it is trusted."""
+        canary = [scenario.name for scenario in self._bench.scenarios if self._is_canary(scenario)]
+        self._subjects.start(canary)
+        self._wanted = [_scenario_name(item) for item in session.items if not _is_canary(item)]
+
+    def _is_canary(self, scenario: Scenario) -> bool:
+        return scenario.group == CANARY_GROUP and self._bench.serves(scenario)
+
+    @cached_property
+    def distrust(self) -> str:
+        """Say why the detector cannot be trusted in this run, or nothing: the canary pair judged, once."""
+        pair = [scenario for scenario in self._bench.scenarios if self._is_canary(scenario)]
+        outcomes = {scenario.expect.outcome for scenario in pair}
+        if not {Outcome.RACE, Outcome.CLEAN} <= outcomes:
+            return "the harness has no canary pair, so nothing shows that the detector works"
+        for scenario in pair:
+            seen = self._subjects.observations(scenario.name)
+            verdict = judge(scenario.name, self._bench.lane, scenario.expect, seen)
+            if verdict.status is not Status.PASSED:
+                return f"the canary failed: {scenario.name}: {verdict.reason}"
+        ready = [name for name in self._wanted if not self._bench.missing(self._bench.scenario(name))]
+        self._subjects.start(self._hanging_first(ready))
+        return ""
+
+    def _hanging_first(self, names: list[str]) -> list[str]:
+        # What sleeps for seconds, then what computes longest, so that the last subject to end is a short one.
+        def order(name: str) -> tuple[bool, float]:
+            scenario = self._bench.scenario(name)
+            return self._bench.expectation(scenario).outcome is not Outcome.HANG, -scenario.deadline_seconds
+
+        return sorted(dict.fromkeys(names), key=order)
+
+    @pytest.fixture
+    def subject(self, request: pytest.FixtureRequest) -> Subject:
+        """Give a check its scenario; skip the check if this interpreter lacks what the scenario needs."""
+        scenario = self._bench.scenario(request.param)
+        subject = Subject(check=check_name(request.node), scenario=scenario, bench=self._bench, subjects=self._subjects)
+        self._checked[request.node.nodeid] = subject
+        missing = self._bench.missing(scenario)
+        if missing:
+            pytest.skip(missing)
+        if scenario.group != CANARY_GROUP and self.distrust:
+            pytest.fail(self.distrust, pytrace=False)
+        return subject
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn the outcome of a check into its verdict, once."""
+        report = yield
+        decided = report.when == "call" or (report.when == "setup" and report.outcome != "passed")
+        if decided:
+            verdict = self._verdict(item, report)
+            self.verdicts.append(verdict)
+            if self._on_verdict:
+                self._on_verdict(verdict)
+        return report
+
+    def _verdict(self, item: pytest.Item, report: pytest.TestReport) -> Verdict:
+        subject = self._checked.get(item.nodeid)
+        if report.when == "setup" or subject is None:
+            return self._unjudged(item, subject, report)
+        verdict = subject.verdict
+        if report.outcome == "failed" and verdict.status is Status.PASSED:
+            # The scenario did as it says of itself, but the check knows more.
+            return replace(verdict, status=Status.FAILED, reason=_message(report))
+        return verdict
+
+    def _unjudged(self, item: pytest.Item, subject: Subject | None, report: pytest.TestReport) -> Verdict:
+        skipped = report.outcome == "skipped"
+        return Verdict(
+            check=check_name(item),
+            lane=self._bench.lane,
+            status=Status.SKIPPED if skipped else Status.COULD_NOT_JUDGE,
+            expectation=subject.scenario.expect if subject else Expectation(outcome=Outcome.CLEAN),
+            met=0,
+            runs=0,
+            reason=_message(report),
+            seconds=0.0,
+        )
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep what could not be collected: a check that is not run must not look like one that passed."""
+        if report.failed:
+            self.errors.append(f"{report.nodeid}: {report.longreprtext.strip().splitlines()[-1]}")
+
+    def unchecked(self) -> list[str]:
+        """Return the scenarios of this lane that no check is about."""
+        checked = {subject.scenario.name for subject in self._checked.values()}
+        return [one.name for one in self._bench.scenarios if self._bench.serves(one) and one.name not in checked]
+
+
+def check_name(item: pytest.Item) -> str:
+    """Return a check's name: its file's subject and the scenario, and its own name where it says more than that."""
+    subject = item.path.stem.removeprefix("test_")
+    name = f"{subject}/{_scenario_name(item).removeprefix(f'{subject}_')}"
+    function = getattr(item, "originalname", item.name)
+    return name if function == GENERIC_FUNCTION else f"{name}: {function.removeprefix('test_').replace('_', ' ')}"
+
+
+def _scenario_name(item: pytest.Item) -> str:
+    call = getattr(item, "callspec", None)
+    return str(call.params[_FIXTURE]) if call and _FIXTURE in call.params else item.name
+
+
+def _without_scenario(item: pytest.Item) -> bool:
+    """Tell whether pytest made this item of a check that has no scenario in this lane."""
+    return _FIXTURE in getattr(item, "fixturenames", ()) and not isinstance(_parameter(item), str)
+
+
+def _parameter(item: pytest.Item) -> object:
+    call = getattr(item, "callspec", None)
+    return call.params.get(_FIXTURE) if call else None
+
+
+def _is_canary(item: pytest.Item) -> bool:
+    return any(mark.args[:1] == (CANARY_GROUP,) for mark in item.iter_markers(MARK))
+
+
+def _message(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, tuple):  # a skip: file, line, reason
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash else report.longreprtext
+    return text.strip().splitlines()[0].removeprefix("AssertionError: ").removeprefix("Failed: ") if text else ""

@@ -1,0 +1,119 @@
+"""Own one pass of the checks over one lane, inside pytest; leave the meaning of each check to ``checks/``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from python_tsan.checking.model import Expectation, Outcome, Status, Verdict
+from python_tsan.checking.plugin import CheckPlugin
+from python_tsan.checking.subjects import Bench, Subjects
+from python_tsan.errors import SubjectError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+# A reader of a log sees one table, not pytest's own report; and no plugin that happens to be installed takes part.
+_QUIET = ("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:logging", "--capture=fd")
+_ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+
+
+def run_checks(
+    bench: Bench,
+    *,
+    files: Sequence[str] = (),
+    keyword: str = "",
+    on_verdict: Callable[[Verdict], None] | None = None,
+) -> tuple[Verdict, ...]:
+    """Run the checks of one lane and return one verdict for each.
+
+    ``files`` are names in ``checks/`` (all when empty), ``keyword`` is pytest's ``-k`` expression. Without either, a
+    scenario that no check is about is a verdict too: it could not be judged.
+
+    Raises :class:`UsageError` when nothing matches ``keyword`` or it is no expression, :class:`SubjectError` when a
+    check cannot be loaded, and ``KeyboardInterrupt`` when interrupted, after every subject has been ended.
+    """
+    subjects = Subjects(bench)
+    plugin = CheckPlugin(bench, subjects, on_verdict=on_verdict)
+    try:
+        with _alone(checks_folder()):
+            code = pytest.main([*_QUIET, *_arguments(files, keyword)], plugins=[plugin])
+    finally:
+        subjects.close()
+    _raise_for(code, plugin, keyword)
+    verdicts = tuple(plugin.verdicts)
+    if keyword and "canary" not in keyword and not any(not one.check.startswith("canary/") for one in verdicts):
+        raise UsageError(f"no check matches {keyword!r}", advice="run without -k to see the names of all checks")
+    return verdicts if files or keyword else (*verdicts, *_unchecked(plugin, bench))
+
+
+def checks_folder() -> Path:
+    """Return the folder of the checks. Raises :class:`UsageError` when the package stands alone."""
+    folder = Path(__file__).parents[2] / "checks"
+    if not (folder / "test_canary.py").is_file():
+        raise UsageError(
+            f"the checks are not there: {folder}", advice="run python-tsan from a checkout of its repository"
+        )
+    return folder
+
+
+def _arguments(files: Sequence[str], keyword: str) -> list[str]:
+    folder = checks_folder()
+    places = [str(folder / name) for name in ("test_canary.py", *files)] if files else [str(folder)]
+    # The canary is never filtered away: -k chooses among the others.
+    chosen = ["-k", f"canary or ({keyword})"] if keyword else []
+    # The project's own pytest settings are for its tests; "-c" with an empty file keeps them out.
+    return [*places, *chosen, "--rootdir", str(folder), "-c", os.devnull, "--import-mode=importlib"]
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep the caller's pytest settings and installed plugins out, and leave no module of a check behind.
+
+    A module that stays in ``sys.modules`` would be taken for another lane's file of the same name.
+    """
+    wanted = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
+    before = {name: os.environ.get(name) for name in wanted}
+    modules = set(sys.modules)
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - modules:
+            if Path(getattr(sys.modules[name], "__file__", None) or "").parent == folder:
+                del sys.modules[name]
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _raise_for(code: int | pytest.ExitCode, plugin: CheckPlugin, keyword: str) -> None:
+    if code == pytest.ExitCode.INTERRUPTED and not plugin.errors:
+        raise KeyboardInterrupt
+    if plugin.errors:
+        raise SubjectError(f"a check could not be loaded: {plugin.errors[0]}", evidence=checks_folder(), page="checks")
+    if code == pytest.ExitCode.USAGE_ERROR:
+        raise UsageError(f"pytest cannot use the expression {keyword!r}", advice="see `pytest -h` for -k")
+    if code not in _ENDED:
+        raise SubjectError(f"pytest ended with {pytest.ExitCode(code).name}", evidence=checks_folder(), page="checks")
+
+
+def _unchecked(plugin: CheckPlugin, bench: Bench) -> Iterator[Verdict]:
+    for name in plugin.unchecked():
+        yield Verdict(
+            check=f"unchecked/{name}",
+            lane=bench.lane,
+            status=Status.COULD_NOT_JUDGE,
+            expectation=Expectation(outcome=Outcome.CLEAN),
+            met=0,
+            runs=0,
+            reason="the harness has this scenario, but no check is about it",
+            seconds=0.0,
+        )

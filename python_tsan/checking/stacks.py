@@ -1,0 +1,159 @@
+"""Own saving the stacks of a process that passed its deadline; leave ending it to :mod:`python_tsan.process`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.process import group_members, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NATIVE_FILE = "stacks-native.txt"
+PYTHON_FILE = "stacks-python.txt"
+# The subject's own handler writes every Python thread's stack into the file that this variable names.
+PYTHON_STACKS_VARIABLE = "PYTHON_TSAN_STACKS"
+PYTHON_STACKS_SIGNAL = signal.SIGUSR1
+
+DEBUGGER_SECONDS = 20.0
+HANDLER_SECONDS = 2.0
+_SETTLE_SECONDS = 0.05
+_PROC = Path("/proc")
+_KERNEL_FILES = ("comm", "wchan", "syscall", "status")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debugger:
+    """A program that prints the native stack of every thread. ``proof`` stands in its output when it could."""
+
+    name: str
+    arguments: tuple[str, ...]
+    proof: str
+
+    def command(self, pid: int) -> list[str]:
+        """Return the command line for the process ``pid``."""
+        return [self.name, *(part.replace("PID", str(pid)) for part in self.arguments)]
+
+
+# In order of what their stacks tell. Every one needs ptrace, which containers may forbid.
+DEBUGGERS = (
+    Debugger(
+        name="gdb",
+        arguments=("-batch", "-nx", "-iex", "set debuginfod enabled off", "-p", "PID", "-ex", "thread apply all bt"),
+        proof="#0 ",
+    ),
+    Debugger(name="lldb", arguments=("--batch", "-p", "PID", "-o", "thread backtrace all"), proof="frame #0"),
+    Debugger(name="eu-stack", arguments=("-p", "PID"), proof="#0 "),
+    Debugger(name="py-spy", arguments=("dump", "--native", "--pid", "PID"), proof="Thread "),
+)
+
+
+def save_group_stacks(pgid: int, folder: Path) -> tuple[Path, ...]:
+    """Save the stacks of every process of a group: of its leader in the usual files, of others in ones with their pid.
+
+    The leader's Python threads write where its environment says; those of others, which share it, follow there.
+    """
+    written = list(save_stacks(pgid, folder))
+    for pid in group_members(pgid):
+        if pid != pgid:
+            native = folder / NATIVE_FILE.replace(".", f".{pid}.")
+            written += [native] if _debugger_stacks(pid, native) or _kernel_stacks(pid, native) else []
+            python = folder / PYTHON_FILE
+            written += [python] if _python_stacks(pid, python) and python not in written else []
+    return tuple(written)
+
+
+def save_stacks(pid: int, folder: Path) -> tuple[Path, ...]:
+    """Save what every thread of ``pid`` is doing into ``folder`` and return the files that were written.
+
+    Native stacks come from the first debugger that works, else from what the kernel tells of each thread. Python's
+    come from the subject itself, if it handles the agreed signal. Never raises: a subject that goes away meanwhile
+    leaves fewer stacks.
+    """
+    native, python = folder / NATIVE_FILE, folder / PYTHON_FILE
+    written = []
+    if _debugger_stacks(pid, native) or _kernel_stacks(pid, native):
+        written.append(native)
+    if _python_stacks(pid, python):
+        written.append(python)
+    return tuple(written)
+
+
+def _debugger_stacks(pid: int, target: Path, debuggers: tuple[Debugger, ...] = DEBUGGERS) -> bool:
+    # A debug-info server that does not answer would hold the debugger for ever.
+    env = {**os.environ, "DEBUGINFOD_URLS": ""}
+    for debugger in debuggers:
+        if shutil.which(debugger.name) is None:
+            continue
+        done = run(debugger.command(pid), env=env, timeout=DEBUGGER_SECONDS)
+        if debugger.proof in done.stdout:
+            target.write_text(f"# {debugger.name}, process {pid}\n{done.stdout}", encoding="utf-8")
+            return True
+    return False
+
+
+def _kernel_stacks(pid: int, target: Path) -> bool:
+    """Write each thread's name, state, system call and the kernel function it waits in: not a stack, but a cause."""
+    blocks = list(_kernel_threads(_PROC / str(pid) / "task"))
+    if not blocks:
+        return False
+    heading = f"# /proc, process {pid}: no debugger could attach, so this is what the kernel tells of each thread\n"
+    target.write_text(heading + "\n".join(blocks), encoding="utf-8")
+    return True
+
+
+def _kernel_threads(tasks: Path) -> Iterator[str]:
+    threads = sorted(tasks.iterdir(), key=lambda path: int(path.name)) if tasks.is_dir() else []
+    for thread in threads:
+        lines = [f"Thread {thread.name}"]
+        for name in _KERNEL_FILES:
+            try:
+                text = (thread / name).read_text(encoding="utf-8", errors="replace").strip()
+            except OSError as error:
+                text = f"(not readable: {error.strerror})"
+            lines.append(f"  {name}: " + text.replace("\n", "\n    "))
+        yield "\n".join(lines) + "\n"
+
+
+def _python_stacks(pid: int, target: Path) -> bool:
+    """Ask the subject to append its Python stacks to ``target``, where it may have noted its threads' names before."""
+    if not _handles(pid, PYTHON_STACKS_SIGNAL):
+        return False
+    before = _size(target)
+    try:
+        os.kill(pid, PYTHON_STACKS_SIGNAL)
+    except ProcessLookupError:
+        return False
+    limit = time.monotonic() + HANDLER_SECONDS
+    while time.monotonic() < limit:
+        time.sleep(_SETTLE_SECONDS)
+        # Written thread by thread: it is all there once it has stopped growing.
+        size = _size(target)
+        if size > before and _settled(target, size):
+            return True
+    return False
+
+
+def _settled(target: Path, size: int) -> bool:
+    time.sleep(_SETTLE_SECONDS)
+    return _size(target) == size
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _handles(pid: int, number: signal.Signals) -> bool:
+    """Tell whether the process has a handler for a signal whose default is to end it (SigCgt in proc(5))."""
+    try:
+        status = (_PROC / str(pid) / "status").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    masks = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return bool(int(masks.get("SigCgt", "0").strip(), 16) >> (number - 1) & 1)

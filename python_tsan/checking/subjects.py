@@ -1,0 +1,152 @@
+"""Own the running of a lane's scenarios, a few at a time and the detector's canary first; leave judging to the checks.
+
+Subjects are independent processes, so they run ahead of the checks that ask for them, as many at a time as there are
+cores. Those that are expected to hang cost no processor time and get places of their own.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from python_tsan.checking.execution import observe
+from python_tsan.checking.model import Expectation, Lane, Observation, Outcome
+from python_tsan.process import end_group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from python_tsan.harness.registry import Scenario
+
+# Hanging subjects sleep; this many may do so at once beside those that compute.
+HANGING_AT_ONCE = 4
+# TSan may miss a race (google/sanitizers #1576), so one run says little of how reliably it is found.
+RACE_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What the checks of one lane run on: the harness with its scenarios, and how a subject is started.
+
+    ``have`` is what scenarios may need (``numpy``, ``gil``), ``preloads`` maps a need to the library that is preloaded
+    for it. ``expected`` gives a scenario's expectation on this interpreter, None where it is not known. ``repeats``
+    overrides every scenario's own number of runs, ``packages`` is put on every subject's module path.
+    """
+
+    lane: Lane
+    executable: Path
+    scenarios: tuple[Scenario, ...]
+    folder: Path
+    variables: dict[str, str]
+    expected: Callable[[Scenario], Expectation | None]
+    have: frozenset[str] = frozenset()
+    launcher: tuple[str, ...] = ()
+    jobs: int = 1
+    repeats: int | None = None
+    preloads: dict[str, Path] = field(default_factory=dict)
+    packages: Path | None = None
+
+    def scenario(self, name: str) -> Scenario:
+        """Return the scenario ``name``; ``KeyError`` if the harness has none."""
+        return next(scenario for scenario in self.scenarios if scenario.name == name)
+
+    def missing(self, scenario: Scenario) -> str:
+        """Say what the scenario needs and is not there, or nothing."""
+        lacking = [need for need in scenario.needs if need not in self.have and need not in self.preloads]
+        if lacking:
+            return f"needs {', '.join(lacking)}"
+        return "" if self.expected(scenario) else "what this Python version does here has not been measured"
+
+    def expectation(self, scenario: Scenario) -> Expectation:
+        """Return what the scenario must show here. ``KeyError`` where that is not known; see :meth:`missing`."""
+        expectation = self.expected(scenario)
+        if expectation is None:
+            raise KeyError(scenario.name)
+        return expectation
+
+    @property
+    def packages_option(self) -> tuple[str, ...]:
+        """The harness' own option for the module path, empty without one."""
+        return ("--packages", str(self.packages)) if self.packages else ()
+
+    def serves(self, scenario: Scenario) -> bool:
+        """Tell whether the scenario belongs to this lane."""
+        return self.lane in scenario.lanes
+
+    def runs_of(self, scenario: Scenario) -> int:
+        """Return how many times the scenario is run."""
+        races = scenario.expect.outcome is Outcome.RACE
+        return self.repeats or max(scenario.repeats, RACE_RUNS if races else 1)
+
+
+class Subjects:
+    """The observations of a lane's scenarios, made on threads of their own. Close it, also when interrupted."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._busy = ThreadPoolExecutor(max_workers=bench.jobs, thread_name_prefix="subject")
+        self._hanging = ThreadPoolExecutor(max_workers=HANGING_AT_ONCE, thread_name_prefix="hanging-subject")
+        self._futures: dict[str, list[Future[Observation]]] = {}
+        self._lock = threading.Lock()
+        self._living: set[int] = set()
+        self._closed = False
+
+    def start(self, names: Iterable[str]) -> None:
+        """Queue the runs of these scenarios; those that are queued already are not queued again."""
+        for name in names:
+            if name not in self._futures:
+                scenario = self._bench.scenario(name)
+                hangs = self._bench.expectation(scenario).outcome is Outcome.HANG
+                pool = self._hanging if hangs else self._busy
+                runs = range(1, self._bench.runs_of(scenario) + 1)
+                self._futures[name] = [pool.submit(self._run, scenario, number) for number in runs]
+
+    def observations(self, name: str) -> tuple[Observation, ...]:
+        """Return what every run of the scenario showed, waiting for them if need be."""
+        self.start([name])
+        return tuple(future.result() for future in self._futures[name])
+
+    def close(self) -> None:
+        """End every subject that still runs, and start no more."""
+        with self._lock:
+            self._closed = True
+            living = tuple(self._living)
+        for futures in self._futures.values():
+            for future in futures:
+                future.cancel()
+        for pid in living:
+            end_group(pid)
+        self._busy.shutdown(wait=True, cancel_futures=True)
+        self._hanging.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, scenario: Scenario, number: int) -> Observation:
+        bench = self._bench
+        pids: list[int] = []
+
+        def started(pid: int) -> None:
+            pids.append(pid)
+            with self._lock:
+                self._living.add(pid)
+                closed = self._closed
+            if closed:
+                end_group(pid)
+
+        try:
+            return observe(
+                [bench.executable, "run", scenario.name, "--report", "{report}", *bench.packages_option],
+                folder=bench.folder / scenario.name / str(number),
+                env=self._variables(scenario),
+                deadline=scenario.deadline_seconds,
+                launcher=bench.launcher,
+                on_start=started,
+            )
+        finally:
+            with self._lock:
+                self._living.difference_update(pids)
+
+    def _variables(self, scenario: Scenario) -> dict[str, str]:
+        preloads = [str(self._bench.preloads[need]) for need in scenario.needs if need in self._bench.preloads]
+        return self._bench.variables | ({"LD_PRELOAD": ":".join(preloads)} if preloads else {})

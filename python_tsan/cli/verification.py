@@ -1,0 +1,218 @@
+"""Own one run from lanes to ``run.json``, for the verbs that check; leave stages, checks and wording to their rooms."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan import __version__
+from python_tsan.checking.lane import BLIND_SPOTS, installed_version, make_bench
+from python_tsan.checking.model import Lane, Verdict
+from python_tsan.checking.session import run_checks
+from python_tsan.cli.options import open_context
+from python_tsan.errors import ExitCode, PythonTsanError
+from python_tsan.pipeline import Pipeline
+from python_tsan.render.markdown import render_markdown
+from python_tsan.render.run import LaneRecord, Machine, Provenance, Run
+from python_tsan.render.store import RunFolder, open_run, save_run
+from python_tsan.render.summary import seen
+from python_tsan.render.terminal import render_conclusion, render_lane
+
+if TYPE_CHECKING:
+    from python_tsan.cli.options import Context
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.harness.build import Harness
+
+NO_STOCK = "no shared libpython of a supported version was found on this machine"
+_MMAP_BITS = Path("/proc/sys/vm/mmap_rnd_bits")
+_LANES = {"fast": (Lane.FAST,), "full": (Lane.FULL,), "both": (Lane.FAST, Lane.FULL)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a verb wants checked. ``files`` are names in ``checks/``, all when empty."""
+
+    lanes: tuple[Lane, ...]
+    files: tuple[str, ...] = ()
+    keyword: str = ""
+    repeats: int | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of every verb that checks."""
+    parser.add_argument(
+        "--lane", choices=_LANES, default="both", help="fast: stock libpython, full: CPython under ThreadSanitizer"
+    )
+    parser.add_argument(
+        "-k", dest="keyword", metavar="EXPR", default="", help="run the checks that match, as in pytest"
+    )
+    parser.add_argument("--repeats", type=_count, metavar="N", help="runs of each subject (default: its own number)")
+
+
+def run(arguments: argparse.Namespace, *, files: tuple[str, ...] = ()) -> ExitCode:
+    """Carry out a verb that checks and return the code of its run."""
+    request = Request(lanes=_LANES[arguments.lane], files=files, keyword=arguments.keyword, repeats=arguments.repeats)
+    return verify(open_context(arguments), request).exit_code
+
+
+def verify(context: Context, request: Request) -> Run:
+    """Run the lanes in order, the fast one's verdict first; save and show the run, and return it.
+
+    A lane that cannot be built is in the saved run with its reason, and its error is raised all the same.
+    """
+    folder = open_run(context.settings.output)
+    verification = _Verification(context=context, request=request, folder=folder)
+    try:
+        for lane in request.lanes:
+            verification.check_lane(lane)
+    except BaseException as error:
+        # Interrupted, or a stage failed: what was judged so far is kept, and must not look like a whole run.
+        verification.finish(unfinished=error.message if isinstance(error, PythonTsanError) else type(error).__name__)
+        raise
+    return verification.finish()
+
+
+@dataclass(kw_only=True)
+class _Verification:
+    """A run under way."""
+
+    context: Context
+    request: Request
+    folder: RunFolder
+    started: float = field(default_factory=time.monotonic)
+    lanes: list[LaneRecord] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pipeline = Pipeline(
+            settings=self.context.settings, layout=self.context.layout, console=self.context.console
+        )
+
+    def check_lane(self, lane: Lane) -> None:
+        """Build what the lane needs, run its checks, and show its verdict at once."""
+        try:
+            harness = self._harness(lane)
+        except PythonTsanError as error:
+            self.lanes.append(LaneRecord(lane=lane, skipped=error.message))
+            raise
+        if harness is None:
+            self._show(LaneRecord(lane=lane, skipped=NO_STOCK))
+            return
+        bench, environment = make_bench(
+            harness,
+            toolchain=self.pipeline.toolchain,
+            folder=self.folder.path / lane.value,
+            base=os.environ,
+            jobs=self.context.settings.jobs,
+            repeats=self.request.repeats,
+        )
+        self._note(environment.notes)
+        record = LaneRecord(
+            lane=lane,
+            interpreter=harness.interpreter,
+            toolchain=self.pipeline.toolchain.name,
+            symbolizer=str(self.pipeline.toolchain.symbolizer or ""),
+            tsan_options=environment.tsan_options,
+            blind_spot=BLIND_SPOTS[lane],
+        )
+        before = time.monotonic()
+        verdicts = run_checks(bench, files=self.request.files, keyword=self.request.keyword, on_verdict=self._told)
+        self.verdicts += verdicts
+        self._show(replace(record, seconds=time.monotonic() - before), verdicts)
+
+    def finish(self, *, unfinished: str = "") -> Run:
+        """Save the run with what has been judged so far, and say its conclusion."""
+        run = Run(
+            id=self.folder.id,
+            provenance=self._provenance(),
+            lanes=tuple(self.lanes),
+            verdicts=tuple(self.verdicts),
+            seconds=time.monotonic() - self.started,
+            unfinished=unfinished,
+        )
+        saved = save_run(self.folder, run)
+        for line in render_conclusion(run, saved=saved):
+            self.context.console.say(line)
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(render_markdown(run))
+        return run
+
+    def _harness(self, lane: Lane) -> Harness | None:
+        if lane is Lane.FAST:
+            return self.pipeline.stock_harness
+        # numpy first: the harness' scenarios need it, and its absence would only be seen when they run.
+        self.pipeline.interpreter_with_numpy  # noqa: B018 -- reading a stage does it
+        return self.pipeline.harness
+
+    def _told(self, verdict: Verdict) -> None:
+        self.context.console.note(f"{verdict.status.value}: {verdict.check} ({seen(verdict)})")
+
+    def _note(self, notes: tuple[str, ...]) -> None:
+        for note in notes:
+            if note not in self.notes:
+                self.notes.append(note)
+                self.context.console.warn(note)
+
+    def _show(self, record: LaneRecord, verdicts: tuple[Verdict, ...] = ()) -> None:
+        self.lanes.append(record)
+        for line in [*render_lane(record, verdicts), ""]:
+            self.context.console.say(line)
+
+    def _provenance(self) -> Provenance:
+        full = next((record.interpreter for record in self.lanes if record.lane is Lane.FULL), None)
+        lock = _lock_file(full)
+        return Provenance(
+            package=__version__,
+            command=tuple(sys.argv),
+            started_at=self.folder.started_at.isoformat(timespec="seconds"),
+            machine=_machine(self._launcher()),
+            replaces=full.source.replaces if full and full.source else "",
+            lock_file=lock.name if lock else "",
+            lock_sha256=hashlib.sha256(lock.read_bytes()).hexdigest() if lock else "",
+            numpy=installed_version(full, "numpy") if full else "",
+            notes=tuple(self.notes),
+        )
+
+    def _launcher(self) -> tuple[str, ...]:
+        return self.pipeline.toolchain.launcher if self.lanes and self.lanes[0].toolchain else ()
+
+
+def _machine(launcher: tuple[str, ...]) -> Machine:
+    try:
+        bits = int(_MMAP_BITS.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        bits = None
+    return Machine(
+        system=platform.system(),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        libc=" ".join(platform.libc_ver()).strip(),
+        cores=os.cpu_count() or 1,
+        mmap_rnd_bits=bits,
+        launcher=launcher,
+    )
+
+
+def _lock_file(interpreter: Interpreter | None) -> Path | None:
+    """Return the file that pins numpy for an interpreter, None if there is none or the user chose another numpy."""
+    if interpreter is None:
+        return None
+    tag = "cp" + "".join(interpreter.version.split(".")[:2]) + ("t" if interpreter.free_threaded else "")
+    lock = Path(__file__).parents[1] / "cpython" / "locks" / f"numpy-{tag}.txt"
+    return lock if lock.is_file() else None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 is wanted, not {text!r}")
+    return int(text)

@@ -1,0 +1,122 @@
+"""Own the folder of a run: its name, its ``run.json`` written whole or not at all, and the link to the latest one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import SubjectError
+from python_tsan.render.run import Run, decode_run, encode_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RUN_FILE = "run.json"
+LATEST = "latest"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """Where one run keeps its evidence: a folder per subject, and ``run.json`` once it has ended."""
+
+    path: Path
+    started_at: datetime
+
+    @property
+    def id(self) -> str:
+        """Name of the folder: UTC time, so that folders sort by age, and a random part."""
+        return self.path.name
+
+    def subject(self, *parts: str) -> Path:
+        """Return a folder for a subject below this run, which is not made yet."""
+        return self.path.joinpath(*(part.replace("/", "-") for part in parts))
+
+
+def open_run(output: Path, *, now: datetime | None = None) -> RunFolder:
+    """Make a new folder for a run below ``output``.
+
+    Raises :class:`SubjectError` when it cannot be made: no space, no right, a file in the way.
+    """
+    started_at = now or datetime.now(tz=UTC)
+    path = output.absolute() / f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    with storage_errors(path):
+        path.mkdir(parents=True)
+    return RunFolder(path=path, started_at=started_at)
+
+
+def save_run(folder: RunFolder, run: Run) -> Path:
+    """Write ``run.json`` by rename, point ``latest`` at its folder, and return the file.
+
+    Raises :class:`SubjectError` when it cannot be written; nothing half-written is left behind.
+    """
+    target = folder.path / RUN_FILE
+    with storage_errors(target):
+        write_whole(target, encode_run(run))
+        point_latest(folder.path)
+    return target
+
+
+def load_run(path: Path) -> Run:
+    """Read a run from its ``run.json`` or from the folder that holds it.
+
+    Raises :class:`SubjectError` when there is none, or it cannot be read.
+    """
+    file = path / RUN_FILE if path.is_dir() else path
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SubjectError(
+            f"cannot read {file}: {error.strerror}", advice="name a run folder or its run.json", page="run-json"
+        ) from error
+    return decode_run(data, name=str(file))
+
+
+def write_whole(target: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content, or all of the new, whatever happens meanwhile."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def point_latest(folder: Path) -> None:
+    """Replace the link by rename; a file system without links does without it."""
+    temporary = folder.parent / f".{LATEST}.{folder.name}"
+    with suppress(OSError):
+        temporary.symlink_to(folder.name)
+        try:
+            temporary.replace(folder.parent / LATEST)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn a failure to write ``path`` into a :class:`SubjectError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in _FULL
+        raise SubjectError(
+            f"the disk is full: cannot write {path}" if full else f"cannot write {path}: {error.strerror}",
+            advice="free some space, or choose another place with --output"
+            if full
+            else "choose a place that you may write to with --output",
+            page="storage",
+        ) from error

@@ -1,0 +1,87 @@
+"""Own the sentences that every rendering of a run says, word for word; leave their layout to each rendering."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from python_tsan.checking.interval import describe_rate
+from python_tsan.checking.model import Outcome, Status, Verdict
+from python_tsan.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from python_tsan.render.run import LaneRecord, Run
+
+
+def conclusion(run: Run) -> str:
+    """Return the run in one sentence, as its exit code says it."""
+    counts = Counter(verdict.status for verdict in run.verdicts)
+    judged = counts.total() - counts[Status.SKIPPED]
+    if run.unfinished:
+        return f"unfinished after {_checks(judged)}, so nothing is concluded: {run.unfinished}"
+    if not judged:
+        return "could not judge: no check was run"
+    match run.exit_code:
+        case ExitCode.CLEAN:
+            return f"clean: {_checks(judged)} as expected"
+        case ExitCode.FINDINGS:
+            return f"NOT clean: {counts[Status.FAILED]} of {_checks(judged)} not met"
+        case _:
+            return f"could not judge: {counts[Status.COULD_NOT_JUDGE]} of {_checks(judged)}"
+
+
+def replaced_line(run: Run) -> str:
+    """Say which CPython stands in for the one that was wanted; empty when it is the one that was wanted."""
+    wanted = run.provenance.replaces
+    built = next((record.interpreter for record in run.lanes if record.interpreter and record.interpreter.source), None)
+    if not wanted or built is None:
+        return ""
+    return f"CPython {built.version} stands in for {wanted}, which could not be had"
+
+
+def lane_line(record: LaneRecord) -> str:
+    """Say what a lane ran on, or why it did not run."""
+    name = f"{record.lane.value} lane"
+    if record.skipped:
+        return f"{name}: skipped, {record.skipped}"
+    if record.interpreter is None:
+        return f"{name}: did not run"
+    interpreter = record.interpreter
+    kind = "CPython under ThreadSanitizer" if interpreter.instrumented else "stock CPython"
+    threading = ", free-threaded" if interpreter.free_threaded else ""
+    return f"{name}: {kind} {interpreter.version}{threading}, {record.toolchain}"
+
+
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """Count verdicts by status: ``30 passed, 1 failed``."""
+    counts = Counter(verdict.status for verdict in verdicts)
+    return ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status]) or "no checks"
+
+
+def detection_line(verdicts: Sequence[Verdict]) -> str:
+    """Say how often the expected races were found, with a bound; empty when none was expected.
+
+    Several checks may look at the same runs of a subject; those are counted once.
+    """
+    races = {
+        observation.folder: verdict
+        for verdict in verdicts
+        if verdict.expectation.outcome is Outcome.RACE
+        for observation in verdict.observations
+    }
+    checks = {id(verdict): verdict for verdict in races.values()}.values()
+    runs = sum(verdict.runs for verdict in checks)
+    if not runs:
+        return ""
+    return f"runs that showed the expected race: {describe_rate(sum(verdict.met for verdict in checks), runs)}"
+
+
+def seen(verdict: Verdict) -> str:
+    """Return ``k of n`` runs as expected, or a dash where nothing was run."""
+    return f"{verdict.met} of {verdict.runs}" if verdict.runs else "-"
+
+
+def _checks(count: int) -> str:
+    return "1 check" if count == 1 else f"{count} checks"

@@ -1,0 +1,212 @@
+"""Each gate is held against what it guards: every observation under an expectation that it does not meet."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from observed import CLEAN, DEADLOCK, HANGING, HUNG, LOST, RACY, RACY_TWIN, SAFE_TWIN, finding
+
+from python_tsan.checking.judge import judge
+from python_tsan.checking.model import ExpectedFinding, Lane, Status
+
+
+def verdict(expectation, *observations):
+    return judge("group/scenario", Lane.FULL, expectation, observations)
+
+
+@pytest.mark.parametrize(
+    ("expectation", "observation"),
+    [(SAFE_TWIN, CLEAN), (RACY_TWIN, RACY), (HANGING, HUNG), (DEADLOCK, LOST)],
+    ids=["clean", "race", "hang", "error"],
+)
+def test_what_is_expected_passes(expectation, observation):
+    passed = verdict(expectation, observation, observation)
+    assert (passed.status, passed.met, passed.runs) == (Status.PASSED, 2, 2)
+
+
+@pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, HANGING, DEADLOCK])
+@pytest.mark.parametrize("observation", [CLEAN, RACY, HUNG, LOST])
+def test_nothing_passes_under_anothers_expectation(expectation, observation):
+    own = {id(SAFE_TWIN): CLEAN, id(RACY_TWIN): RACY, id(HANGING): HUNG, id(DEADLOCK): LOST}
+    judged = verdict(expectation, observation)
+    assert (judged.status is Status.PASSED) is (own[id(expectation)] is observation)
+    assert judged.status is Status.PASSED or judged.reason
+
+
+def failed(expectation, *observations):
+    judged = verdict(expectation, *observations)
+    assert judged.status is Status.FAILED
+    return judged.reason
+
+
+def doubted(expectation, *observations):
+    judged = verdict(expectation, *observations)
+    assert judged.status is Status.COULD_NOT_JUDGE
+    return judged.reason
+
+
+def test_racy_twin_under_the_safe_twins_expectation():
+    assert failed(SAFE_TWIN, RACY, RACY, RACY) == (
+        "expected no finding, saw 1: a data race (read, write) on python_tsan::g_racy_counter "
+        "in python_tsan::increment_unguarded in 3 of 3 runs"
+    )
+
+
+def test_safe_twin_under_the_racy_twins_expectation():
+    assert failed(RACY_TWIN, CLEAN, CLEAN, CLEAN) == (
+        "expected a data race (read, write) on g_racy_counter in increment_unguarded, saw none in 3 of 3 runs"
+    )
+
+
+def test_a_race_missed_once_is_told_and_fails():
+    judged = verdict(RACY_TWIN, RACY, CLEAN, RACY)
+    assert (judged.status, judged.met, judged.runs) == (Status.FAILED, 2, 3)
+    assert judged.reason.endswith("saw none in 1 of 3 runs")
+
+
+def test_a_race_under_an_exit_code_of_zero_is_a_race():
+    assert "expected no finding" in failed(SAFE_TWIN, replace(RACY, exit_code=0))
+
+
+def test_an_extra_finding_fails():
+    extra = replace(RACY, findings=(finding(), finding(location="g_other")))
+    assert failed(RACY_TWIN, extra).startswith("unexpected: a data race (read, write) on python_tsan::g_other")
+
+
+def test_the_same_finding_twice_is_one_too_many():
+    assert "unexpected" in failed(RACY_TWIN, replace(RACY, findings=(finding(), finding())))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"location": "g_racy_counter_2"},
+        {"location": "counter"},
+        {"function": "increment_guarded"},
+        {"previous": "atomic write"},
+        {"previous": "read"},
+    ],
+    ids=str,
+)
+def test_a_race_elsewhere_is_not_the_expected_one(other):
+    assert "saw a data race" in failed(RACY_TWIN, replace(RACY, findings=(finding(**other),)))
+
+
+def test_another_kind_is_not_the_expected_one():
+    leak = replace(RACY_TWIN, findings=(ExpectedFinding(kind="thread leak"),))
+    assert failed(leak, RACY).startswith("expected a thread leak, saw a data race")
+
+
+def test_a_finding_beside_a_hang_fails():
+    assert "unexpected" in failed(HANGING, replace(HUNG, findings=(finding(),)))
+
+
+def test_a_finding_beside_an_error_fails():
+    assert "unexpected" in failed(DEADLOCK, replace(LOST, findings=(finding(),)))
+
+
+def test_a_missing_log_folder_cannot_be_judged():
+    assert "log folder is gone" in doubted(SAFE_TWIN, replace(CLEAN, problem="the log folder is gone"))
+
+
+@pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, HANGING, DEADLOCK])
+def test_a_runtime_that_gave_up_cannot_be_judged(expectation):
+    gave_up = replace(CLEAN, exit_code=66, fatal=("FATAL: ThreadSanitizer: unexpected memory mapping",))
+    assert "unexpected memory mapping" in doubted(expectation, gave_up)
+
+
+def test_exit_66_without_a_finding_cannot_be_judged():
+    assert doubted(SAFE_TWIN, replace(CLEAN, exit_code=66)).startswith("exit 66, but no finding")
+
+
+def test_one_doubt_outweighs_failures():
+    assert "gone" in doubted(RACY_TWIN, CLEAN, CLEAN, replace(CLEAN, problem="the log folder is gone"))
+
+
+def test_no_runs_cannot_be_judged():
+    assert doubted(SAFE_TWIN) == "no run of it"
+
+
+def test_lines_that_are_not_understood_are_never_clean():
+    assert doubted(SAFE_TWIN, replace(CLEAN, unparsed=3)).startswith("3 lines of the log were not understood")
+
+
+def test_a_refused_command_line_cannot_be_judged():
+    assert "refused its command line" in doubted(SAFE_TWIN, replace(CLEAN, exit_code=2))
+
+
+def test_wrong_values_fail():
+    wanted = replace(SAFE_TWIN, values={"count": 800})
+    assert "expected count = 800, got 796" in failed(wanted, replace(CLEAN, report={"values": {"count": 796}}))
+    assert "did not report it" in failed(wanted, CLEAN)
+
+
+def test_true_is_not_one():
+    wanted = replace(SAFE_TWIN, values={"count": 1})
+    assert "got True" in failed(wanted, replace(CLEAN, report={"values": {"count": True}}))
+
+
+def test_values_count_whatever_the_outcome():
+    assert "expected n = 1, got 2" in failed(
+        replace(RACY_TWIN, values={"n": 1}), replace(RACY, report={"values": {"n": 2}})
+    )
+
+
+def test_exit_1_fails_a_clean_scenario():
+    assert failed(SAFE_TWIN, replace(CLEAN, exit_code=1)) == "exit 1 in 1 of 1 runs"
+
+
+def test_an_unexpected_error_fails():
+    assert "expected no error, got _frozen_importlib._DeadlockError" in failed(SAFE_TWIN, LOST)
+
+
+def test_another_errors_text_fails():
+    other = replace(LOST, report={"error": {"type": "ImportError", "text": "no", "thread": "T2"}})
+    assert failed(DEADLOCK, other).endswith("got ImportError: no in 1 of 1 runs")
+
+
+def test_another_losing_thread_fails():
+    other = replace(LOST, report={**LOST.report, "error": {**LOST.report["error"], "thread": "T1"}})
+    assert "expected thread 'T2' to lose, but it was 'T1'" in failed(DEADLOCK, other)
+
+
+def test_a_second_loser_fails():
+    both = replace(LOST, report={**LOST.report, "values": {"lost": "T1 T2"}})
+    assert "expected lost = 'T2', got 'T1 T2'" in failed(DEADLOCK, both)
+
+
+def test_a_hang_that_does_not_hang_fails():
+    assert failed(HANGING, CLEAN).startswith("expected a hang, but it ended after 1.0 s with exit 0")
+
+
+def test_a_hang_without_stacks_fails():
+    assert "no thread's stack could be saved" in failed(HANGING, replace(HUNG, stacks=()))
+
+
+@pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, DEADLOCK])
+def test_a_hang_that_nobody_expects_fails_and_names_its_stacks(expectation):
+    assert "still running at its deadline after 4 s (stacks: stacks-native.txt)" in failed(expectation, HUNG)
+
+
+def test_a_hang_with_no_stacks_says_so():
+    assert "none could be saved" in failed(SAFE_TWIN, replace(HUNG, stacks=()))
+
+
+@pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, DEADLOCK])
+def test_death_by_signal_fails(expectation):
+    assert "ended by signal 11" in failed(expectation, replace(CLEAN, exit_code=-11, report=LOST.report))
+
+
+def test_a_crash_that_the_runtime_reports_fails():
+    crash = replace(CLEAN, exit_code=66, crashes=("==1==ERROR: ThreadSanitizer: SEGV on unknown address",))
+    assert "crashed: ==1==ERROR" in failed(SAFE_TWIN, crash)
+
+
+def test_reasons_are_counted():
+    judged = verdict(SAFE_TWIN, replace(CLEAN, exit_code=1), RACY, replace(CLEAN, exit_code=1), CLEAN)
+    assert judged.reason == "exit 1 in 2 of 4 runs (other reasons beside it: 1)"
+    assert judged.seconds == 4.0
+
+
+def test_a_verdict_keeps_its_evidence():
+    assert verdict(SAFE_TWIN, RACY).observations[0].folder == Path("/run/x/1")

@@ -1,0 +1,92 @@
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from python_tsan.checking import stacks
+from python_tsan.checking.stacks import Debugger, save_stacks
+
+SLEEPER = """
+import threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("up", flush=True)
+time.sleep(60)
+"""
+HANDLES_BUT_IS_SILENT = """
+import signal, time
+signal.signal(signal.SIGUSR1, lambda *_: None)
+print("up", flush=True)
+while True: time.sleep(9)
+"""
+
+
+@contextmanager
+def sleeping(code=SLEEPER):
+    with subprocess.Popen([sys.executable, "-IS", "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "up\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def program(tmp_path, monkeypatch, name, script):
+    path = tmp_path / "bin" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    return Debugger(name=name, arguments=("-p", "PID"), proof="#0 ")
+
+
+def test_the_first_debugger_that_works_is_taken(tmp_path, monkeypatch):
+    refused = program(tmp_path, monkeypatch, "dbg-refused", "echo 'ptrace: Operation not permitted'")
+    works = program(tmp_path, monkeypatch, "dbg-works", 'echo "#0 wait () of $2, server=[$DEBUGINFOD_URLS]"')
+    monkeypatch.setenv("DEBUGINFOD_URLS", "https://example.org")
+    target = tmp_path / "native"
+    absent = Debugger(name="dbg-absent", arguments=(), proof="#0 ")
+    assert stacks._debugger_stacks(7, target, (absent, refused, works))
+    assert target.read_text() == "# dbg-works, process 7\n#0 wait () of 7, server=[]\n"
+
+
+def test_without_a_debugger_the_kernel_speaks(tmp_path, monkeypatch):
+    monkeypatch.setattr(stacks, "DEBUGGERS", ())
+    monkeypatch.setattr(stacks, "_debugger_stacks", lambda *_: False)
+    with sleeping() as process:
+        (native,) = save_stacks(process.pid, tmp_path)
+    text = native.read_text()
+    assert text.startswith("# /proc")
+    assert text.count("\nThread ") == 2
+    for name in ("comm", "wchan", "syscall", "status"):
+        assert f"  {name}: " in text
+
+
+def test_a_process_without_a_handler_is_not_ended_by_being_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(stacks, "_debugger_stacks", lambda *_: False)
+    with sleeping() as process:
+        written = save_stacks(process.pid, tmp_path)
+        time.sleep(0.1)
+        assert process.poll() is None
+    assert [path.name for path in written] == ["stacks-native.txt"]
+
+
+def test_a_process_that_is_gone_leaves_nothing(tmp_path):
+    with subprocess.Popen(["/bin/true"]) as process:
+        process.wait()
+    assert save_stacks(process.pid, tmp_path) == ()
+
+
+def test_names_noted_before_are_no_stacks(tmp_path, monkeypatch):
+    monkeypatch.setattr(stacks, "_debugger_stacks", lambda *_: False)
+    monkeypatch.setattr(stacks, "HANDLER_SECONDS", 0.3)
+    (tmp_path / "stacks-python.txt").write_text("Thread 1 is main\n")
+    with sleeping(HANDLES_BUT_IS_SILENT) as process:
+        assert [path.name for path in save_stacks(process.pid, tmp_path)] == ["stacks-native.txt"]
+
+
+@pytest.mark.parametrize("debugger", stacks.DEBUGGERS, ids=lambda one: one.name)
+def test_every_debugger_is_told_the_process(debugger):
+    assert "4711" in debugger.command(4711)
+    assert debugger.proof

@@ -1,0 +1,100 @@
+"""A run by hand, with each kind of verdict in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from python_tsan.checking.model import Expectation, ExpectedFinding, Lane, Observation, Outcome, Status, Verdict
+from python_tsan.cpython.manifest import Interpreter, SourceRecord
+from python_tsan.render.run import LaneRecord, Machine, Provenance, Run
+from python_tsan.tsan.parser import parse_log
+
+LOG = """\
+==================
+WARNING: ThreadSanitizer: data race (pid=7)
+  Write of size 8 at 0x000000000010 by thread T1:
+    #0 bump(std::vector<int>&) a.cpp:1:2 (a+0x10)
+
+  Previous read of size 8 at 0x000000000010 by main thread:
+    #0 main a.cpp:3:4 (a+0x20)
+
+SUMMARY: ThreadSanitizer: data race a.cpp:1:2 in bump(std::vector<int>&)
+==================
+"""
+FOLDER = Path("/runs/20260102T030405Z-abcdef")
+
+
+def observation(check="gil/x", number=1, **parts):
+    defaults = {
+        "command": ("harness", "run", "x"),
+        "exit_code": 0,
+        "timed_out": False,
+        "seconds": 1.25,
+        "max_rss_bytes": 50_000_000,
+        "folder": FOLDER / "full" / check / str(number),
+    }
+    return Observation(**(defaults | parts))
+
+
+def verdict(check="gil/x", status=Status.PASSED, outcome=Outcome.CLEAN, *, lane=Lane.FULL, met=1, runs=1, reason=""):
+    findings = (ExpectedFinding(kind="data race", location="g", accesses=("read", "write")),)
+    return Verdict(
+        check=check,
+        lane=lane,
+        status=status,
+        expectation=Expectation(outcome=outcome, findings=findings if outcome is Outcome.RACE else ()),
+        met=met,
+        runs=runs,
+        reason=reason,
+        seconds=1.25 * runs,
+        observations=tuple(observation(check, number) for number in range(1, runs + 1)),
+    )
+
+
+def interpreter(version="3.13.5", *, instrumented=True, replaces="", free_threaded=False):
+    source = SourceRecord(version=version, origin="debian", sha256="93e5", replaces=replaces) if instrumented else None
+    return Interpreter(
+        key="key",
+        instrumented=instrumented,
+        version=version,
+        free_threaded=free_threaded,
+        debug=instrumented,
+        prefix=Path("/p"),
+        executable=Path("/p/bin/python3"),
+        library=Path("/p/lib/libpython3.13d.so"),
+        include=Path("/p/include"),
+        cc=Path("/usr/bin/clang-19"),
+        cxx=Path("/usr/bin/clang++-19"),
+        toolchain="clang-19",
+        runtime=None,
+        runtime_id="7a7a",
+        source=source,
+    )
+
+
+def run(*verdicts, replaces="", lanes=None):
+    machine = Machine(system="Linux", kernel="6.1", architecture="x86_64", libc="glibc 2.36", cores=2, mmap_rnd_bits=28)
+    full = LaneRecord(
+        lane=Lane.FULL,
+        interpreter=interpreter(replaces=replaces),
+        toolchain="clang-19",
+        blind_spot="accesses inside numpy",
+        seconds=12.0,
+    )
+    return Run(
+        id=FOLDER.name,
+        provenance=Provenance(
+            package="0.1.0",
+            command=("python-tsan", "verify"),
+            started_at="2026-01-02T03:04:05+00:00",
+            machine=machine,
+            replaces=replaces,
+            seeds={"threads": 7},
+        ),
+        lanes=lanes or (full,),
+        verdicts=verdicts,
+        seconds=20.0,
+    )
+
+
+RACY = observation(exit_code=66, findings=parse_log(LOG, "tsan.7").findings, report={"values": {"n": 1}})
