@@ -1,5 +1,6 @@
 """Leave out the tests that this machine cannot run, and say so in one line each."""
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +10,8 @@ from python_tsan.console import make_console
 from python_tsan.errors import ToolchainError
 from python_tsan.paths import Layout
 from python_tsan.toolchain import choose_toolchain
+
+REQUIRE_COMPILER = "PYTHON_TSAN_REQUIRE_COMPILER"
 
 
 def pytest_addoption(parser):
@@ -23,6 +26,9 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--network"):
         left_out["network"] = "run them with --network"
     if any(item.get_closest_marker("compiler") for item in items) and (reason := _why_no_compiler(config)):
+        if os.environ.get(REQUIRE_COMPILER):
+            # A canary that has been broken would otherwise leave out the very tests that show it.
+            raise pytest.UsageError(f"{REQUIRE_COMPILER} is set, and no compiler serves: {reason}")
         left_out["compiler"] = reason
     gone = []
     for mark, reason in left_out.items():

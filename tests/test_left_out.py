@@ -30,27 +30,34 @@ def run(tmp_path):
     (tmp_path / "test_it.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  network: x\n  compiler: x\n")
 
-    def run(*arguments, path):
+    def run(*arguments, path, exit_code=0, **variables):
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-        env = {**os.environ, "PATH": str(path), "PYTHONPATH": str(ROOT)}
+        env = {**os.environ, "PATH": str(path), "PYTHONPATH": str(ROOT), **variables}
+        env = {name: value for name, value in env.items() if value}
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert done.returncode == exit_code, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     return run
 
 
 def test_without_a_compiler_its_tests_are_left_out_and_said_so(run, tmp_path):
-    output = run(path=tmp_path)
+    output = run(path=tmp_path, PYTHON_TSAN_REQUIRE_COMPILER="")
     assert "1 tests marked network are left out: run them with --network" in output
     assert "1 tests marked compiler are left out: " in output
     assert "1 passed, 2 deselected" in output
 
 
 def test_network_tests_run_when_asked_for(run, tmp_path):
-    output = run("--network", path=tmp_path)
+    output = run("--network", path=tmp_path, PYTHON_TSAN_REQUIRE_COMPILER="")
     assert "marked network" not in output
     assert "2 passed, 1 deselected" in output
+
+
+def test_where_a_compiler_is_required_its_absence_is_an_error(run, tmp_path):
+    output = run(path=tmp_path, exit_code=pytest.ExitCode.USAGE_ERROR, PYTHON_TSAN_REQUIRE_COMPILER="1")
+    assert "no compiler serves" in output
+    assert "passed" not in output
 
 
 @pytest.mark.compiler
