@@ -122,3 +122,24 @@ def types(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure the pipeline side by side with the manual recipe."""
     product(session, "bench", *session.posargs)
+
+
+@nox.session(tags=["look"])
+def gil_page(session: nox.Session) -> None:
+    """Trace the original program again and write docs/why-the-gil-is-released.md with its picture."""
+    product(session, "gil", "page", "numpy", *session.posargs)
+
+
+@nox.session(tags=["quality"])
+def fuzz(session: nox.Session) -> None:
+    """Feed the parser many more random logs than the tests do; `-- 500` for 500 times as many."""
+    install(session, "test")
+    session.env["PYTHON_TSAN_FUZZ_SCALE"] = next(iter(session.posargs), "20")
+    session.run("pytest", "tests/tsan/test_tsan_properties.py", "--timeout=0")
+
+
+@nox.session(tags=["look"])
+def golden(session: nox.Session) -> None:
+    """Make the parser's golden logs anew; name toolchains, as in `-- clang-19 gcc-12`."""
+    install(session)
+    session.run("python", "tests/tsan/refresh_golden.py", *session.posargs)

@@ -30,6 +30,21 @@ def test_results_and_progress_do_not_share_a_stream():
     assert err.getvalue() == "progress\nwarning: careful\n"
 
 
+def test_styled_lines_are_plain_off_a_terminal_and_without_colour():
+    lines = [("std::vector[int] :smile: [bold]", "bold red"), ("x" * 200, "")]
+    text = "".join(f"{line}\n" for line, _ in lines)
+    console, out, _ = consoles(quiet=True)
+    console.lines(lines)
+    assert out.getvalue() == text
+    console, out, _ = consoles(terminal=True)
+    console.lines(lines)
+    assert "\x1b[1;31mstd::vector[int] :smile: [bold]\x1b[0m\n" in out.getvalue()
+    assert "x" * 200 + "\n" in out.getvalue()
+    console, out, _ = consoles(terminal=True, env={"TERM": "xterm", "NO_COLOR": "1"})
+    console.lines(lines)
+    assert "31m" not in out.getvalue()
+
+
 def test_quiet_keeps_results_and_warnings_only():
     console, out, err = consoles(quiet=True)
     console.say("result")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan import process
-from python_tsan.process import end_group, run
+from python_tsan.process import end_group, group_members, run
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]
 MEGABYTE = 1 << 20
@@ -254,3 +254,39 @@ def test_deadlines_hold_where_the_kernel_has_no_pidfd(monkeypatch, missing):
         monkeypatch.setattr(os, "pidfd_open", absent)
     assert run(["sleep", "30"], timeout=0.1).timed_out
     assert run(["true"], timeout=5).ok
+
+
+def test_the_members_of_a_group_are_those_that_run() -> None:
+    with subprocess.Popen(
+        ["/bin/sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, process_group=0
+    ) as leader:
+        assert leader.stdout is not None
+        child = int(leader.stdout.readline())
+        try:
+            assert group_members(leader.pid) == tuple(sorted((leader.pid, child)))
+        finally:
+            os.killpg(leader.pid, signal.SIGKILL)
+    assert leader.pid not in group_members(leader.pid)
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])
+def test_an_attached_child_ends_as_a_shell_says(script, code):
+    assert process.run_attached(["sh", "-c", script], env={"PATH": "/usr/bin:/bin"}).exit_code == code
+
+
+def test_an_attached_child_has_our_streams_and_only_its_environment(capfd):
+    ended = process.run_attached(["sh", "-c", "echo $WORD $$; echo odd >&2"], env={"WORD": "one"})
+    assert capfd.readouterr() == (f"one {ended.pid}\n", "odd\n")
+
+
+def test_what_ends_us_ends_an_attached_child():
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        assert process.run_attached(["sleep", "60"], env={"PATH": "/usr/bin:/bin"}).exit_code == 143
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

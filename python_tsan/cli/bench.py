@@ -6,10 +6,11 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.bench import logs
 from python_tsan.bench.measure import Bench, measure
 from python_tsan.bench.model import COLUMNS, Part, met, rows
 from python_tsan.bench.store import load, save, this_machine
-from python_tsan.cli.options import open_pipeline
+from python_tsan.cli.options import open_context, open_pipeline
 from python_tsan.cpython.build import libc_identity
 from python_tsan.cpython.plan import make_plan
 from python_tsan.cpython.sources import obtain_source
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the bench's own arguments."""
     parts = [part.value for part in Part]
     parser.add_argument("--only", action="append", choices=parts, help="measure this part only; may be repeated")
+    parser.add_argument("--logs", action="store_true", help="measure the reading of logs, up to 1 GiB, instead")
     parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
     parser.add_argument(
         "--folder", type=Path, default=None, help="where to build and keep results (default: the cache)"
@@ -33,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Make the measurements that are wanted and not there yet; each is kept as soon as it is made."""
+    if arguments.logs:
+        return _logs(arguments)
     pipeline = open_pipeline(arguments)
     folder = (arguments.folder or pipeline.layout.root / "bench").absolute()
     bench, subject = _prepare(pipeline, folder)
@@ -47,6 +51,17 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     pipeline.console.table(f"{report.subject} on {report.machine.cores} x {report.machine.cpu}", COLUMNS, rows(report))
     pipeline.console.say(str(path))
     return ExitCode.FINDINGS if any(met(part, report) is False for part in Part) else ExitCode.CLEAN
+
+
+def _logs(arguments: argparse.Namespace) -> ExitCode:
+    context = open_context(arguments)
+    folder = (arguments.folder or context.layout.root / "bench").absolute()
+    readings = list(logs.measure_logs(folder, context.console.note))
+    context.console.table("reading logs", logs.COLUMNS, logs.rows(readings))
+    complaints = logs.complaints(readings)
+    for complaint in complaints:
+        context.console.warn(complaint)
+    return ExitCode.FINDINGS if complaints else ExitCode.CLEAN
 
 
 def _prepare(pipeline: Pipeline, folder: Path) -> tuple[Bench, str]:

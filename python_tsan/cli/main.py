@@ -34,10 +34,16 @@ class VerbModule(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """A verb as the user types it, the module that does it, and the line of help that describes it."""
+    """A verb as the user types it, the module that does it, and the line of help that describes it.
+
+    ``settings`` says whether it takes the settings that builds and runs share, apart from ``replaced`` ones, whose
+    options mean more in this verb and are declared by it.
+    """
 
     name: str
     summary: str
+    settings: bool = True
+    replaced: tuple[str, ...] = ()
 
     def load(self) -> VerbModule:
         """Import the module: ``install-numpy`` is done by ``python_tsan.cli.install_numpy``."""
@@ -52,6 +58,16 @@ VERBS = (
     Verb(name="check-gil", summary="check that the GIL orders what it should, and nothing else"),
     Verb(name="check-imports", summary="check that threads that import do not deadlock, and how they can"),
     Verb(name="verify", summary="build what is missing, run every check, print one table of verdicts"),
+    Verb(
+        name="run",
+        summary="run any program under ThreadSanitizer, judge what it shows and keep it",
+        replaced=("python", "timeout"),
+    ),
+    Verb(name="replay", summary="run what a run's folder holds once more, and say what differs"),
+    Verb(name="report", summary="show the findings of any project's ThreadSanitizer logs", settings=False),
+    Verb(name="explain", summary="explain a kind of finding, a finding or an error at length", settings=False),
+    Verb(name="imports", summary="find and prove deadlocks between imports, on any interpreter"),
+    Verb(name="gil", summary="record why the GIL is released, and answer questions about it"),
     Verb(name="bench", summary="measure the pipeline against the manual recipe"),
 )
 
@@ -99,7 +115,7 @@ def build_parser(wanted: str) -> argparse.ArgumentParser:
         subparser = verbs.add_parser(
             verb.name,
             description=_sentence(verb.summary),
-            parents=_settings_parents() if chosen else [],
+            parents=_settings_parents(verb) if chosen and verb.settings else [],
             formatter_class=_formatter,
             allow_abbrev=False,
         )
@@ -119,10 +135,10 @@ def _verb_table() -> str:
     return "\n".join(("verbs (python-tsan VERB --help tells more):", *lines, "", ""))
 
 
-def _settings_parents() -> list[argparse.ArgumentParser]:
+def _settings_parents(verb: Verb) -> list[argparse.ArgumentParser]:
     from python_tsan.cli.options import settings_parser  # noqa: PLC0415 -- reads tomllib and platformdirs
 
-    return [settings_parser()]
+    return [settings_parser(without=verb.replaced)]
 
 
 def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:

@@ -27,13 +27,15 @@ class Context:
     console: Console
 
 
-def settings_parser() -> argparse.ArgumentParser:
-    """Return the parent parser with one option for each setting, and ``--quiet``."""
+def settings_parser(*, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+    """Return the parent parser with one option for each setting, except those ``without``, and ``--quiet``."""
     parent = argparse.ArgumentParser(add_help=False)
     group = parent.add_argument_group(
         "settings", "read also from PYTHON_TSAN_<NAME>, python-tsan.toml and [tool.python-tsan]"
     )
     for option in OPTIONS:
+        if option.name in without:
+            continue
         text = f"{option.summary} ({option.default})"
         if option.kind is Kind.FLAG:
             group.add_argument(option.flag, dest=option.field, action="store_true", default=None, help=option.summary)

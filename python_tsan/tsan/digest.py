@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # Texts remembered. Beyond that the memory is dropped and filled anew: it saves time, it decides nothing.
 MAX_TEXTS = 4096
-# 0x7b0400000000, thread T12, write M3, tid=4711, pid=4711
-_VOLATILE = re.compile(r"0x[0-9a-f]+| [TM]\d+|[tp]id=\d+")
+# 0x7b0400000000, thread T12, write M3, tid=4711, pid=4711, Thread T12 'worker-12' (tid=4711, heap block of size 640
+_VOLATILE = re.compile(r"0x[0-9a-f]+| [TM]\d+|[tp]id=\d+| '[^'\n]*'(?= \(tid=)|(?<=heap block of size )\d+")
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ _SONAME_VERSION = re.compile(r"(\.so)(?:\.\d+)+$")
 
 def fingerprint(finding: Finding) -> str:
     """Return 16 hexadecimal digits that are the same for the same defect, see the module's docstring for the rules."""
-    return hashlib.blake2b("\n".join(identity(finding)).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b("\n".join(identity(finding)).encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
 def identity(finding: Finding) -> tuple[str, ...]:

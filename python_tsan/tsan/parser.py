@@ -81,7 +81,8 @@ def parse_fatal(block: Block, source: str) -> Fatal:
     """Turn one block of shape FATAL into a record of the runtime's last words."""
     frames = tuple(frame for line in block.lines if isinstance(frame := lex(line), Frame))
     text = "\n".join(block.lines)
-    if "DEADLYSIGNAL" in text:
+    # With log_path=, the runtime writes the line DEADLYSIGNAL to standard error and only the rest to the log.
+    if "DEADLYSIGNAL" in text or " on unknown address " in text:
         kind = FatalKind.SIGNAL
     else:
         kind = FatalKind.CHECK if "CHECK failed" in text else FatalKind.FATAL

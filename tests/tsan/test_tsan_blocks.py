@@ -229,6 +229,25 @@ def test_digest_counts_a_repeated_text_without_parsing_it(monkeypatch):
     assert (group.occurrences, list(group.sources())) == (4, [("x", 1), ("y", 1), ("y", 10), ("y", 19)])
 
 
+def test_digest_knows_a_block_again_whatever_its_numbers_and_names(monkeypatch):
+    def block(number, name):
+        return [
+            f"WARNING: ThreadSanitizer: data race (pid={number})",
+            f"  Write of size 8 at {number:#x} by thread T{number} (mutexes: write M{number}):",
+            "    #0 f(int) /src/a.cpp:1:2 (a+0x10)",
+            f"  Location is heap block of size {number} at {number:#x} allocated by main thread:",
+            f"  Thread T{number} '{name}' (tid={number}, running) created by main thread at:",
+            END,
+        ]
+
+    digest = Digest()
+    digest.add(block(1, "worker-1"), "x")
+    monkeypatch.setattr("python_tsan.tsan.digest.parse_block", None)
+    digest.add([*block(22, "a (b)"), *block(333, "")], "y")
+    (group,) = digest.groups.values()
+    assert group.occurrences == 3
+
+
 def test_splitter_counts_while_it_runs():
     splitter = Splitter()
     assert not list(splitter.split(["a", "b", "ThreadSanitizer ate my homework"]))

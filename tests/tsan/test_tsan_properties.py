@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,11 @@ from python_tsan.tsan.finding import Source
 from python_tsan.tsan.fingerprint import fingerprint
 from python_tsan.tsan.parser import parse_log
 
-RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+# How many times as many examples as usual: `nox -s fuzz` raises it.
+SCALE = int(os.environ.get("PYTHON_TSAN_FUZZ_SCALE", "1"))
+RELAXED = settings(
+    max_examples=100 * SCALE, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 ANY = findings() | go_findings()
 
 
@@ -64,7 +69,7 @@ def iso(number):
         pytest.param(lambda line, _: line.strip(), id="indentation lost"),
     ],
 )
-@settings(RELAXED, max_examples=25)
+@settings(RELAXED, max_examples=25 * SCALE)
 @given(finding=findings())
 def test_dressed_logs_read_the_same(dress, finding):
     lines = [dress(line, number) for number, line in enumerate(print_finding(finding), 1)]
@@ -120,7 +125,7 @@ def test_a_block_cut_by_the_next_one_is_truncated(finding):
     assert essence(log.findings[1]) == essence(finding)
 
 
-@settings(RELAXED, max_examples=300)
+@settings(RELAXED, max_examples=300 * SCALE)
 @given(noise=st.binary(max_size=400))
 def test_any_bytes_are_read_without_an_error(noise):
     log = parse_log(noise.decode(errors="replace"), "log")
@@ -154,7 +159,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(RELAXED, max_examples=300)
+@settings(RELAXED, max_examples=300 * SCALE)
 @given(pieces=st.lists(PIECES | st.text(max_size=5), max_size=40))
 def test_any_mix_of_pieces_is_read_without_an_error(pieces):
     text = "".join(pieces)

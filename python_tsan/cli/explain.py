@@ -1,0 +1,98 @@
+"""Own the verb ``explain``: the long answer about a kind, a word of a report, an error, or one finding of a report."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.cli.report import load_report
+from python_tsan.console import make_console
+from python_tsan.errors import ExitCode, UsageError
+from python_tsan.report.explain import Answer, explain_kind, explain_word, kind_text, known_words
+from python_tsan.tsan.finding import Kind
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from python_tsan.console import Console
+
+WIDTH = 80
+LATEST = Path("runs", "latest")
+_FINGERPRINT = re.compile(r"[0-9a-f]{4,16}$")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``explain``."""
+    parser.add_argument("word", nargs="?", metavar="WORD", help="a kind, a fingerprint, an error or a word of a report")
+    parser.add_argument(
+        "--log",
+        dest="paths",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help=f"where to look for a fingerprint: a log, a folder or a run ({LATEST}); may be repeated",
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Print the answer; without a word, everything that can be asked for."""
+    console = make_console()
+    if arguments.word is None:
+        for line in _contents():
+            console.say(line)
+    elif answer := explain_word(arguments.word):
+        _say(answer, console)
+    else:
+        _explain_finding(arguments.word, arguments.paths, console)
+    return ExitCode.CLEAN
+
+
+def _contents() -> Iterator[str]:
+    slugs = {kind_text(kind).slug: kind for kind in Kind}
+    yield "kinds of findings:"
+    for slug, kind in slugs.items():
+        yield f"  {slug:<30} {textwrap.shorten(kind.value, 46, placeholder=' ...')}"
+    yield ""
+    yield "words and errors:"
+    words = ", ".join(word for word in known_words() if word not in slugs)
+    yield from textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _say(answer: Answer, console: Console) -> None:
+    console.lines([(answer.title, "bold"), *((line, "") for line in _wrapped(answer.short))])
+    for heading, text in answer.paragraphs:
+        console.lines([("", ""), *([(heading, "bold")] if heading else []), *((line, "") for line in _wrapped(text))])
+
+
+def _explain_finding(word: str, paths: list[str], console: Console) -> None:
+    if not _FINGERPRINT.match(word):
+        near = difflib.get_close_matches(word.lower(), known_words(), n=3, cutoff=0.4)
+        raise UsageError(
+            f"nothing is known about {word!r}",
+            advice=f"did you mean {' or '.join(near)}?"
+            if near
+            else "`python-tsan explain` lists what can be asked for",
+        )
+    places = paths or ([str(LATEST)] if LATEST.exists() else [])
+    if not places:
+        raise UsageError(f"no run to look for {word} in", advice="name the log or the run with --log")
+    report = load_report(places)
+    found = [finding for finding in report.findings if finding.fingerprint.startswith(word)]
+    if not found:
+        raise UsageError(
+            f"no finding {word} in {', '.join(places)}", advice="`python-tsan report` lists those there are"
+        )
+    from python_tsan.report.terminal import render_finding  # noqa: PLC0415 -- not needed for words
+
+    for finding in found:
+        console.lines((line.text, line.style.value) for line in render_finding(finding))
+        console.say("")
+        _say(explain_kind(finding.kind), console)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)

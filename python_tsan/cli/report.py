@@ -1,0 +1,148 @@
+"""Own the verb ``report``: raw ThreadSanitizer logs of any project, or a run's folder, in any rendering."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+from python_tsan.console import make_console
+from python_tsan.errors import ExitCode, SubjectError, UsageError
+from python_tsan.report.build import Facts, attributed, build_report
+from python_tsan.report.codec import REPORT_FILE, decode_report
+from python_tsan.report.formats import Format, render
+from python_tsan.report.model import Report, VerdictStatus
+from python_tsan.report.reading import NO_LOGS, STANDARD_INPUT, read_logs, source_lines
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from python_tsan.console import Console
+
+RUN_FILE = "run.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``report``."""
+    parser.add_argument(
+        "paths", nargs="+", metavar="LOG", help="a log, a folder of logs, the folder of a run, or - for standard input"
+    )
+    formats = [each.value for each in Format]
+    parser.add_argument(
+        "--format",
+        choices=formats,
+        default=Format.TERMINAL.value,
+        metavar="FORMAT",
+        help=f"{', '.join(formats[:-1])} or {formats[-1]} ({Format.TERMINAL.value})",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the rendering there, whole or not at all")
+    parser.add_argument(
+        "--own",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="your code: a folder or file as the log has it, or a module's name; may be repeated",
+    )
+    parser.add_argument(
+        "--silent-is-clean", action="store_true", help="take a log without a word of the sanitizer for clean"
+    )
+    parser.add_argument("--verbose", action="store_true", help="whole stacks, and findings that do not fail (terminal)")
+    parser.add_argument("--quiet", action="store_true", help="the table and the conclusion only (terminal)")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Render, then answer 1 for findings that fail, 0 for none, 2 for bad input, 6 when nothing could be judged."""
+    report = load_report(arguments.paths, own=own_paths(arguments.own), silent_is_clean=arguments.silent_is_clean)
+    console = make_console(quiet=arguments.quiet)
+    show(report, arguments, console)
+    bad = [each for each in report.inputs if each.problem]
+    if arguments.output or arguments.format != Format.TERMINAL.value:
+        for each in bad:
+            console.warn(f"{each.file}: {each.problem}")
+    return exit_code(report)
+
+
+def exit_code(report: Report) -> ExitCode:
+    """Return what a report comes to. Input that is no log outweighs everything but a finding."""
+    match report.verdict.status:
+        case VerdictStatus.FINDINGS:
+            return ExitCode.FINDINGS
+        case VerdictStatus.CLEAN:
+            return ExitCode.USAGE if any(each.problem and not each.spoke for each in report.inputs) else ExitCode.CLEAN
+        case VerdictStatus.COULD_NOT_JUDGE:
+            return ExitCode.SUBJECT
+        case _:
+            assert_never(report.verdict.status)
+
+
+def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_clean: bool = False) -> Report:
+    """Return the report of logs, or that of a run.
+
+    Raises :class:`UsageError` when none of ``paths`` can be read as a log at all, :class:`SubjectError` when a run's
+    file cannot be read.
+    """
+    if saved := _saved(paths):
+        return attributed(saved, own) if own else saved
+    reading = read_logs(paths)
+    if silent_is_clean:  # a run without a finding leaves log_path='s folder empty
+        reading.inputs = [replace(each, problem="") if each.problem == NO_LOGS else each for each in reading.inputs]
+    problems = [each for each in reading.inputs if each.problem and not each.spoke]
+    if problems and len(problems) == len(reading.inputs):
+        raise UsageError(
+            "there is nothing to read: " + "; ".join(f"{each.file}: {each.problem}" for each in problems),
+            advice="name a ThreadSanitizer log, or the folder that log_path= wrote to",
+            page="logs",
+        )
+    return build_report(reading.digest, Facts(own=own, inputs=tuple(reading.inputs), silent_is_clean=silent_is_clean))
+
+
+def own_paths(given: Sequence[str]) -> tuple[str, ...]:
+    """Return what is the user's as a log may spell it: as given, and absolute when it is there."""
+    there = [Path(path) for path in given if Path(path).exists()]
+    # A compiler writes a path as it was given one, with links or without.
+    absolute = (str(path) for each in there for path in (each.absolute(), each.resolve()))
+    return tuple(dict.fromkeys((*given, *absolute)))
+
+
+def show(report: Report, arguments: argparse.Namespace, console: Console) -> None:
+    """Write the rendering to its file, or to standard output."""
+    wanted = Format(arguments.format)
+    if wanted is Format.TERMINAL and arguments.output is None:
+        from python_tsan.report.terminal import render_terminal  # noqa: PLC0415 -- one rendering is loaded, the wanted one
+
+        lines = render_terminal(report, verbose=arguments.verbose, quiet=arguments.quiet)
+        console.lines((line.text, line.style.value) for line in lines)
+        return
+    data = render(report, wanted, source_lines=source_lines, root=str(Path.cwd()), verbose=arguments.verbose)
+    if arguments.output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    from python_tsan.render.store import storage_errors, write_whole  # noqa: PLC0415 -- most reports go to the terminal
+
+    with storage_errors(arguments.output):
+        write_whole(arguments.output.absolute(), data)
+    console.note(f"{wanted.value} in {arguments.output}")
+
+
+def _saved(paths: Sequence[str]) -> Report | None:
+    """Return the report of a run, when the one path is its folder or its file."""
+    if len(paths) != 1 or paths[0] == STANDARD_INPUT:
+        return None
+    path = Path(paths[0])
+    file = next((each for each in (path / REPORT_FILE, path / RUN_FILE, path) if each.is_file()), None)
+    if file is None or file.name not in {REPORT_FILE, RUN_FILE}:
+        return None
+    if file.name == RUN_FILE:
+        from python_tsan.render.findings import report_of_run  # noqa: PLC0415 -- a run brings all stages with it
+        from python_tsan.render.store import load_run  # noqa: PLC0415
+
+        return report_of_run(load_run(file))
+    try:
+        return decode_report(file.read_bytes(), name=str(file))
+    except OSError as error:
+        raise SubjectError(
+            f"cannot read {file}: {error.strerror}", advice="name the logs", page="report-json"
+        ) from error

@@ -1,0 +1,58 @@
+"""Own the workflow commands by which GitHub shows findings beside the code; leave the words to wording.
+
+The syntax is that of docs.github.com/en/actions/reference/workflow-commands-for-github-actions.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from python_tsan.report import wording
+from python_tsan.report.model import VerdictStatus
+from python_tsan.report.sarif import message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.report.model import Report, ReportFinding
+
+
+def render_annotations(report: Report, *, root: str = "") -> str:
+    """Return a command for each finding, each fatal end and a doubt. Files below ``root`` are told relative to it."""
+    return "".join(f"{line}\n" for line in _commands(report, root))
+
+
+def _commands(report: Report, root: str) -> Iterator[str]:
+    for finding in report.findings:
+        yield _command("error" if finding.status.fails else "notice", _where(finding, root), message(finding))
+    for fatal in report.fatal:
+        yield _command("error", {"title": "ThreadSanitizer gave up"}, fatal.message)
+    if report.verdict.status is not VerdictStatus.CLEAN and not report.failing:
+        yield _command("error", {"title": "ThreadSanitizer"}, wording.conclusion(report))
+    for downgrade in report.verdict.downgrades:
+        yield _command("warning", {"title": "ThreadSanitizer"}, downgrade)
+
+
+def _where(finding: ReportFinding, root: str) -> dict[str, str]:
+    title = {"title": f"{finding.title} [{finding.fingerprint}]"}
+    frame = wording.main_frame(finding)
+    if frame is None or not frame.file:
+        return title
+    path = PurePosixPath(frame.file)
+    file = path.relative_to(root) if root and path.is_relative_to(root) else path
+    numbers = {name: str(number) for name, number in (("line", frame.line), ("col", frame.column)) if number}
+    return {"file": str(file), **numbers, **title}
+
+
+def _command(name: str, properties: dict[str, str], text: str) -> str:
+    told = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{name} {told}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

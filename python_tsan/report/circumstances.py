@@ -1,0 +1,83 @@
+"""Own the sentences about the run that a report comes from: program, rate, baseline, suppressions, audit."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from python_tsan.report.model import BaselineState
+from python_tsan.report.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from python_tsan.report.model import BaselineResult, Rate, Report, SharedObject, Subject, SuppressionUse
+
+# Names in one sentence; the JSON has them all.
+MAX_NAMES = 5
+
+
+def circumstances(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield label and sentence for all that is known of the run; nothing for a report of mere logs."""
+    if report.subject:
+        yield from _subject(report.subject)
+    if report.baseline:
+        yield "baseline", _baseline(report.baseline)
+    if report.suppressions:
+        yield "suppressions", _suppressions(report.suppressions)
+    if report.audit:
+        yield "loaded", _audit(report.audit)
+
+
+def rate_words(rate: Rate) -> str:
+    """Return ``3 of 10 runs (95 %: 11 % to 60 %)``."""
+    low, high = 100 * rate.low, 100 * rate.high
+    return f"{rate.found} of {counted(rate.runs, 'run')} (95 %: {low:.0f} % to {high:.0f} %)"
+
+
+def _subject(subject: Subject) -> Iterator[tuple[str, str]]:
+    yield "command", shlex.join(subject.command)
+    codes = Counter(subject.exit_codes)
+    ends = ", ".join(f"{_end(code)}{f' ({count} times)' if count > 1 else ''}" for code, count in codes.items())
+    yield "ended", f"{ends or 'not at all'}, {subject.seconds:.1f} s, {subject.max_rss_bytes / 1e6:.0f} MB"
+    if subject.timed_out:
+        saved = f"; stacks in {_names(subject.stacks)}" if subject.stacks else ""
+        yield "deadline", f"passed while it was still running{saved}"
+    if subject.rate:
+        yield "seen in", rate_words(subject.rate)
+
+
+def _end(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+
+
+def _baseline(baseline: BaselineResult) -> str:
+    counts = Counter(entry.state for entry in baseline.entries)
+    told = ", ".join(f"{counts[state]} {state.value}" for state in BaselineState if counts[state]) or "no entries"
+    gone = [entry.fingerprint for entry in baseline.entries if entry.state is BaselineState.GONE]
+    return f"{baseline.file}: {told}{f'; gone: {_names(gone)}' if gone else ''}"
+
+
+def _suppressions(uses: Sequence[SuppressionUse]) -> str:
+    unused = [use.entry for use in uses if not use.matched]
+    told = (
+        f"{len(uses) - len(unused)} of {len(uses)} matched, {counted(sum(use.matched for use in uses), 'time')} in all"
+    )
+    return f"{told}{f'; unused: {_names(unused)}' if unused else ''}"
+
+
+def _audit(objects: Sequence[SharedObject]) -> str:
+    plain = [each.path.rpartition("/")[2] for each in objects if each.instrumented is False]
+    unknown = sum(each.instrumented is None for each in objects)
+    told = [counted(len(objects), "object")]
+    if plain:
+        told.append(f"{len(plain)} not instrumented ({_names(plain)})")
+    if unknown:
+        told.append(f"{unknown} that cannot be read")
+    return ", ".join(told)
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,112 @@
+"""Own the long answers: what a kind, a word of a report or an error means; leave printing them to the verb."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from python_tsan.tsan.finding import Kind
+
+_ERRORS_PAGE = "errors.md"
+_HEADING = re.compile(r"^#{2,3} (?P<name>.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindText:
+    """What one kind means. ``slug`` is its name in formats that want one, and never changes."""
+
+    kind: Kind
+    slug: str
+    short: str
+    what: str
+    read: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A long answer: a title, a sentence, and paragraphs each with a heading (empty for none)."""
+
+    title: str
+    short: str
+    paragraphs: tuple[tuple[str, str], ...]
+
+
+@cache
+def kind_text(kind: Kind) -> KindText:
+    """Return what ``kind`` means."""
+    table = _table("kinds.toml")[kind.name]
+    return KindText(kind=kind, **{name: _joined(text) for name, text in table.items()})
+
+
+def explain_kind(kind: Kind) -> Answer:
+    """Return the long answer about a kind."""
+    text = kind_text(kind)
+    return Answer(
+        title=kind.value,
+        short=text.short,
+        paragraphs=(("What happened", text.what), ("How to read it", text.read), ("What cures it", text.fix)),
+    )
+
+
+def explain_word(word: str) -> Answer | None:
+    """Return the answer about a kind (by slug, name or printed title), a topic or a page of errors; None if unknown."""
+    plain = _plain(word)
+    for kind in Kind:
+        if plain in {
+            _plain(kind.value),
+            _plain(kind.name),
+            kind_text(kind).slug,
+            _plain(kind.value.partition(" (")[0]),
+        }:
+            return explain_kind(kind)
+    topic = _table("topics.toml").get(plain)
+    if topic:
+        return Answer(title=plain, short=topic["short"], paragraphs=(("", _joined(topic["text"])),))
+    return error_pages().get(plain)
+
+
+def known_words() -> tuple[str, ...]:
+    """Return everything that can be asked for, kinds first."""
+    return (*(kind_text(kind).slug for kind in Kind), *_table("topics.toml"), *error_pages())
+
+
+@cache
+def error_pages() -> dict[str, Answer]:
+    """Return the sections of the page about errors by anchor; none when the page is not there."""
+    page = _errors_page()
+    headings = list(_HEADING.finditer(page))
+    ends = [heading.start() for heading in headings[1:]] + [len(page)]
+    pages = {}
+    for heading, end in zip(headings, ends, strict=True):
+        paragraphs = [_joined(part) for part in page[heading.end() : end].strip().split("\n\n") if part.strip()]
+        if paragraphs:
+            name = _plain(heading["name"])
+            pages[name] = Answer(
+                title=heading["name"], short=paragraphs[0], paragraphs=tuple(("", text) for text in paragraphs[1:])
+            )
+    return pages
+
+
+def _errors_page() -> str:
+    """Read the page from the wheel, or from the checkout that the wheel is made of."""
+    places = (resources.files("python_tsan") / _ERRORS_PAGE, Path(__file__).parents[2] / "docs" / _ERRORS_PAGE)
+    return next((place.read_text(encoding="utf-8") for place in places if place.is_file()), "")
+
+
+@cache
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((resources.files("python_tsan.report") / name).read_text(encoding="utf-8"))
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")

@@ -1,0 +1,108 @@
+"""Own the JUnit XML of a report: one test case for each distinct finding; leave the words to wording."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, assert_never
+from xml.etree import ElementTree as ET
+
+from python_tsan.report import wording
+from python_tsan.report.circumstances import circumstances
+from python_tsan.report.explain import kind_text
+from python_tsan.report.model import FindingStatus, VerdictStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.report.model import Report, ReportFinding
+
+# What XML 1.0 cannot hold, however it is escaped.
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SUITE = "ThreadSanitizer"
+
+
+def render_junit(report: Report) -> str:
+    """Return the report as JUnit XML: failing findings fail, known ones are skipped, doubts are errors."""
+    cases = list(_cases(report))
+    counts = {name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in _COUNTED.items()}
+    suites = ET.Element("testsuites", {"name": "python-tsan", "tests": str(len(cases)), **counts})
+    suite = ET.SubElement(suites, "testsuite", {"name": _SUITE, "tests": str(len(cases)), **counts})
+    if report.subject:
+        suite.set("time", f"{report.subject.seconds:.3f}")
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _properties(report):
+        ET.SubElement(properties, "property", {"name": name, "value": _legal(value)})
+    suite.extend(cases)
+    ET.indent(suites, " ")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
+
+
+_COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+
+
+def _cases(report: Report) -> Iterator[ET.Element]:
+    for finding in report.findings:
+        yield _case(finding)
+    for fatal in report.fatal:
+        case = ET.Element("testcase", {"classname": f"{_SUITE}.fatal", "name": _legal(fatal.message)})
+        _outcome(case, "error", fatal.kind.value, fatal.message, fatal.raw)
+        yield case
+    match report.verdict.status:
+        case VerdictStatus.COULD_NOT_JUDGE:
+            case = ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
+            _outcome(case, "error", "could not judge", report.verdict.reason, "\n".join(report.verdict.downgrades))
+            yield case
+        case VerdictStatus.CLEAN:
+            yield ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
+        case VerdictStatus.FINDINGS:
+            # A program that crashed, or that did not show what it was said to, fails without a finding.
+            if not report.failing:
+                case = ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
+                _outcome(case, "failure", "verdict", report.verdict.reason, "\n".join(report.verdict.downgrades))
+                yield case
+        case _:
+            assert_never(report.verdict.status)
+
+
+def _case(finding: ReportFinding) -> ET.Element:
+    case = ET.Element(
+        "testcase",
+        {
+            "classname": f"{_SUITE}.{kind_text(finding.kind).slug}",
+            "name": _legal(f"{wording.headline(finding)} [{finding.fingerprint}]"),
+        },
+    )
+    frame = wording.main_frame(finding)
+    if frame and frame.file:
+        case.set("file", _legal(frame.file))
+        case.set("line", str(frame.line))
+    if finding.status.fails:
+        _outcome(case, "failure", finding.kind.value, finding.summary or finding.title, _details(finding))
+    elif finding.status is not FindingStatus.EXPECTED:
+        _outcome(case, "skipped", "", ": ".join(filter(None, (finding.status.value, finding.reason))), "")
+    return case
+
+
+def _outcome(case: ET.Element, tag: str, kind: str, message: str, text: str) -> None:
+    element = ET.SubElement(case, tag, {"message": _legal(message)})
+    if kind:
+        element.set("type", kind)
+    element.text = _legal(text) or None
+
+
+def _details(finding: ReportFinding) -> str:
+    first, times = finding.sources[0], wording.counted(finding.occurrences, "time")
+    where = f"{finding.attribution.value}, {times}, first in {first.file}:{first.line}"
+    return f"{where}\n{kind_text(finding.kind).fix}\n\n{finding.raw}"
+
+
+def _properties(report: Report) -> Iterator[tuple[str, str]]:
+    yield "verdict", wording.conclusion(report)
+    yield "python-tsan", report.package
+    yield from circumstances(report)
+    for downgrade in report.verdict.downgrades:
+        yield "downgrade", downgrade
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,209 @@
+"""Own the SARIF 2.1.0 of a report: results that code scanning shows, tracks and closes; leave the words to wording.
+
+The parts follow OASIS' standard and what GitHub's code scanning reads of it
+(docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+from python_tsan.report import wording
+from python_tsan.report.explain import kind_text
+from python_tsan.report.model import FindingStatus, VerdictStatus
+from python_tsan.tsan.fingerprint import VERSION as FINGERPRINT_VERSION
+
+if TYPE_CHECKING:
+    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.report.wording import Panel
+    from python_tsan.tsan.finding import Frame, Kind
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+HOME = "https://clang.llvm.org/docs/ThreadSanitizer.html"
+FINGERPRINT = f"pythonTsan/v{FINGERPRINT_VERSION}"
+_ROOT = "SRCROOT"
+
+Json = dict[str, Any]
+
+
+def render_sarif(report: Report, *, root: str = "") -> str:
+    """Return the report as SARIF. Files below ``root``, an absolute folder, are told relative to it."""
+    kinds: dict[Kind, int] = {}
+    for finding in report.findings:
+        kinds.setdefault(finding.kind, len(kinds))
+    places = Places(root)
+    run: Json = {
+        "tool": {
+            "driver": {
+                "name": "python-tsan",
+                "semanticVersion": report.package,
+                "informationUri": HOME,
+                "rules": [_rule(kind) for kind in kinds],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "invocations": [_invocation(report, places)],
+        "results": [
+            _result(finding, kinds[finding.kind], places) | _state(finding, report) for finding in report.findings
+        ],
+        "properties": {"verdict": report.verdict.status.value, "downgrades": list(report.verdict.downgrades)},
+    }
+    if root:
+        run["originalUriBaseIds"] = {_ROOT: {"uri": PurePosixPath(root).as_uri().rstrip("/") + "/"}}
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False) + "\n"
+
+
+class Places:
+    """Turns frames into SARIF locations, relative to one folder where they are in it."""
+
+    def __init__(self, root: str) -> None:
+        self._root = PurePosixPath(root) if root else None
+
+    def artifact(self, file: str) -> Json:
+        """Return an ``artifactLocation``."""
+        if PureWindowsPath(file).drive:
+            return {"uri": PureWindowsPath(file).as_uri()}
+        path = PurePosixPath(file)
+        if self._root and path.is_relative_to(self._root):
+            path = path.relative_to(self._root)
+        if path.is_absolute():
+            return {"uri": path.as_uri()}
+        # A relative URI is quoted as the path of an absolute one.
+        quoted = PurePosixPath("/", path).as_uri().removeprefix("file:///")
+        return {"uri": quoted, "uriBaseId": _ROOT} if self._root else {"uri": quoted}
+
+    def frame(self, frame: Frame, message: str = "") -> Json:
+        """Return a ``location``: where the frame is in the source, if that is known, and its function."""
+        location: Json = {"message": {"text": message}} if message else {}
+        if frame.file:
+            location["physicalLocation"] = self.physical(frame.file, frame.line, frame.column)
+        location["logicalLocations"] = [{"fullyQualifiedName": wording.frame_name(frame), "kind": "function"}]
+        return location
+
+    def physical(self, file: str, line: int, column: int = 0) -> Json:
+        """Return a ``physicalLocation``; lines and columns count from 1 and are left out where unknown."""
+        physical: Json = {"artifactLocation": self.artifact(file)}
+        if line:
+            physical["region"] = {"startLine": line, **({"startColumn": column} if column else {})}
+        return physical
+
+
+def _rule(kind: Kind) -> Json:
+    text = kind_text(kind)
+    return {
+        "id": text.slug,
+        "name": "".join(part.capitalize() for part in text.slug.split("-")),
+        "shortDescription": {"text": kind.value},
+        "fullDescription": {"text": text.short},
+        "help": {
+            "text": f"{text.what}\n\n{text.read}\n\n{text.fix}",
+            "markdown": f"{text.what}\n\n**How to read it.** {text.read}\n\n**What cures it.** {text.fix}",
+        },
+        "helpUri": HOME,
+        "defaultConfiguration": {"level": "error"},
+        "properties": {"tags": ["concurrency", "thread-safety", "external/cwe/cwe-362"], "precision": "very-high"},
+    }
+
+
+def _result(finding: ReportFinding, rule: int, places: Places) -> Json:
+    panels = list(wording.panels(finding))
+    told = [panel for panel in panels if panel.telling] or panels
+    result: Json = {
+        "ruleId": kind_text(finding.kind).slug,
+        "ruleIndex": rule,
+        "level": "error" if finding.status.fails else "note",
+        "message": {"text": message(finding)},
+        "locations": [_main_location(finding, places)],
+        "relatedLocations": _related(panels, places),
+        "codeFlows": [{"threadFlows": flows}] if (flows := _flows(told, places)) else [],
+        "partialFingerprints": {FINGERPRINT: finding.fingerprint},
+        "occurrenceCount": finding.occurrences,
+        "properties": {"attribution": finding.attribution.value, "status": finding.status.value},
+    }
+    if not finding.status.fails:
+        kept = finding.reason or finding.status.value
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": kept}]
+    return result
+
+
+def _state(finding: ReportFinding, report: Report) -> Json:
+    """Say how a result stands against the baseline, which is only to be said when there was one."""
+    if report.baseline is None:
+        return {}
+    return {"baselineState": "new" if finding.status is FindingStatus.NEW else "unchanged"}
+
+
+def message(finding: ReportFinding) -> str:
+    """Return a finding in a few sentences of plain text: what, and each side with the function that did it."""
+    sides = []
+    for panel in (panel for panel in wording.panels(finding) if panel.telling):
+        frame = _first(panel)
+        sides.append(f"{panel.caption}{f' in {wording.frame_name(frame)}' if frame else ''}")
+    return "; ".join((wording.headline(finding), *sides))
+
+
+def _first(panel: Panel) -> Frame | None:
+    kept = (frame for frame in wording.trim(panel.stack) if not isinstance(frame, wording.Gap))
+    return next(kept, None)
+
+
+def _main_location(finding: ReportFinding, places: Places) -> Json:
+    """Return where a reader should look first. Code scanning wants a file: without one it is the log."""
+    frame = wording.main_frame(finding)
+    if frame and frame.file:
+        return places.frame(frame)
+    source = finding.sources[0]
+    location: Json = {"physicalLocation": places.physical(source.file, source.line)}
+    if frame:
+        location["logicalLocations"] = [{"fullyQualifiedName": wording.frame_name(frame), "kind": "function"}]
+    return location
+
+
+def _related(panels: list[Panel], places: Places) -> list[Json]:
+    told = [(panel, frame) for panel in panels if (frame := _first(panel)) and frame.file]
+    return [{"id": number, **places.frame(frame, panel.caption)} for number, (panel, frame) in enumerate(told, 1)]
+
+
+def _flows(panels: list[Panel], places: Places) -> list[Json]:
+    """Return a thread flow for each telling stack, outermost frame first, as the program came to be there."""
+    flows = []
+    for number, panel in enumerate(panels, 1):
+        # Code scanning follows source files, so a frame without one is of no use to it.
+        kept = [frame for frame in wording.trim(panel.stack) if not isinstance(frame, wording.Gap) and frame.file]
+        if not kept:
+            continue
+        locations = [
+            {"location": places.frame(frame, panel.caption if frame is kept[0] else ""), "nestingLevel": depth}
+            for depth, frame in enumerate(reversed(kept))
+        ]
+        locations[-1]["importance"] = "essential"
+        flows.append({"id": str(number), "message": {"text": panel.caption}, "locations": locations})
+    return flows
+
+
+def _invocation(report: Report, places: Places) -> Json:
+    notes: list[Json] = [
+        {
+            "level": "error",
+            "message": {"text": fatal.message},
+            "locations": [{"physicalLocation": places.physical(fatal.source.file, fatal.source.first_line)}],
+        }
+        for fatal in report.fatal
+    ]
+    if report.verdict.status is not VerdictStatus.CLEAN and not report.failing:
+        notes.append({"level": "error", "message": {"text": wording.conclusion(report)}})
+    notes += [{"level": "warning", "message": {"text": text}} for text in report.verdict.downgrades]
+    if report.unparsed.count:
+        text = f"{wording.counted(report.unparsed.count, 'line')} not understood"
+        notes.append({"level": "warning", "message": {"text": text}})
+    invocation: Json = {
+        "executionSuccessful": report.verdict.status is not VerdictStatus.COULD_NOT_JUDGE,
+        "toolExecutionNotifications": notes,
+    }
+    if report.subject:
+        invocation["arguments"] = list(report.subject.command)
+        if report.subject.exit_codes:
+            invocation["exitCode"] = report.subject.exit_codes[-1]
+    return invocation

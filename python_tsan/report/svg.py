@@ -1,0 +1,176 @@
+"""Own the pictures of a finding: threads and accesses over time, and locks in a circle; leave the page to the HTML.
+
+Colours are the page's, by class, so that one picture serves light and dark.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from python_tsan.report import wording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.report.model import ReportFinding
+    from python_tsan.tsan.finding import Access, Acquisition
+
+WIDTH = 760
+LANE = 74
+LEFT, RIGHT = 178, 744
+# The earlier access is drawn before the one that completed the finding; threads start left of both.
+_STARTS, _EARLIER, _LATER = 214, 368, 612
+_HALF = 96
+_LABEL = 24
+_MARGIN = 52
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lane:
+    thread: int
+    label: str
+    y: int
+    parent_y: int | None
+
+
+def picture(finding: ReportFinding) -> str:
+    """Return an SVG element that shows ``finding``, or an empty string where a picture would tell nothing."""
+    if finding.acquisitions and finding.cycle:
+        return _locks(finding)
+    if len(finding.accesses) > 1:
+        return _race(finding)
+    return ""
+
+
+def _race(finding: ReportFinding) -> str:
+    lanes = _lanes(finding)
+    height = lanes[-1].y + 52
+    earlier, later = sorted(finding.accesses[:2], key=lambda access: not access.previous)
+    marks = [(earlier, _EARLIER), (later, _LATER)]
+    rows = {lane.thread: lane.y for lane in lanes}
+    (x1, y1), (x2, y2) = ((x, rows[_number(access)]) for access, x in marks)
+    parts = [
+        *(part for lane in lanes for part in _draw_lane(lane)),
+        f'<path class="clash" d="M{x1 + 13} {y1} C{(x1 + x2) // 2} {y1}, {(x1 + x2) // 2} {y2}, {x2 - 13} {y2}"/>',
+        _text((x1 + x2) // 2, (y1 + y2) // 2 - 6, "no order", "clash-text", anchor="middle"),
+        *(part for access, x in marks for part in _draw_access(access, x, rows[_number(access)])),
+    ]
+    return _svg(height, f"Threads over time: {wording.headline(finding)}", parts)
+
+
+def _number(access: Access) -> int:
+    return 0 if access.main_thread else access.thread
+
+
+def _lanes(finding: ReportFinding) -> list[_Lane]:
+    """Return a lane for each thread that made an access, and above them one for a thread that created one of them."""
+    numbers = list(dict.fromkeys(_number(access) for access in finding.accesses[:2]))
+    parents = {thread.id: 0 if thread.parent_main else thread.parent for thread in finding.threads}
+    creators = [parents[number] for number in numbers if parents.get(number) is not None]
+    order = sorted(dict.fromkeys(number for number in (*creators, *numbers) if number is not None))
+    rows = {number: 36 + LANE * index for index, number in enumerate(order)}
+    return [
+        _Lane(
+            thread=number,
+            label=wording.thread_words(number, finding, main=number == 0),
+            y=rows[number],
+            parent_y=rows.get(parent) if (parent := parents.get(number)) is not None else None,
+        )
+        for number in order
+    ]
+
+
+def _draw_lane(lane: _Lane) -> Iterator[str]:
+    start = _STARTS if lane.parent_y is not None else LEFT
+    yield _text(8, lane.y + 4, _short(lane.label), "thread")
+    yield f'<line class="lane" x1="{start}" y1="{lane.y}" x2="{RIGHT}" y2="{lane.y}"/>'
+    if lane.parent_y is not None:
+        yield f'<path class="creates" d="M{_STARTS} {lane.parent_y} V{lane.y - 5}"/>'
+        yield f'<circle class="creates-dot" cx="{_STARTS}" cy="{lane.y}" r="4"/>'
+
+
+def _draw_access(access: Access, x: int, y: int) -> Iterator[str]:
+    if access.mutexes:
+        held = ", ".join(f"M{mutex.id}" for mutex in access.mutexes)
+        yield f'<rect class="held" x="{x - _HALF}" y="{y - 15}" width="{2 * _HALF}" height="30" rx="15"/>'
+        yield _text(x - _HALF + 12, y + 4, _short(held, 10), "held-text")
+    kind = "write" if access.operation.value == "write" else "read"
+    yield f'<circle class="access {kind}" cx="{x}" cy="{y}" r="13"/>'
+    yield _text(x, y + 5, kind[0].upper(), "letter", anchor="middle")
+    size = f", {wording.counted(access.size, 'byte')}" if access.size is not None else ""
+    yield _text(x, y - 21, f"{'earlier ' if access.previous else ''}{access.side}{size}", "caption", anchor="middle")
+    frames = [frame for frame in wording.trim(access.stack) if not isinstance(frame, wording.Gap)]
+    name = wording.short_name(frames[0]) if frames else "stack not restored"
+    yield _text(x, y + 31, _short(name, 32), "function", anchor="middle")
+
+
+def _locks(finding: ReportFinding) -> str:
+    """Draw the mutexes of a cycle on a circle, an arrow from the one held to the one taken."""
+    count = len(finding.cycle)
+    radius = 96 if count < 4 else 120  # noqa: PLR2004 -- more than three labels need more room
+    points = [_on_circle(radius, index / count) for index in range(count)]
+    top = min(y for _, y in points) - _MARGIN
+    height = round(max(y for _, y in points) + _MARGIN - top)
+    centre = (WIDTH // 2, round(-top))
+    places = {mutex: (centre[0] + x, centre[1] + y) for mutex, (x, y) in zip(finding.cycle, points, strict=True)}
+    parts = [part for edge in finding.acquisitions for part in _draw_edge(edge, finding, places, centre)]
+    for mutex, (x, y) in places.items():
+        parts.append(f'<circle class="mutex" cx="{x:.0f}" cy="{y:.0f}" r="22"/>')
+        parts.append(_text(round(x), round(y) + 5, f"M{mutex}", "letter-dark", anchor="middle"))
+    return _svg(height, f"Locks: {wording.headline(finding)}", parts)
+
+
+def _on_circle(radius: float, turn: float) -> tuple[float, float]:
+    """Return a point of a flattened circle around the origin; turn 0 is its top."""
+    angle = 2 * math.pi * turn - math.pi / 2
+    return 1.6 * radius * math.cos(angle), radius * math.sin(angle)
+
+
+def _draw_edge(
+    edge: Acquisition, finding: ReportFinding, places: dict[int, tuple[float, float]], centre: tuple[int, int]
+) -> Iterator[str]:
+    if edge.holding not in places or edge.mutex not in places:
+        return
+    (x1, y1), (x2, y2) = places[edge.holding], places[edge.mutex]
+    length = math.hypot(x2 - x1, y2 - y1) or 1.0
+    ux, uy = (x2 - x1) / length, (y2 - y1) / length
+    # Bend each arrow to its right, so that the two of a pair do not lie on each other.
+    bend = 46 if len(places) == 2 else 14  # noqa: PLR2004 -- a pair
+    mx, my = (x1 + x2) / 2 + uy * bend, (y1 + y2) / 2 - ux * bend
+    yield (
+        f'<path class="edge" marker-end="url(#arrow)" d="M{x1 + 24 * ux:.0f} {y1 + 24 * uy:.0f}'
+        f' Q{mx:.0f} {my:.0f} {x2 - 28 * ux:.0f} {y2 - 28 * uy:.0f}"/>'
+    )
+    side = mx - centre[0]
+    anchor = "middle" if abs(side) < 30 else "start" if side > 0 else "end"  # noqa: PLR2004 -- nearly in the middle
+    label = wording.thread_words(edge.thread, finding, main=edge.main_thread)
+    yield _text(
+        round(mx + math.copysign(10, side)),
+        round(my + (16 if my > centre[1] else -8)),
+        _short(label),
+        "caption",
+        anchor=anchor,
+    )
+
+
+def _svg(height: int, title: str, parts: list[str]) -> str:
+    arrow = (
+        '<defs><marker id="arrow" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="8" markerHeight="8" orient="auto">'
+        '<path class="arrow" d="M0 0 L10 5 L0 10 z"/></marker></defs>'
+    )
+    body = "".join(parts)
+    return (
+        f'<svg class="picture" role="img" viewBox="0 0 {WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">'
+        f"<title>{escape(title)}</title>{arrow}{body}</svg>"
+    )
+
+
+def _text(x: int, y: int, text: str, style: str, *, anchor: str = "start") -> str:
+    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _short(text: str, limit: int = _LABEL) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from python_tsan.report.circumstances import circumstances, rate_words
+from python_tsan.report.formats import Format, render
+from python_tsan.report.model import (
+    BaselineEntry,
+    BaselineResult,
+    BaselineState,
+    Rate,
+    ReportVerdict,
+    SharedObject,
+    Subject,
+    SuppressionUse,
+    VerdictStatus,
+)
+
+SUBJECT = Subject(command=("./embed", "a b"), exit_codes=(66, 66, 0), seconds=3.24, max_rss_bytes=52_000_000)
+
+
+def told(report, **facts):
+    return dict(circumstances(replace(report, **facts)))
+
+
+def test_mere_logs_have_no_circumstances(report_of):
+    assert told(report_of("race_global")) == {}
+    assert told(report_of("race_global"), audit=(), suppressions=()) == {}
+
+
+def test_the_program_and_how_it_ended(report_of):
+    assert told(report_of("race_global"), subject=SUBJECT) == {
+        "command": "./embed 'a b'",
+        "ended": "exit code 66 (2 times), exit code 0, 3.2 s, 52 MB",
+    }
+    killed = replace(SUBJECT, exit_codes=(-9,), timed_out=True, stacks=("native.txt", "python.txt"))
+    words = told(report_of("race_global"), subject=killed)
+    assert words["ended"].startswith("signal 9, ")
+    assert words["deadline"] == "passed while it was still running; stacks in native.txt, python.txt"
+    assert told(report_of("race_global"), subject=replace(SUBJECT, exit_codes=()))["ended"].startswith("not at all")
+
+
+def test_the_rate_is_told_with_its_bound(report_of):
+    rate = Rate(found=3, runs=10, low=0.108, high=0.603)
+    assert rate_words(rate) == "3 of 10 runs (95 %: 11 % to 60 %)"
+    assert told(report_of("race_global"), subject=replace(SUBJECT, rate=rate))["seen in"] == rate_words(rate)
+
+
+def test_what_a_baseline_came_to(report_of):
+    states = (BaselineState.SEEN, BaselineState.SEEN, BaselineState.GONE, BaselineState.EXPIRED)
+    entries = tuple(BaselineEntry(fingerprint=f"f{number}", state=state) for number, state in enumerate(states))
+    words = told(report_of("race_global"), baseline=BaselineResult(file="b.toml", entries=entries))
+    assert words["baseline"] == "b.toml: 2 seen, 1 expired, 1 gone; gone: f2"
+    assert told(report_of("race_global"), baseline=BaselineResult(file="b.toml"))["baseline"] == "b.toml: no entries"
+
+
+def test_unused_suppressions_are_named(report_of):
+    uses = (SuppressionUse(entry="race_top:a", matched=3), SuppressionUse(entry="race_top:b", matched=0))
+    words = told(report_of("race_global"), suppressions=uses)
+    assert words["suppressions"] == "1 of 2 matched, 3 times in all; unused: race_top:b"
+    assert told(report_of("race_global"), suppressions=uses[:1])["suppressions"] == "1 of 1 matched, 3 times in all"
+
+
+def test_what_was_not_instrumented_is_named(report_of):
+    audit = tuple(SharedObject(path=f"/lib/lib{number}.so", instrumented=False) for number in range(7))
+    audit += (SharedObject(path="/x", instrumented=True), SharedObject(path="/y", instrumented=None))
+    words = told(report_of("race_global"), audit=audit)["loaded"]
+    assert words == (
+        "9 objects, 7 not instrumented (lib0.so, lib1.so, lib2.so, lib3.so, lib4.so and 2 more), 1 that cannot be read"
+    )
+
+
+@pytest.mark.parametrize("wanted", [Format.TERMINAL, Format.MARKDOWN, Format.HTML, Format.JUNIT])
+def test_renderings_for_people_tell_them(report_of, wanted):
+    report = replace(report_of("race_global"), subject=replace(SUBJECT, rate=Rate(found=3, runs=10, low=0.1, high=0.6)))
+    data = render(report, wanted).decode()
+    assert "3 of 10 runs (95 %: 10 % to 60 %)" in data
+    assert "exit code 66 (2 times)" in data
+
+
+def test_a_failure_without_a_finding_is_red_everywhere(report_of):
+    verdict = ReportVerdict(status=VerdictStatus.FINDINGS, reason="ended by signal 11")
+    report = report_of("suppressed", verdict=verdict)
+    (case,) = ET.fromstring(render(report, Format.JUNIT)).iter("testcase")  # noqa: S314 -- what we wrote ourselves
+    assert case.find("failure").get("message") == "ended by signal 11"
+    assert render(report, Format.GITHUB).decode() == "::error title=ThreadSanitizer::NOT clean: ended by signal 11\n"
+    (note,) = json.loads(render(report, Format.SARIF))["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    assert (note["level"], note["message"]["text"]) == ("error", "NOT clean: ended by signal 11")
+    assert b"NOT clean: ended by signal 11" in render(report, Format.MARKDOWN)

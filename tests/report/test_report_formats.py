@@ -1,0 +1,81 @@
+"""All renderings at once, over logs in any state."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_samples import GOLDEN
+
+from python_tsan.report.build import Facts, build_report
+from python_tsan.report.codec import decode_report
+from python_tsan.report.formats import Format, no_source, render
+from python_tsan.report.model import Input
+from python_tsan.tsan.digest import Digest
+
+LOGS = sorted(GOLDEN.glob("*/*.log"))
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report-schema.json").read_bytes())
+
+
+def report_on_text(text):
+    digest = Digest()
+    digest.add(text.split("\n"), "a.log")
+    return build_report(digest, Facts(inputs=(Input(file="a.log", spoke=True),)))
+
+
+@st.composite
+def damaged_logs(draw):
+    """Draw golden logs, one after the other, with lines cut, dropped, doubled and replaced."""
+    lines = [
+        line for path in draw(st.lists(st.sampled_from(LOGS), max_size=3)) for line in path.read_text().split("\n")
+    ]
+    for _ in range(draw(st.integers(0, 6))):
+        if not lines:
+            break
+        at = draw(st.integers(0, len(lines) - 1))
+        match draw(st.sampled_from(("cut", "drop", "double", "replace"))):
+            case "cut":
+                lines[at] = lines[at][: draw(st.integers(0, len(lines[at])))]
+            case "drop":
+                del lines[at]
+            case "double":
+                lines.insert(at, lines[at])
+            case _:
+                lines[at] = draw(st.text(max_size=40))
+    return "\n".join(lines[: draw(st.integers(0, len(lines)))])
+
+
+@settings(deadline=None, max_examples=60)
+@given(damaged_logs())
+def test_whatever_a_log_says_every_rendering_is_well_formed(text):
+    report = report_on_text(text)
+    made = {each: render(report, each) for each in Format}
+    assert decode_report(made[Format.JSON]) == report
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(made[Format.JSON]))
+    ET.fromstring(made[Format.JUNIT])  # noqa: S314 -- what we wrote ourselves
+    assert len(json.loads(made[Format.SARIF])["runs"][0]["results"]) == len(report.findings)
+    HTMLParser().feed(made[Format.HTML].decode())
+    for each in Format:
+        assert each is Format.GITHUB or made[each].endswith(b"\n")
+
+
+@pytest.mark.parametrize("path", LOGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("wanted", Format)
+def test_every_golden_log_can_be_shown_in_every_format(path, wanted):
+    report = report_on_text(path.read_text())
+    data = render(report, wanted, source_lines=no_source, root="/src", verbose=True)
+    for finding in report.findings:
+        told = finding.kind.value if wanted is Format.JSON else finding.fingerprint
+        assert told.encode() in data
+
+
+def test_each_format_has_a_file_name_of_its_own():
+    names = [each.file_name for each in Format]
+    assert len(set(names)) == len(names)
+    assert Format.JSON.file_name == "report.json"

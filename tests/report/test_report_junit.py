@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_samples import NASTY, renamed
+
+from python_tsan.report.build import Standing
+from python_tsan.report.junit import render_junit
+from python_tsan.report.model import FindingStatus
+
+
+def suites(report):
+    root = ET.fromstring(render_junit(report))  # noqa: S314 -- what we wrote ourselves
+    (suite,) = root.findall("testsuite")
+    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert root.get(name) == suite.get(name) == str(len(suite.findall(f"testcase/{tag}")))
+    assert suite.get("tests") == str(len(suite.findall("testcase")))
+    return suite
+
+
+def test_a_failing_finding_is_a_failed_case_with_its_block(report_of):
+    report = report_of("race_global")
+    (case,) = suites(report).findall("testcase")
+    assert case.get("classname") == "ThreadSanitizer.data-race"
+    assert case.get("name").endswith(f"[{report.findings[0].fingerprint}]")
+    assert (case.get("file"), case.get("line")) == ("/src/golden/race_global.cpp", "25")
+    failure = case.find("failure")
+    assert failure.get("type") == "data race"
+    assert "Previous write of size 8" in failure.text
+    assert "yours, 1 time, first in" in failure.text
+
+
+def test_names_full_of_markup_come_back_as_they_were(nasty):
+    (case,) = suites(nasty).findall("testcase")
+    assert NASTY in case.get("name")
+    assert NASTY in case.find("failure").text
+
+
+@pytest.mark.parametrize(
+    ("status", "skipped"),
+    [
+        (FindingStatus.KNOWN, "known: why"),
+        (FindingStatus.SUPPRESSED, "suppressed: why"),
+        (FindingStatus.EXPECTED, None),
+    ],
+)
+def test_findings_that_do_not_fail_are_skipped_or_passed(report_of, status, skipped):
+    key = report_of("race_global").findings[0].fingerprint
+    report = report_of("race_global", standings={key: Standing(status=status, reason="why")})
+    case, verdict = suites(report).findall("testcase")
+    assert case.find("failure") is None
+    assert (None if case.find("skipped") is None else case.find("skipped").get("message")) == skipped
+    assert (verdict.get("name"), len(verdict)) == ("verdict", 0)
+
+
+def test_a_doubt_is_an_error(report_of):
+    fatal, verdict = suites(report_of("segv")).findall("testcase")
+    assert fatal.find("error").get("type") == "DEADLYSIGNAL"
+    assert "could not judge" in verdict.find("error").get("type")
+
+
+def test_clean_is_one_passed_case(report_of):
+    (case,) = suites(report_of("suppressed")).findall("testcase")
+    assert len(case) == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(symbol=st.text(min_size=1, max_size=60))
+def test_no_name_makes_unreadable_xml(one_race, symbol):
+    suites(renamed(one_race, symbol))

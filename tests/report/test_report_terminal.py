@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_samples import renamed
+
+from python_tsan.report.build import Standing
+from python_tsan.report.model import FindingStatus, PythonFrame, PythonStack
+from python_tsan.report.terminal import WIDTH, Style, plain_lines, render_finding, render_terminal
+from python_tsan.tsan.finding import Kind
+
+
+def test_a_table_then_a_block_then_the_conclusion(report_of):
+    key = report_of("race_global").findings[0].fingerprint
+    assert plain_lines(report_of("race_global")) == [
+        "finding           times  status  whose  what",
+        f"{key}      1  new     yours  data race, race_global.cpp:25",
+        "",
+        "data race on (anonymous namespace)::g_total (global of 8 bytes)",
+        f"  {key}, yours, 1 time",
+        "  read of 8 bytes by thread T2 'careless', holding no mutex",
+        "    (anonymous namespace)::careless(int, char const*)",
+        "        /src/golden/race_global.cpp:25:12",
+        "    … 6 frames of libraries",
+        "  earlier write of 8 bytes by thread T1 'careful one', holding M0",
+        "    (anonymous namespace)::careful()  /src/golden/race_global.cpp:17:9",
+        "    … 6 frames of libraries",
+        "  what cures it: Let both sides hold the same mutex, or make the variable",
+        "    std::atomic, or give each thread its own copy. Under the GIL: touch Python",
+        "    objects, and C++ state that Python callbacks touch, only between",
+        "    PyGILState_Ensure and PyGILState_Release (py::gil_scoped_acquire), and do",
+        "    not release the GIL around such state. A sleep or volatile orders nothing.",
+        f"  log: {report_of('race_global').findings[0].sources[0].file}:2",
+        "",
+        "1 distinct finding in 1 block of 1 file",
+        "NOT clean: 1 finding",
+    ]
+
+
+def test_no_line_but_a_path_is_wider_than_a_terminal(everything):
+    for verbose in (False, True):
+        for line in plain_lines(everything, verbose=verbose):
+            assert len(line) <= WIDTH or max(map(len, line.split())) > WIDTH - 30
+
+
+def test_quiet_leaves_out_the_blocks(everything):
+    lines = [line.text for line in render_terminal(everything, quiet=True)]
+    assert not any("by thread" in line for line in lines)
+    assert lines[-1].startswith("NOT clean: ")
+
+
+def test_verbose_shows_whole_stacks_and_where_things_come_from(report_of):
+    brief, long = (plain_lines(report_of("race_global"), verbose=verbose) for verbose in (False, True))
+    assert not any("std::thread::_State_impl" in line for line in brief)
+    assert any("std::thread::_State_impl" in line for line in long)
+    assert "  mutex M0, created" in long
+
+
+def test_advice_is_given_once_for_each_kind(report_of):
+    lines = plain_lines(report_of("race_global", "race_tls"))
+    assert sum("what cures it: " in line for line in lines) == 1
+
+
+def test_findings_that_do_not_fail_are_in_the_table_only(report_of):
+    key = report_of("race_global").findings[0].fingerprint
+    standing = Standing(status=FindingStatus.KNOWN, reason="issue 7", link="https://x", expires="2027-01-01")
+    report = report_of("race_global", standings={key: standing})
+    assert not any("by thread" in line for line in plain_lines(report))
+    assert any("known, issue 7, https://x, until 2027-01-01" in line for line in plain_lines(report, verbose=True))
+
+
+def test_styles_follow_the_verdict(report_of):
+    styles = {line.text: line.style for line in render_terminal(report_of("race_global"))}
+    assert styles["NOT clean: 1 finding"] is Style.BAD
+    assert [line.style for line in render_terminal(report_of("suppressed"))][-1] is Style.GOOD
+
+
+def test_a_stack_that_is_lost_is_told(report_of):
+    (finding,) = report_of("race_global").findings
+    lost = replace(finding.accesses[1], stack=replace(finding.accesses[1].stack, frames=(), restored=False))
+    lines = [line.text for line in render_finding(replace(finding, accesses=(finding.accesses[0], lost)))]
+    assert "    the runtime could not restore the stack (history_size=7 may help)" in lines
+
+
+def test_python_frames_are_shown(report_of):
+    key = report_of("race_global").findings[0].fingerprint
+    stack = PythonStack(frames=(PythonFrame(function="work", file="work.py", line=7),))
+    lines = plain_lines(report_of("race_global", python_stacks={key: stack}))
+    assert lines[lines.index("  Python, innermost first") + 1] == "    work work.py:7"
+
+
+def test_kinds_with_no_stack_but_an_origin_show_it(report_of):
+    for name, words in (("thread_leak", "created by main thread"), ("mutex_destroy_locked", "mutex M0")):
+        report = report_of(name)
+        assert any(words in line for line in plain_lines(report)), name
+    assert report_of("thread_leak").findings[0].kind is Kind.THREAD_LEAK
+
+
+def test_last_words_and_strange_lines_are_shown(report_of):
+    report = report_of("segv")
+    report = replace(report, unparsed=replace(report.unparsed, count=4, samples=tuple(f"line {n}" for n in range(4))))
+    lines = plain_lines(report)
+    assert any("SEGV on unknown address" in line for line in lines)
+    start = lines.index("4 lines not understood, such as")
+    assert lines[start + 1 : start + 5] == ["  line 0", "  line 1", "  line 2", ""]
+    assert lines[-1].strip()
+
+
+@settings(deadline=None, max_examples=60)
+@given(symbol=st.text(max_size=80), file=st.text(max_size=40))
+def test_any_name_can_be_shown(one_race, symbol, file):
+    for line in plain_lines(renamed(one_race, symbol, file), verbose=True):
+        assert "\n" not in line

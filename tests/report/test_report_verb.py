@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from python_tsan.cli.main import main
+from python_tsan.report.codec import encode_report
+from python_tsan.report.formats import Format, render
+from python_tsan.report.reading import source_lines
+
+
+def told(capsys, *arguments):
+    code = main(["report", *map(str, arguments)])
+    return code, *capsys.readouterr()
+
+
+def test_findings_answer_1_and_none_0(golden, capsys):
+    code, out, err = told(capsys, *golden("race_global"))
+    assert (code, err) == (1, "")
+    assert out.splitlines()[-1] == "NOT clean: 1 finding"
+    code, out, _ = told(capsys, *golden("suppressed"))
+    assert (code, out.splitlines()[-1]) == (0, "clean: no finding")
+
+
+def test_what_proves_nothing_answers_6(golden, capsys, tmp_path):
+    (tmp_path / "hello.log").write_text("hello\n")
+    for path in (tmp_path / "hello.log", tmp_path, *golden("segv")):
+        code, out, _ = told(capsys, path)
+        assert code == 6
+        assert "could not judge" in out
+
+
+def test_the_user_may_vouch_for_a_silent_log(capsys, tmp_path):
+    (tmp_path / "hello.log").write_text("hello\n")
+    assert told(capsys, tmp_path / "hello.log", "--silent-is-clean")[0] == 0
+    assert told(capsys, tmp_path / "gone.log", "--silent-is-clean")[0] == 2
+
+
+def test_the_runtime_writes_no_log_without_a_finding(capsys, tmp_path):
+    assert told(capsys, tmp_path)[0] == 2
+    assert told(capsys, tmp_path, "--silent-is-clean")[0] == 0
+
+
+@pytest.mark.parametrize("content", [None, b"\x7fELF\2\1\1", b"\0\1\2\3"])
+def test_input_that_is_no_log_answers_2_with_a_reason(capsys, tmp_path, content):
+    path = tmp_path / "thing"
+    if content is not None:
+        path.write_bytes(content)
+    code, out, err = told(capsys, path)
+    assert (code, out) == (2, "")
+    assert str(path) in err
+    assert "docs/errors.md#logs" in err
+
+
+def test_an_empty_folder_answers_2(capsys, tmp_path):
+    code, _, err = told(capsys, tmp_path)
+    assert code == 2
+    assert "no file in this folder is called as logs are" in err
+
+
+def test_bad_input_beside_a_good_log_is_told_and_counts_when_nothing_was_found(golden, capsys, tmp_path):
+    code, out, _ = told(capsys, tmp_path / "gone", *golden("race_global"))
+    assert code == 1
+    assert "take care" in out
+    code, out, err = told(capsys, tmp_path / "gone", *golden("suppressed"), "--format", "json")
+    assert code == 2
+    assert json.loads(out)["verdict"]["status"] == "clean"
+    assert "cannot be read: No such file or directory" in err
+
+
+@pytest.mark.parametrize("wanted", Format)
+def test_every_format_is_the_rendering_of_the_report(golden, report_of, capsysbinary, wanted):
+    assert main(["report", "--format", wanted.value, *golden("race_global")]) == 1
+    out = capsysbinary.readouterr().out
+    assert out == render(report_of("race_global"), wanted, source_lines=source_lines, root=str(Path.cwd()))
+
+
+@pytest.mark.parametrize("wanted", Format)
+def test_every_format_can_be_written_to_a_file(golden, capsys, tmp_path, wanted):
+    target = tmp_path / wanted.file_name
+    code, out, _ = told(capsys, *golden("race_global"), "--format", wanted.value, "--output", target)
+    assert (code, out) == (1, "")
+    assert target.stat().st_size > 300
+    assert [path.name for path in tmp_path.iterdir()] == [wanted.file_name]
+
+
+def test_a_place_that_cannot_be_written_is_told(golden, capsys, tmp_path):
+    code, _, err = told(capsys, *golden("race_global"), "--format", "json", "--output", tmp_path / "no" / "x.json")
+    assert code == 6
+    assert "cannot write" in err
+
+
+def test_a_saved_report_is_shown_again(golden, report_of, capsys, tmp_path):
+    (tmp_path / "report.json").write_bytes(encode_report(report_of("race_global")))
+    (tmp_path / "tsan.1").write_text("not looked at")
+    first = told(capsys, *golden("race_global"))
+    assert told(capsys, tmp_path) == first
+    assert told(capsys, tmp_path / "report.json") == first
+    (tmp_path / "report.json").write_text("{}")
+    code, _, err = told(capsys, tmp_path)
+    assert code == 6
+    assert "not a report of python-tsan" in err
+
+
+def test_a_saved_report_can_be_attributed_anew(report_of, capsys, tmp_path):
+    (tmp_path / "report.json").write_bytes(encode_report(report_of("race_global")))
+    for own, whose in (("/src/golden", "yours"), ("/elsewhere", "unknown")):
+        _, out, _ = told(capsys, tmp_path, "--own", own, "--format", "json")
+        (finding,) = json.loads(out)["findings"]
+        assert finding["attribution"] == whose
+        assert finding["origins"][0]["attribution"] == whose
+
+
+def test_own_paths_are_believed_relative_and_absolute(golden, capsys, tmp_path, monkeypatch):
+    log = Path(*golden("race_global")).read_text().replace("/src/golden", str(tmp_path / "src"))
+    (tmp_path / "tsan.1").write_text(log)
+    (tmp_path / "src").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for own, whose in (("src", "yours"), (str(tmp_path / "src"), "yours"), ("elsewhere", "unknown")):
+        _, out, _ = told(capsys, "tsan.1", "--own", own, "--format", "json")
+        assert json.loads(out)["findings"][0]["attribution"] == whose
+
+
+def test_no_interpreter_and_no_settings_are_needed(golden, tmp_path):
+    (tmp_path / "python-tsan.toml").write_text("this is = no [settings file")
+    done = subprocess.run(
+        [sys.executable, "-m", "python_tsan", "report", *golden("race_global")],
+        cwd=tmp_path,
+        env={"PATH": "", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_reader_that_goes_away_is_no_error(golden, tmp_path):
+    command = (
+        f"{sys.executable} -m python_tsan report --verbose {' '.join(golden('race_global', 'deadlock'))} | head -1"
+    )
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith("finding")
+
+
+def test_a_small_log_is_shown_at_once(golden):
+    command = [sys.executable, "-m", "python_tsan", "report", *golden("race_global")]
+    best = 9.0
+    for _ in range(3):
+        before = os.times()
+        started = time.monotonic()
+        subprocess.run(command, capture_output=True, check=False)
+        after = os.times()
+        used = after.children_user + after.children_system - before.children_user - before.children_system
+        best = min(best, used, time.monotonic() - started)
+    assert best < 0.5
