@@ -56,7 +56,8 @@ def wilson_bounds(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -
     rate, weight = met / runs, quantile**2 / runs
     centre = (rate + weight / 2) / (1 + weight)
     margin = quantile / (1 + weight) * math.sqrt(rate * (1 - rate) / runs + weight / (4 * runs))
-    return max(0.0, centre - margin), min(1.0, centre + margin)
+    # At the ends the bound is the end itself, which rounding would miss by a hair.
+    return 0.0 if met == 0 else centre - margin, 1.0 if met == runs else centre + margin
 
 
 def describe_rate(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -> str:

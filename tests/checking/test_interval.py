@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.checking.interval import at_least, describe_rate, lower_bound
+from python_tsan.checking.interval import at_least, describe_rate, lower_bound, wilson_bounds
 
 
 @pytest.mark.parametrize(("runs", "confidence"), [(1, 0.95), (3, 0.95), (20, 0.95), (60, 0.99)])
@@ -51,3 +51,35 @@ def test_more_successes_never_lower_the_bound(met, more):
 def test_a_rate_in_words():
     assert describe_rate(3, 3) == "3 of 3 (at least 36 % with 95 % confidence)"
     assert describe_rate(0, 3) == "0 of 3 (at least 0 % with 95 % confidence)"
+
+
+# Wilson's interval at 95 %, by his formula with z = 1.959964; the first row is that of Newcombe (1998), table I.
+@pytest.mark.parametrize(
+    ("met", "runs", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (3, 3, 0.4385, 1.0),
+    ],
+)
+def test_wilsons_bounds_are_those_of_the_literature(met, runs, low, high):
+    assert wilson_bounds(met, runs) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_no_runs_leave_everything_open():
+    assert wilson_bounds(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("met", "runs", "confidence"), [(2, 1, 0.95), (-1, 3, 0.95), (1, 2, 1.0)])
+def test_wilsons_bounds_refuse_what_makes_no_sense(met, runs, confidence):
+    with pytest.raises(ValueError, match=r"is not a count|confidence"):
+        wilson_bounds(met, runs, confidence)
+
+
+@given(st.integers(1, 200).flatmap(lambda runs: st.tuples(st.integers(0, runs), st.just(runs))))
+def test_the_rate_lies_within_wilsons_bounds(counts):
+    met, runs = counts
+    low, high = wilson_bounds(met, runs)
+    assert 0.0 <= low <= met / runs <= high <= 1.0

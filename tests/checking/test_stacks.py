@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -90,3 +92,17 @@ def test_names_noted_before_are_no_stacks(tmp_path, monkeypatch):
 def test_every_debugger_is_told_the_process(debugger):
     assert "4711" in debugger.command(4711)
     assert debugger.proof
+
+
+def test_the_stacks_of_children_stand_in_files_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(stacks, "DEBUGGERS", ())
+    with subprocess.Popen(
+        ["/bin/sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, process_group=0
+    ) as leader:
+        child = int(leader.stdout.readline())
+        try:
+            written = stacks.save_group_stacks(leader.pid, tmp_path)
+        finally:
+            os.killpg(leader.pid, signal.SIGKILL)
+    assert [path.name for path in written] == ["stacks-native.txt", f"stacks-native.{child}.txt"]
+    assert all("Thread " in path.read_text() for path in written)

@@ -74,3 +74,12 @@ def test_the_rest_of_the_callers_environment_stays():
     environment = compose_environment({"HOME": "/home/me"}, extra={"LD_LIBRARY_PATH": "/lib"})
     assert environment.variables["HOME"] == "/home/me"
     assert environment.variables["LD_LIBRARY_PATH"] == "/lib"
+
+
+def test_further_options_are_wanted_and_the_users_own_win():
+    made = compose_environment(
+        {"TSAN_OPTIONS": "print_suppressions=0"}, wanted={"print_suppressions": "1", "flush": "2"}
+    )
+    assert options(made)["print_suppressions"] == "0"
+    assert options(made)["flush"] == "2"
+    assert any("print_suppressions=0 is yours" in note for note in made.notes)

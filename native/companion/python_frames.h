@@ -1,0 +1,49 @@
+/* Python frames of a thread, read from the interpreter's structures without calling into it.
+ *
+ * C, because CPython's internal headers are C. Compiled against the headers of one interpreter and silent in a process
+ * that holds another one. Nothing is allocated, no reference is taken, no lock is waited for.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct python_tsan_text {
+    const void* data; /* code points, `width` bytes each */
+    size_t length;    /* in code points */
+    int width;        /* 1, 2 or 4; 0 when there is no text */
+};
+
+struct python_tsan_frame {
+    struct python_tsan_text function;
+    struct python_tsan_text file;
+    int line; /* from 1, 0 when unknown */
+};
+
+typedef void (*python_tsan_visitor)(const struct python_tsan_frame* frame, void* context);
+
+/* Finds the interpreter of this process; to be called once, before any thread exists. The report hook itself must not
+ * ask the dynamic linker: a thread that holds its lock may be waiting for the sanitizer's report lock. */
+void python_tsan_find_interpreter(void);
+
+/* Whether it found one of the version that this was compiled for. */
+int python_tsan_knows_interpreter(void);
+
+/* Visits the frames of the calling thread, innermost first, at most `limit`; returns how many.
+ * -1: the thread is not attached to an interpreter, or the process holds no interpreter that is known here. */
+int python_tsan_own_frames(int limit, python_tsan_visitor visit, void* context);
+
+/* Told before the frames of each thread: its native number, and whether it is the one that asks. */
+typedef void (*python_tsan_thread_visitor)(unsigned long native_id, int asks, void* context);
+
+/* Visits the frames of every thread of every interpreter, as a signal handler of a process that hangs may: what other
+ * threads do meanwhile is not waited for, so that their frames may be out of date. Returns the number of threads. */
+int python_tsan_all_frames(int limit, python_tsan_thread_visitor begin, python_tsan_visitor visit, void* context);
+
+#ifdef __cplusplus
+}
+#endif

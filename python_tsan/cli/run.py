@@ -1,0 +1,171 @@
+"""Own the verb ``run``: its options, and what is shown of a run; leave running to :mod:`python_tsan.running`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+from python_tsan.cli.options import open_context
+from python_tsan.errors import ExitCode, UsageError
+from python_tsan.report.formats import Format
+from python_tsan.report.model import VerdictStatus
+from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from python_tsan.console import Console
+    from python_tsan.report.model import Report
+    from python_tsan.running.rules import Rules
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``run``. ``--python`` and ``--timeout`` mean more here than among the settings."""
+    parser.usage = "python-tsan run [options] -- COMMAND ..."
+    add = parser.add_argument
+    add("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the program with its arguments")
+    add(
+        "--python", dest="interpreter", default="", metavar="VERSION|DIR", help="a built interpreter: version or folder"
+    )
+    add(
+        "--timeout",
+        dest="deadline",
+        type=float,
+        default=DEFAULT_SECONDS,
+        metavar="SECONDS",
+        help="limit of each run (600)",
+    )
+    add("--repeat", type=int, default=1, metavar="N", help="run it N times and say how often something was found")
+    add("--until-found", action="store_true", help="stop at the first run with a finding, after at most N")
+    add("--expect", default=CLEAN, metavar="clean|FILE", help="what it must show (clean)")
+    add("--baseline", default="", metavar="FILE", help="findings that are known; only others fail")
+    add("--write-baseline", default="", metavar="FILE", help="write what was found as a baseline, to be filled in")
+    add("--suppressions", action="append", default=[], metavar="FILE", help="suppressions; may be repeated")
+    add(
+        "--own",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="your code: a folder, file or module; may be repeated",
+    )
+    add(
+        "--format",
+        action="append",
+        default=[],
+        metavar="FORMAT",
+        help=f"{', '.join(each.value for each in Format)}; may be repeated",
+    )
+    add("--children", action="store_true", help="the command only starts instrumented programs: judge those")
+    add("--verbose", action="store_true", help="whole stacks, and findings that do not fail")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Run the command and answer by the design's codes."""
+    named = arguments.interpreter
+    arguments.python = named if named and "/" not in named else None
+    context = open_context(arguments)
+    from python_tsan.running.preparation import open_session  # noqa: PLC0415 -- a wrong option is told at once
+
+    request = request_of(arguments)
+    session = open_session(
+        request, context.settings, layout=context.layout, console=context.console, env=dict(os.environ)
+    )
+    report, folder = session.run()
+    show(report, folder, request, context.console, detail=Detail.of(arguments))
+    if request.write_baseline:
+        _write_baseline(report, Path(request.write_baseline), session.rules, context.console)
+    return exit_code(report)
+
+
+def request_of(arguments: argparse.Namespace) -> Request:
+    """Return what the command line asks for, with absolute paths.
+
+    Raises :class:`UsageError` for an option that makes no sense.
+    """
+    from python_tsan.cli.report import own_paths  # noqa: PLC0415 -- reads nothing; kept beside its verb
+
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    return Request(
+        command=tuple(command),
+        cwd=str(Path.cwd()),
+        timeout=arguments.deadline,
+        repeat=arguments.repeat,
+        until_found=arguments.until_found,
+        python=_absolute(arguments.interpreter) if "/" in arguments.interpreter else arguments.interpreter,
+        baseline=_absolute(arguments.baseline),
+        write_baseline=_absolute(arguments.write_baseline),
+        suppressions=tuple(_absolute(each) for each in arguments.suppressions),
+        expect=arguments.expect if arguments.expect == CLEAN else _absolute(arguments.expect),
+        own=own_paths(arguments.own),
+        formats=formats_of(arguments.format),
+        children=arguments.children,
+    )
+
+
+def formats_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the formats of repeated or comma-separated options, each once; UsageError for one that there is not."""
+    names = [name for each in given for name in each.split(",") if name]
+    known = [each.value for each in Format]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no format {name!r}", advice=f"formats: {', '.join(known)}")
+    return tuple(dict.fromkeys(names))
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if path else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """How much of a report is shown."""
+
+    verbose: bool = False
+    quiet: bool = False
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Detail:
+        """Return what ``--verbose`` and ``--quiet`` ask for."""
+        return cls(verbose=arguments.verbose, quiet=arguments.quiet)
+
+
+def show(report: Report, folder: Path, request: Request, console: Console, *, detail: Detail) -> None:
+    """Print the report and where everything is; a run for machines only names the files."""
+    from python_tsan.report.terminal import render_terminal  # noqa: PLC0415 -- needed only once something ran
+
+    if not request.formats or Format.TERMINAL.value in request.formats:
+        console.lines(
+            (line.text, line.style.value)
+            for line in render_terminal(report, verbose=detail.verbose, quiet=detail.quiet)
+        )
+    for name in request.formats:
+        if name != Format.TERMINAL.value:
+            console.note(f"{name} in {folder / Format(name).file_name}")
+    console.note(f"everything in {folder}; again: python-tsan replay {folder}")
+
+
+def _write_baseline(report: Report, file: Path, rules: Rules, console: Console) -> None:
+    from python_tsan.render.store import storage_errors, write_whole  # noqa: PLC0415 -- seldom asked for
+    from python_tsan.running.baseline import write_baseline  # noqa: PLC0415
+
+    today = dt.datetime.now(tz=dt.UTC).date()
+    with storage_errors(file):
+        write_whole(file, write_baseline(report.findings, rules.baseline, today=today).encode())
+    console.note(f"baseline of {len(report.findings)} findings in {file}; give each new one a reason and a link")
+
+
+def exit_code(report: Report) -> ExitCode:
+    """Return the verdict as the process's exit code."""
+    match report.verdict.status:
+        case VerdictStatus.CLEAN:
+            return ExitCode.CLEAN
+        case VerdictStatus.FINDINGS:
+            return ExitCode.FINDINGS
+        case VerdictStatus.COULD_NOT_JUDGE:
+            return ExitCode.SUBJECT
+        case _ as never:
+            assert_never(never)

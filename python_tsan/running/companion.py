@@ -1,0 +1,198 @@
+"""Own the preloaded companion: building it once for a compiler and an interpreter, and reading what it has written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from python_tsan import process
+from python_tsan.cpython.locking import discard, exclusive, writable
+from python_tsan.harness.tools import native_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from python_tsan.console import Console
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.paths import Layout
+    from python_tsan.toolchain.model import Candidate
+
+LIBRARY = "libpython_tsan_companion.so"
+FOLDER_VARIABLE = "PYTHON_TSAN_COMPANION"
+COMPILE_SECONDS = 120.0
+_FLAGS = ("-O2", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=all")
+_RECIPE = 1
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+
+class HookAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """One access as the hook tells it; ``address`` is hexadecimal."""
+
+    thread: int
+    address: str
+    size: int
+    write: bool
+    atomic: bool
+
+
+class HookLocation(msgspec.Struct, frozen=True, kw_only=True):
+    """One location; ``start`` and ``size`` are those of a heap block, 0 otherwise."""
+
+    type: str
+    start: str
+    size: int
+    thread: int
+    descriptor: int
+
+
+class HookMutex(msgspec.Struct, frozen=True, kw_only=True):
+    """One mutex of the report."""
+
+    id: int
+    address: str
+    destroyed: bool
+
+
+class HookThread(msgspec.Struct, frozen=True, kw_only=True):
+    """One thread of the report; ``id`` is the sanitizer's number, ``tid`` the system's."""
+
+    id: int
+    tid: int
+    running: bool
+    name: str
+    parent: int
+
+
+class HookFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """One Python frame of the thread that completed the finding."""
+
+    function: str
+    file: str
+    line: int
+
+
+class HookReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding as the report hook tells it. ``attached`` says whether the thread held a Python thread state."""
+
+    kind: str
+    tid: int
+    accesses: tuple[HookAccess, ...]
+    locations: tuple[HookLocation, ...]
+    mutexes: tuple[HookMutex, ...]
+    threads: tuple[HookThread, ...]
+    python: tuple[HookFrame, ...]
+    attached: bool
+
+
+class ProcessObjects(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process had loaded when it ended; ``hook`` is how the companion reached the report hook."""
+
+    pid: int
+    hook: str
+    objects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """All that the companions of one run have written: reports by pid in order, and the processes that ended."""
+
+    reports: dict[int, tuple[HookReport, ...]]
+    processes: tuple[ProcessObjects, ...]
+
+
+def obtain_companion(
+    *, interpreter: Interpreter | None, compiler: Candidate | None, layout: Layout, console: Console
+) -> Path | None:
+    """Return the companion for these, built if it is not there; None, with a warning, when it cannot be built.
+
+    Without an interpreter it shows no Python frames. It is never instrumented: it must bring no runtime along.
+    """
+    cc, cxx = _compilers(interpreter, compiler)
+    if cc is None or cxx is None:
+        console.warn(
+            "no compiler is at hand for the companion, so Python frames and the list of loaded objects are missing"
+        )
+        return None
+    sources = _sources()
+    target = layout.root / "companions" / _key(sources, interpreter, cxx)
+    if not (target / LIBRARY).is_file():
+        with exclusive(layout, f"companion-{target.name}", console):
+            if not (target / LIBRARY).is_file() and (failed := _build(sources, interpreter, (cc, cxx), layout, target)):
+                console.warn(f"the companion could not be built, so Python frames are missing: {failed}")
+                return None
+    return target / LIBRARY
+
+
+def _compilers(interpreter: Interpreter | None, compiler: Candidate | None) -> tuple[Path | None, Path | None]:
+    if interpreter is not None and interpreter.cxx.is_file():
+        return interpreter.cc, interpreter.cxx
+    return (compiler.cc, compiler.cxx) if compiler else (None, None)
+
+
+def _sources() -> tuple[Path, ...]:
+    return tuple(sorted((native_folder() / "companion").iterdir()))
+
+
+def _key(sources: Sequence[Path], interpreter: Interpreter | None, cxx: Path) -> str:
+    digest = hashlib.sha256(f"{_RECIPE} {cxx.resolve()} {cxx.stat().st_mtime_ns}".encode())
+    digest.update((f"{interpreter.key} {interpreter.include}" if interpreter else "").encode())
+    for path in sources:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:20]
+
+
+def _build(
+    sources: Sequence[Path], interpreter: Interpreter | None, compilers: tuple[Path, Path], layout: Layout, target: Path
+) -> str:
+    """Compile into a private folder and move it into place; return why that failed, or an empty string."""
+    cc, cxx = compilers
+    work = writable(layout.work) / f"companion-{target.name}"
+    discard(work)
+    work.mkdir(parents=True)
+    units = [path for path in sources if path.suffix == ".cpp"]
+    commands: list[list[str | Path]] = [
+        [cxx, *_FLAGS, "-std=c++17", "-fno-exceptions", "-fno-rtti", *_definitions(interpreter), "-c", *units],
+        [cc, "-shared", *(f"{path.stem}.o" for path in units), "-o", LIBRARY, "-ldl"],
+    ]
+    if interpreter:
+        frames = next(path for path in sources if path.name == "python_frames.c")
+        headers = ("-isystem", interpreter.include, "-isystem", interpreter.include / "internal")
+        commands.insert(1, [cc, *_FLAGS, "-std=c11", *headers, "-c", frames])
+        commands[-1].append(f"{frames.stem}.o")
+    for command in commands:
+        ended = process.run(command, cwd=work, env={**os.environ, "LC_ALL": "C"}, timeout=COMPILE_SECONDS)
+        if not ended.ok:
+            lines = ended.stderr.strip().splitlines() or [f"exit {ended.exit_code}"]
+            return next((line for line in lines if "error:" in line), lines[0])
+    discard(target)
+    writable(target.parent)
+    work.rename(target)
+    return ""
+
+
+def _definitions(interpreter: Interpreter | None) -> tuple[str, ...]:
+    return ("-DPYTHON_TSAN_WITH_PYTHON",) if interpreter else ()
+
+
+def read_told(folder: Path) -> Told:
+    """Read what companions have written below ``folder``; a line that the end of its process cut off is left out."""
+    reports = {
+        int(path.name.split(".")[1]): tuple(_lines(path, HookReport)) for path in sorted(folder.glob("reports.*.jsonl"))
+    }
+    processes = tuple(line for path in sorted(folder.glob("objects.*.jsonl")) for line in _lines(path, ProcessObjects))
+    return Told(reports=reports, processes=processes)
+
+
+def _lines(path: Path, kind: type[_T]) -> list[_T]:
+    read = []
+    for line in path.read_bytes().splitlines():
+        try:
+            read.append(msgspec.json.decode(line, type=kind))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return read

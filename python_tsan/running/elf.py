@@ -1,0 +1,189 @@
+"""Own what an ELF file says of itself: instrumented or not, which runtime, which build; leave judging that to others.
+
+Told by symbols, never by flags or names: a file may be linked to the runtime and hold no instrumented code at all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING, BinaryIO
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import NoteSection, SymbolTableSection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAGIC = b"\x7fELF"
+ENTRY = "__tsan_init"
+# What every instrumented translation unit leaves in a file that has not been stripped: LLVM's constructor, GCC's.
+_CONSTRUCTOR = re.compile(r"tsan\.module_ctor|(?:_GLOBAL_)?_sub_I_\d+_0")
+_SHARED_GCC = re.compile(r"libtsan\.so")
+_SHARED_LLVM = re.compile(r"libclang_rt\.tsan")
+# GCC: (Debian 12.2.0-14) 12.2.0 / Debian clang version 19.1.7 (3)
+_CLANG_VERSION = re.compile(r"clang version (\d+)")
+_GCC_VERSION = re.compile(r"GCC: \([^)]*\) (\d+)")
+
+
+class Runtime(Enum):
+    """Which sanitizer runtime a file brings into a process, if any."""
+
+    NONE = "none"
+    LLVM = "LLVM"
+    GCC = "GCC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElfFacts:
+    """What one file says. ``instrumented`` is None when it cannot be read or is no ELF file.
+
+    ``runtime`` is the one that the file brings itself, by linking it or by needing its library; ``compilers`` are names
+    such as ``clang-19`` from its comment, ``needed`` the names of libraries, ``search`` the folders for them.
+    """
+
+    path: Path
+    instrumented: bool | None
+    runtime: Runtime = Runtime.NONE
+    needed: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    soname: str = ""
+    build_id: str = ""
+    compilers: tuple[str, ...] = ()
+    stripped: bool = False
+
+    @property
+    def embeds_python(self) -> bool:
+        """Whether it needs a libpython."""
+        return any(name.startswith("libpython3") for name in self.needed)
+
+
+def is_elf(path: Path) -> bool:
+    """Tell whether a file begins as ELF files do; a file that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+def read_elf(path: Path) -> ElfFacts:
+    """Read one file, once as long as it does not change. Never raises: what cannot be read is not known."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ElfFacts(path=path, instrumented=None)
+    return _read_once(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=512)
+def _read_once(path: Path, _changed: int, _size: int) -> ElfFacts:
+    try:
+        with path.open("rb") as file:
+            return _read(path, file)
+    # pyelftools raises whatever its parsers run into when a file is cut short.
+    except (OSError, ELFError, ValueError, KeyError, AttributeError, UnicodeDecodeError, TypeError):
+        return ElfFacts(path=path, instrumented=None)
+
+
+def _read(path: Path, file: BinaryIO) -> ElfFacts:
+    elf = ELFFile(file)
+    defined, wanted = _tsan_symbols(elf.get_section_by_name(".dynsym"))
+    table = elf.get_section_by_name(".symtab")
+    dynamic = elf.get_section_by_name(".dynamic")
+    needed, search, soname = _dynamic(dynamic) if isinstance(dynamic, DynamicSection) else ((), (), "")
+    compilers = tuple(_compilers(elf))
+    brings = ENTRY in defined
+    return ElfFacts(
+        path=path,
+        # GCC puts an object into every program that calls ENTRY, whatever the program itself was compiled with.
+        instrumented=_instrumented(table, starts=brings or ENTRY in wanted, calls=bool(wanted - {ENTRY})),
+        runtime=_runtime(needed, compilers, brings=brings),
+        needed=needed,
+        search=tuple(folder.replace("$ORIGIN", str(path.parent)) for folder in search),
+        soname=soname,
+        build_id=_build_id(elf),
+        compilers=compilers,
+        stripped=table is None,
+    )
+
+
+def _instrumented(table: object, *, starts: bool, calls: bool) -> bool:
+    """Decide by the calls that the file makes. Where it holds the runtime itself, those are not left to be seen."""
+    if calls or not starts:
+        return calls
+    if not isinstance(table, SymbolTableSection):
+        return True  # stripped: nothing speaks against it
+    return any(_CONSTRUCTOR.fullmatch(symbol.name) for symbol in table.iter_symbols())
+
+
+def _tsan_symbols(table: object) -> tuple[set[str], set[str]]:
+    """Return the names of the sanitizer's interface that a file defines, and those that it wants from elsewhere."""
+    defined: set[str] = set()
+    wanted: set[str] = set()
+    # Parsing thousands of symbols takes a good part of a second; most libraries have no such name among theirs.
+    if isinstance(table, SymbolTableSection) and b"__tsan_" in table.stringtable.data():
+        for symbol in table.iter_symbols():
+            if symbol.name.startswith("__tsan_"):
+                # A weak one is a question: "is the sanitizer there?", as the companions of libraries ask.
+                absent = symbol["st_shndx"] == "SHN_UNDEF"
+                if absent and symbol["st_info"]["bind"] != "STB_WEAK":
+                    wanted.add(symbol.name)
+                elif not absent:
+                    defined.add(symbol.name)
+    return defined, wanted
+
+
+def _dynamic(section: DynamicSection) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    needed: list[str] = []
+    search: list[str] = []
+    soname = ""
+    for tag in section.iter_tags():
+        # pyelftools names the attribute after the tag, so that no type checker knows it.
+        match tag.entry.d_tag:
+            case "DT_NEEDED" as name:
+                needed.append(_text(tag, name))
+            case "DT_RUNPATH" | "DT_RPATH" as name:
+                search += _text(tag, name).split(os.pathsep)
+            case "DT_SONAME" as name:
+                soname = _text(tag, name)
+            case _:
+                pass
+    return tuple(needed), tuple(search), soname
+
+
+def _text(tag: object, name: str) -> str:
+    return str(getattr(tag, name.removeprefix("DT_").lower()))
+
+
+def _runtime(needed: tuple[str, ...], compilers: tuple[str, ...], *, brings: bool) -> Runtime:
+    if any(_SHARED_GCC.match(name) for name in needed):
+        return Runtime.GCC
+    if any(_SHARED_LLVM.match(name) for name in needed):
+        return Runtime.LLVM
+    if not brings:
+        return Runtime.NONE
+    # GCC links its runtime into a program only under -static-libtsan; C's start files are always GCC's.
+    return Runtime.LLVM if any(name.startswith("clang") for name in compilers) else Runtime.GCC
+
+
+def _build_id(elf: ELFFile) -> str:
+    section = elf.get_section_by_name(".note.gnu.build-id")
+    if isinstance(section, NoteSection):
+        for note in section.iter_notes():
+            return str(note["n_desc"])
+    return ""
+
+
+def _compilers(elf: ELFFile) -> Iterator[str]:
+    section = elf.get_section_by_name(".comment")
+    text = section.data().decode("utf-8", errors="replace") if section is not None else ""
+    for name, pattern in (("clang", _CLANG_VERSION), ("gcc", _GCC_VERSION)):
+        for major in dict.fromkeys(pattern.findall(text)):
+            yield f"{name}-{major}"

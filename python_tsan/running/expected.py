@@ -1,0 +1,77 @@
+"""Own the file that says what a program must show (``--expect FILE``), and which findings it covers. Pure."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from python_tsan.checking.matching import describe_expected, matches
+from python_tsan.checking.model import Expectation, ExpectedFinding, Outcome
+from python_tsan.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from python_tsan.tsan.digest import Group
+
+CLEAN = Expectation(outcome=Outcome.CLEAN)
+_KEYS = ("outcome", "findings")
+_FINDING_KEYS = tuple(each.name for each in fields(ExpectedFinding))
+
+
+def parse_expectation(text: str, file: str) -> Expectation:
+    """Read an expectation in TOML: ``outcome`` (clean, race or hang) and a table ``[[findings]]`` for each finding.
+
+    Raises :class:`UsageError` that names the file for anything else.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _wrong(file, str(error)) from error
+    _refuse_unknown(table, _KEYS, file)
+    for finding in table.get("findings", []):
+        if isinstance(finding, dict):
+            _refuse_unknown(finding, _FINDING_KEYS, file)
+    try:
+        expectation: Expectation = msgspec.convert(table, Expectation)
+    except msgspec.ValidationError as error:
+        raise _wrong(file, str(error)) from error
+    if expectation.outcome is Outcome.ERROR:
+        raise _wrong(file, "outcome 'error' is for the harness's scenarios, which tell their Python errors")
+    if (expectation.outcome is Outcome.RACE) != bool(expectation.findings):
+        raise _wrong(file, "outcome 'race' needs [[findings]], and the other outcomes have none")
+    return expectation
+
+
+def _refuse_unknown(table: dict[str, Any], known: tuple[str, ...], file: str) -> None:
+    for key in table:
+        if key not in known:
+            raise UsageError(
+                f"{file}: unknown key {key!r}", advice=f"known keys: {', '.join(known)}", page="expectation"
+            )
+
+
+def _wrong(file: str, what: str) -> UsageError:
+    return UsageError(
+        f"{file}: {what}",
+        advice='write outcome = "race" and a [[findings]] table with kind and location',
+        page="expectation",
+    )
+
+
+def covered(expectation: Expectation, groups: Iterable[Group]) -> frozenset[str]:
+    """Return the fingerprints of the findings that are expected."""
+    return frozenset(
+        group.fingerprint for group in groups if any(matches(wanted, group.finding) for wanted in expectation.findings)
+    )
+
+
+def missing(expectation: Expectation, groups: Iterable[Group]) -> Iterator[str]:
+    """Describe each expected finding that none of the findings is."""
+    seen = tuple(groups)
+    for wanted in expectation.findings:
+        if not any(matches(wanted, group.finding) for group in seen):
+            yield describe_expected(wanted)

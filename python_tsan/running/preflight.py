@@ -1,0 +1,240 @@
+"""Own what is looked at before anything runs, so that no run is a silent no-op; leave ELF files to :mod:`.elf`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import SubjectError, UsageError
+from python_tsan.running.elf import ElfFacts, Runtime, is_elf, read_elf
+from python_tsan.toolchain.model import Family
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.toolchain.model import Toolchain
+
+_PYTHON = re.compile(r"python(?:3(?:\.\d+)?[td]*)?$")
+# What CPython says when a module that is not marked as safe without the GIL switches it on (import.c, 3.13).
+_GIL_ENABLED = re.compile(r"The global interpreter lock \(GIL\) has been enabled to load module '(?P<module>[^']+)'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A command that can be run and judged. ``program`` is the ELF file that starts, None behind a driver.
+
+    ``interpreter`` is the one that the program embeds or is, None when it has none of ours. ``notes`` are to be told.
+    """
+
+    command: tuple[str, ...]
+    program: ElfFacts | None
+    interpreter: Interpreter | None = None
+    notes: tuple[str, ...] = ()
+
+
+def wants_interpreter(command: Sequence[str]) -> bool:
+    """Tell whether a command is Python's own: a bare ``python3``, or a ``.py`` file."""
+    return bool(_PYTHON.match(command[0])) or command[0].endswith(".py")
+
+
+def prepare(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    interpreter: Interpreter | None,
+    named: bool = False,
+    children: bool = False,
+) -> Prepared:
+    """Find the program and make sure that its findings will be seen. ``named``: the user chose the interpreter.
+
+    Raises :class:`SubjectError` for a program that is not there, cannot be executed, is not instrumented, or brings
+    another sanitizer runtime than the interpreter's, and :class:`UsageError` for an interpreter that does not fit.
+    """
+    argv, notes = _with_interpreter(tuple(command), cwd, interpreter)
+    program = _find(argv[0], cwd, env)
+    argv = (str(program), *argv[1:])
+    facts = _facts(program, children=children)
+    if facts is None:
+        return Prepared(command=argv, program=None, interpreter=interpreter if named else None, notes=notes)
+    _refuse_two_runtimes(facts, cwd, env)
+    embedded = _fitting(facts, interpreter, named=named)
+    if facts.embeds_python and embedded is None:
+        notes = (*notes, f"{program.name} embeds a Python that is none of ours; its environment is left as it is")
+    if embedded and embedded.free_threaded:
+        _refuse_gil(env, argv)
+    return Prepared(command=argv, program=facts, interpreter=embedded, notes=notes)
+
+
+def _with_interpreter(
+    command: tuple[str, ...], cwd: Path, interpreter: Interpreter | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Put the interpreter under test in the place of ``python3``, or before a script."""
+    if not wants_interpreter(command):
+        return command, ()
+    if interpreter is None:
+        raise SubjectError(
+            f"{command[0]} needs a Python built under ThreadSanitizer, and none is built yet",
+            advice="`python-tsan build` builds one; --python names one that is elsewhere",
+            page="no-interpreter",
+        )
+    executable = str(interpreter.executable)
+    if command[0].endswith(".py"):
+        if not (cwd / command[0]).is_file():
+            raise SubjectError(f"there is no script {cwd / command[0]}", page="command")
+        return (executable, *command), ()
+    return (executable, *command[1:]), (
+        f"{command[0]} is taken for CPython {interpreter.version} under ThreadSanitizer",
+    )
+
+
+def _find(name: str, cwd: Path, env: Mapping[str, str]) -> Path:
+    if "/" not in name:
+        found = shutil.which(name, path=env.get("PATH", os.defpath))
+        if found is None:
+            raise SubjectError(
+                f"{name}: no such program in PATH", advice="give its path, as in ./program", page="command"
+            )
+        return Path(found).absolute()
+    path = cwd / name
+    if not path.exists():
+        raise SubjectError(f"{path}: no such file", advice="build it first, or correct its path", page="command")
+    if path.is_dir() or not os.access(path, os.X_OK):
+        raise SubjectError(
+            f"{path} cannot be executed", advice="name a program; chmod +x it if it is one", page="command"
+        )
+    return path
+
+
+def _facts(program: Path, *, children: bool) -> ElfFacts | None:
+    """Return the facts of the ELF file that starts; None behind a driver, whose children are judged afterwards."""
+    file = program if is_elf(program) else _shebang(program)
+    facts = read_elf(file) if file else None
+    if facts is not None and facts.instrumented:
+        return facts
+    if children:
+        return None
+    what = "is a script" if facts is None or file != program else "has no instrumented code"
+    raise SubjectError(
+        f"{program} {what}, so ThreadSanitizer would see nothing in it",
+        evidence=program,
+        advice="compile and link it with -fsanitize=thread; when it only starts instrumented programs, add --children",
+        page="not-instrumented",
+    )
+
+
+def _shebang(script: Path) -> Path | None:
+    with script.open("rb") as file:
+        line = file.readline(4096)
+    words = line[2:].split() if line.startswith(b"#!") else []
+    return Path(os.fsdecode(words[0])) if words else None
+
+
+def _refuse_two_runtimes(facts: ElfFacts, cwd: Path, env: Mapping[str, str]) -> None:
+    folders = [*facts.search, *(part for part in env.get("LD_LIBRARY_PATH", "").split(os.pathsep) if part)]
+    for name in facts.needed:
+        library = next((path for folder in folders if (path := cwd / folder / name).is_file()), None)
+        runtime = read_elf(library).runtime if library else Runtime.NONE
+        if library and {runtime, facts.runtime} == {Runtime.LLVM, Runtime.GCC}:
+            raise SubjectError(
+                f"{facts.path.name} has {facts.runtime.value}'s ThreadSanitizer runtime and {library} has "
+                f"{runtime.value}'s; one process can hold only one",
+                evidence=library,
+                advice="build both with one compiler",
+                page="two-runtimes",
+            )
+
+
+def _fitting(facts: ElfFacts, interpreter: Interpreter | None, *, named: bool) -> Interpreter | None:
+    """Return the interpreter if the program embeds or is it; raise when it cannot hold it."""
+    if interpreter is None:
+        return None
+    library = interpreter.library.name
+    linked = library in facts.needed and not _finds_another(facts, interpreter.library)
+    is_it = facts.path.resolve() == interpreter.executable.resolve() or linked
+    if not is_it:
+        if named and facts.embeds_python:
+            other = _finds_another(facts, interpreter.library) or _libpython(facts)
+            raise UsageError(
+                f"{facts.path.name} is linked to {other}, and the interpreter that was named has {library}",
+                advice='link it again after eval "$(python-tsan build --print-env)"',
+                page="two-runtimes",
+            )
+        return None
+    family = {Runtime.LLVM: "clang", Runtime.GCC: "gcc"}.get(facts.runtime)
+    if interpreter.instrumented and family and not interpreter.toolchain.startswith(family):
+        raise SubjectError(
+            f"{facts.path.name} has {facts.runtime.value}'s ThreadSanitizer runtime, and CPython {interpreter.version} "
+            f"was built with {interpreter.toolchain}; one process can hold only one",
+            evidence=facts.path,
+            advice="compile it with the compiler that `python-tsan build --print-env` names",
+            page="two-runtimes",
+        )
+    return interpreter
+
+
+def _libpython(facts: ElfFacts) -> str:
+    return next(name for name in facts.needed if name.startswith("libpython3"))
+
+
+def _finds_another(facts: ElfFacts, library: Path) -> str:
+    """Return the library of the same name that the program's own search path leads to, if it is not ``library``."""
+    found = next((path for folder in facts.search if (path := Path(folder) / library.name).is_file()), None)
+    return str(found) if found and found.resolve() != library.resolve() else ""
+
+
+def _refuse_gil(env: Mapping[str, str], argv: Sequence[str]) -> None:
+    options = " ".join(argv)
+    if env.get("PYTHON_GIL") == "1" or re.search(r"-X ?gil=1\b", options):
+        raise UsageError(
+            "the GIL is switched on by PYTHON_GIL=1 or -X gil=1, so this would not be judged as free-threaded",
+            advice="take it away, or choose an interpreter with the GIL",
+            page="gil-enabled",
+        )
+
+
+def gil_enabled_by(stderr: str) -> str:
+    """Return the module that switched the GIL on in a free-threaded interpreter, by what CPython says of it."""
+    found = _GIL_ENABLED.search(stderr)
+    return found["module"] if found else ""
+
+
+def find_symbolizer(program: ElfFacts | None, toolchain: Toolchain | None, env: Mapping[str, str]) -> Path | None:
+    """Return the symbolizer for LLVM's runtime, of its own version if there is one; None for GCC's, which has its own.
+
+    Behind a driver, the toolchain's is taken: its children may be of either family.
+    """
+    if program is None:
+        return toolchain.symbolizer if toolchain and toolchain.candidate.family is Family.CLANG else None
+    if program.runtime is Runtime.GCC:
+        return None
+    majors = [name.partition("-")[2] for name in program.compilers if name.startswith("clang")]
+    path = env.get("PATH", os.defpath)
+    for major in majors:
+        folder = f"/usr/lib/llvm-{major}/bin"
+        if found := shutil.which(f"llvm-symbolizer-{major}", path=path) or shutil.which("llvm-symbolizer", path=folder):
+            return Path(found)
+    if toolchain and toolchain.symbolizer:
+        return toolchain.symbolizer
+    found = shutil.which("llvm-symbolizer", path=path)
+    return Path(found) if found else None
+
+
+def require_symbolizer(program: ElfFacts | None, symbolizer: Path | None, options: Mapping[str, str]) -> None:
+    """Raise :class:`SubjectError` when the findings of LLVM's runtime would have no function names."""
+    given = options.get("external_symbolizer_path", "")
+    if program is None or program.runtime is not Runtime.LLVM or options.get("symbolize") == "0":
+        return
+    if given and not Path(given).is_file():
+        raise SubjectError(f"the symbolizer of your TSAN_OPTIONS is not there: {given}", page="symbolizer")
+    if not given and symbolizer is None:
+        raise SubjectError(
+            "there is no llvm-symbolizer, so findings would have no function names and no fingerprints that last",
+            advice="install LLVM's tools (`python-tsan doctor` prints how), or set TSAN_OPTIONS=symbolize=0 to go on",
+            page="symbolizer",
+        )

@@ -1,0 +1,112 @@
+"""Own the way from a request to a session: files read, tools found, program looked at; leave running to the session."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.cpython.build import find_built
+from python_tsan.cpython.record import read_manifest
+from python_tsan.errors import ToolchainError, UsageError
+from python_tsan.running.companion import obtain_companion
+from python_tsan.running.preflight import prepare
+from python_tsan.running.rules import read_rules, with_shipped
+from python_tsan.running.session import Session, Stage
+from python_tsan.toolchain import choose_toolchain
+from python_tsan.tsan.options import parse_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from python_tsan.config import Settings
+    from python_tsan.console import Console
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.paths import Layout
+    from python_tsan.running.request import Request
+    from python_tsan.toolchain.model import Toolchain
+
+
+def open_session(
+    request: Request, settings: Settings, *, layout: Layout, console: Console, env: Mapping[str, str]
+) -> Session:
+    """Return a session that can be run. What is wrong with the request is found here, before anything runs.
+
+    Raises the errors of :func:`.rules.read_rules` and :func:`.preflight.prepare`.
+    """
+    theirs = parse_options(env.get("TSAN_OPTIONS", "")).values.get("suppressions", "")
+    rules = read_rules(request, today=dt.datetime.now(tz=dt.UTC).date(), theirs=theirs)
+    toolchain = _toolchain(settings, layout=layout, console=console)
+    interpreter = find_interpreter(request.python, settings, toolchain=toolchain, layout=layout)
+    if interpreter is None:
+        console.note("no interpreter under ThreadSanitizer is built; that is no matter to a program that has its own")
+    prepared = prepare(
+        request.command,
+        cwd=Path(request.cwd),
+        env=env,
+        interpreter=interpreter,
+        named=bool(request.python),
+        children=request.children,
+    )
+    companion = obtain_companion(
+        interpreter=prepared.interpreter,
+        compiler=toolchain.candidate if toolchain else None,
+        layout=layout,
+        console=console,
+    )
+    # The caller's own file is among the rules now, and the runtime takes only one.
+    stage = Stage(
+        prepared=prepared,
+        toolchain=toolchain,
+        companion=companion,
+        output=settings.output,
+        env=_without_suppressions(env),
+        console=console,
+    )
+    return Session(request=request, rules=with_shipped(rules, prepared.interpreter), stage=stage)
+
+
+def _without_suppressions(env: Mapping[str, str]) -> dict[str, str]:
+    options = parse_options(env.get("TSAN_OPTIONS", ""))
+    if "suppressions" not in options.values:
+        return dict(env)
+    kept = type(options)(values={name: value for name, value in options.values.items() if name != "suppressions"})
+    return {**env, "TSAN_OPTIONS": str(kept)}
+
+
+def _toolchain(settings: Settings, *, layout: Layout, console: Console) -> Toolchain | None:
+    """Return the toolchain if there is one: a program that was built elsewhere runs without a compiler here."""
+    try:
+        return choose_toolchain(settings.toolchain, layout=layout, console=console)
+    except ToolchainError:
+        if settings.toolchain:
+            raise
+        return None
+
+
+def find_interpreter(
+    named: str, settings: Settings, *, toolchain: Toolchain | None, layout: Layout
+) -> Interpreter | None:
+    """Return the interpreter that ``named`` means: a folder or program with a manifest, else the built one.
+
+    Raises :class:`UsageError` when it was named and is not there.
+    """
+    if "/" in named:
+        found = _by_path(Path(named))
+    else:
+        found = find_built(settings, toolchain=toolchain, layout=layout) if toolchain else None
+    if found is None and named:
+        raise UsageError(
+            f"there is no interpreter built under ThreadSanitizer: {named}",
+            advice="`python-tsan build --python VERSION` builds one; a path is that of its folder, with manifest.json",
+            page="no-interpreter",
+        )
+    return found
+
+
+def _by_path(path: Path) -> Interpreter | None:
+    # The folder itself, or the program in its bin.
+    for folder in (path, path.parent, path.parent.parent):
+        if (found := read_manifest(folder)) is not None:
+            return found
+    return None

@@ -1,0 +1,157 @@
+"""Own ``replay.json``, what is needed to run a command again, and how the present machine differs from then."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from python_tsan import __version__
+from python_tsan.errors import SubjectError
+from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from python_tsan.running.preflight import Prepared
+    from python_tsan.toolchain.model import Toolchain
+
+REPLAY_FILE = "replay.json"
+VERSION = 1
+SEED_VARIABLE = "PYTHONHASHSEED"
+_MMAP_BITS = Path("/proc/sys/vm/mmap_rnd_bits")
+# What changes the course of a program under test. The rest of an environment is nobody's business, and may be secret.
+_TELLING = ("PYTHON", "TSAN_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "GLIBC_", "LC_", "LANG", "TZ")
+_MASKED = ("TOKEN", "SECRET", "PASSWORD", "KEY")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Everything that is needed to ask the same again.
+
+    ``given`` are the caller's variables that may matter, ``changed`` those that the run set, ``removed`` those that it
+    took away; ``facts`` tell the machine and the programs by name, ``seeds`` are handed to the program by variable.
+    """
+
+    version: int = VERSION
+    request: Request
+    ran: tuple[str, ...] = ()
+    given: dict[str, str] = field(default_factory=dict)
+    changed: dict[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+    seeds: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+
+
+class _Header(msgspec.Struct):
+    version: int
+
+
+def encode_replay(replay: Replay) -> bytes:
+    """Return ``replay`` as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(replay), indent=1) + b"\n"
+
+
+def load_replay(path: Path) -> Replay:
+    """Read a run's folder, or the file in it.
+
+    Raises :class:`SubjectError` when there is none, or one that this version does not read.
+    """
+    file = path / REPLAY_FILE if path.is_dir() else path
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SubjectError(
+            f"cannot read {file}: {error.strerror}",
+            advice="name the folder of a run of `python-tsan run`",
+            page="replay",
+        ) from error
+    try:
+        version = msgspec.json.decode(data, type=_Header).version
+        if version != VERSION:
+            raise SubjectError(
+                f"{file} is of version {version}; this python-tsan reads {VERSION}",
+                advice="update python-tsan" if version > VERSION else "make the run again",
+                page="replay",
+            )
+        return msgspec.json.decode(data, type=Replay)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SubjectError(f"{file} cannot be replayed: {error}", page="replay") from error
+
+
+def telling(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that change the course of a program under test, none that may hold a secret."""
+    return {
+        name: value
+        for name, value in sorted(env.items())
+        if name.startswith(_TELLING) and not any(word in name for word in _MASKED)
+    }
+
+
+def difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return what ``after`` sets otherwise than ``before``, and what it lacks."""
+    changed = {name: value for name, value in sorted(after.items()) if before.get(name) != value}
+    return changed, tuple(sorted(set(before) - set(after)))
+
+
+def machine_facts(prepared: Prepared, toolchain: Toolchain | None) -> dict[str, str]:
+    """Return what a result may depend on, by name and as text."""
+    interpreter, program = prepared.interpreter, prepared.program
+    facts = {
+        "python-tsan": __version__,
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "libc": " ".join(platform.libc_ver()).strip(),
+        "cores": str(os.cpu_count() or 1),
+        "mmap_rnd_bits": _MMAP_BITS.read_text(encoding="ascii").strip() if _MMAP_BITS.is_file() else "unknown",
+        "toolchain": toolchain.name if toolchain else "none",
+        "launcher": " ".join(toolchain.launcher) if toolchain else "",
+        "program": _sha256(Path(prepared.command[0])),
+    }
+    if program:
+        facts["program compilers"] = ", ".join(program.compilers)
+        facts["program build id"] = program.build_id
+    if interpreter:
+        threading = " free-threaded" if interpreter.free_threaded else ""
+        facts["interpreter"] = (
+            f"CPython {interpreter.version}{threading}, {interpreter.toolchain}, key {interpreter.key}"
+        )
+        facts["interpreter prefix"] = str(interpreter.prefix)
+        facts["runtime"] = interpreter.runtime_id
+    return facts
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "cannot be read"
+
+
+def differences(then: Replay, *, facts: Mapping[str, str], env: Mapping[str, str]) -> Iterator[str]:
+    """Say in a line each what is not as it was, facts first, then variables."""
+    for name in sorted({*then.facts, *facts}):
+        before, now = then.facts.get(name, "unknown"), facts.get(name, "unknown")
+        if before != now:
+            yield f"{name}: {before} then, {now} now"
+    here = telling(env)
+    for name in sorted({*then.given, *here}):
+        if then.given.get(name) != here.get(name):
+            yield f"{name}: {_shown(then.given.get(name))} then, {_shown(here.get(name))} now; then's is used"
+
+
+def _shown(value: str | None) -> str:
+    return "not set" if value is None else repr(value)
+
+
+def restored(then: Replay, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the present environment with the telling variables, and the seeds, as they were."""
+    others = {name: value for name, value in env.items() if name not in telling(env)}
+    return {**others, **then.given, **{name: str(seed) for name, seed in then.seeds.items()}}

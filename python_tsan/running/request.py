@@ -1,0 +1,40 @@
+"""Own what a user asks of ``run``, as data that can be kept and asked again; leave the command line to the verb."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from python_tsan.errors import UsageError
+
+CLEAN = "clean"
+DEFAULT_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One invocation. Paths are absolute text; ``cwd`` is where the command starts, ``timeout`` seconds for each run.
+
+    ``python`` is a version, the folder of an interpreter or its program, empty for the one that the settings mean.
+    ``expect`` is ``clean`` or a file. ``children`` says that the command is a driver whose child processes are judged.
+    """
+
+    command: tuple[str, ...]
+    cwd: str
+    timeout: float = DEFAULT_SECONDS
+    repeat: int = 1
+    until_found: bool = False
+    python: str = ""
+    baseline: str = ""
+    write_baseline: str = ""
+    suppressions: tuple[str, ...] = ()
+    expect: str = CLEAN
+    own: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    children: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense, whoever asks."""
+        if not self.command:
+            raise UsageError("there is no command to run", advice="python-tsan run [options] -- COMMAND ...")
+        if self.repeat < 1 or not self.timeout > 0:
+            raise UsageError("--repeat is a whole number from 1, and --timeout more than 0 seconds")

@@ -1,0 +1,220 @@
+"""Own one run of a user's program from request to saved report; leave each step's rules to its own module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.checking.execution import STDERR_FILE, execute
+from python_tsan.render.store import open_run, point_latest, storage_errors, write_whole
+from python_tsan.report.formats import Format, render
+from python_tsan.report.reading import read_logs, source_lines
+from python_tsan.running.assembly import assemble, is_found
+from python_tsan.running.environment import environment_for
+from python_tsan.running.judging import Attempt
+from python_tsan.running.preflight import gil_enabled_by
+from python_tsan.running.record import (
+    REPLAY_FILE,
+    SEED_VARIABLE,
+    Replay,
+    difference,
+    encode_replay,
+    machine_facts,
+    telling,
+)
+from python_tsan.running.suppressing import merged_text
+from python_tsan.running.watch import MappedObjects
+from python_tsan.tsan.finding import FatalKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from python_tsan.checking.environment import SubjectEnvironment
+    from python_tsan.checking.execution import Execution
+    from python_tsan.console import Console
+    from python_tsan.render.store import RunFolder
+    from python_tsan.report.model import Report
+    from python_tsan.running.preflight import Prepared
+    from python_tsan.running.request import Request
+    from python_tsan.running.rules import Rules
+    from python_tsan.toolchain.model import Toolchain
+
+COMPANION_FOLDER = "companion"
+SUPPRESSIONS_FILE = "suppressions.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What a session runs on: the prepared command, its tools, the place of its results, the caller's environment.
+
+    ``companion`` is None where it could not be built.
+    """
+
+    prepared: Prepared
+    toolchain: Toolchain | None
+    companion: Path | None
+    output: Path
+    env: Mapping[str, str]
+    console: Console
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Everything that a finished session has gathered; ``runs`` pairs each attempt with its files.
+
+    ``told`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code.
+    """
+
+    folder: RunFolder
+    runs: tuple[tuple[Attempt, Execution], ...]
+    replay: Replay
+    tsan_options: str
+    told: Path | None
+    mapped: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(kw_only=True)
+class Session:
+    """One run under way. What has been done is saved even when it is interrupted."""
+
+    request: Request
+    rules: Rules
+    stage: Stage
+    runs: list[tuple[Attempt, Execution]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    mapped: dict[str, None] = field(default_factory=dict)
+
+    def run(self) -> tuple[Report, Path]:
+        """Run the command as often as asked; return the report and the folder that holds it.
+
+        Raises :class:`python_tsan.errors.SubjectError` when the folder cannot be written.
+        """
+        self.folder = open_run(self.stage.output)
+        with storage_errors(self.folder.path):
+            environment = self._environment()
+            replay = self._replay(environment)
+            self._write(REPLAY_FILE, encode_replay(replay))
+        self._tell((*self.stage.prepared.notes, *environment.notes))
+        interrupted = False
+        try:
+            self._run_attempts(environment)
+        except KeyboardInterrupt:
+            # What has been seen is worth keeping; the interrupt goes on once it is on disk.
+            interrupted = True
+            self._tell((f"interrupted after {len(self.runs)} of {self.request.repeat} runs",))
+        done = Done(
+            folder=self.folder,
+            runs=tuple(self.runs),
+            replay=replay,
+            tsan_options=environment.tsan_options,
+            told=self._told if self.stage.companion else None,
+            mapped=tuple(self.mapped),
+            notes=tuple(self.notes),
+        )
+        report = assemble(self.request, self.rules, done)
+        self._save(report, replay)
+        if interrupted:
+            raise KeyboardInterrupt
+        return report, self.folder.path
+
+    @property
+    def _told(self) -> Path:
+        return self.folder.path / COMPANION_FOLDER
+
+    def _tell(self, notes: tuple[str, ...]) -> None:
+        for note in notes:
+            self.notes.append(note)
+            self.stage.console.note(note)
+
+    def _environment(self) -> SubjectEnvironment:
+        companion = None
+        if self.stage.companion:
+            self._told.mkdir()
+            companion = (self.stage.companion, self._told)
+        if self.rules.suppressions:
+            self._write(SUPPRESSIONS_FILE, merged_text(self.rules.suppressions).encode())
+        return environment_for(
+            self.stage.prepared,
+            caller=self.stage.env,
+            toolchain=self.stage.toolchain,
+            suppressions=self.folder.path / SUPPRESSIONS_FILE if self.rules.suppressions else None,
+            companion=companion,
+        )
+
+    def _replay(self, environment: SubjectEnvironment) -> Replay:
+        changed, removed = difference(self.stage.env, environment.variables)
+        seed = environment.variables.get(SEED_VARIABLE, "")
+        return Replay(
+            request=self.request,
+            ran=self.stage.prepared.command,
+            given=telling(self.stage.env),
+            changed=changed,
+            removed=removed,
+            seeds={SEED_VARIABLE: int(seed)} if seed.isdecimal() else {},
+            facts=machine_facts(self.stage.prepared, self.stage.toolchain),
+        )
+
+    def _run_attempts(self, environment: SubjectEnvironment) -> None:
+        for number in range(1, self.request.repeat + 1):
+            attempt = self._attempt(number, environment.variables)
+            if self.request.repeat > 1:
+                self.stage.console.note(
+                    f"run {number} of {self.request.repeat}: {len(attempt.seen)} findings, exit {attempt.exit_code}"
+                )
+            if self.request.until_found and is_found(self.runs[-1][1], self.rules):
+                self._tell((f"found in run {number}, so it was the last",))
+                break
+
+    def _attempt(self, number: int, variables: Mapping[str, str]) -> Attempt:
+        toolchain = self.stage.toolchain
+        with MappedObjects() as mapped:
+            execution = execute(
+                self.stage.prepared.command,
+                folder=self.folder.path / str(number),
+                env=variables,
+                deadline=self.request.timeout,
+                launcher=toolchain.launcher if toolchain else (),
+                cwd=Path(self.request.cwd),
+                on_start=mapped.start,
+            )
+        self.mapped.update(dict.fromkeys(mapped.paths))
+        digest = read_logs(str(path) for path in execution.logs).digest
+        completed = execution.completed
+        attempt = Attempt(
+            number=number,
+            exit_code=completed.exit_code,
+            timed_out=completed.timed_out,
+            seconds=completed.seconds,
+            max_rss_bytes=completed.max_rss_bytes,
+            seen=frozenset(digest.groups),
+            stacks=tuple(path.name for path in execution.stacks),
+            problem=execution.problem or self._gil_problem(execution),
+            fatal=tuple(each.message for each in digest.fatal if each.kind is not FatalKind.SIGNAL),
+            crashes=tuple(each.message for each in digest.fatal if each.kind is FatalKind.SIGNAL),
+            unknown=tuple(digest.samples),
+            deadline=self.request.timeout,
+        )
+        self.runs.append((attempt, execution))
+        return attempt
+
+    def _gil_problem(self, execution: Execution) -> str:
+        interpreter = self.stage.prepared.interpreter
+        if interpreter is None or not interpreter.free_threaded:
+            return ""
+        module = gil_enabled_by((execution.folder / STDERR_FILE).read_text(encoding="utf-8", errors="replace"))
+        return f"the module {module} switched the GIL on, so this run says nothing of free threading" if module else ""
+
+    def _save(self, report: Report, replay: Replay) -> None:
+        with storage_errors(self.folder.path):
+            found = replace(replay, findings=tuple(each.fingerprint for each in report.findings))
+            self._write(REPLAY_FILE, encode_replay(found))
+            for name in dict.fromkeys((Format.JSON.value, *self.request.formats)):
+                wanted = Format(name)
+                if wanted is not Format.TERMINAL:
+                    self._write(wanted.file_name, render(report, wanted, source_lines=source_lines))
+            point_latest(self.folder.path)
+
+    def _write(self, name: str, data: bytes) -> None:
+        write_whole(self.folder.path / name, data)

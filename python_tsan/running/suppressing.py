@@ -1,0 +1,84 @@
+"""Own the suppressions of a run: which files hold them, what is refused, and how often each one matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import UsageError
+from python_tsan.report.model import SuppressionUse
+from python_tsan.tsan.suppressions import Suppression, parse_matches, parse_suppressions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """One suppression and the file that it comes from."""
+
+    suppression: Suppression
+    file: str
+
+
+def shipped_file(version: str, *, free_threaded: bool = False) -> Path | None:
+    """Return the list that comes with this package for a CPython version such as ``3.13.5``, None where there is none.
+
+    Only defects of CPython itself that have an issue of their own are listed; nothing is known of most versions.
+    """
+    file = SHIPPED / f"cpython-{'.'.join(version.split('.')[:2])}{'t' if free_threaded else ''}.txt"
+    return file if file.is_file() else None
+
+
+def read_suppressions(files: Iterable[Path]) -> tuple[Placed, ...]:
+    """Read suppression files in order.
+
+    Raises :class:`UsageError` with file, line and reason for a line that the runtime would stop at or that would hide
+    the user's own defects, and for a file that cannot be read.
+    """
+    placed: list[Placed] = []
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read suppressions from {file}: {_why(error)}", page="suppressions") from error
+        read = parse_suppressions(text)
+        for refusal in read.refused:
+            raise UsageError(
+                f"{file}:{refusal.line}: {refusal.text}: {refusal.reason}",
+                advice="name the racing function with race_top:, or take the line out",
+                page="suppressions",
+            )
+        placed += [Placed(suppression=entry, file=str(file)) for entry in read.entries]
+    return tuple(placed)
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+
+
+def merged_text(placed: Iterable[Placed]) -> str:
+    """Return one file's worth of all entries: the runtime takes a single file."""
+    return "".join(f"{each.suppression}\n" for each in placed)
+
+
+def count_uses(placed: Iterable[Placed], logs: Iterable[Path]) -> tuple[SuppressionUse, ...]:
+    """Return how often each suppression matched, by what ``print_suppressions=1`` left in the logs."""
+    hits: dict[str, int] = {}
+    for log in logs:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            for match in parse_matches(lines):
+                hits[match.suppression] = hits.get(match.suppression, 0) + match.hits
+    return tuple(
+        SuppressionUse(
+            entry=str(each.suppression),
+            matched=hits.get(str(each.suppression), 0),
+            file=each.file,
+            line=each.suppression.line,
+            reason=each.suppression.reason,
+        )
+        for each in placed
+    )

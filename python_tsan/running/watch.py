@@ -1,0 +1,69 @@
+"""Own seeing which files a process group has mapped while it runs, for processes that never come to their end."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from python_tsan.process import group_members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+FIRST_SECONDS = 0.05
+# Libraries are mostly loaded early, so that looking ever less often misses little and costs nothing in a long run.
+MOST_SECONDS = 2.0
+
+
+class MappedObjects:
+    """Collects what the processes of one group have mapped as code, between ``start`` and the end of the context.
+
+    A sample every now and then: what is loaded and gone between two of them is missed.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, None] = {}
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files, the first seen first."""
+        return tuple(self._seen)
+
+    def start(self, pgid: int) -> None:
+        """Begin to look at the group ``pgid``; to be called once."""
+        self._thread = threading.Thread(target=self._watch, args=(pgid,), name="mapped-objects", daemon=True)
+        self._thread.start()
+
+    def _watch(self, pgid: int) -> None:
+        pause = FIRST_SECONDS
+        while not self._ended.wait(pause):
+            for pid in group_members(pgid):
+                self._seen.update(dict.fromkeys(mapped_code(pid)))
+            pause = min(pause * 2, MOST_SECONDS)
+
+
+def mapped_code(pid: int) -> Iterator[str]:
+    """Yield the files that a process has mapped as code (proc_pid_maps(5)); none when it is gone."""
+    try:
+        lines = Path("/proc", str(pid), "maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        # 7f0c58000000-7f0c58021000 r-xp 00000000 08:01 131 /usr/lib/x86_64-linux-gnu/libc.so.6
+        fields = line.split(maxsplit=5)
+        if len(fields) == 6 and "x" in fields[1] and fields[5].startswith("/"):  # noqa: PLR2004 -- as above
+            yield fields[5].removesuffix(" (deleted)")

@@ -1,0 +1,103 @@
+"""The example, typed as its README prints it: configured, built, red, and green."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from python_tsan.cli.build import shell_lines
+from python_tsan.config import load_settings
+from python_tsan.console import make_console
+from python_tsan.cpython.build import find_built
+from python_tsan.cpython.record import read_manifest
+from python_tsan.paths import Layout, default_root
+from python_tsan.report.codec import decode_report
+from python_tsan.report.model import Attribution
+from python_tsan.toolchain import choose_toolchain
+
+REPOSITORY = Path(__file__).parents[2]
+README = REPOSITORY / "examples" / "README.md"
+# A folder with manifest.json, to try another interpreter than the built one.
+VARIABLE = "PYTHON_TSAN_TEST_INTERPRETER"
+_BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+_PREPARATION = ("python3 -m venv", "pip install", 'eval "$(python -m python_tsan build')
+
+
+def commands():
+    """Return the README's commands, one a line, in order."""
+    text = "".join(_BLOCK.findall(README.read_text())).replace("\\\n", " ")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def test_the_readme_goes_from_a_clone_to_red_and_green():
+    lines = commands()
+    assert [line for line in lines if line.startswith(_PREPARATION)] == lines[:3]
+    assert [line.split()[-1] for line in lines if " run " in line] == [
+        "build/embedder/tally_racy",
+        "build/embedder/tally_fixed",
+    ]
+
+
+def test_the_twins_differ_by_the_mutex_alone():
+    racy, fixed = (
+        {line.strip() for line in (REPOSITORY / f"examples/embedder/tally_{twin}.cpp").read_text().splitlines()}
+        for twin in ("racy", "fixed")
+    )
+    code = {line for line in fixed - racy if not line.startswith("//")}
+    lock = "const std::lock_guard lock(g_total_mutex);"
+    assert code == {"#include <mutex>", "std::mutex g_total_mutex;", lock, "g_total += points;"}
+
+
+@pytest.fixture
+def interpreter():
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        found = read_manifest(Path(chosen))
+    else:
+        layout, console = Layout(root=default_root()), make_console(quiet=True)
+        settings = load_settings({}, env=os.environ, cwd=REPOSITORY)
+        toolchain = choose_toolchain(settings.toolchain, layout=layout, console=console)
+        found = find_built(settings, toolchain=toolchain, layout=layout)
+    if found is None:
+        pytest.skip("no interpreter is built; `nox -s build_python` builds it")
+    return found
+
+
+def typed(line, cwd, environment):
+    """Type one line in bash, with this environment's programs first."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    script = "\n".join([*environment, f"export PATH={shlex.quote(path)}", line])
+    return subprocess.run(["bash", "-c", script], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.compiler
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_newcomer_gets_red_and_then_green(interpreter, tmp_path):
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    environment = shell_lines(interpreter)
+    ended = []
+    for line in commands():
+        if line.startswith(_PREPARATION):
+            continue
+        ours = line.replace(" run ", f" run --python {interpreter.prefix} --format terminal,json ", 1)
+        done = typed(ours, tmp_path, environment)
+        ended.append(done)
+        if " run " not in line:
+            assert done.returncode == 0, done.stdout + done.stderr
+    red, green = ended[-2:]
+    assert (red.returncode, green.returncode) == (1, 0), red.stdout + red.stderr + green.stdout + green.stderr
+    assert "data race on g_total" in red.stdout
+    assert "tally_racy.cpp" in red.stdout
+    runs = sorted(path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
+    report = decode_report((runs[0] / "report.json").read_bytes())
+    (finding,) = report.findings
+    assert finding.location.name == "g_total"
+    assert finding.attribution is Attribution.YOURS
+    assert (runs[0] / "1" / "stdout.txt").read_text().startswith("total ")
+    libpython = [each for each in report.audit if "libpython" in each.path]
+    assert [each.instrumented for each in libpython] == [True]

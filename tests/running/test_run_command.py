@@ -1,0 +1,191 @@
+import argparse
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from python_tsan.cli import replay, run
+from python_tsan.cli.main import build_parser, main
+from python_tsan.errors import ExitCode, SubjectError, UsageError
+from python_tsan.running.environment import environment_for
+from python_tsan.running.preflight import Prepared
+from python_tsan.running.record import Replay, difference, differences, encode_replay, load_replay, restored, telling
+from python_tsan.running.request import Request
+
+
+def parsed(*words):
+    return build_parser("run").parse_args(["run", *words])
+
+
+def asked(*words):
+    return run.request_of(parsed(*words))
+
+
+def test_everything_after_the_dashes_is_the_commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = asked("--repeat", "3", "--timeout", "2.5", "--", "./p", "--repeat", "9", "--", "x")
+    assert request.command == ("./p", "--repeat", "9", "--", "x")
+    assert (request.repeat, request.timeout, request.cwd) == (3, 2.5, str(tmp_path))
+
+
+def test_paths_become_absolute_and_repeatable_options_add_up(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src").mkdir()
+    request = asked(
+        "--baseline", "b.toml", "--suppressions", "one", "--suppressions", "two", "--own", "src", "--expect", "e.toml",
+        "--format", "json,html", "--format", "sarif,json", "--python", "../i1", "--", "p",
+    )  # fmt: skip
+    assert request.baseline == str(tmp_path / "b.toml")
+    assert request.suppressions == (str(tmp_path / "one"), str(tmp_path / "two"))
+    assert request.expect == str(tmp_path / "e.toml")
+    assert request.own == ("src", str(tmp_path / "src"))
+    assert request.formats == ("json", "html", "sarif")
+    assert request.python.endswith("/i1")
+    assert asked("--expect", "clean", "--python", "3.13", "--", "p").python == "3.13"
+    assert asked("p").expect == "clean"
+
+
+def test_an_unknown_format_and_no_command_are_usage_errors():
+    with pytest.raises(UsageError, match="no format 'pdf'"):
+        asked("--format", "pdf", "--", "p")
+    with pytest.raises(UsageError, match="no command"):
+        asked("--repeat", "2", "--")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["run", "--", "./nothing-there"], ExitCode.SUBJECT),
+        (["run", "--", "/bin/ls"], ExitCode.SUBJECT),
+        (["run"], ExitCode.USAGE),
+        (["run", "--baseline", "nothing.toml", "--", "/bin/ls"], ExitCode.USAGE),
+        (["run", "--python", "/nowhere", "--", "/bin/ls"], ExitCode.USAGE),
+        (["run", "--repeat", "0", "--", "/bin/ls"], ExitCode.USAGE),
+        (["replay", "nothing"], ExitCode.SUBJECT),
+    ],
+)
+def test_bad_input_has_its_own_exit_code_and_leaves_no_run(words, code, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("python_tsan.running.preparation._toolchain", lambda *_args, **_options: None)
+    assert main(words) == code
+    assert "error: " in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_settings_that_mean_more_here_are_declared_once():
+    text = build_parser("run").parse_args(["run", "--", "p"])
+    assert text.deadline == 600.0
+    assert text.interpreter == ""
+
+
+def a_replay(**changes):
+    request = Request(command=("./p",), cwd="/", repeat=2)
+    return replace(
+        Replay(
+            request=request, ran=("/p",), given={"OMP_NUM_THREADS": "2"}, seeds={"PYTHONHASHSEED": 7}, facts={"a": "1"}
+        ),
+        **changes,
+    )
+
+
+def test_a_replay_is_read_back(tmp_path):
+    (tmp_path / "replay.json").write_bytes(encode_replay(a_replay()))
+    assert load_replay(tmp_path) == a_replay()
+    assert load_replay(tmp_path / "replay.json") == a_replay()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"{", "cannot be replayed"), (b'{"version": 99}', "of version 99"), (b'{"version": 1}', "cannot be replayed")],
+)
+def test_what_is_no_replay_is_told(tmp_path, data, words):
+    (tmp_path / "replay.json").write_bytes(data)
+    with pytest.raises(SubjectError, match=words):
+        load_replay(tmp_path)
+
+
+def test_differences_name_what_was_and_what_is():
+    said = list(
+        differences(a_replay(), facts={"a": "2", "b": "3"}, env={"OMP_NUM_THREADS": "4", "LANG": "C", "HOME": "/"})
+    )
+    assert said == [
+        "a: 1 then, 2 now",
+        "b: unknown then, 3 now",
+        "LANG: not set then, 'C' now; then's is used",
+        "OMP_NUM_THREADS: '2' then, '4' now; then's is used",
+    ]
+    assert not list(differences(a_replay(), facts={"a": "1"}, env={"OMP_NUM_THREADS": "2"}))
+
+
+def test_the_environment_of_then_is_restored_with_its_seed():
+    now = {"HOME": "/home", "OMP_NUM_THREADS": "4", "LANG": "C"}
+    assert restored(a_replay(), now) == {"HOME": "/home", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "7"}
+
+
+def test_only_telling_variables_are_kept_and_no_secret():
+    env = {"TSAN_OPTIONS": "x", "LD_PRELOAD": "y", "HOME": "/", "PYTHON_KEYRING": "s", "LC_SECRET": "s"}
+    assert telling(env) == {"LD_PRELOAD": "y", "TSAN_OPTIONS": "x"}
+
+
+def test_a_difference_is_what_was_set_and_what_was_taken_away():
+    assert difference({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "9", "d": "4"}) == ({"b": "9", "d": "4"}, ("c",))
+
+
+def test_a_run_is_replayed_after_what_differs_was_said(make_session, racy, monkeypatch, capsys, tmp_path):
+    first, folder = make_session(racy).run()
+    saved = json.loads((folder / "replay.json").read_text())
+    saved["facts"]["cores"] = "512"
+    (folder / "replay.json").write_text(json.dumps(saved))
+    monkeypatch.setattr(replay, "open_session", lambda request, *_args, **_options: make_session(*request.command))
+    monkeypatch.chdir(tmp_path)
+    assert main(["replay", "--quiet", str(folder)]) == ExitCode.FINDINGS
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "differs from then:"
+    assert f"cores: 512 then, {os.cpu_count()} now" in out
+    assert out.index("cores: 512") < out.index(first.findings[0].fingerprint)
+    assert f"{len(first.findings)} of {len(first.findings)} findings seen again, 0 that were not there then" in out
+
+
+def test_a_replay_whose_folder_is_gone_is_told(tmp_path):
+    (tmp_path / "replay.json").write_bytes(encode_replay(a_replay(request=Request(command=("p",), cwd="/gone/away"))))
+    with pytest.raises(SubjectError, match="is gone"):
+        replay.run(argparse.Namespace(folder=tmp_path, repeat=None, verbose=False, quiet=True))
+
+
+def test_the_callers_preload_comes_after_the_companion(tmp_path):
+    prepared = Prepared(command=("p",), program=None)
+    options = {"toolchain": None, "suppressions": None}
+    caller = {"LD_PRELOAD": "/mine.so", "PYTHONHOME": "/theirs"}
+    made = environment_for(prepared, caller=caller, companion=(Path("/c.so"), tmp_path), **options).variables
+    assert made["LD_PRELOAD"] == "/c.so:/mine.so"
+    assert made["PYTHON_TSAN_COMPANION"] == str(tmp_path)
+    assert made["PYTHONHOME"] == "/theirs"
+    assert "PYTHONHASHSEED" not in made
+    alone = environment_for(prepared, caller=caller, companion=None, **options).variables
+    assert alone["LD_PRELOAD"] == "/mine.so"
+    assert "LD_PRELOAD" not in environment_for(prepared, caller={}, companion=None, **options).variables
+
+
+def test_a_written_baseline_is_told(make_session, racy, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "python_tsan.running.preparation.open_session",
+        lambda request, *_args, **_options: make_session(*request.command),
+    )
+    assert main(["run", "--write-baseline", "known.toml", "--", str(racy)]) == ExitCode.FINDINGS
+    assert 'reason = ""' in (tmp_path / "known.toml").read_text()
+    assert "give each new one a reason" in capsys.readouterr().err
+
+
+def test_a_run_for_machines_prints_no_report(make_session, racy, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "python_tsan.running.preparation.open_session",
+        lambda request, *_args, **_options: make_session(*request.command, formats=request.formats),
+    )
+    assert main(["run", "--format", "sarif", "--", str(racy)]) == ExitCode.FINDINGS
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "report.sarif" in told.err

@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import pytest
+
+from python_tsan.checking.model import Expectation, ExpectedFinding, Outcome
+from python_tsan.report.model import VerdictStatus
+from python_tsan.running.judging import Attempt, Evidence, judge, rate
+
+CLEAN = Expectation(outcome=Outcome.CLEAN)
+HANG = Expectation(outcome=Outcome.HANG)
+RACE = Expectation(outcome=Outcome.RACE, findings=(ExpectedFinding(kind="data race"),))
+FINE = Attempt(number=1, exit_code=0, timed_out=False, seconds=1.0, deadline=5.0)
+ONE = frozenset({"one"})
+
+
+def verdict(*attempts, expectation=CLEAN, **evidence):
+    return judge(Evidence(attempts=attempts, expectation=expectation, **evidence))
+
+
+def test_nothing_found_is_clean():
+    assert verdict(FINE).status is VerdictStatus.CLEAN
+    assert verdict(FINE, FINE).reason == "no new finding in 2 runs"
+
+
+def test_no_run_at_all_is_never_clean():
+    assert verdict().status is VerdictStatus.COULD_NOT_JUDGE
+
+
+def test_a_finding_fails_whatever_else_went_wrong():
+    seen = replace(FINE, seen=ONE, exit_code=66)
+    judged = verdict(seen, replace(FINE, problem="the log folder is gone"), failing=ONE)
+    assert judged.status is VerdictStatus.FINDINGS
+    assert judged.reason == "1 finding"
+    assert judged.downgrades == ("the log folder is gone in 1 of 2 runs",)
+
+
+def test_a_known_finding_alone_is_clean():
+    assert verdict(replace(FINE, seen=ONE, exit_code=66)).status is VerdictStatus.CLEAN
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (replace(FINE, problem="no log folder"), "no log folder"),
+        (replace(FINE, exit_code=66), "exit 66, but no finding"),
+        (replace(FINE, exit_code=66, fatal=("FATAL: ThreadSanitizer: unexpected memory mapping 0x1",)), "too random"),
+        (replace(FINE, unknown=("ThreadSanitizer: starting new threads after multi-threaded fork",)), "forked after"),
+        (replace(FINE, exit_code=1, fatal=("FATAL: something new",)), "the runtime gave up: FATAL: something new"),
+    ],
+)
+def test_a_doubt_is_never_called_clean(attempt, words):
+    judged = verdict(attempt)
+    assert judged.status is VerdictStatus.COULD_NOT_JUDGE
+    assert words in judged.reason
+
+
+def test_a_doubt_about_the_whole_run_counts_too():
+    judged = verdict(FINE, doubts=("nothing instrumented ran",))
+    assert (judged.status, judged.reason) == (VerdictStatus.COULD_NOT_JUDGE, "nothing instrumented ran")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (
+            replace(FINE, timed_out=True, exit_code=-15, stacks=("stacks-native.txt",)),
+            "deadline of 5 s (stacks: stacks-n",
+        ),
+        (replace(FINE, timed_out=True, exit_code=-15), "(stacks: none)"),
+        (replace(FINE, crashes=("SEGV on unknown address 0x0",), exit_code=66), "crashed: SEGV"),
+        (replace(FINE, exit_code=-6), "ended by signal 6"),
+        (replace(FINE, exit_code=3), "the program ended with exit 3"),
+    ],
+)
+def test_a_program_that_fails_is_not_clean(attempt, words):
+    judged = verdict(attempt)
+    assert judged.status is VerdictStatus.FINDINGS
+    assert words in judged.reason
+    assert "in 1 of 2 runs" in verdict(attempt, FINE).reason
+
+
+def test_an_expected_race_is_clean_when_each_run_shows_it():
+    seen = replace(FINE, seen=ONE, exit_code=66)
+    assert verdict(seen, seen, expectation=RACE, expected=ONE).status is VerdictStatus.CLEAN
+    missed = verdict(seen, FINE, expectation=RACE, expected=ONE)
+    assert (missed.status, missed.reason) == (VerdictStatus.FINDINGS, "what was expected was seen in 1 of 2 runs only")
+
+
+def test_an_expected_race_that_never_came_is_named():
+    judged = verdict(FINE, expectation=RACE, missing=("a data race on g",))
+    assert (judged.status, judged.reason) == (VerdictStatus.FINDINGS, "expected a data race on g, which was not seen")
+
+
+def test_an_expected_hang_must_hang():
+    hung = replace(FINE, timed_out=True, exit_code=-15)
+    assert verdict(hung, expectation=HANG).status is VerdictStatus.CLEAN
+    assert verdict(FINE, hung, expectation=HANG).reason == "expected a hang, but it ended by itself in 1 of 2 runs"
+
+
+def test_a_complaint_of_the_baseline_fails_a_clean_run():
+    judged = verdict(FINE, complaints=("baseline entry x expired",))
+    assert (judged.status, judged.reason) == (VerdictStatus.FINDINGS, "baseline entry x expired")
+
+
+def test_the_rate_counts_runs_with_what_is_wanted():
+    seen = replace(FINE, seen=frozenset({"one", "two"}))
+    assert rate([seen, FINE, replace(FINE, seen=frozenset({"two"}))], frozenset()).found == 2
+    wanted = rate([seen, FINE, replace(FINE, seen=frozenset({"two"}))], ONE)
+    assert (wanted.found, wanted.runs) == (1, 3)
+    assert 0.0 < wanted.low < 1 / 3 < wanted.high < 1.0

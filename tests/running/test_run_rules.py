@@ -1,0 +1,142 @@
+import datetime as dt
+
+import pytest
+from run_logs import golden
+
+from python_tsan.checking.model import Outcome
+from python_tsan.cpython.record import read_manifest
+from python_tsan.errors import UsageError
+from python_tsan.report.model import FindingStatus
+from python_tsan.running.expected import covered, missing, parse_expectation
+from python_tsan.running.request import Request
+from python_tsan.running.rules import read_rules
+from python_tsan.running.suppressing import SHIPPED, count_uses, merged_text, read_suppressions, shipped_file
+from python_tsan.tsan.digest import Digest
+from python_tsan.tsan.suppressions import parse_suppressions
+
+TODAY = dt.date(2026, 6, 1)
+RACE = 'outcome = "race"\n[[findings]]\nkind = "data race"\nlocation = "{}"\n'
+
+
+def groups(name="race_global"):
+    digest = Digest()
+    digest.add(golden(name).splitlines(), name)
+    return tuple(digest.groups.values())
+
+
+def location():
+    return groups()[0].finding.location.name
+
+
+def request(tmp_path, **options):
+    return Request(command=("x",), cwd=str(tmp_path), **options)
+
+
+def test_an_expected_race_covers_its_finding_and_no_other():
+    expectation = parse_expectation(RACE.format(location()), "race.toml")
+    assert expectation.outcome is Outcome.RACE
+    assert groups()[0].fingerprint in covered(expectation, groups())
+    assert not covered(expectation, groups("race_heap"))
+    assert list(missing(expectation, groups())) == []
+    assert list(missing(expectation, groups("race_heap"))) == [f"a data race on {location()}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("outcome = ", "nvalid"),
+        ('outcome = "maybe"', "maybe"),
+        ('outcome = "error"', "scenarios"),
+        ('outcome = "race"', r"needs \[\[findings\]\]"),
+        ('outcome = "clean"\n[[findings]]\nkind = "data race"', "have none"),
+        ('outcome = "clean"\ncolour = 1', "unknown key 'colour'"),
+        ('outcome = "race"\n[[findings]]\nkind = "data race"\nplace = "x"', "unknown key 'place'"),
+        ('outcome = "race"\n[[findings]]\nlocation = "x"', "kind"),
+    ],
+)
+def test_an_expectation_with_a_mistake_is_refused(text, what):
+    with pytest.raises(UsageError, match=what) as caught:
+        parse_expectation(text, "race.toml")
+    assert "race.toml" in caught.value.message
+
+
+def test_rules_hold_baseline_suppressions_and_expectation(tmp_path):
+    known = tmp_path / "known.toml"
+    known.write_text(
+        f'version = 1\n[[finding]]\nfingerprint = "{groups("race_heap")[0].fingerprint}"\n'
+        'reason = "r"\nlink = "l"\nexpires = 2027-01-01\n'
+    )
+    race = tmp_path / "race.toml"
+    race.write_text(RACE.format(location()))
+    quiet = tmp_path / "quiet.txt"
+    quiet.write_text("race:mine\n")
+    theirs = tmp_path / "theirs.txt"
+    theirs.write_text("mutex:theirs\n")
+    asked = request(tmp_path, baseline=str(known), expect=str(race), suppressions=(str(quiet),))
+    rules = read_rules(asked, today=TODAY, theirs=str(theirs))
+    assert merged_text(rules.suppressions) == "race:mine\nmutex:theirs\n"
+    assert rules.given == 2
+    stands = rules.standings((*groups(), *groups("race_heap")))
+    assert stands[groups()[0].fingerprint].status is FindingStatus.EXPECTED
+    assert stands[groups("race_heap")[0].fingerprint].status is FindingStatus.KNOWN
+
+
+@pytest.mark.parametrize("option", ["baseline", "expect"])
+def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path, option):
+    with pytest.raises(UsageError, match="No such file"):
+        read_rules(request(tmp_path, **{option: str(tmp_path / "nothing")}), today=TODAY)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        read_rules(request(tmp_path, **{option: str(tmp_path / "binary")}), today=TODAY)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("race:_PyEval_EvalFrameDefault", "your own callbacks"),
+        ("called_from_lib:libpython", "your own code"),
+        ("race:*", "matches everything"),
+        ("rase:x", "TYPE:PATTERN"),
+    ],
+)
+def test_a_suppression_that_hides_too_much_is_refused_with_its_reason(tmp_path, line, why):
+    file = tmp_path / "hub.txt"
+    file.write_text(f"# why\nrace_top:fine\n{line}\n")
+    with pytest.raises(UsageError, match=why) as caught:
+        read_suppressions([file])
+    assert caught.value.message.startswith(f"{file}:3: {line}")
+
+
+def test_uses_are_counted_over_all_logs_and_the_unused_are_zero(tmp_path):
+    file = tmp_path / "s.txt"
+    file.write_text("# a statistic\nrace:known_writer\nrace:never\n")
+    logs = [tmp_path / "tsan.1", tmp_path / "tsan.2"]
+    for log in logs:
+        log.write_text(golden("suppressed"))
+    used, unused = count_uses(read_suppressions([file]), logs)
+    assert (used.entry, used.matched, used.line, used.reason) == ("race:known_writer", 2, 2, "a statistic")
+    assert (unused.entry, unused.matched) == ("race:never", 0)
+
+
+def test_each_shipped_suppression_has_an_issue_and_is_narrow():
+    files = sorted(SHIPPED.glob("*.txt"))
+    assert files
+    for file in files:
+        read = parse_suppressions(file.read_text())
+        assert not read.refused
+        assert all("https://github.com/python/cpython/issues/" in entry.reason for entry in read.entries)
+
+
+def test_the_shipped_list_is_that_of_the_version_and_its_threading():
+    assert shipped_file("3.13.5") == SHIPPED / "cpython-3.13.txt"
+    assert shipped_file("3.13.5", free_threaded=True) == SHIPPED / "cpython-3.13t.txt"
+    assert shipped_file("3.1.0") is None
+    assert read_manifest(SHIPPED) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"repeat": 0}, {"timeout": 0.0}, {"timeout": float("nan")}, {"command": ()}], ids=str
+)
+def test_a_request_that_makes_no_sense_is_refused(tmp_path, options):
+    with pytest.raises(UsageError):
+        Request(**({"command": ("x",), "cwd": str(tmp_path)} | options))
