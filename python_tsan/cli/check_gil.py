@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from python_tsan.errors import ExitCode
 
-FILES = ("test_gil.py", "test_objects.py", "test_lifecycle.py", "test_locks.py")
+FILES = ("test_gil.py", "test_objects.py", "test_lifecycle.py", "test_locks.py", "test_gil_release.py")
 
 add_arguments = verification.add_arguments
 

@@ -1,0 +1,117 @@
+"""Own the trace file: a header, then sections that can be read one by one; pure, and content with a file cut short.
+
+A file is :data:`MAGIC` and sections. A section is a four-letter tag, the length and the CRC-32 of what follows, and
+that. Tables come before the events that need them, so that whatever has been written can be read.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from python_tsan.errors import UsageError
+from python_tsan.gil.trace import Engine, Event, Node, Process, ProcessRecord, Site, Trace, Untraced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAGIC = b"python-tsan gil trace 1\n"
+_STEM = MAGIC[: MAGIC.rindex(b" ") + 1]
+_SECTION = struct.Struct("<4sII")
+# released, requested, acquired, site, node, thread, release_way, acquire_way
+_EVENT = struct.Struct("<QQQIIIBBxx")
+_INDEX = struct.Struct("<I")
+BLOCK = 65536  # events in one section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    engine: Engine
+    command: tuple[str, ...]
+    exit_code: int
+    started_at: str
+    processes: tuple[ProcessRecord, ...]
+    untraced: tuple[Untraced, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tables:
+    process: int
+    sites: tuple[Site, ...]
+    nodes: tuple[Node, ...]
+
+
+def encode(trace: Trace) -> Iterator[bytes]:
+    """Yield the trace as the pieces of its file."""
+    yield MAGIC
+    head = _Head(
+        engine=trace.engine,
+        command=trace.command,
+        exit_code=trace.exit_code,
+        started_at=trace.started_at,
+        processes=tuple(process.record for process in trace.processes),
+        untraced=trace.untraced,
+    )
+    yield _section(b"HEAD", msgspec.json.encode(head))
+    for index, process in enumerate(trace.processes):
+        tables = _Tables(process=index, sites=process.sites, nodes=process.nodes)
+        yield _section(b"TABL", zlib.compress(msgspec.json.encode(tables), 1))
+        for start in range(0, len(process.events), BLOCK):
+            rows = b"".join(_EVENT.pack(*event) for event in process.events[start : start + BLOCK])
+            yield _section(b"EVNT", _INDEX.pack(index) + zlib.compress(rows, 1))
+    yield _section(b"DONE", b"")
+
+
+def _section(tag: bytes, payload: bytes) -> bytes:
+    return _SECTION.pack(tag, len(payload), zlib.crc32(payload)) + payload
+
+
+def decode(data: bytes, *, source: Path | None = None) -> Trace:
+    """Return the trace in ``data``; if it has been cut short, what is whole, with ``truncated`` set.
+
+    ``source`` is named in errors. Raises :class:`UsageError` for what is no trace, is one of another version, or ends
+    before anything could be read.
+    """
+    if not data.startswith(MAGIC):
+        if data.startswith(_STEM):
+            raise UsageError("the trace was written by another version of python-tsan", evidence=source, page="gil")
+        raise UsageError("this is not a GIL trace", evidence=source, page="gil")
+    sections = list(_sections(data))
+    if not sections or sections[0][0] != b"HEAD":
+        raise UsageError("the trace was cut short before anything could be read", evidence=source, page="gil")
+    head = msgspec.json.decode(sections[0][1], type=_Head)
+    processes = [Process(record=record) for record in head.processes]
+    events: list[list[Event]] = [[] for _ in processes]
+    for tag, payload in sections:
+        if tag == b"TABL":
+            tables = msgspec.json.decode(zlib.decompress(payload), type=_Tables)
+            processes[tables.process] = replace(processes[tables.process], sites=tables.sites, nodes=tables.nodes)
+        elif tag == b"EVNT":
+            (index,) = _INDEX.unpack_from(payload)
+            rows = zlib.decompress(payload[_INDEX.size :])
+            events[index].extend(map(Event._make, _EVENT.iter_unpack(rows)))
+    return Trace(
+        engine=head.engine,
+        command=head.command,
+        exit_code=head.exit_code,
+        started_at=head.started_at,
+        processes=tuple(replace(one, events=tuple(rows)) for one, rows in zip(processes, events, strict=True)),
+        untraced=head.untraced,
+        truncated=sections[-1][0] != b"DONE",
+    )
+
+
+def _sections(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = len(MAGIC)
+    while at + _SECTION.size <= len(data):
+        tag, length, checksum = _SECTION.unpack_from(data, at)
+        payload = data[at + _SECTION.size : at + _SECTION.size + length]
+        if len(payload) < length or zlib.crc32(payload) != checksum:
+            return
+        yield tag, payload
+        at += _SECTION.size + length

@@ -1,0 +1,89 @@
+"""Own building the library that is preloaded, once for each state of its sources and compiler."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan import process
+from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.locking import discard, exclusive, writable
+from python_tsan.errors import ToolchainError
+from python_tsan.harness.tools import native_folder
+
+if TYPE_CHECKING:
+    from python_tsan.console import Console
+    from python_tsan.paths import Layout
+
+NAME = "libpython_tsan_gil_tracer.so"
+SECONDS = 180.0
+COMPILERS = ("c++", "g++", "clang++")
+# Nothing of the C++ runtime: the library must fit into any process, with any libstdc++ or none. Unwind tables all the
+# same: threads that Python ends during its finalization unwind through it.
+FLAGS = (
+    "-std=c++17",
+    "-O2",
+    "-g1",
+    "-fPIC",
+    "-shared",
+    "-fvisibility=hidden",
+    "-fno-threadsafe-statics",
+    "-fno-rtti",
+    "-fno-exceptions",
+    "-fasynchronous-unwind-tables",
+    "-Wl,-z,defs",
+    "-nodefaultlibs",
+)
+LIBRARIES = ("-lc", "-lgcc_s", "-lgcc", "-ldl", "-lpthread")
+
+
+def build_tracer(*, layout: Layout, console: Console) -> Path:
+    """Return the library; build it unless one of the same sources and compiler is there.
+
+    Raises :class:`ToolchainError` when there is no C++ compiler, ``BuildError`` with the compiler's words when it
+    fails.
+    """
+    compiler = _find_compiler()
+    sources = sorted((native_folder() / "preload" / "tracer").glob("*.[ch]pp"))
+    key = _key(compiler, sources)
+    target = layout.root / "tools" / f"gil-tracer-{key}" / NAME
+    if target.is_file():
+        return target
+    with exclusive(layout, f"gil-tracer-{key}", console):
+        if target.is_file():
+            return target
+        console.note("Building the GIL tracer, once.")
+        partial = writable(layout.work) / f"gil-tracer-{key}"
+        discard(partial)
+        partial.mkdir(parents=True)
+        log = writable(layout.logs / "tools") / f"gil-tracer-{key}.log"
+        units = [path for path in sources if path.suffix == ".cpp"]
+        ended = process.run([compiler, *FLAGS, *units, *LIBRARIES, "-o", partial / NAME], stdout=log, timeout=SECONDS)
+        if not ended.ok:
+            raise step_error("build the GIL tracer", ended, log)
+        discard(target.parent)
+        writable(target.parent.parent)
+        partial.rename(target.parent)
+    return target
+
+
+def _find_compiler() -> Path:
+    # Any compiler serves, and none of its runtime libraries is used: the chosen toolchain is for what is instrumented.
+    names = (os.environ.get("CXX", ""), *COMPILERS)
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    if found is None:
+        raise ToolchainError(
+            "no C++ compiler was found; the preloaded tracer is built with one",
+            advice="install g++ or clang++, or use --engine gdb",
+        )
+    return Path(found)
+
+
+def _key(compiler: Path, sources: list[Path]) -> str:
+    digest = hashlib.sha256(repr((str(compiler.resolve()), FLAGS, LIBRARIES)).encode())
+    for path in sources:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:20]

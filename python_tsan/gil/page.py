@@ -1,0 +1,151 @@
+"""Own the page that answers, for one import in one trace, why the GIL was released; pure Markdown and SVG."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import UsageError
+from python_tsan.gil.analysis import explain_trace, imports_of
+from python_tsan.gil.phases import MEANINGS, Phase
+from python_tsan.gil.summary import caveats, count_phases, span, summarise
+from python_tsan.gil.trace import Way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from python_tsan.gil.analysis import Release
+    from python_tsan.gil.summary import Table
+    from python_tsan.gil.trace import Trace
+
+_FIRST = 5  # releases shown with their stacks
+_FRAMES = 4
+_LEFT, _WIDTH, _ROW = 150, 820, 22
+
+
+def page(trace: Trace, module: str, *, picture: str = "") -> Iterator[str]:
+    """Yield the page's lines. ``picture`` is the path of the SVG, as seen from the page.
+
+    No path of the machine gets into it. Raises :class:`UsageError` when the trace has no release in an import of
+    ``module``.
+    """
+    releases = explain_trace(trace)
+    found = imports_of(releases, module)
+    if not found:
+        raise UsageError(f"no release happened while {module} was imported", page="gil")
+    process = found[0].process
+    program = process.record.executable.rpartition("/")[2]
+    yield "# Why the GIL is released during an import"
+    yield ""
+    yield "<!-- Made by `python-tsan gil page`; do not edit. -->"
+    yield ""
+    yield (
+        f"One run of `{program}` with CPython {process.record.python}, traced with the {trace.engine.value} engine. "
+        f"While `{module}` was imported for the first time, the GIL was released **{len(found)} times**. Each time, "
+        "any other thread may run, and may begin an import of its own: that is the window in which module locks cross."
+    )
+    yield ""
+    if picture:
+        yield f"![each release during the import, by phase and time]({picture})"
+        yield ""
+    yield from _phases(found)
+    yield from _first(found, module)
+    yield from _markdown(summarise(found)[2])
+    yield from _others(releases, found)
+    for caveat in caveats(trace):
+        yield f"- {caveat}"
+
+
+def _phases(found: Sequence[Release]) -> Iterator[str]:
+    counts = count_phases(found)
+    away = Counter[str]()
+    for one in found:
+        away[one.phase.value] += one.away
+    yield "## What for"
+    yield ""
+    yield "| phase | releases | time without the GIL | what the thread was about |"
+    yield "|---|---:|---:|---|"
+    for phase in Phase:
+        count = counts.get(phase.value, 0)
+        yield f"| {phase.value} | {count} | {span(away[phase.value]) if count else ''} | {MEANINGS[phase]} |"
+    yield ""
+    yield (
+        "`marshal.loads`, `compile`, `dlopen` and an extension's initialisation function hold the GIL from beginning "
+        "to end: a phase with no release is as telling as one with many."
+    )
+    yield ""
+
+
+def _first(found: Sequence[Release], module: str) -> Iterator[str]:
+    yield f"## The first releases of `import {module}`"
+    yield ""
+    for number, one in enumerate(found[:_FIRST], 1):
+        frames = one.process.stack(one.event.node)[:_FRAMES]
+        stack = " < ".join(f"`{frame.function}`" for frame in frames)
+        yield f"{number}. **{one.phase.value}** in C `{one.process.sites[one.event.site].chain}`, from {stack}"
+    yield ""
+
+
+def _markdown(table: Table) -> Iterator[str]:
+    yield f"## {table.title} during the import"
+    yield ""
+    yield "| " + " | ".join(table.columns) + " |"
+    yield "|---|" + "---:|" * (len(table.columns) - 1)
+    for row in table.rows:
+        yield "| " + " | ".join(f"`{row[0]}`" if index == 0 else cell for index, cell in enumerate(row)) + " |"
+    yield ""
+
+
+def _others(releases: Sequence[Release], found: Sequence[Release]) -> Iterator[str]:
+    importer = found[0].event.thread
+    workers = [one for one in releases if one.event.thread != importer]
+    if not workers:
+        return
+    importing = sum(1 for one in workers if one.meaning.module)
+    calls = Counter(one.function for one in workers if one.event.release_way != Way.INTERNAL)
+    forced = sum(1 for one in workers if one.phase is Phase.FORCED)
+    threads = len({one.event.thread for one in workers})
+    yield "## What the other threads did"
+    yield ""
+    yield (
+        f"{threads} other threads released the GIL {len(workers)} times, {importing} of them in an import: a module "
+        "that is in `sys.modules` already is found without a lock and without I/O. Forced switches, made because "
+        f"another thread had waited for 5 ms: {forced}."
+    )
+    yield ""
+    yield "| C function | releases |"
+    yield "|---|---:|"
+    for name, count in calls.most_common():
+        yield f"| `{name}` | {count} |"
+    yield ""
+
+
+def picture(trace: Trace, module: str) -> str:
+    """Return an SVG: one row for each phase, one tick for each release during the import of ``module``."""
+    found = imports_of(explain_trace(trace), module)
+    counts = count_phases(found)
+    names = [phase.value for phase in Phase if phase.value in counts]
+    start = found[0].event.released if found else 0
+    total = max((one.event.acquired or one.event.released for one in found), default=1) - start or 1
+    height = len(names) * _ROW + 34
+    rows = []
+    for index, name in enumerate(names):
+        y = index * _ROW + 6
+        rows.append(f'<text x="8" y="{y + 12}">{escape(name)}</text>')
+        rows.append(f'<text x="{_LEFT - 8}" y="{y + 12}" text-anchor="end" fill="#667">{counts[name]}</text>')
+        rows.append(f'<path d="M{_LEFT} {y + 16}H{_LEFT + _WIDTH}" stroke="#ccd2dc"/>')
+        places = {
+            round(_LEFT + (one.event.released - start) / total * _WIDTH, 1) for one in found if one.phase.value == name
+        }
+        ticks = "".join(f"M{place:g} {y}v15" for place in sorted(places))
+        rows.append(f'<path d="{ticks}" stroke="#2f6fb0" stroke-width=".8"/>')
+    axis = f'<text x="{_LEFT}" y="{height - 8}">0</text>'
+    axis += f'<text x="{_LEFT + _WIDTH}" y="{height - 8}" text-anchor="end">{span(total)}</text>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 10} {height}" '
+        'font-family="system-ui, sans-serif" font-size="12">'
+        f"<title>Releases of the GIL during import {escape(module)}</title>"
+        '<rect width="100%" height="100%" fill="#fff"/>'
+        f"{''.join(rows)}{axis}</svg>\n"
+    )

@@ -1,0 +1,145 @@
+"""Own what a release was for: the phase of an import, told from the Python frames and the C function; pure.
+
+importlib's own frames decide, as far as they can: they are there also for a libpython without symbols. The C function
+tells apart what one frame does several times, such as opening a file and reading it. The names are those of
+CPython 3.11 to 3.14 (``Lib/importlib/_bootstrap.py`` and ``_bootstrap_external.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from python_tsan.gil.trace import Way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from python_tsan.gil.trace import CFunction, Node
+
+
+class Phase(Enum):
+    """What a thread was about when it let go of the GIL."""
+
+    PATH_STAT = "path stat"
+    LISTING = "directory listing"
+    GETCWD = "getcwd"
+    OPEN = "open"
+    READ = "read"
+    PYC_WRITE = ".pyc write"
+    DLOPEN = "dlopen"
+    BODY = "body"
+    MODULE_LOCK = "module-lock wait"
+    GLOBAL_LOCK = "global import lock"
+    FORCED = "forced switch"
+    OTHER = "other"
+
+
+MEANINGS = {
+    Phase.PATH_STAT: "asking whether a file or folder of the module path is there, and how old",
+    Phase.LISTING: "reading the names in a folder of the module path, one release for each name",
+    Phase.GETCWD: "asking for the working directory, because an entry of the module path is empty or relative",
+    Phase.OPEN: "opening a .py, .pyc or extension file",
+    Phase.READ: "reading such a file, with all that Python asks of it: size, position, close",
+    Phase.PYC_WRITE: "writing a .pyc file",
+    Phase.DLOPEN: "loading an extension and running its initialisation",
+    Phase.BODY: "whatever a module's own body does",
+    Phase.MODULE_LOCK: "waiting for the lock of a module that another thread imports",
+    Phase.GLOBAL_LOCK: "waiting for the lock of the whole import system",
+    Phase.FORCED: "giving way in the middle of Python code, because another thread had waited for 5 ms",
+    Phase.OTHER: "not part of an import, or a part that has no name here",
+}
+
+_IMPORTLIB = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
+# By the innermost frame of importlib, whatever C does below.
+_BY_FRAME = {
+    "_ImportLockContext.__enter__": Phase.GLOBAL_LOCK,
+    "_get_module_lock": Phase.GLOBAL_LOCK,
+    "_get_module_lock.<locals>.cb": Phase.GLOBAL_LOCK,
+    "_ModuleLock.acquire": Phase.MODULE_LOCK,
+    "_ModuleLock.release": Phase.MODULE_LOCK,
+    "_ModuleLock.has_deadlock": Phase.MODULE_LOCK,
+    "_ModuleLockManager.__enter__": Phase.MODULE_LOCK,
+    "_lock_unlock_module": Phase.MODULE_LOCK,
+}
+_WRITERS = {"_write_atomic", "SourceFileLoader._cache_bytecode", "SourceFileLoader.set_data"}
+# By the C function, looked for among those of the call site.
+_BY_FUNCTION = {
+    "os_getcwd": Phase.GETCWD,
+    "posix_getcwd": Phase.GETCWD,
+    "os_listdir": Phase.LISTING,
+    "_posix_listdir": Phase.LISTING,
+    "os_stat": Phase.PATH_STAT,
+    "posix_do_stat": Phase.PATH_STAT,
+    "_Py_open": Phase.OPEN,
+    "_Py_fopen_obj": Phase.OPEN,
+    # Its fstat is in the same function and counts with it.
+    "_io_FileIO___init__": Phase.OPEN,
+    "_io_open_code": Phase.OPEN,
+}
+# By the innermost frame, where C has no name that tells more.
+_OTHERWISE = {
+    "_path_stat": Phase.PATH_STAT,
+    "FileFinder._fill_cache": Phase.LISTING,
+    "PathFinder._path_importer_cache": Phase.GETCWD,
+    "_path_abspath": Phase.GETCWD,
+    "FileLoader.get_data": Phase.READ,
+    "ExtensionFileLoader.create_module": Phase.DLOPEN,
+    "ExtensionFileLoader.exec_module": Phase.DLOPEN,
+    "_call_with_frames_removed": Phase.DLOPEN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """What a release was for: its phase and the innermost module that was being imported, empty if none was."""
+
+    phase: Phase
+    module: str
+
+
+def explain(*, way: int, switched: bool, functions: Sequence[CFunction], frames: Sequence[Node]) -> Meaning:
+    """Tell what a release was for.
+
+    ``frames`` come innermost first; ``switched``: another thread ran before this one went on.
+    A release without a call is a forced switch if that is so, for the eval breaker waits until another thread has the
+    GIL (``drop_gil`` in ``Python/ceval_gil.c``). Else it is the end of a thread, or of an interpreter.
+    """
+    module = next((frame.imports for frame in frames if frame.imports), "")
+    if way == Way.INTERNAL:
+        return Meaning(phase=Phase.FORCED if switched else Phase.OTHER, module=module)
+    if not module:
+        return Meaning(phase=Phase.OTHER, module="")
+    return Meaning(phase=_phase(functions, frames), module=module)
+
+
+def _phase(functions: Sequence[CFunction], frames: Sequence[Node]) -> Phase:
+    inner = [frame.function for frame in _own_frames(frames)]
+    if not inner:
+        return Phase.BODY if any(frame.body for frame in _until_import(frames)) else Phase.OTHER
+    if inner[0] in _BY_FRAME:
+        return _BY_FRAME[inner[0]]
+    if _WRITERS.intersection(inner):
+        return Phase.PYC_WRITE
+    names = [function.name.removesuffix("_impl") for function in functions]
+    by_function = next((_BY_FUNCTION[name] for name in names if name in _BY_FUNCTION), None)
+    if by_function:
+        return by_function
+    return _OTHERWISE.get(inner[0], Phase.OTHER)
+
+
+def _own_frames(frames: Iterable[Node]) -> Iterable[Node]:
+    """Yield importlib's frames at the inner end of the stack."""
+    for frame in frames:
+        if frame.file not in _IMPORTLIB:
+            return
+        yield frame
+
+
+def _until_import(frames: Iterable[Node]) -> Iterable[Node]:
+    """Yield the frames inside the innermost import."""
+    for frame in frames:
+        yield frame
+        if frame.imports:
+            return

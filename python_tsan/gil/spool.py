@@ -1,0 +1,144 @@
+"""Own reading what ``native/preload/tracer`` recorded of one process; pure. The layout is that of ``format.hpp``.
+
+The process may have ended at any moment, so that every count is held against the room that there is.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from python_tsan.gil.trace import Event, Node, ProcessRecord, Thread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"PTGILRAW"
+VERSION = 1
+_HEADER = struct.Struct("<8sIIQQQIIII" + "QQQ" * 5 + "QQQQ")
+_CODE = struct.Struct("<IIII")
+_NODE = struct.Struct("<IIiiI")
+_OBJECT = struct.Struct("<QQQII")
+_CHUNK = struct.Struct("<IIQII16s")
+_EVENT = struct.Struct("<QQQQIBBH")
+_CHUNK_HEAD = 64
+_CHUNK_BYTES = 32768
+_CAPACITY = (_CHUNK_BYTES - _CHUNK_HEAD) // _EVENT.size
+_FREE_THREADED, _SEES_INTERNAL = 1, 2
+
+
+class SpoolObject(NamedTuple):
+    """A loaded program or library: the address that its file's address 0 has, and its executable segment."""
+
+    base: int
+    first: int
+    last: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spool:
+    """One process as recorded. ``Event.site`` is still the return address."""
+
+    record: ProcessRecord
+    objects: tuple[SpoolObject, ...]
+    nodes: tuple[Node, ...]
+    events: tuple[Event, ...]
+
+
+def read_spool(data: bytes | memoryview) -> Spool | None:
+    """Return what a process recorded; None where it did not come to record anything."""
+    view = memoryview(data)
+    if len(view) < _HEADER.size:
+        return None
+    fields = _HEADER.unpack_from(view)
+    if fields[0] != MAGIC or fields[1] != VERSION:
+        return None
+    regions = [fields[start : start + 3] for start in range(10, 25, 3)]
+    strings, codes, nodes, objects = (_region(view, *region) for region in regions[:4])
+    chunks = view[regions[4][0] : regions[4][0] + regions[4][1]]
+    threads: dict[int, Thread] = {}
+    events = tuple(_events(chunks, threads))
+    flags, pid = fields[2], fields[6]
+    record = ProcessRecord(
+        pid=pid,
+        parent=fields[7],
+        executable=_c_string(view[_HEADER.size : _HEADER.size + 4096]),
+        python=_version(fields[8]),
+        free_threaded=bool(flags & _FREE_THREADED),
+        sees_internal=bool(flags & _SEES_INTERNAL),
+        started=fields[4],
+        started_unix=fields[5],
+        dropped=fields[26],
+        lost=fields[27],
+        lost_stacks=fields[28],
+        threads=tuple(threads[ordinal] for ordinal in sorted(threads)),
+    )
+    text = _Strings(strings)
+    return Spool(
+        record=record,
+        objects=tuple(
+            SpoolObject(base, first, last, text[path]) for base, first, last, path, _ in _rows(_OBJECT, objects)
+        ),
+        nodes=tuple(_nodes(nodes, codes, text)),
+        events=events,
+    )
+
+
+def _region(view: memoryview, offset: int, size: int, used: int) -> memoryview:
+    return view[offset : offset + min(used, size)]
+
+
+def _rows(layout: struct.Struct, region: memoryview) -> Iterator[tuple[int, ...]]:
+    """Yield the rows of a region but the first, which stands for none."""
+    whole = len(region) // layout.size * layout.size
+    return layout.iter_unpack(region[layout.size : max(whole, layout.size)])
+
+
+def _c_string(view: memoryview) -> str:
+    return bytes(view).partition(b"\0")[0].decode(errors="replace")
+
+
+class _Strings:
+    """The strings' region, by offset."""
+
+    def __init__(self, region: memoryview) -> None:
+        self._bytes = bytes(region)
+        self._known = {0: ""}
+
+    def __getitem__(self, offset: int) -> str:
+        if offset not in self._known:
+            end = self._bytes.find(b"\0", offset)
+            self._known[offset] = self._bytes[offset : max(end, offset)].decode(errors="replace")
+        return self._known[offset]
+
+
+def _nodes(nodes: memoryview, codes: memoryview, text: _Strings) -> Iterator[Node]:
+    functions = [(0, 0, 0, 0), *_rows(_CODE, codes)]
+    yield Node(0, "", "", 0, "", "")
+    for parent, code, _, line, imports in _rows(_NODE, nodes):
+        file, function, body, _ = functions[code] if code < len(functions) else functions[0]
+        yield Node(parent, text[file], text[function], line, text[body], text[imports])
+
+
+def _events(chunks: memoryview, threads: dict[int, Thread]) -> Iterator[Event]:
+    """Yield every event, in order of time, and note the threads."""
+    found = []
+    for start in range(0, len(chunks) - _CHUNK_BYTES + 1, _CHUNK_BYTES):
+        _, count, _, tid, ordinal, name = _CHUNK.unpack_from(chunks, start)
+        if count and ordinal not in threads:
+            threads[ordinal] = Thread(ordinal=ordinal, tid=tid, name=_c_string(memoryview(name)))
+        first = start + _CHUNK_HEAD
+        rows = chunks[first : first + min(count, _CAPACITY) * _EVENT.size]
+        found += [
+            Event(released, requested, acquired, site, node, ordinal, way, acquire_way)
+            for released, requested, acquired, site, node, way, acquire_way, _ in _EVENT.iter_unpack(rows)
+            if released or acquired
+        ]
+    return iter(sorted(found, key=lambda event: event.released or event.acquired))
+
+
+def _version(number: int) -> str:
+    """Return ``3.13.5`` for CPython's ``Py_Version``, which has two hexadecimal digits for each part."""
+    return f"{number >> 24}.{number >> 16 & 0xFF}.{number >> 8 & 0xFF}"

@@ -1,0 +1,125 @@
+"""Own turning places in libraries into C functions, after the traced program has ended."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from python_tsan import process
+from python_tsan.gil.trace import CFunction, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+SECONDS = 120.0
+_UNKNOWN = "??"
+# What a compiler adds to the name of a part or a specialised copy of a function.
+_COPY = re.compile(r"\.(constprop|isra|part|cold|lto_priv|llvm)\b.*$")
+# `os_stat_impl at ./Modules/posixmodule.c:2345 (discriminator 2)`
+_ADDR2LINE = re.compile(r"^(?P<name>.+) at (?P<file>.+?):(?P<line>\d+|\?)(?: \(discriminator \d+\))?$")
+
+
+def symbolise(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Site]:
+    """Return the site of each (library, offset), where the offset is a return address in the library's own terms.
+
+    A place without a symbol gives a site without functions: the nearest exported name may be that of another function.
+    """
+    by_library: dict[str, set[int]] = defaultdict(set)
+    for library, offset in places:
+        by_library[library].add(offset)
+    return {
+        (library, offset): Site(library=library, offset=offset, functions=functions)
+        for library, offsets in by_library.items()
+        for offset, functions in _functions(library, sorted(offsets)).items()
+    }
+
+
+def _functions(library: str, offsets: Sequence[int]) -> dict[int, tuple[CFunction, ...]]:
+    by_debugger = _ask_addr2line(library, offsets) if Path(library).is_file() else {}
+    missing = [offset for offset in offsets if not by_debugger.get(offset)]
+    by_symbol = _from_symbols(library, missing) if missing else {}
+    return {offset: by_debugger.get(offset) or by_symbol.get(offset, ()) for offset in offsets}
+
+
+def _ask_addr2line(library: str, offsets: Sequence[int]) -> Mapping[int, tuple[CFunction, ...]]:
+    program = shutil.which("addr2line") or shutil.which("llvm-addr2line")
+    if program is None or not _has_lines(library):
+        return {}
+    # A return address is that of the next instruction, which may belong to another line.
+    addresses = [hex(offset - 1) for offset in offsets]
+    command = [program, "-a", "-i", "-f", "-p", "-C", "-e", library, *addresses]
+    try:
+        ended = process.run(command, timeout=SECONDS)
+    except OSError:
+        return {}
+    return dict(zip(offsets, parse_addr2line(ended.stdout), strict=False)) if ended.ok else {}
+
+
+def parse_addr2line(text: str) -> list[tuple[CFunction, ...]]:
+    """Parse what ``addr2line -a -i -f -p`` prints: for each address its functions, innermost first."""
+    answers: list[tuple[CFunction, ...]] = []
+    for line in text.splitlines():
+        # 0x0000000000123455: os_stat_impl at ./Modules/posixmodule.c:2345
+        #  (inlined by) os_stat at ./Modules/clinic/posixmodule.c.h:77
+        address, _, rest = line.partition(": ")
+        inlined = line.startswith(" (inlined by) ")
+        if not inlined and not address.startswith("0x"):
+            continue
+        match = _ADDR2LINE.match(line.removeprefix(" (inlined by) ") if inlined else rest)
+        known = match is not None and not match["name"].startswith(_UNKNOWN)
+        here = (_function(match["name"], match["file"], match["line"]),) if match and known else ()
+        if inlined:
+            answers[-1] += here
+        else:
+            answers.append(here)
+    return answers
+
+
+def _function(name: str, file: str, line: str) -> CFunction:
+    unknown = file.startswith(_UNKNOWN)
+    return CFunction(_COPY.sub("", name), "" if unknown else file, int(line) if line.isdigit() else 0)
+
+
+@cache
+def _has_lines(library: str) -> bool:
+    """Tell whether the library itself says which line its code is of; without that, addr2line guesses the function."""
+    try:
+        with Path(library).open("rb") as file:
+            elf = ELFFile(file)
+            return any(elf.get_section_by_name(name) for name in (".debug_line", ".zdebug_line"))
+    except (OSError, ELFError):
+        return False
+
+
+def _from_symbols(library: str, offsets: Sequence[int]) -> dict[int, tuple[CFunction, ...]]:
+    try:
+        spans = _spans(library)
+    except (OSError, ELFError):
+        return {}
+    found: dict[int, tuple[CFunction, ...]] = {}
+    for offset in offsets:
+        name = next((name for first, last, name in spans if first <= offset - 1 < last), None)
+        if name:
+            found[offset] = (CFunction(_COPY.sub("", name)),)
+    return found
+
+
+@cache
+def _spans(library: str) -> tuple[tuple[int, int, str], ...]:
+    """Return first address, end and name of every function that the library names."""
+    with Path(library).open("rb") as file:
+        return tuple(
+            (symbol["st_value"], symbol["st_value"] + symbol["st_size"], symbol.name)
+            for section in ELFFile(file).iter_sections()
+            if isinstance(section, SymbolTableSection)
+            for symbol in section.iter_symbols()
+            if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_value"] and symbol["st_size"]
+        )

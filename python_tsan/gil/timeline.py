@@ -1,0 +1,195 @@
+"""Own the pictures of a trace: an offline page, and the JSON that Perfetto and Chrome read; pure.
+
+Both show, for each thread, when it was without the GIL and why, who held the GIL, and the imports as nested spans. An
+import is seen when the GIL is released in it, so that its span reaches from its first release to its last.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from array import array
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple
+
+from python_tsan.gil.analysis import explain_process, holders
+from python_tsan.gil.phases import MEANINGS, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from python_tsan.gil.analysis import Release
+    from python_tsan.gil.trace import Process, Trace
+
+_PAGE = "timeline.html"
+_GIL_LANE = -1  # of the Chrome trace: one lane that shows the holder
+_NOBODY = 0xFFFF
+_MOST = 0xFFFE  # the page counts in 16 bits; what is beyond shares the last number
+_PHASES = {phase: number for number, phase in enumerate(Phase)}
+
+
+class ImportSpan(NamedTuple):
+    """The time in which a thread was seen importing a module, in nanoseconds; ``depth`` counts the imports around."""
+
+    thread: int
+    start: int
+    end: int
+    depth: int
+    module: str
+
+
+def import_spans(process: Process) -> list[ImportSpan]:
+    """Return the imports of a process, by the releases that happened in them, in order of their start."""
+    open_: dict[int, list[tuple[int, int]]] = {}  # by thread: node and start of each import under way
+    last: dict[int, int] = {}
+    spans = []
+    for event in process.events:
+        if not event.released or not event.node:
+            continue
+        thread = event.thread
+        now = _importing(process, event.node)
+        under_way = open_.setdefault(thread, [])
+        same = 0
+        while same < min(len(now), len(under_way)) and now[same] == under_way[same][0]:
+            same += 1
+        spans += [_close(process, thread, under_way, depth, last[thread]) for depth in range(same, len(under_way))]
+        under_way[same:] = [(node, event.released) for node in now[same:]]
+        last[thread] = max(event.acquired, event.released)
+    for thread, under_way in open_.items():
+        spans += [_close(process, thread, under_way, depth, last[thread]) for depth in range(len(under_way))]
+    return sorted(spans, key=lambda span: (span.start, span.depth))
+
+
+def _close(process: Process, thread: int, under_way: Sequence[tuple[int, int]], depth: int, end: int) -> ImportSpan:
+    node, start = under_way[depth]
+    return ImportSpan(thread, start, end, depth, process.nodes[node].imports)
+
+
+def _importing(process: Process, node: int) -> list[int]:
+    """Return the nodes of the frames that import something, outermost first."""
+    found = []
+    while 0 < node < len(process.nodes):
+        if process.nodes[node].imports:
+            found.append(node)
+        parent = process.nodes[node].parent
+        node = parent if parent < node else 0
+    return found[::-1]
+
+
+def chrome_trace(trace: Trace) -> Iterator[str]:
+    """Yield the pieces of a Chrome trace: https://ui.perfetto.dev opens it, and so does ``chrome://tracing``.
+
+    Flow arrows lead from each release after which another thread ran to that thread's taking the GIL.
+    """
+    yield '{"displayTimeUnit":"ns","traceEvents":[\n'
+    separator = ""
+    for process in trace.processes:
+        for event in _chrome_events(process):
+            yield separator + json.dumps(event, separators=(",", ":"))
+            separator = ",\n"
+    yield "\n]}\n"
+
+
+def _chrome_events(process: Process) -> Iterator[dict[str, object]]:
+    pid = process.record.pid
+    base = process.record.started
+
+    def event(kind: str, thread: int, time: int, name: str, **more: object) -> dict[str, object]:
+        return {"ph": kind, "pid": pid, "tid": thread, "ts": (time - base) / 1000, "name": name, "cat": "gil", **more}
+
+    yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": process.record.executable}}
+    yield {"ph": "M", "pid": pid, "tid": _GIL_LANE, "name": "thread_name", "args": {"name": "holder of the GIL"}}
+    for thread in process.record.threads:
+        name = process.thread_name(thread.ordinal)
+        yield {"ph": "M", "pid": pid, "tid": thread.ordinal, "name": "thread_name", "args": {"name": name}}
+    for span in import_spans(process):
+        yield event("X", span.thread, span.start, f"import {span.module}", dur=(span.end - span.start) / 1000)
+    for holder, start, end in holders(process):
+        if end:
+            yield event("X", _GIL_LANE, start, process.thread_name(holder), dur=(end - start) / 1000)
+    taken = {(one.thread, one.acquired) for one in process.events}
+    order = sorted(acquired for _, acquired in taken if acquired)
+    position = 0
+    for number, release in enumerate(explain_process(process)):
+        time, site = release.event.released, process.sites[release.event.site]
+        arguments = {"module": release.meaning.module, "C": site.chain, "waited_us": release.wait / 1000}
+        yield event("X", release.event.thread, time, release.phase.value, dur=release.away / 1000, args=arguments)
+        while position < len(order) and order[position] <= time:
+            position += 1
+        if release.taken_by_other and position < len(order):
+            yield event("s", release.event.thread, time, "next", id=f"{pid}.{number}")
+            yield event("f", release.next_thread, order[position], "next", id=f"{pid}.{number}", bp="e")
+
+
+def html_page(trace: Trace) -> str:
+    """Return the page: one file that needs no network."""
+    data = {
+        "phases": [{"name": phase.value, "meaning": MEANINGS[phase]} for phase in Phase],
+        "processes": [_page_data(process) for process in trace.processes],
+    }
+    # "</script>" inside a string would end the script.
+    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    page = files("python_tsan.gil").joinpath(_PAGE).read_text(encoding="utf-8")
+    return page.replace("{{title}}", escape(" ".join(trace.command))).replace("{{data}}", text)
+
+
+def _page_data(process: Process) -> dict[str, object]:
+    releases = list(explain_process(process))
+    spans = import_spans(process)
+    names = _Numbers()
+    sites = [site.chain for site in process.sites]
+    base = min((event.time for event in process.events), default=0)
+    return {
+        "pid": process.record.pid,
+        "program": process.record.executable,
+        "threads": {thread.ordinal: process.thread_name(thread.ordinal) for thread in process.record.threads},
+        "sites": sites,
+        # In microseconds; the last two are spans, which need fewer bytes than times.
+        "start": _packed("d", [(one.event.released - base) / 1000 for one in releases]),
+        "away": _packed("f", [one.away / 1000 for one in releases]),
+        "wait": _packed("f", [one.wait / 1000 for one in releases]),
+        "thread": _packed("H", [min(one.event.thread, _MOST) for one in releases]),
+        "phase": _packed("B", [_PHASES[one.phase] for one in releases]),
+        "site": _packed("H", [min(one.event.site, _MOST) for one in releases]),
+        "module": _packed("H", [min(names[one.meaning.module], _MOST) for one in releases]),
+        "next": _packed("H", [_next(one) for one in releases]),
+        "held": _held(process, base),
+        "imports": [
+            [one.thread, (one.start - base) / 1000, (one.end - base) / 1000, one.depth, names[one.module]]
+            for one in spans
+        ],
+        "names": names.texts,
+    }
+
+
+def _next(release: Release) -> int:
+    return min(release.next_thread, _MOST) if release.taken_by_other else _NOBODY
+
+
+def _held(process: Process, base: int) -> dict[str, str]:
+    spans = [span for span in holders(process) if span[2]]
+    return {
+        "thread": _packed("H", [min(thread, _MOST) for thread, _, _ in spans]),
+        "start": _packed("d", [(start - base) / 1000 for _, start, _ in spans]),
+        "length": _packed("f", [(end - start) / 1000 for _, start, end in spans]),
+    }
+
+
+class _Numbers:
+    """Gives each text a number, in the order in which they come."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __getitem__(self, text: str) -> int:
+        return self._numbers.setdefault(text, len(self._numbers))
+
+    @property
+    def texts(self) -> list[str]:
+        return list(self._numbers)
+
+
+def _packed(kind: str, values: Sequence[float]) -> str:
+    """Return numbers as the page reads them: little-endian, in base64. A million of them as text would take seconds."""
+    return base64.b64encode(array(kind, values).tobytes()).decode()

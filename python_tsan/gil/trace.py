@@ -1,0 +1,185 @@
+"""Own what a GIL trace holds, in memory; leave files to :mod:`.codec` and meaning to :mod:`.analysis`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from functools import cached_property
+from typing import NamedTuple
+
+
+class Engine(Enum):
+    """How the releases were seen."""
+
+    PRELOAD = "preload"
+    GDB = "gdb"
+
+
+class Way(IntEnum):
+    """By which of CPython's functions a thread let go of the GIL or took it; numbered as in ``format.hpp``.
+
+    ``INTERNAL`` is without a call: the eval breaker made the thread give way, or the thread ended.
+    """
+
+    NONE = 0
+    SAVE_RESTORE = 1
+    ACQUIRE_RELEASE = 2
+    GIL_STATE = 3
+    SWAP = 4
+    DELETED = 5
+    INTERNAL = 6
+
+
+class Event(NamedTuple):
+    """One release and the acquisition that followed it in the same thread.
+
+    Times are monotonic, in nanoseconds, and 0 where there was none: a thread's first acquisition has no release before
+    it, its last release nothing after it. ``site`` and ``node`` index the process's tables; ``thread`` is an ordinal.
+    """
+
+    released: int
+    requested: int
+    acquired: int
+    site: int
+    node: int
+    thread: int
+    release_way: int
+    acquire_way: int
+
+    @property
+    def time(self) -> int:
+        """When it began."""
+        return self.released or self.acquired
+
+
+class Node(NamedTuple):
+    """A Python frame inside its callers; node 0 is no frame. ``imports`` names the module that the frame imports,
+    ``body`` the module whose body it is; both are empty for most frames.
+    """  # noqa: D205 -- a table's row has no better summary
+
+    parent: int
+    file: str
+    function: str
+    line: int
+    body: str
+    imports: str
+
+
+class CFunction(NamedTuple):
+    """A C function at a call site. ``file`` and ``line`` are empty without debug information."""
+
+    name: str
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A call in C that let go of the GIL: where it is, and its functions, the inlined ones first.
+
+    ``functions`` is empty where the library has no symbol for the place.
+    """
+
+    library: str
+    offset: int
+    functions: tuple[CFunction, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The function that a person would name, else the place in the library."""
+        return self.functions[0].name if self.functions else f"{self.library.rpartition('/')[2]}+{self.offset:#x}"
+
+    @property
+    def chain(self) -> str:
+        """All functions, the outermost last, with the line of the innermost: ``a (f.c:3) < b``."""
+        if not self.functions:
+            return self.name
+        first = self.functions[0]
+        where = f" ({first.file.rpartition('/')[2]}:{first.line})" if first.file else ""
+        return " < ".join([first.name + where, *(function.name for function in self.functions[1:])])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """A thread of a traced process. ``tid`` is the system's number for it, ``name`` the system's name."""
+
+    ordinal: int
+    tid: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessRecord:
+    """What is known of a traced process beside its events.
+
+    ``dropped`` old events were overwritten by new ones, ``lost`` found no room, ``lost_stacks`` have no stack for want
+    of room. ``sees_internal`` tells whether forced switches were seen. Times are in nanoseconds.
+    """
+
+    pid: int
+    parent: int
+    executable: str
+    python: str
+    free_threaded: bool
+    sees_internal: bool
+    started: int
+    started_unix: int
+    dropped: int = 0
+    lost: int = 0
+    lost_stacks: int = 0
+    threads: tuple[Thread, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A traced process with its events in order of time."""
+
+    record: ProcessRecord
+    sites: tuple[Site, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @cached_property
+    def _stacks(self) -> dict[int, tuple[Node, ...]]:
+        return {}
+
+    def stack(self, node: int) -> tuple[Node, ...]:
+        """Return the Python frames of a node, innermost first; empty where there were none or they are not known."""
+        found = self._stacks.get(node)
+        if found is None:
+            frames = []
+            at = node
+            while 0 < at < len(self.nodes):
+                frames.append(self.nodes[at])
+                at = self.nodes[at].parent if self.nodes[at].parent < at else 0
+            found = self._stacks[node] = tuple(frames)
+        return found
+
+    def thread_name(self, ordinal: int) -> str:
+        """Return how to call a thread: ``main``, or its number and the system's name for it."""
+        thread = next((thread for thread in self.record.threads if thread.ordinal == ordinal), None)
+        if thread is None:
+            return f"thread {ordinal}"
+        return "main" if thread.tid == self.record.pid else f"thread {ordinal} ({thread.name})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untraced:
+    """A process of which nothing was seen, and why. ``program`` is its path or, after a failure, the system's words."""
+
+    pid: int
+    reason: str
+    program: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Everything that one traced command left. ``truncated``: the file ended early; what is here came before that."""
+
+    engine: Engine
+    command: tuple[str, ...]
+    exit_code: int
+    started_at: str
+    processes: tuple[Process, ...] = ()
+    untraced: tuple[Untraced, ...] = field(default=())
+    truncated: bool = False

@@ -1,0 +1,84 @@
+import os
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from python_tsan import process
+from python_tsan.bench.gil import LOOP, GilBench
+from python_tsan.process import Completed
+
+
+@pytest.fixture
+def make_bench(tracer, stock_python):
+    def make(**changes):
+        values = {"python": Path(stock_python), "library": tracer, "env": dict(os.environ), "ratio": 1.15, "repeats": 3}
+        return GilBench(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """Stand in for the processes: what each run took, in seconds, and what it printed."""
+
+    def set_(plain, traced, *, ok=True, text=""):
+        plain, traced = cycle(plain), cycle(traced)
+
+        def run(command, *, env, **_):
+            seconds = next(traced if "LD_PRELOAD" in env else plain)
+            return Completed(
+                command=tuple(command),
+                exit_code=0 if ok else 1,
+                timed_out=False,
+                seconds=seconds,
+                cpu_seconds=0,
+                max_rss_bytes=1 << 20,
+                stdout=text.format(seconds),
+            )
+
+        monkeypatch.setattr(process, "run", run)
+
+    return set_
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return GilBench(python=tmp_path, library=tmp_path, env={}, ratio=1.15, repeats=3)
+
+
+def test_the_import_is_judged_by_the_least_of_each_kind(bench, answers):
+    answers([9.0, 2.0, 1.0, 3.0], [1.1, 1.2, 5.0])
+    row = bench.import_row()
+    assert row.cells[1:] == ("1.000 s", "1.100 s", "1.100 x (median 0.600 x)", "1.15 x", "yes")
+
+
+def test_an_import_that_costs_too_much_is_not_met(bench, answers):
+    answers([1.0], [1.2])
+    assert bench.import_row().met is False
+
+
+def test_a_program_that_fails_gives_no_figure(bench, answers):
+    answers([1.0], [1.0], ok=False)
+    row = bench.import_row()
+    assert (row.plain, row.cells[-1]) == ("failed", "")
+
+
+@pytest.mark.parametrize(("traced", "verdict"), [(900.0, "yes"), (1500.0, "no")])
+def test_a_release_may_cost_a_microsecond(bench, answers, traced, verdict):
+    answers([100.0], [traced], text="nanoseconds {}\n")
+    row = bench.loop_row()
+    assert row.cost == f"{traced - 100:.0f} ns more"
+    assert row.cells[-1] == verdict
+
+
+@pytest.mark.compiler
+def test_the_memory_is_measured_on_a_real_run(make_bench):
+    row = make_bench().memory_row(5000)
+    assert "5,000 releases: 5," in row.what
+    assert row.what.endswith("0 dropped")
+    assert row.met
+
+
+def test_the_loop_is_a_program():
+    compile(LOOP, "loop", "exec")

@@ -1,0 +1,132 @@
+import errno
+import json
+import sys
+
+import gil_samples as samples
+import pytest
+
+from python_tsan.cli import gil as verb
+from python_tsan.cli.main import main
+from python_tsan.gil.codec import decode, encode
+from python_tsan.gil.preload import NothingSeenError
+from python_tsan.gil.trace import Engine
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "saved.trace"
+    path.write_bytes(b"".join(encode(samples.trace())))
+    return path
+
+
+@pytest.fixture
+def recorded(monkeypatch, tmp_path):
+    """Stand in for both engines; say what they were called with."""
+    calls = []
+
+    def preload(command, *, memory, **_):
+        calls.append((Engine.PRELOAD, command, memory))
+        return samples.trace(command=tuple(command))
+
+    def gdb(command, **_):
+        calls.append((Engine.GDB, command, None))
+        return samples.trace(command=tuple(command), exit_code=0)
+
+    monkeypatch.setattr(verb, "build_tracer", lambda **_: tmp_path / "library.so")
+    monkeypatch.setattr(verb, "trace_preloaded", preload)
+    monkeypatch.setattr(verb, "trace_with_gdb", gdb)
+    return calls
+
+
+def test_trace_keeps_the_commands_exit_code_and_writes_the_trace(recorded, tmp_path, capsys):
+    path = tmp_path / "new.trace"
+    with pytest.raises(SystemExit) as caught:
+        main(["gil", "trace", "-o", str(path), "--memory", "2", "--", "python", "-c", "1"])
+    assert caught.value.code == 3
+    assert recorded == [(Engine.PRELOAD, ["python", "-c", "1"], 2 << 20)]
+    assert decode(path.read_bytes()).command == ("python", "-c", "1")
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "5 releases in 2 processes" in told.err
+    assert "process 30 was not traced" in told.err
+
+
+def test_trace_with_gdb_is_the_other_engine(recorded, tmp_path):
+    assert main(["gil", "trace", "--engine", "gdb", "-o", str(tmp_path / "new.trace"), "--", "python"]) == 0
+    assert recorded == [(Engine.GDB, ["python"], None)]
+
+
+@pytest.mark.parametrize(("own", "code"), [(4, 4), (0, 6)])
+@pytest.mark.usefixtures("recorded")
+def test_a_command_of_which_nothing_was_seen(own, code, monkeypatch, tmp_path, capsys):
+    def nothing(*_arguments, **_more):
+        raise NothingSeenError("no Python was loaded", command_exit=own)
+
+    monkeypatch.setattr(verb, "trace_preloaded", nothing)
+    command = ["gil", "trace", "-o", str(tmp_path / "new.trace"), "--", "sh"]
+    if own:
+        with pytest.raises(SystemExit) as caught:
+            main(command)
+        assert caught.value.code == code
+    else:
+        assert main(command) == code
+    assert "no Python was loaded" in capsys.readouterr().err
+    assert not (tmp_path / "new.trace").exists()
+
+
+def test_a_full_disk_keeps_the_exit_code_and_what_was_written(recorded, monkeypatch, tmp_path, capsys):
+    path = tmp_path / "new.trace"
+
+    def full(trace):
+        yield from list(encode(trace))[:3]
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(verb, "encode", full)
+    with pytest.raises(SystemExit) as caught:
+        main(["gil", "trace", "-o", str(path), "--", "python"])
+    assert caught.value.code == 3
+    assert recorded
+    assert "disk is full" in capsys.readouterr().err
+    assert decode(path.read_bytes()).truncated
+
+
+def test_what_cannot_be_written_is_refused_before_anything_runs(recorded, tmp_path, capsys):
+    assert main(["gil", "trace", "-o", str(tmp_path), "--", "python"]) == 2
+    assert main(["gil", "trace", "-o", str(tmp_path / "no" / "where"), "--", "python"]) != 0
+    assert main(["gil", "trace", "--memory", "0", "-o", str(tmp_path / "x"), "--", "python"]) == 2
+    assert recorded == []
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_summary_prints_the_tables(saved, capsys):
+    assert main(["gil", "summary", str(saved)]) == 0
+    told = capsys.readouterr()
+    assert "python main.py: 5 releases, engine preload" in told.out
+    for title in ("phase", "module", "C function", "thread"):
+        assert f"Releases by {title}" in told.out
+    assert "process 30 was not traced" in told.err
+
+
+def test_why_answers_for_one_module(saved, capsys):
+    assert main(["gil", "why", "alpha", str(saved), "--frames", "0"]) == 0
+    assert capsys.readouterr().out.startswith("import alpha: the GIL was released 3 times (path stat 2, read 1)")
+    assert main(["gil", "why", "beta", str(saved)]) == 2
+    assert "imports of: alpha" in capsys.readouterr().err
+
+
+def test_timeline_writes_a_page_and_a_perfetto_file(saved, tmp_path, capsys):
+    page, perfetto = tmp_path / "t.html", tmp_path / "t.json"
+    assert main(["gil", "timeline", str(saved), "--html", str(page), "--json", str(perfetto)]) == 0
+    assert page.read_text().startswith("<!doctype html>")
+    assert json.loads(perfetto.read_text())["traceEvents"]
+    assert str(page) in capsys.readouterr().out
+
+
+def test_a_missing_trace_says_how_to_make_one(tmp_path, capsys):
+    assert main(["gil", "summary", str(tmp_path / "none")]) == 2
+    assert "python-tsan gil trace -- COMMAND" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_trace_is_named(capsys):
+    assert main(["gil", "summary", sys.executable]) == 2
+    assert "this is not a GIL trace" in capsys.readouterr().err
