@@ -41,7 +41,10 @@ INSTALL_SECONDS = 600.0
 IMPORT_SECONDS = 300.0
 
 # What the checks import: once this has run, each of them finds its byte-code.
-WARM_UP = "import json, threading, time, faulthandler, traceback, numpy; print(numpy.__version__)"
+WARM_UP = (
+    "import argparse, faulthandler, importlib.machinery, importlib.util, json, pathlib, queue, signal, tempfile, "
+    "threading, time, traceback, typing, numpy; print(numpy.__version__)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

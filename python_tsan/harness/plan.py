@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 RECIPE = 1
 KEY_LENGTH = 20
 _SUFFIXES = {".cpp", ".hpp", ".txt", ".cmake", ".json"}
+# Folders beside the harness that are built by others, or are builds.
+_NOT_OURS = ("build", "companion", "golden", "preload/tracer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +80,9 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, pybind11: st
 
 
 def hash_sources(native: Path) -> dict[str, str]:
-    """Return the SHA-256 of each source below ``native`` by its relative path; build folders inside are left out."""
+    """Return the SHA-256 of each of the harness's sources below ``native`` by its relative path."""
     return {
         str(path.relative_to(native)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(native.rglob("*"))
-        if path.suffix in _SUFFIXES and path.relative_to(native).parts[0] != "build"
+        if path.suffix in _SUFFIXES and not any(path.is_relative_to(native / other) for other in _NOT_OURS)
     }

@@ -60,10 +60,11 @@ def test_an_edited_added_or_renamed_source_has_another_key(plan, native, interpr
     assert len(set(keys)) == 4
 
 
-def test_a_build_folder_among_the_sources_is_no_source(native):
+@pytest.mark.parametrize("folder", ["build/clang-fast", "companion", "golden", "preload/tracer"])
+def test_what_others_build_among_the_sources_is_no_source_of_the_harness(native, folder):
     before = hash_sources(native)
-    (native / "build" / "clang-fast").mkdir(parents=True)
-    (native / "build" / "clang-fast" / "generated.cpp").write_text("int x;\n")
+    (native / folder).mkdir(parents=True)
+    (native / folder / "generated.cpp").write_text("int x;\n")
     (native / "notes.md").write_text("notes\n")
     assert hash_sources(native) == before
     assert set(before) == {"CMakeLists.txt", "scenarios/one.cpp"}
