@@ -1,7 +1,8 @@
-"""Own the verb ``imports``: its own verbs and how their results read; leave the work to :mod:`python_tsan.imports`."""
+"""Own the verb ``imports``: its own verbs and their exit codes; leave the work to :mod:`python_tsan.imports`."""
 
 from __future__ import annotations
 
+import os
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,25 +14,25 @@ from python_tsan.errors import ExitCode, UsageError
 from python_tsan.imports.measure import identify, play_rows, pythons_at_hand
 from python_tsan.imports.page import render_page
 from python_tsan.imports.played import as_version, disagreement
-from python_tsan.imports.probe import Probe
-from python_tsan.imports.proof import Answer
+from python_tsan.imports.preimport import Language, plan, write
+from python_tsan.imports.probe import TRACE_SECONDS, Probe
 from python_tsan.imports.scan import scan
+from python_tsan.imports.told import Format, standing, tell
+from python_tsan.imports.watching import watch
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from python_tsan.cli.options import Context
-    from python_tsan.console import Console
-    from python_tsan.imports.hazards import Link
     from python_tsan.imports.measure import Python
-    from python_tsan.imports.scan import Finding, Scan
 
 CONFIRM_RUNS = 3
+STALL_SECONDS = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``scan``, ``confirm`` and ``table``, each with its own arguments."""
+    """Declare the verbs of imports, each with its own arguments."""
     verbs = parser.add_subparsers(dest="imports_verb", metavar="VERB", required=True)
     scanning = verbs.add_parser(
         "scan", help="predict which imports can break each other when threads make them at once"
@@ -40,64 +41,101 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scanning.add_argument("--confirm", action="store_true", help="drive two threads into each predicted hazard")
     confirming = verbs.add_parser("confirm", help="drive two threads that import A and B into what is predicted")
     confirming.add_argument("entries", nargs=2, metavar=("A", "B"))
+    listing = verbs.add_parser("preimport", help="write the shortest list of imports that removes every hazard")
+    listing.add_argument("entries", nargs="+", metavar="ENTRY", help="a module that a thread may import")
+    listing.add_argument("--as", dest="language", choices=[each.value for each in Language], default="python")
+    listing.add_argument("--write", type=Path, metavar="FILE", help="write the list here instead of printing it")
+    listing.add_argument("--check", type=Path, metavar="FILE", help="fail unless this file is what would be written")
+    for each in (scanning, confirming, listing):
+        _add_probe(each)
     for each in (scanning, confirming):
-        each.add_argument(
-            "--with", dest="interpreter", metavar="PYTHON", default="python3", help="any CPython from 3.9"
-        )
-        each.add_argument("--path", action="append", type=Path, default=[], help="a folder to find modules in")
-        each.add_argument("--runs", type=int, default=CONFIRM_RUNS, help="directed runs a hazard (%(default)s)")
+        each.add_argument("--format", choices=[form.value for form in Format], default=Format.TERMINAL.value)
+    watching = verbs.add_parser("watch", help="run a command and tell who waits for whom when its imports deadlock")
+    watching.add_argument("--stall", type=float, default=STALL_SECONDS, help="seconds of standstill (%(default)s)")
+    watching.add_argument("command", nargs="...", metavar="-- COMMAND", help="any program that runs Python")
     table = verbs.add_parser("table", help="measure every row of the table on every interpreter at hand")
     table.add_argument("--with", dest="interpreters", metavar="PYTHON", action="append", default=[], help="another one")
     table.add_argument("--unpacked", action="store_true", help="and on Debian's newest, unpacked privately")
     table.add_argument("--write", type=Path, metavar="FILE", help="write the page of import hazards")
 
 
+def _add_probe(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--with", dest="interpreter", metavar="PYTHON", default="python3", help="any CPython from 3.9")
+    add("--path", action="append", type=Path, default=[], help="a folder to find modules in")
+    add("--runs", type=int, default=CONFIRM_RUNS, help="directed runs a hazard (%(default)s)")
+    add("--patience", type=float, default=TRACE_SECONDS, help="seconds that an import may take (%(default)s)")
+
+
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Do one of the verbs. FINDINGS: a hazard, or a row that does not do what the table says."""
+    """Do one of the verbs. FINDINGS: a hazard, a report, a stale list, or a row that is not as the table says."""
     context = open_context(arguments)
     match arguments.imports_verb:
         case "table":
             return _table(arguments, context)
-        case "scan":
-            runs = arguments.runs if arguments.confirm else 0
+        case "watch":
+            return _watch(arguments, context)
+        case "preimport":
+            return _preimport(arguments, context)
         case _:
-            runs = arguments.runs
-    if runs < 0 or (runs == 0 and arguments.imports_verb == "confirm"):
+            return _scan(arguments, context)
+
+
+def _probe(arguments: argparse.Namespace) -> Probe:
+    if arguments.runs <= 0:
         raise UsageError("--runs wants a whole number above 0")
-    probe = Probe(python=identify([arguments.interpreter]), path=tuple(path.absolute() for path in arguments.path))
-    return _tell(scan(probe, arguments.entries, runs=runs), context.console)
+    if arguments.patience <= 0:
+        raise UsageError("--patience wants a number of seconds above 0")
+    path = tuple(folder.absolute() for folder in arguments.path)
+    return Probe(python=identify([arguments.interpreter]), path=path, patience=arguments.patience)
 
 
-def _tell(found: Scan, console: Console) -> ExitCode:
-    for entry, problem in found.problems.items():
-        console.warn(f"{entry}: {problem}")
-    for finding in found.findings:
-        console.say("\n".join(_finding_lines(finding)))
-    refuted = sum(finding.proof is not None and finding.proof.answer is Answer.REFUTED for finding in found.findings)
-    standing = len(found.findings) - refuted
-    console.say(
-        f"Python {found.python}: {standing} hazards between {len(found.entries)} entries, {found.modules} modules"
-        + (f"; {refuted} more were predicted and refuted" if refuted else "")
-    )
-    if standing:
+def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    form = Format(arguments.format)
+    confirmed = arguments.imports_verb == "confirm" or arguments.confirm
+    found = scan(_probe(arguments), arguments.entries, runs=arguments.runs if confirmed else 0)
+    if form is Format.TERMINAL:
+        for entry, problem in found.problems.items():
+            context.console.warn(f"{entry}: {problem}")
+    context.console.say(tell(found, form))
+    if standing(found):
         return ExitCode.FINDINGS
     return ExitCode.SUBJECT if found.problems else ExitCode.CLEAN
 
 
-def _finding_lines(finding: Finding) -> Iterator[str]:
-    hazard, proof = finding.hazard, finding.proof
-    yield f"{hazard.first} against {hazard.second}: {hazard.outcome.value} at the import of {hazard.closing}"
-    for thread, chain in zip(("T1", "T2"), hazard.chains, strict=True):
-        yield f"  {thread} {' > '.join(_link(link) for link in chain)}"
-    yield f"  T2 waits for {hazard.awaited}, T1 for {hazard.closing}"
-    if proof is not None:
-        yield f"  {proof.answer.value} {proof.seen} of {proof.runs}" + (f": {proof.error}" if proof.error else "")
-        if proof.where:
-            yield f"  at {proof.where}"
+def _preimport(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    found = plan(_probe(arguments), arguments.entries, runs=arguments.runs)
+    text = write(found, Language(arguments.language))
+    hazards = len(found.before.findings)
+    context.console.note(f"{hazards} hazards without the list, none with it ({len(found.modules)} modules)")
+    if arguments.check:
+        if arguments.check.exists() and arguments.check.read_text(encoding="utf-8", errors="replace") == text:
+            return ExitCode.CLEAN
+        context.console.warn(f"{arguments.check} is stale; it should import {', '.join(found.modules) or 'nothing'}")
+        return ExitCode.FINDINGS
+    if arguments.write:
+        arguments.write.write_text(text, encoding="utf-8")
+    else:
+        context.console.say(text.rstrip("\n"))
+    return ExitCode.CLEAN
 
 
-def _link(link: Link) -> str:
-    return f"{link.module} ({link.place})" if link.place else link.module
+def _watch(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if not command:
+        raise UsageError("watch wants a command", advice="python-tsan imports watch -- python3 program.py")
+    if arguments.stall <= 0:
+        raise UsageError("--stall wants a number of seconds above 0")
+    ended = watch(command, stall=arguments.stall, env=os.environ)
+    if ended.reports:
+        return ExitCode.FINDINGS
+    if not ended.interpreters:
+        context.console.warn("no Python took up the watch: one that runs with -I, -E or -S leaves PYTHONPATH out")
+        return ExitCode.SUBJECT
+    if ended.exit_code:
+        context.console.warn(f"the command ended with exit code {ended.exit_code}, and its imports were not at fault")
+        return ExitCode.SUBJECT
+    return ExitCode.CLEAN
 
 
 def _table(arguments: argparse.Namespace, context: Context) -> ExitCode:

@@ -7,24 +7,26 @@ Qadeer, "Iterative context bounding", PLDI 2007). Running real threads is left t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import collections
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.bindings import bound_before
 from python_tsan.imports.graph import cyclic_modules
-from python_tsan.imports.machine import Deadlock, Handout, Machine, Phase, Point, Waiting
+from python_tsan.imports.machine import Machine
 from python_tsan.imports.outcomes import ImportOutcome
+from python_tsan.imports.steps import Deadlock, Handout, Phase, Point, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from python_tsan.imports.machine import Step
     from python_tsan.imports.requests import Program, Request
     from python_tsan.imports.rules import Rules
+    from python_tsan.imports.steps import Step
 
     Stack = Sequence[tuple[str, Request | None]]
 
-FIRST, SECOND = "T1", "T2"
+FIRST, SECOND, MAIN = "T1", "T2", "main"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +57,27 @@ class Hazard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What a prediction rests on. ``read`` gives the text of a source file, None where there is none."""
+    """What a prediction rests on.
+
+    ``read`` gives the text of a source file, None where there is none; ``phases`` is how far each module is when the
+    threads begin (a module that it does not name is absent).
+    """
 
     program: Program
     rules: Rules
     read: Callable[[str], str | None]
+    phases: Mapping[str, Phase] = field(default_factory=dict)
+
+    def machine(self) -> Machine:
+        """Return the import system as the threads find it."""
+        return Machine(self.program, self.rules, phases=dict(self.phases))
+
+    def after(self, main: Iterable[str]) -> Model:
+        """Return the model in which the main thread has imported ``main`` besides, in that order."""
+        machine = self.machine()
+        for module in main:
+            collections.deque(machine.start(MAIN, module), maxlen=0)
+        return replace(self, phases=machine.phases)
 
 
 def predict(model: Model, entries: tuple[str, ...]) -> Iterator[Hazard]:
@@ -83,7 +101,7 @@ def _predict_pair(model: Model, first: str, second: str, stops: list[Point]) -> 
 
 def _stops(model: Model, entry: str, cyclic: frozenset[str]) -> list[Point]:
     """Return the points of a lone import at which a lock is held that can be part of a cycle."""
-    machine = Machine(model.program, model.rules)
+    machine = model.machine()
     return [
         step
         for step in machine.start(FIRST, entry)
@@ -92,7 +110,7 @@ def _stops(model: Model, entry: str, cyclic: frozenset[str]) -> list[Point]:
 
 
 def _try(model: Model, first: str, second: str, stop: Point) -> Hazard | None:
-    machine = Machine(model.program, model.rules)
+    machine = model.machine()
     one, two = machine.start(FIRST, first), machine.start(SECOND, second)
     next(step for step in one if step == stop)
     awaited = _run(two)

@@ -6,64 +6,15 @@ try, and what a conflict means, is left to ``hazards``. Pure, no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from python_tsan.imports.requests import Manner, Module, Request
+from python_tsan.imports.steps import Deadlock, Handout, Phase, Point, Step, Waiting
 
 if TYPE_CHECKING:
     from python_tsan.imports.requests import Program
     from python_tsan.imports.rules import Rules
-
-
-class Phase(Enum):
-    """How far a module is: CREATING is not in ``sys.modules`` yet, EXECUTING is, and its body runs."""
-
-    ABSENT = auto()
-    CREATING = auto()
-    EXECUTING = auto()
-    DONE = auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """A place where a thread can be stopped: it owns the module's lock and has begun this phase."""
-
-    phase: Phase
-    module: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A thread sleeps on the lock of ``module``."""
-
-    module: str
-
-
-Step: TypeAlias = Generator[Point | Waiting, None, None]
-
-
-class Deadlock(Exception):  # noqa: N818 -- control flow of the model, as _DeadlockError is in CPython
-    """The thread closed a cycle of module locks where CPython raises ``_DeadlockError``."""
-
-    def __init__(self, module: str) -> None:
-        super().__init__(module)
-        self.module = module
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handout:
-    """A half-made module was handed out to end a cycle: ``owner`` was executing ``module`` when it was asked for.
-
-    ``stack`` is what the thread that asked was loading then.
-    """
-
-    module: str
-    owner: str
-    request: Request | None
-    stack: tuple[tuple[str, Request | None], ...]
 
 
 @dataclass(slots=True)
@@ -88,7 +39,7 @@ class Machine:
     def start(self, thread: str, entry: str) -> Step:
         """Return the steps of ``thread`` importing ``entry`` with an import statement."""
         self.stacks[thread] = []
-        return self._import(thread, entry, Manner.STATEMENT, None)
+        return self._statement(thread, entry, None)
 
     def held_by(self, thread: str) -> list[str]:
         """Names of the modules whose locks ``thread`` owns, in the order in which it took them."""
@@ -153,11 +104,24 @@ class Machine:
         for request in module.requests:
             if request.created is not created:
                 continue
+            if request.manner is Manner.STATEMENT and not request.names:
+                yield from self._statement(thread, request.module, request)
+                continue
             yield from self._import(thread, request.module, request.manner, request)
             for name in request.names:
                 # `from package import module` asks for the module when the package has no such name yet.
-                if f"{request.module}.{name}" in self.program:
-                    yield from self._import(thread, f"{request.module}.{name}", Manner.STATEMENT, request)
+                full = f"{request.module}.{name}"
+                if self.phase(full) is not Phase.DONE:
+                    yield from self._statement(thread, full, request)
+
+    def _statement(self, thread: str, name: str, request: Request | None) -> Step:
+        """Follow ``PyImport_ImportModuleLevelObject`` without names: to give out ``a.b`` it imports ``a`` once more.
+
+        So ``import a.b`` waits at its end for an ``a`` that another thread is executing.
+        """
+        yield from self._import(thread, name, Manner.STATEMENT, request)
+        if "." in name:
+            yield from self._import(thread, name.partition(".")[0], Manner.STATEMENT, request)
 
     def _listed(self, name: str) -> bool:
         return self.phase(name) in {Phase.EXECUTING, Phase.DONE}

@@ -25,7 +25,9 @@ HANG_SECONDS = 1.5
 PROCESS_SECONDS = 30.0
 MINORS = range(9, 16)
 
-_IDENTIFY = "import sys, json; print(json.dumps([list(sys.version_info[:3]), sys.version.split()[0], sys.prefix]))"
+_IDENTIFY = (
+    "import sys, json; print(json.dumps([list(sys.version_info[:3]), sys.version.split()[0], sys.implementation.name]))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +47,13 @@ def identify(command: Sequence[str]) -> Python:
     except OSError as error:
         raise SubjectError(f"{command[0]} cannot be started: {error.strerror}", advice=advice) from error
     try:
-        version, text, _ = json.loads(ended.stdout)
-    except ValueError as error:
+        version, text, implementation = json.loads(ended.stdout)
+    except (ValueError, TypeError) as error:
         raise SubjectError(
             f"{command[0]} does not answer as a Python does (exit {ended.exit_code})", advice=advice
         ) from error
+    if implementation != "cpython":
+        raise SubjectError(f"{command[0]} is {implementation}, which has no module locks of CPython's", advice=advice)
     if tuple(version) < (3, MINORS.start):
         raise SubjectError(f"{command[0]} is Python {text}, which is too old", advice=advice)
     return Python(command=tuple(command), version=tuple(version), text=text)

@@ -26,14 +26,18 @@ START_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """An interpreter and the folders that its modules are found in, first of all."""
+    """An interpreter and the folders that its modules are found in, first of all.
+
+    ``patience`` is the time in seconds that the import of an entry may take.
+    """
 
     python: Python
     path: tuple[Path, ...] = ()
+    patience: float = TRACE_SECONDS
 
     def trace(self, entries: Sequence[str]) -> dict[str, Any]:
         """Import ``entries`` in a fresh process and return their trace. Raises SubjectError when none comes."""
-        return self._ask(["trace", *entries], what=f"the trace of {', '.join(entries)}", deadline=TRACE_SECONDS)
+        return self._ask(["trace", *entries], what=f"the trace of {', '.join(entries)}", deadline=self.patience)
 
     def confirm(self, hazard: Hazard, *, main: Sequence[str] = ()) -> dict[str, Any]:
         """Drive two threads into the hazard in a fresh process, after importing ``main``, and return what they met."""
@@ -46,7 +50,9 @@ class Probe:
             "deadline": HANG_SECONDS,
         }
         what = f"the run of {hazard.first} against {hazard.second}"
-        return self._ask(["confirm", json.dumps(plan)], what=what, deadline=START_SECONDS + HANG_SECONDS)
+        return self._ask(
+            ["confirm", json.dumps(plan)], what=what, deadline=max(START_SECONDS, self.patience) + HANG_SECONDS
+        )
 
     def _ask(self, arguments: Sequence[str], *, what: str, deadline: float) -> dict[str, Any]:
         command = [*self.python.command, "-m", "import_cases.probe", *arguments]

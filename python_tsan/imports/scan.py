@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.hazards import Hazard, Model, predict
@@ -13,10 +13,12 @@ from python_tsan.imports.requests import merge, read_trace
 from python_tsan.imports.rules import rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from python_tsan.imports.probe import Probe
     from python_tsan.imports.requests import Program
+
+LINE_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,53 +31,82 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What a scan found. ``problems`` has a line for each entry that could not be traced, by entry."""
+    """What a scan found. ``problems`` has a line for each entry that could not be traced, by entry.
+
+    ``main`` is what the main thread imports before any thread begins.
+    """
 
     python: str
     entries: tuple[str, ...]
     modules: int
     problems: dict[str, str]
     findings: tuple[Finding, ...]
+    main: tuple[str, ...] = ()
+    model: Model = field(repr=False)
 
 
-def scan(probe: Probe, entries: Sequence[str], *, runs: int = 0) -> Scan:
-    """Scan ``entries``; with ``runs``, confirm each hazard by that many directed runs.
+def scan(probe: Probe, entries: Sequence[str], *, runs: int = 0, main: Sequence[str] = ()) -> Scan:
+    """Scan ``entries``, after the main thread's imports ``main``; with ``runs``, confirm each hazard by directed runs.
 
     An entry that cannot be imported is told in ``problems``, and the others are scanned all the same.
     """
+    wanted = tuple(dict.fromkeys(entries))
     programs: list[Program] = []
     problems: dict[str, str] = {}
-    for entry in dict.fromkeys(entries):
-        try:
-            trace = probe.trace([entry])
-        except SubjectError as error:
-            problems[entry] = error.message
-            continue
-        programs.append(read_trace(trace))
-        if trace["error"]:
-            problems[entry] = trace["error"]
-        elif entry in trace["already"]:
-            problems[entry] = "is imported before any program's own code, so that no thread can be the first"
+    for entry in wanted:
+        program, problem = _trace(probe, entry, main)
+        programs.append(program)
+        if problem:
+            problems[entry] = one_line(problem)
     program = merge(programs)
-    sound = tuple(entry for entry in dict.fromkeys(entries) if entry not in problems)
+    model = Model(program=program, rules=rules_of(probe.python.version), read=read_source).after(main)
+    hazards = predict(model, tuple(entry for entry in wanted if entry not in problems))
     return Scan(
         python=probe.python.text,
         entries=tuple(entries),
         modules=len(program),
         problems=problems,
-        findings=tuple(_findings(probe, program, sound, runs)),
+        findings=tuple(
+            Finding(hazard=each, proof=prove(probe, each, runs, main) if runs else None) for each in hazards
+        ),
+        main=tuple(main),
+        model=model,
     )
 
 
-def _findings(probe: Probe, program: Program, entries: tuple[str, ...], runs: int) -> Iterator[Finding]:
-    model = Model(program=program, rules=rules_of(probe.python.version), read=read_source)
-    for hazard in predict(model, entries):
-        yield Finding(hazard=hazard, proof=prove(probe, hazard, runs) if runs else None)
+def _trace(probe: Probe, entry: str, main: Sequence[str]) -> tuple[Program, str]:
+    """Return what an import of ``entry`` asks for, and why it is no entry for a thread (empty if it is one)."""
+    if not all(part.isidentifier() for part in entry.split(".")):
+        return {}, "is not the name of a module"
+    try:
+        trace = probe.trace([*main, entry])
+    except SubjectError as error:
+        return {}, error.message
+    if not trace["error"] and entry in trace["already"]:
+        return {}, "is imported before any program's own code, so that no thread can be the first"
+    return read_trace(trace), trace["error"]
 
 
-def prove(probe: Probe, hazard: Hazard, runs: int) -> Proof:
-    """Drive two threads into the hazard in ``runs`` fresh processes and weigh what they met."""
-    return weigh([probe.confirm(hazard) for _ in range(runs)])
+def prove(probe: Probe, hazard: Hazard, runs: int, main: Sequence[str] = ()) -> Proof:
+    """Drive two threads into the hazard in ``runs`` fresh processes and weigh what they met.
+
+    A run that ends without a report is one in which the schedule was not reached; the last such end is the ``error``.
+    """
+    reports: list[dict[str, Any]] = []
+    failed = ""
+    for _ in range(runs):
+        try:
+            reports.append(probe.confirm(hazard, main=main))
+        except SubjectError as error:
+            failed = one_line(error.message)
+    proof = weigh(reports)
+    return replace(proof, runs=runs, error=proof.error or failed)
+
+
+def one_line(text: str) -> str:
+    """Return what a person needs of a text that a module may have made as long as it likes."""
+    line = " ".join(text[: 4 * LINE_LENGTH].split())
+    return line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}..."
 
 
 def read_source(path: str) -> str | None:

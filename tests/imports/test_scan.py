@@ -6,7 +6,6 @@ from itertools import permutations
 import pytest
 
 from python_tsan.imports.hazards import Hazard, Model, predict
-from python_tsan.imports.machine import Phase, Point
 from python_tsan.imports.measure import identify
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.probe import Probe
@@ -14,6 +13,7 @@ from python_tsan.imports.proof import Answer, weigh
 from python_tsan.imports.requests import Manner, merge, read_trace
 from python_tsan.imports.rules import rules_of
 from python_tsan.imports.scan import read_source, scan
+from python_tsan.imports.steps import Phase, Point
 
 HERE = identify([sys.executable])
 BY_NAME = "from importlib import import_module\n\nOTHER = import_module({!r})\n"
@@ -167,3 +167,21 @@ def test_a_stop_that_is_never_reached_refutes_nothing(tmp_path):
         chains=((), ()),
     )
     assert weigh([probe.confirm(hazard)]).answer is Answer.NOT_REACHED
+
+
+@pytest.mark.skipif(HERE.version >= (3, 15), reason="3.15 hands out the half-made module")
+@pytest.mark.parametrize(("statement", "answer"), [("import p.sub", "confirmed"), ("from p.sub import N", "refuted")])
+def test_an_import_of_a_dotted_name_really_waits_for_its_package_at_its_end(statement, answer, tmp_path):
+    files = {"p/__init__.py": BY_NAME.format("m"), "p/sub.py": "N = 1\n", "m.py": f"{statement}\n"}
+    probe = write(tmp_path, files)
+    hazard = Hazard(
+        first="p",
+        second="m",
+        stop=Point(phase=Phase.EXECUTING, module="p"),
+        awaited="p",
+        closing="m",
+        outcome=ImportOutcome.ERROR,
+        chains=((), ()),
+    )
+    child_waits = HERE.version >= (3, 13, 16)
+    assert weigh([probe.confirm(hazard)]).answer.value == ("confirmed" if child_waits else answer)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from python_tsan.imports.machine import Deadlock, Machine, Phase, Point, Waiting
+from python_tsan.imports.machine import Machine
 from python_tsan.imports.requests import Manner, Module, Request
 from python_tsan.imports.rules import rules_of
+from python_tsan.imports.steps import Deadlock, Phase, Point, Waiting
 
 CLASSIC, WAITING, ORDERED = rules_of((3, 12, 11)), rules_of((3, 14, 0)), rules_of((3, 15, 2))
 
@@ -92,10 +93,33 @@ def test_the_cold_window_is_closed_in_3_15():
 
 
 def test_a_parent_that_runs_its_body_holds_its_child_back_only_since_gh_130094():
-    for rules, wanted in ((CLASSIC, None), (WAITING, Waiting(module="pkg")), (ORDERED, Waiting(module="pkg"))):
+    for rules, held in ((CLASSIC, []), (WAITING, ["pkg.sub"]), (ORDERED, [])):
         machine = Machine(program_of(pkg=[asks("pkg.sub")], pkg__sub=[]), rules)
         _, waiting = stopped(machine, "pkg", Point(phase=Phase.EXECUTING, module="pkg"), "pkg.sub")
-        assert waiting == wanted
+        assert waiting == Waiting(module="pkg")
+        assert machine.held_by("T2") == held
+        assert (machine.phase("pkg.sub") is Phase.DONE) == (rules is CLASSIC)
+
+
+@pytest.mark.parametrize(
+    ("request_", "waits"),
+    [
+        (asks("p.sub"), True),  # import p.sub: its value is p
+        (asks("p", "sub"), True),  # from p import sub: p has no such name yet
+        (asks("p.sub", "name"), False),  # from p.sub import name: its value is p.sub
+        (asks("p.sub", manner=Manner.BY_NAME), False),
+    ],
+)
+def test_a_statement_ends_with_a_wait_for_the_outermost_package_unless_it_takes_names(request_, waits):
+    program = program_of(p=[asks("m", manner=Manner.BY_NAME)], p__sub=[], m=[request_])
+    machine = Machine(program, CLASSIC)
+    one, waiting = stopped(machine, "p", Point(phase=Phase.EXECUTING, module="p"), "m")
+    # `from p import sub` waits for p before it looks for a name in it.
+    assert waiting == (Waiting(module="p") if waits else None)
+    if waits:
+        assert machine.held_by("T2") == ["m"]
+        with pytest.raises(Deadlock):
+            list(one)
 
 
 def test_a_cycle_closed_by_a_statement_hands_out_a_half_made_module():

@@ -1,0 +1,184 @@
+#pragma once
+
+/// Imports that threads of an embedding program may make at the same time. Header only, C++17; needs Python.h (CPython
+/// 3.9 or later) alone, and offers pybind11's types as well when pybind11 was included before it.
+///
+/// docs/import-safety.md says what it does not save from.
+
+#if !defined(PY_VERSION_HEX)
+#include <Python.h>
+#endif
+
+#include <cstddef>
+#include <mutex>
+#include <string>
+
+static_assert(PY_VERSION_HEX >= 0x03090000, "python_tsan::safe_import needs CPython 3.9 or later");
+
+namespace python_tsan {
+
+namespace safe_import_parts {
+
+/// One import through safe_import at a time. It has no guard that could be waited for with the GIL held: std::mutex has
+/// a constexpr constructor. Visible, so that the libraries of one program share it where their linking lets them.
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+inline std::mutex one_at_a_time;
+
+/// True while this thread owns the mutex: a finalizer may call safe_import from anywhere.
+inline thread_local bool owns_it = false;
+
+/// Owns a reference; null is allowed.
+class Reference {
+public:
+    explicit Reference(PyObject* object) : object_(object) {}
+    ~Reference() { Py_XDECREF(object_); }
+    Reference(const Reference&) = delete;
+    Reference& operator=(const Reference&) = delete;
+
+    PyObject* get() const { return object_; }
+    PyObject* release() {
+        PyObject* object = object_;
+        object_ = nullptr;
+        return object;
+    }
+    explicit operator bool() const { return object_ != nullptr; }
+
+private:
+    PyObject* object_;
+};
+
+/// Lets go of the GIL, or detaches from a free-threaded interpreter, for as long as it lives.
+class Released {
+public:
+    Released() : state_(PyEval_SaveThread()) {}
+    ~Released() { PyEval_RestoreThread(state_); }
+    Released(const Released&) = delete;
+    Released& operator=(const Released&) = delete;
+
+private:
+    PyThreadState* state_;
+};
+
+/// Owns the mutex while it lives. It is waited for with the GIL released, so that nobody who waits here keeps its owner
+/// from coming back to Python.
+class Turn {
+public:
+    Turn() {
+        const Released before_the_mutex;
+        lock_ = std::unique_lock<std::mutex>(one_at_a_time);
+        owns_it = true;
+    }
+    ~Turn() { owns_it = false; }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+private:
+    std::unique_lock<std::mutex> lock_;
+};
+
+/// Return the value of an attribute, null without an error when there is none.
+inline Reference attribute(PyObject* object, const char* name) {
+    Reference value(PyObject_GetAttrString(object, name));
+    if (!value) {
+        PyErr_Clear();
+    }
+    return Reference(value.release());
+}
+
+/// Return the module from this interpreter's own sys.modules if it is there and its body has ended, else null. An error
+/// may be set. `sys.modules` is the cache: each interpreter has one, and none outlives its interpreter.
+inline PyObject* find_complete(const char* name) {
+    const Reference text(PyUnicode_FromString(name));
+    if (!text) {
+        return nullptr;
+    }
+    // Not PyImport_GetModule: it waits for a module that another thread executes, and hands it out if its body fails.
+    Reference module(PyObject_GetItem(PyImport_GetModuleDict(), text.get()));
+    if (!module) {
+        if (PyErr_ExceptionMatches(PyExc_KeyError) != 0) {
+            PyErr_Clear();
+        }
+        return nullptr;
+    }
+    if (module.get() == Py_None) {
+        return nullptr; // how a program forbids an import
+    }
+    const Reference spec = attribute(module.get(), "__spec__");
+    const Reference busy = spec ? attribute(spec.get(), "_initializing") : Reference(nullptr);
+    return busy && PyObject_IsTrue(busy.get()) != 0 ? nullptr : module.release();
+}
+
+/// True when the calling thread is inside an import, and so owns a module's lock. Such a thread must not wait for the
+/// mutex: its owner may be waiting for that very module, and CPython cannot see a circle through a mutex of ours.
+inline bool is_inside_an_import() {
+    PyFrameObject* frame = PyEval_GetFrame();
+    Py_XINCREF(frame);
+    bool found = false;
+    while (frame != nullptr && !found) {
+        PyCodeObject* code = PyFrame_GetCode(frame);
+        const Reference file = attribute(reinterpret_cast<PyObject*>(code), "co_filename");
+        const char* text = file ? PyUnicode_AsUTF8(file.get()) : nullptr;
+        found = text != nullptr && std::string(text) == "<frozen importlib._bootstrap>";
+        if (text == nullptr) {
+            PyErr_Clear();
+        }
+        Py_DECREF(code);
+        PyFrameObject* caller = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = caller;
+    }
+    Py_XDECREF(frame);
+    return found;
+}
+
+/// Import `pkg`, `pkg.sub`, `pkg.sub.leaf` in this order and return the last, or null with an error set.
+inline PyObject* import_parents_first(const std::string& name) {
+    for (std::size_t dot = name.find('.', 1); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+        const Reference parent(PyImport_ImportModule(name.substr(0, dot).c_str()));
+        if (!parent) {
+            return nullptr;
+        }
+    }
+    return PyImport_ImportModule(name.c_str());
+}
+
+} // namespace safe_import_parts
+
+/// Import a module by its full name and return a new reference, or null with a Python error set. The GIL must be held
+/// (in a free-threaded build: a thread state attached); it may be let go of meanwhile, as by any import.
+///
+/// Threads that import through it alone never meet `_DeadlockError` or a half-made module, and never wait for each
+/// other with the GIL held. Called from inside an import, it imports parents first and waits for nobody's turn.
+/// Throws std::system_error, with the GIL held again, if the mutex cannot be taken.
+inline PyObject* safe_import_raw(const char* name) {
+    namespace parts = safe_import_parts;
+    if (PyObject* module = parts::find_complete(name)) {
+        return module;
+    }
+    if (PyErr_Occurred() != nullptr) {
+        return nullptr;
+    }
+    const std::string copy(name); // the caller's text need not outlive a release of the GIL
+    if (parts::owns_it || parts::is_inside_an_import()) {
+        return parts::import_parents_first(copy);
+    }
+    const parts::Turn turn;
+    return parts::import_parents_first(copy);
+}
+
+#if defined(PYBIND11_VERSION_MAJOR)
+
+/// The same for pybind11, 2.13 or 3.x. Throws pybind11::error_already_set when the import fails.
+inline pybind11::module_ safe_import(const char* name) {
+    PyObject* module = safe_import_raw(name);
+    if (module == nullptr) {
+        throw pybind11::error_already_set();
+    }
+    return pybind11::reinterpret_steal<pybind11::module_>(module);
+}
+
+#endif
+
+} // namespace python_tsan

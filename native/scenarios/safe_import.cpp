@@ -1,0 +1,85 @@
+// python_tsan::safe_import against plain imports, in the interleavings that break plain ones, and where it is called
+// with the GIL held by threads that all want the same module for the first time.
+
+#include "harness/scenario.hpp"
+
+#include <python_tsan/safe_import.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace python_tsan {
+
+/// Play the hazard of a row of import_cases, with every import of its threads made by safe_import. A thread says that
+/// it is at the lock before it imports, so that the row's schedule does not hold the lock's owner for ever.
+static void play_through_safe_import(Context& context, const char* row) {
+    const auto name = "python-tsan-safe-import-" + std::to_string(getpid());
+    const std::filesystem::path folder = std::filesystem::temp_directory_path() / name;
+    const Interpreter python(context);
+    const py::object stage = safe_import("import_cases.stage").attr("Stage")(row, "hazard", folder.string());
+    const py::object mark = stage.attr("director").attr("mark");
+    stage.attr("_import_one") = py::cpp_function([&mark](const std::string& module) {
+        mark("lock");
+        return safe_import(module.c_str());
+    });
+    std::vector<std::function<void()>> jobs;
+    for (const auto& thread : stage.attr("threads").cast<py::dict>()) {
+        jobs.emplace_back([&stage, part = thread.first.cast<std::string>()] {
+            const py::gil_scoped_acquire gil;
+            stage.attr("play")(part);
+        });
+    }
+    race(context, jobs);
+    context.check("finished", static_cast<long long>(py::len(stage.attr("errors"))), 2LL);
+    context.check("lost", stage.attr("lost").cast<std::string>(), std::string());
+    std::filesystem::remove_all(folder);
+}
+
+SCENARIO(safe_import_cold_window,
+         "imports",
+         "The threads of imports_cold_window, importing through safe_import.",
+         .clean().twin("imports_cold_window").repeats(3)) {
+    play_through_safe_import(context, "cold_window");
+}
+
+SCENARIO(safe_import_siblings,
+         "imports",
+         "The threads of imports_import_module, a cycle between siblings, importing through safe_import.",
+         .clean().twin("imports_import_module").repeats(3)) {
+    play_through_safe_import(context, "import_module");
+}
+
+SCENARIO(safe_import_many_threads,
+         "imports",
+         "Every thread imports the same modules through safe_import again and again, and finds each whole.",
+         .clean()) {
+    const Interpreter python(context);
+    race(context, [&](unsigned) {
+        const py::gil_scoped_acquire gil;
+        for (unsigned i = 0; i < context.iterations(); ++i) {
+            safe_import("json.decoder").attr("JSONDecoder");
+            safe_import("email.mime.text").attr("MIMEText");
+        }
+    });
+    context.check("complete", py::hasattr(safe_import("email.mime.text"), "MIMEText"), true);
+}
+
+SCENARIO(safe_import_unknown_name,
+         "imports",
+         "A module that does not exist is an ordinary ModuleNotFoundError, and the next import goes on.",
+         .clean()) {
+    const Interpreter python(context);
+    long long refused = 0;
+    try {
+        safe_import("json.no_such_module");
+    } catch (const py::error_already_set& error) {
+        refused += error.matches(PyExc_ModuleNotFoundError) ? 1 : 0;
+    }
+    context.check("refused", refused, 1LL);
+    context.check("goes_on", py::hasattr(safe_import("json"), "loads"), true);
+}
+
+} // namespace python_tsan

@@ -1,0 +1,172 @@
+"""Own how a deadlock or a standstill of imports reads; leave noticing them to ``notice``.
+
+It is imported while other imports stand still, so it may import nothing that is not there already.
+"""
+
+import _frozen_importlib as bootstrap
+import os
+import sys
+from _thread import get_ident
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import Any
+
+HERE = os.path.dirname(__file__)  # noqa: PTH120 -- pathlib may not be there
+
+
+def locks_wanted(ident: "int | None") -> "list[Any]":
+    """Return the module locks that a thread is taking: one up to 3.11, from 3.12 on a list."""
+    wanted = vars(bootstrap)["_blocking_on"].get(ident)
+    if wanted is None:
+        return []
+    return list(wanted) if isinstance(wanted, list) else [wanted]
+
+
+_ORPHANS: "list[Any]" = []
+
+
+def forked() -> None:
+    """Remember, in a child just forked, the locks whose owners stayed behind: their identifiers will be used again."""
+    _ORPHANS[:] = [lock for lock in _module_locks() if lock.owner not in (None, get_ident())]
+
+
+def _module_locks() -> "list[Any]":
+    found = (reference() for reference in list(vars(bootstrap)["_module_locks"].values()))
+    return [lock for lock in found if lock is not None]
+
+
+def _owner(lock: "Any") -> "int | None":  # noqa: ANN401 -- a class that no stub knows
+    """Return the thread of this process that holds the lock, None if there is none."""
+    return None if any(lock is orphan for orphan in _ORPHANS) else lock.owner
+
+
+def cycle_of(ident: int) -> "list[tuple[int, Any]]":
+    """Return the cycle that a thread closes, as who wants which lock, from ``ident`` on."""
+
+    def follow(thread: int, path: "list[tuple[int, Any]]") -> "list[tuple[int, Any]]":
+        for lock in locks_wanted(thread):
+            here = [*path, (thread, lock)]
+            if lock.owner == ident:
+                return here
+            if lock.owner is not None and all(lock.owner != known for known, _ in here):
+                found = follow(lock.owner, here)
+                if found:
+                    return found
+        return []
+
+    return follow(ident, [])
+
+
+def deadlock_lines(cycle: "list[tuple[int, Any]]") -> "list[str]":
+    """Tell of a cycle: who wants which module, by which import statement, who holds it, and every stack."""
+    frames = sys._current_frames()  # noqa: SLF001 -- documented for debugging deadlocks
+    ident, wanted = cycle[0]
+    soft = _is_swallowed(wanted, frames.get(ident))
+    what = "no error is raised, the module is handed out half made" if soft else "_DeadlockError"
+    head = f"python-tsan: deadlock between imports, closed by {_name(ident)} at {wanted.name}: {what}"
+    lines = [f"{head} (process {os.getpid()})"]
+    lines += [_wants(thread, lock, frames.get(thread)) for thread, lock in cycle]
+    for thread, _ in cycle:
+        lines += _stack(thread, frames.get(thread))
+    return lines
+
+
+def _is_swallowed(lock: "Any", frame: "FrameType | None") -> bool:  # noqa: ANN401 -- as above
+    """Tell whether the caller of ``_ModuleLock.acquire`` puts up with a deadlock, and takes the module half made.
+
+    ``_find_and_load`` calls it by itself from 3.15 on, and lets the error through only when there is no module.
+    """
+    names = [each.f_code.co_name for each in _all(frame) if _is_machinery(each)]
+    caller = names[1] if len(names) > 1 else ""
+    return caller == "_lock_unlock_module" or (caller == "_find_and_load" and lock.name in sys.modules)
+
+
+def stall_lines(seconds: float) -> "list[str]":
+    """Tell of a standstill: each thread that waits in an import, each that holds what is waited for, and stacks."""
+    frames = {ident: frame for ident, frame in sys._current_frames().items() if ident != get_ident()}  # noqa: SLF001
+    lines = [f"python-tsan: imports have stood still for {seconds:g} s (process {os.getpid()})"]
+    waiting = {ident: [lock for lock in locks_wanted(ident) if lock.owner != ident] for ident in frames}
+    owners = {_owner(lock) for locks in waiting.values() for lock in locks}
+    told = [ident for ident in frames if waiting[ident] or ident in owners or _global_lock(frames[ident])]
+    for ident in told:
+        lines += [_wants(ident, lock, frames[ident]) for lock in waiting[ident]]
+        if not waiting[ident]:
+            part = " and ".join(each for each in (_holds(ident), _global_lock(frames[ident])) if each)
+            lines.append(f"  {_name(ident)} {part}: {_here(frames[ident])}")
+    for ident in told:
+        lines += _stack(ident, frames[ident])
+    return lines
+
+
+def _wants(ident: int, lock: "Any", frame: "FrameType | None") -> str:  # noqa: ANN401 -- a class that no stub knows
+    known = _owner(lock) is not None
+    owner = f"{_name(lock.owner)} holds" if known else f"thread {lock.owner} held when this process was forked from its"
+    held = f"{_holds(ident)} and " if _holds(ident) else ""
+    return f"  {_name(ident)} {held}wants {lock.name}, which {owner}: {_here(frame)}"
+
+
+def _holds(ident: int) -> str:
+    held = sorted(lock.name for lock in _module_locks() if _owner(lock) == ident)
+    return f"holds {', '.join(held)}" if held else ""
+
+
+def _global_lock(frame: "FrameType | None") -> str:
+    """Say what a thread has to do with the global import lock, as far as its stack shows."""
+    names = [each.f_code.co_name for each in _all(frame) if _is_machinery(each)]
+    if frame is not None and _is_machinery(frame) and names[:1] in (["_get_module_lock"], ["__enter__"]):
+        return "waits for the global import lock"
+    return "holds the global import lock, as finders do" if "_find_spec" in names else ""
+
+
+def _stack(ident: int, frame: "FrameType | None") -> "list[str]":
+    lines = [f"    {_line(each)}" for each in _own(frame)]
+    return [f"  stack of {_name(ident)}, innermost last:", *lines[::-1]] if lines else []
+
+
+def _here(frame: "FrameType | None") -> str:
+    """Return the innermost line of the program's own, which is the import statement of a thread that waits."""
+    return next((_line(each) for each in _own(frame)), "no Python frame")
+
+
+def _line(frame: "FrameType") -> str:
+    place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+    text = _source(frame.f_code.co_filename, frame.f_lineno)
+    return f"{place}: {text}" if text else place
+
+
+def _source(path: str, line: int) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 -- pathlib may not be there
+            for number, text in enumerate(file, start=1):
+                if number == line:
+                    return text.strip()
+    except OSError:
+        return ""
+    return ""
+
+
+def _all(frame: "FrameType | None") -> "Iterator[FrameType]":
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _own(frame: "FrameType | None") -> "Iterator[FrameType]":
+    """Yield the frames that are neither the import machinery's nor the watch's, innermost first."""
+    for each in _all(frame):
+        if not _is_machinery(each) and os.path.dirname(each.f_code.co_filename) != HERE:  # noqa: PTH120
+            yield each
+
+
+def _is_machinery(frame: "FrameType") -> bool:
+    name = frame.f_code.co_filename
+    return name.startswith("<frozen importlib") or name.endswith("/importlib/__init__.py")
+
+
+def _name(ident: "int | None") -> str:
+    """Return a thread's name without asking threading, whose own lock another thread may hold."""
+    thread = getattr(sys.modules.get("threading"), "_active", {}).get(ident)
+    return f"{thread.name}" if thread is not None else f"thread {ident}"

@@ -1,0 +1,111 @@
+"""Own the list of modules to import on the main thread: whether it holds, and how it is written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, assert_never
+
+from python_tsan.errors import SubjectError
+from python_tsan.imports.choice import choose
+from python_tsan.imports.proof import Answer
+from python_tsan.imports.scan import prove, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from python_tsan.imports.probe import Probe
+    from python_tsan.imports.scan import Scan
+
+
+class Language(Enum):
+    """In which language the list is written."""
+
+    PYTHON = "python"
+    CPP = "cpp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The modules to import, in order, and what was seen without them (``before``) and with them (``after``)."""
+
+    entries: tuple[str, ...]
+    modules: tuple[str, ...]
+    before: Scan
+    after: Scan
+
+
+def plan(probe: Probe, entries: Sequence[str], *, runs: int) -> Plan:
+    """Scan ``entries``, choose the list, scan again behind it, and drive two threads into each old hazard once more.
+
+    Raises SubjectError when an entry cannot be scanned, since its hazards would be missing, or when the list does not
+    hold.
+    """
+    before = scan(probe, entries)
+    if before.problems:
+        told = "; ".join(f"{entry}: {problem}" for entry, problem in before.problems.items())
+        raise SubjectError(f"no list can be made: {told}", advice="Mend or leave out what cannot be imported.")
+    modules = choose(before.model, before.entries)
+    after = scan(probe, entries, main=modules)
+    _check(probe, before, after, runs)
+    return Plan(entries=before.entries, modules=modules, before=before, after=after)
+
+
+def _check(probe: Probe, before: Scan, after: Scan, runs: int) -> None:
+    """Raise SubjectError unless nothing is left of the hazards once ``after.main`` has been imported."""
+    advice = "Import the entries themselves on the main thread, in the order in which one thread can import them."
+    problems = {entry: text for entry, text in after.problems.items() if entry not in after.main}
+    failed = next((f"{entry}: {text}" for entry, text in problems.items()), "")
+    if failed:
+        raise SubjectError(f"the list {', '.join(after.main)} cannot be imported before {failed}", advice=advice)
+    if after.findings:
+        left = after.findings[0].hazard
+        raise SubjectError(f"{left.first} against {left.second} is still a hazard behind the list", advice=advice)
+    for finding in before.findings:
+        proof = prove(probe, finding.hazard, runs, after.main)
+        if proof.answer is Answer.CONFIRMED:
+            pair = f"{finding.hazard.first} against {finding.hazard.second}"
+            raise SubjectError(f"{pair} still goes wrong behind the list: {proof.error}", advice=advice)
+
+
+def write(found: Plan, language: Language) -> str:
+    """Return the text of the file that holds the list. It names no version and no date, so that it stays the same."""
+    command = f"python-tsan imports preimport {' '.join(found.entries)}"
+    match language:
+        case Language.PYTHON:
+            return _python(found.modules, command)
+        case Language.CPP:
+            return _cpp(found.modules, command)
+        case _ as never:
+            assert_never(never)
+
+
+def _python(modules: Sequence[str], command: str) -> str:
+    lines = [
+        '"""Imports to make on the main thread, in this order, before any other thread imports.',
+        "",
+        f"Written by: {command}",
+        '"""',
+    ]
+    if modules:
+        lines += ["", *(f"import {name}  # noqa: F401, I001" for name in modules)]
+    return "\n".join(lines) + "\n"
+
+
+def _cpp(modules: Sequence[str], command: str) -> str:
+    names = "".join(f'    "{name}",\n' for name in modules)
+    body = f"{{{{\n{names}}}}}" if modules else "{}"
+    return f"""\
+#pragma once
+
+/// Modules to import on the main thread, in this order, before any other thread imports.
+/// Written by: {command}
+
+#include <array>
+
+namespace python_tsan {{
+
+inline constexpr std::array<const char*, {len(modules)}> preimports{body};
+
+}} // namespace python_tsan
+"""

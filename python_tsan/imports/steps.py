@@ -1,0 +1,62 @@
+"""Own what a thread of the model does and meets, step by step: where it can be stopped, where it sleeps, how it fails.
+
+Who takes which lock is left to ``machine``. Pure, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from python_tsan.imports.requests import Request
+
+
+class Phase(Enum):
+    """How far a module is: CREATING is not in ``sys.modules`` yet, EXECUTING is, and its body runs."""
+
+    ABSENT = auto()
+    CREATING = auto()
+    EXECUTING = auto()
+    DONE = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A place where a thread can be stopped: it owns the module's lock and has begun this phase."""
+
+    phase: Phase
+    module: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A thread sleeps on the lock of ``module``."""
+
+    module: str
+
+
+Step: TypeAlias = Generator[Point | Waiting, None, None]
+
+
+class Deadlock(Exception):  # noqa: N818 -- control flow of the model, as _DeadlockError is in CPython
+    """The thread closed a cycle of module locks where CPython raises ``_DeadlockError``."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__(module)
+        self.module = module
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handout:
+    """A half-made module was handed out to end a cycle: ``owner`` was executing ``module`` when it was asked for.
+
+    ``stack`` is what the thread that asked was loading then.
+    """
+
+    module: str
+    owner: str
+    request: Request | None
+    stack: tuple[tuple[str, Request | None], ...]

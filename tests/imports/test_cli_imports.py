@@ -1,0 +1,189 @@
+"""The verb ``imports`` from its command line: what it prints, and its exit code."""
+
+import json
+import stat
+import sys
+
+import pytest
+
+from python_tsan.cli.main import main
+from python_tsan.imports.probe import Probe
+from python_tsan.imports.scan import one_line
+
+BY_NAME = "from importlib import import_module\n\nOTHER = import_module({!r})\n"
+BEFORE_3_15 = pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 has no hazard here")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    files = {
+        "a.py": BY_NAME.format("b"),
+        "b.py": BY_NAME.format("a"),
+        "good.py": "GOOD = 1\n",
+        "fine.py": "import good\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def imports(verb, *arguments):
+    return main(["imports", verb, *arguments, "--with", sys.executable, "--path", "."])
+
+
+def bad(folder, text):
+    (folder / "bad.py").write_text(text)
+
+
+@BEFORE_3_15
+def test_hazards_are_findings_and_their_absence_is_clean(capsys):
+    assert imports("scan", "a", "b") == 1
+    assert "2 hazards between 2 entries" in capsys.readouterr().out
+    assert imports("scan", "good", "fine") == 0
+    assert "0 hazards between 2 entries" in capsys.readouterr().out
+
+
+@BEFORE_3_15
+def test_confirm_answers_in_json_with_the_proof(capsys):
+    assert imports("confirm", "a", "b", "--runs", "1", "--format", "json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [each["proof"]["answer"] for each in told["hazards"]] == ["confirmed", "confirmed"]
+    assert "_DeadlockError" in told["hazards"][0]["proof"]["error"]
+    assert told["hazards"][0]["proof"]["where"].endswith("a.py:3")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "bad: ModuleNotFoundError: No module named 'bad'"),
+        ("import nothing_of_that_name\n", "bad: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("import sys\nsys.exit(3)\n", "bad: SystemExit: 3"),
+        ("raise ValueError('x' * 5_000_000)\n", "bad: ValueError: xxx"),
+        ("def broken(:\n", "bad: SyntaxError"),
+        ("import os\nos.abort()\n", "ended without a result (exit -6)"),
+        ("import os, sys\nsys.stderr.write('y' * 3_000_000 + '\\n')\nos._exit(9)\n", "without a result (exit 9): yyy"),
+    ],
+)
+def test_an_entry_that_cannot_be_imported_is_one_line_and_the_others_are_scanned(text, words, folder, capsys):
+    if text is not None:
+        bad(folder, text)
+    assert imports("scan", "bad", "good", "fine") == 6
+    told = capsys.readouterr()
+    assert words in told.err
+    assert max(map(len, told.err.splitlines())) < 400
+    assert len(told.err.splitlines()) == 1
+    assert "0 hazards" in told.out
+
+
+@pytest.mark.parametrize("name", ["good.GOOD", "os.path.join"])
+def test_a_name_inside_a_module_is_no_module(name, capsys):
+    assert imports("scan", name) == 6
+    assert "ModuleNotFoundError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "a-b", "./good", ".good", "good.", "a b"])
+def test_what_no_module_can_be_called_is_not_even_tried(name, capsys, monkeypatch):
+    monkeypatch.setattr(Probe, "trace", lambda *_: pytest.fail("a process was started"))
+    assert imports("scan", name) == 6
+    assert f"{name}: is not the name of a module" in capsys.readouterr().err
+
+
+def test_an_entry_that_hangs_is_ended_and_the_others_are_scanned(folder, capsys):
+    bad(folder, "import time\ntime.sleep(60)\n")
+    assert imports("scan", "bad", "good", "--patience", "1") == 6
+    told = capsys.readouterr()
+    assert "bad: the trace of bad did not end within 1 s" in told.err
+    assert "between 2 entries" in told.out
+
+
+def test_an_entry_that_prints_megabytes_or_starts_threads_does_no_harm(folder, capsys):
+    bad(
+        folder,
+        "import threading, time\nprint('x' * 3_000_000)\nthreading.Thread(target=time.sleep, args=(60,)).start()\n",
+    )
+    assert imports("scan", "bad", "good") == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert len(told.out.splitlines()) == 1
+
+
+@BEFORE_3_15
+def test_hazards_count_more_than_an_entry_that_cannot_be_imported(capsys):
+    assert imports("scan", "missing", "a", "b", "--format", "json") == 1
+    told = capsys.readouterr()
+    assert list(json.loads(told.out)["problems"]) == ["missing"]
+    assert told.err == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo hello", "does not answer as a Python does (exit 0)"),
+        ("exit 3", "does not answer as a Python does (exit 3)"),
+        ("""echo '[[3, 8, 18], "3.8.18", "cpython"]'""", "is Python 3.8.18, which is too old"),
+        ("""echo '[[3, 10, 1], "3.10.1", "pypy"]'""", "is pypy"),
+        ("echo 1", "does not answer as a Python does"),
+    ],
+)
+def test_an_interpreter_that_is_of_no_use_is_said_to_be_so(script, words, folder, capsys):
+    other = folder / "other"
+    other.write_text(f"#!/bin/sh\n{script}\n")
+    other.chmod(other.stat().st_mode | stat.S_IXUSR)
+    assert main(["imports", "scan", "good", "--with", str(other)]) == 6
+    assert words in capsys.readouterr().err
+
+
+def test_an_interpreter_that_is_not_there_is_said_to_be_so(capsys):
+    assert main(["imports", "scan", "good", "--with", "./no-such-python"]) == 6
+    assert "cannot be started: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [("--runs", "0"), ("--runs", "-2"), ("--patience", "0")])
+def test_numbers_that_make_no_sense_are_usage_errors(option):
+    assert imports("scan", "good", *option) == 2
+
+
+@BEFORE_3_15
+def test_a_list_is_written_checked_and_found_stale(folder, capsys):
+    assert imports("preimport", "a", "b", "--runs", "1", "--write", "pre.py") == 0
+    assert "import a  #" in (folder / "pre.py").read_text()
+    assert imports("preimport", "a", "b", "--runs", "1", "--check", "pre.py") == 0
+    assert imports("preimport", "a", "b", "--runs", "1", "--as", "cpp", "--check", "pre.py") == 1
+    assert "pre.py is stale; it should import a" in capsys.readouterr().err
+    assert imports("preimport", "a", "b", "--runs", "1", "--check", "none.py") == 1
+    assert imports("preimport", "good", "fine", "--as", "cpp") == 0
+    assert "std::array<const char*, 0>" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_is_said_to_be_so(capsys):
+    assert imports("preimport", "good", "--write", "missing/pre.py") in {2, 6}
+    assert "missing/pre.py" in capsys.readouterr().err
+
+
+def watch(*arguments):
+    return main(["imports", "watch", *arguments])
+
+
+def test_a_watched_command_is_clean_failing_unwatched_or_at_fault(folder, capfd):
+    assert watch("--", sys.executable, "-c", "import good") == 0
+    assert watch("--", sys.executable, "-c", "raise SystemExit(4)") == 6
+    assert "exit code 4" in capfd.readouterr().err
+    assert watch("--", sys.executable, "-I", "-c", "") == 6
+    assert "no Python took up the watch" in capfd.readouterr().err
+    bad(
+        folder,
+        "import threading\nt = threading.Thread(target=lambda: __import__('bad'), daemon=True)\nt.start()\nt.join(1)\n",
+    )
+    assert watch("--stall", "0.2", "--", sys.executable, "-c", "import bad") == 1
+    assert "stood still" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [(), ("--",), ("--stall", "0", "--", "true")])
+def test_watch_wants_a_command_and_a_time(arguments):
+    assert watch(*arguments) == 2
+
+
+def test_a_line_is_as_long_as_a_person_reads():
+    assert one_line("a\n\n  b") == "a b"
+    assert one_line("x" * 10_000) == "x" * 300 + "..."

@@ -1,0 +1,190 @@
+"""safe_import.hpp, compiled into an extension module with nothing but the C API, and used by threads."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.compiler
+
+INCLUDE = Path(__file__).parents[2] / "native" / "include"
+SOURCE = r"""
+#include <python_tsan/safe_import.hpp>
+
+static PyObject* call(PyObject*, PyObject* name) {
+    const char* text = PyUnicode_AsUTF8(name);
+    return text == nullptr ? nullptr : python_tsan::safe_import_raw(text);
+}
+
+static PyMethodDef methods[] = {{"safe_import", call, METH_O, ""}, {nullptr, nullptr, 0, nullptr}};
+static PyModuleDef_Slot slots[] = {{0, nullptr}};
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "safely", "", 0, methods, slots, nullptr, nullptr, nullptr};
+
+PyMODINIT_FUNC PyInit_safely() {
+    return PyModuleDef_Init(&definition);
+}
+"""
+SYNC = "import threading\n\nA, B = threading.Event(), threading.Event()\n"
+# Each side gives the other half a second to be inside its body too.
+SIDE = "import sync\nfrom importlib import import_module\n\nsync.{0}.set()\nsync.{1}.wait(0.5)\nimport_module({2!r})\n"
+CYCLE = {"sync.py": SYNC, "a.py": SIDE.format("A", "B", "b"), "b.py": SIDE.format("B", "A", "a")}
+THREADS = """\
+import sync, threading
+from {module} import {function} as get
+
+met = []
+
+def run(name):
+    try:
+        get(name)
+        met.append("ok")
+    except Exception as error:
+        met.append(type(error).__name__)
+
+threads = [threading.Thread(target=run, args=(name,)) for name in {names!r}]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*met)
+"""
+
+
+def compiler():
+    return shutil.which("clang++-19") or shutil.which("clang++") or shutil.which("g++") or "c++"
+
+
+def build(folder, source, *flags):
+    file = folder / "source.cpp"
+    file.write_text(source)
+    includes = [f"-I{INCLUDE}", f"-I{sysconfig.get_path('include')}"]
+    strict = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"]
+    command = [compiler(), *strict, *includes, *flags, str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("safely")
+    built = build(folder, SOURCE, "-shared", "-fPIC", "-o", str(folder / "safely.so"))
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+@pytest.fixture
+def play(library, tmp_path):
+    def run(files, code):
+        for path, text in files.items():
+            target = tmp_path / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(library)])}
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=20).stdout.split()
+
+    return run
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 hands out the half-made module")
+def test_a_cycle_that_breaks_plain_imports_is_imported_whole(play):
+    plain = THREADS.format(module="importlib", function="import_module", names=["a", "b"])
+    assert "_DeadlockError" in play(CYCLE, plain)  # in both threads, if both close the circle at once
+    safe = THREADS.format(module="safely", function="safe_import", names=["a", "b"])
+    assert play(CYCLE, safe) == ["ok", "ok"]
+
+
+def test_a_module_is_handed_out_when_its_body_has_ended(play):
+    files = {"slow.py": "import time\ntime.sleep(0.3)\nDONE = 1\n", "sync.py": SYNC}
+    code = (
+        "import safely, threading\n"
+        "met = []\n"
+        "def run(): met.append(safely.safe_import('slow').DONE)\n"
+        "threads = [threading.Thread(target=run) for _ in range(4)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]; print(*met)\n"
+    )
+    assert play(files, code) == ["1"] * 4
+
+
+def test_threads_that_waited_for_a_body_that_fails_meet_its_error_and_no_remains(play):
+    files = {"sync.py": "", "failing.py": "import time\ntime.sleep(0.2)\nraise LookupError\n"}
+    code = THREADS.format(module="safely", function="safe_import", names=["failing"] * 3)
+    assert play(files, code) == ["LookupError"] * 3
+
+
+def test_a_forbidden_import_stays_forbidden(play):
+    code = (
+        "import safely, sys\n"
+        "sys.modules['csv'] = None\n"
+        "try:\n"
+        "    safely.safe_import('csv')\n"
+        "except ImportError as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    assert play({}, code) == ["ModuleNotFoundError"]
+
+
+def test_a_thread_inside_an_import_waits_for_nobodys_turn(play):
+    files = {
+        "sync.py": SYNC,
+        "outer.py": "import safely, sync\nsync.A.set()\nsync.B.wait()\nsafely.safe_import('inner')\n",
+        "inner.py": "",
+        "other.py": "import sync\nsync.A.wait()\nsync.B.set()\nimport outer\n",
+    }
+    code = (
+        "import safely, threading\n"
+        "one = threading.Thread(target=__import__, args=('outer',))\n"
+        "two = threading.Thread(target=safely.safe_import, args=('other',))\n"
+        "one.start(); two.start(); one.join(); two.join(); print('through')\n"
+    )
+    assert play(files, code) == ["through"]
+
+
+def test_parents_come_first_and_the_leaf_is_returned(play):
+    files = {"p/__init__.py": "print('p')\n", "p/q/__init__.py": "print('q')\n", "p/q/r.py": "print('r')\n"}
+    assert play(files, "import safely; print(safely.safe_import('p.q.r').__name__)") == ["p", "q", "r", "p.q.r"]
+
+
+def test_errors_are_pythons_own_and_leave_the_turn_free(play):
+    code = (
+        "import safely\n"
+        "for name in ('', '.x', 'missing', 'missing.x', 'bad', 'os.nothing', '\\udc80'):\n"
+        "    try:\n"
+        "        safely.safe_import(name)\n"
+        "    except Exception as error:\n"
+        "        print(type(error).__name__)\n"
+        "print(safely.safe_import('csv').__name__)\n"
+    )
+    told = play({"bad.py": "1 / 0\n"}, code)
+    missing = "ModuleNotFoundError"
+    assert told == ["ValueError", missing, missing, missing, "ZeroDivisionError", missing, "UnicodeEncodeError", "csv"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the module has another name from 3.13 on")
+def test_each_interpreter_has_modules_of_its_own(play):
+    code = (
+        "import safely\n"
+        "try:\n"
+        "    import _xxsubinterpreters as interpreters\n"
+        "except ImportError:\n"
+        "    raise SystemExit('no interpreters')\n"
+        "own = safely.safe_import('mark')\n"
+        "own.NAME = 'changed'\n"
+        "other = interpreters.create()\n"
+        "interpreters.run_string(other, 'import safely; print(safely.safe_import(\"mark\").NAME, flush=True)')\n"
+        "interpreters.destroy(other)\n"
+        "print(safely.safe_import('mark') is own)\n"
+    )
+    assert play({"mark.py": "NAME = 'fresh'\n"}, code) == ["fresh", "True"]
+
+
+def test_pybind11s_types_are_offered_when_it_is_there(tmp_path):
+    pybind11 = pytest.importorskip("pybind11")
+    use = '#include <python_tsan/safe_import.hpp>\npybind11::module_ f() { return python_tsan::safe_import("os"); }\n'
+    flags = ("-fsyntax-only", "-isystem", pybind11.get_include())
+    built = build(tmp_path, f"#include <pybind11/pybind11.h>\n{use}", *flags)
+    assert built.returncode == 0, built.stderr

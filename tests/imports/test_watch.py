@@ -1,0 +1,161 @@
+"""The watch in a process of its own: silent while imports go well, exact when they do not."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from python_tsan.errors import SubjectError
+from python_tsan.imports.inside.watch.import_watch import notice, report
+from python_tsan.imports.watching import WATCH, watch, watch_environment
+
+SYNC = "import threading\n\nA, B = threading.Event(), threading.Event()\n"
+SIDE = "import sync\nfrom importlib import import_module\n\nsync.{0}.set()\nsync.{1}.wait()\nimport_module({2!r})\n"
+CROSSED = {"sync.py": SYNC, "a.py": SIDE.format("A", "B", "b"), "b.py": SIDE.format("B", "A", "a")}
+RUN_BOTH = """\
+import threading
+import sync
+
+def run(name):
+    try:
+        __import__(name)
+    except RuntimeError as error:
+        print(type(error).__name__, error)
+
+threads = [threading.Thread(target=run, args=(name,), name="imports " + name) for name in "ab"]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+JOINING = """\
+import threading
+
+thread = threading.Thread(target=lambda: __import__("stuck"), name="inner", daemon=True)
+thread.start()
+thread.join(1.5)
+"""
+
+
+def write(folder, files):
+    for path, text in files.items():
+        (folder / path).write_text(text)
+
+
+def python(folder, *arguments, stall=10.0, **more):
+    env = watch_environment({**os.environ, **more}, stall=stall, log=folder / "log")
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 hands out the half-made module")
+def test_a_deadlock_is_told_with_both_threads_their_modules_and_the_statements(tmp_path):
+    write(tmp_path, {**CROSSED, "main.py": RUN_BOTH})
+    ended = python(tmp_path, "main.py")
+    assert "_DeadlockError deadlock detected by _ModuleLock" in ended.stdout
+    head, first, second = ended.stderr.splitlines()[:3]
+    assert head.startswith("python-tsan: deadlock between imports, closed by imports ")
+    assert ": _DeadlockError (process " in head
+    told = sorted([first, second])
+    for line, (mine, other) in zip(told, ("ab", "ba"), strict=True):
+        assert f"imports {mine} holds {mine} and wants {other}, which imports {other} holds: " in line
+        assert line.endswith(f"{mine}.py:6 in <module>: import_module({other!r})")
+    assert ended.stderr.count("innermost last:") == 2
+    assert (tmp_path / "log").read_text().endswith(ended.stderr)
+
+
+def test_a_module_handed_out_half_made_is_told_as_that(tmp_path):
+    files = {name: text.replace(f"import_module({other!r})", f"import {other}")
+             for name, text in CROSSED.items() for other in "ba" if name != f"{other}.py"}  # fmt: skip
+    write(tmp_path, {**files, "main.py": RUN_BOTH})
+    ended = python(tmp_path, "main.py")
+    assert "handed out half made" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_imports_that_stand_still_are_told_once_and_with_the_place_of_the_owner(tmp_path):
+    write(tmp_path, {"stuck.py": JOINING})
+    ended = python(tmp_path, "-c", "import stuck", stall=0.2)
+    lines = ended.stderr.splitlines()
+    assert lines[0].startswith("python-tsan: imports have stood still for 0.2 s")
+    assert sum("stood still" in line for line in lines) == 1
+    assert any(line.startswith("  inner wants stuck, which MainThread holds: ") for line in lines)
+    assert any(line.startswith("  MainThread holds stuck: ") for line in lines)
+    assert any(line.endswith("stuck.py:5 in <module>: thread.join(1.5)") for line in lines)
+
+
+def test_a_forked_child_is_told_of_a_lock_whose_owner_it_does_not_have(tmp_path):
+    code = (
+        "import os, sync, threading, time\n"
+        "thread = threading.Thread(target=lambda: __import__('slow'), daemon=True)\n"
+        "thread.start()\n"
+        "sync.A.wait()\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    threading.Timer(1.5, os._exit, [0]).start()\n"
+        "    import slow\n"
+        "os.waitpid(child, 0)\n"
+        "sync.B.set()\n"
+    )
+    slow = "import sync\nsync.A.set()\nsync.B.wait()\n"
+    write(tmp_path, {"sync.py": SYNC, "slow.py": slow, "main.py": code})
+    ended = python(tmp_path, "-W", "ignore", "main.py", stall=0.2)
+    assert "MainThread wants slow, which thread " in ended.stderr
+    assert "held when this process was forked from its" in ended.stderr
+
+
+def test_a_slow_import_that_another_thread_waits_for_is_not_told(tmp_path):
+    slow = "import time\n\nfor _ in range(15):\n    time.sleep(0.04)\n"
+    code = (
+        "import threading\nt = threading.Thread(target=__import__, args=('slow',))\nt.start()\nimport slow\nt.join()\n"
+    )
+    write(tmp_path, {"slow.py": slow, "main.py": code})
+    assert python(tmp_path, "main.py", stall=0.4).stderr == ""
+
+
+def test_a_program_whose_imports_do_not_meet_has_no_thread_more_and_no_module_but_the_watchs(tmp_path):
+    code = "import sys, _thread, json; print(_thread._count(), sorted(m for m in sys.modules if 'watch' in m))"
+    ended = python(tmp_path, "-c", code)
+    assert ended.stdout.split("\n")[0] == "0 ['import_watch', 'import_watch.notice', 'import_watch.report']"
+    assert ended.stderr == ""
+
+
+def test_the_sitecustomize_that_was_there_still_runs(tmp_path):
+    write(tmp_path, {"sitecustomize.py": "MARK = 'mine'\n"})
+    ended = python(tmp_path, "-c", "import sitecustomize; print(sitecustomize.MARK)", PYTHONPATH=str(tmp_path))
+    assert ended.stdout == "mine\n"
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("", 10.0), ("2.5", 2.5), ("-1", 10.0), ("soon", 10.0)])
+def test_the_environment_sets_the_seconds_and_nonsense_leaves_the_default(given, seconds, monkeypatch):
+    made = []
+    monkeypatch.setattr(notice.Watch, "install", lambda self: made.append(self.stall))
+    notice.start({notice.STALL_VARIABLE: given})
+    assert made == [seconds]
+
+
+def test_a_cycle_of_three_is_followed_to_its_end(monkeypatch):
+    class Lock:
+        def __init__(self, name, owner):
+            self.name, self.owner = name, owner
+
+    wants = {1: Lock("b", 2), 2: [Lock("x", None), Lock("c", 3)], 3: Lock("a", 1), 4: Lock("a", 1)}
+    monkeypatch.setitem(vars(report.bootstrap), "_blocking_on", wants)
+    assert [(thread, lock.name) for thread, lock in report.cycle_of(1)] == [(1, "b"), (2, "c"), (3, "a")]
+    assert report.cycle_of(4) == []
+
+
+def test_a_watched_command_is_summed_up(tmp_path):
+    write(tmp_path, {"stuck.py": JOINING})
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import stuck; sys.exit(3)"
+    ended = watch([sys.executable, "-c", code], stall=0.2, env=os.environ)
+    assert (ended.exit_code, ended.interpreters, ended.reports) == (3, 1, 1)
+    assert watch([sys.executable, "-I", "-c", ""], stall=1, env=os.environ).interpreters == 0
+    with pytest.raises(SubjectError, match="cannot be started"):
+        watch([str(tmp_path / "missing")], stall=1, env=os.environ)
+
+
+def test_the_folder_of_the_watch_comes_before_the_users_own():
+    path = watch_environment({"PYTHONPATH": "/theirs"}, stall=1, log=WATCH)["PYTHONPATH"]
+    assert path.split(os.pathsep) == [str(WATCH), "/theirs"]
