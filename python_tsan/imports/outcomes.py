@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from enum import Enum
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Version: TypeAlias = tuple[int, ...]
 
+# 3.13.16, 3.14, 3.15.0b2, 3.14.1+
+_RELEASE = re.compile(r"\d+(?:\.\d+)+")
 FIELDS = frozenset({"since", "before", "outcome", "threads", "error", "free_threaded"})
 
 
@@ -82,8 +85,14 @@ def _range(item: Mapping[str, Any]) -> Range:
 
 
 def parse_version(text: str) -> Version:
-    """Return the numbers of a release: ``3.13.16`` gives ``(3, 13, 16)``. Raises ``ValueError`` for anything else."""
-    return tuple(int(part) for part in text.split("."))
+    """Return the numbers of a release or of what leads to it: ``3.13.16`` and ``3.13.16rc1+`` give ``(3, 13, 16)``.
+
+    Raises ``ValueError`` for anything else.
+    """
+    found = _RELEASE.match(text)
+    if not found:
+        raise ValueError(f"not a version of CPython: {text!r}")
+    return tuple(int(part) for part in found[0].split("."))
 
 
 def find_range(case: str, version: Version, *, free_threaded: bool = False) -> Range | None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from observed import race_log
+from staged import CANARY
 
-from python_tsan.checking.model import Expectation, ExpectedFinding, Lane, Outcome
+from python_tsan.checking.model import Lane
 from python_tsan.checking.subjects import Bench
-from python_tsan.harness.registry import Scenario
 
 PROGRAM = """#!{python} -IS
 import json, os, pathlib, re, sys, time
@@ -26,35 +26,6 @@ if play.get("race"):
 time.sleep(play.get("sleep", 0))
 sys.exit(play.get("exit", 66 if play.get("race") else 0))
 """
-RACES = Expectation(
-    outcome=Outcome.RACE,
-    findings=(
-        ExpectedFinding(
-            kind="data race", location="g_racy_counter", function="increment_unguarded", accesses=("read", "write")
-        ),
-    ),
-)
-CLEAN = Expectation(outcome=Outcome.CLEAN)
-
-
-def scenario(name, group, expect=CLEAN, *, needs=(), deadline=20.0, lanes=(Lane.FAST, Lane.FULL), repeats=1, case=""):
-    """Return a scenario as the harness would list it."""
-    return Scenario(
-        name=name,
-        group=group,
-        summary=f"{name}.",
-        file=f"native/scenarios/{group}.cpp",
-        lanes=lanes,
-        needs=needs,
-        deadline_seconds=deadline,
-        repeats=repeats,
-        twin="",
-        case=case,
-        expect=expect,
-    )
-
-
-CANARY = (scenario("canary_race", "canary", RACES), scenario("canary_safe", "canary"))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CANARY, CLEAN, RACES, scenario
+from staged import CANARY, CLEAN, RACES, scenario
 
 from python_tsan.checking import session
 from python_tsan.checking.model import Expectation, Lane, Outcome, Status

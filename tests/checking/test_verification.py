@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import CANARY, RACES, scenario
+from staged import CANARY, RACES, scenario
 
 from python_tsan.checking.model import Lane, Outcome, Status
 from python_tsan.cli import check_gil, check_imports, verification, verify

@@ -145,3 +145,17 @@ def test_before_is_not_included():
 def test_a_mistyped_table_is_refused(item):
     with pytest.raises(ValueError, match=r"fine|new|loser"):
         dict(read_table({"case": {"ranges": [item]}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("3.13.16", (3, 13, 16)), ("3.14", (3, 14)), ("3.15.0b2", (3, 15, 0)), ("3.14.1+", (3, 14, 1))],
+)
+def test_a_version_is_its_numbers(text, numbers):
+    assert parse_version(text) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "3", "main", "v3.13.1"])
+def test_what_is_no_version_is_refused(text):
+    with pytest.raises(ValueError, match="not a version of CPython"):
+        parse_version(text)
