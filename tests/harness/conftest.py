@@ -8,11 +8,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from python_tsan.cpython.stock import find_stock
 
 from python_tsan.config import CompilerCache, Settings
 from python_tsan.console import Console
 from python_tsan.cpython.manifest import Interpreter
+from python_tsan.cpython.stock import find_stock
 from python_tsan.errors import ToolchainError
 from python_tsan.harness.build import PRELOADS, PROGRAM, build_harness
 from python_tsan.paths import Layout
