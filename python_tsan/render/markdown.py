@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.model import Status, Verdict
 from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally
+from python_tsan.report.markdown import escape
 
 if TYPE_CHECKING:
     from python_tsan.render.run import LaneRecord, Run
-
-# What GitHub's Markdown would take for markup, or for HTML, in a name or a message.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@])")
 
 
 def render_markdown(run: Run) -> str:
@@ -25,11 +22,6 @@ def render_markdown(run: Run) -> str:
         lines += [*_lane(record, run.of(record.lane)), ""]
     lines.append(f"Run `{run.id}`, kernel {escape(run.provenance.machine.kernel)}, {run.seconds:.0f} s.")
     return "\n".join(lines) + "\n"
-
-
-def escape(text: str) -> str:
-    """Return ``text`` so that GitHub shows it as it is, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def _lane(record: LaneRecord, verdicts: tuple[Verdict, ...]) -> list[str]:
