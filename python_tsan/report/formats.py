@@ -6,12 +6,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from python_tsan.report.html import SourceLines
     from python_tsan.report.model import Report
-
-    # (file, line) -> numbered lines around it, none when the file is not at hand
-    SourceLines = Callable[[str, int], tuple[tuple[int, str], ...]]
 
 # ruff: noqa: PLC0415 -- a small log is shown in half a second, of which no rendering but the wanted one has a part
 

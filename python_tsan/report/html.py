@@ -17,11 +17,13 @@ from python_tsan.report.model import VerdictStatus
 from python_tsan.report.svg import picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from python_tsan.report.formats import SourceLines
     from python_tsan.report.model import Report, ReportFinding
     from python_tsan.tsan.finding import Frame, Kind
+
+    # (file, line) -> numbered lines around it, none when the file is not at hand
+    SourceLines = Callable[[str, int], tuple[tuple[int, str], ...]]
 
 MAX_PLACES = 20
 # Around a page of this size a browser begins to be slow; raw blocks beyond it are in the JSON.

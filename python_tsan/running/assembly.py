@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.model import Outcome
@@ -17,14 +17,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from python_tsan.checking.execution import Execution
+    from python_tsan.render.store import RunFolder
     from python_tsan.report.model import SharedObject, SuppressionUse
     from python_tsan.running.companion import HookReport
+    from python_tsan.running.judging import Attempt
+    from python_tsan.running.record import Replay
     from python_tsan.running.request import Request
     from python_tsan.running.rules import Rules
-    from python_tsan.running.session import Done
 
 _NEW = Standing(status=FindingStatus.NEW)
 _NOTHING = Told(reports={}, processes=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Everything that a finished session has gathered; ``runs`` pairs each attempt with its files.
+
+    ``told`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code.
+    """
+
+    folder: RunFolder
+    runs: tuple[tuple[Attempt, Execution], ...]
+    replay: Replay
+    tsan_options: str
+    told: Path | None
+    mapped: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def assemble(request: Request, rules: Rules, done: Done) -> Report:

@@ -10,7 +10,7 @@ from python_tsan.checking.execution import STDERR_FILE, execute
 from python_tsan.render.store import open_run, point_latest, storage_errors, write_whole
 from python_tsan.report.formats import Format, render
 from python_tsan.report.reading import read_logs, source_lines
-from python_tsan.running.assembly import assemble, is_found
+from python_tsan.running.assembly import Done, assemble, is_found
 from python_tsan.running.environment import environment_for
 from python_tsan.running.judging import Attempt
 from python_tsan.running.preflight import gil_enabled_by
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from python_tsan.checking.environment import SubjectEnvironment
     from python_tsan.checking.execution import Execution
     from python_tsan.console import Console
-    from python_tsan.render.store import RunFolder
     from python_tsan.report.model import Report
     from python_tsan.running.preflight import Prepared
     from python_tsan.running.request import Request
@@ -57,22 +56,6 @@ class Stage:
     output: Path
     env: Mapping[str, str]
     console: Console
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """Everything that a finished session has gathered; ``runs`` pairs each attempt with its files.
-
-    ``told`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code.
-    """
-
-    folder: RunFolder
-    runs: tuple[tuple[Attempt, Execution], ...]
-    replay: Replay
-    tsan_options: str
-    told: Path | None
-    mapped: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(kw_only=True)
