@@ -119,6 +119,8 @@ class _Verification:
             lane=lane,
             interpreter=harness.interpreter,
             toolchain=self.pipeline.toolchain.name,
+            bindings={"pybind11": self.context.settings.pybind11},
+            numpy=installed_version(harness.interpreter, "numpy"),
             symbolizer=str(self.pipeline.toolchain.symbolizer or ""),
             tsan_options=environment.tsan_options,
             blind_spot=BLIND_SPOTS[lane],

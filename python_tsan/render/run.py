@@ -30,11 +30,17 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRecord:
-    """One lane of a run: what it ran on, or why it was skipped. ``blind_spot`` is what this lane cannot see."""
+    """One lane of a run: what it ran on, or why it was skipped. ``blind_spot`` is what this lane cannot see.
+
+    ``bindings`` are the versions of what joins C++ and Python in the harness (``pybind11``), ``numpy`` that of the
+    interpreter, empty without one.
+    """
 
     lane: Lane
     interpreter: Interpreter | None = None
     toolchain: str = ""
+    bindings: dict[str, str] = field(default_factory=dict)
+    numpy: str = ""
     symbolizer: str = ""
     tsan_options: str = ""
     skipped: str = ""

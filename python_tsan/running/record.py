@@ -122,6 +122,9 @@ def machine_facts(prepared: Prepared, toolchain: Toolchain | None) -> dict[str, 
         facts["interpreter"] = (
             f"CPython {interpreter.version}{threading}, {interpreter.toolchain}, key {interpreter.key}"
         )
+        facts["CPython"] = interpreter.version
+        facts["threading"] = "free-threaded" if interpreter.free_threaded else "GIL"
+        facts["build"] = "debug" if interpreter.debug else "release"
         facts["interpreter prefix"] = str(interpreter.prefix)
         facts["runtime"] = interpreter.runtime_id
     return facts
