@@ -143,3 +143,11 @@ def golden(session: nox.Session) -> None:
     """Make the parser's golden logs anew; name toolchains, as in `-- clang-19 gcc-12`."""
     install(session)
     session.run("python", "tests/tsan/refresh_golden.py", *session.posargs)
+
+
+@nox.session(tags=["quality"])
+def wheel(session: nox.Session) -> None:
+    """Build wheel and sdist into dist/, and install them by uvx, uv, pipx and pip."""
+    install(session, "test")
+    session.run("python", "-m", "hatchling", "build")
+    session.run("pytest", "tests/packaging", "--network", *session.posargs)

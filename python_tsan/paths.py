@@ -1,4 +1,4 @@
-"""Own the layout of the cache folder; leave creating and filling its folders to their stages."""
+"""Own where things are: the cache folder's layout, and the files that travel with the package; leave using them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
+from python_tsan.errors import UsageError
+
+_PACKAGE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +74,34 @@ def default_root() -> Path:
     """Return the cache root: ``PYTHON_TSAN_CACHE`` if set, else the platform's cache folder (XDG on Linux)."""
     chosen = os.environ.get("PYTHON_TSAN_CACHE")
     return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("python-tsan")
+
+
+def native_folder() -> Path:
+    """Return the folder of the C++ sources and the CMake package. Raises :class:`UsageError` when it is not there."""
+    return _travelling("native", "CMakeLists.txt")
+
+
+def checks_folder() -> Path:
+    """Return the folder of the checks. Raises :class:`UsageError` when it is not there."""
+    return _travelling("checks", "test_canary.py")
+
+
+def errors_page() -> Path:
+    """Return the page about errors. Raises :class:`UsageError` when it is not there."""
+    return _travelling("docs", "errors.md") / "errors.md"
+
+
+def _travelling(name: str, proof: str) -> Path:
+    """Return a folder that a wheel holds inside the package and a checkout beside it, by a file that it must have.
+
+    The package is asked first: beside an installed one stand other people's folders.
+    """
+    for folder in (_PACKAGE / name, _PACKAGE.parent / name):
+        if (folder / proof).is_file():
+            return folder
+    raise UsageError(
+        f"the folder {name} of python-tsan is not there",
+        evidence=_PACKAGE,
+        advice="install python-tsan again, from its wheel or a checkout of its repository",
+        page="installation",
+    )

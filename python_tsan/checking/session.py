@@ -14,6 +14,7 @@ from python_tsan.checking.model import Expectation, Outcome, Status, Verdict
 from python_tsan.checking.plugin import CheckPlugin
 from python_tsan.checking.subjects import Bench, Subjects
 from python_tsan.errors import SubjectError, UsageError
+from python_tsan.paths import checks_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,16 +51,6 @@ def run_checks(
     if keyword and "canary" not in keyword and not any(not one.check.startswith("canary/") for one in verdicts):
         raise UsageError(f"no check matches {keyword!r}", advice="run without -k to see the names of all checks")
     return verdicts if files or keyword else (*verdicts, *_unchecked(plugin, bench))
-
-
-def checks_folder() -> Path:
-    """Return the folder of the checks. Raises :class:`UsageError` when the package stands alone."""
-    folder = Path(__file__).parents[2] / "checks"
-    if not (folder / "test_canary.py").is_file():
-        raise UsageError(
-            f"the checks are not there: {folder}", advice="run python-tsan from a checkout of its repository"
-        )
-    return folder
 
 
 def _arguments(files: Sequence[str], keyword: str) -> list[str]:

@@ -12,7 +12,7 @@ from python_tsan import process
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.locking import discard, exclusive, writable
 from python_tsan.errors import ToolchainError
-from python_tsan.harness.tools import native_folder
+from python_tsan.paths import native_folder
 
 if TYPE_CHECKING:
     from python_tsan.console import Console

@@ -19,7 +19,8 @@ from python_tsan.cpython.record import write_manifest
 from python_tsan.errors import BuildError
 from python_tsan.harness.plan import hash_sources, plan_harness
 from python_tsan.harness.registry import Scenario, read_registry
-from python_tsan.harness.tools import find_pybind11, find_tool, native_folder
+from python_tsan.harness.tools import find_pybind11, find_tool
+from python_tsan.paths import native_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Own finding what a harness is built of and with: sources, tools, pybind11; leave the building to :mod:`.build`."""
+"""Own finding what a harness is built with: tools and pybind11; leave the building to :mod:`.build`."""
 
 from __future__ import annotations
 
@@ -20,23 +20,7 @@ if TYPE_CHECKING:
     from python_tsan.paths import Layout
 
 INSTALL_SECONDS = 300.0
-_PACKAGE = Path(__file__).resolve().parent.parent
 _HEADER = Path("pybind11") / "embed.h"
-
-
-def native_folder() -> Path:
-    """Return the folder of the harness's C++ sources: of the checkout, else the copy inside the installed package.
-
-    Raises ``BuildError`` when there is neither.
-    """
-    for folder in (_PACKAGE.parent / "native", _PACKAGE / "native"):
-        if (folder / "CMakeLists.txt").is_file():
-            return folder
-    raise BuildError(
-        "The harness's C++ sources were not found.",
-        evidence=_PACKAGE,
-        advice="Run from a checkout of the repository, or install the package again.",
-    )
 
 
 def find_tool(name: str) -> Path:

@@ -7,12 +7,11 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
+from python_tsan.paths import errors_page
 from python_tsan.tsan.finding import Kind
 
-_ERRORS_PAGE = "errors.md"
 _HEADING = re.compile(r"^#{2,3} (?P<name>.+)$", re.MULTILINE)
 
 
@@ -79,7 +78,7 @@ def known_words() -> tuple[str, ...]:
 @cache
 def error_pages() -> dict[str, Answer]:
     """Return the sections of the page about errors by anchor; none when the page is not there."""
-    page = _errors_page()
+    page = errors_page().read_text(encoding="utf-8")
     headings = list(_HEADING.finditer(page))
     ends = [heading.start() for heading in headings[1:]] + [len(page)]
     pages = {}
@@ -91,12 +90,6 @@ def error_pages() -> dict[str, Answer]:
                 title=heading["name"], short=paragraphs[0], paragraphs=tuple(("", text) for text in paragraphs[1:])
             )
     return pages
-
-
-def _errors_page() -> str:
-    """Read the page from the wheel, or from the checkout that the wheel is made of."""
-    places = (resources.files("python_tsan") / _ERRORS_PAGE, Path(__file__).parents[2] / "docs" / _ERRORS_PAGE)
-    return next((place.read_text(encoding="utf-8") for place in places if place.is_file()), "")
 
 
 @cache

@@ -11,7 +11,7 @@ import msgspec
 
 from python_tsan import process
 from python_tsan.cpython.locking import discard, exclusive, writable
-from python_tsan.harness.tools import native_folder
+from python_tsan.paths import native_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -35,26 +35,6 @@ def uv(tmp_path, monkeypatch):
     return path
 
 
-def test_the_sources_are_those_of_this_checkout():
-    folder = tools.native_folder()
-    assert (folder / "CMakePresets.json").is_file()
-    assert (folder / "scenarios" / "counter.cpp").is_file()
-
-
-def test_missing_sources_are_a_build_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(tools, "_PACKAGE", tmp_path / "python_tsan")
-    with pytest.raises(BuildError, match="sources were not found"):
-        tools.native_folder()
-
-
-def test_sources_inside_an_installed_package_are_found(tmp_path, monkeypatch):
-    package = tmp_path / "python_tsan"
-    (package / "native").mkdir(parents=True)
-    (package / "native" / "CMakeLists.txt").touch()
-    monkeypatch.setattr(tools, "_PACKAGE", package)
-    assert tools.native_folder() == package / "native"
-
-
 def test_a_tool_beside_the_package_wins_over_path(tmp_path, monkeypatch, script):
     beside, other = tmp_path / "scripts", tmp_path / "bin"
     for folder in (beside, other):

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from python_tsan.harness.registry import find_scenario
-from python_tsan.harness.tools import native_folder
+from python_tsan.paths import native_folder
 
 # A symbolizer that asks an unreachable server for debug information would hang for ever.
 ENVIRONMENT = os.environ | {"DEBUGINFOD_URLS": "", "TSAN_OPTIONS": "exitcode=66"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.harness.tools import native_folder
+from python_tsan.paths import native_folder
 
 pytestmark = pytest.mark.compiler
 
