@@ -122,7 +122,7 @@ def _configure(plan: BuildPlan, site: Site, layout: Layout, progress: StepProgre
         configured.keep(site.build, saved)
     path = site.build / "Makefile"
     times = path.stat()
-    path.write_text(makefile.append(path.read_text(), plan.edits))
+    path.write_text(makefile.edited(path.read_text(), plan.edits))
     # As configure left it: a newer Makefile would make `make` generate what depends on it once more.
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
+from python_tsan.cpython.plan import Append, Room
 from python_tsan.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from python_tsan.cpython.plan import Append
 
 # As configure writes it: MODULE__DBM_STATE=missing (and with no blank round the sign)
 _STATE = re.compile(r"^MODULE_(?P<name>\w+)_STATE=(?P<state>\S+)$", re.MULTILINE)
@@ -21,23 +20,50 @@ _OBJECT = re.compile(r"\b[\w./-]+\.o\b")
 _SETUP_MISSING = re.compile(r"optional modules were not found:\n(?P<names>(?:[ \t]*\w.*\n)+?)(?=To find|\n)")
 # Failed to build these modules:   /   Following modules built successfully but were removed because ...
 _SETUP_FAILED = re.compile(r"(?:Failed to build these modules|could not be imported):\n(?P<names>(?:[ \t]*\w.*\n)+)")
+# -DPREFIX='"$(prefix)"' \   and the same with EXEC_PREFIX, in the recipe of Modules/getpath.o
+_PREFIX = re.compile(r"""(?P<define>-D(?:EXEC_)?PREFIX='"\$\(\w+\))"'""")
+_PREFIXES = 2
 
 
-def append(text: str, edits: Sequence[Append]) -> str:
-    """Return a Makefile's text with each edit's text appended to its variable's one-line definition.
+def edited(text: str, edits: Sequence[Append | Room]) -> str:
+    """Return a Makefile's text with each edit carried out.
 
-    Raises ``BuildError`` when a variable is not defined, or is defined over several lines: then this version of
-    CPython is not what the plan takes it for, and building on would give an interpreter that is not instrumented.
+    Raises ``BuildError`` when it is not laid out as an edit expects: then this version of CPython is not what the plan
+    takes it for, and building on would give an interpreter that is not instrumented, or cannot be moved.
     """
     for edit in edits:
-        pattern = re.compile(rf"^(?P<line>{re.escape(edit.variable)}\s*=.*(?<!\\))$", re.MULTILINE)
-        text, count = pattern.subn(lambda found, edit=edit: f"{found['line']} {edit.text}", text)  # type: ignore[misc]
-        if count != 1:
-            raise BuildError(
-                f"CPython's Makefile defines {edit.variable} {count} times where once was expected.",
-                advice="This release is laid out differently; please report it with its version.",
-            )
+        match edit:
+            case Append():
+                text = _append(text, edit)
+            case Room():
+                text = _reserve(text, edit)
+            case _:
+                assert_never(edit)
     return text
+
+
+def _append(text: str, edit: Append) -> str:
+    """Append to a variable's one-line definition."""
+    pattern = re.compile(rf"^(?P<line>{re.escape(edit.variable)}\s*=.*(?<!\\))$", re.MULTILINE)
+    text, count = pattern.subn(lambda found: f"{found['line']} {edit.text}", text)
+    if count != 1:
+        raise _unexpected(f"defines {edit.variable} {count} times where once was expected")
+    return text
+
+
+def _reserve(text: str, room: Room) -> str:
+    """Let the compiled-in prefixes be followed by zero bytes, which end a C string and take no part in it."""
+    text, count = _PREFIX.subn(r"""\g<define>$(PREFIX_ROOM)"'""", text)
+    if count != _PREFIXES:
+        raise _unexpected(f"compiles a prefix in {count} times where {_PREFIXES} times were expected")
+    # Made by the shell, for a literal of this length would be a page of zeros.
+    return f"{text}\nPREFIX_ROOM := $(shell printf '%{room.size}s' '' | sed 's/ /\\\\0/g')\n"
+
+
+def _unexpected(what: str) -> BuildError:
+    return BuildError(
+        f"CPython's Makefile {what}.", advice="This release is laid out differently; please report it with its version."
+    )
 
 
 def missing_modules(makefile: str, output: str) -> tuple[str, ...]:

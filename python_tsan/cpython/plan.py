@@ -28,6 +28,8 @@ PLAN_SCHEMA = 1
 SANITIZER = "-fsanitize=thread"
 # Where debug information says that CPython's sources are: the same on every machine.
 VIRTUAL_ROOT = "/cpython"
+# How much longer, in bytes, the prefix may become when an archive is restored or numpy gets a copy of its own.
+PREFIX_ROOM = 1024
 FIRST_FREE_THREADED = (3, 13)
 # Until 3.11 the interpreter under construction builds and installs the extension modules itself (setup.py).
 LAST_WITH_SETUP_PY = (3, 11)
@@ -61,6 +63,13 @@ class Append:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Zero bytes to leave behind the prefix that is compiled in, so that a moved interpreter can hold a longer one."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One command, run in the build folder. ``instrumented`` says that it runs programs under the sanitizer."""
 
@@ -91,7 +100,7 @@ class BuildPlan:
     libc: str
     flags: dict[str, str]
     configure: Step
-    edits: tuple[Append, ...]
+    edits: tuple[Append | Room, ...]
     make: tuple[Step, ...]
 
     @property
@@ -215,13 +224,15 @@ def _configure(flags: Mapping[str, str], *, free_threaded: bool) -> Step:
     )
 
 
-def _edits() -> tuple[Append, ...]:
+def _edits() -> tuple[Append | Room, ...]:
     """Return what the Makefile gets before the build, and through it ``sysconfig`` and every extension module."""
     return (
         Append(variable="CONFIGURE_CFLAGS", text=SANITIZER),
         Append(variable="CONFIGURE_LDFLAGS", text=SANITIZER),
         # The program finds its own libpython wherever it lies; $$ is make's way to write $.
         Append(variable="LINKFORSHARED", text="-Wl,-rpath,'$$ORIGIN/../lib'"),
+        # A program that embeds the library knows the standard library's place by what is compiled in.
+        Room(size=PREFIX_ROOM),
     )
 
 
@@ -272,7 +283,7 @@ def _key(parts: Mapping[str, Any], toolchain: str) -> str:
 
 def _plain(value: object) -> object:
     match value:
-        case Step() | Append():
+        case Step() | Append() | Room():
             return asdict(value)
         case tuple():
             return [_plain(item) for item in value]

@@ -43,6 +43,8 @@ Objects/one.o:
 \t@test -z "$$SLOW" || { touch "$$SLOW"; sleep 60; }
 \t@test -z "$$FAIL_COMPILE" || { echo "cc1: fatal error: error writing to x.s: No space left on device"; exit 1; }
 \t@mkdir -p Objects && touch Objects/one.o
+Modules/getpath.o:
+\t@echo -DPREFIX='"$(prefix)"' -DEXEC_PREFIX='"$(exec_prefix)"'
 sharedmods scripts checksharedmods:
 commoninstall:
 \t@echo install >> "$$TRACE"
