@@ -6,6 +6,7 @@ of the import table are run on them; nothing is ever linked to them.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
 SUITE = "sid"
 MINORS = ("3.13", "3.14", "3.15")
-LIBRARIES = ("libc6", "zlib1g", "libexpat1", "libffi8")
+# What the interpreters and their standard library are linked to; the machine's own are often too old for them.
+LIBRARIES = (
+    *("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libffi8", "libssl3t64", "libsqlite3-0"),
+    *("libbz2-1.0", "liblzma5", "libzstd1", "libncursesw6", "libtinfo6", "libreadline8t64", "libuuid1", "libcrypt1"),
+)
 _UPDATE_SECONDS = 300.0
 _DOWNLOAD_SECONDS = 600.0
 _QUICK_SECONDS = 60.0
@@ -37,7 +42,7 @@ def unpack_pythons(*, layout: Layout, console: Console, timeout: float) -> tuple
     ``timeout`` is in seconds, for one connection. Raises FetchError on a machine without Debian's apt, or when a
     package cannot be had.
     """
-    home = layout.interpreters / f"debian-{SUITE}"
+    home = layout.interpreters / folder_name()
     layout.locks.mkdir(parents=True, exist_ok=True)
     with FileLock(layout.locks / f"debian-{SUITE}.lock"):
         if not home.is_dir():
@@ -53,6 +58,11 @@ def unpack_pythons(*, layout: Layout, console: Console, timeout: float) -> tuple
             finally:
                 shutil.rmtree(work, ignore_errors=True)
         return tuple(_launcher(home, minor) for minor in MINORS)
+
+
+def folder_name() -> str:
+    """Return the name of the folder, which is another one for another set of packages."""
+    return f"debian-{SUITE}-{hashlib.sha256(' '.join(package_names()).encode()).hexdigest()[:8]}"
 
 
 def package_names(minors: Sequence[str] = MINORS) -> tuple[str, ...]:

@@ -41,6 +41,18 @@ def _named(hazard: Hazard) -> tuple[str, ...]:
     return (hazard.first, hazard.second, hazard.awaited, hazard.closing)
 
 
+def removers(hazard: Hazard, finishes: Callable[[str], frozenset[str]]) -> tuple[str, ...]:
+    """Return the modules of a hazard of which any one, imported on the main thread, removes it.
+
+    ``finishes`` is :func:`finished_by` of the model, remembered. Those that bring in the least come first. A module
+    whose import completes neither of the two that the threads wait for leaves the cycle as it is.
+    """
+    conflict = {hazard.awaited, hazard.closing}
+    brings = {name: finishes(name) for name in dict.fromkeys(_named(hazard))}
+    settling = [name for name, finished in brings.items() if not conflict.isdisjoint(finished)]
+    return tuple(sorted(settling, key=lambda name: (len(brings[name]), name)))
+
+
 def finished_by(model: Model, module: str) -> frozenset[str]:
     """Return the modules that are complete once a lone thread has imported ``module``."""
     phases = model.after([module]).phases

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ from python_tsan.imports.played import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+# deadlock detected by _ModuleLock('pkg.sub') at 140113817204528
+_ADDRESS = re.compile(r" at \d+$")
 
 
 class Answer(Enum):
@@ -22,8 +26,38 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """``thread`` waits for the lock of ``module``, which ``holder`` has. Together they are the wait-for graph."""
+
+    thread: str
+    module: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFrame:
+    """Where a thread stood in one function of the program's own; ``text`` is that line, where it could be read."""
+
+    file: str
+    line: int
+    function: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadStack:
+    """The Python stack of one thread, innermost frame last."""
+
+    thread: str
+    frames: tuple[StackFrame, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """``seen`` of ``runs`` directed runs went wrong, the first of them with ``outcome`` and ``error``."""
+    """``seen`` of ``runs`` directed runs went wrong, the first of them with ``outcome`` and ``error``.
+
+    ``thread`` is the one that failed, at ``where``. ``graph`` and ``stacks`` stood so when the cycle was closed.
+    """
 
     answer: Answer
     seen: int
@@ -32,7 +66,8 @@ class Proof:
     thread: str = ""
     error: str = ""
     where: str = ""
-    graph: tuple[str, ...] = ()
+    graph: tuple[Wait, ...] = ()
+    stacks: tuple[ThreadStack, ...] = ()
 
 
 def weigh(reports: Sequence[Mapping[str, Any]]) -> Proof:
@@ -50,9 +85,14 @@ def weigh(reports: Sequence[Mapping[str, Any]]) -> Proof:
         runs=len(reports),
         outcome=outcome_of(first),
         thread=thread,
-        error=f"{error['type']}: {error['text']}" if error else "",
+        # The address of the lock is another one in each run.
+        error=f"{error['type']}: {_ADDRESS.sub('', error['text'])}" if error else "",
         where=error.get("where", ""),
         graph=tuple(
-            f"{edge['thread']} waits for {edge['waits_for']}, held by {edge['held_by']}" for edge in first["graph"]
+            Wait(thread=edge["thread"], module=edge["waits_for"], holder=edge["held_by"]) for edge in first["graph"]
+        ),
+        stacks=tuple(
+            ThreadStack(thread=name, frames=tuple(StackFrame(**frame) for frame in frames))
+            for name, frames in first["stacks"].items()
         ),
     )

@@ -185,3 +185,19 @@ def test_an_import_of_a_dotted_name_really_waits_for_its_package_at_its_end(stat
     )
     child_waits = HERE.version >= (3, 13, 16)
     assert weigh([probe.confirm(hazard)]).answer.value == ("confirmed" if child_waits else answer)
+
+
+def test_the_proof_has_the_graph_and_both_stacks_at_the_moment_when_the_cycle_closed(tmp_path):
+    files = {"bp/__init__.py": "NAME = 1\nfrom .sub import Y\n", "bp/sub.py": "from bp import NAME\nY = 2\n"}
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    found = scan(Probe(python=HERE, path=(tmp_path,)), ["bp", "bp.sub"], runs=1)
+    proof = found.findings[0].proof
+    assert {(each.thread, each.module, each.holder) for each in proof.graph} == {
+        ("T1", "bp.sub", "T2"),
+        ("T2", "bp", "T1"),
+    }
+    stacks = {stack.thread: [(frame.line, frame.function) for frame in stack.frames] for stack in proof.stacks}
+    assert stacks == {"T1": [(2, "<module>")], "T2": []}
+    assert proof.error == "_DeadlockError: deadlock detected by _ModuleLock('bp.sub')"

@@ -1,94 +1,149 @@
-"""How a scan reads in its three forms."""
+"""How a scan reads on a terminal and in Markdown."""
 
-import json
+from dataclasses import replace
 
-from python_tsan.imports.hazards import Hazard, Link, Model
+import pytest
+from import_samples import CONFIRMED, HAZARD, NOT_REACHED, REFUTED, SOURCES, document
+from markdown_it import MarkdownIt
+
+from python_tsan.imports.document import statement_at
+from python_tsan.imports.hazards import Link
 from python_tsan.imports.outcomes import ImportOutcome
-from python_tsan.imports.proof import Answer, Proof
-from python_tsan.imports.rules import rules_of
-from python_tsan.imports.scan import Finding, Scan
-from python_tsan.imports.steps import Phase, Point
-from python_tsan.imports.told import Format, standing, tell
-
-HAZARD = Hazard(
-    first="a",
-    second="b",
-    stop=Point(phase=Phase.EXECUTING, module="a"),
-    awaited="a",
-    closing="b",
-    outcome=ImportOutcome.ERROR,
-    chains=((Link(module="a", place=""), Link(module="c", place="a.py:3")), (Link(module="b", place=""),)),
-)
-CONFIRMED = Proof(
-    answer=Answer.CONFIRMED,
-    seen=2,
-    runs=3,
-    thread="T1",
-    error="_DeadlockError: x|y",
-    where="a.py:3",
-    graph=("T1 waits",),
-)
-REFUTED = Proof(answer=Answer.REFUTED, seen=0, runs=3)
+from python_tsan.imports.proof import Answer
+from python_tsan.imports.told import Format, tell
+from python_tsan.imports.wording import OUTCOMES, answer, common_folder, counted, cure, summary, verdict
 
 
-def found(*proofs, problems=None, main=()):
-    return Scan(
-        python="3.13.0",
-        entries=("a", "b"),
-        modules=7,
-        problems=problems or {},
-        findings=tuple(Finding(hazard=HAZARD, proof=proof) for proof in proofs),
-        main=main,
-        model=Model(program={}, rules=rules_of((3, 13, 0)), read=lambda _: None),
-    )
-
-
-def test_a_terminal_shows_the_chains_and_what_runs_said():
-    assert tell(found(CONFIRMED, REFUTED, main=("z",)), Format.TERMINAL).splitlines() == [
-        "a against b: error at the import of b",
-        "  T1 a > c (a.py:3)",
-        "  T2 b",
-        "  T2 waits for a, T1 for b",
-        "  confirmed 2 of 3: _DeadlockError: x|y",
-        "  at a.py:3",
-        "a against b: error at the import of b",
-        "  T1 a > c (a.py:3)",
-        "  T2 b",
-        "  T2 waits for a, T1 for b",
-        "  refuted 0 of 3",
-        "Python 3.13.0: 1 hazards between 2 entries after z, 7 modules; 1 more were predicted and refuted",
+def test_a_terminal_shows_the_table_the_stacks_and_what_removes_it():
+    assert tell(document(CONFIRMED, main=("z",)), Format.TERMINAL).splitlines() == [
+        "   T1 imports  T2 imports  outcome  runs",
+        "-  ----------  ----------  -------  ----------------",
+        "1  a           b           error    confirmed 2 of 3",
+        "",
+        "1  a against b: _DeadlockError, which is a RuntimeError and no ImportError",
+        "   T1 holds a and wants b, by",
+        "     its own import of a",
+        "     /site/a.py:3 in <module>: import c  # asks",
+        "     /site/c.py:1 in <module>: import b",
+        "   T2 holds b and wants a, by",
+        "     its own import of b",
+        "   confirmed 2 of 3 (at least 13 % with 95 % confidence)",
+        "     T1: _DeadlockError: x|y<b>",
+        "     at /site/c.py:1",
+        "     T2 waits for a, held by T1",
+        "     T1 waits for b, held by T2",
+        "   what removes it: import a (or b) on the main thread, before the threads begin",
+        "",
+        "Python 3.13.0: 1 hazard between 2 entries after z, 7 modules",
     ]
 
 
-def test_json_has_everything_and_null_where_no_run_was_made():
-    told = json.loads(tell(found(CONFIRMED, None, problems={"c": "no such module"}), Format.JSON))
-    assert (told["format"], told["version"], told["python"]) == ("python-tsan-imports", 1, "3.13.0")
-    assert (told["entries"], told["modules"], told["standing"]) == (["a", "b"], 7, 2)
-    assert told["problems"] == {"c": "no such module"}
-    first, second = told["hazards"]
-    assert first["threads"][0] == {
-        "thread": "T1",
-        "imports": "a",
-        "waits_for": "b",
-        "chain": [{"module": "a", "where": ""}, {"module": "c", "where": "a.py:3"}],
-    }
-    assert first["threads"][1]["waits_for"] == "a"
-    assert (first["proof"]["answer"], first["proof"]["seen"], first["proof"]["graph"]) == ("confirmed", 2, ["T1 waits"])
-    assert second["proof"] is None
+def test_without_runs_the_predicted_chain_is_shown():
+    told = tell(document(None), Format.TERMINAL)
+    assert "     /site/a.py:3: import c  # asks\n   T2 holds b" in told
+    assert "1  a           b           error    predicted" in told
+    assert "confirmed" not in told
 
 
-def test_markdown_keeps_its_tables_whole():
-    told = tell(found(CONFIRMED, None, problems={"c": "bad | name\nmore"}), Format.MARKDOWN)
-    assert "| `c` | bad \\| name more |" in told
-    assert "| `a` | `b` | error | `b` | `a` | confirmed 2 of 3: _DeadlockError: x\\|y |" in told
-    assert "| `a` | `b` | error | `b` | `a` | predicted |" in told
-    for line in told.splitlines():
-        if line.startswith("| `a`"):
-            assert line.replace("\\|", "").count("|") == 7
-    assert tell(found(), Format.MARKDOWN) == "Python 3.13.0: 0 hazards between 2 entries, 7 modules."
+def test_hazards_of_one_cycle_are_told_once_and_the_confirmed_come_first():
+    other = replace(HAZARD, first="aa")
+    found = document(REFUTED, None, CONFIRMED, hazards=[HAZARD, HAZARD, other])
+    assert [hazard.answer for hazard in found.hazards] == [Answer.CONFIRMED, None, Answer.REFUTED]
+    told = tell(found, Format.TERMINAL)
+    assert told.count("T1 holds a and wants b") == 1
+    assert "   the same cycle closes between a against b, a against b" in told
+    assert told.endswith("2 hazards between 2 entries, 7 modules; 1 more predicted and\n  refuted")
+
+
+def test_nothing_is_wider_than_a_terminal_however_long_the_names_and_many_the_hazards():
+    name = "package." * 12 + "end"
+    long = [
+        replace(
+            HAZARD,
+            first=f"{name}{number}",
+            awaited=f"awaited{number}",
+            chains=(
+                (Link(module=name, place=""), *(Link(module=f"m{each}", place="/site/a.py:3") for each in range(40))),
+            )
+            * 2,
+        )
+        for number in range(60)
+    ]
+    lines = tell(document(*[None] * 60, hazards=long), Format.TERMINAL).splitlines()
+    assert "and 20 more" in lines
+    assert "54 more cycles by --format html or json" in lines
+    assert "     … 29 more …" in lines
+    assert max(len(line) for line in lines if "package." * 12 not in line) <= 80
+
+
+def test_markdown_keeps_its_tables_whole_and_nothing_in_it_becomes_markup():
+    told = tell(document(CONFIRMED, None, problems={"c|<x>": "bad | name\nmore"}), Format.MARKDOWN)
+    html = MarkdownIt("commonmark").enable("table").render(told)
+    assert html.count("<table>") == 2
+    assert html.count("<tr>") == 2 + 3
+    assert "bad | name more" in html
+    assert "c&#124;&lt;x&gt;" in told
+    assert "_DeadlockError: x|y&lt;b&gt;" in html
+    assert "| <code>a</code> | <code>b</code> | error | predicted |" in told
+    assert tell(document(), Format.MARKDOWN) == "Python 3.13.0: 0 hazards between 2 entries, 7 modules."
+
+
+@pytest.mark.parametrize(
+    ("proof", "words"),
+    [
+        (CONFIRMED, "confirmed 2 of 3 (at least 13 % with 95 % confidence)"),
+        (REFUTED, "refuted: in 3 directed runs the threads came to the place, and nothing was wrong"),
+        (NOT_REACHED, "not reached: 1 directed run could not bring the schedule about"),
+    ],
+)
+def test_each_answer_is_a_sentence(proof, words):
+    found = document(proof).hazards[0]
+    assert verdict(found.proof) == words
+    assert answer(found) == words[: len(answer(found))]
 
 
 def test_only_what_is_refuted_does_not_stand():
-    not_reached = Proof(answer=Answer.NOT_REACHED, seen=0, runs=1)
-    scan = found(CONFIRMED, REFUTED, None, not_reached)
-    assert [each.proof for each in standing(scan)] == [CONFIRMED, None, not_reached]
+    assert document(CONFIRMED, REFUTED, None, NOT_REACHED).standing == 3
+    assert "3 hazards" in summary(document(CONFIRMED, REFUTED, None, NOT_REACHED))
+
+
+def test_what_removes_a_hazard_is_what_the_model_says():
+    found = document(None).hazards[0]
+    assert found.removed_by == ("a", "b")
+    assert cure(replace(found, removed_by=())) == ""
+    assert cure(replace(found, removed_by=("b",))).startswith("import b on the main thread")
+
+
+def test_every_outcome_has_words():
+    assert set(OUTCOMES) == set(ImportOutcome)
+
+
+def test_numbers_have_their_nouns():
+    assert [counted(1, "entry"), counted(0, "entry"), counted(1200, "module")] == [
+        "1 entry",
+        "0 entries",
+        "1,200 modules",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "text"),
+    [("/site/a.py", 3, "import c  # asks"), ("/site/a.py", 9, ""), ("/no", 1, ""), ("/site/c.py", 0, "")],
+)
+def test_a_statement_is_read_where_there_is_one(file, line, text):
+    assert statement_at(file, line, read=SOURCES.get) == text
+
+
+def test_the_folder_of_all_places_is_named_once():
+    places = replace(
+        HAZARD,
+        chains=((Link(module="p.a", place="/x/site/p/a.py:1"), Link(module="b", place="/x/site/p/q/b.py:1")), ()),
+    )
+    found = document(None, hazards=[places])
+    assert common_folder(found) == "/x/site/"
+    assert "places are below /x/site/" in tell(found, Format.TERMINAL)
+    assert "p/q/b.py:1" in tell(found, Format.TERMINAL)
+    assert (
+        common_folder(document(None, hazards=[replace(HAZARD, chains=((Link(module="a", place="<string>:1"),), ()))]))
+        == ""
+    )

@@ -1,5 +1,7 @@
 """Interpreters unpacked from the distribution's binary packages."""
 
+import subprocess
+
 import pytest
 
 from python_tsan.console import make_console
@@ -26,7 +28,7 @@ def test_elsewhere_than_on_debian_it_is_said_what_to_do(tmp_path, monkeypatch):
 
 def test_what_is_there_is_not_fetched_again(tmp_path, monkeypatch):
     layout = Layout(root=tmp_path)
-    (layout.interpreters / "debian-sid").mkdir(parents=True)
+    (layout.interpreters / unpacked.folder_name()).mkdir(parents=True)
     monkeypatch.setattr(unpacked, "run", lambda *_, **__: pytest.fail("a process was started"))
     paths = unpacked.unpack_pythons(layout=layout, console=make_console(quiet=True), timeout=5)
     assert [path.name for path in paths] == ["python3.13", "python3.14", "python3.15"]
@@ -39,3 +41,12 @@ def test_what_is_there_is_not_fetched_again(tmp_path, monkeypatch):
 def test_they_start_and_are_what_they_are_called(tmp_path):
     paths = unpacked.unpack_pythons(layout=Layout(root=tmp_path), console=make_console(quiet=True), timeout=20)
     assert [identify([str(path)]).version[:2] for path in paths] == [(3, 13), (3, 14), (3, 15)]
+    for path in paths:
+        subprocess.run([path, "-c", "import bz2, ctypes, curses, lzma, readline, sqlite3, ssl, uuid, zlib"], check=True)
+
+
+def test_another_set_of_packages_is_another_folder(monkeypatch):
+    before = unpacked.folder_name()
+    monkeypatch.setattr(unpacked, "MINORS", ("3.16",))
+    monkeypatch.setattr(unpacked, "LIBRARIES", ())
+    assert unpacked.folder_name() != before

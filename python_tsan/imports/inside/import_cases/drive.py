@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .closing import Closings
 from .director import Director
 from .model import START, Hold, blocked_anywhere, ended, reached
 
@@ -33,6 +34,8 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
         __import__(module)
     director = Director(holds, frozenset({plan["module"]}))
     director.install()
+    closings = Closings(director, ("T1", "T2"))
+    closings.install()
     errors: dict[str, dict[str, str] | None] = {}
     entries = {"T1": plan["first"], "T2": plan["second"]}
     for thread, entry in entries.items():
@@ -46,8 +49,7 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
         "unfinished": [thread for thread in entries if thread not in errors],
         "held": director.held(),
         "errors": {thread: error for thread, error in errors.items() if error},
-        "graph": director.wait_for_graph(),
-        "stacks": director.stacks() if len(errors) < len(entries) else {},
+        **closings.told([thread for thread, error in errors.items() if error]),
     }
 
 

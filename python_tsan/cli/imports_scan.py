@@ -1,0 +1,107 @@
+"""Own ``imports scan``, ``confirm`` and ``show``: their options and exit codes; leave the work to the imports room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import ExitCode, SubjectError, UsageError
+from python_tsan.imports.codec import decode_document
+from python_tsan.imports.document import document_of
+from python_tsan.imports.measure import identify
+from python_tsan.imports.probe import TRACE_SECONDS, Probe
+from python_tsan.imports.scan import scan
+from python_tsan.imports.told import Format, tell
+from python_tsan.imports.wording import summary
+
+if TYPE_CHECKING:
+    import argparse
+
+    from python_tsan.cli.options import Context
+    from python_tsan.imports.document import Document
+
+CONFIRM_RUNS = 3
+
+
+def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the three verbs."""
+    scanning = verbs.add_parser(
+        "scan", help="predict which imports can break each other when threads make them at once"
+    )
+    scanning.add_argument("entries", nargs="+", metavar="ENTRY", help="a module that a thread may import")
+    scanning.add_argument("--confirm", action="store_true", help="drive two threads into each predicted hazard")
+    confirming = verbs.add_parser("confirm", help="drive two threads that import A and B into what is predicted")
+    confirming.add_argument("entries", nargs=2, metavar=("A", "B"))
+    for each in (scanning, confirming):
+        add_probe(each)
+        _add_form(each)
+        each.set_defaults(act=_scan)
+    showing = verbs.add_parser("show", help="show again what a scan has written as JSON, in any form")
+    showing.add_argument("file", type=Path, metavar="FILE", help="what `scan --format json` has written")
+    _add_form(showing)
+    showing.set_defaults(act=_show)
+
+
+def add_probe(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which interpreter is asked, and how patiently."""
+    add = parser.add_argument
+    add("--with", dest="interpreter", metavar="PYTHON", default="python3", help="any CPython from 3.9")
+    add("--path", action="append", type=Path, default=[], help="a folder to find modules in")
+    add("--runs", type=int, default=CONFIRM_RUNS, help="directed runs a hazard (%(default)s)")
+    add("--patience", type=float, default=TRACE_SECONDS, help="seconds that an import may take (%(default)s)")
+
+
+def probe_of(arguments: argparse.Namespace) -> Probe:
+    """Return the probe that the options ask for. Raises UsageError for numbers that make no sense."""
+    if arguments.runs <= 0:
+        raise UsageError("--runs wants a whole number above 0")
+    if arguments.patience <= 0:
+        raise UsageError("--patience wants a number of seconds above 0")
+    path = tuple(folder.absolute() for folder in arguments.path)
+    return Probe(python=identify([arguments.interpreter]), path=path, patience=arguments.patience)
+
+
+def _add_form(parser: argparse.ArgumentParser) -> None:
+    forms = [form.value for form in Format]
+    parser.add_argument(
+        "--format", choices=forms, default=Format.TERMINAL.value, help="how it is written (%(default)s)"
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write it here; one line is printed instead")
+
+
+def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    confirmed = arguments.imports_verb == "confirm" or arguments.confirm
+    found = scan(probe_of(arguments), arguments.entries, runs=arguments.runs if confirmed else 0)
+    return _tell(document_of(found), arguments, context)
+
+
+def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    try:
+        data = arguments.file.read_bytes()
+    except OSError as error:
+        raise SubjectError(f"cannot read {arguments.file}: {error.strerror}") from error
+    return _tell(decode_document(data, name=str(arguments.file)), arguments, context)
+
+
+def _tell(document: Document, arguments: argparse.Namespace, context: Context) -> ExitCode:
+    form = Format(arguments.format)
+    if form is Format.TERMINAL or arguments.write:
+        for entry, problem in document.problems.items():
+            context.console.warn(f"{entry}: {problem}")
+    if arguments.write:
+        write_file(arguments.write, f"{tell(document, form)}\n", context)
+        context.console.say(summary(document))
+    else:
+        context.console.say(tell(document, form))
+    if document.standing:
+        return ExitCode.FINDINGS
+    return ExitCode.SUBJECT if document.problems else ExitCode.CLEAN
+
+
+def write_file(path: Path, text: str, context: Context) -> None:
+    """Write a file whole or not at all. Raises SubjectError where it cannot be written."""
+    from python_tsan.render.store import storage_errors, write_whole  # noqa: PLC0415 -- most results go to the terminal
+
+    with storage_errors(path):
+        write_whole(path.absolute(), text.encode())
+    context.console.note(f"written to {path}")

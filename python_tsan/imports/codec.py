@@ -1,0 +1,44 @@
+"""Own the JSON of a scan and its published schema; leave files to those who read and write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from python_tsan.errors import SubjectError
+from python_tsan.imports.document import FORMAT_NAME, FORMAT_VERSION, Document
+
+SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
+
+
+class _Header(msgspec.Struct):
+    format: str
+    version: int
+
+
+def encode_document(document: Document) -> bytes:
+    """Return a scan as JSON for people and programs: indented, one line feed at the end."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def decode_document(data: bytes, *, name: str) -> Document:
+    """Read what :func:`encode_document` wrote. Raises SubjectError when it is not that, or of another version."""
+    advice = "Name a file that `python-tsan imports scan --format json` has written."
+    try:
+        header = msgspec.json.decode(data, type=_Header)
+        if (header.format, header.version) != (FORMAT_NAME, FORMAT_VERSION):
+            raise SubjectError(
+                f"{name} is {header.format} of version {header.version}; this python-tsan reads {FORMAT_NAME} of "
+                f"version {FORMAT_VERSION}",
+                advice=advice,
+            )
+        return msgspec.json.decode(data, type=Document)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SubjectError(f"{name} is no scan of imports: {error}", advice=advice) from error
+
+
+def document_schema() -> bytes:
+    """Return the JSON schema of a scan, as ``docs/imports-schema.json`` holds it."""
+    schema: dict[str, Any] = {"$schema": SCHEMA_ID, "title": "python-tsan imports", **msgspec.json.schema(Document)}
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"

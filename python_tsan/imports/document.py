@@ -1,0 +1,184 @@
+"""Own what a scan is to those who read it: plain values that every rendering is made from. Pure, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Literal
+
+from python_tsan.checking.interval import lower_bound
+from python_tsan.imports.choice import finished_by, removers
+
+# msgspec reads these from the annotations when it decodes.
+from python_tsan.imports.outcomes import ImportOutcome  # noqa: TC001
+from python_tsan.imports.proof import Answer, Proof, ThreadStack, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from python_tsan.imports.hazards import Link
+    from python_tsan.imports.scan import Finding, Scan
+
+FORMAT_NAME: Literal["python-tsan-imports"] = "python-tsan-imports"
+FORMAT_VERSION: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkTold:
+    """One module of a chain, and the statement that asked for it; both texts are empty for an entry or a parent."""
+
+    module: str
+    where: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadTold:
+    """One of the two threads: what it imports, by which chain, what it holds, and what it waits for at the end."""
+
+    thread: str
+    imports: str
+    holds: str
+    waits_for: str
+    chain: tuple[LinkTold, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofTold:
+    """``seen`` of ``runs`` directed runs went wrong; ``at_least`` is the rate's lower bound at 95 % confidence.
+
+    ``graph`` and ``stacks`` stood so at the moment when ``thread`` closed the cycle, at ``where``.
+    """
+
+    answer: Answer
+    seen: int
+    runs: int
+    at_least: float
+    outcome: ImportOutcome | None
+    thread: str
+    error: str
+    where: str
+    graph: tuple[Wait, ...]
+    stacks: tuple[ThreadStack, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HazardTold:
+    """Two imports that can break each other. ``outcome`` is what is predicted; ``proof`` is None without a run.
+
+    Any one of ``removed_by``, imported on the main thread before the threads begin, removes this hazard.
+    """
+
+    outcome: ImportOutcome
+    threads: tuple[ThreadTold, ThreadTold]
+    removed_by: tuple[str, ...]
+    proof: ProofTold | None
+
+    @property
+    def answer(self) -> Answer | None:
+        """What directed runs say, None if none was made."""
+        return self.proof.answer if self.proof else None
+
+    @property
+    def stands(self) -> bool:
+        """True unless directed runs have refuted it."""
+        return self.answer is not Answer.REFUTED
+
+
+_RANKS = {Answer.CONFIRMED: 0, None: 1, Answer.NOT_REACHED: 1, Answer.REFUTED: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A scan. ``problems`` has one line for each entry that could not be scanned; ``standing`` hazards are not refuted.
+
+    ``modules`` is how many were traced, ``main`` what the main thread imports before the threads begin.
+    """
+
+    format: Literal["python-tsan-imports"]
+    version: Literal[1]
+    python: str
+    entries: tuple[str, ...]
+    main: tuple[str, ...]
+    modules: int
+    standing: int
+    problems: dict[str, str]
+    hazards: tuple[HazardTold, ...]
+
+
+def document_of(scan: Scan) -> Document:
+    """Return what is to be told of a scan: hazards that were confirmed first, those that were refuted last."""
+    finishes = cache(partial(finished_by, scan.model))
+    statement = partial(statement_at, read=cache(scan.model.read))
+    hazards = tuple(
+        sorted((_hazard(each, finishes, statement) for each in scan.findings), key=lambda each: _RANKS[each.answer])
+    )
+    return Document(
+        format=FORMAT_NAME,
+        version=FORMAT_VERSION,
+        python=scan.python,
+        entries=scan.entries,
+        main=scan.main,
+        modules=scan.modules,
+        standing=sum(hazard.stands for hazard in hazards),
+        problems=scan.problems,
+        hazards=hazards,
+    )
+
+
+def _hazard(
+    finding: Finding, finishes: Callable[[str], frozenset[str]], statement: Callable[[str, int], str]
+) -> HazardTold:
+    hazard = finding.hazard
+    one, two = (
+        ThreadTold(
+            thread=thread,
+            imports=entry,
+            holds=held,
+            waits_for=wanted,
+            chain=tuple(_link(link, statement) for link in chain),
+        )
+        for thread, entry, held, wanted, chain in (
+            ("T1", hazard.first, hazard.awaited, hazard.closing, hazard.chains[0]),
+            ("T2", hazard.second, hazard.closing, hazard.awaited, hazard.chains[1]),
+        )
+    )
+    return HazardTold(
+        outcome=hazard.outcome,
+        threads=(one, two),
+        removed_by=removers(hazard, finishes),
+        proof=_proof(finding.proof, statement) if finding.proof else None,
+    )
+
+
+def _link(link: Link, statement: Callable[[str, int], str]) -> LinkTold:
+    file, _, line = link.place.rpartition(":")
+    return LinkTold(module=link.module, where=link.place, statement=statement(file, int(line)) if file else "")
+
+
+def statement_at(file: str, line: int, *, read: Callable[[str], str | None]) -> str:
+    """Return a line of source without its indentation, an empty text where it cannot be had."""
+    source = read(file)
+    lines = source.splitlines() if source else []
+    return lines[line - 1].strip() if 0 < line <= len(lines) else ""
+
+
+def _proof(proof: Proof, statement: Callable[[str, int], str]) -> ProofTold:
+    return ProofTold(
+        answer=proof.answer,
+        seen=proof.seen,
+        runs=proof.runs,
+        at_least=round(lower_bound(proof.seen, proof.runs), 3),
+        outcome=proof.outcome,
+        thread=proof.thread,
+        error=proof.error,
+        where=proof.where,
+        graph=proof.graph,
+        stacks=tuple(
+            ThreadStack(
+                thread=stack.thread,
+                frames=tuple(replace(frame, text=statement(frame.file, frame.line)) for frame in stack.frames),
+            )
+            for stack in proof.stacks
+        ),
+    )

@@ -1,0 +1,139 @@
+"""Own the picture of a hazard: the locks that each thread takes in order, and the two arrows that close the circle.
+
+Colours are the page's, by class, so that one picture serves light and dark. Pure, no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.imports.document import HazardTold, ThreadTold
+
+WIDTH = 760
+BOX, HEIGHT, STEP = 292, 28, 48
+COLUMNS = (16, WIDTH - 16 - BOX)
+TOP = 52
+MOST_BOXES = 9
+LABEL = 38  # characters of 12 pixels that fit into a box
+FOLD = "…"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """The boxes of one thread, from the lock that it takes first to the last; ``ys`` are their middles."""
+
+    thread: ThreadTold
+    x: int
+    modules: tuple[str, ...]
+
+    @property
+    def ys(self) -> dict[str, int]:
+        return {module: TOP + HEIGHT // 2 + STEP * index for index, module in enumerate(self.modules)}
+
+
+def lock_graph(hazard: HazardTold) -> str:
+    """Return an SVG element: a column of locks for each thread, and who wants which lock of the other."""
+    one, two = (
+        _Column(thread=thread, x=x, modules=_boxes(thread)) for thread, x in zip(hazard.threads, COLUMNS, strict=True)
+    )
+    rows = max(len(one.modules), len(two.modules))
+    height = TOP + STEP * rows + 8
+    parts = [
+        *_wanted(one, two, leftwards=False),
+        *_wanted(two, one, leftwards=True),
+        *(part for column in (one, two) for part in _draw(column)),
+    ]
+    title = f"Locks that {one.thread.imports} and {two.thread.imports} take, and the circle that they close"
+    return (
+        f'<svg class="picture locks" role="img" viewBox="0 0 {WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">'
+        f"<title>{escape(title)}</title>{_ARROWS}{''.join(parts)}</svg>"
+    )
+
+
+def _boxes(thread: ThreadTold) -> tuple[str, ...]:
+    """Return the modules whose locks a thread takes; the middle of a long chain gives way, the held one never does."""
+    modules = list(dict.fromkeys(link.module for link in thread.chain))
+    if thread.holds not in modules:
+        modules.append(thread.holds)
+    if len(modules) <= MOST_BOXES:
+        return tuple(modules)
+    last = len(modules) - 1
+    near = modules.index(thread.holds)
+    kept = {0, 1, near, last, last - 1, last - 2, min(near + 1, last)}
+    folded: list[str] = []
+    for index, module in enumerate(modules):
+        if index in kept:
+            folded.append(module)
+        elif not folded[-1].startswith(FOLD):
+            skipped = next(each for each in range(index, last + 1) if each in kept) - index
+            folded.append(f"{FOLD} {skipped} more")
+    return tuple(folded)
+
+
+def _draw(column: _Column) -> Iterator[str]:
+    thread = column.thread
+    yield _text(column.x + BOX // 2, 20, f"{thread.thread} imports {_short(thread.imports, 30)}", "thread", "middle")
+    yield _text(column.x + BOX // 2, 38, "and takes these locks, from the top", "caption", "middle")
+    places = list(column.ys.items())
+    for (_, above), (_, below) in pairwise(places):
+        middle = column.x + BOX // 2
+        yield (
+            f'<path class="then" marker-end="url(#then)" '
+            f'd="M{middle} {above + HEIGHT // 2} V{below - HEIGHT // 2 - 2}"/>'
+        )
+    for module, y in places:
+        if module.startswith(FOLD):
+            yield _text(column.x + BOX // 2, y + 4, module, "caption", "middle")
+            continue
+        kind = "held" if module == thread.holds else "lock"
+        yield (
+            f'<rect class="{kind}" x="{column.x}" y="{y - HEIGHT // 2}" width="{BOX}" height="{HEIGHT}" rx="6">'
+            f"<title>{escape(module)}</title></rect>"
+        )
+        yield _text(column.x + BOX // 2, y + 4, _short(module), "function", "middle")
+
+
+def _wanted(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str]:
+    """Draw the arrow from the last lock that ``asker`` took to the one of ``owner`` that it wants."""
+    start = list(asker.ys.values())[-1]
+    end = owner.ys.get(asker.thread.waits_for)
+    if end is None:
+        return
+    from_x, to_x = (asker.x, owner.x + BOX + 4) if leftwards else (asker.x + BOX, owner.x - 4)
+    # The two arrows of two short chains would lie on each other.
+    shift = 7 if leftwards else -7
+    bend = (to_x - from_x) // 2
+    yield (
+        f'<path class="edge" marker-end="url(#arrow)" d="M{from_x} {start + shift}'
+        f' C{from_x + bend} {start + shift}, {to_x - bend} {end + shift}, {to_x} {end + shift}"/>'
+    )
+    middle = (from_x + to_x) // 2
+    yield _text(
+        middle,
+        (start + end) // 2 + shift + (18 if leftwards else -8),
+        f"{asker.thread.thread} wants",
+        "clash-text",
+        "middle",
+    )
+
+
+def _text(x: int, y: int, text: str, style: str, anchor: str) -> str:
+    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _short(text: str, limit: int = LABEL) -> str:
+    """Shorten a name at its front: a module's end says more."""
+    return text if len(text) <= limit else FOLD + text[1 - limit :]
+
+
+_ARROWS = "".join(
+    f'<defs><marker id="{name}" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="{size}" markerHeight="{size}" '
+    f'orient="auto"><path class="{style}" d="M0 0 L10 5 L0 10 z"/></marker></defs>'
+    for name, style, size in (("arrow", "arrow", 8), ("then", "creates-dot", 7))
+)

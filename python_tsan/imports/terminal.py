@@ -1,0 +1,123 @@
+"""Own how a scan is shown on a terminal: a table and what is behind each hazard, at 80 columns; leave printing it."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from python_tsan.console import plain_table
+from python_tsan.imports import wording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.imports.document import Document, HazardTold, ProofTold, ThreadTold
+
+WIDTH = 80
+MOST_ROWS, MOST_DETAILS, MOST_LINES, MOST_OTHERS = 40, 6, 12, 4
+_NAME = 24  # of a module in the table: two of them, the number, outcome and answer fit into the width
+
+
+def render_terminal(document: Document) -> list[str]:
+    """Return a scan as lines: the table of hazards, the first of them in full, and the sentence that sums it up."""
+    lines: list[str] = []
+    if document.hazards:
+        lines += [*_table(document), ""]
+    common = wording.common_folder(document)
+    if common:
+        lines += [f"places are below {common}", ""]
+    cycles = wording.cycles(document)
+    for group in cycles[:MOST_DETAILS]:
+        lines += [*_details(document.hazards.index(group[0]) + 1, group[0], common)]
+        lines += [*_others(group[1:]), ""]
+    if len(cycles) > MOST_DETAILS:
+        lines += [
+            *_wrapped(f"{wording.counted(len(cycles) - MOST_DETAILS, 'more cycle')} by --format html or json"),
+            "",
+        ]
+    return lines + _wrapped(wording.summary(document))
+
+
+def _table(document: Document) -> list[str]:
+    rows = [
+        (
+            f"{number}",
+            *(_cut(thread.imports) for thread in hazard.threads),
+            hazard.outcome.value,
+            wording.answer(hazard),
+        )
+        for number, hazard in enumerate(document.hazards[:MOST_ROWS], start=1)
+    ]
+    lines = plain_table(("", "T1 imports", "T2 imports", "outcome", "runs"), rows)
+    left = len(document.hazards) - MOST_ROWS
+    return [*lines, f"and {left:,} more"] if left > 0 else lines
+
+
+def _cut(name: str) -> str:
+    """Shorten a module's name at its front, where it says the least."""
+    return name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
+
+
+def _details(number: int, hazard: HazardTold, common: str) -> Iterator[str]:
+    yield from _wrapped(f"{number}  {wording.pair(hazard)}: {wording.OUTCOMES[hazard.outcome]}")
+    stacks = {stack.thread: stack for stack in hazard.proof.stacks} if hazard.proof else {}
+    for thread in hazard.threads:
+        yield from _wrapped(f"{wording.position(thread)}, by", indent="   ")
+        if thread.thread in stacks:
+            frames = stacks[thread.thread].frames
+            lines = [f"{frame.file}:{frame.line} in {frame.function}: {frame.text}" for frame in frames]
+        else:
+            lines = list(_chain(thread))
+        yield f"     its own import of {thread.imports}"
+        for line in _folded(lines):
+            yield from _wrapped(line.replace(common, "") if common else line, indent="     ")
+    if hazard.proof:
+        yield from _proof(hazard.proof, common)
+    cure = wording.cure(hazard)
+    if cure:
+        yield from _wrapped(f"what removes it: {cure}", indent="   ")
+
+
+def _others(hazards: tuple[HazardTold, ...]) -> list[str]:
+    if not hazards:
+        return []
+    names = [wording.pair(hazard) for hazard in hazards[:MOST_OTHERS]]
+    more = [f"{len(hazards) - MOST_OTHERS} more"] if len(hazards) > MOST_OTHERS else []
+    return _wrapped(f"the same cycle closes between {', '.join([*names, *more])}", indent="   ")
+
+
+def _chain(thread: ThreadTold) -> Iterator[str]:
+    for link in thread.chain:
+        if link.where:
+            yield f"{link.where}: {link.statement}"
+        elif link.module != thread.imports:
+            yield f"{link.module}, as the parent of the one before"
+
+
+def _folded(lines: list[str]) -> list[str]:
+    """Leave out the middle of a long chain: its two ends say who closes the cycle."""
+    if len(lines) <= MOST_LINES:
+        return lines
+    half = MOST_LINES // 2
+    return [*lines[:half], f"… {len(lines) - 2 * half} more …", *lines[-half:]]
+
+
+def _proof(proof: ProofTold, common: str) -> Iterator[str]:
+    yield from _wrapped(wording.verdict(proof), indent="   ")
+    if proof.error:
+        yield from _wrapped(f"{proof.thread or 'the last run'}: {proof.error}", indent="     ")
+    if proof.where:
+        yield f"     at {proof.where.removeprefix(common)}"
+    for edge in proof.graph:
+        yield from _wrapped(wording.waits(edge), indent="     ")
+
+
+def _wrapped(text: str, *, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

@@ -1,0 +1,112 @@
+"""Own the sentences that every rendering of a scan shares; leave their layout to each. Pure, no I/O."""
+
+from __future__ import annotations
+
+import os.path
+from typing import TYPE_CHECKING
+
+from python_tsan.checking.interval import describe_rate
+from python_tsan.imports.outcomes import ImportOutcome
+from python_tsan.imports.proof import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.imports.document import Document, HazardTold, ProofTold, ThreadTold
+    from python_tsan.imports.proof import Wait
+
+OUTCOMES = {
+    ImportOutcome.ERROR: "_DeadlockError, which is a RuntimeError and no ImportError",
+    ImportOutcome.PARTIAL: "a half-made module: ImportError, AttributeError or KeyError",
+    ImportOutcome.HANG: "a hang that no error ends",
+    ImportOutcome.OK: "nothing",
+}
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: ``1 hazard``, ``1,200 modules``, ``0 entries``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def summary(document: Document) -> str:
+    """Return the whole scan in one sentence without a full stop."""
+    refuted = len(document.hazards) - document.standing
+    after = f" after {', '.join(document.main)}" if document.main else ""
+    more = f"; {refuted} more predicted and refuted" if refuted else ""
+    return (
+        f"Python {document.python}: {counted(document.standing, 'hazard')} between "
+        f"{counted(len(document.entries), 'entry')}{after}, {counted(document.modules, 'module')}{more}"
+    )
+
+
+def pair(hazard: HazardTold) -> str:
+    """Return the two imports of a hazard."""
+    one, two = hazard.threads
+    return f"{one.imports} against {two.imports}"
+
+
+def answer(hazard: HazardTold) -> str:
+    """Return what is known of a hazard in two or three words: ``confirmed 3 of 3``, ``predicted``."""
+    proof = hazard.proof
+    if proof is None:
+        return "predicted"
+    return f"{proof.answer.value} {proof.seen} of {proof.runs}" if proof.seen else f"{proof.answer.value}"
+
+
+def verdict(proof: ProofTold) -> str:
+    """Return what the directed runs say as one sentence without a full stop."""
+    match proof.answer:
+        case Answer.CONFIRMED:
+            return f"confirmed {describe_rate(proof.seen, proof.runs)}"
+        case Answer.REFUTED:
+            came = f"in {counted(proof.runs, 'directed run')} the threads came to the place, and nothing was wrong"
+            return f"refuted: {came}"
+        case Answer.NOT_REACHED:
+            return f"not reached: {counted(proof.runs, 'directed run')} could not bring the schedule about"
+
+
+def position(thread: ThreadTold) -> str:
+    """Say what a thread has and what it wants when the cycle is closed."""
+    return f"{thread.thread} holds {thread.holds} and wants {thread.waits_for}"
+
+
+def waits(edge: Wait) -> str:
+    """Return one edge of the wait-for graph."""
+    return f"{edge.thread} waits for {edge.module}, held by {edge.holder}"
+
+
+def cure(hazard: HazardTold) -> str:
+    """Say what removes a hazard, an empty text when the model knows of no import that does."""
+    if not hazard.removed_by:
+        return ""
+    first, *others = hazard.removed_by
+    also = f" (or {', '.join(others)})" if others else ""
+    return f"import {first}{also} on the main thread, before the threads begin"
+
+
+def places(document: Document) -> Iterator[str]:
+    """Yield every place of a scan as ``file:line``."""
+    for hazard in document.hazards:
+        yield from (link.where for thread in hazard.threads for link in thread.chain if link.where)
+        if hazard.proof:
+            yield from (f"{frame.file}:{frame.line}" for stack in hazard.proof.stacks for frame in stack.frames)
+            yield from [hazard.proof.where] if hazard.proof.where else []
+
+
+def common_folder(document: Document) -> str:
+    """Return the folder below which every place lies, with a slash at its end; an empty text if there is none."""
+    folders = {os.path.dirname(place) for place in places(document)}  # noqa: PTH120 -- a text, whatever machine it is of
+    if not folders or not all(folder.startswith("/") for folder in folders):
+        return ""
+    # One folder further up, so that what is left of a place begins with the package.
+    common = os.path.dirname(os.path.commonpath(folders))  # noqa: PTH120 -- as above
+    return f"{common}/" if len(common) > 1 else ""
+
+
+def cycles(document: Document) -> list[tuple[HazardTold, ...]]:
+    """Return the hazards of a scan by the cycle of locks that they close, in the order in which they are told."""
+    groups: dict[tuple[str, str], list[HazardTold]] = {}
+    for hazard in document.hazards:
+        groups.setdefault((hazard.threads[0].holds, hazard.threads[0].waits_for), []).append(hazard)
+    return [tuple(group) for group in groups.values()]
