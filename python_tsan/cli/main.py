@@ -66,6 +66,7 @@ VERBS = (
     Verb(name="replay", summary="run what a run's folder holds once more, and say what differs"),
     Verb(name="report", summary="show the findings of any project's ThreadSanitizer logs", settings=False),
     Verb(name="explain", summary="explain a kind of finding, a finding or an error at length", settings=False),
+    Verb(name="compare", summary="show runs side by side: what differs, by what, and what that means", settings=False),
     Verb(name="imports", summary="find and prove deadlocks between imports, on any interpreter"),
     Verb(name="gil", summary="record why the GIL is released, and answer questions about it"),
     Verb(name="bench", summary="measure the pipeline against the manual recipe"),

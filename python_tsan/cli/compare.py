@@ -1,0 +1,128 @@
+"""Own the verb ``compare``: runs side by side, on the terminal, as JSON, as Markdown and as a page."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+from python_tsan.comparison.compare import compare
+from python_tsan.comparison.model import ColumnVerdict, Comparison
+from python_tsan.comparison.reading import find_runs, load_all, sides_of
+from python_tsan.console import make_console
+from python_tsan.errors import ExitCode
+
+if TYPE_CHECKING:
+    import argparse
+
+    from python_tsan.checking.model import Lane
+    from python_tsan.console import Console
+
+
+# ruff: noqa: PLC0415 -- only the wanted rendering is loaded
+
+
+class View(Enum):
+    """The renderings of a comparison."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``compare``."""
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help="a run's folder, its run.json or report.json, or a folder of runs")
+    add("--lane", choices=("fast", "full"), help="the lane to compare (full, where a run has it)")
+    views = [each.value for each in View]
+    add(
+        "--format",
+        choices=views,
+        default=View.TERMINAL.value,
+        metavar="FORMAT",
+        help=f"{', '.join(views[:-1])} or {views[-1]} ({views[0]})",
+    )
+    add("--output", type=Path, metavar="FILE", help="write the rendering there, whole or not at all")
+    add("--all", dest="whole", action="store_true", help="every row, not only those that differ")
+    add("--quiet", action="store_true", help="print results only")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Compare and answer by the worst of the runs: 1 for one that is not clean, 6 for one that nobody can judge."""
+    comparison = comparison_of(arguments.runs, _lane(arguments.lane))
+    console = make_console(quiet=arguments.quiet)
+    show(comparison, View(arguments.format), console, output=arguments.output, whole=arguments.whole)
+    if arguments.output or arguments.format != View.TERMINAL.value:
+        for complaint in comparison.unreadable:
+            console.warn(f"left out: {complaint}")
+    return exit_code(comparison)
+
+
+def comparison_of(paths: list[str], lane: Lane | None = None) -> Comparison:
+    """Return the comparison of all runs that ``paths`` name; errors as in :mod:`python_tsan.comparison.reading`."""
+    loaded = load_all(find_runs(paths))
+    sides = sides_of(loaded, lane)
+    return compare(sides.columns, sides.rows, unreadable=loaded.unreadable, notes=sides.notes)
+
+
+def exit_code(comparison: Comparison) -> ExitCode:
+    """Return the worst of the runs as a code. A finding outweighs a doubt: nothing else makes it go away."""
+    verdicts = {column.verdict for column in comparison.columns}
+    if ColumnVerdict.NOT_CLEAN in verdicts:
+        return ExitCode.FINDINGS
+    doubtful = ColumnVerdict.COULD_NOT_JUDGE in verdicts or comparison.unreadable
+    return ExitCode.SUBJECT if doubtful else ExitCode.CLEAN
+
+
+def show(
+    comparison: Comparison, view: View, console: Console, *, output: Path | None = None, whole: bool = False
+) -> None:
+    """Write a rendering to its file, or to standard output."""
+    if view is View.TERMINAL and output is None:
+        from python_tsan.comparison.terminal import render_terminal
+
+        console.lines((line.text, line.style.value) for line in render_terminal(comparison, whole=whole))
+        return
+    data = rendered(comparison, view, whole=whole)
+    if output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    from python_tsan.render.store import storage_errors, write_whole
+
+    with storage_errors(output):
+        write_whole(output.absolute(), data)
+    console.note(f"{view.value} in {output}")
+
+
+def rendered(comparison: Comparison, view: View, *, whole: bool = False) -> bytes:
+    """Return a comparison in one format, encoded, with a line feed at its end."""
+    match view:
+        case View.JSON:
+            from python_tsan.comparison.codec import encode_comparison
+
+            return encode_comparison(comparison)
+        case View.TERMINAL:
+            from python_tsan.comparison.terminal import plain_lines
+
+            text = "".join(f"{line}\n" for line in plain_lines(comparison, whole=whole))
+        case View.MARKDOWN:
+            from python_tsan.comparison.markdown import render_markdown
+
+            text = render_markdown(comparison, whole=whole)
+        case View.HTML:
+            from python_tsan.comparison.html import render_html
+
+            text = render_html(comparison)
+        case _:
+            assert_never(view)
+    return text.encode("utf-8", errors="backslashreplace")
+
+
+def _lane(name: str | None) -> Lane | None:
+    from python_tsan.checking.model import Lane
+
+    return Lane(name) if name else None

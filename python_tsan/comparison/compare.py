@@ -1,0 +1,193 @@
+"""Own the comparison itself: which rows differ, and which single step makes each difference. Pure, no I/O.
+
+A difference is put down to a step only where two runs are alike in all else, so that nothing else can have made it.
+Runs of one configuration that differ among themselves show that luck decides; then no step is blamed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from python_tsan import __version__
+from python_tsan.comparison.meaning import meanings_of
+from python_tsan.comparison.model import (
+    Axis,
+    Cell,
+    Chance,
+    Change,
+    Column,
+    Comparison,
+    Configuration,
+    Row,
+    Seen,
+    Unexplained,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+# Which numpy is installed follows from these: for some of them there is no wheel of the version that others have.
+_DECIDE_NUMPY = frozenset({Axis.PYTHON, Axis.THREADING, Axis.LANE})
+_NUMBERS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Two configurations that differ in one respect, and the columns that have them, counted from 0."""
+
+    axis: Axis
+    old: tuple[int, ...]
+    new: tuple[int, ...]
+    old_value: str
+    new_value: str
+
+
+def compare(
+    columns: Sequence[Column], rows: Iterable[Row], *, unreadable: tuple[str, ...] = (), notes: tuple[str, ...] = ()
+) -> Comparison:
+    """Return what differs between ``columns``, in their order made canonical, and what each difference comes from."""
+    ordered = tuple(sorted(columns, key=lambda column: (*_order(column.configuration), column.run, column.file)))
+    kept = tuple(_first_of_each(rows))
+    table = _Table(configurations=tuple(column.configuration for column in ordered))
+    judged = [table.judge(row.id, [column.cells.get(row.id) for column in ordered]) for row in kept]
+    changes = tuple(change for each in judged for change in each.changes)
+    return Comparison(
+        package=__version__,
+        columns=ordered,
+        rows=kept,
+        differing=tuple(row.id for row, each in zip(kept, judged, strict=True) if each.differs),
+        changes=changes,
+        meanings=meanings_of(changes),
+        chances=tuple(chance for each in judged for chance in each.chances),
+        unexplained=tuple(each.unexplained for each in judged if each.unexplained),
+        unreadable=unreadable,
+        notes=notes,
+    )
+
+
+def _first_of_each(rows: Iterable[Row]) -> Iterable[Row]:
+    kept: dict[str, Row] = {}
+    for row in rows:
+        kept.setdefault(row.id, row)
+    return kept.values()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What comparing one row came to."""
+
+    differs: bool = False
+    changes: tuple[Change, ...] = ()
+    chances: tuple[Chance, ...] = ()
+    unexplained: Unexplained | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """What all rows have in common: the configurations, which are the same, and which are a step apart."""
+
+    configurations: tuple[Configuration, ...]
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(single_steps(self.configurations))
+
+    @cached_property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(_alike(self.configurations))
+
+    def judge(self, row: str, shown: Sequence[Cell | None]) -> _Judged:
+        comparable = [cell for cell in shown if cell and cell.seen.compares]
+        kinds = {cell.seen for cell in comparable}
+        if len({(cell.seen, cell.as_expected) for cell in comparable}) <= 1:
+            return _Judged()
+        chances = tuple(_chance(row, shown, group) for group in self.groups if len(_kinds(shown, group)) > 1)
+        changes = tuple(_changes(row, shown, self.steps))
+        blind = len(kinds) > 1 and not chances and not changes
+        return _Judged(
+            differs=True,
+            changes=changes,
+            chances=chances,
+            unexplained=Unexplained(row=row, axes=self._axes(shown)) if blind else None,
+        )
+
+    def _axes(self, shown: Sequence[Cell | None]) -> tuple[Axis, ...]:
+        there = [each for each, cell in zip(self.configurations, shown, strict=True) if cell and cell.seen.compares]
+        return tuple(axis for axis in Axis if len({each.value(axis) for each in there}) > 1)
+
+
+def single_steps(configurations: Sequence[Configuration]) -> Iterator[Step]:
+    """Yield each step between neighbours: alike in all but one respect, with no value of it between the two."""
+    for axis in Axis:
+        families: dict[Configuration, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for index, configuration in enumerate(configurations):
+            if configuration.value(axis):
+                families[_without(configuration, axis)][configuration.value(axis)].append(index)
+        for values in families.values():
+            for old, new in pairwise(sorted(values, key=lambda value: _rank(axis, value))):
+                yield Step(axis=axis, old=tuple(values[old]), new=tuple(values[new]), old_value=old, new_value=new)
+
+
+def _without(configuration: Configuration, axis: Axis) -> Configuration:
+    bare = replace(configuration, **{axis.name.lower(): ""})
+    return replace(bare, numpy="") if axis in _DECIDE_NUMPY else bare
+
+
+def _rank(axis: Axis, value: str) -> tuple[object, ...]:
+    """Sort values in the order in which people migrate: older to newer, with the GIL to without it."""
+    if axis is Axis.THREADING:
+        return (value != "GIL", value)
+    if axis is Axis.LANE:
+        return (value != "fast", value)
+    return tuple((part.isdecimal(), int(part) if part.isdecimal() else part) for part in _NUMBERS.split(value))
+
+
+def _order(configuration: Configuration) -> tuple[tuple[object, ...], ...]:
+    return tuple(_rank(axis, configuration.value(axis)) for axis in Axis)
+
+
+def _alike(configurations: Sequence[Configuration]) -> list[tuple[int, ...]]:
+    groups: dict[Configuration, list[int]] = defaultdict(list)
+    for index, configuration in enumerate(configurations):
+        groups[configuration].append(index)
+    return [tuple(group) for group in groups.values()]
+
+
+def _kinds(shown: Sequence[Cell | None], group: Iterable[int]) -> set[Seen]:
+    return {cell.seen for index in group if (cell := shown[index]) and cell.seen.compares}
+
+
+def _chance(row: str, shown: Sequence[Cell | None], group: Sequence[int]) -> Chance:
+    counts = Counter(cell.seen.value for index in group if (cell := shown[index]))
+    return Chance(row=row, columns=tuple(index + 1 for index in group), counts=dict(sorted(counts.items())))
+
+
+def _changes(row: str, shown: Sequence[Cell | None], steps: Iterable[Step]) -> Iterator[Change]:
+    """Yield what each step changes in one row; the same change at several places is one, with all of its places."""
+    made: dict[tuple[Axis, str, str, Seen, Seen], list[tuple[int, int]]] = defaultdict(list)
+    possible: Counter[tuple[Axis, str, str]] = Counter()
+    for step in steps:
+        before, after = _kinds(shown, step.old), _kinds(shown, step.new)
+        if len(before) != 1 or len(after) != 1:
+            continue
+        (earlier,), (later,) = before, after
+        place = (step.axis, step.old_value, step.new_value)
+        possible[place] += 1
+        if earlier is not later:
+            made[*place, earlier, later].append((step.old[0] + 1, step.new[0] + 1))
+    for (axis, old, new, earlier, later), places in made.items():
+        yield Change(
+            row=row,
+            axis=axis,
+            old=old,
+            new=new,
+            before=earlier,
+            after=later,
+            steps=tuple(places),
+            of=possible[axis, old, new],
+        )

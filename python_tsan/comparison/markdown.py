@@ -1,0 +1,78 @@
+"""Own the Markdown of a comparison, as GitHub shows it in a job's summary; leave its words to wording."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from python_tsan.comparison import wording
+from python_tsan.report.markdown import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from python_tsan.comparison.model import Cell, Comparison
+
+
+def render_markdown(comparison: Comparison, *, whole: bool = False) -> str:
+    """Return the comparison: the runs, what differs and what that means; ``whole``: every row."""
+    lines = [f"### ThreadSanitizer, compared: {escape(wording.headline(comparison))}", ""]
+    alike = wording.shared(comparison)
+    lines += [f"{escape(wording.verdicts(comparison))}{f'; {escape(alike)}' if alike else ''}.", ""]
+    axes = wording.varying(comparison)
+    lines += _table(
+        ("", *(axis.value for axis in axes), "verdict", "run"),
+        (
+            (
+                str(number),
+                *(column.configuration.value(axis) or "?" for axis in axes),
+                column.verdict.value,
+                column.run,
+            )
+            for number, column in enumerate(comparison.columns, start=1)
+        ),
+    )
+    rows = [row for row in comparison.rows if whole or row.id in set(comparison.differing)]
+    if rows:
+        numbers = tuple(str(number) for number in range(1, len(comparison.columns) + 1))
+        cells = ((row.title, *(_cell(column.cells.get(row.id)) for column in comparison.columns)) for row in rows)
+        lines += ["", *_table(("", *numbers), cells), "", escape(wording.CAPITALS)]
+    lines += ["", *_meanings(comparison)]
+    for heading, items in (
+        (wording.UNMET, list(wording.unmet(comparison))),
+        (wording.CHANCE, [wording.chance_words(each, comparison) for each in comparison.chances]),
+        (wording.UNEXPLAINED, [wording.unexplained_words(each, comparison) for each in comparison.unexplained]),
+        ("Left out:", comparison.unreadable),
+        ("Notes:", comparison.notes),
+    ):
+        if items:
+            lines += ["", f"**{escape(heading)}**", "", *(f"- {escape(item)}" for item in items)]
+    return "\n".join(lines) + "\n"
+
+
+def _meanings(comparison: Comparison) -> Iterator[str]:
+    if not comparison.meanings:
+        yield escape(wording.NOTHING_CHANGES)
+    previous = ""
+    for meaning in comparison.meanings:
+        heading = wording.step(meaning.axis, meaning.old, meaning.new)
+        if heading != previous:
+            yield from (f"**{escape(heading)}**", "")
+        previous = heading
+        link = f" [More]({meaning.link})." if meaning.link else ""
+        yield (
+            f"- {escape(wording.meaning_words(meaning, comparison))}. {escape(meaning.says)} "
+            f"**Do:** {escape(meaning.do)}{link}"
+        )
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(map(escape, headings))} |"
+    yield f"|{' --- |' * len(headings)}"
+    for row in rows:
+        yield f"| {' | '.join(map(escape, row))} |"
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    return cell.seen.value if cell.as_expected or not cell.seen.compares else cell.seen.value.upper()

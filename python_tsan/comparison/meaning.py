@@ -1,0 +1,87 @@
+"""Own what a difference means for someone who migrates: sentences of ``meanings.toml``, chosen from the data. Pure."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from python_tsan.comparison.model import Axis, Change, Meaning, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One table of ``meanings.toml``."""
+
+    axis: Axis
+    before: str
+    after: str
+    rows: tuple[str, ...]
+    says: str
+    do: str
+    link: str = ""
+
+    def fits(self, axis: Axis, before: Seen, after: Seen, row: str) -> bool:
+        """Tell whether this rule speaks of such a change."""
+        return (
+            self.axis is axis
+            and self.before in {ANY, before.name.lower()}
+            and self.after in {ANY, after.name.lower()}
+            and any(fnmatchcase(row.lower(), pattern) for pattern in self.rows)
+        )
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """Return the rules in order; the first that fits speaks."""
+    table = tomllib.loads(resources.files(__package__).joinpath("meanings.toml").read_text(encoding="utf-8"))
+    return tuple(
+        Rule(
+            axis=Axis[entry["axis"].upper()],
+            before=entry["before"],
+            after=entry["after"],
+            rows=tuple(entry["rows"]),
+            says=" ".join(entry["says"].split()),
+            do=" ".join(entry["do"].split()),
+            link=entry.get("link", ""),
+        )
+        for entry in table["meaning"]
+    )
+
+
+def rule_for(axis: Axis, before: Seen, after: Seen, row: str) -> Rule:
+    """Return the rule that speaks of a change. There is one for each, by the last table of its axis."""
+    return next(rule for rule in rules() if rule.fits(axis, before, after, row))
+
+
+def meanings_of(changes: Iterable[Change]) -> tuple[Meaning, ...]:
+    """Return what the changes mean, those that one sentence speaks of together."""
+    together: dict[tuple[Rule, str, str, Seen, Seen], list[str]] = {}
+    for change in changes:
+        rule = rule_for(change.axis, change.before, change.after, change.row)
+        key = (rule, change.old, change.new, change.before, change.after)
+        together.setdefault(key, []).append(change.row)
+    order = list(Axis)
+    found = [
+        Meaning(
+            axis=rule.axis,
+            old=old,
+            new=new,
+            before=before,
+            after=after,
+            rows=tuple(dict.fromkeys(rows)),
+            says=rule.says,
+            do=rule.do,
+            link=rule.link,
+        )
+        for (rule, old, new, before, after), rows in together.items()
+    ]
+    return tuple(sorted(found, key=lambda each: (order.index(each.axis), each.old, each.new)))

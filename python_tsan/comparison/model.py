@@ -1,0 +1,177 @@
+"""Own the comparison, the one thing that its renderings are made from; leave filling it to :mod:`.compare`. No I/O.
+
+Its JSON is published as ``docs/comparison-schema.json``. A field may be added under the same ``version``; one that is
+renamed, removed or given another meaning raises it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+VERSION = 1
+
+
+class Axis(Enum):
+    """A respect in which two runs can differ, and that someone may be about to change."""
+
+    PYTHON = "CPython"
+    THREADING = "GIL"
+    COMPILER = "compiler"
+    BINDING = "binding"
+    BUILD = "build"
+    LANE = "lane"
+    NUMPY = "numpy"
+
+
+class Seen(Enum):
+    """What the runs of one row showed; of several runs, the weightiest (the order of this list) speaks."""
+
+    DOUBT = "could not judge"
+    CRASH = "crash"
+    HANG = "hang"
+    RACE = "race"
+    ERROR = "error"
+    OTHER = "other result"  # no finding, but a wrong value or exit code
+    CLEAN = "clean"
+    SKIPPED = "not run"
+
+    @property
+    def compares(self) -> bool:
+        """Whether anything can be concluded from the difference between this and another."""
+        return self not in {Seen.DOUBT, Seen.SKIPPED}
+
+
+class ColumnVerdict(Enum):
+    """A whole run in a word."""
+
+    CLEAN = "clean"
+    NOT_CLEAN = "NOT clean"
+    COULD_NOT_JUDGE = "could not judge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What a run ran on, as text by axis; empty where it is not known. ``binding`` is such as ``pybind11 2.13.6``."""
+
+    python: str = ""
+    threading: str = ""
+    compiler: str = ""
+    binding: str = ""
+    build: str = ""
+    lane: str = ""
+    numpy: str = ""
+
+    def value(self, axis: Axis) -> str:
+        """Return what the run had in one respect."""
+        text: str = getattr(self, axis.name.lower())
+        return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What one run showed in one row: ``met`` of ``runs`` showed ``seen``.
+
+    ``as_expected`` tells whether that run calls it fulfilled; ``detail`` is its reason in words.
+    """
+
+    seen: Seen
+    as_expected: bool = True
+    met: int = 0
+    runs: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One run: where its file is, what it ran on, its verdict, and its cells by row."""
+
+    run: str
+    file: str
+    configuration: Configuration
+    verdict: ColumnVerdict
+    conclusion: str
+    cells: dict[str, Cell]
+
+
+class RowKind(Enum):
+    """What a row of the table is."""
+
+    CHECK = "check"
+    PROGRAM = "program"
+    FINDING = "finding"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table. ``id`` is a check's name or a finding's fingerprint."""
+
+    id: str
+    title: str
+    kind: RowKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one step changes in one row: runs that are alike in all else showed ``before``, and then ``after``.
+
+    ``steps`` are the pairs of columns, counted from 1, that show it; ``of`` pairs could have shown it.
+    """
+
+    row: str
+    axis: Axis
+    old: str
+    new: str
+    before: Seen
+    after: Seen
+    steps: tuple[tuple[int, int], ...]
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """What changes of one kind come to for someone who makes that step, and what to do about it."""
+
+    axis: Axis
+    old: str
+    new: str
+    before: Seen
+    after: Seen
+    rows: tuple[str, ...]
+    says: str
+    do: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chance:
+    """A row in which runs of one and the same configuration differ: luck, and not the step, decides it."""
+
+    row: str
+    columns: tuple[int, ...]
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unexplained:
+    """A row in which runs differ that differ in several ``axes`` at once, so that none of them can be blamed."""
+
+    row: str
+    axes: tuple[Axis, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Everything that a rendering may say. Columns are counted from 1; ``unreadable`` are files that were left out."""
+
+    version: int = VERSION
+    package: str = ""
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    differing: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    meanings: tuple[Meaning, ...] = ()
+    chances: tuple[Chance, ...] = ()
+    unexplained: tuple[Unexplained, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,192 @@
+"""Own how a comparison is shown on a terminal: lines of at most 80 columns; leave writing them to the console."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from python_tsan.comparison import wording
+from python_tsan.comparison.model import Axis, Cell, Comparison, RowKind, Seen
+from python_tsan.console import plain_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from python_tsan.comparison.model import Row
+
+WIDTH = 80
+# With this many runs or fewer, a word for each fits beside a check's name.
+WORDY_COLUMNS = 7
+_NAME = 34
+_WORDS = {
+    Seen.DOUBT: "doubt",
+    Seen.CRASH: "crash",
+    Seen.HANG: "hang",
+    Seen.RACE: "race",
+    Seen.ERROR: "error",
+    Seen.OTHER: "wrong",
+    Seen.CLEAN: "clean",
+    Seen.SKIPPED: "-",
+}
+# Of many runs, a letter for each.
+_LETTERS = {
+    Seen.DOUBT: "?",
+    Seen.CRASH: "x",
+    Seen.HANG: "h",
+    Seen.RACE: "r",
+    Seen.ERROR: "e",
+    Seen.OTHER: "w",
+    Seen.CLEAN: ".",
+    Seen.SKIPPED: "-",
+}
+KEY = ". clean, r race, e error, h hang, x crash, w wrong result, ? doubt, - not run"
+
+
+class Style(Enum):
+    """How a line of the terminal looks where it can, in the console's words."""
+
+    PLAIN = ""
+    HEAD = "bold"
+    SOFT = "dim"
+    BAD = "red"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the terminal."""
+
+    text: str
+    style: Style = Style.PLAIN
+
+
+def render_terminal(comparison: Comparison, *, whole: bool = False) -> Iterator[Line]:
+    """Yield the comparison: the runs, the rows that differ (``whole``: all rows), and what that means."""
+    yield from _wrapped(f"{wording.headline(comparison)} ({wording.verdicts(comparison)})", Style.HEAD)
+    if alike := wording.shared(comparison):
+        yield from _wrapped(alike, Style.SOFT)
+    yield Line("")
+    yield from _runs(comparison)
+    rows = [row for row in comparison.rows if whole or row.id in set(comparison.differing)]
+    if rows:
+        yield Line("")
+        yield from _table(comparison, rows)
+    yield from _meanings(comparison)
+    for heading, lines in (
+        (wording.UNMET, list(wording.unmet(comparison))),
+        (wording.CHANCE, [wording.chance_words(each, comparison) for each in comparison.chances]),
+        (wording.UNEXPLAINED, [wording.unexplained_words(each, comparison) for each in comparison.unexplained]),
+        ("Left out:", list(comparison.unreadable)),
+        ("Note:", list(comparison.notes)),
+    ):
+        if lines:
+            yield Line("")
+            yield from _wrapped(heading, Style.HEAD)
+            for line in lines:
+                yield from _wrapped(line, indent="  ")
+
+
+def _runs(comparison: Comparison) -> Iterator[Line]:
+    """Yield one line for each run with what sets it apart; whatever does not fit is in JSON and HTML."""
+    axes = [axis for axis in wording.varying(comparison) if axis is not Axis.NUMPY] or [Axis.PYTHON]
+    columns = ("", *(axis.value for axis in axes), "verdict", "run")
+    rows = [
+        (
+            str(number),
+            *(column.configuration.value(axis) or "?" for axis in axes),
+            column.verdict.value,
+            column.run,
+        )
+        for number, column in enumerate(comparison.columns, start=1)
+    ]
+    table = plain_table(columns, rows)
+    if max(map(len, table)) > WIDTH:  # the run's name is also in the file's path
+        table = plain_table(columns[:-1], [row[:-1] for row in rows])
+    for text in table:
+        yield Line(text[:WIDTH])
+
+
+def _table(comparison: Comparison, rows: Sequence[Row]) -> Iterator[Line]:
+    count = len(comparison.columns)
+    wordy = count <= WORDY_COLUMNS
+    if wordy:
+        yield Line(f"{'':{_NAME}}" + "".join(f"{number:>6}" for number in range(1, count + 1)), Style.HEAD)
+    else:
+        yield Line(KEY, Style.SOFT)
+        yield from _numbers(count)
+    for row in rows:
+        cells = [column.cells.get(row.id) for column in comparison.columns]
+        text = "".join(f"{_word(cell):>6}" for cell in cells) if wordy else None
+        yield from _row(row, cells, text)
+    yield Line(wording.CAPITALS, Style.SOFT)
+
+
+def _numbers(count: int) -> Iterator[Line]:
+    """Yield the columns' numbers, tens above units, cut where the letters are."""
+    units = "".join(str(number % 10) for number in range(1, count + 1))
+    tens = "".join(str(number // 10) if number % 10 == 0 else " " for number in range(1, count + 1))
+    for text in (tens, units):
+        yield Line(f"{'':{_NAME}}{text[: WIDTH - _NAME]}".rstrip(), Style.HEAD)
+
+
+def _row(row: Row, cells: Sequence[Cell | None], words: str | None) -> Iterator[Line]:
+    title = row.title if row.kind is not RowKind.FINDING else f"{row.title} [{row.id[:6]}]"
+    style = Style.BAD if any(cell and not cell.as_expected and cell.seen.compares for cell in cells) else Style.PLAIN
+    fits = len(title) < _NAME
+    if not fits:
+        yield from _wrapped(title)
+    name = title if fits else ""
+    if words is not None:
+        yield Line(f"{name:{_NAME}}{words}".rstrip(), style)
+        return
+    letters = "".join(_letter(cell) for cell in cells)
+    for chunk in textwrap.wrap(letters, WIDTH - _NAME):
+        yield Line(f"{name:{_NAME}}{chunk}".rstrip(), style)
+        name = ""
+
+
+def _word(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    word = _WORDS[cell.seen]
+    return word if cell.as_expected or not cell.seen.compares else word.upper()
+
+
+def _letter(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    letter = _LETTERS[cell.seen]
+    # A full stop has no capital: what is clean and had to show something is a missing finding.
+    return letter if cell.as_expected or not cell.seen.compares else {".": "C"}.get(letter, letter.upper())
+
+
+def _meanings(comparison: Comparison) -> Iterator[Line]:
+    yield Line("")
+    if not comparison.meanings:
+        yield from _wrapped(wording.NOTHING_CHANGES)
+        return
+    previous = ""
+    for meaning in comparison.meanings:
+        heading = wording.step(meaning.axis, meaning.old, meaning.new)
+        if heading != previous:
+            yield Line("") if previous else Line("What that means", Style.HEAD)
+            yield Line(heading, Style.HEAD)
+        previous = heading
+        yield from _wrapped(wording.meaning_words(meaning, comparison), indent="  ")
+        yield from _wrapped(meaning.says, indent="    ")
+        yield from _wrapped(f"Do: {meaning.do}", indent="    ")
+        if meaning.link:
+            yield Line(f"    {meaning.link}", Style.SOFT)
+
+
+def _wrapped(text: str, style: Style = Style.PLAIN, *, indent: str = "") -> Iterator[Line]:
+    for line in textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
+    ):
+        yield Line(line, style)
+
+
+def plain_lines(comparison: Comparison, *, whole: bool = False) -> list[str]:
+    """Return the lines without style."""
+    return [line.text for line in render_terminal(comparison, whole=whole)]

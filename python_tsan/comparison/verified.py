@@ -1,0 +1,101 @@
+"""Own how a verified run becomes a column: what each check showed, whatever it was there to show. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from python_tsan.checking.model import Lane, Outcome, Status
+from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
+from python_tsan.errors import ExitCode
+from python_tsan.render.summary import conclusion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from python_tsan.checking.model import Observation, Verdict
+    from python_tsan.render.run import LaneRecord, Run
+
+_VERDICTS = {ExitCode.CLEAN: ColumnVerdict.CLEAN, ExitCode.FINDINGS: ColumnVerdict.NOT_CLEAN}
+
+
+def lane_of(run: Run, wanted: Lane | None) -> Lane | None:
+    """Return the lane of a run to compare: the ``wanted`` one, else the full one, else the fast one; None for none."""
+    for lane in (wanted,) if wanted else (Lane.FULL, Lane.FAST):
+        if run.of(lane):
+            return lane
+    return None
+
+
+def column_of_run(run: Run, file: str, lane: Lane) -> Column:
+    """Return one lane of a run as a column."""
+    record = next((each for each in run.lanes if each.lane is lane), None)
+    return Column(
+        run=run.id,
+        file=file,
+        configuration=_configuration(record, lane),
+        verdict=_VERDICTS.get(run.exit_code, ColumnVerdict.COULD_NOT_JUDGE),
+        conclusion=conclusion(run),
+        cells={verdict.check: cell_of(verdict) for verdict in run.of(lane)},
+    )
+
+
+def rows_of_run(run: Run, lane: Lane) -> Iterator[Row]:
+    """Yield the checks of a run in their order."""
+    for verdict in run.of(lane):
+        yield Row(id=verdict.check, title=verdict.check, kind=RowKind.CHECK)
+
+
+def cell_of(verdict: Verdict) -> Cell:
+    """Return what the runs of a check showed."""
+    if verdict.status is Status.SKIPPED:
+        return Cell(seen=Seen.SKIPPED, detail=verdict.reason)
+    shown = Counter(seen_in(observation) for observation in verdict.observations)
+    seen = weightiest(shown) if verdict.observations else Seen.DOUBT
+    if verdict.status is Status.COULD_NOT_JUDGE:
+        seen = Seen.DOUBT
+    elif verdict.status is Status.FAILED and seen is Seen.CLEAN and verdict.expectation.outcome is Outcome.CLEAN:
+        seen = Seen.OTHER  # nothing was found and it ended well: a value is not what it had to be
+    return Cell(
+        seen=seen,
+        as_expected=verdict.status is Status.PASSED,
+        met=shown[seen] or verdict.runs,
+        runs=verdict.runs,
+        detail=verdict.reason,
+    )
+
+
+def weightiest(shown: Iterable[Seen]) -> Seen:
+    """Return the one of ``shown`` that must not be missed; CLEAN of none."""
+    there = set(shown)
+    return next((seen for seen in Seen if seen in there), Seen.CLEAN)
+
+
+def seen_in(observation: Observation) -> Seen:
+    """Return what one run of a subject showed."""
+    if observation.problem or observation.fatal:
+        return Seen.DOUBT
+    if observation.crashes or (observation.exit_code < 0 and not observation.timed_out):
+        return Seen.CRASH
+    if observation.timed_out:
+        return Seen.HANG
+    if observation.findings:
+        return Seen.RACE
+    if observation.report.get("error"):
+        return Seen.ERROR
+    return Seen.OTHER if observation.exit_code else Seen.CLEAN
+
+
+def _configuration(record: LaneRecord | None, lane: Lane) -> Configuration:
+    if record is None or record.interpreter is None:
+        return Configuration(lane=lane.value)
+    interpreter = record.interpreter
+    return Configuration(
+        python=interpreter.version,
+        threading="free-threaded" if interpreter.free_threaded else "GIL",
+        compiler=record.toolchain,
+        binding=", ".join(f"{name} {version}" for name, version in sorted(record.bindings.items())),
+        build="debug" if interpreter.debug else "release",
+        lane=lane.value,
+        numpy=record.numpy,
+    )

@@ -1,0 +1,37 @@
+from itertools import product
+
+import pytest
+
+from python_tsan.comparison.meaning import ANY, rule_for, rules
+from python_tsan.comparison.model import Axis, Seen
+
+JUDGED = [seen for seen in Seen if seen.compares]
+
+
+@pytest.mark.parametrize("axis", Axis, ids=lambda axis: axis.name)
+def test_no_change_is_without_a_word(axis):
+    for before, after in product(JUDGED, JUDGED):
+        rule = rule_for(axis, before, after, "any/check")
+        assert rule.says.endswith((".", ":"))
+        assert rule.do.endswith(".")
+
+
+def test_every_rule_can_speak():
+    """A rule that an earlier one always hides is a sentence that nobody reads."""
+    names = ["any/check", "imports/cold_window", "gil/counter_guarded", "numpy/import_releases"]
+    spoken = {rule_for(axis, *pair, name) for axis in Axis for pair in product(JUDGED, JUDGED) for name in names}
+    assert set(rules()) == spoken
+
+
+def test_rules_name_things_that_there_are():
+    names = {seen.name.lower() for seen in JUDGED} | {ANY}
+    assert {word for rule in rules() for word in (rule.before, rule.after)} <= names
+
+
+def test_a_guard_that_excludes_nobody_is_told_what_to_use_instead():
+    rule = rule_for(Axis.THREADING, Seen.CLEAN, Seen.RACE, "gil/counter_guarded")
+    assert "no longer excludes anyone" in rule.says
+    assert "std::mutex" in rule.do
+    assert "critical section" in rule.do
+    assert rule_for(Axis.THREADING, Seen.CLEAN, Seen.RACE, "gil/counter_unguarded") is not rule
+    assert rule_for(Axis.PYTHON, Seen.CLEAN, Seen.RACE, "gil/counter_guarded") is not rule

@@ -1,0 +1,123 @@
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import pytest
+from compared import NASTY, column, rows
+
+from python_tsan.comparison.codec import comparison_schema, encode_comparison
+from python_tsan.comparison.compare import compare
+from python_tsan.comparison.html import render_html
+from python_tsan.comparison.markdown import render_markdown
+from python_tsan.comparison.model import Cell, ColumnVerdict, Comparison, Seen
+from python_tsan.comparison.terminal import WIDTH, plain_lines
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "comparison-schema.json"
+ELSEWHERE = {"python": "3.14.0", "compiler": "gcc-12"}
+UNMET = Cell(seen=Seen.RACE, as_expected=False, met=1, runs=3, detail="expected no finding, saw 1")
+
+
+@pytest.fixture
+def told():
+    """Return a comparison with every section in it."""
+    return compare(
+        [
+            column("a", cells={"gil/x_guarded": Seen.CLEAN, NASTY: Seen.CLEAN, "z": Seen.CLEAN}),
+            column("b", cells={"gil/x_guarded": Seen.RACE, NASTY: UNMET, "z": Seen.CLEAN}, threading="free-threaded"),
+            column("c", cells={"gil/x_guarded": Seen.CLEAN, NASTY: Seen.CLEAN, "z": Seen.HANG}),
+            column("d", ColumnVerdict.NOT_CLEAN, cells={"y": Seen.ERROR, "z": Seen.DOUBT}, **ELSEWHERE),
+            column("e", cells={"y": Seen.CLEAN}, python="3.11.2", binding="pybind11 3.0.1"),
+        ],
+        rows("gil/x_guarded", NASTY, "y", "z"),
+        unreadable=("f/run.json has schema 9",),
+        notes=("the commands differ",),
+    )
+
+
+def many(count):
+    """Return a comparison of so many runs, each of another CPython and with another thing to show."""
+    seen = [list(Seen)[number % len(Seen)] for number in range(count)]
+    columns = [
+        column(f"r{number}", cells={"gil/x_guarded": each}, python=f"3.13.{number}") for number, each in enumerate(seen)
+    ]
+    return compare(columns, rows("gil/x_guarded"))
+
+
+@pytest.mark.parametrize("count", [2, 7, 8, 50, 120])
+def test_lines_fit_a_terminal_whatever_the_number_of_runs(count, told):
+    for comparison in (many(count), told):
+        assert max(map(len, plain_lines(comparison, whole=True))) <= WIDTH
+
+
+def test_of_many_runs_each_has_a_letter():
+    lines = plain_lines(many(120), whole=True)
+    start = next(number for number, line in enumerate(lines) if line.startswith("gil/x_guarded"))
+    end = next(number for number, line in enumerate(lines) if line.startswith("In capitals"))
+    assert len("".join(line[34:] for line in lines[start:end])) == 120
+
+
+def test_the_terminal_says_what_differs_by_what_and_what_to_do(told):
+    text = "\n".join(plain_lines(told))
+    assert "GIL -> free-threaded" in text
+    assert "no longer excludes anyone" in text
+    assert "Do: Use a mutex" in text
+    assert "luck decides" in text
+    assert "cannot be put down to one step" in text
+    assert "f/run.json has schema 9" in text
+    assert "the commands differ" in text
+    assert "RACE" in text
+
+
+def test_no_difference_is_said_to_be_none():
+    same = compare([column("a", cells={"x": Seen.CLEAN}), column("b", cells={"x": Seen.CLEAN})], rows("x"))
+    for text in ("\n".join(plain_lines(same)), render_markdown(same), render_html(same)):
+        assert "2 runs: no difference in 1 check" in text
+        assert "Nothing that was checked changes" in text
+
+
+def test_json_is_as_published(told):
+    document = json.loads(encode_comparison(told))
+    assert SCHEMA.read_bytes() == comparison_schema(), "write docs/comparison-schema.json anew"
+    jsonschema.validate(document, json.loads(SCHEMA.read_bytes()), cls=jsonschema.Draft202012Validator)
+    assert document["differing"] == ["gil/x_guarded", NASTY, "y", "z"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document | {"columns": 3}, json.loads(SCHEMA.read_bytes()))
+
+
+class _Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.links, self.texts = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in {"src", "href"} and tag != "a"]
+
+    def handle_data(self, data):
+        self.texts.append(data.strip())
+
+
+def test_the_page_needs_no_network_and_escapes_what_it_shows(told):
+    page = _Page()
+    page.feed(render_html(told))
+    assert page.links == []
+    assert page.tags.count("script") == 1
+    assert "b" not in page.tags
+    assert NASTY in page.texts
+    text = render_html(told)
+    assert "unmet" in text
+    assert "1 of 3" in text
+    assert all(word in text for word in ("no longer excludes anyone", "luck decides", "schema 9", "commands differ"))
+
+
+def test_markdown_escapes_what_it_shows(told):
+    text = render_markdown(told)
+    row = next(line for line in text.splitlines() if line.startswith("| a/std"))
+    assert "</script>" not in text
+    assert row.count("|") - row.count("\\|") == 7
+    assert "RACE" in row
+
+
+def test_a_comparison_has_a_version():
+    assert Comparison(columns=(), rows=()).version == 1
