@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 TERM_GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.01
+_ASK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ def run(
     timeout: float | None = None,
     stdout: Path | None = None,
     stderr: Path | None = None,
+    until: Callable[[], bool] | None = None,
     on_deadline: Callable[[int], None] | None = None,
     on_start: Callable[[int], None] | None = None,
     preexec: Callable[[], None] | None = None,
@@ -61,10 +64,11 @@ def run(
     """Run ``command`` in its own process group and wait for it; its standard input is empty.
 
     Output is captured as text (undecodable bytes replaced) unless ``stdout``/``stderr`` name files; with ``stdout``
-    alone, both go into that file. ``timeout`` is in seconds; when it passes, ``on_deadline`` is called with the pid
-    while the process still lives (to save its stacks), and then the whole group is ended: SIGTERM, a grace period,
-    SIGKILL. What the child leaves behind in its group is ended too, whether it ended by itself, by its deadline, or
-    because this call was interrupted, so no orphan survives Ctrl-C.
+    alone, both go into that file. ``timeout`` is in seconds; when it passes, or once ``until`` says that there is no
+    point in waiting for the rest of it, ``on_deadline`` is called with the pid while the process still lives (to save
+    its stacks), and then the whole group is ended: SIGTERM, a grace period, SIGKILL. What the child leaves behind in
+    its group is ended too, whether it ended by itself, by its deadline, or because this call was interrupted, so no
+    orphan survives Ctrl-C.
 
     Raises ``OSError`` when the program cannot be executed.
     """
@@ -86,7 +90,7 @@ def run(
                 preexec_fn=preexec,  # noqa: PLW1509 -- only callers that start no threads of their own pass one
             )
         )
-        timed_out = _attend(child, timeout, on_deadline, on_start)
+        timed_out = _attend(child, timeout, until, on_deadline, on_start)
         return Completed(
             command=argv,
             exit_code=child.exit_code,
@@ -204,6 +208,7 @@ class _Child:
 def _attend(
     child: _Child,
     timeout: float | None,
+    until: Callable[[], bool] | None,
     on_deadline: Callable[[int], None] | None,
     on_start: Callable[[int], None] | None,
 ) -> bool:
@@ -211,7 +216,7 @@ def _attend(
     try:
         if on_start:
             on_start(child.pid)
-        timed_out = not child.wait(timeout)
+        timed_out = not (_wait_unless(child, timeout, until) if until else child.wait(timeout))
         if timed_out and on_deadline:
             on_deadline(child.pid)
         return timed_out
@@ -220,6 +225,15 @@ def _attend(
             end_group(child.pid)
         finally:
             child.reap(block=True)
+
+
+def _wait_unless(child: _Child, timeout: float | None, until: Callable[[], bool]) -> bool:
+    """Wait as ``child.wait`` does, but no longer than until ``until`` says so."""
+    limit = math.inf if timeout is None else time.monotonic() + timeout
+    while not child.wait(max(0.0, min(_ASK_SECONDS, limit - time.monotonic()))):
+        if time.monotonic() >= limit or until():
+            return False
+    return True
 
 
 def _signal_group(pgid: int, number: int) -> bool:

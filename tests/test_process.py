@@ -121,6 +121,20 @@ def test_the_deadlines_hook_sees_a_living_child():
     assert [state for _, state in seen] == [True]
 
 
+def test_a_deadline_may_come_early(tmp_path):
+    note = tmp_path / "note"
+    seen = []
+    child = f"import pathlib, time; pathlib.Path({str(note)!r}).touch(); time.sleep(60)"
+    done = run([sys.executable, "-c", child], timeout=50, until=note.exists, on_deadline=seen.append)
+    assert (done.timed_out, len(seen)) == (True, 1)
+    assert done.seconds < 40
+
+
+def test_a_child_that_ends_before_it_is_asked_for_is_not_late():
+    done = run([sys.executable, "-c", ""], timeout=50, until=lambda: False)
+    assert done.ok
+
+
 def test_the_child_is_ended_when_the_deadlines_hook_fails():
     pids = []
 

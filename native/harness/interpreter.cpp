@@ -58,4 +58,11 @@ Interpreter::~Interpreter() {
     }
 }
 
+void call_from_python(const std::string& function, const std::function<void()>& body) {
+    py::dict names;
+    names["body"] = py::cpp_function(body);
+    py::exec("def " + function + "():\n    body()\n", names);
+    names[function.c_str()]();
+}
+
 } // namespace python_tsan

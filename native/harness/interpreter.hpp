@@ -6,7 +6,9 @@
 
 #include <pybind11/embed.h>
 
+#include <functional>
 #include <memory>
+#include <string>
 
 namespace python_tsan {
 
@@ -28,5 +30,8 @@ private:
     int exceptions_before_;
     std::unique_ptr<pybind11::scoped_interpreter> python_;
 };
+
+/// Call `body` from a Python function of that name, so that the stacks of a hang show which one waits. Needs the GIL.
+void call_from_python(const std::string& function, const std::function<void()>& body);
 
 } // namespace python_tsan

@@ -43,6 +43,11 @@ Scenario& Scenario::hang(double seconds) {
     return outcome(Outcome::hang).deadline(seconds);
 }
 
+Scenario& Scenario::waits(std::vector<std::string> lines) {
+    waits_ = std::move(lines);
+    return *this;
+}
+
 Scenario& Scenario::error(std::string pattern, std::string losing_thread) {
     error_ = std::move(pattern);
     losing_thread_ = std::move(losing_thread);
@@ -101,7 +106,7 @@ void Scenario::write(JsonWriter& json) const {
             .member("accesses", finding.accesses)
             .end_object();
     }
-    json.end_array().member("error", error_).member("losing_thread", losing_thread_);
+    json.end_array().member("error", error_).member("losing_thread", losing_thread_).member("waits", waits_);
     json.key("values").begin_object();
     for (const auto& [key, wanted] : values_) {
         json.member(key, wanted);

@@ -41,6 +41,8 @@ public:
     Scenario& race(std::string location, std::string function);
     /// Still running after `seconds`; the runner ends it.
     Scenario& hang(double seconds);
+    /// The wait-for graph of the hang, one line for each thread that waits (see Waits), sorted by thread.
+    Scenario& waits(std::vector<std::string> lines);
     /// A Python error whose text matches the regular expression `pattern`, in thread `losing_thread` (empty: any).
     Scenario& error(std::string pattern, std::string losing_thread);
     /// The expectation depends on the Python version: row `id` of python_tsan/imports/outcomes.toml.
@@ -76,6 +78,7 @@ private:
     Body body_;
     Outcome outcome_ = Outcome::clean;
     std::vector<ExpectedFinding> findings_;
+    std::vector<std::string> waits_;
     std::string error_, losing_thread_, case_, twin_;
     std::map<std::string, Scalar> values_;
     std::vector<std::string> lanes_{"fast", "full"};

@@ -6,6 +6,7 @@
 #include "harness/interpreter.hpp"
 #include "harness/racer.hpp"
 #include "harness/registry.hpp"
+#include "harness/waits.hpp"
 
 #include <pybind11/embed.h>
 #include <python_tsan/barrier.hpp>

@@ -11,20 +11,31 @@
 namespace python_tsan {
 
 static std::mutex g_wrong_import_mutex;
+static std::mutex g_right_import_mutex;
+static std::once_flag g_wrong_import_once;
+static std::once_flag g_right_import_once;
+static std::atomic<bool> g_first_is_inside{false};
 static std::atomic<bool> g_other_is_at_the_lock{false};
+static Waits* g_import_waits = nullptr; // for the initialiser of a static variable, which takes no argument
 
-/// Import something while the other thread comes to the lock. The import really happens: the module's body is the
+/// T1 has the native lock and imports until T2 has come to it. The import really happens: the module's body is the
 /// wait, with the GIL released as a read of a file would release it.
 static void import_until_other_waits() {
+    g_import_waits->own("T1", "the native lock");
     py::dict names;
     names["wait"] = py::cpp_function([] {
-        const py::gil_scoped_release as_file_access_does;
-        while (!g_other_is_at_the_lock.load()) {
-            std::this_thread::yield();
+        g_first_is_inside.store(true);
+        {
+            const py::gil_scoped_release as_file_access_does;
+            while (!g_other_is_at_the_lock.load()) {
+                std::this_thread::yield();
+            }
+            g_import_waits->want("T1", "the GIL");
         }
+        g_import_waits->own("T1", "the GIL");
     });
-    const py::object add_meta_path = py::eval("lambda loader: __import__('sys').meta_path.insert(0, loader)");
     py::exec(R"(
+import sys
 from importlib.machinery import ModuleSpec
 
 class SlowModule:
@@ -34,28 +45,34 @@ class SlowModule:
         return None
     def exec_module(self, module):
         wait()
+
+sys.meta_path.insert(0, SlowModule())
 )",
              names);
-    add_meta_path(names["SlowModule"]());
     py::module_::import("slow_module");
 }
 
-/// T1 imports inside the lock; T2 comes to the lock with the GIL held, once T1 has let go of the GIL.
+/// T1 imports inside the lock; T2 comes to the lock with the GIL held, once T1 is in the module's body.
 static void import_in_lock_and_wait_with_gil(Context& context, const std::function<void(bool first)>& under_lock) {
     const Interpreter python(context);
-    std::atomic<bool> first_is_inside{false};
+    Waits waits(context.options());
+    g_import_waits = &waits;
     const auto importing = [&] {
         const py::gil_scoped_acquire gil;
-        first_is_inside.store(true);
         under_lock(true);
     };
     const auto waiting = [&] {
-        while (!first_is_inside.load()) {
+        while (!g_first_is_inside.load()) {
             std::this_thread::yield();
         }
         const py::gil_scoped_acquire gil;
+        waits.own("T2", "the GIL");
         g_other_is_at_the_lock.store(true);
-        under_lock(false);
+        call_from_python("wait_for_native_lock", [&] {
+            waits.want("T2", "the native lock");
+            under_lock(false);
+            waits.own("T2", "the native lock");
+        });
     };
     race(context, {importing, waiting});
 }
@@ -63,12 +80,53 @@ static void import_in_lock_and_wait_with_gil(Context& context, const std::functi
 SCENARIO(imports_global_lock_wrong_order,
          "imports",
          "T1 imports under a std::mutex taken with the GIL held; T2 waits for that mutex with the GIL held.",
-         .hang(4).twin("imports_cold_window_global_lock").needs("gil")) {
+         .hang(30)
+             .waits({"T1 waits for the GIL, held by T2", "T2 waits for the native lock, held by T1"})
+             .twin("imports_global_lock_right_order")
+             .needs("gil")) {
     import_in_lock_and_wait_with_gil(context, [](bool first) {
         const std::lock_guard<std::mutex> lock(g_wrong_import_mutex);
         if (first) {
             import_until_other_waits();
         }
+    });
+}
+
+SCENARIO(imports_global_lock_right_order,
+         "imports",
+         "The same import under a std::mutex that each thread waits for with the GIL released.",
+         .clean().twin("imports_global_lock_wrong_order").needs("gil")) {
+    import_in_lock_and_wait_with_gil(context, [](bool first) {
+        const py::gil_scoped_release before_the_mutex;
+        const std::lock_guard<std::mutex> lock(g_right_import_mutex);
+        if (first) {
+            const py::gil_scoped_acquire inside_it;
+            import_until_other_waits();
+        }
+    });
+}
+
+SCENARIO(imports_call_once,
+         "imports",
+         "T1 imports inside std::call_once, entered with the GIL held; T2 waits at its flag with the GIL held.",
+         .hang(30)
+             .waits({"T1 waits for the GIL, held by T2", "T2 waits for the native lock, held by T1"})
+             .twin("imports_call_once_released")
+             .needs("gil")) {
+    import_in_lock_and_wait_with_gil(context,
+                                     [](bool) { std::call_once(g_wrong_import_once, import_until_other_waits); });
+}
+
+SCENARIO(imports_call_once_released,
+         "imports",
+         "The same std::call_once, entered with the GIL released and taking the GIL inside.",
+         .clean().twin("imports_call_once").needs("gil")) {
+    import_in_lock_and_wait_with_gil(context, [](bool) {
+        const py::gil_scoped_release before_the_flag;
+        std::call_once(g_right_import_once, [] {
+            const py::gil_scoped_acquire inside_it;
+            import_until_other_waits();
+        });
     });
 }
 
@@ -80,7 +138,10 @@ static bool& imported_once() {
 SCENARIO(imports_static_guard,
          "imports",
          "T1 imports while it initialises a function's static variable; T2 waits at its guard with the GIL held.",
-         .hang(4).twin("imports_static_guard_released").needs("gil")) {
+         .hang(30)
+             .waits({"T1 waits for the GIL, held by T2", "T2 waits for the native lock, held by T1"})
+             .twin("imports_static_guard_released")
+             .needs("gil")) {
     import_in_lock_and_wait_with_gil(context, [](bool) { imported_once(); });
 }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <unistd.h>
 #include <vector>
@@ -21,6 +22,15 @@ std::string tree_folder(const Options& options) {
         return options.report + ".packages";
     }
     return std::filesystem::temp_directory_path() / ("python-tsan-packages-" + std::to_string(getpid()));
+}
+
+/// Start the thread that notes, beside the report, who waits for whom once the row's threads stand still.
+std::optional<py::object> start_witness(const Options& options, const py::object& stage) {
+    if (options.report.empty()) {
+        return std::nullopt;
+    }
+    const auto notes = std::filesystem::path(options.report).replace_filename("waits.txt");
+    return py::module_::import("import_cases.standing").attr("Witness")(stage, notes.string());
 }
 
 /// What one thread imports, or calls in a module, copied out of Python so that a thread needs the GIL for the imports
@@ -86,12 +96,16 @@ void play_row(Context& context, const std::string& row, const std::string& varia
     const py::object stage = py::module_::import("import_cases.stage").attr("Stage")(row, variant, folder);
     const std::vector<Part> parts = parts_of(stage);
     const bool one_at_a_time = stage.attr("variant").attr("one_at_a_time").cast<bool>();
+    const std::optional<py::object> witness = start_witness(context.options(), stage);
     std::vector<std::function<void()>> jobs;
     jobs.reserve(parts.size());
     for (const auto& part : parts) {
         jobs.emplace_back([&stage, &part, one_at_a_time] { play_part(stage, part, one_at_a_time); });
     }
     race(context, jobs);
+    if (witness) {
+        witness->attr("dismiss")();
+    }
     context.value("finished", static_cast<long long>(py::len(stage.attr("errors"))));
     context.value("lost", stage.attr("lost").cast<std::string>());
     std::filesystem::remove_all(folder);

@@ -3,9 +3,7 @@
 
 #include "harness/scenario.hpp"
 
-#include <functional>
 #include <mutex>
-#include <string>
 
 namespace python_tsan {
 
@@ -15,14 +13,6 @@ static std::mutex g_native_mutex;
 static std::once_flag g_native_once;
 static std::mutex g_wrong_mutex;
 static std::once_flag g_wrong_once;
-
-/// Call `body` from Python, so that the stacks of a hang show which Python function waits.
-static void call_from_python(const char* function, const std::function<void()>& body) {
-    py::dict names;
-    names["body"] = py::cpp_function(body);
-    py::exec(std::string("def ") + function + "():\n    body()\n", names);
-    names[function]();
-}
 
 SCENARIO(mutex_right_order,
          "locks",

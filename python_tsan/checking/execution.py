@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LOG_FOLDER = "logs"
 LOG_STEM = "tsan"
 REPORT_FILE = "report.json"
+WAITS_FILE = "waits.txt"
 STDOUT_FILE = "stdout.txt"
 STDERR_FILE = "stderr.txt"
 
@@ -62,13 +63,15 @@ def execute(
     deadline: float,
     launcher: Sequence[str] = (),
     cwd: Path | None = None,
+    until: Callable[[], bool] | None = None,
     on_start: Callable[[int], None] | None = None,
 ) -> Execution:
     """Run a program whose logs and output go into ``folder``, which must not exist yet; it starts in ``cwd``, or there.
 
-    ``env`` is its whole environment; where the logs go is added here. When ``deadline`` seconds have passed, the stacks
-    of every thread of every process in its group are saved, and the whole group is ended. ``launcher`` is the prefix
-    under which instrumented programs run on this machine.
+    ``env`` is its whole environment; where the logs go is added here. When ``deadline`` seconds have passed, or once
+    ``until`` says that the rest of them would show nothing more, the stacks of every thread of every process in its
+    group are saved, and the whole group is ended. ``launcher`` is the prefix under which instrumented programs run on
+    this machine.
 
     Raises :class:`SubjectError` when the folder cannot be made or the program cannot be started.
     """
@@ -83,6 +86,7 @@ def execute(
             timeout=deadline,
             stdout=folder / STDOUT_FILE,
             stderr=folder / STDERR_FILE,
+            until=until,
             on_deadline=lambda pid: stacks.extend(save_group_stacks(pid, folder)),
             on_start=on_start,
         )
@@ -104,17 +108,22 @@ def observe(
     env: Mapping[str, str],
     deadline: float,
     launcher: Sequence[str] = (),
+    hangs: bool = False,
     on_start: Callable[[int], None] | None = None,
 ) -> Observation:
     """Run a subject in ``folder``, as :func:`execute` does, and return what it showed.
 
-    ``{report}`` in the command stands for the file in which the subject may leave its values.
+    ``{report}`` in the command stands for the file in which the subject may leave its values. A subject that ``hangs``
+    is ended as soon as it has noted itself that its threads stand still, and who waits for whom.
 
     Raises :class:`SubjectError` when the folder cannot be made or the program cannot be executed.
     """
     report = folder.absolute() / REPORT_FILE
     argv = [str(part).replace("{report}", str(report)) for part in command]
-    execution = execute(argv, folder=folder, env=env, deadline=deadline, launcher=launcher, on_start=on_start)
+    until = (folder / WAITS_FILE).is_file if hangs else None
+    execution = execute(
+        argv, folder=folder, env=env, deadline=deadline, launcher=launcher, until=until, on_start=on_start
+    )
     return _read(execution, argv=tuple(argv))
 
 
@@ -152,6 +161,7 @@ def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
         folder=folder,
         logs=execution.logs,
         stacks=execution.stacks,
+        waits=tuple(_text(folder / WAITS_FILE).splitlines()),
         findings=tuple(finding for log in parsed for finding in log.findings),
         fatal=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is not FatalKind.SIGNAL),
         crashes=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is FatalKind.SIGNAL),

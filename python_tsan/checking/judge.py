@@ -85,7 +85,7 @@ def _outcome_mismatch(expectation: Expectation, observation: Observation) -> str
     died = _death(observation)
     match expectation.outcome:
         case Outcome.HANG:
-            return _hang_mismatch(observation)
+            return _hang_mismatch(expectation, observation)
         case Outcome.CLEAN:
             return died or _clean_mismatch(observation)
         case Outcome.RACE:
@@ -117,10 +117,15 @@ def _clean_mismatch(observation: Observation) -> str:
     return f"exit {observation.exit_code}" if observation.exit_code else ""
 
 
-def _hang_mismatch(observation: Observation) -> str:
+def _hang_mismatch(expectation: Expectation, observation: Observation) -> str:
     if not observation.timed_out:
         return f"expected a hang, but it ended after {observation.seconds:.1f} s with exit {observation.exit_code}"
-    return "" if observation.stacks else "it hung as expected, but no thread's stack could be saved"
+    if not observation.stacks:
+        return "it hung as expected, but no thread's stack could be saved"
+    if expectation.waits and observation.waits != expectation.waits:
+        seen = "; ".join(observation.waits) or "nothing had been noted"
+        return f"it hung, but not as expected: wanted {'; '.join(expectation.waits)}; {seen}"
+    return ""
 
 
 def _error_mismatch(expectation: Expectation, observation: Observation) -> str:

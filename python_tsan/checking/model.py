@@ -54,13 +54,15 @@ class Expectation:
     """What a subject must show.
 
     ``error`` is a regular expression for the error's text and ``losing_thread`` the thread's name (any if empty),
-    both for Outcome.ERROR. ``values`` are results that the subject must have reported, whatever the outcome.
+    both for Outcome.ERROR; ``waits`` the lines of a hang's wait-for graph (any if empty). ``values`` are results that
+    the subject must have reported, whatever the outcome.
     """
 
     outcome: Outcome
     findings: tuple[ExpectedFinding, ...] = ()
     error: str = ""
     losing_thread: str = ""
+    waits: tuple[str, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
 
 
@@ -69,9 +71,10 @@ class Observation:
     """The raw outcome of one subject's process. ``exit_code`` is negative for a signal; sizes in bytes, times in s.
 
     ``report`` is the JSON object that a harness scenario writes (empty if it wrote none), ``logs`` the sanitizer's
-    files, ``stacks`` the files with every thread's stack when the deadline passed. ``fatal`` are the last words of a
-    runtime that gave up, ``crashes`` those on a deadly signal of the subject. ``problem`` says why nothing can be
-    concluded (the log folder is gone, the program could not be started), and is empty for a sound observation.
+    files, ``stacks`` the files with every thread's stack when the deadline passed, ``waits`` the wait-for graph that
+    the subject itself had noted by then. ``fatal`` are the last words of a runtime that gave up, ``crashes`` those on a
+    deadly signal of the subject. ``problem`` says why nothing can be concluded (the log folder is gone, the program
+    could not be started), and is empty for a sound observation.
     """
 
     command: tuple[str, ...]
@@ -82,6 +85,7 @@ class Observation:
     folder: Path
     logs: tuple[Path, ...] = ()
     stacks: tuple[Path, ...] = ()
+    waits: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     fatal: tuple[str, ...] = ()
     crashes: tuple[str, ...] = ()

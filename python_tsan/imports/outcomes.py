@@ -21,7 +21,7 @@ Version: TypeAlias = tuple[int, ...]
 
 # 3.13.16, 3.14, 3.15.0b2, 3.14.1+
 _RELEASE = re.compile(r"\d+(?:\.\d+)+")
-FIELDS = frozenset({"since", "before", "outcome", "threads", "error", "free_threaded"})
+FIELDS = frozenset({"since", "before", "outcome", "threads", "error", "waits", "free_threaded"})
 
 
 class ImportOutcome(Enum):
@@ -38,7 +38,8 @@ class Range:
     """What one row does in the versions from ``since`` (included) to ``before`` (excluded; open if None).
 
     ``threads`` are those that lose, in order of name, and ``error`` is a regular expression for the first one's
-    ``Type: text``. ``free_threaded`` restricts the range to one kind of build; None is both.
+    ``Type: text``. ``waits`` are the edges of a hang's wait-for graph. ``free_threaded`` restricts the
+    range to one kind of build; None is both.
     """
 
     since: Version
@@ -46,6 +47,7 @@ class Range:
     outcome: ImportOutcome
     threads: tuple[str, ...] = ()
     error: str = ""
+    waits: tuple[str, ...] = ()
     free_threaded: bool | None = None
 
     def covers(self, version: Version, *, free_threaded: bool) -> bool:
@@ -80,6 +82,7 @@ def _range(item: Mapping[str, Any]) -> Range:
         outcome=ImportOutcome(item["outcome"]),
         threads=tuple(item.get("threads", ())),
         error=item.get("error", ""),
+        waits=tuple(item.get("waits", ())),
         free_threaded=item.get("free_threaded"),
     )
 
@@ -125,6 +128,6 @@ def _expectation(case: str, found: Range) -> Expectation:
         case ImportOutcome.ERROR | ImportOutcome.PARTIAL:
             return Expectation(outcome=Outcome.ERROR, error=found.error, losing_thread=found.threads[0], values=values)
         case ImportOutcome.HANG:
-            return Expectation(outcome=Outcome.HANG)
+            return Expectation(outcome=Outcome.HANG, waits=found.waits)
         case _ as never:
             assert_never(never)

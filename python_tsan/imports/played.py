@@ -21,8 +21,8 @@ class Played:
     """One row as one interpreter played it.
 
     ``mitigation`` is ``none`` for the row by itself. ``losers`` are the threads that failed, in order, and ``error``
-    the first one's ``Type: text``. ``graph`` has a line for each thread that waits for a module's lock at the
-    deadline. ``outcome`` is None when the schedule was not reached, so that the run says nothing.
+    the first one's ``Type: text``. ``waits`` has a line for each thread of a run that hangs: what it waits for, and who
+    has that. ``outcome`` is None when the schedule was not reached, so that the run says nothing.
     """
 
     row: str
@@ -33,7 +33,7 @@ class Played:
     outcome: ImportOutcome | None
     losers: tuple[str, ...] = ()
     error: str = ""
-    graph: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
 
     @property
     def case(self) -> str:
@@ -54,9 +54,7 @@ def read_report(report: Mapping[str, Any]) -> Played:
         outcome=outcome_of(report),
         losers=losers,
         error=f"{errors[losers[0]]['type']}: {errors[losers[0]]['text']}" if losers else "",
-        graph=tuple(
-            f"{edge['thread']} waits for {edge['waits_for']}, held by {edge['held_by']}" for edge in report["graph"]
-        ),
+        waits=tuple(report["waits"]),
     )
 
 
@@ -91,6 +89,8 @@ def _difference(played: Played, wanted: Range) -> str:
         return f"expected {' '.join(wanted.threads)} to lose, but it was {' '.join(played.losers)}"
     if not re.search(wanted.error, played.error):
         return f"expected an error like {wanted.error!r}, got {played.error}"
+    if played.waits != wanted.waits:
+        return f"expected the threads to wait like {wanted.waits}, but saw {played.waits}"
     return ""
 
 

@@ -183,6 +183,13 @@ def test_a_hang_without_stacks_fails():
     assert "no thread's stack could be saved" in failed(HANGING, replace(HUNG, stacks=()))
 
 
+def test_a_hang_must_be_the_one_that_is_expected():
+    wanted = replace(HANGING, waits=("T1 waits for a, held by T2",))
+    assert verdict(wanted, replace(HUNG, waits=wanted.waits)).status is Status.PASSED
+    assert "nothing had been noted" in failed(wanted, HUNG)
+    assert "T1 stands at b.py:1" in failed(wanted, replace(HUNG, waits=("T1 stands at b.py:1",)))
+
+
 @pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, DEADLOCK])
 def test_a_hang_that_nobody_expects_fails_and_names_its_stacks(expectation):
     assert "still running at its deadline after 4 s (stacks: stacks-native.txt)" in failed(expectation, HUNG)

@@ -100,9 +100,10 @@ def test_a_hang_expects_no_values_since_none_can_be_written():
     assert expectation is not None
     assert expectation.outcome is Outcome.HANG
     assert expectation.values == {}
+    assert expectation.waits == ("T1 waits for service, held by T2", "T2 stands at service.py:3 in <module>")
 
 
-def test_every_loser_is_a_thread_of_its_row_and_every_error_has_a_pattern():
+def test_every_loser_is_a_thread_of_its_row_and_every_error_or_hang_is_described():
     rows = {row.name: row for row in ROWS}
     for case, ranges in outcome_table().items():
         name, _, variant = case.partition(".")
@@ -111,6 +112,7 @@ def test_every_loser_is_a_thread_of_its_row_and_every_error_has_a_pattern():
             assert set(each.threads) <= set(threads)
             losing = each.outcome in {ImportOutcome.ERROR, ImportOutcome.PARTIAL}
             assert losing == bool(each.threads) == bool(each.error), (case, each)
+            assert bool(each.waits) == (each.outcome is ImportOutcome.HANG), (case, each)
             re.compile(each.error)
 
 

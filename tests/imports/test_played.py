@@ -18,7 +18,7 @@ def report(**changes):
         "unfinished": [],
         "held": {},
         "errors": {"T2": DEADLOCK},
-        "graph": [],
+        "waits": [],
     }
     return {**base, **changes}
 
@@ -39,16 +39,17 @@ def test_the_outcome_in_one_word(changes, outcome):
     assert read_report(report(**changes)).outcome is outcome
 
 
-def test_the_first_loser_speaks_and_the_graph_is_in_words():
-    played = read_report(
-        report(
-            errors={"T2": DEADLOCK, "T1": {"type": "KeyError", "text": "'pkg'"}},
-            graph=[{"thread": "T1", "waits_for": "pkg", "held_by": "T2"}],
-        )
-    )
+def test_the_first_loser_speaks():
+    played = read_report(report(errors={"T2": DEADLOCK, "T1": {"type": "KeyError", "text": "'pkg'"}}))
     assert played.losers == ("T1", "T2")
     assert played.error == "KeyError: 'pkg'"
-    assert played.graph == ("T1 waits for pkg, held by T2",)
+
+
+def test_a_hang_that_is_not_the_tables_hang_disagrees():
+    waits = ["T1 waits for service, held by T2", "T2 stands at service.py:3 in <module>"]
+    hang = {"row": "user_lock", "errors": {}, "unfinished": ["T1", "T2"]}
+    assert disagreement(read_report(report(**hang, waits=waits))) == ""
+    assert "service.py:3" in disagreement(read_report(report(**hang, waits=waits[:1])))
 
 
 def test_a_run_as_the_table_says_agrees():

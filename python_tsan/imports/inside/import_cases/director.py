@@ -128,6 +128,10 @@ class Director:
             time.sleep(POLL_SECONDS)
         del self._holding[hold.thread]
 
+    def reached(self) -> int:
+        """Return the number of points that threads have come to so far."""
+        return len(self._reached)
+
     def held(self) -> dict[str, str]:
         """Return where each thread that is being held stands. A thread that hangs by itself is not among them."""
         return dict(self._holding)

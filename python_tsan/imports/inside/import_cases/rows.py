@@ -154,7 +154,7 @@ LAZY_CYCLE = Row(
 _STARTS_THREAD = """\
 import threading
 
-THREAD = threading.Thread(target=__import__, args=(__name__,), daemon=True)
+THREAD = threading.Thread(target=__import__, args=(__name__,), name="body", daemon=True)
 THREAD.start()
 """
 
@@ -209,7 +209,7 @@ import signal
 def fork():
     child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(45)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(1, 2)
         import slow

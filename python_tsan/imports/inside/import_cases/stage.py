@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from .director import Director
 from .mitigations import MITIGATIONS
 from .rows import LOCK, row
+from .standing import standing
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,6 +32,7 @@ class Stage:
         self.variant = self.row.variant(variant)
         self.director = Director(self.row.holds, self.row.modules)
         self.errors: dict[str, dict[str, str] | None] = {}
+        self.folder = folder
         self._gate = threading.RLock()
         self._write(Path(folder))
         sys.path.insert(0, folder)
@@ -57,6 +59,14 @@ class Stage:
     def lost(self) -> str:
         """Names of the threads whose imports failed, in order, with blanks between."""
         return " ".join(sorted(name for name, error in self.errors.items() if error))
+
+    def unfinished(self) -> list[str]:
+        """Return the names of the threads that have not ended, in order."""
+        return [name for name in self.variant.threads if name not in self.errors]
+
+    def standing(self) -> list[str]:
+        """Return the wait-for graph, one edge a line: what each thread stands at, and who has it."""
+        return standing(self.director, self.folder)
 
     def play(self, thread: str) -> None:
         """Do the imports of ``thread`` in the calling thread."""
@@ -91,7 +101,7 @@ class Stage:
         for name in self.variant.threads:
             threading.Thread(target=self.play, args=(name,), name=name, daemon=True).start()
         limit = time.monotonic() + deadline
-        while len(self.errors) < len(self.variant.threads) and time.monotonic() < limit:
+        while self.unfinished() and time.monotonic() < limit:
             time.sleep(JOIN_SECONDS)
         return self.report()
 
@@ -103,10 +113,10 @@ class Stage:
             "mitigation": self.mitigation,
             "version": list(sys.version_info[:3]),
             "free_threaded": not getattr(sys, "_is_gil_enabled", lambda: True)(),
-            "unfinished": [name for name in self.variant.threads if name not in self.errors],
+            "unfinished": self.unfinished(),
             "held": self.director.held(),
             "errors": {name: error for name, error in self.errors.items() if error},
-            "graph": self.director.wait_for_graph(),
+            "waits": self.standing() if self.unfinished() else [],
             "stacks": self.director.stacks(),
             "pid": os.getpid(),
         }

@@ -1,0 +1,30 @@
+// A lock of the program's own, taken in a module's body and round an import: one half of the circle is invisible to
+// CPython.
+
+#include "harness/scenario.hpp"
+#include "scenarios/imports_stage.hpp"
+
+namespace python_tsan {
+
+SCENARIO(imports_user_lock,
+         "imports",
+         "T1 imports service with a lock held; T2 is in the body of service and waits for that lock.",
+         .by_version("user_lock").twin("imports_user_lock_preimport").deadline(30)) {
+    play_row(context, "user_lock", "hazard");
+}
+
+SCENARIO(imports_user_lock_preimport,
+         "imports",
+         "The same threads, after the main thread has imported service.",
+         .by_version("user_lock.preimport").twin("imports_user_lock")) {
+    play_row(context, "user_lock", "preimport");
+}
+
+SCENARIO(imports_user_lock_mended,
+         "imports",
+         "The same threads, but T1 imports service before it takes the lock.",
+         .by_version("user_lock.mended").twin("imports_user_lock")) {
+    play_row(context, "user_lock", "mended");
+}
+
+} // namespace python_tsan

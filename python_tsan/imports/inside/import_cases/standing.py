@@ -1,0 +1,128 @@
+"""Own what threads that do not go on stand at: a module's lock, the global import lock, or a line of the program's.
+
+The text is the wait-for graph of a hang, one edge a line. It is taken from inside, without an import of its own: an
+import would wait for the very locks that it tells of.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from threading import get_ident
+from typing import TYPE_CHECKING
+
+from .director import locks_wanted
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .director import Director
+    from .stage import Stage
+
+GLOBAL_LOCK = "the global import lock"
+POLL_SECONDS = 0.05
+# Threads that are seen to wait for the same two times, so long after each other, stand still.
+STANDSTILL_SECONDS = 0.5
+
+_BOOTSTRAP = "<frozen importlib._bootstrap>"
+_PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 -- compared with the text of co_filename
+
+
+def standing(director: Director, folder: str) -> list[str]:
+    """Return a line for each thread but the calling and the main one: what it waits for and who has that.
+
+    ``folder`` holds the program; a thread that waits for no lock of the imports stands at its innermost line there.
+    """
+    main = threading.main_thread().ident
+    frames = {ident: top for ident, top in _all_frames().items() if ident not in (get_ident(), main)}
+    owner = next((ident for ident, top in frames.items() if _holds_global_lock(top)), None)
+    return sorted(_line(director, ident, top, owner, folder) for ident, top in frames.items())
+
+
+def _all_frames() -> dict[int, FrameType]:
+    return sys._current_frames()  # noqa: SLF001 -- documented in the manual for debugging deadlocks, underscore and all
+
+
+def _line(director: Director, ident: int, top: FrameType, owner: int | None, folder: str) -> str:
+    name = director.name_of(ident)
+    held = director.held().get(name)
+    if held:
+        return f"{name} is kept at {held} by the schedule"
+    for lock in locks_wanted(ident):
+        if lock.owner not in (None, ident):
+            return f"{name} waits for {lock.name}, held by {director.name_of(lock.owner)}"
+    if _wants_global_lock(top):
+        # Code that calls _imp.acquire_lock() by itself leaves no trace of whose it is.
+        return f"{name} waits for {GLOBAL_LOCK}" + (f", held by {director.name_of(owner)}" if owner else "")
+    return f"{name} stands at {_place(top, folder)}"
+
+
+def _wants_global_lock(top: FrameType) -> bool:
+    """Tell whether a thread stands in ``_imp.acquire_lock()``, which is C and has no frame: its callers have."""
+    code = top.f_code
+    return code.co_filename == _BOOTSTRAP and code.co_name in {"_get_module_lock", "__enter__"}
+
+
+def _holds_global_lock(top: FrameType) -> bool:
+    """Tell whether a thread is inside a finder, which ``_find_spec`` calls with the global import lock held."""
+    frame = top.f_back
+    while frame is not None:
+        if frame.f_code.co_filename == _BOOTSTRAP and frame.f_code.co_name == "_find_spec":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _place(top: FrameType, folder: str) -> str:
+    frame: FrameType | None = top
+    while frame is not None and not frame.f_code.co_filename.startswith(folder + os.sep):
+        frame = frame.f_back
+    code, line = (top.f_code, top.f_lineno) if frame is None else (frame.f_code, frame.f_lineno)
+    file = code.co_filename[len(folder) + 1 :] if frame is not None else os.path.basename(code.co_filename)  # noqa: PTH119 -- as above
+    return f"{file}:{line} in {code.co_name}"
+
+
+class Witness:
+    """A thread that writes what the others stand at into a file, once they stand still. It ends when they have ended.
+
+    Made for a program that a deadline ends from outside, where nothing could be asked any more.
+    """
+
+    def __init__(self, stage: Stage, path: str) -> None:
+        self._stage = stage
+        self._path = path
+        self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
+        self._thread.start()
+
+    def dismiss(self) -> None:
+        """Wait for the witness to notice that every thread has ended."""
+        self._thread.join()
+
+    def _watch(self) -> None:
+        before: tuple[object, ...] = ()
+        lines: list[str] = []
+        since = time.monotonic()
+        while self._stage.unfinished():
+            time.sleep(POLL_SECONDS)
+            now = self._picture()
+            if now != before:
+                before, lines, since = now, [], time.monotonic()
+            elif time.monotonic() - since > STANDSTILL_SECONDS:
+                again = self._stage.standing()
+                if again == lines:
+                    self._write(lines)
+                    return
+                lines, since = again, time.monotonic()
+
+    def _picture(self) -> tuple[object, ...]:
+        """Return what changes when a thread goes on, cheaply: frames are looked at only when this stands still."""
+        director = self._stage.director
+        return self._stage.unfinished(), director.held(), director.reached()
+
+    def _write(self, lines: list[str]) -> None:
+        draft = self._path + ".new"
+        with open(draft, "w", encoding="utf-8") as file:  # noqa: PTH123 -- pathlib may import while it opens
+            file.write("".join(f"{line}\n" for line in lines))
+        os.replace(draft, self._path)  # noqa: PTH105 -- as above
