@@ -69,6 +69,8 @@ VERBS = (
     Verb(name="compare", summary="show runs side by side: what differs, by what, and what that means", settings=False),
     Verb(name="imports", summary="find and prove deadlocks between imports, on any interpreter"),
     Verb(name="gil", summary="record why the GIL is released, and answer questions about it"),
+    Verb(name="interpreter", summary="print what is known of the interpreter that is meant, as JSON"),
+    Verb(name="cmake-dir", summary="print the folder of the CMake package", settings=False),
     Verb(name="bench", summary="measure the pipeline against the manual recipe"),
 )
 

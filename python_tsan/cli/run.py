@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--repeat", type=int, default=1, metavar="N", help="run it N times and say how often something was found")
     add("--until-found", action="store_true", help="stop at the first run with a finding, after at most N")
-    add("--expect", default=CLEAN, metavar="clean|FILE", help="what it must show (clean)")
+    add("--expect", default=CLEAN, metavar="WHAT", help="what it must show: clean (the default), race, hang or a file")
     add("--baseline", default="", metavar="FILE", help="findings that are known; only others fail")
     add("--write-baseline", default="", metavar="FILE", help="write what was found as a baseline, to be filled in")
     add("--suppressions", action="append", default=[], metavar="FILE", help="suppressions; may be repeated")
@@ -87,6 +87,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
     Raises :class:`UsageError` for an option that makes no sense.
     """
     from python_tsan.cli.report import own_paths  # noqa: PLC0415 -- reads nothing; kept beside its verb
+    from python_tsan.running.expected import WORDS  # noqa: PLC0415 -- brings the parser of logs with it
 
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     return Request(
@@ -99,7 +100,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         baseline=_absolute(arguments.baseline),
         write_baseline=_absolute(arguments.write_baseline),
         suppressions=tuple(_absolute(each) for each in arguments.suppressions),
-        expect=arguments.expect if arguments.expect == CLEAN else _absolute(arguments.expect),
+        expect=arguments.expect if arguments.expect in WORDS else _absolute(arguments.expect),
         own=own_paths(arguments.own),
         formats=formats_of(arguments.format),
         children=arguments.children,

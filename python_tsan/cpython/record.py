@@ -19,11 +19,16 @@ def read_manifest(folder: Path) -> Interpreter | None:
     return found if found.schema == SCHEMA and found.executable.exists() else None
 
 
+def encode_manifest(interpreter: Interpreter) -> bytes:
+    """Return the manifest as JSON, for people and programs."""
+    return msgspec.json.format(msgspec.json.encode(interpreter, enc_hook=_encode), indent=2)
+
+
 def write_manifest(interpreter: Interpreter, folder: Path) -> None:
     """Write the manifest into ``folder`` by rename, so that it is either whole or absent, and on disk on return."""
     partial = folder / f".{MANIFEST_NAME}.{os.getpid()}"
     with partial.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(interpreter, enc_hook=_encode), indent=2))
+        file.write(encode_manifest(interpreter))
         file.flush()
         os.fsync(file.fileno())
     partial.rename(folder / MANIFEST_NAME)

@@ -22,7 +22,7 @@ RECIPE = 1
 KEY_LENGTH = 20
 _SUFFIXES = {".cpp", ".hpp", ".txt", ".cmake", ".json"}
 # Folders beside the harness that are built by others, or are builds.
-_NOT_OURS = ("build", "companion", "golden", "preload/tracer")
+_NOT_OURS = ("build", "companion", "golden", "package", "preload/tracer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,7 @@ def assemble(request: Request, rules: Rules, done: Done) -> Report:
         expected=wanted,
         missing=tuple(expected.missing(rules.expectation, groups)),
         complaints=tuple(baseline.complaints(fared)) if fared else (),
+        once=request.until_found,
         doubts=tuple(_doubts(request, told, objects, attempts)),
         downgrades=(*audit.downgrades(objects), *_unaudited(told, objects), *_unused(uses[: rules.given])),
     )
@@ -76,7 +77,7 @@ def assemble(request: Request, rules: Rules, done: Done) -> Report:
         python_stacks=python_stacks,
         inputs=tuple(reading.inputs),
         verdict=judging.judge(evidence),
-        subject=_subject(request, attempts, executions, wanted),
+        subject=_subject(request, attempts, executions, frozenset().union(*wanted)),
         audit=objects or None,
         suppressions=uses,
         baseline=fared,

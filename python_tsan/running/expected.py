@@ -1,4 +1,4 @@
-"""Own the file that says what a program must show (``--expect FILE``), and which findings it covers. Pure."""
+"""Own what ``--expect`` takes, a word or a file, and which findings an expectation covers. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 from python_tsan.checking.matching import describe_expected, matches
 from python_tsan.checking.model import Expectation, ExpectedFinding, Outcome
 from python_tsan.errors import UsageError
+from python_tsan.tsan.finding import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from python_tsan.tsan.digest import Group
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
+# What can be said in a word. ``race`` is any data race at all: which one it must be takes a file.
+WORDS = {
+    "clean": CLEAN,
+    "race": Expectation(outcome=Outcome.RACE, findings=(ExpectedFinding(kind=Kind.RACE.value),)),
+    "hang": Expectation(outcome=Outcome.HANG),
+}
 _KEYS = ("outcome", "findings")
 _FINDING_KEYS = tuple(each.name for each in fields(ExpectedFinding))
 
@@ -62,10 +69,12 @@ def _wrong(file: str, what: str) -> UsageError:
     )
 
 
-def covered(expectation: Expectation, groups: Iterable[Group]) -> frozenset[str]:
-    """Return the fingerprints of the findings that are expected."""
-    return frozenset(
-        group.fingerprint for group in groups if any(matches(wanted, group.finding) for wanted in expectation.findings)
+def covered(expectation: Expectation, groups: Iterable[Group]) -> tuple[frozenset[str], ...]:
+    """Return, for each expected finding, the fingerprints of the findings that are it."""
+    seen = tuple(groups)
+    return tuple(
+        frozenset(group.fingerprint for group in seen if matches(wanted, group.finding))
+        for wanted in expectation.findings
     )
 
 

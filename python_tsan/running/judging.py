@@ -78,14 +78,16 @@ def _with_cure(line: str) -> str:
 class Evidence:
     """All that a verdict rests on.
 
-    ``failing`` are the fingerprints of findings that make it red, ``expected`` of those that must be there, ``missing``
-    describes expected findings that never came. ``complaints`` are the baseline's, ``doubts`` concern the whole run.
+    ``failing`` are the fingerprints of findings that make it red, ``expected`` has those of each finding that must be
+    there, in every run or in ``once`` one, ``missing`` describes expected findings that never came. ``complaints`` are
+    the baseline's, ``doubts`` concern the whole run.
     """
 
     attempts: tuple[Attempt, ...]
     expectation: Expectation
     failing: frozenset[str] = frozenset()
-    expected: frozenset[str] = frozenset()
+    expected: tuple[frozenset[str], ...] = ()
+    once: bool = False
     missing: tuple[str, ...] = ()
     complaints: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
@@ -124,8 +126,8 @@ def _failures(evidence: Evidence) -> Iterator[str]:
     else:
         yield from _told(attempt.failure for attempt in evidence.attempts)
     if not evidence.missing and evidence.expected:
-        met = sum(evidence.expected <= attempt.seen for attempt in evidence.attempts)
-        if met < runs:
+        met = sum(all(each & attempt.seen for each in evidence.expected) for attempt in evidence.attempts)
+        if met < (1 if evidence.once else runs):
             yield f"what was expected was seen in {met} of {runs} runs only"
     yield from evidence.complaints
 

@@ -15,7 +15,8 @@ class Request:
     """One invocation. Paths are absolute text; ``cwd`` is where the command starts, ``timeout`` seconds for each run.
 
     ``python`` is a version, the folder of an interpreter or its program, empty for the one that the settings mean.
-    ``expect`` is ``clean`` or a file. ``children`` says that the command is a driver whose child processes are judged.
+    ``expect`` is a word such as ``clean`` or a file. ``children`` says that the command is a driver whose child
+    processes are judged.
     """
 
     command: tuple[str, ...]

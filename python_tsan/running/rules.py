@@ -10,7 +10,6 @@ from python_tsan.errors import UsageError
 from python_tsan.report.build import Standing
 from python_tsan.report.model import FindingStatus
 from python_tsan.running import baseline, expected
-from python_tsan.running.request import CLEAN
 from python_tsan.running.suppressing import read_suppressions, shipped_file
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Rules:
     def standings(self, groups: Iterable[Group]) -> dict[str, Standing]:
         """Return how findings stand, by fingerprint; one that is not there is new."""
         known = baseline.standings(self.baseline, today=self.today) if self.baseline else {}
-        wanted = expected.covered(self.expectation, groups)
+        wanted = frozenset().union(*expected.covered(self.expectation, groups))
         return known | {each: Standing(status=FindingStatus.EXPECTED, reason="expected") for each in wanted}
 
 
@@ -53,9 +52,8 @@ def read_rules(request: Request, *, today: dt.date, theirs: str = "") -> Rules:
     files = [Path(path) for path in (*request.suppressions, *([theirs] if theirs else []))]
     placed = read_suppressions(files)
     return Rules(
-        expectation=expected.CLEAN
-        if request.expect == CLEAN
-        else expected.parse_expectation(_text(request.expect, "expectation"), request.expect),
+        expectation=expected.WORDS.get(request.expect)
+        or expected.parse_expectation(_text(request.expect, "expectation"), request.expect),
         today=today,
         baseline=baseline.parse_baseline(_text(request.baseline, "baseline"), request.baseline)
         if request.baseline

@@ -1,4 +1,4 @@
-"""The example, typed as its README prints it: configured, built, red, and green."""
+"""The example, typed as its README prints it: configured, built, red, and green, by hand and by CTest."""
 
 import os
 import re
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.cli.build import shell_lines
 from python_tsan.config import load_settings
 from python_tsan.console import make_console
 from python_tsan.cpython.build import find_built
 from python_tsan.cpython.record import read_manifest
+from python_tsan.cpython.stock import find_stock
 from python_tsan.paths import Layout, default_root
 from python_tsan.report.codec import decode_report
 from python_tsan.report.model import Attribution
@@ -24,7 +24,7 @@ README = REPOSITORY / "examples" / "README.md"
 # A folder with manifest.json, to try another interpreter than the built one.
 VARIABLE = "PYTHON_TSAN_TEST_INTERPRETER"
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
-_PREPARATION = ("python3 -m venv", "pip install", 'eval "$(python -m python_tsan build')
+_PREPARATION = ("python3 -m venv", "pip install", "python-tsan build")
 
 
 def commands():
@@ -54,24 +54,30 @@ def test_the_twins_differ_by_the_mutex_alone():
 
 @pytest.fixture
 def interpreter():
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        found = read_manifest(Path(chosen))
-    else:
-        layout, console = Layout(root=default_root()), make_console(quiet=True)
-        settings = load_settings({}, env=os.environ, cwd=REPOSITORY)
-        toolchain = choose_toolchain(settings.toolchain, layout=layout, console=console)
-        found = find_built(settings, toolchain=toolchain, layout=layout)
-    if found is None:
-        pytest.skip("no interpreter is built; `nox -s build_python` builds it")
-    return found
+    """The built interpreter, else a stock one, which sees the same race in the example's own code."""
+    if chosen := os.environ.get(VARIABLE):
+        return read_manifest(Path(chosen))
+    layout, console = Layout(root=default_root()), make_console(quiet=True)
+    settings = load_settings({}, env=os.environ, cwd=REPOSITORY)
+    toolchain = choose_toolchain(settings.toolchain, layout=layout, console=console)
+    built = find_built(settings, toolchain=toolchain, layout=layout)
+    found = built or find_stock(settings, toolchain=toolchain, layout=layout, console=console)
+    return found or pytest.skip("there is neither a built interpreter nor a stock one with a shared library")
 
 
-def typed(line, cwd, environment):
+def typed(line, cwd):
     """Type one line in bash, with this environment's programs first."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    script = "\n".join([*environment, f"export PATH={shlex.quote(path)}", line])
+    script = f"export PATH={shlex.quote(path)}\n{line}"
     return subprocess.run(["bash", "-c", script], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+
+def ours(line, interpreter):
+    """Return the line for this interpreter: what the reader of the README need not name is named here."""
+    manifest = interpreter.prefix / "manifest.json"
+    lane = f"-DPYTHON_TSAN_MANIFEST={manifest}" if interpreter.instrumented else "-DPYTHON_TSAN_LANE=fast"
+    named = f" --python {interpreter.prefix}" if interpreter.instrumented else ""
+    return line.replace("cmake -S", f"cmake {lane} -S").replace(" run ", f" run{named} --format terminal,json ", 1)
 
 
 @pytest.mark.compiler
@@ -79,20 +85,23 @@ def typed(line, cwd, environment):
 @pytest.mark.timeout(600)
 def test_a_newcomer_gets_red_and_then_green(interpreter, tmp_path):
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
-    environment = shell_lines(interpreter)
-    ended = []
+    judging = []
     for line in commands():
         if line.startswith(_PREPARATION):
             continue
-        ours = line.replace(" run ", f" run --python {interpreter.prefix} --format terminal,json ", 1)
-        done = typed(ours, tmp_path, environment)
-        ended.append(done)
-        if " run " not in line:
+        done = typed(ours(line, interpreter), tmp_path)
+        if line.startswith(("python-tsan run", "ctest")):
+            judging.append(done)
+        else:
             assert done.returncode == 0, done.stdout + done.stderr
-    red, green = ended[-2:]
-    assert (red.returncode, green.returncode) == (1, 0), red.stdout + red.stderr + green.stdout + green.stderr
-    assert "data race on g_total" in red.stdout
-    assert "tally_racy.cpp" in red.stdout
+    assert [bool(done.returncode) for done in judging] == [True, False, False, True], [
+        done.stdout + done.stderr for done in judging
+    ]
+    red, _, _, red_in_ctest = judging
+    assert red.returncode == 1
+    for done in (red, red_in_ctest):
+        assert "data race on g_total" in done.stdout
+        assert "tally_racy.cpp" in done.stdout
     runs = sorted(path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
     report = decode_report((runs[0] / "report.json").read_bytes())
     (finding,) = report.findings
@@ -100,4 +109,4 @@ def test_a_newcomer_gets_red_and_then_green(interpreter, tmp_path):
     assert finding.attribution is Attribution.YOURS
     assert (runs[0] / "1" / "stdout.txt").read_text().startswith("total ")
     libpython = [each for each in report.audit if "libpython" in each.path]
-    assert [each.instrumented for each in libpython] == [True]
+    assert [each.instrumented for each in libpython] == [interpreter.instrumented]

@@ -44,6 +44,7 @@ def test_paths_become_absolute_and_repeatable_options_add_up(tmp_path, monkeypat
     assert request.formats == ("json", "html", "sarif")
     assert request.python.endswith("/i1")
     assert asked("--expect", "clean", "--python", "3.13", "--", "p").python == "3.13"
+    assert [asked("--expect", word, "p").expect for word in ("race", "hang")] == ["race", "hang"]
     assert asked("p").expect == "clean"
 
 

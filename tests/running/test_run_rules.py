@@ -35,10 +35,23 @@ def request(tmp_path, **options):
 def test_an_expected_race_covers_its_finding_and_no_other():
     expectation = parse_expectation(RACE.format(location()), "race.toml")
     assert expectation.outcome is Outcome.RACE
-    assert groups()[0].fingerprint in covered(expectation, groups())
-    assert not covered(expectation, groups("race_heap"))
+    assert covered(expectation, groups()) == (frozenset({groups()[0].fingerprint}),)
+    assert covered(expectation, groups("race_heap")) == (frozenset(),)
     assert list(missing(expectation, groups())) == []
     assert list(missing(expectation, groups("race_heap"))) == [f"a data race on {location()}"]
+
+
+def test_the_word_race_is_any_data_race_and_nothing_else(tmp_path):
+    expectation = read_rules(request(tmp_path, expect="race"), today=TODAY).expectation
+    assert [len(each) for each in covered(expectation, groups("race_heap"))] == [1]
+    assert list(missing(expectation, groups("race_heap"))) == []
+    assert list(missing(expectation, groups("deadlock"))) == ["a data race"]
+
+
+def test_the_words_clean_and_hang(tmp_path):
+    found = [read_rules(request(tmp_path, expect=word), today=TODAY).expectation for word in ("clean", "hang")]
+    assert [each.outcome for each in found] == [Outcome.CLEAN, Outcome.HANG]
+    assert [covered(each, groups()) for each in found] == [(), ()]
 
 
 @pytest.mark.parametrize(
