@@ -14,7 +14,7 @@ from python_tsan.cli.options import open_context, open_pipeline
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.gil.analysis import explain_trace
 from python_tsan.gil.codec import decode, encode
-from python_tsan.gil.gdb import trace_with_gdb
+from python_tsan.gil.debugger import installed_debugger, trace_with_debugger
 from python_tsan.gil.library import build_tracer
 from python_tsan.gil.page import page, picture
 from python_tsan.gil.preload import DEFAULT_BYTES, NothingSeenError, trace_preloaded
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 DEFAULT_TRACE = "gil.trace"
 ORIGINAL = "embed_test"  # the scenario that the project began with
 MEGABYTE = 1 << 20
+ANY_DEBUGGER = "debugger"
+ENGINES = (*(engine.value for engine in Engine), ANY_DEBUGGER)
 _OUTPUTS = {
     "page": (
         ("--markdown", "the page", "docs/why-the-gil-is-released.md"),
@@ -50,11 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trace.add_argument("-o", "--trace", type=Path, default=Path(DEFAULT_TRACE), help="the trace (%(default)s)")
     trace.add_argument(
         "--engine",
-        type=Engine,
-        choices=tuple(Engine),
-        default=Engine.PRELOAD,
-        metavar="|".join(one.value for one in Engine),
-        help="preload (default): quick, with Python frames; gdb: breakpoints, slow, for any build",
+        choices=ENGINES,
+        default=Engine.PRELOAD.value,
+        help="preload (default): quick, with Python frames; debugger: breakpoints, slow, for any build, by gdb or lldb",
     )
     trace.add_argument(
         "--memory", type=int, default=DEFAULT_BYTES // MEGABYTE, metavar="MB", help="for each process (%(default)s)"
@@ -125,14 +125,14 @@ def _trace(arguments: argparse.Namespace, context: Context) -> None:
 
 
 def _record(arguments: argparse.Namespace, context: Context) -> Trace:
-    engine: Engine = arguments.engine
+    engine = installed_debugger(os.environ) if arguments.engine == ANY_DEBUGGER else Engine(arguments.engine)
     match engine:
         case Engine.PRELOAD:
             library = build_tracer(layout=context.layout, console=context.console)
             memory = arguments.memory * MEGABYTE
             return trace_preloaded(arguments.command, library=library, env=os.environ, memory=memory)
-        case Engine.GDB:
-            return trace_with_gdb(arguments.command, env=os.environ)
+        case Engine.GDB | Engine.LLDB:
+            return trace_with_debugger(arguments.command, env=os.environ, engine=engine)
     assert_never(engine)
 
 

@@ -77,7 +77,7 @@ def _find_compiler() -> Path:
     if found is None:
         raise ToolchainError(
             "no C++ compiler was found; the preloaded tracer is built with one",
-            advice="install g++ or clang++, or use --engine gdb",
+            advice="install g++ or clang++, or use --engine debugger",
         )
     return Path(found)
 

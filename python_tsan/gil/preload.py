@@ -26,7 +26,7 @@ SPOOL, BYTES, STARTER = "PYTHON_TSAN_GIL_SPOOL", "PYTHON_TSAN_GIL_BYTES", "PYTHO
 DEFAULT_BYTES = 64 << 20
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- a private folder is made in it
 _ROOMS = 4  # the memory file system is used when this many processes' records fit
-_OTHER_ENGINE = "use --engine gdb, which sees every call, only slower"
+_OTHER_ENGINE = "use --engine debugger (gdb or lldb), which sees every call, only slower"
 
 
 class NothingSeenError(SubjectError):

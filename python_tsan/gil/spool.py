@@ -65,7 +65,7 @@ def read_spool(data: bytes | memoryview) -> Spool | None:
         pid=pid,
         parent=fields[7],
         executable=_c_string(view[_HEADER.size : _HEADER.size + 4096]),
-        python=_version(fields[8]),
+        python=python_version(fields[8]),
         free_threaded=bool(flags & _FREE_THREADED),
         sees_internal=bool(flags & _SEES_INTERNAL),
         started=fields[4],
@@ -139,6 +139,6 @@ def _events(chunks: memoryview, threads: dict[int, Thread]) -> Iterator[Event]:
     return iter(sorted(found, key=lambda event: event.released or event.acquired))
 
 
-def _version(number: int) -> str:
-    """Return ``3.13.5`` for CPython's ``Py_Version``, which has two hexadecimal digits for each part."""
-    return f"{number >> 24}.{number >> 16 & 0xFF}.{number >> 8 & 0xFF}"
+def python_version(number: int) -> str:
+    """Return ``3.13.5`` for CPython's ``Py_Version``, which has two hexadecimal digits for each part; empty for 0."""
+    return f"{number >> 24}.{number >> 16 & 0xFF}.{number >> 8 & 0xFF}" if number else ""

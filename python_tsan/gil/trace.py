@@ -13,6 +13,7 @@ class Engine(Enum):
 
     PRELOAD = "preload"
     GDB = "gdb"
+    LLDB = "lldb"
 
 
 class Way(IntEnum):

@@ -28,13 +28,13 @@ def recorded(monkeypatch, tmp_path):
         calls.append((Engine.PRELOAD, command, memory))
         return samples.trace(command=tuple(command))
 
-    def gdb(command, **_):
-        calls.append((Engine.GDB, command, None))
+    def debugger(command, *, engine, **_):
+        calls.append((engine, command, None))
         return samples.trace(command=tuple(command), exit_code=0)
 
     monkeypatch.setattr(verb, "build_tracer", lambda **_: tmp_path / "library.so")
     monkeypatch.setattr(verb, "trace_preloaded", preload)
-    monkeypatch.setattr(verb, "trace_with_gdb", gdb)
+    monkeypatch.setattr(verb, "trace_with_debugger", debugger)
     return calls
 
 
@@ -51,9 +51,11 @@ def test_trace_keeps_the_commands_exit_code_and_writes_the_trace(recorded, tmp_p
     assert "process 30 was not traced" in told.err
 
 
-def test_trace_with_gdb_is_the_other_engine(recorded, tmp_path):
-    assert main(["gil", "trace", "--engine", "gdb", "-o", str(tmp_path / "new.trace"), "--", "python"]) == 0
-    assert recorded == [(Engine.GDB, ["python"], None)]
+@pytest.mark.parametrize(("name", "engine"), [("gdb", Engine.GDB), ("lldb", Engine.LLDB), ("debugger", Engine.LLDB)])
+def test_a_debugger_is_the_other_engine(name, engine, recorded, monkeypatch, tmp_path):
+    monkeypatch.setattr(verb, "installed_debugger", lambda _env: Engine.LLDB)
+    assert main(["gil", "trace", "--engine", name, "-o", str(tmp_path / "new.trace"), "--", "python"]) == 0
+    assert recorded == [(engine, ["python"], None)]
 
 
 @pytest.mark.parametrize(("own", "code"), [(4, 4), (0, 6)])

@@ -1,7 +1,6 @@
 """The engines on real interpreters."""
 
 import os
-import shutil
 from collections import Counter
 from itertools import pairwise
 
@@ -9,11 +8,11 @@ import pytest
 
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.gil.analysis import explain_process, explain_trace, holders, imports_of
-from python_tsan.gil.gdb import trace_with_gdb
+from python_tsan.gil.debugger import find_debugger, trace_with_debugger
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.preload import SPOOL, NothingSeenError, trace_preloaded
 from python_tsan.gil.summary import count_phases
-from python_tsan.gil.trace import Way
+from python_tsan.gil.trace import Engine, Way
 
 pytestmark = pytest.mark.compiler
 
@@ -212,28 +211,52 @@ def test_errors_and_error_numbers_survive_the_tracer(run_traced):
     assert trace.exit_code == 5
 
 
-@pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
+@pytest.fixture(params=[Engine.GDB, Engine.LLDB], ids=lambda engine: engine.value)
+def debugger(request):
+    if find_debugger(request.param, os.environ) is None:
+        pytest.skip(f"{request.param.value} is not installed")
+    return request.param
+
+
 @pytest.mark.usefixtures("pair")
-def test_both_engines_see_the_same_releases_in_the_same_order(run_traced, environment, stock_python, tmp_path):
+def test_both_engines_see_the_same_releases_in_the_same_order(
+    run_traced, debugger, environment, stock_python, tmp_path
+):
     run_traced(TWO_WORKERS)  # writes the .pyc files
     preloaded = run_traced(TWO_WORKERS)
     command = [stock_python, "-S", str(tmp_path / "program.py")]
-    debugged = trace_with_gdb(command, env=environment)
+    debugged = trace_with_debugger(command, env=environment, engine=debugger)
     assert debugged.exit_code == preloaded.exit_code == 0
+    assert debugged.processes[0].record.python == preloaded.processes[0].record.python
     ours, theirs = _places(preloaded), _places(debugged)
     assert ours == theirs
     assert len(ours[0]) > 100
     assert len(ours[1]) == len(ours[2]) == 5
 
 
-@pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
 @pytest.mark.parametrize(
     ("program", "code"), [("raise SystemExit(9)", 9), ("import os; os.kill(os.getpid(), 15)  # 'a \"b'", 143)]
 )
-def test_under_gdb_arguments_and_exit_code_are_the_commands_own(program, code, stock_python, environment):
-    trace = trace_with_gdb([stock_python, "-S", "-c", program], env=environment)
+def test_under_a_debugger_arguments_and_exit_code_are_the_commands_own(
+    program, code, debugger, stock_python, environment
+):
+    trace = trace_with_debugger([stock_python, "-S", "-c", program], env=environment, engine=debugger)
     assert trace.exit_code == code
     assert trace.processes[0].events
+
+
+def test_under_a_debugger_streams_and_environment_are_the_commands_own(debugger, stock_python, environment, capfd):
+    text = "import os, sys; print(*[n for n in os.environ if 'GIL' in n]); print('aside', file=sys.stderr)"
+    trace_with_debugger([stock_python, "-S", "-c", text], env=environment, engine=debugger)
+    told = capfd.readouterr()
+    assert told.out == "\n"
+    assert told.err == "aside\n"
+
+
+def test_a_debugger_that_sees_no_python_keeps_the_exit_code(debugger):
+    with pytest.raises(NothingSeenError, match="saw no call") as caught:
+        trace_with_debugger(["sh", "-c", "exit 4"], env=os.environ, engine=debugger)
+    assert caught.value.command_exit == 4
 
 
 def _places(trace):
@@ -254,7 +277,7 @@ def test_a_program_with_a_python_inside_is_refused_before_it_runs(compile_progra
     )
     with pytest.raises(SubjectError, match="nothing was run") as caught:
         trace_preloaded([program], library=tracer, env=os.environ)
-    assert "--engine gdb" in caught.value.advice
+    assert "--engine debugger" in caught.value.advice
     assert "ran" not in capfd.readouterr().out
 
 
@@ -273,7 +296,7 @@ def test_a_static_program_is_refused(compile_program, tracer):
     program = compile_program("int main(void) { return 3; }\n", "-static")
     with pytest.raises(SubjectError, match="static program") as caught:
         trace_preloaded([program], library=tracer, env=os.environ)
-    assert "--engine gdb" in caught.value.advice
+    assert "--engine debugger" in caught.value.advice
 
 
 def test_what_is_no_python_is_run_and_then_named(tracer):

@@ -1,22 +1,27 @@
-"""Own the breakpoints: gdb runs this file, and it writes one line of JSON for each release and acquisition.
+"""Own the breakpoints under gdb, which runs this file: one line for each release and acquisition.
 
-It is kept apart from the preload engine in everything, so that the two can be held against each other. The lines go to
-the file named by ``PYTHON_TSAN_GIL_GDB``; :mod:`python_tsan.gil.gdb` reads them.
+:mod:`python_tsan.gil.debugger` reads the lines. Nothing is shared with the preload engine, so that the two can be held
+against each other.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import time
+import sys
 from pathlib import Path
 
 import gdb  # type: ignore[import-untyped]  # known inside gdb only
 
-RELEASES = {"PyEval_SaveThread": 1, "PyEval_ReleaseThread": 2}
-ACQUISITIONS = {"PyEval_RestoreThread": 1, "PyEval_AcquireThread": 2}
-GIL_STATE, DELETED = 3, 5
-_WRAPPERS = ("PyGILState_Release", "PyGILState_Ensure")
+sys.path.insert(0, str(Path(__file__).parent))
+from watched import (  # type: ignore[import-not-found]
+    GIL_STATE,
+    WATCHED,
+    WRAPPERS,
+    GatedProgram,
+    Lines,
+    what_it_does,
+)
+
+_FIRST_ARGUMENT = {"aarch64": "$x0"}  # by architecture; else that of x86-64
 _SIGNALLED = 128
 _EXECUTABLE_TYPE = b"\x02\x00"  # ET_EXEC: linked for fixed addresses
 
@@ -66,60 +71,77 @@ def _called(frame: gdb.Frame) -> gdb.Frame:
     return frame
 
 
+def _argument() -> int:
+    """Return the first argument, as the called function finds it."""
+    register = _FIRST_ARGUMENT.get(gdb.newest_frame().architecture().name(), "$rdi")
+    return int(gdb.parse_and_eval(register)) & 0xFFFFFFFFFFFFFFFF
+
+
+def _version() -> int:
+    """Return CPython's ``Py_Version``, 0 before 3.11."""
+    try:
+        return int(gdb.parse_and_eval("*(unsigned long *)&Py_Version"))
+    except gdb.error:
+        return 0
+
+
 class Watch(gdb.Breakpoint):  # type: ignore[misc]
     """A breakpoint that writes a line and goes on."""
 
-    def __init__(self, function: str, kind: str, way: int, *, out: Path, places: Places) -> None:
+    version = 0  # of the interpreter, once it is loaded
+
+    def __init__(self, function: str, *, lines: Lines, places: Places) -> None:
         super().__init__(function)
         self.silent = True
-        self._kind = kind
-        self._way = way
+        self._function = function
         self._places = places
-        self._out = out.open("a", encoding="utf-8", buffering=1)
+        self._lines = lines
 
     def stop(self) -> bool:
-        """Write where the call came from."""
+        """Write what the call does, if it does something, and where it comes from."""
+        Watch.version = Watch.version or _version()
+        found = what_it_does(self._function, _argument(), Watch.version)
+        if found is None:
+            return False
+        kind, way = found
         caller = _caller(gdb.newest_frame())
-        way = self._way
-        if caller.name() in _WRAPPERS:
+        if caller.name() in WRAPPERS:
             way, caller = GIL_STATE, _caller(caller)
-        thread = gdb.selected_thread().ptid[1]
-        library, offset = self._places[caller.pc()]
-        self._out.write(json.dumps([self._kind, time.monotonic_ns(), thread, way, library, offset]) + "\n")
+        self._lines.call(kind, gdb.selected_thread().ptid[1], way, *self._places[caller.pc()])
         return False
 
 
 def start() -> None:
     """Set the breakpoints, run the program to its end, and leave its exit code behind."""
-    out = Path(os.environ["PYTHON_TSAN_GIL_GDB"])
+    lines, places = Lines(), Places()
+    program = GatedProgram()
     for setting in (
         "pagination off",
         "confirm off",
         "breakpoint pending on",
         "print thread-events off",
-        "print inferior-events off",
         "auto-load no",
         "follow-fork-mode parent",
     ):
         gdb.execute(f"set {setting}")
-    gdb.execute("handle all nostop noprint pass", to_string=True)
-    gdb.execute("handle SIGTRAP stop noprint nopass", to_string=True)
-    places = Places()
-    for function, way in RELEASES.items():
-        Watch(function, "release", way, out=out, places=places)
-    for function, way in ACQUISITIONS.items():
-        Watch(function, "acquire", way, out=out, places=places)
-    Watch("PyThreadState_DeleteCurrent", "release", DELETED, out=out, places=places)
-
-    def ended(event: gdb.ExitedEvent) -> None:
-        code = getattr(event, "exit_code", None)
-        if code is None:  # a signal: told as a shell does
-            code = _SIGNALLED + int(gdb.parse_and_eval("$_exitsignal"))
-        with out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(["exit", code]) + "\n")
-
-    gdb.events.exited.connect(ended)
-    gdb.execute("run")
+    gdb.execute("handle all nostop noprint pass")
+    gdb.execute("handle SIGTRAP stop noprint nopass")
+    ends = []
+    gdb.events.exited.connect(lambda event: ends.append(getattr(event, "exit_code", None)))
+    try:
+        gdb.execute(f"attach {program.child.pid}")
+    except gdb.error as error:
+        program.child.kill()
+        lines.write("error", str(error))
+        return
+    for function in WATCHED:
+        Watch(function, lines=lines, places=places)
+    program.open()
+    while not ends:
+        gdb.execute("continue")
+    lines.write("python", Watch.version)
+    # None is a signal: told as a shell does.
+    lines.write("exit", _SIGNALLED + int(gdb.parse_and_eval("$_exitsignal")) if ends[0] is None else ends[0])
 
 
 start()

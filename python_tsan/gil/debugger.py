@@ -1,0 +1,186 @@
+"""Own the debuggers' engines: breakpoints instead of a preloaded library. Slow, and blind to nothing that is called.
+
+They are the other engine's oracle. Their times are those of a program that stops at each breakpoint: order and places
+are to be believed, durations are not. They see no Python frames and no forced switches. What runs inside a debugger is
+in :mod:`.inside`; both write the same lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from python_tsan import process
+from python_tsan.errors import SubjectError, ToolchainError, UsageError
+from python_tsan.gil.inside.watched import COMMAND, LOG, OUT
+from python_tsan.gil.preload import NothingSeenError, find_program, refuse_nested
+from python_tsan.gil.spool import python_version
+from python_tsan.gil.symbols import symbolise
+from python_tsan.gil.trace import Engine, Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+DEBUGGERS = (Engine.GDB, Engine.LLDB)  # the first one that is there is taken where the user names none
+_INSIDE = Path(__file__).parent / "inside"
+_MOST_SCRIPTS = 5  # a script whose interpreter is a script, and so on
+_VERSIONED = re.compile(r"^lldb-(\d+)$")
+
+
+class Line(NamedTuple):
+    """What was seen at one breakpoint: ``kind`` is release, acquire or swap."""
+
+    kind: str
+    time: int
+    tid: int
+    way: int
+    library: str
+    offset: int
+
+
+def find_debugger(engine: Engine, env: Mapping[str, str]) -> Path | None:
+    """Return the debugger's program; Debian's lldb has its version in its name, and the newest is taken."""
+    name, path = engine.value, env.get("PATH")
+    if found := shutil.which(name, path=path):
+        return Path(found)
+    folders = [Path(folder) for folder in (path or os.defpath).split(os.pathsep)]
+    versions = {
+        int(match[1]): one
+        for folder in folders
+        if folder.is_dir()
+        for one in folder.glob(f"{name}-*")
+        if (match := _VERSIONED.match(one.name)) and os.access(one, os.X_OK)
+    }
+    return versions[max(versions)] if versions else None
+
+
+def installed_debugger(env: Mapping[str, str]) -> Engine:
+    """Return the first debugger that is installed. Raises :class:`ToolchainError` when there is none."""
+    found = next((engine for engine in DEBUGGERS if find_debugger(engine, env)), None)
+    if found is None:
+        raise ToolchainError("no debugger was found", advice="install gdb or lldb, or use --engine preload", page="gil")
+    return found
+
+
+def trace_with_debugger(command: Sequence[str], *, env: Mapping[str, str], engine: Engine) -> Trace:
+    """Run ``command`` under gdb or lldb and return its trace; children of the command are not traced.
+
+    Raises :class:`ToolchainError` without the debugger, :class:`UsageError` when the command does not exist, and
+    :class:`SubjectError` when no call was seen: the command is no Python, or its functions have no names.
+    """
+    refuse_nested(env)
+    debugger = find_debugger(engine, env)
+    if debugger is None:
+        other = next((one.value for one in DEBUGGERS if one is not engine and find_debugger(one, env)), "preload")
+        raise ToolchainError(
+            f"{engine.value} was not found", advice=f"install {engine.value}, or use --engine {other}", page="gil"
+        )
+    program = resolve_script([str(find_program(command[0], env)), *command[1:]], env)
+    started_at = datetime.now(tz=UTC).isoformat(timespec="seconds")
+    with tempfile.TemporaryDirectory(prefix="python-tsan-gil-") as folder:
+        out = Path(folder) / "lines"
+        # The variables are the debugger's alone: the program gets the environment as it is.
+        variables = {**env, OUT: str(out), COMMAND: json.dumps(program), "DEBUGINFOD_URLS": ""}
+        process.run_attached(_start(engine, debugger), env=variables)
+        rows = [json.loads(text) for text in out.read_text(encoding="utf-8").splitlines()] if out.is_file() else []
+        log = out.with_name(out.name + LOG)
+        said = log.read_text(encoding="utf-8", errors="replace").strip() if log.is_file() else ""
+    told = {row[0]: row[1] for row in rows if row[0] in {"exit", "python", "error"}}
+    lines = [Line._make(row) for row in rows if row[0] not in told]
+    if not lines:
+        raise _nothing_seen(engine, program[0], told, said)
+    return Trace(
+        engine=engine,
+        command=tuple(command),
+        exit_code=int(told.get("exit", 1)),
+        started_at=started_at,
+        processes=(make_process(lines, executable=program[0], version=int(told.get("python", 0))),),
+    )
+
+
+def _start(engine: Engine, debugger: Path) -> list[str]:
+    if engine is Engine.GDB:
+        script = str(_INSIDE / "gdb_engine.py")
+        return [str(debugger), "-batch", "-nx", "-q", "-iex", "set auto-load no", "-x", script]
+    load = f'command script import "{_INSIDE / "lldb_engine.py"}"'
+    return [str(debugger), "--batch", "--no-lldbinit", "--source-quietly", "-o", load]
+
+
+def _nothing_seen(engine: Engine, program: str, told: Mapping[str, str | int], said: str) -> SubjectError:
+    if "exit" not in told:
+        why = told.get("error") or said.rpartition("\n")[2] or "it did not run the program to its end"
+        return SubjectError(f"{engine.value} cannot watch {program}: {why}", page="gil")
+    return NothingSeenError(
+        f"{engine.value} saw no call of PyEval_SaveThread in {program}",
+        command_exit=int(told["exit"]),
+        advice="the command is no Python, or its functions have no names",
+    )
+
+
+def resolve_script(command: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """Return the command with a script's interpreter put before it, as the system would start it."""
+    resolved = list(command)
+    for _ in range(_MOST_SCRIPTS):
+        with Path(resolved[0]).open("rb") as file:
+            first = file.readline(256)
+        if not first.startswith(b"#!"):
+            return resolved
+        words = first[2:].decode(errors="replace").strip().split(maxsplit=1)
+        if not words:
+            break
+        resolved = [str(find_program(words[0], env)), *words[1:], *resolved]
+    raise UsageError(f"the interpreter of the script {command[0]} cannot be told", page="gil")
+
+
+def make_process(lines: Sequence[Line], *, executable: str, version: int = 0) -> Process:
+    """Turn what was seen into a process: each release joined with its thread's next acquisition."""
+    tids = list(dict.fromkeys(line.tid for line in lines))
+    places = sorted({(line.library, line.offset) for line in lines if line.kind != "acquire"})
+    symbols = symbolise(places)
+    index = {place: number for number, place in enumerate(places, 1)}
+    pid = tids[0]
+    return Process(
+        record=ProcessRecord(
+            pid=pid,
+            parent=0,
+            executable=executable,
+            python=python_version(version),
+            free_threaded=False,
+            sees_internal=False,
+            started=lines[0].time,
+            started_unix=0,
+            threads=tuple(Thread(ordinal=number, tid=tid, name="") for number, tid in enumerate(tids)),
+        ),
+        sites=(Site(library="", offset=0), *(symbols[place] for place in places)),
+        nodes=(Node(0, "", "", 0, "", ""),),
+        events=tuple(sorted(_join(lines, tids, index), key=lambda event: event.time)),
+    )
+
+
+def _join(lines: Iterable[Line], tids: Sequence[int], index: Mapping[tuple[str, int], int]) -> list[Event]:
+    pending: dict[int, Line] = {}
+    events = []
+    for line in lines:
+        before = pending.pop(line.tid, None)
+        thread = tids.index(line.tid)
+        if line.kind == "release":
+            # Two releases in a row are one: ReleaseThread may be built upon SaveThread.
+            pending[line.tid] = before or line
+        elif line.kind == "swap" and not before:
+            site = index[line.library, line.offset]
+            events.append(Event(line.time, line.time, line.time, site, 0, thread, line.way, line.way))
+        elif before:
+            site = index[before.library, before.offset]
+            events.append(Event(before.time, line.time, line.time, site, 0, thread, before.way, line.way))
+        else:
+            events.append(Event(0, line.time, line.time, 0, 0, thread, Way.NONE, line.way))
+    for line in pending.values():
+        site = index[line.library, line.offset]
+        events.append(Event(line.time, 0, 0, site, 0, tids.index(line.tid), line.way, Way.NONE))
+    return events

@@ -1,0 +1,88 @@
+"""Own what both debuggers' engines share: which functions are watched, the lines about them, the program's start.
+
+This runs in a debugger's own Python and imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+LOG = ".log"  # behind the name of the file of lines: what the debugger said
+OUT, COMMAND = "PYTHON_TSAN_GIL_OUT", "PYTHON_TSAN_GIL_COMMAND"
+# What each function does, and its number in Way.
+WATCHED = {
+    "PyEval_SaveThread": ("release", 1),
+    "PyEval_RestoreThread": ("acquire", 1),
+    "PyEval_ReleaseThread": ("release", 2),
+    "PyEval_AcquireThread": ("acquire", 2),
+    "PyGILState_Release": ("release", 3),
+    "PyThreadState_Swap": ("swap", 4),
+    "PyThreadState_DeleteCurrent": ("release", 5),
+}
+WRAPPERS = ("PyGILState_Release", "PyGILState_Ensure")
+GIL_STATE = 3
+_SAVE_RESTORE, _SWAP = 1, 4
+_UNLOCKED = 1  # of PyGILState_STATE
+_FIRST_SWAP = 0x030C0000  # up to 3.11 a swap changes a pointer and keeps the GIL
+_WAIT = 'read -r go < "$0"; exec "$@"'
+_SET_PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)  # <linux/prctl.h>; where Yama is, only an ancestor may attach
+
+
+def what_it_does(name: str, argument: int, version: int) -> tuple[str, int] | None:
+    """Return the kind of a watched function's call and its way; None if this call does nothing to the GIL.
+
+    ``argument`` is the first one, ``version`` is ``Py_Version``.
+    """
+    kind, way = WATCHED[name]
+    if way == GIL_STATE and argument & 0xFFFFFFFF != _UNLOCKED:
+        return None
+    if way == _SWAP:
+        return None if version < _FIRST_SWAP else ("swap" if argument else "release", way)
+    return kind, way
+
+
+class Lines:
+    """The file of lines, each of them JSON, whole as soon as it is written."""
+
+    def __init__(self) -> None:
+        self._file = Path(os.environ[OUT]).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 -- until the end
+
+    def call(self, kind: str, thread: int, way: int, library: str, offset: int) -> None:
+        """Write what a call did, now, and the place that it returns to."""
+        self.write(kind, time.monotonic_ns(), thread, way, library, offset)
+
+    def write(self, *row: str | int) -> None:
+        """Write a line."""
+        self._file.write(json.dumps(row) + "\n")
+
+
+class GatedProgram:
+    """The command, held back until the debugger has attached to it.
+
+    A debugger that starts a program gives it streams and an environment of its own making. Here a shell with the
+    debugger's own waits at a named pipe, and then becomes the program.
+    """
+
+    def __init__(self) -> None:
+        gate = f"{os.environ[OUT]}.gate"
+        os.mkfifo(gate)
+        self._gate = os.open(gate, os.O_RDWR)  # so that neither side waits for the other to open it
+        libc = ctypes.CDLL(None)
+        self.child = subprocess.Popen(
+            ["/bin/sh", "-c", _WAIT, gate, *json.loads(os.environ[COMMAND])],
+            env={name: value for name, value in os.environ.items() if name not in {OUT, COMMAND}},
+            preexec_fn=lambda: libc.prctl(_SET_PTRACER, _ANYBODY, 0, 0, 0),  # noqa: PLW1509 -- one call of the kernel
+        )
+        # What the debugger has to say does not belong among what the program writes, which has its streams by now.
+        log = os.open(f"{os.environ[OUT]}{LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+
+    def open(self) -> None:
+        """Let the shell go on, once it is let run."""
+        os.write(self._gate, b"go\n")

@@ -1,0 +1,131 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from python_tsan import process
+from python_tsan.errors import SubjectError, ToolchainError, UsageError
+from python_tsan.gil.debugger import (
+    Line,
+    find_debugger,
+    installed_debugger,
+    make_process,
+    resolve_script,
+    trace_with_debugger,
+)
+from python_tsan.gil.inside.watched import what_it_does
+from python_tsan.gil.trace import Engine, Way
+
+LIBRARY = "/nonexistent/libpython.so"
+
+
+def line(kind, time, tid=10, offset=0x10, way=1):
+    return Line(kind, time, tid, way, LIBRARY, offset)
+
+
+def test_a_release_is_joined_with_the_same_threads_next_acquisition():
+    lines = [
+        line("release", 1, offset=0x20),
+        line("acquire", 2, tid=11),
+        line("release", 3, tid=11),
+        line("acquire", 4),
+        line("release", 5),
+    ]
+    made = make_process(lines, executable="/bin/python")
+    assert [(event.released, event.acquired, event.thread) for event in made.events] == [
+        (1, 4, 0),
+        (0, 2, 1),
+        (3, 0, 1),
+        (5, 0, 0),
+    ]
+    assert made.sites[made.events[0].site].offset == 0x20
+    assert [thread.tid for thread in made.record.threads] == [10, 11]
+    assert made.thread_name(0) == "main"
+
+
+def test_a_release_inside_a_release_counts_once():
+    made = make_process([line("release", 1), line("release", 2, offset=0x30), line("acquire", 3)], executable="p")
+    assert [(event.released, event.acquired) for event in made.events] == [(1, 3)]
+
+
+def test_a_script_is_run_by_its_interpreter(tmp_path):
+    script = tmp_path / "tool"
+    script.write_text("#!/usr/bin/env -S sh -e\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    assert resolve_script([str(script), "x"], os.environ) == ["/usr/bin/env", "-S sh -e", str(script), "x"]
+
+
+def test_a_script_without_an_interpreter_is_refused(tmp_path):
+    script = tmp_path / "tool"
+    script.write_text("#!\n")
+    with pytest.raises(UsageError, match="cannot be told"):
+        resolve_script([str(script)], os.environ)
+
+
+def test_a_swap_between_states_lets_go_and_takes_again():
+    lines = [line("swap", 1, way=4, offset=0x30), line("release", 2, way=4), line("swap", 3, way=4)]
+    made = make_process(lines, executable="p", version=0x030C01F0)
+    assert [(event.released, event.acquired) for event in made.events] == [(1, 1), (2, 3)]
+    assert made.sites[made.events[0].site].offset == 0x30
+    assert {event.release_way for event in made.events} == {Way.SWAP}
+    assert made.record.python == "3.12.1"
+
+
+def program(folder, name):
+    path = folder / name
+    path.write_text("#!/bin/sh\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def test_without_the_debugger_another_engine_is_offered(tmp_path):
+    with pytest.raises(ToolchainError) as caught:
+        trace_with_debugger(["sh"], env={"PATH": str(tmp_path)}, engine=Engine.GDB)
+    assert "--engine preload" in caught.value.advice
+    program(tmp_path, "lldb-19")
+    with pytest.raises(ToolchainError) as caught:
+        trace_with_debugger(["sh"], env={"PATH": str(tmp_path)}, engine=Engine.GDB)
+    assert "--engine lldb" in caught.value.advice
+
+
+def test_the_debugger_that_is_installed_is_taken(tmp_path):
+    env = {"PATH": str(tmp_path)}
+    with pytest.raises(ToolchainError, match="no debugger was found"):
+        installed_debugger(env)
+    program(tmp_path, "lldb-9")
+    newest = program(tmp_path, "lldb-19")
+    program(tmp_path, "lldb-server-20")
+    assert installed_debugger(env) is Engine.LLDB
+    assert find_debugger(Engine.LLDB, env) == newest
+    plain = program(tmp_path, "lldb")
+    assert find_debugger(Engine.LLDB, env) == plain
+    program(tmp_path, "gdb")
+    assert installed_debugger(env) is Engine.GDB
+
+
+def test_a_debugger_that_fails_is_told_with_its_last_words(monkeypatch, tmp_path):
+    program(tmp_path, "gdb")
+    program(tmp_path, "tool")
+
+    def fails(_command, *, env):
+        Path(env["PYTHON_TSAN_GIL_OUT"] + ".log").write_text("first\nno ptrace here\n")
+
+    monkeypatch.setattr(process, "run_attached", fails)
+    with pytest.raises(SubjectError, match="gdb cannot watch /bin/sh: no ptrace here"):
+        trace_with_debugger(["tool"], env={"PATH": f"{tmp_path}:/bin"}, engine=Engine.GDB)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "version", "done"),
+    [
+        ("PyEval_SaveThread", 0, 0, ("release", Way.SAVE_RESTORE)),
+        ("PyGILState_Release", 0, 0, None),
+        ("PyGILState_Release", 1 | 7 << 32, 0, ("release", Way.GIL_STATE)),
+        ("PyThreadState_Swap", 0, 0x030B0000, None),
+        ("PyThreadState_Swap", 0, 0x030C0000, ("release", Way.SWAP)),
+        ("PyThreadState_Swap", 1, 0x030C0000, ("swap", Way.SWAP)),
+    ],
+)
+def test_what_a_call_does_depends_on_its_argument_and_the_version(name, argument, version, done):
+    assert what_it_does(name, argument, version) == done
