@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Say what differs, run the command again in a new folder, and say what was found again."""
     context = open_context(arguments)
     then = load_replay(arguments.folder)
-    request = then.request if arguments.repeat is None else replace(then.request, repeat=arguments.repeat)
+    request = then.request if arguments.repeat is None else replace(then.request, repeat=arguments.repeat, shard=None)
     if not Path(request.cwd).is_dir():
         raise SubjectError(f"the folder in which it ran is gone: {request.cwd}", page="replay")
     env = restored(then, os.environ)

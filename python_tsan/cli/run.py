@@ -14,6 +14,7 @@ from python_tsan.errors import ExitCode, UsageError
 from python_tsan.report.formats import Format
 from python_tsan.report.model import VerdictStatus
 from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
+from python_tsan.running.shard import parse_shard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="limit of each run (600)",
     )
     add("--repeat", type=int, default=1, metavar="N", help="run it N times and say how often something was found")
+    add("--shard", default="", metavar="I/N", help="make only this part of the runs; `merge` adds the parts up")
     add("--until-found", action="store_true", help="stop at the first run with a finding, after at most N")
     add("--expect", default=CLEAN, metavar="WHAT", help="what it must show: clean (the default), race, hang or a file")
     add("--baseline", default="", metavar="FILE", help="findings that are known; only others fail")
@@ -96,6 +98,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         timeout=arguments.deadline,
         repeat=arguments.repeat,
         until_found=arguments.until_found,
+        shard=parse_shard(arguments.shard) if arguments.shard else None,
         python=_absolute(arguments.interpreter) if "/" in arguments.interpreter else arguments.interpreter,
         baseline=_absolute(arguments.baseline),
         write_baseline=_absolute(arguments.write_baseline),

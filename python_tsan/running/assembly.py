@@ -13,12 +13,12 @@ from python_tsan.running import audit, baseline, expected, judging, oracle, supp
 from python_tsan.running.companion import LIBRARY, Told, read_told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from python_tsan.checking.execution import Execution
     from python_tsan.render.store import RunFolder
-    from python_tsan.report.model import SharedObject, SuppressionUse
+    from python_tsan.report.model import SharedObject
     from python_tsan.running.companion import HookReport
     from python_tsan.running.judging import Attempt
     from python_tsan.running.record import Replay
@@ -45,8 +45,16 @@ class Done:
     notes: tuple[str, ...]
 
 
-def assemble(request: Request, rules: Rules, done: Done) -> Report:
-    """Return the report of a session."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """What a session comes to, and what its verdict rests on."""
+
+    report: Report
+    evidence: judging.Evidence
+
+
+def assemble(request: Request, rules: Rules, done: Done) -> Assembled:
+    """Return the report of a session with its evidence."""
     executions = [execution for _, execution in done.runs]
     attempts = tuple(attempt for attempt, _ in done.runs)
     reading = _read(executions)
@@ -69,21 +77,22 @@ def assemble(request: Request, rules: Rules, done: Done) -> Report:
         complaints=tuple(baseline.complaints(fared)) if fared else (),
         once=request.until_found,
         doubts=tuple(_doubts(request, told, objects, attempts)),
-        downgrades=(*audit.downgrades(objects), *_unaudited(told, objects), *_unused(uses[: rules.given])),
+        downgrades=(*audit.downgrades(objects), *_unaudited(told, objects)),
     )
     facts = Facts(
         own=request.own,
         standings=standings,
         python_stacks=python_stacks,
         inputs=tuple(reading.inputs),
-        verdict=judging.judge(evidence),
+        verdict=judging.judge(judging.with_unused(evidence, uses[: rules.given])),
         subject=_subject(request, attempts, executions, frozenset().union(*wanted)),
         audit=objects or None,
         suppressions=uses,
         baseline=fared,
     )
     notes = (*done.notes, *mismatches, *_hook_notes(told))
-    return build_report(reading.digest, replace(facts, provenance=_provenance(done, notes)))
+    report = build_report(reading.digest, replace(facts, provenance=_provenance(done, notes)))
+    return Assembled(report=report, evidence=evidence)
 
 
 def is_found(execution: Execution, rules: Rules) -> bool:
@@ -129,12 +138,6 @@ def _unaudited(told: Told, objects: tuple[SharedObject, ...]) -> Iterator[str]:
         yield "The objects that the program loaded are not known, so neither is whether all of them are instrumented."
     elif not told.processes:
         yield "No process came to its end, so the list of loaded objects is what was seen of it now and then."
-
-
-def _unused(uses: Iterable[SuppressionUse]) -> Iterator[str]:
-    for use in uses:
-        if not use.matched:
-            yield f"The suppression {use.entry} ({use.file}:{use.line}) matched nothing."
 
 
 def _hook_notes(told: Told) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.interval import wilson_bounds
@@ -12,6 +12,8 @@ from python_tsan.report.model import Rate, ReportVerdict, VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from python_tsan.report.model import SuppressionUse
 
 # What is known of the runtime's last words, by a part of them; see docs/errors.md#runtime.
 _CURES = {
@@ -114,6 +116,14 @@ def judge(evidence: Evidence) -> ReportVerdict:
     else:
         status, reasons = VerdictStatus.CLEAN, [_clean(evidence)]
     return ReportVerdict(status=status, reason="; ".join(reasons), downgrades=downgrades)
+
+
+def with_unused(evidence: Evidence, uses: Sequence[SuppressionUse]) -> Evidence:
+    """Return the evidence with a word about each of the user's own suppressions that matched nothing in any run."""
+    unused = tuple(
+        f"The suppression {use.entry} ({use.file}:{use.line}) matched nothing." for use in uses if not use.matched
+    )
+    return replace(evidence, downgrades=(*evidence.downgrades, *unused))
 
 
 def _failures(evidence: Evidence) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from python_tsan.errors import UsageError
+from python_tsan.running.shard import Shard, share
 
 CLEAN = "clean"
 DEFAULT_SECONDS = 600.0
@@ -16,7 +17,7 @@ class Request:
 
     ``python`` is a version, the folder of an interpreter or its program, empty for the one that the settings mean.
     ``expect`` is a word such as ``clean`` or a file. ``children`` says that the command is a driver whose child
-    processes are judged.
+    processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made.
     """
 
     command: tuple[str, ...]
@@ -24,6 +25,7 @@ class Request:
     timeout: float = DEFAULT_SECONDS
     repeat: int = 1
     until_found: bool = False
+    shard: Shard | None = None
     python: str = ""
     baseline: str = ""
     write_baseline: str = ""
@@ -39,3 +41,14 @@ class Request:
             raise UsageError("there is no command to run", advice="python-tsan run [options] -- COMMAND ...")
         if self.repeat < 1 or not self.timeout > 0:
             raise UsageError("--repeat is a whole number from 1, and --timeout more than 0 seconds")
+        if self.shard and not self.numbers:
+            raise UsageError(
+                f"--repeat {self.repeat} leaves no run for shard {self.shard}",
+                advice="ask for as many runs as there are shards, or more",
+                page="merge",
+            )
+
+    @property
+    def numbers(self) -> range:
+        """The numbers, from 1, of the runs that this machine makes."""
+        return share(self.shard, self.repeat)

@@ -10,6 +10,7 @@ from python_tsan.checking.execution import STDERR_FILE, execute
 from python_tsan.render.store import open_run, point_latest, storage_errors, write_whole
 from python_tsan.report.formats import Format, render
 from python_tsan.report.reading import read_logs, source_lines
+from python_tsan.running.account import EVIDENCE_FILE, Account, encode_account, subject_of
 from python_tsan.running.assembly import Done, assemble, is_found
 from python_tsan.running.environment import environment_for
 from python_tsan.running.judging import Attempt
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from python_tsan.checking.execution import Execution
     from python_tsan.console import Console
     from python_tsan.report.model import Report
+    from python_tsan.running.assembly import Assembled
     from python_tsan.running.preflight import Prepared
     from python_tsan.running.request import Request
     from python_tsan.running.rules import Rules
@@ -86,7 +88,7 @@ class Session:
         except KeyboardInterrupt:
             # What has been seen is worth keeping; the interrupt goes on once it is on disk.
             interrupted = True
-            self._tell((f"interrupted after {len(self.runs)} of {self.request.repeat} runs",))
+            self._tell((f"interrupted after {len(self.runs)} of {len(self.request.numbers)} runs",))
         done = Done(
             folder=self.folder,
             runs=tuple(self.runs),
@@ -96,11 +98,11 @@ class Session:
             mapped=tuple(self.mapped),
             notes=tuple(self.notes),
         )
-        report = assemble(self.request, self.rules, done)
-        self._save(report, replay)
+        assembled = assemble(self.request, self.rules, done)
+        self._save(assembled, replay)
         if interrupted:
             raise KeyboardInterrupt
-        return report, self.folder.path
+        return assembled.report, self.folder.path
 
     @property
     def _told(self) -> Path:
@@ -140,7 +142,7 @@ class Session:
         )
 
     def _run_attempts(self, environment: SubjectEnvironment) -> None:
-        for number in range(1, self.request.repeat + 1):
+        for number in self.request.numbers:
             attempt = self._attempt(number, environment.variables)
             if self.request.repeat > 1:
                 self.stage.console.note(
@@ -189,15 +191,31 @@ class Session:
         module = gil_enabled_by((execution.folder / STDERR_FILE).read_text(encoding="utf-8", errors="replace"))
         return f"the module {module} switched the GIL on, so this run says nothing of free threading" if module else ""
 
-    def _save(self, report: Report, replay: Replay) -> None:
+    def _save(self, assembled: Assembled, replay: Replay) -> None:
+        report = assembled.report
         with storage_errors(self.folder.path):
             found = replace(replay, findings=tuple(each.fingerprint for each in report.findings))
             self._write(REPLAY_FILE, encode_replay(found))
+            self._write(EVIDENCE_FILE, encode_account(self._account(assembled, replay)))
             for name in dict.fromkeys((Format.JSON.value, *self.request.formats)):
                 wanted = Format(name)
                 if wanted is not Format.TERMINAL:
                     self._write(wanted.file_name, render(report, wanted, source_lines=source_lines))
             point_latest(self.folder.path)
+
+    def _account(self, assembled: Assembled, replay: Replay) -> Account:
+        return Account(
+            run=self.folder.id,
+            subject=subject_of(self.request, self.rules, replay),
+            repeat=self.request.repeat,
+            planned=len(self.request.numbers),
+            shard=self.request.shard,
+            until_found=self.request.until_found,
+            evidence=assembled.evidence,
+            today=self.rules.today,
+            baseline=self.rules.baseline,
+            given=self.rules.given,
+        )
 
     def _write(self, name: str, data: bytes) -> None:
         write_whole(self.folder.path / name, data)

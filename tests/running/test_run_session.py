@@ -39,7 +39,7 @@ def test_a_race_is_red_and_everything_is_in_the_folder(make_session, racy, tmp_p
     assert report.failing[0].fingerprint == fingerprint()
     assert report.subject.exit_codes == (66,)
     assert {path.name for path in folder.iterdir()} == {
-        "1", "junit.xml", "replay.json", "report.html", "report.json", "report.md", "report.sarif",
+        "1", "evidence.json", "junit.xml", "replay.json", "report.html", "report.json", "report.md", "report.sarif",
     }  # fmt: skip
     assert decode_report((folder / "report.json").read_bytes()) == report
     assert (tmp_path / "runs" / "latest").resolve() == folder
