@@ -130,6 +130,12 @@ def gil_page(session: nox.Session) -> None:
     product(session, "gil", "page", "numpy", *session.posargs)
 
 
+@nox.session(tags=["look"])
+def import_atlas(session: nox.Session) -> None:
+    """Survey the most used packages of PyPI for hazards between imports and write docs/import-atlas.md."""
+    product(session, "imports", "atlas", "--write", "docs/import-atlas.md", *session.posargs)
+
+
 @nox.session(tags=["quality"])
 def fuzz(session: nox.Session) -> None:
     """Feed the parser many more random logs than the tests do; `-- 500` for 500 times as many."""

@@ -11,6 +11,7 @@ SESSIONS = [node for node in TREE.body if isinstance(node, ast.FunctionDef) and 
 WANTED = [
     *("doctor", "build_python", "install_numpy", "build_harness", "check_gil", "check_imports"),
     *("verify", "verify_fast", "tests", "lint", "types", "bench", "gil_page", "fuzz", "golden", "wheel"),
+    "import_atlas",
 ]
 
 

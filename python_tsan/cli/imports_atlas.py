@@ -1,0 +1,86 @@
+"""Own ``imports atlas``: its options and exit codes; leave survey and page to :mod:`python_tsan.imports.atlas`."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.console import duration
+from python_tsan.errors import ExitCode, UsageError
+from python_tsan.imports.atlas.listed import listed
+from python_tsan.imports.measure import identify
+
+if TYPE_CHECKING:
+    import argparse
+
+    from python_tsan.cli.options import Context
+    from python_tsan.imports.atlas.cell import Cell
+    from python_tsan.imports.measure import Python
+
+MODULES, RUNS, SECONDS, JOBS = 12, 3, 120.0, 2
+
+
+def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("atlas", help="scan and confirm the most used packages of PyPI, each by itself")
+    add = parser.add_argument
+    add("packages", nargs="*", metavar="PACKAGE", help="these instead of the whole list")
+    add("--with", dest="interpreters", metavar="PYTHON", action="append", default=[], help="instead of Debian's newest")
+    add("--modules", type=int, default=MODULES, help="public modules of a package that are entries (%(default)s)")
+    add("--runs", type=int, default=RUNS, help="directed runs a cycle (%(default)s)")
+    add("--seconds", type=float, default=SECONDS, help="for one package on one Python (%(default)s)")
+    add("--surveys", type=int, default=JOBS, help="packages at a time (%(default)s)")
+    add("--again", action="store_true", help="survey anew what was surveyed before")
+    add("--write", type=Path, metavar="FILE", help="write the page")
+    parser.set_defaults(act=_atlas)
+
+
+def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    # What a scan loads need not wait for it.
+    from python_tsan.cli.imports_scan import write_file  # noqa: PLC0415
+    from python_tsan.imports.atlas.page import render_atlas  # noqa: PLC0415
+    from python_tsan.imports.atlas.run import Atlas  # noqa: PLC0415
+    from python_tsan.imports.atlas.survey import Bounds  # noqa: PLC0415
+
+    for option in ("modules", "runs", "seconds", "surveys"):
+        if getattr(arguments, option) <= 0:
+            raise UsageError(f"--{option} wants a number above 0")
+    bounds = Bounds(modules=arguments.modules, runs=arguments.runs, seconds=arguments.seconds)
+    folder = context.layout.root / "atlas"
+    atlas = Atlas(folder=folder, bounds=bounds, jobs=arguments.surveys, again=arguments.again)
+    packages = tuple(dict.fromkeys(arguments.packages)) or listed().packages
+    pythons = _pythons(arguments, context)
+
+    def said(cell: Cell, kept: bool) -> None:  # noqa: FBT001 -- a callback of two facts
+        context.console.note(f"{line(cell)}{' (kept)' if kept else ''}")
+
+    cells = list(atlas.cells(packages, pythons, said=said))
+    if arguments.write:
+        machine = f"{platform.system()} {platform.machine()}"
+        write_file(arguments.write, render_atlas(cells, listed(), bounds, machine=machine), context)
+    failed = sum(bool(cell.problem) for cell in cells)
+    hazardous = sum(bool(cell.confirmed) for cell in cells)
+    context.console.say(
+        f"{len(cells)} surveys: {hazardous} with a confirmed hazard, {failed} that failed; kept in {folder}"
+    )
+    return ExitCode.CLEAN
+
+
+def _pythons(arguments: argparse.Namespace, context: Context) -> list[Python]:
+    if arguments.interpreters:
+        return [identify([name]) for name in arguments.interpreters]
+    from python_tsan.cpython.unpacked import unpack_pythons  # noqa: PLC0415 -- brings apt's side with it
+
+    timeout = context.settings.timeout
+    paths = unpack_pythons(layout=context.layout, console=context.console, timeout=timeout)
+    return [identify([str(path)]) for path in reversed(paths)]
+
+
+def line(cell: Cell) -> str:
+    """Return one line for a survey: what was found, or why nothing was."""
+    name = f"{cell.package} {cell.version}".strip()
+    if cell.problem:
+        return f"{name} on {cell.python}: {cell.problem}"
+    found = f"{cell.hazards} hazards, {len(cell.confirmed)} of {cell.tried} cycles confirmed"
+    return f"{name} on {cell.python}: {found}, in {duration(cell.seconds)}"

@@ -1,0 +1,71 @@
+"""Own a run over the whole list: what is kept already, one process for each cell, and its end at the deadline."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from python_tsan.imports.atlas.cell import Cell, load_cell, save_cell
+from python_tsan.imports.scan import one_line
+from python_tsan.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from python_tsan.imports.atlas.survey import Bounds
+    from python_tsan.imports.measure import Python
+
+# Installing comes before a survey's own time begins to matter, and its last directed run may begin at its end.
+GRACE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atlas:
+    """A run over packages and interpreters. Cells are kept in ``folder``; those that are there are not made again."""
+
+    folder: Path
+    bounds: Bounds
+    jobs: int
+    again: bool = False
+
+    def cells(
+        self, packages: Iterable[str], pythons: Iterable[Python], *, said: Callable[[Cell, bool], None]
+    ) -> Iterator[Cell]:
+        """Yield one cell for each package on each Python; ``said`` is told of each, and whether it was kept."""
+        wanted = [(package, python) for python in pythons for package in packages]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for cell, kept in pool.map(lambda each: self._cell(*each), wanted):
+                said(cell, kept)
+                yield cell
+
+    def _cell(self, package: str, python: Python) -> tuple[Cell, bool]:
+        kept = None if self.again else load_cell(self.folder, package, python.text)
+        if kept is not None:
+            return kept, True
+        bounds = self.bounds
+        limits = [f"--modules={bounds.modules}", f"--runs={bounds.runs}", f"--seconds={bounds.seconds}"]
+        worker = [sys.executable, "-m", f"{__package__}.worker", *limits]
+        deadline = bounds.seconds + GRACE_SECONDS
+        ended = run([*worker, package, *python.command, self.folder], env=os.environ, timeout=deadline)
+        cell = load_cell(self.folder, package, python.text) if ended.ok else None
+        if cell is None:
+            cell = Cell(
+                package=package,
+                python=python.text,
+                date=datetime.now(UTC).strftime("%Y-%m-%d"),
+                problem=_why(ended.timed_out, ended.seconds, ended.exit_code, ended.stderr),
+                seconds=round(ended.seconds, 1),
+            )
+            save_cell(self.folder, cell)
+        return cell, False
+
+
+def _why(timed_out: bool, seconds: float, exit_code: int, text: str) -> str:  # noqa: FBT001 -- facts of one end
+    if timed_out:
+        return f"did not end within {seconds:.0f} s"
+    return one_line(f"the survey ended with exit code {exit_code}: {text.strip().rpartition(chr(10))[2]}")

@@ -1,0 +1,253 @@
+"""The atlas: its list, a survey of a made-up package, a run that goes on where it was killed, and its page."""
+
+import os
+import re
+import sys
+from dataclasses import replace
+
+import pytest
+from markdown_it import MarkdownIt
+
+from python_tsan.cli import imports_atlas
+from python_tsan.cli.main import main
+from python_tsan.errors import SubjectError
+from python_tsan.imports.atlas import install, run, survey, worker
+from python_tsan.imports.atlas.analysis import analyse
+from python_tsan.imports.atlas.cell import Cell, CycleSeen, cell_file, load_cell, save_cell
+from python_tsan.imports.atlas.install import Installed, top_modules
+from python_tsan.imports.atlas.listed import Group, Listed, listed
+from python_tsan.imports.atlas.page import render_atlas
+from python_tsan.imports.atlas.run import Atlas
+from python_tsan.imports.atlas.survey import Bounds
+from python_tsan.imports.measure import identify
+from python_tsan.imports.outcomes import ImportOutcome
+from python_tsan.imports.probe import Probe
+from python_tsan.imports.proof import Answer
+
+HERE = identify([sys.executable])
+BOUNDS = Bounds(modules=5, runs=1, seconds=60)
+BARREL = {"bp/__init__.py": "NAME = 1\nfrom .sub import Y\n", "bp/sub.py": "from bp import NAME\nY = 2\n"}
+CYCLE = CycleSeen(
+    first="bp",
+    second="bp.sub",
+    predicted=ImportOutcome.ERROR,
+    pairs=2,
+    answer=Answer.CONFIRMED,
+    seen=3,
+    runs=3,
+    outcome=ImportOutcome.ERROR,
+    error="_DeadlockError: deadlock detected",
+    where="bp/__init__.py:2",
+)
+CELL = Cell(
+    package="bp",
+    python="3.14.10",
+    date="2026-11-25",
+    version="1.0",
+    entries=("bp", "bp.sub"),
+    modules=7,
+    hazards=2,
+    cycles=(CYCLE,),
+    preimport=("bp",),
+    verified=True,
+)
+CLEAN = replace(CELL, package="fine", hazards=0, cycles=(), preimport=(), verified=False, entries=("fine",))
+BROKEN = Cell(package="gone", python="3.14.10", date="2026-11-26", problem="cannot be installed: no | wheel")
+LISTED = Listed(chosen="2026-11-25", source="a list", groups=(Group(title="g", rule="r", packages=("bp", "fine")),))
+
+
+def test_sixty_packages_are_listed_each_once_with_the_rule_of_their_choice():
+    assert len(listed().packages) == len(set(listed().packages)) == 60
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", listed().chosen)
+    assert all(group.rule for group in listed().groups)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", package) for package in listed().packages)
+
+
+def put(folder, name, files):
+    """Write what an installer leaves behind."""
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "RECORD").write_text("".join(f"{path},,\n" for path in files))
+
+
+@pytest.fixture
+def barrel(monkeypatch):
+    def put_barrel(package, folder, *, minor):
+        assert (package, minor) == ("bp", ".".join(map(str, sys.version_info[:2])))
+        put(folder, "bp", BARREL)
+        put(folder, "needed", {"needed/__init__.py": "", "tests/__init__.py": "", "_hidden/__init__.py": ""})
+        return Installed(version="1.0", others=("needed",))
+
+    monkeypatch.setattr(survey, "install", put_barrel)
+
+
+@pytest.mark.usefixtures("barrel")
+def test_a_survey_predicts_drives_and_verifies(tmp_path):
+    cell = survey.survey("bp", Probe(python=HERE), tmp_path / "packages", BOUNDS)
+    assert (cell.version, cell.problem, cell.entries, cell.others) == ("1.0", "", ("bp", "bp.sub"), ("needed",))
+    assert cell.hazards == len(cell.cycles) == cell.tried == 1
+    assert cell.cycles[0].confirmed
+    assert cell.cycles[0].where == "bp/__init__.py:2"
+    assert cell.preimport in {("bp",), ("bp.sub",)}
+    assert cell.verified
+    assert cell.scanned
+
+
+@pytest.mark.usefixtures("barrel")
+def test_without_time_nothing_is_driven_and_that_is_told(tmp_path):
+    cell = survey.survey("bp", Probe(python=HERE), tmp_path / "packages", replace(BOUNDS, seconds=0.0))
+    assert cell.cycles[0].answer is None
+    assert (cell.tried, cell.confirmed, cell.verified) == (0, (), False)
+
+
+@pytest.mark.usefixtures("barrel")
+def test_a_list_that_does_not_hold_is_not_called_verified(tmp_path, monkeypatch):
+    monkeypatch.setattr(survey, "choose", lambda *_: ())
+    cell = survey.survey("bp", Probe(python=HERE), tmp_path / "packages", BOUNDS)
+    assert cell.confirmed
+    assert not cell.verified
+
+
+def test_what_cannot_be_installed_is_a_problem_and_no_crash(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        survey, "install", lambda *_, **__: (_ for _ in ()).throw(SubjectError("cannot be installed: x"))
+    )
+    assert survey.survey("bp", Probe(python=HERE), tmp_path, BOUNDS).problem == "cannot be installed: x"
+
+
+def test_uvs_reason_is_told_without_its_drawing(monkeypatch, tmp_path):
+    text = (
+        "  × No solution found when resolving dependencies:\n  ╰─▶ Because x has no wheels,\n      x cannot be used.\n"  # noqa: RUF001
+    )
+    ended = run.run([sys.executable, "-c", f"import sys; sys.stderr.write({text!r}); sys.exit(1)"])
+    monkeypatch.setattr(install, "run", lambda *_, **__: ended)
+    with pytest.raises(SubjectError, match=r"^cannot be installed: No solution found .*: Because x has no wheels, x "):
+        install.install("x", tmp_path, minor="3.14")
+
+
+def test_top_modules_are_packages_that_are_neither_private_nor_tests(tmp_path):
+    put(
+        tmp_path, "Need.ed", {"b/__init__.py": "", "b/c/__init__.py": "", "tests/__init__.py": "", "_p/__init__.py": ""}
+    )
+    put(tmp_path, "other", {"other/__init__.py": ""})
+    assert top_modules(tmp_path, ("need-ed",)) == ("b",)
+
+
+def test_a_cell_comes_back_as_it_was_and_what_is_cut_off_is_none(tmp_path):
+    save_cell(tmp_path, CELL)
+    assert load_cell(tmp_path, "bp", "3.14.10") == CELL
+    assert load_cell(tmp_path, "bp", "3.15.2") is None
+    cell_file(tmp_path, "bp", "3.14.10").write_text('{"package": "bp"')
+    assert load_cell(tmp_path, "bp", "3.14.10") is None
+
+
+def cells_of(atlas, packages):
+    said = []
+    cells = list(atlas.cells(packages, [HERE], said=lambda cell, kept: said.append((cell.package, kept))))
+    return cells, said
+
+
+def test_a_run_goes_on_where_it_was_killed(tmp_path, monkeypatch):
+    save_cell(tmp_path, replace(CELL, python=HERE.text))
+    started = []
+
+    def work(command, **_):
+        started.append(command[-3])
+        save_cell(tmp_path, replace(CLEAN, python=HERE.text))
+        return run_ok
+
+    run_ok = run.run([sys.executable, "-c", ""])
+    monkeypatch.setattr(run, "run", work)
+    cells, said = cells_of(Atlas(folder=tmp_path, bounds=BOUNDS, jobs=1), ["bp", "fine"])
+    assert started == ["fine"]
+    assert said == [("bp", True), ("fine", False)]
+    assert [cell.package for cell in cells] == ["bp", "fine"]
+    cells_of(Atlas(folder=tmp_path, bounds=BOUNDS, jobs=1, again=True), ["bp"])
+    assert started == ["fine", "bp"]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [("import time; time.sleep(60)", "did not end within"), ("raise SystemExit('boom')", "exit code 1: boom")],
+)
+def test_a_survey_that_hangs_or_crashes_is_a_line_and_the_others_are_done(script, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "GRACE_SECONDS", 0.5)
+    real = run.run
+    monkeypatch.setattr(run, "run", lambda _, **more: real([sys.executable, "-c", script], **more))
+    cells, _ = cells_of(Atlas(folder=tmp_path, bounds=replace(BOUNDS, seconds=0.5), jobs=2), ["a", "b"])
+    assert [words in cell.problem for cell in cells] == [True, True]
+    assert load_cell(tmp_path, "a", HERE.text) == cells[0]
+
+
+@pytest.mark.usefixtures("barrel")
+def test_the_worker_keeps_a_cell_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # the worker's process is its own, this one is not
+    bounds = ["--modules", "5", "--runs", "1", "--seconds", "60"]
+    monkeypatch.setattr(sys, "argv", ["worker", "bp", sys.executable, str(tmp_path), *bounds])
+    worker.main()
+    assert load_cell(tmp_path, "bp", HERE.text).confirmed
+
+
+def test_the_page_has_every_survey_in_one_of_its_parts():
+    page = render_atlas([CELL, CLEAN, BROKEN], LISTED, BOUNDS, machine="Linux x86_64")
+    html = MarkdownIt("commonmark").enable("table").render(page)
+    assert html.count("<table>") == 2
+    assert (
+        "| <code>bp</code> 1.0 | 3.14.10 | 7 | 2 | 1 of 1 | <code>bp</code> and <code>bp.sub</code> | "
+        "<code>&#95;DeadlockError</code> in 3 of 3 runs at <code>bp/&#95;&#95;init&#95;&#95;.py:2</code> | "
+        "<code>bp</code> |" in page
+    )
+    assert "- 3.14.10: fine 1.0" in page
+    assert "no \\| wheel" in page
+    assert "Measured 2026-11-25 to 2026-11-26 on Linux x86_64" in page
+    assert "nox -s import_atlas" in page
+
+
+def test_what_was_predicted_and_not_confirmed_is_told_apart():
+    refuted = replace(CYCLE, answer=Answer.REFUTED, seen=0, outcome=None)
+    cells = [replace(CELL, cycles=(refuted,)), replace(CELL, package="slow", cycles=(replace(refuted, answer=None),))]
+    page = render_atlas(cells, LISTED, BOUNDS, machine="m")
+    assert "| <code>bp</code> and <code>bp.sub</code> | refuted |" in page
+    assert "| not driven: out of time |" in page
+    assert "0 were confirmed, 1 refuted and 0 not reached" in page
+
+
+def test_the_sentences_are_made_from_the_figures():
+    stranger = replace(CYCLE, first="bp", second="other", outcome=ImportOutcome.PARTIAL)
+    siblings = replace(CYCLE, first="bp.a", second="bp.sub")
+    text = " ".join(analyse([replace(CELL, cycles=(CYCLE, stranger, siblings)), CLEAN, BROKEN]))
+    assert "On Python 3.14.10, 1 of 2 packages (1 could not be surveyed) have at least one" in text
+    assert "Of 3 cycles that were driven into, 3 were confirmed, 0 refuted and 0 not reached." in text
+    assert (
+        "In 1 of the 3 confirmed cycles a package is imported against a module of its own, in 1 two modules of" in text
+    )
+    assert "in 1 modules of two packages; 2 end in error, 1 end in partial." in text
+    assert "enough in 1 of these 1 surveys; behind the list, no confirmed cycle went wrong again in the 1" in text
+    assert list(analyse([])) == []
+
+
+def test_a_hang_is_worse_than_an_error():
+    hang = replace(CYCLE, outcome=ImportOutcome.HANG, first="z")
+    assert [cycle.first for cycle in replace(CELL, cycles=(CYCLE, hang)).confirmed] == ["z", "bp"]
+
+
+def test_the_verb_writes_the_page_and_says_what_it_did(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path))
+    save_cell(tmp_path / "atlas", replace(CELL, python=HERE.text))
+    page = tmp_path / "atlas.md"
+    assert main(["imports", "atlas", "bp", "--with", sys.executable, "--write", str(page)]) == 0
+    told = capsys.readouterr()
+    assert f"bp 1.0 on {HERE.text}: 2 hazards, 1 of 1 cycles confirmed, in 0.0 s (kept)" in told.err
+    assert "1 surveys: 1 with a confirmed hazard, 0 that failed" in told.out
+    assert "# Which packages" in page.read_text()
+    assert main(["imports", "atlas", "bp", "--with", sys.executable, "--write", str(tmp_path / "no" / "x.md")]) == 6
+    assert imports_atlas.line(BROKEN) == "gone on 3.14.10: cannot be installed: no | wheel"
+
+
+@pytest.mark.parametrize("option", ["modules", "runs", "seconds", "surveys"])
+def test_bounds_that_make_no_sense_are_usage_errors(option):
+    assert main(["imports", "atlas", "bp", f"--{option}", "0"]) == 2
