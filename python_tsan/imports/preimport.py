@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from keyword import iskeyword
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.errors import SubjectError
@@ -75,7 +76,7 @@ def write(found: Plan, language: Language) -> str:
         case Language.PYTHON:
             return _python(found.modules, command)
         case Language.CPP:
-            return _cpp(found.modules, command)
+            return _cpp(found.modules, f"{command} --as cpp")
         case _ as never:
             assert_never(never)
 
@@ -87,9 +88,20 @@ def _python(modules: Sequence[str], command: str) -> str:
         f"Written by: {command}",
         '"""',
     ]
+    if any(_has_keyword(name) for name in modules):
+        lines += ["", "from importlib import import_module"]
     if modules:
-        lines += ["", *(f"import {name}  # noqa: F401, I001" for name in modules)]
+        lines += ["", *(_statement(name) for name in modules)]
     return "\n".join(lines) + "\n"
+
+
+def _statement(module: str) -> str:
+    return f'import_module("{module}")' if _has_keyword(module) else f"import {module}  # noqa: F401, I001"
+
+
+def _has_keyword(module: str) -> bool:
+    """Tell whether no import statement can name the module, as with a package ``a.async`` from the time before 3.7."""
+    return any(iskeyword(part) for part in module.split("."))
 
 
 def _cpp(modules: Sequence[str], command: str) -> str:
@@ -100,6 +112,9 @@ def _cpp(modules: Sequence[str], command: str) -> str:
 
 /// Modules to import on the main thread, in this order, before any other thread imports.
 /// Written by: {command}
+///
+///     for (const char* name : python_tsan::preimports)
+///         Py_XDECREF(python_tsan::safe_import_raw(name)); // or PyImport_ImportModule, with the GIL held
 
 #include <array>
 

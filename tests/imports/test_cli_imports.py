@@ -152,13 +152,49 @@ def test_a_list_is_written_checked_and_found_stale(folder, capsys):
     assert imports("preimport", "a", "b", "--runs", "1", "--as", "cpp", "--check", "pre.py") == 1
     assert "pre.py is stale; it should import a" in capsys.readouterr().err
     assert imports("preimport", "a", "b", "--runs", "1", "--check", "none.py") == 1
+    assert "none.py is not there; it should import a" in capsys.readouterr().err
     assert imports("preimport", "good", "fine", "--as", "cpp") == 0
     assert "std::array<const char*, 0>" in capsys.readouterr().out
 
 
-def test_a_folder_that_cannot_be_written_is_said_to_be_so(capsys):
-    assert imports("preimport", "good", "--write", "missing/pre.py") in {2, 6}
-    assert "missing/pre.py" in capsys.readouterr().err
+@pytest.mark.parametrize("target", ["missing/pre.py", ".", "good.py/pre.py"])
+@pytest.mark.parametrize("verb", ["preimport", "scan"])
+def test_a_place_that_cannot_be_written_is_said_to_be_so(target, verb, folder, capsys):
+    before = sorted(folder.iterdir())
+    assert imports(verb, "good", "--write", target) == 6
+    told = capsys.readouterr().err
+    assert target.partition("/")[0] in told
+    assert "Traceback" not in told
+    assert sorted(folder.iterdir()) == before
+
+
+def test_an_odd_name_of_a_file_is_only_a_name(folder):
+    assert imports("preimport", "good", "--write", "a b\n'\N{SNOWMAN}.py") == 0
+    assert imports("preimport", "good", "--check", "a b\n'\N{SNOWMAN}.py") == 0
+    assert len([path for path in folder.iterdir() if path.name.startswith("a b")]) == 1
+
+
+def test_what_cannot_be_read_is_told_before_any_work(capsys, monkeypatch):
+    monkeypatch.setattr(Probe, "trace", lambda *_: pytest.fail("a process was started"))
+    assert imports("preimport", "good", "--check", ".") == 6
+    assert "cannot read .: Is a directory" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        imports("preimport", "good", "--check", "x", "--write", "y")
+    assert caught.value.code == 2
+
+
+def test_a_scan_is_written_shown_again_and_changed_into_every_form(folder, capsys):
+    assert imports("scan", "good", "missing", "--format", "json", "--write", "scan.json") == 6
+    told = capsys.readouterr()
+    assert told.out == f"Python {sys.version.split()[0]}: 0 hazards between 2 entries, 1 module\n"
+    assert "missing: ModuleNotFoundError" in told.err
+    assert main(["imports", "show", "scan.json", "--format", "html", "--write", "scan.html"]) == 6
+    assert "ModuleNotFoundError" in (folder / "scan.html").read_text()
+    assert main(["imports", "show", "scan.json", "--format", "markdown"]) == 6
+    assert "| <code>missing</code> |" in capsys.readouterr().out
+    assert main(["imports", "show", "none.json"]) == 6
+    assert main(["imports", "show", "a.py"]) == 6
+    assert "a.py is no scan of imports" in capsys.readouterr().err
 
 
 def watch(*arguments):

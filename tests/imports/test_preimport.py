@@ -1,5 +1,7 @@
 """The list of imports for the main thread: the shortest, verified, and written in both languages."""
 
+import shutil
+import subprocess
 import sys
 
 import pytest
@@ -123,3 +125,41 @@ def test_the_header_has_an_array_that_may_be_empty():
     assert "std::array<const char*, 2> preimports{{\n" in write(plan_of("p", "q"), Language.CPP)
     assert "std::array<const char*, 0> preimports{};" in write(plan_of(), Language.CPP)
     assert "import " not in write(plan_of(), Language.PYTHON).replace("preimport a", "").partition('"""\n')[2]
+
+
+def test_a_module_that_no_statement_can_name_is_imported_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "__init__.py").write_text("")
+    (tmp_path / "old" / "async.py").write_text("SEEN = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    exec(compile(write(plan_of("old.async", "csv"), Language.PYTHON), "preimports.py", "exec"), {})  # noqa: S102
+    assert sys.modules.pop("old.async").SEEN
+    del sys.modules["old"]
+
+
+COMPILERS = [name for name in ("c++", "g++", "clang++", "clang++-19") if shutil.which(name)]
+
+
+@pytest.mark.compiler
+@pytest.mark.skipif(not COMPILERS, reason="no C++ compiler")
+@pytest.mark.parametrize(
+    "modules",
+    [
+        (),
+        ("numpy",),
+        ("json.decoder", "csv", "\N{LATIN SMALL LETTER E WITH ACUTE}t\N{LATIN SMALL LETTER E WITH ACUTE}"),
+    ],
+)
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_header_compiles_without_a_warning_and_names_the_modules_in_order(compiler, modules, tmp_path):
+    (tmp_path / "preimports.hpp").write_text(write(plan_of(*modules), Language.CPP), encoding="utf-8")
+    (tmp_path / "twice.cpp").write_text('#include "preimports.hpp"\n#include "preimports.hpp"\n')
+    (tmp_path / "main.cpp").write_text(
+        '#include "preimports.hpp"\n#include <cstdio>\n'
+        "int main() { for (const char* name : python_tsan::preimports) std::puts(name); }\n"
+    )
+    strict = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+    sources = [tmp_path / "main.cpp", tmp_path / "twice.cpp"]
+    subprocess.run([compiler, *strict, *sources, "-o", tmp_path / "main"], check=True)
+    shown = subprocess.run([tmp_path / "main"], capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    assert shown.split() == list(modules)
