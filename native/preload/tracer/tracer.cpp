@@ -415,7 +415,7 @@ TRACER_EXPORT void PyThreadState_DeleteCurrent() {
 
 TRACER_EXPORT _ts* PyThreadState_Swap(_ts* state) {
     REAL(PyThreadState_Swap);
-    constexpr std::uint32_t first_that_lets_go = 0x030D0000; // up to 3.12 it changes the pointer and nothing else
+    constexpr std::uint32_t first_that_lets_go = 0x030C0000; // up to 3.11 it changes the pointer and nothing else
     if (!tracing() || python.version < first_that_lets_go) {
         return next(state);
     }
