@@ -1,7 +1,8 @@
 """Own the debuggers' engines: breakpoints instead of a preloaded library. Slow, and blind to nothing that is called.
 
 They are the other engine's oracle. Their times are those of a program that stops at each breakpoint: order and places
-are to be believed, durations are not. They see no Python frames and no forced switches. What runs inside a debugger is
+are to be believed, durations are not. They see no forced switches, and Python frames since
+3.13 alone. What runs inside a debugger is
 in :mod:`.inside`; both write the same lines.
 """
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from python_tsan import process
 from python_tsan.errors import SubjectError, ToolchainError, UsageError
+from python_tsan.gil.inside.frames import Frame
 from python_tsan.gil.inside.watched import COMMAND, LOG, OUT
 from python_tsan.gil.preload import NothingSeenError, find_program, refuse_nested
 from python_tsan.gil.spool import python_version
@@ -34,7 +36,7 @@ _VERSIONED = re.compile(r"^lldb-(\d+)$")
 
 
 class Line(NamedTuple):
-    """What was seen at one breakpoint: ``kind`` is release, acquire or swap."""
+    """What was seen at one breakpoint: ``kind`` is release, acquire or swap; ``frames`` come innermost first."""
 
     kind: str
     time: int
@@ -42,6 +44,7 @@ class Line(NamedTuple):
     way: int
     library: str
     offset: int
+    frames: Sequence[Frame] = ()
 
 
 def find_debugger(engine: Engine, env: Mapping[str, str]) -> Path | None:
@@ -92,7 +95,8 @@ def trace_with_debugger(command: Sequence[str], *, env: Mapping[str, str], engin
         log = out.with_name(out.name + LOG)
         said = log.read_text(encoding="utf-8", errors="replace").strip() if log.is_file() else ""
     told = {row[0]: row[1] for row in rows if row[0] in {"exit", "python", "error"}}
-    lines = [Line._make(row) for row in rows if row[0] not in told]
+    seen = [Line._make(row) for row in rows if row[0] not in told]
+    lines = [line._replace(frames=[Frame._make(frame) for frame in line.frames]) for line in seen]
     if not lines:
         raise _nothing_seen(engine, program[0], told, said)
     return Trace(
@@ -145,6 +149,8 @@ def make_process(lines: Sequence[Line], *, executable: str, version: int = 0) ->
     symbols = symbolise(places)
     index = {place: number for number, place in enumerate(places, 1)}
     pid = tids[0]
+    stacks = _Stacks()
+    events = _join(lines, tids, index, stacks)
     return Process(
         record=ProcessRecord(
             pid=pid,
@@ -158,12 +164,34 @@ def make_process(lines: Sequence[Line], *, executable: str, version: int = 0) ->
             threads=tuple(Thread(ordinal=number, tid=tid, name="") for number, tid in enumerate(tids)),
         ),
         sites=(Site(library="", offset=0), *(symbols[place] for place in places)),
-        nodes=(Node(0, "", "", 0, "", ""),),
-        events=tuple(sorted(_join(lines, tids, index), key=lambda event: event.time)),
+        nodes=stacks.nodes,
+        events=tuple(sorted(events, key=lambda event: event.time)),
     )
 
 
-def _join(lines: Iterable[Line], tids: Sequence[int], index: Mapping[tuple[str, int], int]) -> list[Event]:
+class _Stacks:
+    """Gives each stack a node; equal ones have the same."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Node, int] = {Node(0, "", "", 0, "", ""): 0}
+
+    def __getitem__(self, frames: Sequence[Frame]) -> int:
+        node, module = 0, "__main__"  # whose body a frame called <module> is
+        for frame in reversed(frames):
+            body = module if frame.function == "<module>" else ""
+            key = Node(node, frame.file, frame.function, frame.line, body, frame.imports)
+            node = self._numbers.setdefault(key, len(self._numbers))
+            module = frame.imports or module
+        return node
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(self._numbers)
+
+
+def _join(
+    lines: Iterable[Line], tids: Sequence[int], index: Mapping[tuple[str, int], int], stacks: _Stacks
+) -> list[Event]:
     pending: dict[int, Line] = {}
     events = []
     for line in lines:
@@ -174,13 +202,16 @@ def _join(lines: Iterable[Line], tids: Sequence[int], index: Mapping[tuple[str, 
             pending[line.tid] = before or line
         elif line.kind == "swap" and not before:
             site = index[line.library, line.offset]
-            events.append(Event(line.time, line.time, line.time, site, 0, thread, line.way, line.way))
+            node = stacks[line.frames]
+            events.append(Event(line.time, line.time, line.time, site, node, thread, line.way, line.way))
         elif before:
             site = index[before.library, before.offset]
-            events.append(Event(before.time, line.time, line.time, site, 0, thread, before.way, line.way))
+            node = stacks[before.frames]
+            events.append(Event(before.time, line.time, line.time, site, node, thread, before.way, line.way))
         else:
             events.append(Event(0, line.time, line.time, 0, 0, thread, Way.NONE, line.way))
     for line in pending.values():
         site = index[line.library, line.offset]
-        events.append(Event(line.time, 0, 0, site, 0, tids.index(line.tid), line.way, Way.NONE))
+        node = stacks[line.frames]
+        events.append(Event(line.time, 0, 0, site, node, tids.index(line.tid), line.way, Way.NONE))
     return events

@@ -138,6 +138,8 @@ def caveats(trace: Trace) -> list[str]:
             said.append(f"{who} is free-threaded: it has no GIL, and a release is a thread that detaches from it")
         if not record.sees_internal:
             said.append(f"{who}: forced switches were not seen")
+        if len(process.nodes) <= 1:
+            said.append(f"{who}: no Python frames were read, so that no phase is known; debuggers read them since 3.13")
         if record.dropped:
             said.append(f"{who}: the oldest {record.dropped} events were overwritten")
         if record.lost:

@@ -230,6 +230,9 @@ def test_both_engines_see_the_same_releases_in_the_same_order(
     assert debugged.processes[0].record.python == preloaded.processes[0].record.python
     ours, theirs = _places(preloaded), _places(debugged)
     assert ours == theirs
+    assert _stacks(ours_explained := _calls(preloaded)) == _stacks(theirs_explained := _calls(debugged))
+    assert count_phases(ours_explained) == count_phases(theirs_explained)
+    assert count_phases(theirs_explained)["read"] > 0
     assert len(ours[0]) > 100
     assert len(ours[1]) == len(ours[2]) == 5
 
@@ -257,6 +260,20 @@ def test_a_debugger_that_sees_no_python_keeps_the_exit_code(debugger):
     with pytest.raises(NothingSeenError, match="saw no call") as caught:
         trace_with_debugger(["sh", "-c", "exit 4"], env=os.environ, engine=debugger)
     assert caught.value.command_exit == 4
+
+
+def _calls(trace):
+    """The releases that are calls, waits for a lock left out."""
+    return [one for one in explain_trace(trace) if one.event.release_way != Way.INTERNAL and one.function not in LOCKS]
+
+
+def _stacks(releases):
+    """By thread, in order: the Python frames of each release, innermost first."""
+    stacks = {}
+    for one in releases:
+        frames = [(frame.file, frame.function, frame.imports) for frame in one.process.stack(one.event.node)]
+        stacks.setdefault(one.event.thread, []).append(frames)
+    return stacks
 
 
 def _places(trace):

@@ -12,6 +12,7 @@ from pathlib import Path
 import gdb  # type: ignore[import-untyped]  # known inside gdb only
 
 sys.path.insert(0, str(Path(__file__).parent))
+from frames import Frames  # type: ignore[import-not-found]
 from watched import (  # type: ignore[import-not-found]
     GIL_STATE,
     WATCHED,
@@ -77,18 +78,23 @@ def _argument() -> int:
     return int(gdb.parse_and_eval(register)) & 0xFFFFFFFFFFFFFFFF
 
 
-def _version() -> int:
-    """Return CPython's ``Py_Version``, 0 before 3.11."""
-    try:
-        return int(gdb.parse_and_eval("*(unsigned long *)&Py_Version"))
-    except gdb.error:
-        return 0
+class Python:
+    """The interpreter that is loaded: its version, and where its frames are."""
+
+    def __init__(self) -> None:
+        self.version = int(gdb.parse_and_eval("*(unsigned long *)&Py_Version"))  # since 3.11
+        runtime = int(gdb.parse_and_eval("(unsigned long)&_PyRuntime"))
+        self.frames = Frames(self._read, runtime, (self.version >> 24, self.version >> 16 & 0xFF))
+
+    @staticmethod
+    def _read(address: int, size: int) -> bytes:
+        return bytes(gdb.selected_inferior().read_memory(address, size))
 
 
 class Watch(gdb.Breakpoint):  # type: ignore[misc]
     """A breakpoint that writes a line and goes on."""
 
-    version = 0  # of the interpreter, once it is loaded
+    python: Python | None = None  # known once one of the functions is called
 
     def __init__(self, function: str, *, lines: Lines, places: Places) -> None:
         super().__init__(function)
@@ -99,15 +105,17 @@ class Watch(gdb.Breakpoint):  # type: ignore[misc]
 
     def stop(self) -> bool:
         """Write what the call does, if it does something, and where it comes from."""
-        Watch.version = Watch.version or _version()
-        found = what_it_does(self._function, _argument(), Watch.version)
+        python = Watch.python = Watch.python or Python()
+        found = what_it_does(self._function, _argument(), python.version)
         if found is None:
             return False
         kind, way = found
         caller = _caller(gdb.newest_frame())
         if caller.name() in WRAPPERS:
             way, caller = GIL_STATE, _caller(caller)
-        self._lines.call(kind, gdb.selected_thread().ptid[1], way, *self._places[caller.pc()])
+        thread = gdb.selected_thread().ptid[1]
+        frames = [] if kind == "acquire" else python.frames.stack(thread)
+        self._lines.call(kind, thread, way, self._places[caller.pc()], frames)
         return False
 
 
@@ -139,7 +147,7 @@ def start() -> None:
     program.open()
     while not ends:
         gdb.execute("continue")
-    lines.write("python", Watch.version)
+    lines.write("python", Watch.python.version if Watch.python else 0)
     # None is a signal: told as a shell does.
     lines.write("exit", _SIGNALLED + int(gdb.parse_and_eval("$_exitsignal")) if ends[0] is None else ends[0])
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import lldb  # type: ignore[import-not-found]  # known inside lldb only
 
 sys.path.insert(0, str(Path(__file__).parent))
+from frames import Frames  # type: ignore[import-not-found]
 from watched import (  # type: ignore[import-not-found]
     GIL_STATE,
     WATCHED,
@@ -31,13 +32,34 @@ _SETTINGS = (
 _SIGNALLED = 128
 
 
-def _write_call(lines: Lines, thread: lldb.SBThread) -> None:
+class Python:
+    """The interpreter that is loaded: its version, and where its frames are."""
+
+    def __init__(self, process: lldb.SBProcess) -> None:
+        self._process = process
+        self.version = int.from_bytes(self._read(self._address("Py_Version"), 8), "little")  # since 3.11
+        self.frames = Frames(self._read, self._address("_PyRuntime"), (self.version >> 24, self.version >> 16 & 0xFF))
+
+    def _address(self, symbol: str) -> int:
+        target = self._process.GetTarget()
+        found = target.FindSymbols(symbol)[0].GetSymbol()
+        return int(found.GetStartAddress().GetLoadAddress(target))
+
+    def _read(self, address: int, size: int) -> bytes:
+        error = lldb.SBError()
+        data = self._process.ReadMemory(address, size, error)
+        if error.Fail():
+            raise RuntimeError(error.GetCString())
+        return bytes(data)
+
+
+def _write_call(lines: Lines, thread: lldb.SBThread, python: Python) -> None:
     """Write what the call at which ``thread`` stopped does, if it does something, and where it comes from."""
     frame = thread.GetFrameAtIndex(0)
     # A copy that was inlined into another function is named by the debug information alone.
     name = next((name for name in (frame.GetSymbol().GetName(), frame.GetFunctionName()) if name in WATCHED), "")
     argument = frame.FindRegister("arg1").GetValueAsUnsigned()
-    found = what_it_does(name, argument, _version(thread.GetProcess())) if name else None
+    found = what_it_does(name, argument, python.version) if name else None
     if found is None:
         return
     kind, way = found
@@ -48,7 +70,8 @@ def _write_call(lines: Lines, thread: lldb.SBThread) -> None:
     # Of the frames that share a return address, lldb keeps it for the innermost one alone.
     address = thread.GetFrameAtIndex(called + 1).GetPCAddress()
     library = address.GetModule().GetFileSpec().fullpath or ""
-    lines.call(kind, thread.GetThreadID(), way, library, address.GetFileAddress())
+    frames = [] if kind == "acquire" else python.frames.stack(thread.GetThreadID())
+    lines.call(kind, thread.GetThreadID(), way, (library, address.GetFileAddress()), frames)
 
 
 def _whole(thread: lldb.SBThread, index: int) -> int:
@@ -56,15 +79,6 @@ def _whole(thread: lldb.SBThread, index: int) -> int:
     while thread.GetFrameAtIndex(index).IsInlined():
         index += 1
     return index
-
-
-def _version(process: lldb.SBProcess) -> int:
-    """Return CPython's ``Py_Version``, 0 before 3.11."""
-    target = process.GetTarget()
-    for found in target.FindSymbols("Py_Version"):
-        address = found.GetSymbol().GetStartAddress().GetLoadAddress(target)
-        return int(process.ReadUnsignedFromMemory(address, 8, lldb.SBError()))
-    return 0
 
 
 def _attach(debugger: lldb.SBDebugger, pid: int) -> lldb.SBProcess:
@@ -91,14 +105,14 @@ def _run(debugger: lldb.SBDebugger, lines: Lines) -> int:
         program.child.kill()
         raise
     program.open()
-    version = 0
+    python: Python | None = None  # known once one of the functions is called
     while process.GetState() == lldb.eStateStopped:
         for thread in process:
             if thread.GetStopReason() == lldb.eStopReasonBreakpoint:
-                _write_call(lines, thread)
-        version = version or _version(process)
+                python = python or Python(process)
+                _write_call(lines, thread, python)
         process.Continue()
-    lines.write("python", version)
+    lines.write("python", python.version if python else 0)
     code = int(program.child.wait())
     return code if code >= 0 else _SIGNALLED - code
 

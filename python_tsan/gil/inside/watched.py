@@ -11,6 +11,12 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from python_tsan.gil.inside.frames import Frame
 
 LOG = ".log"  # behind the name of the file of lines: what the debugger said
 OUT, COMMAND = "PYTHON_TSAN_GIL_OUT", "PYTHON_TSAN_GIL_COMMAND"
@@ -52,11 +58,11 @@ class Lines:
     def __init__(self) -> None:
         self._file = Path(os.environ[OUT]).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 -- until the end
 
-    def call(self, kind: str, thread: int, way: int, library: str, offset: int) -> None:
-        """Write what a call did, now, and the place that it returns to."""
-        self.write(kind, time.monotonic_ns(), thread, way, library, offset)
+    def call(self, kind: str, thread: int, way: int, place: tuple[str, int], frames: Sequence[Frame]) -> None:
+        """Write what a call did, now, the place that it returns to, and the Python frames, innermost first."""
+        self.write(kind, time.monotonic_ns(), thread, way, *place, frames)
 
-    def write(self, *row: str | int) -> None:
+    def write(self, *row: str | int | Sequence[Frame]) -> None:
         """Write a line."""
         self._file.write(json.dumps(row) + "\n")
 
