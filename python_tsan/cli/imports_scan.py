@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from python_tsan.errors import ExitCode, SubjectError, UsageError
 from python_tsan.imports.codec import decode_document
 from python_tsan.imports.document import document_of
 from python_tsan.imports.measure import identify
+from python_tsan.imports.offers import PUBLIC_MODULES, offers
 from python_tsan.imports.probe import TRACE_SECONDS, Probe
 from python_tsan.imports.scan import scan
 from python_tsan.imports.told import Format, tell
@@ -28,7 +30,13 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     scanning = verbs.add_parser(
         "scan", help="predict which imports can break each other when threads make them at once"
     )
-    scanning.add_argument("entries", nargs="+", metavar="ENTRY", help="a module that a thread may import")
+    scanning.add_argument("entries", nargs="*", metavar="ENTRY", help="a module that a thread may import")
+    scanning.add_argument(
+        "--package", nargs="+", action="extend", default=[], metavar="DIST", help="the modules of a distribution"
+    )
+    scanning.add_argument(
+        "--limit", type=int, default=PUBLIC_MODULES, help="modules of each distribution, shallowest first (%(default)s)"
+    )
     scanning.add_argument("--confirm", action="store_true", help="drive two threads into each predicted hazard")
     confirming = verbs.add_parser("confirm", help="drive two threads that import A and B into what is predicted")
     confirming.add_argument("entries", nargs=2, metavar=("A", "B"))
@@ -45,7 +53,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def add_probe(parser: argparse.ArgumentParser) -> None:
     """Declare the options that say which interpreter is asked, and how patiently."""
     add = parser.add_argument
-    add("--with", dest="interpreter", metavar="PYTHON", default="python3", help="any CPython from 3.9")
+    add("--python", "--with", dest="interpreter", metavar="PYTHON", default="python3", help="any CPython from 3.9")
     add("--path", action="append", type=Path, default=[], help="a folder to find modules in")
     add("--runs", type=int, default=CONFIRM_RUNS, help="directed runs a hazard (%(default)s)")
     add("--patience", type=float, default=TRACE_SECONDS, help="seconds that an import may take (%(default)s)")
@@ -71,8 +79,31 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
 
 def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
     confirmed = arguments.imports_verb == "confirm" or arguments.confirm
-    found = scan(probe_of(arguments), arguments.entries, runs=arguments.runs if confirmed else 0)
+    probe = probe_of(arguments)
+    entries, problems = _entries(probe, arguments, context)
+    found = scan(probe, entries, runs=arguments.runs if confirmed else 0, jobs=context.settings.jobs)
+    found = replace(found, problems={**problems, **found.problems})
     return _tell(document_of(found), arguments, context)
+
+
+def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> tuple[list[str], dict[str, str]]:
+    """Return the entries that are named and those of the named distributions, and which of these cannot be asked."""
+    named, packages = list(arguments.entries), list(getattr(arguments, "package", []))
+    if not named and not packages:
+        raise UsageError("scan wants an entry or --package", advice="python-tsan imports scan --package numpy")
+    if not packages:
+        return named, {}
+    if arguments.limit <= 0:
+        raise UsageError("--limit wants a whole number above 0")
+    offered = offers(probe, packages, limit=arguments.limit)
+    for offer in offered:
+        if offer.left_out:
+            context.console.note(
+                f"{offer.distribution}: {len(offer.modules)} modules are scanned and {offer.left_out} deeper ones are "
+                "left out; --limit sets how many"
+            )
+    entries = dict.fromkeys([*named, *(module for offer in offered for module in offer.modules)])
+    return list(entries), {offer.distribution: offer.problem for offer in offered if offer.problem}
 
 
 def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:

@@ -68,7 +68,11 @@ VERBS = (
     Verb(name="explain", summary="explain a kind of finding, a finding or an error at length", settings=False),
     Verb(name="compare", summary="show runs side by side: what differs, by what, and what that means", settings=False),
     Verb(name="merge", summary="add up runs of one subject from many machines", settings=False),
-    Verb(name="imports", summary="find and prove deadlocks between imports, on any interpreter"),
+    Verb(
+        name="imports",
+        summary="find and prove deadlocks between imports, on any interpreter",
+        replaced=("python",),
+    ),
     Verb(name="gil", summary="record why the GIL is released, and answer questions about it"),
     Verb(name="interpreter", summary="print what is known of the interpreter that is meant, as JSON"),
     Verb(name="cmake-dir", summary="print the folder of the CMake package", settings=False),

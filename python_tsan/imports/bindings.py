@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@cache
 def bound_before(source: str, line: int) -> frozenset[str] | None:
     """Return the names bound by statements that end before ``line``, or None when that cannot be told.
 

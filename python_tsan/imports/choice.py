@@ -25,7 +25,7 @@ def choose(model: Model, entries: tuple[str, ...]) -> tuple[str, ...]:
     hitting set: Moreno-Centeno and Karp, Operations Research 61(2), 2013).
     """
     conflicts: list[frozenset[str]] = []
-    candidates: dict[str, frozenset[str]] = {}
+    candidates = {entry: finished_by(model, entry) for entry in entries}
     modules: tuple[str, ...] = ()
     while hazards := list(predict(model.after(modules), entries)):
         for hazard in hazards:

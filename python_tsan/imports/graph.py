@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from python_tsan.imports.requests import Stage
+from python_tsan.imports.steps import GLOBAL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from python_tsan.imports.requests import Module, Program
+    from python_tsan.imports.requests import Module, Program, Request
     from python_tsan.imports.rules import Rules
 
 Graph = dict[str, tuple[str, ...]]
@@ -16,25 +19,38 @@ Graph = dict[str, tuple[str, ...]]
 def lock_order(program: Program, rules: Rules) -> Graph:
     """Return, for each module, those whose locks may be asked for while its own is held.
 
-    A child's parents are among them, save where a release resolves them before it takes the child's lock.
+    A child's parents are among them, save where a release resolves them before it takes the child's lock. Where a
+    finder imports, the global import lock is one of them: whoever asks for a module takes it, and a finder holds it.
     """
-    return {name: tuple(dict.fromkeys(_asked(module, program, rules))) for name, module in program.items()}
+    graph = {name: tuple(dict.fromkeys(_asked(module, program, rules))) for name, module in program.items()}
+    finding = [request for module in program.values() for request in module.requests if request.stage is Stage.FIND]
+    if finding:
+        graph = {name: (*asked, GLOBAL) if program[name].requests else asked for name, asked in graph.items()}
+        graph[GLOBAL] = tuple(dict.fromkeys(name for request in finding for name in _targets(request, program)))
+    return graph
 
 
 def _asked(module: Module, program: Program, rules: Rules) -> Iterator[str]:
     if module.parent in program and not rules.parents_first:
         yield module.parent
     for request in module.requests:
-        wanted = [request.module, *(f"{request.module}.{name}" for name in request.names)]
-        for target in wanted:
-            parts = target.split(".")
-            yield from (name for count in range(len(parts), 0, -1) if (name := ".".join(parts[:count])) in program)
+        yield from _targets(request, program)
 
 
-def cyclic_modules(program: Program, rules: Rules) -> frozenset[str]:
-    """Return the modules that lie on a cycle of the lock-order graph. No other can be part of a deadlock."""
+def _targets(request: Request, program: Program) -> Iterator[str]:
+    for target in (request.module, *(f"{request.module}.{name}" for name in request.names)):
+        parts = target.split(".")
+        yield from (name for count in range(len(parts), 0, -1) if (name := ".".join(parts[:count])) in program)
+
+
+def cyclic_modules(program: Program, rules: Rules) -> dict[str, int]:
+    """Return on which knot of cycles of the lock-order graph each module lies, as a number, by module.
+
+    A module that is on none cannot be part of a deadlock, nor can two modules that lie on different ones.
+    """
     graph = lock_order(program, rules)
-    return frozenset(name for component in components(graph) if len(component) > 1 for name in component)
+    cycles = (component for component in components(graph) if len(component) > 1)
+    return {name: number for number, component in enumerate(cycles) for name in component}
 
 
 def components(graph: Mapping[str, tuple[str, ...]]) -> Iterator[frozenset[str]]:

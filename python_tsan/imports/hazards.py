@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import collections
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from itertools import permutations
+from typing import TYPE_CHECKING, NamedTuple
 
+from python_tsan.imports.alone import run_alone
 from python_tsan.imports.bindings import bound_before
 from python_tsan.imports.graph import cyclic_modules
 from python_tsan.imports.machine import Machine
@@ -20,6 +22,7 @@ from python_tsan.imports.steps import Deadlock, Handout, Phase, Point, Waiting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from python_tsan.imports.alone import Alone, Stop
     from python_tsan.imports.requests import Program, Request
     from python_tsan.imports.rules import Rules
     from python_tsan.imports.steps import Step
@@ -60,58 +63,117 @@ class Model:
     """What a prediction rests on.
 
     ``read`` gives the text of a source file, None where there is none; ``phases`` is how far each module is when the
-    threads begin (a module that it does not name is absent).
+    threads begin (a module that it does not name is absent). ``calls`` has what a thread asks for besides after it has
+    imported an entry, by entry.
     """
 
     program: Program
     rules: Rules
     read: Callable[[str], str | None]
     phases: Mapping[str, Phase] = field(default_factory=dict)
+    calls: Mapping[str, tuple[Request, ...]] = field(default_factory=dict)
 
     def machine(self) -> Machine:
         """Return the import system as the threads find it."""
         return Machine(self.program, self.rules, phases=dict(self.phases))
 
+    def start(self, machine: Machine, thread: str, entry: str) -> Step:
+        """Return the steps of ``thread`` at the imports of ``entry``."""
+        return machine.start(thread, entry, *self.calls.get(entry, ()))
+
     def after(self, main: Iterable[str]) -> Model:
         """Return the model in which the main thread has imported ``main`` besides, in that order."""
         machine = self.machine()
         for module in main:
-            collections.deque(machine.start(MAIN, module), maxlen=0)
+            collections.deque(self.start(machine, MAIN, module), maxlen=0)
         return replace(self, phases=machine.phases)
 
 
 def predict(model: Model, entries: tuple[str, ...]) -> Iterator[Hazard]:
-    """Yield the hazards between each two of ``entries``, one for each pair of locks."""
+    """Yield the hazards between each two of ``entries``: for each two locks the first pair of entries that meets there.
+
+    Many pairs meet at the same locks, as all modules of one package may, and what removes one hazard removes the rest.
+    """
+    seen = _Seen()
     cyclic = cyclic_modules(model.program, model.rules)
-    for first in entries:
-        stops = _stops(model, first, cyclic)
-        for second in entries:
-            if first != second:
-                yield from _predict_pair(model, first, second, stops)
+    alone = {entry: run_alone(model.machine(), entry, model.calls.get(entry, ()), cyclic) for entry in entries}
+    for first, second in permutations(entries, 2):
+        if alone[first].cycles & alone[second].cycles:
+            yield from _predict_pair(model, Pair(first, second), alone[first], cyclic, seen)
 
 
-def _predict_pair(model: Model, first: str, second: str, stops: list[Point]) -> Iterator[Hazard]:
-    seen: set[tuple[str, str]] = set()
-    for stop in stops:
-        hazard = _try(model, first, second, stop)
-        if hazard and (hazard.awaited, hazard.closing) not in seen:
-            seen.add((hazard.awaited, hazard.closing))
+class Pair(NamedTuple):
+    """The entries of T1, which is stopped, and of T2."""
+
+    first: str
+    second: str
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What need not be tried again: two locks that are a hazard, and T1 at a stop with T2 asleep as once before."""
+
+    locks: set[tuple[str, str]] = field(default_factory=set)
+    meetings: set[tuple[Point, str, tuple[str, ...], Request | None]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sleeper:
+    """T2 asleep: on which lock of T1's, which locks it holds, and the modules whose state has made it come there."""
+
+    awaited: str
+    asking: Request | None
+    held: tuple[str, ...]
+    looked_at: frozenset[str]
+
+
+def _predict_pair(model: Model, pair: Pair, alone: Alone, cyclic: dict[str, int], seen: _Seen) -> Iterator[Hazard]:
+    """Try each stop of T1 at which T2 would sleep elsewhere than at the one before.
+
+    T2 does the same at two stops when nothing that it goes by has changed between them, and then T1 closes the same
+    cycle from both.
+    """
+    phases = dict(model.phases)
+    sleeper: _Sleeper | None = None
+    for stop in alone.stops:
+        phases.update(stop.news)
+        if sleeper is not None and sleeper.looked_at.isdisjoint(stop.news):
+            continue
+        sleeper = _send(replace(model, phases=phases), stop, pair.second)
+        wanted = (name for name in sleeper.held if alone.last_asked.get(name, -1) >= stop.asked)
+        crossed = {(sleeper.awaited, name) for name in wanted if _on_one_cycle(sleeper.awaited, name, cyclic)}
+        meeting = (stop.point, sleeper.awaited, sleeper.held, sleeper.asking)
+        if crossed <= seen.locks or meeting in seen.meetings:
+            continue
+        seen.meetings.add(meeting)
+        hazard = _try(model, pair, stop.point)
+        if hazard and (hazard.awaited, hazard.closing) not in seen.locks:
+            seen.locks.add((hazard.awaited, hazard.closing))
             yield hazard
 
 
-def _stops(model: Model, entry: str, cyclic: frozenset[str]) -> list[Point]:
-    """Return the points of a lone import at which a lock is held that can be part of a cycle."""
-    machine = model.machine()
-    return [
-        step
-        for step in machine.start(FIRST, entry)
-        if isinstance(step, Point) and not cyclic.isdisjoint(machine.held_by(FIRST))
-    ]
+def _on_one_cycle(one: str, other: str, cyclic: dict[str, int]) -> bool:
+    return one in cyclic and cyclic[one] == cyclic.get(other)
 
 
-def _try(model: Model, first: str, second: str, stop: Point) -> Hazard | None:
+def _send(model: Model, stop: Stop, second: str) -> _Sleeper:
+    """Run T2 against a T1 that stands at ``stop``, until it sleeps or ends."""
     machine = model.machine()
-    one, two = machine.start(FIRST, first), machine.start(SECOND, second)
+    machine.lock_for(FIRST, stop.held)
+    # While its generator lives, T2 keeps its locks.
+    steps = model.start(machine, SECOND, second)
+    awaited = _run(steps)
+    return _Sleeper(
+        awaited=awaited or "",
+        asking=machine.asking.get(SECOND),
+        held=tuple(machine.held_by(SECOND)) if awaited else (),
+        looked_at=frozenset(machine.looked_at),
+    )
+
+
+def _try(model: Model, pair: Pair, stop: Point) -> Hazard | None:
+    machine = model.machine()
+    one, two = model.start(machine, FIRST, pair.first), model.start(machine, SECOND, pair.second)
     next(step for step in one if step == stop)
     awaited = _run(two)
     if awaited is None:
@@ -120,8 +182,8 @@ def _try(model: Model, first: str, second: str, stop: Point) -> Hazard | None:
     if outcome is ImportOutcome.OK:
         return None
     return Hazard(
-        first=first,
-        second=second,
+        first=pair.first,
+        second=pair.second,
         stop=stop,
         awaited=awaited,
         closing=closing,
@@ -136,15 +198,22 @@ def _run(steps: Step) -> str | None:
 
 
 def _close(machine: Machine, steps: Step, read: Callable[[str], str | None]) -> tuple[ImportOutcome, str, Stack]:
-    """Run T1 on, to its end or to the cycle: what comes of it, which module it asked for, what it was loading."""
+    """Run T1 on, to the cycle or to its end: what comes of it, which module it asked for, what it was loading."""
+    judged = 0
     try:
         for step in steps:
-            if isinstance(step, Waiting):
-                # T2 has been let go meanwhile and holds what T1 wants now: another stop begins with that conflict.
+            for handout in machine.handouts[judged:]:
+                if _breaks(machine, handout, read):
+                    return ImportOutcome.PARTIAL, handout.module, handout.stack
+            judged = len(machine.handouts)
+            if isinstance(step, Waiting) and machine.is_stuck(FIRST, SECOND):
+                return ImportOutcome.HANG, step.module, machine.stacks[FIRST]
+            if machine.owner_wanted_by(SECOND) != FIRST:
+                # T2 can go on meanwhile. What T1 may then want of it is a conflict with which another stop begins.
                 return ImportOutcome.OK, "", ()
     except Deadlock as deadlock:
         return ImportOutcome.ERROR, deadlock.module, machine.stacks[FIRST]
-    broken = next((each for each in machine.handouts if _breaks(machine, each, read)), None)
+    broken = next((each for each in machine.handouts[judged:] if _breaks(machine, each, read)), None)
     return (ImportOutcome.PARTIAL, broken.module, broken.stack) if broken else (ImportOutcome.OK, "", ())
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.requests import Manner, Module, Request
-from python_tsan.imports.steps import Deadlock, Handout, Phase, Point, Step, Waiting
+from python_tsan.imports.requests import Manner, Module, Request, Stage
+from python_tsan.imports.steps import GLOBAL, Deadlock, Handout, Phase, Point, Step, Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from python_tsan.imports.requests import Program
     from python_tsan.imports.rules import Rules
 
@@ -33,13 +35,22 @@ class Machine:
     handouts: list[Handout] = field(default_factory=list)
     stacks: dict[str, list[tuple[str, Request | None]]] = field(default_factory=dict)
     asking: dict[str, Request | None] = field(default_factory=dict)
+    asks: list[str] = field(default_factory=list)  # every module that was asked for, in order
+    looked_at: set[str] = field(default_factory=set)  # the modules whose state this machine has gone by
+    changed: list[str] = field(default_factory=list)  # the modules whose phase or owner has become another, in order
     _locks: dict[str, _Lock] = field(default_factory=dict)
     _wants: dict[str, str] = field(default_factory=dict)
 
-    def start(self, thread: str, entry: str) -> Step:
-        """Return the steps of ``thread`` importing ``entry`` with an import statement."""
+    def start(self, thread: str, entry: str, *later: Request) -> Step:
+        """Return the steps of ``thread`` importing ``entry`` with a statement and then making ``later`` requests."""
         self.stacks[thread] = []
-        return self._statement(thread, entry, None)
+        yield from self._statement(thread, entry, None)
+        for request in later:
+            yield from self._request(thread, request)
+
+    def lock_for(self, thread: str, names: Iterable[str]) -> None:
+        """Let ``thread`` own the locks of these modules, as if it had taken them."""
+        self._locks.update({name: _Lock(thread) for name in names})
 
     def held_by(self, thread: str) -> list[str]:
         """Names of the modules whose locks ``thread`` owns, in the order in which it took them."""
@@ -47,9 +58,11 @@ class Machine:
 
     def phase(self, name: str) -> Phase:
         """Return how far a module is. One that the program does not know was there from the beginning."""
+        self.looked_at.add(name)
         return self.phases.get(name, Phase.ABSENT) if name in self.program else Phase.DONE
 
     def _import(self, thread: str, name: str, manner: Manner, request: Request | None) -> Step:
+        self.asks.append(name)
         phase = self.phase(name)
         if phase is Phase.DONE:
             return
@@ -91,28 +104,42 @@ class Machine:
         if absent or (parent is Phase.EXECUTING and self.rules.child_waits_for_parent):
             yield from self._import(thread, module.parent, manner, None)
         if not self._listed(module.name):
-            self.phases[module.name] = Phase.CREATING
+            yield from self._find(thread, module)
+            self._enter(module.name, Phase.CREATING)
             yield Point(phase=Phase.CREATING, module=module.name)
-            yield from self._requests(thread, module, created=False)
-            self.phases[module.name] = Phase.EXECUTING
+            yield from self._requests(thread, module, Stage.CREATE)
+            self._enter(module.name, Phase.EXECUTING)
             yield Point(phase=Phase.EXECUTING, module=module.name)
-            yield from self._requests(thread, module, created=True)
-            self.phases[module.name] = Phase.DONE
+            yield from self._requests(thread, module, Stage.BODY)
+            self._enter(module.name, Phase.DONE)
         self.stacks[thread].pop()
 
-    def _requests(self, thread: str, module: Module, *, created: bool) -> Step:
+    def _enter(self, name: str, phase: Phase) -> None:
+        self.phases[name] = phase
+        self.changed.append(name)
+
+    def _find(self, thread: str, module: Module) -> Step:
+        """Follow ``_find_spec``: the finders run with the global import lock held, and may import themselves."""
+        if any(request.stage is Stage.FIND for request in module.requests):
+            yield from self._acquire(thread, GLOBAL, None, hard=True)
+            yield from self._requests(thread, module, Stage.FIND)
+            self._release(GLOBAL)
+
+    def _requests(self, thread: str, module: Module, stage: Stage) -> Step:
         for request in module.requests:
-            if request.created is not created:
-                continue
-            if request.manner is Manner.STATEMENT and not request.names:
-                yield from self._statement(thread, request.module, request)
-                continue
-            yield from self._import(thread, request.module, request.manner, request)
-            for name in request.names:
-                # `from package import module` asks for the module when the package has no such name yet.
-                full = f"{request.module}.{name}"
-                if self.phase(full) is not Phase.DONE:
-                    yield from self._statement(thread, full, request)
+            if request.stage is stage:
+                yield from self._request(thread, request)
+
+    def _request(self, thread: str, request: Request) -> Step:
+        if request.manner is Manner.STATEMENT and not request.names:
+            yield from self._statement(thread, request.module, request)
+            return
+        yield from self._import(thread, request.module, request.manner, request)
+        for name in request.names:
+            # `from package import module` asks for the module when the package has no such name yet.
+            full = f"{request.module}.{name}"
+            if self.phase(full) is not Phase.DONE:
+                yield from self._statement(thread, full, request)
 
     def _statement(self, thread: str, name: str, request: Request | None) -> Step:
         """Follow ``PyImport_ImportModuleLevelObject`` without names: to give out ``a.b`` it imports ``a`` once more.
@@ -127,10 +154,16 @@ class Machine:
         return self.phase(name) in {Phase.EXECUTING, Phase.DONE}
 
     def _acquire(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Step:
+        """Take a module's lock. It is looked up under the global import lock, which no search for cycles knows."""
         while True:
+            barred = self._locks.get(GLOBAL)
+            if barred is not None and barred.owner != thread:
+                yield from self._sleep(thread, GLOBAL, request)
+                continue
             lock = self._locks.get(name)
             if lock is None:
                 self._locks[name] = _Lock(thread)
+                self.changed.append(name)
                 return
             if lock.owner == thread:
                 lock.count += 1
@@ -141,10 +174,23 @@ class Machine:
                 stack = tuple(self.stacks[thread])
                 self.handouts.append(Handout(module=name, owner=lock.owner, request=request, stack=stack))
                 return
-            self._wants[thread] = name
-            self.asking[thread] = request
-            yield Waiting(module=name)
-            del self._wants[thread]
+            yield from self._sleep(thread, name, request)
+
+    def _sleep(self, thread: str, name: str, request: Request | None) -> Step:
+        self._wants[thread] = name
+        self.asking[thread] = request
+        self.looked_at.add(name)
+        yield Waiting(module=name)
+        del self._wants[thread]
+
+    def is_stuck(self, thread: str, other: str) -> bool:
+        """Tell whether the two threads sleep, each on a lock of the other's, where CPython sees no cycle."""
+        return self.owner_wanted_by(thread) == other and self.owner_wanted_by(other) == thread
+
+    def owner_wanted_by(self, thread: str) -> str:
+        """Return which thread owns the lock that ``thread`` sleeps on, or an empty string."""
+        lock = self._locks.get(self._wants.get(thread, ""))
+        return lock.owner if lock else ""
 
     def _would_deadlock(self, thread: str, owner: str) -> bool:
         seen: set[str] = set()
@@ -152,8 +198,9 @@ class Machine:
             if owner == thread:
                 return True
             seen.add(owner)
-            wanted = self._locks.get(self._wants.get(owner, ""))
-            if wanted is None:
+            name = self._wants.get(owner, "")
+            wanted = self._locks.get(name)
+            if wanted is None or name == GLOBAL:
                 return False
             owner = wanted.owner
         return False
@@ -163,3 +210,4 @@ class Machine:
         lock.count -= 1
         if not lock.count:
             del self._locks[name]
+            self.changed.append(name)

@@ -18,10 +18,23 @@ if TYPE_CHECKING:
 
     from python_tsan.imports.hazards import Hazard
     from python_tsan.imports.measure import Python
+    from python_tsan.process import Completed
 
 TRACE_SECONDS = 60.0
 HANG_SECONDS = 3.0
 START_SECONDS = 30.0
+# Without bytecode files every trace and every run would compile what it imports anew.
+_UNSET = ("PYTHONDONTWRITEBYTECODE",)
+# What faulthandler writes first when a process is over its time.
+_WATCHDOG = "Timeout ("
+
+
+class TraceEndedError(SubjectError):
+    """The import of ``entry`` ended the process of its trace, or did not end in time."""
+
+    def __init__(self, entry: str, message: str) -> None:
+        super().__init__(message)
+        self.entry = entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +48,26 @@ class Probe:
     path: tuple[Path, ...] = ()
     patience: float = TRACE_SECONDS
 
-    def trace(self, entries: Sequence[str]) -> dict[str, Any]:
-        """Import ``entries`` in a fresh process and return their trace. Raises SubjectError when none comes."""
-        return self._ask(["trace", *entries], what=f"the trace of {', '.join(entries)}", deadline=self.patience)
+    def trace(self, entries: Sequence[str], *, main: Sequence[str] = ()) -> dict[str, Any]:
+        """Import ``main`` and then ``entries`` in a fresh process and return their trace.
+
+        Raises TraceEndedError, which names the import that the process did not survive.
+        """
+        steps = [*main, *entries]
+        options = [f"--main={name}" for name in main] + [f"--patience={self.patience}"]
+        deadline = START_SECONDS + self.patience * len(steps)
+        ended = self._run(["trace", *options, "--", *entries], deadline=deadline)
+        told = _read_lines(ended.stdout)
+        if told and "modules" in told[-1]:
+            return told[-1]
+        finished = [line["finished"] for line in told]
+        entry = next((step for step in steps if step not in finished), steps[-1])
+        raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience))
+
+    def list_modules(self, distributions: Sequence[str], *, limit: int) -> dict[str, Any]:
+        """Ask which public modules each distribution has: ``modules``, ``public`` (their number) and ``error``."""
+        names = " ".join(distributions)
+        return self._ask(["list", f"--limit={limit}", "--", *distributions], what=f"the list of {names}", deadline=30.0)
 
     def confirm(self, hazard: Hazard, *, main: Sequence[str] = ()) -> dict[str, Any]:
         """Drive two threads into the hazard in a fresh process, after importing ``main``, and return what they met."""
@@ -55,18 +85,36 @@ class Probe:
         )
 
     def _ask(self, arguments: Sequence[str], *, what: str, deadline: float) -> dict[str, Any]:
+        ended = self._run(arguments, deadline=deadline)
+        told = _read_lines(ended.stdout)
+        if ended.timed_out or not told:
+            raise SubjectError(_why(what, ended, deadline))
+        return told[-1]
+
+    def _run(self, arguments: Sequence[str], *, deadline: float) -> Completed:
         command = [*self.python.command, "-m", "import_cases.probe", *arguments]
-        ended = run(command, env=self._environment(os.environ), timeout=deadline)
-        if ended.timed_out:
-            raise SubjectError(f"{what} did not end within {deadline:.0f} s")
-        try:
-            answer: dict[str, Any] = json.loads(ended.stdout)
-        except ValueError as error:
-            last = ended.stderr.strip().rpartition("\n")[2]
-            raise SubjectError(f"{what} ended without a result (exit {ended.exit_code}): {last}") from error
-        return answer
+        return run(command, env=self._environment(os.environ), timeout=deadline)
 
     def _environment(self, base: Mapping[str, str]) -> dict[str, str]:
         folders = [str(INSIDE), *(str(folder) for folder in self.path)]
         inherited = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
-        return {**base, "PYTHONPATH": os.pathsep.join([*folders, *inherited]), "PYTHONDONTWRITEBYTECODE": "1"}
+        kept = {name: value for name, value in base.items() if name not in _UNSET}
+        return {**kept, "PYTHONPATH": os.pathsep.join([*folders, *inherited])}
+
+
+def _read_lines(text: str) -> list[dict[str, Any]]:
+    """Read the lines of JSON that a process wrote before it ended, the last of which may be cut off."""
+    told = []
+    for line in text.splitlines():
+        try:
+            told.append(json.loads(line))
+        except ValueError:
+            break
+    return told
+
+
+def _why(what: str, ended: Completed, deadline: float) -> str:
+    if ended.timed_out or (ended.exit_code == 1 and _WATCHDOG in ended.stderr):
+        return f"{what} did not end within {deadline:g} s"
+    last = ended.stderr.strip().rpartition("\n")[2]
+    return f"{what} ended without a result (exit {ended.exit_code}): {last}"

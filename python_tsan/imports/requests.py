@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,24 @@ class Manner(Enum):
     BY_NAME = "by_name"  # importlib.import_module
 
 
+class Stage(Enum):
+    """When in its loading a module makes a request."""
+
+    FIND = "find"  # by a finder, with the global import lock held
+    CREATE = "create"  # before it is in sys.modules, as in a PyInit_* function
+    BODY = "body"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One import request: ``module`` is asked for at ``file:line``, and ``names`` are taken from it.
-
-    ``created`` is False while the asking module is not in ``sys.modules`` yet, as in a ``PyInit_*`` function.
-    """
+    """One import request: ``module`` is asked for at ``file:line``, and ``names`` are taken from it."""
 
     module: str
     manner: Manner
     file: str
     line: int
     names: tuple[str, ...] = ()
-    created: bool = True
+    stage: Stage = Stage.BODY
 
     @property
     def place(self) -> str:
@@ -69,19 +74,35 @@ def _read_request(item: Mapping[str, Any]) -> Request:
         file=item["file"],
         line=item["line"],
         names=tuple(item["names"]),
-        created=item["created"],
+        stage=Stage(item["stage"]),
     )
 
 
 def merge(programs: Iterable[Program]) -> Program:
-    """Join the traces of several roots. Of two records of one module the longer is kept.
+    """Join the traces of several roots: what a module asks for may depend on what was there before.
 
-    A module's body runs once in each trace, but what it asks for may depend on what was there before.
+    To the longer of two records of one module come the requests that only the other has, in the order of their lines.
     """
     merged: Program = {}
     for program in programs:
         for name, module in program.items():
             known = merged.get(name)
-            if known is None or len(module.requests) > len(known.requests):
-                merged[name] = module
+            merged[name] = module if known is None else _join(*sorted((module, known), key=_size))
     return merged
+
+
+def _size(module: Module) -> int:
+    return len(module.requests)
+
+
+def _join(shorter: Module, longer: Module) -> Module:
+    requests = list(longer.requests)
+    for request in shorter.requests:
+        if request not in longer.requests:
+            later = (place for place, each in enumerate(requests) if _comes_after(each, request))
+            requests.insert(next(later, len(requests)), request)
+    return replace(longer, requests=tuple(requests))
+
+
+def _comes_after(each: Request, request: Request) -> bool:
+    return each.stage is request.stage and each.file == request.file and each.line > request.line

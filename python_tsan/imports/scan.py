@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.hazards import Hazard, Model, predict
 from python_tsan.imports.proof import Proof, weigh
-from python_tsan.imports.requests import merge, read_trace
 from python_tsan.imports.rules import rules_of
+from python_tsan.imports.tracing import trace_entries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from python_tsan.imports.probe import Probe
-    from python_tsan.imports.requests import Program
 
 LINE_LENGTH = 300
+CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,46 +48,28 @@ class Scan:
     model: Model = field(repr=False)
 
 
-def scan(probe: Probe, entries: Sequence[str], *, runs: int = 0, main: Sequence[str] = ()) -> Scan:
+def scan(probe: Probe, entries: Sequence[str], *, runs: int = 0, main: Sequence[str] = (), jobs: int = CORES) -> Scan:
     """Scan ``entries``, after the main thread's imports ``main``; with ``runs``, confirm each hazard by directed runs.
 
-    An entry that cannot be imported is told in ``problems``, and the others are scanned all the same.
+    An entry that cannot be imported is told in ``problems``, and the others are scanned all the same. ``jobs`` is the
+    number of processes at a time.
     """
     wanted = tuple(dict.fromkeys(entries))
-    programs: list[Program] = []
-    problems: dict[str, str] = {}
-    for entry in wanted:
-        program, problem = _trace(probe, entry, main)
-        programs.append(program)
-        if problem:
-            problems[entry] = one_line(problem)
-    program = merge(programs)
-    model = Model(program=program, rules=rules_of(probe.python.version), read=read_source).after(main)
-    hazards = predict(model, tuple(entry for entry in wanted if entry not in problems))
+    traced = trace_entries(probe, wanted, main=main, jobs=jobs)
+    model = Model(program=traced.program, rules=rules_of(probe.python.version), read=read_source).after(main)
+    hazards = list(predict(model, tuple(entry for entry in wanted if entry not in traced.problems)))
+    with ThreadPoolExecutor(jobs) as pool:
+        proofs = pool.map(lambda hazard: prove(probe, hazard, runs, main) if runs else None, hazards)
+        findings = tuple(Finding(hazard=each, proof=proof) for each, proof in zip(hazards, proofs, strict=True))
     return Scan(
         python=probe.python.text,
         entries=tuple(entries),
-        modules=len(program),
-        problems=problems,
-        findings=tuple(
-            Finding(hazard=each, proof=prove(probe, each, runs, main) if runs else None) for each in hazards
-        ),
+        modules=len(traced.program),
+        problems={entry: one_line(problem) for entry, problem in traced.problems.items()},
+        findings=findings,
         main=tuple(main),
         model=model,
     )
-
-
-def _trace(probe: Probe, entry: str, main: Sequence[str]) -> tuple[Program, str]:
-    """Return what an import of ``entry`` asks for, and why it is no entry for a thread (empty if it is one)."""
-    if not all(part.isidentifier() for part in entry.split(".")):
-        return {}, "is not the name of a module"
-    try:
-        trace = probe.trace([*main, entry])
-    except SubjectError as error:
-        return {}, error.message
-    if not trace["error"] and entry in trace["already"]:
-        return {}, "is imported before any program's own code, so that no thread can be the first"
-    return read_trace(trace), trace["error"]
 
 
 def prove(probe: Probe, hazard: Hazard, runs: int, main: Sequence[str] = ()) -> Proof:
@@ -109,6 +94,7 @@ def one_line(text: str) -> str:
     return line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}..."
 
 
+@cache
 def read_source(path: str) -> str | None:
     """Return the text of a module's source, or None if there is none, as with extension modules."""
     if not path.endswith(".py"):

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from python_tsan.imports.requests import Request
 
 
+# The global import lock, as the name of a lock. No module can be called so.
+GLOBAL = "<import lock>"
+
+
 class Phase(Enum):
     """How far a module is: CREATING is not in ``sys.modules`` yet, EXECUTING is, and its body runs."""
 

@@ -223,3 +223,27 @@ def test_watch_wants_a_command_and_a_time(arguments):
 def test_a_line_is_as_long_as_a_person_reads():
     assert one_line("a\n\n  b") == "a b"
     assert one_line("x" * 10_000) == "x" * 300 + "..."
+
+
+def test_a_package_that_fails_takes_none_of_its_neighbours_along(folder, capsys):
+    (folder / "pack").mkdir()
+    files = {"__init__": "", "fine": "", "dies": "import os\nos._exit(7)\n", "hangs": "import time\ntime.sleep(60)\n"}
+    for name, text in files.items():
+        (folder / "pack" / f"{name}.py").write_text(text)
+    assert imports("scan", "pack.dies", "pack.fine", "pack.hangs", "pack", "good", "--patience", "1") == 6
+    told = capsys.readouterr()
+    assert [line.split(": ")[1] for line in told.err.splitlines()] == ["pack.dies", "pack.hangs"]
+    assert "exit 7" in told.err
+    assert "the trace of pack.hangs did not end within 1 s" in told.err
+    assert "3 modules" in told.out
+
+
+def test_a_package_that_hangs_is_waited_for_once(folder, capsys, monkeypatch):
+    (folder / "stuck").mkdir()
+    (folder / "stuck" / "__init__.py").write_text("import time\ntime.sleep(60)\n")
+    traced = []
+    trace = Probe.trace
+    monkeypatch.setattr(Probe, "trace", lambda *given, **named: (traced.append(given[1]), trace(*given, **named))[1])
+    assert imports("scan", "stuck.a", "stuck.b", "stuck.c", "--patience", "1") == 6
+    assert capsys.readouterr().err.count("the trace of stuck did not end within 1 s") == 3
+    assert len(traced) == 1

@@ -28,8 +28,8 @@ def test_a_childs_parent_is_asked_for_while_the_childs_lock_is_held():
 
 
 def test_a_barrel_is_a_cycle_up_to_3_14_and_none_from_3_15():
-    assert cyclic_modules(BARREL, rules_of((3, 14, 0))) == {"bp", "bp.m1", "bp.m2"}
-    assert cyclic_modules(BARREL, rules_of((3, 15, 2))) == set()
+    assert cyclic_modules(BARREL, rules_of((3, 14, 0))).keys() == {"bp", "bp.m1", "bp.m2"}
+    assert cyclic_modules(BARREL, rules_of((3, 15, 2))) == {}
 
 
 NODES = st.integers(0, 7)

@@ -3,15 +3,15 @@
 import pytest
 
 from python_tsan.imports.machine import Machine
-from python_tsan.imports.requests import Manner, Module, Request
+from python_tsan.imports.requests import Manner, Module, Request, Stage
 from python_tsan.imports.rules import rules_of
 from python_tsan.imports.steps import Deadlock, Phase, Point, Waiting
 
 CLASSIC, WAITING, ORDERED = rules_of((3, 12, 11)), rules_of((3, 14, 0)), rules_of((3, 15, 2))
 
 
-def asks(module, *names, manner=Manner.STATEMENT, line=1, created=True):
-    return Request(module=module, manner=manner, file="f.py", line=line, names=names, created=created)
+def asks(module, *names, manner=Manner.STATEMENT, line=1, stage=Stage.BODY):
+    return Request(module=module, manner=manner, file="f.py", line=line, names=names, stage=stage)
 
 
 def program_of(**bodies):
@@ -60,7 +60,7 @@ def test_a_name_taken_from_a_package_is_asked_for_when_it_is_a_module():
 
 
 def test_requests_of_a_module_that_is_being_created_come_before_its_body():
-    program = program_of(ext=[asks("late"), asks("early", created=False)], early=[], late=[])
+    program = program_of(ext=[asks("late"), asks("early", stage=Stage.CREATE)], early=[], late=[])
     assert executed(Machine(program, CLASSIC).start("T1", "ext")) == ["early", "ext", "late"]
 
 

@@ -1,4 +1,4 @@
-"""Read one command, do it, and write its result as one line of JSON to a descriptor that the modules cannot reach."""
+"""Read one command and write its result to a descriptor that modules cannot reach: JSON lines, the answer last."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import argparse
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 def main() -> None:
@@ -14,6 +19,11 @@ def main() -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     tracing = verbs.add_parser("trace")
     tracing.add_argument("entries", nargs="+")
+    tracing.add_argument("--main", action="append", default=[])
+    tracing.add_argument("--patience", type=float, default=60.0)
+    listing = verbs.add_parser("list")
+    listing.add_argument("distributions", nargs="+")
+    listing.add_argument("--limit", type=int, default=40)
     confirming = verbs.add_parser("confirm")
     confirming.add_argument("plan", help="JSON object")
     arguments = parser.parse_args()
@@ -21,19 +31,29 @@ def main() -> None:
     # A module that prints must not spoil the result: it gets standard error in place of standard output.
     result = os.dup(1)
     os.dup2(2, 1)
+
+    def tell(answer: dict[str, Any]) -> None:
+        data = json.dumps(answer).encode() + b"\n"
+        while data:
+            data = data[os.write(result, data) :]
+
+    tell(_answer(arguments, tell))
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _answer(arguments: argparse.Namespace, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     if arguments.verb == "trace":
         from .tracer import trace  # noqa: PLC0415 -- what a trace does not need must not be cached by it
 
-        answer = trace(arguments.entries)
-    else:
-        from .drive import confirm  # noqa: PLC0415 -- as above
+        return trace(arguments.entries, arguments.main, patience=arguments.patience, note=tell)
+    if arguments.verb == "list":
+        from .listing import list_modules  # noqa: PLC0415 -- as above
 
-        answer = confirm(json.loads(arguments.plan))
-    data = json.dumps(answer).encode()
-    while data:
-        data = data[os.write(result, data) :]
-    sys.stderr.flush()
-    os._exit(0)
+        return {name: list_modules(name, arguments.limit) for name in arguments.distributions}
+    from .drive import confirm  # noqa: PLC0415 -- as above
+
+    return confirm(json.loads(arguments.plan))
 
 
 if __name__ == "__main__":

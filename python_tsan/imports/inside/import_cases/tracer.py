@@ -7,7 +7,9 @@ lock would miss them, and they are the ones that another thread's timing brings 
 from __future__ import annotations
 
 import _frozen_importlib as bootstrap
+import _imp
 import builtins
+import faulthandler
 import sys
 from threading import get_ident
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 STATEMENT, BY_NAME = "statement", "by_name"
+_IMPORT_SYSTEM = frozenset({__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"})
 
 
 class Tracer:
@@ -67,6 +70,7 @@ class Tracer:
             if get_ident() != self._thread:
                 self.elsewhere += 1
                 return original(name, *arguments, **keywords)
+            self._note_hidden(name)
             self._stack.append(name)
             self.requests.setdefault(name, [])
             try:
@@ -78,10 +82,23 @@ class Tracer:
 
         return traced
 
+    def _note_hidden(self, name: str) -> None:
+        """Note the loading of a module that no statement asked for: C code can import past ``builtins.__import__``."""
+        if not self._stack:
+            return
+        asker = self._stack[-1]
+        noted = self.requests[asker]
+        if asker.startswith(f"{name}.") or any(_brings_in(request, name) for request in noted[-1:]):
+            return
+        frame = _first_outside(sys._getframe(2))  # noqa: SLF001 -- as above
+        self._add(asker, STATEMENT, name, frame, ())
+
     def _note(self, kind: str, target: str, frame: FrameType, names: tuple[object, ...]) -> None:
         if not self._stack or frame.f_code.co_filename.startswith("<frozen importlib"):
             return
-        asker = self._stack[-1]
+        self._add(self._stack[-1], kind, target, frame, names)
+
+    def _add(self, asker: str, kind: str, target: str, frame: FrameType, names: tuple[object, ...]) -> None:
         self.requests[asker].append(
             {
                 "module": target,
@@ -89,10 +106,29 @@ class Tracer:
                 "names": [name for name in names if isinstance(name, str)],
                 "file": frame.f_code.co_filename,
                 "line": frame.f_lineno,
-                "in_body": frame.f_code.co_name == "<module>",
-                "created": asker in sys.modules,
+                "stage": _stage(asker),
             }
         )
+
+
+def _stage(asker: str) -> str:
+    """Return what the loading of ``asker`` is about: only a finder runs with the global import lock held."""
+    if asker in sys.modules:
+        return "body"
+    return "find" if _imp.lock_held() else "create"
+
+
+def _brings_in(request: Mapping[str, Any], name: str) -> bool:
+    """Tell whether a request explains that ``name`` is loaded: it names it, a module below it, or takes it from one."""
+    wanted = [request["module"], *(f"{request['module']}.{each}" for each in request["names"])]
+    return any(each == name or each.startswith(f"{name}.") for each in wanted)
+
+
+def _first_outside(frame: FrameType) -> FrameType:
+    """Return the innermost frame that is not the import system's own."""
+    while frame.f_back is not None and frame.f_code.co_filename in _IMPORT_SYSTEM:
+        frame = frame.f_back
+    return frame
 
 
 def _absolute(name: str, names: Mapping[str, Any], level: int) -> str:
@@ -106,22 +142,29 @@ def _absolute(name: str, names: Mapping[str, Any], level: int) -> str:
     return f"{base}.{name}" if name and base else base
 
 
-def trace(entries: list[str]) -> dict[str, Any]:
-    """Import ``entries`` in turn and return the requests of every module that they bring in, as a JSON object."""
+def trace(
+    entries: list[str], main: list[str], *, patience: float, note: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Import ``main`` and then ``entries`` in turn and return the requests of every module that they bring in.
+
+    ``note`` is told of each import that has ended, so that the one that ends the process is known. An import that takes
+    longer than ``patience`` seconds ends it, with the stack of every thread on standard error.
+    """
     already = sorted(sys.modules)
     tracer = Tracer()
     tracer.install()
-    error = ""
-    for entry in entries:
+    errors: dict[str, str] = {}
+    for entry in (*main, *entries):
+        faulthandler.dump_traceback_later(patience, exit=True)
         try:
             __import__(entry)
         except BaseException as caught:  # noqa: BLE001 -- a module may raise anything, SystemExit included
-            error = f"{type(caught).__name__}: {caught}"
-            break
+            errors[entry] = f"{type(caught).__name__}: {caught}"
+        faulthandler.cancel_dump_traceback_later()
+        note({"finished": entry})
     return {
-        "entries": entries,
         "version": list(sys.version_info[:3]),
-        "error": error,
+        "errors": errors,
         "already": already,
         "modules": {
             name: {"file": tracer.files.get(name, ""), "package": _is_package(name), "requests": requests}
