@@ -31,7 +31,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _preimport(arguments: argparse.Namespace, context: Context) -> ExitCode:
     # A file that cannot be read is told before the work, not after it.
     there = _read(arguments.check) if arguments.check else ""
-    found = plan(probe_of(arguments), arguments.entries, runs=arguments.runs)
+    found = plan(probe_of(arguments, context), arguments.entries, runs=arguments.runs)
     text = write(found, Language(arguments.language))
     hazards = counted(len(found.before.findings), "hazard")
     context.console.note(f"{hazards} without the list, none with it ({counted(len(found.modules), 'module')})")

@@ -59,14 +59,16 @@ def add_probe(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=float, default=TRACE_SECONDS, help="seconds that an import may take (%(default)s)")
 
 
-def probe_of(arguments: argparse.Namespace) -> Probe:
+def probe_of(arguments: argparse.Namespace, context: Context) -> Probe:
     """Return the probe that the options ask for. Raises UsageError for numbers that make no sense."""
     if arguments.runs <= 0:
         raise UsageError("--runs wants a whole number above 0")
     if arguments.patience <= 0:
         raise UsageError("--patience wants a number of seconds above 0")
     path = tuple(folder.absolute() for folder in arguments.path)
-    return Probe(python=identify([arguments.interpreter]), path=path, patience=arguments.patience)
+    python = identify([arguments.interpreter])
+    bytecode = context.layout.root / "bytecode" / "imports"
+    return Probe(python=python, path=path, patience=arguments.patience, bytecode=bytecode.absolute())
 
 
 def _add_form(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +81,7 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
 
 def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
     confirmed = arguments.imports_verb == "confirm" or arguments.confirm
-    probe = probe_of(arguments)
+    probe = probe_of(arguments, context)
     entries, problems = _entries(probe, arguments, context)
     found = scan(probe, entries, runs=arguments.runs if confirmed else 0, jobs=context.settings.jobs)
     found = replace(found, problems={**problems, **found.problems})

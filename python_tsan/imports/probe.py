@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 TRACE_SECONDS = 60.0
 HANG_SECONDS = 3.0
 START_SECONDS = 30.0
-# Without bytecode files every trace and every run would compile what it imports anew.
-_UNSET = ("PYTHONDONTWRITEBYTECODE",)
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 # What faulthandler writes first when a process is over its time.
 _WATCHDOG = "Timeout ("
 
@@ -41,12 +40,14 @@ class TraceEndedError(SubjectError):
 class Probe:
     """An interpreter and the folders that its modules are found in, first of all.
 
-    ``patience`` is the time in seconds that the import of an entry may take.
+    ``patience`` is the time in seconds that the import of an entry may take. Bytecode goes to the folder ``bytecode``,
+    or nowhere: it would otherwise be left among the modules, under the name of whoever scans them.
     """
 
     python: Python
     path: tuple[Path, ...] = ()
     patience: float = TRACE_SECONDS
+    bytecode: Path | None = None
 
     def trace(self, entries: Sequence[str], *, main: Sequence[str] = ()) -> dict[str, Any]:
         """Import ``main`` and then ``entries`` in a fresh process and return their trace.
@@ -98,7 +99,8 @@ class Probe:
     def _environment(self, base: Mapping[str, str]) -> dict[str, str]:
         folders = [str(INSIDE), *(str(folder) for folder in self.path)]
         inherited = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
-        kept = {name: value for name, value in base.items() if name not in _UNSET}
+        kept = {name: value for name, value in base.items() if name != _NO_BYTECODE}
+        kept |= {_NO_BYTECODE: "1"} if self.bytecode is None else {"PYTHONPYCACHEPREFIX": str(self.bytecode)}
         return {**kept, "PYTHONPATH": os.pathsep.join([*folders, *inherited])}
 
 
