@@ -89,6 +89,12 @@ def verify_fast(session: nox.Session) -> None:
     product(session, "verify", "--lane", "fast", *session.posargs)
 
 
+@nox.session(tags=["check"])
+def matrix(session: nox.Session) -> None:
+    """Run every check on each combination that this machine can build, and compare them."""
+    product(session, "matrix", *session.posargs)
+
+
 @nox.session(tags=["quality"])
 def tests(session: nox.Session) -> None:
     """Run the project's own tests; those that need a compiler are left out where there is none."""

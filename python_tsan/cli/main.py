@@ -66,6 +66,11 @@ VERBS = (
     Verb(name="replay", summary="run what a run's folder holds once more, and say what differs"),
     Verb(name="report", summary="show the findings of any project's ThreadSanitizer logs", settings=False),
     Verb(name="explain", summary="explain a kind of finding, a finding or an error at length", settings=False),
+    Verb(
+        name="matrix",
+        summary="run every check on each combination that this machine can build, and compare",
+        replaced=("python", "free-threaded", "toolchain", "pybind11"),
+    ),
     Verb(name="compare", summary="show runs side by side: what differs, by what, and what that means", settings=False),
     Verb(name="merge", summary="add up runs of one subject from many machines", settings=False),
     Verb(

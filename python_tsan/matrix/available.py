@@ -1,0 +1,104 @@
+"""Own finding out what this machine can build and have; leave what is worth a run to :mod:`.plan`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from python_tsan.cpython.sources import obtain_source
+from python_tsan.errors import ExitCode, PythonTsanError
+from python_tsan.harness.tools import find_pybind11
+from python_tsan.matrix.model import Available, LeftOut
+from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
+from python_tsan.toolchain.choose import first_working
+from python_tsan.toolchain.model import Family
+from python_tsan.toolchain.selection import survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from python_tsan.config import Settings
+    from python_tsan.console import Console
+    from python_tsan.matrix.model import Wish
+    from python_tsan.paths import Layout
+    from python_tsan.toolchain.model import Probe
+
+# The newest release of pybind11's other major version; the default is the setting's.
+OTHER_PYBIND11 = "3.0.4"
+
+
+def look(settings: Settings, wish: Wish, *, layout: Layout, console: Console) -> Available:
+    """Return what there is of what is wished for. Sources are fetched: only then is it known that they can be had."""
+    missing: list[LeftOut] = []
+    return Available(
+        toolchains=_toolchains(settings, wish, missing, layout=layout, console=console),
+        pythons=_pythons(settings, wish, missing, layout=layout, console=console),
+        bindings=_bindings(settings, wish, missing, layout=layout, console=console),
+        missing=tuple(missing),
+    )
+
+
+def _toolchains(
+    settings: Settings, wish: Wish, missing: list[LeftOut], *, layout: Layout, console: Console
+) -> tuple[str, ...]:
+    """Return the named compilers that work, else the best of each family."""
+    named = wish.toolchains or ((settings.toolchain,) if settings.toolchain else ())
+    if not named:
+        return _best_of_each(survey(None, layout=layout, console=console).probes)
+    found: dict[str, None] = {}
+    for name in named:
+        chosen = survey(name, layout=layout, console=console).chosen
+        if chosen is None:
+            reason = "not on this machine, or its runtime does not work here; see doctor"
+            missing.append(LeftOut(what=name, reason=reason, code=ExitCode.TOOLCHAIN))
+        else:
+            found[chosen.name] = None
+    return tuple(found)
+
+
+def _best_of_each(probes: Sequence[Probe]) -> tuple[str, ...]:
+    """Return the best compiler of each family; ``probes`` are most wanted first."""
+    of_families = ([probe for probe in probes if probe.candidate.family is family] for family in Family)
+    working = (first_working(family) for family in of_families)
+    return tuple(probe.toolchain.name for probe in working if probe and probe.toolchain)
+
+
+def _pythons(
+    settings: Settings, wish: Wish, missing: list[LeftOut], *, layout: Layout, console: Console
+) -> tuple[str, ...]:
+    named = wish.pythons or ((settings.python,) if settings.python else ())
+    wanted = named or tuple(f"3.{minor}" for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1))
+    found: dict[str, None] = {}
+    for version in wanted:
+        try:
+            tree = obtain_source(replace(settings, python=version), layout=layout, console=console)
+        except PythonTsanError as error:
+            missing.append(_unobtainable(f"CPython {version}", error, asked=version in named))
+        else:
+            found[tree.record.version] = None
+    return tuple(found)
+
+
+def _bindings(
+    settings: Settings, wish: Wish, missing: list[LeftOut], *, layout: Layout, console: Console
+) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for version in _bindings_wanted(settings, wish):
+        try:
+            find_pybind11(version, layout=layout, console=console)
+        except PythonTsanError as error:
+            missing.append(_unobtainable(f"pybind11 {version}", error, asked=bool(wish.bindings)))
+        else:
+            found[version] = None
+    return tuple(found)
+
+
+def _bindings_wanted(settings: Settings, wish: Wish) -> Iterable[str]:
+    return wish.bindings or dict.fromkeys((settings.pybind11, OTHER_PYBIND11))
+
+
+def _unobtainable(what: str, error: PythonTsanError, *, asked: bool) -> LeftOut:
+    # The first line says that it cannot be had, the others why, place by place.
+    heading, *places = error.message.splitlines()
+    reason = "; ".join(line.strip() for line in places) or heading
+    return LeftOut(what=what, reason=reason, code=error.exit_code if asked else None)

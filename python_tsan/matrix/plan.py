@@ -1,0 +1,119 @@
+"""Own which combinations are worth a run; leave what there is to :mod:`.available`. Pure, no I/O.
+
+The plan is a star: every point differs from a neighbour in one respect alone, for only then can `compare` say what
+makes a difference. All combinations of everything would be many times the builds and would say little more.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from python_tsan.config import FIRST_FREE_THREADED_MINOR
+from python_tsan.cpython.releases import order
+from python_tsan.cpython.stock import NEWEST_FOR_PYBIND11
+from python_tsan.matrix.model import Combination, LeftOut, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from python_tsan.matrix.model import Available, Wish
+
+_BOTH = (False, True)
+
+
+def plan_matrix(available: Available, wish: Wish) -> Plan:
+    """Return the combinations to run, oldest CPython first, and what is left out."""
+    wanted = tuple(dict.fromkeys(_every(available) if wish.whole else _star(available, wish.threading or _BOTH)))
+    threading = wish.threading or _BOTH
+    refused = {combination: why(combination) for combination in wanted}
+    kept = [each for each in wanted if each.free_threaded in threading and not refused[each]]
+    return Plan(
+        combinations=tuple(sorted(kept, key=lambda each: _rank(each, available))),
+        left_out=(*available.missing, *_left_out(available, threading, refused)),
+    )
+
+
+def why(combination: Combination) -> str:
+    """Return why there can be no such build, or nothing."""
+    if combination.free_threaded and _minor(combination.python) < FIRST_FREE_THREADED_MINOR:
+        return f"CPython {combination.python} has no build without the GIL"
+    return _why_not_bound(combination.pybind11, combination.python)
+
+
+def _star(available: Available, threading: tuple[bool, ...]) -> Iterator[Combination]:
+    if not (available.pythons and available.toolchains and available.bindings):
+        return
+    base, best = _base(available, threading), available.toolchains[0]
+    for python, free in product(available.pythons, threading):
+        yield _combination(python, best, _binding_for(python, available), free=free)
+    for compiler in available.toolchains[1:]:
+        yield _combination(base, compiler, _binding_for(base, available), free=threading[0])
+    for binding, free in product(available.bindings, threading):
+        yield _combination(base, best, binding, free=free)
+
+
+def _every(available: Available) -> Iterator[Combination]:
+    parts = product(available.pythons, _BOTH, available.toolchains, available.bindings)
+    for python, free, compiler, binding in parts:
+        yield _combination(python, compiler, binding, free=free)
+
+
+def _combination(python: str, compiler: str, binding: str, *, free: bool) -> Combination:
+    return Combination(python=python, free_threaded=free, toolchain=compiler, pybind11=binding)
+
+
+def _base(available: Available, threading: tuple[bool, ...]) -> str:
+    """Return the CPython at the star's centre: the newest of those that take the most bindings, without a GIL too.
+
+    It is what joins versions that have no binding in common.
+    """
+
+    def reach(python: str) -> tuple[object, ...]:
+        fits = [
+            sum(
+                not why(_combination(python, available.toolchains[0], binding, free=free))
+                for binding in available.bindings
+            )
+            for free in threading
+        ]
+        return fits, order(python)
+
+    return max(available.pythons, key=reach)
+
+
+def _binding_for(python: str, available: Available) -> str:
+    """Return the binding that a CPython is combined with: the default one, else the first that supports it."""
+    fitting = (binding for binding in available.bindings if not _why_not_bound(binding, python))
+    return next(fitting, available.bindings[0])
+
+
+def _why_not_bound(binding: str, python: str) -> str:
+    major = int(binding.split(".", maxsplit=1)[0])
+    newest = NEWEST_FOR_PYBIND11.get(major)
+    if newest is not None and order(python)[:2] > newest:
+        return f"pybind11 {major} supports CPython up to {'.'.join(map(str, newest))}"
+    return ""
+
+
+def _minor(python: str) -> int:
+    return order(python)[1]
+
+
+def _rank(combination: Combination, available: Available) -> tuple[object, ...]:
+    return (
+        order(combination.python),
+        combination.free_threaded,
+        available.toolchains.index(combination.toolchain),
+        available.bindings.index(combination.pybind11),
+    )
+
+
+def _left_out(available: Available, threading: Iterable[bool], refused: dict[Combination, str]) -> Iterator[LeftOut]:
+    told = {combination: reason for combination, reason in refused.items() if reason}
+    for combination, reason in told.items():
+        yield LeftOut(what=combination.name, reason=reason)
+    if not available.toolchains:
+        yield LeftOut(what="everything", reason="no compiler with a working ThreadSanitizer runtime; see doctor")
+    if not any(threading):
+        yield LeftOut(what="free-threaded builds", reason="not asked for")

@@ -1,0 +1,251 @@
+import json
+from pathlib import Path
+
+import pytest
+from compared import run_of, verdict
+
+from python_tsan.checking.model import Status
+from python_tsan.cli import matrix
+from python_tsan.cli.main import main
+from python_tsan.comparison.model import Seen
+from python_tsan.config import Settings
+from python_tsan.console import make_console
+from python_tsan.cpython.manifest import SourceRecord
+from python_tsan.errors import BuildError, ExitCode, FetchError, SubjectError
+from python_tsan.matrix import available
+from python_tsan.matrix.model import Available, LeftOut, Wish
+from python_tsan.matrix.outcomes import worst
+from python_tsan.matrix.plan import plan_matrix
+from python_tsan.paths import Layout
+from python_tsan.render.store import open_run, save_run
+
+HERE = Available(pythons=("3.11.2", "3.13.5"), toolchains=("clang-19",), bindings=("2.13.6",))
+
+
+@pytest.fixture
+def here(monkeypatch, tmp_path):
+    """Make the machine one that has :data:`HERE`, and return what was verified on it, in order."""
+    verified = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(matrix, "look", lambda *_, **__: HERE)
+
+    def verify(context, request):
+        settings = context.settings
+        verified.append((settings.python, settings.free_threaded, settings.toolchain, settings.pybind11))
+        if settings.python in verify.broken:
+            raise BuildError("make failed")
+        seen = Seen.RACE if settings.free_threaded else Seen.CLEAN
+        status = Status.FAILED if settings.python in verify.racy else Status.PASSED
+        folder = open_run(settings.output)
+        made = run_of(
+            verdict("gil/counter_guarded", seen, status=status),
+            name=folder.id,
+            version=settings.python,
+            free_threaded=settings.free_threaded,
+        )
+        save_run(folder, made)
+        assert request.lanes == (matrix.Lane.FULL,)
+        return made
+
+    verify.broken, verify.racy = set(), set()
+    verify.calls = verified
+    monkeypatch.setattr(matrix.verification, "verify", verify)
+    return verify
+
+
+def folder_of(tmp_path):
+    (made,) = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
+    return made
+
+
+def test_each_combination_is_a_run_and_they_are_compared_at_the_end(here, tmp_path, capsys):
+    assert main(["matrix"]) == 0
+    assert here.calls == [("3.11.2", False, "clang-19", "2.13.6"), ("3.13.5", False, "clang-19", "2.13.6"),
+                          ("3.13.5", True, "clang-19", "2.13.6")]  # fmt: skip
+    said = capsys.readouterr().out
+    assert "3.13.5 free-threaded, clang-19, pybind11 2.13.6  clean" in said
+    assert "clean -> race in gil/counter_guarded" in said
+    made = folder_of(tmp_path)
+    assert json.loads((made / "comparison.json").read_text())["differing"] == ["gil/counter_guarded"]
+    assert (made / "comparison.html").is_file()
+    assert (made / "comparison.md").is_file()
+    assert main(["compare", str(made)]) == 0
+
+
+def test_one_that_fails_costs_none_of_the_others(here, tmp_path, capsys):
+    here.broken.add("3.11.2")
+    assert main(["matrix"]) == 5
+    said = capsys.readouterr()
+    assert len(here.calls) == 3
+    assert "3.11.2, clang-19, pybind11 2.13.6                failed: build" in said.out
+    assert "make failed" in said.err
+    assert len(json.loads((folder_of(tmp_path) / "comparison.json").read_text())["columns"]) == 2
+
+
+def test_a_finding_outweighs_a_build_that_failed(here, capsys):
+    here.broken.add("3.11.2")
+    here.racy.add("3.13.5")
+    assert main(["matrix"]) == 1
+    assert "NOT clean" in capsys.readouterr().out
+
+
+def test_a_matrix_goes_on_where_it_ended(here, tmp_path, capsys):
+    here.broken.add("3.11.2")
+    main(["matrix"])
+    here.broken.clear()
+    here.calls.clear()
+    capsys.readouterr()
+    assert main(["matrix", "--resume", str(folder_of(tmp_path))]) == 0
+    assert here.calls == [("3.11.2", False, "clang-19", "2.13.6")]
+    said = capsys.readouterr().out
+    assert said.count("done before") == 2
+    assert "3 runs" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "cannot read"), ("[]", "is no record of a matrix"), ('{"version": 9}', "is of version 9")],
+)
+def test_what_is_no_matrix_cannot_be_gone_on_with(here, tmp_path, capsys, content, words):
+    (tmp_path / "x").mkdir()
+    if content:
+        (tmp_path / "x" / "matrix.json").write_text(content)
+    assert main(["matrix", "--resume", str(tmp_path / "x")]) == 6
+    said = capsys.readouterr().err
+    assert words in said
+    assert here.calls == []
+
+
+def test_an_interrupt_loses_nothing_that_was_done(here, tmp_path, monkeypatch):
+    def interrupted(context, request):
+        if context.settings.free_threaded:
+            raise KeyboardInterrupt
+        return here(context, request)
+
+    monkeypatch.setattr(matrix.verification, "verify", interrupted)
+    assert main(["matrix"]) == 130
+    record = json.loads((folder_of(tmp_path) / "matrix.json").read_text())
+    assert [each["combination"]["python"] for each in record["outcomes"]] == ["3.11.2", "3.13.5"]
+
+
+def test_the_matrix_for_github_is_one_line_that_it_reads(here, capsys):
+    assert main(["matrix", "--json"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert json.loads(said)["include"][2] == {
+        "name": "3.13.5 free-threaded, clang-19, pybind11 2.13.6",
+        "slug": "3.13.5t-clang-19-pybind11-2.13.6",
+        "python": "3.13.5",
+        "free-threaded": True,
+        "toolchain": "clang-19",
+        "pybind11": "2.13.6",
+    }
+    assert here.calls == []
+
+
+@pytest.mark.usefixtures("here")
+def test_the_list_says_what_is_left_out_and_why(capsys):
+    assert main(["matrix", "--list", "--gil", "gil"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "3.11.2, clang-19, pybind11 2.13.6",
+        "3.13.5, clang-19, pybind11 2.13.6",
+        "left out: free-threaded builds (not asked for)",
+    ]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("words", [["--python", "4.1"], ["--python", "3.13,nonsense"], ["--gil", "maybe"]])
+def test_a_wish_that_is_none_is_a_usage_error(words, capsys):
+    try:
+        code = main(["matrix", "--list", *words])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert words[1].split(",")[-1] in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_nothing_to_run_is_one_clear_error(monkeypatch, capsys):
+    nothing = Available(
+        pythons=(), toolchains=("clang-19",), bindings=(), missing=(LeftOut(what="CPython 3.12", reason="unreachable"),)
+    )
+    monkeypatch.setattr(matrix, "look", lambda *_, **__: nothing)
+    assert main(["matrix"]) == 6
+    assert "there is nothing to run: CPython 3.12: unreachable" in capsys.readouterr().err
+
+
+def test_the_worst_code():
+    assert worst([]) is ExitCode.CLEAN
+    assert worst([ExitCode.CLEAN, ExitCode.BUILD, ExitCode.FETCH]) is ExitCode.BUILD
+    assert worst([ExitCode.BUILD, ExitCode.FINDINGS]) is ExitCode.FINDINGS
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """Let sources and bindings be had by name only, and return what looks for them."""
+
+    def obtain(settings, **_):
+        if settings.python not in {"3.13", "3.11.2"}:
+            raise FetchError(
+                f"CPython {settings.python} cannot be had:\n  python.org: cannot be reached\n  git: no tag"
+            )
+        version = {"3.13": "3.13.5"}.get(settings.python, settings.python)
+        return type("Tree", (), {"record": SourceRecord(version=version, origin="x", sha256="y")})
+
+    def find(version, **_):
+        if version.startswith("9"):
+            raise BuildError(f"no pybind11 {version}")
+
+    monkeypatch.setattr(available, "obtain_source", obtain)
+    monkeypatch.setattr(available, "find_pybind11", find)
+
+    def look(**wish):
+        settings = Settings(cache=tmp_path)
+        return available.look(
+            settings,
+            Wish(toolchains=("nothing-1",), **wish),
+            layout=Layout(root=tmp_path),
+            console=make_console(quiet=True),
+        )
+
+    return look
+
+
+def test_what_cannot_be_had_is_left_out_with_every_place_and_its_answer(machine):
+    found = machine()
+    assert found.pythons == ("3.13.5",)
+    assert found.bindings == ("2.13.6", available.OTHER_PYBIND11)
+    reasons = {each.what: each.reason for each in found.missing}
+    assert reasons["CPython 3.12"] == "python.org: cannot be reached; git: no tag"
+    assert [each.code for each in found.missing if each.what == "CPython 3.12"] == [None]
+
+
+def test_what_was_asked_for_by_name_and_cannot_be_had_counts(machine):
+    found = machine(pythons=("3.11.2", "3.12"), bindings=("9.9.9",))
+    codes = {each.what: each.code for each in found.missing}
+    assert codes == {
+        "nothing-1": ExitCode.TOOLCHAIN,
+        "CPython 3.12": ExitCode.FETCH,
+        "pybind11 9.9.9": ExitCode.BUILD,
+    }
+    assert plan_matrix(found, Wish()).combinations == ()
+
+
+@pytest.mark.compiler
+def test_the_compilers_of_this_machine_are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(available, "obtain_source", lambda *_, **__: pytest.fail("no source was wished for"))
+    found: list[LeftOut] = []
+    names = available._toolchains(
+        Settings(cache=tmp_path), Wish(), found, layout=Layout(root=tmp_path), console=make_console(quiet=True)
+    )
+    assert names
+    assert len({name.split("-")[0] for name in names}) == len(names)
+    assert found == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(here, tmp_path):
+    (tmp_path / "runs").write_text("in the way")
+    assert main(["matrix"]) == 6
+    assert here.calls == []
+    with pytest.raises(SubjectError):
+        open_run(Path(tmp_path / "runs"))
