@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.options import open_pipeline
 from python_tsan.cpython.build import libc_identity, plan_offline
+from python_tsan.cpython.packages import choose_numpy
 from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.prebuilt.export import export_interpreter
+from python_tsan.cpython.prebuilt.restore import restore_interpreter
 from python_tsan.cpython.sources import obtain_source
-from python_tsan.errors import ExitCode
+from python_tsan.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -26,22 +30,69 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument("--print-key", action="store_true", help="print the plan's content key and build nothing")
     choice.add_argument("--print-plan", action="store_true", help="print the plan as JSON and build nothing")
     choice.add_argument("--print-env", action="store_true", help="print shell lines for an embedder's own build")
+    choice.add_argument("--export", metavar="FILE", type=Path, help="also write the interpreter into an archive")
+    parser.add_argument("--with-numpy", action="store_true", help="with --export: numpy is in the archive too")
+    parser.add_argument(
+        "--from", dest="archive", metavar="FILE|URL", help="restore the interpreter of an archive instead of building"
+    )
+    parser.add_argument("--sha256", metavar="HEX", default="", help="with --from: the archive's own hash")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Build the interpreter unless it is there, or print what was asked for."""
+    _refuse_conflicts(arguments)
     pipeline = open_pipeline(arguments)
+    if arguments.export:
+        pipeline.console.say(export(pipeline, arguments.export.absolute(), with_numpy=arguments.with_numpy))
+        return ExitCode.CLEAN
     if arguments.print_key or arguments.print_plan:
         plan = _plan(pipeline)
         pipeline.console.say(plan.key if arguments.print_key else plan.describe())
         return ExitCode.CLEAN
-    interpreter = pipeline.interpreter
+    interpreter = restore(pipeline, arguments.archive, arguments.sha256) if arguments.archive else pipeline.interpreter
     if arguments.print_env:
         for line in shell_lines(interpreter):
             pipeline.console.say(line)
     else:
         pipeline.console.say(str(interpreter.executable))
     return ExitCode.CLEAN
+
+
+def _refuse_conflicts(arguments: argparse.Namespace) -> None:
+    if arguments.archive and (arguments.export or arguments.print_key or arguments.print_plan):
+        raise UsageError("--from restores what was built elsewhere; --export and --print-key ask what is built here")
+    if arguments.with_numpy and not arguments.export:
+        raise UsageError("--with-numpy says what --export takes along", advice="`install-numpy` installs numpy")
+    if arguments.sha256 and not arguments.archive:
+        raise UsageError("--sha256 is the hash of the archive that --from names")
+
+
+def export(pipeline: Pipeline, target: Path, *, with_numpy: bool) -> str:
+    """Write the interpreter of these settings into the archive ``target`` and return the archive's SHA-256."""
+    interpreter = pipeline.interpreter_with_numpy if with_numpy else pipeline.interpreter
+    return export_interpreter(
+        interpreter,
+        _plan(pipeline),
+        target,
+        numpy=choose_numpy(interpreter, pipeline.settings).version if with_numpy else "",
+        layout=pipeline.layout,
+        console=pipeline.console,
+        launcher=pipeline.toolchain.launcher,
+    )
+
+
+def restore(pipeline: Pipeline, archive: str, sha256: str) -> Interpreter:
+    """Restore an archive, and say so if these settings mean another interpreter than the one that is in it."""
+    settings, layout, console = pipeline.settings, pipeline.layout, pipeline.console
+    restored = restore_interpreter(archive, settings, layout=layout, console=console, sha256=sha256)
+    meant = plan_offline(settings, toolchain=pipeline.toolchain, layout=layout)
+    if meant is None or meant.key != restored.key:
+        threading = " --free-threaded" if restored.free_threaded else ""
+        console.warn(
+            f"These settings mean another interpreter; this one is named by --python {restored.version}{threading} "
+            f"--toolchain {restored.toolchain}."
+        )
+    return restored
 
 
 def shell_lines(interpreter: Interpreter) -> list[str]:

@@ -90,6 +90,19 @@ def obtain_source(settings: Settings, *, layout: Layout, console: Console) -> So
     return tree
 
 
+def remember_restored(record: SourceRecord, settings: Settings, layout: Layout) -> None:
+    """Let later runs without network know that this source is meant, as if it had been fetched here.
+
+    What was decided on this machine before stays decided.
+    """
+    minor = record.version.rpartition(".")[0]
+    for wanted in dict.fromkeys((_wanted(settings), record.version, minor)):
+        standing_in = wanted == _wanted(settings) and settings.python is None and record.version != DEFAULT_PYTHON
+        known = recall(wanted, layout)
+        if known is None or not _is_still_pinned(known):
+            remember(wanted, replace(record, replaces=DEFAULT_PYTHON if standing_in else ""), layout)
+
+
 def replacement_line(record: SourceRecord) -> str:
     """Say in one line that a release stands in for the default."""
     return f"CPython {record.replaces} cannot be had from here; {record.version} stands in for it ({record.origin})"

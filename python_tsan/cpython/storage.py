@@ -35,14 +35,14 @@ _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 @contextlib.contextmanager
-def guarded(folder: Path) -> Iterator[None]:
-    """Turn a full disk or a folder that cannot be written into one clear :class:`FetchError`."""
+def guarded(folder: Path, *, what: str = "the CPython source") -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into one clear :class:`FetchError`; ``what`` goes there."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise FetchError(
-                f"the disk is full: {folder} cannot take the CPython source",
+                f"the disk is full: {folder} cannot take {what}",
                 evidence=folder,
                 advice="free about 300 MB there, or choose another folder with --cache",
             ) from error
@@ -185,6 +185,7 @@ def remember(wanted: str, record: SourceRecord, layout: Layout) -> None:
     """Keep what was taken for ``wanted``, so that the next run needs no network."""
     path = _decision_path(wanted, layout)
     with guarded(layout.sources):
+        layout.sources.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(asdict(record)), encoding="utf-8")
         partial.replace(path)

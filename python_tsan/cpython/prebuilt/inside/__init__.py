@@ -1,0 +1,1 @@
+"""Own what runs inside the instrumented interpreter: the standard library and nothing else."""

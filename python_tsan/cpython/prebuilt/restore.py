@@ -1,0 +1,193 @@
+"""Own restoring an interpreter from an archive into the cache, under its content key, as if it had been built here.
+
+Whether it may run here is decided by :mod:`.fitting`, before anything is unpacked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.console import duration
+from python_tsan.cpython.build import libc_identity
+from python_tsan.cpython.fetch import download
+from python_tsan.cpython.inspection import describe_built
+from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
+from python_tsan.cpython.plan import BuildPlan, make_plan
+from python_tsan.cpython.prebuilt.bundle import DamagedError, UnsafeMember, open_bundle
+from python_tsan.cpython.prebuilt.contents import UnknownFormatError
+from python_tsan.cpython.prebuilt.fitting import machine_refusal, refusal
+from python_tsan.cpython.prebuilt.moving import ImmovableError, settle
+from python_tsan.cpython.record import read_manifest, write_manifest
+from python_tsan.cpython.sources import remember_restored
+from python_tsan.cpython.storage import guarded, scratch, sha256_of
+from python_tsan.cpython.supply import Unavailable
+from python_tsan.errors import FetchError, UsageError
+from python_tsan.toolchain import choose_toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.config import Settings
+    from python_tsan.console import Console
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.cpython.prebuilt.bundle import Bundle
+    from python_tsan.cpython.prebuilt.contents import Contents
+    from python_tsan.paths import Layout
+    from python_tsan.toolchain.model import Toolchain
+
+PAGE = "prebuilt"
+NEEDS = "an interpreter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """What the archive's interpreter is called here, by whom it is used, and the plan that it stands for."""
+
+    key: str
+    plan: BuildPlan
+    toolchain: Toolchain
+
+
+def restore_interpreter(
+    origin: str, settings: Settings, *, layout: Layout, console: Console, sha256: str = ""
+) -> Interpreter:
+    """Return the interpreter in the archive ``origin``, a file or an address, restored into the cache.
+
+    ``sha256`` is the archive's own hash, if it is known from elsewhere. Raises ``FetchError`` for an archive that
+    cannot be had, is damaged or does not fit this machine, ``ToolchainError`` when its compiler is not here.
+    """
+    with _at_hand(origin, settings, layout, console) as archive:
+        if sha256 and (found := sha256_of(archive)) != sha256.lower():
+            raise _refused(archive, f"its SHA-256 is {found}, not {sha256.lower()}", "fetch it again")
+        with _told(archive), open_bundle(archive) as bundle:
+            target = _fit(bundle.contents, archive, settings, layout=layout, console=console)
+            with exclusive(layout, target.key, console):
+                restored = _restore(bundle, target, settings, layout=layout, console=console)
+        if restored is None:
+            restored = read_manifest(layout.interpreters / target.key)
+    if restored is None:
+        raise _refused(archive, "it vanished while it was restored", "try again")
+    remember_restored(bundle.contents.source, settings, layout)
+    return restored
+
+
+@contextlib.contextmanager
+def _at_hand(origin: str, settings: Settings, layout: Layout, console: Console) -> Iterator[Path]:
+    """Give the archive as a file; one that was fetched is gone afterwards."""
+    if "://" not in origin:
+        path = Path(origin).expanduser()
+        if not path.is_file():
+            raise UsageError(f"there is no archive {path}", advice="name a file or an address", page=PAGE)
+        yield path
+        return
+    with scratch(layout) as folder, console.steps(["download"]) as progress:
+        path = folder / "archive.tar.zst"
+        progress.start("download")
+        try:
+            download(origin, path, timeout=settings.timeout, progress=progress)
+        except Unavailable as error:
+            raise FetchError(
+                f"the archive cannot be had: {error.reason}", advice="give a file instead", page=PAGE
+            ) from error
+        progress.done()
+        yield path
+
+
+@contextlib.contextmanager
+def _told(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnknownFormatError as error:
+        raise _refused(archive, str(error), "make it again, with `build --export` of this version") from error
+    except UnsafeMember as error:
+        raise _refused(archive, str(error), "do not use this archive") from error
+    except DamagedError as error:
+        raise _refused(archive, str(error), "fetch or copy it again") from error
+
+
+def _refused(archive: Path, reason: str, advice: str) -> FetchError:
+    return FetchError(f"{archive.name} is refused: {reason}", evidence=archive, advice=advice, page=PAGE)
+
+
+def _fit(contents: Contents, archive: Path, settings: Settings, *, layout: Layout, console: Console) -> _Target:
+    """Return what would be built here in the archive's place, once it is the same."""
+    advice = "use an archive that was made on a machine like this one, or `build` without --from"
+    libc = libc_identity()
+    if reason := machine_refusal(contents.plan, libc=libc, architecture=platform.machine()):
+        raise _refused(archive, reason, advice)
+    _refuse_other_version(contents, archive, settings)
+    toolchain = choose_toolchain(settings.toolchain or contents.toolchain, layout=layout, console=console)
+    meant = replace(settings, free_threaded=bool(contents.plan.get("free_threaded")))
+    plan = make_plan(meant, contents.source, toolchain, libc=libc)
+    if plan.key != contents.plan.get("key"):
+        raise _refused(archive, refusal(contents.plan, plan) or "its key is not that of its plan", advice)
+    return _Target(key=contents.key, plan=plan, toolchain=toolchain)
+
+
+def _refuse_other_version(contents: Contents, archive: Path, settings: Settings) -> None:
+    version = contents.source.version
+    if settings.python and version != settings.python and not version.startswith(f"{settings.python}."):
+        raise UsageError(
+            f"{archive.name} holds CPython {version}, but {settings.python} was asked for",
+            advice=f"leave --python out, or ask for {version}",
+            page=PAGE,
+        )
+
+
+def _restore(
+    bundle: Bundle,
+    target: _Target,
+    settings: Settings,
+    *,
+    layout: Layout,
+    console: Console,
+) -> Interpreter | None:
+    """Unpack, check and move into place. None if it is there already."""
+    started = time.monotonic()
+    contents = bundle.contents
+    final = layout.interpreters / target.key
+    found = read_manifest(final)
+    if found and not settings.refresh:
+        console.note(f"CPython {found.version}: nothing to restore; {found.key} is in {found.prefix}.")
+        return None
+    sweep(layout)
+    staged = work_folder(layout) / f"{target.key}~restored"
+    discard(staged)
+    with guarded(layout.work, what=NEEDS):
+        writable(staged)
+        writable(layout.interpreters)
+        bundle.unpack(staged)
+        _settle(contents, staged, final)
+    interpreter = replace(
+        describe_built(target.plan, contents.source, target.toolchain, staged=staged, final=final),
+        key=target.key,
+        missing_modules=contents.missing_modules,
+        built_at=contents.built_at,
+        seconds=contents.seconds,
+    )
+    with guarded(layout.interpreters, what=NEEDS):
+        write_manifest(interpreter, staged)
+        discard(final)
+        staged.rename(final)
+    packages = f" with numpy {contents.numpy}" if contents.numpy else ""
+    console.note(
+        f"CPython {interpreter.version}{packages}: {len(contents.files)} files restored and checked in "
+        f"{duration(time.monotonic() - started)}, in {final}."
+    )
+    return interpreter
+
+
+def _settle(contents: Contents, staged: Path, final: Path) -> None:
+    for entry in contents.files:
+        if not entry.moves:
+            continue
+        place = staged / entry.path
+        try:
+            place.write_bytes(settle(place.read_bytes(), final))
+        except ImmovableError as error:
+            raise DamagedError(f"{entry.path} cannot be moved to {final}: {error}") from error
