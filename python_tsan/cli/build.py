@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument("--print-key", action="store_true", help="print the plan's content key and build nothing")
     choice.add_argument("--print-plan", action="store_true", help="print the plan as JSON and build nothing")
     choice.add_argument("--print-env", action="store_true", help="print shell lines for an embedder's own build")
-    choice.add_argument("--export", metavar="FILE", type=Path, help="also write the interpreter into an archive")
+    parser.add_argument("--export", metavar="FILE", type=Path, help="also write the interpreter into an archive")
     parser.add_argument("--with-numpy", action="store_true", help="with --export: numpy is in the archive too")
     parser.add_argument(
         "--from", dest="archive", metavar="FILE|URL", help="restore the interpreter of an archive instead of building"
@@ -59,7 +59,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _refuse_conflicts(arguments: argparse.Namespace) -> None:
-    if arguments.archive and (arguments.export or arguments.print_key or arguments.print_plan):
+    prints = arguments.print_key or arguments.print_plan
+    if arguments.export and (prints or arguments.print_env):
+        raise UsageError("--export prints the archive's SHA-256, and nothing else can be asked for beside it")
+    if arguments.archive and (arguments.export or prints):
         raise UsageError("--from restores what was built elsewhere; --export and --print-key ask what is built here")
     if arguments.with_numpy and not arguments.export:
         raise UsageError("--with-numpy says what --export takes along", advice="`install-numpy` installs numpy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import subprocess
 from types import SimpleNamespace
 
@@ -11,7 +12,8 @@ import pytest
 
 from python_tsan.cli import build as verb
 from python_tsan.cli import install_numpy as numpy_verb
-from python_tsan.errors import ExitCode
+from python_tsan.cpython.prebuilt import restore
+from python_tsan.errors import ExitCode, UsageError
 from python_tsan.paths import Layout
 
 
@@ -76,3 +78,32 @@ def test_the_questions_exclude_each_other(pipeline):
     with pytest.raises(SystemExit):
         call(verb, "--print-env", "--print-key")
     assert pipeline.console.out.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--from", "a", "--export", "b"),
+        ("--from", "a", "--print-key"),
+        ("--export", "a", "--print-env"),
+        ("--with-numpy",),
+        ("--sha256", "00"),
+    ],
+)
+@pytest.mark.usefixtures("pipeline")
+def test_options_of_archives_that_contradict_each_other_are_refused(words):
+    with pytest.raises(UsageError):
+        call(verb, *words)
+
+
+def test_an_archive_goes_the_whole_way_by_the_verb(pipeline, tmp_path, monkeypatch):
+    archive = tmp_path / "a.tar.zst"
+    assert call(verb, "--export", str(archive)) is ExitCode.CLEAN
+    assert pipeline.console.out.getvalue().strip() == hashlib.sha256(archive.read_bytes()).hexdigest()
+    monkeypatch.setattr(restore, "choose_toolchain", lambda *_arguments, **_named: pipeline.toolchain)
+    monkeypatch.setattr(restore, "describe_built", fake_build.describe)
+    pipeline.settings = fake_build.settings_for(tmp_path, cache=str(tmp_path / "elsewhere"))
+    pipeline.layout = Layout(root=pipeline.settings.cache)
+    assert call(verb, "--from", str(archive)) is ExitCode.CLEAN
+    restored = pipeline.console.out.getvalue().split()[-1]
+    assert restored == str(tmp_path / "elsewhere" / "interpreters" / pipeline.interpreter.key / "bin" / "python3.13")

@@ -17,6 +17,7 @@ from python_tsan import process
 from python_tsan.console import duration
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import clean_environment
+from python_tsan.cpython.locking import work_folder
 from python_tsan.cpython.manifest import MANIFEST_NAME, SourceRecord
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.prebuilt.bundle import FILE_TIME, write_bundle
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.console import Console
-    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.cpython.locking import work_folder
+from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.plan import BuildPlan
     from python_tsan.paths import Layout
 
@@ -59,7 +61,7 @@ def export_interpreter(
             bytecode = Path(scratch) if numpy else None
             if bytecode is not None:
                 _rewrite_bytecode(interpreter, bytecode, layout, launcher)
-            data = dict(_read(interpreter, bytecode, layout.root))
+            data = dict(_read(interpreter, bytecode, work_folder(layout)))
             contents = _contents(interpreter, plan, numpy, data)
             write_bundle(target, contents, data)
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
@@ -123,7 +125,7 @@ def _entry(path: str, content: bytes, prefix: Path) -> Entry:
     )
 
 
-def _read(interpreter: Interpreter, bytecode: Path | None, root: Path) -> Iterator[tuple[str, bytes]]:
+def _read(interpreter: Interpreter, bytecode: Path | None, builds: Path) -> Iterator[tuple[str, bytes]]:
     """Yield each file that is no link with its neutral bytes."""
     for path in _walk(interpreter.prefix, packages=bytecode is not None):
         place = interpreter.prefix / path
@@ -143,7 +145,7 @@ def _read(interpreter: Interpreter, bytecode: Path | None, root: Path) -> Iterat
                 advice="Build the interpreter anew with this version of python-tsan: build --refresh.",
                 page="prebuilt",
             ) from error
-        yield path, without_build_paths(data, root)
+        yield path, without_build_paths(data, builds)
 
 
 def _walk(prefix: Path, *, packages: bool) -> Iterator[str]:

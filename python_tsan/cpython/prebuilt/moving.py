@@ -32,13 +32,13 @@ def settle(data: bytes, prefix: Path) -> bytes:
     return _replace(data, NEUTRAL, str(prefix).encode())
 
 
-def without_build_paths(data: bytes, root: Path) -> bytes:
-    """Return a text with the cache's private build folders named as debug information names them.
+def without_build_paths(data: bytes, builds: Path) -> bytes:
+    """Return a text with the private folders in ``builds`` named as debug information names them.
 
     CPython's Makefile and ``sysconfig`` keep where they were configured, which is gone by the time they are read:
-    ``ROOT/work/interpreters/KEY/build/../../../../sources/HASH`` and ``ROOT/work/interpreters/KEY/build``.
+    ``KEY/build/../../../../sources/HASH`` and ``KEY/build``.
     """
-    folder = re.escape(f"{root}/work/interpreters/".encode()) + rb"[^/\s\"']+/build"
+    folder = re.escape(f"{builds}/".encode()) + rb"[^/\s\"']+/build"
     data = re.sub(folder + rb"/(?:\.\./)+[^\s\"':]*", VIRTUAL_ROOT.encode(), data)
     return re.sub(folder, f"{VIRTUAL_ROOT}/build".encode(), data)
 
