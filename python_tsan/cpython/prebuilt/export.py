@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.console import Console
-    from python_tsan.cpython.locking import work_folder
-from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.plan import BuildPlan
     from python_tsan.paths import Layout
 
