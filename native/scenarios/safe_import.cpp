@@ -67,6 +67,42 @@ SCENARIO(safe_import_many_threads,
     context.check("complete", py::hasattr(safe_import("email.mime.text"), "MIMEText"), true);
 }
 
+/// Import a module in a thread state of its own, of an interpreter that is not the main one, and return whether it is
+/// the module that `of_main` is. With the C API alone: pybind11 2.13 knows the main interpreter only.
+static bool imports_modules_of_main(PyInterpreterState* interpreter, PyObject* of_main) {
+    PyThreadState* state = PyThreadState_New(interpreter);
+    PyEval_RestoreThread(state);
+    PyObject* module = safe_import_raw("email.mime.text");
+    const bool same = module == of_main;
+    const bool failed = module == nullptr;
+    PyErr_Clear();
+    Py_XDECREF(module);
+    PyThreadState_Clear(state);
+    PyThreadState_DeleteCurrent();
+    return same || failed;
+}
+
+SCENARIO(safe_import_interpreters,
+         "imports",
+         "Threads of two sub-interpreters import the same module, and each gets that of its own interpreter.",
+         .clean().needs("gil")) {
+    const Interpreter python(context);
+    const py::module_ of_main = safe_import("email.mime.text");
+    PyThreadState* main_state = PyThreadState_Get();
+    const std::vector<PyThreadState*> others{Py_NewInterpreter(), Py_NewInterpreter()};
+    PyThreadState_Swap(main_state);
+    std::vector<char> wrong(others.size(), 0);
+    race(context, {[&] { wrong[0] = imports_modules_of_main(others[0]->interp, of_main.ptr()); },
+                   [&] { wrong[1] = imports_modules_of_main(others[1]->interp, of_main.ptr()); }});
+    for (PyThreadState* other : others) {
+        PyThreadState_Swap(other);
+        Py_EndInterpreter(other);
+    }
+    PyThreadState_Swap(main_state);
+    context.check("wrong_modules", wrong[0] + wrong[1], 0);
+    context.check("same_in_main", safe_import("email.mime.text").is(of_main), true);
+}
+
 SCENARIO(safe_import_unknown_name,
          "imports",
          "A module that does not exist is an ordinary ModuleNotFoundError, and the next import goes on.",

@@ -41,6 +41,11 @@ def lower_bound(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -> 
     return low
 
 
+def upper_bound(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -> float:
+    """Return the one-sided upper confidence bound of such a rate: the lower bound of its failures, seen from above."""
+    return 1.0 - lower_bound(runs - met, runs, confidence)
+
+
 def wilson_bounds(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -> tuple[float, float]:
     """Return the two-sided score interval of a rate that was seen ``met`` times in ``runs`` (Wilson, JASA 22, 1927).
 

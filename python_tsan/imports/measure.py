@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import SubjectError
 from python_tsan.imports.inside.import_cases.mitigations import MITIGATIONS
 from python_tsan.imports.inside.import_cases.rows import HAZARD, ROWS
-from python_tsan.imports.played import Played, read_report
+from python_tsan.imports.outcomes import ImportOutcome
+from python_tsan.imports.played import Build, Played, read_report
 from python_tsan.process import run
 
 if TYPE_CHECKING:
@@ -23,20 +24,32 @@ INSIDE = Path(__file__).parent / "inside"
 HANG_SECONDS = 1.5
 # Starting an interpreter on a busy machine takes longer than any row.
 PROCESS_SECONDS = 30.0
+# How faulthandler's report begins when a thread waits with the GIL held, so that nothing in Python could answer.
+NOTHING_RUNS = "Timeout ("
 MINORS = range(9, 16)
 
-_IDENTIFY = (
-    "import sys, json; print(json.dumps([list(sys.version_info[:3]), sys.version.split()[0], sys.implementation.name]))"
-)
+_IDENTIFY = """
+import json, sys
+tsan = b"__tsan_init" in open("/proc/self/exe", "rb").read()
+threads = "free-threading" in sys.version
+print(json.dumps([sys.version_info[:3], sys.version.split()[0], sys.implementation.name, threads, tsan]))
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Python:
-    """An interpreter that can be started. ``command`` starts it; ``version`` is exact."""
+    """An interpreter that can be started. ``command`` starts it; ``version`` is exact; ``sanitized``: under TSan."""
 
     command: tuple[str, ...]
     version: tuple[int, ...]
     text: str
+    free_threaded: bool = False
+    sanitized: bool = False
+
+    @property
+    def build(self) -> Build:
+        """What tells this interpreter from others of the same version."""
+        return Build(version=self.version, free_threaded=self.free_threaded, sanitized=self.sanitized)
 
 
 def identify(command: Sequence[str]) -> Python:
@@ -47,7 +60,7 @@ def identify(command: Sequence[str]) -> Python:
     except OSError as error:
         raise SubjectError(f"{command[0]} cannot be started: {error.strerror}", advice=advice) from error
     try:
-        version, text, implementation = json.loads(ended.stdout)
+        version, text, implementation, free_threaded, sanitized = json.loads(ended.stdout)
     except (ValueError, TypeError) as error:
         raise SubjectError(
             f"{command[0]} does not answer as a Python does (exit {ended.exit_code})", advice=advice
@@ -56,7 +69,9 @@ def identify(command: Sequence[str]) -> Python:
         raise SubjectError(f"{command[0]} is {implementation}, which has no module locks of CPython's", advice=advice)
     if tuple(version) < (3, MINORS.start):
         raise SubjectError(f"{command[0]} is Python {text}, which is too old", advice=advice)
-    return Python(command=tuple(command), version=tuple(version), text=text)
+    return Python(
+        command=tuple(command), version=tuple(version), text=text, free_threaded=free_threaded, sanitized=sanitized
+    )
 
 
 def pythons_at_hand() -> list[Python]:
@@ -86,13 +101,12 @@ def play(
 
     Raises SubjectError when the process ends without a report.
     """
-    command = [*python.command, "-m", "import_cases", row, "--variant", variant, "--mitigation", mitigation]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    environment["PYTHONPATH"] = str(INSIDE)
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    ended = run([*command, "--deadline", str(deadline)], env=environment, timeout=PROCESS_SECONDS + deadline)
+    arguments = ["import_cases", row, "--variant", variant, "--mitigation", mitigation, "--deadline", str(deadline)]
+    ended = run([*python.command, "-m", *arguments], env=rows_environment(), timeout=PROCESS_SECONDS + deadline)
+    if ended.stderr.startswith(NOTHING_RUNS):
+        return Played(row=row, variant=variant, mitigation=mitigation, build=python.build, outcome=ImportOutcome.HANG)
     try:
-        return read_report(json.loads(ended.stdout))
+        return read_report(json.loads(ended.stdout), python.build)
     except ValueError as error:
         last = ended.stderr.strip().rpartition("\n")[2]
         raise SubjectError(
@@ -100,13 +114,23 @@ def play(
         ) from error
 
 
+def rows_environment() -> dict[str, str]:
+    """Return the caller's environment without what changes Python, and with the rows in its path."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "PYTHONPATH": str(INSIDE), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 def play_rows(pythons: Iterable[Python], *, jobs: int) -> Iterator[Played]:
-    """Play every variant of every row, and every row under every mitigation, on each interpreter."""
+    """Play every variant of every row, and every row under every mitigation, on each interpreter.
+
+    Under the sanitizer, where a start takes a second, the mitigations are left out.
+    """
     wanted = [
         (python, row.name, variant.name, "none") for python in pythons for row in ROWS for variant in row.variants
     ] + [
         (python, row.name, HAZARD, mitigation)
         for python in pythons
+        if not python.sanitized
         for row in ROWS
         for mitigation in MITIGATIONS
         if mitigation != "none"

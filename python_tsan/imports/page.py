@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, assert_never
 
+from python_tsan.imports.effects import Effect, effects
 from python_tsan.imports.inside.import_cases.mitigations import MITIGATIONS
 from python_tsan.imports.inside.import_cases.rows import HAZARD, ROWS
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.played import as_version
+from python_tsan.imports.rates import COMPARED, confidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from python_tsan.imports.effects import Reason
     from python_tsan.imports.inside.import_cases.model import Row
-    from python_tsan.imports.outcomes import Version
-    from python_tsan.imports.played import Played
+    from python_tsan.imports.played import Build, Played
+    from python_tsan.imports.rates import Rate
 
 _INTRODUCTION = """\
 # Concurrent imports, by Python version
@@ -24,11 +28,14 @@ threads are led into the interleaving by CPython's own tables of module locks, n
 
 Measured {date} on {machine}. To run it again on the interpreters of this machine, and to write this page:
 
-    python -m python_tsan imports table --unpacked --write docs/import-hazards.md
+    python -m python_tsan imports table --unpacked --built --trials {trials} --write docs/import-hazards.md
 
 One row alone, on any interpreter from 3.9 on, with nothing installed:
 
     PYTHONPATH=python_tsan/imports/inside python3.13 -m import_cases cold_window
+
+The same rows are played by C++ threads in `nox -s check_imports`. A `t` after a version is a build without the GIL;
+TSan marks one that was built here under ThreadSanitizer.
 
 **D** `_DeadlockError` (a `RuntimeError`: `except ImportError` misses it) · **P** a half-made module: `ImportError`,
 `AttributeError` or `KeyError` · **H** hang · ok · **?** the schedule could not be brought about. T1 or T2 is the
@@ -40,50 +47,120 @@ _OUTLOOK = """\
 warm_window, barrel and from_parent deadlock. 3.15 takes parents first (gh-83065); no 3.12, 3.13 or 3.14 release does.
 """
 
+_UNFORCED = """\
+## How often, when nobody directs the threads
 
-def render_page(measured: Sequence[Played], *, date: str, machine: str) -> str:
-    """Write the page: what each row does, what its own cures do, and what general cures do to each row."""
-    versions = sorted({played.version for played in measured})
+One package whose body takes a name from each of its eight modules; four threads leave a barrier and import another of
+those each. A fresh process for each trial, one trial at a time. In how many of how many trials a thread met an error,
+with the exact bound of the rate on the open side, each with {confidence} confidence. What an interleaving needs of luck
+depends on the machine: {machine}.
+"""
+
+_CURES = """\
+## Cures that leave the modules alone
+
+Each row under each cure. Where a cure makes a harmless row hang, that is its price. Interpreters that agree in every
+cell share a table; under ThreadSanitizer the cures were not measured.
+"""
+
+
+def render_page(measured: Sequence[Played], rates: Sequence[Rate] = (), *, date: str, machine: str) -> str:
+    """Write the page: what each row does, how often by itself, what its own cures do, and what general cures do."""
+    builds = sorted({played.build for played in measured})
+    names = [str(build) for build in builds]
+    trials = max((rate.runs for rate in rates), default=0)
     parts = [
-        _INTRODUCTION.format(date=date, machine=machine),
+        _INTRODUCTION.format(date=date, machine=machine, trials=trials),
         "## What happens\n",
-        _table(["row", "what the threads do", *map(as_version, versions)], _row_lines(measured, versions)),
+        _table(["row", "what the threads do", *names], _row_lines(measured, builds)),
         _OUTLOOK,
+        *_unforced(rates, machine),
+        "## Who waits for whom in a hang\n",
+        *_waits(measured),
         "## Cures that change the program\n",
-        _table(["row", "cure", *map(as_version, versions)], _variant_lines(measured, versions)),
-        "## Cures that leave the modules alone\n",
-        "Each row under each cure. Where a cure makes a harmless row hang, that is its price.\n",
-        *(f"- `{name}`: {_first_line(function.__doc__)}" for name, function in MITIGATIONS.items() if name != "none"),
-        "",
+        _table(["row", "cure", *names], _variant_lines(measured, builds)),
+        _CURES,
+        *_matrices(measured, builds),
+        "## Why a cure does what it does\n",
+        *(part for name in MITIGATIONS if name != "none" for part in _explained(name)),
     ]
-    for version in versions:
-        parts += [f"### {as_version(version)}\n", _matrix(measured, version)]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _row_lines(measured: Iterable[Played], versions: Sequence[Version]) -> Iterator[list[str]]:
-    cells = {
-        (each.row, each.version): each for each in measured if each.variant == HAZARD and each.mitigation == "none"
-    }
+def _row_lines(measured: Iterable[Played], builds: Sequence[Build]) -> Iterator[list[str]]:
+    cells = {(each.row, each.build): each for each in measured if _is_plain(each)}
     for row in ROWS:
-        yield [_label(row), row.summary, *(_cell(cells.get((row.name, version))) for version in versions)]
+        yield [_label(row), row.summary, *(_cell(cells.get((row.name, build))) for build in builds)]
 
 
-def _variant_lines(measured: Iterable[Played], versions: Sequence[Version]) -> Iterator[list[str]]:
-    cells = {(each.row, each.variant, each.version): each for each in measured if each.mitigation == "none"}
+def _is_plain(played: Played) -> bool:
+    return played.variant == HAZARD and played.mitigation == "none"
+
+
+def _unforced(rates: Sequence[Rate], machine: str) -> Iterator[str]:
+    if rates:
+        yield _UNFORCED.format(confidence=confidence(), machine=machine)
+        cells = {(rate.build, rate.mitigation): str(rate) for rate in rates}
+        lines = (
+            [str(build), *(cells.get((build, name), "") for name in COMPARED)]
+            for build in sorted({rate.build for rate in rates})
+        )
+        yield _table(["Python", *("by itself" if name == "none" else name for name in COMPARED)], lines)
+
+
+def _waits(measured: Sequence[Played]) -> Iterator[str]:
+    """Yield one paragraph for each row that hangs: the wait-for graph, and the interpreters on which it is that."""
+    for row in ROWS:
+        graphs: dict[tuple[str, ...], list[Build]] = {}
+        for each in measured:
+            if each.row == row.name and _is_plain(each) and each.outcome is ImportOutcome.HANG:
+                graphs.setdefault(each.waits, []).append(each.build)
+        for waits, builds in graphs.items():
+            yield f"{_label(row)}, on {', '.join(str(build) for build in sorted(builds))}:\n"
+            yield "".join(f"    {line}\n" for line in waits)
+
+
+def _variant_lines(measured: Iterable[Played], builds: Sequence[Build]) -> Iterator[list[str]]:
+    cells = {(each.row, each.variant, each.build): each for each in measured if each.mitigation == "none"}
     for row in ROWS:
         for variant in row.variants:
             if variant.name != HAZARD:
-                found = (cells.get((row.name, variant.name, version)) for version in versions)
+                found = (cells.get((row.name, variant.name, build)) for build in builds)
                 yield [_label(row), variant.name, *map(_cell, found)]
 
 
-def _matrix(measured: Iterable[Played], version: Version) -> str:
-    cells = {
-        (each.row, each.mitigation): each for each in measured if each.version == version and each.variant == HAZARD
-    }
+def _matrices(measured: Sequence[Played], builds: Sequence[Build]) -> Iterator[str]:
+    with_cures = {each.build for each in measured if each.mitigation != "none"}
+    tables = [(build, _matrix(measured, build)) for build in builds if build in with_cures]
+    for table, group in groupby(tables, key=lambda pair: pair[1]):
+        yield f"### {', '.join(str(build) for build, _ in group)}\n"
+        yield table
+
+
+def _matrix(measured: Iterable[Played], build: Build) -> str:
+    cells = {(each.row, each.mitigation): each for each in measured if each.build == build and each.variant == HAZARD}
     lines = [[_label(row), *(_cell(cells.get((row.name, name))) for name in MITIGATIONS)] for row in ROWS]
     return _table(["row", *MITIGATIONS], lines)
+
+
+def _explained(name: str) -> Iterator[str]:
+    yield f"**`{name}`**: {_first_line(MITIGATIONS[name].__doc__)}\n"
+    yield "".join(f"- {_verb(reason)} {', '.join(reason.rows)}: {reason.why}\n" for reason in effects()[name])
+
+
+def _verb(reason: Reason) -> str:
+    until = f", up to the release before {as_version(reason.before)}," if reason.before else ""
+    match reason.effect:
+        case Effect.CURES:
+            return f"mends{until}"
+        case Effect.CURES_ERRORS:
+            return f"takes the `_DeadlockError` away from{until}"
+        case Effect.LEAVES:
+            return f"leaves as they are{until}"
+        case Effect.HARMS:
+            return f"**hangs**{until}"
+        case _ as never:
+            assert_never(never)
 
 
 def _label(row: Row) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from python_tsan.imports.effects import expected_outcome
 from python_tsan.imports.outcomes import ImportOutcome, find_range
 
 if TYPE_CHECKING:
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
     from python_tsan.imports.outcomes import Range, Version
 
 DEADLOCK_ERROR = "_DeadlockError"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Build:
+    """What distinguishes interpreters here: the exact version, whether it has no GIL, whether it runs under TSan."""
+
+    version: tuple[int, ...]
+    free_threaded: bool = False
+    sanitized: bool = False
+
+    def __str__(self) -> str:
+        return as_version(self.version) + ("t" if self.free_threaded else "") + (" TSan" if self.sanitized else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +41,7 @@ class Played:
     row: str
     variant: str
     mitigation: str
-    version: tuple[int, ...]
-    free_threaded: bool
+    build: Build
     outcome: ImportOutcome | None
     losers: tuple[str, ...] = ()
     error: str = ""
@@ -41,16 +53,15 @@ class Played:
         return self.row if self.variant == "hazard" else f"{self.row}.{self.variant}"
 
 
-def read_report(report: Mapping[str, Any]) -> Played:
-    """Read the JSON object that ``import_cases`` prints."""
+def read_report(report: Mapping[str, Any], build: Build) -> Played:
+    """Read the JSON object that ``import_cases`` prints on an interpreter of that build."""
     errors: Mapping[str, Mapping[str, str]] = report["errors"]
     losers = tuple(sorted(errors))
     return Played(
         row=report["row"],
         variant=report["variant"],
         mitigation=report["mitigation"],
-        version=tuple(report["version"]),
-        free_threaded=report["free_threaded"],
+        build=build,
         outcome=outcome_of(report),
         losers=losers,
         error=f"{errors[losers[0]]['type']}: {errors[losers[0]]['text']}" if losers else "",
@@ -73,18 +84,24 @@ def outcome_of(report: Mapping[str, Any]) -> ImportOutcome | None:
 
 
 def disagreement(played: Played) -> str:
-    """Return how a run differs from the outcome table, or an empty string when it agrees or the table is silent."""
-    wanted = find_range(played.case, played.version, free_threaded=played.free_threaded)
-    if wanted is None or played.mitigation != "none":
-        return ""
-    return _difference(played, wanted)
+    """Return how a run differs from the tables, or an empty string when it agrees or they are silent."""
+    build = played.build
+    if played.mitigation != "none":
+        expected = expected_outcome(played.mitigation, played.row, build.version, free_threaded=build.free_threaded)
+        return "" if expected in (None, played.outcome) else f"expected {expected.value}, saw {_word(played)}"
+    wanted = find_range(played.case, build.version, free_threaded=build.free_threaded)
+    return "" if wanted is None else _difference(played, wanted)
+
+
+def _word(played: Played) -> str:
+    return "no schedule" if played.outcome is None else f"{played.outcome.value} {played.error}".rstrip()
 
 
 def _difference(played: Played, wanted: Range) -> str:
     if played.outcome is None:
         return "the schedule was not reached"
     if played.outcome is not wanted.outcome:
-        return f"expected {wanted.outcome.value}, saw {played.outcome.value} {played.error}".rstrip()
+        return f"expected {wanted.outcome.value}, saw {_word(played)}"
     if played.losers != wanted.threads:
         return f"expected {' '.join(wanted.threads)} to lose, but it was {' '.join(played.losers)}"
     if not re.search(wanted.error, played.error):

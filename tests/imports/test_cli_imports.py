@@ -247,3 +247,23 @@ def test_a_package_that_hangs_is_waited_for_once(folder, capsys, monkeypatch):
     assert imports("scan", "stuck.a", "stuck.b", "stuck.c", "--patience", "1") == 6
     assert capsys.readouterr().err.count("the trace of stuck did not end within 1 s") == 3
     assert len(traced) == 1
+
+
+def test_the_table_is_measured_and_written(folder, capsys, monkeypatch):
+    from python_tsan.cli import imports_table  # noqa: PLC0415 -- patched where it is used
+    from python_tsan.imports.measure import identify, play  # noqa: PLC0415
+
+    here = identify([sys.executable])
+    monkeypatch.setattr(imports_table, "pythons_at_hand", lambda: [here])
+    monkeypatch.setattr(
+        imports_table, "play_rows", lambda pythons, **_: [play(each, "cold_window") for each in pythons]
+    )
+    assert main(["imports", "table", "--trials", "1", "--write", "page.md"]) == 0
+    assert "1 runs, 0 not as the table says" in capsys.readouterr().out
+    page = (folder / "page.md").read_text()
+    assert f"| {here.build} | " in page
+    assert f"| {here.text} |" in page
+    monkeypatch.setattr(imports_table, "disagreement", lambda _: "nothing is as it was")
+    assert main(["imports", "table"]) == 1
+    assert "nothing is as it was" in capsys.readouterr().err
+    assert main(["imports", "table", "--trials", "-1"]) == 2

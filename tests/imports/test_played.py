@@ -3,7 +3,8 @@
 import pytest
 
 from python_tsan.imports.outcomes import ImportOutcome
-from python_tsan.imports.played import disagreement, read_report
+from python_tsan.imports.played import Build, disagreement
+from python_tsan.imports.played import read_report as read
 
 DEADLOCK = {"type": "_DeadlockError", "text": "deadlock detected by _ModuleLock('pkg.sub') at 1"}
 
@@ -13,14 +14,16 @@ def report(**changes):
         "row": "cold_window",
         "variant": "hazard",
         "mitigation": "none",
-        "version": [3, 13, 0],
-        "free_threaded": False,
         "unfinished": [],
         "held": {},
         "errors": {"T2": DEADLOCK},
         "waits": [],
     }
     return {**base, **changes}
+
+
+def read_report(given, *, version=(3, 13, 0), free_threaded=False):
+    return read(given, Build(version=version, free_threaded=free_threaded))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,6 @@ def test_a_run_as_the_table_says_agrees():
             "expected an error like",
         ),
         ({"unfinished": ["T2"], "held": {"T2": "create pkg"}, "errors": {}}, "the schedule was not reached"),
-        ({"version": [3, 15, 2]}, "expected ok, saw error"),
         ({"variant": "preimport"}, "expected ok, saw error"),
     ],
 )
@@ -74,6 +76,20 @@ def test_a_run_that_differs_is_told_in_words(changes, words):
     assert words in disagreement(read_report(report(**changes)))
 
 
-def test_where_the_table_is_silent_nothing_is_wrong():
-    assert disagreement(read_report(report(version=[3, 15, 0]))) == ""
+def test_the_version_and_the_kind_of_build_decide():
+    assert "expected ok, saw error" in disagreement(read_report(report(), version=(3, 15, 2)))
+    assert disagreement(read_report(report(), version=(3, 15, 0))) == ""
+
+
+def test_a_cure_is_held_against_its_own_table():
     assert disagreement(read_report(report(mitigation="retry", errors={}))) == ""
+    assert "expected ok, saw error _DeadlockError" in disagreement(read_report(report(mitigation="retry")))
+    held = report(row="fork", mitigation="imp_lock", errors={}, unfinished=["T1"], held={"T1": "start"})
+    assert disagreement(read_report(held)) == "expected ok, saw no schedule"
+    wrong_order = read_report(report(mitigation="mutex_gil_held"), free_threaded=True)
+    assert disagreement(wrong_order) == ""
+
+
+def test_a_build_is_named_by_what_tells_it_from_others():
+    builds = [Build(version=(3, 13, 5)), Build(version=(3, 13, 5), free_threaded=True, sanitized=True)]
+    assert [str(build) for build in sorted(builds)] == ["3.13.5", "3.13.5t TSan"]

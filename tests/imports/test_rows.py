@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from python_tsan.imports.effects import expected_outcome
 from python_tsan.imports.inside.import_cases.mitigations import MITIGATIONS
 from python_tsan.imports.inside.import_cases.model import module_name
 from python_tsan.imports.inside.import_cases.rows import ROWS, row
@@ -52,10 +53,29 @@ def test_some_cures_help_and_some_do_not(mitigation, wanted):
     assert play(HERE, "cold_window", mitigation=mitigation, deadline=20).outcome is wanted
 
 
-@pytest.mark.parametrize("name", ["joining_other", "fork_other"])
+@pytest.mark.parametrize("name", ["joining_other", "fork_other", "lock_then_import"])
 def test_a_lock_round_every_import_makes_a_harmless_program_hang(name):
     assert play(HERE, name, deadline=20).outcome is ImportOutcome.OK
     assert play(HERE, name, mitigation="lock_round_import", deadline=HANGS).outcome is ImportOutcome.HANG
+
+
+def test_a_lock_round_every_import_is_not_seen_by_import_module():
+    assert disagreement(play(HERE, "by_name", mitigation="lock_round_import", deadline=20)) == ""
+
+
+@pytest.mark.parametrize("lock", ["mutex", "call_once", "static_guard"])
+def test_a_native_lock_is_a_cure_in_the_right_order_and_a_hang_in_the_wrong_one(lock):
+    right = play(HERE, "cold_window", mitigation=f"{lock}_gil_released", deadline=20)
+    wrong = play(HERE, "cold_window", mitigation=f"{lock}_gil_held", deadline=HANGS)
+    assert (right.outcome, wrong.outcome) == (ImportOutcome.OK, ImportOutcome.HANG)
+
+
+@pytest.mark.parametrize("name", [each.name for each in ROWS])
+def test_the_python_safe_import_mends_what_its_table_says(name):
+    hangs = expected_outcome("safe_import", name, HERE.version, free_threaded=HERE.free_threaded) is ImportOutcome.HANG
+    played = play(HERE, name, mitigation="safe_import", deadline=HANGS if hangs else 20)
+    assert disagreement(played) == ""
+    assert played.outcome is not None
 
 
 def test_names_of_rows_and_cures_are_unique_and_known():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import sys
@@ -11,6 +12,8 @@ import tempfile
 from .mitigations import MITIGATIONS
 from .rows import HAZARD, ROWS
 from .stage import Stage
+
+GRACE_SECONDS = 3.0
 
 
 def main() -> None:
@@ -22,7 +25,10 @@ def main() -> None:
     parser.add_argument("--deadline", type=float, default=3.0, help="seconds (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="import-cases-") as folder:
-        report = Stage(arguments.row, arguments.variant, folder, arguments.mitigation).perform(arguments.deadline)
+        stage = Stage(arguments.row, arguments.variant, folder, arguments.mitigation)
+        # Where a thread waits for a native lock with the GIL held, nothing in Python can end this process any more.
+        faulthandler.dump_traceback_later(arguments.deadline + GRACE_SECONDS, exit=True)
+        report = stage.perform(arguments.deadline)
     sys.stdout.write(json.dumps(report, sort_keys=True) + "\n")
     sys.stdout.flush()
     os._exit(0)

@@ -15,12 +15,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
-from .director import Director
+from . import native_locks
+from .program import Import, Program
 from .rows import LOCK
 
-Import = Callable[[str], object]
-Mitigation = Callable[[Director], Import]
+Mitigation = Callable[[Program], Import]
 
 LONG_SWITCH_SECONDS = 10
 RETRIES = 3
@@ -37,58 +39,58 @@ class _GlobalImportLock(AbstractContextManager[None]):
         _imp.release_lock()
 
 
-def none(_director: Director) -> Import:
+def none(program: Program) -> Import:
     """Do nothing."""
-    return __import__
+    return program.plain
 
 
-def lock_round_import(director: Director) -> Import:
+def lock_round_import(program: Program) -> Import:
     """Put one re-entrant lock round ``builtins.__import__``, as programs that fight these deadlocks do."""
     gate = threading.RLock()
     original = builtins.__import__
 
     def guarded(name: str, *arguments: object, **keywords: object) -> object:
-        director.mark(LOCK)
+        program.director.mark(LOCK)
         with gate:
             return original(name, *arguments, **keywords)  # type: ignore[arg-type]
 
     builtins.__import__ = guarded  # type: ignore[assignment]
-    return guarded
+    return program.plain
 
 
-def lock_round_entries(director: Director) -> Import:
+def lock_round_entries(program: Program) -> Import:
     """Put one lock round each thread's own imports and leave the import statements within them alone."""
-    return _under(threading.RLock(), director)
+    return _under(threading.RLock(), program)
 
 
-def imp_lock(director: Director) -> Import:
+def imp_lock(program: Program) -> Import:
     """Hold the interpreter's global import lock for the whole of each thread's imports. A fork waits for that lock."""
-    os.register_at_fork(before=lambda: director.mark(LOCK))
-    return _under(_GlobalImportLock(), director)
+    os.register_at_fork(before=lambda: program.director.mark(LOCK))
+    return _under(_GlobalImportLock(), program)
 
 
-def _under(lock: AbstractContextManager[object], director: Director) -> Import:
+def _under(lock: AbstractContextManager[object], program: Program) -> Import:
     def guarded(name: str) -> object:
-        director.mark(LOCK)
+        program.director.mark(LOCK)
         with lock:
-            return __import__(name)
+            return program.plain(name)
 
     return guarded
 
 
-def parents_first(_director: Director) -> Import:
+def parents_first(program: Program) -> Import:
     """Import the parents of a module, outermost first, before the module, in each thread."""
 
     def from_the_top(name: str) -> object:
         parts = name.split(".")
         for count in range(1, len(parts) + 1):
-            __import__(".".join(parts[:count]))
+            program.plain(".".join(parts[:count]))
         return sys.modules[name]
 
     return from_the_top
 
 
-def parents_first_everywhere(_director: Director) -> Import:
+def parents_first_everywhere(program: Program) -> Import:
     """Wrap the private ``importlib._bootstrap._find_and_load``, so that every import takes its parents first."""
     bootstrap = vars(importlib)["_bootstrap"]
     original = bootstrap._find_and_load  # noqa: SLF001 -- this cure lives by a private function, and that is its price
@@ -100,41 +102,41 @@ def parents_first_everywhere(_director: Director) -> Import:
         return original(name, import_, *arguments)
 
     bootstrap._find_and_load = wrapped  # noqa: SLF001 -- as above
-    return __import__
+    return program.plain
 
 
-def retry(_director: Director) -> Import:
+def retry(program: Program) -> Import:
     """Import again when ``_DeadlockError`` comes, three times at most, after a pause for the other thread."""
 
     def again(name: str) -> object:
         for attempt in range(1, RETRIES + 1):
             try:
-                return __import__(name)
+                return program.plain(name)
             except RuntimeError as error:
                 if type(error).__name__ != "_DeadlockError":
                     raise
             time.sleep(RETRY_PAUSE_SECONDS * attempt)
-        return __import__(name)
+        return program.plain(name)
 
     return again
 
 
-def long_switch_interval(_director: Director) -> Import:
+def long_switch_interval(program: Program) -> Import:
     """Ask the interpreter to switch threads every ten seconds only."""
     sys.setswitchinterval(LONG_SWITCH_SECONDS)
-    return __import__
+    return program.plain
 
 
-def one_import_thread(director: Director) -> Import:
+def one_import_thread(program: Program) -> Import:
     """Hand every thread's imports to one thread that does them all."""
     wanted: queue.SimpleQueue[tuple[str, str, queue.SimpleQueue[BaseException | None]]] = queue.SimpleQueue()
 
     def serve() -> None:
         while True:
             thread, name, answer = wanted.get()
-            director.act_for(thread)
+            program.director.act_for(thread)
             try:
-                __import__(name)
+                program.plain(name)
             except BaseException as error:  # noqa: BLE001 -- it belongs to the thread that asked
                 answer.put(error)
             else:
@@ -143,9 +145,9 @@ def one_import_thread(director: Director) -> Import:
     threading.Thread(target=serve, name="importer", daemon=True).start()
 
     def ask(name: str) -> object:
-        director.mark(LOCK)
+        program.director.mark(LOCK)
         answer: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        wanted.put((director.name_of(threading.get_ident()), name, answer))
+        wanted.put((program.director.name_of(threading.get_ident()), name, answer))
         error = answer.get()
         if error is not None:
             raise error
@@ -154,10 +156,28 @@ def one_import_thread(director: Director) -> Import:
     return ask
 
 
+def safe_import(program: Program) -> Import:
+    """Import through ``python_tsan.safe_import``. A fork waits for its turn."""
+    place = Path(__file__).parents[3] / "safe_import.py"
+    spec = spec_from_file_location("safe_import", place)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{place} is no module")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    os.register_at_fork(before=lambda: program.director.mark(LOCK))
+
+    def marked(name: str) -> object:
+        program.director.mark(LOCK)
+        return module.safe_import(name)
+
+    return marked
+
+
 MITIGATIONS: dict[str, Mitigation] = {
     function.__name__: function
     for function in (
         none,
+        safe_import,
         parents_first,
         parents_first_everywhere,
         lock_round_import,
@@ -166,5 +186,11 @@ MITIGATIONS: dict[str, Mitigation] = {
         one_import_thread,
         retry,
         long_switch_interval,
+        native_locks.mutex_gil_held,
+        native_locks.mutex_gil_released,
+        native_locks.call_once_gil_held,
+        native_locks.call_once_gil_released,
+        native_locks.static_guard_gil_held,
+        native_locks.static_guard_gil_released,
     )
 }

@@ -65,14 +65,16 @@ class Variant(NamedTuple):
     """One way to run a row: what each thread imports in turn, after what the main thread imports.
 
     A step ``module:function`` calls a function of a module that is there already.
-    ``tree`` replaces files of the row's own tree. ``one_at_a_time`` puts one lock round every thread's imports, taken
-    with nothing else held.
+    ``tree`` replaces files of the row's own tree. ``by_name`` makes the threads call ``importlib.import_module`` where
+    they would otherwise come to an import statement. ``one_at_a_time`` puts one lock round every thread's imports,
+    taken with nothing else held.
     """
 
     name: str
     threads: Mapping[str, tuple[str, ...]]
     main: tuple[str, ...] = ()
     tree: Mapping[str, str] = {}
+    by_name: bool = False
     one_at_a_time: bool = False
 
 

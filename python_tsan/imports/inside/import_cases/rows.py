@@ -102,6 +102,19 @@ FROM_PARENT = Row(
     ),
 )
 
+BY_NAME = Row(
+    name="by_name",
+    label="R2c",
+    summary="as cold_window, but the threads call importlib.import_module",
+    tree=COLD_WINDOW.tree,
+    holds=COLD_WINDOW.holds,
+    variants=(
+        Variant(HAZARD, CHILD_AND_PARENT, by_name=True),
+        Variant(PREIMPORT, CHILD_AND_PARENT, by_name=True, main=("pkg", "pkg.sub")),
+        Variant(PARENT_FIRST, PARENT_THEN_CHILD, by_name=True),
+    ),
+)
+
 FROM_EACH_OTHER = Row(
     name="from_each_other",
     label="R3b",
@@ -199,6 +212,23 @@ USER_LOCK = Row(
             tree={"client.py": "import shared\nimport service\n\nwith shared.LOCK:\n    VALUE = service.VALUE\n"},
         ),
     ),
+)
+
+LOCK_THEN_IMPORT = Row(
+    name="lock_then_import",
+    label="R9b",
+    summary="T1 takes a lock and imports other with it; T2 imports service, whose body takes the same lock",
+    tree={
+        "shared.py": "import threading\n\nLOCK = threading.Lock()\n",
+        "service.py": "import shared\n\nwith shared.LOCK:\n    VALUE = 1\n",
+        "other.py": "",
+        "caller.py": "import shared\n\n\ndef work():\n    with shared.LOCK:\n        import other\n",
+    },
+    holds=(
+        Hold("T1", START, "", (reached("T2", EXEC, "service"), ended("T2"))),
+        Hold("T2", EXEC, "service", (reached("T1", CREATE, "other"), reached("T1", LOCK), ended("T1"))),
+    ),
+    variants=(Variant(HAZARD, {"T1": ("caller:work",), "T2": ("service",)}, main=("shared", "caller")),),
 )
 
 _FORKER = """\
@@ -313,12 +343,14 @@ ROWS = (
     WARM_WINDOW,
     BARREL,
     FROM_PARENT,
+    BY_NAME,
     FROM_EACH_OTHER,
     IMPORT_MODULE,
     LAZY_CYCLE,
     JOINING_BODY,
     JOINING_OTHER,
     USER_LOCK,
+    LOCK_THEN_IMPORT,
     FORK,
     FORK_OTHER,
     IMPORTING_FINDER,

@@ -5,6 +5,7 @@ The threads may be Python's or the embedding program's; their order is the direc
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import os
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .director import Director
 from .mitigations import MITIGATIONS
+from .program import Program
 from .rows import LOCK, row
 from .standing import standing
 
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 JOIN_SECONDS = 0.01
+
+
+def _import_as_a_statement_does(name: str) -> object:
+    """Call what ``__import__`` is now: an import statement looks it up each time, and a cure may replace it."""
+    return builtins.__import__(name)
 
 
 class Stage:
@@ -42,7 +49,12 @@ class Stage:
             __import__(module)
         self.director.install()
         self.mitigation = mitigation
-        self._import_one = MITIGATIONS[mitigation](self.director)
+        self._import_one = MITIGATIONS[mitigation](self._program())
+
+    def _program(self) -> Program:
+        steps = dict.fromkeys(step for steps in self.variant.threads.values() for step in steps)
+        plain = importlib.import_module if self.variant.by_name else _import_as_a_statement_does
+        return Program(self.director, plain, tuple(step for step in steps if ":" not in step))
 
     def _write(self, folder: Path) -> None:
         for path, text in {**self.row.tree, **self.variant.tree}.items():

@@ -1,0 +1,84 @@
+// Extension modules of the old kind (single-phase) that import each other in their PyInit functions. CPython runs those
+// before the module is in sys.modules, so that no half-made module can be handed out: the circle is an error.
+
+#include "harness/scenario.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace python_tsan {
+
+static PyModuleDef g_definition_a = {
+    PyModuleDef_HEAD_INIT, "a", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
+static PyModuleDef g_definition_b = {
+    PyModuleDef_HEAD_INIT, "b", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
+static bool g_begun_a = false; // by the GIL
+static bool g_begun_b = false;
+
+/// Import `other` before the module is made, but not once more when that comes back to this one.
+static PyObject* initialise(PyModuleDef& definition, bool& begun, const char* other) {
+    if (!begun) {
+        begun = true;
+        PyObject* module = PyImport_ImportModule(other);
+        if (module == nullptr) {
+            return nullptr;
+        }
+        Py_DECREF(module);
+    }
+    return PyModule_Create(&definition);
+}
+
+static PyObject* initialise_a() {
+    return initialise(g_definition_a, g_begun_a, "b");
+}
+
+static PyObject* initialise_b() {
+    return initialise(g_definition_b, g_begun_b, "a");
+}
+
+/// Let T1 import a and T2 import b, each held where it is about to create its module until the other is there too.
+static void cross(Context& context, bool preimport) {
+    PyImport_AppendInittab("a", initialise_a);
+    PyImport_AppendInittab("b", initialise_b);
+    const Interpreter python(context);
+    const py::object holds = py::module_::import("import_cases.rows").attr("CREATE_CYCLE").attr("holds");
+    const py::object modules = py::module_::import("builtins").attr("frozenset")(py::make_tuple("a", "b"));
+    const py::object director = py::module_::import("import_cases.director").attr("Director")(holds, modules);
+    if (preimport) {
+        py::module_::import("a");
+    }
+    director.attr("install")();
+    std::vector<std::string> lost;
+    const auto import = [&](const char* thread, const char* module) {
+        const py::gil_scoped_acquire gil;
+        director.attr("enter")(thread);
+        try {
+            py::module_::import(module);
+        } catch (const py::error_already_set&) {
+            lost.emplace_back(thread);
+            director.attr("leave")(thread);
+            throw;
+        }
+        director.attr("leave")(thread);
+    };
+    race(context, {[&] { import("T1", "a"); }, [&] { import("T2", "b"); }});
+    context.value("finished", 2);
+    context.value("lost", lost.empty() ? std::string() : lost.size() == 1 ? lost[0] : std::string("T1 T2"));
+}
+
+SCENARIO(imports_pyinit_cycle,
+         "imports",
+         "T1 is in PyInit_a and waits for b; T2 is in PyInit_b and comes to its import of a.",
+         .by_version("create_cycle").twin("imports_pyinit_cycle_preimport").needs("gil")) {
+    cross(context, false);
+}
+
+SCENARIO(imports_pyinit_cycle_preimport,
+         "imports",
+         "The same threads, after the main thread has imported both.",
+         .by_version("create_cycle.preimport").twin("imports_pyinit_cycle").needs("gil")) {
+    cross(context, true);
+}
+
+} // namespace python_tsan

@@ -1,0 +1,114 @@
+"""Own native locks round imports, as an embedding program would put them there: a mutex, a once flag, a static guard.
+
+The program's own library functions are called: ``pthread_once`` is what libstdc++'s ``std::call_once`` calls, and
+``__cxa_guard_acquire`` what a compiler writes before the initialisation of a function's static variable. With the GIL
+held they are called through ``ctypes.PyDLL``, with the GIL released through ``ctypes.CDLL``.
+"""
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+from typing import TYPE_CHECKING
+
+from .rows import LOCK
+
+if TYPE_CHECKING:
+    from .program import Import, Program
+
+RECURSIVE = 1  # PTHREAD_MUTEX_RECURSIVE of Linux
+_ROOM = 64  # bytes; no pthread type of Linux takes more
+
+
+class _Mutex:
+    """A recursive pthread mutex whose owner is waited for with the GIL held, or released."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        self._mutex = ctypes.create_string_buffer(_ROOM)
+        attributes = ctypes.create_string_buffer(_ROOM)
+        library.pthread_mutexattr_init(attributes)
+        library.pthread_mutexattr_settype(attributes, RECURSIVE)
+        library.pthread_mutex_init(self._mutex, attributes)
+
+    def __enter__(self) -> None:
+        self._library.pthread_mutex_lock(self._mutex)
+
+    def __exit__(self, *_: object) -> None:
+        self._library.pthread_mutex_unlock(self._mutex)
+
+
+def mutex_gil_held(program: Program) -> Import:
+    """Put a native mutex round ``builtins.__import__`` and wait for it with the GIL held: the wrong order."""
+    return _round_import(program, _Mutex(ctypes.PyDLL(None)))
+
+
+def mutex_gil_released(program: Program) -> Import:
+    """Put a native mutex round ``builtins.__import__`` and wait for it with the GIL released: the right order."""
+    return _round_import(program, _Mutex(ctypes.CDLL(None)))
+
+
+def _round_import(program: Program, mutex: _Mutex) -> Import:
+    original = builtins.__import__
+
+    def guarded(name: str, *arguments: object, **keywords: object) -> object:
+        program.director.mark(LOCK)
+        with mutex:
+            return original(name, *arguments, **keywords)  # type: ignore[arg-type]
+
+    builtins.__import__ = guarded  # type: ignore[assignment]
+    return program.plain
+
+
+def call_once_gil_held(program: Program) -> Import:
+    """Import everything inside one ``std::call_once`` that threads come to with the GIL held: the wrong order."""
+    return _behind_once(program, ctypes.PyDLL(None), ctypes.PYFUNCTYPE(None))
+
+
+def call_once_gil_released(program: Program) -> Import:
+    """Import everything inside one ``std::call_once`` that threads come to with the GIL released: the right order."""
+    return _behind_once(program, ctypes.CDLL(None), ctypes.CFUNCTYPE(None))
+
+
+def _behind_once(program: Program, library: ctypes.CDLL, function: type[ctypes._CFunctionType]) -> Import:
+    flag = ctypes.c_int(0)  # PTHREAD_ONCE_INIT
+    body = function(lambda: _import_everything(program))
+
+    def once(name: str) -> object:
+        program.director.mark(LOCK)
+        library.pthread_once(ctypes.byref(flag), body)
+        return program.plain(name)
+
+    return once
+
+
+def static_guard_gil_held(program: Program) -> Import:
+    """Import everything to initialise one C++ static variable that threads reach with the GIL held: the wrong order."""
+    return _behind_guard(program, ctypes.PyDLL("libstdc++.so.6"))
+
+
+def static_guard_gil_released(program: Program) -> Import:
+    """Import everything to initialise one C++ static variable that threads reach with the GIL released."""
+    return _behind_guard(program, ctypes.CDLL("libstdc++.so.6"))
+
+
+def _behind_guard(program: Program, library: ctypes.CDLL) -> Import:
+    guard = ctypes.c_int64(0)
+
+    def guarded(name: str) -> object:
+        program.director.mark(LOCK)
+        if library["__cxa_guard_acquire"](ctypes.byref(guard)):
+            _import_everything(program)
+            library["__cxa_guard_release"](ctypes.byref(guard))
+        return program.plain(name)
+
+    return guarded
+
+
+def _import_everything(program: Program) -> None:
+    """Import what each thread wants, as a program's one initialiser would. Each thread meets its own error later."""
+    for name in program.entries:
+        try:
+            program.plain(name)
+        except Exception:  # noqa: BLE001, S112 -- a callback of C has nobody to tell
+            continue

@@ -1,0 +1,84 @@
+"""Own imports that the threads of a Python program may make at the same time; the C++ header of this name is its twin.
+
+Opt-in, standard library only, CPython 3.9 and later; this file can be copied into a project that installs nothing::
+
+    from python_tsan.safe_import import safe_import
+
+    json = safe_import("json")
+
+It takes the deadlocks away that CPython itself takes away in 3.15.2, and does nothing from there on.
+``docs/import-safety.md`` says what it does not save from.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType, ModuleType
+
+__all__ = ["FIXED_IN", "is_needed", "safe_import"]
+
+# gh-83065 takes parents first from 3.15.0 on; gh-159963 mends what it broke.
+FIXED_IN = (3, 15, 2)
+
+_BOOTSTRAP = "<frozen importlib._bootstrap>"
+# Re-entrant: a finalizer may call safe_import from anywhere, also from inside the turn of its own thread.
+_turn = threading.RLock()
+
+
+def is_needed() -> bool:
+    """Tell whether this interpreter deadlocks where it need not."""
+    return sys.implementation.name == "cpython" and sys.version_info[:3] < FIXED_IN
+
+
+def safe_import(name: str) -> ModuleType:
+    """Import a module by its full name and return it, as :func:`importlib.import_module` does.
+
+    Where :func:`is_needed`, one thread imports at a time and takes parents before their modules. A thread that is
+    inside an import owns a module's lock and waits for nobody's turn: whose turn it is may be waiting for that module.
+    Raises what the import raises; a relative name is a ``TypeError``.
+    """
+    if not is_needed():
+        return importlib.import_module(name)
+    module = _complete(name)
+    if module is not None:
+        return module
+    if _is_inside_an_import():
+        return _parents_first(name)
+    with _turn:
+        return _parents_first(name)
+
+
+def _complete(name: str) -> ModuleType | None:
+    """Return the module if its body has ended. A lookup in ``sys.modules`` alone hands out half-made ones."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return None if getattr(spec, "_initializing", False) else module
+
+
+def _is_inside_an_import() -> bool:
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 -- inspect.currentframe() is the same with an import more
+    while frame is not None:
+        if frame.f_code.co_filename == _BOOTSTRAP:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _parents_first(name: str) -> ModuleType:
+    parts = name.split(".")
+    for count in range(1, len(parts)):
+        parent = ".".join(parts[:count])
+        if parent:  # a relative name has none, and import_module refuses it in its own words
+            importlib.import_module(parent)
+    return importlib.import_module(name)
+
+
+# A fork waits until nobody is inside an import of ours: its child would inherit a module's lock without an owner.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_turn.release)

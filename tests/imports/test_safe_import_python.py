@@ -1,0 +1,146 @@
+"""python_tsan.safe_import, copied as one file into a folder, on every interpreter at hand."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from python_tsan import safe_import as module
+from python_tsan.imports.measure import pythons_at_hand
+
+PYTHONS = pythons_at_hand()
+SYNC = "import threading\n\nA, B = threading.Event(), threading.Event()\n"
+# Each side gives the other half a second to be inside its body too.
+SIDE = "import sync\nfrom importlib import import_module\n\nsync.{0}.set()\nsync.{1}.wait(0.5)\nimport_module({2!r})\n"
+CYCLE = {"sync.py": SYNC, "a.py": SIDE.format("A", "B", "b"), "b.py": SIDE.format("B", "A", "a")}
+THREADS = """\
+import sync, threading
+from {module} import {function} as get
+
+met = []
+
+def run(name):
+    try:
+        met.append(get(name).__name__)
+    except Exception as error:
+        met.append(type(error).__name__)
+
+threads = [threading.Thread(target=run, args=(name,)) for name in {names!r}]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*sorted(met))
+"""
+
+
+@pytest.fixture(params=PYTHONS, ids=[python.text for python in PYTHONS])
+def play(request, tmp_path):
+    shutil.copy(module.__file__, tmp_path)
+
+    def run(files, code):
+        for path, text in files.items():
+            target = tmp_path / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        env |= {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [*request.param.command, "-c", code]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=20).stdout.split()
+
+    run.version = request.param.version
+    return run
+
+
+def test_a_cycle_that_breaks_plain_imports_is_imported_whole(play):
+    if play.version < module.FIXED_IN:
+        plain = THREADS.format(module="importlib", function="import_module", names=["a", "b"])
+        assert "_DeadlockError" in play(CYCLE, plain)
+    safe = THREADS.format(module="safe_import", function="safe_import", names=["a", "b"])
+    assert play(CYCLE, safe) == ["a", "b"]
+
+
+def test_parents_come_first_and_the_leaf_is_returned(play):
+    files = {"p/__init__.py": "print('p')\n", "p/q/__init__.py": "print('q')\n", "p/q/r.py": "print('r')\n"}
+    code = "from safe_import import safe_import; print(safe_import('p.q.r').__name__)"
+    assert play(files, code) == ["p", "q", "r", "p.q.r"]
+
+
+def test_a_thread_inside_an_import_waits_for_nobodys_turn(play):
+    files = {
+        "sync.py": SYNC,
+        "outer.py": "import safe_import, sync\nsync.A.set()\nsync.B.wait(9)\nsafe_import.safe_import('inner')\n",
+        "inner.py": "",
+        "other.py": "import sync\nsync.A.wait(9)\nsync.B.set()\nimport outer\n",
+    }
+    code = (
+        "import safe_import, threading\n"
+        "one = threading.Thread(target=__import__, args=('outer',))\n"
+        "two = threading.Thread(target=safe_import.safe_import, args=('other',))\n"
+        "one.start(); two.start(); one.join(); two.join(); print('through')\n"
+    )
+    assert play(files, code) == ["through"]
+
+
+def test_errors_are_pythons_own_and_leave_the_turn_free(play):
+    code = (
+        "from safe_import import safe_import\n"
+        "for name in ('', '.x', 'missing', 'missing.x', 'bad', 'os.nothing'):\n"
+        "    try:\n"
+        "        safe_import(name)\n"
+        "    except Exception as error:\n"
+        "        print(type(error).__name__)\n"
+        "print(safe_import('csv').__name__)\n"
+    )
+    missing = "ModuleNotFoundError"
+    told = play({"bad.py": "1 / 0\n"}, code)
+    assert told == ["ValueError", "TypeError", missing, missing, "ZeroDivisionError", missing, "csv"]
+
+
+def test_a_forbidden_import_stays_forbidden(play):
+    code = (
+        "import sys\nfrom safe_import import safe_import\nsys.modules['csv'] = None\n"
+        "try:\n    safe_import('csv')\nexcept ImportError as error:\n    print(type(error).__name__)\n"
+    )
+    assert play({}, code) == ["ModuleNotFoundError"]
+
+
+def test_a_child_of_a_fork_can_import(play):
+    code = (
+        "import os, threading\nfrom safe_import import safe_import, is_needed\n"
+        "import sync\n"
+        "thread = threading.Thread(target=safe_import, args=('slow',))\nthread.start()\nsync.A.wait()\n"
+        "child = os.fork() if is_needed() else 0\n"
+        "if child == 0 and is_needed():\n    safe_import('slow'); os._exit(0)\n"
+        "print(os.waitpid(child, 0)[1] if child else 0)\n"
+    )
+    files = {"sync.py": SYNC, "slow.py": "import sync, time\nsync.A.set()\ntime.sleep(0.3)\n"}
+    assert play(files, code) == ["0"]
+
+
+def test_it_needs_nothing_but_the_standard_library(play):
+    code = (
+        "import sys\nbefore = set(sys.modules)\nimport safe_import\n"
+        "names = getattr(sys, 'stdlib_module_names', sys.modules)\n"
+        "print(*sorted(n for n in set(sys.modules) - before if n.partition('.')[0] not in names))\n"
+    )
+    assert play({}, code) in (["safe_import"], [])  # 3.9 has no list of its own modules
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "needed"),
+    [((3, 9, 18), "cpython", True), ((3, 15, 1), "cpython", True), ((3, 15, 2), "cpython", False),
+     ((3, 16, 0), "cpython", False), ((3, 11, 13), "pypy", False)],
+)  # fmt: skip
+def test_it_is_needed_where_cpython_is_not_mended(monkeypatch, version, name, needed):
+    monkeypatch.setattr(module.sys, "version_info", (*version, "final", 0))
+    monkeypatch.setattr(module.sys.implementation, "name", name)
+    assert module.is_needed() is needed
+
+
+def test_where_it_is_not_needed_it_does_nothing(monkeypatch):
+    monkeypatch.setattr(module, "is_needed", lambda: False)
+    monkeypatch.setattr(module, "_turn", None)
+    monkeypatch.setattr(module, "_complete", None)
+    assert module.safe_import("csv").__name__ == "csv"
