@@ -121,8 +121,8 @@ def test_hazards_count_more_than_an_entry_that_cannot_be_imported(capsys):
     [
         ("echo hello", "does not answer as a Python does (exit 0)"),
         ("exit 3", "does not answer as a Python does (exit 3)"),
-        ("""echo '[[3, 8, 18], "3.8.18", "cpython"]'""", "is Python 3.8.18, which is too old"),
-        ("""echo '[[3, 10, 1], "3.10.1", "pypy"]'""", "is pypy"),
+        ("""echo '[[3, 8, 18], "3.8.18", "cpython", false, false]'""", "is Python 3.8.18, which is too old"),
+        ("""echo '[[3, 10, 1], "3.10.1", "pypy", false, false]'""", "is pypy"),
         ("echo 1", "does not answer as a Python does"),
     ],
 )
