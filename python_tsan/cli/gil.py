@@ -16,6 +16,8 @@ from python_tsan.gil.analysis import explain_trace
 from python_tsan.gil.codec import decode, encode
 from python_tsan.gil.debugger import installed_debugger, trace_with_debugger
 from python_tsan.gil.library import build_tracer
+from python_tsan.gil.oracle import COLUMNS as AGREEMENT
+from python_tsan.gil.oracle import compare
 from python_tsan.gil.page import page, picture
 from python_tsan.gil.preload import DEFAULT_BYTES, NothingSeenError, trace_preloaded
 from python_tsan.gil.scenario import trace_scenario
@@ -60,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--memory", type=int, default=DEFAULT_BYTES // MEGABYTE, metavar="MB", help="for each process (%(default)s)"
     )
     trace.add_argument("command", nargs="+", metavar="COMMAND", help="after --, with its arguments")
+    compare = actions.add_parser("compare", help="hold two traces of one program, by two engines, against each other")
+    compare.add_argument("traces", type=Path, nargs=2, metavar="TRACE")
     bench = actions.add_parser("bench", help="measure what the tracer costs")
     bench.add_argument("--executable", type=Path, default=Path(sys.executable), help="the Python (%(default)s)")
     bench.add_argument("--ratio", type=float, default=STOCK_RATIO, help="most that import numpy may take (%(default)s)")
@@ -89,6 +93,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     A command that ended with 0, and of which nothing was seen, is an error all the same: there is no trace.
     """
     context = open_context(arguments)
+    if arguments.action == "compare":
+        return _compare(arguments, context)
     actions: dict[str, Callable[[argparse.Namespace, Context], None]] = {
         "trace": _trace,
         "summary": _summary,
@@ -153,6 +159,16 @@ def _timeline(arguments: argparse.Namespace, context: Context) -> None:
     _write(arguments.json, (piece.encode() for piece in chrome_trace(trace)))
     context.console.say(f"{arguments.html}: open it in a browser")
     context.console.say(f"{arguments.json}: open it at https://ui.perfetto.dev")
+
+
+def _compare(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    first, second = (_read(path) for path in arguments.traces)
+    if not first.processes or not second.processes:
+        raise UsageError("a trace without a process has nothing to compare", page="gil")
+    agreements = compare(first.processes[0], second.processes[0])
+    title = f"{first.engine.value} and {second.engine.value}: {' '.join(first.command)}"
+    context.console.table(title, AGREEMENT, [one.cells for one in agreements])
+    return ExitCode.CLEAN if all(one.holds for one in agreements) else ExitCode.FINDINGS
 
 
 def _bench(arguments: argparse.Namespace, context: Context) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 DEBUGGERS = (Engine.GDB, Engine.LLDB)  # the first one that is there is taken where the user names none
 _INSIDE = Path(__file__).parent / "inside"
 _MOST_SCRIPTS = 5  # a script whose interpreter is a script, and so on
+_FOREIGN = ("PYTHON", "LD_", "TSAN_")  # beginnings of names
 _VERSIONED = re.compile(r"^lldb-(\d+)$")
 
 
@@ -88,9 +89,8 @@ def trace_with_debugger(command: Sequence[str], *, env: Mapping[str, str], engin
     started_at = datetime.now(tz=UTC).isoformat(timespec="seconds")
     with tempfile.TemporaryDirectory(prefix="python-tsan-gil-") as folder:
         out = Path(folder) / "lines"
-        # The variables are the debugger's alone: the program gets the environment as it is.
-        variables = {**env, OUT: str(out), COMMAND: json.dumps(program), "DEBUGINFOD_URLS": ""}
-        process.run_attached(_start(engine, debugger), env=variables)
+        out.with_name(out.name + COMMAND).write_text(json.dumps([program, dict(env)]), encoding="utf-8")
+        process.run_attached(_start(engine, debugger), env=_own_environment(env, out))
         rows = [json.loads(text) for text in out.read_text(encoding="utf-8").splitlines()] if out.is_file() else []
         log = out.with_name(out.name + LOG)
         said = log.read_text(encoding="utf-8", errors="replace").strip() if log.is_file() else ""
@@ -106,6 +106,12 @@ def trace_with_debugger(command: Sequence[str], *, env: Mapping[str, str], engin
         started_at=started_at,
         processes=(make_process(lines, executable=program[0], version=int(told.get("python", 0))),),
     )
+
+
+def _own_environment(env: Mapping[str, str], out: Path) -> dict[str, str]:
+    """Return the debugger's environment, without what is meant for the program's Python and not for the debugger's."""
+    kept = {name: value for name, value in env.items() if not name.startswith(_FOREIGN)}
+    return {**kept, OUT: str(out), "DEBUGINFOD_URLS": ""}
 
 
 def _start(engine: Engine, debugger: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Own tracing one of the harness's scenarios, for the checks that are about where the GIL goes."""
+"""Own what the checks of where the GIL goes trace: a scenario of the harness, or an import by its interpreter."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.console import make_console
+from python_tsan.gil.debugger import trace_with_debugger
 from python_tsan.gil.library import build_tracer
 from python_tsan.gil.preload import trace_preloaded
+from python_tsan.gil.trace import Engine, Trace
 from python_tsan.paths import Layout, default_root
 
 if TYPE_CHECKING:
     from python_tsan.checking.subjects import Bench
-    from python_tsan.gil.trace import Trace
 
 
 def trace_scenario(bench: Bench, name: str, *, packages: str = "") -> Trace:
@@ -36,3 +37,19 @@ def _trace(
         options = ("--packages", packages) if packages else ()
         command = [*launcher, str(executable), "run", name, "--report", report, *options]
         return trace_preloaded(command, library=library, env=dict(variables))
+
+
+def trace_import(bench: Bench, folder: Path, module: str, *, engine: Engine = Engine.PRELOAD) -> Trace:
+    """Let the bench's interpreter import ``module`` from ``folder``, with its ``.pyc`` files there, and trace that.
+
+    Raises as :func:`trace_preloaded` or :func:`trace_with_debugger`.
+    """
+    python = Path(bench.variables["PYTHONHOME"]) / "bin" / "python3"
+    text = f"import sys; sys.path.insert(0, {str(folder)!r}); import {module}"
+    command = [*bench.launcher, str(python), "-S", "-c", text]
+    without = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+    env = {name: value for name, value in bench.variables.items() if name not in without}
+    if engine is not Engine.PRELOAD:
+        return trace_with_debugger(command, env=env, engine=engine)
+    library = build_tracer(layout=Layout(root=default_root()), console=make_console(quiet=True))
+    return trace_preloaded(command, library=library, env=env)

@@ -130,6 +130,11 @@ class ProcessRecord:
     lost_stacks: int = 0
     threads: tuple[Thread, ...] = ()
 
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The first two numbers of the version, empty where that is not known."""
+        return tuple(int(part) for part in self.python.split(".")[:2] if part)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Process:

@@ -132,3 +132,15 @@ def test_a_missing_trace_says_how_to_make_one(tmp_path, capsys):
 def test_a_file_that_is_no_trace_is_named(capsys):
     assert main(["gil", "summary", sys.executable]) == 2
     assert "this is not a GIL trace" in capsys.readouterr().err
+
+
+def test_compare_tells_whether_two_traces_agree(saved, tmp_path, capsys):
+    assert main(["gil", "compare", str(saved), str(saved)]) == 0
+    assert "place and Python" in capsys.readouterr().out
+    shorter = tmp_path / "shorter.trace"
+    shorter.write_bytes(b"".join(encode(samples.trace(processes=(samples.process(events=samples.EVENTS[:1]),)))))
+    assert main(["gil", "compare", str(saved), str(shorter)]) == 1
+    assert "nothing" in capsys.readouterr().out
+    empty = tmp_path / "empty.trace"
+    empty.write_bytes(b"".join(encode(samples.trace(processes=()))))
+    assert main(["gil", "compare", str(saved), str(empty)]) == 2

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from python_tsan.gil.inside.frames import Frame
 
-LOG = ".log"  # behind the name of the file of lines: what the debugger said
-OUT, COMMAND = "PYTHON_TSAN_GIL_OUT", "PYTHON_TSAN_GIL_COMMAND"
+OUT = "PYTHON_TSAN_GIL_OUT"  # the file of lines; behind its name:
+LOG = ".log"  # what the debugger said
+COMMAND = ".command"  # the command with its environment, which may hold what would mislead the debugger's own Python
 # What each function does, and its number in Way.
 WATCHED = {
     "PyEval_SaveThread": ("release", 1),
@@ -78,10 +79,11 @@ class GatedProgram:
         gate = f"{os.environ[OUT]}.gate"
         os.mkfifo(gate)
         self._gate = os.open(gate, os.O_RDWR)  # so that neither side waits for the other to open it
+        command, env = json.loads(Path(f"{os.environ[OUT]}{COMMAND}").read_text(encoding="utf-8"))
         libc = ctypes.CDLL(None)
         self.child = subprocess.Popen(
-            ["/bin/sh", "-c", _WAIT, gate, *json.loads(os.environ[COMMAND])],
-            env={name: value for name, value in os.environ.items() if name not in {OUT, COMMAND}},
+            ["/bin/sh", "-c", _WAIT, gate, *command],
+            env=env,
             preexec_fn=lambda: libc.prctl(_SET_PTRACER, _ANYBODY, 0, 0, 0),  # noqa: PLW1509 -- one call of the kernel
         )
         # What the debugger has to say does not belong among what the program writes, which has its streams by now.
