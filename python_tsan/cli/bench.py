@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.bench import logs
+from python_tsan.bench import logs, watch
 from python_tsan.bench.measure import Bench, measure
 from python_tsan.bench.model import COLUMNS, Part, met, rows
 from python_tsan.bench.store import load, save, this_machine
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = [part.value for part in Part]
     parser.add_argument("--only", action="append", choices=parts, help="measure this part only; may be repeated")
     parser.add_argument("--logs", action="store_true", help="measure the reading of logs, up to 1 GiB, instead")
+    parser.add_argument("--watch", action="store_true", help="measure what the watch over imports costs, instead")
     parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
     parser.add_argument(
         "--folder", type=Path, default=None, help="where to build and keep results (default: the cache)"
@@ -37,6 +38,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Make the measurements that are wanted and not there yet; each is kept as soon as it is made."""
     if arguments.logs:
         return _logs(arguments)
+    if arguments.watch:
+        return _watch(arguments)
     pipeline = open_pipeline(arguments)
     folder = (arguments.folder or pipeline.layout.root / "bench").absolute()
     bench, subject = _prepare(pipeline, folder)
@@ -62,6 +65,13 @@ def _logs(arguments: argparse.Namespace) -> ExitCode:
     for complaint in complaints:
         context.console.warn(complaint)
     return ExitCode.FINDINGS if complaints else ExitCode.CLEAN
+
+
+def _watch(arguments: argparse.Namespace) -> ExitCode:
+    context = open_context(arguments)
+    found = list(watch.rows())
+    context.console.table("the watch over imports", watch.COLUMNS, [row.cells for row in found])
+    return ExitCode.FINDINGS if any(row.met is False for row in found) else ExitCode.CLEAN
 
 
 def _prepare(pipeline: Pipeline, folder: Path) -> tuple[Bench, str]:

@@ -1,8 +1,11 @@
 """The watch in a process of its own: silent while imports go well, exact when they do not."""
 
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -159,3 +162,81 @@ def test_a_watched_command_is_summed_up(tmp_path):
 def test_the_folder_of_the_watch_comes_before_the_users_own():
     path = watch_environment({"PYTHONPATH": "/theirs"}, stall=1, log=WATCH)["PYTHONPATH"]
     assert path.split(os.pathsep) == [str(WATCH), "/theirs"]
+
+
+def test_an_owner_that_waits_for_a_native_lock_is_told_with_the_line_that_waits(tmp_path):
+    # ctypes lets go of the GIL round the call, as a careful extension does; the mutex is held by nobody's Python.
+    native = (
+        "import ctypes\n"
+        "mutex = ctypes.create_string_buffer(256)\n"
+        "library = ctypes.CDLL(None)\n"
+        "library.pthread_mutex_lock(mutex)\n"
+        "seconds = (ctypes.c_long * 2)(int(__import__('time').time()) + 3, 0)\n"
+        "library.pthread_mutex_timedlock(mutex, seconds)\n"
+    )
+    code = (
+        "import threading\n"
+        "t = threading.Thread(target=__import__, args=('native',), name='first')\n"
+        "t.start()\n"
+        "import native\n"
+        "t.join()\n"
+    )
+    write(tmp_path, {"native.py": native, "main.py": code})
+    lines = python(tmp_path, "main.py", stall=0.3).stderr.splitlines()
+    assert "imports have stood still" in lines[0]
+    owner = next(line for line in lines if " holds native: " in line)
+    assert owner.endswith("native.py:6 in <module>: library.pthread_mutex_timedlock(mutex, seconds)")
+    assert any(" wants native, which " in line for line in lines)
+
+
+EMBEDDER = r"""
+#include <Python.h>
+#include <thread>
+
+static void import_one(const char* name) {
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyObject* module = PyImport_ImportModule(name);
+    if (module == nullptr) PyErr_Clear();
+    Py_XDECREF(module);
+    PyGILState_Release(state);
+}
+
+int main() {
+    Py_Initialize();
+    PyThreadState* saved = PyEval_SaveThread();
+    std::thread first(import_one, "a"), second(import_one, "b");
+    first.join();
+    second.join();
+    PyEval_RestoreThread(saved);
+    return Py_FinalizeEx();
+}
+"""
+
+
+def embedding_flags():
+    """Return what links the running Python's library into a program, None where it has no shared one."""
+    library = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("LDLIBRARY") or "")
+    if not sysconfig.get_config_var("Py_ENABLE_SHARED") or not library.is_file():
+        return None
+    includes = [f"-I{sysconfig.get_path(kind)}" for kind in ("include", "platinclude")]
+    return [*includes, str(library), f"-Wl,-rpath,{library.parent}", "-pthread"]
+
+
+@pytest.mark.compiler
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
+@pytest.mark.skipif(embedding_flags() is None, reason="this Python has no shared library")
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 hands out the half-made module")
+def test_a_program_of_c_plus_plus_needs_nothing_but_the_variable(tmp_path):
+    write(tmp_path, {**CROSSED, "embed.cpp": EMBEDDER})
+    command = ["c++", "-std=c++17", "embed.cpp", *embedding_flags(), "-o", "embed"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    path = os.pathsep.join([str(WATCH), str(tmp_path)])
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    env |= {"PYTHONPATH": path, "PYTHONHOME": sys.base_prefix}
+    ended = subprocess.run(["./embed"], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    head, first, second = ended.stderr.splitlines()[:3]
+    assert head.startswith("python-tsan: deadlock between imports, closed by thread ")
+    told = sorted([first, second], key=lambda line: line.partition(" holds ")[2])
+    assert " holds a and wants b, which thread " in told[0]
+    assert " holds b and wants a, which thread " in told[1]
+    assert told[0].endswith("a.py:6 in <module>: import_module('b')")
