@@ -28,7 +28,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("packages", nargs="*", metavar="PACKAGE", help="these instead of the whole list")
     add("--with", dest="interpreters", metavar="PYTHON", action="append", default=[], help="instead of Debian's newest")
     add("--modules", type=int, default=MODULES, help="public modules of a package that are entries (%(default)s)")
-    add("--runs", type=int, default=RUNS, help="directed runs a cycle (%(default)s)")
+    add("--runs", type=int, default=RUNS, help="directed runs a hazard (%(default)s)")
     add("--seconds", type=float, default=SECONDS, help="for one package on one Python (%(default)s)")
     add("--surveys", type=int, default=JOBS, help="packages at a time (%(default)s)")
     add("--again", action="store_true", help="survey anew what was surveyed before")
@@ -82,5 +82,5 @@ def line(cell: Cell) -> str:
     name = f"{cell.package} {cell.version}".strip()
     if cell.problem:
         return f"{name} on {cell.python}: {cell.problem}"
-    found = f"{cell.hazards} hazards, {len(cell.confirmed)} of {cell.tried} cycles confirmed"
+    found = f"{len(cell.cycles)} hazards predicted, {len(cell.confirmed)} of {cell.tried} confirmed"
     return f"{name} on {cell.python}: {found}, in {duration(cell.seconds)}"

@@ -20,32 +20,30 @@ MOST_CARDS = 200  # a browser begins to be slow beyond it; all are in the JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CycleView:
-    """The hazards that close one cycle, ready to be shown: the first in full, the others by the pair of imports."""
+class HazardView:
+    """A hazard ready to be shown."""
 
     hazard: HazardTold
-    others: tuple[HazardTold, ...]
     picture: Markup
 
 
 def render_html(document: Document) -> str:
     """Return the page."""
-    cycles = wording.cycles(document)
     return _template().render(
         document=document,
         summary=wording.summary(document),
         tone=_tone(document),
-        cycles=[_view(group) for group in cycles[:MOST_CARDS]],
-        untold=max(0, len(cycles) - MOST_CARDS),
+        hazards=[_view(hazard) for hazard in document.hazards[:MOST_CARDS]],
+        untold=max(0, len(document.hazards) - MOST_CARDS),
         common=wording.common_folder(document),
         words=wording,
         confirmed=Answer.CONFIRMED,
     )
 
 
-def _view(group: tuple[HazardTold, ...]) -> CycleView:
-    picture = Markup(lock_graph(group[0]))  # noqa: S704 -- lock_graph escapes every text that it puts in
-    return CycleView(hazard=group[0], others=group[1:], picture=picture)
+def _view(hazard: HazardTold) -> HazardView:
+    picture = Markup(lock_graph(hazard))  # noqa: S704 -- lock_graph escapes every text that it puts in
+    return HazardView(hazard=hazard, picture=picture)
 
 
 def _tone(document: Document) -> str:

@@ -16,7 +16,7 @@ MOST_DETAILS = 10  # a job's summary may hold one megabyte, and nobody reads mor
 
 
 def render_markdown(document: Document) -> str:
-    """Return a scan as Markdown: the sentence, the entries that failed, the table, and the first cycles in full."""
+    """Return a scan as Markdown: the sentence, the entries that failed, the table, and the first hazards in full."""
     return "\n".join(_lines(document)).rstrip("\n")
 
 
@@ -30,9 +30,10 @@ def _lines(document: Document) -> Iterator[str]:
     yield from ("", "| T1 imports | T2 imports | outcome | runs | what removes it |", f"{'| --- ' * 5}|")
     yield from (_row(hazard) for hazard in document.hazards)
     common = wording.common_folder(document)
-    for group in wording.cycles(document)[:MOST_DETAILS]:
+    yield from ("", f"{escape(wording.ONCE.capitalize())}.")
+    for hazard in document.hazards[:MOST_DETAILS]:
         yield ""
-        yield from _details(group[0], common)
+        yield from _details(hazard, common)
 
 
 def _row(hazard: HazardTold) -> str:

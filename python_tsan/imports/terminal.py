@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from python_tsan.imports.document import Document, HazardTold, ProofTold, ThreadTold
 
 WIDTH = 80
-MOST_ROWS, MOST_DETAILS, MOST_LINES, MOST_OTHERS = 40, 6, 12, 4
+MOST_ROWS, MOST_DETAILS, MOST_LINES = 40, 6, 12
 _NAME = 24  # of a module in the table: two of them, the number, outcome and answer fit into the width
 
 
@@ -22,19 +22,15 @@ def render_terminal(document: Document) -> list[str]:
     """Return a scan as lines: the table of hazards, the first of them in full, and the sentence that sums it up."""
     lines: list[str] = []
     if document.hazards:
-        lines += [*_table(document), ""]
+        lines += [*_table(document), "", *_wrapped(wording.ONCE), ""]
     common = wording.common_folder(document)
     if common:
         lines += [f"places are below {common}", ""]
-    cycles = wording.cycles(document)
-    for group in cycles[:MOST_DETAILS]:
-        lines += [*_details(document.hazards.index(group[0]) + 1, group[0], common)]
-        lines += [*_others(group[1:]), ""]
-    if len(cycles) > MOST_DETAILS:
-        lines += [
-            *_wrapped(f"{wording.counted(len(cycles) - MOST_DETAILS, 'more cycle')} by --format html or json"),
-            "",
-        ]
+    for number, hazard in enumerate(document.hazards[:MOST_DETAILS], start=1):
+        lines += [*_details(number, hazard, common), ""]
+    left = len(document.hazards) - MOST_DETAILS
+    if left > 0:
+        lines += [f"{left:,} more in full by --format html or json", ""]
     return lines + _wrapped(wording.summary(document))
 
 
@@ -76,14 +72,6 @@ def _details(number: int, hazard: HazardTold, common: str) -> Iterator[str]:
     cure = wording.cure(hazard)
     if cure:
         yield from _wrapped(f"what removes it: {cure}", indent="   ")
-
-
-def _others(hazards: tuple[HazardTold, ...]) -> list[str]:
-    if not hazards:
-        return []
-    names = [wording.pair(hazard) for hazard in hazards[:MOST_OTHERS]]
-    more = [f"{len(hazards) - MOST_OTHERS} more"] if len(hazards) > MOST_OTHERS else []
-    return _wrapped(f"the same cycle closes between {', '.join([*names, *more])}", indent="   ")
 
 
 def _chain(thread: ThreadTold) -> Iterator[str]:

@@ -40,6 +40,9 @@ def summary(document: Document) -> str:
     )
 
 
+ONCE = "each hazard is told for the first pair of entries that meets at its two locks; others may meet there too"
+
+
 def pair(hazard: HazardTold) -> str:
     """Return the two imports of a hazard."""
     one, two = hazard.threads
@@ -102,11 +105,3 @@ def common_folder(document: Document) -> str:
     # One folder further up, so that what is left of a place begins with the package.
     common = os.path.dirname(os.path.commonpath(folders))  # noqa: PTH120 -- as above
     return f"{common}/" if len(common) > 1 else ""
-
-
-def cycles(document: Document) -> list[tuple[HazardTold, ...]]:
-    """Return the hazards of a scan by the cycle of locks that they close, in the order in which they are told."""
-    groups: dict[tuple[str, str], list[HazardTold]] = {}
-    for hazard in document.hazards:
-        groups.setdefault((hazard.threads[0].holds, hazard.threads[0].waits_for), []).append(hazard)
-    return [tuple(group) for group in groups.values()]

@@ -14,7 +14,7 @@ from python_tsan.errors import SubjectError
 from python_tsan.imports.atlas import install, run, survey, worker
 from python_tsan.imports.atlas.analysis import analyse
 from python_tsan.imports.atlas.cell import Cell, CycleSeen, cell_file, load_cell, save_cell
-from python_tsan.imports.atlas.install import Installed, top_modules
+from python_tsan.imports.atlas.install import Installed
 from python_tsan.imports.atlas.listed import Group, Listed, listed
 from python_tsan.imports.atlas.page import render_atlas
 from python_tsan.imports.atlas.run import Atlas
@@ -31,7 +31,6 @@ CYCLE = CycleSeen(
     first="bp",
     second="bp.sub",
     predicted=ImportOutcome.ERROR,
-    pairs=2,
     answer=Answer.CONFIRMED,
     seen=3,
     runs=3,
@@ -46,12 +45,11 @@ CELL = Cell(
     version="1.0",
     entries=("bp", "bp.sub"),
     modules=7,
-    hazards=2,
     cycles=(CYCLE,),
     preimport=("bp",),
     verified=True,
 )
-CLEAN = replace(CELL, package="fine", hazards=0, cycles=(), preimport=(), verified=False, entries=("fine",))
+CLEAN = replace(CELL, package="fine", cycles=(), preimport=(), verified=False, entries=("fine",))
 BROKEN = Cell(package="gone", python="3.14.10", date="2026-11-26", problem="cannot be installed: no | wheel")
 LISTED = Listed(chosen="2026-11-25", source="a list", groups=(Group(title="g", rule="r", packages=("bp", "fine")),))
 
@@ -89,7 +87,7 @@ def barrel(monkeypatch):
 def test_a_survey_predicts_drives_and_verifies(tmp_path):
     cell = survey.survey("bp", Probe(python=HERE), tmp_path / "packages", BOUNDS)
     assert (cell.version, cell.problem, cell.entries, cell.others) == ("1.0", "", ("bp", "bp.sub"), ("needed",))
-    assert cell.hazards == len(cell.cycles) == cell.tried == 1
+    assert len(cell.cycles) == cell.tried == 1
     assert cell.cycles[0].confirmed
     assert cell.cycles[0].where == "bp/__init__.py:2"
     assert cell.preimport in {("bp",), ("bp.sub",)}
@@ -129,12 +127,13 @@ def test_uvs_reason_is_told_without_its_drawing(monkeypatch, tmp_path):
         install.install("x", tmp_path, minor="3.14")
 
 
-def test_top_modules_are_packages_that_are_neither_private_nor_tests(tmp_path):
-    put(
-        tmp_path, "Need.ed", {"b/__init__.py": "", "b/c/__init__.py": "", "tests/__init__.py": "", "_p/__init__.py": ""}
-    )
-    put(tmp_path, "other", {"other/__init__.py": ""})
-    assert top_modules(tmp_path, ("need-ed",)) == ("b",)
+def test_a_package_without_a_public_module_is_a_problem(monkeypatch, tmp_path):
+    def put_empty(_, folder, **__):
+        put(folder, "bp", {"_hidden.py": ""})
+        return Installed(version="1.0", others=())
+
+    monkeypatch.setattr(survey, "install", put_empty)
+    assert "no public module" in survey.survey("bp", Probe(python=HERE), tmp_path, BOUNDS).problem
 
 
 def test_a_cell_comes_back_as_it_was_and_what_is_cut_off_is_none(tmp_path):
@@ -197,7 +196,7 @@ def test_the_page_has_every_survey_in_one_of_its_parts():
     html = MarkdownIt("commonmark").enable("table").render(page)
     assert html.count("<table>") == 2
     assert (
-        "| <code>bp</code> 1.0 | 3.14.10 | 7 | 2 | 1 of 1 | <code>bp</code> and <code>bp.sub</code> | "
+        "| <code>bp</code> 1.0 | 3.14.10 | 7 | 1 | 1 of 1 | <code>bp</code> and <code>bp.sub</code> | "
         "<code>&#95;DeadlockError</code> in 3 of 3 runs at <code>bp/&#95;&#95;init&#95;&#95;.py:2</code> | "
         "<code>bp</code> |" in page
     )
@@ -221,12 +220,12 @@ def test_the_sentences_are_made_from_the_figures():
     siblings = replace(CYCLE, first="bp.a", second="bp.sub")
     text = " ".join(analyse([replace(CELL, cycles=(CYCLE, stranger, siblings)), CLEAN, BROKEN]))
     assert "On Python 3.14.10, 1 of 2 packages (1 could not be surveyed) have at least one" in text
-    assert "Of 3 cycles that were driven into, 3 were confirmed, 0 refuted and 0 not reached." in text
+    assert "Of 3 hazards that were driven into, 3 were confirmed, 0 refuted and 0 not reached." in text
     assert (
-        "In 1 of the 3 confirmed cycles a package is imported against a module of its own, in 1 two modules of" in text
+        "In 1 of the 3 confirmed hazards a package is imported against a module of its own, in 1 two modules of" in text
     )
     assert "in 1 modules of two packages; 2 end in error, 1 end in partial." in text
-    assert "enough in 1 of these 1 surveys; behind the list, no confirmed cycle went wrong again in the 1" in text
+    assert "enough in 1 of these 1 surveys; behind the list, no confirmed hazard went wrong again in the 1" in text
     assert list(analyse([])) == []
 
 
@@ -241,7 +240,7 @@ def test_the_verb_writes_the_page_and_says_what_it_did(tmp_path, monkeypatch, ca
     page = tmp_path / "atlas.md"
     assert main(["imports", "atlas", "bp", "--with", sys.executable, "--write", str(page)]) == 0
     told = capsys.readouterr()
-    assert f"bp 1.0 on {HERE.text}: 2 hazards, 1 of 1 cycles confirmed, in 0.0 s (kept)" in told.err
+    assert f"bp 1.0 on {HERE.text}: 1 hazards predicted, 1 of 1 confirmed, in 0.0 s (kept)" in told.err
     assert "1 surveys: 1 with a confirmed hazard, 0 that failed" in told.out
     assert "# Which packages" in page.read_text()
     assert main(["imports", "atlas", "bp", "--with", sys.executable, "--write", str(tmp_path / "no" / "x.md")]) == 6

@@ -57,12 +57,12 @@ def test_the_page_shows_chains_graph_stacks_and_cure_and_needs_no_network():
         "Stack of T2 at that moment",
         "own import",
         "Import a (or b) on the main thread",
-        "a against b: refuted",
+        "refuted: in 3 directed runs",
         "no such module",
     ):
         assert words in text
     assert page.references == []
-    assert page.tags.count("svg") == 1
+    assert page.tags.count("svg") == 2
 
 
 def test_names_from_outside_stay_text():
@@ -88,7 +88,7 @@ def test_beyond_what_a_browser_bears_cycles_are_counted(monkeypatch):
     hazards = [HAZARD, replace(HAZARD, awaited="other")]
     told = tell(document(None, None, hazards=hazards), Format.HTML)
     assert told.count("<svg") == 1
-    assert "1 more cycle: all are in the JSON." in told
+    assert "1 more hazard: all are in the JSON." in told
 
 
 def shapes(hazard):

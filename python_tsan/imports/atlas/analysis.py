@@ -40,7 +40,7 @@ def _by_python(python: str, cells: Sequence[Cell]) -> str:
 def _answers(driven: Sequence[CycleSeen]) -> str:
     counts = Counter(cycle.answer for cycle in driven)
     return (
-        f"Of {len(driven)} cycles that were driven into, {counts[Answer.CONFIRMED]} were confirmed, "
+        f"Of {len(driven)} hazards that were driven into, {counts[Answer.CONFIRMED]} were confirmed, "
         f"{counts[Answer.REFUTED]} refuted and {counts[Answer.NOT_REACHED]} not reached."
     )
 
@@ -55,7 +55,7 @@ def _shape(confirmed: Sequence[CycleSeen]) -> str:
     told = ", ".join(f"{number} end in {kind}" for kind, number in kinds.most_common())
     strangers = len(confirmed) - family - siblings
     return (
-        f"In {family} of the {len(confirmed)} confirmed cycles a package is imported against a module of its own, in "
+        f"In {family} of the {len(confirmed)} confirmed hazards a package is imported against a module of its own, in "
         f"{siblings} two modules of one package, in {strangers} modules of two packages; {told}."
     )
 
@@ -69,5 +69,5 @@ def _cures(cells: Sequence[Cell]) -> str:
     verified = sum(cell.verified for cell in cells)
     return (
         f"Importing one module first, on the main thread, is enough in {single} of these {len(cells)} surveys; "
-        f"behind the list, no confirmed cycle went wrong again in the {verified} where that was tried."
+        f"behind the list, no confirmed hazard went wrong again in the {verified} where that was tried."
     )

@@ -19,7 +19,7 @@ _BADNESS = (ImportOutcome.HANG, ImportOutcome.ERROR, ImportOutcome.PARTIAL, Impo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleSeen:
-    """One cycle of module locks, by the first pair of imports that closes it; ``pairs`` is how many do.
+    """One cycle of module locks, by the first pair of imports that closes it.
 
     ``answer`` is None when no directed run was made, as beyond the time for a package. ``where`` is the statement at
     which the losing thread failed, below the folder of packages.
@@ -28,7 +28,6 @@ class CycleSeen:
     first: str
     second: str
     predicted: ImportOutcome
-    pairs: int
     answer: Answer | None = None
     seen: int = 0
     runs: int = 0
@@ -59,7 +58,6 @@ class Cell:
     others: tuple[str, ...] = ()
     left_out: int = 0
     modules: int = 0
-    hazards: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     cycles: tuple[CycleSeen, ...] = ()
     preimport: tuple[str, ...] = ()
@@ -76,7 +74,7 @@ class Cell:
     def confirmed(self) -> tuple[CycleSeen, ...]:
         """The cycles that directed runs have confirmed, the worst first."""
         found = [cycle for cycle in self.cycles if cycle.confirmed]
-        return tuple(sorted(found, key=lambda cycle: (_BADNESS.index(cycle.outcome or cycle.predicted), -cycle.pairs)))
+        return tuple(sorted(found, key=lambda cycle: _BADNESS.index(cycle.outcome or cycle.predicted)))
 
     @property
     def tried(self) -> int:

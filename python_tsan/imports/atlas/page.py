@@ -19,17 +19,17 @@ _INTRODUCTION = """\
 
 This page is generated; every line is a measurement. Each package was installed from wheels into an environment of its
 own, its public modules were scanned for imports that can break each other when two threads make them at once, and two
-threads were driven into each predicted cycle of module locks, {runs} times in fresh processes.
+threads were driven into each predicted hazard, {runs} times in fresh processes.
 
 Measured {dates} on {machine}. To measure again what is missing, and to write this page:
 
     nox -s import_atlas
 
-A **hazard** is a pair of imports; hazards that close the same **cycle** of module locks count as one cycle, of which
-the first pair was driven. **Confirmed** k of n: of n cycles that were driven into, k went wrong in at least one run.
-A confirmed cycle needs one unlucky switch between threads. How often that happens in a program depends on the program;
+A **hazard** is two imports and the two module locks that they cross; it is told for the first pair of entries that
+meets there. **Confirmed** k of n: of n hazards that were driven into, k went wrong in at least one run.
+A confirmed hazard needs one unlucky switch between threads. How often that happens in a program depends on the program;
 that it can, does not. Entries are the first {modules} public modules of a package, the shallowest first, and the
-top-level packages that it needs; a survey has {seconds:.0f} s, after which cycles that are left are not driven.
+top-level packages that it needs; a survey has {seconds:.0f} s, after which hazards that are left are not driven.
 """
 
 
@@ -48,7 +48,7 @@ def render_atlas(cells: Sequence[Cell], listed: Listed, bounds: Bounds, *, machi
         *(f"{sentence}\n" for sentence in analyse(cells)),
         "## Packages with a confirmed hazard\n",
         _table(
-            ("package", "Python", "modules", "hazards", "confirmed", "worst pair", "what happens", "import first"),
+            ("package", "Python", "modules", "predicted", "confirmed", "worst pair", "what happens", "import first"),
             (_row(cell) for cell in _ordered(cells) if cell.confirmed),
         ),
         *_rest(cells),
@@ -68,13 +68,12 @@ def _ordered(cells: Iterable[Cell]) -> list[Cell]:
 
 def _row(cell: Cell) -> tuple[str, ...]:
     worst = cell.confirmed[0]
-    undriven = "" if cell.tried == len(cell.cycles) else f" (of {len(cell.cycles)} predicted)"
     return (
         f"{code(cell.package)} {cell.version}",
         cell.python,
         f"{cell.modules:,}",
-        f"{cell.hazards:,}",
-        f"{len(cell.confirmed)} of {cell.tried}{undriven}",
+        f"{len(cell.cycles)}",
+        f"{len(cell.confirmed)} of {cell.tried}",
         f"{code(worst.first)} and {code(worst.second)}",
         _happens(worst),
         _first(cell),
@@ -98,9 +97,7 @@ def _rest(cells: Sequence[Cell]) -> Iterator[str]:
     doubtful = [cell for cell in ordered if cell.cycles and not cell.confirmed and not cell.problem]
     if doubtful:
         yield "## Predicted, and not confirmed\n"
-        yield _table(
-            ("package", "Python", "hazards", "cycles", "driven", "first pair", "answer"), map(_doubtful, doubtful)
-        )
+        yield _table(("package", "Python", "predicted", "driven", "first pair", "answer"), map(_doubtful, doubtful))
     clean = [cell for cell in ordered if not cell.cycles and not cell.problem and cell.scanned]
     yield "## No hazard predicted\n"
     for python in dict.fromkeys(cell.python for cell in sorted(clean, key=lambda cell: cell.python)):
@@ -118,7 +115,6 @@ def _doubtful(cell: Cell) -> tuple[str, ...]:
     return (
         f"{code(cell.package)} {cell.version}",
         cell.python,
-        f"{cell.hazards:,}",
         f"{len(cell.cycles)}",
         f"{cell.tried}",
         f"{code(first.first)} and {code(first.second)}",

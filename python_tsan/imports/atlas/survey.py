@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.atlas.cell import Cell, CycleSeen
-from python_tsan.imports.atlas.install import install, public_modules, top_modules
+from python_tsan.imports.atlas.install import install
 from python_tsan.imports.choice import choose
+from python_tsan.imports.offers import offers
 from python_tsan.imports.proof import Answer
 from python_tsan.imports.scan import one_line, prove, scan
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from python_tsan.imports.atlas.install import Installed
     from python_tsan.imports.hazards import Hazard
     from python_tsan.imports.probe import Probe
     from python_tsan.imports.proof import Proof
@@ -44,52 +46,53 @@ def survey(package: str, probe: Probe, folder: Path, bounds: Bounds) -> Cell:
     cell = Cell(package=package, python=python.text, date=datetime.now(UTC).strftime("%Y-%m-%d"))
     try:
         installed = install(package, folder, minor=".".join(str(part) for part in python.version[:2]))
-        cell = replace(cell, version=installed.version, others=top_modules(folder, installed.others))
+        cell = _offered(replace(probe, path=(folder,)), replace(cell, version=installed.version), installed, bounds)
         cell = _scan(replace(probe, path=(folder,)), cell, bounds, until=started + bounds.seconds)
     except SubjectError as error:
         cell = replace(cell, problem=one_line(error.message))
     return replace(cell, seconds=round(time.monotonic() - started, 1))
 
 
+def _offered(probe: Probe, cell: Cell, installed: Installed, bounds: Bounds) -> Cell:
+    """Choose the entries: the package's own modules, and one of each distribution that came with it."""
+    own = offers(probe, [cell.package], limit=bounds.modules)[0]
+    if own.problem:
+        raise SubjectError(own.problem)
+    others = offers(probe, installed.others, limit=1) if installed.others else ()
+    named = (module for other in others for module in other.modules if module not in own.modules)
+    return replace(cell, entries=own.modules, left_out=own.left_out, others=tuple(dict.fromkeys(named)))
+
+
 def _scan(probe: Probe, cell: Cell, bounds: Bounds, *, until: float) -> Cell:
-    own, left_out = public_modules(probe.path[0], cell.package, limit=bounds.modules)
-    if not own:
-        return replace(cell, problem="has no public module")
-    found = scan(probe, [*own, *cell.others])
+    # Several surveys are made at a time, and each has one core.
+    found = scan(probe, [*cell.entries, *cell.others], jobs=1)
     cell = replace(
         cell,
-        entries=own,
-        left_out=left_out,
         modules=found.modules,
-        failed={entry: problem for entry, problem in found.problems.items() if entry in own},
+        failed={entry: problem for entry, problem in found.problems.items() if entry in cell.entries},
     )
-    cycles = _cycles(found, frozenset(own))
-    cell = replace(cell, hazards=sum(map(len, cycles)))
-    seen = tuple(_drive(probe, cycles, bounds, until=until))
+    hazards = _own(found, frozenset(cell.entries))
+    seen = tuple(_drive(probe, hazards, bounds, until=until))
     modules = choose(found.model, tuple(entry for entry in found.entries if entry not in found.problems))
-    confirmed = [group[0] for group, cycle in zip(cycles, seen, strict=True) if cycle.confirmed]
+    confirmed = [hazard for hazard, cycle in zip(hazards, seen, strict=True) if cycle.confirmed]
     return replace(cell, cycles=seen, preimport=modules, verified=_holds(probe, confirmed, modules, until=until))
 
 
-def _cycles(found: Scan, own: frozenset[str]) -> list[list[Hazard]]:
-    """Return the hazards with an entry of the package's own, by the two locks of their cycle."""
-    groups: dict[frozenset[str], list[Hazard]] = {}
-    for finding in found.findings:
-        hazard = finding.hazard
-        if not own.isdisjoint({hazard.first, hazard.second}):
-            groups.setdefault(frozenset({hazard.awaited, hazard.closing}), []).append(hazard)
-    return list(groups.values())
+def _own(found: Scan, own: frozenset[str]) -> list[Hazard]:
+    """Return the hazards of which one import at least is the package's own."""
+    hazards = [finding.hazard for finding in found.findings]
+    return [hazard for hazard in hazards if not own.isdisjoint({hazard.first, hazard.second})]
 
 
-def _drive(probe: Probe, cycles: Sequence[list[Hazard]], bounds: Bounds, *, until: float) -> Iterator[CycleSeen]:
-    """Drive two threads into the first pair of each cycle while there is time."""
-    for group in cycles:
-        proof = prove(probe, group[0], bounds.runs) if time.monotonic() < until else None
-        yield _seen(group, proof, probe.path[0])
+def _drive(probe: Probe, hazards: Sequence[Hazard], bounds: Bounds, *, until: float) -> Iterator[CycleSeen]:
+    """Drive two threads into each hazard while there is time."""
+    for hazard in hazards:
+        proof = prove(probe, hazard, bounds.runs) if time.monotonic() < until else None
+        yield _seen(hazard, proof, probe.path[0])
 
 
-def _seen(group: Sequence[Hazard], proof: Proof | None, folder: Path) -> CycleSeen:
-    cycle = CycleSeen(first=group[0].first, second=group[0].second, predicted=group[0].outcome, pairs=len(group))
+def _seen(hazard: Hazard, proof: Proof | None, folder: Path) -> CycleSeen:
+    cycle = CycleSeen(first=hazard.first, second=hazard.second, predicted=hazard.outcome)
     if proof is None:
         return cycle
     return replace(

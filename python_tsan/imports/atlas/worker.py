@@ -31,7 +31,8 @@ def main() -> None:
         for variable, folder in (("MPLCONFIGDIR", "mpl"), ("XDG_CONFIG_HOME", "config")):
             os.environ[variable] = str(Path(name, folder))
         os.environ["OPENBLAS_NUM_THREADS"] = "1"
-        probe = Probe(python=identify([arguments.python]), patience=PATIENCE)
+        python = identify([arguments.python])
+        probe = Probe(python=python, patience=PATIENCE, bytecode=Path(name, "bytecode"))
         save_cell(arguments.cells, survey(arguments.package, probe, Path(name, "packages"), bounds))
 
 
