@@ -240,3 +240,12 @@ def test_a_program_of_c_plus_plus_needs_nothing_but_the_variable(tmp_path):
     assert " holds a and wants b, which thread " in told[0]
     assert " holds b and wants a, which thread " in told[1]
     assert told[0].endswith("a.py:6 in <module>: import_module('b')")
+
+
+def test_a_sub_interpreter_is_watched_like_any_other(tmp_path):
+    code = (
+        "try:\n    import _interpreters as interpreters\n"
+        "except ImportError:\n    import _xxsubinterpreters as interpreters\n"
+        "interpreters.run_string(interpreters.create(), \"import sys; print('import_watch.notice' in sys.modules)\")\n"
+    )
+    assert python(tmp_path, "-c", code).stdout == "True\n"
