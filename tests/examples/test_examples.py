@@ -1,4 +1,4 @@
-"""The example, typed as its README prints it: configured, built, red, and green, by hand and by CTest."""
+"""The examples, typed as their README prints them: built, red, and green, by hand, by CTest and by pytest."""
 
 import os
 import re
@@ -90,15 +90,16 @@ def test_a_newcomer_gets_red_and_then_green(interpreter, tmp_path):
         if line.startswith(_PREPARATION):
             continue
         done = typed(ours(line, interpreter), tmp_path)
-        if line.startswith(("python-tsan run", "ctest")):
+        if line.startswith(("python-tsan run", "ctest", "PYTHONPATH=")):
             judging.append(done)
         else:
             assert done.returncode == 0, done.stdout + done.stderr
-    assert [bool(done.returncode) for done in judging] == [True, False, False, True], [
-        done.stdout + done.stderr for done in judging
-    ]
-    red, _, _, red_in_ctest = judging
+    said = [done.stdout + done.stderr for done in judging]
+    assert [bool(done.returncode) for done in judging] == [True, False, False, True, True, False], said
+    red, _, _, red_in_ctest, red_in_pytest, _ = judging
     assert red.returncode == 1
+    assert "1 failed, 1 passed" in red_in_pytest.stdout
+    assert "histogram.cpp:18" in red_in_pytest.stdout
     for done in (red, red_in_ctest):
         assert "data race on g_total" in done.stdout
         assert "tally_racy.cpp" in done.stdout

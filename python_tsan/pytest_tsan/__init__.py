@@ -1,0 +1,1 @@
+"""``@pytest.mark.tsan`` for other people's tests. What runs this project's checks is in ``checking``."""

@@ -1,0 +1,130 @@
+"""Own the item that stands for a marked test and fails with what was found; leave running it to :mod:`.run`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from python_tsan.config import load_settings
+from python_tsan.console import make_console
+from python_tsan.errors import PythonTsanError, ToolchainError
+from python_tsan.paths import Layout
+from python_tsan.pytest_tsan.host import Host, find_host
+from python_tsan.pytest_tsan.plugin import MARK, REQUIRE
+from python_tsan.pytest_tsan.run import Call, run_apart
+from python_tsan.pytest_tsan.wanted import read_mark
+
+if TYPE_CHECKING:
+    from python_tsan.config import Settings
+
+CACHE_FOLDER = "python-tsan"
+HOST_KEY = pytest.StashKey[Host | str]()
+
+
+class MarkedTestFailure(Exception):  # noqa: N818 -- what pytest shows of it is its text, never its name
+    """A marked test that did not end as it must; the text is all that is to be shown."""
+
+
+class MarkedTest(pytest.Item):
+    """A marked test as this process sees it: no fixture of it is set up here, and nothing of it is imported twice."""
+
+    original: pytest.Item
+    obj: object  # conditions of skipif and xfail see the module's names through the test's function
+
+    def runtest(self) -> None:
+        """Run it apart and judge it."""
+        config = self.config
+        host = _host(config)
+        if isinstance(host, str):
+            if config.getoption("tsan") == REQUIRE:
+                raise MarkedTestFailure(host)
+            raise _skipped(host)
+        ended = run_apart(self._call(), host, layout=_layout(config))
+        if ended.skipped:
+            raise _skipped(ended.text)
+        if ended.failed:
+            raise MarkedTestFailure(ended.text)
+        for line in ended.blind:
+            self.warn(pytest.PytestWarning(f"{self.nodeid}: {line}"))
+
+    def _call(self) -> Call:
+        config = self.config
+        mark = next(self.iter_markers(MARK))
+        return Call(
+            test=f"{self.path}::{self.nodeid.partition('::')[2]}",
+            wanted=read_mark(mark.args, mark.kwargs),
+            root=config.rootpath,
+            settings_file=config.inipath,
+            import_mode=str(config.getoption("importmode")),
+            output=_output(config, self.nodeid),
+        )
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ANN401
+        """Show findings and errors of python-tsan as they are written, anything else as pytest does."""
+        error = excinfo.value
+        if isinstance(error, PythonTsanError):
+            advice = f"\nwhat to do: {error.advice}" if error.advice else ""
+            return f"python-tsan: {error.message}{advice}"
+        return str(error) if isinstance(error, MarkedTestFailure) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """Say where the test is, as the test itself does."""
+        return self.original.reportinfo()
+
+
+def apart(original: pytest.Item) -> MarkedTest:
+    """Return the item that stands for a marked test, under the same name and with the same marks."""
+    item: MarkedTest = MarkedTest.from_parent(cast("pytest.Collector", original.parent), name=original.name)
+    item.original = original
+    item.own_markers[:] = original.own_markers
+    item.keywords.update(original.keywords)
+    item.extra_keyword_matches |= original.extra_keyword_matches
+    item.obj = getattr(original, "obj", None)
+    return item
+
+
+def _skipped(reason: str) -> BaseException:
+    return pytest.skip.Exception(reason, _use_item_location=True)
+
+
+def _host(config: pytest.Config) -> Host | str:
+    """Return the Python for marked tests, or why this machine has none; looked for once.
+
+    Raises :class:`UsageError` when one was named that is not there.
+    """
+    if HOST_KEY not in config.stash:
+        try:
+            found: Host | str = find_host(
+                _named(config), _settings(config), layout=_layout(config), console=make_console(quiet=True)
+            )
+        except ToolchainError as error:
+            found = f"no ThreadSanitizer for marked tests: {error.message} ({error.advice})"
+        config.stash[HOST_KEY] = found
+    return config.stash[HOST_KEY]
+
+
+def _named(config: pytest.Config) -> str:
+    """Return the path of the Python that was named: as typed in the current folder, as written beside the settings."""
+    given, written = Path(config.getoption("tsan_python")), Path(config.getini("tsan_python"))
+    if given.name:
+        return str(config.invocation_params.dir / given.expanduser())
+    return str(config.rootpath / written.expanduser()) if written.name else ""
+
+
+def _settings(config: pytest.Config) -> Settings:
+    return load_settings({}, env=os.environ, cwd=config.rootpath)
+
+
+def _layout(config: pytest.Config) -> Layout:
+    return Layout(root=_settings(config).cache)
+
+
+def _output(config: pytest.Config, nodeid: str) -> Path:
+    """Return the folder for what a test shows. Without pytest's cache, it is in the project's build folder."""
+    name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in nodeid)[-120:]
+    cache = getattr(config, "cache", None)
+    base = Path(cache.mkdir(CACHE_FOLDER)) if cache else config.rootpath / "build" / CACHE_FOLDER
+    return base / name

@@ -1,0 +1,50 @@
+"""Own what pytest asks of a plugin: options, the marker, and putting marked tests into processes of their own.
+
+Every pytest in an environment that has python-tsan loads this module, so that it imports nothing but pytest until a
+test is marked.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+MARK = "tsan"
+# Set for the process in which a marked test runs: there it is an ordinary test.
+CHILD_VARIABLE = "PYTHON_TSAN_MARKED_TEST"
+AUTO, REQUIRE, OFF = "auto", "require", "off"
+_DECLARATION = (
+    f"{MARK}(expect='clean', repeat=1, timeout=300): run the test in a process of its own under ThreadSanitizer, and "
+    "fail with what it finds; expect is clean, race, hang or a file, timeout is in seconds for each of repeat runs"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare ``--tsan`` and ``--tsan-python``."""
+    group = parser.getgroup("tsan", "tests marked tsan (python-tsan)")
+    group.addoption(
+        "--tsan",
+        choices=(AUTO, REQUIRE, OFF),
+        default=AUTO,
+        help="auto: skip marked tests where nothing can run them under ThreadSanitizer (default); "
+        "require: fail them there; off: run them as ordinary tests",
+    )
+    group.addoption("--tsan-python", metavar="PATH", default="", help="the Python that runs marked tests (this one)")
+    parser.addini("tsan_python", "the Python that runs tests marked tsan", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line("markers", _DECLARATION)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put each marked test, once it is known which ones are wanted, into a process of its own."""
+    if os.environ.get(CHILD_VARIABLE) or config.getoption("tsan") == OFF:
+        return
+    if any(item.get_closest_marker(MARK) for item in items):
+        from python_tsan.pytest_tsan.item import apart  # noqa: PLC0415 -- only where a test is marked
+
+        items[:] = [apart(item) if item.get_closest_marker(MARK) else item for item in items]

@@ -1,0 +1,189 @@
+"""Own one marked test from the command that runs it to what is said of it; leave finding a Python to :mod:`.host`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.checking.execution import STDERR_FILE, STDOUT_FILE
+from python_tsan.console import Console
+from python_tsan.pytest_tsan.plugin import CHILD_VARIABLE
+from python_tsan.report.model import VerdictStatus
+from python_tsan.report.terminal import plain_lines
+from python_tsan.running.audit import is_system
+from python_tsan.running.companion import obtain_companion
+from python_tsan.running.elf import read_elf
+from python_tsan.running.preflight import Prepared
+from python_tsan.running.request import Request
+from python_tsan.running.rules import read_rules, with_shipped
+from python_tsan.running.session import Session, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from python_tsan.paths import Layout
+    from python_tsan.pytest_tsan.host import Host
+    from python_tsan.pytest_tsan.wanted import Wanted
+    from python_tsan.report.model import Report
+
+INSIDE = Path(__file__).parent / "inside"
+CHILD_PLUGIN = "tsan_marked_test"
+ENDINGS = "endings"
+LAST_LINES = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One marked test, by its file and name, and how pytest was called. ``output`` is for what it shows."""
+
+    test: str
+    wanted: Wanted
+    root: Path
+    settings_file: Path | None
+    import_mode: str
+    output: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """How a test that ran apart ended. ``blind`` says which of the project's modules ThreadSanitizer could not see."""
+
+    failed: bool = False
+    skipped: bool = False
+    text: str = ""
+    blind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What pytest said of the test in one run."""
+
+    outcome: str
+    text: str
+
+
+def run_apart(call: Call, host: Host, *, layout: Layout) -> Apart:
+    """Run a test under ThreadSanitizer and judge it by its own outcome and by what was found.
+
+    Raises :class:`python_tsan.errors.PythonTsanError` when it cannot be run.
+    """
+    shutil.rmtree(call.output, ignore_errors=True)
+    endings = call.output / ENDINGS
+    endings.mkdir(parents=True)
+    report, folder = _session(call, host, layout).run()
+    ended = _judge(report, tuple(_read(endings)), folder, call)
+    if not ended.failed:
+        shutil.rmtree(call.output, ignore_errors=True)
+    return ended
+
+
+def command(call: Call, python: Path) -> tuple[str, ...]:
+    """Return the command that runs the test alone.
+
+    Options that the project's settings add to every run are left out: here they would start workers, measure coverage
+    or write over the report of the whole run.
+    """
+    settings = ("-c", str(call.settings_file)) if call.settings_file else ()
+    return (
+        *(str(python), "-m", "pytest", call.test, *settings, f"--rootdir={call.root}"),
+        # --runxfail: an expected failure is the parent's affair. Nothing is kept here that the parent keeps.
+        *("-o", "addopts=", "-p", CHILD_PLUGIN, "-p", "no:cacheprovider", "--runxfail", "--import-mode"),
+        call.import_mode,
+    )
+
+
+def environment(call: Call, host: Host, base: dict[str, str]) -> dict[str, str]:
+    """Return the environment of that command: the caller's, with the plugin within reach and the runtime preloaded."""
+    changed = {
+        "PYTHONPATH": _joined(str(INSIDE), base.get("PYTHONPATH", "")),
+        "PYTEST_ADDOPTS": "",
+        CHILD_VARIABLE: str(call.output / ENDINGS),
+    }
+    if host.preload:
+        changed["LD_PRELOAD"] = _joined(str(host.preload), base.get("LD_PRELOAD", ""))
+    return {**base, **changed}
+
+
+def _joined(*parts: str) -> str:
+    return os.pathsep.join(part for part in parts if part)
+
+
+def _session(call: Call, host: Host, layout: Layout) -> Session:
+    line = command(call, host.python)
+    console = Console(out=io.StringIO(), err=io.StringIO(), env={}, quiet=True)
+    expect = call.wanted.expect
+    request = Request(
+        command=line,
+        cwd=str(Path.cwd()),
+        timeout=call.wanted.timeout,
+        repeat=call.wanted.repeat,
+        expect=expect if expect in {"clean", "race", "hang"} else str(call.root / expect),
+        own=(str(call.root),),
+        # Where nothing instrumented was loaded there is no verdict; a Python with a preloaded runtime is like a driver.
+        children=True,
+    )
+    rules = with_shipped(read_rules(request, today=dt.datetime.now(tz=dt.UTC).date()), host.interpreter)
+    companion = obtain_companion(
+        interpreter=host.interpreter, compiler=host.toolchain.candidate, layout=layout, console=console
+    )
+    stage = Stage(
+        prepared=Prepared(command=line, program=None if host.preload else read_elf(host.python.resolve())),
+        toolchain=host.toolchain,
+        companion=companion,
+        output=call.output,
+        env=environment(call, host, dict(os.environ)),
+        console=console,
+    )
+    return Session(request=request, rules=rules, stage=stage)
+
+
+def _read(folder: Path) -> Iterator[Ending]:
+    for file in sorted(folder.iterdir()):
+        yield Ending(**json.loads(file.read_text(encoding="utf-8")))
+
+
+def _judge(report: Report, endings: Sequence[Ending], folder: Path, call: Call) -> Apart:
+    failed = [ending.text for ending in endings if ending.outcome == "failed"]
+    skipped = [ending.text for ending in endings if ending.outcome == "skipped"]
+    clean = report.verdict.status is VerdictStatus.CLEAN
+    if skipped and not failed and not report.findings:
+        return Apart(skipped=True, text=skipped[0])
+    if clean and not failed:
+        return Apart(blind=tuple(_blind(report, call.root)))
+    silent = not endings and not report.subject.timed_out if report.subject else False
+    parts = failed[:1] or [f"ThreadSanitizer: {report.verdict.reason}"]
+    if silent:
+        parts = [f"The process of this test {_end(report)}.", _last_words(folder), *parts]
+    if report.findings or not failed:
+        parts.append("\n".join(plain_lines(report)))
+    return Apart(failed=True, text="\n\n".join([*parts, f"everything in {folder}"]))
+
+
+def _end(report: Report) -> str:
+    code = report.subject.exit_codes[-1] if report.subject and report.subject.exit_codes else 0
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit {code} before the test could end"
+
+
+def _last_words(folder: Path) -> str:
+    """Return the end of what a run printed that left no word on how its test ended."""
+    first = folder / "1"
+    text = "".join(
+        (first / name).read_text(encoding="utf-8", errors="replace")
+        for name in (STDOUT_FILE, STDERR_FILE)
+        if (first / name).is_file()
+    )
+    return "\n".join(text.splitlines()[-LAST_LINES:])
+
+
+def _blind(report: Report, root: Path) -> Iterator[str]:
+    for each in report.audit or ():
+        path = Path(each.path)
+        installed = {"site-packages", "dist-packages"} & set(path.parts)
+        if each.instrumented is False and path.is_relative_to(root) and not installed and not is_system(each.path):
+            yield f"{path.relative_to(root)} is not instrumented: accesses inside it were not seen"
