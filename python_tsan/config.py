@@ -48,6 +48,7 @@ class Settings:
     cache: Path = field(default_factory=default_root)
     jobs: int = field(default_factory=_cores)
     compiler_cache: CompilerCache = CompilerCache.AUTO
+    compiler_cache_remote: str | None = None
     pybind11: str = "2.13.6"
     numpy: str | None = None
     python_org: str = "https://www.python.org/ftp/python"
@@ -94,6 +95,7 @@ OPTIONS = (
     Option("cache", Kind.PATH, "DIR", "user's cache", "folder of sources and builds"),
     Option("jobs", Kind.COUNT, "N", "cores", "compilers that run at a time"),
     Option("compiler-cache", Kind.CACHE, "KIND", "auto", "auto, off, ccache, sccache or install"),
+    Option("compiler-cache-remote", Kind.TEXT, "URL", "none", "compiler cache shared by machines, as redis://HOST"),
     Option("pybind11", Kind.TEXT, "VERSION", "2.13.6", "pybind11 that the harness uses"),
     Option("numpy", Kind.TEXT, "VERSION", "locked", "numpy to install"),
     Option("python-org", Kind.TEXT, "URL", "www.python.org", "where CPython's release files are"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from python_tsan import process
 from python_tsan.console import duration
 from python_tsan.cpython import configured, makefile
-from python_tsan.cpython.compiler_cache import choose_cache
+from python_tsan.cpython.compiler_cache import choose_cache, reported
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.inspection import describe_built
 from python_tsan.cpython.locking import discard, exclusive, sweep
@@ -92,7 +92,7 @@ def _build(
     console.note(
         f"Building CPython {plan.version} with {toolchain.name}{f' and {cache.name}' if cache else ''}: {plan.key}"
     )
-    with console.steps([step.name for step in plan.steps]) as progress:
+    with reported(cache, os.environ, console), console.steps([step.name for step in plan.steps]) as progress:
         _configure(plan, site, layout, progress, refresh=settings.refresh)
         for step in plan.make:
             progress.start(step.name)

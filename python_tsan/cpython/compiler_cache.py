@@ -1,7 +1,11 @@
-"""Own choosing a compiler cache and its settings; leave what is compiled to :mod:`.plan`."""
+"""Own choosing a compiler cache and its settings; leave what is compiled to :mod:`.plan`.
+
+What machines share is :mod:`.shared_cache`'s.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -12,19 +16,20 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
 from python_tsan.config import CompilerCache
+from python_tsan.cpython import shared_cache
 from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.shared_cache import CCACHE, SCCACHE, Remote, parse_remote, remote_environment
 from python_tsan.cpython.uv import uv_install
 from python_tsan.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from python_tsan.config import Settings
     from python_tsan.console import Console
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Toolchain
 
-CCACHE, SCCACHE = "ccache", "sccache"
 INSTALL_SECONDS = 300.0
 
 # A build writes headers seconds before it compiles what includes them; by default ccache distrusts such headers.
@@ -33,10 +38,11 @@ _SLOPPINESS = "include_file_ctime,include_file_mtime"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheProgram:
-    """A compiler cache: its program, and the environment that makes hits outlive the build folder."""
+    """A compiler cache: its program, the environment that makes hits outlive the build folder, what it shares."""
 
     path: Path
     env: dict[str, str] = field(default_factory=dict)
+    remote: Remote | None = None
 
     @property
     def name(self) -> str:
@@ -52,16 +58,57 @@ def choose_cache(
     Raises ``UsageError`` when the settings name a cache that is not installed, ``BuildError`` when one that is to be
     installed from PyPI cannot be.
     """
-    path = _find(settings, layout, env, console)
-    return CacheProgram(path=path, env=_environment(path.name, toolchain, layout, env)) if path else None
+    remote = parse_remote(settings.compiler_cache_remote) if settings.compiler_cache_remote else None
+    path = _find(settings, layout, env, console, remote)
+    if path is None:
+        if remote:
+            console.warn(f"{remote.shown} is not used: {_want(remote)} is not installed, or is switched off.")
+        return None
+    ours = _environment(path.name, toolchain, layout, env)
+    if remote is None:
+        return CacheProgram(path=path, env=ours)
+    shared = {**ours, **remote_environment(path.name, remote, layout.compiler_cache)}
+    reason = shared_cache.refusal(path, {**env, **shared}, toolchain.candidate.cc)
+    if reason:
+        console.warn(f"{remote.shown} does not serve as compiler cache: {reason}. The build goes on without it.")
+        return CacheProgram(path=path, env=ours)
+    return CacheProgram(path=path, env=shared, remote=remote)
 
 
-def _find(settings: Settings, layout: Layout, env: Mapping[str, str], console: Console) -> Path | None:
+@contextlib.contextmanager
+def reported(cache: CacheProgram | None, env: Mapping[str, str], console: Console) -> Iterator[None]:
+    """Say afterwards what the shared cache was worth, and whether it failed meanwhile."""
+    if cache is None or cache.remote is None:
+        yield
+        return
+    before = shared_cache.tally(cache.path, {**env, **cache.env})
+    yield
+    told = shared_cache.tally(cache.path, {**env, **cache.env}).since(before)
+    console.note(f"{cache.remote.shown}: {told.hits} objects found, {told.misses} not there yet.")
+    if told.failures:
+        console.warn(f"{cache.remote.shown} failed {told.failures} times; what it did not give was compiled here.")
+
+
+def _want(remote: Remote) -> str:
+    return " or ".join(remote.backend.programs)
+
+
+def _find(
+    settings: Settings, layout: Layout, env: Mapping[str, str], console: Console, remote: Remote | None
+) -> Path | None:
+    able = remote.backend.programs if remote else (CCACHE, SCCACHE)
+    if remote and settings.compiler_cache.value in {CCACHE, SCCACHE} - set(able):
+        raise UsageError(
+            f"{settings.compiler_cache.value} cannot use {remote.shown}",
+            advice=f"choose --compiler-cache {able[0]}",
+            page=shared_cache.PAGE,
+        )
     match settings.compiler_cache:
         case CompilerCache.OFF:
             return None
         case CompilerCache.AUTO:
-            return _on_path(CCACHE, env) or _installed(layout) or _on_path(SCCACHE, env)
+            ccache = _on_path(CCACHE, env) or _installed(layout) if CCACHE in able else None
+            return ccache or (_on_path(SCCACHE, env) if SCCACHE in able else None)
         case CompilerCache.CCACHE | CompilerCache.SCCACHE as wanted:
             found = _on_path(wanted.value, env) or (_installed(layout) if wanted is CompilerCache.CCACHE else None)
             if found is None:

@@ -1,0 +1,262 @@
+"""A compiler cache that machines share: real caches, a real server, and servers that misbehave."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import socketserver
+import subprocess
+import sysconfig
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from fake_build import make_toolchain, settings_for
+
+from python_tsan.cpython import compiler_cache, shared_cache
+from python_tsan.cpython.compiler_cache import choose_cache, reported
+from python_tsan.cpython.shared_cache import Backend, Tally, parse_remote, remote_environment
+from python_tsan.errors import UsageError
+from python_tsan.paths import Layout
+from python_tsan.toolchain.model import Candidate, Family
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+COMPILER = shutil.which("gcc") or shutil.which("clang") or shutil.which("cc")
+
+
+def program(name):
+    """Return a real program: the one beside this Python, else the machine's."""
+    found = shutil.which(name, path=str(SCRIPTS)) or shutil.which(name)
+    return found or pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """Start a real server with an empty memory; the value is its address and its process."""
+    server = shutil.which("redis-server") or pytest.skip("redis-server is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with (tmp_path / "redis.log").open("w") as log, subprocess.Popen(command, stdout=log, cwd=tmp_path) as process:
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.02)
+        yield f"redis://127.0.0.1:{port}", process
+        process.kill()
+
+
+class Machine:
+    """A machine of its own: a cache folder, a console, one compiler and one compiler cache."""
+
+    def __init__(self, root, name, console):
+        self.root, self.console = root, console
+        (root / "bin").mkdir(parents=True)
+        (root / "bin" / name).symlink_to(program(name))
+        self.layout = Layout(root=root / "cache")
+        self.kind = name
+        candidate = Candidate(
+            family=Family.GCC, cc=Path(COMPILER), cxx=None, version="12.2.0", target="x86_64-linux-gnu"
+        )
+        self.toolchain = make_toolchain(candidate=candidate)
+        self.base = {**os.environ, "PATH": f"{root / 'bin'}:{os.environ['PATH']}", "HOME": str(root)}
+
+    def choose(self, url):
+        settings = settings_for(self.root, compiler_cache=self.kind, compiler_cache_remote=url)
+        return choose_cache(settings, toolchain=self.toolchain, layout=self.layout, env=self.base, console=self.console)
+
+    def compile(self, cache, text="int answer(void) { return 42; }"):
+        source = self.root / "x.c"
+        source.write_text(f"#include <stddef.h>\n{text}\n")
+        os.utime(source, (1, 1))
+        (self.root / "x.o").unlink(missing_ok=True)
+        env = {**self.base, **cache.env}
+        command = [cache.path, COMPILER, "-MD", "-c", "x.c", "-o", "x.o"]
+        subprocess.run(command, cwd=self.root, env=env, check=True)
+        assert (self.root / "x.o").stat().st_size > 0
+
+    def stop(self, cache):
+        """End sccache's own server, if this is sccache's."""
+        if self.kind == "sccache" and cache:
+            env = {**self.base, **cache.env}
+            subprocess.run([cache.path, "--stop-server"], env=env, capture_output=True, check=False)
+
+
+@pytest.fixture
+def machine(tmp_path, console):
+    if COMPILER is None:
+        pytest.skip("there is no compiler")
+    return lambda name, kind: Machine(tmp_path / name, kind, console)
+
+
+@pytest.mark.parametrize("kind", ["ccache", "sccache"])
+def test_a_second_empty_machine_finds_what_the_first_compiled(machine, redis, console, kind):
+    url, _ = redis
+    first, second = machine("first", kind), machine("second", kind)
+    one = first.choose(url)
+    assert one.remote is not None
+    with reported(one, first.base, console):
+        first.compile(one)
+    assert f"{url}: 0 objects found, 1 not there yet." in console.notes
+    other = second.choose(url)
+    with reported(other, second.base, console):
+        second.compile(other)
+    first.stop(one)
+    second.stop(other)
+    assert f"{url}: 1 objects found, 0 not there yet." in console.notes
+    assert "failed" not in console.notes
+
+
+@pytest.mark.parametrize("kind", ["ccache", "sccache"])
+def test_a_server_that_dies_half_way_never_ends_the_build(machine, redis, console, kind):
+    url, process = redis
+    here = machine("here", kind)
+    cache = here.choose(url)
+    with reported(cache, here.base, console):
+        here.compile(cache, "int one;")
+        process.kill()
+        process.wait()
+        here.compile(cache, "int two;")
+        here.compile(cache, "int three;")
+    here.stop(cache)
+    assert f"{url} failed " in console.notes
+    assert "what it did not give was compiled here" in console.notes
+
+
+class Garbage(socketserver.BaseRequestHandler):
+    def handle(self):
+        with contextlib.suppress(OSError):
+            while self.request.recv(4096):
+                self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n\x00\xffnot a cache\r\n")
+
+
+class Silent(socketserver.BaseRequestHandler):
+    def handle(self):
+        with contextlib.suppress(OSError):
+            while self.request.recv(4096):
+                pass
+
+
+@pytest.fixture(params=[Garbage, Silent, None], ids=["garbage", "silence", "nobody"])
+def misbehaving(request):
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), request.param or Silent)
+    server.daemon_threads = True
+    url = f"redis://127.0.0.1:{server.server_address[1]}"
+    if request.param is None:
+        server.server_close()
+        yield url
+        return
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield url
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_that_is_none_is_said_and_left_out(machine, misbehaving, console):
+    here = machine("here", "ccache")
+    cache = here.choose(misbehaving)
+    assert cache.remote is None
+    assert "CCACHE_REMOTE_STORAGE" not in cache.env
+    assert f"{misbehaving} does not serve as compiler cache: it cannot be reached, or does not" in console.notes
+    assert "The build goes on without it." in console.notes
+    here.compile(cache)
+
+
+def test_sccache_without_its_server_is_left_out_too(machine, console):
+    here = machine("here", "sccache")
+    cache = here.choose("redis://127.0.0.1:1")
+    assert cache.remote is None
+    assert "redis://127.0.0.1:1 does not serve as compiler cache: sccache: error: " in console.notes
+
+
+def test_a_cache_program_that_takes_no_notice_is_found_out(machine, console, tmp_path, redis):
+    here = machine("here", "ccache")
+    old = tmp_path / "here" / "bin" / "ccache"
+    real = old.readlink()
+    old.unlink()
+    old.write_text(f'#!/bin/sh\nunset CCACHE_REMOTE_STORAGE\nexec {real} "$@"\n')
+    old.chmod(0o755)
+    assert here.choose(redis[0]).remote is None
+    assert "4.7 is the oldest ccache that does" in console.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "backend"),
+    [
+        ("redis://cache.example:6379", Backend.REDIS),
+        ("http://cache.example/objects", Backend.HTTP),
+        ("s3://bucket/prefix?region=eu", Backend.S3),
+        ("github", Backend.GITHUB),
+    ],
+)
+def test_addresses(text, backend):
+    assert parse_remote(text).backend is backend
+
+
+@pytest.mark.parametrize("text", ["ftp://x", "redis://", "redis", "/tmp/cache", "redis://a|b", "redis://a b", "gopher"])
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(UsageError, match="is no address of a shared cache"):
+        parse_remote(text)
+
+
+def test_a_password_is_never_shown():
+    assert parse_remote("redis://me:secret@cache.example:1").shown == "redis://cache.example:1"
+    with pytest.raises(UsageError) as caught:
+        parse_remote("gopher://me:secret@cache.example")
+    assert "secret" not in caught.value.message
+
+
+def test_what_each_program_is_told(tmp_path):
+    redis = parse_remote("redis://me:secret@cache.example:1")
+    assert remote_environment("ccache", redis, tmp_path)["CCACHE_REMOTE_STORAGE"].startswith(f"{redis.url}|")
+    told = remote_environment("sccache", redis, tmp_path)
+    assert (told["SCCACHE_REDIS_ENDPOINT"], told["SCCACHE_REDIS_PASSWORD"]) == ("redis://cache.example:1", "secret")
+    assert len(told["SCCACHE_SERVER_UDS"]) < 108
+    s3 = remote_environment("sccache", parse_remote("s3://bucket/some/prefix?region=eu&endpoint=e.example"), tmp_path)
+    assert s3 == {
+        **{name: value for name, value in s3.items() if name.startswith(("SCCACHE_SERVER", "SCCACHE_IGNORE"))},
+        "SCCACHE_BUCKET": "bucket",
+        "SCCACHE_S3_KEY_PREFIX": "some/prefix",
+        "SCCACHE_REGION": "eu",
+        "SCCACHE_ENDPOINT": "e.example",
+    }
+    assert remote_environment("sccache", parse_remote("github"), tmp_path)["SCCACHE_GHA_ENABLED"] == "true"
+
+
+def test_the_program_follows_from_the_address(tmp_path, console, monkeypatch):
+    monkeypatch.setattr(shared_cache, "refusal", lambda *_arguments: "")
+    for name in ("ccache", "sccache"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+
+    def choose(remote, kind="auto"):
+        settings = settings_for(tmp_path, compiler_cache=kind, compiler_cache_remote=remote)
+        layout = Layout(root=tmp_path / "cache")
+        env = {"PATH": str(tmp_path)}
+        found = choose_cache(settings, toolchain=make_toolchain(), layout=layout, env=env, console=console)
+        return found and found.name
+
+    assert choose("redis://x") == "ccache"
+    assert choose("s3://x") == "sccache"
+    assert choose("redis://x", "sccache") == "sccache"
+    assert choose("redis://x", "off") is None
+    assert "redis://x is not used" in console.notes
+    with pytest.raises(UsageError, match="ccache cannot use s3://x"):
+        choose("s3://x", "ccache")
+
+
+def test_nothing_is_said_without_a_shared_cache(console):
+    with reported(None, {}, console), reported(compiler_cache.CacheProgram(path=Path("ccache")), {}, console):
+        pass
+    assert console.notes == ""
+
+
+def test_a_count_that_cannot_be_had_is_zero(tmp_path):
+    silent = tmp_path / "sccache"
+    silent.write_text("#!/bin/sh\nexit 2\n")
+    silent.chmod(0o755)
+    assert shared_cache.tally(silent, {}) == Tally()
