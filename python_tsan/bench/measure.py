@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
@@ -15,12 +16,14 @@ from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.site import build_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from python_tsan.toolchain.model import Toolchain
 
 HOURS = 3600.0 * 3
+MINUTE = 60.0
+REDIS_PORT = "16379"
 VERBS_OF_A_FULL_RUN = ("install-numpy", "build-harness")
 
 
@@ -61,6 +64,8 @@ def measure(part: Part, bench: Bench) -> Measurement:
                 return _cold(bench)
             case Part.WARM:
                 return _warm(bench)
+            case Part.SHARED:
+                return _shared(bench)
             case Part.NOTHING:
                 return _nothing(bench)
             case Part.SIZE:
@@ -121,6 +126,45 @@ def _warm(bench: Bench) -> Measurement:
         shutil.rmtree(bench.cache / gone, ignore_errors=True)
     commands = [("install-numpy", _verb(bench, "install-numpy", "--compiler-cache", "install"))]
     return _run_all(bench, Part.WARM, commands, cwd=bench.folder, env=_our_environment())
+
+
+def _shared(bench: Bench) -> Measurement:
+    """What a second machine takes: its own folders, and a server that the first one has filled."""
+    first, second = bench.folder / "first", bench.folder / "second"
+    with _redis(bench) as url:
+        for machine in (first, second):
+            shutil.rmtree(machine, ignore_errors=True)
+            machine.mkdir(parents=True)
+            remote = ["--compiler-cache", "install", "--compiler-cache-remote", url]
+            # The later --cache wins.
+            command = _verb(bench, "install-numpy", *remote, "--cache", str(machine / "cache"))
+            env = {**_our_environment(), "XDG_CACHE_HOME": str(machine), "HOME": str(machine)}
+            result = _run_all(bench, Part.SHARED, [(machine.name, command)], cwd=machine, env=env)
+    told = (bench.logs / f"{Part.SHARED.value}-second.log").read_text(encoding="utf-8", errors="replace")
+    hits = next((line.strip() for line in told.splitlines() if "objects found" in line), "no objects found")
+    for machine in (first, second):
+        shutil.rmtree(machine)
+    return replace(result, conditions=hits)
+
+
+@contextlib.contextmanager
+def _redis(bench: Bench) -> Iterator[str]:
+    """Run a server on loopback, with what it holds in memory alone."""
+    server = shutil.which("redis-server")
+    if server is None:
+        raise StepFailed("redis-server is not on PATH")
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    start = [server, "--port", REDIS_PORT, "--bind", "127.0.0.1", "--save", "", "--daemonize", "yes"]
+    if not process.run([*start, "--dir", bench.folder], timeout=MINUTE).ok:
+        raise StepFailed("redis-server does not start")
+    try:
+        # A port that was in use is found out here: the other server has no such folder.
+        where = process.run(["redis-cli", "-p", REDIS_PORT, "config", "get", "dir"], timeout=MINUTE)
+        if str(bench.folder) not in where.stdout:
+            raise StepFailed(f"port {REDIS_PORT} is in use")
+        yield f"redis://127.0.0.1:{REDIS_PORT}"
+    finally:
+        process.run(["redis-cli", "-p", REDIS_PORT, "shutdown", "nosave"], timeout=MINUTE)
 
 
 def _nothing(bench: Bench) -> Measurement:

@@ -12,6 +12,7 @@ class Part(Enum):
     RECIPE = "recipe"
     COLD = "cold"
     WARM = "warm"
+    SHARED = "shared"
     NOTHING = "nothing"
     SIZE = "size"
 
@@ -73,6 +74,7 @@ class Target:
 TARGETS = {
     Part.COLD: Target(share=0.24),
     Part.WARM: Target(share=0.04),
+    Part.SHARED: Target(share=0.10),
     Part.NOTHING: Target(seconds=3.0),
     Part.SIZE: Target(bytes=80 * 10**6),
 }
@@ -81,6 +83,7 @@ TITLES = {
     Part.RECIPE: "manual recipe: configure, make, make install, pip install numpy",
     Part.COLD: "build_python + install_numpy, nothing cached",
     Part.WARM: "again, compiler cache warm, build folder gone",
+    Part.SHARED: "the same on a second, empty machine, compiler cache shared by redis",
     Part.NOTHING: "build_python + install_numpy + build_harness, nothing to do",
     Part.SIZE: "installed interpreter without numpy",
 }

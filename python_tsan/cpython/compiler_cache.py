@@ -72,6 +72,8 @@ def choose_cache(
     if reason:
         console.warn(f"{remote.shown} does not serve as compiler cache: {reason}. The build goes on without it.")
         return CacheProgram(path=path, env=ours)
+    if path.name == SCCACHE:
+        path = shared_cache.guarded_sccache(path, layout.compiler_cache / "guarded")
     return CacheProgram(path=path, env=shared, remote=remote)
 
 
@@ -85,8 +87,8 @@ def reported(cache: CacheProgram | None, env: Mapping[str, str], console: Consol
     yield
     told = shared_cache.tally(cache.path, {**env, **cache.env}).since(before)
     console.note(f"{cache.remote.shown}: {told.hits} objects found, {told.misses} not there yet.")
-    if told.failures:
-        console.warn(f"{cache.remote.shown} failed {told.failures} times; what it did not give was compiled here.")
+    if told.failures or shared_cache.failed_mark(cache.path).exists():
+        console.warn(f"{cache.remote.shown} failed meanwhile; what it did not give was compiled here.")
 
 
 def _want(remote: Remote) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import tempfile
 from dataclasses import dataclass
 from enum import Enum
@@ -78,10 +79,10 @@ class Tally:
     def since(self, before: Tally) -> Tally:
         """Return what was added after ``before``."""
         return Tally(
-            hits=self.hits - before.hits,
-            misses=self.misses - before.misses,
-            failures=self.failures - before.failures,
-            writes=self.writes - before.writes,
+            hits=max(0, self.hits - before.hits),  # a server that was started anew counts from zero
+            misses=max(0, self.misses - before.misses),
+            failures=max(0, self.failures - before.failures),
+            writes=max(0, self.writes - before.writes),
         )
 
 
@@ -107,6 +108,46 @@ def remote_environment(program: str, remote: Remote, folder: Path) -> dict[str, 
     name = hashlib.sha256(f"{folder} {remote.url}".encode()).hexdigest()[:12]
     socket = Path(tempfile.gettempdir()) / f"python-tsan-sccache-{name}"
     return {**_sccache_backend(remote), "SCCACHE_SERVER_UDS": str(socket), "SCCACHE_IGNORE_SERVER_IO_ERROR": "1"}
+
+
+def guarded_sccache(program: Path, folder: Path, compiler_seconds: int = 45) -> Path:
+    """Write a script into ``folder`` that compiles by ``program`` as long as that serves, and return the script.
+
+    sccache waits a minute for each object once its server is gone, and then fails; whoever builds would wait for
+    hours, or see the build fail. What takes longer than any compiler, or fails, is the last that is tried.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / SCCACHE
+    failed_mark(script).unlink(missing_ok=True)
+    script.write_text(
+        _GUARD.format(
+            mark=shlex.quote(str(failed_mark(script))), program=shlex.quote(str(program)), seconds=compiler_seconds
+        ),
+        encoding="utf-8",
+    )
+    script.chmod(0o755)
+    return script
+
+
+def failed_mark(script: Path) -> Path:
+    """Return the file that a guarded sccache leaves when it does not serve any more."""
+    return script.with_name("failed")
+
+
+_GUARD = """\
+#!/bin/sh
+if [ ! -e {mark} ]; then
+  case $1 in -*) exec {program} "$@" ;; esac
+  before=$(date +%s)
+  if {program} "$@"; then
+    [ $(($(date +%s) - before)) -lt {seconds} ] || : >{mark}
+    exit 0
+  fi
+  : >{mark}
+fi
+case $1 in -*) exit 1 ;; esac
+exec "$@"
+"""
 
 
 def _sccache_backend(remote: Remote) -> dict[str, str]:
