@@ -53,7 +53,7 @@ class StepFailed(Exception):  # noqa: N818 -- becomes a line in the table, not a
     """A measured command failed; the text names its log."""
 
 
-def measure(part: Part, bench: Bench) -> Measurement:
+def measure(part: Part, bench: Bench) -> Measurement:  # noqa: PLR0911 -- one return per part
     """Make one measurement. One that fails is returned with the reason; the others can still be made."""
     bench.logs.mkdir(parents=True, exist_ok=True)
     try:
@@ -129,7 +129,7 @@ def _warm(bench: Bench) -> Measurement:
 
 
 def _shared(bench: Bench) -> Measurement:
-    """What a second machine takes: its own folders, and a server that the first one has filled."""
+    """Measure a second machine: it has folders of its own, and a server that the first one has filled."""
     first, second = bench.folder / "first", bench.folder / "second"
     with _redis(bench) as url:
         for machine in (first, second):
