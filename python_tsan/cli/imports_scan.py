@@ -42,6 +42,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     confirming.add_argument("entries", nargs=2, metavar=("A", "B"))
     for each in (scanning, confirming):
         add_probe(each)
+        each.add_argument("--gil", action="store_true", help="and show which release of the GIL opens each hazard")
         _add_form(each)
         each.set_defaults(act=_scan)
     showing = verbs.add_parser("show", help="show again what a scan has written as JSON, in any form")
@@ -85,7 +86,18 @@ def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
     entries, problems = _entries(probe, arguments, context)
     found = scan(probe, entries, runs=arguments.runs if confirmed else 0, jobs=context.settings.jobs)
     found = replace(found, problems={**problems, **found.problems})
-    return _tell(document_of(found), arguments, context)
+    document = document_of(found)
+    if arguments.gil and document.hazards:
+        document = _traced(document, probe, context)
+    return _tell(document, arguments, context)
+
+
+def _traced(document: Document, probe: Probe, context: Context) -> Document:
+    from python_tsan.gil.library import build_tracer  # noqa: PLC0415 -- most scans trace nothing
+    from python_tsan.imports.windows import with_windows  # noqa: PLC0415
+
+    library = build_tracer(layout=context.layout, console=context.console)
+    return with_windows(document, probe.python, probe.path, library)
 
 
 def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> tuple[list[str], dict[str, str]]:

@@ -63,16 +63,35 @@ class ProofTold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowTold:
+    """When another thread could come in while the lock that T1 holds was held, as a trace of the GIL shows it.
+
+    ``releases`` is how often the GIL was let go meanwhile by the thread that held it. The release that is told was for
+    ``phase`` while ``module`` was imported, in the C ``function``; ``intruder`` is what another thread imported then,
+    empty when nobody came. ``problem`` says why no release can be shown.
+    """
+
+    releases: int = 0
+    phase: str = ""
+    module: str = ""
+    function: str = ""
+    intruder: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HazardTold:
     """Two imports that can break each other. ``outcome`` is what is predicted; ``proof`` is None without a run.
 
-    Any one of ``removed_by``, imported on the main thread before the threads begin, removes this hazard.
+    ``window`` is None when no trace of the GIL was asked for. Any one of ``removed_by``, imported on the main thread
+    before the threads begin, removes this hazard.
     """
 
     outcome: ImportOutcome
     threads: tuple[ThreadTold, ThreadTold]
     removed_by: tuple[str, ...]
     proof: ProofTold | None
+    window: WindowTold | None = None
 
     @property
     def answer(self) -> Answer | None:

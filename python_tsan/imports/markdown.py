@@ -53,6 +53,8 @@ def _details(hazard: HazardTold, common: str) -> Iterator[str]:
         if hazard.proof.error:
             yield f"  - {escape(hazard.proof.error)}"
         yield from (f"  - {escape(wording.waits(edge))}" for edge in hazard.proof.graph)
+    if hazard.window:
+        yield f"- {escape(wording.window(hazard))}"
     yield from ("", "</details>")
 
 

@@ -69,6 +69,8 @@ def _details(number: int, hazard: HazardTold, common: str) -> Iterator[str]:
             yield from _wrapped(line.replace(common, "") if common else line, indent="     ")
     if hazard.proof:
         yield from _proof(hazard.proof, common)
+    if hazard.window:
+        yield from _wrapped(f"what opens it: {wording.window(hazard)}", indent="   ")
     cure = wording.cure(hazard)
     if cure:
         yield from _wrapped(f"what removes it: {cure}", indent="   ")

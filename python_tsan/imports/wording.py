@@ -79,6 +79,20 @@ def waits(edge: Wait) -> str:
     return f"{edge.thread} waits for {edge.module}, held by {edge.holder}"
 
 
+def window(hazard: HazardTold) -> str:
+    """Say which release of the GIL let another thread in, why that is not known, or nothing when nobody asked."""
+    told = hazard.window
+    if told is None:
+        return ""
+    if told.problem:
+        return f"no release can be shown: {told.problem}"
+    times = f"the importer of {hazard.threads[0].holds} let go of the GIL {counted(told.releases, 'time')}"
+    phase = f"{told.phase}{f' of {told.module}' if told.module else ''}, in {told.function}"
+    if told.intruder:
+        return f"{times}; at one, {phase}, another thread took it and went on to import {told.intruder}"
+    return f"{times}, first at {phase}; in the traced run no other thread imported meanwhile"
+
+
 def cure(hazard: HazardTold) -> str:
     """Say what removes a hazard, an empty text when the model knows of no import that does."""
     if not hazard.removed_by:
