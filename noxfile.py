@@ -102,19 +102,27 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+def lint_github(session: nox.Session) -> None:
+    """Check workflows and actions: syntax, expressions, scripts, and what could be turned against the project."""
+    workflows = sorted(str(path) for path in ROOT.glob(".github/workflows/*.yml"))
+    session.run("actionlint", *workflows)
+    session.run("zizmor", "--offline", "--no-progress", ".github")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    actions = sorted(str(path) for path in ROOT.glob(".github/actions/*/action.yml"))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-actions", *actions)
+    session.run("python", ".github/lint_actions.py", *actions)
+
+
 @nox.session(tags=["quality"])
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, import contracts, C++ layout and workflows."""
+    """Check style, formatting, import contracts, C++ layout, workflows and actions."""
     install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")
     native = sorted(str(path) for suffix in ("hpp", "cpp", "c") for path in ROOT.glob(f"native/**/*.{suffix}"))
     session.run("clang-format", "--dry-run", "-Werror", *native)
-    workflows = sorted(str(path) for path in ROOT.glob(".github/workflows/*.yml"))
-    session.run("actionlint", *workflows)
-    session.run("zizmor", "--offline", "--no-progress", ".github")
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    lint_github(session)
 
 
 @nox.session(tags=["quality"])

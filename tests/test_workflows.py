@@ -6,6 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 TEXT_FILES = {".py", ".toml", ".md", ".yml", ".yaml", ".cpp", ".hpp", ".cmake", ".txt", ".json", ".in", ""}
 
 each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
@@ -26,18 +27,19 @@ def tracked_texts():
 
 
 def test_there_are_workflows():
-    assert [path.name for path in WORKFLOWS] == ["ci.yml", "verify.yml"]
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "reusable-verify.yml", "verify.yml"]
+    assert [path.parent.name for path in ACTIONS] == ["run"]
 
 
-@each_workflow
-def test_every_action_is_pinned_by_commit_with_its_version(workflow):
-    uses = re.findall(r"uses: (.*)", workflow.read_text())
+@pytest.mark.parametrize("file", [*WORKFLOWS, *ACTIONS], ids=lambda path: path.name)
+def test_every_action_is_pinned_by_commit_with_its_version_or_our_own(file):
+    uses = [use for use in re.findall(r"uses: (.*)", file.read_text()) if not use.startswith("$/")]
     assert uses
     assert [use for use in uses if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use)] == []
 
 
 def test_one_action_has_one_pin():
-    pins = {pin for path in WORKFLOWS for pin in re.findall(r"uses: (\S+@\S+)", path.read_text())}
+    pins = {pin for path in [*WORKFLOWS, *ACTIONS] for pin in re.findall(r"uses: (\S+@\S+)", path.read_text())}
     assert len({pin.split("@")[0] for pin in pins}) == len(pins)
 
 
@@ -45,8 +47,9 @@ def test_one_action_has_one_pin():
 def test_nothing_is_permitted_at_the_top_and_every_job_has_a_limit(workflow):
     text = workflow.read_text()
     assert "\npermissions: {}\n" in text
-    assert "\nconcurrency:\n" in text
-    assert text.count("runs-on:") == text.count("timeout-minutes:")
+    # A workflow that is called runs in its caller's group: with one of its own, each would wait for the other.
+    assert ("\nconcurrency:\n" in text) is ("workflow_call:" not in text)
+    assert text.count("\n    runs-on:") == text.count("\n    timeout-minutes:") > 0
 
 
 def test_what_a_run_leaves_is_kept_whatever_its_end():

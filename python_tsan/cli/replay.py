@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise SubjectError(f"the folder in which it ran is gone: {request.cwd}", page="replay")
     env = restored(then, os.environ)
     session = open_session(request, context.settings, layout=context.layout, console=context.console, env=env)
-    facts = machine_facts(session.stage.prepared, session.stage.toolchain)
+    facts = request.facts | machine_facts(session.stage.prepared, session.stage.toolchain)
     lines = list(differences(then, facts=facts, env=os.environ))
     context.console.say("differs from then:" if lines else "nothing that is recorded differs from then")
     for line in lines:

@@ -61,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help=f"{', '.join(each.value for each in Format)}; may be repeated",
     )
+    add(
+        "--fact",
+        action="append",
+        default=[],
+        metavar="NAME=TEXT",
+        help="something about the program for `compare`, such as binding='pybind11 3.0.4'; may be repeated",
+    )
     add("--children", action="store_true", help="the command only starts instrumented programs: judge those")
     add("--verbose", action="store_true", help="whole stacks, and findings that do not fail")
 
@@ -107,6 +114,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         own=own_paths(arguments.own),
         formats=formats_of(arguments.format),
         children=arguments.children,
+        facts=facts_of(arguments.fact),
     )
 
 
@@ -118,6 +126,17 @@ def formats_of(given: Sequence[str]) -> tuple[str, ...]:
         if name not in known:
             raise UsageError(f"there is no format {name!r}", advice=f"formats: {', '.join(known)}")
     return tuple(dict.fromkeys(names))
+
+
+def facts_of(given: Sequence[str]) -> dict[str, str]:
+    """Return what the user tells about the program, by name; UsageError for what is no ``NAME=TEXT``."""
+    facts = {}
+    for each in given:
+        name, equals, text = each.partition("=")
+        if not (equals and name.strip() and text.strip()):
+            raise UsageError(f"--fact {each}: a name and a text are wanted", advice="--fact binding='pybind11 3.0.4'")
+        facts[name.strip()] = text.strip()
+    return facts
 
 
 def _absolute(path: str) -> str:

@@ -84,5 +84,6 @@ def _configuration(report: Report) -> Configuration:
         python=facts.get("CPython", ""),
         threading=facts.get("threading", ""),
         compiler=facts.get("program compilers", "") or facts.get("toolchain", ""),
+        binding=facts.get("binding", ""),
         build=facts.get("build", ""),
     )

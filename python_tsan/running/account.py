@@ -61,7 +61,7 @@ def subject_of(request: Request, rules: Rules, replay: Replay) -> dict[str, str]
     facts = replay.facts
     return {
         "command": shlex.join(request.command),
-        "program": facts.get("program", ""),
+        "program": facts.get("program code") or facts.get("program", ""),
         "interpreter": facts.get("interpreter", "none"),
         "toolchain": facts.get("toolchain", ""),
         "TSAN_OPTIONS": replay.given.get("TSAN_OPTIONS", ""),

@@ -5,6 +5,7 @@ Told by symbols, never by flags or names: a file may be linked to the runtime an
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -80,6 +81,19 @@ def read_elf(path: Path) -> ElfFacts:
     except OSError:
         return ElfFacts(path=path, instrumented=None)
     return _read_once(path, status.st_mtime_ns, status.st_size)
+
+
+def code_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's machine code alone, empty where that cannot be read.
+
+    Two machines that build one source differ in more: the folder in the debug information, and with it the build id.
+    """
+    try:
+        with path.open("rb") as file:
+            section = ELFFile(file).get_section_by_name(".text")
+            return hashlib.sha256(section.data()).hexdigest() if section is not None else ""
+    except (OSError, ELFError, ValueError, KeyError, AttributeError, UnicodeDecodeError, TypeError):
+        return ""
 
 
 @lru_cache(maxsize=512)

@@ -13,6 +13,7 @@ import msgspec
 
 from python_tsan import __version__
 from python_tsan.errors import SubjectError
+from python_tsan.running.elf import code_digest
 from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def machine_facts(prepared: Prepared, toolchain: Toolchain | None) -> dict[str, 
     if program:
         facts["program compilers"] = ", ".join(program.compilers)
         facts["program build id"] = program.build_id
+        facts["program code"] = code_digest(program.path)
     if interpreter:
         threading = " free-threaded" if interpreter.free_threaded else ""
         facts["interpreter"] = (

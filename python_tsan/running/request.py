@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from python_tsan.errors import UsageError
 from python_tsan.running.shard import Shard, share
@@ -17,7 +17,8 @@ class Request:
 
     ``python`` is a version, the folder of an interpreter or its program, empty for the one that the settings mean.
     ``expect`` is a word such as ``clean`` or a file. ``children`` says that the command is a driver whose child
-    processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made.
+    processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made. ``facts`` are what the user
+    tells about the program, by name.
     """
 
     command: tuple[str, ...]
@@ -34,6 +35,7 @@ class Request:
     own: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     children: bool = False
+    facts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense, whoever asks."""

@@ -138,7 +138,7 @@ class Session:
             changed=changed,
             removed=removed,
             seeds={SEED_VARIABLE: int(seed)} if seed.isdecimal() else {},
-            facts=machine_facts(self.stage.prepared, self.stage.toolchain),
+            facts=self.request.facts | machine_facts(self.stage.prepared, self.stage.toolchain),
         )
 
     def _run_attempts(self, environment: SubjectEnvironment) -> None:

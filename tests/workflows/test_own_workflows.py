@@ -1,0 +1,48 @@
+"""The project's own workflows, every job on every leg of its matrix. `nox` is stood in; its words are checked."""
+
+from itertools import product
+
+import pytest
+from runner import ROOT, load, run_job
+
+WORKFLOWS = {name: load(ROOT / ".github" / "workflows" / f"{name}.yml") for name in ("ci", "verify")}
+LEGS = [
+    (workflow, job, dict(zip(parts["strategy"]["matrix"], values, strict=True)))
+    for workflow, whole in WORKFLOWS.items()
+    for job, parts in whole["jobs"].items()
+    for values in product(*parts["strategy"]["matrix"].values())
+]
+
+
+@pytest.mark.parametrize(("workflow", "job", "leg"), LEGS, ids=lambda each: str(each) if isinstance(each, str) else "")
+def test_every_step_of_every_leg_runs(place, asked, workflow, job, leg):
+    machine = place()
+    result, _ = run_job(machine, WORKFLOWS[workflow]["jobs"][job], matrix=leg)
+    assert result == "success", [step.said for step in machine.steps]
+    left_out = [step.name for step in machine.steps if step.outcome != "success"]
+    assert [name for name in left_out if "cache@" not in name] == []
+    assert ["nox[uv]"] in [line[-1:] for line in asked("pip")]
+    assert asked("nox")
+
+
+def test_the_build_is_cached_under_its_content_key_in_the_full_lane_alone(place):
+    job = WORKFLOWS["verify"]["jobs"]["verify"]
+    for lane in job["strategy"]["matrix"]["lane"]:
+        machine = place(lane)
+        run_job(machine, job, matrix={"lane": lane, "python": "3.13.5", "toolchain": "gcc-13"})
+        (cache,) = (step for step in machine.steps if "cache@" in step.name)
+        assert (cache.outcome == "success") is (lane == "full")
+
+
+def test_what_nox_does_not_know_is_red(place):
+    """The stand-in itself: a session that is not there, and an option that its verb does not take."""
+    from runner import run_steps  # noqa: PLC0415 -- of this one test
+
+    for words, result in (
+        ("-s verify -- --lane fast", "success"),
+        ("-s verfy", "failure"),
+        ("-s verify -- --lane slow", "failure"),
+        ("-s verify -- --nonsense", "failure"),
+    ):
+        machine = place(words)
+        assert run_steps(machine, [{"run": f"nox {words}"}], machine.contexts()) == result
