@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,6 @@ from python_tsan.imports.told import Format, tell
 from python_tsan.imports.wording import summary
 
 if TYPE_CHECKING:
-    import argparse
-
     from python_tsan.cli.options import Context
     from python_tsan.imports.document import Document
 
@@ -36,6 +35,11 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     scanning.add_argument(
         "--limit", type=int, default=PUBLIC_MODULES, help="modules of each distribution, shallowest first (%(default)s)"
+    )
+    scanning.add_argument(
+        "--calls",
+        action=argparse.BooleanOptionalAction,
+        help="take what functions import when called for entries too (with --package: no)",
     )
     scanning.add_argument("--confirm", action="store_true", help="drive two threads into each predicted hazard")
     confirming = verbs.add_parser("confirm", help="drive two threads that import A and B into what is predicted")
@@ -84,7 +88,8 @@ def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
     confirmed = arguments.imports_verb == "confirm" or arguments.confirm
     probe = probe_of(arguments, context)
     entries, problems = _entries(probe, arguments, context)
-    found = scan(probe, entries, runs=arguments.runs if confirmed else 0, jobs=context.settings.jobs)
+    runs = arguments.runs if confirmed else 0
+    found = scan(probe, entries, runs=runs, jobs=context.settings.jobs, calls=_wants_calls(arguments))
     found = replace(found, problems={**problems, **found.problems})
     document = document_of(found)
     if arguments.gil and document.hazards:
@@ -98,6 +103,13 @@ def _traced(document: Document, probe: Probe, context: Context) -> Document:
 
     library = build_tracer(layout=context.layout, console=context.console)
     return with_windows(document, probe.python, probe.path, library)
+
+
+def _wants_calls(arguments: argparse.Namespace) -> bool:
+    """Tell whether calls are entries too: a pair that is named is that pair, and a package has very many functions."""
+    if arguments.imports_verb == "confirm":
+        return False
+    return bool(arguments.calls if arguments.calls is not None else not arguments.package)
 
 
 def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> tuple[list[str], dict[str, str]]:

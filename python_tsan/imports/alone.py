@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 from python_tsan.imports.steps import Phase, Point
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from python_tsan.imports.machine import Machine
-    from python_tsan.imports.requests import Request
+    from python_tsan.imports.steps import Step
 
 ALONE = "T1"
 
@@ -46,12 +44,12 @@ class Alone:
     cycles: frozenset[int]
 
 
-def run_alone(machine: Machine, entry: str, later: Iterable[Request], cyclic: dict[str, int]) -> Alone:
-    """Run one thread to its end and note each stop at which it holds a lock that can be part of a cycle."""
+def run_alone(machine: Machine, steps: Step, cyclic: dict[str, int]) -> Alone:
+    """Run the thread ``ALONE`` to its end and note each stop at which it holds a lock that can be part of a cycle."""
     stops = []
     news: dict[str, Phase] = {}
     seen = 0
-    for step in machine.start(ALONE, entry, *later):
+    for step in steps:
         if not isinstance(step, Point):
             continue
         for name in machine.changed[seen:]:
@@ -59,7 +57,9 @@ def run_alone(machine: Machine, entry: str, later: Iterable[Request], cyclic: di
         seen = len(machine.changed)
         held = tuple(name for name in machine.held_by(ALONE) if name in cyclic)
         if held:
-            stops.append(Stop(point=step, asked=len(machine.asks), held=tuple(machine.held_by(ALONE)), news=news))
+            # What it is about to ask for is still to come.
+            asked = len(machine.asks) - (step.phase is Phase.ASKING)
+            stops.append(Stop(point=step, asked=asked, held=tuple(machine.held_by(ALONE)), news=news))
             news = {}
     return Alone(
         stops=tuple(stops),

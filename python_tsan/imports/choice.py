@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.hazards import predict
-from python_tsan.imports.steps import Phase
+from python_tsan.imports.steps import GLOBAL, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ def choose(model: Model, entries: tuple[str, ...]) -> tuple[str, ...]:
     hitting set: Moreno-Centeno and Karp, Operations Research 61(2), 2013).
     """
     conflicts: list[frozenset[str]] = []
-    candidates = {entry: finished_by(model, entry) for entry in entries}
+    candidates = {name: finished_by(model, name) for entry in entries for name in model.imported_by(entry)}
     modules: tuple[str, ...] = ()
     while hazards := list(predict(model.after(modules), entries)):
         for hazard in hazards:
@@ -38,7 +38,9 @@ def choose(model: Model, entries: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _named(hazard: Hazard) -> tuple[str, ...]:
-    return (hazard.first, hazard.second, hazard.awaited, hazard.closing)
+    entries = (entry.partition(":")[0] for entry in (hazard.first, hazard.second))
+    called = (request.module for requests in hazard.calls for request in requests)
+    return tuple(name for name in (*entries, *called, hazard.awaited, hazard.closing) if name != GLOBAL)
 
 
 def removers(hazard: Hazard, finishes: Callable[[str], frozenset[str]]) -> tuple[str, ...]:

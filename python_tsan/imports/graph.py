@@ -20,14 +20,18 @@ def lock_order(program: Program, rules: Rules) -> Graph:
     """Return, for each module, those whose locks may be asked for while its own is held.
 
     A child's parents are among them, save where a release resolves them before it takes the child's lock. Where a
-    finder imports, the global import lock is one of them: whoever asks for a module takes it, and a finder holds it.
+    finder imports, the global import lock is one of them: whoever looks for a module takes it, and a finder holds it.
     """
     graph = {name: tuple(dict.fromkeys(_asked(module, program, rules))) for name, module in program.items()}
-    finding = [request for module in program.values() for request in module.requests if request.stage is Stage.FIND]
-    if finding:
-        graph = {name: (*asked, GLOBAL) if program[name].requests else asked for name, asked in graph.items()}
+    if finding := finder_requests(program):
+        graph = {name: (*asked, GLOBAL) for name, asked in graph.items()}
         graph[GLOBAL] = tuple(dict.fromkeys(name for request in finding for name in _targets(request, program)))
     return graph
+
+
+def finder_requests(program: Program) -> list[Request]:
+    """Return what finders ask for while they look for modules."""
+    return [request for module in program.values() for request in module.requests if request.stage is Stage.FIND]
 
 
 def _asked(module: Module, program: Program, rules: Rules) -> Iterator[str]:

@@ -17,7 +17,7 @@ from python_tsan.imports.bindings import bound_before
 from python_tsan.imports.graph import cyclic_modules
 from python_tsan.imports.machine import Machine
 from python_tsan.imports.outcomes import ImportOutcome
-from python_tsan.imports.steps import Deadlock, Handout, Phase, Point, Waiting
+from python_tsan.imports.steps import GLOBAL, Deadlock, Handout, Phase, Point, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -45,8 +45,8 @@ class Hazard:
     """Two imports that can break each other.
 
     T1 imports ``first`` and stops at ``stop``; T2 imports ``second`` and sleeps on ``awaited``, which T1 holds; T1 goes
-    on and asks for ``closing``, which T2 holds. ``chains`` are the modules that T1 and T2 are loading then, outermost
-    first.
+    on and asks for ``closing``, which T2 holds. An entry ``module:function`` is an import and the requests of a call,
+    which are the thread's ``calls``. ``chains`` are the modules that T1 and T2 are loading then, outermost first.
     """
 
     first: str
@@ -56,6 +56,7 @@ class Hazard:
     closing: str
     outcome: ImportOutcome
     chains: tuple[tuple[Link, ...], tuple[Link, ...]]
+    calls: tuple[tuple[Request, ...], tuple[Request, ...]] = ((), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +73,19 @@ class Model:
     read: Callable[[str], str | None]
     phases: Mapping[str, Phase] = field(default_factory=dict)
     calls: Mapping[str, tuple[Request, ...]] = field(default_factory=dict)
+    finders_import: bool = False
 
     def machine(self) -> Machine:
         """Return the import system as the threads find it."""
-        return Machine(self.program, self.rules, phases=dict(self.phases))
+        return Machine(self.program, self.rules, phases=dict(self.phases), finders_import=self.finders_import)
 
     def start(self, machine: Machine, thread: str, entry: str) -> Step:
         """Return the steps of ``thread`` at the imports of ``entry``."""
-        return machine.start(thread, entry, *self.calls.get(entry, ()))
+        return machine.start(thread, entry.partition(":")[0], *self.calls.get(entry, ()))
+
+    def imported_by(self, entry: str) -> tuple[str, ...]:
+        """Return the modules that a thread imports for an entry, in order."""
+        return (entry.partition(":")[0], *(request.module for request in self.calls.get(entry, ())))
 
     def after(self, main: Iterable[str]) -> Model:
         """Return the model in which the main thread has imported ``main`` besides, in that order."""
@@ -96,10 +102,15 @@ def predict(model: Model, entries: tuple[str, ...]) -> Iterator[Hazard]:
     """
     seen = _Seen()
     cyclic = cyclic_modules(model.program, model.rules)
-    alone = {entry: run_alone(model.machine(), entry, model.calls.get(entry, ()), cyclic) for entry in entries}
+    alone = {entry: _run_alone(model, entry, cyclic) for entry in entries}
     for first, second in permutations(entries, 2):
         if alone[first].cycles & alone[second].cycles:
             yield from _predict_pair(model, Pair(first, second), alone[first], cyclic, seen)
+
+
+def _run_alone(model: Model, entry: str, cyclic: dict[str, int]) -> Alone:
+    machine = model.machine()
+    return run_alone(machine, model.start(machine, FIRST, entry), cyclic)
 
 
 class Pair(NamedTuple):
@@ -131,16 +142,18 @@ def _predict_pair(model: Model, pair: Pair, alone: Alone, cyclic: dict[str, int]
     """Try each stop of T1 at which T2 would sleep elsewhere than at the one before.
 
     T2 does the same at two stops when nothing that it goes by has changed between them, and then T1 closes the same
-    cycle from both.
+    cycle from both, unless it has found absent by then what T2 is about to load.
     """
     phases = dict(model.phases)
     sleeper: _Sleeper | None = None
     for stop in alone.stops:
         phases.update(stop.news)
-        if sleeper is not None and sleeper.looked_at.isdisjoint(stop.news):
+        if sleeper is None or not sleeper.looked_at.isdisjoint(stop.news):
+            sleeper = _send(replace(model, phases=phases), stop, pair.second)
+        elif not (stop.point.phase is Phase.ASKING and stop.point.module in sleeper.held):
             continue
-        sleeper = _send(replace(model, phases=phases), stop, pair.second)
-        wanted = (name for name in sleeper.held if alone.last_asked.get(name, -1) >= stop.asked)
+        # The global import lock is asked for with every module.
+        wanted = (name for name in sleeper.held if name == GLOBAL or alone.last_asked.get(name, -1) >= stop.asked)
         crossed = {(sleeper.awaited, name) for name in wanted if _on_one_cycle(sleeper.awaited, name, cyclic)}
         meeting = (stop.point, sleeper.awaited, sleeper.held, sleeper.asking)
         if crossed <= seen.locks or meeting in seen.meetings:
@@ -189,6 +202,7 @@ def _try(model: Model, pair: Pair, stop: Point) -> Hazard | None:
         closing=closing,
         outcome=outcome,
         chains=(_chain(stack), _chain(machine.stacks[SECOND])),
+        calls=(model.calls.get(pair.first, ()), model.calls.get(pair.second, ())),
     )
 
 
@@ -250,4 +264,4 @@ def _place(request: Request | None) -> str:
     return request.place if request else ""
 
 
-PAUSES = {Phase.CREATING: "create", Phase.EXECUTING: "exec"}
+PAUSES = {Phase.ASKING: "ask", Phase.FINDING: "find", Phase.CREATING: "create", Phase.EXECUTING: "exec"}

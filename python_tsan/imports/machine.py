@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.requests import Manner, Module, Request, Stage
-from python_tsan.imports.steps import GLOBAL, Deadlock, Handout, Phase, Point, Step, Waiting
+from python_tsan.imports.steps import GLOBAL, Deadlock, Handout, Nested, Phase, Point, Step, Waiting, unnest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +32,7 @@ class Machine:
     program: Program
     rules: Rules
     phases: dict[str, Phase] = field(default_factory=dict)
+    finders_import: bool = False
     handouts: list[Handout] = field(default_factory=list)
     stacks: dict[str, list[tuple[str, Request | None]]] = field(default_factory=dict)
     asking: dict[str, Request | None] = field(default_factory=dict)
@@ -44,9 +45,12 @@ class Machine:
     def start(self, thread: str, entry: str, *later: Request) -> Step:
         """Return the steps of ``thread`` importing ``entry`` with a statement and then making ``later`` requests."""
         self.stacks[thread] = []
-        yield from self._statement(thread, entry, None)
+        return unnest(self._steps(thread, entry, later))
+
+    def _steps(self, thread: str, entry: str, later: Iterable[Request]) -> Nested:
+        yield self._statement(thread, entry, None)
         for request in later:
-            yield from self._request(thread, request)
+            yield self._request(thread, request)
 
     def lock_for(self, thread: str, names: Iterable[str]) -> None:
         """Let ``thread`` own the locks of these modules, as if it had taken them."""
@@ -61,56 +65,63 @@ class Machine:
         self.looked_at.add(name)
         return self.phases.get(name, Phase.ABSENT) if name in self.program else Phase.DONE
 
-    def _import(self, thread: str, name: str, manner: Manner, request: Request | None) -> Step:
+    def _import(self, thread: str, name: str, manner: Manner, request: Request | None) -> Nested:
         self.asks.append(name)
         phase = self.phase(name)
         if phase is Phase.DONE:
             return
         if phase is Phase.EXECUTING:
             hard = manner is Manner.BY_NAME and not self.rules.by_name_accepts_partial
-            yield from self._wait_for(thread, name, request, hard=hard)
+            yield self._wait_for(thread, name, request, hard=hard)
             return
+        if manner is Manner.STATEMENT and not self.rules.looks_twice:
+            # The module was absent, and that is settled: it is waited for as such even if it is there by then.
+            yield Point(phase=Phase.ASKING, module=name)
         if self.rules.parents_first:
-            yield from self._parents(thread, name, manner)
-        yield from self._acquire(thread, name, request, hard=True)
+            yield self._parents(thread, name, manner)
+        yield self._acquire(thread, name, request, hard=True)
         try:
             if not self._listed(name):
-                yield from self._load(thread, self.program[name], manner, request)
+                yield self._load(thread, self.program[name], manner, request)
         finally:
             self._release(name)
 
-    def _wait_for(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Step:
+    def _wait_for(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Nested:
         """Take and release the lock of a module that is being executed; without ``hard``, accept it half made."""
         before = len(self.handouts)
-        yield from self._acquire(thread, name, request, hard=hard)
+        yield self._acquire(thread, name, request, hard=hard)
         if len(self.handouts) == before:
             self._release(name)
 
-    def _parents(self, thread: str, name: str, manner: Manner) -> Step:
+    def _parents(self, thread: str, name: str, manner: Manner) -> Nested:
         """Follow ``_resolve_parents`` of 3.15: wait for initialising ancestors, then import the immediate parent."""
         parts = name.split(".")
         for count in range(1, len(parts) - 1):
             ancestor = ".".join(parts[:count])
             if self.phase(ancestor) is Phase.EXECUTING:
-                yield from self._wait_for(thread, ancestor, None, hard=False)
+                yield self._wait_for(thread, ancestor, None, hard=False)
         if len(parts) > 1:
-            yield from self._import(thread, ".".join(parts[:-1]), manner, None)
+            yield self._import(thread, ".".join(parts[:-1]), manner, None)
 
-    def _load(self, thread: str, module: Module, manner: Manner, request: Request | None) -> Step:
+    def _load(self, thread: str, module: Module, manner: Manner, request: Request | None) -> Nested:
         """Follow ``_find_and_load_unlocked``: the parent first, then create and execute the module."""
+        again = any(name == module.name for name, _ in self.stacks[thread])
         self.stacks[thread].append((module.name, request))
         parent = self.phase(module.parent) if module.parent else Phase.DONE
         absent = parent in {Phase.ABSENT, Phase.CREATING}
         if absent or (parent is Phase.EXECUTING and self.rules.child_waits_for_parent):
-            yield from self._import(thread, module.parent, manner, None)
+            yield self._import(thread, module.parent, manner, None)
         if not self._listed(module.name):
-            yield from self._find(thread, module)
+            # A module that is created while it is being created stands twice on the stack; what it asks for, once.
+            if not again:
+                yield self._find(thread, module)
             self._enter(module.name, Phase.CREATING)
             yield Point(phase=Phase.CREATING, module=module.name)
-            yield from self._requests(thread, module, Stage.CREATE)
+            if not again:
+                yield self._requests(thread, module, Stage.CREATE)
             self._enter(module.name, Phase.EXECUTING)
             yield Point(phase=Phase.EXECUTING, module=module.name)
-            yield from self._requests(thread, module, Stage.BODY)
+            yield self._requests(thread, module, Stage.BODY)
             self._enter(module.name, Phase.DONE)
         self.stacks[thread].pop()
 
@@ -118,47 +129,49 @@ class Machine:
         self.phases[name] = phase
         self.changed.append(name)
 
-    def _find(self, thread: str, module: Module) -> Step:
+    def _find(self, thread: str, module: Module) -> Nested:
         """Follow ``_find_spec``: the finders run with the global import lock held, and may import themselves."""
-        if any(request.stage is Stage.FIND for request in module.requests):
-            yield from self._acquire(thread, GLOBAL, None, hard=True)
-            yield from self._requests(thread, module, Stage.FIND)
+        if self.finders_import:
+            yield Point(phase=Phase.FINDING, module=module.name)
+            yield self._acquire(thread, GLOBAL, None, hard=True)
+            yield self._requests(thread, module, Stage.FIND)
             self._release(GLOBAL)
 
-    def _requests(self, thread: str, module: Module, stage: Stage) -> Step:
+    def _requests(self, thread: str, module: Module, stage: Stage) -> Nested:
         for request in module.requests:
             if request.stage is stage:
-                yield from self._request(thread, request)
+                yield self._request(thread, request)
 
-    def _request(self, thread: str, request: Request) -> Step:
+    def _request(self, thread: str, request: Request) -> Nested:
         if request.manner is Manner.STATEMENT and not request.names:
-            yield from self._statement(thread, request.module, request)
+            yield self._statement(thread, request.module, request)
             return
-        yield from self._import(thread, request.module, request.manner, request)
+        yield self._import(thread, request.module, request.manner, request)
         for name in request.names:
             # `from package import module` asks for the module when the package has no such name yet.
             full = f"{request.module}.{name}"
             if self.phase(full) is not Phase.DONE:
-                yield from self._statement(thread, full, request)
+                yield self._statement(thread, full, request)
 
-    def _statement(self, thread: str, name: str, request: Request | None) -> Step:
+    def _statement(self, thread: str, name: str, request: Request | None) -> Nested:
         """Follow ``PyImport_ImportModuleLevelObject`` without names: to give out ``a.b`` it imports ``a`` once more.
 
         So ``import a.b`` waits at its end for an ``a`` that another thread is executing.
         """
-        yield from self._import(thread, name, Manner.STATEMENT, request)
+        yield self._import(thread, name, Manner.STATEMENT, request)
         if "." in name:
-            yield from self._import(thread, name.partition(".")[0], Manner.STATEMENT, request)
+            yield self._import(thread, name.partition(".")[0], Manner.STATEMENT, request)
 
     def _listed(self, name: str) -> bool:
         return self.phase(name) in {Phase.EXECUTING, Phase.DONE}
 
-    def _acquire(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Step:
+    def _acquire(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Nested:
         """Take a module's lock. It is looked up under the global import lock, which no search for cycles knows."""
+        self.looked_at.add(name)
         while True:
             barred = self._locks.get(GLOBAL)
             if barred is not None and barred.owner != thread:
-                yield from self._sleep(thread, GLOBAL, request)
+                yield self._sleep(thread, GLOBAL, request)
                 continue
             lock = self._locks.get(name)
             if lock is None:
@@ -174,9 +187,9 @@ class Machine:
                 stack = tuple(self.stacks[thread])
                 self.handouts.append(Handout(module=name, owner=lock.owner, request=request, stack=stack))
                 return
-            yield from self._sleep(thread, name, request)
+            yield self._sleep(thread, name, request)
 
-    def _sleep(self, thread: str, name: str, request: Request | None) -> Step:
+    def _sleep(self, thread: str, name: str, request: Request | None) -> Nested:
         self._wants[thread] = name
         self.asking[thread] = request
         self.looked_at.add(name)

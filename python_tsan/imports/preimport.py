@@ -42,12 +42,12 @@ def plan(probe: Probe, entries: Sequence[str], *, runs: int) -> Plan:
     Raises SubjectError when an entry cannot be scanned, since its hazards would be missing, or when the list does not
     hold.
     """
-    before = scan(probe, entries)
+    before = scan(probe, entries, calls=True)
     if before.problems:
         told = "; ".join(f"{entry}: {problem}" for entry, problem in before.problems.items())
         raise SubjectError(f"no list can be made: {told}", advice="Mend or leave out what cannot be imported.")
-    modules = choose(before.model, before.entries)
-    after = scan(probe, entries, main=modules)
+    modules = choose(before.model, (*before.entries, *before.calls))
+    after = scan(probe, entries, main=modules, calls=True)
     _check(probe, before, after, runs)
     return Plan(entries=before.entries, modules=modules, before=before, after=after)
 

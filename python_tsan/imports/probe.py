@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from python_tsan.errors import SubjectError
 from python_tsan.imports.hazards import PAUSES
 from python_tsan.imports.measure import INSIDE
+from python_tsan.imports.requests import Manner
 from python_tsan.process import run
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from python_tsan.imports.hazards import Hazard
     from python_tsan.imports.measure import Python
+    from python_tsan.imports.requests import Request
     from python_tsan.process import Completed
 
 TRACE_SECONDS = 60.0
@@ -73,8 +75,8 @@ class Probe:
     def confirm(self, hazard: Hazard, *, main: Sequence[str] = ()) -> dict[str, Any]:
         """Drive two threads into the hazard in a fresh process, after importing ``main``, and return what they met."""
         plan = {
-            "first": hazard.first,
-            "second": hazard.second,
+            "first": _steps(hazard.first, hazard.calls[0]),
+            "second": _steps(hazard.second, hazard.calls[1]),
             "point": PAUSES[hazard.stop.phase],
             "module": hazard.stop.module,
             "main": list(main),
@@ -102,6 +104,11 @@ class Probe:
         kept = {name: value for name, value in base.items() if name != _NO_BYTECODE}
         kept |= {_NO_BYTECODE: "1"} if self.bytecode is None else {"PYTHONPYCACHEPREFIX": str(self.bytecode)}
         return {**kept, "PYTHONPATH": os.pathsep.join([*folders, *inherited])}
+
+
+def _steps(entry: str, later: Sequence[Request]) -> list[dict[str, Any]]:
+    asked = [{"module": each.module, "names": each.names, "kind": each.manner.value} for each in later]
+    return [{"module": entry.partition(":")[0], "names": (), "kind": Manner.STATEMENT.value}, *asked]
 
 
 def _read_lines(text: str) -> list[dict[str, Any]]:

@@ -15,17 +15,19 @@ class Rules:
 
     ``child_waits_for_parent``: with the child's lock held, wait for a parent that is still initialising (gh-130094).
     ``parents_first``: parents are imported or waited for before the child's lock is taken (gh-83065).
+    ``looks_twice``: a module that a statement has found absent is looked for again before its lock is taken.
     ``by_name_accepts_partial``: a cycle closed by ``import_module`` hands out a half-made module (gh-82276).
     """
 
     child_waits_for_parent: bool
     parents_first: bool
+    looks_twice: bool
     by_name_accepts_partial: bool
 
 
-_CLASSIC = Rules(child_waits_for_parent=False, parents_first=False, by_name_accepts_partial=False)
-_WAITING = Rules(child_waits_for_parent=True, parents_first=False, by_name_accepts_partial=False)
-_ORDERED = Rules(child_waits_for_parent=True, parents_first=True, by_name_accepts_partial=True)
+_CLASSIC = Rules(child_waits_for_parent=False, parents_first=False, looks_twice=False, by_name_accepts_partial=False)
+_WAITING = Rules(child_waits_for_parent=True, parents_first=False, looks_twice=False, by_name_accepts_partial=False)
+_ORDERED = Rules(child_waits_for_parent=True, parents_first=True, looks_twice=True, by_name_accepts_partial=True)
 
 
 def rules_of(version: Version) -> Rules:

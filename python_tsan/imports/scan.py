@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.hazards import Hazard, Model, predict
+from python_tsan.imports.modelling import model_of
 from python_tsan.imports.proof import Proof, weigh
-from python_tsan.imports.rules import rules_of
-from python_tsan.imports.tracing import trace_entries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +33,7 @@ class Finding:
 class Scan:
     """What a scan found. ``problems`` has a line for each entry that could not be traced, by entry.
 
-    ``main`` is what the main thread imports before any thread begins.
+    ``main`` is what the main thread imports before any thread begins, ``calls`` the calls that are entries besides.
     """
 
     python: str
@@ -45,29 +42,40 @@ class Scan:
     problems: dict[str, str]
     findings: tuple[Finding, ...]
     main: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
     model: Model = field(repr=False)
 
 
-def scan(probe: Probe, entries: Sequence[str], *, runs: int = 0, main: Sequence[str] = (), jobs: int = CORES) -> Scan:
+def scan(
+    probe: Probe,
+    entries: Sequence[str],
+    *,
+    runs: int = 0,
+    main: Sequence[str] = (),
+    jobs: int = CORES,
+    calls: bool = False,
+) -> Scan:
     """Scan ``entries``, after the main thread's imports ``main``; with ``runs``, confirm each hazard by directed runs.
 
     An entry that cannot be imported is told in ``problems``, and the others are scanned all the same. ``jobs`` is the
-    number of processes at a time.
+    number of processes at a time. With ``calls``, what functions of the entries' packages import when they are called
+    is an entry too.
     """
     wanted = tuple(dict.fromkeys(entries))
-    traced = trace_entries(probe, wanted, main=main, jobs=jobs)
-    model = Model(program=traced.program, rules=rules_of(probe.python.version), read=read_source).after(main)
-    hazards = list(predict(model, tuple(entry for entry in wanted if entry not in traced.problems)))
+    modelled = model_of(probe, wanted, main=main, jobs=jobs, calls=calls)
+    model, problems = modelled.model, modelled.problems
+    hazards = list(predict(model, (*(entry for entry in wanted if entry not in problems), *modelled.calls)))
     with ThreadPoolExecutor(jobs) as pool:
         proofs = pool.map(lambda hazard: prove(probe, hazard, runs, main) if runs else None, hazards)
         findings = tuple(Finding(hazard=each, proof=proof) for each, proof in zip(hazards, proofs, strict=True))
     return Scan(
         python=probe.python.text,
         entries=tuple(entries),
-        modules=len(traced.program),
-        problems={entry: one_line(problem) for entry, problem in traced.problems.items()},
+        modules=len(model.program),
+        problems={entry: one_line(problem) for entry, problem in problems.items()},
         findings=findings,
         main=tuple(main),
+        calls=modelled.calls,
         model=model,
     )
 
@@ -92,14 +100,3 @@ def one_line(text: str) -> str:
     """Return what a person needs of a text that a module may have made as long as it likes."""
     line = " ".join(text[: 4 * LINE_LENGTH].split())
     return line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}..."
-
-
-@cache
-def read_source(path: str) -> str | None:
-    """Return the text of a module's source, or None if there is none, as with extension modules."""
-    if not path.endswith(".py"):
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None

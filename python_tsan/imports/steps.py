@@ -19,9 +19,15 @@ GLOBAL = "<import lock>"
 
 
 class Phase(Enum):
-    """How far a module is: CREATING is not in ``sys.modules`` yet, EXECUTING is, and its body runs."""
+    """How far a module is: CREATING is not in ``sys.modules`` yet, EXECUTING is, and its body runs.
+
+    Two are places, not states: at ASKING a statement has found the module absent and has not asked for its lock yet; at
+    FINDING the lock is owned, and the global import lock not yet.
+    """
 
     ABSENT = auto()
+    ASKING = auto()
+    FINDING = auto()
     CREATING = auto()
     EXECUTING = auto()
     DONE = auto()
@@ -29,7 +35,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A place where a thread can be stopped: it owns the module's lock and has begun this phase."""
+    """A place where a thread can be stopped: it has begun this phase, and owns the module's lock from FINDING on."""
 
     phase: Phase
     module: str
@@ -43,6 +49,29 @@ class Waiting:
 
 
 Step: TypeAlias = Generator[Point | Waiting, None, None]
+# What is yielded may be steps in turn, so that a chain of imports is as deep as it likes and each step costs the same.
+Nested: TypeAlias = Generator["Point | Waiting | Nested", None, None]
+
+
+def unnest(steps: Nested) -> Step:
+    """Yield the points and waits of nested steps in order. A deadlock passes outwards through them as an error does."""
+    stack = [steps]
+    error: Deadlock | None = None
+    while stack:
+        try:
+            item = next(stack[-1]) if error is None else stack[-1].throw(error)
+        except StopIteration:
+            stack.pop()
+        except Deadlock as deadlock:
+            stack.pop()
+            error = deadlock
+        else:
+            if isinstance(item, Generator):
+                stack.append(item)
+            else:
+                yield item
+    if error is not None:
+        raise error
 
 
 class Deadlock(Exception):  # noqa: N818 -- control flow of the model, as _DeadlockError is in CPython

@@ -10,7 +10,7 @@ from python_tsan.imports.probe import TraceEndedError
 from python_tsan.imports.requests import merge, read_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from python_tsan.imports.probe import Probe
     from python_tsan.imports.requests import Program
@@ -37,7 +37,7 @@ def trace_entries(probe: Probe, entries: Sequence[str], *, main: Sequence[str] =
     roots = dict.fromkeys(entry.partition(".")[0] for entry in names)
     groups = [[entry for entry in names if entry.partition(".")[0] == root] for root in roots]
     with ThreadPoolExecutor(jobs) as pool:
-        traces = list(pool.map(lambda group: _trace_group(probe, group, main), groups))
+        traces = list(pool.map(lambda group: _trace_group(probe, group[0].partition(".")[0], group, main), groups))
     told = {entry: NO_NAME for entry in entries if entry not in names}
     for traced in traces:
         told |= traced.problems
@@ -47,9 +47,15 @@ def trace_entries(probe: Probe, entries: Sequence[str], *, main: Sequence[str] =
     )
 
 
-def _trace_group(probe: Probe, entries: Sequence[str], main: Sequence[str]) -> Traced:
-    """Trace entries of one top-level package. One that ends the process is left out, and the others are tried again."""
-    root = entries[0].partition(".")[0]
+def trace_later(probe: Probe, later: Mapping[str, Sequence[str]], *, main: Sequence[str] = (), jobs: int) -> Program:
+    """Trace what is imported once a package is there, by package. What cannot be imported is nobody's entry."""
+    with ThreadPoolExecutor(jobs) as pool:
+        traces = pool.map(lambda each: _trace_group(probe, each[0], each[1], main), later.items())
+        return merge(traced.program for traced in traces)
+
+
+def _trace_group(probe: Probe, root: str, entries: Sequence[str], main: Sequence[str]) -> Traced:
+    """Trace entries behind the package ``root``. One that ends the process is left out, and the others tried again."""
     problems: dict[str, str] = {}
     while left := [entry for entry in entries if entry not in problems]:
         steps = list(dict.fromkeys([root, *left]))

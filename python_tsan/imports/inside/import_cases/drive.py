@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _frozen_importlib as bootstrap
 import importlib
 import sys
 import threading
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .closing import Closings
 from .director import Director
-from .model import START, Hold, blocked_anywhere, ended, reached
+from .model import ASK, FIND, START, Hold, blocked_anywhere, ended, reached
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,8 +24,8 @@ _NOT_THE_PROGRAMS = frozenset({__file__, importlib.__file__})
 def confirm(plan: dict[str, Any]) -> dict[str, Any]:
     """Run one plan and return what the threads met.
 
-    ``first`` and ``second`` are what T1 and T2 import, ``main`` what comes before, ``point`` and ``module`` where T1
-    stops, ``deadline`` the seconds after which a thread that still runs is taken for hung.
+    ``first`` and ``second`` are the requests that T1 and T2 make in turn, ``main`` what comes before, ``point`` and
+    ``module`` where T1 stops, ``deadline`` the seconds after which a thread that still runs is taken for hung.
     """
     holds = (
         Hold("T1", plan["point"], plan["module"], (blocked_anywhere("T2"), ended("T2"))),
@@ -34,6 +35,10 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
         __import__(module)
     director = Director(holds, frozenset({plan["module"]}))
     director.install()
+    if plan["point"] == ASK:
+        sys.addaudithook(lambda event, given: _on_audit(director, plan["module"], event, given))
+    if plan["point"] == FIND:
+        _hold_before_finding(director)
     closings = Closings(director, ("T1", "T2"))
     closings.install()
     errors: dict[str, dict[str, str] | None] = {}
@@ -53,11 +58,35 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _import(director: Director, thread: str, entry: str, errors: dict[str, dict[str, str] | None]) -> None:
+def _on_audit(director: Director, module: str, event: str, given: tuple[object, ...]) -> None:
+    # The event comes between the look into sys.modules and the module's lock.
+    if event == "import" and given[0] == module:
+        director.pass_point(ASK, module)
+
+
+def _hold_before_finding(director: Director) -> None:
+    """Pass the point before the finders are asked. In a finder the thread would hold the global import lock already."""
+    names = vars(bootstrap)
+    find_spec = names["_find_spec"]
+
+    def passed(name: str, *given: Any) -> Any:  # noqa: ANN401 -- whatever the original takes and returns
+        director.pass_point(FIND, name)
+        return find_spec(name, *given)
+
+    names["_find_spec"] = passed
+
+
+def _import(
+    director: Director, thread: str, steps: list[dict[str, Any]], errors: dict[str, dict[str, str] | None]
+) -> None:
     director.enter(thread)
     error: dict[str, str] | None = None
     try:
-        __import__(entry)
+        for step in steps:
+            if step["kind"] == "by_name":
+                importlib.import_module(step["module"])
+            else:
+                __import__(step["module"], fromlist=step["names"])
     except BaseException as caught:  # noqa: BLE001 -- a module may raise anything, and that is the result
         error = {"type": type(caught).__name__, "text": str(caught), "where": _where(caught)}
     errors[thread] = error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-START, CREATE, EXEC = "start", "create", "exec"
+START, ASK, FIND, CREATE, EXEC = "start", "ask", "find", "create", "exec"
 
 
 class Watch(Protocol):
@@ -51,8 +51,9 @@ def ended(thread: str) -> Condition:
 class Hold(NamedTuple):
     """Keep ``thread`` at ``point`` of importing ``module`` until one of the conditions is true.
 
-    ``start`` is before the thread's first import, ``create`` when it owns the module's lock and the module is not yet
-    in ``sys.modules``, ``exec`` when the module is there and its body has not begun.
+    ``start`` is before the first import, ``ask`` when a statement has found the module absent and has not asked
+    for its lock, ``find`` when the thread owns that lock and has not looked for the module, ``create`` when it has and
+    the module is not yet in ``sys.modules``, ``exec`` when the module is there and its body has not begun.
     """
 
     thread: str

@@ -153,6 +153,8 @@ def trace(
     already = sorted(sys.modules)
     tracer = Tracer()
     tracer.install()
+    # The tracer stands twice in each level of a chain of imports, which has six frames of its own.
+    sys.setrecursionlimit(2 * sys.getrecursionlimit())
     errors: dict[str, str] = {}
     for entry in (*main, *entries):
         faulthandler.dump_traceback_later(patience, exit=True)

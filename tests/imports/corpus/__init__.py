@@ -1,0 +1,1 @@
+"""Package trees, what really happens in them, and how well the predictor knows it."""
