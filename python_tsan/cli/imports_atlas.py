@@ -1,4 +1,4 @@
-"""Own ``imports atlas``: its options and exit codes; leave survey and page to :mod:`python_tsan.imports.atlas`."""
+"""Own ``imports atlas`` and ``survey``: their options and exit codes; leave the rest to their room."""
 
 from __future__ import annotations
 
@@ -16,37 +16,66 @@ if TYPE_CHECKING:
 
     from python_tsan.cli.options import Context
     from python_tsan.imports.atlas.cell import Cell
+    from python_tsan.imports.atlas.survey import Bounds
     from python_tsan.imports.measure import Python
 
 MODULES, RUNS, SECONDS, JOBS = 12, 3, 120.0, 2
 
 
 def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the verb."""
-    parser = verbs.add_parser("atlas", help="scan and confirm the most used packages of PyPI, each by itself")
-    add = parser.add_argument
+    """Declare both verbs."""
+    atlas = verbs.add_parser("atlas", help="scan and confirm the most used packages of PyPI, each by itself")
+    add = atlas.add_argument
     add("packages", nargs="*", metavar="PACKAGE", help="these instead of the whole list")
     add("--with", dest="interpreters", metavar="PYTHON", action="append", default=[], help="instead of Debian's newest")
-    add("--modules", type=int, default=MODULES, help="public modules of a package that are entries (%(default)s)")
-    add("--runs", type=int, default=RUNS, help="directed runs a hazard (%(default)s)")
-    add("--seconds", type=float, default=SECONDS, help="for one package on one Python (%(default)s)")
     add("--surveys", type=int, default=JOBS, help="packages at a time (%(default)s)")
     add("--again", action="store_true", help="survey anew what was surveyed before")
     add("--write", type=Path, metavar="FILE", help="write the page")
-    parser.set_defaults(act=_atlas)
+    atlas.set_defaults(act=_atlas)
+    survey = verbs.add_parser("survey", help="scan and confirm one package of PyPI in an environment of its own")
+    add = survey.add_argument
+    add("package", metavar="PACKAGE", help="its name, as an installer takes it")
+    add("--with", dest="interpreter", metavar="PYTHON", default="python3", help="any CPython from 3.9")
+    add("--keep", type=Path, metavar="DIR", help="keep the result here, for an atlas")
+    survey.set_defaults(act=_survey)
+    for each in (atlas, survey):
+        add = each.add_argument
+        add("--modules", type=int, default=MODULES, help="public modules of a package that are entries (%(default)s)")
+        add("--runs", type=int, default=RUNS, help="directed runs a hazard (%(default)s)")
+        add("--seconds", type=float, default=SECONDS, help="for one package on one Python (%(default)s)")
+
+
+def _bounds(arguments: argparse.Namespace) -> Bounds:
+    from python_tsan.imports.atlas.survey import Bounds  # noqa: PLC0415 -- what a scan loads need not wait for it
+
+    for option in ("modules", "runs", "seconds"):
+        if getattr(arguments, option) <= 0:
+            raise UsageError(f"--{option} wants a number above 0")
+    return Bounds(modules=arguments.modules, runs=arguments.runs, seconds=arguments.seconds)
+
+
+def _survey(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    from python_tsan.imports.atlas.cell import save_cell  # noqa: PLC0415 -- as above
+    from python_tsan.imports.atlas.private import survey_privately  # noqa: PLC0415
+
+    cell = survey_privately(arguments.package, identify([arguments.interpreter]), _bounds(arguments))
+    context.console.say(line(cell))
+    if arguments.keep:
+        save_cell(arguments.keep, cell)
+        return ExitCode.CLEAN
+    if cell.problem:
+        return ExitCode.SUBJECT
+    return ExitCode.FINDINGS if cell.confirmed else ExitCode.CLEAN
 
 
 def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
-    # What a scan loads need not wait for it.
-    from python_tsan.cli.imports_scan import write_file  # noqa: PLC0415
+    from python_tsan.cli.imports_scan import write_file  # noqa: PLC0415 -- as above
     from python_tsan.imports.atlas.page import render_atlas  # noqa: PLC0415
     from python_tsan.imports.atlas.run import Atlas  # noqa: PLC0415
-    from python_tsan.imports.atlas.survey import Bounds  # noqa: PLC0415
 
-    for option in ("modules", "runs", "seconds", "surveys"):
-        if getattr(arguments, option) <= 0:
-            raise UsageError(f"--{option} wants a number above 0")
-    bounds = Bounds(modules=arguments.modules, runs=arguments.runs, seconds=arguments.seconds)
+    bounds = _bounds(arguments)
+    if arguments.surveys <= 0:
+        raise UsageError("--surveys wants a number above 0")
     folder = context.layout.root / "atlas"
     atlas = Atlas(folder=folder, bounds=bounds, jobs=arguments.surveys, again=arguments.again)
     packages = tuple(dict.fromkeys(arguments.packages)) or listed().packages

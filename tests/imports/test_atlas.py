@@ -3,15 +3,16 @@
 import os
 import re
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
 
 from python_tsan.cli import imports_atlas
-from python_tsan.cli.main import main
+from python_tsan.cli.main import build_parser, main
 from python_tsan.errors import SubjectError
-from python_tsan.imports.atlas import install, run, survey, worker
+from python_tsan.imports.atlas import install, run, survey
 from python_tsan.imports.atlas.analysis import analyse
 from python_tsan.imports.atlas.cell import Cell, CycleSeen, cell_file, load_cell, save_cell
 from python_tsan.imports.atlas.install import Installed
@@ -155,7 +156,7 @@ def test_a_run_goes_on_where_it_was_killed(tmp_path, monkeypatch):
     started = []
 
     def work(command, **_):
-        started.append(command[-3])
+        started.append(command[-1])
         save_cell(tmp_path, replace(CLEAN, python=HERE.text))
         return run_ok
 
@@ -182,13 +183,53 @@ def test_a_survey_that_hangs_or_crashes_is_a_line_and_the_others_are_done(script
     assert load_cell(tmp_path, "a", HERE.text) == cells[0]
 
 
+def test_who_is_interrupted_ends_the_surveys_that_are_under_way(tmp_path, monkeypatch):
+    real = run.run
+    script = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+
+    def work(command, **more):
+        quick = command[-1] == "quick"
+        return real([sys.executable, "-c", "" if quick else script], **more)
+
+    def interrupt(*_):
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "run", work)
+    atlas = Atlas(folder=tmp_path, bounds=BOUNDS, jobs=2)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(atlas.cells(["quick", "slow"], [HERE], said=interrupt))
+    assert time.monotonic() - started < 30
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
 @pytest.mark.usefixtures("barrel")
-def test_the_worker_keeps_a_cell_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "environ", dict(os.environ))  # the worker's process is its own, this one is not
-    bounds = ["--modules", "5", "--runs", "1", "--seconds", "60"]
-    monkeypatch.setattr(sys, "argv", ["worker", "bp", sys.executable, str(tmp_path), *bounds])
-    worker.main()
+def test_one_package_is_surveyed_by_itself_and_kept_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # a survey's process is its own, this one is not
+    command = ["imports", "survey", "bp", "--with", sys.executable, "--runs", "1", "--modules", "5"]
+    assert main(command) == 1
+    assert f"bp 1.0 on {HERE.text}: 1 hazards predicted, 1 of 1 confirmed" in capsys.readouterr().out
+    assert main([*command, "--keep", str(tmp_path)]) == 0
     assert load_cell(tmp_path, "bp", HERE.text).confirmed
+
+
+def test_a_package_that_cannot_be_surveyed_is_a_line_and_an_exit_code(monkeypatch, capsys):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(
+        survey, "install", lambda *_, **__: (_ for _ in ()).throw(SubjectError("cannot be installed: x"))
+    )
+    assert main(["imports", "survey", "bp", "--with", sys.executable]) == 6
+    assert "bp on" in capsys.readouterr().out
+
+
+def test_the_command_of_a_survey_is_one_that_the_verb_takes(tmp_path):
+    words = [str(each) for each in Atlas(folder=tmp_path, bounds=BOUNDS, jobs=1)._command("-odd", HERE)]
+    parsed = build_parser("imports").parse_args(words[3:])
+    assert (parsed.imports_verb, parsed.package, parsed.keep) == ("survey", "-odd", tmp_path)
+    assert (parsed.modules, parsed.runs, parsed.seconds) == (5, 1, 60.0)
 
 
 def test_the_page_has_every_survey_in_one_of_its_parts():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.imports.atlas.cell import Cell, load_cell, save_cell
 from python_tsan.imports.scan import one_line
-from python_tsan.process import run
+from python_tsan.process import end_group, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,20 +38,31 @@ class Atlas:
     ) -> Iterator[Cell]:
         """Yield one cell for each package on each Python; ``said`` is told of each, and whether it was kept."""
         wanted = [(package, python) for python in pythons for package in packages]
+        running: set[int] = set()
         with ThreadPoolExecutor(self.jobs) as pool:
-            for cell, kept in pool.map(lambda each: self._cell(*each), wanted):
-                said(cell, kept)
-                yield cell
+            try:
+                for cell, kept in pool.map(lambda each: self._cell(each[0], each[1], running), wanted):
+                    said(cell, kept)
+                    yield cell
+            except BaseException:
+                # Ctrl-C reaches this thread alone, and what is under way may have minutes left.
+                for pid in tuple(running):
+                    end_group(pid)
+                raise
 
-    def _cell(self, package: str, python: Python) -> tuple[Cell, bool]:
+    def _cell(self, package: str, python: Python, running: set[int]) -> tuple[Cell, bool]:
         kept = None if self.again else load_cell(self.folder, package, python.text)
         if kept is not None:
             return kept, True
-        bounds = self.bounds
-        limits = [f"--modules={bounds.modules}", f"--runs={bounds.runs}", f"--seconds={bounds.seconds}"]
-        worker = [sys.executable, "-m", f"{__package__}.worker", *limits]
-        deadline = bounds.seconds + GRACE_SECONDS
-        ended = run([*worker, package, *python.command, self.folder], env=os.environ, timeout=deadline)
+        started: list[int] = []
+
+        def note(pid: int) -> None:
+            started.append(pid)
+            running.add(pid)
+
+        deadline = self.bounds.seconds + GRACE_SECONDS
+        ended = run(self._command(package, python), env=os.environ, timeout=deadline, on_start=note)
+        running.difference_update(started)
         cell = load_cell(self.folder, package, python.text) if ended.ok else None
         if cell is None:
             cell = Cell(
@@ -63,6 +74,21 @@ class Atlas:
             )
             save_cell(self.folder, cell)
         return cell, False
+
+    def _command(self, package: str, python: Python) -> list[str | Path]:
+        bounds = self.bounds
+        limits = [f"--modules={bounds.modules}", f"--runs={bounds.runs}", f"--seconds={bounds.seconds}"]
+        survey: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "python_tsan",
+            "imports",
+            "survey",
+            *limits,
+            "--keep",
+            self.folder,
+        ]
+        return [*survey, "--with", *python.command, "--", package]
 
 
 def _why(timed_out: bool, seconds: float, exit_code: int, text: str) -> str:  # noqa: FBT001 -- facts of one end
