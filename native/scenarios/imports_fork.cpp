@@ -8,7 +8,7 @@ namespace python_tsan {
 SCENARIO(imports_fork,
          "imports",
          "T1 forks while T2 is in the body of slow; the child imports slow, and T1 waits for the child.",
-         .by_version("fork").twin("imports_fork_preimport").deadline(30)) {
+         .by_version("fork").twin("imports_fork_preimport")) {
     play_row(context, "fork", "hazard");
 }
 

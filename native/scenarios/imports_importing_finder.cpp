@@ -9,7 +9,7 @@ namespace python_tsan {
 SCENARIO(imports_importing_finder,
          "imports",
          "T1 is in a finder and waits for needed; T2 is in the body of needed and wants the global import lock.",
-         .by_version("importing_finder").twin("imports_importing_finder_preimport").deadline(30)) {
+         .by_version("importing_finder").twin("imports_importing_finder_preimport")) {
     play_row(context, "importing_finder", "hazard");
 }
 

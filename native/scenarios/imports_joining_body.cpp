@@ -8,7 +8,7 @@ namespace python_tsan {
 SCENARIO(imports_joining_body,
          "imports",
          "The body of starter joins a thread that imports starter.",
-         .by_version("joining_body").twin("imports_joining_body_mended").deadline(30)) {
+         .by_version("joining_body").twin("imports_joining_body_mended")) {
     play_row(context, "joining_body", "hazard");
 }
 

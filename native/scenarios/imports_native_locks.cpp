@@ -80,7 +80,7 @@ static void import_in_lock_and_wait_with_gil(Context& context, const std::functi
 SCENARIO(imports_global_lock_wrong_order,
          "imports",
          "T1 imports under a std::mutex taken with the GIL held; T2 waits for that mutex with the GIL held.",
-         .hang(30)
+         .hang(60)
              .waits({"T1 waits for the GIL, held by T2", "T2 waits for the native lock, held by T1"})
              .twin("imports_global_lock_right_order")
              .needs("gil")) {
@@ -109,7 +109,7 @@ SCENARIO(imports_global_lock_right_order,
 SCENARIO(imports_call_once,
          "imports",
          "T1 imports inside std::call_once, entered with the GIL held; T2 waits at its flag with the GIL held.",
-         .hang(30)
+         .hang(60)
              .waits({"T1 waits for the GIL, held by T2", "T2 waits for the native lock, held by T1"})
              .twin("imports_call_once_released")
              .needs("gil")) {
@@ -138,7 +138,7 @@ static bool& imported_once() {
 SCENARIO(imports_static_guard,
          "imports",
          "T1 imports while it initialises a function's static variable; T2 waits at its guard with the GIL held.",
-         .hang(30)
+         .hang(60)
              .waits({"T1 waits for the GIL, held by T2", "T2 waits for the native lock, held by T1"})
              .twin("imports_static_guard_released")
              .needs("gil")) {

@@ -9,7 +9,7 @@ namespace python_tsan {
 SCENARIO(imports_user_lock,
          "imports",
          "T1 imports service with a lock held; T2 is in the body of service and waits for that lock.",
-         .by_version("user_lock").twin("imports_user_lock_preimport").deadline(30)) {
+         .by_version("user_lock").twin("imports_user_lock_preimport")) {
     play_row(context, "user_lock", "hazard");
 }
 

@@ -1,8 +1,11 @@
 """What cures do to rows, as data: complete, without contradiction, and with a reason for each cell."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from python_tsan.imports.effects import effects, expected_outcome, read_reason
+from python_tsan.imports.effects import Effect, effects, expected_outcome, read_reason
 from python_tsan.imports.inside.import_cases.mitigations import MITIGATIONS
 from python_tsan.imports.inside.import_cases.rows import ROWS
 from python_tsan.imports.outcomes import ImportOutcome
@@ -59,3 +62,11 @@ def test_a_typing_error_in_the_table_is_refused():
         read_reason({"rows": ["fork"], "effect": "heals", "why": ""})
     with pytest.raises(KeyError):
         expected_outcome("nothing", "fork", (3, 13, 0), free_threaded=False)
+
+
+def test_the_documentation_of_safe_import_names_the_rows_that_it_mends():
+    text = (Path(__file__).parents[2] / "docs" / "import-safety.md").read_text(encoding="utf-8")
+    told = re.search(r"it mends the rows ([\w,\s]+?)\.", text)
+    assert told is not None
+    mends = {row for reason in effects()["safe_import"] if reason.effect is Effect.CURES for row in reason.rows}
+    assert set(re.findall(r"[a-z]+_[a-z_]+|barrel|fork", told[1])) == mends

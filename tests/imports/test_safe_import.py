@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from python_tsan.console import make_console
+from python_tsan.harness.tools import find_pybind11
+from python_tsan.paths import Layout
+
 pytestmark = pytest.mark.compiler
 
 INCLUDE = Path(__file__).parents[2] / "native" / "include"
@@ -21,7 +25,14 @@ static PyObject* call(PyObject*, PyObject* name) {
 }
 
 static PyMethodDef methods[] = {{"safe_import", call, METH_O, ""}, {nullptr, nullptr, 0, nullptr}};
-static PyModuleDef_Slot slots[] = {{0, nullptr}};
+static PyModuleDef_Slot slots[] = {
+#if PY_VERSION_HEX >= 0x030c0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, nullptr}};
 static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "safely", "", 0, methods, slots, nullptr, nullptr, nullptr};
 
@@ -83,10 +94,11 @@ def play(library, tmp_path):
             target = tmp_path / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(library)])}
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [tmp_path, *run.path]))}
         command = [sys.executable, "-c", code]
         return subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=20).stdout.split()
 
+    run.path = [library]
     return run
 
 
@@ -164,27 +176,51 @@ def test_errors_are_pythons_own_and_leave_the_turn_free(play):
     assert told == ["ValueError", missing, missing, missing, "ZeroDivisionError", missing, "UnicodeEncodeError", "csv"]
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the module has another name from 3.13 on")
 def test_each_interpreter_has_modules_of_its_own(play):
+    """From 3.12 on each has a GIL of its own too, so that both may be inside the function at once."""
     code = (
-        "import safely\n"
+        "import safely, threading\n"
         "try:\n"
-        "    import _xxsubinterpreters as interpreters\n"
+        "    import _interpreters as interpreters\n"
         "except ImportError:\n"
-        "    raise SystemExit('no interpreters')\n"
+        "    import _xxsubinterpreters as interpreters\n"
         "own = safely.safe_import('mark')\n"
-        "own.NAME = 'changed'\n"
-        "other = interpreters.create()\n"
-        "interpreters.run_string(other, 'import safely; print(safely.safe_import(\"mark\").NAME, flush=True)')\n"
-        "interpreters.destroy(other)\n"
+        "own.NAME = b'changed '\n"
+        "code = 'import os, safely; os.write(1, safely.safe_import(\"mark\").NAME)'\n"
+        "others = [interpreters.create() for _ in range(2)]\n"
+        "threads = [threading.Thread(target=interpreters.run_string, args=(o, code)) for o in others]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "[interpreters.destroy(o) for o in others]\n"
         "print(safely.safe_import('mark') is own)\n"
     )
-    assert play({"mark.py": "NAME = 'fresh'\n"}, code) == ["fresh", "True"]
+    assert play({"mark.py": "NAME = b'fresh '\n"}, code) == ["fresh", "fresh", "True"]
 
 
-def test_pybind11s_types_are_offered_when_it_is_there(tmp_path):
-    pybind11 = pytest.importorskip("pybind11")
-    use = '#include <python_tsan/safe_import.hpp>\npybind11::module_ f() { return python_tsan::safe_import("os"); }\n'
-    flags = ("-fsyntax-only", "-isystem", pybind11.get_include())
-    built = build(tmp_path, f"#include <pybind11/pybind11.h>\n{use}", *flags)
+PYBIND11 = r"""
+#include <pybind11/pybind11.h>
+
+#include <python_tsan/safe_import.hpp>
+
+PYBIND11_MODULE(bound, m) {
+    m.def("safe_import", [](const char* name) -> pybind11::module_ { return python_tsan::safe_import(name); });
+}
+"""
+
+
+@pytest.fixture(scope="module", params=["2.13.6", pytest.param("3.0.1", marks=pytest.mark.network)])
+def bound(request, tmp_path_factory):
+    """Build an extension module with one line of pybind11's releases."""
+    folder = tmp_path_factory.mktemp("bound")
+    include = find_pybind11(request.param, layout=Layout(root=folder / "cache"), console=make_console(quiet=True))
+    flags = ("-shared", "-fPIC", "-fvisibility=hidden", "-isystem", str(include))
+    built = build(folder, PYBIND11, *flags, "-o", str(folder / "bound.so"))
     assert built.returncode == 0, built.stderr
+    return folder
+
+
+def test_pybind11_gets_modules_and_pythons_own_errors(bound, play):
+    play.path.append(bound)
+    threads = THREADS.format(module="bound", function="safe_import", names=["a", "b"])
+    assert play(CYCLE, threads) == ["ok", "ok"]
+    missing = THREADS.format(module="bound", function="safe_import", names=["missing", "missing.x"])
+    assert play({}, missing) == ["ModuleNotFoundError"] * 2

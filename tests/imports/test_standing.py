@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from python_tsan.imports.inside.import_cases import standing
+from python_tsan.imports.inside.import_cases.director import Director
 from python_tsan.imports.measure import INSIDE
 
 WATCH = """\
@@ -51,6 +53,16 @@ def test_a_witness_writes_the_circle_through_the_global_import_lock(watch):
 
 def test_a_witness_writes_where_a_thread_stands_that_waits_for_no_import(watch):
     assert watch("joining_body") == ["T1 stands at starter.py:5 in <module>", "body waits for starter, held by T1"]
+
+
+def test_without_the_gil_nobody_looks_at_the_frames_of_a_thread_that_runs(monkeypatch):
+    director = Director((), frozenset())
+    director.act_for("T1")
+    director._holding["T2"] = "exec slow"
+    director._names[0] = "T2"
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    monkeypatch.setattr(standing, "_all_frames", None)
+    assert standing.standing(director, "/") == ["T1 has not ended", "T2 is kept at exec slow by the schedule"]
 
 
 def test_a_witness_has_nothing_to_write_where_all_ends_well(watch):

@@ -128,6 +128,10 @@ class Director:
             time.sleep(POLL_SECONDS)
         del self._holding[hold.thread]
 
+    def present(self) -> list[str]:
+        """Return the names of the threads that have begun and not ended, sorted."""
+        return sorted(self._names.values())
+
     def reached(self) -> int:
         """Return the number of points that threads have come to so far."""
         return len(self._reached)

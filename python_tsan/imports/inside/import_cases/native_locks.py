@@ -8,22 +8,31 @@ held they are called through ``ctypes.PyDLL``, with the GIL released through ``c
 from __future__ import annotations
 
 import builtins
-import ctypes
 from typing import TYPE_CHECKING
 
 from .rows import LOCK
 
 if TYPE_CHECKING:
+    import ctypes
+
     from .program import Import, Program
 
 RECURSIVE = 1  # PTHREAD_MUTEX_RECURSIVE of Linux
 _ROOM = 64  # bytes; no pthread type of Linux takes more
 
 
+def _library(name: str | None, *, gil_held: bool) -> ctypes.CDLL:
+    import ctypes  # noqa: PLC0415 -- a subject under ThreadSanitizer pays for what it does not use
+
+    return ctypes.PyDLL(name) if gil_held else ctypes.CDLL(name)
+
+
 class _Mutex:
     """A recursive pthread mutex whose owner is waited for with the GIL held, or released."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
+        import ctypes  # noqa: PLC0415 -- as above
+
         self._library = library
         self._mutex = ctypes.create_string_buffer(_ROOM)
         attributes = ctypes.create_string_buffer(_ROOM)
@@ -40,12 +49,12 @@ class _Mutex:
 
 def mutex_gil_held(program: Program) -> Import:
     """Put a native mutex round ``builtins.__import__`` and wait for it with the GIL held: the wrong order."""
-    return _round_import(program, _Mutex(ctypes.PyDLL(None)))
+    return _round_import(program, _Mutex(_library(None, gil_held=True)))
 
 
 def mutex_gil_released(program: Program) -> Import:
     """Put a native mutex round ``builtins.__import__`` and wait for it with the GIL released: the right order."""
-    return _round_import(program, _Mutex(ctypes.CDLL(None)))
+    return _round_import(program, _Mutex(_library(None, gil_held=False)))
 
 
 def _round_import(program: Program, mutex: _Mutex) -> Import:
@@ -62,15 +71,19 @@ def _round_import(program: Program, mutex: _Mutex) -> Import:
 
 def call_once_gil_held(program: Program) -> Import:
     """Import everything inside one ``std::call_once`` that threads come to with the GIL held: the wrong order."""
-    return _behind_once(program, ctypes.PyDLL(None), ctypes.PYFUNCTYPE(None))
+    return _behind_once(program, gil_held=True)
 
 
 def call_once_gil_released(program: Program) -> Import:
     """Import everything inside one ``std::call_once`` that threads come to with the GIL released: the right order."""
-    return _behind_once(program, ctypes.CDLL(None), ctypes.CFUNCTYPE(None))
+    return _behind_once(program, gil_held=False)
 
 
-def _behind_once(program: Program, library: ctypes.CDLL, function: type[ctypes._CFunctionType]) -> Import:
+def _behind_once(program: Program, *, gil_held: bool) -> Import:
+    import ctypes  # noqa: PLC0415 -- as above
+
+    library = _library(None, gil_held=gil_held)
+    function = ctypes.PYFUNCTYPE(None) if gil_held else ctypes.CFUNCTYPE(None)
     flag = ctypes.c_int(0)  # PTHREAD_ONCE_INIT
     body = function(lambda: _import_everything(program))
 
@@ -84,15 +97,18 @@ def _behind_once(program: Program, library: ctypes.CDLL, function: type[ctypes._
 
 def static_guard_gil_held(program: Program) -> Import:
     """Import everything to initialise one C++ static variable that threads reach with the GIL held: the wrong order."""
-    return _behind_guard(program, ctypes.PyDLL("libstdc++.so.6"))
+    return _behind_guard(program, gil_held=True)
 
 
 def static_guard_gil_released(program: Program) -> Import:
     """Import everything to initialise one C++ static variable that threads reach with the GIL released."""
-    return _behind_guard(program, ctypes.CDLL("libstdc++.so.6"))
+    return _behind_guard(program, gil_held=False)
 
 
-def _behind_guard(program: Program, library: ctypes.CDLL) -> Import:
+def _behind_guard(program: Program, *, gil_held: bool) -> Import:
+    import ctypes  # noqa: PLC0415 -- as above
+
+    library = _library("libstdc++.so.6", gil_held=gil_held)
     guard = ctypes.c_int64(0)
 
     def guarded(name: str) -> object:

@@ -35,10 +35,25 @@ def standing(director: Director, folder: str) -> list[str]:
 
     ``folder`` holds the program; a thread that waits for no lock of the imports stands at its innermost line there.
     """
+    if director.held() and _is_free_threaded():
+        return _without_frames(director)
     main = threading.main_thread().ident
     frames = {ident: top for ident, top in _all_frames().items() if ident not in (get_ident(), main)}
     owner = next((ident for ident, top in frames.items() if _holds_global_lock(top)), None)
     return sorted(_line(director, ident, top, owner, folder) for ident, top in frames.items())
+
+
+def _is_free_threaded() -> bool:
+    return not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def _without_frames(director: Director) -> list[str]:
+    """Return what is known without a look at frames: without the GIL, that look races with a thread which runs."""
+    held = director.held()
+    return [
+        f"{name} is kept at {held[name]} by the schedule" if name in held else f"{name} has not ended"
+        for name in director.present()
+    ]
 
 
 def _all_frames() -> dict[int, FrameType]:
