@@ -60,9 +60,10 @@ def test_without_the_gil_nobody_looks_at_the_frames_of_a_thread_that_runs(monkey
     director.act_for("T1")
     director._holding["T2"] = "exec slow"
     director._names[0] = "T2"
+    director._names[1] = "T3"
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     monkeypatch.setattr(standing, "_all_frames", None)
-    assert standing.standing(director, "/") == ["T1 has not ended", "T2 is kept at exec slow by the schedule"]
+    assert standing.standing(director, "/") == ["T2 is kept at exec slow by the schedule", "T3 has not ended"]
 
 
 def test_a_witness_has_nothing_to_write_where_all_ends_well(watch):

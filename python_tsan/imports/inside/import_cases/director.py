@@ -128,9 +128,9 @@ class Director:
             time.sleep(POLL_SECONDS)
         del self._holding[hold.thread]
 
-    def present(self) -> list[str]:
-        """Return the names of the threads that have begun and not ended, sorted."""
-        return sorted(self._names.values())
+    def present(self) -> set[int]:
+        """Return the identifiers of the threads that have begun and not ended."""
+        return set(self._names)
 
     def reached(self) -> int:
         """Return the number of points that threads have come to so far."""

@@ -34,33 +34,29 @@ def standing(director: Director, folder: str) -> list[str]:
     """Return a line for each thread but the calling and the main one: what it waits for and who has that.
 
     ``folder`` holds the program; a thread that waits for no lock of the imports stands at its innermost line there.
+    Without the GIL that line is not told: a look at the frames of a thread that may run is a data race of CPython's.
     """
-    if director.held() and _is_free_threaded():
-        return _without_frames(director)
-    main = threading.main_thread().ident
-    frames = {ident: top for ident, top in _all_frames().items() if ident not in (get_ident(), main)}
+    others = _others(director)
+    frames = {} if _is_free_threaded() else {ident: top for ident, top in _all_frames().items() if ident in others}
     owner = next((ident for ident, top in frames.items() if _holds_global_lock(top)), None)
-    return sorted(_line(director, ident, top, owner, folder) for ident, top in frames.items())
+    return sorted(_line(director, ident, frames.get(ident), owner, folder) for ident in others)
+
+
+def _others(director: Director) -> set[int]:
+    mine = {get_ident(), threading.main_thread().ident}
+    started = {thread.ident for thread in threading.enumerate()}
+    return {ident for ident in started | director.present() if ident is not None and ident not in mine}
 
 
 def _is_free_threaded() -> bool:
     return not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
-def _without_frames(director: Director) -> list[str]:
-    """Return what is known without a look at frames: without the GIL, that look races with a thread which runs."""
-    held = director.held()
-    return [
-        f"{name} is kept at {held[name]} by the schedule" if name in held else f"{name} has not ended"
-        for name in director.present()
-    ]
-
-
 def _all_frames() -> dict[int, FrameType]:
     return sys._current_frames()  # noqa: SLF001 -- documented in the manual for debugging deadlocks, underscore and all
 
 
-def _line(director: Director, ident: int, top: FrameType, owner: int | None, folder: str) -> str:
+def _line(director: Director, ident: int, top: FrameType | None, owner: int | None, folder: str) -> str:
     name = director.name_of(ident)
     held = director.held().get(name)
     if held:
@@ -68,6 +64,8 @@ def _line(director: Director, ident: int, top: FrameType, owner: int | None, fol
     for lock in locks_wanted(ident):
         if lock.owner not in (None, ident):
             return f"{name} waits for {lock.name}, held by {director.name_of(lock.owner)}"
+    if top is None:
+        return f"{name} has not ended"
     if _wants_global_lock(top):
         # Code that calls _imp.acquire_lock() by itself leaves no trace of whose it is.
         return f"{name} waits for {GLOBAL_LOCK}" + (f", held by {director.name_of(owner)}" if owner else "")
