@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.checking.model import Observation
@@ -108,19 +109,19 @@ def observe(
     env: Mapping[str, str],
     deadline: float,
     launcher: Sequence[str] = (),
-    hangs: bool = False,
+    waits: Sequence[str] = (),
     on_start: Callable[[int], None] | None = None,
 ) -> Observation:
     """Run a subject in ``folder``, as :func:`execute` does, and return what it showed.
 
-    ``{report}`` in the command stands for the file in which the subject may leave its values. A subject that ``hangs``
-    is ended as soon as it has noted itself that its threads stand still, and who waits for whom.
+    ``{report}`` in the command stands for the file in which the subject may leave its values. A subject that hangs is
+    ended as soon as it has noted itself that its threads stand still, with ``waits`` as the lines of that note.
 
     Raises :class:`SubjectError` when the folder cannot be made or the program cannot be executed.
     """
     report = folder.absolute() / REPORT_FILE
     argv = [str(part).replace("{report}", str(report)) for part in command]
-    until = (folder / WAITS_FILE).is_file if hangs else None
+    until = partial(_has_noted, folder / WAITS_FILE, tuple(waits)) if waits else None
     execution = execute(
         argv, folder=folder, env=env, deadline=deadline, launcher=launcher, until=until, on_start=on_start
     )
@@ -161,7 +162,7 @@ def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
         folder=folder,
         logs=execution.logs,
         stacks=execution.stacks,
-        waits=tuple(_text(folder / WAITS_FILE).splitlines()),
+        waits=_lines(folder / WAITS_FILE),
         findings=tuple(finding for log in parsed for finding in log.findings),
         fatal=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is not FatalKind.SIGNAL),
         crashes=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is FatalKind.SIGNAL),
@@ -193,6 +194,14 @@ def _read_report(path: Path) -> tuple[dict[str, Any], str]:
     except ValueError as error:
         return {}, f"the subject's report is not JSON: {error}"
     return (report, "") if isinstance(report, dict) else ({}, "the subject's report is not a JSON object")
+
+
+def _has_noted(path: Path, waits: tuple[str, ...]) -> bool:
+    return _lines(path) == waits
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    return tuple(_text(path).splitlines())
 
 
 def _text(path: Path) -> str:

@@ -141,7 +141,7 @@ class Subjects:
                 env=self._variables(scenario),
                 deadline=scenario.deadline_seconds,
                 launcher=bench.launcher,
-                hangs=bool(bench.expectation(scenario).waits),
+                waits=bench.expectation(scenario).waits,
                 on_start=started,
             )
         finally:

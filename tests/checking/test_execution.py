@@ -134,6 +134,22 @@ def test_a_deadline_saves_stacks_and_ends_the_group(tmp_path):
         assert not Path(f"/proc/{pid}").exists() or "(zombie)" in Path(f"/proc/{pid}/status").read_text()
 
 
+NOTE = "import time; open('waits.txt', 'w').write('T1 waits for a, held by T2\\n'); time.sleep(30)"
+
+
+def test_a_hang_ends_when_the_subject_has_noted_what_is_expected(tmp_path):
+    seen = shown(tmp_path, NOTE, waits=["T1 waits for a, held by T2"])
+    assert (seen.timed_out, seen.waits) == (True, ("T1 waits for a, held by T2",))
+    assert seen.seconds < 15
+    assert seen.stacks
+
+
+def test_a_hang_that_notes_something_else_has_its_whole_deadline(tmp_path):
+    seen = shown(tmp_path, NOTE, waits=["T2 stands at b.py:1"], deadline=1.5)
+    assert (seen.timed_out, seen.waits) == (True, ("T1 waits for a, held by T2",))
+    assert seen.seconds >= 1.5
+
+
 def test_python_stacks_are_asked_for_with_the_agreed_signal(tmp_path):
     code = (
         "import faulthandler,os,signal,time\n"

@@ -100,7 +100,8 @@ def _place(top: FrameType, folder: str) -> str:
 class Witness:
     """A thread that writes what the others stand at into a file, once they stand still. It ends when they have ended.
 
-    Made for a program that a deadline ends from outside, where nothing could be asked any more.
+    Made for a program that a deadline ends from outside, where nothing could be asked any more. On a slow machine a
+    standstill may be none: what is seen later, again two times, is written in its place.
     """
 
     def __init__(self, stage: Stage, path: str) -> None:
@@ -114,20 +115,20 @@ class Witness:
         self._thread.join()
 
     def _watch(self) -> None:
-        before: tuple[object, ...] = ()
-        lines: list[str] = []
+        picture: tuple[object, ...] = ()
+        seen: list[str] = []
+        written: list[str] = []
         since = time.monotonic()
         while self._stage.unfinished():
             time.sleep(POLL_SECONDS)
             now = self._picture()
-            if now != before:
-                before, lines, since = now, [], time.monotonic()
+            if now != picture:
+                picture, seen, since = now, [], time.monotonic()
             elif time.monotonic() - since > STANDSTILL_SECONDS:
-                again = self._stage.standing()
-                if again == lines:
-                    self._write(lines)
-                    return
-                lines, since = again, time.monotonic()
+                before, seen, since = seen, self._stage.standing(), time.monotonic()
+                if seen and before == seen != written:
+                    self._write(seen)
+                    written = seen
 
     def _picture(self) -> tuple[object, ...]:
         """Return what changes when a thread goes on, cheaply: frames are looked at only when this stands still."""
