@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.bench import logs, watch
+from python_tsan.bench import comparing, logs, watch
 from python_tsan.bench.measure import Bench, measure
 from python_tsan.bench.model import COLUMNS, Part, met, rows
 from python_tsan.bench.store import load, save, this_machine
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = [part.value for part in Part]
     parser.add_argument("--only", action="append", choices=parts, help="measure this part only; may be repeated")
     parser.add_argument("--logs", action="store_true", help="measure the reading of logs, up to 1 GiB, instead")
+    parser.add_argument("--compare", action="store_true", help="measure the comparison of 50 runs, instead")
     parser.add_argument("--watch", action="store_true", help="measure what the watch over imports costs, instead")
     parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
     parser.add_argument(
@@ -38,6 +39,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Make the measurements that are wanted and not there yet; each is kept as soon as it is made."""
     if arguments.logs:
         return _logs(arguments)
+    if arguments.compare:
+        return _compare(arguments)
     if arguments.watch:
         return _watch(arguments)
     pipeline = open_pipeline(arguments)
@@ -62,6 +65,17 @@ def _logs(arguments: argparse.Namespace) -> ExitCode:
     readings = list(logs.measure_logs(folder, context.console.note))
     context.console.table("reading logs", logs.COLUMNS, logs.rows(readings))
     complaints = logs.complaints(readings)
+    for complaint in complaints:
+        context.console.warn(complaint)
+    return ExitCode.FINDINGS if complaints else ExitCode.CLEAN
+
+
+def _compare(arguments: argparse.Namespace) -> ExitCode:
+    context = open_context(arguments)
+    folder = (arguments.folder or context.layout.root / "bench").absolute()
+    made = list(comparing.measure_comparisons(folder, context.console.note))
+    context.console.table("comparing runs", comparing.COLUMNS, comparing.rows(made))
+    complaints = comparing.complaints(made)
     for complaint in complaints:
         context.console.warn(complaint)
     return ExitCode.FINDINGS if complaints else ExitCode.CLEAN
