@@ -35,16 +35,16 @@ class StepProgress(Protocol):
 class Console:
     """Where a run speaks to a person: rich on a terminal, plain lines everywhere else.
 
-    ``quiet`` drops notes, tables' titles and progress; results and warnings are always shown. Colour is a
-    terminal's only, and never when ``NO_COLOR`` is set (https://no-color.org).
+    ``quiet`` drops notes, tables' titles and progress; results and warnings are always shown. Whether there is colour
+    is said by :func:`wants_colour`; without it, no escape sequence changes how text looks.
     """
 
     def __init__(self, *, out: TextIO, err: TextIO, env: Mapping[str, str], quiet: bool = False) -> None:
         self._out = out
         self._err = err
         self._quiet = quiet
+        self._env = env
         dumb = env.get("TERM", "") == "dumb"
-        self._colour = not env.get("NO_COLOR")
         self._rich_out = out.isatty() and not dumb
         self._rich_err = err.isatty() and not dumb
 
@@ -53,8 +53,8 @@ class Console:
         self._line(self._out, text)
 
     def lines(self, lines: Iterable[tuple[str, str]]) -> None:
-        """Print lines of a result, each with a style such as ``bold red`` or none; only a terminal shows it."""
-        if not self._rich_out:
+        """Print lines of a result, each with a style such as ``bold red`` or none, shown where there is colour."""
+        if not self._colour(self._out):
             for text, _ in lines:
                 self._line(self._out, text)
             return
@@ -69,7 +69,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Print a line that a person should not miss, on standard error."""
-        if self._rich_err:
+        if self._colour(self._err):
             self._rich(self._err).print(f"warning: {text}", style="yellow", soft_wrap=True)
         else:
             self._line(self._err, f"warning: {text}")
@@ -102,7 +102,20 @@ class Console:
     def _rich(self, stream: TextIO) -> rich.console.Console:
         import rich.console  # noqa: PLC0415 -- loaded only for a terminal: it costs more than a no-op run may take
 
-        return rich.console.Console(file=stream, no_color=not self._colour, markup=False, highlight=False, emoji=False)
+        colour = self._colour(stream)
+        forced = colour and not stream.isatty()
+        return rich.console.Console(
+            file=stream,
+            color_system=("standard" if forced else "auto") if colour else None,
+            force_terminal=True if forced else None,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            _environ={**self._env, "NO_COLOR": ""},  # decided here
+        )
+
+    def _colour(self, stream: TextIO) -> bool:
+        return wants_colour(terminal=stream.isatty(), env=self._env)
 
     def _rich_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         import rich.table  # noqa: PLC0415 -- as above
@@ -115,6 +128,19 @@ class Console:
             # Text, not str: a cell such as "std::vector[int]" is no markup.
             table.add_row(*(rich.text.Text(cell) for cell in row))
         self._rich(self._out).print(table)
+
+
+def wants_colour(*, terminal: bool, env: Mapping[str, str]) -> bool:
+    """Tell whether text may be coloured: as the reader says, else on a terminal that can.
+
+    ``NO_COLOR`` (https://no-color.org) wins over ``FORCE_COLOR`` (https://force-color.org) and ``CLICOLOR_FORCE``
+    (https://bixense.com/clicolors), and those over ``CLICOLOR=0`` and ``TERM=dumb``, as in CPython's ``_colorize``.
+    """
+    if env.get("NO_COLOR"):
+        return False
+    if env.get("FORCE_COLOR") or env.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    return terminal and env.get("TERM") != "dumb" and env.get("CLICOLOR") != "0"
 
 
 def make_console(*, quiet: bool = False) -> Console:

@@ -45,6 +45,51 @@ def test_styled_lines_are_plain_off_a_terminal_and_without_colour():
     assert "31m" not in out.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("terminal", "env", "wanted"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (False, {"FORCE_COLOR": ""}, False),
+        (False, {"FORCE_COLOR": "1", "TERM": "dumb"}, True),
+        (False, {"CLICOLOR_FORCE": "1"}, True),
+        (False, {"CLICOLOR_FORCE": "0"}, False),
+        (True, {"CLICOLOR": "0"}, False),
+        (True, {"CLICOLOR": "1"}, True),
+        (False, {"CLICOLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+    ],
+)
+def test_colour_is_as_the_reader_says(terminal, env, wanted):
+    env = {"TERM": "xterm-256color", **env}
+    console, out, err = consoles(terminal=terminal, env=env)
+    console.lines([("NOT clean", "bold red")])
+    console.warn("careful")
+    shown = ["\x1b[" in stream.getvalue() for stream in (out, err)]
+    assert shown == [wanted, wanted]
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"CLICOLOR": "0"}])
+def test_without_colour_a_table_and_its_title_hold_no_escape_sequence(env):
+    console, out, _ = consoles(terminal=True, env={"TERM": "xterm-256color", **env})
+    console.table("title", ["one", "two"], [["a", "b"]])
+    assert "title" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_dumb_terminal_gets_lines_for_progress():
+    console, _, err = consoles(terminal=True, env={"TERM": "dumb"})
+    with console.steps(["compile"]) as steps:
+        steps.start("compile")
+        steps.done()
+    assert "\x1b" not in err.getvalue()
+    assert "[1/1] compile: done" in err.getvalue()
+
+
 def test_quiet_keeps_results_and_warnings_only():
     console, out, err = consoles(quiet=True)
     console.say("result")
