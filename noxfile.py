@@ -165,6 +165,13 @@ def golden(session: nox.Session) -> None:
     session.run("python", "tests/tsan/refresh_golden.py", *session.posargs)
 
 
+@nox.session(tags=["look"])
+def cli_pages(session: nox.Session) -> None:
+    """Write docs/cli.md and the manual page anew from the parser that reads the command line."""
+    install(session)
+    session.run("python", "tests/cli_pages/cli_pages.py")
+
+
 @nox.session(tags=["quality"])
 def wheel(session: nox.Session) -> None:
     """Build wheel and sdist into dist/, and install them by uvx, uv, pipx and pip."""

@@ -10,7 +10,7 @@ TREE = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
 SESSIONS = [node for node in TREE.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
 WANTED = [
     *("doctor", "build_python", "install_numpy", "build_harness", "check_gil", "check_imports"),
-    *("verify", "verify_fast", "tests", "lint", "types", "bench", "gil_page", "fuzz", "golden", "wheel"),
+    *("verify", "verify_fast", "tests", "lint", "types", "bench", "gil_page", "fuzz", "golden", "wheel", "cli_pages"),
     "import_atlas",
     "matrix",
 ]

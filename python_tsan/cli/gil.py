@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     trace.add_argument("command", nargs="+", metavar="COMMAND", help="after --, with its arguments")
     compare = actions.add_parser("compare", help="hold two traces of one program, by two engines, against each other")
-    compare.add_argument("traces", type=Path, nargs=2, metavar="TRACE")
+    compare.add_argument("traces", type=Path, nargs=2, metavar="TRACE", help="the two traces")
     bench = actions.add_parser("bench", help="measure what the tracer costs")
     bench.add_argument("--executable", type=Path, default=Path(sys.executable), help="the Python (%(default)s)")
     bench.add_argument("--ratio", type=float, default=STOCK_RATIO, help="most that import numpy may take (%(default)s)")

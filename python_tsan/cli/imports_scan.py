@@ -43,7 +43,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     scanning.add_argument("--confirm", action="store_true", help="drive two threads into each predicted hazard")
     confirming = verbs.add_parser("confirm", help="drive two threads that import A and B into what is predicted")
-    confirming.add_argument("entries", nargs=2, metavar=("A", "B"))
+    confirming.add_argument("entries", nargs=2, metavar="ENTRY", help="the two modules, A and B")
     for each in (scanning, confirming):
         add_probe(each)
         each.add_argument("--gil", action="store_true", help="and show which release of the GIL opens each hazard")

@@ -12,6 +12,7 @@ import os
 import sys
 import textwrap
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from python_tsan import __version__
@@ -81,6 +82,7 @@ VERBS = (
     Verb(name="gil", summary="record why the GIL is released, and answer questions about it"),
     Verb(name="interpreter", summary="print what is known of the interpreter that is meant, as JSON"),
     Verb(name="cmake-dir", summary="print the folder of the CMake package", settings=False),
+    Verb(name="completion", summary="print what makes a shell complete verbs and options", settings=False),
     Verb(name="bench", summary="measure the pipeline against the manual recipe"),
 )
 
@@ -109,8 +111,8 @@ def _dispatch(arguments: Sequence[str]) -> ExitCode:
     return module.run(parsed)
 
 
-def build_parser(wanted: str) -> argparse.ArgumentParser:
-    """Return the parser of every verb, in which only the ``wanted`` verb's module is loaded and has its arguments."""
+def build_parser(*wanted: str) -> argparse.ArgumentParser:
+    """Return the parser of every verb, in which only ``wanted`` verbs' modules are loaded and have their arguments."""
     parser = argparse.ArgumentParser(
         prog="python-tsan",
         usage="python-tsan [-h] [--version] VERB ...",
@@ -123,10 +125,11 @@ def build_parser(wanted: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"python-tsan {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", prog="python-tsan", help=argparse.SUPPRESS)
     for verb in VERBS:
-        chosen = verb.name == wanted
+        chosen = verb.name in wanted
         module = verb.load() if chosen else None
         subparser = verbs.add_parser(
             verb.name,
+            help=verb.summary,  # shown by completions; the table of all verbs is made here
             description=_sentence(verb.summary),
             parents=_settings_parents(verb) if chosen and verb.settings else [],
             formatter_class=_formatter,
@@ -135,7 +138,17 @@ def build_parser(wanted: str) -> argparse.ArgumentParser:
         subparser.set_defaults(module=module)
         if module is not None:
             module.add_arguments(subparser)
+            _narrow(subparser)
     return parser
+
+
+def _narrow(parser: argparse.ArgumentParser) -> None:
+    """Give a verb's own verbs a help of the width of all others, however they lay out their text."""
+    for action in parser._actions:  # noqa: SLF001 -- argparse offers no other way to a parser's verbs
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 -- as above
+            for child in action.choices.values():
+                child.formatter_class = partial(child.formatter_class, max_help_position=26, width=_width())
+                _narrow(child)
 
 
 def _verb_table() -> str:
@@ -155,9 +168,12 @@ def _settings_parents(verb: Verb) -> list[argparse.ArgumentParser]:
 
 
 def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=_width())
+
+
+def _width() -> int:
     # A width beyond 80 columns makes long lines, not better help.
-    width = min(80, int(os.environ.get("COLUMNS", "80") or 80))
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=width)
+    return min(80, int(os.environ.get("COLUMNS", "80") or 80))
 
 
 def _sentence(summary: str) -> str:

@@ -66,6 +66,11 @@ def test_every_rendering_has_its_resources(installed, rendering):
     assert "race" in done.stdout
 
 
+def test_the_manual_page_is_where_man_looks_for_it(installed):
+    page = installed.folder / "share" / "man" / "man1" / "python-tsan.1"
+    assert page.read_text().startswith(".TH PYTHON-TSAN 1")
+
+
 def test_explain_knows_kinds_and_errors(installed):
     for word in ("data race", "installation"):
         done = installed("python-tsan", "explain", word)

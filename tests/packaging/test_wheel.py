@@ -14,6 +14,10 @@ from python_tsan import __version__
 
 # Folders of the repository, and where a wheel has them.
 TRAVELLING = {"python_tsan/": "python_tsan/", "native/": "python_tsan/native/", "checks/": "python_tsan/checks/"}
+SINGLE = {
+    "docs/errors.md": "python_tsan/docs/errors.md",
+    "docs/python-tsan.1": f"python_tsan-{__version__}.data/data/share/man/man1/python-tsan.1",
+}
 LEFT_OUT = "native/golden/"
 INFO = f"python_tsan-{__version__}.dist-info/"
 
@@ -31,7 +35,7 @@ def in_wheel(file):
     for folder, place in TRAVELLING.items():
         if file.startswith(folder) and not file.startswith(LEFT_OUT):
             return place + file.removeprefix(folder)
-    return "python_tsan/docs/errors.md" if file == "docs/errors.md" else None
+    return SINGLE.get(file)
 
 
 def test_the_wheel_holds_every_file_that_it_needs_and_no_other(wheel):
