@@ -20,11 +20,28 @@ struct Frame {
     std::int32_t offset;
     std::uint32_t module;
     _object* object; // of the code, kept alive by the code table
+
+    bool operator==(const Frame& other) const {
+        return code == other.code && offset == other.offset && module == other.module;
+    }
 };
 
 struct Known {
     _object* object;
     Role role;
+};
+
+/// A stack of the recent past and its nodes, outermost first: most of the next one is the same.
+struct Recent {
+    Frame frames[deepest];
+    std::uint32_t nodes[deepest];
+    int count;
+};
+
+/// Where a code object is in the table, by some bits of its address.
+struct Shortcut {
+    _object* object;
+    std::uint32_t row;
 };
 
 // One lock for the tables. With a GIL it is not contended, because a stack is captured by its holder; without one, the
@@ -34,6 +51,9 @@ constexpr int patience = 1 << 16;
 Header* owner = nullptr;
 Table strings_table, codes_table, nodes_table;
 Known* known = nullptr; // by row of the codes' region
+Recent recent;
+constexpr std::size_t shortcut_count = 512;
+Shortcut shortcuts[shortcut_count];
 std::uint64_t known_bytes = 0;
 
 class Locked {
@@ -168,9 +188,15 @@ std::uint32_t add_code(Header* header, const Python& python, _object* object, _f
 }
 
 std::uint32_t intern_code(Header* header, const Python& python, _object* object, _frame* frame) {
-    return codes_table.find_or_make(
-        mix(0, reinterpret_cast<std::uint64_t>(object)), [&](std::uint32_t row) { return known[row].object == object; },
-        [&] { return add_code(header, python, object, frame); });
+    const auto address = reinterpret_cast<std::uint64_t>(object);
+    auto& shortcut = shortcuts[(address >> 4) % shortcut_count];
+    if (shortcut.object != object) {
+        const auto row = codes_table.find_or_make(
+            mix(0, address), [&](std::uint32_t one) { return known[one].object == object; },
+            [&] { return add_code(header, python, object, frame); });
+        shortcut = Shortcut{row == 0 ? nullptr : object, row};
+    }
+    return shortcut.row;
 }
 
 /// The module that such a frame of importlib is about: its first argument.
@@ -201,6 +227,27 @@ std::uint32_t intern_node(Header* header, const Python& python, std::uint32_t pa
         const auto line = python.code_line(frame.object, frame.offset);
         return append(header, header->nodes, Node{parent, frame.code, frame.offset, line, frame.module});
     });
+}
+
+/// The node of `count` frames, of which the innermost comes first; 0 if there is no room for it.
+std::uint32_t intern_stack(Header* header, const Python& python, const Frame* frames, int count) {
+    std::uint32_t node = 0;
+    bool same = true;
+    for (int depth = 0; depth < count; ++depth) {
+        const auto& frame = frames[count - 1 - depth];
+        same = same && depth < recent.count && frame == recent.frames[depth];
+        node = same ? recent.nodes[depth] : intern_node(header, python, node, frame);
+        if (node == 0) {
+            recent.count = depth;
+            return 0;
+        }
+        if (!same) {
+            recent.frames[depth] = frame;
+            recent.nodes[depth] = node;
+        }
+    }
+    recent.count = count;
+    return node;
 }
 
 /// Fill `frames`, innermost first, and return how many there are; -1 where there is no room for a function.
@@ -244,13 +291,8 @@ std::uint32_t capture_stack(Header* header, const Python& python) {
         prepare(header);
         count = known == nullptr ? -1 : walk(header, python, frames);
     }
-    std::uint32_t node = 0;
-    for (int i = count - 1; i >= 0; --i) {
-        node = intern_node(header, python, node, frames[i]);
-        if (node == 0) {
-            break;
-        }
-    }
+    // Without the lock nothing of what it guards may be touched.
+    const auto node = count > 0 ? intern_stack(header, python, frames, count) : 0;
     if (count != 0 && node == 0) {
         header->lost_stacks.fetch_add(1, std::memory_order_relaxed);
     }
@@ -271,6 +313,8 @@ void forget_stacks() {
     strings_table.release();
     codes_table.release();
     nodes_table.release();
+    recent.count = 0;
+    std::memset(shortcuts, 0, sizeof shortcuts);
     if (known != nullptr) {
         munmap(known, known_bytes);
         known = nullptr;
