@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,13 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     import resource
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import FrameType
 
 TERM_GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.01
 _ASK_SECONDS = 0.2
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,7 @@ def run(
         # Files rather than pipes: a grandchild that keeps a pipe open would hold this call after its child has ended.
         out = files.enter_context(_sink(stdout))
         err = None if stdout and not stderr else files.enter_context(_sink(stderr))
+        release_interrupts = files.enter_context(_hold_interrupts())
         started = time.monotonic()
         child = _Child(
             subprocess.Popen(
@@ -90,7 +94,14 @@ def run(
                 preexec_fn=preexec,  # noqa: PLW1509 -- only callers that start no threads of their own pass one
             )
         )
-        timed_out = _attend(child, timeout, until, on_deadline, on_start)
+        timed_out = _attend(
+            child,
+            release=release_interrupts,
+            timeout=timeout,
+            until=until,
+            on_deadline=on_deadline,
+            on_start=on_start,
+        )
         return Completed(
             command=argv,
             exit_code=child.exit_code,
@@ -205,8 +216,40 @@ class _Child:
         return True
 
 
+@contextlib.contextmanager
+def _hold_interrupts() -> Iterator[Callable[[], None]]:
+    """Hold back what would interrupt this thread until the yielded function is called, or until the end.
+
+    A child runs before ``Popen`` has returned: an interrupt that came in between would leave one that nobody knows.
+    """
+    came: list[int] = []
+    held: dict[int, Callable[[int, FrameType | None], object]] = {}
+
+    def release() -> None:
+        answers = dict(held)
+        held.clear()
+        for number, handler in answers.items():
+            signal.signal(number, handler)
+        while came:
+            number = came.pop(0)
+            answers[number](number, None)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in _INTERRUPTS:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                held[number] = handler
+                signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield release
+    finally:
+        release()
+
+
 def _attend(
     child: _Child,
+    *,
+    release: Callable[[], None],
     timeout: float | None,
     until: Callable[[], bool] | None,
     on_deadline: Callable[[int], None] | None,
@@ -214,6 +257,7 @@ def _attend(
 ) -> bool:
     """Wait for the child and leave nothing of its group behind; return whether its deadline passed."""
     try:
+        release()
         if on_start:
             on_start(child.pid)
         timed_out = not (_wait_unless(child, timeout, until) if until else child.wait(timeout))

@@ -222,6 +222,25 @@ def test_ctrl_c_in_a_program_that_waits_leaves_no_orphan(tmp_path):
     assert wait_for(lambda: not alive(child))
 
 
+def test_an_interrupt_while_the_child_is_started_leaves_no_orphan(monkeypatch, tmp_path):
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **keywords):
+            super().__init__(*arguments, **keywords)
+            pid_in(tmp_path / "pid")
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)  # the handler runs at the next opportunity
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(process.subprocess, "Popen", Interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(["sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 30"])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert wait_for(lambda: not alive(pid_in(tmp_path / "pid")))
+
+
 def test_an_interrupt_within_the_grace_still_kills(monkeypatch):
     with subprocess.Popen(
         ["/bin/sh", "-c", "trap '' TERM; echo; while :; do sleep 0.05; done"], stdout=subprocess.PIPE, process_group=0

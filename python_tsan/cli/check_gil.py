@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
     from python_tsan.errors import ExitCode
 
-FILES = ("test_gil.py", "test_objects.py", "test_lifecycle.py", "test_locks.py", "test_gil_release.py")
+FILES = (
+    "test_gil.py",
+    "test_objects.py",
+    "test_lifecycle.py",
+    "test_locks.py",
+    "test_gil_release.py",
+    "test_gil_engines.py",
+)
 
 add_arguments = verification.add_arguments
 
