@@ -58,10 +58,14 @@ def _survey(arguments: argparse.Namespace, context: Context) -> ExitCode:
     from python_tsan.imports.atlas.cell import save_cell  # noqa: PLC0415 -- as above
     from python_tsan.imports.atlas.private import survey_privately  # noqa: PLC0415
 
-    cell = survey_privately(arguments.package, identify([arguments.interpreter]), _bounds(arguments))
+    def keep(cell: Cell) -> None:
+        if arguments.keep:
+            save_cell(arguments.keep, cell)
+
+    cell = survey_privately(arguments.package, identify([arguments.interpreter]), _bounds(arguments), keep=keep)
     context.console.say(line(cell))
+    keep(cell)
     if arguments.keep:
-        save_cell(arguments.keep, cell)
         return ExitCode.CLEAN
     if cell.problem:
         return ExitCode.SUBJECT

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 EXACT_LIMIT = 20_000  # combinations that are tried before the shortest list gives way to a short one
 
 
-def choose(model: Model, entries: tuple[str, ...]) -> tuple[str, ...]:
+def choose(model: Model, entries: tuple[str, ...], *, known: Iterable[Hazard] | None = None) -> tuple[str, ...]:
     """Return the shortest list behind which no hazard between ``entries`` is predicted.
+
+    ``known`` are the hazards that a scan has predicted without a list; they need not be predicted again.
 
     A hazard needs two modules that are not there yet. Importing a module finishes what it brings in; the list finishes
     one of the two for each hazard. Hazards that only show behind the list are added until none is left (an implicit
@@ -27,13 +29,15 @@ def choose(model: Model, entries: tuple[str, ...]) -> tuple[str, ...]:
     conflicts: list[frozenset[str]] = []
     candidates = {name: finished_by(model, name) for entry in entries for name in model.imported_by(entry)}
     modules: tuple[str, ...] = ()
-    while hazards := list(predict(model.after(modules), entries)):
+    hazards = list(predict(model, entries) if known is None else known)
+    while hazards:
         for hazard in hazards:
             conflicts.append(frozenset({hazard.awaited, hazard.closing}))
             for name in _named(hazard):
                 if name not in candidates:
                     candidates[name] = finished_by(model, name)
         modules = cover(conflicts, candidates, entries)
+        hazards = list(predict(model.after(modules), entries))
     return modules
 
 

@@ -46,7 +46,8 @@ def plan(probe: Probe, entries: Sequence[str], *, runs: int) -> Plan:
     if before.problems:
         told = "; ".join(f"{entry}: {problem}" for entry, problem in before.problems.items())
         raise SubjectError(f"no list can be made: {told}", advice="Mend or leave out what cannot be imported.")
-    modules = choose(before.model, (*before.entries, *before.calls))
+    known = [finding.hazard for finding in before.findings]
+    modules = choose(before.model, (*before.entries, *before.calls), known=known)
     after = scan(probe, entries, main=modules, calls=True)
     _check(probe, before, after, runs)
     return Plan(entries=before.entries, modules=modules, before=before, after=after)

@@ -64,7 +64,7 @@ def _details(number: int, hazard: HazardTold, common: str) -> Iterator[str]:
             lines = [f"{frame.file}:{frame.line} in {frame.function}: {frame.text}" for frame in frames]
         else:
             lines = list(_chain(thread))
-        yield f"     its own import of {thread.imports}"
+        yield f"     its own {wording.own(thread)}"
         for line in _folded(lines):
             yield from _wrapped(line.replace(common, "") if common else line, indent="     ")
     if hazard.proof:

@@ -69,6 +69,8 @@ def with_windows(document: Document, python: Python, path: Sequence[Path], libra
 
 def _window(document: Document, hazard: HazardTold, python: Python, path: Sequence[Path], library: Path) -> WindowTold:
     imports = [thread.imports for thread in hazard.threads]
+    if any(":" in name for name in imports):
+        return WindowTold(problem="one of the two is a call, and the traced run imports only")
     command = [*python.command, "-c", _PROGRAM, ",".join(document.main), *imports]
     folders = os.pathsep.join([*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])])
     trace = trace_preloaded(command, library=library, env={**os.environ, "PYTHONPATH": folders})

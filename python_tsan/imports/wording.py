@@ -69,6 +69,12 @@ def verdict(proof: ProofTold) -> str:
             return f"not reached: {counted(proof.runs, 'directed run')} could not bring the schedule about"
 
 
+def own(thread: ThreadTold) -> str:
+    """Say what a thread does by itself: ``import of a``, ``import of a and call of f``."""
+    module, _, function = thread.imports.partition(":")
+    return f"import of {module} and call of {function}" if function else f"import of {module}"
+
+
 def position(thread: ThreadTold) -> str:
     """Say what a thread has and what it wants when the cycle is closed."""
     return f"{thread.thread} holds {thread.holds} and wants {thread.waits_for}"

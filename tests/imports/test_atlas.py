@@ -14,7 +14,7 @@ from python_tsan.cli.main import build_parser, main
 from python_tsan.errors import SubjectError
 from python_tsan.imports.atlas import install, run, survey
 from python_tsan.imports.atlas.analysis import analyse
-from python_tsan.imports.atlas.cell import Cell, CycleSeen, cell_file, load_cell, save_cell
+from python_tsan.imports.atlas.cell import UNFINISHED, Cell, CycleSeen, cell_file, load_cell, save_cell
 from python_tsan.imports.atlas.install import Installed
 from python_tsan.imports.atlas.listed import Group, Listed, listed
 from python_tsan.imports.atlas.page import render_atlas
@@ -105,7 +105,7 @@ def test_without_time_nothing_is_driven_and_that_is_told(tmp_path):
 
 @pytest.mark.usefixtures("barrel")
 def test_a_list_that_does_not_hold_is_not_called_verified(tmp_path, monkeypatch):
-    monkeypatch.setattr(survey, "choose", lambda *_: ())
+    monkeypatch.setattr(survey, "choose", lambda *_, **__: ())
     cell = survey.survey("bp", Probe(python=HERE), tmp_path / "packages", BOUNDS)
     assert cell.confirmed
     assert not cell.verified
@@ -170,6 +170,36 @@ def test_a_run_goes_on_where_it_was_killed(tmp_path, monkeypatch):
     assert started == ["fine", "bp"]
 
 
+def test_what_a_survey_knew_when_it_was_ended_is_kept_and_a_killed_one_is_made_again(tmp_path, monkeypatch):
+    half = replace(CELL, package="half", python=HERE.text, problem=UNFINISHED)
+    started = []
+
+    def end_early(command, **_):
+        started.append(command[-1])
+        save_cell(tmp_path, half)
+        return replace(run_ok, timed_out=True, exit_code=-15, seconds=9.0)
+
+    run_ok = run.run([sys.executable, "-c", ""])
+    monkeypatch.setattr(run, "run", end_early)
+    atlas = Atlas(folder=tmp_path, bounds=BOUNDS, jobs=1)
+    (cell,), _ = cells_of(atlas, ["half"])
+    assert (cell.problem, cell.confirmed) == ("did not end within 9 s", (CYCLE,))
+    assert cells_of(atlas, ["half"])[1] == [("half", True)]
+    save_cell(tmp_path, half)
+    assert cells_of(atlas, ["half"])[1] == [("half", False)]
+    monkeypatch.setattr(run, "run", lambda *_, **__: replace(run_ok, exit_code=3))
+    (cell,), _ = cells_of(replace(atlas, again=True), ["half"])
+    assert cell.cycles == ()
+
+
+def test_a_survey_tells_what_it_knows_step_by_step(barrel, tmp_path):  # noqa: ARG001 -- a fixture that installs
+    told = []
+    survey.survey("bp", Probe(python=HERE), tmp_path / "packages", BOUNDS, keep=told.append)
+    known = [(len(cell.cycles) > 0, cell.tried > 0, bool(cell.preimport)) for cell in told]
+    assert known == [(True, False, False), (True, True, False), (True, True, True)]
+    assert {cell.problem for cell in told} == {UNFINISHED}
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [("import time; time.sleep(60)", "did not end within"), ("raise SystemExit('boom')", "exit code 1: boom")],
@@ -211,7 +241,7 @@ def test_one_package_is_surveyed_by_itself_and_kept_where_it_is_asked_for(tmp_pa
     monkeypatch.setattr(os, "environ", dict(os.environ))  # a survey's process is its own, this one is not
     command = ["imports", "survey", "bp", "--with", sys.executable, "--runs", "1", "--modules", "5"]
     assert main(command) == 1
-    assert f"bp 1.0 on {HERE.text}: 1 hazards predicted, 1 of 1 confirmed" in capsys.readouterr().out
+    assert re.search(r"^bp 1.0 on \S+: (\d) hazards predicted, \1 of \1 confirmed, in ", capsys.readouterr().out)
     assert main([*command, "--keep", str(tmp_path)]) == 0
     assert load_cell(tmp_path, "bp", HERE.text).confirmed
 

@@ -98,7 +98,7 @@ def test_a_list_behind_which_something_still_goes_wrong_is_not_handed_out(tmp_pa
     )
     with pytest.raises(SubjectError, match="still goes wrong behind the list: _DeadlockError"):
         plan(probe, ["a", "b"], runs=1)
-    monkeypatch.setattr(preimport, "choose", lambda *_: ())
+    monkeypatch.setattr(preimport, "choose", lambda *_, **__: ())
     with pytest.raises(SubjectError, match="still a hazard"):
         plan(probe, ["a", "b"], runs=1)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from import_samples import CONFIRMED, REFUTED, document
+from import_samples import CONFIRMED, HAZARD, REFUTED, document
 
 from python_tsan.console import make_console
 from python_tsan.errors import SubjectError
@@ -81,6 +81,15 @@ def test_the_release_is_told_with_what_the_other_thread_did(monkeypatch):
     for form in Format:
         assert "let go of the GIL 2 times" in " ".join(tell(found, form).split()) or form is Format.JSON
     assert [command[-2:] for command in asked] == [["a", "b"]]
+
+
+def test_a_call_is_not_traced_as_an_import(monkeypatch):
+    seen = trace_of(release(10, 12, 2))
+    monkeypatch.setattr(windows, "trace_preloaded", lambda *_, **__: seen)
+    call = replace(HAZARD, first="a:load")
+    found = with_windows(document(None, hazards=[call]), HERE, (), Path("tracer.so"))
+    assert "one of the two is a call" in window(found.hazards[0])
+    assert "its own import of a and call of load" in tell(found, Format.TERMINAL)
 
 
 def test_where_nobody_came_in_that_is_said(monkeypatch):

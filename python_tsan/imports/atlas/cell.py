@@ -14,6 +14,7 @@ from python_tsan.imports.proof import Answer
 if TYPE_CHECKING:
     from pathlib import Path
 
+UNFINISHED = "the survey was ended before it was through"
 _BADNESS = (ImportOutcome.HANG, ImportOutcome.ERROR, ImportOutcome.PARTIAL, ImportOutcome.OK)
 
 

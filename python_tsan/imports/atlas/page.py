@@ -88,6 +88,8 @@ def _happens(cycle: CycleSeen) -> str:
 
 
 def _first(cell: Cell) -> str:
+    if not cell.preimport:
+        return "not known"
     listed = ", ".join(code(module) for module in cell.preimport)
     return f"{listed}{'' if cell.verified else ' (not tried)'}"
 

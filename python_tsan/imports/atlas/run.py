@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.atlas.cell import Cell, load_cell, save_cell
+from python_tsan.imports.atlas.cell import UNFINISHED, Cell, cell_file, load_cell, save_cell
 from python_tsan.imports.scan import one_line
 from python_tsan.process import end_group, run
 
@@ -52,8 +52,9 @@ class Atlas:
 
     def _cell(self, package: str, python: Python, running: set[int]) -> tuple[Cell, bool]:
         kept = None if self.again else load_cell(self.folder, package, python.text)
-        if kept is not None:
+        if kept is not None and kept.problem != UNFINISHED:
             return kept, True
+        cell_file(self.folder, package, python.text).unlink(missing_ok=True)
         started: list[int] = []
 
         def note(pid: int) -> None:
@@ -63,32 +64,20 @@ class Atlas:
         deadline = self.bounds.seconds + GRACE_SECONDS
         ended = run(self._command(package, python), env=os.environ, timeout=deadline, on_start=note)
         running.difference_update(started)
-        cell = load_cell(self.folder, package, python.text) if ended.ok else None
-        if cell is None:
-            cell = Cell(
-                package=package,
-                python=python.text,
-                date=datetime.now(UTC).strftime("%Y-%m-%d"),
-                problem=_why(ended.timed_out, ended.seconds, ended.exit_code, ended.stderr),
-                seconds=round(ended.seconds, 1),
-            )
+        cell = load_cell(self.folder, package, python.text)
+        if not ended.ok or cell is None:
+            # A survey that was ended has kept what it knew until then.
+            known = cell or Cell(package=package, python=python.text, date=datetime.now(UTC).strftime("%Y-%m-%d"))
+            why = _why(ended.timed_out, ended.seconds, ended.exit_code, ended.stderr)
+            cell = replace(known, problem=why, seconds=round(ended.seconds, 1))
             save_cell(self.folder, cell)
         return cell, False
 
     def _command(self, package: str, python: Python) -> list[str | Path]:
         bounds = self.bounds
         limits = [f"--modules={bounds.modules}", f"--runs={bounds.runs}", f"--seconds={bounds.seconds}"]
-        survey: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "python_tsan",
-            "imports",
-            "survey",
-            *limits,
-            "--keep",
-            self.folder,
-        ]
-        return [*survey, "--with", *python.command, "--", package]
+        survey = [sys.executable, "-m", "python_tsan", "imports", "survey", *limits]
+        return [*survey, "--keep", self.folder, "--with", *python.command, "--", package]
 
 
 def _why(timed_out: bool, seconds: float, exit_code: int, text: str) -> str:  # noqa: FBT001 -- facts of one end

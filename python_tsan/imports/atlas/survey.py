@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.atlas.cell import Cell, CycleSeen
+from python_tsan.imports.atlas.cell import UNFINISHED, Cell, CycleSeen
 from python_tsan.imports.atlas.install import install
 from python_tsan.imports.choice import choose
 from python_tsan.imports.offers import offers
@@ -20,7 +20,7 @@ from python_tsan.imports.proof import Answer
 from python_tsan.imports.scan import one_line, prove, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from python_tsan.imports.atlas.install import Installed
@@ -39,15 +39,22 @@ class Bounds:
     seconds: float
 
 
-def survey(package: str, probe: Probe, folder: Path, bounds: Bounds) -> Cell:
-    """Install ``package`` into ``folder`` and return what is seen of it. Whatever fails is the cell's ``problem``."""
+def survey(
+    package: str, probe: Probe, folder: Path, bounds: Bounds, *, keep: Callable[[Cell], None] = lambda _: None
+) -> Cell:
+    """Install ``package`` into ``folder`` and return what is seen of it. Whatever fails is the cell's ``problem``.
+
+    ``keep`` is given what is known after each step, for the case that this process is ended.
+    """
     started = time.monotonic()
     python = probe.python
     cell = Cell(package=package, python=python.text, date=datetime.now(UTC).strftime("%Y-%m-%d"))
     try:
         installed = install(package, folder, minor=".".join(str(part) for part in python.version[:2]))
         cell = _offered(replace(probe, path=(folder,)), replace(cell, version=installed.version), installed, bounds)
-        cell = _scan(replace(probe, path=(folder,)), cell, bounds, until=started + bounds.seconds)
+        for step in _steps(replace(probe, path=(folder,)), cell, bounds, until=started + bounds.seconds):
+            cell = step
+            keep(replace(cell, problem=UNFINISHED, seconds=round(time.monotonic() - started, 1)))
     except SubjectError as error:
         cell = replace(cell, problem=one_line(error.message))
     return replace(cell, seconds=round(time.monotonic() - started, 1))
@@ -63,7 +70,8 @@ def _offered(probe: Probe, cell: Cell, installed: Installed, bounds: Bounds) -> 
     return replace(cell, entries=own.modules, left_out=own.left_out, others=tuple(dict.fromkeys(named)))
 
 
-def _scan(probe: Probe, cell: Cell, bounds: Bounds, *, until: float) -> Cell:
+def _steps(probe: Probe, cell: Cell, bounds: Bounds, *, until: float) -> Iterator[Cell]:
+    """Yield the cell as it grows: after the scan, after the directed runs, and with the list of what to pre-import."""
     # Several surveys are made at a time, and each has one core.
     found = scan(probe, [*cell.entries, *cell.others], jobs=1)
     cell = replace(
@@ -72,10 +80,14 @@ def _scan(probe: Probe, cell: Cell, bounds: Bounds, *, until: float) -> Cell:
         failed={entry: problem for entry, problem in found.problems.items() if entry in cell.entries},
     )
     hazards = _own(found, frozenset(cell.entries))
-    seen = tuple(_drive(probe, hazards, bounds, until=until))
-    modules = choose(found.model, tuple(entry for entry in found.entries if entry not in found.problems))
-    confirmed = [hazard for hazard, cycle in zip(hazards, seen, strict=True) if cycle.confirmed]
-    return replace(cell, cycles=seen, preimport=modules, verified=_holds(probe, confirmed, modules, until=until))
+    cell = replace(cell, cycles=tuple(_seen(hazard, None, probe.path[0]) for hazard in hazards))
+    yield cell
+    cell = replace(cell, cycles=tuple(_drive(probe, hazards, bounds, until=until)))
+    yield cell
+    entries = tuple(entry for entry in found.entries if entry not in found.problems)
+    modules = choose(found.model, entries, known=[finding.hazard for finding in found.findings])
+    confirmed = [hazard for hazard, cycle in zip(hazards, cell.cycles, strict=True) if cycle.confirmed]
+    yield replace(cell, preimport=modules, verified=_holds(probe, confirmed, modules, until=until))
 
 
 def _own(found: Scan, own: frozenset[str]) -> list[Hazard]:
