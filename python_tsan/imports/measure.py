@@ -7,6 +7,7 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 INSIDE = Path(__file__).parent / "inside"
-HANG_SECONDS = 1.5
+HANG_SECONDS = 2.0
+SANITIZED_HANG_SECONDS = 15.0
 # Starting an interpreter on a busy machine takes longer than any row.
-PROCESS_SECONDS = 30.0
+PROCESS_SECONDS = 60.0
 # How faulthandler's report begins when a thread waits with the GIL held, so that nothing in Python could answer.
 NOTHING_RUNS = "Timeout ("
 MINORS = range(9, 16)
@@ -102,7 +104,7 @@ def play(
     Raises SubjectError when the process ends without a report.
     """
     arguments = ["import_cases", row, "--variant", variant, "--mitigation", mitigation, "--deadline", str(deadline)]
-    ended = run([*python.command, "-m", *arguments], env=rows_environment(), timeout=PROCESS_SECONDS + deadline)
+    ended = run([*python.command, "-m", *arguments], env=rows_environment(), timeout=PROCESS_SECONDS + 5 * deadline)
     if ended.stderr.startswith(NOTHING_RUNS):
         return Played(row=row, variant=variant, mitigation=mitigation, build=python.build, outcome=ImportOutcome.HANG)
     try:
@@ -123,11 +125,24 @@ def rows_environment() -> dict[str, str]:
 def play_rows(pythons: Iterable[Python], *, jobs: int) -> Iterator[Played]:
     """Play every variant of every row, and every row under every mitigation, on each interpreter.
 
-    Under the sanitizer, where a start takes a second, the mitigations are left out.
+    Under the sanitizer, where a start takes a second, the mitigations are left out, and no more runs go at once than
+    there are cores.
     """
-    wanted = [
-        (python, row.name, variant.name, "none") for python in pythons for row in ROWS for variant in row.variants
-    ] + [
+    stock: list[Python] = []
+    sanitized: list[Python] = []
+    for python in pythons:
+        (sanitized if python.sanitized else stock).append(python)
+    for group, limit, deadline in (
+        (stock, jobs, HANG_SECONDS),
+        (sanitized, min(jobs, os.cpu_count() or 1), SANITIZED_HANG_SECONDS),
+    ):
+        with ThreadPoolExecutor(limit) as pool:
+            yield from pool.map(partial(_play_patiently, deadline=deadline), _wanted(group))
+
+
+def _wanted(pythons: Sequence[Python]) -> list[tuple[Python, str, str, str]]:
+    plain = [(python, row.name, variant.name, "none") for python in pythons for row in ROWS for variant in row.variants]
+    cured = [
         (python, row.name, HAZARD, mitigation)
         for python in pythons
         if not python.sanitized
@@ -135,5 +150,15 @@ def play_rows(pythons: Iterable[Python], *, jobs: int) -> Iterator[Played]:
         for mitigation in MITIGATIONS
         if mitigation != "none"
     ]
-    with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda each: play(each[0], each[1], variant=each[2], mitigation=each[3]), wanted)
+    return [*plain, *cured]
+
+
+def _play_patiently(wanted: tuple[Python, str, str, str], deadline: float) -> Played:
+    """Play once; a process that ends without a report has no outcome, and the others are still played."""
+    python, row, variant, mitigation = wanted
+    try:
+        return play(python, row, variant=variant, mitigation=mitigation, deadline=deadline)
+    except SubjectError as error:
+        return Played(
+            row=row, variant=variant, mitigation=mitigation, build=python.build, outcome=None, error=error.message
+        )

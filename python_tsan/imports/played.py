@@ -94,12 +94,14 @@ def disagreement(played: Played) -> str:
 
 
 def _word(played: Played) -> str:
-    return "no schedule" if played.outcome is None else f"{played.outcome.value} {played.error}".rstrip()
+    return (
+        played.error or "no schedule" if played.outcome is None else f"{played.outcome.value} {played.error}".rstrip()
+    )
 
 
 def _difference(played: Played, wanted: Range) -> str:
     if played.outcome is None:
-        return "the schedule was not reached"
+        return played.error or "the schedule was not reached"
     if played.outcome is not wanted.outcome:
         return f"expected {wanted.outcome.value}, saw {_word(played)}"
     if played.losers != wanted.threads:

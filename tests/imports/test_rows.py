@@ -8,7 +8,7 @@ from python_tsan.imports.effects import expected_outcome
 from python_tsan.imports.inside.import_cases.mitigations import MITIGATIONS
 from python_tsan.imports.inside.import_cases.model import module_name
 from python_tsan.imports.inside.import_cases.rows import ROWS, row
-from python_tsan.imports.measure import identify, play
+from python_tsan.imports.measure import Python, identify, play, play_rows
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.played import disagreement
 
@@ -59,8 +59,11 @@ def test_a_lock_round_every_import_makes_a_harmless_program_hang(name):
     assert play(HERE, name, mitigation="lock_round_import", deadline=HANGS).outcome is ImportOutcome.HANG
 
 
-def test_a_lock_round_every_import_is_not_seen_by_import_module():
-    assert disagreement(play(HERE, "by_name", mitigation="lock_round_import", deadline=20)) == ""
+@pytest.mark.parametrize("mitigation", sorted(set(MITIGATIONS) - {"none"}))
+def test_every_cure_does_to_one_row_what_its_table_says(mitigation):
+    wanted = expected_outcome(mitigation, "by_name", HERE.version, free_threaded=HERE.free_threaded)
+    deadline = HANGS if wanted is ImportOutcome.HANG else 20
+    assert disagreement(play(HERE, "by_name", mitigation=mitigation, deadline=deadline)) == ""
 
 
 @pytest.mark.parametrize("lock", ["mutex", "call_once", "static_guard"])
@@ -96,3 +99,14 @@ def test_every_hold_is_at_a_module_of_the_rows_tree():
 def test_a_file_defines_the_module_that_its_path_says():
     assert module_name("pkg/__init__.py") == "pkg"
     assert module_name("pkg/deep/leaf.py") == "pkg.deep.leaf"
+
+
+def test_an_interpreter_that_ends_without_a_report_leaves_the_others_their_runs(tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho gone >&2\nexit 3\n")
+    script.chmod(0o755)
+    broken = Python(command=(str(script),), version=(3, 13, 0), text="3.13.0", sanitized=True)
+    seen = list(play_rows([broken], jobs=2))
+    assert {each.outcome for each in seen} == {None}
+    assert len(seen) == sum(len(each.variants) for each in ROWS)
+    assert "ended without a report (exit 3): gone" in disagreement(seen[0])

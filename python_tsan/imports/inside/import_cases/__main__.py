@@ -27,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="import-cases-") as folder:
         stage = Stage(arguments.row, arguments.variant, folder, arguments.mitigation)
         # Where a thread waits for a native lock with the GIL held, nothing in Python can end this process any more.
-        faulthandler.dump_traceback_later(arguments.deadline + GRACE_SECONDS, exit=True)
+        faulthandler.dump_traceback_later(2 * arguments.deadline + GRACE_SECONDS, exit=True)
         report = stage.perform(arguments.deadline)
     sys.stdout.write(json.dumps(report, sort_keys=True) + "\n")
     sys.stdout.flush()
