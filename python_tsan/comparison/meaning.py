@@ -33,10 +33,14 @@ class Rule:
         """Tell whether this rule speaks of such a change."""
         return (
             self.axis is axis
-            and self.before in {ANY, before.name.lower()}
-            and self.after in {ANY, after.name.lower()}
+            and _is_one(before, self.before)
+            and _is_one(after, self.after)
             and any(fnmatchcase(row.lower(), pattern) for pattern in self.rows)
         )
+
+
+def _is_one(seen: Seen, words: str) -> bool:
+    return words == ANY or seen.name.lower() in words.split("|")
 
 
 @cache

@@ -25,7 +25,7 @@ def test_every_rule_can_speak():
 
 def test_rules_name_things_that_there_are():
     names = {seen.name.lower() for seen in JUDGED} | {ANY}
-    assert {word for rule in rules() for word in (rule.before, rule.after)} <= names
+    assert {word for rule in rules() for part in (rule.before, rule.after) for word in part.split("|")} <= names
 
 
 def test_a_guard_that_excludes_nobody_is_told_what_to_use_instead():
@@ -35,3 +35,10 @@ def test_a_guard_that_excludes_nobody_is_told_what_to_use_instead():
     assert "critical section" in rule.do
     assert rule_for(Axis.THREADING, Seen.CLEAN, Seen.RACE, "gil/counter_unguarded") is not rule
     assert rule_for(Axis.PYTHON, Seen.CLEAN, Seen.RACE, "gil/counter_guarded") is not rule
+
+
+def test_a_race_in_an_import_is_no_matter_of_import_locks():
+    race = rule_for(Axis.PYTHON, Seen.CLEAN, Seen.RACE, "imports/cold_window")
+    error = rule_for(Axis.PYTHON, Seen.CLEAN, Seen.ERROR, "imports/cold_window")
+    assert "import locks" in error.says
+    assert "import" not in race.says
