@@ -83,6 +83,10 @@ def test_left_out():
 def test_known_to_race(tally):
     tally.racy()
 
+@pytest.mark.xfail(strict=True)
+def test_known_to_fail(tally):
+    assert tally.safe() == 1
+
 def test_crashes(tally):
     os.abort()
 
@@ -141,7 +145,7 @@ APART = "import os, pytest\n@pytest.mark.tsan\ndef test_apart():\n    assert 'PY
 def test_each_kind_of_ending(run, extensions, pytester):
     result = run(CASES, "-rA", python_path=extensions)
     text = result.stdout.str()
-    result.assert_outcomes(passed=4, failed=5, skipped=1, xfailed=1)
+    result.assert_outcomes(passed=4, failed=5, skipped=1, xfailed=2)
     result.stdout.re_match_lines_random(
         [
             r"FAILED .*test_racy - ThreadSanitizer: 1 finding",
@@ -160,10 +164,11 @@ def test_each_kind_of_ending(run, extensions, pytester):
     assert "racy_work" in text
     # One fixture for each run of each test that uses it, each in a process of its own.
     processes = (pytester.path / "set-up").read_text().split()
-    assert len(processes) == len(set(processes)) == 10
+    assert len(processes) == len(set(processes)) == 11
     # What failed keeps its evidence, what passed leaves nothing.
     kept = {path.name for path in (pytester.path / ".pytest_cache" / "d" / "python-tsan").iterdir()}
-    assert kept == {f"test_it.py--test_{name}" for name in ("racy", "should_race", "wrong", "crashes", "known_to_race")}
+    names = ("racy", "should_race", "wrong", "known_to_race", "known_to_fail", "crashes")
+    assert kept == {f"test_it.py--test_{name}" for name in names}
 
 
 @pytest.mark.compiler
