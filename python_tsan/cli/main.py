@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 import textwrap
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from python_tsan import __version__
 from python_tsan.cli.failures import as_exit_code
+from python_tsan.cli.layout import WIDTH, formatter, tidy
 from python_tsan.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def build_parser(*wanted: str) -> argparse.ArgumentParser:
         description="Prove that a multi-threaded C++ program that embeds CPython\nis free of data races and safe from "
         "import deadlocks.",
         epilog=_verb_table() + EXIT_CODES,
-        formatter_class=_formatter,
+        formatter_class=formatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"python-tsan {__version__}")
@@ -132,30 +131,21 @@ def build_parser(*wanted: str) -> argparse.ArgumentParser:
             help=verb.summary,  # shown by completions; the table of all verbs is made here
             description=_sentence(verb.summary),
             parents=_settings_parents(verb) if chosen and verb.settings else [],
-            formatter_class=_formatter,
+            formatter_class=formatter,
             allow_abbrev=False,
         )
         subparser.set_defaults(module=module)
         if module is not None:
             module.add_arguments(subparser)
-            _narrow(subparser)
+            tidy(subparser)
     return parser
-
-
-def _narrow(parser: argparse.ArgumentParser) -> None:
-    """Give a verb's own verbs a help of the width of all others, however they lay out their text."""
-    for action in parser._actions:  # noqa: SLF001 -- argparse offers no other way to a parser's verbs
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 -- as above
-            for child in action.choices.values():
-                child.formatter_class = partial(child.formatter_class, max_help_position=26, width=_width())
-                _narrow(child)
 
 
 def _verb_table() -> str:
     # argparse puts a long verb and its help on two lines whatever the width, so the table is made here.
     indent = 2 + max(len(verb.name) for verb in VERBS) + 2
     lines = (
-        textwrap.fill(f"  {verb.name:<{indent - 2}}{verb.summary}", width=80, subsequent_indent=" " * indent)
+        textwrap.fill(f"  {verb.name:<{indent - 2}}{verb.summary}", width=WIDTH, subsequent_indent=" " * indent)
         for verb in VERBS
     )
     return "\n".join(("verbs (python-tsan VERB --help tells more):", *lines, "", ""))
@@ -165,15 +155,6 @@ def _settings_parents(verb: Verb) -> list[argparse.ArgumentParser]:
     from python_tsan.cli.options import settings_parser  # noqa: PLC0415 -- reads tomllib and platformdirs
 
     return [settings_parser(without=verb.replaced)]
-
-
-def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=_width())
-
-
-def _width() -> int:
-    # A width beyond 80 columns makes long lines, not better help.
-    return min(80, int(os.environ.get("COLUMNS", "80") or 80))
 
 
 def _sentence(summary: str) -> str:

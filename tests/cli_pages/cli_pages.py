@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from python_tsan import __version__
+from python_tsan.cli.layout import name_of, usage_of
 from python_tsan.cli.main import EXIT_CODES, VERBS, build_parser
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -53,7 +54,7 @@ def pages_of(name, parser):
     words = (parser.description or "", parser.epilog or "")
     yield Page(
         name=name,
-        usage=usage(name, parser, actions),
+        usage=(parser.usage or name).replace("%%", "%"),
         text="\n\n".join(word.strip() for word in words if word.strip()),
         entries=entries,
         settings=len(own) < len(parser._action_groups),
@@ -63,31 +64,10 @@ def pages_of(name, parser):
             yield from pages_of(f"{name} {verb}", child)
 
 
-def usage(name, parser, actions):
-    if parser.usage:
-        return parser.usage
-    plain = [typed(action) for action in actions if not action.option_strings]
-    return " ".join([name, "[options]", *(f"[{word}]" if optional else word for word, optional in plain)])
-
-
-def typed(action):
-    """Return a positional argument as it is typed, and whether it may be left out."""
-    if isinstance(action, argparse._SubParsersAction):
-        return (action.metavar or "VERB", False)
-    many = "..." if action.nargs in {"*", "+", argparse.REMAINDER} else ""
-    return (f"{metavar(action)}{many}", action.nargs in {"*", "?"})
-
-
-def metavar(action):
-    if isinstance(action.metavar, tuple):
-        return " ".join(action.metavar)
-    return action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
-
-
 def entry(action, parser):
-    value = "" if action.nargs == 0 else metavar(action)
+    value = "" if action.nargs == 0 else name_of(action)
     if not action.option_strings:
-        return Entry(typed=typed(action)[0], text=meaning(action, parser))
+        return Entry(typed=usage_of(action).strip("[]"), text=meaning(action, parser))
     return Entry(typed=f"{', '.join(action.option_strings)} {value}".strip(), text=meaning(action, parser))
 
 
