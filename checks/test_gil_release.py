@@ -10,7 +10,7 @@ from python_tsan.gil.scenario import trace_scenario
 from python_tsan.gil.summary import count_phases
 from python_tsan.gil.trace import Way
 
-pytestmark = pytest.mark.scenarios("numpy", name="embed_test")
+pytestmark = pytest.mark.scenarios("numpy", name="embed_test", needs=["gil"])
 
 MAIN = 0
 # What Python does between reading a .pyc or .py file and running it, none of which lets go of the GIL.

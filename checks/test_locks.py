@@ -21,13 +21,19 @@ def _waits_inside(subject, function):
         assert f" in {function}\n" in text, f"no thread waits in {function}"
 
 
-@pytest.mark.scenarios("locks", name="mutex_wrong_order")
+@pytest.mark.scenarios("locks", name="mutex_wrong_order", needs=["gil"])
 def test_stacks_show_who_waits_for_the_mutex(subject):
     """The Python stacks of the hang lead to the line that is wrong."""
     _waits_inside(subject, "take_mutex_with_gil_held")
 
 
-@pytest.mark.scenarios("locks", name="call_once_wrong_order")
+@pytest.mark.scenarios("locks", name="call_once_wrong_order", needs=["gil"])
 def test_stacks_show_who_waits_at_call_once(subject):
     """The Python stacks of the hang lead to the line that is wrong."""
     _waits_inside(subject, "call_once_with_gil_held")
+
+
+@pytest.mark.scenarios("locks", name="mutex_against_stopped_world")
+def test_stacks_show_who_keeps_the_world_from_stopping(subject):
+    """The Python stacks of the hang lead to the line that is wrong, with a GIL and without."""
+    _waits_inside(subject, "take_mutex_without_letting_go")

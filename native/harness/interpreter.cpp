@@ -1,11 +1,14 @@
 #include "harness/interpreter.hpp"
 
+#include "harness/gil.hpp"
 #include "harness/stacks.hpp"
 
 #include <csignal>
 #include <exception>
+#include <iostream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace py = pybind11;
 
@@ -38,6 +41,16 @@ void arm_stack_dump() {
     }
 }
 
+/// Without a GIL, 3.13 makes objects immortal when its second thread comes, and tells the others of it by a plain write
+/// that nothing orders. It is done here once, before a scenario's threads start; 3.14 has given the whole of it up.
+/// https://github.com/python/cpython/issues/117657
+void be_done_with_immortality() {
+#if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030E0000
+    const py::gil_scoped_release meanwhile;
+    std::thread([] { const py::gil_scoped_acquire thread_state; }).join();
+#endif
+}
+
 } // namespace
 
 Interpreter::Interpreter(const Context& context) : exceptions_before_(std::uncaught_exceptions()) {
@@ -46,6 +59,8 @@ Interpreter::Interpreter(const Context& context) : exceptions_before_(std::uncau
     configuration.text(&configuration.python.program_name, PYTHON_TSAN_EXECUTABLE);
     configuration.python.write_bytecode = 0;
     python_ = std::make_unique<py::scoped_interpreter>(&configuration.python, 0, nullptr, false);
+    watch_gil();
+    be_done_with_immortality();
     arm_stack_dump();
     if (!context.options().packages.empty()) {
         py::module_::import("sys").attr("path").attr("insert")(0, context.options().packages);
@@ -53,6 +68,11 @@ Interpreter::Interpreter(const Context& context) : exceptions_before_(std::uncau
 }
 
 Interpreter::~Interpreter() {
+    try {
+        note_gil();
+    } catch (const std::exception& problem) {
+        std::cerr << "the state of the GIL is not known: " << problem.what() << '\n';
+    }
     if (std::uncaught_exceptions() > exceptions_before_) {
         static_cast<void>(python_.release()); // the process is about to end
     }

@@ -1,5 +1,6 @@
 #include "harness/racer.hpp"
 
+#include "harness/gil.hpp"
 #include "harness/stacks.hpp"
 
 #include <pybind11/embed.h>
@@ -113,6 +114,32 @@ void take_turns(Context& context, const std::vector<std::function<void()>>& jobs
         });
     }
     race(context, turns);
+}
+
+long long race_guarded(Context& context, const std::function<void()>& job) {
+    if (built_with_gil) {
+        race(context, [&](unsigned) {
+            for (unsigned i = 0; i < context.iterations(); ++i) {
+                job();
+            }
+        });
+        return context.total();
+    }
+    constexpr unsigned both = 2;
+    Barrier turn_over(both);
+    const auto take_turn = [&](unsigned mine) {
+        const py::gil_scoped_acquire thread_state;
+        const py::gil_scoped_release only_kept;
+        turn_over.wait();
+        for (unsigned turn = 0; turn < both; ++turn) {
+            if (turn == mine) {
+                job();
+            }
+            turn_over.wait();
+        }
+    };
+    race(context, {[&] { take_turn(0); }, [&] { take_turn(1); }});
+    return both;
 }
 
 } // namespace python_tsan

@@ -21,6 +21,12 @@ void race(Context& context, const std::function<void(unsigned)>& job);
 /// invisible barrier, so TSan takes the jobs for unordered and finds a race between them in every run.
 void take_turns(Context& context, const std::vector<std::function<void()>>& jobs);
 
+/// Run `job`, which takes the GIL for itself, from several threads and return how often it ran in all. With a GIL,
+/// context.threads() run it context.iterations() times each, all at once. Without one they would meet by chance only,
+/// so there two threads take turns and run it once each, which shows a race once. Both keep a thread state from
+/// beginning to end, because making and deleting one takes a lock of CPython's, which would order the turns.
+long long race_guarded(Context& context, const std::function<void()>& job);
+
 /// Describe the exception being handled, with its Python or C++ type. Call it inside a catch block.
 Error current_error(const std::string& thread);
 

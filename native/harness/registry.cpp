@@ -13,6 +13,26 @@ std::vector<Scenario>& storage() {
     return all;
 }
 
+void write_expectation(JsonWriter& json, const Expectation& expectation) {
+    json.begin_object().member("outcome", name_of(expectation.outcome));
+    json.key("findings").begin_array();
+    for (const auto& finding : expectation.findings) {
+        json.begin_object()
+            .member("kind", finding.kind)
+            .member("location", finding.location)
+            .member("function", finding.function)
+            .member("accesses", finding.accesses)
+            .end_object();
+    }
+    json.end_array().member("error", expectation.error).member("losing_thread", expectation.losing_thread);
+    json.member("waits", expectation.waits);
+    json.key("values").begin_object();
+    for (const auto& [key, wanted] : expectation.values) {
+        json.member(key, wanted);
+    }
+    json.end_object().end_object();
+}
+
 } // namespace
 
 std::string_view name_of(Outcome outcome) {
@@ -30,12 +50,12 @@ std::string_view name_of(Outcome outcome) {
 }
 
 Scenario& Scenario::outcome(Outcome outcome) {
-    outcome_ = outcome;
+    expect_.outcome = outcome;
     return *this;
 }
 
 Scenario& Scenario::race(std::string location, std::string function) {
-    findings_.push_back({"data race", std::move(location), std::move(function), {"read", "write"}});
+    expect_.findings.push_back({"data race", std::move(location), std::move(function), {"read", "write"}});
     return outcome(Outcome::race);
 }
 
@@ -44,14 +64,24 @@ Scenario& Scenario::hang(double seconds) {
 }
 
 Scenario& Scenario::waits(std::vector<std::string> lines) {
-    waits_ = std::move(lines);
+    expect_.waits = std::move(lines);
     return *this;
 }
 
 Scenario& Scenario::error(std::string pattern, std::string losing_thread) {
-    error_ = std::move(pattern);
-    losing_thread_ = std::move(losing_thread);
+    expect_.error = std::move(pattern);
+    expect_.losing_thread = std::move(losing_thread);
     return outcome(Outcome::error);
+}
+
+Scenario& Scenario::race_without_gil(std::string location, std::string function) {
+    without_gil_ = Expectation{Outcome::race, {{"data race", std::move(location), std::move(function), {"read", "write"}}}};
+    return *this;
+}
+
+Scenario& Scenario::clean_without_gil() {
+    without_gil_ = Expectation{};
+    return *this;
 }
 
 Scenario& Scenario::by_version(std::string id) {
@@ -96,22 +126,15 @@ void Scenario::write(JsonWriter& json) const {
         .member("repeats", repeats_)
         .member("twin", twin_)
         .member("case", case_);
-    json.key("expect").begin_object().member("outcome", name_of(outcome_));
-    json.key("findings").begin_array();
-    for (const auto& finding : findings_) {
-        json.begin_object()
-            .member("kind", finding.kind)
-            .member("location", finding.location)
-            .member("function", finding.function)
-            .member("accesses", finding.accesses)
-            .end_object();
+    json.key("expect");
+    write_expectation(json, expect_);
+    json.key("expect_free_threaded");
+    if (without_gil_) {
+        write_expectation(json, *without_gil_);
+    } else {
+        json.null();
     }
-    json.end_array().member("error", error_).member("losing_thread", losing_thread_).member("waits", waits_);
-    json.key("values").begin_object();
-    for (const auto& [key, wanted] : values_) {
-        json.member(key, wanted);
-    }
-    json.end_object().end_object().end_object();
+    json.end_object();
 }
 
 const std::vector<Scenario>& scenarios() {

@@ -6,6 +6,7 @@
 #include "harness/json.hpp"
 
 #include <map>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -18,12 +19,22 @@ enum class Outcome { clean, race, hang, error };
 
 std::string_view name_of(Outcome outcome);
 
-/// One race that ThreadSanitizer must report: on which global, in which function, by which two accesses.
+/// A race that ThreadSanitizer must report: on which global, in which function, by which two accesses.
 struct ExpectedFinding {
     std::string kind;
     std::string location;
     std::string function;
     std::vector<std::string> accesses;
+};
+
+/// What a scenario must show on one kind of build.
+struct Expectation {
+    Outcome outcome = Outcome::clean;
+    std::vector<ExpectedFinding> findings{};
+    std::string error{};
+    std::string losing_thread{};
+    std::vector<std::string> waits{};
+    std::map<std::string, Scalar> values{};
 };
 
 /// A scenario and its expectation, described by chained calls so that each fact is named where it is given.
@@ -48,15 +59,22 @@ public:
     /// The expectation depends on the Python version: row `id` of python_tsan/imports/outcomes.toml.
     Scenario& by_version(std::string id);
 
-    /// A value that must have been reported, whatever the outcome.
+    /// On a build without the GIL: exactly one data race, as of race(), since a guard that takes the GIL excludes nobody.
+    Scenario& race_without_gil(std::string location, std::string function);
+    /// On a build without the GIL it ends clean, whatever it shows with one.
+    Scenario& clean_without_gil();
+
+    /// A value that must have been reported, whatever the outcome. It is of the last expectation given before it.
     template <typename T>
     Scenario& expect_value(const std::string& key, const T& wanted) {
-        values_.insert_or_assign(key, to_scalar(wanted));
+        auto& expectation = without_gil_ ? *without_gil_ : expect_;
+        expectation.values.insert_or_assign(key, to_scalar(wanted));
         return *this;
     }
     /// The scenario that differs in one line and has the opposite outcome.
     Scenario& twin(std::string name);
-    /// Something that must be there: a package to import, or "gil" for a build that has one.
+    /// Something that must be there: a package to import, "gil" for a build that has one, "free_threading" for one
+    /// that has none.
     Scenario& needs(std::string what);
     /// Only for an instrumented interpreter (the default is both lanes).
     Scenario& full_lane_only();
@@ -67,7 +85,7 @@ public:
 
     const std::string& name() const { return name_; }
     /// True when an error that leaves a thread is what the scenario is about.
-    bool may_raise() const { return outcome_ == Outcome::error || !case_.empty(); }
+    bool may_raise() const { return expect_.outcome == Outcome::error || !case_.empty(); }
     void run(Context& context) const { body_(context); }
     void write(JsonWriter& json) const;
 
@@ -76,11 +94,9 @@ private:
 
     std::string name_, group_, summary_, file_;
     Body body_;
-    Outcome outcome_ = Outcome::clean;
-    std::vector<ExpectedFinding> findings_;
-    std::vector<std::string> waits_;
-    std::string error_, losing_thread_, case_, twin_;
-    std::map<std::string, Scalar> values_;
+    Expectation expect_;
+    std::optional<Expectation> without_gil_;
+    std::string case_, twin_;
     std::vector<std::string> lanes_{"fast", "full"};
     std::vector<std::string> needs_;
     double deadline_ = 60;

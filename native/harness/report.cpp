@@ -1,5 +1,6 @@
 #include "harness/report.hpp"
 
+#include "harness/gil.hpp"
 #include "harness/json.hpp"
 
 #include <cstdio>
@@ -38,7 +39,14 @@ void write_object(JsonWriter& json, const std::string& scenario, const Context& 
     for (const auto& error : context.errors()) {
         write_error(json, error);
     }
-    json.end_array().end_object();
+    json.end_array();
+    json.key("gil")
+        .begin_object()
+        .member("built", built_with_gil)
+        .member("enabled", gil_record().enabled)
+        .member("enabled_by", gil_record().enabled_by)
+        .end_object();
+    json.end_object();
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 /// Everything that a scenario's file includes.
 
 #include "harness/context.hpp"
+#include "harness/gil.hpp"
 #include "harness/interpreter.hpp"
 #include "harness/racer.hpp"
 #include "harness/registry.hpp"

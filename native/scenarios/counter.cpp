@@ -23,14 +23,10 @@ static PYTHON_TSAN_NOINLINE void increment_guarded() {
 SCENARIO(counter_guarded,
          "gil",
          "Every increment of the global holds the GIL through gil_scoped_acquire.",
-         .clean().twin("counter_unguarded").needs("gil")) {
+         .clean().twin("counter_unguarded").race_without_gil("g_guarded_counter", "increment_guarded")) {
     const Interpreter python(context);
-    race(context, [&](unsigned) {
-        for (unsigned i = 0; i < context.iterations(); ++i) {
-            increment_guarded();
-        }
-    });
-    context.check("count", g_guarded_counter, context.total());
+    const long long wanted = race_guarded(context, increment_guarded);
+    context.check("count", g_guarded_counter, wanted);
 }
 
 SCENARIO(counter_unguarded,

@@ -24,7 +24,7 @@ static long long sum_in_numpy(unsigned iterations) {
 SCENARIO(embed_test,
          "numpy",
          "numpy is imported on the main thread and again in every worker; each sums arange(n) under the GIL.",
-         .clean().needs("numpy").needs("gil").deadline(120)) {
+         .clean().needs("numpy").deadline(120)) {
     const Interpreter python(context);
     py::module_::import("numpy");
     std::vector<long long> totals(context.threads());

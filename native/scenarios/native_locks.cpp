@@ -12,12 +12,13 @@ long long g_made_once = 0;
 static std::mutex g_native_mutex;
 static std::once_flag g_native_once;
 static std::mutex g_wrong_mutex;
+static std::mutex g_stopping_mutex;
 static std::once_flag g_wrong_once;
 
 SCENARIO(mutex_right_order,
          "locks",
          "The GIL is released before the mutex is taken, and taken again inside it.",
-         .clean().twin("mutex_wrong_order").needs("gil")) {
+         .clean().twin("mutex_wrong_order")) {
     const Interpreter python(context);
     race(context, [&](unsigned) {
         for (unsigned i = 0; i < context.iterations(); ++i) {
@@ -25,7 +26,7 @@ SCENARIO(mutex_right_order,
             const py::gil_scoped_release before_the_mutex;
             const std::lock_guard<std::mutex> lock(g_native_mutex);
             const py::gil_scoped_acquire inside_it;
-            g_under_mutex += py::eval("1").cast<int>();
+            g_under_mutex += static_cast<long long>(py::len(py::str("1")));
         }
     });
     context.check("count", g_under_mutex, context.total());
@@ -34,7 +35,7 @@ SCENARIO(mutex_right_order,
 SCENARIO(mutex_wrong_order,
          "locks",
          "T1 holds the GIL and waits for a mutex; T2 holds the mutex and waits for the GIL.",
-         .hang(4).twin("mutex_right_order").needs("gil")) {
+         .hang(4).twin("mutex_right_order").clean_without_gil()) {
     const Interpreter python(context);
     Barrier each_holds_one(2);
     const auto gil_then_mutex = [&] {
@@ -52,10 +53,33 @@ SCENARIO(mutex_wrong_order,
     race(context, {gil_then_mutex, mutex_then_gil});
 }
 
+SCENARIO(
+    mutex_against_stopped_world,
+    "locks",
+    "T1 waits for a mutex without letting go of Python; T2 holds it and collects garbage, for which all must stop.",
+    .hang(4).twin("mutex_right_order")) {
+    const Interpreter python(context);
+    Barrier each_holds_one(2);
+    const auto python_then_mutex = [&] {
+        const py::gil_scoped_acquire gil;
+        call_from_python("take_mutex_without_letting_go", [&] {
+            each_holds_one.wait();
+            const std::lock_guard<std::mutex> never(g_stopping_mutex);
+        });
+    };
+    const auto mutex_then_collect = [&] {
+        const std::lock_guard<std::mutex> lock(g_stopping_mutex);
+        each_holds_one.wait();
+        const py::gil_scoped_acquire never_with_a_gil;
+        PyGC_Collect(); // never without one
+    };
+    race(context, {python_then_mutex, mutex_then_collect});
+}
+
 SCENARIO(call_once_right_order,
          "locks",
          "The GIL is released before std::call_once, and taken again inside the function that it calls.",
-         .clean().twin("call_once_wrong_order").needs("gil")) {
+         .clean().twin("call_once_wrong_order")) {
     const Interpreter python(context);
     race(context, [&](unsigned) {
         const py::gil_scoped_acquire gil;
@@ -71,7 +95,7 @@ SCENARIO(call_once_right_order,
 SCENARIO(call_once_wrong_order,
          "locks",
          "T1 holds the GIL and waits at std::call_once; T2 is inside it and waits for the GIL.",
-         .hang(4).twin("call_once_right_order").needs("gil")) {
+         .hang(4).twin("call_once_right_order").clean_without_gil()) {
     const Interpreter python(context);
     Barrier each_holds_one(2);
     const auto gil_then_flag = [&] {

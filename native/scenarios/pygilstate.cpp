@@ -26,14 +26,10 @@ static PYTHON_TSAN_NOINLINE void increment_under_ensure() {
 SCENARIO(pygilstate_guarded,
          "gil",
          "Every increment stands between PyGILState_Ensure and PyGILState_Release.",
-         .clean().twin("pygilstate_unguarded").needs("gil")) {
+         .clean().twin("pygilstate_unguarded").race_without_gil("g_pygilstate_counter", "increment_under_ensure")) {
     const Interpreter python(context);
-    race(context, [&](unsigned) {
-        for (unsigned i = 0; i < context.iterations(); ++i) {
-            increment_under_ensure();
-        }
-    });
-    context.check("count", g_pygilstate_counter, context.total());
+    const long long wanted = race_guarded(context, increment_under_ensure);
+    context.check("count", g_pygilstate_counter, wanted);
 }
 
 SCENARIO(pygilstate_unguarded,

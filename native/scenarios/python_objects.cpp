@@ -16,7 +16,7 @@ static void change_under_gil(Context& context, const std::function<void()>& chan
     });
 }
 
-SCENARIO(python_list, "objects", "Threads append to one Python list.", .clean().needs("gil")) {
+SCENARIO(python_list, "objects", "Threads append to one Python list.", .clean()) {
     const Interpreter python(context);
     py::list list;
     change_under_gil(context, [&] { list.append(1); });
@@ -31,6 +31,24 @@ SCENARIO(python_dict, "objects", "Threads count in one Python dict: read, add, s
     change_under_gil(context, [&] { dict["count"] = dict["count"].cast<long long>() + 1; });
     context.check("count", dict["count"].cast<long long>(), context.total());
     context.check("keys", static_cast<long long>(dict.size()), 1LL);
+}
+
+SCENARIO(python_dict_lost_update,
+         "objects",
+         "Two threads read a count from one dict before either stores its own: nothing races, and an update is lost.",
+         .clean().twin("python_dict").needs("free_threading").expect_value("count", 1)) {
+    const Interpreter python(context);
+    py::dict dict;
+    dict["count"] = 0;
+    Barrier both_have_read(2);
+    const auto count = [&] {
+        const py::gil_scoped_acquire no_guard;
+        const auto seen = dict["count"].cast<long long>();
+        both_have_read.wait(); // with a GIL the first to come would hold it, and the second never come
+        dict["count"] = seen + 1;
+    };
+    race(context, {count, count});
+    context.value("count", dict["count"].cast<long long>());
 }
 
 SCENARIO(python_int,

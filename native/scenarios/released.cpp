@@ -26,14 +26,10 @@ static PYTHON_TSAN_NOINLINE void increment_after_reacquire() {
 SCENARIO(counter_reacquired,
          "gil",
          "The increment comes after the GIL, released for slow work, has been taken back.",
-         .clean().twin("counter_released").needs("gil")) {
+         .clean().twin("counter_released").race_without_gil("g_reacquired_counter", "increment_after_reacquire")) {
     const Interpreter python(context);
-    race(context, [&](unsigned) {
-        for (unsigned i = 0; i < context.iterations(); ++i) {
-            increment_after_reacquire();
-        }
-    });
-    context.check("count", g_reacquired_counter, context.total());
+    const long long wanted = race_guarded(context, increment_after_reacquire);
+    context.check("count", g_reacquired_counter, wanted);
 }
 
 // Both threads hold the GIL before and after, which orders those parts. They increment one after the other while both

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from python_tsan.checking.interval import describe_rate
 from python_tsan.checking.matching import compare_findings, describe_finding
 from python_tsan.checking.model import Expectation, Lane, Observation, Outcome, Status, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 TSAN_EXIT_CODE = 66
 USAGE_EXIT_CODE = 2
+# An expectation that names this value is about a GIL that comes back; every other one assumes that it does not.
+GIL_VALUE = "gil_enabled_by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +66,36 @@ def judge_one(expectation: Expectation, observation: Observation) -> Judgement:
 
 
 def _doubt(expectation: Expectation, observation: Observation) -> str:
-    """Say why nothing can be concluded from a run, or nothing.
+    return next(_doubts(expectation, observation), "")
+
+
+def _doubts(expectation: Expectation, observation: Observation) -> Iterator[str]:
+    """Say why nothing can be concluded from a run, most telling first.
 
     The log decides, not the code: TSan's own exit code 66 also comes with start-up failures.
     """
     if observation.problem:
-        return observation.problem
+        yield observation.problem
     if observation.fatal:
-        return f"the ThreadSanitizer runtime gave up: {observation.fatal[0]}"
+        yield f"the ThreadSanitizer runtime gave up: {observation.fatal[0]}"
     if observation.exit_code == USAGE_EXIT_CODE and not observation.timed_out:
-        return "the subject refused its command line (exit 2)"
+        yield "the subject refused its command line (exit 2)"
     if observation.exit_code == TSAN_EXIT_CODE and not observation.findings and not observation.crashes:
-        return "exit 66, but no finding in the log folder"
+        yield "exit 66, but no finding in the log folder"
+    if gil_returned(observation.report) and GIL_VALUE not in expectation.values:
+        culprit = observation.report["gil"].get("enabled_by") or "a module"
+        yield (
+            f"the GIL came back: {culprit} does not declare that it can do without (Py_mod_gil), "
+            "so nothing was seen of a free-threaded build"
+        )
     if expectation.outcome is not Outcome.RACE and observation.unparsed and not observation.findings:
-        return f"{observation.unparsed} lines of the log were not understood, so it cannot be called clean"
-    return ""
+        yield f"{observation.unparsed} lines of the log were not understood, so it cannot be called clean"
+
+
+def gil_returned(report: Mapping[str, Any]) -> bool:
+    """Tell whether an import brought the GIL of a free-threaded build back, by what the harness noted of it."""
+    gil = report.get("gil")
+    return isinstance(gil, dict) and not gil.get("built", True) and bool(gil.get("enabled"))
 
 
 def _outcome_mismatch(expectation: Expectation, observation: Observation) -> str:

@@ -62,12 +62,13 @@ def make_bench(
 
 
 def expectation_for(scenario: Scenario, *, interpreter: Interpreter) -> Expectation | None:
-    """Return what a scenario must show: its own word, or by exact Python version where imports are concerned.
+    """Return what a scenario must show: its own word for this kind of build, or by version where imports are concerned.
 
     None where that version has not been measured.
     """
     if not scenario.case:
-        return scenario.expect
+        without_gil = scenario.expect_free_threaded if interpreter.free_threaded else None
+        return without_gil or scenario.expect
     return expectation_of(scenario.case, parse_version(interpreter.version), free_threaded=interpreter.free_threaded)
 
 
@@ -81,4 +82,4 @@ def installed_version(interpreter: Interpreter, package: str) -> str:
 
 def _capabilities(interpreter: Interpreter) -> list[str]:
     numpy = ["numpy"] if installed_version(interpreter, "numpy") else []
-    return numpy if interpreter.free_threaded else [*numpy, "gil"]
+    return [*numpy, "free_threading" if interpreter.free_threaded else "gil"]

@@ -74,7 +74,7 @@ class CheckPlugin:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Declare the marker."""
-        config.addinivalue_line("markers", f"{MARK}(group, name=None): the scenarios that a check is about")
+        config.addinivalue_line("markers", f"{MARK}(group, name=None, needs=()): what a check is about")
         self._filtered = bool(config.getoption("keyword", ""))
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -137,7 +137,8 @@ class CheckPlugin:
         scenario = self._bench.scenario(request.param)
         subject = Subject(check=check_name(request.node), scenario=scenario, bench=self._bench, subjects=self._subjects)
         self._checked[request.node.nodeid] = subject
-        missing = self._bench.missing(scenario)
+        mark = next(request.node.iter_markers(MARK))
+        missing = self._bench.missing(scenario) or self._bench.lacks(mark.kwargs.get("needs", ()))
         if missing:
             pytest.skip(missing)
         if scenario.group != CANARY_GROUP and self.distrust:
@@ -172,12 +173,15 @@ class CheckPlugin:
             check=check_name(item),
             lane=self._bench.lane,
             status=Status.SKIPPED if skipped else Status.COULD_NOT_JUDGE,
-            expectation=subject.scenario.expect if subject else Expectation(outcome=Outcome.CLEAN),
+            expectation=self._expected(subject) or Expectation(outcome=Outcome.CLEAN),
             met=0,
             runs=0,
             reason=_message(report),
             seconds=0.0,
         )
+
+    def _expected(self, subject: Subject | None) -> Expectation | None:
+        return (self._bench.expected(subject.scenario) or subject.scenario.expect) if subject else None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what could not be collected: a check that is not run must not look like one that passed."""

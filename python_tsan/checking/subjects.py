@@ -25,15 +25,17 @@ if TYPE_CHECKING:
 HANGING_AT_ONCE = 4
 # TSan may miss a race (google/sanitizers #1576), so one run says little of how reliably it is found.
 RACE_RUNS = 3
+# Needs that are not names of packages, in words.
+_NEEDS = {"gil": "a GIL", "free_threading": "a free-threaded build"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """What the checks of one lane run on: the harness with its scenarios, and how a subject is started.
 
-    ``have`` is what scenarios may need (``numpy``, ``gil``), ``preloads`` maps a need to the library that is preloaded
-    for it. ``expected`` gives a scenario's expectation on this interpreter, None where it is not known. ``repeats``
-    overrides every scenario's own number of runs, ``packages`` is put on every subject's module path.
+    ``have`` is what scenarios may need (``numpy``, ``gil``, ``free_threading``), ``preloads`` maps a need to the
+    library that is preloaded for it. ``expected`` gives a scenario's expectation on this interpreter, None where it is
+    not known. ``repeats`` overrides every scenario's own number of runs, ``packages`` is put on every subject's path.
     """
 
     lane: Lane
@@ -55,10 +57,13 @@ class Bench:
 
     def missing(self, scenario: Scenario) -> str:
         """Say what the scenario needs and is not there, or nothing."""
-        lacking = [need for need in scenario.needs if need not in self.have and need not in self.preloads]
-        if lacking:
-            return f"needs {', '.join(lacking)}"
-        return "" if self.expected(scenario) else "what this Python version does here has not been measured"
+        measured = "" if self.expected(scenario) else "what this Python version does here has not been measured"
+        return self.lacks(scenario.needs) or measured
+
+    def lacks(self, needs: Iterable[str]) -> str:
+        """Say which of these needs are not there, or nothing."""
+        lacking = [_NEEDS.get(need, need) for need in needs if need not in self.have and need not in self.preloads]
+        return f"needs {', '.join(lacking)}" if lacking else ""
 
     def expectation(self, scenario: Scenario) -> Expectation:
         """Return what the scenario must show here. ``KeyError`` where that is not known; see :meth:`missing`."""
@@ -78,7 +83,7 @@ class Bench:
 
     def runs_of(self, scenario: Scenario) -> int:
         """Return how many times the scenario is run."""
-        races = scenario.expect.outcome is Outcome.RACE
+        races = self.expectation(scenario).outcome is Outcome.RACE
         return self.repeats or max(scenario.repeats, RACE_RUNS if races else 1)
 
 

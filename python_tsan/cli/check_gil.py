@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FILES = (
     "test_gil.py",
+    "test_free_threading.py",
     "test_objects.py",
     "test_lifecycle.py",
     "test_locks.py",

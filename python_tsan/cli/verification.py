@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from python_tsan.harness.build import Harness
 
 NO_STOCK = "no shared libpython of a supported version was found on this machine"
+# Without the GIL, CPython's own locks and atomics order threads, and in a stock libpython nobody sees them.
+NO_FREE_THREADING = "a stock libpython, which is not instrumented, can say nothing of a free-threaded build"
 _MMAP_BITS = Path("/proc/sys/vm/mmap_rnd_bits")
 _LANES = {"fast": (Lane.FAST,), "full": (Lane.FULL,), "both": (Lane.FAST, Lane.FULL)}
 
@@ -98,6 +100,9 @@ class _Verification:
 
     def check_lane(self, lane: Lane) -> None:
         """Build what the lane needs, run its checks, and show its verdict at once."""
+        if lane is Lane.FAST and self.context.settings.free_threaded:
+            self._show(LaneRecord(lane=lane, skipped=NO_FREE_THREADING))
+            return
         try:
             harness = self._harness(lane)
         except PythonTsanError as error:

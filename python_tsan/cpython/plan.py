@@ -115,8 +115,8 @@ class BuildPlan:
 
     @property
     def executable_name(self) -> str:
-        """File name of the installed interpreter; a debug build's suffix is the library's, not the program's."""
-        return f"python{self.minor}{'t' if self.free_threaded else ''}"
+        """File name of the installed interpreter: the one that every kind of build has, whatever it names its ABI."""
+        return f"python{self.minor}"
 
     @property
     def abi_name(self) -> str:

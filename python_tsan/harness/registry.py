@@ -23,7 +23,8 @@ class Scenario:
     ``file`` is the source's path in the repository. ``needs`` are packages, or ``"gil"`` for a build that has one.
     ``repeats`` is the number of runs per verify, ``twin`` the scenario with the opposite outcome (maybe none). Where
     ``case`` is not empty it names the row of ``python_tsan/imports/outcomes.toml`` that holds the expectation by
-    Python version, and ``expect`` is not to be used.
+    Python version, and ``expect`` is not to be used. ``expect_free_threaded`` replaces ``expect`` on a build without
+    the GIL; it is None where both kinds of build must show the same.
     """
 
     name: str
@@ -37,6 +38,12 @@ class Scenario:
     twin: str
     case: str
     expect: Expectation
+    expect_free_threaded: Expectation | None = None
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What it must show on one kind of build or another."""
+        return (self.expect, *((self.expect_free_threaded,) if self.expect_free_threaded else ()))
 
 
 def read_registry(text: str | bytes, *, source: Path) -> tuple[Scenario, ...]:
@@ -76,14 +83,17 @@ def _contradictions(scenarios: Iterable[Scenario]) -> Iterable[str]:
     if not listed:
         yield "it lists no scenario"
     for scenario in listed:
-        outcome, findings = scenario.expect.outcome, len(scenario.expect.findings)
         if scenario.name in names:
             yield f"two scenarios are named {scenario.name!r}"
         names.add(scenario.name)
         if scenario.twin and scenario.twin not in known:
             yield f"{scenario.name!r} has the twin {scenario.twin!r}, which is not listed"
-        if (outcome is Outcome.RACE) != (findings > 0):
-            yield f"{scenario.name!r} expects the outcome {outcome.value!r} with {findings} findings"
+        for expected in scenario.expectations:
+            if (expected.outcome is Outcome.RACE) != bool(expected.findings):
+                yield (
+                    f"{scenario.name!r} expects the outcome {expected.outcome.value!r} "
+                    f"with {len(expected.findings)} findings"
+                )
         if scenario.repeats < 1 or scenario.deadline_seconds <= 0 or not scenario.lanes:
             yield f"{scenario.name!r} would never be run: repeats, deadline_seconds or lanes is empty"
 

@@ -217,3 +217,27 @@ def test_reasons_are_counted():
 
 def test_a_verdict_keeps_its_evidence():
     assert verdict(SAFE_TWIN, RACY).observations[0].folder == Path("/run/x/1")
+
+
+GIL_IS_BACK = replace(CLEAN, report={"gil": {"built": False, "enabled": True, "enabled_by": "spam"}, "values": {}})
+
+
+@pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN])
+def test_a_gil_that_came_back_is_said_and_never_judged_as_free_threaded(expectation):
+    assert doubted(expectation, GIL_IS_BACK).startswith("the GIL came back: spam does not declare")
+    racy = replace(RACY, report=GIL_IS_BACK.report)
+    assert "the GIL came back" in doubted(expectation, racy)
+
+
+def test_what_is_about_a_gil_that_comes_back_is_judged():
+    about = replace(SAFE_TWIN, values={"gil_enabled_by": "spam"})
+    back = replace(GIL_IS_BACK, report={**GIL_IS_BACK.report, "values": {"gil_enabled_by": "spam"}})
+    assert verdict(about, back).status is Status.PASSED
+    assert "gil_enabled_by" in failed(about, GIL_IS_BACK)
+
+
+@pytest.mark.parametrize(
+    "gil", [{"built": True, "enabled": True, "enabled_by": ""}, {"built": False, "enabled": False}, None, "odd"]
+)
+def test_a_gil_that_belongs_there_or_stayed_away_is_no_doubt(gil):
+    assert verdict(SAFE_TWIN, replace(CLEAN, report={"gil": gil})).status is Status.PASSED

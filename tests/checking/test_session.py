@@ -114,6 +114,20 @@ def test_what_is_not_there_is_skipped_with_its_reason(checks, make_bench, starte
     assert "sums" not in started()
 
 
+def test_a_check_may_need_more_than_its_scenario(checks, make_bench):
+    checks("test_alpha.py", "gil", mark=", needs=['gil']")
+    bench = make_bench(scenario("safe", "gil"), have=frozenset({"free_threading"}))
+    verdict = by_name(run_checks(bench))["alpha/safe"]
+    assert (verdict.status, verdict.reason) == (Status.SKIPPED, "needs a GIL")
+
+
+def test_an_expected_race_is_repeated_by_what_is_expected_of_this_build(checks, make_bench):
+    checks("test_alpha.py", "gil")
+    bench = make_bench(scenario("safe", "gil"), expected=lambda one: RACES if one.name == "safe" else one.expect)
+    verdict = by_name(run_checks(bench))["alpha/safe"]
+    assert (verdict.status, verdict.runs, verdict.expectation) == (Status.FAILED, 3, RACES)
+
+
 def test_an_outcome_that_nobody_has_measured_is_skipped(checks, make_bench):
     checks("test_alpha.py", "gil")
     bench = make_bench(scenario("row", "gil", case="row"), expected=lambda one: None if one.case else one.expect)

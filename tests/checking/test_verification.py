@@ -81,7 +81,9 @@ def run_verb(make_bench, tmp_path, monkeypatch):
         monkeypatch.setattr(verification, "Pipeline", lambda **_: pipeline)
         parser = argparse.ArgumentParser()
         verb.add_arguments(parser)
-        parser.add_argument("--output")
+        for name in ("--output", "--python"):
+            parser.add_argument(name)
+        parser.add_argument("--free-threaded", action="store_true", default=None)
         return verb.run(parser.parse_args(["--output", str(tmp_path / "runs"), *words]))
 
     return run
@@ -136,6 +138,17 @@ def test_without_a_stock_python_the_fast_lane_is_skipped_aloud(run_verb, tmp_pat
 
 def test_the_fast_lane_alone_without_a_stock_python_judges_nothing(run_verb):
     assert run_verb("--lane", "fast", change=lambda one: setattr(one, "stock_harness", None)) is ExitCode.SUBJECT
+
+
+def test_a_free_threaded_build_is_judged_in_the_full_lane_alone(run_verb, tmp_path, capsys):
+    words = ("--python", "3.13.5", "--free-threaded")
+    assert run_verb(*words) is ExitCode.CLEAN
+    run = saved(tmp_path)
+    assert run.lanes[0].skipped == verification.NO_FREE_THREADING
+    assert not run.of(Lane.FAST)
+    assert len(run.of(Lane.FULL)) == 4
+    assert "fast lane: skipped, a stock libpython" in capsys.readouterr().out
+    assert run_verb("--lane", "fast", *words) is ExitCode.SUBJECT
 
 
 def test_a_lane_that_cannot_be_built_leaves_what_was_judged(run_verb, tmp_path, capsys):

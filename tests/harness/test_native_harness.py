@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from python_tsan.checking.model import Outcome
 from python_tsan.harness.registry import find_scenario
 from python_tsan.paths import native_folder
 
@@ -108,6 +109,24 @@ def test_without_its_guard_the_guarded_counter_races(build_real, real_toolchain,
     ran = Ran(mutant.executable, real_toolchain.launcher, tmp_path, "counter_guarded")
     assert ran.code == 66
     assert "g_guarded_counter" in ran.text
+
+
+def test_guards_that_take_the_gil_race_where_there_is_none(harness):
+    for name in ("counter_guarded", "pygilstate_guarded", "counter_reacquired"):
+        safe = find_scenario(harness.scenarios, name)
+        assert safe.expect.outcome is Outcome.CLEAN
+        assert safe.expect_free_threaded.outcome is Outcome.RACE
+        assert safe.expect_free_threaded.findings[0].accesses == ("read", "write")
+
+
+def test_what_replaces_the_gil_is_clean_on_both_kinds_of_build(harness):
+    for name in ("counter_atomic", "counter_mutex", "counter_critical_section"):
+        scenario = find_scenario(harness.scenarios, name)
+        assert {each.outcome for each in scenario.expectations} == {Outcome.CLEAN}
+
+
+def test_the_report_says_how_it_stands_with_the_gil(run):
+    assert run("counter_atomic").report["gil"] == {"built": True, "enabled": True, "enabled_by": ""}
 
 
 @pytest.mark.parametrize(
