@@ -43,6 +43,7 @@ class Settings:
 
     python: str | None = None
     free_threaded: bool = False
+    release: bool = False
     source: Path | None = None
     toolchain: str | None = None
     cache: Path = field(default_factory=default_root)
@@ -90,6 +91,7 @@ class Option:
 OPTIONS = (
     Option("python", Kind.VERSION, "VERSION", DEFAULT_PYTHON, "CPython to build; one that is named is never replaced"),
     Option("free-threaded", Kind.FLAG, "", "no", "build without the GIL, 3.13 and later"),
+    Option("release", Kind.FLAG, "", "no", "build as users run it: without CPython's debug checks and assertions"),
     Option("source", Kind.PATH, "PATH", "fetched", "CPython source on this machine: a tarball or a checkout"),
     Option("toolchain", Kind.TEXT, "NAME", "best found", "compiler, such as clang-19, gcc-12 or a path"),
     Option("cache", Kind.PATH, "DIR", "user's cache", "folder of sources and builds"),

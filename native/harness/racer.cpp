@@ -116,30 +116,37 @@ void take_turns(Context& context, const std::vector<std::function<void()>>& jobs
     race(context, turns);
 }
 
-long long race_guarded(Context& context, const std::function<void()>& job) {
-    if (built_with_gil) {
-        race(context, [&](unsigned) {
-            for (unsigned i = 0; i < context.iterations(); ++i) {
-                job();
+void take_turns_known(Context& context, const std::vector<std::function<void()>>& jobs) {
+    Barrier turn_over(static_cast<unsigned>(jobs.size()));
+    std::vector<std::function<void()>> turns;
+    turns.reserve(jobs.size());
+    for (std::size_t mine = 0; mine < jobs.size(); ++mine) {
+        turns.emplace_back([&, mine] {
+            const py::gil_scoped_acquire thread_state;
+            const py::gil_scoped_release only_kept;
+            turn_over.wait();
+            for (std::size_t turn = 0; turn < jobs.size(); ++turn) {
+                if (turn == mine) {
+                    jobs[mine]();
+                }
+                turn_over.wait();
             }
         });
-        return context.total();
     }
-    constexpr unsigned both = 2;
-    Barrier turn_over(both);
-    const auto take_turn = [&](unsigned mine) {
-        const py::gil_scoped_acquire thread_state;
-        const py::gil_scoped_release only_kept;
-        turn_over.wait();
-        for (unsigned turn = 0; turn < both; ++turn) {
-            if (turn == mine) {
-                job();
-            }
-            turn_over.wait();
+    race(context, turns);
+}
+
+long long race_guarded(Context& context, const std::function<void()>& job) {
+    if (!built_with_gil) {
+        take_turns_known(context, {job, job});
+        return 2;
+    }
+    race(context, [&](unsigned) {
+        for (unsigned i = 0; i < context.iterations(); ++i) {
+            job();
         }
-    };
-    race(context, {[&] { take_turn(0); }, [&] { take_turn(1); }});
-    return both;
+    });
+    return context.total();
 }
 
 } // namespace python_tsan

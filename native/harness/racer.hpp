@@ -21,10 +21,14 @@ void race(Context& context, const std::function<void(unsigned)>& job);
 /// invisible barrier, so TSan takes the jobs for unordered and finds a race between them in every run.
 void take_turns(Context& context, const std::vector<std::function<void()>>& jobs);
 
+/// The same with threads that Python knows before the first turn and after the last. They start their jobs without the
+/// GIL, but to take it needs no new thread state then; making and deleting one takes a lock of CPython's, which would
+/// order the turns. A job must not throw: the others still wait for its turn to be over.
+void take_turns_known(Context& context, const std::vector<std::function<void()>>& jobs);
+
 /// Run `job`, which takes the GIL for itself, from several threads and return how often it ran in all. With a GIL,
 /// context.threads() run it context.iterations() times each, all at once. Without one they would meet by chance only,
-/// so there two threads take turns and run it once each, which shows a race once. Both keep a thread state from
-/// beginning to end, because making and deleting one takes a lock of CPython's, which would order the turns.
+/// so there two threads take turns and run it once each, which shows a race once.
 long long race_guarded(Context& context, const std::function<void()>& job);
 
 /// Describe the exception being handled, with its Python or C++ type. Call it inside a catch block.

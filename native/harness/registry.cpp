@@ -59,6 +59,19 @@ Scenario& Scenario::race(std::string location, std::string function) {
     return outcome(Outcome::race);
 }
 
+Scenario& Scenario::defect(std::vector<std::string> accesses) {
+    expect_.findings.push_back({"data race", "", "", std::move(accesses)});
+    return outcome(Outcome::race);
+}
+
+Scenario& Scenario::defects_without_gil(std::vector<std::vector<std::string>> pairs) {
+    without_gil_ = Expectation{Outcome::race};
+    for (auto& accesses : pairs) {
+        without_gil_->findings.push_back({"data race", "", "", std::move(accesses)});
+    }
+    return *this;
+}
+
 Scenario& Scenario::hang(double seconds) {
     return outcome(Outcome::hang).deadline(seconds);
 }
@@ -75,7 +88,8 @@ Scenario& Scenario::error(std::string pattern, std::string losing_thread) {
 }
 
 Scenario& Scenario::race_without_gil(std::string location, std::string function) {
-    without_gil_ = Expectation{Outcome::race, {{"data race", std::move(location), std::move(function), {"read", "write"}}}};
+    without_gil_ =
+        Expectation{Outcome::race, {{"data race", std::move(location), std::move(function), {"read", "write"}}}};
     return *this;
 }
 

@@ -50,6 +50,10 @@ public:
     Scenario& clean() { return outcome(Outcome::clean); }
     /// Exactly one data race on the global `location`, both accesses in `function`, one reading and one writing.
     Scenario& race(std::string location, std::string function);
+    /// Exactly one data race between two accesses of CPython's own, which is known upstream.
+    Scenario& defect(std::vector<std::string> accesses);
+    /// On a build without the GIL: such races, one for each pair of accesses.
+    Scenario& defects_without_gil(std::vector<std::vector<std::string>> pairs);
     /// Still running after `seconds`; the runner ends it.
     Scenario& hang(double seconds);
     /// The wait-for graph of the hang, one line for each thread that waits (see Waits), sorted by thread.
@@ -59,7 +63,8 @@ public:
     /// The expectation depends on the Python version: row `id` of python_tsan/imports/outcomes.toml.
     Scenario& by_version(std::string id);
 
-    /// On a build without the GIL: exactly one data race, as of race(), since a guard that takes the GIL excludes nobody.
+    /// On a build without the GIL: exactly one data race, as of race(), since a guard that takes the GIL excludes
+    /// nobody.
     Scenario& race_without_gil(std::string location, std::string function);
     /// On a build without the GIL it ends clean, whatever it shows with one.
     Scenario& clean_without_gil();

@@ -57,7 +57,7 @@ SCENARIO(
     mutex_against_stopped_world,
     "locks",
     "T1 waits for a mutex without letting go of Python; T2 holds it and collects garbage, for which all must stop.",
-    .hang(4).twin("mutex_right_order")) {
+    .hang(8).twin("mutex_right_order")) {
     const Interpreter python(context);
     Barrier each_holds_one(2);
     const auto python_then_mutex = [&] {

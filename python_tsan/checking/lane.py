@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from python_tsan.harness.registry import Scenario
     from python_tsan.toolchain.model import Toolchain
 
+# PEP 684: sub-interpreters that do not share the main interpreter's GIL.
+FIRST_OWN_GIL = (3, 12)
 BLIND_SPOTS = {
     Lane.FAST: "accesses inside libpython and numpy, which are not instrumented; free-threaded builds",
     Lane.FULL: "accesses inside numpy and other binary wheels, which are not instrumented",
@@ -57,6 +59,7 @@ def make_bench(
         repeats=repeats,
         preloads={need: path for need, path in preloads.items() if path.is_file()},
         packages=Path(inside.__file__).parent,
+        version=interpreter.version,
     )
     return bench, environment
 
@@ -82,4 +85,5 @@ def installed_version(interpreter: Interpreter, package: str) -> str:
 
 def _capabilities(interpreter: Interpreter) -> list[str]:
     numpy = ["numpy"] if installed_version(interpreter, "numpy") else []
-    return [*numpy, "free_threading" if interpreter.free_threaded else "gil"]
+    own_gil = ["own_gil"] if parse_version(interpreter.version) >= FIRST_OWN_GIL else []
+    return [*numpy, *own_gil, "free_threading" if interpreter.free_threaded else "gil"]

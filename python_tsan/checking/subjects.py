@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 HANGING_AT_ONCE = 4
 # TSan may miss a race (google/sanitizers #1576), so one run says little of how reliably it is found.
 RACE_RUNS = 3
+# The harness's own deadline for a scenario that ends.
+ENDING_SECONDS = 60.0
 # Needs that are not names of packages, in words.
-_NEEDS = {"gil": "a GIL", "free_threading": "a free-threaded build"}
+_NEEDS = {
+    "gil": "a GIL",
+    "free_threading": "a free-threaded build",
+    "own_gil": "sub-interpreters with a GIL of their own, from 3.12",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,7 @@ class Bench:
     ``have`` is what scenarios may need (``numpy``, ``gil``, ``free_threading``), ``preloads`` maps a need to the
     library that is preloaded for it. ``expected`` gives a scenario's expectation on this interpreter, None where it is
     not known. ``repeats`` overrides every scenario's own number of runs, ``packages`` is put on every subject's path.
+    ``version`` is the Python's.
     """
 
     lane: Lane
@@ -50,6 +57,7 @@ class Bench:
     repeats: int | None = None
     preloads: dict[str, Path] = field(default_factory=dict)
     packages: Path | None = None
+    version: str = ""
 
     def scenario(self, name: str) -> Scenario:
         """Return the scenario ``name``; ``KeyError`` if the harness has none."""
@@ -71,6 +79,13 @@ class Bench:
         if expectation is None:
             raise KeyError(scenario.name)
         return expectation
+
+    def deadline_of(self, scenario: Scenario) -> float:
+        """Return the seconds after which a run is ended: a short deadline is for those who are to hang, and here do."""
+        ends = self.expectation(scenario).outcome is not Outcome.HANG
+        if ends and scenario.expect.outcome is Outcome.HANG:
+            return max(scenario.deadline_seconds, ENDING_SECONDS)
+        return scenario.deadline_seconds
 
     @property
     def packages_option(self) -> tuple[str, ...]:
@@ -144,7 +159,7 @@ class Subjects:
                 [bench.executable, "run", scenario.name, "--report", "{report}", *bench.packages_option],
                 folder=bench.folder / scenario.name / str(number),
                 env=self._variables(scenario),
-                deadline=scenario.deadline_seconds,
+                deadline=bench.deadline_of(scenario),
                 launcher=bench.launcher,
                 waits=bench.expectation(scenario).waits,
                 on_start=started,

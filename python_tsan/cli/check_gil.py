@@ -16,6 +16,8 @@ FILES = (
     "test_free_threading.py",
     "test_objects.py",
     "test_lifecycle.py",
+    "test_subinterpreters.py",
+    "test_defects.py",
     "test_locks.py",
     "test_gil_release.py",
     "test_gil_engines.py",

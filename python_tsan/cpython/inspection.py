@@ -64,7 +64,7 @@ def describe_built(
         instrumented=True,
         version=plan.version,
         free_threaded=plan.free_threaded,
-        debug=True,
+        debug=plan.debug,
         prefix=final,
         executable=final / executable.relative_to(staged),
         library=final / library.relative_to(staged),
@@ -117,7 +117,7 @@ def _ask(executable: Path, launcher: tuple[str, ...]) -> dict[str, object]:
 
 
 def _differences(plan: BuildPlan, answer: dict[str, object]) -> list[str]:
-    wanted = {"version": plan.version, "debug": True, "free_threaded": plan.free_threaded}
+    wanted = {"version": plan.version, "debug": plan.debug, "free_threaded": plan.free_threaded}
     wrong = [
         f"{name} is {answer.get(name)!r}, not {value!r}" for name, value in wanted.items() if answer.get(name) != value
     ]

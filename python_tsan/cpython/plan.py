@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PLAN_SCHEMA = 1
 
 SANITIZER = "-fsanitize=thread"
+PYDEBUG = "--with-pydebug"
 # Where debug information says that CPython's sources are: the same on every machine.
 VIRTUAL_ROOT = "/cpython"
 # How much longer, in bytes, the prefix may become when an archive is restored or numpy gets a copy of its own.
@@ -120,8 +121,13 @@ class BuildPlan:
 
     @property
     def abi_name(self) -> str:
-        """The part that names the ABI in library and include folder: ``3.13d``, ``3.13td``."""
-        return f"{self.minor}{'t' if self.free_threaded else ''}d"
+        """The part that names the ABI in library and include folder: ``3.13d``, ``3.13td``, ``3.13`` for a release."""
+        return f"{self.minor}{'t' if self.free_threaded else ''}{'d' if self.debug else ''}"
+
+    @property
+    def debug(self) -> bool:
+        """Whether CPython checks itself: reference counts, assertions, misuse of its API."""
+        return PYDEBUG in self.configure.argv
 
     def describe(self) -> str:
         """Return the plan as readable JSON."""
@@ -131,8 +137,9 @@ class BuildPlan:
 def make_plan(settings: Settings, record: SourceRecord, toolchain: Toolchain, *, libc: str) -> BuildPlan:
     """Plan the build of ``record`` with ``toolchain``.
 
-    The settings are those of the manual recipe: debug build, shared library, ``-O1``, frame pointers, sanitizer in the
-    library, in every module and in ``sysconfig``. ``libc`` is a name and version such as ``glibc-2.36``.
+    The settings are those of the manual recipe: debug build (unless a release is wanted), shared library, ``-O1``,
+    frame pointers, sanitizer in the library, in every module and in ``sysconfig``. ``libc`` is a name and version such
+    as ``glibc-2.36``.
     Raises ``UsageError`` for a free-threaded build of a version that has none.
     """
     version = release(record.version)
@@ -152,7 +159,7 @@ def make_plan(settings: Settings, record: SourceRecord, toolchain: Toolchain, *,
         "runtime_id": toolchain.runtime_id,
         "libc": libc,
         "flags": flags,
-        "configure": _configure(flags, free_threaded=settings.free_threaded),
+        "configure": _configure(flags, free_threaded=settings.free_threaded, debug=not settings.release),
         "edits": _edits(),
         "make": _make_steps(version, flags),
     }
@@ -200,7 +207,7 @@ def _virtual_paths(family: Family) -> str:
             assert_never(family)
 
 
-def _configure(flags: Mapping[str, str], *, free_threaded: bool) -> Step:
+def _configure(flags: Mapping[str, str], *, free_threaded: bool, debug: bool) -> Step:
     """Configure without the sanitizer; see ``docs/decisions/configure-without-the-sanitizer.md``."""
     return Step(
         name="configure",
@@ -208,7 +215,7 @@ def _configure(flags: Mapping[str, str], *, free_threaded: bool) -> Step:
             "{source}/configure",
             "-q",
             "--prefix={prefix}",
-            "--with-pydebug",
+            *((PYDEBUG,) if debug else ()),
             "--enable-shared",
             *(("--disable-gil",) if free_threaded else ()),
             "--disable-test-modules",
@@ -218,7 +225,7 @@ def _configure(flags: Mapping[str, str], *, free_threaded: bool) -> Step:
             "CXX={cxx}",
             f"CFLAGS={flags['cflags']}",
             f"LDFLAGS={flags['ldflags']}",
-            "OPT=",  # else a debug build appends -g -Og -Wall
+            "OPT=" if debug else "OPT=-DNDEBUG",  # else -g, -O3 or -Og and -Wall are appended
         ),
         env={"CONFIG_SITE": "{presets}"},
     )
@@ -278,7 +285,8 @@ def _key(parts: Mapping[str, Any], toolchain: str) -> str:
     plain = {name: _plain(value) for name, value in parts.items()}
     canonical = json.dumps({"schema": PLAN_SCHEMA, **plain}, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    return f"{parts['version']}{'t' if parts['free_threaded'] else ''}-{toolchain}-{digest[:20]}"
+    kind = f"{'t' if parts['free_threaded'] else ''}{'' if PYDEBUG in parts['configure'].argv else '-release'}"
+    return f"{parts['version']}{kind}-{toolchain}-{digest[:20]}"
 
 
 def _plain(value: object) -> object:

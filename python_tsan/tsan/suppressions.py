@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from python_tsan.tsan.finding import Finding
+
 
 class SuppressionType(Enum):
     """What a suppression looks at, as ``tsan_suppressions.cpp`` spells it."""
@@ -145,6 +147,25 @@ def pattern_matches(pattern: str, text: str) -> bool:
     start, end = pattern.startswith("^"), pattern.endswith("$")
     middle = ".*".join(re.escape(part) for part in pattern.removeprefix("^").removesuffix("$").split("*"))
     return bool(re.search(("^" if start else "") + middle + ("$" if end else ""), text, re.DOTALL))
+
+
+def hides(entry: Suppression, finding: Finding) -> bool:
+    """Tell whether a suppression of races would have kept the runtime from reporting this finding.
+
+    As ``IsSuppressed`` of ``tsan_suppressions.cpp`` does: ``race`` looks at every frame of every stack of an access,
+    ``race_top`` at the innermost alone; a frame matches by its function, file or module. The other types are not
+    about accesses, and hide none.
+    """
+    stacks = [access.stack.frames for access in finding.accesses]
+    match entry.type:
+        case SuppressionType.RACE:
+            frames = [frame for stack in stacks for frame in stack]
+        case SuppressionType.RACE_TOP:
+            frames = [stack[0] for stack in stacks if stack]
+        case _:
+            return False
+    texts = (text for frame in frames for text in (frame.symbol, frame.file, frame.module) if text)
+    return any(pattern_matches(entry.pattern, text) for text in texts)
 
 
 def parse_matches(lines: Iterable[str]) -> Iterator[Match]:

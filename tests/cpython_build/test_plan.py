@@ -71,6 +71,7 @@ def test_key_depends_on_everything_that_makes_another_interpreter(tmp_path):
         "base": plan_of(tmp_path),
         "libc": plan_of(tmp_path, libc="glibc-2.41"),
         "gil": plan_of(tmp_path, free_threaded=True),
+        "release": plan_of(tmp_path, release=True),
         "family": plan_of(tmp_path, gcc=True),
         "runtime": make_plan(
             settings_for(tmp_path), record("3.13.5"), make_toolchain(runtime_id="0" * 64), libc="glibc-2.36"
@@ -101,6 +102,16 @@ def test_names_of_the_built_files(tmp_path):
     threaded = plan_of(tmp_path, free_threaded=True)
     assert (threaded.executable_name, threaded.abi_name) == ("python3.13", "3.13td")
     assert threaded.key.startswith("3.13.5t-clang-19-")
+
+
+def test_a_release_is_built_as_users_run_it(tmp_path):
+    plan, debug = plan_of(tmp_path, release=True, free_threaded=True), plan_of(tmp_path, free_threaded=True)
+    assert (plan.debug, debug.debug) == (False, True)
+    assert plan.abi_name == "3.13t"
+    assert plan.key.startswith("3.13.5t-release-clang-19-")
+    differs = set(plan.configure.argv) ^ set(debug.configure.argv)
+    assert differs == {"--with-pydebug", "OPT=", "OPT=-DNDEBUG"}
+    assert (plan.make, plan.edits) == (debug.make, debug.edits)
 
 
 def test_steps_are_filled_in_and_nothing_is_left_open(tmp_path):

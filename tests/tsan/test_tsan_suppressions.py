@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from python_tsan.tsan.finding import Access, Finding, Frame, Kind, Operation, Source, Stack
 from python_tsan.tsan.suppressions import (
     Suppression,
     SuppressionType,
+    hides,
     parse_matches,
     parse_suppressions,
     pattern_matches,
@@ -111,3 +113,43 @@ def test_any_text_is_read(text):
     read = parse_suppressions(text)
     assert all(isinstance(entry, Suppression) for entry in read.entries)
     list(parse_matches(text.splitlines()))
+
+
+def finding(*stacks):
+    accesses = tuple(
+        Access(
+            operation=Operation.WRITE,
+            atomic=False,
+            size=8,
+            address=1,
+            thread=number,
+            main_thread=False,
+            stack=Stack(frames=tuple(Frame(index=at, symbol=name, file="/x/a.c") for at, name in enumerate(names))),
+        )
+        for number, names in enumerate(stacks)
+    )
+    source = Source(file="tsan.1", first_line=1, last_line=2)
+    return Finding(kind=Kind.RACE, title="data race", pid=1, source=source, raw="", accesses=accesses)
+
+
+@pytest.mark.parametrize(
+    ("entry", "hidden"),
+    [
+        ("race:callback", True),
+        ("race:^call$", False),
+        ("race_top:bump", True),
+        ("race_top:callback", False),
+        ("race:a.c", True),
+        ("race:other", False),
+        ("mutex:bump", False),
+        ("thread:callback", False),
+    ],
+)
+def test_a_finding_is_hidden_as_the_runtime_would(entry, hidden):
+    (suppression,) = parse_suppressions(entry).entries
+    assert hides(suppression, finding(["read_it", "main"], ["bump", "callback", "main"])) is hidden
+
+
+def test_without_a_stack_nothing_is_hidden():
+    (suppression,) = parse_suppressions("race_top:x").entries
+    assert not hides(suppression, finding([], []))

@@ -1,0 +1,40 @@
+"""CPython's own known races: each is still there, and the suppression that this package ships for it still hides it."""
+
+import pytest
+
+from python_tsan.running.suppressing import read_suppressions, shipped_file
+from python_tsan.tsan.suppressions import hides
+
+pytestmark = pytest.mark.scenarios("defects")
+
+
+def test_scenario(subject):
+    """Every scenario of the group does as it says of itself."""
+    subject.must_pass()
+
+
+def _shipped(bench):
+    """Return the suppressions that ``run`` gives to programs under this version and kind of build."""
+    file = shipped_file(bench.version, free_threaded="free_threading" in bench.have)
+    return [placed.suppression for placed in read_suppressions([file] if file else [])]
+
+
+def _findings(subject, scenario):
+    return [finding for each in subject.subjects.observations(scenario.name) for finding in each.findings]
+
+
+def test_a_shipped_suppression_hides_it(subject):
+    """No run of a program of the user's is red for it."""
+    seen = [finding for observation in subject.observations for finding in observation.findings]
+    bare = [finding for finding in seen if not any(hides(entry, finding) for entry in _shipped(subject.bench))]
+    assert not bare, f"no shipped suppression hides {bare[0].summary}"
+
+
+@pytest.mark.scenarios("defects", name="worker_comes_back_too_late")
+def test_no_shipped_suppression_is_idle(subject):
+    """What a suppression was shipped for is still to be seen; else it only hides what is new."""
+    bench = subject.bench
+    shown = [one for one in bench.scenarios if one.group == "defects" and not bench.missing(one)]
+    findings = [finding for scenario in shown for finding in _findings(subject, scenario)]
+    idle = [entry for entry in _shipped(bench) if not any(hides(entry, finding) for finding in findings)]
+    assert not idle, f"{idle[0]} hides nothing any more"
