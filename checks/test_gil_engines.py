@@ -13,7 +13,7 @@ from python_tsan.gil.phases import Phase
 from python_tsan.gil.scenario import trace_import
 from python_tsan.gil.summary import count_phases
 
-pytestmark = pytest.mark.scenarios("gil", name="counter_guarded")
+pytestmark = pytest.mark.scenarios("gil", name="counter_guarded", needs=["gil"])
 
 PACKAGE = "traced_package"
 EXTENSIONS = ("_queue", "_bisect", "_heapq")
