@@ -58,7 +58,7 @@ SCENARIO(thread_churn, "lifecycle", "A thousand threads, some at a time, each ta
 SCENARIO(initialize_finalize,
          "lifecycle",
          "The interpreter is started and ended five times; threads use it each time.",
-         .clean()) {
+         .clean().deadline(120)) {
     constexpr unsigned cycles = 5;
     for (unsigned cycle = 0; cycle < cycles; ++cycle) {
         const Interpreter python(context);

@@ -57,19 +57,26 @@ SCENARIO(
     mutex_against_stopped_world,
     "locks",
     "T1 waits for a mutex without letting go of Python; T2 holds it and collects garbage, for which all must stop.",
-    .hang(8).twin("mutex_right_order")) {
+    .hang(60)
+        .waits({"T1 waits for the mutex, held by T2", "T2 waits for the interpreter, held by T1"})
+        .twin("mutex_right_order")) {
     const Interpreter python(context);
+    Waits waits(context.options());
     Barrier each_holds_one(2);
     const auto python_then_mutex = [&] {
         const py::gil_scoped_acquire gil;
         call_from_python("take_mutex_without_letting_go", [&] {
+            waits.own("T1", "the interpreter");
             each_holds_one.wait();
+            waits.want("T1", "the mutex");
             const std::lock_guard<std::mutex> never(g_stopping_mutex);
         });
     };
     const auto mutex_then_collect = [&] {
         const std::lock_guard<std::mutex> lock(g_stopping_mutex);
+        waits.own("T2", "the mutex");
         each_holds_one.wait();
+        waits.want("T2", "the interpreter");
         const py::gil_scoped_acquire never_with_a_gil;
         PyGC_Collect(); // never without one
     };

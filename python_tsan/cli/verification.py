@@ -182,8 +182,9 @@ class _Verification:
             package=__version__,
             command=tuple(sys.argv),
             started_at=self.folder.started_at.isoformat(timespec="seconds"),
-            machine=_machine(self._launcher()),
-            replaces=full.source.replaces if full and full.source else "",
+            machine=describe_machine(self._launcher()),
+            # A build is shared with runs that named no version; one that was named stands in for none.
+            replaces=full.source.replaces if full and full.source and not self.context.settings.python else "",
             lock_file=lock.name if lock else "",
             lock_sha256=hashlib.sha256(lock.read_bytes()).hexdigest() if lock else "",
             numpy=installed_version(full, "numpy") if full else "",
@@ -194,7 +195,8 @@ class _Verification:
         return self.pipeline.toolchain.launcher if self.lanes and self.lanes[0].toolchain else ()
 
 
-def _machine(launcher: tuple[str, ...]) -> Machine:
+def describe_machine(launcher: tuple[str, ...]) -> Machine:
+    """Return where a run takes place; ``launcher`` is the prefix under which its subjects are started."""
     try:
         bits = int(_MMAP_BITS.read_text(encoding="ascii"))
     except (OSError, ValueError):

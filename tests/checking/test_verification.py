@@ -108,6 +108,8 @@ def test_the_run_says_where_it_comes_from(run_verb, tmp_path):
     run_verb("--lane", "full")
     provenance = saved(tmp_path).provenance
     assert provenance.replaces == "3.12.11"
+    run_verb("--lane", "full", "--python", "3.13.5")
+    assert not saved(tmp_path).provenance.replaces
     assert provenance.lock_file == "numpy-cp313.txt"
     assert len(provenance.lock_sha256) == 64
     assert provenance.machine.kernel
