@@ -135,8 +135,11 @@ def caveats(trace: Trace) -> list[str]:
         record = process.record
         who = f"process {record.pid}"
         if record.free_threaded:
-            said.append(f"{who} is free-threaded: it has no GIL, and a release is a thread that detaches from it")
-        if not record.sees_internal:
+            said.append(
+                f"{who} is free-threaded: it has no GIL. A release is a thread that detaches from it around "
+                "what may block, several are attached at once, and whoever 'took it' merely attached next"
+            )
+        elif not record.sees_internal:
             said.append(f"{who}: forced switches were not seen")
         if len(process.nodes) <= 1:
             said.append(f"{who}: no Python frames were read, so that no phase is known; debuggers read them since 3.13")

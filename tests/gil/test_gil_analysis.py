@@ -100,12 +100,11 @@ def test_counts_by_phase_leave_out_what_did_not_happen(releases):
 
 
 def test_what_a_trace_does_not_hold_is_said():
-    record = samples.record(free_threaded=True, sees_internal=False, dropped=5, lost=6, lost_stacks=7)
+    record = samples.record(sees_internal=False, dropped=5, lost=6, lost_stacks=7)
     blind = samples.process(record=record, nodes=samples.NODES[:1])
     said = "\n".join(caveats(samples.trace(truncated=True, processes=(blind,))))
     for words in (
         "cut short",
-        "free-threaded",
         "forced switches",
         "oldest 5",
         "6 events found no room",
@@ -115,6 +114,12 @@ def test_what_a_trace_does_not_hold_is_said():
         assert words in said
     assert "process 30 was not traced (it is old): /bin/old" in said
     assert caveats(samples.trace(untraced=())) == []
+
+
+def test_without_a_gil_it_is_said_what_a_release_is():
+    record = samples.record(free_threaded=True, sees_internal=False)
+    (said,) = caveats(samples.trace(untraced=(), processes=(samples.process(record=record),)))
+    assert "a thread that detaches" in said.lower()
 
 
 def test_why_tells_each_release_in_order(releases):

@@ -11,6 +11,7 @@ from python_tsan.gil.debugger import installed_debugger, trace_with_debugger
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.preload import trace_preloaded
 from python_tsan.gil.trace import Way
+from python_tsan.paths import default_root
 
 pytestmark = pytest.mark.compiler
 
@@ -64,6 +65,46 @@ def command(python, compile_program, tmp_path):
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)
     return [str(python.executable), "-S", str(script), library]
+
+
+@pytest.fixture
+def free_threaded():
+    """A Python without a GIL, with its libraries' folder: a build of ours is all that there may be."""
+    builds = default_root().glob("interpreters/3.*t-*/bin/python3")
+    found = [(path, stock) for path in builds if (stock := _ask_build(path)) and stock.free_threaded and stock.shared]
+    if not found:
+        pytest.skip("no free-threaded Python has been built here")
+    return found[0][0]
+
+
+def _ask_build(path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LD_LIBRARY_PATH", str(path.parents[1] / "lib"))
+        return ask(path)
+
+
+def test_without_a_gil_threads_detach_and_attach(free_threaded, tracer, environment):
+    text = (
+        "import os, sys, threading\n"
+        "def work():\n"
+        "    for _ in range(50): os.stat('/')\n"
+        "    import decimal\n"
+        "threads = [threading.Thread(target=work) for _ in range(3)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "sys.exit(5 + sys._is_gil_enabled())\n"
+    )
+    env = {**environment, "LD_LIBRARY_PATH": str(free_threaded.parents[1] / "lib"), "TSAN_OPTIONS": "exitcode=0"}
+    trace = trace_preloaded([str(free_threaded), "-S", "-X", "gil=0", "-c", text], library=tracer, env=env)
+    assert trace.exit_code == 5
+    (main,) = trace.processes
+    assert main.record.free_threaded
+    assert main.record.lost_stacks == 0
+    releases = list(explain_process(main))
+    for thread in (1, 2, 3):
+        own = [one for one in releases if one.event.thread == thread and one.function == "posix_do_stat"]
+        stacks = [[frame.function for frame in one.process.stack(one.event.node)] for one in own]
+        assert sum(stack[0] == "work" for stack in stacks if stack) == 50
+    assert any(one.meaning.module == "decimal" and one.phase is Phase.READ for one in releases)
 
 
 def _calls(trace):

@@ -20,6 +20,7 @@ bool Python::load() {
         version = static_cast<std::uint32_t>(*number);
     }
     free_threaded = find_next("PyUnstable_Module_SetGIL") != nullptr; // exported by free-threaded builds only
+    has_table = free_threaded && table.load(find_next("_PyRuntime"), version);
     return find(thread_state, "PyThreadState_Get") && find(top_frame, "PyThreadState_GetFrame") &&
            find(frame_back, "PyFrame_GetBack") && find(frame_code, "PyFrame_GetCode") &&
            find(frame_offset, "PyFrame_GetLasti") && find(frame_globals, "PyFrame_GetGlobals") &&

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "format.hpp"
+#include "offsets.hpp"
 
 struct _object;
 struct _ts;
@@ -35,6 +36,8 @@ struct Python {
 
     std::uint32_t version = 0;
     bool free_threaded = false;
+    FrameTable table;
+    bool has_table = false; // and is used: where there is no GIL
 
     /// Look everything up. False if something is missing: the Python is older than 3.11.
     bool load();

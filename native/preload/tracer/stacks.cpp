@@ -162,6 +162,20 @@ Role role_of(const char* file, const char* name) {
     return std::strcmp(name, "<module>") == 0 ? Role::body : Role::other;
 }
 
+Role role_of(Header* header, const Code& code) {
+    const auto* strings = rows<char>(header, header->strings);
+    return role_of(strings + code.file, strings + code.name);
+}
+
+std::uint32_t keep_code(Header* header, const Python& python, _object* object, const Code& code) {
+    const auto row = append(header, header->codes, code);
+    if (row != 0) {
+        python.increment(object); // for good: an address must not come to mean another function
+        known[row] = Known{object, role_of(header, code)};
+    }
+    return row;
+}
+
 std::uint32_t add_code(Header* header, const Python& python, _object* object, _frame* frame) {
     const ErrorKept kept(python);
     Code code{};
@@ -171,20 +185,13 @@ std::uint32_t add_code(Header* header, const Python& python, _object* object, _f
         code.first_line = static_cast<std::uint32_t>(python.as_long(line));
         python.decrement(line);
     }
-    const auto* strings = rows<char>(header, header->strings);
-    const auto role = role_of(strings + code.file, strings + code.name);
-    if (role == Role::body) {
+    if (role_of(header, code) == Role::body) {
         if (_object* globals = python.frame_globals(frame)) {
             code.module = intern_object(header, python, python.item(globals, "__name__"));
             python.decrement(globals);
         }
     }
-    const auto row = append(header, header->codes, code);
-    if (row != 0) {
-        python.increment(object); // for good: an address must not come to mean another function
-        known[row] = Known{object, role};
-    }
-    return row;
+    return keep_code(header, python, object, code);
 }
 
 std::uint32_t intern_code(Header* header, const Python& python, _object* object, _frame* frame) {
@@ -280,6 +287,48 @@ int walk(Header* header, const Python& python, Frame* frames) {
     return count;
 }
 
+std::uint32_t intern_text(Header* header, const Python& python, const _object* string) {
+    static char text[4096]; // under the lock
+    python.table.text(string, text, sizeof text);
+    return intern_string(header, text);
+}
+
+std::uint32_t intern_code_by_table(Header* header, const Python& python, _object* object) {
+    const auto address = reinterpret_cast<std::uint64_t>(object);
+    return codes_table.find_or_make(
+        mix(0, address), [&](std::uint32_t row) { return known[row].object == object; },
+        [&] {
+            const auto file = intern_text(header, python, python.table.file(object));
+            const auto name = intern_text(header, python, python.table.name(object));
+            return keep_code(header, python, object, Code{file, name, 0, python.table.first_line(object)});
+        });
+}
+
+/// As walk(), without the C API. The name of a body's module is that of the import around it.
+int walk_by_table(Header* header, const Python& python, Frame* frames) {
+    const auto& table = python.table;
+    int count = 0;
+    for (auto frame = table.first(python.thread_state()); frame != nullptr && count < deepest;
+         frame = table.back(frame)) {
+        _object* object = table.code(frame);
+        const auto code = intern_code_by_table(header, python, object);
+        if (code == 0) {
+            return -1;
+        }
+        const bool about = known[code].role == Role::about_module;
+        const auto module = about ? intern_text(header, python, table.first_argument(frame)) : 0;
+        frames[count++] = Frame{code, table.offset(frame), module, object};
+    }
+    auto module = intern_string(header, "__main__");
+    for (int i = count - 1; i >= 0; --i) {
+        if (known[frames[i].code].role == Role::body) {
+            rows<Code>(header, header->codes)[frames[i].code].module = module;
+        }
+        module = frames[i].module != 0 ? frames[i].module : module;
+    }
+    return count;
+}
+
 } // namespace
 
 std::uint32_t capture_stack(Header* header, const Python& python) {
@@ -289,7 +338,8 @@ std::uint32_t capture_stack(Header* header, const Python& python) {
     int count = -1;
     if (locked.held) {
         prepare(header);
-        count = known == nullptr ? -1 : walk(header, python, frames);
+        const bool blind = known == nullptr || (python.free_threaded && !python.has_table);
+        count = blind ? -1 : python.has_table ? walk_by_table(header, python, frames) : walk(header, python, frames);
     }
     // Without the lock nothing of what it guards may be touched.
     const auto node = count > 0 ? intern_stack(header, python, frames, count) : 0;

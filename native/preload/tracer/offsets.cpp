@@ -1,0 +1,60 @@
+#include "offsets.hpp"
+
+#include <cstring>
+
+namespace gil_tracer {
+
+namespace {
+
+constexpr std::uint64_t longest_code = 1 << 28;
+
+/// Positions among the table's numbers, which follow three words: cookie, version, free-threaded. By the order of
+/// Include/internal/pycore_runtime.h (3.13) and pycore_debug_offsets.h (3.14).
+constexpr int order_3_13[] = {20, 26, 27, 28, 29, 30, 32, 34, 36, 40, 66, 67};
+constexpr int order_3_14[] = {23, 29, 30, 31, 32, 33, 37, 39, 41, 45, 76, 77};
+
+} // namespace
+
+bool FrameTable::load(const void* runtime, std::uint32_t version) {
+    const auto release = version >> 16;
+    const int* order = release == 0x030D ? order_3_13 : release == 0x030E ? order_3_14 : nullptr;
+    if (runtime == nullptr || order == nullptr || std::memcmp(runtime, "xdebugpy", 8) != 0) {
+        return false;
+    }
+    const auto* numbers = static_cast<const std::uint64_t*>(runtime) + 3;
+    for (int field = 0; field < field_count; ++field) {
+        at_[field] = numbers[order[field]];
+    }
+    return true;
+}
+
+FrameTable::Frame FrameTable::python_frame(Frame frame) const {
+    constexpr unsigned char first_of_the_interpreter = 3;
+    while (frame != nullptr &&
+           (word<unsigned char>(frame, owner) >= first_of_the_interpreter || code(frame) == nullptr)) {
+        frame = word<Frame>(frame, previous);
+    }
+    return frame;
+}
+
+std::int32_t FrameTable::offset(Frame frame) const {
+    const auto start = reinterpret_cast<std::uint64_t>(code(frame)) + at_[code_bytes];
+    const auto now = word<std::uint64_t>(frame, instruction);
+    return now >= start && now - start < longest_code ? static_cast<std::int32_t>(now - start) : -1;
+}
+
+void FrameTable::text(const _object* string, char* out, std::size_t size) const {
+    const auto whole = string == nullptr ? 0 : word<std::uint64_t>(string, length);
+    const auto count = whole < size ? whole : size - 1;
+    const auto* data = reinterpret_cast<const char*>(string) + at_[characters];
+    for (std::size_t i = 0; i < count; ++i) {
+        if (data[i] <= 0) {
+            std::strcpy(out, "?");
+            return;
+        }
+        out[i] = data[i];
+    }
+    out[count] = '\0';
+}
+
+} // namespace gil_tracer
