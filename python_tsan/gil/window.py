@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from python_tsan.gil.analysis import Release
 
 
+_TAKING = frozenset(
+    {"_get_module_lock", "_ModuleLock.acquire", "_ModuleLock.has_deadlock", "_ModuleLockManager.__enter__"}
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """The time in which a thread had the locks of a chain of modules, and not always the GIL.
@@ -66,7 +71,14 @@ def imports_around(release: Release) -> tuple[str, ...]:
 
 def _holds(release: Release, chain: Sequence[str]) -> bool:
     around = iter(imports_around(release))
-    return bool(chain) and all(module in around for module in chain)  # each one after the one before
+    # each one after the one before
+    return bool(chain) and all(module in around for module in chain) and not _waits_for(release, chain[-1])
+
+
+def _waits_for(release: Release, module: str) -> bool:
+    """Tell whether the thread is still taking the lock of ``module``: it is another thread that holds it then."""
+    stack = release.process.stack(release.event.node)
+    return release.meaning.module == module and bool(stack) and stack[0].function in _TAKING
 
 
 def _intruders(inside: Sequence[Release], releases: Sequence[Release]) -> Iterator[tuple[Release, Release | None]]:

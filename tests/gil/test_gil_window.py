@@ -47,6 +47,16 @@ def test_alone_the_first_release_would_have_let_another_in():
     assert (window.release.event.released, window.intruder, window.releases) == (10, None, 2)
 
 
+@pytest.mark.parametrize("function", ["_get_module_lock", "_ModuleLock.acquire"])
+def test_who_is_still_taking_the_lock_does_not_hold_it_but_may_be_the_intruder(function):
+    waiter = (*NODES, Node(5, BOOTSTRAP, function, 1, "", ""))
+    events = tuple(sorted([release(10, 60, 7, 1), release(20, 40, 3), release(30, 50, 7, 1)]))
+    process = samples.process(nodes=waiter, events=events)
+    window = find_window(explain_trace(samples.trace(processes=(process,))), ["pkg"])
+    assert (window.release.event.released, window.releases) == (20, 1)
+    assert find_window(explain_trace(samples.trace(processes=(process,))), ["pkg"]).release.event.thread == 0
+
+
 @pytest.mark.parametrize("chain", [["pkg", "pkg.sub"], ["pkg.sub", "pkg", "pkg"], ["other"], []])
 def test_a_chain_in_another_order_has_no_window(chain):
     assert find_window(explained(release(10, 12, 3)), chain) is None
