@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from python_tsan.imports.atlas.survey import Bounds
     from python_tsan.imports.measure import Python
 
-MODULES, RUNS, SECONDS, JOBS = 12, 3, 180.0, 2
+MODULES, RUNS, SECONDS, JOBS = 10, 2, 150.0, 2
 
 
 def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

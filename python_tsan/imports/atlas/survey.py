@@ -91,9 +91,13 @@ def _steps(probe: Probe, cell: Cell, bounds: Bounds, *, until: float) -> Iterato
 
 
 def _own(found: Scan, own: frozenset[str]) -> list[Hazard]:
-    """Return the hazards of which one import at least is the package's own."""
-    hazards = [finding.hazard for finding in found.findings]
-    return [hazard for hazard in hazards if not own.isdisjoint({hazard.first, hazard.second})]
+    """Return the hazards of which one import at least is the package's own, one for each two locks.
+
+    A scan tells each also with the threads changed over, and so does what becomes of them: the other one loses.
+    """
+    hazards = (finding.hazard for finding in found.findings)
+    mine = [hazard for hazard in hazards if not own.isdisjoint({hazard.first, hazard.second})]
+    return list({frozenset({hazard.awaited, hazard.closing}): hazard for hazard in reversed(mine)}.values())[::-1]
 
 
 def _drive(probe: Probe, hazards: Sequence[Hazard], bounds: Bounds, *, until: float) -> Iterator[CycleSeen]:
