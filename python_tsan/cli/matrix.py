@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
+    from python_tsan.comparison.model import Comparison
     from python_tsan.console import Console
 
 _THREADING = {"gil": (False,), "free-threaded": (True,), "both": ()}
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument("--list", dest="listed", action="store_true", help="show what would be run, and run nothing")
     choice.add_argument("--json", action="store_true", help="print that for GitHub's strategy.matrix, and run nothing")
     add("--resume", type=Path, metavar="DIR", help="go on in the folder of an earlier matrix")
+    add("--page", type=Path, metavar="DIR", help="write the comparison there as well, as Markdown and HTML")
     add("-k", dest="keyword", metavar="EXPR", default="", help="run the checks that match, as in pytest")
     add("--repeats", type=int, metavar="N", help="runs of each subject (default: its own number)")
 
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         _list(plan, context.console)
         return _code(plan, ())
     request = verification.Request(lanes=(Lane.FULL,), keyword=arguments.keyword, repeats=arguments.repeats)
-    return carry_out(plan, context, request, resume=arguments.resume)
+    return carry_out(plan, context, request, resume=arguments.resume, page=arguments.page)
 
 
 def wish_of(arguments: argparse.Namespace) -> Wish:
@@ -117,6 +119,7 @@ def carry_out(
     request: verification.Request,
     *,
     resume: Path | None = None,
+    page: Path | None = None,
 ) -> ExitCode:
     """Run every combination of ``plan``, compare what there is, and return the worst of it.
 
@@ -133,7 +136,7 @@ def carry_out(
         context.console.say(f"\n== {number} of {len(plan.combinations)}: {combination.name}")
         going.one(combination)
     outcomes = [each for each in going.record.outcomes if each.combination in set(plan.combinations)]
-    _conclude(outcomes, folder, context.console)
+    _conclude(outcomes, folder, context.console, page=page)
     return _code(plan, outcomes)
 
 
@@ -189,21 +192,31 @@ class _Going:
             write_whole(self.folder / MATRIX_FILE, encode_record(self.record))
 
 
-def _conclude(outcomes: Sequence[Outcome], folder: Path, console: Console) -> None:
-    """Show every combination with its end, and compare those that came to a run."""
+def _conclude(outcomes: Sequence[Outcome], folder: Path, console: Console, *, page: Path | None) -> None:
+    """Show every combination with its end, and compare those that came to a run; ``page`` receives what is for docs."""
     rows = [(each.combination.name, _word(each), duration(each.seconds)) for each in outcomes]
     console.say("")
     for line in plain_table(("combination", "verdict", "time"), rows):
         console.say(line)
     if sum(bool(each.run) for each in outcomes) < _ENOUGH_TO_COMPARE:
         return
-    comparison = comparison_of([str(folder / each.run) for each in outcomes if each.run])
+    comparison = _relative(comparison_of([str(folder / each.run) for each in outcomes if each.run]), folder)
     with storage_errors(folder):
         for view, name in _PAGES.items():
             write_whole(folder / name, rendered(comparison, view))
+    if page:
+        with storage_errors(page):
+            for view in (View.MARKDOWN, View.HTML):
+                write_whole(page.absolute() / _PAGES[view], rendered(comparison, view))
     console.say("")
     show(comparison, View.TERMINAL, console)
     console.say(f"\ncomparison: {folder / _PAGES[View.HTML]}")
+
+
+def _relative(comparison: Comparison, folder: Path) -> Comparison:
+    """Name the runs as seen from the matrix's folder, which may be moved, or shown to others, as a whole."""
+    columns = (replace(column, file=str(Path(column.file).relative_to(folder))) for column in comparison.columns)
+    return replace(comparison, columns=tuple(columns))
 
 
 def _word(outcome: Outcome) -> str:

@@ -72,6 +72,17 @@ def test_each_combination_is_a_run_and_they_are_compared_at_the_end(here, tmp_pa
     assert main(["compare", str(made)]) == 0
 
 
+def test_the_comparison_is_written_for_the_docs_without_a_path_of_this_machine(here, tmp_path):
+    (tmp_path / "docs").mkdir()
+    assert main(["matrix", "--page", "docs"]) == 0
+    assert here.calls
+    pages = {path.name: path.read_text() for path in (tmp_path / "docs").iterdir()}
+    assert set(pages) == {"comparison.md", "comparison.html"}
+    assert [name for name, text in pages.items() if str(tmp_path) in text] == []
+    assert "/run.json" in pages["comparison.html"]
+    assert main(["matrix", "--page", "nowhere"]) == 6
+
+
 def test_one_that_fails_costs_none_of_the_others(here, tmp_path, capsys):
     here.broken.add("3.11.2")
     assert main(["matrix"]) == 5
