@@ -15,6 +15,7 @@ CHECK = "find_package(python_tsan CONFIG REQUIRED COMPONENTS check)\nenable_test
 PROGRAM = r"""
 #include <Python.h>
 #include <python_tsan/barrier.hpp>
+#include <python_tsan/safe_import.hpp>
 #include <cstring>
 #include <mutex>
 #include <thread>

@@ -24,6 +24,8 @@ README = REPOSITORY / "examples" / "README.md"
 # A folder with manifest.json, to try another interpreter than the built one.
 VARIABLE = "PYTHON_TSAN_TEST_INTERPRETER"
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+# What needs an index of packages is typed by tests/packaging.
+_BY_UV = ("uv ", "uvx ")
 _PREPARATION = ("python3 -m venv", "pip install", "python-tsan build")
 
 
@@ -36,6 +38,7 @@ def commands():
 def test_the_readme_goes_from_a_clone_to_red_and_green():
     lines = commands()
     assert [line for line in lines if line.startswith(_PREPARATION)] == lines[:3]
+    assert [line.split()[0] for line in lines if line.startswith(_BY_UV)] == ["uv", "uvx"]
     assert [line.split()[-1] for line in lines if " run " in line] == [
         "build/embedder/tally_racy",
         "build/embedder/tally_fixed",
@@ -87,7 +90,7 @@ def test_a_newcomer_gets_red_and_then_green(interpreter, tmp_path):
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     judging = []
     for line in commands():
-        if line.startswith(_PREPARATION):
+        if line.startswith((*_PREPARATION, *_BY_UV)):
             continue
         done = typed(ours(line, interpreter), tmp_path)
         if line.startswith(("python-tsan run", "ctest", "PYTHONPATH=")):

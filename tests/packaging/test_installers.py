@@ -39,6 +39,15 @@ def test_uvx_reports_alone(typed, wheel):
     assert reports(typed("uvx", "--from", wheel, "python-tsan", "report", LOG, exit_code=1))
 
 
+def test_the_examples_lines_for_a_log_alone(tmp_path):
+    lines = re.findall(r"^uvx? .*$", (ROOT / "examples" / "README.md").read_text(), re.MULTILINE)
+    build, report = (line.replace("build/wheel", str(tmp_path)) for line in lines)
+    subprocess.run(["bash", "-c", build], cwd=ROOT, check=True)
+    done = subprocess.run(["bash", "-c", report], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "data race on" in done.stdout
+
+
 def test_uv_tool(typed, wheel, tmp_path):
     typed("uv", "tool", "install", "--quiet", wheel)
     assert reports(typed(tmp_path / "bin" / "python-tsan", "report", LOG, exit_code=1))
