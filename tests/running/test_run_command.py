@@ -48,6 +48,27 @@ def test_paths_become_absolute_and_repeatable_options_add_up(tmp_path, monkeypat
     assert asked("p").expect == "clean"
 
 
+def test_facts_about_the_program_are_kept_and_a_half_one_is_refused():
+    assert asked("--fact", "binding=pybind11 3.0.4", "--fact", "a=b=c", "--", "p").facts == {
+        "binding": "pybind11 3.0.4",
+        "a": "b=c",
+    }
+    for words in ("binding", "=3", "binding="):
+        with pytest.raises(UsageError, match="a name and a text are wanted"):
+            asked("--fact", words, "--", "p")
+
+
+def test_a_fact_never_replaces_what_was_found_out(make_session, racy):
+    report, _ = make_session(racy, facts={"binding": "pybind11 3.0.4", "architecture": "z80"}).run()
+    assert report.provenance.facts["binding"] == "pybind11 3.0.4"
+    assert report.provenance.facts["architecture"] != "z80"
+
+
+def test_a_shard_is_read_from_the_command_line():
+    assert asked("--repeat", "8", "--shard", "2/4", "--", "p").numbers == range(2, 9, 4)
+    assert list(asked("--repeat", "8", "--shard", "2/4", "--", "p").numbers) == [2, 6]
+
+
 def test_an_unknown_format_and_no_command_are_usage_errors():
     with pytest.raises(UsageError, match="no format 'pdf'"):
         asked("--format", "pdf", "--", "p")
