@@ -150,6 +150,14 @@ def import_atlas(session: nox.Session) -> None:
     product(session, "imports", "atlas", "--write", "docs/import-atlas.md", *session.posargs)
 
 
+@nox.session(tags=["look"])
+def import_score(session: nox.Session) -> None:
+    """Score the prediction of import hazards on every interpreter at hand and write docs/import-scores.md."""
+    install(session)
+    session.env["PYTHONPATH"] = "tests/imports"
+    session.run("python", "-m", "corpus", "--write", "docs/import-scores.md", *session.posargs)
+
+
 @nox.session(tags=["quality"])
 def fuzz(session: nox.Session) -> None:
     """Feed the parser many more random logs than the tests do; `-- 500` for 500 times as many."""

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.bench import comparing, logs, watch
+from python_tsan.bench import comparing, imports, logs, watch
 from python_tsan.bench.measure import Bench, measure
 from python_tsan.bench.model import COLUMNS, Part, met, rows
 from python_tsan.bench.store import load, save, this_machine
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--logs", action="store_true", help="measure the reading of logs, up to 1 GiB, instead")
     parser.add_argument("--compare", action="store_true", help="measure the comparison of 50 runs, instead")
     parser.add_argument("--watch", action="store_true", help="measure what the watch over imports costs, instead")
+    parser.add_argument("--imports", action="store_true", help="measure the scan of imports, instead")
     parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
     parser.add_argument(
         "--folder", type=Path, default=None, help="where to build and keep results (default: the cache)"
@@ -43,6 +44,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         return _compare(arguments)
     if arguments.watch:
         return _watch(arguments)
+    if arguments.imports:
+        return _imports(arguments)
     pipeline = open_pipeline(arguments)
     folder = (arguments.folder or pipeline.layout.root / "bench").absolute()
     bench, subject = _prepare(pipeline, folder)
@@ -85,6 +88,15 @@ def _watch(arguments: argparse.Namespace) -> ExitCode:
     context = open_context(arguments)
     found = list(watch.rows())
     context.console.table("the watch over imports", watch.COLUMNS, [row.cells for row in found])
+    return ExitCode.FINDINGS if any(row.met is False for row in found) else ExitCode.CLEAN
+
+
+def _imports(arguments: argparse.Namespace) -> ExitCode:
+    context = open_context(arguments)
+    folder = (arguments.folder or context.layout.root / "bench").absolute() / "imports"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = list(imports.rows(folder, context.console.note))
+    context.console.table("the scan of imports", imports.COLUMNS, [row.cells for row in found])
     return ExitCode.FINDINGS if any(row.met is False for row in found) else ExitCode.CLEAN
 
 

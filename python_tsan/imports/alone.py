@@ -36,16 +36,18 @@ class Alone:
     """The lone run of one entry.
 
     ``last_asked`` is the number of the last request for each module; ``cycles`` are those of the lock-order graph that
-    the thread comes by.
+    the thread comes by; ``held_at`` has what it holds each time it asks for a module that lies on one, in order.
     """
 
     stops: tuple[Stop, ...]
     last_asked: dict[str, int]
     cycles: frozenset[int]
+    held_at: dict[str, tuple[tuple[str, ...], ...]]
 
 
 def run_alone(machine: Machine, steps: Step, cyclic: dict[str, int]) -> Alone:
     """Run the thread ``ALONE`` to its end and note each stop at which it holds a lock that can be part of a cycle."""
+    machine.watched = cyclic
     stops = []
     news: dict[str, Phase] = {}
     seen = 0
@@ -64,5 +66,6 @@ def run_alone(machine: Machine, steps: Step, cyclic: dict[str, int]) -> Alone:
     return Alone(
         stops=tuple(stops),
         last_asked={name: place for place, name in enumerate(machine.asks)},
+        held_at={name: tuple(held) for name, held in machine.held_at.items()},
         cycles=frozenset(cyclic[name] for name in machine.looked_at if name in cyclic),
     )

@@ -17,6 +17,7 @@ from python_tsan.imports.bindings import bound_before
 from python_tsan.imports.graph import cyclic_modules
 from python_tsan.imports.machine import Machine
 from python_tsan.imports.outcomes import ImportOutcome
+from python_tsan.imports.reads import read_attributes
 from python_tsan.imports.steps import GLOBAL, Deadlock, Handout, Phase, Point, Waiting
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def predict(model: Model, entries: tuple[str, ...]) -> Iterator[Hazard]:
     alone = {entry: _run_alone(model, entry, cyclic) for entry in entries}
     for first, second in permutations(entries, 2):
         if alone[first].cycles & alone[second].cycles:
-            yield from _predict_pair(model, Pair(first, second), alone[first], cyclic, seen)
+            yield from _predict_pair(model, Pair(first, second), (alone[first], alone[second]), cyclic, seen)
 
 
 def _run_alone(model: Model, entry: str, cyclic: dict[str, int]) -> Alone:
@@ -138,17 +139,24 @@ class _Sleeper:
     looked_at: frozenset[str]
 
 
-def _predict_pair(model: Model, pair: Pair, alone: Alone, cyclic: dict[str, int], seen: _Seen) -> Iterator[Hazard]:
+def _predict_pair(
+    model: Model, pair: Pair, runs: tuple[Alone, Alone], cyclic: dict[str, int], seen: _Seen
+) -> Iterator[Hazard]:
     """Try each stop of T1 at which T2 would sleep elsewhere than at the one before.
 
     T2 does the same at two stops when nothing that it goes by has changed between them, and then T1 closes the same
     cycle from both, unless it has found absent by then what T2 is about to load.
     """
+    alone, other = runs
     phases = dict(model.phases)
     sleeper: _Sleeper | None = None
     for stop in alone.stops:
         phases.update(stop.news)
-        if sleeper is None or not sleeper.looked_at.isdisjoint(stop.news):
+        if sleeper is not None and not sleeper.looked_at.isdisjoint(stop.news):
+            sleeper = None
+        if not (model.finders_import or _may_cross(stop, other, phases, cyclic)):
+            continue
+        if sleeper is None:
             sleeper = _send(replace(model, phases=phases), stop, pair.second)
         elif not (stop.point.phase is Phase.ASKING and stop.point.module in sleeper.held):
             continue
@@ -163,6 +171,24 @@ def _predict_pair(model: Model, pair: Pair, alone: Alone, cyclic: dict[str, int]
         if hazard and (hazard.awaited, hazard.closing) not in seen.locks:
             seen.locks.add((hazard.awaited, hazard.closing))
             yield hazard
+
+
+def _may_cross(stop: Stop, other: Alone, phases: Mapping[str, Phase], cyclic: dict[str, int]) -> bool:
+    """Tell whether T2 would ask for a module that T1 holds while it holds another of the same cycle itself.
+
+    It asks for the module first where, alone, it does so within nothing that T1 has completed.
+    """
+    held_by_first = frozenset(stop.held)
+    for awaited in stop.held:
+        held = next((each for each in other.held_at.get(awaited, ()) if not _completed(each, phases)), ())
+        # What T1 holds stops T2 before it can hold it.
+        if held_by_first.isdisjoint(held) and any(_on_one_cycle(awaited, name, cyclic) for name in held):
+            return True
+    return False
+
+
+def _completed(names: tuple[str, ...], phases: Mapping[str, Phase]) -> bool:
+    return any(phases.get(name) is Phase.DONE for name in names)
 
 
 def _on_one_cycle(one: str, other: str, cyclic: dict[str, int]) -> bool:
@@ -232,17 +258,31 @@ def _close(machine: Machine, steps: Step, read: Callable[[str], str | None]) -> 
 
 
 def _breaks(machine: Machine, handout: Handout, read: Callable[[str], str | None]) -> bool:
-    """Tell whether the names that are taken from the half-made module are missing at the line where it stands."""
-    request = handout.request
-    if request is None or not request.names:
-        return False
+    """Tell whether what is taken or read from the half-made module is missing at the line where it stands."""
     module = machine.program[handout.module]
     line = _standing_at(machine, handout)
     source = read(module.file) if line else None
     bound = bound_before(source, line) if source is not None else None
-    if bound is None:
+    if handout.request is None or bound is None:
         return False
-    return any(name not in bound and f"{module.name}.{name}" not in machine.program for name in request.names)
+    if handout.request.module == module.name and handout.request.names:
+        wanted: Iterable[str] = handout.request.names
+    else:
+        wanted = _read_from(machine, handout, handout.request, read)
+    return any(name not in bound and f"{module.name}.{name}" not in machine.program for name in wanted)
+
+
+def _read_from(
+    machine: Machine, handout: Handout, request: Request, read: Callable[[str], str | None]
+) -> frozenset[str]:
+    """Return the attributes that the bodies of the asking thread read of the module as a whole."""
+    bodies = [machine.program[name] for name, _ in handout.stack]
+    sources = [read(body.file) or "" for body in bodies]
+    if not bodies or bodies[-1].file != request.file:
+        return frozenset()
+    asker = bodies[-1]
+    package = asker.name if asker.file.endswith("__init__.py") else asker.parent
+    return read_attributes(sources[-1], sources[:-1], handout.module, package, request.line)
 
 
 def _standing_at(machine: Machine, handout: Handout) -> int:

@@ -13,7 +13,7 @@ from python_tsan.imports.requests import Manner, Module, Request, Stage
 from python_tsan.imports.steps import GLOBAL, Deadlock, Handout, Nested, Phase, Point, Step, Waiting, unnest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from python_tsan.imports.requests import Program
     from python_tsan.imports.rules import Rules
@@ -38,6 +38,10 @@ class Machine:
     asking: dict[str, Request | None] = field(default_factory=dict)
     asks: list[str] = field(default_factory=list)  # every module that was asked for, in order
     looked_at: set[str] = field(default_factory=set)  # the modules whose state this machine has gone by
+    watched: Collection[str] = ()
+    held_at: dict[str, dict[tuple[str, ...], None]] = field(
+        default_factory=dict
+    )  # locks owned, when these are asked for
     changed: list[str] = field(default_factory=list)  # the modules whose phase or owner has become another, in order
     _locks: dict[str, _Lock] = field(default_factory=dict)
     _wants: dict[str, str] = field(default_factory=dict)
@@ -67,6 +71,8 @@ class Machine:
 
     def _import(self, thread: str, name: str, manner: Manner, request: Request | None) -> Nested:
         self.asks.append(name)
+        if name in self.watched:
+            self.held_at.setdefault(name, {})[tuple(self._locks)] = None
         phase = self.phase(name)
         if phase is Phase.DONE:
             return

@@ -66,10 +66,10 @@ def unnest(steps: Nested) -> Step:
             stack.pop()
             error = deadlock
         else:
-            if isinstance(item, Generator):
-                stack.append(item)
-            else:
+            if isinstance(item, (Point, Waiting)):
                 yield item
+            else:
+                stack.append(item)
     if error is not None:
         raise error
 

@@ -1,0 +1,84 @@
+"""Own which attributes of a module are read while other modules' bodies run, told from their source. Pure, no I/O.
+
+A half-made module that is handed out does no harm by itself, but an attribute that it has not bound yet, read before
+its body has ended, does. Reads are looked for in the body that asked for it, and in functions there that bodies call.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def read_attributes(asker: str, outer: Iterable[str], target: str, package: str, line: int) -> frozenset[str]:
+    """Return the attributes of the module ``target`` that bodies read once ``asker`` has imported it at ``line``.
+
+    ``asker`` and ``outer`` are sources: of the body that imports ``target``, in ``package``, and of those that wait for
+    it. A read that the source itself makes sure of first, by ``hasattr`` or a ``try``, does not count.
+    """
+    tree = _parse(asker)
+    if tree is None:
+        return frozenset()
+    names = set(_names_for(tree, target, package))
+    called = {name for source in (asker, *outer) if (body := _parse(source)) for name in _called(body)}
+    found = set(_reads(tree, names, line))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name in called:
+            found.update(read for statement in node.body for read in _reads(statement, names, 0))
+    return frozenset(found)
+
+
+@cache
+def _parse(source: str) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _names_for(tree: ast.Module, target: str, package: str) -> Iterator[str]:
+    """Yield the names, dotted as they are written, by which a body knows the module ``target``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.asname or target for alias in node.names if alias.name == target)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            whole = ".".join([*base, node.module] if node.module else base)
+            yield from (alias.asname or alias.name for alias in node.names if f"{whole}.{alias.name}" == target)
+
+
+def _called(tree: ast.Module) -> Iterator[str]:
+    """Yield the bare names of what a body calls as it runs."""
+    for node in _run(tree, 0):
+        if isinstance(node, ast.Call):
+            function = node.func
+            yield function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _reads(tree: ast.AST, names: set[str], line: int) -> Iterator[str]:
+    for node in _run(tree, line):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in names:
+            yield node.attr
+
+
+def _run(node: ast.AST, line: int) -> Iterator[ast.AST]:
+    """Yield what runs when a body runs: not what stands in functions, nor behind a look at what is there."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _FUNCTIONS) or _looks_first(child):
+            continue
+        if getattr(child, "lineno", line + 1) > line or isinstance(child, (ast.If, ast.With, ast.For, ast.ClassDef)):
+            yield child
+            yield from _run(child, line)
+
+
+def _looks_first(node: ast.AST) -> bool:
+    if isinstance(node, (ast.If, ast.IfExp)):
+        return any(isinstance(part, ast.Name) and part.id in {"hasattr", "getattr"} for part in ast.walk(node.test))
+    return isinstance(node, ast.Try)
