@@ -1,4 +1,4 @@
-"""Score the predictor on every interpreter at hand: `python -m corpus --write PAGE`. Exit code 1: not good enough."""
+"""Score the predictor on every interpreter at hand: `score_corpus.py --write PAGE`. Exit code 1: not good enough."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from corpus.page import by_python, page
+from corpus.score import judge_all
+from corpus.trees import corpus
+
 from python_tsan.config import load_settings
 from python_tsan.console import make_console
 from python_tsan.cpython.unpacked import unpack_pythons
@@ -18,16 +22,12 @@ from python_tsan.errors import PythonTsanError
 from python_tsan.imports.measure import identify, pythons_at_hand
 from python_tsan.paths import Layout
 
-from .page import by_python, page
-from .score import judge_all
-from .trees import corpus
-
 RUNS = 2
 
 
 def main():
     """Judge the corpus and write the page."""
-    parser = argparse.ArgumentParser(prog="corpus", description=__doc__)
+    parser = argparse.ArgumentParser(prog="score_corpus.py", description=__doc__)
     parser.add_argument("--write", type=Path, help="the page")
     parser.add_argument("--python", action="append", default=[], help="this interpreter, and not those at hand")
     parser.add_argument("--only", default="", help="trees whose names begin so")

@@ -1,0 +1,29 @@
+"""Which attributes of a half-made module are read too early."""
+
+import pytest
+
+from python_tsan.imports.reads import read_attributes
+
+
+@pytest.mark.parametrize(
+    ("asker", "outer", "read"),
+    [
+        ("import a\n\nV = a.X\n", [], {"X"}),
+        ("import a as b\n\nV = b.X + a.Y\n", [], {"X"}),
+        ("from p import a\n\nclass C(a.Base):\n    pass\n", [], {"Base"}),
+        ("import a\n\ndef f():\n    return a.X\n", [], set()),
+        ("import a\n\ndef f():\n    return a.X\n\nf()\n", [], {"X"}),
+        ("import a\n\ndef f():\n    return a.X\n", ["import b\n\nb.f()\n"], {"X"}),
+        ("import a\n\ndef f():\n    return a.X\n", ["import b\n\ndef g():\n    b.f()\n"], set()),
+        ("import a\n\nif hasattr(a, 'X'):\n    V = a.X\n", [], set()),
+        ("import a\n\ntry:\n    V = a.X\nexcept AttributeError:\n    V = 0\n", [], set()),
+        ("import a\n\na.X = 1\n", [], set()),
+        ("import a\n\nif True:\n    V = a.X\n", [], {"X"}),
+        ("V = a.X\nimport a\n", [], set()),
+        ("not python\n", [], set()),
+    ],
+)
+def test_only_what_runs_before_the_bodies_end_is_a_read(asker, outer, read):
+    target = "p.a" if "from p" in asker else "a"
+    line = next((number for number, text in enumerate(asker.splitlines(), 1) if "import" in text), 0)
+    assert read_attributes(asker, outer, target, "", line) == read

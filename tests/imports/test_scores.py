@@ -1,0 +1,51 @@
+"""How scores are added up and told; each gate of the page can turn red."""
+
+from dataclasses import replace
+
+import pytest
+from corpus.page import add_up, page
+from corpus.score import Judged
+
+HIT = Judged(
+    tree="shape/one",
+    python="3.13.0",
+    pair=("a", "b"),
+    truth=frozenset({"error"}),
+    predicted=frozenset({"error"}),
+    confirmed=frozenset({"error"}),
+    schedules=10,
+)
+HARMLESS = Judged(tree="shape/two", python="3.13.0", pair=("a", "b"), schedules=5)
+BROKEN = Judged(tree="shape/three", python="3.13.0", pair=("a", "b"), broken="ImportError")
+
+
+def test_pairs_are_added_up_and_broken_ones_left_out():
+    score = add_up([HIT, HARMLESS, BROKEN])
+    assert (score.pairs, score.schedules, score.hazards, score.predicted, score.outcomes) == (2, 15, 1, 1, 2)
+    assert score.met
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (replace(HIT, predicted=frozenset(), confirmed=frozenset()), "missed: `shape/one`"),
+        (replace(HIT, truth=frozenset()), "predicted, and harmless: `shape/one`"),
+    ],
+)
+def test_a_hazard_that_is_missed_and_one_that_is_made_up_turn_the_score_red(changed, words):
+    assert not add_up([changed, HARMLESS]).met
+    assert words in page([changed, HARMLESS], date="d", machine="m", trees=2, seconds=60)
+
+
+def test_a_hazard_that_is_not_confirmed_is_told_and_is_no_failure():
+    unconfirmed = replace(HIT, confirmed=frozenset())
+    assert add_up([unconfirmed, HIT]).met
+    assert "did not confirm: `shape/one`" in page([unconfirmed], date="d", machine="m", trees=1, seconds=60)
+
+
+def test_the_page_has_a_line_for_each_version_in_order():
+    text = page(
+        [replace(HIT, python="3.13.0"), replace(HIT, python="3.9.18")], date="d", machine="m", trees=1, seconds=1
+    )
+    assert text.index("| 3.9.18 |") < text.index("| 3.13.0 |")
+    assert "Nowhere." in text
