@@ -90,6 +90,12 @@ def verify_fast(session: nox.Session) -> None:
 
 
 @nox.session(tags=["check"])
+def test_python(session: nox.Session) -> None:
+    """Run CPython's own tests for ThreadSanitizer in the built interpreter."""
+    product(session, "test-python", *session.posargs)
+
+
+@nox.session(tags=["check"])
 def matrix(session: nox.Session) -> None:
     """Run every check on each combination that this machine can build, and compare them."""
     product(session, "matrix", *session.posargs)

@@ -14,6 +14,7 @@ WANTED = [
     "import_atlas",
     "import_score",
     "matrix",
+    "test_python",
 ]
 
 

@@ -58,6 +58,7 @@ VERBS = (
     Verb(name="check-gil", summary="check that the GIL orders what it should, and nothing else"),
     Verb(name="check-imports", summary="check that threads that import do not deadlock, and how they can"),
     Verb(name="verify", summary="build what is missing, run every check, print one table of verdicts"),
+    Verb(name="test-python", summary="run CPython's own tests for ThreadSanitizer in the built interpreter"),
     Verb(
         name="run",
         summary="run any program under ThreadSanitizer, judge what it shows and keep it",

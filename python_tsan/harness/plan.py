@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.model import Lane
-from python_tsan.errors import ToolchainError
+from python_tsan.cpython.plan import release
+from python_tsan.cpython.stock import NEWEST_FOR_PYBIND11
+from python_tsan.errors import ToolchainError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +53,8 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, pybind11: st
     """Return the plan for the sources in ``native``.
 
     Raises ``ToolchainError`` when the toolchain has no C++ compiler, or when its runtime is not the one that the
-    instrumented ``interpreter`` was built for: two TSan runtimes in one process corrupt each other.
+    instrumented ``interpreter`` was built for: two TSan runtimes in one process corrupt each other. Raises
+    ``UsageError`` for a CPython that is newer than this pybind11.
     """
     if toolchain.candidate.cxx is None:
         raise ToolchainError(
@@ -65,6 +68,7 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, pybind11: st
             evidence=interpreter.prefix,
             advice=f"Choose --toolchain {interpreter.toolchain}, or build CPython again with {toolchain.name}.",
         )
+    _refuse_too_new(interpreter, pybind11)
     lane = Lane.FULL if interpreter.instrumented else Lane.FAST
     return HarnessPlan(
         preset=f"{toolchain.candidate.family.value}-{lane.value}",
@@ -77,6 +81,16 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, pybind11: st
         pybind11=pybind11,
         sources=hash_sources(native),
     )
+
+
+def _refuse_too_new(interpreter: Interpreter, pybind11: str) -> None:
+    newest = NEWEST_FOR_PYBIND11[2]
+    if pybind11.startswith("2.") and release(interpreter.version) > newest:
+        raise UsageError(
+            f"pybind11 {pybind11} does not know CPython {interpreter.version}: pybind11 2 ends with "
+            f"{'.'.join(map(str, newest))}.",
+            advice="Choose --pybind11 3.0.1 or later, or an older CPython.",
+        )
 
 
 def hash_sources(native: Path) -> dict[str, str]:

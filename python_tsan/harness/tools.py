@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sysconfig
 from importlib import metadata
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.diagnosis import step_error, tail
 from python_tsan.cpython.locking import discard, exclusive, writable
 from python_tsan.cpython.uv import find_uv
-from python_tsan.errors import BuildError
+from python_tsan.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
     from python_tsan.console import Console
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 INSTALL_SECONDS = 300.0
 _HEADER = Path("pybind11") / "embed.h"
+_VERSION = re.compile(r"\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?")
+# Because there is no version of pybind11==9.9.9 and you require pybind11==9.9.9, we can conclude ...
+_NOT_THERE = "there is no version of pybind11"
 
 
 def find_tool(name: str) -> Path:
@@ -41,9 +45,17 @@ def find_tool(name: str) -> Path:
 def find_pybind11(version: str, *, layout: Layout, console: Console) -> Path:
     """Return the include folder of pybind11 ``version``: of this environment, else from the cache, else from PyPI.
 
-    Raises ``BuildError`` when PyPI has no such version or cannot be reached.
+    Raises ``UsageError`` when there is no such version, ``BuildError`` when PyPI cannot be reached.
     """
+    if not _VERSION.fullmatch(version):
+        raise _no_such_version(version)
     return _installed(version) or _fetched(version, layout) or _fetch(version, layout, console)
+
+
+def _no_such_version(version: str, log: Path | None = None) -> UsageError:
+    return UsageError(
+        f"There is no pybind11 {version}.", evidence=log, advice="--pybind11 takes a release, such as 2.13.6 or 3.0.1."
+    )
 
 
 def _installed(version: str) -> Path | None:
@@ -78,7 +90,7 @@ def _fetch(version: str, layout: Layout, console: Console) -> Path:
         command = [str(find_uv()), "pip", "install", *options, f"pybind11=={version}"]
         ended = process.run(command, stdout=log, timeout=INSTALL_SECONDS)
         if not ended.ok:
-            raise step_error(f"fetch {name}", ended, log)
+            raise _no_such_version(version, log) if _NOT_THERE in tail(log) else step_error(f"fetch {name}", ended, log)
         discard(_folder(version, layout))
         writable(_folder(version, layout).parent)
         partial.rename(_folder(version, layout))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.errors import ToolchainError
+from python_tsan.errors import ToolchainError, UsageError
 from python_tsan.harness.plan import hash_sources, plan_harness
 from python_tsan.toolchain.model import Family
 
@@ -40,6 +40,16 @@ def test_another_interpreter_has_another_key(plan, interpreter, toolchain, chang
 
 def test_another_pybind11_has_another_key(plan, interpreter, toolchain):
     assert plan(interpreter, toolchain).key != plan(interpreter, toolchain, "3.0.1").key
+
+
+def test_a_cpython_that_pybind11_does_not_know_is_refused(plan, interpreter, toolchain):
+    with pytest.raises(UsageError, match=r"pybind11 2\.13\.6 does not know CPython 3\.14\.2"):
+        plan(replace(interpreter, version="3.14.2"), toolchain)
+
+
+@pytest.mark.parametrize(("version", "pybind11"), [("3.14.2", "3.0.1"), ("3.13.5", "2.13.6"), ("3.11.2", "2.13.6")])
+def test_one_that_it_knows_is_not(plan, interpreter, toolchain, version, pybind11):
+    assert plan(replace(interpreter, version=version), toolchain, pybind11).pybind11 == pybind11
 
 
 def test_another_runtime_or_compiler_has_another_key(plan, interpreter, toolchain):

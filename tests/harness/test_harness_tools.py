@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan.console import Console
-from python_tsan.errors import BuildError
+from python_tsan.errors import BuildError, UsageError
 from python_tsan.harness import tools
 from python_tsan.paths import Layout
 
@@ -84,3 +84,19 @@ def test_a_wheel_without_headers_is_a_build_error(layout, console, uv, script):
     script(uv, 'while [ "$1" != --target ]; do shift; done; mkdir -p "$2"')
     with pytest.raises(BuildError, match=r"holds no pybind11/embed\.h"):
         tools.find_pybind11("9.9", layout=layout, console=console)
+
+
+@pytest.mark.parametrize("version", ["abc", "3", "2.13.x", "../2.13.6", "2.13.6 --index-url=x"])
+def test_what_is_no_version_is_refused_before_anything_is_fetched(version, layout, console):
+    with pytest.raises(UsageError, match="There is no pybind11"):
+        tools.find_pybind11(version, layout=layout, console=console)
+    assert not layout.root.exists()
+
+
+def test_a_version_that_pypi_does_not_have_is_a_mistake_of_the_user(layout, console, script, tmp_path, monkeypatch):
+    uv = tmp_path / "uv"
+    script(uv, 'echo "  cause: Because there is no version of pybind11==9.9.9 and you require it" >&2; exit 1')
+    monkeypatch.setattr(tools, "find_uv", lambda: uv)
+    with pytest.raises(UsageError, match=r"There is no pybind11 9\.9\.9") as caught:
+        tools.find_pybind11("9.9.9", layout=layout, console=console)
+    assert caught.value.evidence.is_file()

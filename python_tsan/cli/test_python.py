@@ -1,0 +1,142 @@
+"""Own the verb ``test-python``: CPython's own tests, in the interpreter that was built; leave running to checking."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from python_tsan import __version__
+from python_tsan.checking.lane import BLIND_SPOTS
+from python_tsan.checking.model import Lane, Status
+from python_tsan.checking.own_tests import Limits, run_tests, suite_environment
+from python_tsan.cli.options import open_context
+from python_tsan.cli.verification import describe_machine
+from python_tsan.cpython.own_tests import files_of_test, prepare_tests, selected_tests
+from python_tsan.cpython.sources import obtain_source
+from python_tsan.errors import ExitCode, UsageError
+from python_tsan.pipeline import Pipeline
+from python_tsan.render.run import LaneRecord, Provenance, Run
+from python_tsan.render.store import open_run, save_run
+from python_tsan.render.summary import seen
+from python_tsan.render.terminal import render_conclusion, render_lane
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from python_tsan.checking.model import Verdict
+    from python_tsan.cli.options import Context
+    from python_tsan.cpython.supply import SourceTree
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the tests and the limits."""
+    parser.add_argument(
+        "tests", nargs="*", metavar="TEST", help="such as test_queue (default: what --tsan of CPython runs)"
+    )
+    parser.add_argument("--list", action="store_true", help="print the tests that would be run, and run none")
+    parser.add_argument(
+        "--whole", type=_seconds, default=1800.0, metavar="SECONDS", help="limit for all tests together (1800)"
+    )
+    parser.add_argument("--each", type=_seconds, default=600.0, metavar="SECONDS", help="limit for each test (600)")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Run CPython's own tests and return the run's code: 0 clean, 1 a test not clean, 6 not all were judged."""
+    context = open_context(arguments)
+    tree = obtain_source(context.settings, layout=context.layout, console=context.console)
+    tests = choose_tests(arguments.tests, tree.path, tree.record.version)
+    if arguments.list:
+        for test in tests:
+            context.console.say(test)
+        return ExitCode.CLEAN
+    limits = Limits(whole=arguments.whole, each=arguments.each, jobs=context.settings.jobs)
+    return _judge(context, tree, tests, limits).exit_code
+
+
+def _judge(context: Context, tree: SourceTree, tests: tuple[str, ...], limits: Limits) -> Run:
+    """Build what is missing, run the tests, save and show the run."""
+    settings, layout, console = context.settings, context.layout, context.console
+    pipeline = Pipeline(settings=settings, layout=layout, console=console)
+    interpreter, toolchain = pipeline.interpreter, pipeline.toolchain
+    home = prepare_tests(interpreter, tree.path, tests, jobs=limits.jobs, layout=layout, console=console)
+    environment = suite_environment(home, toolchain, layout.root / "bytecode" / f"{tree.record.sha256[:16]}-tests")
+    for note in environment.notes:
+        console.warn(note)
+    folder, before = open_run(settings.output), time.monotonic()
+    verdicts = run_tests(
+        tests,
+        interpreter,
+        home,
+        folder=folder.path / "cpython",
+        environment=environment,
+        launcher=toolchain.launcher,
+        limits=limits,
+        on_verdict=lambda one: console.note(f"{one.status.value}: {one.check} ({seen(one)})"),
+    )
+    record = LaneRecord(
+        lane=Lane.FULL,
+        interpreter=interpreter,
+        toolchain=toolchain.name,
+        symbolizer=str(toolchain.symbolizer or ""),
+        tsan_options=environment.tsan_options,
+        blind_spot=BLIND_SPOTS[Lane.FULL],
+        seconds=time.monotonic() - before,
+    )
+    provenance = Provenance(
+        package=__version__,
+        command=tuple(sys.argv),
+        started_at=folder.started_at.isoformat(timespec="seconds"),
+        machine=describe_machine(toolchain.launcher),
+        replaces=tree.record.replaces,
+        notes=environment.notes,
+    )
+    result = conclude(folder.id, record, provenance, verdicts)
+    saved = save_run(folder, result)
+    for line in [*render_lane(record, verdicts), "", *render_conclusion(result, saved=saved)]:
+        console.say(line)
+    return result
+
+
+def conclude(name: str, record: LaneRecord, provenance: Provenance, verdicts: tuple[Verdict, ...]) -> Run:
+    """Return the run, which is unfinished where time was over before a test was reached."""
+    late = sum(verdict.status is Status.SKIPPED for verdict in verdicts)
+    return Run(
+        id=name,
+        provenance=provenance,
+        lanes=(record,),
+        verdicts=verdicts,
+        seconds=record.seconds,
+        unfinished=f"{late} of {len(verdicts)} tests were not reached in time" if late else "",
+    )
+
+
+def choose_tests(named: list[str], tree: Path, version: str) -> tuple[str, ...]:
+    """Return the tests to run. Raises ``UsageError`` for one that does not exist, or when there is none to choose."""
+    chosen = tuple(dict.fromkeys(named)) or selected_tests(tree)
+    if not chosen:
+        raise UsageError(
+            f"CPython {version} has no selection of tests for ThreadSanitizer: `-m test --tsan` came with 3.13",
+            advice="name the tests, such as test_threading test_queue",
+        )
+    for test in chosen:
+        if not files_of_test(tree, test):
+            known = [path.stem for path in sorted(tree.joinpath("Lib", "test").glob("test_*"))]
+            near = get_close_matches(test, known, n=1)
+            raise UsageError(
+                f"CPython {version} has no test {test!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+                advice="--list prints the default selection; the others are in Lib/test of its source",
+            )
+    return chosen
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0 is wanted, not {text!r}")
+    return value

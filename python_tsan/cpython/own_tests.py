@@ -1,0 +1,138 @@
+"""Own CPython's own tests beside a built interpreter: which ones it picks for ThreadSanitizer, and what they need.
+
+The build leaves out the package ``test`` and the extension modules that only tests use. Both are added here when they
+are wanted, outside the interpreter's prefix, in a virtual environment of their own. Running tests is left to others.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from python_tsan import process
+from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.locking import discard, exclusive, writable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from python_tsan.console import Console
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.paths import Layout
+
+COMPILE_SECONDS = 600.0
+# @MODULE__TESTBUFFER_TRUE@_testbuffer _testbuffer.c
+_SETUP_LINE = re.compile(
+    r"^@MODULE_\w+_TRUE@(?P<name>_test\w+|_ctypes_test|_xxtestfuzz|xx\w+) (?P<sources>.+)$", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteHome:
+    """Where CPython's own tests can be run: a Python, and upstream's suppressions for its kind of build."""
+
+    python: Path
+    suppressions: Path | None
+
+
+def selected_tests(tree: Path) -> tuple[str, ...]:
+    """Return the tests that ``-m test --tsan`` of a source tree runs; none before 3.13, which brought that option."""
+    try:
+        text = tree.joinpath("Lib", "test", "libregrtest", "tsan.py").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and any(getattr(name, "id", "") == "TSAN_TESTS" for name in node.targets):
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+def files_of_test(tree: Path, test: str) -> tuple[Path, ...]:
+    """Return the files of a test such as ``test_queue`` or ``test_capi.test_mem``; none if there is no such test."""
+    place = tree.joinpath("Lib", "test", *test.split("."))
+    if place.is_dir():
+        return tuple(sorted(place.rglob("*.py")))
+    return (place.with_suffix(".py"),) if place.with_suffix(".py").is_file() else ()
+
+
+def needed_modules(tree: Path, tests: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the extension modules that these tests name, each with its C files below ``Modules``."""
+    setup = tree.joinpath("Modules", "Setup.stdlib.in").read_text(encoding="utf-8")
+    known = {match["name"]: tuple(match["sources"].split()) for match in _SETUP_LINE.finditer(setup)}
+    texts = [file.read_text(encoding="utf-8", errors="replace") for test in tests for file in files_of_test(tree, test)]
+    words = set().union(*(set(re.findall(r"\b\w+\b", text)) for text in texts))
+    return {name: sources for name, sources in known.items() if name in words}
+
+
+def prepare_tests(
+    interpreter: Interpreter, tree: Path, tests: Iterable[str], *, jobs: int, layout: Layout, console: Console
+) -> SuiteHome:
+    """Make the environment for these tests, building the extension modules that are not there yet.
+
+    Raises ``BuildError`` with the end of the compiler's output when one cannot be built.
+    """
+    folder = layout.root / "own-tests" / interpreter.key
+    site = writable(folder / "lib" / _library_name(interpreter) / "site-packages")
+    with exclusive(layout, f"own-tests-{interpreter.key}", console):
+        _make_environment(interpreter, tree, folder, site)
+        for name, sources in needed_modules(tree, tests).items():
+            if not (site / f"{name}.so").is_file():
+                console.note(f"Building {name}, which only tests use.")
+                _build_module(interpreter, tree, name, sources, site=site, jobs=jobs, layout=layout)
+    kind = "suppressions_free_threading.txt" if interpreter.free_threaded else "suppressions.txt"
+    suppressions = tree / "Tools" / "tsan" / kind
+    return SuiteHome(python=folder / "bin" / "python3", suppressions=suppressions if suppressions.is_file() else None)
+
+
+def _library_name(interpreter: Interpreter) -> str:
+    minor = ".".join(interpreter.version.split(".")[:2])
+    return f"python{minor}{'t' if interpreter.free_threaded else ''}"
+
+
+def _make_environment(interpreter: Interpreter, tree: Path, folder: Path, site: Path) -> None:
+    """Write what makes a virtual environment: children of a test, isolated ones too, then find its packages."""
+    python = writable(folder / "bin") / "python3"
+    if not python.is_symlink():
+        python.symlink_to(interpreter.executable)
+    home = f"home = {interpreter.executable.parent}\ninclude-system-site-packages = false\n"
+    (folder / "pyvenv.cfg").write_text(home, encoding="utf-8")
+    package = site / "test"
+    if not package.is_symlink():
+        package.symlink_to(tree / "Lib" / "test")
+
+
+def _build_module(
+    interpreter: Interpreter, tree: Path, name: str, sources: tuple[str, ...], *, site: Path, jobs: int, layout: Layout
+) -> None:
+    """Compile a module with the flags of its interpreter, and give it its name when it is complete."""
+    work = writable(layout.work) / f"own-tests-{interpreter.key}-{name}"
+    discard(work)
+    writable(work)
+    flags = interpreter.flags
+    # The installed headers come first: pyconfig.h is there alone, and the others are the same.
+    includes = [f"-I{path}" for path in (interpreter.include, tree / "Include", tree / "Include" / "internal")]
+    compiler = [str(interpreter.cc), *flags["cflags"].split(), flags["sanitizer"], "-w", "-fPIC"]
+
+    def compile_one(source: str) -> Path:
+        output = work / f"{source.replace('/', '-')}.o"
+        _run([*compiler, *includes, "-c", str(tree / "Modules" / source), "-o", str(output)], f"compile {name}", output)
+        return output
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        objects = list(pool.map(compile_one, sources))
+    made = work / f"{name}.so"
+    _run([*compiler, *flags["ldflags"].split(), "-shared", *map(str, objects), "-o", str(made)], f"link {name}", made)
+    made.replace(site / made.name)
+    shutil.rmtree(work)
+
+
+def _run(command: list[str], step: str, output: Path) -> None:
+    log = output.with_suffix(".log")
+    ended = process.run(command, stdout=log, timeout=COMPILE_SECONDS)
+    if not ended.ok:
+        raise step_error(step, ended, log)
