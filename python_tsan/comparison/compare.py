@@ -118,7 +118,8 @@ class _Table:
 
     def _axes(self, shown: Sequence[Cell | None]) -> tuple[Axis, ...]:
         there = [each for each, cell in zip(self.configurations, shown, strict=True) if cell and cell.seen.compares]
-        return tuple(axis for axis in Axis if len({each.value(axis) for each in there}) > 1)
+        differ = tuple(axis for axis in Axis if len({each.value(axis) for each in there}) > 1)
+        return tuple(axis for axis in differ if axis is not Axis.NUMPY or not _DECIDE_NUMPY & set(differ))
 
 
 def single_steps(configurations: Sequence[Configuration]) -> Iterator[Step]:
