@@ -19,6 +19,14 @@ _DECLARATION = (
     "fail with what it finds; expect is clean, race, hang or a file, timeout is in seconds for each of repeat runs"
 )
 
+# What the loader says of an instrumented module where the runtime is missing (LLVM's) or comes too late (GCC's).
+_NO_RUNTIME = ("undefined symbol: __tsan_", "cannot allocate memory in static TLS block")
+HINT = (
+    "An extension module that is compiled under ThreadSanitizer can only be imported where its runtime was there from the "
+    "start: inside a test marked tsan or its fixtures, never at the top of the file. Marked tests get the runtime of the "
+    "compiler that python-tsan chooses, so build the module with that one, or set PYTHON_TSAN_TOOLCHAIN."
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare ``--tsan`` and ``--tsan-python``."""
@@ -37,6 +45,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.addinivalue_line("markers", _DECLARATION)
+
+
+def lacks_runtime(text: str) -> bool:
+    """Tell whether a module could not be loaded for want of its sanitizer runtime."""
+    return any(words in text for words in _NO_RUNTIME)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Say what to do about a file that imports an instrumented module in the process that collects."""
+    if report.failed and lacks_runtime(report.longreprtext):
+        report.sections.append(("python-tsan", HINT))
 
 
 @pytest.hookimpl(trylast=True)

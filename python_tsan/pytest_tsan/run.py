@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, STDOUT_FILE
 from python_tsan.console import Console
-from python_tsan.pytest_tsan.plugin import CHILD_VARIABLE
+from python_tsan.pytest_tsan.plugin import CHILD_VARIABLE, HINT, lacks_runtime
 from python_tsan.report.model import VerdictStatus
 from python_tsan.report.terminal import plain_lines
 from python_tsan.running.audit import is_system
@@ -162,6 +162,8 @@ def _judge(report: Report, endings: Sequence[Ending], folder: Path, call: Call) 
         parts = [f"The process of this test {_end(report)}.", _last_words(folder), *parts]
     if report.findings or not failed:
         parts.append("\n".join(plain_lines(report)))
+    if any(map(lacks_runtime, failed)):
+        parts.append(HINT)
     return Apart(failed=True, text="\n\n".join([*parts, f"everything in {folder}"]))
 
 

@@ -179,6 +179,21 @@ def test_an_extension_that_is_not_instrumented_is_not_called_clean(run, extensio
 
 
 @pytest.mark.compiler
+def test_an_import_at_the_top_of_the_file_says_where_it_belongs(run, extensions):
+    result = run("import tally\n" + ONE.format("safe"), python_path=extensions)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*inside a test marked tsan or its fixtures, never at the top of the file*"])
+
+
+@pytest.mark.compiler
+def test_a_module_of_another_compiler_says_so(run):
+    words = "libtsan.so.2: cannot allocate memory in static TLS block"
+    result = run(f"import pytest\n@pytest.mark.tsan\ndef test_one():\n    raise ImportError({words!r})\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*set PYTHON_TSAN_TOOLCHAIN."])
+
+
+@pytest.mark.compiler
 @pytest.mark.timeout(200)
 def test_workers_of_xdist_run_them_apart_too(run, extensions):
     pytest.importorskip("xdist")
