@@ -22,9 +22,9 @@ _DECLARATION = (
 # What the loader says of an instrumented module where the runtime is missing (LLVM's) or comes too late (GCC's).
 _NO_RUNTIME = ("undefined symbol: __tsan_", "cannot allocate memory in static TLS block")
 HINT = (
-    "An extension module that is compiled under ThreadSanitizer can only be imported where its runtime was there from the "
-    "start: inside a test marked tsan or its fixtures, never at the top of the file. Marked tests get the runtime of the "
-    "compiler that python-tsan chooses, so build the module with that one, or set PYTHON_TSAN_TOOLCHAIN."
+    "An extension module that is compiled under ThreadSanitizer can only be imported where its runtime was there from "
+    "the start: inside a test marked tsan or its fixtures, never at the top of the file. Marked tests get the runtime "
+    "of the compiler that python-tsan chooses, so build the module with that one, or set PYTHON_TSAN_TOOLCHAIN."
 )
 
 
