@@ -7,10 +7,10 @@ import os
 import platform
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from corpus.kept import Kept
 from corpus.page import by_python, page
 from corpus.score import judge_all
 from corpus.trees import corpus
@@ -22,7 +22,7 @@ from python_tsan.errors import PythonTsanError
 from python_tsan.imports.measure import identify, pythons_at_hand
 from python_tsan.paths import Layout
 
-RUNS = 2
+RUNS = 1
 
 
 def main():
@@ -31,16 +31,17 @@ def main():
     parser.add_argument("--write", type=Path, help="the page")
     parser.add_argument("--python", action="append", default=[], help="this interpreter, and not those at hand")
     parser.add_argument("--only", default="", help="trees whose names begin so")
+    parser.add_argument("--again", action="store_true", help="judge anew what was judged before")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     console = make_console(quiet=False)
     pythons = [identify([name]) for name in arguments.python] or _at_hand(console)
     trees = [tree for tree in corpus() if tree.name.startswith(arguments.only)]
     console.note(f"{len(trees)} trees on {', '.join(python.text for python in pythons)}")
-    begun = time.monotonic()
     judged = []
     with tempfile.TemporaryDirectory(prefix="import-corpus-") as folder:
-        for each in judge_all(trees, pythons, Path(folder), runs=RUNS, jobs=arguments.jobs):
+        kept = Kept(Path(folder, "kept") if arguments.again else _cache() / "import-scores")
+        for each in judge_all(trees, pythons, Path(folder), runs=RUNS, jobs=arguments.jobs, kept=kept):
             judged.append(each)
             if not each.broken and bool(each.truth) != bool(each.predicted):
                 console.warn(f"{each.tree} on {each.python}: {' against '.join(each.pair)}: {_told(each)}")
@@ -56,7 +57,6 @@ def main():
             date=datetime.now(UTC).strftime("%Y-%m-%d"),
             machine=f"{platform.system()} {platform.machine()}",
             trees=len(trees),
-            seconds=time.monotonic() - begun,
         )
         arguments.write.write_text(text, encoding="utf-8")
     return 0 if all(score.met for score in scores.values()) else 1
@@ -65,6 +65,10 @@ def main():
 def _told(judged):
     truth, predicted = (", ".join(sorted(each)) or "nothing" for each in (judged.truth, judged.predicted))
     return f"{truth} happened, {predicted} was predicted"
+
+
+def _cache():
+    return load_settings({}, env=os.environ, cwd=Path.cwd()).cache
 
 
 def _at_hand(console):

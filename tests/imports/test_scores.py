@@ -1,10 +1,16 @@
 """How scores are added up and told; each gate of the page can turn red."""
 
+import sys
 from dataclasses import replace
 
 import pytest
+from corpus import kept
+from corpus.kept import Kept
 from corpus.page import add_up, page
 from corpus.score import Judged
+from corpus.trees import Tree
+
+from python_tsan.imports.measure import identify
 
 HIT = Judged(
     tree="shape/one",
@@ -34,18 +40,25 @@ def test_pairs_are_added_up_and_broken_ones_left_out():
 )
 def test_a_hazard_that_is_missed_and_one_that_is_made_up_turn_the_score_red(changed, words):
     assert not add_up([changed, HARMLESS]).met
-    assert words in page([changed, HARMLESS], date="d", machine="m", trees=2, seconds=60)
+    assert words in page([changed, HARMLESS], date="d", machine="m", trees=2)
 
 
 def test_a_hazard_that_is_not_confirmed_is_told_and_is_no_failure():
     unconfirmed = replace(HIT, confirmed=frozenset())
     assert add_up([unconfirmed, HIT]).met
-    assert "did not confirm: `shape/one`" in page([unconfirmed], date="d", machine="m", trees=1, seconds=60)
+    assert "did not confirm: `shape/one`" in page([unconfirmed], date="d", machine="m", trees=1)
 
 
 def test_the_page_has_a_line_for_each_version_in_order():
-    text = page(
-        [replace(HIT, python="3.13.0"), replace(HIT, python="3.9.18")], date="d", machine="m", trees=1, seconds=1
-    )
+    text = page([replace(HIT, python="3.13.0"), replace(HIT, python="3.9.18")], date="d", machine="m", trees=1)
     assert text.index("| 3.9.18 |") < text.index("| 3.13.0 |")
     assert "Nowhere." in text
+
+
+def test_what_was_judged_is_kept_for_the_same_sources_only(tmp_path, monkeypatch):
+    tree, python = Tree(name="shape/one", files={}), identify([sys.executable])
+    Kept(tmp_path).put(tree, python, [HIT, BROKEN])
+    assert Kept(tmp_path).get(tree, python) == [HIT, BROKEN]
+    assert Kept(tmp_path).get(replace(tree, name="shape/two"), python) is None
+    monkeypatch.setattr(kept, "state_of_sources", lambda: "another")
+    assert Kept(tmp_path).get(tree, python) is None

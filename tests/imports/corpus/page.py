@@ -94,13 +94,13 @@ def share(value):
     return f"{value:.3f}"
 
 
-def page(judged, *, date, machine, trees, seconds):
+def page(judged, *, date, machine, trees):
     """Return the page as Markdown."""
     broken = {(each.tree, each.pair) for each in judged if each.broken}
     lines = [
         "# How well hazards between imports are predicted",
         "",
-        f"Made by `nox -s import_score` on {date}, {machine}, in {seconds / 60:.0f} min. {trees} package trees that",
+        f"Made by `nox -s import_score` on {date}, {machine}. {trees} package trees that",
         "`tests/imports/corpus/trees.py` makes, hazardous and harmless twins side by side, on every interpreter at",
         "hand.",
         "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from python_tsan.process import run
 
 DRIVER = Path(__file__).with_name("driver.py")
 DRIVER_SECONDS = 600.0
-CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +79,19 @@ def judge(tree, python, folder, *, runs):
         )
 
 
-def judge_all(trees, pythons, folder, *, runs, jobs=CORES):
-    """Judge every tree on every interpreter."""
-    for tree in trees:
-        write(tree, folder / tree.name)
-    wanted = [(tree, python) for python in pythons for tree in trees]
+def judge_all(trees, pythons, folder, *, runs, jobs, kept):
+    """Judge every tree on every interpreter, save those of which ``kept`` knows already."""
+
+    def judge_one(wanted):
+        tree, python = wanted
+        judged = kept.get(tree, python)
+        if judged is None:
+            home = folder / f"{python.text}-{tree.name}"
+            write(tree, home)
+            judged = list(judge(tree, python, home, runs=runs))
+            kept.put(tree, python, judged)
+        return judged
+
     with ThreadPoolExecutor(jobs) as pool:
-        for judged in pool.map(lambda each: list(judge(*each, folder / each[0].name, runs=runs)), wanted):
+        for judged in pool.map(judge_one, [(tree, python) for python in pythons for tree in trees]):
             yield from judged
