@@ -37,6 +37,7 @@ GATE = (
     "finder/imports",
     "finder/pre_imported",
     "gate/closed",
+    "gate/parent_first",
     "gate/one_goes_round",
     "chain/line_10",
     "chain/ring_10",
