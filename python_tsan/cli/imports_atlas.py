@@ -30,6 +30,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("--with", dest="interpreters", metavar="PYTHON", action="append", default=[], help="instead of Debian's newest")
     add("--surveys", type=int, default=JOBS, help="packages at a time (%(default)s)")
     add("--again", action="store_true", help="survey anew what was surveyed before")
+    add("--kept", action="store_true", help="survey nothing, and tell what earlier runs have kept")
     add("--write", type=Path, metavar="FILE", help="write the page")
     atlas.set_defaults(act=_atlas)
     survey = verbs.add_parser("survey", help="scan and confirm one package of PyPI in an environment of its own")
@@ -88,7 +89,7 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
     def said(cell: Cell, kept: bool) -> None:  # noqa: FBT001 -- a callback of two facts
         context.console.note(f"{line(cell)}{' (kept)' if kept else ''}")
 
-    cells = list(atlas.cells(packages, pythons, said=said))
+    cells = list(atlas.kept(packages, pythons) if arguments.kept else atlas.cells(packages, pythons, said=said))
     if arguments.write:
         machine = f"{platform.system()} {platform.machine()}"
         write_file(arguments.write, render_atlas(cells, listed(), bounds, machine=machine), context)

@@ -315,6 +315,8 @@ def test_the_verb_writes_the_page_and_says_what_it_did(tmp_path, monkeypatch, ca
     assert "1 surveys: 1 with a confirmed hazard, 0 that failed" in told.out
     assert "# Which packages" in page.read_text()
     assert main(["imports", "atlas", "bp", "--with", sys.executable, "--write", str(tmp_path / "no" / "x.md")]) == 6
+    assert main(["imports", "atlas", "bp", "rich", "--kept", "--with", sys.executable]) == 0
+    assert "1 surveys: 1 with" in capsys.readouterr().out
     assert imports_atlas.line(BROKEN) == "gone on 3.14.10: cannot be installed: no | wheel"
 
 
