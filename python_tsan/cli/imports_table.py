@@ -71,7 +71,9 @@ def _named(arguments: argparse.Namespace, context: Context) -> Iterator[str]:
 
 
 def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    """Describe what the rates depend on: the machine, and how much it had to do."""
+    load = round(os.getloadavg()[2])
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, load average {load}"
 
 
 def _unique(pythons: Sequence[Python]) -> list[Python]:

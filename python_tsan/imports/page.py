@@ -53,7 +53,7 @@ _UNFORCED = """\
 One package whose body takes a name from each of its eight modules; four threads leave a barrier and import another of
 those each. A fresh process for each trial, one trial at a time. In how many of how many trials a thread met an error,
 with the exact bound of the rate on the open side, each with {confidence} confidence. What an interleaving needs of luck
-depends on the machine: {machine}.
+depends on the machine and on what else it does: {machine}.
 """
 
 _CURES = """\

@@ -1,5 +1,11 @@
 """The page of import hazards."""
 
+import re
+from pathlib import Path
+
+import pytest
+
+from python_tsan.cli.main import main
 from python_tsan.imports.inside.import_cases.mitigations import MITIGATIONS
 from python_tsan.imports.inside.import_cases.rows import ROWS
 from python_tsan.imports.outcomes import ImportOutcome
@@ -97,3 +103,13 @@ def test_when_and_where_it_was_measured_and_how_to_do_it_again():
     command = "python -m python_tsan imports table --unpacked --built --trials 60 --write docs/import-hazards.md"
     assert command in PAGE
     assert PAGE.endswith("\n")
+
+
+def test_the_page_in_the_repository_is_about_these_rows_and_these_reasons():
+    page = (Path(__file__).parents[2] / "docs" / "import-hazards.md").read_text(encoding="utf-8")
+    reasons = "## Why a cure does what it does\n"
+    assert page.partition(reasons)[2] == render_page([], date="", machine="").partition(reasons)[2], "generate it anew"
+    assert all(f"| `{row.name}` ({row.label}) | {row.summary} |" in page for row in ROWS)
+    assert f"| row | {' | '.join(MITIGATIONS)} |" in page
+    with pytest.raises(SystemExit, match="0"):
+        main(["imports", *re.findall(r"imports (table .*)", page)[0].split(), "--help"])
