@@ -80,5 +80,5 @@ def _parents_first(name: str) -> ModuleType:
 
 
 # A fork waits until nobody is inside an import of ours: its child would inherit a module's lock without an owner.
-if hasattr(os, "register_at_fork"):
+if is_needed() and hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_turn.release)
