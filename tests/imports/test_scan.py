@@ -4,13 +4,14 @@ import sys
 
 import pytest
 
+from python_tsan.imports import probe as probe_module
 from python_tsan.imports.hazards import Hazard
 from python_tsan.imports.measure import identify
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.probe import Probe
 from python_tsan.imports.proof import Answer, weigh
 from python_tsan.imports.requests import Manner, read_trace
-from python_tsan.imports.scan import scan
+from python_tsan.imports.scan import prove, scan
 from python_tsan.imports.steps import Phase, Point
 
 HERE = identify([sys.executable])
@@ -117,3 +118,15 @@ def test_the_proof_has_the_graph_and_both_stacks_at_the_moment_when_the_cycle_cl
     stacks = {stack.thread: [(frame.line, frame.function) for frame in stack.frames] for stack in proof.stacks}
     assert stacks == {"T1": [(2, "<module>")], "T2": []}
     assert proof.error == "_DeadlockError: deadlock detected by _ModuleLock('bp.sub')"
+
+
+def test_a_slow_import_is_no_hang_and_a_thread_that_waits_for_ever_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(probe_module, "HANG_SECONDS", 0.5)
+    slow = "import time\n\nend = time.monotonic() + 2\nwhile time.monotonic() < end:\n    pass\n"
+    (tmp_path / "bp").mkdir()
+    (tmp_path / "bp" / "__init__.py").write_text("from .sub import Y\n")
+    (tmp_path / "bp" / "sub.py").write_text(f"{slow}Y = 2\n")
+    hazard = scan(Probe(python=HERE, path=(tmp_path,)), ["bp", "bp.sub"]).findings[0].hazard
+    assert prove(Probe(python=HERE, path=(tmp_path,)), hazard, 1).outcome in {ImportOutcome.ERROR, None}
+    (tmp_path / "bp" / "sub.py").write_text("import threading\n\nthreading.Event().wait()\nY = 2\n")
+    assert prove(Probe(python=HERE, path=(tmp_path,)), hazard, 1).outcome is ImportOutcome.HANG

@@ -25,7 +25,8 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
     """Run one plan and return what the threads met.
 
     ``first`` and ``second`` are the requests that T1 and T2 make in turn, ``main`` what comes before, ``point`` and
-    ``module`` where T1 stops, ``deadline`` the seconds after which a thread that still runs is taken for hung.
+    ``module`` where T1 stops, ``deadline`` the seconds for which a thread that nobody holds must have used no processor
+    to be taken for hung.
     """
     holds = (
         Hold("T1", plan["point"], plan["module"], (blocked_anywhere("T2"), ended("T2"))),
@@ -43,11 +44,19 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
     closings.install()
     errors: dict[str, dict[str, str] | None] = {}
     entries = {"T1": plan["first"], "T2": plan["second"]}
-    for thread, entry in entries.items():
-        threading.Thread(target=_import, args=(director, thread, entry, errors), name=thread, daemon=True).start()
-    limit = time.monotonic() + plan["deadline"]
+    threads = {
+        name: threading.Thread(target=_import, args=(director, name, entry, errors), name=name, daemon=True)
+        for name, entry in entries.items()
+    }
+    for thread in threads.values():
+        thread.start()
+    limit, spent = time.monotonic() + plan["deadline"], [0.0]
     while len(errors) < len(entries) and time.monotonic() < limit:
         time.sleep(JOIN_SECONDS)
+        free = [thread for name, thread in threads.items() if name not in errors and name not in director.held()]
+        now = [_processor_seconds(thread) for thread in free]
+        if now != spent:  # on a busy machine a large package takes longer than a hang may, and is none
+            spent, limit = now, time.monotonic() + plan["deadline"]
     return {
         "version": list(sys.version_info[:3]),
         "reached": director.has_reached("T1", plan["point"], plan["module"]),
@@ -56,6 +65,16 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
         "errors": {thread: error for thread, error in errors.items() if error},
         **closings.told([thread for thread, error in errors.items() if error]),
     }
+
+
+def _processor_seconds(thread: threading.Thread) -> float:
+    """Return how long a thread has been on a processor, 0 when it is gone."""
+    if thread.ident is None:
+        return 0.0
+    try:
+        return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+    except OSError:
+        return 0.0
 
 
 def _on_audit(director: Director, module: str, event: str, given: tuple[object, ...]) -> None:
