@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.bench import comparing, imports, logs, watch
+from python_tsan.bench import comparing, gil_run, imports, logs, watch
 from python_tsan.bench.measure import Bench, measure
 from python_tsan.bench.model import COLUMNS, Part, met, rows
 from python_tsan.bench.store import load, save, this_machine
@@ -30,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", action="store_true", help="measure the comparison of 50 runs, instead")
     parser.add_argument("--watch", action="store_true", help="measure what the watch over imports costs, instead")
     parser.add_argument("--imports", action="store_true", help="measure the scan of imports, instead")
+    parser.add_argument("--gil", action="store_true", help="measure the GIL tracer beside other tracers, instead")
+    parser.add_argument(
+        "--events", type=int, default=50_000_000, help="releases of --gil for the memory (%(default)s, 0 for none)"
+    )
     parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
     parser.add_argument(
         "--folder", type=Path, default=None, help="where to build and keep results (default: the cache)"
@@ -46,6 +50,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         return _watch(arguments)
     if arguments.imports:
         return _imports(arguments)
+    if arguments.gil:
+        return _gil(arguments)
     pipeline = open_pipeline(arguments)
     folder = (arguments.folder or pipeline.layout.root / "bench").absolute()
     bench, subject = _prepare(pipeline, folder)
@@ -98,6 +104,18 @@ def _imports(arguments: argparse.Namespace) -> ExitCode:
     found = list(imports.rows(folder, context.console.note))
     context.console.table("the scan of imports", imports.COLUMNS, [row.cells for row in found])
     return ExitCode.FINDINGS if any(row.met is False for row in found) else ExitCode.CLEAN
+
+
+def _gil(arguments: argparse.Namespace) -> ExitCode:
+    pipeline = open_pipeline(arguments)
+    folder = (arguments.folder or pipeline.layout.root / "bench").absolute()
+    missed = False
+    for title, rows_ in gil_run.tables(pipeline, folder / "gil", events=arguments.events):
+        made = list(rows_)
+        pipeline.console.table(title, gil_run.COLUMNS, [row.cells for row in made])
+        pipeline.console.say("")
+        missed |= any(row.met is False for row in made)
+    return ExitCode.FINDINGS if missed else ExitCode.CLEAN
 
 
 def _prepare(pipeline: Pipeline, folder: Path) -> tuple[Bench, str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from python_tsan.bench.gil import COLUMNS, GilBench
 from python_tsan.checking.lane import make_bench
 from python_tsan.cli.failures import explain_os_error
 from python_tsan.cli.options import open_context, open_pipeline
@@ -44,7 +42,6 @@ _OUTPUTS = {
     ),
     "timeline": (("--html", "the page", "gil.html"), ("--json", "for Perfetto", "gil.json")),
 }
-STOCK_RATIO = 1.15  # of an interpreter that is not instrumented
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,10 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trace.add_argument("command", nargs="+", metavar="COMMAND", help="after --, with its arguments")
     compare = actions.add_parser("compare", help="hold two traces of one program, by two engines, against each other")
     compare.add_argument("traces", type=Path, nargs=2, metavar="TRACE", help="the two traces")
-    bench = actions.add_parser("bench", help="measure what the tracer costs")
-    bench.add_argument("--executable", type=Path, default=Path(sys.executable), help="the Python (%(default)s)")
-    bench.add_argument("--ratio", type=float, default=STOCK_RATIO, help="most that import numpy may take (%(default)s)")
-    bench.add_argument("--events", type=int, default=50_000_000, help="releases for the memory (%(default)s)")
     for name, text in (
         ("summary", "tables by phase, module, C function and thread"),
         ("why", "each release during one import, with its reason and stack"),
@@ -101,7 +94,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         "why": _why,
         "timeline": _timeline,
         "page": _page,
-        "bench": _bench,
     }
     actions[arguments.action](arguments, context)
     return ExitCode.CLEAN
@@ -169,13 +161,6 @@ def _compare(arguments: argparse.Namespace, context: Context) -> ExitCode:
     title = f"{first.engine.value} and {second.engine.value}: {' '.join(first.command)}"
     context.console.table(title, AGREEMENT, [one.cells for one in agreements])
     return ExitCode.CLEAN if all(one.holds for one in agreements) else ExitCode.FINDINGS
-
-
-def _bench(arguments: argparse.Namespace, context: Context) -> None:
-    library = build_tracer(layout=context.layout, console=context.console)
-    made = GilBench(python=arguments.executable, library=library, env=dict(os.environ), ratio=arguments.ratio)
-    rows = made.rows(events=arguments.events)
-    context.console.table(str(arguments.executable), COLUMNS, [row.cells for row in rows])
 
 
 def _trace_original(arguments: argparse.Namespace) -> Trace:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SPOOL, BYTES, STARTER = "PYTHON_TSAN_GIL_SPOOL", "PYTHON_TSAN_GIL_BYTES", "PYTHON_TSAN_GIL_STARTER"
+FRAMES_BY_API = "PYTHON_TSAN_GIL_FRAMES_BY_API"  # set: frames by the C API also where CPython keeps a table for it
 DEFAULT_BYTES = 64 << 20
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- a private folder is made in it
 _ROOMS = 4  # the memory file system is used when this many processes' records fit

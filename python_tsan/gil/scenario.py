@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from python_tsan.console import make_console
 from python_tsan.gil.debugger import trace_with_debugger
 from python_tsan.gil.library import build_tracer
-from python_tsan.gil.preload import trace_preloaded
+from python_tsan.gil.preload import FRAMES_BY_API, trace_preloaded
 from python_tsan.gil.trace import Engine, Trace
 from python_tsan.paths import Layout, default_root
 
@@ -49,6 +49,7 @@ def trace_import(bench: Bench, folder: Path, module: str, *, engine: Engine = En
     command = [*bench.launcher, str(python), "-S", "-c", text]
     without = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
     env = {name: value for name, value in bench.variables.items() if name not in without}
+    env[FRAMES_BY_API] = "1"  # shares nothing with how the debuggers read frames
     if engine is not Engine.PRELOAD:
         return trace_with_debugger(command, env=env, engine=engine)
     library = build_tracer(layout=Layout(root=default_root()), console=make_console(quiet=True))

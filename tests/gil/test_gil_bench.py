@@ -6,6 +6,8 @@ import pytest
 
 from python_tsan import process
 from python_tsan.bench.gil import LOOP, GilBench
+from python_tsan.bench.gil_timeline import long_trace, timeline_row
+from python_tsan.gil.timeline import import_spans
 from python_tsan.process import Completed
 
 
@@ -32,7 +34,7 @@ def answers(monkeypatch):
                 exit_code=0 if ok else 1,
                 timed_out=False,
                 seconds=seconds,
-                cpu_seconds=0,
+                cpu_seconds=seconds / 2,
                 max_rss_bytes=1 << 20,
                 stdout=text.format(seconds),
             )
@@ -47,10 +49,38 @@ def bench(tmp_path):
     return GilBench(python=tmp_path, library=tmp_path, env={}, ratio=1.15, repeats=3)
 
 
-def test_the_import_is_judged_by_the_least_of_each_kind(bench, answers):
-    answers([9.0, 2.0, 1.0, 3.0], [1.1, 1.2, 5.0])
+def test_the_import_is_judged_by_the_median_of_the_pairs(bench, answers):
+    answers([9.0, 2.0, 1.0, 3.0], [2.2, 1.0, 9.0])
     row = bench.import_row()
-    assert row.cells[1:] == ("1.000 s", "1.100 s", "1.100 x (median 0.600 x)", "1.15 x", "yes")
+    assert row.cells[1:] == ("1.000 s", "1.100 s", "1.100 x processor, 1.100 x wall", "1.15 x", "yes")
+
+
+def test_which_run_of_a_pair_comes_first_alternates(bench, monkeypatch):
+    order = []
+
+    def run(command, *, env, **_):
+        order.append("LD_PRELOAD" in env)
+        return Completed(
+            command=tuple(command), exit_code=0, timed_out=False, seconds=1, cpu_seconds=1, max_rss_bytes=1
+        )
+
+    monkeypatch.setattr(process, "run", run)
+    bench.import_row()
+    assert order == [False, True, False, False, True, True, False]
+
+
+def test_the_timeline_is_measured_with_the_same_trace_each_time():
+    one, other = long_trace(500), long_trace(500)
+    assert one == other
+    assert len(one.processes[0].events) == 500
+    assert {len(spans) for spans in [import_spans(one.processes[0])]} != {0}
+    assert [event.time for event in one.processes[0].events] == sorted(event.time for event in one.processes[0].events)
+
+
+def test_without_a_browser_the_timeline_is_not_judged(tmp_path):
+    row = timeline_row({"PATH": str(tmp_path)}, events=10)
+    assert row.met is None
+    assert "not installed" in row.traced
 
 
 def test_an_import_that_costs_too_much_is_not_met(bench, answers):

@@ -12,7 +12,7 @@ from python_tsan.gil.analysis import explain_process, explain_trace, holders, im
 from python_tsan.gil.debugger import find_debugger, trace_with_debugger
 from python_tsan.gil.oracle import calls, compare
 from python_tsan.gil.phases import Phase
-from python_tsan.gil.preload import SPOOL, NothingSeenError, trace_preloaded
+from python_tsan.gil.preload import FRAMES_BY_API, SPOOL, NothingSeenError, trace_preloaded
 from python_tsan.gil.summary import count_phases
 from python_tsan.gil.trace import Engine, Way
 
@@ -197,6 +197,15 @@ def test_many_threads_come_and_go(run_traced):
     assert set(range(1, 101)) <= set(stats)
 
 
+@pytest.mark.parametrize("by_api", ["", "1"], ids=["table", "api"])
+def test_names_in_any_alphabet_are_kept(by_api, run_traced, environment, tmp_path):
+    (tmp_path / "größe.py").write_text("import os\ndef 尺寸(): os.stat('/')\n尺寸()\n", encoding="utf-8")
+    if by_api:
+        environment[FRAMES_BY_API] = by_api
+    found = imports_of(explain_trace(run_traced("import größe")), "größe")
+    assert found[-1].process.stack(found[-1].event.node)[0].function == "尺寸"
+
+
 def test_errors_and_error_numbers_survive_the_tracer(run_traced):
     trace = run_traced(
         "import os, sys\n"
@@ -224,11 +233,14 @@ def test_both_engines_see_the_same_releases_in_the_same_order(
 ):
     run_traced(TWO_WORKERS)  # writes the .pyc files
     preloaded = run_traced(TWO_WORKERS)
+    environment[FRAMES_BY_API] = "1"
+    by_api = run_traced(TWO_WORKERS)
     command = [stock_python, "-S", str(tmp_path / "program.py")]
     debugged = trace_with_debugger(command, env=environment, engine=debugger)
     assert debugged.exit_code == preloaded.exit_code == 0
     assert debugged.processes[0].record.python == preloaded.processes[0].record.python
-    agreements = compare(preloaded.processes[0], debugged.processes[0])
+    assert all(one.holds for one in compare(by_api.processes[0], preloaded.processes[0]))
+    agreements = compare(by_api.processes[0], debugged.processes[0])
     assert [one.difference for one in agreements] == ["", "", ""]
     assert [one.equal for one in agreements[1:]] == [5, 5]
     assert agreements[0].equal > 100

@@ -43,18 +43,21 @@ std::int32_t FrameTable::offset(Frame frame) const {
     return now >= start && now - start < longest_code ? static_cast<std::int32_t>(now - start) : -1;
 }
 
-void FrameTable::text(const _object* string, char* out, std::size_t size) const {
-    const auto whole = string == nullptr ? 0 : word<std::uint64_t>(string, length);
+bool FrameTable::text(const _object* string, char* out, std::size_t size) const {
+    if (string == nullptr) {
+        return false;
+    }
+    const auto whole = word<std::uint64_t>(string, length);
     const auto count = whole < size ? whole : size - 1;
     const auto* data = reinterpret_cast<const char*>(string) + at_[characters];
     for (std::size_t i = 0; i < count; ++i) {
         if (data[i] <= 0) {
-            std::strcpy(out, "?");
-            return;
+            return false;
         }
         out[i] = data[i];
     }
     out[count] = '\0';
+    return true;
 }
 
 } // namespace gil_tracer

@@ -1,8 +1,8 @@
 // Python frames read from memory alone, by the table that CPython keeps for debuggers.
 //
-// The C API serves where there is a GIL. Without one it takes locks, and a thread that lets go may be waiting for such
-// a lock: it would wait for itself. Here nothing is locked, made or called. The thread that is read is the calling one,
-// so that its frames hold still.
+// The C API makes an object of each frame, which costs a few per cent of an import, and without a GIL it takes locks:
+// a thread that lets go may be waiting for such a lock, and would wait for itself. Here nothing is locked, made or
+// called. The thread that is read is the calling one, so that its frames hold still.
 
 #pragma once
 
@@ -30,12 +30,12 @@ public:
     /// Of the instruction in its code, in bytes; -1 where the code is a copy for one thread.
     std::int32_t offset(Frame frame) const;
 
-    const _object* file(const _object* code) const { return word<const _object*>(code, code_file); }
-    const _object* name(const _object* code) const { return word<const _object*>(code, code_name); }
+    _object* file(const _object* code) const { return word<_object*>(code, code_file); }
+    _object* name(const _object* code) const { return word<_object*>(code, code_name); }
     std::uint32_t first_line(const _object* code) const { return word<std::uint32_t>(code, code_line); }
 
-    /// Copy a str that is ASCII, cut to `size`; "?" for any other, whose form differs between versions.
-    void text(const _object* string, char* out, std::size_t size) const;
+    /// Copy a str that is ASCII, cut to `size`; false for any other, whose form differs between versions.
+    bool text(const _object* string, char* out, std::size_t size) const;
 
 private:
     enum Field {

@@ -37,7 +37,7 @@ struct Python {
     std::uint32_t version = 0;
     bool free_threaded = false;
     FrameTable table;
-    bool has_table = false; // and is used: where there is no GIL
+    bool has_table = false; // and is used
 
     /// Look everything up. False if something is missing: the Python is older than 3.11.
     bool load();

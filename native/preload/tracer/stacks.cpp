@@ -194,13 +194,14 @@ std::uint32_t add_code(Header* header, const Python& python, _object* object, _f
     return keep_code(header, python, object, code);
 }
 
-std::uint32_t intern_code(Header* header, const Python& python, _object* object, _frame* frame) {
+/// The row of a code object; `add` makes one for an object that is new.
+template <typename Add>
+std::uint32_t intern_code(_object* object, Add add) {
     const auto address = reinterpret_cast<std::uint64_t>(object);
     auto& shortcut = shortcuts[(address >> 4) % shortcut_count];
     if (shortcut.object != object) {
         const auto row = codes_table.find_or_make(
-            mix(0, address), [&](std::uint32_t one) { return known[one].object == object; },
-            [&] { return add_code(header, python, object, frame); });
+            mix(0, address), [&](std::uint32_t one) { return known[one].object == object; }, add);
         shortcut = Shortcut{row == 0 ? nullptr : object, row};
     }
     return shortcut.row;
@@ -265,7 +266,7 @@ int walk(Header* header, const Python& python, Frame* frames) {
     std::uint32_t body = 0;
     for (_frame* frame = python.top_frame(python.thread_state()); frame != nullptr;) {
         _object* object = python.frame_code(frame);
-        const auto code = count < 0 ? 0 : intern_code(header, python, object, frame);
+        const auto code = count < 0 ? 0 : intern_code(object, [&] { return add_code(header, python, object, frame); });
         if (code == 0) {
             count = -1;
         } else if (count < deepest) {
@@ -287,21 +288,23 @@ int walk(Header* header, const Python& python, Frame* frames) {
     return count;
 }
 
-std::uint32_t intern_text(Header* header, const Python& python, const _object* string) {
+std::uint32_t intern_text(Header* header, const Python& python, _object* string) {
     static char text[4096]; // under the lock
-    python.table.text(string, text, sizeof text);
-    return intern_string(header, text);
+    if (python.table.text(string, text, sizeof text)) {
+        return intern_string(header, text);
+    }
+    if (string == nullptr || python.free_threaded) {
+        return intern_string(header, "?");
+    }
+    const ErrorKept kept(python);
+    python.increment(string);
+    return intern_object(header, python, string);
 }
 
-std::uint32_t intern_code_by_table(Header* header, const Python& python, _object* object) {
-    const auto address = reinterpret_cast<std::uint64_t>(object);
-    return codes_table.find_or_make(
-        mix(0, address), [&](std::uint32_t row) { return known[row].object == object; },
-        [&] {
-            const auto file = intern_text(header, python, python.table.file(object));
-            const auto name = intern_text(header, python, python.table.name(object));
-            return keep_code(header, python, object, Code{file, name, 0, python.table.first_line(object)});
-        });
+std::uint32_t add_code_by_table(Header* header, const Python& python, _object* object) {
+    const auto file = intern_text(header, python, python.table.file(object));
+    const auto name = intern_text(header, python, python.table.name(object));
+    return keep_code(header, python, object, Code{file, name, 0, python.table.first_line(object)});
 }
 
 /// As walk(), without the C API. The name of a body's module is that of the import around it.
@@ -311,7 +314,7 @@ int walk_by_table(Header* header, const Python& python, Frame* frames) {
     for (auto frame = table.first(python.thread_state()); frame != nullptr && count < deepest;
          frame = table.back(frame)) {
         _object* object = table.code(frame);
-        const auto code = intern_code_by_table(header, python, object);
+        const auto code = intern_code(object, [&] { return add_code_by_table(header, python, object); });
         if (code == 0) {
             return -1;
         }

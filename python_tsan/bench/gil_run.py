@@ -1,0 +1,69 @@
+"""Own on which interpreters the GIL tracer is measured: the instrumented one, and a stock one beside other tracers."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from python_tsan import process
+from python_tsan.bench.gil import COLUMNS, GilBench, Row
+from python_tsan.bench.gil_rivals import GIL_LOAD, GIL_LOAD_NEEDS, rival_rows
+from python_tsan.bench.gil_timeline import timeline_row
+from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.environment import subject_environment
+from python_tsan.cpython.stock import find_stock
+from python_tsan.cpython.uv import find_uv
+from python_tsan.gil.library import build_tracer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from python_tsan.pipeline import Pipeline
+
+__all__ = ["COLUMNS", "tables"]
+
+INSTRUMENTED_RATIO = 1.05
+STOCK_RATIO = 1.15
+_INSTALL_SECONDS = 300.0
+
+
+def tables(pipeline: Pipeline, folder: Path, *, events: int) -> Iterator[tuple[str, Iterable[Row]]]:
+    """Yield the tables: a title, and rows that are measured as they are asked for.
+
+    ``folder`` receives the stock interpreter's environment. The long run of ``events`` releases is made on the stock
+    one alone: in an instrumented interpreter it takes an hour and shows the same.
+    """
+    library = build_tracer(layout=pipeline.layout, console=pipeline.console)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    built = pipeline.interpreter_with_numpy
+    instrumented = GilBench(
+        python=built.executable, library=library, env=subject_environment(built, env), ratio=INSTRUMENTED_RATIO
+    )
+    yield f"CPython {built.version} under ThreadSanitizer", instrumented.rows(events=0)
+    stock = find_stock(
+        pipeline.settings, toolchain=pipeline.toolchain, layout=pipeline.layout, console=pipeline.console
+    )
+    if stock is not None:
+        python = _with_packages(stock.executable, folder / f"stock-{stock.version}")
+        bench = GilBench(python=python, library=library, env=env, ratio=STOCK_RATIO)
+        yield f"stock CPython {stock.version}", bench.rows(events=events)
+        yield "other tracers, on the same", rival_rows(python, library=library, env=env)
+    yield "the picture", [timeline_row(env)]
+
+
+def _with_packages(executable: Path, folder: Path) -> Path:
+    """Return a Python of ``executable`` with numpy and gil_load in an environment of its own; gil_load if it can be."""
+    python, log = folder / "bin" / "python", folder / "install.log"
+    if not python.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        make: list[str | Path] = [find_uv(), "venv", "--quiet", "--allow-existing", "--python", executable, folder]
+        fill: list[str | Path] = [find_uv(), "pip", "install", "--quiet", "--python", python, "numpy", GIL_LOAD_NEEDS]
+        for command in (make, fill):
+            ended = process.run(command, stdout=log, timeout=_INSTALL_SECONDS)
+            if not ended.ok:
+                raise step_error("install numpy for the bench", ended, log)
+        process.run(
+            [find_uv(), "pip", "install", "--quiet", "--python", python, GIL_LOAD], stdout=log, timeout=_INSTALL_SECONDS
+        )
+    return python
