@@ -50,7 +50,7 @@ CELL = Cell(
     preimport=("bp",),
     verified=True,
 )
-CLEAN = replace(CELL, package="fine", cycles=(), preimport=(), verified=False, entries=("fine",))
+CLEAN = replace(CELL, package="fine", cycles=(), preimport=(), verified=None, entries=("fine",))
 BROKEN = Cell(package="gone", python="3.14.10", date="2026-11-26", problem="cannot be installed: no | wheel")
 LISTED = Listed(chosen="2026-11-25", source="a list", groups=(Group(title="g", rule="r", packages=("bp", "fine")),))
 
@@ -100,7 +100,7 @@ def test_a_survey_predicts_drives_and_verifies(tmp_path):
 def test_without_time_nothing_is_driven_and_that_is_told(tmp_path):
     cell = survey.survey("bp", Probe(python=HERE), tmp_path / "packages", replace(BOUNDS, seconds=0.0))
     assert cell.cycles[0].answer is None
-    assert (cell.tried, cell.confirmed, cell.verified) == (0, (), False)
+    assert (cell.tried, cell.confirmed, cell.verified) == (0, (), None)
 
 
 @pytest.mark.usefixtures("barrel")
@@ -108,7 +108,12 @@ def test_a_list_that_does_not_hold_is_not_called_verified(tmp_path, monkeypatch)
     monkeypatch.setattr(survey, "choose", lambda *_, **__: ())
     cell = survey.survey("bp", Probe(python=HERE), tmp_path / "packages", BOUNDS)
     assert cell.confirmed
-    assert not cell.verified
+    assert cell.verified is False
+    page = render_atlas([cell], LISTED, BOUNDS, machine="m")
+    assert "not known" in page
+    row = render_atlas([replace(cell, preimport=("bp",))], LISTED, BOUNDS, machine="m")
+    assert "<code>bp</code> (does not hold)" in row
+    assert "tried in 1 of them and held in 0." in row
 
 
 def test_what_cannot_be_installed_is_a_problem_and_no_crash(monkeypatch, tmp_path):
@@ -296,7 +301,7 @@ def test_the_sentences_are_made_from_the_figures():
         "In 1 of the 3 confirmed hazards a package is imported against a module of its own, in 1 two modules of" in text
     )
     assert "in 1 modules of two packages; 2 end in error, 1 end in partial." in text
-    assert "enough in 1 of these 1 surveys; behind the list, no confirmed hazard went wrong again in the 1" in text
+    assert "enough in 1 of these 1 surveys; the list was tried in 1 of them and held in 1." in text
     assert list(analyse([])) == []
 
 

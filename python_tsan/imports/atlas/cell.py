@@ -48,7 +48,8 @@ class Cell:
 
     ``entries`` are its own modules that were scanned and ``others`` those of its dependencies; ``left_out`` is how many
     public modules are beyond the limit, ``failed`` has a line for each entry that could not be imported. ``preimport``
-    removes the cycles; it was ``verified`` by driving threads into each confirmed one again behind it.
+    removes the cycles; it is ``verified`` when threads were driven into each confirmed one again behind it and none
+    went wrong, False when one did, None when that was not tried.
     """
 
     package: str
@@ -62,7 +63,7 @@ class Cell:
     failed: dict[str, str] = field(default_factory=dict)
     cycles: tuple[CycleSeen, ...] = ()
     preimport: tuple[str, ...] = ()
-    verified: bool = False
+    verified: bool | None = None
     seconds: float = 0.0
     problem: str = ""
 

@@ -122,9 +122,11 @@ def _seen(hazard: Hazard, proof: Proof | None, folder: Path) -> CycleSeen:
     )
 
 
-def _holds(probe: Probe, confirmed: Sequence[Hazard], modules: tuple[str, ...], *, until: float) -> bool:
-    """Tell whether every confirmed cycle is gone behind ``modules``; False also when the time was too short."""
+def _holds(probe: Probe, confirmed: Sequence[Hazard], modules: tuple[str, ...], *, until: float) -> bool | None:
+    """Tell whether every confirmed hazard is gone behind ``modules``; None when the time was too short, or none is."""
     for hazard in confirmed:
-        if time.monotonic() >= until or prove(probe, hazard, 1, modules).answer is Answer.CONFIRMED:
+        if time.monotonic() >= until:
+            return None
+        if prove(probe, hazard, 1, modules).answer is Answer.CONFIRMED:
             return False
-    return bool(confirmed)
+    return True if confirmed else None
