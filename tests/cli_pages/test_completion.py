@@ -86,20 +86,19 @@ def test_zsh_completes_what_is_typed(script, typed, wanted):
     path.rename(path.with_name("_python-tsan"))
     setup = f"fpath=({path.parent} $fpath); autoload -Uz compinit; compinit -u; echo rea''dy\n"
     # At a terminal of its own, with Tab pressed: zsh completes nowhere else.
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(path.parent)
-        env = {**os.environ, "TERM": "dumb", "ZDOTDIR": str(path.parent), "PS1": "> "}
-        os.execvpe("zsh", ["zsh", "-f", "-i"], env)  # noqa: S606 -- this is the child of the fork
-    try:
-        os.write(terminal, setup.encode())
-        assert "ready" in read_until(terminal, "ready\r")
-        os.write(terminal, f"python-tsan {typed}\t".encode())
-        assert wanted in read_until(terminal, wanted)
-    finally:
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
-        os.close(terminal)
+    terminal, inside = pty.openpty()
+    env = {**os.environ, "TERM": "dumb", "ZDOTDIR": str(path.parent), "PS1": "> "}
+    streams = {"stdin": inside, "stdout": inside, "stderr": inside, "start_new_session": True}
+    with subprocess.Popen(["zsh", "-f", "-i"], cwd=path.parent, env=env, **streams) as shell:
+        try:
+            os.write(terminal, setup.encode())
+            assert "ready" in read_until(terminal, "ready\r")
+            os.write(terminal, f"python-tsan {typed}\t".encode())
+            assert wanted in read_until(terminal, wanted)
+        finally:
+            shell.kill()
+            os.close(inside)
+            os.close(terminal)
 
 
 def read_until(terminal, wanted, seconds=20):
