@@ -186,6 +186,8 @@ class _Going:
         return replace(self.context, settings=settings)
 
     def _keep(self, outcome: Outcome) -> None:
+        if (self.folder / MATRIX_FILE).is_file():  # another process may be going on with the same matrix
+            self.record = _resumed(self.folder)
         others = tuple(each for each in self.record.outcomes if each.combination != outcome.combination)
         self.record = replace(self.record, outcomes=(*others, outcome))
         with storage_errors(self.folder):

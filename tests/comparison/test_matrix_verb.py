@@ -127,6 +127,30 @@ def test_what_is_no_matrix_cannot_be_gone_on_with(here, tmp_path, capsys, conten
     assert here.calls == []
 
 
+def test_two_processes_may_go_on_with_one_matrix(here, tmp_path, monkeypatch):
+    here.broken.add("3.11.2")
+    assert main(["matrix", "--python", "3.13"]) == 5
+    folder = folder_of(tmp_path)
+    record = json.loads((folder / "matrix.json").read_text())
+    other = record["outcomes"].pop()
+    (folder / "matrix.json").write_text(json.dumps(record))
+
+    def meanwhile(context, request):
+        again = json.loads((folder / "matrix.json").read_text())
+        again["outcomes"] = [each for each in again["outcomes"] if each != other] + [other]
+        (folder / "matrix.json").write_text(json.dumps(again))
+        return here(context, request)
+
+    monkeypatch.setattr(matrix.verification, "verify", meanwhile)
+    here.broken.clear()
+    here.calls.clear()
+    main(["matrix", "--resume", str(folder)])
+    assert here.calls == [("3.11.2", False, "clang-19", "2.13.6")], "the other process has done the last one"
+    kept = json.loads((folder / "matrix.json").read_text())["outcomes"]
+    assert len(kept) == 3
+    assert all(each["run"] for each in kept)
+
+
 def test_an_interrupt_loses_nothing_that_was_done(here, tmp_path, monkeypatch):
     def interrupted(context, request):
         if context.settings.free_threaded:
