@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.bench.gil import Row
+from python_tsan.gil.screenshot import find_browser
 from python_tsan.gil.timeline import html_page
 from python_tsan.gil.trace import CFunction, Engine, Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 EVENTS = 1_000_000
 LIMIT_SECONDS = 5.0
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _SECONDS = 180.0
 _THREADS, _MODULES, _SITES = 8, 200, 60
 _PAINTED = re.compile(r'data-painted="(\d+)"')
@@ -30,7 +29,7 @@ def timeline_row(env: Mapping[str, str], *, events: int = EVENTS) -> Row:
     """Open the page of a trace of ``events`` releases in a headless Chromium; its own clock says when it is painted."""
     what = f"timeline of {events:,} releases in Chromium"
     limit = f"{LIMIT_SECONDS:.0f} s"
-    browser = next((found for name in BROWSERS if (found := shutil.which(name, path=env.get("PATH")))), None)
+    browser = find_browser(env)
     if browser is None:
         return Row(what=what, plain="", traced="Chromium is not installed", cost="", limit=limit, met=None)
     started = time.monotonic()
@@ -41,7 +40,7 @@ def timeline_row(env: Mapping[str, str], *, events: int = EVENTS) -> Row:
         path.write_text(page, encoding="utf-8")
         options = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile")
         # Virtual time is what makes it wait for the picture before it prints what the document holds.
-        command = [browser, *options, "--virtual-time-budget=60000", "--dump-dom", path.as_uri()]
+        command: list[str | Path] = [browser, *options, "--virtual-time-budget=60000", "--dump-dom", path.as_uri()]
         ended = process.run(command, env=env, timeout=_SECONDS)
     painted = _PAINTED.search(ended.stdout)
     if not painted:

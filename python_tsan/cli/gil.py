@@ -16,9 +16,10 @@ from python_tsan.gil.debugger import installed_debugger, trace_with_debugger
 from python_tsan.gil.library import build_tracer
 from python_tsan.gil.oracle import COLUMNS as AGREEMENT
 from python_tsan.gil.oracle import compare
-from python_tsan.gil.page import page, picture
+from python_tsan.gil.page import page, picture, without_folders
 from python_tsan.gil.preload import DEFAULT_BYTES, NothingSeenError, trace_preloaded
 from python_tsan.gil.scenario import trace_scenario
+from python_tsan.gil.screenshot import take_picture
 from python_tsan.gil.summary import caveats, summarise
 from python_tsan.gil.timeline import chrome_trace, html_page
 from python_tsan.gil.trace import Engine, Trace
@@ -39,6 +40,7 @@ _OUTPUTS = {
     "page": (
         ("--markdown", "the page", "docs/why-the-gil-is-released.md"),
         ("--picture", "its picture", "docs/images/why-the-gil-is-released.svg"),
+        ("--screenshot", "the timeline in Chromium, where that is installed", "docs/images/gil-timeline.png"),
     ),
     "timeline": (("--html", "the page", "gil.html"), ("--json", "for Perfetto", "gil.json")),
 }
@@ -175,10 +177,14 @@ def _trace_original(arguments: argparse.Namespace) -> Trace:
 
 def _page(arguments: argparse.Namespace, context: Context) -> None:
     trace = _read(arguments.trace) if arguments.trace else _trace_original(arguments)
-    relative = os.path.relpath(arguments.picture, arguments.markdown.parent)
-    arguments.markdown.parent.mkdir(parents=True, exist_ok=True)
-    arguments.picture.parent.mkdir(parents=True, exist_ok=True)
-    lines = list(page(trace, arguments.imported, picture=relative))
+    paths = (arguments.markdown, arguments.picture, arguments.screenshot)
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    relative, timeline = (os.path.relpath(path, arguments.markdown.parent) for path in paths[1:])
+    if not take_picture(html_page(without_folders(trace)), arguments.screenshot, env=os.environ):
+        context.console.warn("no Chromium: the picture of the timeline stays as it is")
+        timeline = timeline if arguments.screenshot.is_file() else ""
+    lines = list(page(trace, arguments.imported, picture=relative, timeline=timeline))
     _write(arguments.markdown, [("\n".join(lines).strip() + "\n").encode()])
     _write(arguments.picture, [picture(trace, arguments.imported).encode()])
     context.console.say(f"{arguments.markdown}, {arguments.picture}")

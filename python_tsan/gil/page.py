@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,8 @@ _FRAMES = 4
 _LEFT, _WIDTH, _ROW = 150, 820, 22
 
 
-def page(trace: Trace, module: str, *, picture: str = "") -> Iterator[str]:
-    """Yield the page's lines. ``picture`` is the path of the SVG, as seen from the page.
+def page(trace: Trace, module: str, *, picture: str = "", timeline: str = "") -> Iterator[str]:
+    """Yield the page's lines. ``picture`` and ``timeline`` are the paths of the pictures, as seen from the page.
 
     No path of the machine gets into it. Raises :class:`UsageError` when the trace has no release in an import of
     ``module``.
@@ -53,8 +54,35 @@ def page(trace: Trace, module: str, *, picture: str = "") -> Iterator[str]:
     yield from _first(found, module)
     yield from _markdown(summarise(found)[2])
     yield from _others(releases, found)
+    if timeline:
+        yield from _timeline(timeline)
     for caveat in caveats(trace):
         yield f"- {caveat}"
+
+
+def without_folders(trace: Trace) -> Trace:
+    """Return the trace with the names of programs alone, for a picture that shows no folder of the machine."""
+    processes = (
+        replace(one, record=replace(one.record, executable=one.record.executable.rpartition("/")[2]))
+        for one in trace.processes
+    )
+    return replace(
+        trace,
+        command=tuple(word.rpartition("/")[2] if word.startswith("/") else word for word in trace.command),
+        processes=tuple(processes),
+    )
+
+
+def _timeline(path: str) -> Iterator[str]:
+    yield "## The whole run as a timeline"
+    yield ""
+    yield (
+        "`python-tsan gil timeline` makes such a page of any trace; it needs no network. Beside it lies a file for "
+        "https://ui.perfetto.dev, in which arrows lead from each release to the next holder."
+    )
+    yield ""
+    yield f"![lanes of threads, holder of the GIL, nested imports]({path})"
+    yield ""
 
 
 def _phases(found: Sequence[Release]) -> Iterator[str]:

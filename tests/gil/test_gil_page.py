@@ -1,3 +1,4 @@
+import os
 import xml.etree.ElementTree as ET
 
 import gil_samples as samples
@@ -6,8 +7,9 @@ import pytest
 from python_tsan.cli.main import main
 from python_tsan.errors import UsageError
 from python_tsan.gil.codec import encode
-from python_tsan.gil.page import page, picture
+from python_tsan.gil.page import page, picture, without_folders
 from python_tsan.gil.phases import Phase
+from python_tsan.gil.timeline import html_page
 
 
 def test_the_page_answers_the_question():
@@ -41,10 +43,43 @@ def test_the_picture_has_a_tick_for_each_release():
     assert [tick.count("M") for tick in ticks] == [1, 1]
 
 
-def test_the_verb_writes_both_files(tmp_path, capsys):
-    saved, markdown, svg = tmp_path / "t.trace", tmp_path / "docs" / "page.md", tmp_path / "docs" / "img" / "p.svg"
+def test_the_timelines_picture_shows_no_folder():
+    record = samples.record(executable="/home/somebody/bin/python3")
+    shown = without_folders(
+        samples.trace(command=("/home/x/python3", "run"), processes=(samples.process(record=record),))
+    )
+    assert shown.command == ("python3", "run")
+    assert "/home" not in html_page(shown)
+    assert shown.processes[0].events == samples.EVENTS
+
+
+@pytest.fixture
+def browser(monkeypatch, tmp_path):
+    """A browser that writes what it is given where it is told to, first on PATH."""
+    program = tmp_path / "chromium"
+    program.write_text('#!/bin/sh\nfor word; do case $word in --screenshot=*) echo taken > "${word#*=}";; esac; done\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("browser")
+def test_the_verb_writes_page_and_pictures(tmp_path, capsys):
+    saved, docs = tmp_path / "t.trace", tmp_path / "docs"
     saved.write_bytes(b"".join(encode(samples.trace())))
-    assert main(["gil", "page", "alpha", str(saved), "--markdown", str(markdown), "--picture", str(svg)]) == 0
-    assert "(img/p.svg)" in markdown.read_text()
-    assert svg.read_text().startswith("<svg")
-    assert str(markdown) in capsys.readouterr().out
+    options = ["--markdown", f"{docs}/page.md", "--picture", f"{docs}/img/p.svg", "--screenshot", f"{docs}/img/t.png"]
+    assert main(["gil", "page", "alpha", str(saved), *options]) == 0
+    assert "(img/p.svg)" in (docs / "page.md").read_text()
+    assert "(img/t.png)" in (docs / "page.md").read_text()
+    assert (docs / "img" / "p.svg").read_text().startswith("<svg")
+    assert (docs / "img" / "t.png").read_text() == "taken\n"
+    assert "page.md" in capsys.readouterr().out
+
+
+def test_without_a_browser_the_page_has_no_picture_of_the_timeline(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    saved, docs = tmp_path / "t.trace", tmp_path / "docs"
+    saved.write_bytes(b"".join(encode(samples.trace())))
+    options = ["--markdown", f"{docs}/page.md", "--picture", f"{docs}/p.svg", "--screenshot", f"{docs}/t.png"]
+    assert main(["gil", "page", "alpha", str(saved), *options]) == 0
+    assert "no Chromium" in capsys.readouterr().err
+    assert "t.png" not in (docs / "page.md").read_text()
