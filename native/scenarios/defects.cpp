@@ -9,7 +9,7 @@ namespace python_tsan {
 SCENARIO(eval_in_two_threads,
          "defects",
          "Two threads evaluate an expression each: without a GIL, both clear one global flag of CPython's.",
-         .defect({"write", "write"}).needs("free_threading")) {
+         .defect({"write", "write"}).needs("free_threading").full_lane_only()) {
     const Interpreter python(context);
     take_turns_known(context, std::vector<std::function<void()>>(2, [] {
                          const py::gil_scoped_acquire attached;
@@ -21,7 +21,7 @@ SCENARIO(eval_in_two_threads,
 SCENARIO(method_replaced_beside_its_use,
          "defects",
          "T1 replaces a type's __len__, T2 asks an object of that type for its length: nothing orders the slot.",
-         .defect({"write", "read"}).needs("free_threading")) {
+         .defect({"write", "read"}).needs("free_threading").full_lane_only()) {
     const Interpreter python(context);
     py::dict names;
     py::exec("class Sized:\n    def __len__(self): return 1\nit = Sized()", names);

@@ -73,7 +73,8 @@ SCENARIO(worker_comes_back_too_late,
              .expect_value("worker_ended", !latecomers_wait_for_ever)
              .defects_without_gil({{"write", "read"}, {"write", "read"}})
              .expect_value("worker_ended", !latecomers_wait_for_ever)
-             .twin("worker_stays_away")) {
+             .twin("worker_stays_away")
+             .full_lane_only()) {
     finalize_beside_worker(context, true);
 }
 
