@@ -6,6 +6,7 @@ A known failure is one that upstream has an issue for: it is left out of its tes
 from __future__ import annotations
 
 import os
+import re
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import compose_environment
-from python_tsan.checking.execution import observe
+from python_tsan.checking.execution import STDOUT_FILE, observe
 from python_tsan.checking.judge import judge
 from python_tsan.checking.model import Expectation, Lane, Outcome, Status, Verdict
 from python_tsan.cpython.environment import clean_environment
@@ -30,15 +31,22 @@ if TYPE_CHECKING:
     from python_tsan.toolchain.model import Toolchain
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
-# regrtest says by 2 that a test failed, and the judge takes 2 for a command line that was refused.
+NOT_REACHED = "the time for all tests was over before it was reached"
+# regrtest says by 2 that a test failed, and the judge takes 2 for a command line that was refused. That the interpreter
+# was built without test modules is what its sysconfig says; here they are there.
 PROGRAM = """
-import sys
+import sys, sysconfig
+sysconfig.get_config_vars()["TEST_MODULES"] = "yes"
 from test.libregrtest.main import main
 try:
     main()
 except SystemExit as end:
     sys.exit(1 if end.code == 2 else end.code)
 """
+# Total tests: run=162 skipped=6   /   Total tests: run=1,234 (filtered) failures=2 skipped=6
+_TOTALS = re.compile(r"^Total tests: run=(?P<run>[\d,]+)(?:.*? skipped=(?P<skipped>[\d,]+))?", re.MULTILINE)
+# test_capi.test_pyatomic skipped -- requires test modules
+_SKIPPED = re.compile(r" skipped -- (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +127,8 @@ def run_tests(
                 deadline=min(limits.each, left),
                 launcher=launcher,
             )
-            verdict = _with_known(judge(f"cpython/{test}", Lane.FULL, CLEAN, [observation]), known)
+            judged = judge(f"cpython/{test}", Lane.FULL, CLEAN, [observation])
+            verdict = _with_known(_if_anything_ran(judged, place / STDOUT_FILE), known)
         on_verdict(verdict)
         return verdict
 
@@ -130,6 +139,18 @@ def run_tests(
 def _options(known: Iterable[Known]) -> Iterator[str]:
     for each in known:
         yield from ("--ignore", each.case)
+
+
+def _if_anything_ran(verdict: Verdict, output: Path) -> Verdict:
+    """Return the verdict, but for a test that passed by skipping everything that is in it: nothing was seen then."""
+    text = output.read_text(encoding="utf-8", errors="replace")
+    totals = _TOTALS.search(text)
+    run, skipped = ((totals[name] or "0").replace(",", "") for name in ("run", "skipped")) if totals else ("0", "0")
+    if verdict.status is not Status.PASSED or int(run) > int(skipped):
+        return verdict
+    why = _SKIPPED.search(text)
+    reason = f"it skipped all that is in it{f': {why[1]}' if why else ''}" if totals else "it did not say what it ran"
+    return replace(verdict, status=Status.SKIPPED if totals else Status.COULD_NOT_JUDGE, reason=reason)
 
 
 def _with_known(verdict: Verdict, known: Iterable[Known]) -> Verdict:
@@ -145,6 +166,6 @@ def _not_reached(test: str) -> Verdict:
         expectation=CLEAN,
         met=0,
         runs=0,
-        reason="the time for all tests was over before it was reached",
+        reason=NOT_REACHED,
         seconds=0.0,
     )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan import __version__
 from python_tsan.checking.lane import BLIND_SPOTS
-from python_tsan.checking.model import Lane, Status
-from python_tsan.checking.own_tests import Limits, run_tests, suite_environment
+from python_tsan.checking.model import Lane
+from python_tsan.checking.own_tests import NOT_REACHED, Limits, run_tests, suite_environment
 from python_tsan.cli.options import open_context
 from python_tsan.cli.verification import describe_machine
 from python_tsan.cpython.own_tests import files_of_test, prepare_tests, selected_tests
@@ -102,7 +102,7 @@ def _judge(context: Context, tree: SourceTree, tests: tuple[str, ...], limits: L
 
 def conclude(name: str, record: LaneRecord, provenance: Provenance, verdicts: tuple[Verdict, ...]) -> Run:
     """Return the run, which is unfinished where time was over before a test was reached."""
-    late = sum(verdict.status is Status.SKIPPED for verdict in verdicts)
+    late = sum(verdict.reason == NOT_REACHED for verdict in verdicts)
     return Run(
         id=name,
         provenance=provenance,

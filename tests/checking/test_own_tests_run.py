@@ -21,6 +21,8 @@ test = sys.argv[-1]
 pathlib.Path("argv").write_text(" ".join(sys.argv[3:]))
 if test == "test_race":
     log.write_text({race!r})
+print(dict(test_none="test_none skipped -- requires test modules\\nTotal tests: run=3 skipped=3", test_mute="").get(
+    test, "Total tests: run=1,162 failures=0 skipped=6"))
 time.sleep(30 if test == "test_hang" else 0)
 sys.exit({{"test_race": 66, "test_bad": 1}}.get(test, 0))
 """
@@ -77,6 +79,12 @@ def test_what_is_not_reached_in_time_is_skipped_aloud(run):
     assert first.status is Status.FAILED
     assert others[-1].status is Status.SKIPPED
     assert "was over" in others[-1].reason
+
+
+def test_a_test_that_skips_all_that_is_in_it_has_not_passed(run):
+    none, mute = run("test_none", "test_mute")
+    assert (none.status, none.reason) == (Status.SKIPPED, "it skipped all that is in it: requires test modules")
+    assert (mute.status, mute.reason) == (Status.COULD_NOT_JUDGE, "it did not say what it ran")
 
 
 def test_what_is_known_upstream_is_left_out_by_name_and_said(run, monkeypatch, tmp_path):

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from python_tsan.checking.model import Lane, Status, Verdict
-from python_tsan.checking.own_tests import CLEAN
+from python_tsan.checking.own_tests import CLEAN, NOT_REACHED
 from python_tsan.cli import test_python as verb
 from python_tsan.cli.verification import describe_machine
 from python_tsan.errors import ExitCode, UsageError
@@ -63,7 +63,7 @@ def verdict(status):
         expectation=CLEAN,
         met=0,
         runs=0,
-        reason="",
+        reason=NOT_REACHED if status is Status.SKIPPED else "",
         seconds=0,
     )
 
