@@ -60,6 +60,12 @@ def install_numpy(session: nox.Session) -> None:
 
 
 @nox.session(tags=["build"])
+def build_numpy(session: nox.Session) -> None:
+    """Build numpy from source under ThreadSanitizer, into a copy of the interpreter."""
+    product(session, "install-numpy", "--instrumented-numpy", *session.posargs)
+
+
+@nox.session(tags=["build"])
 def build_harness(session: nox.Session) -> None:
     """Build the C++ program that embeds the interpreter."""
     product(session, "build-harness", *session.posargs)

@@ -21,3 +21,13 @@ def test_only_the_first_import_lets_go_of_the_gil(subject):
         values = observation.report["values"]
         assert values["cached"] == 0, f"the cached import let go of the GIL {values['cached']} times"
         assert values["first"] >= FEWEST_RELEASES, f"the first import let go of the GIL {values['first']} times only"
+
+
+@pytest.mark.scenarios("numpy", name="numpy_buffer_shared")
+def test_the_half_of_numpy_is_seen(subject):
+    """One side of the race is numpy's own loop, which only a numpy built under the sanitizer shows."""
+    subject.must_pass()
+    for observation in subject.observations:
+        stacks = [access.stack for finding in observation.findings for access in finding.accesses]
+        inside = [stack for stack in stacks if stack.frames and "_multiarray_umath" in stack.frames[0].module]
+        assert len(inside) == 1, f"numpy is at the top of {len(inside)} of {len(stacks)} stacks"

@@ -52,6 +52,7 @@ class Settings:
     compiler_cache_remote: str | None = None
     pybind11: str = "2.13.6"
     numpy: str | None = None
+    instrumented_numpy: bool = False
     python_org: str = "https://www.python.org/ftp/python"
     git: str = "https://github.com/python/cpython.git"
     timeout: float = 20.0
@@ -100,6 +101,7 @@ OPTIONS = (
     Option("compiler-cache-remote", Kind.TEXT, "URL", "none", "compiler cache shared by machines, as redis://HOST"),
     Option("pybind11", Kind.TEXT, "VERSION", "2.13.6", "pybind11 that the harness uses"),
     Option("numpy", Kind.TEXT, "VERSION", "locked", "numpy to install"),
+    Option("instrumented-numpy", Kind.FLAG, "", "no", "numpy built from source under the sanitizer, not the wheel"),
     Option("python-org", Kind.TEXT, "URL", "www.python.org", "where CPython's release files are"),
     Option("git", Kind.TEXT, "URL", "python/cpython", "a git repository of CPython"),
     Option("timeout", Kind.SECONDS, "SECONDS", "20", "limit of one network request"),

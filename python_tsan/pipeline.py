@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.build import build_interpreter
+from python_tsan.cpython.build import build_interpreter, plan_offline
+from python_tsan.cpython.numpy_source.build import build_numpy, find_with_numpy
 from python_tsan.cpython.packages import install_numpy
 from python_tsan.cpython.stock import find_stock
 from python_tsan.harness.build import build_harness
@@ -45,7 +46,9 @@ class Pipeline:
 
     @cached_property
     def interpreter_with_numpy(self) -> Interpreter:
-        """The same interpreter, once the locked numpy wheel is in it."""
+        """The same interpreter, once the locked numpy wheel is in it; or its copy with an instrumented numpy."""
+        if self.settings.instrumented_numpy:
+            return self._instrumented_numpy()
         install_numpy(
             self.interpreter,
             self.settings,
@@ -55,10 +58,21 @@ class Pipeline:
         )
         return self.interpreter
 
+    def _instrumented_numpy(self) -> Interpreter:
+        # The copy may have come in an archive, without the interpreter that it was copied from.
+        settings, toolchain, layout = self.settings, self.toolchain, self.layout
+        plan = None if settings.refresh else plan_offline(settings, toolchain=toolchain, layout=layout)
+        found = find_with_numpy(plan, settings, toolchain=toolchain, layout=layout) if plan else None
+        if found:
+            self.console.note(f"CPython {found.version} with an instrumented numpy: nothing to build; {found.key}.")
+            return found
+        return build_numpy(self.interpreter, settings, toolchain=toolchain, layout=layout, console=self.console)
+
     @cached_property
     def harness(self) -> Harness:
         """The C++ program that embeds the built interpreter (the full lane)."""
-        return self._harness_for(self.interpreter)
+        wanted = self.interpreter_with_numpy if self.settings.instrumented_numpy else self.interpreter
+        return self._harness_for(wanted)
 
     @cached_property
     def stock(self) -> Interpreter | None:

@@ -15,6 +15,7 @@ WANTED = [
     "import_score",
     "matrix",
     "test_python",
+    "build_numpy",
 ]
 
 

@@ -10,6 +10,7 @@ from python_tsan.checking.environment import SubjectEnvironment, compose_environ
 from python_tsan.checking.model import Expectation, Lane
 from python_tsan.checking.subjects import Bench
 from python_tsan.cpython.environment import subject_environment
+from python_tsan.cpython.inspection import is_instrumented
 from python_tsan.harness.build import PRELOADS
 from python_tsan.imports import inside
 from python_tsan.imports.outcomes import expectation_of, parse_version
@@ -24,10 +25,18 @@ if TYPE_CHECKING:
 
 # PEP 684: sub-interpreters that do not share the main interpreter's GIL.
 FIRST_OWN_GIL = (3, 12)
+INSTRUMENTED_NUMPY = "instrumented-numpy"
 BLIND_SPOTS = {
     Lane.FAST: "accesses inside libpython and numpy, which are not instrumented; free-threaded builds",
     Lane.FULL: "accesses inside numpy and other binary wheels, which are not instrumented",
 }
+
+
+def blind_spot(bench: Bench) -> str:
+    """Say what the checks of a lane cannot see."""
+    if INSTRUMENTED_NUMPY in bench.have:
+        return "accesses inside other binary wheels than numpy, which are not instrumented"
+    return BLIND_SPOTS[bench.lane]
 
 
 def make_bench(
@@ -86,4 +95,6 @@ def installed_version(interpreter: Interpreter, package: str) -> str:
 def _capabilities(interpreter: Interpreter) -> list[str]:
     numpy = ["numpy"] if installed_version(interpreter, "numpy") else []
     own_gil = ["own_gil"] if parse_version(interpreter.version) >= FIRST_OWN_GIL else []
-    return [*numpy, *own_gil, "free_threading" if interpreter.free_threaded else "gil"]
+    core = interpreter.prefix.glob("lib/python3.*/site-packages/numpy/_core/_multiarray_umath*.so")
+    inside = [INSTRUMENTED_NUMPY] if any(map(is_instrumented, core)) else []
+    return [*numpy, *inside, *own_gil, "free_threading" if interpreter.free_threaded else "gil"]

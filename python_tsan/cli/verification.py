@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import __version__
-from python_tsan.checking.lane import BLIND_SPOTS, installed_version, make_bench
+from python_tsan.checking.lane import blind_spot, installed_version, make_bench
 from python_tsan.checking.model import Lane, Verdict
 from python_tsan.checking.session import run_checks
 from python_tsan.cli.options import open_context
@@ -128,7 +128,7 @@ class _Verification:
             numpy=installed_version(harness.interpreter, "numpy"),
             symbolizer=str(self.pipeline.toolchain.symbolizer or ""),
             tsan_options=environment.tsan_options,
-            blind_spot=BLIND_SPOTS[lane],
+            blind_spot=blind_spot(bench),
         )
         before = time.monotonic()
         verdicts = run_checks(bench, files=self.request.files, keyword=self.request.keyword, on_verdict=self._told)

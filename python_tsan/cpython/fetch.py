@@ -13,7 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from python_tsan import __version__
 from python_tsan.cpython.manifest import SourceRecord
@@ -66,17 +66,18 @@ class PythonOrg:
         return SourceTree(path=path, record=SourceRecord(version=release.version, origin=url, sha256=archive.sha256))
 
 
-def download(url: str, target: Path, *, timeout: float, progress: StepProgress) -> int | None:
+def download(url: str, target: Path, *, timeout: float, progress: StepProgress, accept: str = "*/*") -> int | None:
     """Write what ``url`` sends into ``target`` and return the size in bytes that the server announced, if it did.
 
     Proxies of the environment are used, and ``SSL_CERT_FILE`` is honoured (both by the standard library). The first
     answer is due in a quarter of ``timeout`` (seconds), each further piece within it. A connection that breaks off
-    after the first byte is no error here: the file is short, which its check tells.
+    after the first byte is no error here: the file is short, which its check tells. ``accept`` is the kind of answer
+    that is wanted from a server that has several.
 
     Raises :class:`Unavailable` when the address cannot be used, and :class:`FetchError` when the disk cannot.
     """
     _refuse_scheme(url)
-    with _network(url), _opener(timeout).open(_request(url), timeout=timeout * _ANSWER_SHARE) as response:
+    with _network(url), _opener(timeout).open(_request(url, accept), timeout=timeout * _ANSWER_SHARE) as response:
         length = response.headers.get("Content-Length", "")
         announced = int(length) if length.isdecimal() else None
         with guarded(target.parent):
@@ -89,8 +90,14 @@ def download(url: str, target: Path, *, timeout: float, progress: StepProgress) 
     return announced
 
 
-def _request(url: str) -> urllib.request.Request:
-    return urllib.request.Request(url, headers={"User-Agent": f"python-tsan/{__version__}"})  # noqa: S310 -- checked
+def resolve(base: str, reference: str) -> str:
+    """Return the address that ``reference`` means on the page ``base``."""
+    return urljoin(base, reference)
+
+
+def _request(url: str, accept: str) -> urllib.request.Request:
+    headers = {"User-Agent": f"python-tsan/{__version__}", "Accept": accept}
+    return urllib.request.Request(url, headers=headers)  # noqa: S310 -- checked
 
 
 def _received(response: http.client.HTTPResponse, timeout: float) -> Iterator[tuple[int, bytes]]:

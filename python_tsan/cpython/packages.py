@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from python_tsan.config import Settings
     from python_tsan.console import Console
     from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.cpython.plan import BuildPlan
     from python_tsan.paths import Layout
 
 RECORD_NAME = "python-tsan-numpy.json"
@@ -94,7 +95,7 @@ def install_numpy(
     return folder
 
 
-def choose_numpy(interpreter: Interpreter, settings: Settings) -> Wanted:
+def choose_numpy(interpreter: Interpreter | BuildPlan, settings: Settings) -> Wanted:
     """Return the numpy for this interpreter: the locked one, or the version that the settings name, without hashes."""
     minor = ".".join(interpreter.version.split(".")[:2])
     lock = numpy_lock(minor, free_threaded=interpreter.free_threaded)
@@ -111,7 +112,7 @@ def choose_numpy(interpreter: Interpreter, settings: Settings) -> Wanted:
 def package_folder(interpreter: Interpreter, wanted: Wanted, layout: Layout) -> Path:
     """Return where numpy for this interpreter belongs."""
     if interpreter.instrumented:
-        return _library_folder(interpreter) / "site-packages"
+        return library_folder(interpreter) / "site-packages"
     return layout.root / "packages" / interpreter.key / f"numpy-{wanted.version}"
 
 
@@ -140,7 +141,7 @@ def _install(
         _place_wheel(interpreter, wanted, folder, logs / "install.log")
         progress.start("numpy byte-code")
         with _kept_bytecode(interpreter, layout):
-            _warm_up(interpreter, wanted, folder, logs / "import.log", launcher)
+            _warm_up(interpreter, wanted.version, folder, logs / "import.log", launcher)
         progress.done()
     record = PackageRecord(
         version=wanted.version,
@@ -188,7 +189,12 @@ def _uv_environment() -> dict[str, str]:
     return {**clean_environment(os.environ), "TSAN_OPTIONS": BUILD_TSAN_OPTIONS}
 
 
-def _warm_up(interpreter: Interpreter, wanted: Wanted, folder: Path, log: Path, launcher: tuple[str, ...]) -> None:
+def complete(interpreter: Interpreter, version: str, log: Path, *, launcher: tuple[str, ...]) -> None:
+    """Make the byte-code of what the checks import, once numpy is among the interpreter's own packages."""
+    _warm_up(interpreter, version, library_folder(interpreter) / "site-packages", log, launcher)
+
+
+def _warm_up(interpreter: Interpreter, version: str, folder: Path, log: Path, launcher: tuple[str, ...]) -> None:
     """Import numpy once with byte-code allowed, whatever the caller's environment says, and check the version."""
     env = {**clean_environment(os.environ), "PYTHONPATH": str(folder), "OPENBLAS_NUM_THREADS": "1"}
     if interpreter.instrumented:
@@ -202,9 +208,9 @@ def _warm_up(interpreter: Interpreter, wanted: Wanted, folder: Path, log: Path, 
     )
     if not ended.ok:
         raise step_error("import numpy", ended, log)
-    if log.read_text(errors="replace").split()[-1:] != [wanted.version]:
+    if log.read_text(errors="replace").split()[-1:] != [version]:
         raise BuildError(
-            f"numpy {wanted.version} was installed, but another one is imported.",
+            f"numpy {version} was installed, but another one is imported.",
             evidence=log,
             advice="Look for another numpy on this interpreter's path.",
         )
@@ -219,7 +225,7 @@ def _kept_bytecode(interpreter: Interpreter, layout: Layout) -> Iterator[None]:
     if not interpreter.instrumented or interpreter.source is None:
         yield
         return
-    library = _library_folder(interpreter)
+    library = library_folder(interpreter)
     kept = layout.root / "bytecode" / f"{interpreter.source.sha256[:16]}-installed"
     _copy_bytecode(kept, library)
     yield
@@ -234,6 +240,7 @@ def _copy_bytecode(source: Path, target: Path) -> None:
             shutil.copy2(path, place)
 
 
-def _library_folder(interpreter: Interpreter) -> Path:
+def library_folder(interpreter: Interpreter) -> Path:
+    """Return where an interpreter that was built here keeps the standard library."""
     minor = ".".join(interpreter.version.split(".")[:2])
     return interpreter.prefix / "lib" / f"python{minor}{'t' if interpreter.free_threaded else ''}"

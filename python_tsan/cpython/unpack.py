@@ -35,7 +35,7 @@ def unpack_archive(archive: Path, digest: str, layout: Layout) -> Path:
         inside = folder / "tree"
         with _explained(archive), guarded(folder), tarfile.open(archive) as tar:
             inside.mkdir()
-            _extract(tar, inside)
+            extract(tar, inside)
         return adopt_tree(_top(inside, archive), digest, layout)
 
 
@@ -64,7 +64,8 @@ def _unreadable(archive: Path, error: Exception) -> FetchError:
     )
 
 
-def _extract(tar: tarfile.TarFile, folder: Path) -> None:
+def extract(tar: tarfile.TarFile, folder: Path) -> None:
+    """Unpack every member into ``folder``. Raises :class:`UnsafeMember` at the first that would leave it."""
     links: set[PurePosixPath] = set()
     for member in tar:
         refuse_escape(member, links)

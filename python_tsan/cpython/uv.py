@@ -11,12 +11,17 @@ from python_tsan.errors import BuildError
 
 def find_uv() -> Path:
     """Return uv: the one installed beside this package, else the one on PATH. Raises ``BuildError`` without any."""
-    beside = Path(sysconfig.get_path("scripts")) / "uv"
-    found = str(beside) if beside.exists() else shutil.which("uv")
+    return find_tool("uv", purpose="it installs packages without running the slow instrumented interpreter")
+
+
+def find_tool(name: str, *, purpose: str = "numpy is built with it") -> Path:
+    """Return a program that comes with the package's extras, or with the machine. Raises ``BuildError``."""
+    beside = Path(sysconfig.get_path("scripts")) / name
+    found = str(beside) if beside.exists() else shutil.which(name)
     if not found:
         raise BuildError(
-            "uv was not found; it installs packages without running the slow instrumented interpreter.",
-            advice="Install it with the package: python -m pip install 'python-tsan[verify]', or put uv on PATH.",
+            f"{name} was not found; {purpose}.",
+            advice=f"Install it with the package: python -m pip install 'python-tsan[verify]', or put {name} on PATH.",
         )
     return Path(found)
 

@@ -6,7 +6,8 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.build import find_built
+from python_tsan.cpython.build import find_built, plan_offline
+from python_tsan.cpython.numpy_source.build import find_with_numpy
 from python_tsan.cpython.record import read_manifest
 from python_tsan.errors import ToolchainError, UsageError
 from python_tsan.running.companion import obtain_companion
@@ -91,10 +92,8 @@ def find_interpreter(
 
     Raises :class:`UsageError` when it was named and is not there.
     """
-    if "/" in named:
-        found = _by_path(Path(named))
-    else:
-        found = find_built(settings, toolchain=toolchain, layout=layout) if toolchain else None
+    by_path = "/" in named
+    found = _by_path(Path(named)) if by_path else _built(settings, toolchain, layout)
     if found is None and named:
         raise UsageError(
             f"there is no interpreter built under ThreadSanitizer: {named}",
@@ -102,6 +101,15 @@ def find_interpreter(
             page="no-interpreter",
         )
     return found
+
+
+def _built(settings: Settings, toolchain: Toolchain | None, layout: Layout) -> Interpreter | None:
+    if toolchain is None:
+        return None
+    if not settings.instrumented_numpy:
+        return find_built(settings, toolchain=toolchain, layout=layout)
+    plan = plan_offline(settings, toolchain=toolchain, layout=layout)
+    return find_with_numpy(plan, settings, toolchain=toolchain, layout=layout) if plan else None
 
 
 def _by_path(path: Path) -> Interpreter | None:

@@ -124,12 +124,16 @@ def test_a_server_that_dies_half_way_never_ends_the_build(machine, redis, consol
     assert f"{url} failed meanwhile; what it did not give was compiled here" in console.notes
 
 
-@pytest.mark.parametrize(("behaviour", "tried"), [("exit 2", 1), ('sleep 1.2; exec "$@"', 1), ('exec "$@"', 3)])
-def test_sccache_is_tried_as_long_as_it_serves(tmp_path, behaviour, tried):
+@pytest.mark.parametrize(
+    ("behaviour", "patience", "tried"),
+    [("exit 2", 45, 1), ('sleep 2.2; exec "$@"', 2, 1), ('exec "$@"', 45, 3)],
+    ids=["fails", "hangs", "serves"],
+)
+def test_sccache_is_tried_as_long_as_it_serves(tmp_path, behaviour, patience, tried):
     fake = tmp_path / "sccache"
     fake.write_text(f"#!/bin/sh\necho tried >>{tmp_path}/tries\n{behaviour}\n")
     fake.chmod(0o755)
-    script = shared_cache.guarded_sccache(fake, tmp_path / "guarded", compiler_seconds=1)
+    script = shared_cache.guarded_sccache(fake, tmp_path / "guarded", compiler_seconds=patience)
     for number in range(3):
         subprocess.run([script, "touch", tmp_path / f"object {number}"], check=True)
         assert (tmp_path / f"object {number}").exists()

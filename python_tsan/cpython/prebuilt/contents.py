@@ -35,7 +35,7 @@ class Entry:
 class Contents:
     """What an archive holds. ``plan`` is the plan of the build as plain values, ``numpy`` a version or empty.
 
-    ``instrumented_numpy`` identifies how numpy was built from source; empty for a wheel.
+    ``key`` is the plan's own, or that of a copy with an instrumented numpy.
     """
 
     format: str = FORMAT
@@ -45,7 +45,6 @@ class Contents:
     source: SourceRecord
     toolchain: str
     numpy: str = ""
-    instrumented_numpy: str = ""
     missing_modules: tuple[str, ...] = ()
     built_at: str = ""
     seconds: float = 0.0

@@ -17,6 +17,7 @@ from python_tsan.cpython.build import libc_identity
 from python_tsan.cpython.fetch import download
 from python_tsan.cpython.inspection import describe_built
 from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
+from python_tsan.cpython.numpy_source.build import plan_for
 from python_tsan.cpython.plan import BuildPlan, make_plan
 from python_tsan.cpython.prebuilt.bundle import DamagedError, UnsafeMember, open_bundle
 from python_tsan.cpython.prebuilt.contents import UnknownFormatError
@@ -126,6 +127,8 @@ def _fit(contents: Contents, archive: Path, settings: Settings, *, layout: Layou
     plan = make_plan(meant, contents.source, toolchain, libc=libc)
     if plan.key != contents.plan.get("key"):
         raise _refused(archive, refusal(contents.plan, plan) or "its key is not that of its plan", advice)
+    if contents.key != plan.key and contents.key != plan_for(plan, meant, toolchain).key:
+        raise _refused(archive, "the instrumented numpy in it is another one than this version builds", advice)
     return _Target(key=contents.key, plan=plan, toolchain=toolchain)
 
 

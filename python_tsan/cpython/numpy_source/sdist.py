@@ -1,0 +1,108 @@
+"""Own numpy's source archive: found in a package index, checked against the lock, kept in the cache.
+
+An index is asked by the standard interface, https://peps.python.org/pep-0691/. pip and uv would do it, and build the
+package on the way, to learn what it needs.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from python_tsan.cpython.fetch import download, resolve
+from python_tsan.cpython.storage import guarded, quarantine, scratch, sha256_of
+from python_tsan.cpython.supply import Unavailable
+from python_tsan.cpython.unpack import UnsafeMember, extract
+from python_tsan.errors import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from python_tsan.config import Settings
+    from python_tsan.console import Console
+    from python_tsan.cpython.numpy_source.plan import NumpyPlan
+    from python_tsan.paths import Layout
+
+# As uv and pip read them; the first that is set wins.
+INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+INDEX = "https://pypi.org/simple"
+_ACCEPT = "application/vnd.pypi.simple.v1+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    filename: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Project:
+    files: tuple[_File, ...]
+
+
+def obtain_sdist(
+    plan: NumpyPlan, settings: Settings, *, layout: Layout, console: Console, env: Mapping[str, str]
+) -> Path:
+    """Return the source archive, from the cache or the index. Raises ``FetchError``."""
+    for digest in plan.hashes:
+        kept = layout.downloads / f"{digest}-{plan.archive}"
+        if kept.is_file() and sha256_of(kept) == digest:
+            return kept
+    index = next((env[name] for name in INDEX_VARIABLES if env.get(name)), INDEX).rstrip("/")
+    label = f"download {plan.archive}"
+    with (
+        guarded(layout.downloads, what="numpy's source"),
+        scratch(layout) as folder,
+        console.steps([label]) as progress,
+    ):
+        progress.start(label)
+        page, archive = folder / "index.json", folder / plan.archive
+        try:
+            download(f"{index}/numpy/", page, timeout=settings.timeout, progress=progress, accept=_ACCEPT)
+            url = resolve(f"{index}/numpy/", _address(page.read_bytes(), plan))
+            download(url, archive, timeout=settings.timeout, progress=progress)
+        except Unavailable as error:
+            raise FetchError(
+                f"numpy's source cannot be had: {error.reason}",
+                advice=f"set {INDEX_VARIABLES[0]} to a package index that can be reached",
+            ) from error
+        progress.done()
+        return _admit(archive, plan, layout)
+
+
+def _address(page: bytes, plan: NumpyPlan) -> str:
+    try:
+        files = msgspec.json.decode(page, type=_Project).files
+    except msgspec.MsgspecError as error:
+        raise Unavailable("the index gave no list of files") from error
+    found = next((file.url for file in files if file.filename == plan.archive), None)
+    if found is None:
+        raise Unavailable(f"the index has no {plan.archive}")
+    return found
+
+
+def _admit(archive: Path, plan: NumpyPlan, layout: Layout) -> Path:
+    digest = sha256_of(archive)
+    if digest not in plan.hashes:
+        kept = quarantine(archive, digest, layout)
+        raise FetchError(
+            f"{plan.archive} is different from what is pinned: SHA-256 is {digest}, which the lock does not list",
+            evidence=kept,
+            advice="fetch it again; the file that came is in quarantine",
+        )
+    layout.downloads.mkdir(parents=True, exist_ok=True)
+    return archive.replace(layout.downloads / f"{digest}-{plan.archive}")
+
+
+def unpack_sdist(archive: Path, folder: Path) -> Path:
+    """Unpack the checked archive into ``folder`` and return the source's own folder. Raises ``FetchError``."""
+    try:
+        with tarfile.open(archive) as tar:
+            extract(tar, folder)
+    except (UnsafeMember, tarfile.TarError, EOFError) as error:
+        raise FetchError(f"{archive.name} cannot be unpacked: {error}", evidence=archive) from error
+    return next(path for path in folder.iterdir() if (path / "meson.build").is_file())
