@@ -2,11 +2,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from runs import RACY, run, verdict
 
 from python_tsan.checking.model import Outcome, Status
 from python_tsan.errors import ExitCode, SubjectError
 from python_tsan.render.run import SCHEMA, decode_run, encode_run
-from runs import RACY, run, verdict
 
 EVERYTHING = run(
     replace(verdict(outcome=Outcome.RACE), observations=(RACY,)),

@@ -3,12 +3,12 @@ import os
 from datetime import UTC, datetime
 
 import pytest
+from runs import run, verdict
 
 from python_tsan.errors import ExitCode, SubjectError
 from python_tsan.render import store
 from python_tsan.render.run import decode_run
 from python_tsan.render.store import load_run, open_run, save_run
-from runs import run, verdict
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
