@@ -291,6 +291,13 @@ def test_what_was_predicted_and_not_confirmed_is_told_apart():
     assert "0 were confirmed, 1 refuted and 0 not reached" in page
 
 
+def test_what_a_run_has_not_come_to_is_named():
+    other = replace(CLEAN, python="3.15.2")
+    page = render_atlas([CELL, CLEAN, other], LISTED, BOUNDS, machine="m")
+    assert "Not surveyed yet on 3.15.2: bp.\n" in page
+    assert "yet on 3.14.10" not in page
+
+
 def test_the_sentences_are_made_from_the_figures():
     stranger = replace(CYCLE, first="bp", second="other", outcome=ImportOutcome.PARTIAL)
     siblings = replace(CYCLE, first="bp.a", second="bp.sub")

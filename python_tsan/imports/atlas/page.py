@@ -55,6 +55,7 @@ def render_atlas(cells: Sequence[Cell], listed: Listed, bounds: Bounds, *, machi
             (_row(cell) for cell in _ordered(cells) if cell.confirmed),
         ),
         *_rest(cells),
+        *_missing(cells, listed.packages),
         "## The list\n",
         f"Chosen {listed.chosen} from {listed.source}:\n",
         *(f"- {group.title} ({len(group.packages)}): {group.rule}" for group in listed.groups),
@@ -113,6 +114,15 @@ def _rest(cells: Sequence[Cell]) -> Iterator[str]:
     if failed:
         yield "## Not surveyed\n"
         yield _table(("package", "Python", "why"), map(_failed, failed))
+
+
+def _missing(cells: Sequence[Cell], packages: Sequence[str]) -> Iterator[str]:
+    """Name what a run that was ended has not come to: silence about a package must not read as a result."""
+    for python in dict.fromkeys(cell.python for cell in cells):
+        there = {cell.package for cell in cells if cell.python == python}
+        left = [package for package in packages if package not in there]
+        if left:
+            yield f"Not surveyed yet on {python}: {', '.join(left)}.\n"
 
 
 def _doubtful(cell: Cell) -> tuple[str, ...]:
