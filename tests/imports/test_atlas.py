@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
@@ -60,6 +61,12 @@ def test_sixty_packages_are_listed_each_once_with_the_rule_of_their_choice():
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", listed().chosen)
     assert all(group.rule for group in listed().groups)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", package) for package in listed().packages)
+
+
+def test_the_published_page_has_every_package_of_the_list():
+    page = (Path(__file__).parents[2] / "docs" / "import-atlas.md").read_text()
+    assert page.startswith("# Which packages of PyPI can deadlock")
+    assert [name for name in listed().packages if not re.search(rf"(?:<code>|[ ]){name}\b", page)] == []
 
 
 def put(folder, name, files):
@@ -195,6 +202,14 @@ def test_what_a_survey_knew_when_it_was_ended_is_kept_and_a_killed_one_is_made_a
     monkeypatch.setattr(run, "run", lambda *_, **__: replace(run_ok, exit_code=3))
     (cell,), _ = cells_of(replace(atlas, again=True), ["half"])
     assert cell.cycles == ()
+
+
+def test_a_survey_that_was_interrupted_with_its_run_leaves_no_result(tmp_path, monkeypatch):
+    ended = run.run([sys.executable, "-c", "raise SystemExit(130)"])
+    monkeypatch.setattr(run, "run", lambda *_, **__: ended)
+    (cell,), _ = cells_of(Atlas(folder=tmp_path, bounds=BOUNDS, jobs=1), ["half"])
+    assert cell.problem == UNFINISHED
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_survey_tells_what_it_knows_step_by_step(barrel, tmp_path):  # noqa: ARG001 -- a fixture that installs

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from python_tsan.errors import ExitCode
 from python_tsan.imports.atlas.cell import UNFINISHED, Cell, cell_file, load_cell, save_cell
 from python_tsan.imports.scan import one_line
 from python_tsan.process import end_group, run
@@ -75,6 +76,8 @@ class Atlas:
         cell = load_cell(self.folder, package, python.text)
         if not ended.ok or cell is None:
             # A survey that was ended has kept what it knew until then.
+            if ended.exit_code == ExitCode.INTERRUPTED:
+                return Cell(package=package, python=python.text, date="", problem=UNFINISHED), False
             known = cell or Cell(package=package, python=python.text, date=datetime.now(UTC).strftime("%Y-%m-%d"))
             why = _why(ended.timed_out, ended.seconds, ended.exit_code, ended.stderr)
             cell = replace(known, problem=why, seconds=round(ended.seconds, 1))
