@@ -89,13 +89,20 @@ def restore(pipeline: Pipeline, archive: str, sha256: str) -> Interpreter:
     settings, layout, console = pipeline.settings, pipeline.layout, pipeline.console
     restored = restore_interpreter(archive, settings, layout=layout, console=console, sha256=sha256)
     meant = plan_offline(settings, toolchain=pipeline.toolchain, layout=layout)
-    if meant is None or meant.key != restored.key:
-        threading = " --free-threaded" if restored.free_threaded else ""
-        console.warn(
-            f"These settings mean another interpreter; this one is named by --python {restored.version}{threading} "
-            f"--toolchain {restored.toolchain}."
-        )
+    if options := _other_options(restored, meant, instrumented_numpy=settings.instrumented_numpy):
+        console.warn(f"These settings mean another interpreter; this one is named by {options}.")
     return restored
+
+
+def _other_options(restored: Interpreter, meant: BuildPlan | None, *, instrumented_numpy: bool) -> str:
+    """Return the options that name a restored interpreter, empty when the settings in force do already."""
+    wanted = "" if meant is None else meant.key
+    has_numpy = "-numpy-" in restored.key
+    if wanted == restored.key.partition("-numpy-")[0]:
+        return "--instrumented-numpy" if has_numpy and not instrumented_numpy else ""
+    threading = " --free-threaded" if restored.free_threaded else ""
+    numpy = " --instrumented-numpy" if has_numpy else ""
+    return f"--python {restored.version}{threading} --toolchain {restored.toolchain}{numpy}"
 
 
 def shell_lines(interpreter: Interpreter) -> list[str]:

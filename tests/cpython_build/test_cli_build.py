@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import subprocess
 from types import SimpleNamespace
@@ -107,3 +108,16 @@ def test_an_archive_goes_the_whole_way_by_the_verb(pipeline, tmp_path, monkeypat
     assert call(verb, "--from", str(archive)) is ExitCode.CLEAN
     restored = pipeline.console.out.getvalue().split()[-1]
     assert restored == str(tmp_path / "elsewhere" / "interpreters" / pipeline.interpreter.key / "bin" / "python3.13")
+
+
+def test_an_interpreter_that_the_settings_do_not_mean_is_named(pipeline):
+    built = pipeline.interpreter
+    plan = SimpleNamespace(key=built.key)
+    copy = dataclasses.replace(built, key=f"{built.key}-numpy-2.5.5-abc")
+    assert verb._other_options(built, plan, instrumented_numpy=False) == ""
+    assert verb._other_options(copy, plan, instrumented_numpy=True) == ""
+    assert verb._other_options(copy, plan, instrumented_numpy=False) == "--instrumented-numpy"
+    threaded = dataclasses.replace(built, free_threaded=True)
+    assert verb._other_options(threaded, None, instrumented_numpy=False) == (
+        "--python 3.13.5 --free-threaded --toolchain clang-19"
+    )
