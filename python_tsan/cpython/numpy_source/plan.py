@@ -97,7 +97,7 @@ def interpreter_script(*, target: list[str], host: list[str]) -> str:
     """Return the program that Meson takes for the interpreter which numpy is built for.
 
     Meson asks it about itself once, with a script of its own, and that question goes to the instrumented interpreter.
-    Whatever else it is started for makes source code, which any Python can do, ten times as fast.
+    Whatever else it is started for makes source code, which any Python can do, and an ordinary one faster.
     """
     return (
         "#!/bin/sh\n"
