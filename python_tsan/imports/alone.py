@@ -57,6 +57,11 @@ def run_alone(machine: Machine, steps: Step, cyclic: dict[str, int]) -> Alone:
         for name in machine.changed[seen:]:
             news[name] = machine.phases.get(name, Phase.ABSENT)
         seen = len(machine.changed)
+        if step.phase is Phase.ASKING and step.module not in cyclic:
+            continue  # nothing is other than at the stop before
+        module = machine.program[step.module]
+        if step.phase in {Phase.CREATING, Phase.EXECUTING} and not module.file and not module.requests:
+            continue  # a namespace package has no loader that could be held, and the next stop will do
         held = tuple(name for name in machine.held_by(ALONE) if name in cyclic)
         if held:
             # What it is about to ask for is still to come.

@@ -70,9 +70,7 @@ class Machine:
         return self.phases.get(name, Phase.ABSENT) if name in self.program else Phase.DONE
 
     def _import(self, thread: str, name: str, manner: Manner, request: Request | None) -> Nested:
-        self.asks.append(name)
-        if name in self.watched:
-            self.held_at.setdefault(name, {})[tuple(self._locks)] = None
+        self._note_ask(name)
         phase = self.phase(name)
         if phase is Phase.DONE:
             return
@@ -91,6 +89,11 @@ class Machine:
                 yield self._load(thread, self.program[name], manner, request)
         finally:
             self._release(name)
+
+    def _note_ask(self, name: str) -> None:
+        self.asks.append(name)
+        if name in self.watched:
+            self.held_at.setdefault(name, {})[tuple(self._locks)] = None
 
     def _wait_for(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Nested:
         """Take and release the lock of a module that is being executed; without ``hard``, accept it half made."""
@@ -158,6 +161,9 @@ class Machine:
             full = f"{request.module}.{name}"
             if self.phase(full) is not Phase.DONE:
                 yield self._statement(thread, full, request)
+            elif full in self.program:
+                # Another thread's timing may yet turn it into a request.
+                self._note_ask(full)
 
     def _statement(self, thread: str, name: str, request: Request | None) -> Nested:
         """Follow ``PyImport_ImportModuleLevelObject`` without names: to give out ``a.b`` it imports ``a`` once more.
