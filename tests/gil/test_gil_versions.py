@@ -1,6 +1,8 @@
 """Every way of letting go of the GIL, on each stock Python that this machine has."""
 
 import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -105,6 +107,19 @@ def test_without_a_gil_threads_detach_and_attach(free_threaded, tracer, environm
         stacks = [[frame.function for frame in one.process.stack(one.event.node)] for one in own]
         assert sum(stack[0] == "work" for stack in stacks if stack) == 50
     assert any(one.meaning.module == "decimal" and one.phase is Phase.READ for one in releases)
+
+
+def test_a_library_without_symbols_is_traced_by_what_it_exports(python, tracer, environment, tmp_path):
+    library = shutil.copy(python.library, tmp_path / python.library.name)
+    subprocess.run(["strip", "--strip-all", library], check=True, timeout=60)
+    env = {**environment, "LD_LIBRARY_PATH": str(tmp_path)}
+    trace = trace_preloaded([str(python.executable), "-S", "-c", "import colorsys"], library=tracer, env=env)
+    releases = [one for one in explain_process(trace.processes[0]) if one.meaning.module == "colorsys"]
+    used = {one.process.sites[one.event.site].library for one in releases}
+    if str(library) not in used:
+        pytest.skip("this Python takes its library from a folder of its own")
+    assert {Phase.PATH_STAT, Phase.READ} <= {one.phase for one in releases}
+    assert any("+0x" in one.function for one in releases), "a nameless place is not given a neighbour's name"
 
 
 def _calls(trace):

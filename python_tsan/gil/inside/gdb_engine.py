@@ -82,9 +82,16 @@ class Python:
     """The interpreter that is loaded: its version, and where its frames are."""
 
     def __init__(self) -> None:
-        self.version = int(gdb.parse_and_eval("*(unsigned long *)&Py_Version"))  # since 3.11
-        runtime = int(gdb.parse_and_eval("(unsigned long)&_PyRuntime"))
+        self.version = self._number("*(unsigned long *)&Py_Version")  # since 3.11
+        runtime = self._number("(unsigned long)&_PyRuntime")
         self.frames = Frames(self._read, runtime, (self.version >> 24, self.version >> 16 & 0xFF))
+
+    @staticmethod
+    def _number(expression: str) -> int:
+        try:
+            return int(gdb.parse_and_eval(expression))
+        except gdb.error:  # there is no such symbol
+            return 0
 
     @staticmethod
     def _read(address: int, size: int) -> bytes:

@@ -37,13 +37,16 @@ class Python:
 
     def __init__(self, process: lldb.SBProcess) -> None:
         self._process = process
-        self.version = int.from_bytes(self._read(self._address("Py_Version"), 8), "little")  # since 3.11
+        version = self._address("Py_Version")  # since 3.11
+        self.version = int.from_bytes(self._read(version, 8), "little") if version else 0
         self.frames = Frames(self._read, self._address("_PyRuntime"), (self.version >> 24, self.version >> 16 & 0xFF))
 
     def _address(self, symbol: str) -> int:
         target = self._process.GetTarget()
-        found = target.FindSymbols(symbol)[0].GetSymbol()
-        return int(found.GetStartAddress().GetLoadAddress(target))
+        found = target.FindSymbols(symbol)
+        if not len(found):
+            return 0
+        return int(found[0].GetSymbol().GetStartAddress().GetLoadAddress(target))
 
     def _read(self, address: int, size: int) -> bytes:
         error = lldb.SBError()
