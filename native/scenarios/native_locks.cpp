@@ -35,19 +35,27 @@ SCENARIO(mutex_right_order,
 SCENARIO(mutex_wrong_order,
          "locks",
          "T1 holds the GIL and waits for a mutex; T2 holds the mutex and waits for the GIL.",
-         .hang(4).twin("mutex_right_order").clean_without_gil()) {
+         .hang(60)
+             .waits({"T1 waits for the mutex, held by T2", "T2 waits for the GIL, held by T1"})
+             .twin("mutex_right_order")
+             .clean_without_gil()) {
     const Interpreter python(context);
+    Waits waits(context.options());
     Barrier each_holds_one(2);
     const auto gil_then_mutex = [&] {
         const py::gil_scoped_acquire gil;
         call_from_python("take_mutex_with_gil_held", [&] {
+            waits.own("T1", "the GIL");
             each_holds_one.wait();
+            waits.want("T1", "the mutex");
             const std::lock_guard<std::mutex> never(g_wrong_mutex);
         });
     };
     const auto mutex_then_gil = [&] {
         const std::lock_guard<std::mutex> lock(g_wrong_mutex);
+        waits.own("T2", "the mutex");
         each_holds_one.wait();
+        waits.want("T2", "the GIL");
         const py::gil_scoped_acquire never;
     };
     race(context, {gil_then_mutex, mutex_then_gil});
@@ -102,19 +110,27 @@ SCENARIO(call_once_right_order,
 SCENARIO(call_once_wrong_order,
          "locks",
          "T1 holds the GIL and waits at std::call_once; T2 is inside it and waits for the GIL.",
-         .hang(4).twin("call_once_right_order").clean_without_gil()) {
+         .hang(60)
+             .waits({"T1 waits for the flag, held by T2", "T2 waits for the GIL, held by T1"})
+             .twin("call_once_right_order")
+             .clean_without_gil()) {
     const Interpreter python(context);
+    Waits waits(context.options());
     Barrier each_holds_one(2);
     const auto gil_then_flag = [&] {
         const py::gil_scoped_acquire gil;
         call_from_python("call_once_with_gil_held", [&] {
+            waits.own("T1", "the GIL");
             each_holds_one.wait();
+            waits.want("T1", "the flag");
             std::call_once(g_wrong_once, [] {});
         });
     };
     const auto flag_then_gil = [&] {
         std::call_once(g_wrong_once, [&] {
+            waits.own("T2", "the flag");
             each_holds_one.wait();
+            waits.want("T2", "the GIL");
             const py::gil_scoped_acquire never;
         });
     };
