@@ -15,7 +15,8 @@ def test_scenario(subject):
 def _waits_inside(subject, function):
     """Assert that Python's stacks name both workers and show the function in which one of them waits."""
     for observation in subject.observations:
-        (python,) = [path for path in observation.stacks if path.name == "stacks-python.txt"]
+        python = next((path for path in observation.stacks if path.name == "stacks-python.txt"), None)
+        assert python, "no stacks of Python's were saved"
         text = python.read_text(encoding="utf-8")
         assert all(f" is {worker}\n" in text for worker in WORKERS), "a worker is missing from the stacks"
         assert f" in {function}\n" in text, f"no thread waits in {function}"

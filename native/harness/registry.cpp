@@ -1,6 +1,7 @@
 #include "harness/registry.hpp"
 
 #include <algorithm>
+#include <patchlevel.h> // PY_VERSION_HEX, and nothing else of Python
 #include <stdexcept>
 
 namespace python_tsan {
@@ -62,6 +63,13 @@ Scenario& Scenario::race(std::string location, std::string function) {
 Scenario& Scenario::defect(std::vector<std::string> accesses) {
     expect_.findings.push_back({"data race", "", "", std::move(accesses)});
     return outcome(Outcome::race);
+}
+
+Scenario& Scenario::clean_before(unsigned long version) {
+    if (PY_VERSION_HEX < version) {
+        expect_ = Expectation{};
+    }
+    return *this;
 }
 
 Scenario& Scenario::defects_without_gil(std::vector<std::vector<std::string>> pairs) {

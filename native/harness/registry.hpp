@@ -52,6 +52,8 @@ public:
     Scenario& race(std::string location, std::string function);
     /// Exactly one data race between two accesses of CPython's own, which is known upstream.
     Scenario& defect(std::vector<std::string> accesses);
+    /// On CPython before `version`, written like PY_VERSION_HEX, it ends clean, whatever it shows from there on.
+    Scenario& clean_before(unsigned long version);
     /// On a build without the GIL: such races, one for each pair of accesses.
     Scenario& defects_without_gil(std::vector<std::vector<std::string>> pairs);
     /// Still running after `seconds`; the runner ends it.

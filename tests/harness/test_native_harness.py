@@ -11,8 +11,9 @@ import time
 
 import pytest
 
-from python_tsan.checking.model import Outcome
+from python_tsan.checking.model import Lane, Outcome
 from python_tsan.harness.registry import find_scenario
+from python_tsan.imports.outcomes import parse_version
 from python_tsan.paths import native_folder
 
 # A symbolizer that asks an unreachable server for debug information would hang for ever.
@@ -117,6 +118,14 @@ def test_guards_that_take_the_gil_race_where_there_is_none(harness):
         assert safe.expect.outcome is Outcome.CLEAN
         assert safe.expect_free_threaded.outcome is Outcome.RACE
         assert safe.expect_free_threaded.findings[0].accesses == ("read", "write")
+
+
+def test_a_defect_of_cpythons_is_expected_of_the_versions_that_have_it(harness):
+    late = find_scenario(harness.scenarios, "worker_comes_back_too_late")
+    version = parse_version(harness.interpreter.version)
+    assert late.expect.outcome is (Outcome.RACE if version >= (3, 13) else Outcome.CLEAN)
+    assert late.expect.values == {"worker_ended": version < (3, 13, 8)}
+    assert late.lanes == (Lane.FULL,)
 
 
 def test_what_replaces_the_gil_is_clean_on_both_kinds_of_build(harness):
