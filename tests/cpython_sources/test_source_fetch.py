@@ -152,7 +152,7 @@ def test_a_redirect_is_followed(server, python_org):
 
 
 def test_no_redirect_leads_from_https_to_plain_http():
-    request = fetch._request("https://www.python.org/x")
+    request = fetch._request("https://www.python.org/x", "*/*")
     redirects = fetch._SafeRedirects()
     with pytest.raises(Unavailable, match="not https"):
         redirects.redirect_request(request, None, 302, "Found", {}, "http://mirror.invalid/x")

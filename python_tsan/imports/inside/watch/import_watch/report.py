@@ -26,10 +26,12 @@ def locks_wanted(ident: "int | None") -> "list[Any]":
 
 
 _ORPHANS: "list[Any]" = []
+_MAIN = [get_ident()]  # the watch starts with the interpreter, on its main thread
 
 
 def forked() -> None:
     """Remember, in a child just forked, the locks whose owners stayed behind: their identifiers will be used again."""
+    _MAIN[:] = [get_ident()]
     _ORPHANS[:] = [lock for lock in _module_locks() if lock.owner not in (None, get_ident())]
 
 
@@ -168,5 +170,10 @@ def _is_machinery(frame: "FrameType") -> bool:
 
 def _name(ident: "int | None") -> str:
     """Return a thread's name without asking threading, whose own lock another thread may hold."""
-    thread = getattr(sys.modules.get("threading"), "_active", {}).get(ident)
-    return f"{thread.name}" if thread is not None else f"thread {ident}"
+    threading = sys.modules.get("threading")
+    thread = getattr(threading, "_active", {}).get(ident)
+    # threading takes the thread that imports it first for the main one, and that may be one of C++.
+    so_called = isinstance(thread, getattr(threading, "_MainThread", ()))
+    if thread is None or (so_called and ident != _MAIN[0]):
+        return f"thread {ident}"
+    return f"{thread.name}"
