@@ -90,6 +90,8 @@ def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
     entries, problems = _entries(probe, arguments, context)
     runs = arguments.runs if confirmed else 0
     found = scan(probe, entries, runs=runs, jobs=context.settings.jobs, calls=_wants_calls(arguments))
+    if found.calls_left_out:
+        context.console.note(f"{len(found.calls)} calls are entries too and {found.calls_left_out} more are left out")
     found = replace(found, problems={**problems, **found.problems})
     document = document_of(found)
     if arguments.gil and document.hazards:

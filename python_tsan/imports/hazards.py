@@ -13,12 +13,11 @@ from itertools import permutations
 from typing import TYPE_CHECKING, NamedTuple
 
 from python_tsan.imports.alone import run_alone
-from python_tsan.imports.bindings import bound_before
 from python_tsan.imports.graph import cyclic_modules
+from python_tsan.imports.half_made import breaks
 from python_tsan.imports.machine import Machine
 from python_tsan.imports.outcomes import ImportOutcome
-from python_tsan.imports.reads import read_attributes
-from python_tsan.imports.steps import GLOBAL, Deadlock, Handout, Phase, Point, Waiting
+from python_tsan.imports.steps import GLOBAL, Deadlock, Phase, Point, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -87,7 +86,7 @@ class Model:
 
     def imported_by(self, entry: str) -> tuple[str, ...]:
         """Return the modules that a thread imports for an entry, in order."""
-        return (entry.partition(":")[0], *(request.module for request in self.calls.get(entry, ())))
+        return (_home(entry), *(request.module for request in self.calls.get(entry, ())))
 
     def after(self, main: Iterable[str]) -> Model:
         """Return the model in which the main thread has imported ``main`` besides, in that order."""
@@ -104,15 +103,20 @@ def predict(model: Model, entries: tuple[str, ...]) -> Iterator[Hazard]:
     """
     seen = _Seen()
     cyclic = cyclic_modules(model.program, model.rules)
-    alone = {entry: _run_alone(model, entry, cyclic) for entry in entries}
+    alone = {entry: _run_alone(model, entry, cyclic) for entry in {*entries, *map(_home, entries)}}
     for first, second in permutations(entries, 2):
         if alone[first].cycles & alone[second].cycles:
-            yield from _predict_pair(model, Pair(first, second), (alone[first], alone[second]), cyclic, seen)
+            yield from _predict_pair(model, Pair(first, second), alone, cyclic, seen)
 
 
 def _run_alone(model: Model, entry: str, cyclic: dict[str, int]) -> Alone:
     machine = model.machine()
     return run_alone(machine, model.start(machine, FIRST, entry), cyclic)
+
+
+def _home(entry: str) -> str:
+    """Return the module of an entry: what a thread imports before it makes the requests of a call."""
+    return entry.partition(":")[0]
 
 
 class Pair(NamedTuple):
@@ -124,48 +128,75 @@ class Pair(NamedTuple):
 
 @dataclass(slots=True)
 class _Seen:
-    """What need not be tried again: two locks that are a hazard, and T1 at a stop with T2 asleep as once before."""
+    """What need not be tried again: two locks that are a hazard, and T1 at a stop with T2 asleep as once before.
+
+    Calls of one module share its import: T1 is tried once at the stops of that import (``homes``), for by its end all
+    that it took is released; and a T2 that sleeps within that import does so whatever it would call (``asleep``, by
+    the entry of T1 and the module of T2: the numbers of such stops).
+    """
 
     locks: set[tuple[str, str]] = field(default_factory=set)
     meetings: set[tuple[Point, str, tuple[str, ...], Request | None]] = field(default_factory=set)
+    homes: set[Pair] = field(default_factory=set)
+    asleep: dict[Pair, set[int]] = field(default_factory=dict)
+
+    def knows_home(self, pair: Pair) -> bool:
+        """Tell whether T1 has been stopped within the import of this module before, and note that it now is."""
+        home = Pair(_home(pair.first), pair.second)
+        known = home in self.homes
+        self.homes.add(home)
+        return known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sleeper:
-    """T2 asleep: on which lock of T1's, which locks it holds, and the modules whose state has made it come there."""
+    """T2 asleep: on which lock of T1's, which locks it holds, and the modules whose state has made it come there.
+
+    ``at_home``: within the import of its entry's module, and not in what it calls after that.
+    """
 
     awaited: str
+    at_home: bool
     asking: Request | None
     held: tuple[str, ...]
     looked_at: frozenset[str]
 
 
 def _predict_pair(
-    model: Model, pair: Pair, runs: tuple[Alone, Alone], cyclic: dict[str, int], seen: _Seen
+    model: Model, pair: Pair, alone: Mapping[str, Alone], cyclic: dict[str, int], seen: _Seen
 ) -> Iterator[Hazard]:
     """Try each stop of T1 at which T2 would sleep elsewhere than at the one before.
 
     T2 does the same at two stops when nothing that it goes by has changed between them, and then T1 closes the same
     cycle from both, unless it has found absent by then what T2 is about to load.
     """
-    alone, other = runs
+    one, other = alone[pair.first], alone[pair.second]
+    known = len(alone[_home(pair.first)].stops) if seen.knows_home(pair) else 0
     phases = dict(model.phases)
     sleeper: _Sleeper | None = None
     sent = 0
-    for stop in alone.stops:
+    asleep = seen.asleep.setdefault(Pair(pair.first, _home(pair.second)), set())
+    tried = frozenset(asleep)
+    for number, stop in enumerate(one.stops):
         phases.update(stop.news)
         if sleeper is not None and not sleeper.looked_at.isdisjoint(stop.news):
             sleeper = None
+        if number < known or number in tried:
+            continue
+        fresh = False
         if sleeper is None:
             # Asking first costs more than T2 where it sleeps early, and much less where it goes a long way.
             if sent >= SENT_UNASKED and not (model.finders_import or _may_cross(stop, other, phases, cyclic)):
                 continue
             sleeper = _send(replace(model, phases=phases), stop, pair.second)
             sent += 1
-        elif not (stop.point.phase is Phase.ASKING and stop.point.module in sleeper.held):
+            fresh = True
+        if sleeper.at_home:
+            asleep.add(number)
+        if not (fresh or (stop.point.phase is Phase.ASKING and stop.point.module in sleeper.held)):
             continue
         # The global import lock is asked for with every module.
-        wanted = (name for name in sleeper.held if name == GLOBAL or alone.last_asked.get(name, -1) >= stop.asked)
+        wanted = (name for name in sleeper.held if name == GLOBAL or one.last_asked.get(name, -1) >= stop.asked)
         crossed = {(sleeper.awaited, name) for name in wanted if _on_one_cycle(sleeper.awaited, name, cyclic)}
         meeting = (stop.point, sleeper.awaited, sleeper.held, sleeper.asking)
         if crossed <= seen.locks or meeting in seen.meetings:
@@ -206,8 +237,11 @@ def _send(model: Model, stop: Stop, second: str) -> _Sleeper:
     # While its generator lives, T2 keeps its locks.
     steps = model.start(machine, SECOND, second)
     awaited = _run(steps)
+    stack = machine.stacks[SECOND]
+    asked_by = stack[0][1] if stack else machine.asking.get(SECOND)
     return _Sleeper(
         awaited=awaited or "",
+        at_home=awaited is not None and asked_by is None,
         asking=machine.asking.get(SECOND),
         held=tuple(machine.held_by(SECOND)) if awaited else (),
         looked_at=frozenset(machine.looked_at),
@@ -247,7 +281,7 @@ def _close(machine: Machine, steps: Step, read: Callable[[str], str | None]) -> 
     try:
         for step in steps:
             for handout in machine.handouts[judged:]:
-                if _breaks(machine, handout, read):
+                if breaks(machine, handout, read):
                     return ImportOutcome.PARTIAL, handout.module, handout.stack
             judged = len(machine.handouts)
             if isinstance(step, Waiting) and machine.is_stuck(FIRST, SECOND):
@@ -257,47 +291,8 @@ def _close(machine: Machine, steps: Step, read: Callable[[str], str | None]) -> 
                 return ImportOutcome.OK, "", ()
     except Deadlock as deadlock:
         return ImportOutcome.ERROR, deadlock.module, machine.stacks[FIRST]
-    broken = next((each for each in machine.handouts[judged:] if _breaks(machine, each, read)), None)
+    broken = next((each for each in machine.handouts[judged:] if breaks(machine, each, read)), None)
     return (ImportOutcome.PARTIAL, broken.module, broken.stack) if broken else (ImportOutcome.OK, "", ())
-
-
-def _breaks(machine: Machine, handout: Handout, read: Callable[[str], str | None]) -> bool:
-    """Tell whether what is taken or read from the half-made module is missing at the line where it stands."""
-    module = machine.program[handout.module]
-    line = _standing_at(machine, handout)
-    source = read(module.file) if line else None
-    bound = bound_before(source, line) if source is not None else None
-    if handout.request is None or bound is None:
-        return False
-    if handout.request.module == module.name and handout.request.names:
-        wanted: Iterable[str] = handout.request.names
-    else:
-        wanted = _read_from(machine, handout, handout.request, read)
-    return any(name not in bound and f"{module.name}.{name}" not in machine.program for name in wanted)
-
-
-def _read_from(
-    machine: Machine, handout: Handout, request: Request, read: Callable[[str], str | None]
-) -> frozenset[str]:
-    """Return the attributes that the bodies of the asking thread read of the module as a whole."""
-    bodies = [machine.program[name] for name, _ in handout.stack]
-    sources = [read(body.file) or "" for body in bodies]
-    if not bodies or bodies[-1].file != request.file:
-        return frozenset()
-    asker = bodies[-1]
-    package = asker.name if asker.file.endswith("__init__.py") else asker.parent
-    return read_attributes(sources[-1], sources[:-1], handout.module, package, request.line)
-
-
-def _standing_at(machine: Machine, handout: Handout) -> int:
-    """Return the line of the module's body at which its owner stands, 0 if it is not known."""
-    stack = machine.stacks[handout.owner]
-    names = [name for name, _ in stack]
-    if handout.module not in names:
-        return 0
-    after = names.index(handout.module) + 1
-    request = stack[after][1] if after < len(stack) else machine.asking.get(handout.owner)
-    return request.line if request else 0
 
 
 def _chain(stack: Stack) -> tuple[Link, ...]:

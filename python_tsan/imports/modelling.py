@@ -22,18 +22,22 @@ if TYPE_CHECKING:
     from python_tsan.imports.requests import Program, Request
 
 NO_CALL = "is no function in which an import stands, and no attribute that a package loads when it is asked for"
-# Calls of which each import what can be part of a cycle; pairs grow with their square.
-MOST_CALLS = 40
+# Calls of which each imports what can be part of a cycle; pairs grow with their square.
+MOST_CALLS = 12
 
 Calls = dict[str, "tuple[Request, ...]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Modelled:
-    """A model, the calls that are entries of a thread besides those named, and which of these are none, by entry."""
+    """A model, the calls that are entries of a thread besides those named, and which of these are none, by entry.
+
+    ``left_out`` is the number of calls that would be entries too, were they not beyond the limit.
+    """
 
     model: Model
     calls: tuple[str, ...]
+    left_out: int
     problems: dict[str, str]
 
 
@@ -64,7 +68,8 @@ def model_of(
         finders_import=bool(finder_requests(program)),
     ).after(main)
     others = [name for name in _that_matter(model) if name not in named] if calls else []
-    return Modelled(model=model, calls=tuple(others[:MOST_CALLS]), problems=problems)
+    kept = tuple(others[:MOST_CALLS])
+    return Modelled(model=model, calls=kept, left_out=len(others) - len(kept), problems=problems)
 
 
 def _find_calls(program: Program, roots: set[str]) -> Calls:
@@ -111,7 +116,10 @@ def _targets(request: Request) -> Iterator[str]:
 
 
 def _that_matter(model: Model) -> Iterator[str]:
-    """Yield the calls that import something that can be part of a cycle and that their module has not imported."""
+    """Yield the calls that import something that can be part of a cycle and that their module has not imported.
+
+    Of the calls in one top-level package that import the same, the first stands for all.
+    """
     cyclic = cyclic_modules(model.program, model.rules)
 
     @cache
@@ -125,12 +133,15 @@ def _that_matter(model: Model) -> Iterator[str]:
         list(machine.start("T", module))
         return any(name in cyclic for name in machine.phases)
 
+    known: set[tuple[str, frozenset[str]]] = set()
     for call, requests in model.calls.items():
         module = call.partition(":")[0]
         names = [name for request in requests for name in _targets(request) if name in model.program]
         for home in (module.partition(".")[0], module):
             names = [name for name in names if name not in finished(home)]
-        if any(meets_a_cycle(name) for name in names):
+        wanted = (module.partition(".")[0], frozenset(names))
+        if wanted not in known and any(meets_a_cycle(name) for name in names):
+            known.add(wanted)
             yield call
 
 

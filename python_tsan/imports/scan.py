@@ -33,7 +33,8 @@ class Finding:
 class Scan:
     """What a scan found. ``problems`` has a line for each entry that could not be traced, by entry.
 
-    ``main`` is what the main thread imports before any thread begins, ``calls`` the calls that are entries besides.
+    ``main`` is what the main thread imports before any thread begins, ``calls`` the calls that are entries besides, and
+    ``calls_left_out`` the number of those that would be, too, were they not beyond the limit.
     """
 
     python: str
@@ -43,6 +44,7 @@ class Scan:
     findings: tuple[Finding, ...]
     main: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    calls_left_out: int = 0
     model: Model = field(repr=False)
 
 
@@ -76,6 +78,7 @@ def scan(
         findings=findings,
         main=tuple(main),
         calls=modelled.calls,
+        calls_left_out=modelled.left_out,
         model=model,
     )
 
