@@ -34,3 +34,8 @@ def uv_install(requirements: Path, *, hashed: bool = True) -> list[str | Path]:
     hashes = ("--require-hashes",) if hashed else ()
     options = ("--quiet", "--no-config", "--no-deps", "--only-binary", ":all:", *hashes)
     return [find_uv(), "pip", "install", *options, "--requirements", requirements]
+
+
+def uv_index() -> list[str | Path]:
+    """Return the command that prints ``--index-url URL``, the package index that uv's settings mean; it asks nobody."""
+    return [find_uv(), "pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", "--offline"]

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -142,8 +143,8 @@ def plan(base, tmp_path):
 
 @pytest.fixture
 def fetch(plan, tmp_path, layout, console):
-    def call(url, wanted=plan):
-        env = {"UV_DEFAULT_INDEX": url}
+    def call(url, wanted=plan, variable="UV_DEFAULT_INDEX"):
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), variable: url}
         return obtain_sdist(wanted, settings_for(tmp_path), layout=layout, console=console, env=env)
 
     return call
@@ -155,6 +156,11 @@ def test_the_source_comes_from_the_index_once(fetch, index):
     assert fetch("http://127.0.0.1:1/nobody") == kept
     assert index.asked[0] == ("/simple/numpy/", "application/vnd.pypi.simple.v1+json")
     assert len(index.asked) == 2
+
+
+@pytest.mark.parametrize("variable", ["UV_INDEX_URL", "PIP_INDEX_URL"])
+def test_the_index_is_the_one_of_the_installers(fetch, index, variable):
+    assert fetch(index.url, variable=variable).read_bytes() == index.archive
 
 
 def test_another_source_than_the_locked_one_is_kept_as_evidence(fetch, index):

@@ -6,6 +6,7 @@ package on the way, to learn what it needs.
 
 from __future__ import annotations
 
+import re
 import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ from python_tsan.cpython.fetch import download, resolve
 from python_tsan.cpython.storage import guarded, quarantine, scratch, sha256_of
 from python_tsan.cpython.supply import Unavailable
 from python_tsan.cpython.unpack import UnsafeMember, extract
+from python_tsan.cpython.uv import uv_index
 from python_tsan.errors import FetchError
+from python_tsan.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +30,8 @@ if TYPE_CHECKING:
     from python_tsan.cpython.numpy_source.plan import NumpyPlan
     from python_tsan.paths import Layout
 
-# As uv and pip read them; the first that is set wins.
-INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
-INDEX = "https://pypi.org/simple"
+INDEX_VARIABLE = "UV_DEFAULT_INDEX"
+_INDEX = re.compile(r"^--index-url (?P<url>\S+)$", re.MULTILINE)
 _ACCEPT = "application/vnd.pypi.simple.v1+json"
 
 
@@ -52,7 +54,7 @@ def obtain_sdist(
         kept = layout.downloads / f"{digest}-{plan.archive}"
         if kept.is_file() and sha256_of(kept) == digest:
             return kept
-    index = next((env[name] for name in INDEX_VARIABLES if env.get(name)), INDEX).rstrip("/")
+    index = _index(env)
     label = f"download {plan.archive}"
     with (
         guarded(layout.downloads, what="numpy's source"),
@@ -68,10 +70,19 @@ def obtain_sdist(
         except Unavailable as error:
             raise FetchError(
                 f"numpy's source cannot be had: {error.reason}",
-                advice=f"set {INDEX_VARIABLES[0]} to a package index that can be reached",
+                advice=f"set {INDEX_VARIABLE} to a package index that can be reached",
             ) from error
         progress.done()
         return _admit(archive, plan, layout)
+
+
+def _index(env: Mapping[str, str]) -> str:
+    """Return the package index that uv's settings mean, else the one of pip's variable."""
+    pip = {INDEX_VARIABLE: env["PIP_INDEX_URL"]} if env.get("PIP_INDEX_URL") and not env.get("UV_INDEX_URL") else {}
+    told = _INDEX.search(run(uv_index(), env={**pip, **env}).stdout)
+    if told is None:
+        raise FetchError("uv does not say which package index it asks", advice=f"set {INDEX_VARIABLE}, or update uv")
+    return told["url"].rstrip("/")
 
 
 def _address(page: bytes, plan: NumpyPlan) -> str:
