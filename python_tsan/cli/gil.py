@@ -162,6 +162,10 @@ def _compare(arguments: argparse.Namespace, context: Context) -> ExitCode:
     agreements = compare(first.processes[0], second.processes[0])
     title = f"{first.engine.value} and {second.engine.value}: {' '.join(first.command)}"
     context.console.table(title, AGREEMENT, [one.cells for one in agreements])
+    for one in agreements:
+        if not one.holds:
+            # A line of its own: with a stack of Python frames it is wider than any table.
+            context.console.warn(f"{one.thread} parts at {one.difference}")
     return ExitCode.CLEAN if all(one.holds for one in agreements) else ExitCode.FINDINGS
 
 

@@ -32,7 +32,7 @@ LOCKS = frozenset(
 )
 
 
-COLUMNS = ("thread", "first", "second", "equal", "compared", "first difference")
+COLUMNS = ("thread", "first", "second", "equal", "compared")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Agreement:
     def cells(self) -> tuple[str, ...]:
         """The row of a table, by :data:`COLUMNS`."""
         compared = "place and Python frames" if self.frames else "place"
-        return (self.thread, str(self.first), str(self.second), str(self.equal), compared, self.difference)
+        return (self.thread, str(self.first), str(self.second), str(self.equal), compared)
 
 
 def calls(process: Process) -> list[Release]:
