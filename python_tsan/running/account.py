@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from python_tsan.errors import SubjectError
 from python_tsan.running.baseline import Baseline  # noqa: TC001 -- as above
 from python_tsan.running.judging import Evidence  # noqa: TC001 -- as above
 from python_tsan.running.shard import Shard  # noqa: TC001 -- as above
 from python_tsan.running.suppressing import merged_text
+from python_tsan.running.versioned import load_versioned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,10 +49,6 @@ class Account:
     given: int = 0
 
 
-class _Header(msgspec.Struct):
-    version: int
-
-
 def subject_of(request: Request, rules: Rules, replay: Replay) -> dict[str, str]:
     """Return what makes two runs be of one subject: the program and whatever its findings are held against.
 
@@ -83,26 +79,7 @@ def load_account(folder: Path) -> Account:
 
     Raises :class:`SubjectError` when there is none, or one that this version does not read.
     """
-    file = folder / EVIDENCE_FILE
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise SubjectError(
-            f"cannot read {file}: {error.strerror}",
-            advice="name the folder of a run of `python-tsan run`, as it was left",
-            page="merge",
-        ) from error
-    try:
-        version = msgspec.json.decode(data, type=_Header).version
-        if version != VERSION:
-            raise SubjectError(
-                f"{file} is of version {version}; this python-tsan reads {VERSION}",
-                advice="update python-tsan" if version > VERSION else "make the run again",
-                page="merge",
-            )
-        return msgspec.json.decode(data, type=Account)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SubjectError(f"{file} cannot be read: {error}", page="merge") from error
+    return load_versioned(folder / EVIDENCE_FILE, Account, VERSION, page="merge")
 
 
 def _digest(data: bytes) -> str:

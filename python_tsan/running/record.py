@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from python_tsan import __version__
-from python_tsan.errors import SubjectError
 from python_tsan.running.elf import code_digest
 from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
+from python_tsan.running.versioned import load_versioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,10 +50,6 @@ class Replay:
     findings: tuple[str, ...] = ()
 
 
-class _Header(msgspec.Struct):
-    version: int
-
-
 def encode_replay(replay: Replay) -> bytes:
     """Return ``replay`` as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(replay), indent=1) + b"\n"
@@ -64,26 +60,9 @@ def load_replay(path: Path) -> Replay:
 
     Raises :class:`SubjectError` when there is none, or one that this version does not read.
     """
-    file = path / REPLAY_FILE if path.is_dir() else path
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise SubjectError(
-            f"cannot read {file}: {error.strerror}",
-            advice="name the folder of a run of `python-tsan run`",
-            page="replay",
-        ) from error
-    try:
-        version = msgspec.json.decode(data, type=_Header).version
-        if version != VERSION:
-            raise SubjectError(
-                f"{file} is of version {version}; this python-tsan reads {VERSION}",
-                advice="update python-tsan" if version > VERSION else "make the run again",
-                page="replay",
-            )
-        return msgspec.json.decode(data, type=Replay)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SubjectError(f"{file} cannot be replayed: {error}", page="replay") from error
+    return load_versioned(
+        path / REPLAY_FILE if path.is_dir() else path, Replay, VERSION, page="replay", done="replayed"
+    )
 
 
 def telling(env: Mapping[str, str]) -> dict[str, str]:
