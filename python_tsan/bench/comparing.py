@@ -10,6 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from python_tsan import process
+from python_tsan.bench.table import Table
 from python_tsan.checking.model import Expectation, Lane, Observation, Outcome, Status, Verdict
 from python_tsan.cpython.manifest import Interpreter
 from python_tsan.render.run import LaneRecord, Machine, Provenance, Run, encode_run
@@ -18,6 +19,8 @@ from python_tsan.tsan.parser import parse_log
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from python_tsan.bench.order import Order
 
 FEW, MANY = 2, 50
 MAX_SECONDS = 2.0
@@ -88,6 +91,13 @@ def _verdict(check: int, number: int, folder: Path) -> Verdict:
         seconds=0.6,
         observations=(seen,) * REPEATS,
     )
+
+
+def tables(order: Order) -> Iterator[Table]:
+    """Compare a few runs and many."""
+    made = list(measure_comparisons(order.folder, order.say))
+    told = complaints(made)
+    yield Table(title="comparing runs", columns=COLUMNS, rows=rows(made), missed=bool(told), complaints=told)
 
 
 def measure_comparisons(folder: Path, say: Callable[[str], None]) -> Iterator[Compared]:

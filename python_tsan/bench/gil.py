@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan import process
+from python_tsan.bench.table import Row
 from python_tsan.gil.preload import DEFAULT_BYTES, SPOOL, make_spool_folder
 from python_tsan.gil.spool import read_spool
 
@@ -39,24 +40,6 @@ LOOP_COUNT = 200_000
 # The program's own peak; what the system tells of a child that has ended may be the peak of whoever started it.
 _PEAK = re.compile(r"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 _ANSWER = re.compile(r"^nanoseconds ([0-9.]+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table: what was measured, the figure without and with the tracer, the limit, and whether met."""
-
-    what: str
-    plain: str
-    traced: str
-    cost: str
-    limit: str
-    met: bool | None
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The line as text."""
-        verdict = "" if self.met is None else "yes" if self.met else "no"
-        return (self.what, self.plain, self.traced, self.cost, self.limit, verdict)
 
 
 COLUMNS = ("what", "plain", "traced", "cost", "at most", "met")
@@ -89,13 +72,13 @@ class GilBench:
         """
         pairs = list(self._pairs(["-c", IMPORT]))
         if not pairs:
-            return Row(what=IMPORT, plain="failed", traced="", cost="", limit=f"{self.ratio} x", met=None)
+            return Row(what=IMPORT, before="failed", limit=f"{self.ratio} x")
         busy = statistics.median(traced.cpu_seconds / plain.cpu_seconds for plain, traced in pairs)
         wall = statistics.median(traced.seconds / plain.seconds for plain, traced in pairs)
         return Row(
             what=f"{IMPORT}, whole process, median of {len(pairs)} pairs",
-            plain=f"{statistics.median(plain.cpu_seconds for plain, _ in pairs):.3f} s",
-            traced=f"{statistics.median(traced.cpu_seconds for _, traced in pairs):.3f} s",
+            before=f"{statistics.median(plain.cpu_seconds for plain, _ in pairs):.3f} s",
+            measured=f"{statistics.median(traced.cpu_seconds for _, traced in pairs):.3f} s",
             cost=f"{busy:.3f} x processor, {wall:.3f} x wall",
             limit=f"{self.ratio} x",
             met=busy <= self.ratio,
@@ -111,8 +94,8 @@ class GilBench:
         more = min(traced) - min(plain)
         return Row(
             what=f"release and take again, one frame deep, best of {self.repeats}",
-            plain=f"{min(plain):.0f} ns",
-            traced=f"{min(traced):.0f} ns",
+            before=f"{min(plain):.0f} ns",
+            measured=f"{min(traced):.0f} ns",
             cost=f"{more:.0f} ns more",
             limit="1000 ns more",
             met=more <= 1000,  # noqa: PLR2004 -- as in the line above
@@ -125,12 +108,12 @@ class GilBench:
             _, traced = self._loop(self.traced(folder), events)
             spool = read_spool(next(folder.glob("*.gil")).read_bytes())
         if spool is None:
-            return Row(what="memory", plain="", traced="nothing recorded", cost="", limit="", met=False)
+            return Row(what="memory", measured="nothing recorded", met=False)
         kept, dropped = len(spool.events), spool.record.dropped
         return Row(
             what=f"peak memory, {events:,} releases: {kept:,} kept, {dropped:,} dropped",
-            plain=f"{plain / 1e6:.0f} MB",
-            traced=f"{traced / 1e6:.0f} MB",
+            before=f"{plain / 1e6:.0f} MB",
+            measured=f"{traced / 1e6:.0f} MB",
             cost=f"{(traced - plain) / 1e6:.0f} MB more",
             limit=f"{DEFAULT_BYTES / 1e6:.0f} MB more",
             met=traced - plain <= DEFAULT_BYTES and kept + dropped >= events,

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.gil import IMPORT, Row
+from python_tsan.bench.gil import IMPORT
+from python_tsan.bench.table import Row
 from python_tsan.errors import PythonTsanError
 from python_tsan.gil.debugger import DEBUGGERS, find_debugger, trace_with_debugger
 from python_tsan.gil.oracle import compare
@@ -47,19 +48,19 @@ def rival_rows(python: Path, *, library: Path, env: Mapping[str, str]) -> Iterat
 def _debugger_row(engine: Engine, command: list[str], plain: float, ours: Trace, env: Mapping[str, str]) -> Row:
     what = f"{IMPORT} under {engine.value}"
     if find_debugger(engine, env) is None:
-        return Row(what=what, plain=f"{plain:.3f} s", traced="not installed", cost="", limit="", met=None)
+        return Row(what=what, before=f"{plain:.3f} s", measured="not installed")
     started = time.monotonic()
     try:
         theirs = trace_with_debugger(command, env=env, engine=engine)
     except PythonTsanError as error:
-        return Row(what=what, plain=f"{plain:.3f} s", traced=error.message, cost="", limit="", met=None)
+        return Row(what=what, before=f"{plain:.3f} s", measured=error.message)
     seconds = time.monotonic() - started
     agreements = compare(ours.processes[0], theirs.processes[0])
     equal, all_ = sum(one.equal for one in agreements), sum(max(one.first, one.second) for one in agreements)
     return Row(
         what=f"{what}: {equal} of {all_} releases as the tracer saw them",
-        plain=f"{plain:.3f} s",
-        traced=f"{seconds:.1f} s",
+        before=f"{plain:.3f} s",
+        measured=f"{seconds:.1f} s",
         cost=f"{seconds / plain:.0f} x wall",
         limit="all equal",
         met=equal == all_,
@@ -73,14 +74,12 @@ def _gil_load_row(python: Path, plain: float, env: Mapping[str, str]) -> Row:
     held = _HELD.search(ended.stdout)
     if not held:
         why = f"no end after {_SECONDS:.0f} s" if ended.timed_out else _last_words(ended.stderr)
-        return Row(what=f"{IMPORT} under {GIL_LOAD}", plain=f"{plain:.3f} s", traced=why, cost="", limit="", met=None)
+        return Row(what=f"{IMPORT} under {GIL_LOAD}", before=f"{plain:.3f} s", measured=why)
     return Row(
         what=f"{IMPORT} under {GIL_LOAD}, which tells that the GIL was held {float(held[1]):.0%} of the time",
-        plain=f"{plain:.3f} s",
-        traced=f"{ended.seconds:.3f} s",
+        before=f"{plain:.3f} s",
+        measured=f"{ended.seconds:.3f} s",
         cost=f"{ended.seconds / plain:.1f} x wall",
-        limit="",
-        met=None,
     )
 
 

@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.gil import COLUMNS, GilBench, Row
+from python_tsan.bench.gil import COLUMNS, GilBench
 from python_tsan.bench.gil_rivals import GIL_LOAD, GIL_LOAD_NEEDS, rival_rows
 from python_tsan.bench.gil_timeline import timeline_row
+from python_tsan.bench.table import judged
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.stock import find_stock
@@ -16,40 +17,40 @@ from python_tsan.cpython.uv import find_uv
 from python_tsan.gil.library import build_tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from python_tsan.pipeline import Pipeline
-
-__all__ = ["COLUMNS", "tables"]
+    from python_tsan.bench.order import Order
+    from python_tsan.bench.table import Table
 
 INSTRUMENTED_RATIO = 1.05
 STOCK_RATIO = 1.15
 _INSTALL_SECONDS = 300.0
 
 
-def tables(pipeline: Pipeline, folder: Path, *, events: int) -> Iterator[tuple[str, Iterable[Row]]]:
-    """Yield the tables: a title, and rows that are measured as they are asked for.
+def tables(order: Order) -> Iterator[Table]:
+    """Measure the tracer on each interpreter, then the others and the picture.
 
-    ``folder`` receives the stock interpreter's environment. The long run of ``events`` releases is made on the stock
-    one alone: in an instrumented interpreter it takes an hour and shows the same.
+    The order's ``folder`` receives the stock interpreter's environment. The long run of ``events`` releases is made on
+    the stock one alone: in an instrumented interpreter it takes an hour and shows the same.
     """
+    pipeline = order.pipeline
     library = build_tracer(layout=pipeline.layout, console=pipeline.console)
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     built = pipeline.interpreter_with_numpy
     instrumented = GilBench(
         python=built.executable, library=library, env=subject_environment(built, env), ratio=INSTRUMENTED_RATIO
     )
-    yield f"CPython {built.version} under ThreadSanitizer", instrumented.rows(events=0)
+    yield judged(f"CPython {built.version} under ThreadSanitizer", COLUMNS, instrumented.rows(events=0))
     stock = find_stock(
         pipeline.settings, toolchain=pipeline.toolchain, layout=pipeline.layout, console=pipeline.console
     )
     if stock is not None:
-        python = _with_packages(stock.executable, folder / f"stock-{stock.version}")
+        python = _with_packages(stock.executable, order.folder / "gil" / f"stock-{stock.version}")
         bench = GilBench(python=python, library=library, env=env, ratio=STOCK_RATIO)
-        yield f"stock CPython {stock.version}", bench.rows(events=events)
-        yield "other tracers, on the same", rival_rows(python, library=library, env=env)
-    yield "the picture", [timeline_row(env)]
+        yield judged(f"stock CPython {stock.version}", COLUMNS, bench.rows(events=order.events))
+        yield judged("other tracers, on the same", COLUMNS, rival_rows(python, library=library, env=env))
+    yield judged("the picture", COLUMNS, [timeline_row(env)])
 
 
 def _with_packages(executable: Path, folder: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.gil import Row
+from python_tsan.bench.table import Row
 from python_tsan.gil.screenshot import find_browser
 from python_tsan.gil.timeline import html_page
 from python_tsan.gil.trace import CFunction, Engine, Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
@@ -31,7 +31,7 @@ def timeline_row(env: Mapping[str, str], *, events: int = EVENTS) -> Row:
     limit = f"{LIMIT_SECONDS:.0f} s"
     browser = find_browser(env)
     if browser is None:
-        return Row(what=what, plain="", traced="Chromium is not installed", cost="", limit=limit, met=None)
+        return Row(what=what, measured="Chromium is not installed", limit=limit)
     started = time.monotonic()
     page = html_page(long_trace(events))
     written = time.monotonic() - started
@@ -44,12 +44,11 @@ def timeline_row(env: Mapping[str, str], *, events: int = EVENTS) -> Row:
         ended = process.run(command, env=env, timeout=_SECONDS)
     painted = _PAINTED.search(ended.stdout)
     if not painted:
-        return Row(what=what, plain="", traced="no picture", cost="", limit=limit, met=False)
+        return Row(what=what, measured="no picture", limit=limit, met=False)
     seconds = int(painted[1]) / 1000
     return Row(
         what=f"{what}, {len(page) / 1e6:.0f} MB, written in {written:.0f} s",
-        plain="",
-        traced=f"{seconds:.1f} s",
+        measured=f"{seconds:.1f} s",
         cost="until it is painted",
         limit=limit,
         met=seconds <= LIMIT_SECONDS,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.gil import Row
+from python_tsan.bench.table import Row, Table, judged
 from python_tsan.cpython.uv import find_uv
 from python_tsan.imports.measure import INSIDE, identify
 from python_tsan.imports.offers import PUBLIC_MODULES, offers
@@ -22,6 +22,8 @@ from python_tsan.imports.scan import prove, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from python_tsan.bench.order import Order
 
 COLUMNS = ("what", "before", "measured", "against", "at most", "met")
 INSTALL_SECONDS = 900.0
@@ -33,6 +35,13 @@ MOST_EXPONENT = 1.25
 MOST_TRACING = 1.30
 MOST_CONFIRM = 1.0
 REPEATS = 9
+
+
+def tables(order: Order) -> Iterator[Table]:
+    """Measure the scan with what is installed below the order's folder."""
+    folder = order.folder / "imports"
+    folder.mkdir(parents=True, exist_ok=True)
+    yield judged("the scan of imports", COLUMNS, rows(folder, order.say))
 
 
 def rows(folder: Path, say: Callable[[str], None], python: str = sys.executable) -> Iterator[Row]:
@@ -70,7 +79,7 @@ def _scan_row(probe: Probe, command: str, entries: Sequence[str], limit: float) 
 
 
 def _limited(what: str, seconds: float, limit: float) -> Row:
-    return Row(what=what, plain="", traced=f"{seconds:.2f} s", cost="", limit=f"{limit:g} s", met=seconds <= limit)
+    return Row(what=what, measured=f"{seconds:.2f} s", limit=f"{limit:g} s", met=seconds <= limit)
 
 
 def _tracing_row(probe: Probe, module: str) -> Row:
@@ -89,8 +98,8 @@ def _tracing_row(probe: Probe, module: str) -> Row:
     before, after = statistics.median(times[False]), statistics.median(times[True])
     return Row(
         what=f"fresh import of {module}, CPU time, median of {REPEATS}",
-        plain=f"{before:.2f} s",
-        traced=f"{after:.2f} s traced",
+        before=f"{before:.2f} s",
+        measured=f"{after:.2f} s traced",
         cost=f"{after / before:.2f} x",
         limit=f"{MOST_TRACING:g} x",
         met=after / before <= MOST_TRACING,
@@ -113,19 +122,14 @@ def _growth(probe: Probe, say: Callable[[str], None]) -> Iterator[Row]:
         hazards = len(found.findings)
         yield Row(
             what=f"scan of a tree of {modules} modules, {hazards} hazards",
-            plain="",
-            traced=f"{seconds:.2f} s",
+            measured=f"{seconds:.2f} s",
             cost=f"{seconds / modules * 1000:.2f} ms a module",
-            limit="",
-            met=None,
         )
     # The start of two interpreters is most of what a small tree costs.
     exponent = slope([(modules, seconds) for modules, seconds in points if modules >= SIZES[-2]])
     yield Row(
         what=f"growth from {SIZES[-2]} to {SIZES[-1]} modules",
-        plain="",
-        traced=f"modules to the power {exponent:.2f}",
-        cost="",
+        measured=f"modules to the power {exponent:.2f}",
         limit=f"{MOST_EXPONENT:g}",
         met=exponent <= MOST_EXPONENT,
     )

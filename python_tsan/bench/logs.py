@@ -15,11 +15,14 @@ from importlib import resources
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
+from python_tsan.bench.table import Table
 from python_tsan.cpython.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from python_tsan.bench.order import Order
 
 MIB = 1 << 20
 SIZES = (10 * MIB, 100 * MIB, 1024 * MIB)
@@ -86,6 +89,13 @@ def _block(template: str, pid: int, chance: random.Random) -> str:
         line=100 + race,
         offset=0xE0000 + 64 * race,
     )
+
+
+def tables(order: Order) -> Iterator[Table]:
+    """Read logs of each size by each reader; only ours has limits."""
+    made = list(measure_logs(order.folder, order.say))
+    told = complaints(made)
+    yield Table(title="reading logs", columns=COLUMNS, rows=rows(made), missed=bool(told), complaints=told)
 
 
 def measure_logs(folder: Path, say: Callable[[str], None]) -> Iterator[Read]:

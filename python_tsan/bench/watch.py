@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.gil import Row
+from python_tsan.bench.table import Row, Table, judged
 from python_tsan.imports.watching import watch_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from python_tsan.bench.order import Order
 
 SECONDS = 120.0
 REPEATS = 21
@@ -33,6 +35,11 @@ PROGRAMS = (
     ("a program that imports asyncio and http.server", "import asyncio, http.server", 1.10),
     ("16 threads that import four packages at once", THREADS, 1.10),
 )
+
+
+def tables(_order: Order) -> Iterator[Table]:
+    """Measure the watch on this very Python."""
+    yield judged("the watch over imports", COLUMNS, rows())
 
 
 def rows(python: str = sys.executable, *, repeats: int = REPEATS) -> Iterator[Row]:
@@ -56,14 +63,14 @@ def _row(
                 seconds.append(ended.cpu_seconds)
     plain, watched = times
     if len(plain) < repeats or len(watched) < repeats:
-        return Row(what=what, plain="failed", traced="", cost="", limit="", met=False)
+        return Row(what=what, before="failed", met=False)
     # The least of several runs is what the program costs; what is above it is the machine's other work.
     ratio = min(watched) / min(plain)
     median = statistics.median(watched) / statistics.median(plain)
     return Row(
         what=f"{what}, CPU time, best of {repeats}",
-        plain=f"{min(plain) * 1000:.1f} ms",
-        traced=f"{min(watched) * 1000:.1f} ms",
+        before=f"{min(plain) * 1000:.1f} ms",
+        measured=f"{min(watched) * 1000:.1f} ms",
         cost=f"{ratio:.3f} x (median {median:.3f} x)",
         limit=f"{limit} x" if limit else "",
         met=None if limit is None else ratio <= limit,

@@ -80,7 +80,7 @@ def test_the_timeline_is_measured_with_the_same_trace_each_time():
 def test_without_a_browser_the_timeline_is_not_judged(tmp_path):
     row = timeline_row({"PATH": str(tmp_path)}, events=10)
     assert row.met is None
-    assert "not installed" in row.traced
+    assert "not installed" in row.measured
 
 
 def test_an_import_that_costs_too_much_is_not_met(bench, answers):
@@ -91,7 +91,7 @@ def test_an_import_that_costs_too_much_is_not_met(bench, answers):
 def test_a_program_that_fails_gives_no_figure(bench, answers):
     answers([1.0], [1.0], ok=False)
     row = bench.import_row()
-    assert (row.plain, row.cells[-1]) == ("failed", "")
+    assert (row.before, row.cells[-1]) == ("failed", "")
 
 
 @pytest.mark.parametrize(("traced", "verdict"), [(900.0, "yes"), (1500.0, "no")])

@@ -1,0 +1,62 @@
+"""Own the bench of the building: which parts are still to be measured, each kept as soon as it is made."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.bench.measure import Bench, measure
+from python_tsan.bench.model import COLUMNS, Part, met, rows
+from python_tsan.bench.store import load, save, this_machine
+from python_tsan.bench.table import Table
+from python_tsan.cpython.build import libc_identity
+from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.sources import obtain_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.bench.order import Order
+    from python_tsan.pipeline import Pipeline
+
+
+def tables(order: Order) -> Iterator[Table]:
+    """Measure the parts that are wanted and not there yet, and yield the table of all that there are."""
+    bench, subject = _prepare(order.pipeline, order.folder)
+    path = order.folder / "bench.json"
+    report = load(path, subject=subject, machine=this_machine(_cpu_info()))
+    for part in order.parts:
+        if report.get(part) is not None and not order.again:
+            order.say(f"{part.value}: measured before, see {path}; --again measures it anew.")
+            continue
+        report = report.replacing(measure(part, bench))
+        save(report, path)
+    yield Table(
+        title=f"{report.subject} on {report.machine.cores} x {report.machine.cpu}",
+        columns=COLUMNS,
+        rows=rows(report),
+        missed=any(met(part, report) is False for part in Part),
+        kept_in=str(path),
+    )
+
+
+def _prepare(pipeline: Pipeline, folder: Path) -> tuple[Bench, str]:
+    tree = obtain_source(pipeline.settings, layout=pipeline.layout, console=pipeline.console)
+    plan = make_plan(pipeline.settings, tree.record, pipeline.toolchain, libc=libc_identity())
+    archive = pipeline.settings.source or next(pipeline.layout.downloads.glob(f"{tree.record.sha256}-*"), tree.path)
+    bench = Bench(
+        folder=folder,
+        source=tree.path,
+        archive=archive,
+        toolchain=pipeline.toolchain,
+        jobs=pipeline.settings.jobs,
+        say=pipeline.console.note,
+    )
+    return bench, plan.key
+
+
+def _cpu_info() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    return ""

@@ -1,0 +1,35 @@
+"""Own which benches there are, each with its option and what makes its tables; leave measuring to their modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from python_tsan.bench import building, comparing, gil_run, imports, logs, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from python_tsan.bench.order import Order
+    from python_tsan.bench.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One bench: the option that asks for it, what its help says, and what measures. A table is yielded when made."""
+
+    flag: str
+    summary: str
+    tables: Callable[[Order], Iterator[Table]]
+
+
+# Measured where no option asks for another.
+DEFAULT = building.tables
+
+KINDS = (
+    Kind(flag="--logs", summary="measure the reading of logs, up to 1 GiB, instead", tables=logs.tables),
+    Kind(flag="--compare", summary="measure the comparison of 50 runs, instead", tables=comparing.tables),
+    Kind(flag="--watch", summary="measure what the watch over imports costs, instead", tables=watch.tables),
+    Kind(flag="--imports", summary="measure the scan of imports, instead", tables=imports.tables),
+    Kind(flag="--gil", summary="measure the GIL tracer beside other tracers, instead", tables=gil_run.tables),
+)

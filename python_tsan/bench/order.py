@@ -1,0 +1,32 @@
+"""Own what a bench is asked for: where and on what to measure, and which options narrow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from python_tsan.bench.model import Part
+    from python_tsan.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the user wants measured.
+
+    ``folder`` receives what is built and kept. ``parts`` are those of the building, measured anew if ``again``;
+    ``events`` is how many releases of the GIL the measurement of the tracer's memory makes, 0 for none.
+    """
+
+    pipeline: Pipeline
+    folder: Path
+    parts: Sequence[Part]
+    again: bool
+    events: int
+
+    def say(self, text: str) -> None:
+        """Tell the user what is being measured."""
+        self.pipeline.console.note(text)
