@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
-
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
 from python_tsan.comparison import wording
 from python_tsan.comparison.model import ColumnVerdict
+from python_tsan.page import page_template
 
 if TYPE_CHECKING:
     from python_tsan.comparison.model import Cell, Comparison, Row
@@ -27,7 +25,7 @@ class RowView:
 def render_html(comparison: Comparison) -> str:
     """Return the page."""
     differing = set(comparison.differing)
-    return _template().render(
+    return page_template("python_tsan.comparison", "comparison.html.j2").render(
         comparison=comparison,
         headline=wording.headline(comparison),
         verdicts=wording.verdicts(comparison),
@@ -46,19 +44,6 @@ def render_html(comparison: Comparison) -> str:
         unmet=tuple(wording.unmet(comparison)),
         wording=wording,
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("python_tsan.comparison"), PackageLoader("python_tsan.report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("comparison.html.j2")
 
 
 def _tone(comparison: Comparison) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from python_tsan.imports import wording
 from python_tsan.imports.lock_graph import lock_graph
 from python_tsan.imports.proof import Answer
+from python_tsan.page import page_template
 
 if TYPE_CHECKING:
     from python_tsan.imports.document import Document, HazardTold
@@ -29,7 +28,7 @@ class HazardView:
 
 def render_html(document: Document) -> str:
     """Return the page."""
-    return _template().render(
+    return page_template("python_tsan.imports", "imports.html.j2").render(
         document=document,
         summary=wording.summary(document),
         tone=_tone(document),
@@ -50,17 +49,3 @@ def _tone(document: Document) -> str:
     if any(hazard.answer is Answer.CONFIRMED for hazard in document.hazards):
         return "bad"
     return "doubt" if document.standing or document.problems else "good"
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        # The style sheet is the one of a report of ThreadSanitizer's findings.
-        loader=ChoiceLoader([PackageLoader("python_tsan.imports"), PackageLoader("python_tsan.report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("imports.html.j2")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from python_tsan.page import page_template
 from python_tsan.report import wording
 from python_tsan.report.circumstances import circumstances
 from python_tsan.report.explain import KindText, kind_text
@@ -74,7 +73,7 @@ class Filter:
 
 def render_html(report: Report, *, source_lines: SourceLines) -> str:
     """Return the page. ``source_lines`` gives the lines around a frame where its file is at hand."""
-    return _template().render(
+    return page_template("python_tsan.report", "report.html.j2").render(
         report=report,
         conclusion=wording.conclusion(report),
         tally=wording.tally(report),
@@ -85,19 +84,6 @@ def render_html(report: Report, *, source_lines: SourceLines) -> str:
         circumstances=tuple(circumstances(report)),
         counted=wording.counted,
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("python_tsan.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _tone(report: Report) -> str:
