@@ -109,9 +109,12 @@ def trace_with_debugger(command: Sequence[str], *, env: Mapping[str, str], engin
 
 
 def _own_environment(env: Mapping[str, str], out: Path) -> dict[str, str]:
-    """Return the debugger's environment, without what is meant for the program's Python and not for the debugger's."""
+    """Return the debugger's environment, without what is meant for the program's Python and not for the debugger's.
+
+    That Python finds our modules as modules of their own: importing the package would need what the package needs.
+    """
     kept = {name: value for name, value in env.items() if not name.startswith(_FOREIGN)}
-    return {**kept, OUT: str(out), "DEBUGINFOD_URLS": ""}
+    return {**kept, OUT: str(out), "PYTHONPATH": str(_INSIDE), "DEBUGINFOD_URLS": ""}
 
 
 def _start(engine: Engine, debugger: Path) -> list[str]:

@@ -6,24 +6,19 @@ against each other.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gdb  # type: ignore[import-untyped]  # known inside gdb only
+from recorder import Recorder  # type: ignore[import-not-found]
+from watched import WATCHED, GatedProgram  # type: ignore[import-not-found]
 
-sys.path.insert(0, str(Path(__file__).parent))
-from frames import Frames  # type: ignore[import-not-found]
-from watched import (  # type: ignore[import-not-found]
-    GIL_STATE,
-    WATCHED,
-    WRAPPERS,
-    GatedProgram,
-    Lines,
-    what_it_does,
-)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from recorder import Caller
 
 _FIRST_ARGUMENT = {"aarch64": "$x0"}  # by architecture; else that of x86-64
-_SIGNALLED = 128
 _EXECUTABLE_TYPE = b"\x02\x00"  # ET_EXEC: linked for fixed addresses
 
 
@@ -60,10 +55,12 @@ def _is_fixed(path: str) -> bool:
         return False
 
 
-def _caller(frame: gdb.Frame) -> gdb.Frame:
-    """Return the frame that called, past the functions that were inlined into either."""
-    above = _called(frame).older()
-    return _called(above)
+def _callers(places: Places) -> Iterator[Caller]:
+    """Yield the functions around the one that is called, past those that were inlined into them."""
+    frame = _called(gdb.newest_frame())
+    while True:
+        frame = _called(frame.older())
+        yield frame.name(), places[frame.pc()]
 
 
 def _called(frame: gdb.Frame) -> gdb.Frame:
@@ -78,57 +75,37 @@ def _argument() -> int:
     return int(gdb.parse_and_eval(register)) & 0xFFFFFFFFFFFFFFFF
 
 
-class Python:
-    """The interpreter that is loaded: its version, and where its frames are."""
+def _address(symbol: str) -> int:
+    try:
+        return int(gdb.parse_and_eval(f"(unsigned long)&{symbol}"))
+    except gdb.error:  # there is no such symbol
+        return 0
 
-    def __init__(self) -> None:
-        self.version = self._number("*(unsigned long *)&Py_Version")  # since 3.11
-        runtime = self._number("(unsigned long)&_PyRuntime")
-        self.frames = Frames(self._read, runtime, (self.version >> 24, self.version >> 16 & 0xFF))
 
-    @staticmethod
-    def _number(expression: str) -> int:
-        try:
-            return int(gdb.parse_and_eval(expression))
-        except gdb.error:  # there is no such symbol
-            return 0
-
-    @staticmethod
-    def _read(address: int, size: int) -> bytes:
-        return bytes(gdb.selected_inferior().read_memory(address, size))
+def _read(address: int, size: int) -> bytes:
+    return bytes(gdb.selected_inferior().read_memory(address, size))
 
 
 class Watch(gdb.Breakpoint):  # type: ignore[misc]
-    """A breakpoint that writes a line and goes on."""
+    """A breakpoint that has its call written and goes on."""
 
-    python: Python | None = None  # known once one of the functions is called
-
-    def __init__(self, function: str, *, lines: Lines, places: Places) -> None:
+    def __init__(self, function: str, *, recorder: Recorder, places: Places) -> None:
         super().__init__(function)
         self.silent = True
         self._function = function
         self._places = places
-        self._lines = lines
+        self._recorder = recorder
 
     def stop(self) -> bool:
-        """Write what the call does, if it does something, and where it comes from."""
-        python = Watch.python = Watch.python or Python()
-        found = what_it_does(self._function, _argument(), python.version)
-        if found is None:
-            return False
-        kind, way = found
-        caller = _caller(gdb.newest_frame())
-        if caller.name() in WRAPPERS:
-            way, caller = GIL_STATE, _caller(caller)
+        """Have the call written."""
         thread = gdb.selected_thread().ptid[1]
-        frames = [] if kind == "acquire" else python.frames.stack(thread)
-        self._lines.call(kind, thread, way, self._places[caller.pc()], frames)
+        self._recorder.call(self._function, _argument(), thread, _callers(self._places))
         return False
 
 
 def start() -> None:
     """Set the breakpoints, run the program to its end, and leave its exit code behind."""
-    lines, places = Lines(), Places()
+    recorder, places = Recorder(address=_address, read=_read), Places()
     program = GatedProgram()
     for setting in (
         "pagination off",
@@ -147,16 +124,15 @@ def start() -> None:
         gdb.execute(f"attach {program.child.pid}")
     except gdb.error as error:
         program.child.kill()
-        lines.write("error", str(error))
+        recorder.lines.write("error", str(error))
         return
     for function in WATCHED:
-        Watch(function, lines=lines, places=places)
+        Watch(function, recorder=recorder, places=places)
     program.open()
     while not ends:
         gdb.execute("continue")
-    lines.write("python", Watch.python.version if Watch.python else 0)
-    # None is a signal: told as a shell does.
-    lines.write("exit", _SIGNALLED + int(gdb.parse_and_eval("$_exitsignal")) if ends[0] is None else ends[0])
+    # A program that a signal ended has no exit code.
+    recorder.end(ends[0], 0 if ends[0] is not None else int(gdb.parse_and_eval("$_exitsignal")))
 
 
 start()

@@ -7,21 +7,16 @@ against each other.
 from __future__ import annotations
 
 import signal
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lldb  # type: ignore[import-not-found]  # known inside lldb only
+from recorder import Recorder  # type: ignore[import-not-found]
+from watched import WATCHED, GatedProgram, Lines  # type: ignore[import-not-found]
 
-sys.path.insert(0, str(Path(__file__).parent))
-from frames import Frames  # type: ignore[import-not-found]
-from watched import (  # type: ignore[import-not-found]
-    GIL_STATE,
-    WATCHED,
-    WRAPPERS,
-    GatedProgram,
-    Lines,
-    what_it_does,
-)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from recorder import Caller
 
 _SETTINGS = (
     "target.process.stop-on-exec false",
@@ -29,26 +24,24 @@ _SETTINGS = (
     "target.skip-prologue false",
     "symbols.enable-external-lookup false",
 )
-_SIGNALLED = 128
 
 
-class Python:
-    """The interpreter that is loaded: its version, and where its frames are."""
+class Memory:
+    """The program as the debugger sees it: its symbols and its memory."""
 
     def __init__(self, process: lldb.SBProcess) -> None:
         self._process = process
-        version = self._address("Py_Version")  # since 3.11
-        self.version = int.from_bytes(self._read(version, 8), "little") if version else 0
-        self.frames = Frames(self._read, self._address("_PyRuntime"), (self.version >> 24, self.version >> 16 & 0xFF))
 
-    def _address(self, symbol: str) -> int:
+    def address(self, symbol: str) -> int:
+        """Return where a symbol is, 0 if there is none."""
         target = self._process.GetTarget()
         found = target.FindSymbols(symbol)
         if not len(found):
             return 0
         return int(found[0].GetSymbol().GetStartAddress().GetLoadAddress(target))
 
-    def _read(self, address: int, size: int) -> bytes:
+    def read(self, address: int, size: int) -> bytes:
+        """Return ``size`` bytes. Raises RuntimeError where there is nothing to read."""
         error = lldb.SBError()
         data = self._process.ReadMemory(address, size, error)
         if error.Fail():
@@ -56,25 +49,25 @@ class Python:
         return bytes(data)
 
 
-def _write_call(lines: Lines, thread: lldb.SBThread, python: Python) -> None:
-    """Write what the call at which ``thread`` stopped does, if it does something, and where it comes from."""
+def _record_call(recorder: Recorder, thread: lldb.SBThread) -> None:
+    """Have the call written at which ``thread`` stopped."""
     frame = thread.GetFrameAtIndex(0)
     # A copy that was inlined into another function is named by the debug information alone.
     name = next((name for name in (frame.GetSymbol().GetName(), frame.GetFunctionName()) if name in WATCHED), "")
-    argument = frame.FindRegister("arg1").GetValueAsUnsigned()
-    found = what_it_does(name, argument, python.version) if name else None
-    if found is None:
-        return
-    kind, way = found
+    if name:
+        argument = frame.FindRegister("arg1").GetValueAsUnsigned()
+        recorder.call(name, argument, thread.GetThreadID(), _callers(thread))
+
+
+def _callers(thread: lldb.SBThread) -> Iterator[Caller]:
+    """Yield the functions around the one that is called."""
     called = _whole(thread, 0)
-    caller = _whole(thread, called + 1)
-    if thread.GetFrameAtIndex(caller).GetSymbol().GetName() in WRAPPERS:
-        way, called = GIL_STATE, caller
-    # Of the frames that share a return address, lldb keeps it for the innermost one alone.
-    address = thread.GetFrameAtIndex(called + 1).GetPCAddress()
-    library = address.GetModule().GetFileSpec().fullpath or ""
-    frames = [] if kind == "acquire" else python.frames.stack(thread.GetThreadID())
-    lines.call(kind, thread.GetThreadID(), way, (library, address.GetFileAddress()), frames)
+    while True:
+        # Of the frames that share a return address, lldb keeps it for the innermost one alone.
+        address = thread.GetFrameAtIndex(called + 1).GetPCAddress()
+        library = address.GetModule().GetFileSpec().fullpath or ""
+        called = _whole(thread, called + 1)
+        yield thread.GetFrameAtIndex(called).GetSymbol().GetName(), (library, address.GetFileAddress())
 
 
 def _whole(thread: lldb.SBThread, index: int) -> int:
@@ -100,7 +93,7 @@ def _attach(debugger: lldb.SBDebugger, pid: int) -> lldb.SBProcess:
     return process
 
 
-def _run(debugger: lldb.SBDebugger, lines: Lines) -> int:
+def _run(debugger: lldb.SBDebugger) -> None:
     program = GatedProgram()
     try:
         process = _attach(debugger, program.child.pid)
@@ -108,16 +101,15 @@ def _run(debugger: lldb.SBDebugger, lines: Lines) -> int:
         program.child.kill()
         raise
     program.open()
-    python: Python | None = None  # known once one of the functions is called
+    memory = Memory(process)
+    recorder = Recorder(address=memory.address, read=memory.read)
     while process.GetState() == lldb.eStateStopped:
         for thread in process:
             if thread.GetStopReason() == lldb.eStopReasonBreakpoint:
-                python = python or Python(process)
-                _write_call(lines, thread, python)
+                _record_call(recorder, thread)
         process.Continue()
-    lines.write("python", python.version if python else 0)
     code = int(program.child.wait())
-    return code if code >= 0 else _SIGNALLED - code
+    recorder.end(code if code >= 0 else None, -code)
 
 
 def __lldb_init_module(_debugger: lldb.SBDebugger, _session: object) -> None:
@@ -127,8 +119,7 @@ def __lldb_init_module(_debugger: lldb.SBDebugger, _session: object) -> None:
     debugger.SetAsync(False)  # noqa: FBT003 -- lldb's signature
     for setting in _SETTINGS:
         debugger.HandleCommand(f"settings set {setting}")
-    lines = Lines()
     try:
-        lines.write("exit", _run(debugger, lines))
+        _run(debugger)
     except RuntimeError as error:
-        lines.write("error", str(error))
+        Lines().write("error", str(error))
