@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.bench import building, comparing, gil_run, imports, logs, watch
+from python_tsan.bench import building, comparing, gil_run, imports, logs, numpy_build, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,5 +31,8 @@ KINDS = (
     Kind(flag="--compare", summary="measure the comparison of 50 runs, instead", tables=comparing.tables),
     Kind(flag="--watch", summary="measure what the watch over imports costs, instead", tables=watch.tables),
     Kind(flag="--imports", summary="measure the scan of imports, instead", tables=imports.tables),
+    Kind(
+        flag="--numpy-build", summary="build numpy as the guides do, and as we do, instead", tables=numpy_build.tables
+    ),
     Kind(flag="--gil", summary="measure the GIL tracer beside other tracers, instead", tables=gil_run.tables),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import msgspec
 
 from python_tsan import process
 from python_tsan.console import duration
-from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.diagnosis import step_error, tail
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.locking import exclusive, writable
 from python_tsan.cpython.locks import numpy_lock
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from python_tsan.cpython.plan import BuildPlan
     from python_tsan.paths import Layout
 
+# Because numpy==2.5.5 has no usable wheels and   /   numpy==2.5.5 has no wheels with a matching Python ABI tag
+_NO_WHEEL = re.compile(r"has no (?:usable )?wheels")
 RECORD_NAME = "python-tsan-numpy.json"
 INSTALL_SECONDS = 600.0
 IMPORT_SECONDS = 300.0
@@ -167,9 +170,21 @@ def _place_wheel(interpreter: Interpreter, wanted: Wanted, folder: Path, log: Pa
         command = [*uv_install(lock, hashed=wanted.hashed), "--target", scratch / "out", *_for_python(interpreter)]
         ended = process.run(command, env=_uv_environment(), stdout=log, timeout=INSTALL_SECONDS)
         if not ended.ok:
-            raise step_error("install numpy", ended, log)
+            raise _no_wheel(interpreter, wanted, log) or step_error("install numpy", ended, log)
         for entry in sorted((scratch / "out").iterdir()):
             _replace(entry, folder / entry.name)
+
+
+def _no_wheel(interpreter: Interpreter, wanted: Wanted, log: Path) -> BuildError | None:
+    """Return the error for a release that has its source and other wheels, but none for this interpreter, else None."""
+    if not _NO_WHEEL.search(tail(log)):
+        return None
+    kind = "free-threaded Python" if interpreter.free_threaded else "Python"
+    return BuildError(
+        f"numpy {wanted.version} has no wheel for {kind} {interpreter.version}, and is not built from source unasked.",
+        evidence=log,
+        advice="Leave --numpy out, or name a version that has one; --instrumented-numpy builds the locked one.",
+    )
 
 
 def _replace(entry: Path, place: Path) -> None:

