@@ -1,36 +1,34 @@
-"""Own the running of CPython's own tests, one subject each, and what is known of them; leave choosing to the verb.
-
-A known failure is one that upstream has an issue for: it is left out of its test by name, and said in the verdict.
-"""
+"""Own the running of CPython's own tests, one subject each; leave choosing to the verb, what is known to its module."""
 
 from __future__ import annotations
 
 import os
 import re
 import time
-import tomllib
+import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import compose_environment
 from python_tsan.checking.execution import STDOUT_FILE, observe
 from python_tsan.checking.judge import judge
+from python_tsan.checking.known_failures import Seen, known_of, less_what_is_known
 from python_tsan.checking.model import Expectation, Lane, Outcome, Status, Verdict
 from python_tsan.cpython.environment import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from python_tsan.checking.environment import SubjectEnvironment
+    from python_tsan.checking.known_failures import Known
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.own_tests import SuiteHome
     from python_tsan.toolchain.model import Toolchain
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
+CASES_FILE = "cases.xml"
 NOT_REACHED = "the time for all tests was over before it was reached"
 # regrtest says by 2 that a test failed, and the judge takes 2 for a command line that was refused. That the interpreter
 # was built without test modules is what its sysconfig says; here they are there.
@@ -50,40 +48,12 @@ _SKIPPED = re.compile(r" skipped -- (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """One case of CPython's own tests that fails under ThreadSanitizer by upstream's own account.
-
-    ``case`` is a pattern for its full name, ``releases`` the minors that it is known of, ``free_threaded`` the kind of
-    build (None for both).
-    """
-
-    test: str
-    case: str
-    issue: str
-    reason: str
-    releases: tuple[str, ...]
-    free_threaded: bool | None = None
-
-    def concerns(self, interpreter: Interpreter) -> bool:
-        """Tell whether it is known of this version and kind of build."""
-        minor = ".".join(interpreter.version.split(".")[:2])
-        return minor in self.releases and self.free_threaded in (None, interpreter.free_threaded)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How long things may take, in seconds: all tests together, and each by itself. ``jobs`` run at a time."""
 
     whole: float
     each: float
     jobs: int
-
-
-@cache
-def known_failures() -> tuple[Known, ...]:
-    """Return what is known of CPython's own tests (``own_tests.toml``)."""
-    table = tomllib.loads(files("python_tsan.checking").joinpath("own_tests.toml").read_text(encoding="utf-8"))
-    return tuple(Known(**{**entry, "releases": tuple(entry["releases"])}) for entry in table.get("known", ()))
 
 
 def suite_environment(home: SuiteHome, toolchain: Toolchain, bytecode: Path) -> SubjectEnvironment:
@@ -107,38 +77,59 @@ def run_tests(
     environment: SubjectEnvironment,
     launcher: tuple[str, ...],
     limits: Limits,
+    threads: int | None = None,
     on_verdict: Callable[[Verdict], None],
 ) -> tuple[Verdict, ...]:
-    """Run each test as a subject of its own and return a verdict for each; what is not reached in time is skipped."""
+    """Run each test as a subject of its own and return a verdict for each; what is not reached in time is skipped.
+
+    With ``threads``, every case of a test runs in that many threads at once.
+    """
     ends = time.monotonic() + limits.whole
 
     def one(test: str) -> Verdict:
         left = ends - time.monotonic()
-        if left <= 0:
-            verdict = _not_reached(test)
-        else:
-            known = [each for each in known_failures() if each.test == test and each.concerns(interpreter)]
-            command = [home.python, "-c", PROGRAM, *_options(known), "--tempdir", "{temporary}", test]
-            place = folder / test
-            observation = observe(
-                [str(part).replace("{temporary}", str(place.absolute() / "temporary")) for part in command],
-                folder=place,
-                env=environment.variables,
-                deadline=min(limits.each, left),
-                launcher=launcher,
-            )
-            judged = judge(f"cpython/{test}", Lane.FULL, CLEAN, [observation])
-            verdict = _with_known(_if_anything_ran(judged, place / STDOUT_FILE), known)
+        verdict = _not_reached(test) if left <= 0 else judged(test, min(limits.each, left))
         on_verdict(verdict)
         return verdict
+
+    def judged(test: str, deadline: float) -> Verdict:
+        known, place = known_of(test, interpreter), folder / test
+        observation = observe(
+            _command(home, test, known, place.absolute(), threads),
+            folder=place,
+            env=environment.variables,
+            deadline=deadline,
+            launcher=launcher,
+        )
+        verdict = _if_anything_ran(judge(_name(test), Lane.FULL, CLEAN, [observation]), place / STDOUT_FILE)
+        return less_what_is_known(verdict, failed_cases(place / CASES_FILE), known)
 
     with ThreadPoolExecutor(max_workers=limits.jobs) as pool:
         return tuple(pool.map(one, tests))
 
 
-def _options(known: Iterable[Known]) -> Iterator[str]:
+def _name(test: str) -> str:
+    return f"cpython/{test}"
+
+
+def _command(home: SuiteHome, test: str, known: Iterable[Known], place: Path, threads: int | None) -> list[str]:
+    """Return the command for one test, whose files go into ``place``."""
+    command = [str(home.python), "-c", PROGRAM, "--junit-xml", str(place / CASES_FILE)]
+    command += ["--tempdir", str(place / "temporary")]
+    command += ["--parallel-threads", str(threads)] if threads else []
     for each in known:
-        yield from ("--ignore", each.case)
+        command += ["--ignore", each.case] if each.seen is Seen.LEFT_OUT else []
+    return [*command, test]
+
+
+def failed_cases(file: Path) -> tuple[str, ...]:
+    """Return the full names of the cases that failed, from what regrtest wrote; none if it did not come to that."""
+    try:
+        root = ET.parse(file).getroot()  # noqa: S314 -- written by our own child
+    except (OSError, ET.ParseError):
+        return ()
+    bad = [case for case in root.iter("testcase") if case.find("failure") is not None or case.find("error") is not None]
+    return tuple(dict.fromkeys(case.get("name", "?") for case in bad))
 
 
 def _if_anything_ran(verdict: Verdict, output: Path) -> Verdict:
@@ -153,14 +144,9 @@ def _if_anything_ran(verdict: Verdict, output: Path) -> Verdict:
     return replace(verdict, status=Status.SKIPPED if totals else Status.COULD_NOT_JUDGE, reason=reason)
 
 
-def _with_known(verdict: Verdict, known: Iterable[Known]) -> Verdict:
-    told = "; ".join(f"left out {each.case}: {each.reason} ({each.issue})" for each in known)
-    return replace(verdict, reason="; ".join(filter(None, (verdict.reason, told))))
-
-
 def _not_reached(test: str) -> Verdict:
     return Verdict(
-        check=f"cpython/{test}",
+        check=_name(test),
         lane=Lane.FULL,
         status=Status.SKIPPED,
         expectation=CLEAN,

@@ -14,7 +14,7 @@ from python_tsan.checking.model import Lane
 from python_tsan.checking.own_tests import NOT_REACHED, Limits, run_tests, suite_environment
 from python_tsan.cli.options import open_context
 from python_tsan.cli.verification import describe_machine
-from python_tsan.cpython.own_tests import files_of_test, prepare_tests, selected_tests
+from python_tsan.cpython.own_tests import Selection, files_of_test, prepare_tests, selected_tests
 from python_tsan.cpython.sources import obtain_source
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.pipeline import Pipeline
@@ -22,6 +22,7 @@ from python_tsan.render.run import LaneRecord, Provenance, Run
 from python_tsan.render.store import open_run, save_run
 from python_tsan.render.summary import seen
 from python_tsan.render.terminal import render_conclusion, render_lane
+from python_tsan.running.shard import parse_shard, share
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "tests", nargs="*", metavar="TEST", help="such as test_queue (default: what --tsan of CPython runs)"
     )
+    parser.add_argument(
+        "--parallel",
+        type=_threads,
+        metavar="N",
+        help="run what --tsan-parallel selects (3.14 and later), each case in N threads at once",
+    )
+    parser.add_argument("--shard", metavar="I/N", help="only part I of N, for as many machines")
     parser.add_argument("--list", action="store_true", help="print the tests that would be run, and run none")
     parser.add_argument(
         "--whole", type=_seconds, default=1800.0, metavar="SECONDS", help="limit for all tests together (1800)"
@@ -47,16 +55,27 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Run CPython's own tests and return the run's code: 0 clean, 1 a test not clean, 6 not all were judged."""
     context = open_context(arguments)
     tree = obtain_source(context.settings, layout=context.layout, console=context.console)
-    tests = choose_tests(arguments.tests, tree.path, tree.record.version)
+    selection = Selection.PARALLEL if arguments.parallel else Selection.THREADED
+    chosen = choose_tests(arguments.tests, tree.path, tree.record.version, selection)
+    tests = part_of(chosen, arguments.shard)
     if arguments.list:
         for test in tests:
             context.console.say(test)
         return ExitCode.CLEAN
     limits = Limits(whole=arguments.whole, each=arguments.each, jobs=context.settings.jobs)
-    return _judge(context, tree, tests, limits).exit_code
+    part = (f"shard {arguments.shard}: {len(tests)} of {len(chosen)} tests",) if arguments.shard else ()
+    return _judge(context, tree, tests, limits, threads=arguments.parallel, notes=part).exit_code
 
 
-def _judge(context: Context, tree: SourceTree, tests: tuple[str, ...], limits: Limits) -> Run:
+def _judge(
+    context: Context,
+    tree: SourceTree,
+    tests: tuple[str, ...],
+    limits: Limits,
+    *,
+    threads: int | None,
+    notes: tuple[str, ...],
+) -> Run:
     """Build what is missing, run the tests, save and show the run."""
     settings, layout, console = context.settings, context.layout, context.console
     pipeline = Pipeline(settings=settings, layout=layout, console=console)
@@ -74,6 +93,7 @@ def _judge(context: Context, tree: SourceTree, tests: tuple[str, ...], limits: L
         environment=environment,
         launcher=toolchain.launcher,
         limits=limits,
+        threads=threads,
         on_verdict=lambda one: console.note(f"{one.status.value}: {one.check} ({seen(one)})"),
     )
     record = LaneRecord(
@@ -91,7 +111,7 @@ def _judge(context: Context, tree: SourceTree, tests: tuple[str, ...], limits: L
         started_at=folder.started_at.isoformat(timespec="seconds"),
         machine=describe_machine(toolchain.launcher),
         replaces=tree.record.replaces,
-        notes=environment.notes,
+        notes=(*notes, *environment.notes),
     )
     result = conclude(folder.id, record, provenance, verdicts)
     saved = save_run(folder, result)
@@ -113,13 +133,22 @@ def conclude(name: str, record: LaneRecord, provenance: Provenance, verdicts: tu
     )
 
 
-def choose_tests(named: list[str], tree: Path, version: str) -> tuple[str, ...]:
+def part_of(tests: tuple[str, ...], shard: str | None) -> tuple[str, ...]:
+    """Return one machine's part of the tests; all parts together are all of them. Raises ``UsageError``."""
+    part = tuple(tests[number - 1] for number in share(parse_shard(shard) if shard else None, len(tests)))
+    if not part:
+        raise UsageError(f"--shard {shard}: there are only {len(tests)} tests", page="merge")
+    return part
+
+
+def choose_tests(named: list[str], tree: Path, version: str, selection: Selection) -> tuple[str, ...]:
     """Return the tests to run. Raises ``UsageError`` for one that does not exist, or when there is none to choose."""
-    chosen = tuple(dict.fromkeys(named)) or selected_tests(tree)
-    if not chosen:
+    selected = selected_tests(tree, selection)
+    chosen = tuple(dict.fromkeys(named)) or selected
+    if not chosen or (selection is Selection.PARALLEL and not selected):
         raise UsageError(
-            f"CPython {version} has no selection of tests for ThreadSanitizer: `-m test --tsan` came with 3.13",
-            advice="name the tests, such as test_threading test_queue",
+            f"CPython {version} has no `-m test {selection.option}`: it came with {selection.since}",
+            advice="without --parallel, name the tests, such as test_threading test_queue",
         )
     for test in chosen:
         if not files_of_test(tree, test):
@@ -130,6 +159,12 @@ def choose_tests(named: list[str], tree: Path, version: str) -> tuple[str, ...]:
                 advice="--list prints the default selection; the others are in Lib/test of its source",
             )
     return chosen
+
+
+def _threads(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 1):
+        raise argparse.ArgumentTypeError(f"a number of threads from 2 is wanted, not {text!r}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -11,6 +11,7 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from python_tsan import process
@@ -32,6 +33,23 @@ _SETUP_LINE = re.compile(
 )
 
 
+class Selection(Enum):
+    """Upstream's choices of tests, by the names of their lists: ``-m test --tsan`` and ``--tsan-parallel``."""
+
+    THREADED = "TSAN_TESTS"
+    PARALLEL = "TSAN_PARALLEL_TESTS"
+
+    @property
+    def option(self) -> str:
+        """The option of ``-m test`` that runs them."""
+        return {Selection.THREADED: "--tsan", Selection.PARALLEL: "--tsan-parallel"}[self]
+
+    @property
+    def since(self) -> str:
+        """The first minor that has it."""
+        return {Selection.THREADED: "3.13", Selection.PARALLEL: "3.14"}[self]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteHome:
     """Where CPython's own tests can be run: a Python, and upstream's suppressions for its kind of build."""
@@ -40,14 +58,14 @@ class SuiteHome:
     suppressions: Path | None
 
 
-def selected_tests(tree: Path) -> tuple[str, ...]:
-    """Return the tests that ``-m test --tsan`` of a source tree runs; none before 3.13, which brought that option."""
+def selected_tests(tree: Path, selection: Selection) -> tuple[str, ...]:
+    """Return the tests that a source tree selects; none before the version that brought the selection."""
     try:
         text = tree.joinpath("Lib", "test", "libregrtest", "tsan.py").read_text(encoding="utf-8")
     except FileNotFoundError:
         return ()
     for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and any(getattr(name, "id", "") == "TSAN_TESTS" for name in node.targets):
+        if isinstance(node, ast.Assign) and any(getattr(name, "id", "") == selection.value for name in node.targets):
             return tuple(ast.literal_eval(node.value))
     return ()
 

@@ -1,5 +1,7 @@
 """CPython's own tests as subjects: what each verdict says, what is known, and what time does not allow."""
 
+import dataclasses
+import re
 import stat
 import sys
 from pathlib import Path
@@ -8,31 +10,44 @@ import pytest
 from observed import race_log
 from test_lane import TOOLCHAIN, build
 
-from python_tsan.checking import own_tests
+from python_tsan.checking import known_failures as known_failures_module
+from python_tsan.checking.known_failures import Known, Seen
 from python_tsan.checking.model import Status
-from python_tsan.checking.own_tests import Known, Limits, known_failures, run_tests, suite_environment
+from python_tsan.checking.own_tests import Limits, run_tests, suite_environment
 from python_tsan.cpython.own_tests import SuiteHome
 from python_tsan.tsan.options import parse_options
+from python_tsan.tsan.suppressions import parse_suppressions
 
 PYTHON = """#!{python} -IS
 import os, pathlib, re, sys, time
+KINDS = "failure", "error"
 log = pathlib.Path(re.search("log_path='(.*?)'", os.environ["TSAN_OPTIONS"])[1] + ".1")
 test = sys.argv[-1]
 pathlib.Path("argv").write_text(" ".join(sys.argv[3:]))
 if test == "test_race":
     log.write_text({race!r})
+bad = dict(test_bad=["test_it"], test_two=["test_it", "test_other"]).get(test, ())
+told = [f"<testcase name='test.test_x.Case.{{name}}'><{{kind}}/></testcase>" for name, kind in zip(bad, KINDS)]
+file = pathlib.Path(sys.argv[sys.argv.index("--junit-xml") + 1])
+file.write_text("<testsuites><testsuite><testcase name='fine'/>" + "".join(told) + "</testsuite></testsuites>")
 print(dict(test_none="test_none skipped -- requires test modules\\nTotal tests: run=3 skipped=3", test_mute="").get(
     test, "Total tests: run=1,162 failures=0 skipped=6"))
 time.sleep(30 if test == "test_hang" else 0)
-sys.exit({{"test_race": 66, "test_bad": 1}}.get(test, 0))
+sys.exit({{"test_race": 66, "test_bad": 1, "test_two": 1, "test_odd": 3}}.get(test, 0))
 """
-KNOWN = Known(
-    test="test_good",
-    case="test.test_good.Case.test_it",
-    issue="https://github.com/python/cpython/issues/1",
-    reason="it races",
-    releases=("3.13",),
-)
+ISSUE = "https://github.com/python/cpython/issues/1"
+CASE = "test.test_x.Case.test_it"
+
+
+def known(**changes):
+    given = {"case": CASE, "seen": Seen.ALWAYS} | changes
+    return Known(issue=ISSUE, reason="it races", releases=("3.13",), **given)
+
+
+@pytest.fixture
+def knows(monkeypatch):
+    """Replace the table of known failures."""
+    return lambda *entries: monkeypatch.setattr(known_failures_module, "known_failures", lambda: entries)
 
 
 @pytest.fixture
@@ -43,7 +58,7 @@ def run(tmp_path):
     home = SuiteHome(python=python, suppressions=tmp_path / "with space.txt")
     told = []
 
-    def run(*tests, whole=60.0, each=20.0, jobs=2, interpreter=None):
+    def run(*tests, whole=60.0, each=20.0, jobs=2, interpreter=None, threads=None):
         verdicts = run_tests(
             tests,
             interpreter or build(free_threaded=False),
@@ -52,6 +67,7 @@ def run(tmp_path):
             environment=suite_environment(home, TOOLCHAIN, tmp_path / "bytecode"),
             launcher=(),
             limits=Limits(whole=whole, each=each, jobs=jobs),
+            threads=threads,
             on_verdict=told.append,
         )
         assert sorted(one.check for one in told) == sorted(one.check for one in verdicts)
@@ -65,7 +81,7 @@ def test_each_test_is_a_verdict_of_its_own(run):
     assert [one.check for one in (good, race, bad)] == ["cpython/test_good", "cpython/test_race", "cpython/test_bad"]
     assert [one.status for one in (good, race, bad)] == [Status.PASSED, Status.FAILED, Status.FAILED]
     assert "a data race" in race.reason
-    assert bad.reason.startswith("exit 1")
+    assert bad.reason == f"not known upstream: {CASE} failed"
 
 
 def test_a_test_that_does_not_end_fails_with_its_stacks(run):
@@ -87,33 +103,96 @@ def test_a_test_that_skips_all_that_is_in_it_has_not_passed(run):
     assert (mute.status, mute.reason) == (Status.COULD_NOT_JUDGE, "it did not say what it ran")
 
 
-def test_what_is_known_upstream_is_left_out_by_name_and_said(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(own_tests, "known_failures", lambda: (KNOWN,))
+def test_what_is_left_out_is_left_out_by_name_and_said(run, knows, tmp_path):
+    knows(known(test="test_good", seen=Seen.LEFT_OUT))
     (verdict,) = run("test_good")
     assert verdict.status is Status.PASSED
-    assert verdict.reason == f"left out {KNOWN.case}: it races ({KNOWN.issue})"
-    assert f"--ignore {KNOWN.case}" in (tmp_path / "run" / "test_good" / "argv").read_text()
+    assert verdict.reason == f"left out {CASE}: it races ({ISSUE})"
+    assert f"--ignore {CASE}" in (tmp_path / "run" / "test_good" / "argv").read_text()
+
+
+def test_a_known_case_that_fails_is_no_failure_and_is_said(run, knows, tmp_path):
+    knows(known(test="test_bad"))
+    (verdict,) = run("test_bad")
+    assert (verdict.status, verdict.met) == (Status.PASSED, 1)
+    assert verdict.reason == f"known upstream: {CASE}: it races ({ISSUE})"
+    assert "--ignore" not in (tmp_path / "run" / "test_bad" / "argv").read_text()
+
+
+@pytest.mark.parametrize("race", ["race_top:increment_unguarded", "race:increment_*"])
+def test_a_known_race_is_no_failure_and_is_said(run, knows, race):
+    knows(known(test="test_race", case="", race=race, seen=Seen.SOMETIMES))
+    (verdict,) = run("test_race")
+    assert (verdict.status, verdict.reason) == (Status.PASSED, f"known upstream: {race}: it races ({ISSUE})")
+
+
+def test_what_is_not_known_fails_beside_what_is(run, knows):
+    knows(known(test="test_two"))
+    (verdict,) = run("test_two")
+    assert verdict.status is Status.FAILED
+    assert verdict.reason.startswith("not known upstream: test.test_x.Case.test_other failed; known upstream: ")
+
+
+def test_what_always_fails_and_no_longer_does_is_a_failure(run, knows):
+    knows(known(test="test_good"), known(test="test_race"))
+    good, race = run("test_good", "test_race")
+    assert (good.status, good.met) == (Status.FAILED, 0)
+    assert good.reason == f"no longer fails, so take it out of own_tests.toml: {CASE}: it races ({ISSUE})"
+    assert race.reason.startswith("not known upstream: a data race")
+
+
+def test_what_chance_decides_may_stay_away(run, knows):
+    knows(known(test="test_good", seen=Seen.SOMETIMES))
+    (verdict,) = run("test_good")
+    assert (verdict.status, verdict.reason) == (Status.PASSED, "")
+
+
+def test_a_test_that_did_not_end_is_not_excused(run, knows):
+    knows(known(test="test_hang"))
+    (verdict,) = run("test_hang", each=1.0)
+    assert (verdict.status, "still running" in verdict.reason) == (Status.FAILED, True)
+
+
+def test_an_exit_code_that_no_case_explains_is_not_excused(run, knows):
+    knows(known(test="test_odd", seen=Seen.SOMETIMES))
+    (verdict,) = run("test_odd")
+    assert (verdict.status, verdict.reason.startswith("exit 3")) == (Status.FAILED, True)
+
+
+def test_another_tests_or_versions_failure_is_none_of_this_ones(run, knows):
+    knows(known(test="test_other"), known(test="test_bad"))
+    (verdict,) = run("test_bad", interpreter=build(free_threaded=False, version="3.14.1"))
+    assert verdict.reason == f"not known upstream: {CASE} failed"
+
+
+def test_in_several_threads(run, tmp_path):
+    run("test_good", threads=4)
+    assert "--parallel-threads 4" in (tmp_path / "run" / "test_good" / "argv").read_text()
 
 
 @pytest.mark.parametrize(
-    ("version", "free_threaded", "kind", "concerned"),
+    ("version", "free_threaded", "kind", "releases", "concerned"),
     [
-        ("3.13.5", False, None, True),
-        ("3.14.1", False, None, False),
-        ("3.13.5", True, True, True),
-        ("3.13.5", False, True, False),
+        ("3.13.5", False, None, ("3.13",), True),
+        ("3.13.5", False, None, ("3.13.5",), True),
+        ("3.13.15", False, None, ("3.13.5",), False),
+        ("3.14.1", False, None, ("3.13",), False),
+        ("3.13.5", True, True, ("3.13",), True),
+        ("3.13.5", False, True, ("3.13",), False),
     ],
 )
-def test_known_is_what_this_version_and_kind_of_build_is_known_of(version, free_threaded, kind, concerned):
-    known = Known(test="t", case="c", issue="i", reason="r", releases=("3.13",), free_threaded=kind)
-    assert known.concerns(build(free_threaded=free_threaded, version=version)) is concerned
+def test_known_is_what_this_version_and_kind_of_build_is_known_of(version, free_threaded, kind, releases, concerned):
+    entry = dataclasses.replace(known(test="t", free_threaded=kind), releases=releases)
+    assert entry.concerns(build(free_threaded=free_threaded, version=version)) is concerned
 
 
-def test_every_known_failure_has_its_issue():
-    for known in known_failures():
-        assert known.issue.startswith("https://github.com/python/cpython/issues/")
-        assert known.case
-        assert known.reason
+def test_every_known_failure_has_its_issue_and_one_way_to_be_told():
+    for entry in known_failures_module.known_failures():
+        assert re.fullmatch(r"https://github\.com/\w+/\w+/(issues|pull)/\d+", entry.issue)
+        assert bool(entry.case) is not bool(entry.race)
+        assert entry.reason
+        assert not parse_suppressions(entry.race).refused
+        assert entry.seen is not Seen.LEFT_OUT or entry.case
 
 
 def test_the_environment_suppresses_what_upstream_does_and_spares_the_source(tmp_path):

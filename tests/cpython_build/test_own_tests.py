@@ -11,7 +11,7 @@ import pytest
 from fake_build import RECORD, describe, make_toolchain, settings_for
 
 from python_tsan.console import Console
-from python_tsan.cpython.own_tests import files_of_test, needed_modules, prepare_tests, selected_tests
+from python_tsan.cpython.own_tests import Selection, files_of_test, needed_modules, prepare_tests, selected_tests
 from python_tsan.cpython.plan import make_plan
 from python_tsan.errors import BuildError
 from python_tsan.paths import Layout
@@ -29,6 +29,7 @@ TSAN_TESTS = [
     'test_queue',
     'test_capi.test_mem',  # GH-116908
 ]
+TSAN_PARALLEL_TESTS = ['test_abc']
 
 def setup_tsan_tests(cmdline_args):
     TSAN_TESTS[:] = []
@@ -88,12 +89,13 @@ def calls(tmp_path):
 
 
 def test_the_selection_is_upstreams_own(tree):
-    assert selected_tests(tree) == ("test_queue", "test_capi.test_mem")
+    assert selected_tests(tree, Selection.THREADED) == ("test_queue", "test_capi.test_mem")
+    assert selected_tests(tree, Selection.PARALLEL) == ("test_abc",)
 
 
 def test_before_3_13_there_is_none(tree):
     (tree / "Lib/test/libregrtest/tsan.py").unlink()
-    assert selected_tests(tree) == ()
+    assert [selected_tests(tree, each) for each in Selection] == [(), ()]
 
 
 def test_a_test_is_a_file_a_folder_or_a_part_of_one(tree):
