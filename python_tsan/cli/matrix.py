@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--list", dest="listed", action="store_true", help="show what would be run, and run nothing")
     choice.add_argument("--json", action="store_true", help="print that for GitHub's strategy.matrix, and run nothing")
-    add("--resume", type=Path, metavar="DIR", help="go on in the folder of an earlier matrix")
+    add("--resume", type=Path, metavar="DIR", help="go on in the folder of an earlier matrix, or add to it")
     add("--page", type=Path, metavar="DIR", help="write the comparison there as well, as Markdown and HTML")
     add("-k", dest="keyword", metavar="EXPR", default="", help="run the checks that match, as in pytest")
     add("--repeats", type=int, metavar="N", help="runs of each subject (default: its own number)")
@@ -135,7 +135,7 @@ def carry_out(
     for number, combination in enumerate(plan.combinations, start=1):
         context.console.say(f"\n== {number} of {len(plan.combinations)}: {combination.name}")
         going.one(combination)
-    outcomes = [each for each in going.record.outcomes if each.combination in set(plan.combinations)]
+    outcomes = going.record.outcomes  # those of earlier parts too: a matrix may be run piece by piece
     _conclude(outcomes, folder, context.console, page=page)
     return _code(plan, outcomes)
 

@@ -47,8 +47,8 @@ def _star(available: Available, threading: tuple[bool, ...]) -> Iterator[Combina
     base, best = _base(available, threading), available.toolchains[0]
     for python, free in product(available.pythons, threading):
         yield _combination(python, best, _binding_for(python, available), free=free)
-    for compiler in available.toolchains[1:]:
-        yield _combination(base, compiler, _binding_for(base, available), free=threading[0])
+    for compiler, free in product(available.toolchains[1:], threading):
+        yield _combination(base, compiler, _binding_for(base, available), free=free)
     for binding, free in product(available.bindings, threading):
         yield _combination(base, best, binding, free=free)
 

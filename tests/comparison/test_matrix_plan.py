@@ -23,6 +23,7 @@ def test_the_plan_of_a_machine():
         "3.13.5-gcc-12-pybind11-2.13.6",
         "3.13.5t-clang-19-pybind11-2.13.6",
         "3.13.5t-clang-19-pybind11-3.0.4",
+        "3.13.5t-gcc-12-pybind11-2.13.6",
     ]
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,19 @@ def test_a_matrix_goes_on_where_it_ended(here, tmp_path, capsys):
     said = capsys.readouterr().out
     assert said.count("done before") == 2
     assert "3 runs" in said
+
+
+def test_a_matrix_may_be_run_piece_by_piece(here, tmp_path, monkeypatch, capsys):
+    here.racy.add("3.11.2")
+    assert main(["matrix"]) == 1
+    folder, newer = folder_of(tmp_path), replace(HERE, pythons=("3.13.15",))
+    here.calls.clear()
+    capsys.readouterr()
+    monkeypatch.setattr(matrix, "look", lambda *_, **__: newer)
+    assert main(["matrix", "--resume", str(folder)]) == 1, "what an earlier piece came to counts too"
+    assert [call[:2] for call in here.calls] == [("3.13.15", False), ("3.13.15", True)]
+    assert "5 runs" in capsys.readouterr().out
+    assert len(json.loads((folder / "comparison.json").read_text())["columns"]) == 5
 
 
 @pytest.mark.parametrize(
