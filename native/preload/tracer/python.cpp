@@ -16,6 +16,8 @@ bool find(Function& function, const char* name) {
 
 } // namespace
 
+Python traced;
+
 bool Python::load() {
     find(frame_variable, "PyFrame_GetVarString");
     if (const auto* number = static_cast<const unsigned long*>(find_next("Py_Version"))) {

@@ -43,6 +43,9 @@ struct Python {
     bool load();
 };
 
+/// The Python of this process, once one has been found.
+extern Python traced;
+
 /// Keeps the error that a caller may be handling from being changed. The caller is attached.
 class ErrorKept {
 public:

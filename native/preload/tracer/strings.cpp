@@ -1,0 +1,75 @@
+#include "strings.hpp"
+
+#include "spool.hpp"
+#include "table.hpp"
+
+#include <cstring>
+
+namespace gil_tracer {
+
+namespace {
+
+constexpr std::size_t longest = 65535; // bytes of a name or path
+constexpr std::uint64_t least = 48;    // bytes that each takes up, so that the table cannot fill up
+
+Table table;
+
+std::uint32_t add_string(Header* header, const char* text, std::size_t length) {
+    const auto used = header->strings.used.load(std::memory_order_relaxed);
+    if (length > longest || used + length + 1 > header->strings.bytes ||
+        !claim(header, header->strings, used + length + 1)) {
+        return 0;
+    }
+    auto* place = rows<char>(header, header->strings) + used;
+    std::memcpy(place, text, length);
+    place[length] = '\0';
+    header->strings.used.store(used + (length + 1 < least ? least : length + 1), std::memory_order_release);
+    return static_cast<std::uint32_t>(used);
+}
+
+} // namespace
+
+void prepare_strings(Header* header) {
+    table.reserve(header->strings.bytes / least);
+}
+
+void forget_strings() {
+    table.release();
+}
+
+std::uint32_t intern_string(Header* header, const char* text) {
+    std::uint64_t hash = 0;
+    const auto length = std::strlen(text);
+    for (std::size_t i = 0; i < length; ++i) {
+        hash = mix(hash, static_cast<unsigned char>(text[i]));
+    }
+    const auto* strings = rows<char>(header, header->strings);
+    return table.find_or_make(
+        hash, [&](std::uint32_t row) { return std::strcmp(strings + row, text) == 0; },
+        [&] { return add_string(header, text, length); });
+}
+
+std::uint32_t intern_object(Header* header, const Python& python, _object* object) {
+    if (object == nullptr) {
+        return 0;
+    }
+    const char* text = python.utf8(object, nullptr); // null for a path that is not UTF-8
+    const auto row = intern_string(header, text == nullptr ? "?" : text);
+    python.decrement(object);
+    return row;
+}
+
+std::uint32_t intern_text(Header* header, const Python& python, _object* string) {
+    static char text[4096];
+    if (python.table.text(string, text, sizeof text)) {
+        return intern_string(header, text);
+    }
+    if (string == nullptr || python.free_threaded) {
+        return intern_string(header, "?");
+    }
+    const ErrorKept kept(python);
+    python.increment(string);
+    return intern_object(header, python, string);
+}
+
+} // namespace gil_tracer
