@@ -34,9 +34,11 @@ def summary(document: Document) -> str:
     refuted = len(document.hazards) - document.standing
     after = f" after {', '.join(document.main)}" if document.main else ""
     more = f"; {refuted} more predicted and refuted" if refuted else ""
+    # A scan that saw nothing must not read like one that found nothing.
+    missed = f"; {counted(len(document.problems), 'entry')} not scanned" if document.problems else ""
     return (
         f"Python {document.python}: {counted(document.standing, 'hazard')} between "
-        f"{counted(len(document.entries), 'entry')}{after}, {counted(document.modules, 'module')}{more}"
+        f"{counted(len(document.entries), 'entry')}{after}, {counted(document.modules, 'module')}{more}{missed}"
     )
 
 

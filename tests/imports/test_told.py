@@ -107,6 +107,10 @@ def test_only_what_is_refuted_does_not_stand():
     assert "3 hazards" in summary(document(CONFIRMED, REFUTED, None, NOT_REACHED))
 
 
+def test_a_scan_that_could_not_see_an_entry_does_not_read_like_one_that_found_nothing():
+    assert summary(document(problems={"b": "ValueError: no"})).endswith("2 entries, 7 modules; 1 entry not scanned")
+
+
 def test_what_removes_a_hazard_is_what_the_model_says():
     found = document(None).hazards[0]
     assert found.removed_by == ("a", "b")
