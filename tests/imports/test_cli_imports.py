@@ -186,7 +186,7 @@ def test_what_cannot_be_read_is_told_before_any_work(capsys, monkeypatch):
 def test_a_scan_is_written_shown_again_and_changed_into_every_form(folder, capsys):
     assert imports("scan", "good", "missing", "--format", "json", "--write", "scan.json") == 6
     told = capsys.readouterr()
-    assert told.out == f"Python {sys.version.split()[0]}: 0 hazards between 2 entries, 1 module\n"
+    assert told.out == f"Python {sys.version.split()[0]}: 0 hazards between 2 entries, 1 module; 1 entry not scanned\n"
     assert "missing: ModuleNotFoundError" in told.err
     assert main(["imports", "show", "scan.json", "--format", "html", "--write", "scan.html"]) == 6
     assert "ModuleNotFoundError" in (folder / "scan.html").read_text()
