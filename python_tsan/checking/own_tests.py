@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from python_tsan.toolchain.model import Toolchain
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
+PREFIX = "cpython/"  # of the names of these checks
 CASES_FILE = "cases.xml"
 NOT_REACHED = "the time for all tests was over before it was reached"
 # regrtest says by 2 that a test failed, and the judge takes 2 for a command line that was refused. That the interpreter
@@ -88,7 +89,7 @@ def run_tests(
 
     def one(test: str) -> Verdict:
         left = ends - time.monotonic()
-        verdict = _not_reached(test) if left <= 0 else judged(test, min(limits.each, left))
+        verdict = _not_reached(_name(test, threads)) if left <= 0 else judged(test, min(limits.each, left))
         on_verdict(verdict)
         return verdict
 
@@ -101,15 +102,15 @@ def run_tests(
             deadline=deadline,
             launcher=launcher,
         )
-        verdict = _if_anything_ran(judge(_name(test), Lane.FULL, CLEAN, [observation]), place / STDOUT_FILE)
+        verdict = _if_anything_ran(judge(_name(test, threads), Lane.FULL, CLEAN, [observation]), place / STDOUT_FILE)
         return less_what_is_known(verdict, failed_cases(place / CASES_FILE), known)
 
     with ThreadPoolExecutor(max_workers=limits.jobs) as pool:
         return tuple(pool.map(one, tests))
 
 
-def _name(test: str) -> str:
-    return f"cpython/{test}"
+def _name(test: str, threads: int | None) -> str:
+    return f"{PREFIX}{test}{f' ({threads} threads)' if threads else ''}"
 
 
 def _command(home: SuiteHome, test: str, known: Iterable[Known], place: Path, threads: int | None) -> list[str]:
@@ -144,9 +145,9 @@ def _if_anything_ran(verdict: Verdict, output: Path) -> Verdict:
     return replace(verdict, status=Status.SKIPPED if totals else Status.COULD_NOT_JUDGE, reason=reason)
 
 
-def _not_reached(test: str) -> Verdict:
+def _not_reached(check: str) -> Verdict:
     return Verdict(
-        check=_name(test),
+        check=check,
         lane=Lane.FULL,
         status=Status.SKIPPED,
         expectation=CLEAN,

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import __version__
@@ -14,19 +15,19 @@ from python_tsan.checking.model import Lane
 from python_tsan.checking.own_tests import NOT_REACHED, Limits, run_tests, suite_environment
 from python_tsan.cli.options import open_context
 from python_tsan.cli.verification import describe_machine
+from python_tsan.comparison.reading import find_runs, load_all
 from python_tsan.cpython.own_tests import Selection, files_of_test, prepare_tests, selected_tests
 from python_tsan.cpython.sources import obtain_source
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.pipeline import Pipeline
+from python_tsan.render.own_tests_page import render_own_tests
 from python_tsan.render.run import LaneRecord, Provenance, Run
-from python_tsan.render.store import open_run, save_run
+from python_tsan.render.store import open_run, save_run, storage_errors, write_whole
 from python_tsan.render.summary import seen
 from python_tsan.render.terminal import render_conclusion, render_lane
 from python_tsan.running.shard import parse_shard, share
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from python_tsan.checking.model import Verdict
     from python_tsan.cli.options import Context
     from python_tsan.cpython.supply import SourceTree
@@ -44,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run what --tsan-parallel selects (3.14 and later), each case in N threads at once",
     )
     parser.add_argument("--shard", metavar="I/N", help="only part I of N, for as many machines")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="write what the runs below --output say, as Markdown, and run none"
+    )
     parser.add_argument("--list", action="store_true", help="print the tests that would be run, and run none")
     parser.add_argument(
         "--whole", type=_seconds, default=1800.0, metavar="SECONDS", help="limit for all tests together (1800)"
@@ -54,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Run CPython's own tests and return the run's code: 0 clean, 1 a test not clean, 6 not all were judged."""
     context = open_context(arguments)
+    if arguments.page:
+        return _write_page(arguments.page, context)
     tree = obtain_source(context.settings, layout=context.layout, console=context.console)
     selection = Selection.PARALLEL if arguments.parallel else Selection.THREADED
     chosen = choose_tests(arguments.tests, tree.path, tree.record.version, selection)
@@ -65,6 +71,18 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     limits = Limits(whole=arguments.whole, each=arguments.each, jobs=context.settings.jobs)
     part = (f"shard {arguments.shard}: {len(tests)} of {len(chosen)} tests",) if arguments.shard else ()
     return _judge(context, tree, tests, limits, threads=arguments.parallel, notes=part).exit_code
+
+
+def _write_page(page: Path, context: Context) -> ExitCode:
+    """Write the page from the runs that can be read, and name those that cannot."""
+    loaded = load_all(find_runs([str(context.settings.output)]))
+    for line in loaded.unreadable:
+        context.console.warn(line)
+    runs = [run for _, run in loaded.runs if isinstance(run, Run)]
+    with storage_errors(page):
+        write_whole(page.absolute(), render_own_tests(runs).encode())
+    context.console.say(f"{page}: from {len(runs)} runs")
+    return ExitCode.SUBJECT if loaded.unreadable else ExitCode.CLEAN
 
 
 def _judge(
