@@ -92,6 +92,10 @@ class CheckPlugin:
         name = mark.kwargs.get("name")
         return scenario.group == mark.args[0] and name in (None, scenario.name)
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Let -k know a check by the name under which its verdict is shown."""
+        item.extra_keyword_matches.add(check_name(item))
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put the canary first, whatever the files are called."""

@@ -58,8 +58,10 @@ def _arguments(files: Sequence[str], keyword: str) -> list[str]:
     places = [str(folder / name) for name in ("test_canary.py", *files)] if files else [str(folder)]
     # The canary is never filtered away: -k chooses among the others.
     chosen = ["-k", f"canary or ({keyword})"] if keyword else []
-    # The project's own pytest settings are for its tests; "-c" with an empty file keeps them out.
-    return [*places, *chosen, "--rootdir", str(folder), "-c", os.devnull, "--import-mode=importlib"]
+    # The project's own pytest settings are for its tests; "-c" with an empty file keeps them out. Without an end above
+    # which nothing is looked at, the names of all folders on the way to the checks would match -k.
+    ends = ["--rootdir", str(folder), "--confcutdir", str(folder), "-c", os.devnull]
+    return [*places, *chosen, *ends, "--import-mode=importlib"]
 
 
 @contextlib.contextmanager

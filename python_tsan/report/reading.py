@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import codecs
 import gzip
 import os
 import re
 import sys
-import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from python_tsan.report.lines import MAX_LINE, Lines
 from python_tsan.report.model import Input
 from python_tsan.tsan.digest import Digest
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 CHUNK = 1 << 20
-# No line of the sanitizer's comes near this; what does is a program's output, of which the beginning tells enough.
-MAX_LINE = 1 << 20
 STANDARD_INPUT = "-"
 NO_LOGS = "no file in this folder is called as logs are"
 # log_path=tsan makes tsan.4711; the rest is what people and CI systems call logs. Anything else must be named itself.
@@ -49,53 +46,6 @@ class Reading:
 
     digest: Digest = field(default_factory=Digest)
     inputs: list[Input] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Lines:
-    """Decodes bytes and cuts them into lines of bounded length. What went wrong is told afterwards, never raised.
-
-    ``overlong`` is the number of the first line that was cut short, 0 for none.
-    """
-
-    file: io.BufferedReader | gzip.GzipFile
-    encoding: str
-    binary: bool = False
-    overlong: int = 0
-    problem: str = ""
-
-    def __iter__(self) -> Iterator[str]:
-        number, rest, skipping = 0, "", False
-        for chunk in self._chunks():
-            lines = (rest + chunk).split("\n")
-            rest = lines.pop()
-            if skipping and lines:
-                del lines[0]
-                skipping = False
-            elif skipping:
-                rest = ""
-            yield from lines
-            number += len(lines)
-            if len(rest) > MAX_LINE:
-                yield rest[:MAX_LINE]
-                self.overlong = self.overlong or number + 1
-                rest, skipping = "", True
-        if rest:
-            yield rest
-
-    def _chunks(self) -> Iterator[str]:
-        """Yield text; a byte that is no text in this encoding stays readable, in hex."""
-        decoder = codecs.getincrementaldecoder(self.encoding)(errors="backslashreplace")
-        first = True
-        try:
-            while data := self.file.read1(CHUNK):
-                text = decoder.decode(data)
-                self.binary = self.binary or (first and "\0" in text)
-                first = False
-                yield text
-        except (OSError, EOFError, zlib.error) as error:
-            self.problem = f"cannot be read to its end: {error}"
-        yield decoder.decode(b"", final=True)
 
 
 def read_logs(paths: Iterable[str]) -> Reading:
@@ -161,7 +111,7 @@ def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int = 0
     before = digest.blocks + len(digest.fatal)
     spoke = digest.notices
     plain = gzip.GzipFile(fileobj=file) if head.startswith(_GZIP) else file
-    lines = _Lines(plain, "utf-16" if head[:2] in _UTF16 else "utf-8-sig")
+    lines = Lines(iter(lambda: plain.read1(CHUNK), b""), "utf-16" if head[:2] in _UTF16 else "utf-8-sig")
     digest.add(lines, name)
     blocks = digest.blocks + len(digest.fatal) - before
     problem = lines.problem

@@ -157,6 +157,23 @@ def test_a_keyword_chooses_and_keeps_the_canary(checks, make_bench):
     assert set(by_name(run_checks(bench, keyword="two"))) == {"canary/race", "canary/safe", "alpha/two"}
 
 
+@pytest.mark.parametrize("above", [0, 1, 2])
+def test_a_keyword_is_no_folder_on_the_way_to_the_checks(checks, make_bench, tmp_path, above):
+    checks("test_alpha.py", "gil")
+    folder = [tmp_path / "checks", *(tmp_path / "checks").parents][above]
+    with pytest.raises(UsageError, match="no check matches"):
+        run_checks(make_bench(scenario("one", "gil")), keyword=folder.name)
+
+
+@pytest.mark.parametrize("shown", ["alpha/one", "beta/two: says who"])
+def test_a_keyword_may_be_the_name_that_is_shown(checks, make_bench, shown):
+    checks("test_alpha.py", "gil")
+    checks("test_beta.py", "gil", function="test_says_who")
+    bench = make_bench(scenario("one", "gil"), scenario("two", "gil"))
+    keyword = shown.partition(" ")[0]  # a space would end the word
+    assert set(by_name(run_checks(bench, keyword=keyword))) == {"canary/race", "canary/safe", shown}
+
+
 def test_files_choose_and_keep_the_canary(checks, make_bench):
     checks("test_alpha.py", "gil")
     checks("test_beta.py", "beta")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.report import reading
+from python_tsan.report import lines, reading
 from python_tsan.report.build import Facts, build_report
 from python_tsan.report.codec import encode_report
 from python_tsan.report.reading import find_logs, read_logs, source_lines
@@ -114,6 +114,7 @@ def test_a_compressed_log_is_read_and_a_broken_one_as_far_as_it_goes(tmp_path, l
 
 def test_a_very_long_line_is_cut_and_what_follows_is_read(tmp_path, log, monkeypatch):
     monkeypatch.setattr(reading, "CHUNK", 1000)
+    monkeypatch.setattr(lines, "MAX_LINE", 5000)
     monkeypatch.setattr(reading, "MAX_LINE", 5000)
     (tmp_path / "tsan.1").write_bytes(log + b"x" * 100_000 + b"\n" + log)
     told, digest = only(tmp_path / "tsan.1")
