@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from python_tsan.binding import DEFAULT as DEFAULT_BINDING
 from python_tsan.errors import UsageError
 from python_tsan.paths import default_root
 from python_tsan.setting_file import line_of, read_table
@@ -20,6 +21,8 @@ from python_tsan.setting_values import DEFAULT_PYTHON, CompilerCache, Kind, conv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from python_tsan.binding import Binding
 
 __all__ = ["DEFAULT_PYTHON", "OPTIONS", "CompilerCache", "Option", "Settings", "load_settings"]
 
@@ -50,7 +53,7 @@ class Settings:
     jobs: int = field(default_factory=_cores)
     compiler_cache: CompilerCache = CompilerCache.AUTO
     compiler_cache_remote: str | None = None
-    pybind11: str = "2.13.6"
+    binding: Binding = DEFAULT_BINDING
     numpy: str | None = None
     instrumented_numpy: bool = False
     python_org: str = "https://www.python.org/ftp/python"
@@ -99,7 +102,13 @@ OPTIONS = (
     Option("jobs", Kind.COUNT, "N", "cores", "compilers that run at a time"),
     Option("compiler-cache", Kind.CACHE, "KIND", "auto", "auto, off, ccache, sccache or install"),
     Option("compiler-cache-remote", Kind.TEXT, "URL", "none", "compiler cache shared by machines, as redis://HOST"),
-    Option("pybind11", Kind.TEXT, "VERSION", "2.13.6", "pybind11 that the harness uses"),
+    Option(
+        "binding",
+        Kind.BINDING,
+        "NAME==VERSION",
+        DEFAULT_BINDING.requirement,
+        "what joins C++ and Python in the harness: pybind11 or nanobind",
+    ),
     Option("numpy", Kind.TEXT, "VERSION", "locked", "numpy to install"),
     Option("instrumented-numpy", Kind.FLAG, "", "no", "numpy built from source under the sanitizer, not the wheel"),
     Option("python-org", Kind.TEXT, "URL", "www.python.org", "where CPython's release files are"),

@@ -7,6 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import assert_never
 
+from python_tsan.binding import WANTED, Binding, parse_binding
+
 DEFAULT_PYTHON = "3.12.11"
 OLDEST_MINOR, NEWEST_MINOR = 11, 15
 
@@ -32,6 +34,7 @@ class Kind(Enum):
     SECONDS = "a number of seconds above 0"
     PATH = "a path"
     VERSION = f"a CPython version from 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}, such as 3.13 or {DEFAULT_PYTHON}"
+    BINDING = WANTED
     CACHE = "one of " + ", ".join(choice.value for choice in CompilerCache)
 
     @property
@@ -60,6 +63,8 @@ def convert(kind: Kind, value: object, base: Path) -> object | None:  # noqa: PL
             return base / Path(value).expanduser() if isinstance(value, str | Path) and str(value) else None
         case Kind.VERSION:
             return _version(value)
+        case Kind.BINDING:
+            return value if isinstance(value, Binding) else parse_binding(str(value))
         case Kind.CACHE:
             names = {choice.value: choice for choice in CompilerCache}
             return value if isinstance(value, CompilerCache) else names.get(str(value))

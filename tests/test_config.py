@@ -39,9 +39,9 @@ def test_defaults_need_no_file(tmp_path):
 
 
 def test_command_line_beats_environment_beats_file_beats_default(tmp_path):
-    write(tmp_path, 'jobs = 3\ntoolchain = "gcc-12"\npybind11 = "3.0.0"\n')
+    write(tmp_path, 'jobs = 3\ntoolchain = "gcc-12"\nbinding = "pybind11==3.0.0"\n')
     settings = load(tmp_path, env={"PYTHON_TSAN_JOBS": "5", "PYTHON_TSAN_TOOLCHAIN": "clang-18"}, jobs="7")
-    assert (settings.jobs, settings.toolchain, settings.pybind11) == (7, "clang-18", "3.0.0")
+    assert (settings.jobs, settings.toolchain, str(settings.binding)) == (7, "clang-18", "pybind11 3.0.0")
     assert settings.timeout == 20.0
 
 

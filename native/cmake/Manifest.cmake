@@ -1,11 +1,11 @@
-# Turns the interpreter's manifest into the imported target python_tsan::interpreter.
+# Turns the interpreter's manifest into the imported target python_tsan::interpreter and PYTHON_TSAN_FREE_THREADED.
 
 function(python_tsan_read_manifest path lane)
   if(NOT EXISTS "${path}")
     message(FATAL_ERROR "PYTHON_TSAN_MANIFEST=${path} does not exist; `python -m python_tsan build` writes one")
   endif()
   file(READ "${path}" manifest)
-  foreach(field IN ITEMS library include executable version instrumented)
+  foreach(field IN ITEMS library include executable version instrumented free_threaded)
     string(JSON ${field} ERROR_VARIABLE problem GET "${manifest}" ${field})
     if(problem)
       message(FATAL_ERROR "${path}: ${problem}")
@@ -23,5 +23,6 @@ function(python_tsan_read_manifest path lane)
   set_target_properties(python_tsan::interpreter PROPERTIES IMPORTED_LOCATION "${library}")
   target_include_directories(python_tsan::interpreter SYSTEM INTERFACE "${include}")
   target_compile_definitions(python_tsan::interpreter INTERFACE "PYTHON_TSAN_EXECUTABLE=\"${executable}\"")
+  set(PYTHON_TSAN_FREE_THREADED "${free_threaded}" PARENT_SCOPE)
   message(STATUS "CPython ${version}, ${lane} lane: ${library}")
 endfunction()

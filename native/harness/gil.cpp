@@ -1,6 +1,6 @@
 #include "harness/gil.hpp"
 
-namespace py = pybind11;
+#include <stdexcept>
 
 namespace python_tsan {
 
@@ -23,26 +23,34 @@ GilRecord g_record;
 
 void watch_gil() {
 #ifdef Py_GIL_DISABLED
-    // Once per interpreter. The warning still goes to standard error, where it is kept with the other output.
-    py::exec(R"(
+    // Once per interpreter, and by CPython's own API: a binding may bring the GIL back as soon as it is there. The
+    // warning still goes to standard error, where it is kept with the other output.
+    constexpr const char* source = R"(
 import sys, warnings
 sys.python_tsan_warnings = []
 def keep(message, *rest, show=warnings.showwarning):
     sys.python_tsan_warnings.append(str(message))
     show(message, *rest)
 warnings.showwarning = keep
-)",
-             py::dict());
+)";
+    PyObject* names = PyDict_New();
+    PyObject* result = names == nullptr ? nullptr : PyRun_String(source, Py_file_input, names, names);
+    const bool watched = result != nullptr;
+    Py_XDECREF(result);
+    Py_XDECREF(names);
+    if (!watched) {
+        throw std::runtime_error("CPython's warnings cannot be watched");
+    }
 #endif
 }
 
 void note_gil() {
 #ifdef Py_GIL_DISABLED
-    const auto sys = py::module_::import("sys");
-    g_record.enabled = g_record.enabled || sys.attr("_is_gil_enabled")().cast<bool>();
+    const auto sys = py::import_module("sys");
+    g_record.enabled = g_record.enabled || py::cast<bool>(sys.attr("_is_gil_enabled")());
     for (const auto& warning : sys.attr("python_tsan_warnings")) {
         if (g_record.enabled_by.empty()) {
-            g_record.enabled_by = module_named_in(py::str(warning).cast<std::string>());
+            g_record.enabled_by = module_named_in(py::cast<std::string>(warning));
         }
     }
 #endif

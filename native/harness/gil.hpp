@@ -3,8 +3,7 @@
 /// Whether a GIL is there: by the build, and in fact. An import of a module that does not say that it can do without
 /// brings the GIL of a free-threaded build back for good, and what is seen from then on says nothing of free threading.
 
-#include <pybind11/embed.h>
-
+#include <Python.h>
 #include <string>
 
 namespace python_tsan {

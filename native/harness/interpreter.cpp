@@ -10,13 +10,11 @@
 #include <string>
 #include <thread>
 
-namespace py = pybind11;
-
 namespace python_tsan {
 
 namespace {
 
-/// Frees the configuration on every path, as pybind11 does only once the interpreter has started.
+/// Frees the configuration on every path.
 struct Configuration {
     PyConfig python;
 
@@ -35,8 +33,8 @@ struct Configuration {
 
 void arm_stack_dump() {
     if (stacks_file() >= 0) {
-        using namespace pybind11::literals;
-        py::module_::import("faulthandler").attr("register")(SIGUSR1, "file"_a = stacks_file(), "all_threads"_a = true);
+        py::import_module("faulthandler")
+            .attr("register")(SIGUSR1, py::arg("file") = stacks_file(), py::arg("all_threads") = true);
         silence_stack_dump();
     }
 }
@@ -58,12 +56,13 @@ Interpreter::Interpreter(const Context& context) : exceptions_before_(std::uncau
     // From the executable's place CPython finds its library, also when the interpreter has been moved.
     configuration.text(&configuration.python.program_name, PYTHON_TSAN_EXECUTABLE);
     configuration.python.write_bytecode = 0;
-    python_ = std::make_unique<py::scoped_interpreter>(&configuration.python, 0, nullptr, false);
+    python_ = std::make_unique<py::Embedded>(&configuration.python);
     watch_gil();
+    python_->attach();
     be_done_with_immortality();
     arm_stack_dump();
     if (!context.options().packages.empty()) {
-        py::module_::import("sys").attr("path").attr("insert")(0, context.options().packages);
+        py::import_module("sys").attr("path").attr("insert")(0, context.options().packages);
     }
 }
 
@@ -80,8 +79,8 @@ Interpreter::~Interpreter() {
 
 void call_from_python(const std::string& function, const std::function<void()>& body) {
     py::dict names;
-    names["body"] = py::cpp_function(body);
-    py::exec("def " + function + "():\n    body()\n", names);
+    names["body"] = py::cpp_function([&body] { body(); });
+    py::exec(py::str(("def " + function + "():\n    body()\n").c_str()), names);
     names[function.c_str()]();
 }
 

@@ -4,7 +4,7 @@
 
 #include "harness/context.hpp"
 
-#include <pybind11/embed.h>
+#include <binding.hpp>
 
 #include <functional>
 #include <memory>
@@ -28,7 +28,7 @@ public:
 
 private:
     int exceptions_before_;
-    std::unique_ptr<pybind11::scoped_interpreter> python_;
+    std::unique_ptr<py::Embedded> python_;
 };
 
 /// Call `body` from a Python function of that name, so that the stacks of a hang show which one waits. Needs the GIL.

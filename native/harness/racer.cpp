@@ -3,7 +3,7 @@
 #include "harness/gil.hpp"
 #include "harness/stacks.hpp"
 
-#include <pybind11/embed.h>
+#include <binding.hpp>
 #include <python_tsan/barrier.hpp>
 
 #include <cstdlib>
@@ -16,15 +16,13 @@
 #include <thread>
 #include <typeinfo>
 
-namespace py = pybind11;
-
 namespace python_tsan {
 
 namespace {
 
-std::string python_type_name(const py::object& type) {
-    const auto module = py::str(type.attr("__module__")).cast<std::string>();
-    const auto name = py::str(type.attr("__qualname__")).cast<std::string>();
+std::string python_type_name(py::handle type) {
+    const auto module = py::cast<std::string>(type.attr("__module__"));
+    const auto name = py::cast<std::string>(type.attr("__qualname__"));
     return module == "builtins" ? name : module + "." + name;
 }
 
@@ -42,7 +40,7 @@ Error current_error(const std::string& thread) {
         throw;
     } catch (const py::error_already_set& error) {
         const py::gil_scoped_acquire gil;
-        return {python_type_name(error.type()), py::str(error.value()).cast<std::string>(), thread};
+        return {python_type_name(error.type()), py::cast<std::string>(py::str(error.value())), thread};
     } catch (const std::exception& error) {
         return {cpp_type_name(typeid(error)), error.what(), thread};
     } catch (...) {

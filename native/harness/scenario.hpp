@@ -9,15 +9,13 @@
 #include "harness/registry.hpp"
 #include "harness/waits.hpp"
 
-#include <pybind11/embed.h>
+#include <binding.hpp>
 #include <python_tsan/barrier.hpp>
 
 /// Keeps a function's frame in stack traces, where the expectation looks for it by name.
 #define PYTHON_TSAN_NOINLINE __attribute__((noinline))
 
 namespace python_tsan {
-
-namespace py = pybind11;
 
 /// Put this between a read and a write of one variable that reports shall name apart. Clang's pass leaves out a read
 /// that is followed by a write to the same place with no call in between, and would then name two writes.

@@ -15,8 +15,8 @@ static long long sum_in_numpy(unsigned iterations) {
     long long total = 0;
     for (unsigned i = 0; i < iterations; ++i) {
         const py::gil_scoped_acquire gil;
-        const auto numpy = py::module_::import("numpy");
-        total += numpy.attr("arange")(embed_length).attr("sum")().cast<long long>();
+        const auto numpy = py::import_module("numpy");
+        total += py::cast<long long>(numpy.attr("arange")(embed_length).attr("sum")());
     }
     return total;
 }
@@ -26,7 +26,7 @@ SCENARIO(embed_test,
          "numpy is imported on the main thread and again in every worker; each sums arange(n) under the GIL.",
          .clean().needs("numpy").deadline(120)) {
     const Interpreter python(context);
-    py::module_::import("numpy");
+    py::import_module("numpy");
     std::vector<long long> totals(context.threads());
     race(context, [&](unsigned worker) { totals[worker] = sum_in_numpy(context.iterations()); });
     const long long wanted = context.iterations() * (embed_length * (embed_length - 1) / 2);

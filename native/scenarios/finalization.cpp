@@ -63,8 +63,8 @@ static void let_workers_go_on(PyObject*) {
 static void finalize_beside_workers(Context& context, bool come_back) {
     {
         const Interpreter python(context);
-        py::module_::import("__main__").attr("last") =
-            py::reinterpret_steal<py::object>(PyCapsule_New(&g_workers, nullptr, let_workers_go_on));
+        py::import_module("__main__").attr("last") =
+            py::steal<py::object>(PyCapsule_New(&g_workers, nullptr, let_workers_go_on));
         const py::gil_scoped_release meanwhile;
         for (auto& worker : g_workers) {
             worker.comes_back = come_back;
@@ -110,7 +110,7 @@ SCENARIO(numpy_imported_again,
              .deadline(120)) {
     for (unsigned cycle = 0; cycle < 2; ++cycle) {
         const Interpreter python(context);
-        py::module_::import("numpy");
+        py::import_module("numpy");
     }
 }
 

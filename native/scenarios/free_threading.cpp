@@ -84,7 +84,7 @@ static void count_beside(
     }
     {
         const Interpreter python(context);
-        py::module_::import(definition.m_name);
+        py::import_module(definition.m_name);
         const long long wanted = race_guarded(context, [&] {
             const py::gil_scoped_acquire gil;
             increment();

@@ -49,7 +49,7 @@ class SlowModule:
 sys.meta_path.insert(0, SlowModule())
 )",
              names);
-    py::module_::import("slow_module");
+    py::import_module("slow_module");
 }
 
 /// T1 imports inside the lock; T2 comes to the lock with the GIL held, once T1 is in the module's body.

@@ -42,11 +42,11 @@ static void cross(Context& context, bool preimport) {
     PyImport_AppendInittab("a", initialise_a);
     PyImport_AppendInittab("b", initialise_b);
     const Interpreter python(context);
-    const py::object holds = py::module_::import("import_cases.rows").attr("CREATE_CYCLE").attr("holds");
-    const py::object modules = py::module_::import("builtins").attr("frozenset")(py::make_tuple("a", "b"));
-    const py::object director = py::module_::import("import_cases.director").attr("Director")(holds, modules);
+    const py::object holds = py::import_module("import_cases.rows").attr("CREATE_CYCLE").attr("holds");
+    const py::object modules = py::import_module("builtins").attr("frozenset")(py::make_tuple("a", "b"));
+    const py::object director = py::import_module("import_cases.director").attr("Director")(holds, modules);
     if (preimport) {
-        py::module_::import("a");
+        py::import_module("a");
     }
     director.attr("install")();
     std::vector<std::string> lost;
@@ -54,7 +54,7 @@ static void cross(Context& context, bool preimport) {
         const py::gil_scoped_acquire gil;
         director.attr("enter")(thread);
         try {
-            py::module_::import(module);
+            py::import_module(module);
         } catch (const py::error_already_set&) {
             lost.emplace_back(thread);
             director.attr("leave")(thread);

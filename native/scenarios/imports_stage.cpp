@@ -30,7 +30,7 @@ std::optional<py::object> start_witness(const Options& options, const py::object
         return std::nullopt;
     }
     const auto notes = std::filesystem::path(options.report).replace_filename("waits.txt");
-    return py::module_::import("import_cases.standing").attr("Witness")(stage, notes.string());
+    return py::import_module("import_cases.standing").attr("Witness")(stage, notes.string());
 }
 
 /// What one thread imports, or calls in a module, copied out of Python so that a thread needs the GIL for the imports
@@ -42,10 +42,10 @@ struct Part {
 
 std::vector<Part> parts_of(const py::object& stage) {
     std::vector<Part> parts;
-    for (const auto& item : stage.attr("threads").cast<py::dict>()) {
-        Part& part = parts.emplace_back(Part{item.first.cast<std::string>(), {}});
+    for (const auto& item : py::cast<py::dict>(stage.attr("threads"))) {
+        Part& part = parts.emplace_back(Part{py::cast<std::string>(item.first), {}});
         for (const auto& step : item.second) {
-            part.steps.push_back(step.cast<std::string>());
+            part.steps.push_back(py::cast<std::string>(step));
         }
     }
     return parts;
@@ -54,7 +54,7 @@ std::vector<Part> parts_of(const py::object& stage) {
 void import_all(const Part& part) {
     for (const auto& step : part.steps) {
         const auto colon = step.find(':');
-        const auto module = py::module_::import(step.substr(0, colon).c_str());
+        const auto module = py::import_module(step.substr(0, colon).c_str());
         if (colon != std::string::npos) {
             module.attr(step.substr(colon + 1).c_str())();
         }
@@ -93,9 +93,9 @@ void play_row(Context& context, const std::string& row, const std::string& varia
     }
     const std::string folder = tree_folder(context.options());
     const Interpreter python(context);
-    const py::object stage = py::module_::import("import_cases.stage").attr("Stage")(row, variant, folder);
+    const py::object stage = py::import_module("import_cases.stage").attr("Stage")(row, variant, folder);
     const std::vector<Part> parts = parts_of(stage);
-    const bool one_at_a_time = stage.attr("variant").attr("one_at_a_time").cast<bool>();
+    const bool one_at_a_time = py::cast<bool>(stage.attr("variant").attr("one_at_a_time"));
     const std::optional<py::object> witness = start_witness(context.options(), stage);
     std::vector<std::function<void()>> jobs;
     jobs.reserve(parts.size());
@@ -106,8 +106,8 @@ void play_row(Context& context, const std::string& row, const std::string& varia
     if (witness) {
         witness->attr("dismiss")();
     }
-    context.value("finished", static_cast<long long>(py::len(stage.attr("errors"))));
-    context.value("lost", stage.attr("lost").cast<std::string>());
+    context.value("finished", static_cast<long long>(py::cast<py::dict>(stage.attr("errors")).size()));
+    context.value("lost", py::cast<std::string>(stage.attr("lost")));
     std::filesystem::remove_all(folder);
 }
 

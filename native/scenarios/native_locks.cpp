@@ -101,7 +101,7 @@ SCENARIO(call_once_right_order,
         const py::gil_scoped_release before_the_flag;
         std::call_once(g_native_once, [] {
             const py::gil_scoped_acquire inside_it;
-            g_made_once += py::eval("1").cast<int>();
+            g_made_once += py::cast<int>(py::eval("1", py::dict()));
         });
     });
     context.check("count", g_made_once, 1LL);

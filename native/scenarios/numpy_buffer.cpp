@@ -10,18 +10,18 @@
 namespace python_tsan {
 
 // numpy keeps the GIL for loops over fewer elements than 500 (NPY_BEGIN_THREADS_THRESHOLDED).
-static constexpr std::size_t ELEMENTS = 4096;
+static constexpr long ELEMENTS = 4096;
 
 /// The array's memory, and what stands for it in Python.
 struct Numbers {
-    py::object array = py::module_::import("numpy").attr("zeros")(ELEMENTS, "int64");
-    long long* data = reinterpret_cast<long long*>(array.attr("ctypes").attr("data").cast<std::size_t>());
+    py::object array = py::import_module("numpy").attr("zeros")(ELEMENTS, "int64");
+    long long* data = reinterpret_cast<long long*>(py::cast<std::size_t>(array.attr("ctypes").attr("data")));
 };
 
 /// Write the whole of `part`, by numpy: its loop runs without the GIL.
 static void write_by_numpy(const py::object& part) {
     const py::gil_scoped_acquire gil;
-    py::module_::import("numpy").attr("add")(part, 1, py::arg("out") = part);
+    py::import_module("numpy").attr("add")(part, 1, py::arg("out") = part);
 }
 
 /// Read one element, as an extension does that took the buffer's address while it held the GIL.
@@ -41,7 +41,7 @@ SCENARIO(numpy_buffer_halves,
          .clean().twin("numpy_buffer_shared").needs("instrumented-numpy").full_lane_only().deadline(120)) {
     const Interpreter python(context);
     const Numbers numbers;
-    const py::object half = numbers.array[py::slice(0, ELEMENTS / 2, 1)];
+    const py::object half = numbers.array[py::slice(0L, ELEMENTS / 2, 1L)];
     context.check("seen", write_and_read(context, half, numbers.data + ELEMENTS / 2), 0LL);
 }
 

@@ -21,7 +21,7 @@ static ReleaseCount release_count() {
 /// How often this thread released the GIL while it imported numpy.
 static long long releases_of_import(ReleaseCount count) {
     const unsigned long before = count();
-    py::module_::import("numpy");
+    py::import_module("numpy");
     return static_cast<long long>(count() - before);
 }
 

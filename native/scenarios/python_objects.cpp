@@ -21,15 +21,15 @@ SCENARIO(python_list, "objects", "Threads append to one Python list.", .clean())
     py::list list;
     change_under_gil(context, [&] { list.append(1); });
     context.check("length", static_cast<long long>(list.size()), context.total());
-    context.check("sum", py::module_::import("builtins").attr("sum")(list).cast<long long>(), context.total());
+    context.check("sum", py::cast<long long>(py::import_module("builtins").attr("sum")(list)), context.total());
 }
 
 SCENARIO(python_dict, "objects", "Threads count in one Python dict: read, add, store.", .clean().needs("gil")) {
     const Interpreter python(context);
     py::dict dict;
     dict["count"] = 0;
-    change_under_gil(context, [&] { dict["count"] = dict["count"].cast<long long>() + 1; });
-    context.check("count", dict["count"].cast<long long>(), context.total());
+    change_under_gil(context, [&] { dict["count"] = py::cast<long long>(dict["count"]) + 1; });
+    context.check("count", py::cast<long long>(dict["count"]), context.total());
     context.check("keys", static_cast<long long>(dict.size()), 1LL);
 }
 
@@ -43,12 +43,12 @@ SCENARIO(python_dict_lost_update,
     Barrier both_have_read(2);
     const auto count = [&] {
         const py::gil_scoped_acquire no_guard;
-        const auto seen = dict["count"].cast<long long>();
+        const auto seen = py::cast<long long>(dict["count"]);
         both_have_read.wait(); // with a GIL the first to come would hold it, and the second never come
         dict["count"] = seen + 1;
     };
     race(context, {count, count});
-    context.value("count", dict["count"].cast<long long>());
+    context.value("count", py::cast<long long>(dict["count"]));
 }
 
 SCENARIO(python_int,
@@ -58,7 +58,7 @@ SCENARIO(python_int,
     const Interpreter python(context);
     py::object number = py::int_(0);
     change_under_gil(context, [&] { number = number + py::int_(1); });
-    context.check("value", number.cast<long long>(), context.total());
+    context.check("value", py::cast<long long>(number), context.total());
 }
 
 } // namespace python_tsan

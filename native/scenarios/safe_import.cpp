@@ -26,15 +26,15 @@ static void play_through_safe_import(Context& context, const char* row) {
         return safe_import(module.c_str());
     });
     std::vector<std::function<void()>> jobs;
-    for (const auto& thread : stage.attr("threads").cast<py::dict>()) {
-        jobs.emplace_back([&stage, part = thread.first.cast<std::string>()] {
+    for (const auto& thread : py::cast<py::dict>(stage.attr("threads"))) {
+        jobs.emplace_back([&stage, part = py::cast<std::string>(thread.first)] {
             const py::gil_scoped_acquire gil;
             stage.attr("play")(part);
         });
     }
     race(context, jobs);
-    context.check("finished", static_cast<long long>(py::len(stage.attr("errors"))), 2LL);
-    context.check("lost", stage.attr("lost").cast<std::string>(), std::string());
+    context.check("finished", static_cast<long long>(py::cast<py::dict>(stage.attr("errors")).size()), 2LL);
+    context.check("lost", py::cast<std::string>(stage.attr("lost")), std::string());
     std::filesystem::remove_all(folder);
 }
 

@@ -70,7 +70,7 @@ VERBS = (
     Verb(
         name="matrix",
         summary="run every check on each combination that this machine can build, and compare",
-        replaced=("python", "free-threaded", "toolchain", "pybind11"),
+        replaced=("python", "free-threaded", "toolchain", "binding"),
     ),
     Verb(name="compare", summary="show runs side by side: what differs, by what, and what that means", settings=False),
     Verb(name="merge", summary="add up runs of one subject from many machines", settings=False),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.binding import parse_binding
 from python_tsan.checking.model import Lane
 from python_tsan.cli import verification
 from python_tsan.cli.compare import View, comparison_of, rendered, show
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--python", dest="pythons", action="append", default=[], metavar="VERSION", help=f"only this one{several}")
     add("--gil", choices=_THREADING, default="both", help="with the GIL, without it, or both (both)")
     add("--toolchain", dest="toolchains", action="append", default=[], metavar="NAME", help=f"only this{several}")
-    add("--pybind11", dest="bindings", action="append", default=[], metavar="VERSION", help=f"only this{several}")
+    add("--binding", dest="bindings", action="append", default=[], metavar="NAME==VERSION", help=f"only this{several}")
     add("--whole", action="store_true", help="all combinations, not only those one step apart")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--list", dest="listed", action="store_true", help="show what would be run, and run nothing")
@@ -73,11 +74,15 @@ def wish_of(arguments: argparse.Namespace) -> Wish:
     for version in pythons:
         if convert(Kind.VERSION, version, Path.cwd()) is None:
             raise UsageError(f"--python {version}: that is not {Kind.VERSION.value}", page="matrix")
+    bindings = {text: parse_binding(text) for text in _split(arguments.bindings)}
+    for text, binding in bindings.items():
+        if binding is None:
+            raise UsageError(f"--binding {text}: that is not {Kind.BINDING.value}", page="matrix")
     return Wish(
         pythons=pythons,
         threading=_THREADING[arguments.gil],
         toolchains=_split(arguments.toolchains),
-        bindings=_split(arguments.bindings),
+        bindings=tuple(dict.fromkeys(filter(None, bindings.values()))),
         whole=arguments.whole,
     )
 
@@ -95,7 +100,7 @@ def github_matrix(plan: Plan) -> str:
             "python": each.python,
             "free-threaded": each.free_threaded,
             "toolchain": each.toolchain,
-            "pybind11": each.pybind11,
+            "binding": each.binding.requirement,
         }
         for each in plan.combinations
     ]
@@ -180,7 +185,7 @@ class _Going:
             python=combination.python,
             free_threaded=combination.free_threaded,
             toolchain=combination.toolchain,
-            pybind11=combination.pybind11,
+            binding=combination.binding,
             output=self.folder,
         )
         return replace(self.context, settings=settings)

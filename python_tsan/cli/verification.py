@@ -120,11 +120,12 @@ class _Verification:
             repeats=self.request.repeats,
         )
         self._note(environment.notes)
+        binding = self.context.settings.binding
         record = LaneRecord(
             lane=lane,
             interpreter=harness.interpreter,
             toolchain=self.pipeline.toolchain.name,
-            bindings={"pybind11": self.context.settings.pybind11},
+            bindings={binding.library.value: binding.version},
             numpy=installed_version(harness.interpreter, "numpy"),
             symbolizer=str(self.pipeline.toolchain.symbolizer or ""),
             tsan_options=environment.tsan_options,

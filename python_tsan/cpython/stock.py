@@ -17,6 +17,7 @@ from python_tsan import process
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.manifest import Interpreter
 from python_tsan.cpython.plan import release
+from python_tsan.setting_values import NEWEST_MINOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 ASK_SECONDS = 20.0
 OLDEST = (3, 11)
-# https://pybind11.readthedocs.io/en/stable/changelog.html: 2.13 supports up to CPython 3.13, 3.0 up to 3.14.
-NEWEST_FOR_PYBIND11 = {2: (3, 13), 3: (3, 14)}
 
 _QUESTION = """\
 import json, os, sys, sysconfig
@@ -83,7 +82,7 @@ def find_stock(
         found = [stock for stock in pool.map(ask, candidates(where)) if stock]
     chosen = choose(
         found,
-        newest=NEWEST_FOR_PYBIND11.get(int(settings.pybind11.split(".")[0]), max(NEWEST_FOR_PYBIND11.values())),
+        newest=settings.binding.newest_python,
         wanted=release(settings.python) if settings.python else None,
     )
     if chosen is None:
@@ -141,7 +140,7 @@ def choose(found: Iterable[Stock], *, newest: tuple[int, int], wanted: tuple[int
 
 
 def _places(env: Mapping[str, str]) -> Iterator[Path]:
-    names = [f"python{OLDEST[0]}.{minor}" for minor in range(OLDEST[1], max(NEWEST_FOR_PYBIND11.values())[1] + 1)]
+    names = [f"python{OLDEST[0]}.{minor}" for minor in range(OLDEST[1], NEWEST_MINOR + 1)]
     # sys._base_executable is what a virtual environment was made from.
     yield Path(getattr(sys, "_base_executable", "") or sys.executable)
     for name in (*names, "python3"):

@@ -19,7 +19,7 @@ from python_tsan.cpython.record import write_manifest
 from python_tsan.errors import BuildError
 from python_tsan.harness.plan import hash_sources, plan_harness
 from python_tsan.harness.registry import Scenario, read_registry
-from python_tsan.harness.tools import find_pybind11, find_tool
+from python_tsan.harness.tools import find_binding, find_tool
 from python_tsan.paths import native_folder
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class _Record:
     key: str
     preset: str
     compiler: str
-    pybind11: str
+    binding: str
     scenarios: tuple[Scenario, ...]
     seconds: float
     built_at: str
@@ -77,7 +77,7 @@ class _Job:
     toolchain: Toolchain
     settings: Settings
     native: Path
-    include: Path
+    package: Path
     folder: Path
     logs: Path
     env: dict[str, str]
@@ -98,10 +98,10 @@ def build_harness(
     when compiler and interpreter do not fit, ``UsageError`` when the cache cannot be written.
     """
     native = native_folder()
-    plan = plan_harness(interpreter, toolchain=toolchain, pybind11=settings.pybind11, native=native)
+    plan = plan_harness(interpreter, toolchain=toolchain, binding=settings.binding, native=native)
     target = layout.harnesses / plan.key
     if not settings.refresh and (found := _read(target, plan, interpreter)):
-        console.note(f"harness {plan.key}: nothing to do, sources, compiler, interpreter and pybind11 are as built.")
+        console.note(f"harness {plan.key}: nothing to do, sources, compiler, interpreter and binding are as built.")
         return found
     name = f"harness-{plan.key}"
     with exclusive(layout, name, console) as waited:
@@ -115,7 +115,7 @@ def build_harness(
             toolchain=toolchain,
             settings=settings,
             native=native,
-            include=find_pybind11(settings.pybind11, layout=layout, console=console),
+            package=find_binding(settings.binding, layout=layout, console=console),
             folder=writable(layout.work) / name,
             logs=writable(layout.logs / name),
             env=_environment() | (cache.env if cache else {}),
@@ -171,7 +171,7 @@ def _build(job: _Job, console: Console) -> Path:
         key=job.plan.key,
         preset=job.plan.preset,
         compiler=f"{job.plan.compiler} {job.plan.compiler_version}",
-        pybind11=job.plan.pybind11,
+        binding=job.plan.binding,
         scenarios=scenarios,
         seconds=round(time.monotonic() - started, 2),
         built_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
@@ -198,7 +198,8 @@ def _configure_command(job: _Job) -> list[str]:
         "CMAKE_CXX_COMPILER": job.plan.compiler,
         "CMAKE_MAKE_PROGRAM": str(find_tool("ninja")),
         "PYTHON_TSAN_MANIFEST": str(job.folder / "manifest.json"),
-        "PYTHON_TSAN_PYBIND11_INCLUDE": str(job.include),
+        "PYTHON_TSAN_BINDING": job.settings.binding.library.value,
+        "PYTHON_TSAN_BINDING_PACKAGE": str(job.package),
     }
     if job.launcher:
         definitions["CMAKE_CXX_COMPILER_LAUNCHER"] = str(job.launcher)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.model import Lane
 from python_tsan.cpython.plan import release
-from python_tsan.cpython.stock import NEWEST_FOR_PYBIND11
 from python_tsan.errors import ToolchainError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from python_tsan.binding import Binding
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.toolchain.model import Toolchain
 
@@ -38,7 +38,7 @@ class HarnessPlan:
     interpreter: str
     library: str
     executable: str
-    pybind11: str
+    binding: str
     sources: Mapping[str, str]
     recipe: int = RECIPE
 
@@ -49,12 +49,12 @@ class HarnessPlan:
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, pybind11: str, native: Path) -> HarnessPlan:
+def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, binding: Binding, native: Path) -> HarnessPlan:
     """Return the plan for the sources in ``native``.
 
     Raises ``ToolchainError`` when the toolchain has no C++ compiler, or when its runtime is not the one that the
     instrumented ``interpreter`` was built for: two TSan runtimes in one process corrupt each other. Raises
-    ``UsageError`` for a CPython that is newer than this pybind11.
+    ``UsageError`` for a CPython that is newer than the binding knows.
     """
     if toolchain.candidate.cxx is None:
         raise ToolchainError(
@@ -68,7 +68,7 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, pybind11: st
             evidence=interpreter.prefix,
             advice=f"Choose --toolchain {interpreter.toolchain}, or build CPython again with {toolchain.name}.",
         )
-    _refuse_too_new(interpreter, pybind11)
+    _refuse_too_new(interpreter, binding)
     lane = Lane.FULL if interpreter.instrumented else Lane.FAST
     return HarnessPlan(
         preset=f"{toolchain.candidate.family.value}-{lane.value}",
@@ -78,18 +78,18 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, pybind11: st
         interpreter=interpreter.key,
         library=str(interpreter.library),
         executable=str(interpreter.executable),
-        pybind11=pybind11,
+        binding=binding.requirement,
         sources=hash_sources(native),
     )
 
 
-def _refuse_too_new(interpreter: Interpreter, pybind11: str) -> None:
-    newest = NEWEST_FOR_PYBIND11[2]
-    if pybind11.startswith("2.") and release(interpreter.version) > newest:
+def _refuse_too_new(interpreter: Interpreter, binding: Binding) -> None:
+    newest = binding.newest_python
+    if release(interpreter.version) > newest:
         raise UsageError(
-            f"pybind11 {pybind11} does not know CPython {interpreter.version}: pybind11 2 ends with "
+            f"{binding} does not know CPython {interpreter.version}: {binding.line} ends with "
             f"{'.'.join(map(str, newest))}.",
-            advice="Choose --pybind11 3.0.1 or later, or an older CPython.",
+            advice="Choose a newer --binding, such as nanobind, or an older CPython.",
         )
 
 

@@ -1,9 +1,8 @@
-"""Own finding what a harness is built with: tools and pybind11; leave the building to :mod:`.build`."""
+"""Own finding what a harness is built with: tools and the binding; leave the building to :mod:`.build`."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sysconfig
 from importlib import metadata
@@ -11,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
+from python_tsan.binding import BINDINGS, Binding, Library
 from python_tsan.cpython.diagnosis import step_error, tail
 from python_tsan.cpython.locking import discard, exclusive, writable
-from python_tsan.cpython.uv import find_uv
+from python_tsan.cpython.locks import lock_named
+from python_tsan.cpython.uv import uv_install
 from python_tsan.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from python_tsan.paths import Layout
 
 INSTALL_SECONDS = 300.0
-_HEADER = Path("pybind11") / "embed.h"
-_VERSION = re.compile(r"\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?")
+# What the harness needs of a package, as its proof that the package is whole.
+_NEEDED = {
+    Library.PYBIND11: Path("include") / "pybind11" / "embed.h",
+    Library.NANOBIND: Path("src") / "nb_combined.cpp",
+}
 # Because there is no version of pybind11==9.9.9 and you require pybind11==9.9.9, we can conclude ...
-_NOT_THERE = "there is no version of pybind11"
+_NOT_THERE = "there is no version of "
 
 
 def find_tool(name: str) -> Path:
@@ -42,58 +46,67 @@ def find_tool(name: str) -> Path:
     return Path(found)
 
 
-def find_pybind11(version: str, *, layout: Layout, console: Console) -> Path:
-    """Return the include folder of pybind11 ``version``: of this environment, else from the cache, else from PyPI.
+def find_binding(binding: Binding, *, layout: Layout, console: Console) -> Path:
+    """Return the folder of the binding's Python package: of this environment, else from the cache, else from PyPI.
 
     Raises ``UsageError`` when there is no such version, ``BuildError`` when PyPI cannot be reached.
     """
-    if not _VERSION.fullmatch(version):
-        raise _no_such_version(version)
-    return _installed(version) or _fetched(version, layout) or _fetch(version, layout, console)
+    return _installed(binding) or _fetched(binding, layout) or _fetch(binding, layout, console)
 
 
-def _no_such_version(version: str, log: Path | None = None) -> UsageError:
-    return UsageError(
-        f"There is no pybind11 {version}.", evidence=log, advice="--pybind11 takes a release, such as 2.13.6 or 3.0.1."
-    )
+def _no_such_version(binding: Binding, log: Path) -> UsageError:
+    known = ", ".join(each.requirement for each in BINDINGS)
+    return UsageError(f"There is no {binding}.", evidence=log, advice=f"--binding takes a release, such as {known}.")
 
 
-def _installed(version: str) -> Path | None:
+def _installed(binding: Binding) -> Path | None:
     try:
-        distribution = metadata.distribution("pybind11")
+        distribution = metadata.distribution(binding.library.value)
     except metadata.PackageNotFoundError:
         return None
-    include = Path(str(distribution.locate_file("pybind11/include")))
-    return include if distribution.version == version and (include / _HEADER).is_file() else None
+    package = Path(str(distribution.locate_file(binding.library.value)))
+    return package if distribution.version == binding.version and _is_whole(package, binding) else None
 
 
-def _folder(version: str, layout: Layout) -> Path:
-    return layout.root / "tools" / f"pybind11-{version}"
+def _is_whole(package: Path, binding: Binding) -> bool:
+    return (package / _NEEDED[binding.library]).is_file()
 
 
-def _fetched(version: str, layout: Layout) -> Path | None:
-    include = _folder(version, layout) / "pybind11" / "include"
-    return include if (include / _HEADER).is_file() else None
+def _folder(binding: Binding, layout: Layout) -> Path:
+    return layout.root / "tools" / binding.slug
 
 
-def _fetch(version: str, layout: Layout, console: Console) -> Path:
-    """Unpack the wheel into the cache with uv, for headers need no interpreter; it gets its name when complete."""
-    name = f"pybind11-{version}"
-    log = writable(layout.logs / "tools") / f"{name}.log"
-    with exclusive(layout, name, console):
-        if found := _fetched(version, layout):
+def _fetched(binding: Binding, layout: Layout) -> Path | None:
+    package = _folder(binding, layout) / binding.library.value
+    return package if _is_whole(package, binding) else None
+
+
+def _fetch(binding: Binding, layout: Layout, console: Console) -> Path:
+    """Unpack the wheel into the cache with uv, for sources need no interpreter; it gets its name when complete."""
+    log = writable(layout.logs / "tools") / f"{binding.slug}.log"
+    with exclusive(layout, binding.slug, console):
+        if found := _fetched(binding, layout):
             return found
-        console.note(f"Fetching pybind11 {version} from PyPI.")
-        partial = writable(layout.work) / name
+        console.note(f"Fetching {binding} from PyPI.")
+        partial = writable(layout.work) / binding.slug
         discard(partial)
-        options = ("--quiet", "--no-config", "--no-deps", "--only-binary", ":all:", "--target", str(partial))
-        command = [str(find_uv()), "pip", "install", *options, f"pybind11=={version}"]
-        ended = process.run(command, stdout=log, timeout=INSTALL_SECONDS)
-        if not ended.ok:
-            raise _no_such_version(version, log) if _NOT_THERE in tail(log) else step_error(f"fetch {name}", ended, log)
-        discard(_folder(version, layout))
-        writable(_folder(version, layout).parent)
-        partial.rename(_folder(version, layout))
-    if found := _fetched(version, layout):
+        _unpack(binding, partial, log)
+        discard(_folder(binding, layout))
+        writable(_folder(binding, layout).parent)
+        partial.rename(_folder(binding, layout))
+    if found := _fetched(binding, layout):
         return found
-    raise BuildError(f"The wheel of pybind11 {version} holds no {_HEADER}.", evidence=_folder(version, layout))
+    raise BuildError(f"The wheel of {binding} holds no {_NEEDED[binding.library]}.", evidence=_folder(binding, layout))
+
+
+def _unpack(binding: Binding, folder: Path, log: Path) -> None:
+    """Let uv put the wheel into ``folder``; of a version that is locked, only the very file that the lock knows."""
+    lock = lock_named(binding.slug)
+    requirements = writable(folder) / "requirements.txt"
+    text = lock.file.read_text(encoding="utf-8") if lock else f"{binding.requirement}\n"
+    requirements.write_text(text, encoding="utf-8")
+    command = [*uv_install(requirements, hashed=lock is not None), "--target", folder]
+    ended = process.run(command, stdout=log, timeout=INSTALL_SECONDS)
+    if not ended.ok:
+        missing = _NOT_THERE in tail(log)
+        raise _no_such_version(binding, log) if missing else step_error(f"fetch {binding.slug}", ended, log)

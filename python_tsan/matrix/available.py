@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from python_tsan.binding import BINDINGS
 from python_tsan.cpython.sources import obtain_source
 from python_tsan.errors import ExitCode, PythonTsanError
-from python_tsan.harness.tools import find_pybind11
+from python_tsan.harness.tools import find_binding
 from python_tsan.matrix.model import Available, LeftOut
 from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
 from python_tsan.toolchain.choose import first_working
@@ -15,16 +16,14 @@ from python_tsan.toolchain.model import Family
 from python_tsan.toolchain.selection import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from python_tsan.binding import Binding
     from python_tsan.config import Settings
     from python_tsan.console import Console
     from python_tsan.matrix.model import Wish
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Probe
-
-# The newest release of pybind11's other major version; the default is the setting's.
-OTHER_PYBIND11 = "3.0.4"
 
 
 def look(settings: Settings, wish: Wish, *, layout: Layout, console: Console) -> Available:
@@ -81,20 +80,16 @@ def _pythons(
 
 def _bindings(
     settings: Settings, wish: Wish, missing: list[LeftOut], *, layout: Layout, console: Console
-) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for version in _bindings_wanted(settings, wish):
+) -> tuple[Binding, ...]:
+    found: list[Binding] = []
+    for binding in wish.bindings or dict.fromkeys((settings.binding, *BINDINGS)):
         try:
-            find_pybind11(version, layout=layout, console=console)
+            find_binding(binding, layout=layout, console=console)
         except PythonTsanError as error:
-            missing.append(_unobtainable(f"pybind11 {version}", error, asked=bool(wish.bindings)))
+            missing.append(_unobtainable(str(binding), error, asked=bool(wish.bindings)))
         else:
-            found[version] = None
+            found.append(binding)
     return tuple(found)
-
-
-def _bindings_wanted(settings: Settings, wish: Wish) -> Iterable[str]:
-    return wish.bindings or dict.fromkeys((settings.pybind11, OTHER_PYBIND11))
 
 
 def _unobtainable(what: str, error: PythonTsanError, *, asked: bool) -> LeftOut:

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from python_tsan.binding import Binding  # noqa: TC001 -- msgspec resolves the annotations at run time
 from python_tsan.errors import ExitCode  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combination:
-    """One build to verify: an exact CPython, with or without the GIL, a compiler, and pybind11's version."""
+    """One build to verify: an exact CPython, with or without the GIL, a compiler, and a binding."""
 
     python: str
     free_threaded: bool
     toolchain: str
-    pybind11: str
+    binding: Binding
 
     @property
     def name(self) -> str:
         """What a person calls it: ``3.13.5 free-threaded, clang-19, pybind11 2.13.6``."""
         threading = " free-threaded" if self.free_threaded else ""
-        return f"{self.python}{threading}, {self.toolchain}, pybind11 {self.pybind11}"
+        return f"{self.python}{threading}, {self.toolchain}, {self.binding}"
 
     @property
     def slug(self) -> str:
         """The same as part of a file's name: ``3.13.5t-clang-19-pybind11-2.13.6``."""
-        return f"{self.python}{'t' if self.free_threaded else ''}-{self.toolchain}-pybind11-{self.pybind11}"
+        return f"{self.python}{'t' if self.free_threaded else ''}-{self.toolchain}-{self.binding.slug}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +48,17 @@ class Wish:
     pythons: tuple[str, ...] = ()
     threading: tuple[bool, ...] = ()
     toolchains: tuple[str, ...] = ()
-    bindings: tuple[str, ...] = ()
+    bindings: tuple[Binding, ...] = ()
     whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Available:
-    """What this machine has: exact versions of CPython, compilers best first, versions of pybind11, default first."""
+    """What this machine has: exact versions of CPython, compilers best first, bindings, default first."""
 
     pythons: tuple[str, ...]
     toolchains: tuple[str, ...]
-    bindings: tuple[str, ...]
+    bindings: tuple[Binding, ...]
     missing: tuple[LeftOut, ...] = ()
 
 

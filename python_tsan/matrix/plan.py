@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from python_tsan.config import FIRST_FREE_THREADED_MINOR
 from python_tsan.cpython.releases import order
-from python_tsan.cpython.stock import NEWEST_FOR_PYBIND11
 from python_tsan.matrix.model import Combination, LeftOut, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from python_tsan.binding import Binding
     from python_tsan.matrix.model import Available, Wish
 
 _BOTH = (False, True)
@@ -38,7 +38,7 @@ def why(combination: Combination) -> str:
     """Return why there can be no such build, or nothing."""
     if combination.free_threaded and _minor(combination.python) < FIRST_FREE_THREADED_MINOR:
         return f"CPython {combination.python} has no build without the GIL"
-    return _why_not_bound(combination.pybind11, combination.python)
+    return _why_not_bound(combination.binding, combination.python)
 
 
 def _star(available: Available, threading: tuple[bool, ...]) -> Iterator[Combination]:
@@ -59,8 +59,8 @@ def _every(available: Available) -> Iterator[Combination]:
         yield _combination(python, compiler, binding, free=free)
 
 
-def _combination(python: str, compiler: str, binding: str, *, free: bool) -> Combination:
-    return Combination(python=python, free_threaded=free, toolchain=compiler, pybind11=binding)
+def _combination(python: str, compiler: str, binding: Binding, *, free: bool) -> Combination:
+    return Combination(python=python, free_threaded=free, toolchain=compiler, binding=binding)
 
 
 def _base(available: Available, threading: tuple[bool, ...]) -> str:
@@ -82,18 +82,15 @@ def _base(available: Available, threading: tuple[bool, ...]) -> str:
     return max(available.pythons, key=reach)
 
 
-def _binding_for(python: str, available: Available) -> str:
+def _binding_for(python: str, available: Available) -> Binding:
     """Return the binding that a CPython is combined with: the default one, else the first that supports it."""
     fitting = (binding for binding in available.bindings if not _why_not_bound(binding, python))
     return next(fitting, available.bindings[0])
 
 
-def _why_not_bound(binding: str, python: str) -> str:
-    major = int(binding.split(".", maxsplit=1)[0])
-    newest = NEWEST_FOR_PYBIND11.get(major)
-    if newest is not None and order(python)[:2] > newest:
-        return f"pybind11 {major} supports CPython up to {'.'.join(map(str, newest))}"
-    return ""
+def _why_not_bound(binding: Binding, python: str) -> str:
+    newest = binding.newest_python
+    return f"{binding.line} supports CPython up to {'.'.join(map(str, newest))}" if order(python)[:2] > newest else ""
 
 
 def _minor(python: str) -> int:
@@ -105,7 +102,7 @@ def _rank(combination: Combination, available: Available) -> tuple[object, ...]:
         order(combination.python),
         combination.free_threaded,
         available.toolchains.index(combination.toolchain),
-        available.bindings.index(combination.pybind11),
+        available.bindings.index(combination.binding),
     )
 
 

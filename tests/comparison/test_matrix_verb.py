@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from compared import run_of, verdict
 
+from python_tsan.binding import BINDINGS, DEFAULT, parse_binding
 from python_tsan.checking.model import Status
 from python_tsan.cli import matrix
 from python_tsan.cli.main import main
@@ -20,7 +21,7 @@ from python_tsan.matrix.plan import plan_matrix
 from python_tsan.paths import Layout
 from python_tsan.render.store import open_run, save_run
 
-HERE = Available(pythons=("3.11.2", "3.13.5"), toolchains=("clang-19",), bindings=("2.13.6",))
+HERE = Available(pythons=("3.11.2", "3.13.5"), toolchains=("clang-19",), bindings=(DEFAULT,))
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def here(monkeypatch, tmp_path):
 
     def verify(context, request):
         settings = context.settings
-        verified.append((settings.python, settings.free_threaded, settings.toolchain, settings.pybind11))
+        verified.append((settings.python, settings.free_threaded, settings.toolchain, settings.binding))
         if settings.python in verify.broken:
             raise BuildError("make failed")
         seen = Seen.RACE if settings.free_threaded else Seen.CLEAN
@@ -61,8 +62,8 @@ def folder_of(tmp_path):
 
 def test_each_combination_is_a_run_and_they_are_compared_at_the_end(here, tmp_path, capsys):
     assert main(["matrix"]) == 0
-    assert here.calls == [("3.11.2", False, "clang-19", "2.13.6"), ("3.13.5", False, "clang-19", "2.13.6"),
-                          ("3.13.5", True, "clang-19", "2.13.6")]  # fmt: skip
+    assert here.calls == [("3.11.2", False, "clang-19", DEFAULT), ("3.13.5", False, "clang-19", DEFAULT),
+                          ("3.13.5", True, "clang-19", DEFAULT)]  # fmt: skip
     said = capsys.readouterr().out
     assert "3.13.5 free-threaded, clang-19, pybind11 2.13.6  clean" in said
     assert "clean -> race in gil/counter_guarded" in said
@@ -108,7 +109,7 @@ def test_a_matrix_goes_on_where_it_ended(here, tmp_path, capsys):
     here.calls.clear()
     capsys.readouterr()
     assert main(["matrix", "--resume", str(folder_of(tmp_path))]) == 0
-    assert here.calls == [("3.11.2", False, "clang-19", "2.13.6")]
+    assert here.calls == [("3.11.2", False, "clang-19", DEFAULT)]
     said = capsys.readouterr().out
     assert said.count("done before") == 2
     assert "3 runs" in said
@@ -159,7 +160,7 @@ def test_two_processes_may_go_on_with_one_matrix(here, tmp_path, monkeypatch):
     here.broken.clear()
     here.calls.clear()
     main(["matrix", "--resume", str(folder)])
-    assert here.calls == [("3.11.2", False, "clang-19", "2.13.6")], "the other process has done the last one"
+    assert here.calls == [("3.11.2", False, "clang-19", DEFAULT)], "the other process has done the last one"
     kept = json.loads((folder / "matrix.json").read_text())["outcomes"]
     assert len(kept) == 3
     assert all(each["run"] for each in kept)
@@ -187,7 +188,7 @@ def test_the_matrix_for_github_is_one_line_that_it_reads(here, capsys):
         "python": "3.13.5",
         "free-threaded": True,
         "toolchain": "clang-19",
-        "pybind11": "2.13.6",
+        "binding": "pybind11==2.13.6",
     }
     assert here.calls == []
 
@@ -203,7 +204,9 @@ def test_the_list_says_what_is_left_out_and_why(capsys):
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize("words", [["--python", "4.1"], ["--python", "3.13,nonsense"], ["--gil", "maybe"]])
+@pytest.mark.parametrize(
+    "words", [["--python", "4.1"], ["--python", "3.13,nonsense"], ["--gil", "maybe"], ["--binding", "nanobind,boost"]]
+)
 def test_a_wish_that_is_none_is_a_usage_error(words, capsys):
     try:
         code = main(["matrix", "--list", *words])
@@ -241,12 +244,12 @@ def machine(monkeypatch, tmp_path):
         version = {"3.13": "3.13.5"}.get(settings.python, settings.python)
         return type("Tree", (), {"record": SourceRecord(version=version, origin="x", sha256="y")})
 
-    def find(version, **_):
-        if version.startswith("9"):
-            raise BuildError(f"no pybind11 {version}")
+    def find(binding, **_):
+        if binding.version.startswith("9"):
+            raise BuildError(f"no {binding}")
 
     monkeypatch.setattr(available, "obtain_source", obtain)
-    monkeypatch.setattr(available, "find_pybind11", find)
+    monkeypatch.setattr(available, "find_binding", find)
 
     def look(**wish):
         settings = Settings(cache=tmp_path)
@@ -263,19 +266,19 @@ def machine(monkeypatch, tmp_path):
 def test_what_cannot_be_had_is_left_out_with_every_place_and_its_answer(machine):
     found = machine()
     assert found.pythons == ("3.13.5",)
-    assert found.bindings == ("2.13.6", available.OTHER_PYBIND11)
+    assert found.bindings == BINDINGS
     reasons = {each.what: each.reason for each in found.missing}
     assert reasons["CPython 3.12"] == "python.org: cannot be reached; git: no tag"
     assert [each.code for each in found.missing if each.what == "CPython 3.12"] == [None]
 
 
 def test_what_was_asked_for_by_name_and_cannot_be_had_counts(machine):
-    found = machine(pythons=("3.11.2", "3.12"), bindings=("9.9.9",))
+    found = machine(pythons=("3.11.2", "3.12"), bindings=(parse_binding("nanobind==9.9.9"),))
     codes = {each.what: each.code for each in found.missing}
     assert codes == {
         "nothing-1": ExitCode.TOOLCHAIN,
         "CPython 3.12": ExitCode.FETCH,
-        "pybind11 9.9.9": ExitCode.BUILD,
+        "nanobind 9.9.9": ExitCode.BUILD,
     }
     assert plan_matrix(found, Wish()).combinations == ()
 

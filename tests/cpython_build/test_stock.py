@@ -63,7 +63,7 @@ def test_what_does_not_answer_is_no_python(tmp_path, text):
     assert ask(path) is None
 
 
-def test_newest_that_pybind11_supports(tmp_path):
+def test_newest_that_the_binding_supports(tmp_path):
     found = [
         stock(tmp_path / version, version) for version in ("3.10.1", "3.11.7", "3.12.1", "3.13.9", "3.13.10", "3.14.0")
     ]

@@ -2,19 +2,28 @@ from __future__ import annotations
 
 import io
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from python_tsan.binding import BINDINGS, Binding, Library
 from python_tsan.console import Console
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.harness import tools
 from python_tsan.paths import Layout
 
+# The installer unpacks what it was asked for, and tells what that was in a file of the package.
 MAKE_WHEEL = """
+echo "$@" > "$(dirname "$0")/asked"
+while [ "$1" != --requirements ]; do shift; done
+wanted=$2
 while [ "$1" != --target ]; do shift; done
-mkdir -p "$2/pybind11/include/pybind11" && echo "$3" > "$2/pybind11/include/pybind11/embed.h"
+mkdir -p "$2/pybind11/include/pybind11" "$2/nanobind/src"
+cp "$wanted" "$2/pybind11/include/pybind11/embed.h"
+cp "$wanted" "$2/nanobind/src/nb_combined.cpp"
 """
+OTHER = Binding(library=Library.PYBIND11, version="9.9")
 
 
 @pytest.fixture
@@ -30,7 +39,7 @@ def console():
 @pytest.fixture
 def uv(tmp_path, monkeypatch):
     path = tmp_path / "uv"
-    monkeypatch.setattr(tools, "find_uv", lambda: path)
+    monkeypatch.setattr("python_tsan.cpython.uv.find_uv", lambda: path)
     monkeypatch.setattr(tools, "_installed", lambda _: None)
     return path
 
@@ -57,46 +66,49 @@ def test_a_missing_tool_says_how_to_get_it(tmp_path, monkeypatch):
 
 def test_the_installed_pybind11_serves_only_for_its_own_version(layout, console):
     pybind11 = pytest.importorskip("pybind11")
-    include = tools.find_pybind11(pybind11.__version__, layout=layout, console=console)
-    assert include == Path(pybind11.get_include())
-    assert tools._installed("0.0.1") is None
+    here = replace(OTHER, version=pybind11.__version__)
+    assert tools.find_binding(here, layout=layout, console=console) / "include" == Path(pybind11.get_include())
+    assert tools._installed(replace(OTHER, version="0.0.1")) is None
 
 
 def test_another_version_is_fetched_once(layout, console, uv, script):
     script(uv, MAKE_WHEEL)
-    include = tools.find_pybind11("9.9", layout=layout, console=console)
-    assert (include / "pybind11" / "embed.h").read_text() == "pybind11==9.9\n"
+    package = tools.find_binding(OTHER, layout=layout, console=console)
+    assert (package / "include" / "pybind11" / "embed.h").read_text() == "pybind11==9.9\n"
+    assert "--require-hashes" not in (uv.parent / "asked").read_text().split()
     script(uv, "exit 1")
-    assert tools.find_pybind11("9.9", layout=layout, console=console) == include
+    assert tools.find_binding(OTHER, layout=layout, console=console) == package
     assert not any(layout.work.iterdir())
+
+
+@pytest.mark.parametrize("binding", BINDINGS, ids=str)
+def test_what_a_matrix_is_made_of_is_fetched_by_its_hash(layout, console, uv, script, binding):
+    script(uv, MAKE_WHEEL)
+    package = tools.find_binding(binding, layout=layout, console=console)
+    assert package.name == binding.library.value
+    wanted = (package / tools._NEEDED[binding.library]).read_text()
+    assert f"\n{binding.requirement} \\\n    --hash=sha256:" in wanted
+    assert "--require-hashes" in (uv.parent / "asked").read_text().split()
 
 
 def test_a_version_that_cannot_be_had_is_a_build_error(layout, console, uv, script):
     script(uv, "echo no such version; exit 1")
     with pytest.raises(BuildError, match="no such version") as raised:
-        tools.find_pybind11("9.9", layout=layout, console=console)
+        tools.find_binding(OTHER, layout=layout, console=console)
     assert raised.value.evidence is not None
     assert raised.value.evidence.is_file()
     assert not (layout.root / "tools" / "pybind11-9.9").exists()
 
 
-def test_a_wheel_without_headers_is_a_build_error(layout, console, uv, script):
+@pytest.mark.parametrize("library", Library)
+def test_a_wheel_without_its_sources_is_a_build_error(layout, console, uv, script, library):
     script(uv, 'while [ "$1" != --target ]; do shift; done; mkdir -p "$2"')
-    with pytest.raises(BuildError, match=r"holds no pybind11/embed\.h"):
-        tools.find_pybind11("9.9", layout=layout, console=console)
+    with pytest.raises(BuildError, match=r"holds no (include/pybind11/embed\.h|src/nb_combined\.cpp)"):
+        tools.find_binding(replace(OTHER, library=library), layout=layout, console=console)
 
 
-@pytest.mark.parametrize("version", ["abc", "3", "2.13.x", "../2.13.6", "2.13.6 --index-url=x"])
-def test_what_is_no_version_is_refused_before_anything_is_fetched(version, layout, console):
-    with pytest.raises(UsageError, match="There is no pybind11"):
-        tools.find_pybind11(version, layout=layout, console=console)
-    assert not layout.root.exists()
-
-
-def test_a_version_that_pypi_does_not_have_is_a_mistake_of_the_user(layout, console, script, tmp_path, monkeypatch):
-    uv = tmp_path / "uv"
-    script(uv, 'echo "  cause: Because there is no version of pybind11==9.9.9 and you require it" >&2; exit 1')
-    monkeypatch.setattr(tools, "find_uv", lambda: uv)
-    with pytest.raises(UsageError, match=r"There is no pybind11 9\.9\.9") as caught:
-        tools.find_pybind11("9.9.9", layout=layout, console=console)
+def test_a_version_that_pypi_does_not_have_is_a_mistake_of_the_user(layout, console, script, uv):
+    script(uv, 'echo "  cause: Because there is no version of pybind11==9.9 and you require it" >&2; exit 1')
+    with pytest.raises(UsageError, match=r"There is no pybind11 9\.9") as caught:
+        tools.find_binding(OTHER, layout=layout, console=console)
     assert caught.value.evidence.is_file()

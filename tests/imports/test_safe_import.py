@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from python_tsan.binding import BINDINGS, Library
 from python_tsan.console import make_console
-from python_tsan.harness.tools import find_pybind11
+from python_tsan.harness.tools import find_binding
 from python_tsan.paths import Layout
 
 pytestmark = pytest.mark.compiler
@@ -207,18 +208,36 @@ PYBIND11_MODULE(bound, m) {
 """
 
 
-@pytest.fixture(scope="module", params=["2.13.6", pytest.param("3.0.1", marks=pytest.mark.network)])
+NANOBIND = r"""
+#include <nanobind/nanobind.h>
+
+#include <python_tsan/safe_import.hpp>
+
+NB_MODULE(bound, m) {
+    m.def("safe_import", [](const char* name) -> nanobind::module_ { return python_tsan::safe_import(name); });
+}
+"""
+
+
+def wanting_network(binding):
+    return pytest.param(binding, marks=pytest.mark.network)
+
+
+@pytest.fixture(scope="module", params=[BINDINGS[0], *map(wanting_network, BINDINGS[1:])], ids=str)
 def bound(request, tmp_path_factory):
-    """Build an extension module with one line of pybind11's releases."""
+    """Build an extension module with one line of a binding's releases."""
     folder = tmp_path_factory.mktemp("bound")
-    include = find_pybind11(request.param, layout=Layout(root=folder / "cache"), console=make_console(quiet=True))
-    flags = ("-shared", "-fPIC", "-fvisibility=hidden", "-isystem", str(include))
-    built = build(folder, PYBIND11, *flags, "-o", str(folder / "bound.so"))
+    package = find_binding(request.param, layout=Layout(root=folder / "cache"), console=make_console(quiet=True))
+    flags = ["-shared", "-fPIC", "-fvisibility=hidden", "-isystem", package / "include"]
+    if request.param.library is Library.NANOBIND:
+        flags += ["-isystem", package / "ext/robin_map/include", "-DNB_BUILD", package / "src/nb_combined.cpp"]
+    source = NANOBIND if request.param.library is Library.NANOBIND else PYBIND11
+    built = build(folder, source, *map(str, flags), "-o", str(folder / "bound.so"))
     assert built.returncode == 0, built.stderr
     return folder
 
 
-def test_pybind11_gets_modules_and_pythons_own_errors(bound, play):
+def test_a_binding_gets_modules_and_pythons_own_errors(bound, play):
     play.path.append(bound)
     threads = THREADS.format(module="bound", function="safe_import", names=["a", "b"])
     assert play(CYCLE, threads) == ["ok", "ok"]

@@ -127,7 +127,7 @@ def _build(verb, options):
 
 
 def _have_sources():
-    """Let the sources and pybind11 be had without fetching them."""
+    """Let the sources and bindings be had without fetching them."""
     from python_tsan.cpython.manifest import SourceRecord  # noqa: PLC0415 -- found by the path above
     from python_tsan.matrix import available  # noqa: PLC0415
 
@@ -136,7 +136,7 @@ def _have_sources():
         return type("Tree", (), {"record": SourceRecord(version=version, origin="here", sha256="0")})
 
     available.obtain_source = obtain
-    available.find_pybind11 = lambda *_, **__: None
+    available.find_binding = lambda *_, **__: None
 
 
 def sudo(words):

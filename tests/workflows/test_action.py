@@ -46,7 +46,7 @@ def test_every_input_and_output_is_documented():
         ({"command": "./x", "shard": "1"}, "shard: '1' cannot be used"),
         ({"command": "./x", "artifact": "a/b"}, "artifact: 'a/b' cannot be used"),
         ({"command": " \n"}, "command: ' \\n' cannot be used"),
-        ({"command": "./x", "pybind11": "3; rm"}, "pybind11: '3; rm' cannot be used"),
+        ({"command": "./x", "binding": "nanobind==3; rm"}, "binding: 'nanobind==3; rm' cannot be used"),
     ],
 )
 def test_inputs_that_mean_nothing_are_one_message_before_anything_happens(place, asked, given, words):
@@ -66,7 +66,7 @@ def test_a_racy_program_is_built_run_shown_and_fails_the_step(place, asked, racy
     machine = place()
     build = racy(machine)
     given = {"command": "./racy 'two words' $HOME", "build": build, "repeat": "2", "own": "racy.cpp\n\nother.cpp",
-             "pybind11": "", "upload-sarif": "true", "toolchain": ""}  # fmt: skip
+             "binding": "", "upload-sarif": "true", "toolchain": ""}  # fmt: skip
     result, outputs = run_action(machine, FOLDER, given)
     assert result == "failure", [step.said for step in machine.steps]
     assert (outputs["verdict"], outputs["exit-code"], outputs["cache-hit"]) == ("findings", "1", "false")

@@ -23,7 +23,7 @@ INPUTS = {
     "free-threaded": BOOLEAN,
     "toolchain": r"\S*",
     "numpy": BOOLEAN,
-    "pybind11": r"([0-9]+(\.[0-9]+)+)?",
+    "binding": r"((pybind11|nanobind)==[0-9]+(\.[0-9]+)+)?",
     "working-directory": r".+",
     "own": r"(?s).*",
     "expect": r".+",

