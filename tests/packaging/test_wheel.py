@@ -1,5 +1,6 @@
 """What is in the wheel and the sdist, and that they are the same whoever builds them."""
 
+import re
 import subprocess
 import tarfile
 import zipfile
@@ -89,4 +90,7 @@ def test_the_readme_renders(metadata):
     assert page.count("<table>") == readme.count("|---|\n")
     assert "<h1>python-tsan</h1>" in page
     assert "|---" not in page
+    links = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    assert "examples holds projects" in page  # the words of a link stay
     assert "```" not in page
