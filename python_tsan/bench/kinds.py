@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.bench import building, comparing, gil_run, imports, logs, numpy_build, watch
+from python_tsan.bench import building, comparing, gil_run, imports, logs, numpy_build, restoring, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +33,9 @@ KINDS = (
     Kind(flag="--imports", summary="measure the scan of imports, instead", tables=imports.tables),
     Kind(
         flag="--numpy-build", summary="build numpy as the guides do, and as we do, instead", tables=numpy_build.tables
+    ),
+    Kind(
+        flag="--restore", summary="measure archives: their size, and restoring them, instead", tables=restoring.tables
     ),
     Kind(flag="--gil", summary="measure the GIL tracer beside other tracers, instead", tables=gil_run.tables),
 )

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
 from python_tsan.config import CompilerCache
-from python_tsan.cpython import shared_cache
 from python_tsan.cpython.diagnosis import step_error
-from python_tsan.cpython.shared_cache import CCACHE, SCCACHE, Remote, parse_remote, remote_environment
+from python_tsan.cpython.shared_cache.address import CCACHE, PAGE, SCCACHE, Remote, parse_remote
+from python_tsan.cpython.shared_cache.environment import remote_environment
+from python_tsan.cpython.shared_cache.guard import failed_mark, guarded_sccache
+from python_tsan.cpython.shared_cache.tally import refusal, tally
 from python_tsan.cpython.uv import uv_install
 from python_tsan.errors import UsageError
 
@@ -68,12 +70,12 @@ def choose_cache(
     if remote is None:
         return CacheProgram(path=path, env=ours)
     shared = {**ours, **remote_environment(path.name, remote, layout.compiler_cache)}
-    reason = shared_cache.refusal(path, {**env, **shared}, toolchain.candidate.cc)
+    reason = refusal(path, {**env, **shared}, toolchain.candidate.cc)
     if reason:
         console.warn(f"{remote.shown} does not serve as compiler cache: {reason}. The build goes on without it.")
         return CacheProgram(path=path, env=ours)
     if path.name == SCCACHE:
-        path = shared_cache.guarded_sccache(path, layout.compiler_cache / "guarded")
+        path = guarded_sccache(path, layout.compiler_cache / "guarded")
     return CacheProgram(path=path, env=shared, remote=remote)
 
 
@@ -83,11 +85,11 @@ def reported(cache: CacheProgram | None, env: Mapping[str, str], console: Consol
     if cache is None or cache.remote is None:
         yield
         return
-    before = shared_cache.tally(cache.path, {**env, **cache.env})
+    before = tally(cache.path, {**env, **cache.env})
     yield
-    told = shared_cache.tally(cache.path, {**env, **cache.env}).since(before)
+    told = tally(cache.path, {**env, **cache.env}).since(before)
     console.note(f"{cache.remote.shown}: {told.hits} objects found, {told.misses} not there yet.")
-    if told.failures or shared_cache.failed_mark(cache.path).exists():
+    if told.failures or failed_mark(cache.path).exists():
         console.warn(f"{cache.remote.shown} failed meanwhile; what it did not give was compiled here.")
 
 
@@ -103,7 +105,7 @@ def _find(
         raise UsageError(
             f"{settings.compiler_cache.value} cannot use {remote.shown}",
             advice=f"choose --compiler-cache {able[0]}",
-            page=shared_cache.PAGE,
+            page=PAGE,
         )
     match settings.compiler_cache:
         case CompilerCache.OFF:

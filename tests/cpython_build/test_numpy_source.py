@@ -19,6 +19,7 @@ from fake_build import RECORD, describe, make_toolchain, settings_for
 from python_tsan import process
 from python_tsan.cpython.locks import numpy_lock
 from python_tsan.cpython.numpy_source import build as numpy_build
+from python_tsan.cpython.numpy_source import placing
 from python_tsan.cpython.numpy_source.build import build_numpy, find_with_numpy, plan_for
 from python_tsan.cpython.numpy_source.plan import OPTIONS, interpreter_script, native_file, setup_command
 from python_tsan.cpython.numpy_source.sdist import obtain_sdist
@@ -206,8 +207,8 @@ def steps(monkeypatch, plan, tmp_path):
     monkeypatch.setattr(process, "run", run)
     monkeypatch.setattr(numpy_build, "plan_for", lambda *_arguments: plan)
     monkeypatch.setattr(numpy_build, "obtain_sdist", lambda *_arguments, **_named: archive)
-    monkeypatch.setattr(numpy_build, "is_instrumented", lambda _path: calls.instrumented)
-    monkeypatch.setattr(numpy_build, "_cython", lambda *_arguments: tmp_path / "cython")
+    monkeypatch.setattr(placing, "is_instrumented", lambda _path: calls.instrumented)
+    monkeypatch.setattr(numpy_build, "obtain_cython", lambda *_arguments: tmp_path / "cython")
     return calls
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import socketserver
@@ -11,14 +12,19 @@ import subprocess
 import sysconfig
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 from fake_build import make_toolchain, settings_for
 
-from python_tsan.cpython import compiler_cache, shared_cache
+from python_tsan.cpython import compiler_cache
 from python_tsan.cpython.compiler_cache import choose_cache, reported
-from python_tsan.cpython.shared_cache import Backend, Tally, parse_remote, remote_environment
+from python_tsan.cpython.shared_cache.address import Backend, parse_remote
+from python_tsan.cpython.shared_cache.environment import remote_environment
+from python_tsan.cpython.shared_cache.guard import failed_mark, guarded_sccache
+from python_tsan.cpython.shared_cache.tally import Tally, tally
+from python_tsan.cpython.uv import find_uv
 from python_tsan.errors import UsageError
 from python_tsan.paths import Layout
 from python_tsan.toolchain.model import Candidate, Family
@@ -111,6 +117,43 @@ def test_a_second_empty_machine_finds_what_the_first_compiled(machine, redis, co
     assert "failed" not in console.notes
 
 
+@pytest.fixture
+def s3(tmp_path, monkeypatch):
+    """Start a server that speaks S3, with one empty bucket; the value is that bucket's address, and the server's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "anything")
+    server = [find_uv(), "tool", "run", "--quiet", "--from", "moto[server,s3]", "moto_server", "--port", str(port)]
+    bucket = urllib.request.Request(f"http://127.0.0.1:{port}/objects", method="PUT")
+    with (tmp_path / "s3.log").open("w") as log, subprocess.Popen(server, stdout=log, stderr=log) as process:
+        for _ in range(1200):
+            with contextlib.suppress(OSError), urllib.request.urlopen(bucket, timeout=5):  # noqa: S310 -- loopback
+                break
+            time.sleep(0.1)
+        yield f"s3://objects/some/prefix?region=us-east-1&endpoint=http://127.0.0.1:{port}", port
+        process.terminate()
+
+
+@pytest.mark.network
+def test_a_second_machine_finds_it_in_s3(machine, s3, console):
+    url, port = s3
+    first, second = machine("first", "sccache"), machine("second", "sccache")
+    for here in (first, second):
+        cache = here.choose(url)
+        assert cache.remote is not None, console.notes
+        with reported(cache, here.base, console):
+            here.compile(cache)
+        here.stop(cache)
+    assert f"{cache.remote.shown}: 0 objects found, 1 not there yet." in console.notes
+    assert f"{cache.remote.shown}: 1 objects found, 0 not there yet." in console.notes
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/objects?list-type=2", timeout=5) as listing:
+        keys = re.findall(r"<Key>(.*?)</Key>", listing.read().decode())
+    assert len(keys) >= 2
+    assert all(key.startswith("some/prefix/") for key in keys)
+
+
 def test_a_server_that_dies_half_way_never_ends_the_build(machine, redis, console):
     url, process = redis
     here = machine("here", "ccache")
@@ -133,12 +176,12 @@ def test_sccache_is_tried_as_long_as_it_serves(tmp_path, behaviour, patience, tr
     fake = tmp_path / "sccache"
     fake.write_text(f"#!/bin/sh\necho tried >>{tmp_path}/tries\n{behaviour}\n")
     fake.chmod(0o755)
-    script = shared_cache.guarded_sccache(fake, tmp_path / "guarded", compiler_seconds=patience)
+    script = guarded_sccache(fake, tmp_path / "guarded", compiler_seconds=patience)
     for number in range(3):
         subprocess.run([script, "touch", tmp_path / f"object {number}"], check=True)
         assert (tmp_path / f"object {number}").exists()
     assert len((tmp_path / "tries").read_text().split()) == tried
-    assert shared_cache.failed_mark(script).exists() is (tried == 1)
+    assert failed_mark(script).exists() is (tried == 1)
     assert subprocess.run([script, "false"], check=False).returncode == 1  # a compiler's own failure stays one
 
 
@@ -243,7 +286,7 @@ def test_what_each_program_is_told(tmp_path):
 
 
 def test_the_program_follows_from_the_address(tmp_path, console, monkeypatch):
-    monkeypatch.setattr(shared_cache, "refusal", lambda *_arguments: "")
+    monkeypatch.setattr(compiler_cache, "refusal", lambda *_arguments: "")
     for name in ("ccache", "sccache"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
@@ -274,4 +317,4 @@ def test_a_count_that_cannot_be_had_is_zero(tmp_path):
     silent = tmp_path / "sccache"
     silent.write_text("#!/bin/sh\nexit 2\n")
     silent.chmod(0o755)
-    assert shared_cache.tally(silent, {}) == Tally()
+    assert tally(silent, {}) == Tally()
