@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan import process
-from python_tsan.process import end_group, group_members, run
+from python_tsan.process import end_group, group, group_members, run
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]
 MEGABYTE = 1 << 20
@@ -148,14 +148,14 @@ def test_the_child_is_ended_when_the_deadlines_hook_fails():
 
 
 def test_a_child_that_ignores_sigterm_is_killed_after_the_grace(monkeypatch):
-    monkeypatch.setattr(process, "TERM_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(group, "TERM_GRACE_SECONDS", 0.3)
     done = run(["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"], timeout=0.3)
     assert done.exit_code == -signal.SIGKILL
     assert 0.5 < done.seconds < 2
 
 
 def test_grandchildren_end_with_the_deadline_even_if_they_ignore_sigterm(tmp_path, monkeypatch):
-    monkeypatch.setattr(process, "TERM_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(group, "TERM_GRACE_SECONDS", 0.3)
     script = f"(trap '' TERM; echo $$ > {tmp_path}/shell; exec sleep 30) & echo $! > {tmp_path}/pid; sleep 30"
     pids = []
     done = run(["sh", "-c", script], timeout=0.5, on_deadline=lambda _: pids.append(pid_in(tmp_path / "pid")))
@@ -180,8 +180,8 @@ def test_a_zombie_in_the_group_costs_no_grace():
 
 
 def test_a_group_is_given_the_grace_where_there_is_no_proc(monkeypatch):
-    monkeypatch.setattr(process, "TERM_GRACE_SECONDS", 0.2)
-    monkeypatch.setattr(process.Path, "iterdir", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
+    monkeypatch.setattr(group, "TERM_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(group.Path, "iterdir", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
     started = time.monotonic()
     done = run(["sh", "-c", "sleep 30 & exit 0"])
     assert done.ok

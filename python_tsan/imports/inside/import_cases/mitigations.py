@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from . import native_locks
 from .program import Import, Program
-from .rows import LOCK
+from .schedules import LOCK
 
 if TYPE_CHECKING:
     import queue

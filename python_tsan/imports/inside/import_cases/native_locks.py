@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING
 
-from .rows import LOCK
+from .schedules import LOCK
 
 if TYPE_CHECKING:
     import ctypes

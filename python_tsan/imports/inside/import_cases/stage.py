@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from .director import Director
 from .mitigations import MITIGATIONS
 from .program import Program
-from .rows import LOCK, row
+from .rows import row
+from .schedules import LOCK
 from .standing import standing
 
 if TYPE_CHECKING:

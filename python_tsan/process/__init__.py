@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import select
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import resource
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType
+from python_tsan.process.child import Child
+from python_tsan.process.group import end_group, group_members
+from python_tsan.process.interrupts import hold_interrupts
 
-TERM_GRACE_SECONDS = 2.0
-_POLL_SECONDS = 0.01
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Attached", "Completed", "end_group", "group_members", "run", "run_attached"]
+
 _ASK_SECONDS = 0.2
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +78,9 @@ def run(
         # Files rather than pipes: a grandchild that keeps a pipe open would hold this call after its child has ended.
         out = files.enter_context(_sink(stdout))
         err = None if stdout and not stderr else files.enter_context(_sink(stderr))
-        release_interrupts = files.enter_context(_hold_interrupts())
+        release_interrupts = files.enter_context(hold_interrupts())
         started = time.monotonic()
-        child = _Child(
+        child = Child(
             subprocess.Popen(
                 argv,
                 cwd=cwd,
@@ -143,111 +141,8 @@ def run_attached(command: Sequence[str | Path], *, env: Mapping[str, str]) -> At
     return Attached(pid=child.pid, exit_code=code if code >= 0 else 128 - code)
 
 
-def end_group(pgid: int) -> None:
-    """End a process group: SIGTERM, up to two seconds of grace, SIGKILL. A group that is gone is no error."""
-    if not _signal_group(pgid, signal.SIGTERM):
-        return
-    limit = time.monotonic() + TERM_GRACE_SECONDS
-    try:
-        while _group_runs(pgid):
-            if time.monotonic() >= limit:
-                return
-            time.sleep(_POLL_SECONDS)
-    finally:
-        # Also when a second Ctrl-C cuts the grace short.
-        _signal_group(pgid, signal.SIGKILL)
-
-
-class _Child:
-    """A started process that is collected by ``wait4``, which alone gives the resources of one child."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.pid = process.pid
-        self._process = process
-        self._usage: resource.struct_rusage | None = None
-        self.ended_at = time.monotonic()
-
-    @property
-    def exit_code(self) -> int:
-        return int(self._process.returncode)
-
-    @property
-    def cpu_seconds(self) -> float:
-        return self._usage.ru_utime + self._usage.ru_stime if self._usage else 0.0
-
-    @property
-    def max_rss_bytes(self) -> int:
-        return self._usage.ru_maxrss * 1024 if self._usage else 0
-
-    def reap(self, *, block: bool = False) -> bool:
-        """Collect the process if it has ended, or wait until it has; return whether it is collected."""
-        if self._usage is None:
-            pid, status, usage = os.wait4(self.pid, 0 if block else os.WNOHANG)
-            if pid:
-                self._usage = usage
-                self.ended_at = time.monotonic()
-                # Told to Popen as well, so that it does not wait for a pid that may be another's by now.
-                self._process.returncode = os.waitstatus_to_exitcode(status)
-        return self._usage is not None
-
-    def wait(self, timeout: float | None) -> bool:
-        """Wait up to ``timeout`` seconds (``None``: for ever) and return whether the process has ended."""
-        if timeout is None:
-            return self.reap(block=True)
-        try:
-            pidfd = os.pidfd_open(self.pid)
-        except (AttributeError, OSError):
-            # Before Linux 5.3, and in sandboxes that do not know the call.
-            return self._poll_until(time.monotonic() + timeout)
-        try:
-            poller = select.poll()
-            poller.register(pidfd, select.POLLIN)
-            poller.poll(max(0, timeout) * 1000)
-        finally:
-            os.close(pidfd)
-        return self.reap()
-
-    def _poll_until(self, limit: float) -> bool:
-        while not self.reap():
-            left = limit - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(_POLL_SECONDS, left))
-        return True
-
-
-@contextlib.contextmanager
-def _hold_interrupts() -> Iterator[Callable[[], None]]:
-    """Hold back what would interrupt this thread until the yielded function is called, or until the end.
-
-    A child runs before ``Popen`` has returned: an interrupt that came in between would leave one that nobody knows.
-    """
-    came: list[int] = []
-    held: dict[int, Callable[[int, FrameType | None], object]] = {}
-
-    def release() -> None:
-        answers = dict(held)
-        held.clear()
-        for number, handler in answers.items():
-            signal.signal(number, handler)
-        while came:
-            number = came.pop(0)
-            answers[number](number, None)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in _INTERRUPTS:
-            handler = signal.getsignal(number)
-            if callable(handler):
-                held[number] = handler
-                signal.signal(number, lambda number, _: came.append(number))
-    try:
-        yield release
-    finally:
-        release()
-
-
 def _attend(
-    child: _Child,
+    child: Child,
     *,
     release: Callable[[], None],
     timeout: float | None,
@@ -271,58 +166,13 @@ def _attend(
             child.reap(block=True)
 
 
-def _wait_unless(child: _Child, timeout: float | None, until: Callable[[], bool]) -> bool:
+def _wait_unless(child: Child, timeout: float | None, until: Callable[[], bool]) -> bool:
     """Wait as ``child.wait`` does, but no longer than until ``until`` says so."""
     limit = math.inf if timeout is None else time.monotonic() + timeout
     while not child.wait(max(0.0, min(_ASK_SECONDS, limit - time.monotonic()))):
         if time.monotonic() >= limit or until():
             return False
     return True
-
-
-def _signal_group(pgid: int, number: int) -> bool:
-    try:
-        os.killpg(pgid, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
-def _group_runs(pgid: int) -> bool:
-    """Tell whether a member of the group still runs.
-
-    ``killpg`` alone does not tell: it counts zombies, and a symbolizer that outlived its subject stays one until init
-    collects it, which may take as long as the whole grace.
-    """
-    if not _signal_group(pgid, 0):
-        return False
-    try:
-        return bool(_members(pgid))
-    except OSError:
-        return True
-
-
-def group_members(pgid: int) -> tuple[int, ...]:
-    """Return the processes of a group that still run, none where the system does not tell."""
-    try:
-        return _members(pgid)
-    except OSError:
-        return ()
-
-
-def _members(pgid: int) -> tuple[int, ...]:
-    pids = (entry.name for entry in Path("/proc").iterdir() if entry.name.isdecimal())
-    return tuple(sorted(int(pid) for pid in pids if _runs_in(pid, pgid)))
-
-
-def _runs_in(pid: str, pgid: int) -> bool:
-    try:
-        stat = Path("/proc", pid, "stat").read_text(errors="replace")
-    except OSError:
-        return False
-    # proc_pid_stat(5): "pid (name) state ppid pgrp ...", where the name may hold blanks and parentheses.
-    state, _, group = stat.rpartition(")")[2].split()[:3]
-    return state not in {"Z", "X"} and int(group) == pgid
 
 
 def _sink(path: Path | None) -> IO[bytes]:

@@ -1,0 +1,71 @@
+"""Own a group of processes: who of it still runs, and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+TERM_GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.01
+
+
+def end_group(pgid: int) -> None:
+    """End a process group: SIGTERM, up to two seconds of grace, SIGKILL. A group that is gone is no error."""
+    if not _signal_group(pgid, signal.SIGTERM):
+        return
+    limit = time.monotonic() + TERM_GRACE_SECONDS
+    try:
+        while _group_runs(pgid):
+            if time.monotonic() >= limit:
+                return
+            time.sleep(_POLL_SECONDS)
+    finally:
+        # Also when a second Ctrl-C cuts the grace short.
+        _signal_group(pgid, signal.SIGKILL)
+
+
+def _signal_group(pgid: int, number: int) -> bool:
+    try:
+        os.killpg(pgid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _group_runs(pgid: int) -> bool:
+    """Tell whether a member of the group still runs.
+
+    ``killpg`` alone does not tell: it counts zombies, and a symbolizer that outlived its subject stays one until init
+    collects it, which may take as long as the whole grace.
+    """
+    if not _signal_group(pgid, 0):
+        return False
+    try:
+        return bool(_members(pgid))
+    except OSError:
+        return True
+
+
+def group_members(pgid: int) -> tuple[int, ...]:
+    """Return the processes of a group that still run, none where the system does not tell."""
+    try:
+        return _members(pgid)
+    except OSError:
+        return ()
+
+
+def _members(pgid: int) -> tuple[int, ...]:
+    pids = (entry.name for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+    return tuple(sorted(int(pid) for pid in pids if _runs_in(pid, pgid)))
+
+
+def _runs_in(pid: str, pgid: int) -> bool:
+    try:
+        stat = Path("/proc", pid, "stat").read_text(errors="replace")
+    except OSError:
+        return False
+    # proc_pid_stat(5): "pid (name) state ppid pgrp ...", where the name may hold blanks and parentheses.
+    state, _, group = stat.rpartition(")")[2].split()[:3]
+    return state not in {"Z", "X"} and int(group) == pgid
