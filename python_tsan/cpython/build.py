@@ -16,6 +16,7 @@ from python_tsan import process
 from python_tsan.console import duration
 from python_tsan.cpython import configured, makefile
 from python_tsan.cpython.compiler_cache import choose_cache, reported
+from python_tsan.cpython.configured_elsewhere import exchange_of
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.inspection import describe_built
 from python_tsan.cpython.locking import discard, exclusive, sweep
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from python_tsan.config import Settings
     from python_tsan.console import Console, StepProgress
+    from python_tsan.cpython.configured_elsewhere import Exchange
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.supply import SourceTree
     from python_tsan.paths import Layout
@@ -93,7 +95,8 @@ def _build(
         f"Building CPython {plan.version} with {toolchain.name}{f' and {cache.name}' if cache else ''}: {plan.key}"
     )
     with reported(cache, os.environ, console), console.steps([step.name for step in plan.steps]) as progress:
-        _configure(plan, site, layout, progress, refresh=settings.refresh)
+        exchange = exchange_of(cache.remote if cache else None, plan, site, console)
+        _configure(plan, site, layout, progress, exchange=exchange, refresh=settings.refresh)
         for step in plan.make:
             progress.start(step.name)
             _run(step, site, progress)
@@ -110,15 +113,20 @@ def _build(
     return interpreter
 
 
-def _configure(plan: BuildPlan, site: Site, layout: Layout, progress: StepProgress, *, refresh: bool) -> None:
-    """Configure, or take up what an earlier build of the same plan on the same host found out; then edit."""
+def _configure(
+    plan: BuildPlan, site: Site, layout: Layout, progress: StepProgress, *, exchange: Exchange | None, refresh: bool
+) -> None:
+    """Configure, or take up what an earlier build of the same plan on a host like this found out; then edit."""
     lasting = {place: text for place, text in site.places.items() if place in _CONFIGURED_PLACES}
     saved = layout.root / "configured" / plan.key / configured.fingerprint(plan, lasting, site.env)
     progress.start(plan.configure.name)
     if refresh or not configured.restore(saved, site.build):
-        site.build.mkdir()
-        _preset(plan, site)
-        _run(plan.configure, site, progress)
+        if refresh or not (exchange and exchange.take(site.build)):
+            site.build.mkdir()
+            _preset(plan, site)
+            _run(plan.configure, site, progress)
+            if exchange:
+                exchange.give(site.build)
         configured.keep(site.build, saved)
     path = site.build / "Makefile"
     times = path.stat()

@@ -24,7 +24,7 @@ PKG_CONFIG_VARIABLES = ("PKG_CONFIG", "PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "P
 _LIBRARY_SUFFIXES = (".so", ".a", ".pc")
 
 # Logs tell of the run that made them, and nothing in the build reads them.
-_NOT_KEPT = shutil.ignore_patterns("config.log", "confdefs.h", "conftest*")
+NOT_KEPT = shutil.ignore_patterns("config.log", "confdefs.h", "conftest*")
 
 
 def fingerprint(plan: BuildPlan, places: Mapping[Place, str], env: Mapping[str, str]) -> str:
@@ -52,7 +52,7 @@ def keep(build: Path, saved: Path) -> None:
     partial = saved.with_name(f".{saved.name}-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(build, partial, symlinks=True, ignore=_NOT_KEPT)
+    shutil.copytree(build, partial, symlinks=True, ignore=NOT_KEPT)
     for older in saved.parent.iterdir():
         if older != partial:
             shutil.rmtree(older, ignore_errors=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import shutil
+import socket
+import subprocess
+import time
 
 import fake_build
 import pytest
@@ -45,3 +50,20 @@ def fake(tmp_path, monkeypatch, trace, console):
         monkeypatch.setattr(build, name, getattr(build, name))  # restored afterwards
     fake_build.install(tmp_path)
     return lambda **changes: fake_build.run(tmp_path, console=console, **changes)
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """Start a real server with an empty memory; the value is its address and its process."""
+    server = shutil.which("redis-server") or pytest.skip("redis-server is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with (tmp_path / "redis.log").open("w") as log, subprocess.Popen(command, stdout=log, cwd=tmp_path) as process:
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.02)
+        yield f"redis://127.0.0.1:{port}", process
+        process.kill()

@@ -39,23 +39,6 @@ def program(name):
     return found or pytest.skip(f"{name} is not installed")
 
 
-@pytest.fixture
-def redis(tmp_path):
-    """Start a real server with an empty memory; the value is its address and its process."""
-    server = shutil.which("redis-server") or pytest.skip("redis-server is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with (tmp_path / "redis.log").open("w") as log, subprocess.Popen(command, stdout=log, cwd=tmp_path) as process:
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.02)
-        yield f"redis://127.0.0.1:{port}", process
-        process.kill()
-
-
 class Machine:
     """A machine of its own: a cache folder, a console, one compiler and one compiler cache."""
 
