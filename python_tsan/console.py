@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from python_tsan.plain_text import duration, plain_table, remaining
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -146,31 +148,6 @@ def wants_colour(*, terminal: bool, env: Mapping[str, str]) -> bool:
 def make_console(*, quiet: bool = False) -> Console:
     """Return the console of this process's own standard streams."""
     return Console(out=sys.stdout, err=sys.stderr, env=os.environ, quiet=quiet)
-
-
-def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay out a table as lines: columns padded to their widest cell, two spaces apart, nothing after the last."""
-    widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns))]
-    rule = ["-" * width for width in widths]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (columns, rule, *rows)
-    ]
-
-
-def duration(seconds: float) -> str:
-    """Write a time span for people: ``0.4 s``, ``12 s``, ``3 min 05 s``."""
-    if seconds < 10:  # noqa: PLR2004 -- two significant digits are what a person reads
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def remaining(elapsed: float, fraction: float | None) -> str:
-    """Estimate the time to go from what has passed, as ``about 12 s to go``; empty while it cannot be known."""
-    if fraction is None or fraction <= 0 or fraction >= 1 or elapsed < 1:
-        return ""
-    return f"about {duration(elapsed * (1 - fraction) / fraction)} to go"
 
 
 class _Silent:

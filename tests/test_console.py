@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from python_tsan.console import Console, _Lines, duration, make_console, plain_table, remaining
+from python_tsan.console import Console, _Lines, make_console
+from python_tsan.plain_text import duration, plain_table, remaining
 
 
 class Terminal(io.StringIO):

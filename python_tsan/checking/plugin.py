@@ -70,12 +70,10 @@ class CheckPlugin:
         self._subjects = subjects
         self._on_verdict = on_verdict
         self._checked: dict[str, Subject] = {}
-        self._filtered = False
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Declare the marker."""
         config.addinivalue_line("markers", f"{MARK}(group, name=None, needs=()): what a check is about")
-        self._filtered = bool(config.getoption("keyword", ""))
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Call a marked check once for each of its scenarios that this lane has."""

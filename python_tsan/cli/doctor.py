@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.cli.options import open_context
 from python_tsan.errors import ExitCode
+from python_tsan.plain_text import wrapped
 from python_tsan.toolchain import Survey, survey
 from python_tsan.toolchain.choose import rank, refusal, remedy
 from python_tsan.toolchain.hints import Manager, Missing, Need, cure, install_command, this_manager, without_root
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from python_tsan.console import Console
 
-WIDTH = 80
 LABEL = 10
 GIGABYTE = 1 << 30
 # A build and its compiler cache; and what a link of libpython with debug information takes.
@@ -178,14 +177,11 @@ def _section(console: Console, title: str, rows: Iterable[tuple[str, str]]) -> N
 
 
 def _wrapped(label: str, text: str) -> Sequence[str]:
-    # Paths and commands are not cut: whoever copies one needs it whole.
     indent = " " * (LABEL + 4)
     head = f"  {label:{LABEL}}  "
     if len(label) > LABEL:
         return [f"  {label}", *_wrapped("", text)]
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=head, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return wrapped(text, head=head, indent=indent)
 
 
 def _asked(seen: Survey) -> list[Probe]:

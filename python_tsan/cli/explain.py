@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from python_tsan.cli.report import load_report
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, UsageError
+from python_tsan.plain_text import wrapped
 from python_tsan.report.explain import Answer, explain_kind, explain_word, kind_text, known_words
 from python_tsan.tsan.finding import Kind
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from python_tsan.console import Console
 
-WIDTH = 80
 LATEST = Path("runs", "latest")
 _FINGERPRINT = re.compile(r"[0-9a-f]{4,16}$")
 
@@ -59,13 +59,13 @@ def _contents() -> Iterator[str]:
     yield ""
     yield "words and errors:"
     words = ", ".join(word for word in known_words() if word not in slugs)
-    yield from textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    yield from wrapped(words, head="  ", indent="  ")
 
 
 def _say(answer: Answer, console: Console) -> None:
-    console.lines([(answer.title, "bold"), *((line, "") for line in _wrapped(answer.short))])
+    console.lines([(answer.title, "bold"), *((line, "") for line in wrapped(answer.short))])
     for heading, text in answer.paragraphs:
-        console.lines([("", ""), *([(heading, "bold")] if heading else []), *((line, "") for line in _wrapped(text))])
+        console.lines([("", ""), *([(heading, "bold")] if heading else []), *((line, "") for line in wrapped(text))])
 
 
 def _explain_finding(word: str, paths: list[str], console: Console) -> None:
@@ -92,7 +92,3 @@ def _explain_finding(word: str, paths: list[str], console: Console) -> None:
         console.lines((line.text, line.style.value) for line in render_finding(finding))
         console.say("")
         _say(explain_kind(finding.kind), console)
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)

@@ -6,10 +6,10 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.console import duration
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.imports.atlas.listed import listed
 from python_tsan.imports.measure import identify
+from python_tsan.plain_text import duration
 
 if TYPE_CHECKING:
     import argparse

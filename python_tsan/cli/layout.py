@@ -6,7 +6,8 @@ import argparse
 import os
 from functools import partial
 
-WIDTH = 80
+from python_tsan.plain_text import WIDTH
+
 _COLUMN = 26  # where the words about an option begin
 _MANY = {"*", "+", argparse.REMAINDER}
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from python_tsan import __version__
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.cli.layout import WIDTH, formatter, tidy
+from python_tsan.cli.layout import formatter, tidy
 from python_tsan.errors import ExitCode
+from python_tsan.plain_text import WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

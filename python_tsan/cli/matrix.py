@@ -13,12 +13,12 @@ from python_tsan.checking.model import Lane
 from python_tsan.cli import verification
 from python_tsan.cli.compare import View, comparison_of, rendered, show
 from python_tsan.cli.options import Context, open_context
-from python_tsan.console import duration, plain_table
 from python_tsan.errors import ExitCode, PythonTsanError, SubjectError, UsageError
 from python_tsan.matrix.available import look
 from python_tsan.matrix.model import Combination, Plan, Wish
 from python_tsan.matrix.outcomes import MATRIX_FILE, Outcome, Record, decode_record, encode_record, worst
 from python_tsan.matrix.plan import plan_matrix
+from python_tsan.plain_text import duration, plain_table
 from python_tsan.render.store import open_run, storage_errors, write_whole
 from python_tsan.setting_values import Kind, convert
 

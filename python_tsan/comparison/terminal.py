@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from python_tsan.comparison import wording
 from python_tsan.comparison.model import Axis, Cell, Comparison, RowKind, Seen
-from python_tsan.console import plain_table
+from python_tsan.plain_text import WIDTH, plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from python_tsan.comparison.model import Row
 
-WIDTH = 80
 # With this many runs or fewer, a word for each fits beside a check's name.
 WORDY_COLUMNS = 7
 _NAME = 34

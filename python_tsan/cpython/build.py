@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.console import duration
 from python_tsan.cpython import configured, makefile
 from python_tsan.cpython.compiler_cache import choose_cache, reported
 from python_tsan.cpython.configured_elsewhere import exchange_of
@@ -27,6 +26,7 @@ from python_tsan.cpython.record import read_manifest, write_manifest
 from python_tsan.cpython.site import Site, prepare_site
 from python_tsan.cpython.sources import obtain_source, resolve_record
 from python_tsan.errors import BuildError
+from python_tsan.plain_text import duration
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from python_tsan import process
-from python_tsan.console import duration
 from python_tsan.cpython.diagnosis import step_error, tail
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.locking import exclusive, writable
@@ -27,6 +26,7 @@ from python_tsan.cpython.locks import numpy_lock
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.uv import uv_install
 from python_tsan.errors import BuildError, UsageError
+from python_tsan.plain_text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
-from python_tsan.console import plain_table
 from python_tsan.imports import wording
+from python_tsan.plain_text import plain_table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.imports.document import Document, HazardTold, ProofTold, ThreadTold
 
-WIDTH = 80
 MOST_ROWS, MOST_DETAILS, MOST_LINES = 40, 6, 12
 _NAME = 24  # of a module in the table: two of them, the number, outcome and answer fit into the width
 
@@ -103,11 +101,4 @@ def _proof(proof: ProofTold, common: str) -> Iterator[str]:
 
 
 def _wrapped(text: str, *, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    return wrapped(text, head=indent, indent=indent + "  ")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.model import Status, Verdict
+from python_tsan.plain_text import WIDTH, wrapped
 from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from python_tsan.render.run import LaneRecord, Run
 
-WIDTH = 80
 # Between the columns: expected, k of n, seconds, verdict.
 _ROW = "  {check:<{width}}  {expected:<8} {seen:>9} {seconds:>6}  {status}"
 _FIXED = len(_ROW.format(check="", width=0, expected="", seen="", seconds="", status="could not judge"))
@@ -94,11 +93,4 @@ def _reasons(verdicts: tuple[Verdict, ...]) -> Iterator[str]:
 
 
 def _wrapped(text: str, *, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    return wrapped(text, head=indent, indent=indent + "  ")

@@ -7,6 +7,7 @@ import textwrap
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from python_tsan.plain_text import WIDTH, wrapped
 from python_tsan.report import wording
 from python_tsan.report.circumstances import circumstances
 from python_tsan.report.explain import kind_text
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from python_tsan.report.model import Report, ReportFinding
     from python_tsan.tsan.finding import Frame, Stack
 
-WIDTH = 80
 # What a reader takes in at a glance; the whole stack is in every other rendering, and under --verbose.
 MAX_FRAMES = 8
 MAX_SAMPLES = 3
@@ -214,11 +214,4 @@ def _styled(text: str, style: Style, *, indent: str = "") -> Iterator[Line]:
 
 
 def _fill(text: str, width: int, *, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent + "  " if indent else "",
-        break_on_hyphens=False,
-        break_long_words=False,
-    ) or [""]
+    return wrapped(text, head=indent, indent=indent + "  " if indent else "", width=width) or [""]

@@ -11,7 +11,8 @@ from python_tsan.comparison.compare import compare
 from python_tsan.comparison.html import render_html
 from python_tsan.comparison.markdown import render_markdown
 from python_tsan.comparison.model import Cell, ColumnVerdict, Comparison, Seen
-from python_tsan.comparison.terminal import WIDTH, plain_lines
+from python_tsan.comparison.terminal import plain_lines
+from python_tsan.plain_text import WIDTH
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "comparison-schema.json"
 ELSEWHERE = {"python": "3.14.0", "compiler": "gcc-12"}

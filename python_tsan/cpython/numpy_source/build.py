@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.console import duration
 from python_tsan.cpython.compiler_cache import choose_cache, reported
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
@@ -29,6 +28,7 @@ from python_tsan.cpython.record import read_manifest, write_manifest
 from python_tsan.cpython.site import build_environment
 from python_tsan.cpython.uv import find_tool
 from python_tsan.errors import BuildError
+from python_tsan.plain_text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.console import duration
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.locking import work_folder
@@ -24,6 +23,7 @@ from python_tsan.cpython.prebuilt.bundle import FILE_TIME, write_bundle
 from python_tsan.cpython.prebuilt.contents import Contents, Entry
 from python_tsan.cpython.prebuilt.moving import NEUTRAL, ImmovableError, neutralise, without_build_paths
 from python_tsan.errors import BuildError, UsageError
+from python_tsan.plain_text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.console import duration
 from python_tsan.cpython.build import libc_identity
 from python_tsan.cpython.fetch import download
 from python_tsan.cpython.inspection import describe_built
@@ -28,6 +27,7 @@ from python_tsan.cpython.sources import remember_restored
 from python_tsan.cpython.storage import guarded, scratch, sha256_of
 from python_tsan.cpython.supply import Unavailable
 from python_tsan.errors import FetchError, UsageError
+from python_tsan.plain_text import duration
 from python_tsan.toolchain import choose_toolchain
 
 if TYPE_CHECKING:

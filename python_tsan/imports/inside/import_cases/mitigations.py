@@ -6,7 +6,6 @@ Which of them helps where is for the measurements to say: several of them do not
 from __future__ import annotations
 
 import _imp
-import builtins
 import importlib
 import os
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import native_locks
-from .program import Import, Program
+from .program import Import, Program, round_import
 from .schedules import LOCK
 
 if TYPE_CHECKING:
@@ -48,16 +47,7 @@ def none(program: Program) -> Import:
 
 def lock_round_import(program: Program) -> Import:
     """Put one re-entrant lock round ``builtins.__import__``, as programs that fight these deadlocks do."""
-    gate = threading.RLock()
-    original = builtins.__import__
-
-    def guarded(name: str, *arguments: object, **keywords: object) -> object:
-        program.director.mark(LOCK)
-        with gate:
-            return original(name, *arguments, **keywords)  # type: ignore[arg-type]
-
-    builtins.__import__ = guarded  # type: ignore[assignment]
-    return program.plain
+    return round_import(program, threading.RLock())
 
 
 def lock_round_entries(program: Program) -> Import:

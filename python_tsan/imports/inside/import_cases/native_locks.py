@@ -7,9 +7,9 @@ held they are called through ``ctypes.PyDLL``, with the GIL released through ``c
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING
 
+from .program import round_import
 from .schedules import LOCK
 
 if TYPE_CHECKING:
@@ -49,24 +49,12 @@ class _Mutex:
 
 def mutex_gil_held(program: Program) -> Import:
     """Put a native mutex round ``builtins.__import__`` and wait for it with the GIL held: the wrong order."""
-    return _round_import(program, _Mutex(_library(None, gil_held=True)))
+    return round_import(program, _Mutex(_library(None, gil_held=True)))
 
 
 def mutex_gil_released(program: Program) -> Import:
     """Put a native mutex round ``builtins.__import__`` and wait for it with the GIL released: the right order."""
-    return _round_import(program, _Mutex(_library(None, gil_held=False)))
-
-
-def _round_import(program: Program, mutex: _Mutex) -> Import:
-    original = builtins.__import__
-
-    def guarded(name: str, *arguments: object, **keywords: object) -> object:
-        program.director.mark(LOCK)
-        with mutex:
-            return original(name, *arguments, **keywords)  # type: ignore[arg-type]
-
-    builtins.__import__ = guarded  # type: ignore[assignment]
-    return program.plain
+    return round_import(program, _Mutex(_library(None, gil_held=False)))
 
 
 def call_once_gil_held(program: Program) -> Import:

@@ -1,11 +1,16 @@
-"""Own what a cure is given of the program that it is to mend."""
+"""Own what a cure is given of the program that it is to mend, and the putting of a lock round every import of it."""
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .director import Director  # noqa: TC001 -- a named tuple keeps its annotations at run time
+from .schedules import LOCK
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 Import = Callable[[str], object]
 
@@ -16,3 +21,16 @@ class Program(NamedTuple):
     director: Director
     plain: Import
     entries: tuple[str, ...]
+
+
+def round_import(program: Program, lock: AbstractContextManager[object]) -> Import:
+    """Put ``lock`` round ``builtins.__import__`` and tell the director when a thread comes to it."""
+    original = builtins.__import__
+
+    def guarded(name: str, *arguments: object, **keywords: object) -> object:
+        program.director.mark(LOCK)
+        with lock:
+            return original(name, *arguments, **keywords)  # type: ignore[arg-type]
+
+    builtins.__import__ = guarded  # type: ignore[assignment]
+    return program.plain
