@@ -59,3 +59,9 @@ def test_links_to_files_lead_somewhere():
         if not (page.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()
