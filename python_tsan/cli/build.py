@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cli.options import open_pipeline
 from python_tsan.cpython.build import libc_identity, plan_offline
-from python_tsan.cpython.packages import choose_numpy
 from python_tsan.cpython.plan import make_plan
 from python_tsan.cpython.prebuilt.export import export_interpreter
 from python_tsan.cpython.prebuilt.restore import restore_interpreter
 from python_tsan.cpython.sources import obtain_source
+from python_tsan.cpython.wanted import choose_numpy
 from python_tsan.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

@@ -1,17 +1,13 @@
 """Own numpy for an interpreter: the locked wheel, put there from outside, and the byte-code of what it imports.
 
-Which wheel it is, is decided by :mod:`.locks`; uv's command line belongs to :mod:`.uv`.
+Which numpy it is, is decided by :mod:`.wanted`; placing its wheel belongs to :mod:`.wheel`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import re
 import shutil
-import sys
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,13 +15,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from python_tsan import process
-from python_tsan.cpython.diagnosis import step_error, tail
+from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.locking import exclusive, writable
-from python_tsan.cpython.locks import numpy_lock
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
-from python_tsan.cpython.uv import uv_install
-from python_tsan.errors import BuildError, UsageError
+from python_tsan.cpython.wanted import choose_numpy
+from python_tsan.cpython.wheel import place_wheel
+from python_tsan.errors import BuildError
 from python_tsan.plain_text import duration
 
 if TYPE_CHECKING:
@@ -35,13 +31,10 @@ if TYPE_CHECKING:
     from python_tsan.config import Settings
     from python_tsan.console import Console
     from python_tsan.cpython.manifest import Interpreter
-    from python_tsan.cpython.plan import BuildPlan
+    from python_tsan.cpython.wanted import Wanted
     from python_tsan.paths import Layout
 
-# Because numpy==2.5.5 has no usable wheels and   /   numpy==2.5.5 has no wheels with a matching Python ABI tag
-_NO_WHEEL = re.compile(r"has no (?:usable )?wheels")
 RECORD_NAME = "python-tsan-numpy.json"
-INSTALL_SECONDS = 600.0
 IMPORT_SECONDS = 300.0
 
 # What the checks import: once this has run, each of them finds its byte-code.
@@ -59,20 +52,6 @@ class PackageRecord:
     pinned_by: str
     interpreter: str
     installed_at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A numpy version, as requirements for uv. ``pinned_by`` is the requirements' SHA-256."""
-
-    version: str
-    requirements: str
-    hashed: bool
-
-    @property
-    def pinned_by(self) -> str:
-        """Identity of exactly these requirements."""
-        return hashlib.sha256(self.requirements.encode()).hexdigest()
 
 
 def install_numpy(
@@ -96,20 +75,6 @@ def install_numpy(
                 return folder
     console.note(f"numpy {found.version}: nothing to install; it was installed at {found.installed_at} in {folder}.")
     return folder
-
-
-def choose_numpy(interpreter: Interpreter | BuildPlan, settings: Settings) -> Wanted:
-    """Return the numpy for this interpreter: the locked one, or the version that the settings name, without hashes."""
-    minor = ".".join(interpreter.version.split(".")[:2])
-    lock = numpy_lock(minor, free_threaded=interpreter.free_threaded)
-    if lock is not None and settings.numpy in (None, lock.version):
-        return Wanted(version=lock.version, requirements=lock.file.read_text(encoding="utf-8"), hashed=True)
-    if settings.numpy is None:
-        raise UsageError(
-            f"No numpy is locked for Python {minor}{'t' if interpreter.free_threaded else ''}.",
-            advice="Name a version that has a wheel for it: --numpy VERSION.",
-        )
-    return Wanted(version=settings.numpy, requirements=f"numpy=={settings.numpy}\n", hashed=False)
 
 
 def package_folder(interpreter: Interpreter, wanted: Wanted, layout: Layout) -> Path:
@@ -141,7 +106,7 @@ def _install(
     started = datetime.now(tz=UTC)
     with console.steps(["numpy wheel", "numpy byte-code"]) as progress:
         progress.start("numpy wheel")
-        _place_wheel(interpreter, wanted, folder, logs / "install.log")
+        place_wheel(interpreter, wanted, folder, logs / "install.log")
         progress.start("numpy byte-code")
         with _kept_bytecode(interpreter, layout):
             _warm_up(interpreter, wanted.version, folder, logs / "import.log", launcher)
@@ -158,50 +123,6 @@ def _install(
     seconds = (datetime.now(tz=UTC) - started).total_seconds()
     pinned = "" if wanted.hashed else ", not pinned by hash"
     console.note(f"numpy {wanted.version}: installed in {duration(seconds)}{pinned}, in {folder}.")
-
-
-def _place_wheel(interpreter: Interpreter, wanted: Wanted, folder: Path, log: Path) -> None:
-    """Unpack the wheel beside its place, then move it in, so that a half-made numpy is never in the path."""
-    writable(folder)
-    with tempfile.TemporaryDirectory(prefix=".numpy-", dir=folder.parent) as name:
-        scratch = folder.parent / name
-        lock = scratch / "requirements.txt"
-        lock.write_text(wanted.requirements, encoding="utf-8")
-        command = [*uv_install(lock, hashed=wanted.hashed), "--target", scratch / "out", *_for_python(interpreter)]
-        ended = process.run(command, env=_uv_environment(), stdout=log, timeout=INSTALL_SECONDS)
-        if not ended.ok:
-            raise _no_wheel(interpreter, wanted, log) or step_error("install numpy", ended, log)
-        for entry in sorted((scratch / "out").iterdir()):
-            _replace(entry, folder / entry.name)
-
-
-def _no_wheel(interpreter: Interpreter, wanted: Wanted, log: Path) -> BuildError | None:
-    """Return the error for a release that has its source and other wheels, but none for this interpreter, else None."""
-    if not _NO_WHEEL.search(tail(log)):
-        return None
-    kind = "free-threaded Python" if interpreter.free_threaded else "Python"
-    return BuildError(
-        f"numpy {wanted.version} has no wheel for {kind} {interpreter.version}, and is not built from source unasked.",
-        evidence=log,
-        advice="Leave --numpy out, or name a version that has one; --instrumented-numpy builds the locked one.",
-    )
-
-
-def _replace(entry: Path, place: Path) -> None:
-    if place.is_dir():
-        shutil.rmtree(place)
-    entry.rename(place)
-
-
-def _for_python(interpreter: Interpreter) -> tuple[str | Path, ...]:
-    """Say which wheels fit. uv need not run the slow interpreter, save for the ABI that no option can express."""
-    if interpreter.free_threaded:
-        return ("--python", interpreter.executable)
-    return ("--python", sys.executable, "--python-version", ".".join(interpreter.version.split(".")[:2]))
-
-
-def _uv_environment() -> dict[str, str]:
-    return {**clean_environment(os.environ), "TSAN_OPTIONS": BUILD_TSAN_OPTIONS}
 
 
 def complete(interpreter: Interpreter, version: str, log: Path, *, launcher: tuple[str, ...]) -> None:

@@ -13,7 +13,9 @@ import sysconfig
 import threading
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from fake_build import make_toolchain, settings_for
@@ -98,6 +100,56 @@ def test_a_second_empty_machine_finds_what_the_first_compiled(machine, redis, co
     second.stop(other)
     assert f"{url}: 1 objects found, 0 not there yet." in console.notes
     assert "failed" not in console.notes
+
+
+class Objects(BaseHTTPRequestHandler):
+    """A web server that keeps what is put there."""
+
+    protocol_version = "HTTP/1.1"
+    kept: ClassVar[dict[str, bytes]] = {}
+
+    def _answer(self, status, body=b""):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_PUT(self):
+        self.kept[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(201)
+
+    def do_GET(self):
+        self._answer(200 if self.path in self.kept else 404, self.kept.get(self.path, b""))
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@pytest.fixture
+def web(monkeypatch):
+    monkeypatch.setattr(Objects, "kept", {})
+    with ThreadingHTTPServer(("127.0.0.1", 0), Objects) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/objects"
+        server.shutdown()
+
+
+def test_a_second_machine_finds_it_on_a_web_server(machine, web, console):
+    for name in ("first", "second"):
+        here = machine(name, "ccache")
+        cache = here.choose(web)
+        assert cache.remote is not None, console.notes
+        with reported(cache, here.base, console):
+            here.compile(cache)
+    assert f"{web}: 0 objects found, 1 not there yet." in console.notes
+    assert f"{web}: 1 objects found, 0 not there yet." in console.notes
+    assert Objects.kept
+    assert all(path.startswith("/objects/") for path in Objects.kept)
 
 
 @pytest.fixture

@@ -21,12 +21,13 @@ from python_tsan.cpython.numpy_source.placing import moved, place_numpy, site_of
 from python_tsan.cpython.numpy_source.plan import NumpyPlan, meson, plan_numpy, setup_command
 from python_tsan.cpython.numpy_source.sdist import obtain_sdist, unpack_sdist
 from python_tsan.cpython.numpy_source.tools import INSTALL_SECONDS, obtain_cython, write_programs
-from python_tsan.cpython.packages import choose_numpy, complete
+from python_tsan.cpython.packages import complete
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.prebuilt.copying import copy_prefix
 from python_tsan.cpython.record import read_manifest, write_manifest
 from python_tsan.cpython.site import build_environment
 from python_tsan.cpython.uv import find_tool
+from python_tsan.cpython.wanted import choose_numpy
 from python_tsan.errors import BuildError
 from python_tsan.plain_text import duration
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from python_tsan.cpython.packages import Wanted
+    from python_tsan.cpython.wanted import Wanted
     from python_tsan.toolchain.model import Toolchain
 
 # Raised whenever the same inputs are built in another way.
