@@ -5,34 +5,12 @@ import shutil
 import subprocess
 
 import pytest
+from cycling import CYCLE, SYNC, THREADS, write_files
 
 from python_tsan import safe_import as module
 from python_tsan.imports.measure import pythons_at_hand
 
 PYTHONS = pythons_at_hand()
-SYNC = "import threading\n\nA, B = threading.Event(), threading.Event()\n"
-# Each side gives the other half a second to be inside its body too.
-SIDE = "import sync\nfrom importlib import import_module\n\nsync.{0}.set()\nsync.{1}.wait(0.5)\nimport_module({2!r})\n"
-CYCLE = {"sync.py": SYNC, "a.py": SIDE.format("A", "B", "b"), "b.py": SIDE.format("B", "A", "a")}
-THREADS = """\
-import sync, threading
-from {module} import {function} as get
-
-met = []
-
-def run(name):
-    try:
-        met.append(get(name).__name__)
-    except Exception as error:
-        met.append(type(error).__name__)
-
-threads = [threading.Thread(target=run, args=(name,)) for name in {names!r}]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-print(*sorted(met))
-"""
 
 
 @pytest.fixture(params=PYTHONS, ids=[python.text for python in PYTHONS])
@@ -40,10 +18,7 @@ def play(request, tmp_path):
     shutil.copy(module.__file__, tmp_path)
 
     def run(files, code):
-        for path, text in files.items():
-            target = tmp_path / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
+        write_files(tmp_path, files)
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         env |= {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [*request.param.command, "-c", code]
