@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,9 +56,20 @@ def _table(arguments: argparse.Namespace, context: Context) -> ExitCode:
         console.note(f"{rate.build}, {rate.mitigation}: {rate}")
     if arguments.write:
         date = datetime.now(UTC).strftime("%Y-%m-%d")
-        arguments.write.write_text(render_page(measured, rates, date=date, machine=_machine()), encoding="utf-8")
+        page = render_page(measured, rates, date=date, machine=_machine(), command=_command(arguments))
+        arguments.write.write_text(page, encoding="utf-8")
     console.say(f"{len(measured)} runs, {wrong} not as the table says")
     return ExitCode.FINDINGS if wrong else ExitCode.CLEAN
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return the verb with the options that decide what is measured and where it is written."""
+    words = ["imports", "table"]
+    for interpreter in arguments.interpreters:
+        words += ["--with", interpreter]
+    words += [f"--{name}" for name in ("unpacked", "built") if getattr(arguments, name)]
+    words += ["--trials", str(arguments.trials)] if arguments.trials else []
+    return shlex.join([*words, "--write", str(arguments.write)])
 
 
 def _named(arguments: argparse.Namespace, context: Context) -> Iterator[str]:

@@ -29,14 +29,15 @@ threads are led into the interleaving by CPython's own tables of module locks, n
 Measured {date} on {machine}.
 To run it again on the interpreters of a machine, and to write this page:
 
-    python -m python_tsan imports table --unpacked --built --trials {trials} --write docs/import-hazards.md
+    python -m python_tsan {command}
 
 One row alone, on any interpreter from 3.9 on, with nothing installed:
 
     PYTHONPATH=python_tsan/imports/inside python3.13 -m import_cases cold_window
 
 The same rows are played by C++ threads in `nox -s check_imports`. A `t` after a version is a build without the GIL;
-TSan marks one that was built here under ThreadSanitizer.
+TSan marks one that was built here under ThreadSanitizer. Debian packages no build without the GIL, so there is none of
+its own among these; `--with` takes one that you have.
 
 **D** `_DeadlockError` (a `RuntimeError`: `except ImportError` misses it) · **P** a half-made module: `ImportError`,
 `AttributeError` or `KeyError` · **H** hang · ok · **?** the schedule could not be brought about. T1 or T2 is the
@@ -65,13 +66,17 @@ cell share a table; under ThreadSanitizer the cures were not measured.
 """
 
 
-def render_page(measured: Sequence[Played], rates: Sequence[Rate] = (), *, date: str, machine: str) -> str:
-    """Write the page: what each row does, how often by itself, what its own cures do, and what general cures do."""
+def render_page(
+    measured: Sequence[Played], rates: Sequence[Rate] = (), *, date: str, machine: str, command: str
+) -> str:
+    """Write the page: what each row does, how often by itself, what its own cures do, and what general cures do.
+
+    ``command`` is the verb with the options that made it.
+    """
     builds = sorted({played.build for played in measured})
     names = [str(build) for build in builds]
-    trials = max((rate.runs for rate in rates), default=0)
     parts = [
-        _INTRODUCTION.format(date=date, machine=machine, trials=trials),
+        _INTRODUCTION.format(date=date, machine=machine, command=command),
         "## What happens\n",
         _table(["row", "what the threads do", *names], _row_lines(measured, builds)),
         _OUTLOOK,

@@ -258,7 +258,11 @@ def test_the_table_is_measured_and_written(folder, capsys, monkeypatch):
     monkeypatch.setattr(
         imports_table, "play_rows", lambda pythons, **_: [play(each, "cold_window") for each in pythons]
     )
-    assert main(["imports", "table", "--trials", "1", "--write", "page.md"]) == 0
+    options = ["--with", sys.executable, "--built", "--trials", "1", "--write", "page.md"]
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(folder / "empty"))
+    assert main(["imports", "table", *options]) == 0
+    made_by = f"    python -m python_tsan imports table {' '.join(options)}\n"
+    assert made_by in (folder / "page.md").read_text()
     assert "1 runs, 0 not as the table says" in capsys.readouterr().out
     page = (folder / "page.md").read_text()
     assert f"| {here.build} | " in page
