@@ -27,6 +27,7 @@ from python_tsan.cpython.site import Site, prepare_site
 from python_tsan.cpython.sources import obtain_source, resolve_record
 from python_tsan.errors import BuildError
 from python_tsan.plain_text import duration
+from python_tsan.toolchain.hints import headers_of, install_command, this_manager
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,3 +188,5 @@ def _report(interpreter: Interpreter, console: Console) -> None:
     console.note(f"CPython {interpreter.version}: built in {duration(interpreter.seconds)}, in {interpreter.prefix}.")
     if interpreter.missing_modules:
         console.note(f"Not built, for want of their libraries' headers: {', '.join(interpreter.missing_modules)}.")
+    if wanted := headers_of(interpreter.missing_modules):
+        console.note(f"To have them, {install_command(wanted, this_manager())}, and build again with --refresh.")

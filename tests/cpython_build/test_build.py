@@ -18,6 +18,7 @@ from python_tsan.cpython.compiler_cache import CacheProgram
 from python_tsan.cpython.record import read_manifest
 from python_tsan.cpython.site import build_environment
 from python_tsan.errors import BuildError, UsageError
+from python_tsan.toolchain.hints import Manager
 
 ALL = ["configure", "compile", "install"]
 
@@ -50,6 +51,17 @@ def test_a_build_leaves_a_complete_interpreter_and_nothing_else(fake, trace, tmp
     assert list((tmp_path / "cache" / "work" / "interpreters").iterdir()) == []
     logs = {path.name for path in (tmp_path / "cache" / "logs" / built.key).iterdir()}
     assert logs == {"configure.log", "compile.log", "install.log"}
+
+
+def test_modules_that_were_not_built_come_with_what_brings_them(fake, console, monkeypatch):
+    monkeypatch.setattr(build, "_missing", lambda _site: ("_dbm", "_ssl"))
+    monkeypatch.setattr(build, "this_manager", lambda: Manager.APT)
+    fake()
+    told = console.notes.splitlines()
+    assert any(line.endswith("headers: _dbm, _ssl.") for line in told)
+    (advice,) = (line for line in told if line.startswith("To have them"))
+    assert "apt-get install" in advice
+    assert advice.endswith("libssl-dev, and build again with --refresh.")
 
 
 def test_a_second_run_does_nothing_and_says_why(fake, trace, console):

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from python_tsan.toolchain.hints import (
-    MODULE_NEEDS,
     Manager,
     Missing,
     Need,
     cure,
     detect_manager,
+    headers_of,
     install_command,
     packages,
     this_manager,
@@ -121,7 +121,9 @@ def test_what_no_package_mends_has_no_cure(rejection):
 
 
 def test_the_modules_of_cpython_name_their_headers():
-    assert packages([Missing(need=MODULE_NEEDS["_ssl"])], Manager.APT) == ("libssl-dev",)
+    needs = headers_of(["_dbm", "_hashlib", "_ssl", "zlib"])
+    assert packages(needs, Manager.APT) == ("libssl-dev", "zlib1g-dev")
+    assert headers_of(["_dbm"]) == ()
 
 
 def test_this_machine_has_a_manager_or_none():
