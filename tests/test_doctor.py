@@ -12,9 +12,9 @@ from python_tsan.cli import doctor
 from python_tsan.console import Console
 from python_tsan.errors import ExitCode
 from python_tsan.toolchain import Survey
-from python_tsan.toolchain.hints import Manager
 from python_tsan.toolchain.machine import TOOLS, Machine
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection, Toolchain
+from python_tsan.toolchain.package_names import Manager
 
 MACHINE = Machine(
     kernel="Linux 6.1.0",

@@ -12,9 +12,10 @@ from python_tsan.errors import ExitCode
 from python_tsan.plain_text import wrapped
 from python_tsan.toolchain import Survey, survey
 from python_tsan.toolchain.choose import rank, refusal, remedy
-from python_tsan.toolchain.hints import Manager, Missing, Need, cure, install_command, this_manager, without_root
+from python_tsan.toolchain.hints import cure, install_command, this_manager, without_root
 from python_tsan.toolchain.machine import SAFE_RND_BITS, Machine, inspect_machine
 from python_tsan.toolchain.model import Candidate, Family, Probe, Toolchain
+from python_tsan.toolchain.package_names import Manager, Missing, Need
 
 if TYPE_CHECKING:
     import argparse

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import ToolchainError
-from python_tsan.toolchain.hints import Manager, Missing, Need, cure, describe, first_compiler, install_command
+from python_tsan.toolchain.hints import cure, describe, first_compiler, install_command
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection
+from python_tsan.toolchain.package_names import Manager, Missing, Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -18,7 +18,7 @@ from python_tsan.cpython.compiler_cache import CacheProgram
 from python_tsan.cpython.record import read_manifest
 from python_tsan.cpython.site import build_environment
 from python_tsan.errors import BuildError, UsageError
-from python_tsan.toolchain.hints import Manager
+from python_tsan.toolchain.package_names import Manager
 
 ALL = ["configure", "compile", "install"]
 

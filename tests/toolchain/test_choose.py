@@ -6,8 +6,8 @@ import pytest
 
 from python_tsan.errors import ExitCode
 from python_tsan.toolchain.choose import first_working, fits, rank, reason, refusal
-from python_tsan.toolchain.hints import Manager
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection, Toolchain
+from python_tsan.toolchain.package_names import Manager
 
 
 def compiler(name: str, version: str) -> Candidate:

@@ -4,19 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.toolchain.hints import (
-    Manager,
-    Missing,
-    Need,
-    cure,
-    detect_manager,
-    headers_of,
-    install_command,
-    packages,
-    this_manager,
-    without_root,
-)
+from python_tsan.toolchain.hints import cure, detect_manager, headers_of, install_command, this_manager, without_root
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection
+from python_tsan.toolchain.package_names import Manager, Missing, Need, packages
 
 CLANG = (
     Missing(need=Need.CLANG, major=19),
