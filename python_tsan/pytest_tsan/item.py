@@ -13,9 +13,9 @@ from python_tsan.console import make_console
 from python_tsan.errors import PythonTsanError, ToolchainError
 from python_tsan.paths import Layout
 from python_tsan.pytest_tsan.host import Host, find_host
-from python_tsan.pytest_tsan.plugin import MARK, REQUIRE
 from python_tsan.pytest_tsan.run import Call, run_apart
 from python_tsan.pytest_tsan.wanted import read_mark
+from python_tsan.pytest_tsan.words import MARK, REQUIRE
 
 if TYPE_CHECKING:
     from python_tsan.config import Settings

@@ -1,6 +1,6 @@
 """Own what pytest asks of a plugin: options, the marker, and putting marked tests into processes of their own.
 
-Every pytest in an environment that has python-tsan loads this module, so that it imports nothing but pytest until a
+Every pytest in an environment that has python-tsan loads this module, so that it imports pytest and a few words until a
 test is marked.
 """
 
@@ -10,21 +10,11 @@ import os
 
 import pytest
 
-MARK = "tsan"
-# Set for the process in which a marked test runs: there it is an ordinary test.
-CHILD_VARIABLE = "PYTHON_TSAN_MARKED_TEST"
-AUTO, REQUIRE, OFF = "auto", "require", "off"
+from python_tsan.pytest_tsan.words import AUTO, CHILD_VARIABLE, HINT, MARK, OFF, REQUIRE, lacks_runtime
+
 _DECLARATION = (
     f"{MARK}(expect='clean', repeat=1, timeout=300): run the test in a process of its own under ThreadSanitizer, and "
     "fail with what it finds; expect is clean, race, hang or a file, timeout is in seconds for each of repeat runs"
-)
-
-# What the loader says of an instrumented module where the runtime is missing (LLVM's) or comes too late (GCC's).
-_NO_RUNTIME = ("undefined symbol: __tsan_", "cannot allocate memory in static TLS block")
-HINT = (
-    "An extension module that is compiled under ThreadSanitizer can only be imported where its runtime was there from "
-    "the start: inside a test marked tsan or its fixtures, never at the top of the file. Marked tests get the runtime "
-    "of the compiler that python-tsan chooses, so build the module with that one, or set PYTHON_TSAN_TOOLCHAIN."
 )
 
 
@@ -45,11 +35,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.addinivalue_line("markers", _DECLARATION)
-
-
-def lacks_runtime(text: str) -> bool:
-    """Tell whether a module could not be loaded for want of its sanitizer runtime."""
-    return any(words in text for words in _NO_RUNTIME)
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

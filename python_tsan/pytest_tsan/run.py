@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, STDOUT_FILE
 from python_tsan.console import Console
-from python_tsan.pytest_tsan.plugin import CHILD_VARIABLE, HINT, lacks_runtime
+from python_tsan.pytest_tsan.words import CHILD_VARIABLE, HINT, lacks_runtime
 from python_tsan.report.model import VerdictStatus
 from python_tsan.report.terminal import plain_lines
 from python_tsan.running.audit import is_system

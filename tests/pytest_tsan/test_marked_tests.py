@@ -254,7 +254,7 @@ def test_other_peoples_pytest_loads_nothing_of_ours(run, pytester):
     )
     result = run("def test_plain():\n    pass\n", "-s")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"LOADED python_tsan python_tsan.pytest_tsan {PLUGIN}"])
+    result.stdout.fnmatch_lines([f"LOADED python_tsan python_tsan.pytest_tsan {PLUGIN} python_tsan.pytest_tsan.words"])
 
 
 def test_the_plugin_is_registered_for_everyone():
