@@ -1,5 +1,7 @@
 #include "harness/gil.hpp"
 
+#include <binding.hpp>
+
 #include <stdexcept>
 
 namespace python_tsan {
