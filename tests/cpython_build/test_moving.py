@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from python_tsan.cpython.moving import NEUTRAL, ImmovableError, neutralise, settle, without_build_paths
 from python_tsan.cpython.plan import PREFIX_ROOM
 from python_tsan.cpython.prebuilt.inside import bytecode
-from python_tsan.cpython.prebuilt.moving import NEUTRAL, ImmovableError, neutralise, settle, without_build_paths
 
 PREFIXES = st.text("abcdef/", min_size=30, max_size=400).map(lambda text: Path(f"/interpreters/{text}/x"))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.cpython.compiler_cache import choose_cache, reported
+from python_tsan.cpython.copying import copy_prefix
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
 from python_tsan.cpython.locks import CYTHON
@@ -23,7 +24,6 @@ from python_tsan.cpython.numpy_source.sdist import obtain_sdist, unpack_sdist
 from python_tsan.cpython.numpy_source.tools import INSTALL_SECONDS, obtain_cython, write_programs
 from python_tsan.cpython.packages import complete
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
-from python_tsan.cpython.prebuilt.copying import copy_prefix
 from python_tsan.cpython.record import read_manifest, write_manifest
 from python_tsan.cpython.site import build_environment
 from python_tsan.cpython.uv import find_tool

@@ -1,4 +1,4 @@
-"""Own making an archive of a built interpreter; leave its bytes to :mod:`.bundle` and moving to :mod:`.moving`."""
+"""Own making an archive of a built interpreter; leave its bytes to :mod:`.bundle`, moving to :mod:`..moving`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.locking import work_folder
 from python_tsan.cpython.manifest import MANIFEST_NAME, SourceRecord
+from python_tsan.cpython.moving import NEUTRAL, ImmovableError, neutralise, without_build_paths
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.prebuilt.bundle import FILE_TIME, write_bundle
 from python_tsan.cpython.prebuilt.contents import Contents, Entry
-from python_tsan.cpython.prebuilt.moving import NEUTRAL, ImmovableError, neutralise, without_build_paths
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.plain_text import duration
 

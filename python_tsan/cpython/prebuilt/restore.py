@@ -16,12 +16,12 @@ from python_tsan.cpython.build import libc_identity
 from python_tsan.cpython.fetch import download
 from python_tsan.cpython.inspection import describe_built
 from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
+from python_tsan.cpython.moving import ImmovableError, settle
 from python_tsan.cpython.numpy_source.build import plan_for
 from python_tsan.cpython.plan import BuildPlan, make_plan
 from python_tsan.cpython.prebuilt.bundle import DamagedError, UnsafeMember, open_bundle
 from python_tsan.cpython.prebuilt.contents import UnknownFormatError
 from python_tsan.cpython.prebuilt.fitting import machine_refusal, refusal
-from python_tsan.cpython.prebuilt.moving import ImmovableError, settle
 from python_tsan.cpython.record import read_manifest, write_manifest
 from python_tsan.cpython.sources import remember_restored
 from python_tsan.cpython.storage import guarded, scratch, sha256_of

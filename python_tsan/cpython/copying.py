@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.manifest import MANIFEST_NAME
-from python_tsan.cpython.prebuilt.moving import ImmovableError, neutralise, settle
+from python_tsan.cpython.moving import ImmovableError, neutralise, settle
 from python_tsan.errors import BuildError
 
 if TYPE_CHECKING:
