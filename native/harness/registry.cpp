@@ -46,6 +46,8 @@ std::string_view name_of(Outcome outcome) {
         return "hang";
     case Outcome::error:
         return "error";
+    case Outcome::crash:
+        return "crash";
     }
     throw std::logic_error("an outcome without a name");
 }
@@ -55,8 +57,8 @@ Scenario& Scenario::outcome(Outcome outcome) {
     return *this;
 }
 
-Scenario& Scenario::race(std::string location, std::string function) {
-    expect_.findings.push_back({"data race", std::move(location), std::move(function), {"read", "write"}});
+Scenario& Scenario::race(std::string location, std::string function, std::vector<std::string> accesses) {
+    expect_.findings.push_back({"data race", std::move(location), std::move(function), std::move(accesses)});
     return outcome(Outcome::race);
 }
 
@@ -93,6 +95,11 @@ Scenario& Scenario::error(std::string pattern, std::string losing_thread) {
     expect_.error = std::move(pattern);
     expect_.losing_thread = std::move(losing_thread);
     return outcome(Outcome::error);
+}
+
+Scenario& Scenario::crash(std::string pattern) {
+    expect_.error = std::move(pattern);
+    return outcome(Outcome::crash);
 }
 
 Scenario& Scenario::race_without_gil(std::string location, std::string function) {

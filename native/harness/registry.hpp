@@ -15,7 +15,7 @@
 
 namespace python_tsan {
 
-enum class Outcome { clean, race, hang, error };
+enum class Outcome { clean, race, hang, error, crash };
 
 std::string_view name_of(Outcome outcome);
 
@@ -48,8 +48,9 @@ public:
 
     /// No finding, exit code 0, every checked value right.
     Scenario& clean() { return outcome(Outcome::clean); }
-    /// Exactly one data race on the global `location`, both accesses in `function`, one reading and one writing.
-    Scenario& race(std::string location, std::string function);
+    /// Exactly one data race on the global `location`, both accesses in `function`, of these kinds (any if empty).
+    /// Given again, it is one more.
+    Scenario& race(std::string location, std::string function, std::vector<std::string> accesses = {"read", "write"});
     /// Exactly one data race between two accesses of CPython's own, which is known upstream.
     Scenario& defect(std::vector<std::string> accesses);
     /// On CPython before `version`, written like PY_VERSION_HEX, it ends clean, whatever it shows from there on.
@@ -62,6 +63,9 @@ public:
     Scenario& waits(std::vector<std::string> lines);
     /// A Python error whose text matches the regular expression `pattern`, in thread `losing_thread` (empty: any).
     Scenario& error(std::string pattern, std::string losing_thread);
+    /// The process dies, by a signal or by the sanitizer's word on one, and says something on standard error that
+    /// matches the regular expression `pattern`.
+    Scenario& crash(std::string pattern);
     /// The expectation depends on the Python version: row `id` of python_tsan/imports/outcomes.toml.
     Scenario& by_version(std::string id);
 

@@ -16,6 +16,7 @@ namespace python_tsan {
 
 long long g_mutex_counter = 0;
 long long g_critical_counter = 0;
+long long g_two_sections_counter = 0;
 long long g_beside_marked_counter = 0;
 long long g_beside_unmarked_counter = 0;
 static std::mutex g_counter_mutex;
@@ -54,7 +55,7 @@ SCENARIO(counter_mutex,
 SCENARIO(counter_critical_section,
          "free_threading",
          "Every increment stands in a critical section of one Python object, or under the GIL where there is one.",
-         .clean().twin("counter_guarded")) {
+         .clean().twin("counter_two_critical_sections")) {
     const Interpreter python(context);
     const py::object guard = py::list();
     race(context, [&](unsigned) {
@@ -63,6 +64,29 @@ SCENARIO(counter_critical_section,
         }
     });
     context.check("count", g_critical_counter, context.total());
+}
+
+static PYTHON_TSAN_NOINLINE void increment_in_another_section([[maybe_unused]] PyObject* guard) {
+    const py::gil_scoped_acquire gil;
+    Py_BEGIN_CRITICAL_SECTION(guard);
+    const long long seen = g_two_sections_counter;
+    keep_apart();
+    g_two_sections_counter = seen + 1;
+    Py_END_CRITICAL_SECTION();
+}
+
+SCENARIO(
+    counter_two_critical_sections,
+    "free_threading",
+    "The same increments, each thread in a critical section of an object of its own: without a GIL, no lock at all.",
+    .clean()
+        .race_without_gil("g_two_sections_counter", "increment_in_another_section")
+        .twin("counter_critical_section")) {
+    const Interpreter python(context);
+    const py::object one = py::list(), other = py::list();
+    take_turns_known(context, {[&] { increment_in_another_section(one.ptr()); },
+                               [&] { increment_in_another_section(other.ptr()); }});
+    context.check("count", g_two_sections_counter, 2LL);
 }
 
 static PyModuleDef g_unmarked{

@@ -43,6 +43,7 @@ _LIMITS = ("/bin/sh", "-c", _SET_LIMITS, "python-tsan-subject")
 # What the runtime prints to standard error when it does not use the log folder.
 _ESCAPED = re.compile(r"^(WARNING|FATAL|ERROR): ThreadSanitizer|^ERROR: Can't (open|create)", re.MULTILINE)
 _NOT_EXECUTABLE = (126, 127)
+_LAST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,7 @@ def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
         findings=tuple(finding for log in parsed for finding in log.findings),
         fatal=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is not FatalKind.SIGNAL),
         crashes=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is FatalKind.SIGNAL),
+        last_words=_end(_text(folder / STDERR_FILE)) if completed.exit_code < 0 and not completed.timed_out else "",
         unparsed=sum(log.unparsed for log in parsed),
         report=report,
         problem=execution.problem or report_problem,
@@ -206,6 +208,10 @@ def _lines(path: Path) -> tuple[str, ...]:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _end(text: str) -> str:
+    return "\n".join(text.splitlines()[-_LAST_LINES:])
 
 
 def _last_line(text: str) -> str:

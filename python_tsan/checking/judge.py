@@ -109,6 +109,8 @@ def _outcome_mismatch(expectation: Expectation, observation: Observation) -> str
             return died
         case Outcome.ERROR:
             return died or ("" if observation.report.get("error") else "expected an error, and there was none")
+        case Outcome.CRASH:
+            return _crash_mismatch(expectation, observation)
         case _ as never:
             assert_never(never)
 
@@ -132,6 +134,16 @@ def _clean_mismatch(observation: Observation) -> str:
     if error:
         return f"expected no error, got {_shown_error(error)}"
     return f"exit {observation.exit_code}" if observation.exit_code else ""
+
+
+def _crash_mismatch(expectation: Expectation, observation: Observation) -> str:
+    died = _death(observation)
+    if observation.timed_out:
+        return f"expected a crash, but it was {died}"
+    if not died:
+        return f"expected a crash, but it ended with exit {observation.exit_code}"
+    words = "\n".join((*observation.crashes, observation.last_words))
+    return "" if re.search(expectation.error, words) else f"it {died}, and said nothing like {expectation.error!r}"
 
 
 def _hang_mismatch(expectation: Expectation, observation: Observation) -> str:

@@ -24,6 +24,7 @@ class Outcome(Enum):
     RACE = "race"  # exactly the listed findings
     HANG = "hang"  # still running at its deadline, ended with stacks
     ERROR = "error"  # a Python error with a text and a losing thread
+    CRASH = "crash"  # the process dies, with its reason in words
 
 
 class Status(Enum):
@@ -53,9 +54,9 @@ class ExpectedFinding:
 class Expectation:
     """What a subject must show.
 
-    ``error`` is a regular expression for the error's text and ``losing_thread`` the thread's name (any if empty),
-    both for Outcome.ERROR; ``waits`` the lines of a hang's wait-for graph (any if empty). ``values`` are results that
-    the subject must have reported, whatever the outcome.
+    ``error`` is a regular expression for an error's text, or for the last words of a crash; ``losing_thread`` is the
+    thread that an error is to end (any if empty), ``waits`` the lines of a hang's wait-for graph (any if empty).
+    ``values`` are results that the subject must have reported, whatever the outcome.
     """
 
     outcome: Outcome
@@ -73,8 +74,9 @@ class Observation:
     ``report`` is the JSON object that a harness scenario writes (empty if it wrote none), ``logs`` the sanitizer's
     files, ``stacks`` the files with every thread's stack when the deadline passed, ``waits`` the wait-for graph that
     the subject itself had noted by then. ``fatal`` are the last words of a runtime that gave up, ``crashes`` those on a
-    deadly signal of the subject. ``problem`` says why nothing can be concluded (the log folder is gone, the program
-    could not be started), and is empty for a sound observation.
+    deadly signal of the subject, ``last_words`` the end of standard error of one that died of a signal. ``problem``
+    says why nothing can be concluded (the log folder is gone, the program could not be started), and is empty for a
+    sound observation.
     """
 
     command: tuple[str, ...]
@@ -89,6 +91,7 @@ class Observation:
     findings: tuple[Finding, ...] = ()
     fatal: tuple[str, ...] = ()
     crashes: tuple[str, ...] = ()
+    last_words: str = ""
     unparsed: int = 0
     report: dict[str, Any] = field(default_factory=dict)
     problem: str = ""

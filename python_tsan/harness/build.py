@@ -164,8 +164,9 @@ def _build(job: _Job, console: Console) -> Path:
     _refuse_if_changed(job)
     staged = job.folder / "staged"
     staged.mkdir()
-    for name in (PROGRAM, *PRELOADS.values()):
-        shutil.move(job.tree / name, staged / name)
+    # The libraries are found beside the program: those to preload, and a binding's extension modules.
+    for path in (job.tree / PROGRAM, *job.tree.glob("*.so")):
+        shutil.move(path, staged / path.name)
     record = _Record(
         schema=SCHEMA,
         key=job.plan.key,

@@ -51,7 +51,8 @@ def lane_line(record: LaneRecord) -> str:
     interpreter = record.interpreter
     kind = "CPython under ThreadSanitizer" if interpreter.instrumented else "stock CPython"
     threading = ", free-threaded" if interpreter.free_threaded else ""
-    return f"{name}: {kind} {interpreter.version}{threading}, {record.toolchain}"
+    bindings = "".join(f", {library} {version}" for library, version in sorted(record.bindings.items()))
+    return f"{name}: {kind} {interpreter.version}{threading}, {record.toolchain}{bindings}"
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:

@@ -46,8 +46,8 @@ def parse_expectation(text: str, file: str) -> Expectation:
         expectation: Expectation = msgspec.convert(table, Expectation)
     except msgspec.ValidationError as error:
         raise _wrong(file, str(error)) from error
-    if expectation.outcome is Outcome.ERROR:
-        raise _wrong(file, "outcome 'error' is for the harness's scenarios, which tell their Python errors")
+    if expectation.outcome in {Outcome.ERROR, Outcome.CRASH}:
+        raise _wrong(file, f"outcome {expectation.outcome.value!r} is for the harness's scenarios")
     if (expectation.outcome is Outcome.RACE) != bool(expectation.findings):
         raise _wrong(file, "outcome 'race' needs [[findings]], and the other outcomes have none")
     return expectation

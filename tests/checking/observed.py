@@ -60,6 +60,8 @@ LOST = replace(
     },
 )
 
+DEAD = replace(CLEAN, exit_code=-6, last_words="Critical nanobind error: attempted to change the reference count")
+
 SAFE_TWIN = Expectation(outcome=Outcome.CLEAN)
 RACY_TWIN = Expectation(
     outcome=Outcome.RACE,
@@ -73,6 +75,7 @@ RACY_TWIN = Expectation(
     ),
 )
 HANGING = Expectation(outcome=Outcome.HANG)
+CRASHING = Expectation(outcome=Outcome.CRASH, error="nanobind error: .* reference count")
 DEADLOCK = Expectation(
     outcome=Outcome.ERROR,
     error=r"_DeadlockError: deadlock detected by _ModuleLock\(.pkg\.sub.\)",

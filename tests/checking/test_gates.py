@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from observed import CLEAN, DEADLOCK, HANGING, HUNG, LOST, RACY, RACY_TWIN, SAFE_TWIN, finding
+from observed import CLEAN, CRASHING, DEAD, DEADLOCK, HANGING, HUNG, LOST, RACY, RACY_TWIN, SAFE_TWIN, finding
 
 from python_tsan.checking.judge import judge
 from python_tsan.checking.model import ExpectedFinding, Lane, Status
@@ -16,18 +16,18 @@ def verdict(expectation, *observations):
 
 @pytest.mark.parametrize(
     ("expectation", "observation"),
-    [(SAFE_TWIN, CLEAN), (RACY_TWIN, RACY), (HANGING, HUNG), (DEADLOCK, LOST)],
-    ids=["clean", "race", "hang", "error"],
+    [(SAFE_TWIN, CLEAN), (RACY_TWIN, RACY), (HANGING, HUNG), (DEADLOCK, LOST), (CRASHING, DEAD)],
+    ids=["clean", "race", "hang", "error", "crash"],
 )
 def test_what_is_expected_passes(expectation, observation):
     passed = verdict(expectation, observation, observation)
     assert (passed.status, passed.met, passed.runs) == (Status.PASSED, 2, 2)
 
 
-@pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, HANGING, DEADLOCK])
-@pytest.mark.parametrize("observation", [CLEAN, RACY, HUNG, LOST])
+@pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, HANGING, DEADLOCK, CRASHING])
+@pytest.mark.parametrize("observation", [CLEAN, RACY, HUNG, LOST, DEAD])
 def test_nothing_passes_under_anothers_expectation(expectation, observation):
-    own = {id(SAFE_TWIN): CLEAN, id(RACY_TWIN): RACY, id(HANGING): HUNG, id(DEADLOCK): LOST}
+    own = {id(SAFE_TWIN): CLEAN, id(RACY_TWIN): RACY, id(HANGING): HUNG, id(DEADLOCK): LOST, id(CRASHING): DEAD}
     judged = verdict(expectation, observation)
     assert (judged.status is Status.PASSED) is (own[id(expectation)] is observation)
     assert judged.status is Status.PASSED or judged.reason
@@ -105,11 +105,31 @@ def test_a_finding_beside_an_error_fails():
     assert "unexpected" in failed(DEADLOCK, replace(LOST, findings=(finding(),)))
 
 
+def test_a_finding_beside_a_crash_fails():
+    assert "unexpected" in failed(CRASHING, replace(DEAD, findings=(finding(),)))
+
+
+def test_another_crash_is_not_the_expected_one():
+    assert failed(CRASHING, replace(DEAD, last_words="Fatal Python error: none_dealloc")).startswith(
+        "it ended by signal 6, and said nothing like 'nanobind error: .* reference count'"
+    )
+
+
+def test_a_crash_that_the_sanitizer_tells_of_is_one():
+    told = replace(CLEAN, exit_code=66, crashes=("SEGV on unknown address",))
+    assert judge("x", Lane.FULL, replace(CRASHING, error="SEGV"), [told]).status is Status.PASSED
+
+
+def test_a_hang_is_no_crash():
+    assert "expected a crash, but it still running" not in failed(CRASHING, HUNG)
+    assert failed(CRASHING, HUNG).startswith("expected a crash, but it was still running at its deadline")
+
+
 def test_a_missing_log_folder_cannot_be_judged():
     assert "log folder is gone" in doubted(SAFE_TWIN, replace(CLEAN, problem="the log folder is gone"))
 
 
-@pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, HANGING, DEADLOCK])
+@pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, HANGING, DEADLOCK, CRASHING])
 def test_a_runtime_that_gave_up_cannot_be_judged(expectation):
     gave_up = replace(CLEAN, exit_code=66, fatal=("FATAL: ThreadSanitizer: unexpected memory mapping",))
     assert "unexpected memory mapping" in doubted(expectation, gave_up)

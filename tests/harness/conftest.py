@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from python_tsan.binding import DEFAULT
 from python_tsan.config import CompilerCache, Settings
 from python_tsan.console import Console
 from python_tsan.cpython.manifest import Interpreter
@@ -161,8 +162,11 @@ def real_toolchain(real_layout, real_console):
 
 @pytest.fixture(scope="session")
 def build_real(real_toolchain, real_layout, real_console):
-    settings = Settings(cache=real_layout.root)
-    stock = find_stock(settings, toolchain=real_toolchain, layout=real_layout, console=real_console)
-    if stock is None:
-        pytest.skip("no shared libpython on this machine")
-    return lambda: build_harness(stock, settings, toolchain=real_toolchain, layout=real_layout, console=real_console)
+    def build(binding=DEFAULT):
+        settings = Settings(cache=real_layout.root, binding=binding)
+        stock = find_stock(settings, toolchain=real_toolchain, layout=real_layout, console=real_console)
+        if stock is None:
+            pytest.skip("no shared libpython on this machine")
+        return build_harness(stock, settings, toolchain=real_toolchain, layout=real_layout, console=real_console)
+
+    return build

@@ -5,7 +5,9 @@ if(NOT EXISTS "${PYTHON_TSAN_BINDING_PACKAGE}/src/nb_combined.cpp")
 endif()
 
 function(python_tsan_nanobind target)
-  target_sources(${target} PRIVATE "${PYTHON_TSAN_BINDING_PACKAGE}/src/nb_combined.cpp")
+  set(library "${PYTHON_TSAN_BINDING_PACKAGE}/src/nb_combined.cpp")
+  set_source_files_properties("${library}" PROPERTIES COMPILE_DEFINITIONS NB_BUILD)
+  target_sources(${target} PRIVATE "${library}")
   target_include_directories(${target} SYSTEM PUBLIC "${PYTHON_TSAN_BINDING_PACKAGE}/include")
   target_include_directories(${target} SYSTEM PRIVATE "${PYTHON_TSAN_BINDING_PACKAGE}/ext/robin_map/include")
   target_compile_features(${target} PUBLIC cxx_std_17)
@@ -18,8 +20,14 @@ endfunction()
 
 add_library(python_tsan_binding STATIC)
 python_tsan_nanobind(python_tsan_binding)
-target_compile_definitions(python_tsan_binding PRIVATE NB_BUILD)
 if(PYTHON_TSAN_FREE_THREADED)
   # Without it, modules of nanobind's bring the GIL back, and its own locks are none.
   target_compile_definitions(python_tsan_binding PUBLIC NB_FREE_THREADED)
+endif()
+
+# An extension module with a nanobind of its own, for the scenario about the one who forgot to ask for FREE_THREADED.
+if(PYTHON_TSAN_FREE_THREADED)
+  add_library(python_tsan_nanobind_unmarked MODULE bindings/nanobind/modules/unmarked.cpp)
+  python_tsan_nanobind(python_tsan_nanobind_unmarked)
+  set_target_properties(python_tsan_nanobind_unmarked PROPERTIES PREFIX "")
 endif()
