@@ -204,7 +204,7 @@ def bound(request, tmp_path_factory):
     package = find_binding(request.param, layout=Layout(root=folder / "cache"), console=make_console(quiet=True))
     flags = ["-shared", "-fPIC", "-fvisibility=hidden", "-isystem", package / "include"]
     if request.param.library is Library.NANOBIND:
-        flags += ["-isystem", package / "ext/robin_map/include", "-DNB_BUILD", package / "src/nb_combined.cpp"]
+        flags += ["-isystem", package / "ext/robin_map/include", package / "src/nb_combined.cpp"]
     source = NANOBIND if request.param.library is Library.NANOBIND else PYBIND11
     built = build(folder, source, *map(str, flags), "-o", str(folder / "bound.so"))
     assert built.returncode == 0, built.stderr
