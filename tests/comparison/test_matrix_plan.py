@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from python_tsan.binding import BINDINGS, parse_binding
@@ -85,6 +85,7 @@ SUBSETS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(SUBSETS)
 def test_every_combination_is_one_step_from_another(available):
     """Only then can a comparison say what makes a difference."""
@@ -94,6 +95,7 @@ def test_every_combination_is_one_step_from_another(available):
         assert not apart or min(apart) == 1
 
 
+@settings(deadline=None)
 @given(SUBSETS, st.booleans())
 def test_nothing_is_planned_twice_or_that_cannot_be_and_all_of_it_was_available(available, whole):
     made = plan_matrix(available, Wish(whole=whole)).combinations
