@@ -2,6 +2,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from python_tsan.cli.main import VERBS
 from python_tsan.config import OPTIONS
 from python_tsan.errors import ExitCode
@@ -61,7 +63,8 @@ def test_links_to_files_lead_somewhere():
     assert broken == []
 
 
-def test_every_page_is_in_the_index():
-    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+@pytest.mark.parametrize("folder", ["docs", "docs/decisions"])
+def test_every_page_is_in_its_index(folder):
+    index = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / folder).glob("*.md")} - {"README.md"}
     assert {page for page in pages if f"]({page})" not in index} == set()
