@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from python_tsan import __version__
+from python_tsan.binding import Library
 from python_tsan.comparison.meaning import meanings_of
 from python_tsan.comparison.model import (
     Axis,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 # Which numpy is installed follows from these: for some of them there is no wheel of the version that others have.
 _DECIDE_NUMPY = frozenset({Axis.PYTHON, Axis.THREADING, Axis.LANE})
+_MIGRATION = tuple(library.value for library in Library)
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -140,11 +142,19 @@ def _without(configuration: Configuration, axis: Axis) -> Configuration:
 
 
 def _rank(axis: Axis, value: str) -> tuple[object, ...]:
-    """Sort values in the order in which people migrate: older to newer, with the GIL to without it."""
+    """Sort values in the order in which people migrate: to newer, to no GIL, from pybind11 to nanobind."""
+    if axis is Axis.BINDING:
+        library = value.split(" ", maxsplit=1)[0]
+        return (_MIGRATION.index(library) if library in _MIGRATION else len(_MIGRATION), *_natural(value))
     if axis is Axis.THREADING:
         return (value != "GIL", value)
     if axis is Axis.LANE:
         return (value != "fast", value)
+    return _natural(value)
+
+
+def _natural(value: str) -> tuple[object, ...]:
+    """Sort text as people do, numbers in it by their size."""
     return tuple((part.isdecimal(), int(part) if part.isdecimal() else part) for part in _NUMBERS.split(value))
 
 

@@ -92,6 +92,19 @@ def test_what_differs_in_two_respects_at_once_is_put_down_to_neither():
     assert made.unexplained[0].axes == (Axis.THREADING, Axis.COMPILER)
 
 
+def test_bindings_stand_in_the_order_in_which_people_migrate_and_each_step_is_between_neighbours():
+    bindings = ("nanobind 3.1.0", "", "another 1.0", "pybind11 3.0.4", "nanobind 2.12.0", "pybind11 2.13.6")
+    shown = dict.fromkeys(bindings, Seen.ERROR) | {"nanobind 2.12.0": Seen.CRASH, "nanobind 3.1.0": Seen.CRASH}
+    name = "objects/object_copied_unguarded"
+    made = compare([column(each, cells={name: seen}, binding=each) for each, seen in shown.items()], rows(name))
+    assert [each.configuration.binding for each in made.columns] == [
+        "pybind11 2.13.6", "pybind11 3.0.4", "nanobind 2.12.0", "nanobind 3.1.0", "", "another 1.0",
+    ]  # fmt: skip
+    step = next(change for change in made.changes if change.after is Seen.CRASH)
+    assert (step.axis, step.old, step.new) == (Axis.BINDING, "pybind11 3.0.4", "nanobind 2.12.0")
+    assert any("pybind11 throws in that thread, nanobind ends the process" in each.says for each in made.meanings)
+
+
 @pytest.mark.parametrize("silent", [Seen.DOUBT, Seen.SKIPPED])
 def test_nothing_is_concluded_from_what_was_not_judged(silent):
     made = compare(
