@@ -1,76 +1,161 @@
-"""Own what one thread does alone: where it can be stopped, what it holds there, and what it asks for after that.
+"""Own what one thread does alone: where it can be stopped, what it holds there, and what it looks at after that.
 
-Pure, no I/O.
+Time is counted in looks: the clock is the number of times that the thread has gone by the state of a module. Pure, no
+I/O.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from python_tsan.imports.steps import Phase, Point
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
     from python_tsan.imports.machine import Machine
+    from python_tsan.imports.requests import Manner, Request
     from python_tsan.imports.steps import Step
 
 ALONE = "T1"
+
+
+class State(NamedTuple):
+    """All that a thread can see of a module: how far it is, and whether one other thread owns its lock."""
+
+    phase: Phase
+    owned: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """A place where the thread can be stopped, and what is new there since the stop before.
 
-    ``asked`` is the number of requests so far, ``held`` the modules whose locks the thread owns, and ``news`` the
-    phases of the modules that have changed.
+    ``step`` is its number among the thread's steps, ``clock`` the time, ``held`` the modules whose locks the thread
+    owns, ``news`` the states of the modules that have changed.
     """
 
     point: Point
-    asked: int
+    step: int
+    clock: int
     held: tuple[str, ...]
-    news: dict[str, Phase]
+    news: Mapping[str, State]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """The time during which the thread holds a lock; ``step`` is its first step then."""
+
+    begun: int
+    ended: int
+    step: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alone:
     """The lone run of one entry.
 
-    ``last_asked`` is the number of the last request for each module; ``cycles`` are those of the lock-order graph that
-    the thread comes by; ``held_at`` has what it holds each time it asks for a module that lies on one, in order.
+    ``log`` is what the thread has looked at, in order, and ``looks`` the times of that, by module; ``holds`` and
+    ``history`` (times and states) are each module's; ``brought`` is how it was asked for; ``cycles`` are those of the
+    lock-order graph that the thread comes by.
     """
 
     stops: tuple[Stop, ...]
-    last_asked: dict[str, int]
+    log: Sequence[str]
+    looks: Mapping[str, list[int]]
+    holds: Mapping[str, list[Hold]]
+    history: Mapping[str, list[tuple[int, State]]]
+    brought: Mapping[str, tuple[Manner, Request | None]]
     cycles: frozenset[int]
-    held_at: dict[str, tuple[tuple[str, ...], ...]]
+
+    def looks_at(self, name: str, stop: Stop, awaited: str) -> bool:
+        """Tell whether the thread goes by a module between ``stop`` and its next release of the lock ``awaited``."""
+        looks = self.looks.get(name, ())
+        first = bisect_left(looks, stop.clock)
+        return first < len(looks) and looks[first] < self._hold(awaited, stop).ended
+
+    def section(self, awaited: str, stop: Stop) -> Hashable:
+        """Return all that decides what the thread does from ``stop`` on, while it holds the lock ``awaited``.
+
+        That is how it came to load that module, and the states in which it finds what it looks at meanwhile.
+        """
+        hold = self._hold(awaited, stop)
+        found = frozenset((name, self._state(name, hold.begun)) for name in set(self.log[hold.begun : hold.ended]))
+        return awaited, self.brought.get(awaited), stop.step - hold.step, found
+
+    def _hold(self, name: str, stop: Stop) -> Hold:
+        return next(hold for hold in self.holds[name] if hold.step <= stop.step and hold.ended >= stop.clock)
+
+    def _state(self, name: str, time: int) -> State | None:
+        """Return the state of a module at a time, None for that in which every thread finds it at first."""
+        return next((state for when, state in reversed(self.history.get(name, ())) if when < time), None)
 
 
-def run_alone(machine: Machine, steps: Step, cyclic: dict[str, int]) -> Alone:
+@dataclass(slots=True)
+class _Notes:
+    """What is written down while the thread runs."""
+
+    machine: Machine
+    cyclic: Mapping[str, int]
+    stops: list[Stop] = field(default_factory=list)
+    holds: dict[str, list[Hold]] = field(default_factory=dict)
+    history: dict[str, list[tuple[int, State]]] = field(default_factory=dict)
+    news: dict[str, State] = field(default_factory=dict)
+    held: dict[str, tuple[int, int]] = field(default_factory=dict)
+    read: int = 0
+
+    def catch_up(self, step: int) -> None:
+        """Take in what has changed since the last step."""
+        machine = self.machine
+        for time, name in machine.changed[self.read :]:
+            owned = machine.owns(ALONE, name)
+            state = State(machine.phases.get(name, Phase.ABSENT), owned)
+            self.news[name] = state
+            self.history.setdefault(name, []).append((time, state))
+            if owned:
+                self.held.setdefault(name, (time, step))
+            elif name in self.held:
+                begun, first = self.held.pop(name)
+                self.holds.setdefault(name, []).append(Hold(begun=begun, ended=time, step=first))
+        self.read = len(machine.changed)
+
+    def stop_at(self, point: Point, step: int) -> None:
+        """Note a stop, if the thread holds a lock there that can be part of a cycle."""
+        if self.held.keys().isdisjoint(self.cyclic):
+            return
+        held = tuple(self.machine.held_by(ALONE))
+        self.stops.append(Stop(point=point, step=step, clock=len(self.machine.looks), held=held, news=self.news))
+        self.news = {}
+
+
+def run_alone(machine: Machine, steps: Step, cyclic: Mapping[str, int]) -> Alone:
     """Run the thread ``ALONE`` to its end and note each stop at which it holds a lock that can be part of a cycle."""
-    machine.watched = cyclic
-    stops = []
-    news: dict[str, Phase] = {}
-    seen = 0
-    for step in steps:
-        if not isinstance(step, Point):
-            continue
-        for name in machine.changed[seen:]:
-            news[name] = machine.phases.get(name, Phase.ABSENT)
-        seen = len(machine.changed)
-        if step.phase is Phase.ASKING and step.module not in cyclic:
-            continue  # nothing is other than at the stop before
-        module = machine.program[step.module]
-        if step.phase in {Phase.CREATING, Phase.EXECUTING} and not module.file and not module.requests:
-            continue  # a namespace package has no loader that could be held, and the next stop will do
-        held = tuple(name for name in machine.held_by(ALONE) if name in cyclic)
-        if held:
-            # What it is about to ask for is still to come.
-            asked = len(machine.asks) - (step.phase is Phase.ASKING)
-            stops.append(Stop(point=step, asked=asked, held=tuple(machine.held_by(ALONE)), news=news))
-            news = {}
+    notes = _Notes(machine=machine, cyclic=cyclic)
+    number = 0
+    for number, step in enumerate(steps):
+        notes.catch_up(number)
+        if isinstance(step, Point) and _matters(step, machine, cyclic):
+            notes.stop_at(step, number)
+    notes.catch_up(number + 1)
+    looks: dict[str, list[int]] = {}
+    for time, name in enumerate(machine.looks):
+        looks.setdefault(name, []).append(time)
     return Alone(
-        stops=tuple(stops),
-        last_asked={name: place for place, name in enumerate(machine.asks)},
-        held_at={name: tuple(held) for name, held in machine.held_at.items()},
-        cycles=frozenset(cyclic[name] for name in machine.looked_at if name in cyclic),
+        stops=tuple(notes.stops),
+        log=machine.looks,
+        looks=looks,
+        holds=notes.holds,
+        history=notes.history,
+        brought=machine.brought,
+        cycles=frozenset(cyclic[name] for name in looks if name in cyclic),
     )
+
+
+def _matters(point: Point, machine: Machine, cyclic: Mapping[str, int]) -> bool:
+    if point.phase is Phase.ASKING:
+        return point.module in cyclic  # otherwise nothing is other than at the stop before
+    module = machine.program[point.module]
+    # A namespace package has no loader that could be held, and the next stop will do.
+    return point.phase is Phase.FINDING or bool(module.file or module.requests)

@@ -6,13 +6,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.hazards import predict
+from python_tsan.imports.search import predict
 from python_tsan.imports.steps import GLOBAL, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from python_tsan.imports.hazards import Hazard, Model
+    from python_tsan.imports.hazards import Hazard
+    from python_tsan.imports.model import Model
 
 EXACT_LIMIT = 20_000  # combinations that are tried before the shortest list gives way to a short one
 

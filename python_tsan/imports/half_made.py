@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 def breaks(machine: Machine, handout: Handout, read: Callable[[str], str | None]) -> bool:
     """Tell whether what is taken or read from the half-made module is missing at the line where it stands."""
     module = machine.program[handout.module]
-    line = _standing_at(machine, handout)
+    line = standing_at(machine, handout.owner, handout.module)
     source = read(module.file) if line else None
     bound = bound_before(source, line) if source is not None else None
     if handout.request is None or bound is None:
         return False
-    if handout.request.module == module.name and handout.request.names:
+    if takes_names(handout):
         wanted: Iterable[str] = handout.request.names
     else:
         wanted = _read_from(machine, handout, handout.request, read)
     return any(name not in bound and f"{module.name}.{name}" not in machine.program for name in wanted)
+
+
+def takes_names(handout: Handout) -> bool:
+    """Tell whether names are taken from the module at once, so that nothing else in any body matters."""
+    request = handout.request
+    return request is not None and request.module == handout.module and bool(request.names)
 
 
 def _read_from(
@@ -43,12 +49,12 @@ def _read_from(
     return read_attributes(sources[-1], sources[:-1], handout.module, package, request.line)
 
 
-def _standing_at(machine: Machine, handout: Handout) -> int:
-    """Return the line of the module's body at which its owner stands, 0 if it is not known."""
-    stack = machine.stacks[handout.owner]
+def standing_at(machine: Machine, thread: str, module: str) -> int:
+    """Return the line of a module's body at which ``thread``, which executes it, stands; 0 if it is not known."""
+    stack = machine.stacks[thread]
     names = [name for name, _ in stack]
-    if handout.module not in names:
+    if module not in names:
         return 0
-    after = names.index(handout.module) + 1
-    request = stack[after][1] if after < len(stack) else machine.asking.get(handout.owner)
+    after = names.index(module) + 1
+    request = stack[after][1] if after < len(stack) else machine.asking.get(thread)
     return request.line if request else 0

@@ -13,7 +13,7 @@ from python_tsan.imports.requests import Manner, Module, Request, Stage
 from python_tsan.imports.steps import GLOBAL, Deadlock, Handout, Nested, Phase, Point, Step, Waiting, unnest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from python_tsan.imports.requests import Program
     from python_tsan.imports.rules import Rules
@@ -36,13 +36,9 @@ class Machine:
     handouts: list[Handout] = field(default_factory=list)
     stacks: dict[str, list[tuple[str, Request | None]]] = field(default_factory=dict)
     asking: dict[str, Request | None] = field(default_factory=dict)
-    asks: list[str] = field(default_factory=list)  # every module that was asked for, in order
-    looked_at: set[str] = field(default_factory=set)  # the modules whose state this machine has gone by
-    watched: Collection[str] = ()
-    held_at: dict[str, dict[tuple[str, ...], None]] = field(
-        default_factory=dict
-    )  # locks owned, when these are asked for
-    changed: list[str] = field(default_factory=list)  # the modules whose phase or owner has become another, in order
+    looks: list[str] = field(default_factory=list)  # the modules whose state this machine has gone by, each time
+    changed: list[tuple[int, str]] = field(default_factory=list)  # whose phase or owner has changed, after which look
+    brought: dict[str, tuple[Manner, Request | None]] = field(default_factory=dict)  # how a module came to be loaded
     _locks: dict[str, _Lock] = field(default_factory=dict)
     _wants: dict[str, str] = field(default_factory=dict)
 
@@ -64,13 +60,19 @@ class Machine:
         """Names of the modules whose locks ``thread`` owns, in the order in which it took them."""
         return [name for name, lock in self._locks.items() if lock.owner == thread]
 
+    def owns(self, thread: str, name: str) -> bool:
+        """Tell whether ``thread`` owns the lock of a module."""
+        lock = self._locks.get(name)
+        return lock is not None and lock.owner == thread
+
     def phase(self, name: str) -> Phase:
         """Return how far a module is. One that the program does not know was there from the beginning."""
-        self.looked_at.add(name)
-        return self.phases.get(name, Phase.ABSENT) if name in self.program else Phase.DONE
+        if name not in self.program:
+            return Phase.DONE
+        self.looks.append(name)
+        return self.phases.get(name, Phase.ABSENT)
 
     def _import(self, thread: str, name: str, manner: Manner, request: Request | None) -> Nested:
-        self._note_ask(name)
         phase = self.phase(name)
         if phase is Phase.DONE:
             return
@@ -89,11 +91,6 @@ class Machine:
                 yield self._load(thread, self.program[name], manner, request)
         finally:
             self._release(name)
-
-    def _note_ask(self, name: str) -> None:
-        self.asks.append(name)
-        if name in self.watched:
-            self.held_at.setdefault(name, {})[tuple(self._locks)] = None
 
     def _wait_for(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Nested:
         """Take and release the lock of a module that is being executed; without ``hard``, accept it half made."""
@@ -114,6 +111,7 @@ class Machine:
 
     def _load(self, thread: str, module: Module, manner: Manner, request: Request | None) -> Nested:
         """Follow ``_find_and_load_unlocked``: the parent first, then create and execute the module."""
+        self.brought.setdefault(module.name, (manner, request))
         again = any(name == module.name for name, _ in self.stacks[thread])
         self.stacks[thread].append((module.name, request))
         parent = self.phase(module.parent) if module.parent else Phase.DONE
@@ -136,7 +134,10 @@ class Machine:
 
     def _enter(self, name: str, phase: Phase) -> None:
         self.phases[name] = phase
-        self.changed.append(name)
+        self._note_change(name)
+
+    def _note_change(self, name: str) -> None:
+        self.changed.append((len(self.looks), name))
 
     def _find(self, thread: str, module: Module) -> Nested:
         """Follow ``_find_spec``: the finders run with the global import lock held, and may import themselves."""
@@ -148,8 +149,16 @@ class Machine:
 
     def _requests(self, thread: str, module: Module, stage: Stage) -> Nested:
         for request in module.requests:
-            if request.stage is stage:
+            if request.stage is stage and not self._is_settled(request):
                 yield self._request(thread, request)
+
+    def _is_settled(self, request: Request) -> bool:
+        """Tell whether all that is asked for is complete, as most of what a program asks for is."""
+        if self.phase(request.module) is not Phase.DONE:
+            return False
+        if request.names:
+            return all(self.phase(f"{request.module}.{name}") is Phase.DONE for name in request.names)
+        return request.manner is Manner.BY_NAME or self.phase(request.module.partition(".")[0]) is Phase.DONE
 
     def _request(self, thread: str, request: Request) -> Nested:
         if request.manner is Manner.STATEMENT and not request.names:
@@ -161,9 +170,6 @@ class Machine:
             full = f"{request.module}.{name}"
             if self.phase(full) is not Phase.DONE:
                 yield self._statement(thread, full, request)
-            elif full in self.program:
-                # Another thread's timing may yet turn it into a request.
-                self._note_ask(full)
 
     def _statement(self, thread: str, name: str, request: Request | None) -> Nested:
         """Follow ``PyImport_ImportModuleLevelObject`` without names: to give out ``a.b`` it imports ``a`` once more.
@@ -179,7 +185,7 @@ class Machine:
 
     def _acquire(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Nested:
         """Take a module's lock. It is looked up under the global import lock, which no search for cycles knows."""
-        self.looked_at.add(name)
+        self.looks += (GLOBAL, name) if self.finders_import else (name,)
         while True:
             barred = self._locks.get(GLOBAL)
             if barred is not None and barred.owner != thread:
@@ -188,7 +194,7 @@ class Machine:
             lock = self._locks.get(name)
             if lock is None:
                 self._locks[name] = _Lock(thread)
-                self.changed.append(name)
+                self._note_change(name)
                 return
             if lock.owner == thread:
                 lock.count += 1
@@ -204,7 +210,6 @@ class Machine:
     def _sleep(self, thread: str, name: str, request: Request | None) -> Nested:
         self._wants[thread] = name
         self.asking[thread] = request
-        self.looked_at.add(name)
         yield Waiting(module=name)
         del self._wants[thread]
 
@@ -235,4 +240,4 @@ class Machine:
         lock.count -= 1
         if not lock.count:
             del self._locks[name]
-            self.changed.append(name)
+            self._note_change(name)

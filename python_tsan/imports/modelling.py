@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.imports.calls import asked_attributes, calls_in
 from python_tsan.imports.graph import cyclic_modules, finder_requests
-from python_tsan.imports.hazards import Model
+from python_tsan.imports.model import Model
 from python_tsan.imports.requests import merge
 from python_tsan.imports.rules import rules_of
 from python_tsan.imports.steps import Phase

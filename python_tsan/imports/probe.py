@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.hazards import PAUSES
 from python_tsan.imports.measure import INSIDE
 from python_tsan.imports.requests import Manner
+from python_tsan.imports.steps import Phase
 from python_tsan.process import run
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TRACE_SECONDS = 60.0
 HANG_SECONDS = 3.0
 START_SECONDS = 30.0
+PAUSES = {Phase.ASKING: "ask", Phase.FINDING: "find", Phase.CREATING: "create", Phase.EXECUTING: "exec"}
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 # What faulthandler writes first when a process is over its time.
 _WATCHDOG = "Timeout ("

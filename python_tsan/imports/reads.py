@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -22,24 +22,43 @@ def read_attributes(asker: str, outer: Iterable[str], target: str, package: str,
     ``asker`` and ``outer`` are sources: of the body that imports ``target``, in ``package``, and of those that wait for
     it. A read that the source itself makes sure of first, by ``hasattr`` or a ``try``, does not count.
     """
-    tree = _parse(asker)
-    if tree is None:
+    names = frozenset(_names_for(_parse(asker), target, package))
+    if not names:
         return frozenset()
-    names = set(_names_for(tree, target, package))
-    called = {name for source in (asker, *outer) if (body := _parse(source)) for name in _called(body)}
-    found = set(_reads(tree, names, line))
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name in called:
-            found.update(read for statement in node.body for read in _reads(statement, names, 0))
+    called = frozenset().union(*(_called_in(source) for source in (asker, *outer)))
+    found = set(_reads(_parse(asker), names, line))
+    for name in called & _functions_in(asker).keys():
+        found |= _reads_in(asker, name, names)
     return frozenset(found)
 
 
 @cache
-def _parse(source: str) -> ast.Module | None:
+def _functions_in(source: str) -> Mapping[str, list[ast.stmt]]:
+    """Return the statements of each function in a body, by its bare name."""
+    found: dict[str, list[ast.stmt]] = {}
+    for node in ast.walk(_parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.setdefault(node.name, []).extend(node.body)
+    return found
+
+
+@cache
+def _reads_in(source: str, function: str, names: frozenset[str]) -> frozenset[str]:
+    return frozenset(read for statement in _functions_in(source)[function] for read in _reads(statement, names, 0))
+
+
+@cache
+def _called_in(source: str) -> frozenset[str]:
+    return frozenset(_called(_parse(source)))
+
+
+@cache
+def _parse(source: str) -> ast.Module:
+    """Parse a body. One that cannot be parsed reads nothing."""
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError):
-        return None
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _names_for(tree: ast.Module, target: str, package: str) -> Iterator[str]:
@@ -62,7 +81,7 @@ def _called(tree: ast.Module) -> Iterator[str]:
             yield function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _reads(tree: ast.AST, names: set[str], line: int) -> Iterator[str]:
+def _reads(tree: ast.AST, names: frozenset[str], line: int) -> Iterator[str]:
     for node in _run(tree, line):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in names:
             yield node.attr

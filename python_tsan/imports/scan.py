@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.hazards import Hazard, Model, predict
 from python_tsan.imports.modelling import model_of
 from python_tsan.imports.proof import Proof, weigh
+from python_tsan.imports.search import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from python_tsan.imports.hazards import Hazard
+    from python_tsan.imports.model import Model
     from python_tsan.imports.probe import Probe
 
 LINE_LENGTH = 300

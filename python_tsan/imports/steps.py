@@ -32,6 +32,9 @@ class Phase(Enum):
     EXECUTING = auto()
     DONE = auto()
 
+    # Each member is one object. Its name's hash, which an enum would take, is the slowest part of a large search.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:

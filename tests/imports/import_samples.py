@@ -1,7 +1,8 @@
 """A scan made by hand, with everything that a rendering may have to show."""
 
 from python_tsan.imports.document import document_of
-from python_tsan.imports.hazards import Hazard, Link, Model
+from python_tsan.imports.hazards import Hazard, Link
+from python_tsan.imports.model import Model
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.proof import Answer, Proof, StackFrame, ThreadStack, Wait
 from python_tsan.imports.requests import Manner, Module, Request

@@ -6,6 +6,7 @@
 import sys
 
 import pytest
+from corpus.extensions import why_not
 from corpus.score import judge, write
 from corpus.trees import corpus
 
@@ -36,6 +37,12 @@ GATE = (
     "create/line",
     "finder/imports",
     "finder/pre_imported",
+    "extension/single_ring",
+    "extension/single_line",
+    "extension/multi_barrel",
+    "extension/multi_empty_package",
+    "switch/environment_taken",
+    "switch/environment_never",
     "gate/closed",
     "gate/parent_first",
     "gate/one_goes_round",
@@ -54,7 +61,9 @@ def test_the_corpus_is_large_and_is_the_same_each_time():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GATE)
 def test_what_is_predicted_is_what_happens(name, tmp_path):
-    write(TREES[name], tmp_path)
+    if reason := why_not(TREES[name], HERE):
+        pytest.skip(reason)
+    write(TREES[name], tmp_path, HERE)
     judged = list(judge(TREES[name], HERE, tmp_path, runs=1))
     assert [each.broken for each in judged] == [""] * len(TREES[name].pairs)
     assert all(each.schedules > 0 or TREES[name].main for each in judged)
@@ -67,6 +76,6 @@ def test_what_is_predicted_is_what_happens(name, tmp_path):
 def test_the_gate_sees_harm_and_harmlessness(tmp_path):
     seen = set()
     for name in ("gate/closed", "gate/both_go_round"):
-        write(TREES[name], tmp_path / name)
+        write(TREES[name], tmp_path / name, HERE)
         seen |= {bool(each.truth) for each in judge(TREES[name], HERE, tmp_path / name, runs=0)}
     assert seen == ({True, False} if HERE.version < (3, 15) else {False})

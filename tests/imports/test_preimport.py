@@ -9,13 +9,14 @@ import pytest
 from python_tsan.errors import SubjectError
 from python_tsan.imports import choice, preimport
 from python_tsan.imports.choice import choose, cover, finished_by
-from python_tsan.imports.hazards import Model, predict
 from python_tsan.imports.measure import identify
+from python_tsan.imports.model import Model
 from python_tsan.imports.preimport import Language, Plan, plan, write
 from python_tsan.imports.probe import Probe
 from python_tsan.imports.proof import Answer, Proof
 from python_tsan.imports.requests import Manner, Module, Request
 from python_tsan.imports.rules import rules_of
+from python_tsan.imports.search import predict
 
 HERE = identify([sys.executable])
 BY_NAME = "from importlib import import_module\n\nOTHER = import_module({!r})\n"

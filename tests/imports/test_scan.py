@@ -63,6 +63,15 @@ def test_an_entry_that_fails_is_told_and_the_others_are_scanned(text, problem, t
     assert len(found.findings) == (2 if HERE.version < (3, 15) else 0)
 
 
+def test_an_entry_that_opens_a_window_without_a_display_is_told_and_the_others_are_scanned(tmp_path, monkeypatch):
+    pytest.importorskip("tkinter", reason="this Python has no tkinter", exc_type=ImportError)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    probe = write(tmp_path, {**CYCLE, "window.py": "import tkinter\n\nROOT = tkinter.Tk()\n"})
+    found = scan(probe, ["a", "window", "b"])
+    assert found.problems == {"window": "TclError: no display name and no $DISPLAY environment variable"}
+    assert len(found.findings) == (2 if HERE.version < (3, 15) else 0)
+
+
 def test_a_module_that_prints_megabytes_does_not_spoil_the_trace(tmp_path):
     probe = write(tmp_path, {"loud.py": "import sys\nprint('x' * 2_000_000)\nsys.stderr.write('y' * 2_000_000)\n"})
     assert scan(probe, ["loud"]).problems == {}

@@ -62,3 +62,9 @@ def test_what_was_judged_is_kept_for_the_same_sources_only(tmp_path, monkeypatch
     assert Kept(tmp_path).get(replace(tree, name="shape/two"), python) is None
     monkeypatch.setattr(kept, "state_of_sources", lambda: "another")
     assert Kept(tmp_path).get(tree, python) is None
+
+
+def test_trees_that_could_not_be_compiled_are_named_with_their_versions():
+    text = page([HIT, HARMLESS, replace(HIT, python="3.9.18")], date="d", machine="m", trees=2)
+    assert "1 trees with a compiled extension are left out where there are no headers:\non 3.9.18." in text
+    assert "no headers" not in page([HIT, HARMLESS], date="d", machine="m", trees=2)

@@ -108,6 +108,7 @@ def page(judged, *, date, machine, trees):
         "at every event of its imports in turn, lets the other run until it sleeps or ends, and sees what comes of it,",
         "in both orders. A pair is a hazard when any of these ends in an error, a half-made module or a hang.",
         f"{len(broken)} pairs are left out, since one thread cannot import their entries one after the other.",
+        *_not_compiled(judged),
         "",
         "## By Python version",
         "",
@@ -174,3 +175,16 @@ def _differing(judged):
                 sorted({each.python for each in group}, key=lambda text: [int(part) for part in text.split(".")])
             )
             yield f"- {kind}: `{tree}`, `{pair[0]}` against `{pair[1]}`, on {versions}"
+
+
+def _not_compiled(judged):
+    """Tell on which versions trees were left out: those with an extension, where there are no headers for it."""
+    trees = {}
+    for each in judged:
+        trees.setdefault(each.python, set()).add(each.tree)
+    everywhere = set().union(*trees.values())
+    without = {python: everywhere - known for python, known in trees.items() if everywhere - known}
+    if without:
+        names = sorted({name for left_out in without.values() for name in left_out})
+        yield f"{len(names)} trees with a compiled extension are left out where there are no headers:"
+        yield f"on {', '.join(without)}."

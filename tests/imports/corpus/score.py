@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from python_tsan.imports.hazards import predict
 from python_tsan.imports.modelling import model_of
 from python_tsan.imports.probe import Probe
 from python_tsan.imports.proof import Answer
 from python_tsan.imports.scan import prove
+from python_tsan.imports.search import predict
 from python_tsan.process import run
+
+from .extensions import compile_extension, why_not
 
 DRIVER = Path(__file__).with_name("driver.py")
 DRIVER_SECONDS = 600.0
@@ -35,11 +37,14 @@ class Judged:
     schedules: int = 0
 
 
-def write(tree, folder):
+def write(tree, folder, python):
+    """Write a tree's files, and compile its extensions for an interpreter."""
     for path, text in tree.files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
+        if path.endswith(".c"):
+            compile_extension(target, python)
 
 
 def truth_of(tree, python, folder):
@@ -80,18 +85,19 @@ def judge(tree, python, folder, *, runs):
 
 
 def judge_all(trees, pythons, folder, *, runs, jobs, kept):
-    """Judge every tree on every interpreter, save those of which ``kept`` knows already."""
+    """Judge every tree on every interpreter, save those of which ``kept`` knows and those that cannot be compiled."""
 
     def judge_one(wanted):
         tree, python = wanted
         judged = kept.get(tree, python)
         if judged is None:
             home = folder / f"{python.text}-{tree.name}"
-            write(tree, home)
+            write(tree, home, python)
             judged = list(judge(tree, python, home, runs=runs))
             kept.put(tree, python, judged)
         return judged
 
     with ThreadPoolExecutor(jobs) as pool:
-        for judged in pool.map(judge_one, [(tree, python) for python in pythons for tree in trees]):
+        usable = [(tree, python) for python in pythons for tree in trees if not why_not(tree, python)]
+        for judged in pool.map(judge_one, usable):
             yield from judged

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
+from .extensions import extension_files
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -253,6 +255,28 @@ def loaders() -> Iterator[Tree]:
     )
 
 
+def extensions() -> Iterator[Tree]:
+    for twin, files, pairs in extension_files():
+        yield Tree(name=f"extension/{twin}", files=files, pairs=pairs)
+
+
+def switches() -> Iterator[Tree]:
+    """Branches of a body that hang on what is outside the program; in the twin nothing ever executes the branch."""
+    tests = {
+        "environment": ("import os\n", "os.environ.get('CORPUS_SWITCH') == '{}'", "on"),
+        "arguments": ("import sys\n", "getattr(sys, 'argv', [])[-1:] == ['{}']", "on"),
+        "platform": ("import sys\n", "sys.platform == '{}'", "linux"),
+    }
+    # The main thread sets them, so that they are the same in the trace and in the threads.
+    setup = "import os\nimport sys\n\nos.environ['CORPUS_SWITCH'] = 'on'\nsys.argv.append('on')\n"
+    taken = by_name("b").replace("\n", "\n    ").rstrip()
+    for kind, (first, test, word) in tests.items():
+        for twin, value in (("taken", word), ("never", "elsewhere")):
+            body = f"{first}\nif {test.format(value)}:\n    {taken}\n"
+            files = {"setup_switch.py": setup, "a.py": body, "b.py": by_name("a")}
+            yield Tree(name=f"switch/{kind}_{twin}", files=files, main=("setup_switch",))
+
+
 def gates() -> Iterator[Tree]:
     ring = {"a.py": by_name("b"), "b.py": by_name("a"), "gate.py": "import a\nimport b\n"}
     gated = {**ring, "x.py": "import gate\n", "y.py": "import gate\n"}
@@ -365,7 +389,10 @@ def _random_line(dice, module, number):
     )
 
 
-FAMILIES = (barrels, nested, lazy, functions, by_names, conditions, loaders, gates, partials, chains, large, at_random)
+FAMILIES = (
+    *(barrels, nested, lazy, functions, by_names, conditions, switches),
+    *(loaders, extensions, gates, partials, chains, large, at_random),
+)
 
 
 def corpus() -> list[Tree]:

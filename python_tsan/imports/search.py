@@ -1,0 +1,111 @@
+"""Own the search: which schedules of two threads are tried on the model, so that no hazard is missed.
+
+Each place where T1 can stop is a schedule (after CHESS: Musuvathi and Qadeer, "Iterative context bounding", PLDI 2007).
+Most are left out because they cannot show anything new; docs/decisions/what-the-predictor-models.md has the proof for
+each rule, and a test compares with a search that leaves out nothing. Pure, no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+from python_tsan.imports.alone import Alone, State, Stop, run_alone
+from python_tsan.imports.graph import cyclic_modules
+from python_tsan.imports.hazards import Hazard, Pair, try_schedule
+from python_tsan.imports.model import FIRST, Model, home
+from python_tsan.imports.sleepers import Memory, Sleeper, Walk
+from python_tsan.imports.steps import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Mapping
+
+
+def predict(model: Model, entries: tuple[str, ...]) -> Iterator[Hazard]:
+    """Yield the hazards between each two of ``entries``: for each two locks the first pair of entries that meets there.
+
+    Many pairs meet at the same locks, as all modules of one package may, and what removes one hazard removes the rest.
+    """
+    cyclic = cyclic_modules(model.program, model.rules)
+    search = _Search(model=model, cyclic=cyclic)
+    alone = {entry: _run_alone(model, entry, cyclic) for entry in {*entries, *map(home, entries)}}
+    for first, second in permutations(entries, 2):
+        if alone[first].cycles & alone[second].cycles:
+            yield from search.between(Pair(first, second), alone)
+
+
+def _run_alone(model: Model, entry: str, cyclic: Mapping[str, int]) -> Alone:
+    machine = model.machine()
+    return run_alone(machine, model.start(machine, FIRST, entry), cyclic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """What need not be tried again: two locks that are a hazard, and the same doings of T1 before the same of T2.
+
+    Calls of one module share its import: T1 is stopped once within that (``homes``), for by its end all that it took is
+    released. ``memories`` are those of each T2.
+    """
+
+    model: Model
+    cyclic: Mapping[str, int]
+    found: set[tuple[str, str]] = field(default_factory=set)
+    tried: set[Hashable] = field(default_factory=set)
+    homes: set[Pair] = field(default_factory=set)
+    memories: dict[str, Memory] = field(default_factory=dict)
+
+    def between(self, pair: Pair, alone: Mapping[str, Alone]) -> Iterator[Hazard]:
+        """Try T1 at each stop at which T2 would sleep elsewhere than at the one before."""
+        one = alone[pair.first]
+        known = len(alone[home(pair.first)].stops) if self._knows_home(pair) else 0
+        memory = self.memories.setdefault(pair.second, Memory(self.model, pair.second))
+        walk = Walk(memory, {name: State(phase, owned=False) for name, phase in self.model.phases.items()})
+        for number, stop in enumerate(one.stops):
+            walk.take(stop.news)
+            if number < known:
+                continue
+            before = walk.sleeper
+            sleeper = walk.look(stop.held)
+            # The one thing that T1 can have done unseen is to find absent what T2 is about to load.
+            if before is not None and not (stop.point.phase is Phase.ASKING and stop.point.module in sleeper.held):
+                continue
+            if sleeper.awaited:
+                yield from self._at(stop, pair, one, sleeper)
+
+    def _at(self, stop: Stop, pair: Pair, one: Alone, sleeper: Sleeper) -> Iterator[Hazard]:
+        """Try one stop, unless T1 cannot ask for what T2 holds, at two locks that are no hazard yet."""
+        if self._crossings(stop, one, sleeper) <= self.found:
+            return
+        effect = frozenset(
+            (name, state, sleeper.lines.get(name, 0))
+            for name, state in sleeper.changes.items()
+            if one.looks_at(name, stop, sleeper.awaited)
+        )
+        section = one.section(sleeper.awaited, stop)
+        same = {(section, effect), (section, effect, pair.first)}
+        if not self.tried.isdisjoint(same):
+            return
+        trial = try_schedule(self.model, pair, stop.step)
+        self.tried.add((section, effect, pair.first) if trial.by_bodies else (section, effect))
+        if trial.hazard and trial.hazard.locks not in self.found:
+            self.found.add(trial.hazard.locks)
+            yield trial.hazard
+
+    def _crossings(self, stop: Stop, one: Alone, sleeper: Sleeper) -> set[tuple[str, str]]:
+        """Return the two locks of each meeting that may come of it, before T1 lets T2 go on."""
+        knot = self.cyclic.get(sleeper.awaited)
+        if knot is None:
+            return set()
+        return {
+            (sleeper.awaited, name)
+            for name in sleeper.held
+            if self.cyclic.get(name) == knot and one.looks_at(name, stop, sleeper.awaited)
+        }
+
+    def _knows_home(self, pair: Pair) -> bool:
+        """Tell whether T1 has been stopped within the import of this module before, and note that it now is."""
+        shared = Pair(home(pair.first), pair.second)
+        known = shared in self.homes
+        self.homes.add(shared)
+        return known

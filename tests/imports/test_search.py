@@ -1,0 +1,138 @@
+"""The search leaves schedules out; on programs made at random it misses none of what a search of all of them finds."""
+
+from itertools import permutations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from python_tsan.imports.hazards import Pair, try_schedule
+from python_tsan.imports.model import FIRST, Model
+from python_tsan.imports.requests import Manner, Module, Request, Stage
+from python_tsan.imports.rules import rules_of
+from python_tsan.imports.search import predict
+from python_tsan.imports.steps import Point
+
+NAMES = ("p", "p.x", "p.y", "p.z", "q", "q.x", "a", "b", "n", "n.s")
+BARE = {"n"}  # without a file or requests, as a namespace package is
+RULES = st.sampled_from([rules_of(version) for version in ((3, 12, 0), (3, 14, 0), (3, 15, 2))])
+ATTRIBUTES = ("V", "x", "y", "z", "s")
+
+
+@st.composite
+def asked(draw, file, line, *, stages):
+    target = draw(st.sampled_from(NAMES))
+    names = draw(st.sampled_from([(), (), (draw(st.sampled_from(ATTRIBUTES)),)]))
+    manner = draw(st.sampled_from([Manner.STATEMENT, Manner.STATEMENT, Manner.BY_NAME]))
+    stage = draw(st.sampled_from(stages))
+    return Request(
+        module=target,
+        manner=manner,
+        file=file,
+        line=line,
+        names=names if manner is Manner.STATEMENT else (),
+        stage=stage,
+    )
+
+
+def as_text(request, line):
+    if request is None or request.line != line or request.stage is not Stage.BODY:
+        return "V = 1" if request is None else "pass"
+    if request.manner is Manner.BY_NAME:
+        return f"import_module({request.module!r})"
+    if request.names:
+        return f"from {request.module} import {', '.join(request.names)}"
+    return f"import {request.module}; {request.module}.V"
+
+
+@st.composite
+def models(draw):
+    finders = draw(st.booleans())
+    stages = [*[Stage.BODY] * 5, Stage.CREATE, *([Stage.FIND] if finders else [])]
+    program, sources = {}, {}
+    for name in NAMES:
+        file = "" if name in BARE else f"/{name.replace('.', '/')}.py"
+        count = 0 if name in BARE else draw(st.integers(0, 4 if name in {"p", "q"} else 2))
+        binds = draw(st.integers(0, 3))
+        requests = tuple(draw(asked(file, line + (line > binds), stages=stages)) for line in range(1, count + 1))
+        by_line = {request.line: request for request in requests}
+        sources[file] = "\n".join(as_text(by_line.get(line), line) for line in range(1, 7))
+        program[name] = Module(name=name, file=file, requests=requests)
+    calls = {"a:f": tuple(draw(asked("/a.py", 9, stages=[Stage.BODY])) for _ in range(2))}
+    calls["a:g"] = (draw(asked("/a.py", 9, stages=[Stage.BODY])),)
+    model = Model(program=program, rules=draw(RULES), read=sources.get, calls=calls, finders_import=finders)
+    return model.after([draw(st.sampled_from(NAMES))] if draw(st.booleans()) else [])
+
+
+ENTRIES = st.lists(st.sampled_from([*NAMES, "a:f", "a:g"]), min_size=2, max_size=4, unique=True).map(tuple)
+
+
+def exhaustively(model, entries):
+    """Return the two locks of every hazard that any stop of any pair leads to."""
+    found = set()
+    for first, second in permutations(entries, 2):
+        for number, step in enumerate(model.start(model.machine(), FIRST, first)):
+            if isinstance(step, Point):
+                hazard = try_schedule(model, Pair(first, second), number).hazard
+                found |= {hazard.locks} if hazard else set()
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(models(), ENTRIES)
+def test_the_search_finds_what_a_search_that_leaves_nothing_out_finds(model, entries):
+    assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
+
+
+def written(version, bodies):
+    """Return a model of modules whose lines are ``import x``, ``by name x`` or other text."""
+    program, sources = {}, {}
+    for name, lines in bodies.items():
+        file = f"/{name}.py"
+        sources[file] = "\n".join(lines)
+        requests = tuple(
+            Request(
+                module=line.split()[-1],
+                manner=Manner.BY_NAME if line.startswith("by name") else Manner.STATEMENT,
+                file=file,
+                line=number,
+            )
+            for number, line in enumerate(lines, 1)
+            if line.startswith(("by name", "import"))
+        )
+        program[name] = Module(name=name, file=file, requests=requests)
+    return Model(program=program, rules=rules_of(version), read=sources.get)
+
+
+def test_what_the_second_thread_holds_tells_trials_apart():
+    model = written((3, 12, 0), {"w": ["by name i", "by name k"], "i": ["by name k"], "k": ["import w"]})
+    entries = ("w", "i", "k")
+    assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
+    assert {("w", "i"), ("w", "k")} <= exhaustively(model, entries)
+
+
+def test_what_the_first_thread_was_doing_before_tells_trials_apart():
+    # From g, w finds g begun and goes on to i; by itself it loads g, which asks for k first.
+    bodies = {
+        "g": ["by name w", "by name k"],
+        "w": ["import g", "by name i", "by name k"],
+        "i": ["by name k"],
+        "k": ["import w"],
+    }
+    model = written((3, 12, 0), bodies)
+    entries = ("g", "w", "i")
+    assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
+    assert {("w", "i"), ("w", "k")} <= exhaustively(model, entries)
+
+
+def test_what_waiting_bodies_call_tells_trials_apart():
+    # Both ask for p as a parent, so that p is brought in alike.
+    bodies = {
+        "quiet": ["import p.c"],
+        "calls": ["import p.c", "p.use()"],
+        "p": ["import k", "def use():", "    return k.V"],
+        "p.c": [],
+        "k": ["import p", "V = 1"],
+    }
+    model = written((3, 15, 2), bodies)
+    assert [hazard.first for hazard in predict(model, ("quiet", "k"))] == []
+    assert [hazard.locks for hazard in predict(model, ("quiet", "calls", "k"))] == [("p", "k")]
