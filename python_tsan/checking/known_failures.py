@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from python_tsan.checking.judge import TSAN_EXIT_CODE
 from python_tsan.checking.matching import describe_finding
 from python_tsan.checking.model import Status
 from python_tsan.tsan.suppressions import hides, parse_suppressions
@@ -103,7 +104,9 @@ def less_what_is_known(verdict: Verdict, failed: Sequence[str], known: Sequence[
     told += [f"known upstream: {_told(each)}" for each in shown]
     if new := next(_new(observation, failed, known), ""):
         return _with(replace(verdict, status=Status.FAILED, met=0), f"not known upstream: {new}", *told)
-    if verdict.status is Status.FAILED and not shown:
+    # A code of failure that no case explains is not excused by a race that is known.
+    unexplained = observation.exit_code not in {0, TSAN_EXIT_CODE} and not failed
+    if verdict.status is Status.FAILED and (not shown or unexplained):
         return _with(verdict, verdict.reason, *told)
     gone = [each for each in known if each.seen is Seen.ALWAYS and each not in shown]
     if gone:

@@ -99,7 +99,7 @@ def _judge(
     pipeline = Pipeline(settings=settings, layout=layout, console=console)
     interpreter, toolchain = pipeline.interpreter, pipeline.toolchain
     home = prepare_tests(interpreter, tree.path, tests, jobs=limits.jobs, layout=layout, console=console)
-    environment = suite_environment(home, toolchain, layout.root / "bytecode" / f"{tree.record.sha256[:16]}-tests")
+    environment = suite_environment(home, toolchain)
     for note in environment.notes:
         console.warn(note)
     folder, before = open_run(settings.output), time.monotonic()

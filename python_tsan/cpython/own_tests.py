@@ -119,9 +119,22 @@ def _make_environment(interpreter: Interpreter, tree: Path, folder: Path, site: 
         python.symlink_to(interpreter.executable)
     home = f"home = {interpreter.executable.parent}\ninclude-system-site-packages = false\n"
     (folder / "pyvenv.cfg").write_text(home, encoding="utf-8")
-    package = site / "test"
-    if not package.is_symlink():
-        package.symlink_to(tree / "Lib" / "test")
+    _copy_tests(tree / "Lib" / "test", site / "test")
+
+
+def _copy_tests(tests: Path, package: Path) -> None:
+    """Copy the package, 33 MB, under its name once it is whole.
+
+    Its byte-code then lies beside it, and the source stays as it was checked. A link with PYTHONPYCACHEPREFIX would do
+    that too, but tests of importlib fail with that variable.
+    """
+    if package.is_dir() and not package.is_symlink():
+        return
+    partial = package.with_name("test~")
+    discard(partial)
+    shutil.copytree(tests, partial, symlinks=True)
+    package.unlink(missing_ok=True)  # earlier versions put a link there
+    partial.rename(package)
 
 
 def _build_module(

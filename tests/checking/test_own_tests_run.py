@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from observed import race_log
 from test_lane import TOOLCHAIN, build
 
 from python_tsan.checking import known_failures as known_failures_module
+from python_tsan.checking import own_tests
 from python_tsan.checking.known_failures import Known, Seen
 from python_tsan.checking.model import Status
 from python_tsan.checking.own_tests import Limits, run_tests, suite_environment
@@ -20,20 +22,19 @@ from python_tsan.tsan.suppressions import parse_suppressions
 
 PYTHON = """#!{python} -IS
 import os, pathlib, re, sys, time
-KINDS = "failure", "error"
 log = pathlib.Path(re.search("log_path='(.*?)'", os.environ["TSAN_OPTIONS"])[1] + ".1")
 test = sys.argv[-1]
-pathlib.Path("argv").write_text(" ".join(sys.argv[3:]))
-if test == "test_race":
+pathlib.Path("argv").write_text(" ".join(sys.argv[4:]))
+if test in ("test_race", "test_race_odd"):
     log.write_text({race!r})
 bad = dict(test_bad=["test_it"], test_two=["test_it", "test_other"]).get(test, ())
-told = [f"<testcase name='test.test_x.Case.{{name}}'><{{kind}}/></testcase>" for name, kind in zip(bad, KINDS)]
-file = pathlib.Path(sys.argv[sys.argv.index("--junit-xml") + 1])
-file.write_text("<testsuites><testsuite><testcase name='fine'/>" + "".join(told) + "</testsuite></testsuites>")
+for name in bad:
+    with open(sys.argv[3], "a") as file:
+        print(f"test.test_x.Case.{{name}}", file=file)
 print(dict(test_none="test_none skipped -- requires test modules\\nTotal tests: run=3 skipped=3", test_mute="").get(
     test, "Total tests: run=1,162 failures=0 skipped=6"))
 time.sleep(30 if test == "test_hang" else 0)
-sys.exit({{"test_race": 66, "test_bad": 1, "test_two": 1, "test_odd": 3}}.get(test, 0))
+sys.exit({{"test_race": 66, "test_bad": 1, "test_two": 1, "test_odd": 3, "test_race_odd": 3}}.get(test, 0))
 """
 ISSUE = "https://github.com/python/cpython/issues/1"
 CASE = "test.test_x.Case.test_it"
@@ -64,7 +65,7 @@ def run(tmp_path):
             interpreter or build(free_threaded=False),
             home,
             folder=tmp_path / "run",
-            environment=suite_environment(home, TOOLCHAIN, tmp_path / "bytecode"),
+            environment=suite_environment(home, TOOLCHAIN),
             launcher=(),
             limits=Limits(whole=whole, each=each, jobs=jobs),
             threads=threads,
@@ -159,6 +160,49 @@ def test_an_exit_code_that_no_case_explains_is_not_excused(run, knows):
     assert (verdict.status, verdict.reason.startswith("exit 3")) == (Status.FAILED, True)
 
 
+def test_a_known_race_does_not_excuse_a_code_that_no_case_explains(run, knows):
+    knows(known(test="test_race_odd", case="", race="race_top:increment_unguarded"))
+    (verdict,) = run("test_race_odd")
+    assert verdict.status is Status.FAILED
+
+
+FAILING = """
+import sys, unittest
+class Case(unittest.TestCase):
+    def test_fine(self): pass
+    def test_bad(self): self.fail()
+    def test_error(self): raise ValueError
+    def test_sub(self):
+        for number in range(3):
+            with self.subTest(number=number): self.assertNotEqual(number, 1)
+    @unittest.expectedFailure
+    def test_surprise(self): pass
+    @unittest.expectedFailure
+    def test_expected(self): self.fail()
+"""
+MAIN = """
+import sys, unittest
+def main():
+    unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromName("cases"))
+    sys.exit(2)
+"""
+
+
+def test_every_kind_of_failure_is_noted_by_name_subtests_too(tmp_path):
+    package = tmp_path / "test" / "libregrtest"
+    package.mkdir(parents=True)
+    for file in (tmp_path / "test" / "__init__.py", package / "__init__.py"):
+        file.touch()
+    (package / "main.py").write_text(MAIN)
+    (tmp_path / "cases.py").write_text(FAILING)
+    command = [sys.executable, "-c", own_tests.PROGRAM, str(tmp_path / "failed.txt"), "more"]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True)
+    assert done.returncode == 1
+    names = [f"cases.Case.test_{name}" for name in ("bad", "error", "sub", "surprise")]
+    assert sorted(own_tests.failed_cases(tmp_path / "failed.txt")) == names
+    assert own_tests.failed_cases(tmp_path / "none.txt") == ()
+
+
 def test_another_tests_or_versions_failure_is_none_of_this_ones(run, knows):
     knows(known(test="test_other"), known(test="test_bad"))
     (verdict,) = run("test_bad", interpreter=build(free_threaded=False, version="3.14.1"))
@@ -195,10 +239,10 @@ def test_every_known_failure_has_its_issue_and_one_way_to_be_told():
         assert entry.seen is not Seen.LEFT_OUT or entry.case
 
 
-def test_the_environment_suppresses_what_upstream_does_and_spares_the_source(tmp_path):
+def test_the_environment_suppresses_what_upstream_does():
     home = SuiteHome(python=Path("/p"), suppressions=Path("/a b/s.txt"))
-    environment = suite_environment(home, TOOLCHAIN, tmp_path)
+    environment = suite_environment(home, TOOLCHAIN)
     assert parse_options(environment.tsan_options).values["suppressions"] == "/a b/s.txt"
     assert "handle_segv=0" in environment.tsan_options
-    assert environment.variables["PYTHONPYCACHEPREFIX"] == str(tmp_path)
+    assert "PYTHONPYCACHEPREFIX" not in environment.variables
     assert "PYTHONHOME" not in environment.variables

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import shutil
 import stat
 from pathlib import Path
 
@@ -129,7 +130,20 @@ def test_children_find_the_tests_too(prepare, tree, interpreter):
     assert home.python.resolve() == interpreter.executable
     assert f"home = {interpreter.executable.parent}\n" in (folder / "pyvenv.cfg").read_text()
     package = folder / "lib" / "python3.13" / "site-packages" / "test"
-    assert package.resolve() == tree / "Lib" / "test"
+    assert (package / "test_queue.py").read_text() == (tree / "Lib" / "test" / "test_queue.py").read_text()
+
+
+def test_the_tests_are_a_copy_so_that_the_source_stays_as_it_is(prepare, tree):
+    package = prepare("test_queue").python.parent.parent / "lib" / "python3.13" / "site-packages" / "test"
+    package.joinpath("__pycache__").mkdir()
+    shutil.rmtree(package)
+    package.symlink_to(tree / "Lib" / "test")  # as it was once, or a copy that was cut short
+    package.with_name("test~").mkdir()
+    prepare("test_queue")
+    assert not package.is_symlink()
+    assert package.joinpath("test_queue.py").is_file()
+    assert not package.with_name("test~").exists()
+    assert not list(tree.rglob("__pycache__"))
 
 
 def test_upstreams_suppressions_are_those_of_the_kind_of_build(prepare, tree):
