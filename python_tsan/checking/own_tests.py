@@ -31,8 +31,8 @@ PREFIX = "cpython/"  # of the names of these checks
 FAILED_FILE = "failed.txt"
 NOT_REACHED = "the time for all tests was over before it was reached"
 # regrtest says by 2 that a test failed, and the judge takes 2 for a command line that was refused. That the interpreter
-# was built without test modules is what its sysconfig says; here they are there. regrtest's --junit-xml knows nothing of
-# failed subtests, so the names of what failed are noted here, also for a test that does not end.
+# was built without test modules is what its sysconfig says; here they are there. regrtest's --junit-xml knows nothing
+# of failed subtests, so the names of what failed are noted here, also for a test that does not end.
 PROGRAM = """
 import sys, sysconfig, unittest
 names = sys.argv.pop(1)
