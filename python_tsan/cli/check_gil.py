@@ -21,6 +21,7 @@ FILES = (
     "test_locks.py",
     "test_gil_release.py",
     "test_gil_engines.py",
+    "test_nanobind.py",
 )
 
 add_arguments = verification.add_arguments
