@@ -113,6 +113,22 @@ def test_settings_reach_the_program_through_the_environment_only(place, racy, mo
 
 
 @pytest.mark.compiler
+@pytest.mark.parametrize(("library", "version"), [("pybind11", "2.13.6"), ("nanobind", "3.1.0")])
+@pytest.mark.usefixtures("with_compiler")
+def test_a_binding_is_installed_found_by_cmake_and_told_of(place, asked, library, version):
+    pytest.importorskip(library)
+    machine = place()
+    build = f'test -f "${library}_DIR/{library}-config.cmake" || test -f "${library}_DIR/{library}Config.cmake"'
+    given = {"command": "true", "build": build, "binding": f"{library}=={version}"}
+    run_action(machine, FOLDER, given)
+    step = machine.step("Build the program")
+    assert step.code == 0, step.said
+    assert ["--quiet", f"{library}=={version}"] in asked("pip")
+    (ran,) = (line for line in asked("python-tsan") if line[0] == "run")
+    assert ran[ran.index("--fact") + 1] == f"binding={library} {version}"
+
+
+@pytest.mark.compiler
 def test_a_build_that_fails_fails_there_and_uploads_nothing(place, with_compiler):
     machine = place()
     result, outputs = run_action(machine, FOLDER, {"command": "./racy", "build": "exit 7"})
