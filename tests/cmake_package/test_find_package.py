@@ -1,7 +1,11 @@
 """Finding the package: versions, components, the interpreter, and what is said where something is missing."""
 
+import json
 import re
 import subprocess
+import sys
+import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,7 @@ from python_tsan.cli.main import main
 from python_tsan.harness.tools import find_tool
 from python_tsan.paths import native_folder
 
+ROOT = Path(__file__).parents[2]
 FIND = 'find_package(python_tsan CONFIG {} COMPONENTS {})\nmessage(STATUS "found=${{python_tsan_FOUND}}")\n'
 
 
@@ -116,3 +121,25 @@ def test_it_is_found_where_cmake_has_installed_it(configure, tmp_path):
     assert f"python_tsan_DIR:PATH={prefix}/share/cmake/python_tsan" in cache
     ours = (native_folder() / "include" / "python_tsan").glob("*.hpp")
     assert {path.name for path in prefix.glob("include/python_tsan/*.hpp")} == {path.name for path in ours}
+
+
+@pytest.mark.compiler
+def test_the_lines_for_nanobind_instrument_it_as_a_whole(configure, tmp_path):
+    nanobind = pytest.importorskip("nanobind")
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        pytest.skip("this Python has no headers")
+    page = (ROOT / "docs" / "bindings.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```cmake\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "spam.cpp").write_text("#include <nanobind/nanobind.h>\n")
+    packages = (
+        "find_package(Python 3.10 REQUIRED COMPONENTS Interpreter Development.Module)\n"
+        "find_package(nanobind CONFIG REQUIRED)\n"
+        "find_package(python_tsan CONFIG REQUIRED COMPONENTS headers sanitizer)\n"
+    )
+    options = (f"-Dnanobind_DIR={nanobind.cmake_dir()}", f"-DPython_EXECUTABLE={sys.executable}")
+    made = configure(packages + lines, *options, "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", languages="CXX")
+    assert made.code == 0, made.text
+    commands = json.loads((made.build / "compile_commands.json").read_text())
+    assert {Path(each["file"]).name for each in commands} >= {"spam.cpp", "nb_internals.cpp"}
+    assert [each["file"] for each in commands if "-fsanitize=thread" not in each["command"].split()] == []
