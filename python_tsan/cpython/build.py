@@ -83,7 +83,8 @@ def build_interpreter(settings: Settings, *, toolchain: Toolchain, layout: Layou
 
 
 def _why_nothing(found: Interpreter) -> str:
-    return f"CPython {found.version}: nothing to build; {found.key} was built at {found.built_at} in {found.prefix}."
+    when = found.built_at[:16].replace("T", " ")  # always UTC, to the microsecond, which nobody reads
+    return f"CPython {found.version}: nothing to build; {found.key} was built at {when} UTC, in {found.prefix}."
 
 
 def _build(
