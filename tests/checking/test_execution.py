@@ -77,6 +77,14 @@ def test_fatal_lines_and_crashes_are_told_apart(tmp_path):
     assert seen.findings == ()
 
 
+def test_the_last_words_of_one_that_dies_of_a_signal_are_kept(tmp_path):
+    code = "import os,sys; print(*range(40), sep='\\n', file=sys.stderr, flush=True); os.{}"
+    dead = observe([*PYTHON, code.format("abort()")], folder=tmp_path / "dead", env={}, deadline=20)
+    assert (dead.exit_code, dead.last_words.split()) == (-6, [str(number) for number in range(20, 40)])
+    ended = observe([*PYTHON, code.format("_exit(3)")], folder=tmp_path / "ended", env={}, deadline=20)
+    assert (ended.exit_code, ended.last_words) == (3, "")
+
+
 def test_the_report_is_read(tmp_path):
     seen = shown(tmp_path, 'import sys; open(sys.argv[1],"w").write(\'{"values": {"n": 1}}\')', "{report}")
     assert seen.report == {"values": {"n": 1}}

@@ -60,6 +60,7 @@ def test_the_words_clean_and_hang(tmp_path):
         ("outcome = ", "nvalid"),
         ('outcome = "maybe"', "maybe"),
         ('outcome = "error"', "scenarios"),
+        ('outcome = "crash"', "scenarios"),
         ('outcome = "race"', r"needs \[\[findings\]\]"),
         ('outcome = "clean"\n[[findings]]\nkind = "data race"', "have none"),
         ('outcome = "clean"\ncolour = 1', "unknown key 'colour'"),
