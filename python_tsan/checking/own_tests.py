@@ -30,6 +30,7 @@ CLEAN = Expectation(outcome=Outcome.CLEAN)
 PREFIX = "cpython/"  # of the names of these checks
 FAILED_FILE = "failed.txt"
 NOT_REACHED = "the time for all tests was over before it was reached"
+CUT_SHORT = "the time for all tests was over while it ran"
 # regrtest says by 2 that a test failed, and the judge takes 2 for a command line that was refused. That the interpreter
 # was built without test modules is what its sysconfig says; here they are there. regrtest's --junit-xml knows nothing
 # of failed subtests, so the names of what failed are noted here, also for a test that does not end.
@@ -113,7 +114,10 @@ def run_tests(
             deadline=deadline,
             launcher=launcher,
         )
-        verdict = _if_anything_ran(judge(_name(test, threads), Lane.FULL, CLEAN, [observation]), place / STDOUT_FILE)
+        judgement = judge(_name(test, threads), Lane.FULL, CLEAN, [observation])
+        if observation.timed_out and deadline < limits.each:
+            return replace(judgement, status=Status.SKIPPED, reason=CUT_SHORT)
+        verdict = _if_anything_ran(judgement, place / STDOUT_FILE)
         return less_what_is_known(verdict, failed_cases(place / FAILED_FILE), known)
 
     with ThreadPoolExecutor(max_workers=limits.jobs) as pool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from python_tsan import __version__
 from python_tsan.checking.lane import BLIND_SPOTS
 from python_tsan.checking.model import Lane
-from python_tsan.checking.own_tests import NOT_REACHED, Limits, run_tests, suite_environment
+from python_tsan.checking.own_tests import CUT_SHORT, NOT_REACHED, Limits, run_tests, suite_environment
 from python_tsan.cli.options import open_context
 from python_tsan.cli.verification import describe_machine
 from python_tsan.comparison.reading import find_runs, load_all
@@ -140,14 +140,14 @@ def _judge(
 
 def conclude(name: str, record: LaneRecord, provenance: Provenance, verdicts: tuple[Verdict, ...]) -> Run:
     """Return the run, which is unfinished where time was over before a test was reached."""
-    late = sum(verdict.reason == NOT_REACHED for verdict in verdicts)
+    late = sum(verdict.reason in {NOT_REACHED, CUT_SHORT} for verdict in verdicts)
     return Run(
         id=name,
         provenance=provenance,
         lanes=(record,),
         verdicts=verdicts,
         seconds=record.seconds,
-        unfinished=f"{late} of {len(verdicts)} tests were not reached in time" if late else "",
+        unfinished=f"for {late} of {len(verdicts)} tests there was no time" if late else "",
     )
 
 

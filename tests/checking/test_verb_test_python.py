@@ -116,4 +116,4 @@ def test_a_run_that_did_not_reach_all_tests_concludes_nothing():
     record = LaneRecord(lane=Lane.FULL)
     assert verb.conclude("x", record, provenance, (passed,)).exit_code is ExitCode.CLEAN
     run = verb.conclude("x", record, provenance, (passed, late))
-    assert (run.exit_code, run.unfinished) == (ExitCode.SUBJECT, "1 of 2 tests were not reached in time")
+    assert (run.exit_code, run.unfinished) == (ExitCode.SUBJECT, "for 1 of 2 tests there was no time")
