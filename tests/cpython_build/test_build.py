@@ -71,7 +71,7 @@ def test_a_second_run_does_nothing_and_says_why(fake, trace, console):
     last = console.notes.splitlines()[-1]
     assert "nothing to build" in last
     assert built.key in last
-    assert built.built_at in last
+    assert f"{built.built_at[:10]} {built.built_at[11:16]} UTC" in last
     assert str(built.prefix) in last
 
 
