@@ -242,13 +242,13 @@ def test_two_runs_share_one_build(trace, tmp_path):
     marker = tmp_path / "marker"
     first = start(tmp_path, SLOW=str(marker))
     wait_for(marker)
-    second = start(tmp_path)
-    told = iter(second.stderr.readline, "")
-    assert any(f"waiting for process {first.pid} on" in line for line in told)
-    os.killpg(first.pid, signal.SIGKILL)  # the second takes over, and does not trust what the first left
-    first.communicate()
-    err, out = "".join(told), second.stdout.read()
-    assert second.wait(timeout=60) == 0, err
+    with start(tmp_path) as second:
+        told = iter(second.stderr.readline, "")
+        assert any(f"waiting for process {first.pid} on" in line for line in told)
+        os.killpg(first.pid, signal.SIGKILL)  # the second takes over, and does not trust what the first left
+        first.communicate()
+        err, out = "".join(told), second.stdout.read()
+    assert second.returncode == 0, err
     assert trace().count("install") == 1
     third = start(tmp_path)
     out_again, err = third.communicate(timeout=60)
