@@ -2,51 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.bindings import bound_before
 from python_tsan.imports.reads import read_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Sequence
 
     from python_tsan.imports.machine import Machine
     from python_tsan.imports.requests import Request
     from python_tsan.imports.steps import Handout
 
 
-def breaks(machine: Machine, handout: Handout, read: Callable[[str], str | None]) -> bool:
+Reader = Callable[[str], "str | None"]
+
+
+def breaks(machine: Machine, handout: Handout, read: Reader) -> bool:
     """Tell whether what is taken or read from the half-made module is missing at the line where it stands."""
-    module = machine.program[handout.module]
+    outer = [read(machine.program[name].file) or "" for name, _ in handout.stack[:-1]]
+    return _is_missing(machine, handout, read, outer)
+
+
+def hinges_on_callers(machine: Machine, handout: Handout, read: Reader) -> bool:
+    """Tell whether ``breaks`` depends on which functions are called by the bodies that wait for the asking one."""
+    return _is_missing(machine, handout, read, ()) != _is_missing(machine, handout, read, None)
+
+
+def _is_missing(machine: Machine, handout: Handout, read: Reader, outer: Sequence[str] | None) -> bool:
+    module, request = machine.program[handout.module], handout.request
     line = standing_at(machine, handout.owner, handout.module)
     source = read(module.file) if line else None
     bound = bound_before(source, line) if source is not None else None
-    if handout.request is None or bound is None:
+    if request is None or bound is None:
         return False
-    if takes_names(handout):
-        wanted: Iterable[str] = handout.request.names
-    else:
-        wanted = _read_from(machine, handout, handout.request, read)
+    takes_names = request.module == module.name and request.names
+    wanted = request.names if takes_names else _read_from(machine, handout, request, read, outer)
     return any(name not in bound and f"{module.name}.{name}" not in machine.program for name in wanted)
 
 
-def takes_names(handout: Handout) -> bool:
-    """Tell whether names are taken from the module at once, so that nothing else in any body matters."""
-    request = handout.request
-    return request is not None and request.module == handout.module and bool(request.names)
-
-
 def _read_from(
-    machine: Machine, handout: Handout, request: Request, read: Callable[[str], str | None]
+    machine: Machine, handout: Handout, request: Request, read: Reader, outer: Sequence[str] | None
 ) -> frozenset[str]:
     """Return the attributes that the bodies of the asking thread read of the module as a whole."""
-    bodies = [machine.program[name] for name, _ in handout.stack]
-    sources = [read(body.file) or "" for body in bodies]
-    if not bodies or bodies[-1].file != request.file:
+    asker = machine.program[handout.stack[-1][0]] if handout.stack else None
+    if asker is None or asker.file != request.file:
         return frozenset()
-    asker = bodies[-1]
     package = asker.name if asker.file.endswith("__init__.py") else asker.parent
-    return read_attributes(sources[-1], sources[:-1], handout.module, package, request.line)
+    return read_attributes(read(asker.file) or "", outer, handout.module, package, request.line)
 
 
 def standing_at(machine: Machine, thread: str, module: str) -> int:

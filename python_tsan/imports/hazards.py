@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from python_tsan.imports.half_made import breaks, takes_names
+from python_tsan.imports.half_made import breaks, hinges_on_callers
 from python_tsan.imports.model import FIRST, SECOND
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.steps import Deadlock, Point, Waiting
@@ -69,11 +69,11 @@ class Hazard:
 class Trial:
     """What came of one schedule: a hazard or nothing.
 
-    ``by_bodies``: what else the bodies that T1 was loading do had a say in it.
+    ``by_callers``: it depends on what the bodies call that T1 was loading outside.
     """
 
     hazard: Hazard | None = None
-    by_bodies: bool = False
+    by_callers: bool = False
 
 
 def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
@@ -85,9 +85,9 @@ def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
     if awaited is None or not isinstance(stop, Point):
         return Trial()
     outcome, closing, stack = _close(machine, one, model.read)
-    by_bodies = not all(takes_names(handout) for handout in machine.handouts)
+    by_callers = any(hinges_on_callers(machine, handout, model.read) for handout in machine.handouts)
     if outcome is ImportOutcome.OK:
-        return Trial(by_bodies=by_bodies)
+        return Trial(by_callers=by_callers)
     hazard = Hazard(
         first=pair.first,
         second=pair.second,
@@ -98,7 +98,7 @@ def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
         chains=(_chain(stack), _chain(machine.stacks[SECOND])),
         calls=(model.calls.get(pair.first, ()), model.calls.get(pair.second, ())),
     )
-    return Trial(hazard=hazard, by_bodies=by_bodies)
+    return Trial(hazard=hazard, by_callers=by_callers)
 
 
 def run_until_asleep(steps: Step) -> str | None:

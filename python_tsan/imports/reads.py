@@ -16,20 +16,19 @@ if TYPE_CHECKING:
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def read_attributes(asker: str, outer: Iterable[str], target: str, package: str, line: int) -> frozenset[str]:
+def read_attributes(asker: str, outer: Iterable[str] | None, target: str, package: str, line: int) -> frozenset[str]:
     """Return the attributes of the module ``target`` that bodies read once ``asker`` has imported it at ``line``.
 
-    ``asker`` and ``outer`` are sources: of the body that imports ``target``, in ``package``, and of those that wait for
-    it. A read that the source itself makes sure of first, by ``hasattr`` or a ``try``, does not count.
+    ``asker`` and ``outer`` are sources: of the body that imports ``target``, in ``package``, and of those that wait
+    for it; without ``outer``, every function of ``asker`` is taken to be called. A read that the source itself makes
+    sure of first, by ``hasattr`` or a ``try``, does not count.
     """
     names = frozenset(_names_for(_parse(asker), target, package))
     if not names:
         return frozenset()
-    called = frozenset().union(*(_called_in(source) for source in (asker, *outer)))
-    found = set(_reads(_parse(asker), names, line))
-    for name in called & _functions_in(asker).keys():
-        found |= _reads_in(asker, name, names)
-    return frozenset(found)
+    functions = frozenset(_functions_in(asker))
+    called = functions if outer is None else functions & _called_by((asker, *outer))
+    return frozenset(_reads(_parse(asker), names, line)).union(*(_reads_in(asker, name, names) for name in called))
 
 
 @cache
@@ -45,6 +44,10 @@ def _functions_in(source: str) -> Mapping[str, list[ast.stmt]]:
 @cache
 def _reads_in(source: str, function: str, names: frozenset[str]) -> frozenset[str]:
     return frozenset(read for statement in _functions_in(source)[function] for read in _reads(statement, names, 0))
+
+
+def _called_by(sources: Iterable[str]) -> frozenset[str]:
+    return frozenset().union(*map(_called_in, sources))
 
 
 @cache

@@ -87,7 +87,7 @@ class _Search:
         if not self.tried.isdisjoint(same):
             return
         trial = try_schedule(self.model, pair, stop.step)
-        self.tried.add((section, effect, pair.first) if trial.by_bodies else (section, effect))
+        self.tried.add((section, effect, pair.first) if trial.by_callers else (section, effect))
         if trial.hazard and trial.hazard.locks not in self.found:
             self.found.add(trial.hazard.locks)
             yield trial.hazard
