@@ -76,13 +76,13 @@ class Alone:
         first = bisect_left(looks, stop.clock)
         return first < len(looks) and looks[first] < self._hold(awaited, stop).ended
 
-    def section(self, awaited: str, stop: Stop) -> Hashable:
-        """Return all that decides what the thread does from ``stop`` on, while it holds the lock ``awaited``.
+    def way_to(self, stop: Stop, awaited: str) -> Hashable:
+        """Return all that decides where the thread stands at ``stop`` since it took the lock ``awaited``.
 
-        That is how it came to load that module, and the states in which it finds what it looks at meanwhile.
+        That is how it came to load that module, and the states in which it found what it has looked at.
         """
         hold = self._hold(awaited, stop)
-        found = frozenset((name, self._state(name, hold.begun)) for name in set(self.log[hold.begun : hold.ended]))
+        found = frozenset((name, self._state(name, hold.begun)) for name in set(self.log[hold.begun : stop.clock]))
         return awaited, self.brought.get(awaited), stop.step - hold.step, found
 
     def _hold(self, name: str, stop: Stop) -> Hold:

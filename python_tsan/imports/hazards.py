@@ -67,12 +67,13 @@ class Hazard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What came of one schedule: a hazard or nothing.
+    """What came of one schedule: a hazard or nothing, and what T1 has looked at once T2 was asleep.
 
     ``by_callers``: it depends on what the bodies call that T1 was loading outside.
     """
 
     hazard: Hazard | None = None
+    looks: tuple[str, ...] = ()
     by_callers: bool = False
 
 
@@ -84,10 +85,12 @@ def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
     awaited = run_until_asleep(two)
     if awaited is None or not isinstance(stop, Point):
         return Trial()
+    begun = len(machine.looks)
     outcome, closing, stack = _close(machine, one, model.read)
+    looks = tuple(machine.looks[begun:])
     by_callers = any(hinges_on_callers(machine, handout, model.read) for handout in machine.handouts)
     if outcome is ImportOutcome.OK:
-        return Trial(by_callers=by_callers)
+        return Trial(looks=looks, by_callers=by_callers)
     hazard = Hazard(
         first=pair.first,
         second=pair.second,
@@ -98,7 +101,7 @@ def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
         chains=(_chain(stack), _chain(machine.stacks[SECOND])),
         calls=(model.calls.get(pair.first, ()), model.calls.get(pair.second, ())),
     )
-    return Trial(hazard=hazard, by_callers=by_callers)
+    return Trial(hazard=hazard, looks=looks, by_callers=by_callers)
 
 
 def run_until_asleep(steps: Step) -> str | None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from python_tsan.imports.alone import Alone, State, Stop, run_alone
 from python_tsan.imports.graph import cyclic_modules
 from python_tsan.imports.hazards import Hazard, Pair, try_schedule
+from python_tsan.imports.looks import Node
 from python_tsan.imports.model import FIRST, Model, home
-from python_tsan.imports.sleepers import Memory, Sleeper, Walk
+from python_tsan.imports.sleepers import ABSENT, Memory, Sleeper, Walk
 from python_tsan.imports.steps import Phase
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _run_alone(model: Model, entry: str, cyclic: Mapping[str, int]) -> Alone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Search:
-    """What need not be tried again: two locks that are a hazard, and the same doings of T1 before the same of T2.
+    """What need not be tried again: two locks that are a hazard, and a T1 that has come the same way and sees the same.
 
     Calls of one module share its import: T1 is stopped once within that (``homes``), for by its end all that it took is
     released. ``memories`` are those of each T2.
@@ -51,7 +52,7 @@ class _Search:
     model: Model
     cyclic: Mapping[str, int]
     found: set[tuple[str, str]] = field(default_factory=set)
-    tried: set[Hashable] = field(default_factory=set)
+    tried: dict[Hashable, Node[bool]] = field(default_factory=dict)
     homes: set[Pair] = field(default_factory=set)
     memories: dict[str, Memory] = field(default_factory=dict)
 
@@ -71,23 +72,23 @@ class _Search:
             if before is not None and not (stop.point.phase is Phase.ASKING and stop.point.module in sleeper.held):
                 continue
             if sleeper.awaited:
-                yield from self._at(stop, pair, one, sleeper)
+                yield from self._at(stop, pair, one, walk.states, sleeper)
 
-    def _at(self, stop: Stop, pair: Pair, one: Alone, sleeper: Sleeper) -> Iterator[Hazard]:
+    def _at(
+        self, stop: Stop, pair: Pair, one: Alone, states: Mapping[str, State], sleeper: Sleeper
+    ) -> Iterator[Hazard]:
         """Try one stop, unless T1 cannot ask for what T2 holds, at two locks that are no hazard yet."""
         if self._crossings(stop, one, sleeper) <= self.found:
             return
-        effect = frozenset(
-            (name, state, sleeper.lines.get(name, 0))
-            for name, state in sleeper.changes.items()
-            if one.looks_at(name, stop, sleeper.awaited)
-        )
-        section = one.section(sleeper.awaited, stop)
-        same = {(section, effect), (section, effect, pair.first)}
-        if not self.tried.isdisjoint(same):
+        way = one.way_to(stop, sleeper.awaited)
+
+        def see(name: str) -> Hashable:
+            return states.get(name, ABSENT), sleeper.changes.get(name), sleeper.lines.get(name)
+
+        if any(key in self.tried and self.tried[key].find(see) for key in (way, (way, pair.first))):
             return
         trial = try_schedule(self.model, pair, stop.step)
-        self.tried.add((section, effect, pair.first) if trial.by_callers else (section, effect))
+        self.tried.setdefault((way, pair.first) if trial.by_callers else way, Node()).add(trial.looks, see, leaf=True)
         if trial.hazard and trial.hazard.locks not in self.found:
             self.found.add(trial.hazard.locks)
             yield trial.hazard

@@ -1,8 +1,6 @@
 """Own where T2 falls asleep against a T1 that stands still, remembered by what T2 has looked at on its way.
 
-T2 is deterministic: it does the same wherever all modules that it goes by are in the same state. What is remembered of
-an entry is a tree of these looks: a node is the module that T2 goes by next, a branch the state in which it finds it,
-and a leaf where it falls asleep then. Pure, no I/O.
+T2 does the same wherever all modules that it goes by are in the same state, whoever T1 is. Pure, no I/O.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 from python_tsan.imports.alone import State
 from python_tsan.imports.half_made import standing_at
 from python_tsan.imports.hazards import run_until_asleep
+from python_tsan.imports.looks import Node
 from python_tsan.imports.model import FIRST, SECOND
 from python_tsan.imports.steps import Phase
 
@@ -38,21 +37,12 @@ class Sleeper:
 
 
 @dataclass(slots=True)
-class _Node:
-    module: str
-    branches: dict[State, _Node | Sleeper] = field(default_factory=dict)
-
-    def branch(self, states: Mapping[str, State]) -> _Node | Sleeper | None:
-        return self.branches.get(states.get(self.module, ABSENT))
-
-
-@dataclass(slots=True)
 class Memory:
-    """Where the thread of one entry has fallen asleep so far. No module is called as the root."""
+    """Where the thread of one entry has fallen asleep so far."""
 
     model: Model
     entry: str
-    root: _Node = field(default_factory=lambda: _Node(""))
+    root: Node[Sleeper] = field(default_factory=Node)
 
     def learn(self, states: Mapping[str, State], held: Iterable[str]) -> None:
         """Run T2 in a world of these states, in which T1 owns ``held``, and remember its way."""
@@ -72,16 +62,7 @@ class Memory:
             lines={name: standing_at(machine, SECOND, name) for name in owned},
         )
         steps.close()  # and not before: it gives up its locks
-        self._remember(list(dict.fromkeys(machine.looks)), states, sleeper)
-
-    def _remember(self, looks: Iterable[str], states: Mapping[str, State], sleeper: Sleeper) -> None:
-        node = self.root
-        for name in looks:
-            after = node.branches.setdefault(states.get(node.module, ABSENT), _Node(name))
-            if not isinstance(after, _Node):
-                raise TypeError(f"a thread that slept before it looked at {name} has gone on in the same state")
-            node = after
-        node.branches[states.get(node.module, ABSENT)] = sleeper
+        self.root.add(machine.looks, lambda name: states.get(name, ABSENT), sleeper)
 
 
 @dataclass(slots=True)
@@ -91,7 +72,7 @@ class Walk:
     memory: Memory
     states: dict[str, State]
     sleeper: Sleeper | None = None
-    _way: list[_Node] = field(default_factory=list)
+    _way: list[Node[Sleeper]] = field(default_factory=list)
     _depth: dict[str, int] = field(default_factory=dict)
 
     def take(self, news: Mapping[str, State]) -> None:
@@ -109,7 +90,8 @@ class Walk:
         if not self._way:
             self._push(self.memory.root)
         while self.sleeper is None:
-            after = self._way[-1].branch(self.states)
+            last = self._way[-1]
+            after = last.branches.get(self.states.get(last.module, ABSENT))
             if after is None:
                 self.memory.learn(self.states, held)
             elif isinstance(after, Sleeper):
@@ -118,6 +100,6 @@ class Walk:
                 self._push(after)
         return self.sleeper
 
-    def _push(self, node: _Node) -> None:
+    def _push(self, node: Node[Sleeper]) -> None:
         self._depth[node.module] = len(self._way)
         self._way.append(node)
