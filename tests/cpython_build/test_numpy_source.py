@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -102,6 +103,7 @@ def test_only_the_question_about_itself_goes_to_the_slow_interpreter(tmp_path):
     assert start("-c", "1") == "host -c 1"
 
 
+@functools.cache  # gzip writes down when it was made
 def sdist(version="2.5.5"):
     """Return the bytes of a source archive that is as small as can be."""
     out = io.BytesIO()
@@ -179,6 +181,18 @@ def test_an_index_without_it_or_none_at_all_is_a_plain_message(fetch, index):
         fetch("http://127.0.0.1:1/simple")
 
 
+def install_plan(build):
+    """Return Meson's list of what is installed: a module, its header, and a module of the tests."""
+    tags = {"numpy/core.so": "runtime", "numpy/core.h": "devel", "numpy/_tests.so": "tests"}
+    return json.dumps({"targets": {f"{build}/{name}": {"tag": tag} for name, tag in tags.items()}})
+
+
+def test_what_only_numpys_tests_use_is_not_compiled(build, steps):
+    build()
+    (ninja,) = [words for words in steps if words[0].endswith("ninja")]
+    assert ninja[-3:] == ["-j1", "numpy/core.so", "numpy/core.h"]
+
+
 @pytest.fixture
 def steps(monkeypatch, plan, tmp_path):
     """Stand in for Meson, ninja, the compilers and the interpreter; note the commands."""
@@ -188,6 +202,9 @@ def steps(monkeypatch, plan, tmp_path):
     def run(command, *, cwd=None, stdout=None, **_named):
         words = [str(word) for word in command]
         calls.append(words)
+        if "setup" in words:
+            (cwd / "build" / "meson-info").mkdir(parents=True)
+            (cwd / "build" / "meson-info" / "intro-install_plan.json").write_text(install_plan(cwd / "build"))
         if "--destdir" in words:
             made = cwd / "out" / "lib" / "python3.13" / "site-packages" / "numpy" / "_core"
             made.mkdir(parents=True)

@@ -19,7 +19,7 @@ from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
 from python_tsan.cpython.locks import CYTHON
 from python_tsan.cpython.numpy_source.placing import moved, place_numpy, site_of
-from python_tsan.cpython.numpy_source.plan import NumpyPlan, meson, plan_numpy, setup_command
+from python_tsan.cpython.numpy_source.plan import TAGS, NumpyPlan, meson, plan_numpy, setup_command, wanted_targets
 from python_tsan.cpython.numpy_source.sdist import obtain_sdist, unpack_sdist
 from python_tsan.cpython.numpy_source.tools import INSTALL_SECONDS, obtain_cython, write_programs
 from python_tsan.cpython.packages import complete
@@ -44,8 +44,7 @@ if TYPE_CHECKING:
 
 STEP_SECONDS = 3600.0
 STEPS = ("numpy source", "numpy configure", "numpy compile", "numpy install", "numpy byte-code")
-# Neither tests nor what only they need.
-_TAGS = "runtime,python-runtime,devel"
+INSTALL_PLAN = "meson-info/intro-install_plan.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +122,11 @@ def _build(
         source = unpack_sdist(archive, job.folder)
         progress.start(STEPS[1])
         write_programs(job.folder, base, toolchain=toolchain, cache=cache.path if cache else None, cython=cython)
-        job.run(STEPS[1], [*toolchain.launcher, *setup_command([sys.executable], source, job.folder / "build", plan)])
+        build = job.folder / "build"
+        job.run(STEPS[1], [*toolchain.launcher, *setup_command([sys.executable], source, build, plan)])
         progress.start(STEPS[2])
-        job.run(STEPS[2], [find_tool("ninja"), "-C", "build", f"-j{settings.jobs}"])
+        targets = wanted_targets((build / INSTALL_PLAN).read_bytes(), build)
+        job.run(STEPS[2], [find_tool("ninja"), "-C", "build", f"-j{settings.jobs}", *targets])
         progress.start(STEPS[3])
         copy_prefix(base.prefix, staged, final)
         _install(job, source, staged)
@@ -149,7 +150,7 @@ def _install(job: _Job, source: Path, staged: Path) -> None:
     """Let Meson install into a folder of its own, and take numpy from there into the copied interpreter."""
     out = job.folder / "out"
     command = [*meson([sys.executable], source), "install", "-C", "build", "--no-rebuild", "--destdir", out, "--tags"]
-    job.run(STEPS[3], [*command, _TAGS], timeout=INSTALL_SECONDS)
+    job.run(STEPS[3], [*command, ",".join(TAGS)], timeout=INSTALL_SECONDS)
     site = site_of(job.base, staged)
     if not place_numpy(out, site, version=job.plan.version, metadata=source / "PKG-INFO"):
         raise BuildError("The numpy that was built is not instrumented.", evidence=job.logs)

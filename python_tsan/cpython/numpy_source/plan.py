@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.plan import SANITIZER
@@ -38,6 +39,8 @@ OPTIONS = (
 )
 # Those of the interpreter: file and line in a stack trace, and nothing else.
 _LINES = {Family.CLANG: "-gline-tables-only", Family.GCC: "-g1"}
+# What is installed: neither tests nor what only they need.
+TAGS = ("runtime", "python-runtime", "devel")
 _HASH = re.compile(r"--hash=sha256:(?P<digest>[0-9a-f]{64})")
 
 
@@ -119,6 +122,15 @@ def setup_options(plan: NumpyPlan, *, source: str | None) -> list[str]:
     mapped = f" -ffile-prefix-map={source}={VIRTUAL_ROOT}" if source else ""
     flags = f"{plan.flags}{mapped} {SANITIZER}"
     return [*plan.options, f"-Dc_args={flags}", f"-Dcpp_args={flags}"]
+
+
+def wanted_targets(install_plan: bytes, build: Path) -> list[str]:
+    """Return what ninja has to build for what is installed: numpy has six extensions that only its own tests use.
+
+    ``install_plan`` is Meson's own list, https://mesonbuild.com/IDE-integration.html#install-plan.
+    """
+    targets: dict[str, dict[str, str]] = json.loads(install_plan)["targets"]
+    return [str(PurePath(name).relative_to(build)) for name, told in targets.items() if told["tag"] in TAGS]
 
 
 def meson(python: list[str], source: Path) -> list[str | Path]:
