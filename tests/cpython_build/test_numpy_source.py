@@ -231,7 +231,11 @@ def steps(monkeypatch, plan, tmp_path):
 
 @pytest.fixture
 def build(base, tmp_path, layout, console):
-    return lambda: build_numpy(base, settings_for(tmp_path), toolchain=make_toolchain(), layout=layout, console=console)
+    def call(subject=base):
+        settings = settings_for(tmp_path)
+        return build_numpy(subject, settings, toolchain=make_toolchain(), layout=layout, console=console)
+
+    return call
 
 
 def test_numpy_gets_a_copy_of_the_interpreter_with_a_key_of_its_own(build, steps, base, plan, layout):
@@ -247,6 +251,16 @@ def test_numpy_gets_a_copy_of_the_interpreter_with_a_key_of_its_own(build, steps
     assert find_with_numpy(base, settings_for(layout.root), toolchain=make_toolchain(), layout=layout) == found
     assert not list((layout.work / "interpreters").iterdir())
     assert sys.executable in steps[0]
+
+
+def test_the_interpreter_may_come_from_another_cache(build, steps, base, tmp_path, layout):
+    elsewhere = tmp_path / "elsewhere"
+    layout.interpreters.rename(elsewhere)
+    moved = elsewhere / base.key
+    away = {"prefix": moved, "executable": moved / "bin" / "python3.13"}
+    away |= {"library": moved / "lib" / base.library.name, "include": moved / "include"}
+    assert build(dataclasses.replace(base, **away)).prefix.parent == layout.interpreters
+    assert steps
 
 
 @pytest.mark.usefixtures("steps")

@@ -136,6 +136,7 @@ def _build(
         complete(inside, plan.version, job.logs / "numpy-import.log", launcher=toolchain.launcher)
         progress.done()
     write_manifest(interpreter, staged)
+    writable(layout.interpreters)
     discard(final)
     staged.rename(final)
     discard(job.folder)
