@@ -177,6 +177,13 @@ def fuzz(session: nox.Session) -> None:
     session.run("pytest", "tests/tsan/test_tsan_properties.py", "--timeout=0")
 
 
+@nox.session(tags=["quality"])
+def cache_failures(session: nox.Session) -> None:
+    """Build CPython while the shared compiler cache is killed or talks nonsense, by ccache and by sccache."""
+    install(session, "test")
+    session.run("pytest", "tests/cpython_build/test_cache_failures.py", "--builds", "--network", *session.posargs)
+
+
 @nox.session(tags=["look"])
 def golden(session: nox.Session) -> None:
     """Make the parser's golden logs anew; name toolchains, as in `-- clang-19 gcc-12`."""

@@ -18,6 +18,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--network", action="store_true", help="run the tests that need PyPI or the distribution's archive"
     )
+    parser.addoption("--builds", action="store_true", help="run the tests that build CPython, minutes for each")
 
 
 @pytest.hookimpl(trylast=True)
@@ -25,6 +26,8 @@ def pytest_collection_modifyitems(config, items):
     left_out = {}
     if not config.getoption("--network"):
         left_out["network"] = "run them with --network"
+    if not config.getoption("--builds"):
+        left_out["builds"] = "run them with --builds"
     if any(item.get_closest_marker("compiler") for item in items) and (reason := _why_no_compiler(config)):
         if os.environ.get(REQUIRE_COMPILER):
             # A canary that has been broken would otherwise leave out the very tests that show it.
