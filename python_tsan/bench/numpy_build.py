@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from python_tsan.cpython.numpy_source.plan import NumpyPlan
     from python_tsan.pipeline import Pipeline
 
-COLUMNS = ("what", "wall", "CPU", "of the guides' way", "at most", "met")
+COLUMNS = ("what", "wall", "CPU", "of the guides", "at most", "met")
 SHARE = 0.5
 HOURS = 3600.0 * 3
 # What numpy's requirements/build_requirements.txt lists, less its developers' own tools. One Cython for both ways.
@@ -57,8 +57,12 @@ class Cost:
 def tables(order: Order) -> Iterator[Table]:
     """Build numpy both ways, one after the other."""
     pipeline = order.pipeline
-    title = f"numpy under the sanitizer, for CPython {pipeline.interpreter.version}, by {pipeline.toolchain.name}"
-    yield judged(title, COLUMNS, rows(pipeline, order.folder / "numpy"))
+    version, toolchain = pipeline.interpreter.version, pipeline.toolchain.name
+    yield judged(
+        f"numpy under the sanitizer, for CPython {version}, by {toolchain}",
+        COLUMNS,
+        rows(pipeline, order.folder / "numpy"),
+    )
 
 
 def rows(pipeline: Pipeline, folder: Path) -> Iterator[Row]:
@@ -70,10 +74,10 @@ def rows(pipeline: Pipeline, folder: Path) -> Iterator[Row]:
         theirs += cost
         # Said at once, for what follows takes many minutes and may fail.
         pipeline.console.note(f"numpy as the guides build it: {name}: {cost}")
-        yield _row(f"meson and Cython in the instrumented interpreter: {name}", cost)
-    yield _row(f"numpy {plan.version}, meson and Cython in the instrumented interpreter", theirs)
+        yield _row(f"by the guides: {name}", cost)
+    yield _row(f"numpy {plan.version} by the guides", theirs)
     ours = _by_us(pipeline, archive, folder / "ours")
-    yield compared(f"numpy {plan.version}, meson and Cython on the host's Python", ours, theirs)
+    yield compared(f"numpy {plan.version} by us", ours, theirs)
 
 
 def compared(what: str, ours: Cost, theirs: Cost) -> Row:
