@@ -42,7 +42,8 @@ class Known:
 
     ``case`` is a pattern for the full name of a failing case, ``race`` a suppression that would hide a finding, such as
     ``race_top:f``; one of them is given. ``releases`` are the minors or full versions that it is known of,
-    ``free_threaded`` the kind of build (None for both), ``issue`` upstream's account of it.
+    ``free_threaded`` the kind of build (None for both), ``issue`` upstream's account of it, or the page of ours that
+    says why a case cannot pass where the tests lie.
     """
 
     test: str

@@ -64,7 +64,7 @@ def _tally(verdicts: Iterable[Verdict]) -> str:
     counts = {status: sum(one.status is status for one in told) for status in Status}
     excused = sum(one.status is Status.PASSED and bool(one.reason) for one in told)
     parts = [f"{counts[Status.PASSED]} of {len(told)} tests passed"]
-    parts += [f"{excused} of them with what is known upstream"] if excused else []
+    parts += [f"{excused} of them with the words below"] if excused else []
     parts += [f"{number} {status.value}" for status, number in counts.items() if number and status is not Status.PASSED]
     return f"{', '.join(parts)}; {sum(one.seconds for one in told):.0f} s in all."
 
@@ -80,7 +80,7 @@ def _cell(verdict: Verdict | None) -> str:
     if verdict is None:
         return "not run"
     told = verdict.status.value if verdict.status is Status.PASSED else f"**{verdict.status.value}**"
-    return f"{told}{', known' if verdict.status is Status.PASSED and verdict.reason else ''}, {verdict.seconds:.0f} s"
+    return f"{told}{', see below' if verdict.status is Status.PASSED and verdict.reason else ''}, {verdict.seconds:.0f} s"
 
 
 def _reasons(build: str, verdicts: Iterable[Verdict]) -> Sequence[str]:
