@@ -79,8 +79,9 @@ def _table(newest: Mapping[str, Mapping[str, Verdict]]) -> Iterator[str]:
 def _cell(verdict: Verdict | None) -> str:
     if verdict is None:
         return "not run"
-    told = verdict.status.value if verdict.status is Status.PASSED else f"**{verdict.status.value}**"
-    return f"{told}{', see below' if verdict.status is Status.PASSED and verdict.reason else ''}, {verdict.seconds:.0f} s"
+    if verdict.status is not Status.PASSED:
+        return f"**{verdict.status.value}**, {verdict.seconds:.0f} s"
+    return f"passed{', see below' if verdict.reason else ''}, {verdict.seconds:.0f} s"
 
 
 def _reasons(build: str, verdicts: Iterable[Verdict]) -> Sequence[str]:
