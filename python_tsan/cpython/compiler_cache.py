@@ -88,8 +88,10 @@ def reported(cache: CacheProgram | None, env: Mapping[str, str], console: Consol
     before = tally(cache.path, {**env, **cache.env})
     yield
     told = tally(cache.path, {**env, **cache.env}).since(before)
-    console.note(f"{cache.remote.shown}: {told.hits} objects found, {told.misses} not there yet.")
-    if told.failures or failed_mark(cache.path).exists():
+    passed_by = failed_mark(cache.path).exists()
+    if not passed_by:  # an sccache that is passed by ends when it is idle, and takes its counts along
+        console.note(f"{cache.remote.shown}: {told.hits} objects found, {told.misses} not there yet.")
+    if told.failures or passed_by:
         console.warn(f"{cache.remote.shown} failed meanwhile; what it did not give was compiled here.")
 
 

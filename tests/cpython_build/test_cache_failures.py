@@ -161,10 +161,11 @@ def test_a_server_that_fails_half_way_costs_time_only(filled, failure, source, t
 
     text, seconds = second.build(redis.url, fail)
     redis.end()
-    found, missed = map(int, FOUND.search(text).groups())
-    told = f"{program}, {failure}: {found} objects found, {missed} not, {seconds:.0f} s; {alone:.0f} s without any"
-    request.config.get_terminal_writer().line(f"\n{told}")
-    assert found > 0
-    assert missed > 0
+    counts = FOUND.search(text)
+    told = f"{counts[1]} objects found, {counts[2]} not" if counts else f"half of {2 * half} answers given"
+    line = f"{program}, {failure}: {told}, {seconds:.0f} s; {alone:.0f} s without any"
+    request.config.get_terminal_writer().line(f"\n{line}")
+    # sccache's counts go with its server.
+    assert (counts is None) if program == "sccache" else (int(counts[1]) > 0 and int(counts[2]) > 0)
     assert len([line for line in text.splitlines() if "failed meanwhile" in line]) == 1
     assert second.works()

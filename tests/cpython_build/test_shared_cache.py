@@ -348,6 +348,18 @@ def test_nothing_is_said_without_a_shared_cache(console):
     assert console.notes == ""
 
 
+def test_what_an_sccache_found_that_is_passed_by_is_not_told(tmp_path, console):
+    silent = tmp_path / "sccache"
+    silent.write_text("#!/bin/sh\nexit 2\n")
+    silent.chmod(0o755)
+    remote = parse_remote("redis://cache.example")
+    script = guarded_sccache(silent, tmp_path / "guarded")
+    with reported(compiler_cache.CacheProgram(path=script, remote=remote), dict(os.environ), console):
+        subprocess.run([script, "true"], check=True)
+    assert "redis://cache.example failed meanwhile" in console.notes
+    assert "objects found" not in console.notes
+
+
 def test_a_count_that_cannot_be_had_is_zero(tmp_path):
     silent = tmp_path / "sccache"
     silent.write_text("#!/bin/sh\nexit 2\n")
