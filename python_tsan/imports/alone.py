@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from python_tsan.imports.steps import Phase, Point
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from python_tsan.imports.machine import Machine
     from python_tsan.imports.requests import Manner, Request
@@ -58,8 +58,8 @@ class Alone:
     """The lone run of one entry.
 
     ``log`` is what the thread has looked at, in order, and ``looks`` the times of that, by module; ``holds`` and
-    ``history`` (times and states) are each module's; ``brought`` is how it was asked for; ``cycles`` are those of the
-    lock-order graph that the thread comes by.
+    ``history`` (times and states) are each module's; ``brought`` is how it was asked for; ``taken`` are the times at
+    which modules of cycles are taken, and ``cycles`` those of the lock-order graph that the thread comes by.
     """
 
     stops: tuple[Stop, ...]
@@ -68,6 +68,7 @@ class Alone:
     holds: Mapping[str, list[Hold]]
     history: Mapping[str, list[tuple[int, State]]]
     brought: Mapping[str, tuple[Manner, Request | None]]
+    taken: Sequence[tuple[int, str]]
     cycles: frozenset[int]
 
     def looks_at(self, name: str, stop: Stop, awaited: str) -> bool:
@@ -75,6 +76,14 @@ class Alone:
         looks = self.looks.get(name, ())
         first = bisect_left(looks, stop.clock)
         return first < len(looks) and looks[first] < self._hold(awaited, stop).ended
+
+    def takes_later(self, stop: Stop, awaited: str) -> Iterator[str]:
+        """Yield the modules of cycles that the thread takes between ``stop`` and its next release of ``awaited``."""
+        ended = self._hold(awaited, stop).ended
+        for begun, name in self.taken[bisect_left(self.taken, (stop.clock, "")) :]:
+            if begun >= ended:
+                return
+            yield name
 
     def way_to(self, stop: Stop, awaited: str) -> Hashable:
         """Return all that decides where the thread stands at ``stop`` since it took the lock ``awaited``.
@@ -149,6 +158,7 @@ def run_alone(machine: Machine, steps: Step, cyclic: Mapping[str, int]) -> Alone
         holds=notes.holds,
         history=notes.history,
         brought=machine.brought,
+        taken=sorted((hold.begun, name) for name, holds in notes.holds.items() if name in cyclic for hold in holds),
         cycles=frozenset(cyclic[name] for name in looks if name in cyclic),
     )
 

@@ -25,7 +25,7 @@ def lock_order(program: Program, rules: Rules) -> Graph:
     graph = {name: tuple(dict.fromkeys(_asked(module, program, rules))) for name, module in program.items()}
     if finding := finder_requests(program):
         graph = {name: (*asked, GLOBAL) for name, asked in graph.items()}
-        graph[GLOBAL] = tuple(dict.fromkeys(name for request in finding for name in _targets(request, program)))
+        graph[GLOBAL] = tuple(dict.fromkeys(name for request in finding for name in targets(request, program)))
     return graph
 
 
@@ -38,13 +38,24 @@ def _asked(module: Module, program: Program, rules: Rules) -> Iterator[str]:
     if module.parent in program and not rules.parents_first:
         yield module.parent
     for request in module.requests:
-        yield from _targets(request, program)
+        yield from targets(request, program)
 
 
-def _targets(request: Request, program: Program) -> Iterator[str]:
+def targets(request: Request, program: Program) -> Iterator[str]:
+    """Yield the modules of a program whose locks a request may ask for."""
     for target in (request.module, *(f"{request.module}.{name}" for name in request.names)):
         parts = target.split(".")
         yield from (name for count in range(len(parts), 0, -1) if (name := ".".join(parts[:count])) in program)
+
+
+def askers(graph: Graph) -> dict[str, frozenset[str]]:
+    """Return, for each module, the others that hold their locks while its own may be asked for."""
+    found: dict[str, set[str]] = {}
+    for name, asked in graph.items():
+        for target in asked:
+            if target != name:
+                found.setdefault(target, set()).add(name)
+    return {name: frozenset(names) for name, names in found.items()}
 
 
 def cyclic_modules(program: Program, rules: Rules) -> dict[str, int]:

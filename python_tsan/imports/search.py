@@ -12,7 +12,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.alone import Alone, State, Stop, run_alone
-from python_tsan.imports.graph import cyclic_modules
+from python_tsan.imports.graph import askers, cyclic_modules, lock_order, targets
 from python_tsan.imports.hazards import Hazard, Pair, try_schedule
 from python_tsan.imports.looks import Node
 from python_tsan.imports.model import FIRST, Model, home
@@ -29,7 +29,7 @@ def predict(model: Model, entries: tuple[str, ...]) -> Iterator[Hazard]:
     Many pairs meet at the same locks, as all modules of one package may, and what removes one hazard removes the rest.
     """
     cyclic = cyclic_modules(model.program, model.rules)
-    search = _Search(model=model, cyclic=cyclic)
+    search = _Search(model=model, cyclic=cyclic, askers=askers(lock_order(model.program, model.rules)))
     alone = {entry: _run_alone(model, entry, cyclic) for entry in {*entries, *map(home, entries)}}
     for first, second in permutations(entries, 2):
         if alone[first].cycles & alone[second].cycles:
@@ -51,6 +51,7 @@ class _Search:
 
     model: Model
     cyclic: Mapping[str, int]
+    askers: Mapping[str, frozenset[str]]
     found: set[tuple[str, str]] = field(default_factory=set)
     tried: dict[Hashable, Node[bool]] = field(default_factory=dict)
     homes: set[Pair] = field(default_factory=set)
@@ -58,7 +59,8 @@ class _Search:
 
     def between(self, pair: Pair, alone: Mapping[str, Alone]) -> Iterator[Hazard]:
         """Try T1 at each stop at which T2 would sleep elsewhere than at the one before."""
-        one = alone[pair.first]
+        one, other = alone[pair.first], alone[pair.second]
+        direct = self._asked_directly(pair.second)
         known = len(alone[home(pair.first)].stops) if self._knows_home(pair) else 0
         memory = self.memories.setdefault(pair.second, Memory(self.model, pair.second))
         walk = Walk(memory, {name: State(phase, owned=False) for name, phase in self.model.phases.items()})
@@ -67,9 +69,11 @@ class _Search:
             if number < known:
                 continue
             before = walk.sleeper
+            if before is None and not self._may_meet(stop, one, other, direct, walk.states):
+                continue
             sleeper = walk.look(stop.held)
-            # The one thing that T1 can have done unseen is to find absent what T2 is about to load.
-            if before is not None and not (stop.point.phase is Phase.ASKING and stop.point.module in sleeper.held):
+            # The one thing that T1 can have done unseen is to find absent what T2 has loaded or is loading by then.
+            if before is not None and not (stop.point.phase is Phase.ASKING and stop.point.module in sleeper.changes):
                 continue
             if sleeper.awaited:
                 yield from self._at(stop, pair, one, walk.states, sleeper)
@@ -103,6 +107,31 @@ class _Search:
             for name in sleeper.held
             if self.cyclic.get(name) == knot and one.looks_at(name, stop, sleeper.awaited)
         }
+
+    def _may_meet(
+        self, stop: Stop, one: Alone, other: Alone, direct: frozenset[str], states: Mapping[str, State]
+    ) -> bool:
+        """Tell whether T2 can hold what T1 takes later, before T1 gives back a lock on the same knot.
+
+        T2 holds only what T1 has not touched, and comes to it from its entry by modules that T1 has not touched.
+        """
+        if self.model.finders_import:
+            return True
+        # Of the locks on one knot, the one that was taken first is given back last.
+        outermost = {self.cyclic[name]: name for name in reversed(stop.held) if name in self.cyclic}
+        return any(
+            self.cyclic[name] == knot
+            and (name in direct or any(each in other.looks and each not in states for each in self.askers[name]))
+            for knot, awaited in outermost.items()
+            for name in one.takes_later(stop, awaited)
+        )
+
+    def _asked_directly(self, entry: str) -> frozenset[str]:
+        """Return what a thread may ask for outside any module: its entry with the parents, and what a call asks for."""
+        parts = home(entry).split(".")
+        parents = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+        called = (name for each in self.model.calls.get(entry, ()) for name in targets(each, self.model.program))
+        return frozenset([*parents, *called])
 
     def _knows_home(self, pair: Pair) -> bool:
         """Tell whether T1 has been stopped within the import of this module before, and note that it now is."""

@@ -10,7 +10,7 @@ from python_tsan.imports.model import FIRST, Model
 from python_tsan.imports.requests import Manner, Module, Request, Stage
 from python_tsan.imports.rules import rules_of
 from python_tsan.imports.search import predict
-from python_tsan.imports.steps import Point
+from python_tsan.imports.steps import GLOBAL, Point
 
 NAMES = ("p", "p.x", "p.y", "p.z", "q", "q.x", "a", "b", "n", "n.s")
 BARE = {"n"}  # without a file or requests, as a namespace package is
@@ -136,3 +136,15 @@ def test_what_waiting_bodies_call_tells_trials_apart():
     model = written((3, 15, 2), bodies)
     assert [hazard.first for hazard in predict(model, ("quiet", "k"))] == []
     assert [hazard.locks for hazard in predict(model, ("quiet", "calls", "k"))] == [("p", "k")]
+
+
+def test_a_module_found_absent_is_asked_for_though_the_other_thread_has_loaded_it():
+    # T1 has found q absent; T2 loads q, once p's body runs, and looks for r in a finder that wants p of T1.
+    wants = Request(module="p", manner=Manner.STATEMENT, file="/f.py", line=1, stage=Stage.FIND)
+    model = written(
+        (3, 12, 0), {"p": ["import q"], "p.z": [], "q": ["by name p.z"], "b": ["import q", "import r"], "r": []}
+    )
+    program = {**model.program, "r": Module(name="r", file="/r.py", requests=(wants,))}
+    model = Model(program=program, rules=model.rules, read=model.read, finders_import=True)
+    assert ("p", GLOBAL) in exhaustively(model, ("p", "b"))
+    assert {hazard.locks for hazard in predict(model, ("p", "b"))} == exhaustively(model, ("p", "b"))
