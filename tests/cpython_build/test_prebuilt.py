@@ -265,12 +265,25 @@ def test_what_does_not_fit_or_is_not_what_it_says_is_refused(export, take, tmp_p
 
 def test_a_flipped_bit_is_found_wherever_it_is(export, take, tmp_path):
     data = export().read_bytes()
-    damaged = tmp_path / "damaged.tar.zst"
+    refused = 0
     for place in range(0, len(data), max(1, len(data) // 50)):
+        damaged = tmp_path / "damaged.tar.zst"
         damaged.write_bytes(data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :])
+        if says_the_same(damaged.read_bytes(), data):
+            continue
         with pytest.raises(FetchError, match="refused"):
             take(damaged)
+        refused += 1
+    assert refused > 40
     assert not list(tmp_path.glob("elsewhere/**/manifest.json"))
+
+
+def says_the_same(one, other):
+    """Whether two archives decode alike: zstd's frames have bits that mean nothing, or the same in two ways."""
+    try:
+        return bundle.zstd.decompress(one) == bundle.zstd.decompress(other)
+    except bundle.zstd.ZstdError:
+        return False
 
 
 @pytest.mark.parametrize("kept", [0, 3, 100, -1, -6])
