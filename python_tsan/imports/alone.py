@@ -104,7 +104,7 @@ class Alone:
 
 @dataclass(slots=True)
 class _Notes:
-    """What is written down while the thread runs."""
+    """What is written down while the thread runs; ``knotted`` counts the locks held that can be part of a cycle."""
 
     machine: Machine
     cyclic: Mapping[str, int]
@@ -113,6 +113,7 @@ class _Notes:
     history: dict[str, list[tuple[int, State]]] = field(default_factory=dict)
     news: dict[str, State] = field(default_factory=dict)
     held: dict[str, tuple[int, int]] = field(default_factory=dict)
+    knotted: int = 0
     read: int = 0
 
     def catch_up(self, step: int) -> None:
@@ -123,16 +124,18 @@ class _Notes:
             state = State(machine.phases.get(name, Phase.ABSENT), owned)
             self.news[name] = state
             self.history.setdefault(name, []).append((time, state))
-            if owned:
-                self.held.setdefault(name, (time, step))
-            elif name in self.held:
+            if owned and name not in self.held:
+                self.held[name] = time, step
+                self.knotted += name in self.cyclic
+            elif not owned and name in self.held:
                 begun, first = self.held.pop(name)
+                self.knotted -= name in self.cyclic
                 self.holds.setdefault(name, []).append(Hold(begun=begun, ended=time, step=first))
         self.read = len(machine.changed)
 
     def stop_at(self, point: Point, step: int) -> None:
         """Note a stop, if the thread holds a lock there that can be part of a cycle."""
-        if self.held.keys().isdisjoint(self.cyclic):
+        if not self.knotted:
             return
         held = tuple(self.machine.held_by(ALONE))
         self.stops.append(Stop(point=point, step=step, clock=len(self.machine.looks), held=held, news=self.news))
