@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import shutil
-import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,7 @@ from python_tsan.cpython import configured
 from python_tsan.cpython.plan import Place
 from python_tsan.cpython.shared_cache.shelf import MOST_BYTES, Shelf, ShelfError, shelf_of
 from python_tsan.cpython.unpack import UnsafeMember, extract
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from python_tsan.cpython.zstandard import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

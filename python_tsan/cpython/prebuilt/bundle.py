@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import io
 import os
-import sys
 import tarfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -24,11 +23,7 @@ from python_tsan.cpython.prebuilt.contents import (
     encode,
 )
 from python_tsan.cpython.unpack import UnsafeMember, refuse_escape
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from python_tsan.cpython.zstandard import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
