@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from python_tsan.checking.gil_trace import trace_import
 from python_tsan.errors import ToolchainError
 from python_tsan.gil.analysis import explain_trace, imports_of
 from python_tsan.gil.debugger import installed_debugger
 from python_tsan.gil.oracle import compare
 from python_tsan.gil.phases import Phase
-from python_tsan.gil.scenario import trace_import
 from python_tsan.gil.summary import count_phases
 
 pytestmark = pytest.mark.scenarios("gil", name="counter_guarded", needs=["gil"])

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
+from python_tsan.checking.gil_trace import trace_scenario
 from python_tsan.gil.analysis import explain_trace, holders, imports_of
 from python_tsan.gil.phases import Phase
-from python_tsan.gil.scenario import trace_scenario
 from python_tsan.gil.summary import count_phases
 from python_tsan.gil.trace import Way
 

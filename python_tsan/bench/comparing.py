@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.bench.table import Table
-from python_tsan.checking.model import Expectation, Lane, Observation, Outcome, Status, Verdict
+from python_tsan.checking.model import Observation, Status, Verdict
 from python_tsan.cpython.manifest import Interpreter
+from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.render.run import LaneRecord, Machine, Provenance, Run, encode_run
 from python_tsan.tsan.parser import parse_log
 

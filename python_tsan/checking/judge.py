@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
-from python_tsan.checking.interval import describe_rate
 from python_tsan.checking.matching import compare_findings, describe_finding
-from python_tsan.checking.model import Expectation, Lane, Observation, Outcome, Status, Verdict
+from python_tsan.checking.model import Observation, Status, Verdict
+from python_tsan.expectation import Expectation, Lane, Outcome
+from python_tsan.rate import describe_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import SubjectEnvironment, compose_environment
-from python_tsan.checking.model import Expectation, Lane
 from python_tsan.checking.subjects import Bench
 from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.inspection import is_instrumented
+from python_tsan.expectation import Expectation, Lane
 from python_tsan.harness.build import PRELOADS
 from python_tsan.imports import inside
 from python_tsan.imports.outcomes import expectation_of, parse_version

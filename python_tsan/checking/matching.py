@@ -10,7 +10,7 @@ from python_tsan.tsan.frames import frame_function, plain_symbol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_tsan.checking.model import ExpectedFinding
+    from python_tsan.expectation import ExpectedFinding
     from python_tsan.tsan.finding import Access, Finding
 
 

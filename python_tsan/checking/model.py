@@ -1,4 +1,4 @@
-"""Own the vocabulary of judging: expectation, observation, verdict. No I/O."""
+"""Own the vocabulary of judging: observation and verdict. No I/O."""
 
 from __future__ import annotations
 
@@ -7,24 +7,8 @@ from enum import Enum
 from pathlib import Path  # noqa: TC003 -- msgspec resolves the annotations at run time
 from typing import Any
 
-from python_tsan.tsan.finding import Finding  # noqa: TC001 -- msgspec resolves the annotations at run time
-
-
-class Lane(Enum):
-    """Fast: a stock libpython and an instrumented harness. Full: everything from our own toolchain."""
-
-    FAST = "fast"
-    FULL = "full"
-
-
-class Outcome(Enum):
-    """What a subject is expected to show."""
-
-    CLEAN = "clean"  # no finding, exit 0, values right
-    RACE = "race"  # exactly the listed findings
-    HANG = "hang"  # still running at its deadline, ended with stacks
-    ERROR = "error"  # a Python error with a text and a losing thread
-    CRASH = "crash"  # the process dies, with its reason in words
+from python_tsan.expectation import Expectation, Lane  # noqa: TC001 -- so too
+from python_tsan.tsan.finding import Finding  # noqa: TC001 -- so too
 
 
 class Status(Enum):
@@ -34,37 +18,6 @@ class Status(Enum):
     FAILED = "failed"
     COULD_NOT_JUDGE = "could not judge"
     SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpectedFinding:
-    """One race that must be seen: its kind, the global it is on, and the function and sides of its accesses.
-
-    ``accesses`` are unordered strings such as ``"read"``, ``"write"``, ``"atomic write"``; ``function`` must be a
-    substring of the topmost non-interceptor frame of each access.
-    """
-
-    kind: str
-    location: str = ""
-    function: str = ""
-    accesses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
-    """What a subject must show.
-
-    ``error`` is a regular expression for an error's text, or for the last words of a crash; ``losing_thread`` is the
-    thread that an error is to end (any if empty), ``waits`` the lines of a hang's wait-for graph (any if empty).
-    ``values`` are results that the subject must have reported, whatever the outcome.
-    """
-
-    outcome: Outcome
-    findings: tuple[ExpectedFinding, ...] = ()
-    error: str = ""
-    losing_thread: str = ""
-    waits: tuple[str, ...] = ()
-    values: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

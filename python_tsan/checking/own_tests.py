@@ -13,8 +13,9 @@ from python_tsan.checking.environment import compose_environment
 from python_tsan.checking.execution import STDOUT_FILE, observe
 from python_tsan.checking.judge import judge
 from python_tsan.checking.known_failures import Seen, known_of, less_what_is_known
-from python_tsan.checking.model import Expectation, Lane, Outcome, Status, Verdict
+from python_tsan.checking.model import Status, Verdict
 from python_tsan.cpython.environment import clean_environment
+from python_tsan.expectation import Expectation, Lane, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from python_tsan.checking.judge import judge
-from python_tsan.checking.model import Expectation, Observation, Outcome, Status, Verdict
+from python_tsan.checking.model import Observation, Status, Verdict
+from python_tsan.expectation import Expectation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

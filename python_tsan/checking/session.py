@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from python_tsan.checking.model import Expectation, Outcome, Status, Verdict
+from python_tsan.checking.model import Status, Verdict
 from python_tsan.checking.plugin import CheckPlugin
 from python_tsan.checking.subjects import Bench, Subjects
 from python_tsan.errors import SubjectError, UsageError
+from python_tsan.expectation import Expectation, Outcome
 from python_tsan.paths import checks_folder
 
 if TYPE_CHECKING:

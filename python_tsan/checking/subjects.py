@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import observe
-from python_tsan.checking.model import Expectation, Lane, Observation, Outcome
+from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.process import end_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from python_tsan.checking.model import Observation
     from python_tsan.harness.registry import Scenario
 
 # Hanging subjects sleep; this many may do so at once beside those that compute.

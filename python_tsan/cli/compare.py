@@ -16,8 +16,8 @@ from python_tsan.errors import ExitCode
 if TYPE_CHECKING:
     import argparse
 
-    from python_tsan.checking.model import Lane
     from python_tsan.console import Console
+    from python_tsan.expectation import Lane
 
 
 # ruff: noqa: PLC0415 -- only the wanted rendering is loaded
@@ -123,6 +123,6 @@ def rendered(comparison: Comparison, view: View, *, whole: bool = False) -> byte
 
 
 def _lane(name: str | None) -> Lane | None:
-    from python_tsan.checking.model import Lane
+    from python_tsan.expectation import Lane
 
     return Lane(name) if name else None

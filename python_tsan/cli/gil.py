@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from python_tsan.checking.gil_trace import trace_scenario
 from python_tsan.checking.lane import make_bench
 from python_tsan.cli.failures import explain_os_error
 from python_tsan.cli.options import open_context, open_pipeline
@@ -18,7 +19,6 @@ from python_tsan.gil.oracle import COLUMNS as AGREEMENT
 from python_tsan.gil.oracle import compare
 from python_tsan.gil.page import page, picture, without_folders
 from python_tsan.gil.preload import DEFAULT_BYTES, NothingSeenError, trace_preloaded
-from python_tsan.gil.scenario import trace_scenario
 from python_tsan.gil.screenshot import take_picture
 from python_tsan.gil.summary import caveats, summarise
 from python_tsan.gil.timeline import chrome_trace, html_page

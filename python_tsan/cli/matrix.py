@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.binding import parse_binding
-from python_tsan.checking.model import Lane
 from python_tsan.cli import verification
 from python_tsan.cli.compare import View, comparison_of, rendered, show
 from python_tsan.cli.options import Context, open_context
 from python_tsan.errors import ExitCode, PythonTsanError, SubjectError, UsageError
+from python_tsan.expectation import Lane
 from python_tsan.matrix.available import look
 from python_tsan.matrix.model import Combination, Plan, Wish
 from python_tsan.matrix.outcomes import MATRIX_FILE, Outcome, Record, decode_record, encode_record, worst

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from python_tsan import __version__
 from python_tsan.checking.lane import BLIND_SPOTS
-from python_tsan.checking.model import Lane
 from python_tsan.checking.own_tests import CUT_SHORT, NOT_REACHED, Limits, run_tests, suite_environment
 from python_tsan.cli.options import open_context
 from python_tsan.cli.verification import describe_machine
@@ -19,6 +18,7 @@ from python_tsan.comparison.reading import find_runs, load_all
 from python_tsan.cpython.own_tests import Selection, files_of_test, prepare_tests, selected_tests
 from python_tsan.cpython.sources import obtain_source
 from python_tsan.errors import ExitCode, UsageError
+from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.render.own_tests_page import render_own_tests
 from python_tsan.render.run import LaneRecord, Provenance, Run

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from python_tsan import __version__
 from python_tsan.checking.lane import blind_spot, installed_version, make_bench
-from python_tsan.checking.model import Lane, Verdict
 from python_tsan.checking.session import run_checks
 from python_tsan.cli.options import open_context
 from python_tsan.errors import ExitCode, PythonTsanError
+from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.render.markdown import render_markdown
 from python_tsan.render.run import LaneRecord, Machine, Provenance, Run
@@ -26,6 +26,7 @@ from python_tsan.render.summary import seen
 from python_tsan.render.terminal import render_conclusion, render_lane
 
 if TYPE_CHECKING:
+    from python_tsan.checking.model import Verdict
     from python_tsan.cli.options import Context
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.harness.build import Harness

@@ -17,8 +17,8 @@ from python_tsan.report.codec import REPORT_FILE, decode_report
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from python_tsan.checking.model import Lane
     from python_tsan.comparison.model import Column, Row
+    from python_tsan.expectation import Lane
     from python_tsan.report.model import Report
 
 _FILES = (RUN_FILE, REPORT_FILE)

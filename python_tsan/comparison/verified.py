@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Lane, Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
 from python_tsan.errors import ExitCode
+from python_tsan.expectation import Lane, Outcome
 from python_tsan.render.summary import conclusion
 
 if TYPE_CHECKING:

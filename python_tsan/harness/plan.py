@@ -7,9 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Lane
 from python_tsan.cpython.plan import release
 from python_tsan.errors import ToolchainError, UsageError
+from python_tsan.expectation import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

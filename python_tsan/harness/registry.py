@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from python_tsan.checking.model import Expectation, Lane, Outcome
 from python_tsan.errors import BuildError, UsageError
+from python_tsan.expectation import Expectation, Lane, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
-from python_tsan.checking.interval import lower_bound
 from python_tsan.imports.choice import finished_by, removers
 
 # msgspec reads these from the annotations when it decodes.
 from python_tsan.imports.outcomes import ImportOutcome  # noqa: TC001
 from python_tsan.imports.proof import Answer, Proof, ThreadStack, Wait
+from python_tsan.rate import lower_bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
-from python_tsan.checking.model import Expectation, Outcome
 from python_tsan.errors import SubjectError
+from python_tsan.expectation import Expectation, Outcome
 from python_tsan.imports.inside.import_cases.rows import HAZARD, row
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.interval import DEFAULT_CONFIDENCE, lower_bound, upper_bound
 from python_tsan.errors import SubjectError
 from python_tsan.imports.measure import PROCESS_SECONDS, rows_environment
 from python_tsan.process import run
+from python_tsan.rate import DEFAULT_CONFIDENCE, lower_bound, upper_bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os.path
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.interval import describe_rate
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.proof import Answer
+from python_tsan.rate import describe_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

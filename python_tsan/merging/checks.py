@@ -8,15 +8,17 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from python_tsan import __version__
-from python_tsan.checking.interval import describe_rate
-from python_tsan.checking.model import Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.errors import UsageError
+from python_tsan.expectation import Outcome
+from python_tsan.rate import describe_rate
 from python_tsan.render.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_tsan.checking.model import Lane, Verdict
+    from python_tsan.checking.model import Verdict
+    from python_tsan.expectation import Lane
     from python_tsan.merging.parts import CheckedPart
 
 # A doubt outweighs a failure, as within one run; a check that one machine could run was run.

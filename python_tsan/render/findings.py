@@ -5,8 +5,9 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.errors import ExitCode
+from python_tsan.expectation import Outcome
 from python_tsan.render.summary import conclusion
 from python_tsan.report.build import Facts, Standing, build_report
 from python_tsan.report.model import FindingStatus, Provenance, ReportVerdict, VerdictStatus

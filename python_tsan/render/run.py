@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from python_tsan.checking.model import Lane, Status, Verdict
+from python_tsan.checking.model import Status, Verdict
 from python_tsan.cpython.manifest import Interpreter  # noqa: TC001 -- msgspec resolves the annotations at run time
 from python_tsan.errors import ExitCode, SubjectError
+from python_tsan.expectation import Lane  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 SCHEMA = 1
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.interval import describe_rate
-from python_tsan.checking.model import Outcome, Status, Verdict
+from python_tsan.checking.model import Status, Verdict
 from python_tsan.errors import ExitCode
+from python_tsan.expectation import Outcome
+from python_tsan.rate import describe_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

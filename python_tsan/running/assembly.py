@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Outcome
+from python_tsan.expectation import Outcome
 from python_tsan.report.build import Facts, Standing, build_report
 from python_tsan.report.model import FindingStatus, Provenance, Report, Subject
 from python_tsan.report.reading import Reading, read_logs

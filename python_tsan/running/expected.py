@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from python_tsan.checking.matching import describe_expected, matches
-from python_tsan.checking.model import Expectation, ExpectedFinding, Outcome
 from python_tsan.errors import UsageError
+from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
 from python_tsan.tsan.finding import Kind
 
 if TYPE_CHECKING:

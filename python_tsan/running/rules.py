@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
 
-    from python_tsan.checking.model import Expectation
     from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.expectation import Expectation
     from python_tsan.running.baseline import Baseline
     from python_tsan.running.request import Request
     from python_tsan.running.suppressing import Placed

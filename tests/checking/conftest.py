@@ -8,8 +8,8 @@ import pytest
 from observed import race_log
 from staged import CANARY
 
-from python_tsan.checking.model import Lane
 from python_tsan.checking.subjects import Bench
+from python_tsan.expectation import Lane
 
 PROGRAM = """#!{python} -IS
 import json, os, pathlib, re, sys, time

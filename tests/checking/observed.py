@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from python_tsan.checking.model import Expectation, ExpectedFinding, Observation, Outcome
+from python_tsan.checking.model import Observation
+from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
 from python_tsan.tsan.parser import parse_log
 
 RACE_BLOCK = """\

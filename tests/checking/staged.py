@@ -1,6 +1,6 @@
 """Scenarios as a harness would list them, made by hand."""
 
-from python_tsan.checking.model import Expectation, ExpectedFinding, Lane, Outcome
+from python_tsan.expectation import Expectation, ExpectedFinding, Lane, Outcome
 from python_tsan.harness.registry import Scenario
 
 RACES = Expectation(

@@ -7,7 +7,8 @@ import pytest
 from observed import CLEAN, CRASHING, DEAD, DEADLOCK, HANGING, HUNG, LOST, RACY, RACY_TWIN, SAFE_TWIN, finding
 
 from python_tsan.checking.judge import judge
-from python_tsan.checking.model import ExpectedFinding, Lane, Status
+from python_tsan.checking.model import Status
+from python_tsan.expectation import ExpectedFinding, Lane
 
 
 def verdict(expectation, *observations):

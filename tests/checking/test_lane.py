@@ -7,8 +7,8 @@ import pytest
 from staged import CLEAN, RACES, scenario
 
 from python_tsan.checking.lane import expectation_for, make_bench
-from python_tsan.checking.model import Expectation, Outcome
 from python_tsan.cpython.manifest import Interpreter
+from python_tsan.expectation import Expectation, Outcome
 from python_tsan.harness.build import Harness
 from python_tsan.toolchain.model import Candidate, Family, Toolchain
 

@@ -10,7 +10,8 @@ from python_tsan import process
 from python_tsan.checking.environment import compose_environment
 from python_tsan.checking.execution import observe
 from python_tsan.checking.judge import judge
-from python_tsan.checking.model import Expectation, ExpectedFinding, Lane, Outcome, Status
+from python_tsan.checking.model import Status
+from python_tsan.expectation import Expectation, ExpectedFinding, Lane, Outcome
 
 pytestmark = pytest.mark.compiler
 

@@ -4,12 +4,13 @@ import argparse
 
 import pytest
 
-from python_tsan.checking.model import Lane, Status, Verdict
+from python_tsan.checking.model import Status, Verdict
 from python_tsan.checking.own_tests import CLEAN, NOT_REACHED
 from python_tsan.cli import test_python as verb
 from python_tsan.cli.verification import describe_machine
 from python_tsan.cpython.own_tests import Selection
 from python_tsan.errors import ExitCode, UsageError
+from python_tsan.expectation import Lane
 from python_tsan.render.run import LaneRecord, Provenance
 
 TESTS = """

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from staged import CANARY, RACES, scenario
 
-from python_tsan.checking.model import Lane, Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.cli import check_gil, check_imports, verification, verify
 from python_tsan.cpython.manifest import Interpreter, SourceRecord
 from python_tsan.errors import BuildError, ExitCode, UsageError
+from python_tsan.expectation import Lane, Outcome
 from python_tsan.harness.build import Harness
 from python_tsan.render.store import load_run
 from python_tsan.toolchain.model import Candidate, Family, Toolchain

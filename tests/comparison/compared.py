@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from python_tsan.checking.model import Expectation, Lane, Observation, Outcome, Status, Verdict
+from python_tsan.checking.model import Observation, Status, Verdict
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
 from python_tsan.cpython.manifest import Interpreter
+from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.render.run import LaneRecord, Machine, Provenance, Run
 from python_tsan.render.store import RunFolder, save_run
 from python_tsan.tsan.parser import parse_log

@@ -5,10 +5,11 @@ from compared import SHOWN, column, configuration, observation, rows, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.checking.model import Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.comparison.compare import compare, single_steps
 from python_tsan.comparison.model import Axis, Cell, Seen
 from python_tsan.comparison.verified import cell_of, seen_in
+from python_tsan.expectation import Outcome
 
 
 @pytest.mark.parametrize("seen", SHOWN, ids=lambda each: each.name)

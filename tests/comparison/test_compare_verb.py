@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 from compared import LOG, run_of, saved, verdict
 
-from python_tsan.checking.model import Expectation, Lane, Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.cli.compare import comparison_of
 from python_tsan.cli.main import main
 from python_tsan.comparison.model import Seen
+from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.report.build import Facts, build_report
 from python_tsan.report.codec import encode_report
 from python_tsan.report.model import Provenance, Rate, ReportVerdict, Subject, VerdictStatus

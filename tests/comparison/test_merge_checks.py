@@ -5,9 +5,10 @@ from compared import run_of, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.checking.model import Expectation, Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.comparison.model import Seen
 from python_tsan.errors import ExitCode, UsageError
+from python_tsan.expectation import Expectation, Outcome
 from python_tsan.merging.checks import add_up
 from python_tsan.merging.parts import CheckedPart, unite
 

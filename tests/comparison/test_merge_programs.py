@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from merged import NAMES, PRINTS, attempt, part, placed, use
 
-from python_tsan.checking.model import Expectation, ExpectedFinding, Outcome
 from python_tsan.errors import UsageError
+from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
 from python_tsan.merging.parts import unite
 from python_tsan.merging.programs import add_up
 from python_tsan.report.codec import encode_report

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.checking.model import ExpectedFinding, Lane, Outcome
 from python_tsan.errors import BuildError, ExitCode, UsageError
+from python_tsan.expectation import ExpectedFinding, Lane, Outcome
 from python_tsan.harness.registry import find_scenario, read_registry
 
 SOURCE = Path("/logs/list.log")

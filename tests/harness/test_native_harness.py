@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from python_tsan.checking.model import Lane, Outcome
+from python_tsan.expectation import Lane, Outcome
 from python_tsan.harness.registry import find_scenario
 from python_tsan.imports.outcomes import parse_version
 from python_tsan.paths import native_folder

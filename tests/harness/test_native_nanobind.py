@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from python_tsan.binding import parse_binding
-from python_tsan.checking.model import Outcome
+from python_tsan.expectation import Outcome
 from python_tsan.harness.registry import find_scenario
 from python_tsan.paths import native_folder
 

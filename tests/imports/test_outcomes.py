@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from python_tsan.checking.model import Outcome
 from python_tsan.errors import SubjectError
+from python_tsan.expectation import Outcome
 from python_tsan.imports.inside.import_cases.rows import HAZARD, ROWS
 from python_tsan.imports.outcomes import (
     ImportOutcome,

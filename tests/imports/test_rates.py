@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from python_tsan.checking.interval import lower_bound, upper_bound
 from python_tsan.errors import SubjectError
 from python_tsan.imports import rates
 from python_tsan.imports.measure import Python, identify
 from python_tsan.imports.played import Build
 from python_tsan.imports.rates import Rate, measure_rates
+from python_tsan.rate import lower_bound, upper_bound
 
 BUILD = Build(version=(3, 14, 10))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from python_tsan.checking.model import Expectation, ExpectedFinding, Lane, Observation, Outcome, Status, Verdict
+from python_tsan.checking.model import Observation, Status, Verdict
 from python_tsan.cpython.manifest import Interpreter, SourceRecord
+from python_tsan.expectation import Expectation, ExpectedFinding, Lane, Outcome
 from python_tsan.render.run import LaneRecord, Machine, Provenance, Run
 from python_tsan.tsan.parser import parse_log
 

@@ -4,9 +4,10 @@ import dataclasses
 
 import runs
 
-from python_tsan.checking.model import Lane, Status
+from python_tsan.checking.model import Status
 from python_tsan.checking.own_tests import NOT_REACHED
 from python_tsan.cli.main import main
+from python_tsan.expectation import Lane
 from python_tsan.render.own_tests_page import render_own_tests
 from python_tsan.render.run import LaneRecord, encode_run
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from runs import RACY, run, verdict
 
-from python_tsan.checking.model import Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.cli.main import main
+from python_tsan.expectation import Outcome
 from python_tsan.render.findings import report_of_run
 from python_tsan.render.store import open_run, save_run
 from python_tsan.report.model import FindingStatus, VerdictStatus

@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 from runs import RACY, run, verdict
 
-from python_tsan.checking.model import Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.errors import ExitCode, SubjectError
+from python_tsan.expectation import Outcome
 from python_tsan.render.run import SCHEMA, decode_run, encode_run
 
 EVERYTHING = run(

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from runs import interpreter, run, verdict
 
-from python_tsan.checking.model import Lane, Outcome, Status
+from python_tsan.checking.model import Status
 from python_tsan.errors import ExitCode
+from python_tsan.expectation import Lane, Outcome
 from python_tsan.render.markdown import escape, render_markdown
 from python_tsan.render.run import LaneRecord
 from python_tsan.render.terminal import render_conclusion, render_run

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from python_tsan.checking.model import Expectation, ExpectedFinding, Outcome
+from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
 from python_tsan.report.model import VerdictStatus
 from python_tsan.running.judging import Attempt, Evidence, judge, rate
 

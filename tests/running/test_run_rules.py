@@ -3,9 +3,9 @@ import datetime as dt
 import pytest
 from run_logs import golden
 
-from python_tsan.checking.model import Outcome
 from python_tsan.cpython.record import read_manifest
 from python_tsan.errors import UsageError
+from python_tsan.expectation import Outcome
 from python_tsan.report.model import FindingStatus
 from python_tsan.running.expected import covered, missing, parse_expectation
 from python_tsan.running.request import Request

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.checking.interval import at_least, describe_rate, lower_bound, wilson_bounds
+from python_tsan.rate import at_least, describe_rate, lower_bound, wilson_bounds
 
 
 @pytest.mark.parametrize(("runs", "confidence"), [(1, 0.95), (3, 0.95), (20, 0.95), (60, 0.99)])

@@ -1,4 +1,4 @@
-"""Own the arithmetic of detection rates; leave what counts as a detection to :mod:`python_tsan.checking.judge`."""
+"""Own the arithmetic of k of n: a rate, its bounds, and its words; what counts as one of the k is left to others."""
 
 from __future__ import annotations
 
