@@ -155,6 +155,25 @@ def test_an_unknown_verb_is_a_usage_error(capsys):
     assert "biuld" in capsys.readouterr().err
 
 
+WITHOUT_THE_EXTRA = (
+    "import sys\n"
+    "for name in ('pytest', 'redis'): sys.modules[name] = None\n"
+    "from python_tsan.cli import main\n"
+    "for verb in main.VERBS:\n"
+    "    try: main.main([verb.name, '--help'])\n"
+    "    except SystemExit as end: assert end.code == 0, verb\n"
+    "assert main.main(['completion', 'bash']) == 0\n"
+    "sys.exit(main.main(['verify', '--output', sys.argv[1]]))\n"
+)
+
+
+def test_without_the_extra_there_are_help_and_completion_and_checks_say_what_is_missing(tmp_path):
+    done = python("-c", WITHOUT_THE_EXTRA, tmp_path / "runs")
+    assert done.returncode == 6, done.stderr
+    assert done.stderr.startswith("python-tsan: error: pytest is not installed, and the checks are run by it\n")
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("verb", main.VERBS, ids=lambda verb: verb.name)
 def test_each_verb_loads_and_its_help_fits_80_columns(verb, capsys):
     assert callable(verb.load().run)

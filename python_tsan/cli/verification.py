@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan import __version__
 from python_tsan.checking.lane import blind_spot, installed_version, make_bench
-from python_tsan.checking.session import run_checks
 from python_tsan.cli.options import open_context
-from python_tsan.errors import ExitCode, PythonTsanError
+from python_tsan.errors import ExitCode, PythonTsanError, SubjectError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.render.markdown import render_markdown
@@ -26,6 +25,8 @@ from python_tsan.render.summary import seen
 from python_tsan.render.terminal import render_conclusion, render_lane
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from python_tsan.checking.model import Verdict
     from python_tsan.cli.options import Context
     from python_tsan.cpython.manifest import Interpreter
@@ -70,8 +71,9 @@ def verify(context: Context, request: Request) -> Run:
 
     A lane that cannot be built is in the saved run with its reason, and its error is raised all the same.
     """
+    checks = checks_runner()  # before anything is built
     folder = open_run(context.settings.output)
-    verification = _Verification(context=context, request=request, folder=folder)
+    verification = _Verification(context=context, request=request, folder=folder, checks=checks)
     try:
         for lane in request.lanes:
             verification.check_lane(lane)
@@ -82,6 +84,21 @@ def verify(context: Context, request: Request) -> Run:
     return verification.finish()
 
 
+def checks_runner() -> Callable[..., tuple[Verdict, ...]]:
+    """Return what runs checks. Raises ``SubjectError`` without pytest, which a copy that reads logs may lack."""
+    try:
+        from python_tsan.checking.session import run_checks  # noqa: PLC0415 -- help and completion do without pytest
+    except ModuleNotFoundError as error:
+        if error.name != "pytest":
+            raise
+        raise SubjectError(
+            "pytest is not installed, and the checks are run by it",
+            advice="install it with the package: python -m pip install 'python-tsan[verify]'",
+            page="extra",
+        ) from error
+    return run_checks
+
+
 @dataclass(kw_only=True)
 class _Verification:
     """A run under way."""
@@ -89,6 +106,7 @@ class _Verification:
     context: Context
     request: Request
     folder: RunFolder
+    checks: Callable[..., tuple[Verdict, ...]]
     started: float = field(default_factory=time.monotonic)
     lanes: list[LaneRecord] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
@@ -133,7 +151,7 @@ class _Verification:
             blind_spot=blind_spot(bench),
         )
         before = time.monotonic()
-        verdicts = run_checks(bench, files=self.request.files, keyword=self.request.keyword, on_verdict=self._told)
+        verdicts = self.checks(bench, files=self.request.files, keyword=self.request.keyword, on_verdict=self._told)
         self.verdicts += verdicts
         self._show(replace(record, seconds=time.monotonic() - before), verdicts)
 

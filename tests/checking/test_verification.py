@@ -177,7 +177,7 @@ def test_an_interrupted_run_is_kept_and_not_called_clean(run_verb, tmp_path, mon
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verification, "run_checks", interrupt)
+    monkeypatch.setattr(verification, "checks_runner", lambda: interrupt)
     with pytest.raises(KeyboardInterrupt):
         run_verb()
     assert saved(tmp_path).unfinished == "KeyboardInterrupt"
