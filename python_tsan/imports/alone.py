@@ -6,14 +6,14 @@ I/O.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from python_tsan.imports.steps import Phase, Point
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from python_tsan.imports.machine import Machine
     from python_tsan.imports.requests import Manner, Request
@@ -34,7 +34,7 @@ class Stop:
     """A place where the thread can be stopped, and what is new there since the stop before.
 
     ``step`` is its number among the thread's steps, ``clock`` the time, ``held`` the modules whose locks the thread
-    owns, ``news`` the states of the modules that have changed.
+    owns, ``news`` the states of the modules that have changed. A stop is named by its place among all stops.
     """
 
     point: Point
@@ -57,18 +57,20 @@ class Hold:
 class Alone:
     """The lone run of one entry.
 
-    ``log`` is what the thread has looked at, in order, and ``looks`` the times of that, by module; ``holds`` and
-    ``history`` (times and states) are each module's; ``brought`` is how it was asked for; ``taken`` are the times at
-    which modules of cycles are taken, and ``cycles`` those of the lock-order graph that the thread comes by.
+    ``changes`` are the stops at which there is news of a module, and ``asked`` those at which a statement has found one
+    absent. ``log`` is what the thread has looked at, in order, and ``looks`` the times of that, by module; ``holds``
+    and ``history`` (times and states) are each module's; ``brought`` is how it was asked for; ``cycles`` are those of
+    the lock-order graph that the thread comes by.
     """
 
     stops: tuple[Stop, ...]
+    changes: Mapping[str, Sequence[int]]
+    asked: Sequence[int]
     log: Sequence[str]
     looks: Mapping[str, list[int]]
     holds: Mapping[str, list[Hold]]
     history: Mapping[str, list[tuple[int, State]]]
     brought: Mapping[str, tuple[Manner, Request | None]]
-    taken: Sequence[tuple[int, str]]
     cycles: frozenset[int]
 
     def looks_at(self, name: str, stop: Stop, awaited: str) -> bool:
@@ -77,13 +79,15 @@ class Alone:
         first = bisect_left(looks, stop.clock)
         return first < len(looks) and looks[first] < self._hold(awaited, stop).ended
 
-    def takes_later(self, stop: Stop, awaited: str) -> Iterator[str]:
-        """Yield the modules of cycles that the thread takes between ``stop`` and its next release of ``awaited``."""
-        ended = self._hold(awaited, stop).ended
-        for begun, name in self.taken[bisect_left(self.taken, (stop.clock, "")) :]:
-            if begun >= ended:
-                return
-            yield name
+    def next_change(self, name: str, stop: int) -> int:
+        """Return the first stop behind ``stop`` at which there is news of a module, the number of stops if none is."""
+        changes = self.changes.get(name, ())
+        place = bisect_right(changes, stop)
+        return changes[place] if place < len(changes) else len(self.stops)
+
+    def asks_between(self, stop: int, end: int) -> Sequence[int]:
+        """Return the stops behind ``stop`` and before ``end`` at which a statement has found a module absent."""
+        return self.asked[bisect_right(self.asked, stop) : bisect_left(self.asked, end)]
 
     def way_to(self, stop: Stop, awaited: str) -> Hashable:
         """Return all that decides where the thread stands at ``stop`` since it took the lock ``awaited``.
@@ -151,19 +155,27 @@ def run_alone(machine: Machine, steps: Step, cyclic: Mapping[str, int]) -> Alone
         if isinstance(step, Point) and _matters(step, machine, cyclic):
             notes.stop_at(step, number)
     notes.catch_up(number + 1)
-    looks: dict[str, list[int]] = {}
-    for time, name in enumerate(machine.looks):
-        looks.setdefault(name, []).append(time)
+    looks = _places([name] for name in machine.looks)
     return Alone(
         stops=tuple(notes.stops),
+        changes=_places(stop.news for stop in notes.stops),
+        asked=[number for number, stop in enumerate(notes.stops) if stop.point.phase is Phase.ASKING],
         log=machine.looks,
         looks=looks,
         holds=notes.holds,
         history=notes.history,
         brought=machine.brought,
-        taken=sorted((hold.begun, name) for name, holds in notes.holds.items() if name in cyclic for hold in holds),
         cycles=frozenset(cyclic[name] for name in looks if name in cyclic),
     )
+
+
+def _places(names: Iterable[Iterable[str]]) -> dict[str, list[int]]:
+    """Return where in a sequence each name stands."""
+    found: dict[str, list[int]] = {}
+    for place, group in enumerate(names):
+        for name in group:
+            found.setdefault(name, []).append(place)
+    return found
 
 
 def _matters(point: Point, machine: Machine, cyclic: Mapping[str, int]) -> bool:

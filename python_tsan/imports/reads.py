@@ -23,7 +23,7 @@ def read_attributes(asker: str, outer: Iterable[str] | None, target: str, packag
     for it; without ``outer``, every function of ``asker`` is taken to be called. A read that the source itself makes
     sure of first, by ``hasattr`` or a ``try``, does not count.
     """
-    names = frozenset(_names_for(_parse(asker), target, package))
+    names = frozenset(_names_for(asker, target, package))
     if not names:
         return frozenset()
     functions = frozenset(_functions_in(asker))
@@ -64,12 +64,17 @@ def _parse(source: str) -> ast.Module:
         return ast.Module(body=[], type_ignores=[])
 
 
-def _names_for(tree: ast.Module, target: str, package: str) -> Iterator[str]:
+@cache
+def _imports_in(source: str) -> list[ast.Import | ast.ImportFrom]:
+    return [node for node in ast.walk(_parse(source)) if isinstance(node, (ast.Import, ast.ImportFrom))]
+
+
+def _names_for(source: str, target: str, package: str) -> Iterator[str]:
     """Yield the names, dotted as they are written, by which a body knows the module ``target``."""
-    for node in ast.walk(tree):
+    for node in _imports_in(source):
         if isinstance(node, ast.Import):
             yield from (alias.asname or target for alias in node.names if alias.name == target)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             parents = package.split(".")
             base = parents[: len(parents) - node.level + 1] if node.level else []
             whole = ".".join([*base, node.module] if node.module else base)

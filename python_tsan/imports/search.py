@@ -12,12 +12,12 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.alone import Alone, State, Stop, run_alone
+from python_tsan.imports.chances import Period, periods
 from python_tsan.imports.graph import askers, cyclic_modules, lock_order, targets
 from python_tsan.imports.hazards import Hazard, Pair, try_schedule
 from python_tsan.imports.looks import Node
 from python_tsan.imports.model import FIRST, Model, home
 from python_tsan.imports.sleepers import ABSENT, Memory, Sleeper, Walk
-from python_tsan.imports.steps import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
@@ -55,33 +55,43 @@ class _Search:
     found: set[tuple[str, str]] = field(default_factory=set)
     tried: dict[Hashable, Node[bool]] = field(default_factory=dict)
     homes: set[Pair] = field(default_factory=set)
+    periods: dict[str, list[Period]] = field(default_factory=dict)
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def between(self, pair: Pair, alone: Mapping[str, Alone]) -> Iterator[Hazard]:
         """Try T1 at each stop at which T2 would sleep elsewhere than at the one before."""
-        one, other = alone[pair.first], alone[pair.second]
-        direct = self._asked_directly(pair.second)
-        known = len(alone[home(pair.first)].stops) if self._knows_home(pair) else 0
+        one = alone[pair.first]
         memory = self.memories.setdefault(pair.second, Memory(self.model, pair.second))
-        walk = Walk(memory, {name: State(phase, owned=False) for name, phase in self.model.phases.items()})
-        for number, stop in enumerate(one.stops):
-            walk.take(stop.news)
-            if number < known:
-                continue
-            before = walk.sleeper
-            if before is None and not self._may_meet(stop, one, other, direct, walk.states):
-                continue
-            sleeper = walk.look(stop.held)
-            # The one thing that T1 can have done unseen is to find absent what T2 has loaded or is loading by then.
-            if before is not None and not (stop.point.phase is Phase.ASKING and stop.point.module in sleeper.changes):
-                continue
-            if sleeper.awaited:
-                yield from self._at(stop, pair, one, walk.states, sleeper)
+        walk = Walk(memory, one, {name: State(phase, owned=False) for name, phase in self.model.phases.items()})
+        number = len(alone[home(pair.first)].stops) if self._knows_home(pair) else 0
+        for first, last in self._spans(pair, alone):
+            number = max(number, first)
+            while number <= last:
+                sleeper = walk.look(number)
+                if sleeper.awaited:
+                    yield from self._at(one.stops[number], pair, walk, sleeper)
+                    # The one thing that T1 can do unseen is to find absent what T2 has loaded or is loading by then.
+                    for later in one.asks_between(number, walk.until):
+                        if one.stops[later].point.module in sleeper.changes:
+                            walk.go_to(later)
+                            yield from self._at(one.stops[later], pair, walk, sleeper)
+                number = walk.until
 
-    def _at(
-        self, stop: Stop, pair: Pair, one: Alone, states: Mapping[str, State], sleeper: Sleeper
-    ) -> Iterator[Hazard]:
+    def _spans(self, pair: Pair, alone: Mapping[str, Alone]) -> Iterator[tuple[int, int]]:
+        """Yield first and last stops between which T2 can come to hold what T1 takes later."""
+        one = alone[pair.first]
+        if self.model.finders_import:
+            yield 0, len(one.stops) - 1
+            return
+        if pair.first not in self.periods:
+            self.periods[pair.first] = periods(one, self.cyclic, self.askers, self.model.phases)
+        direct, looks = self._asked_directly(pair.second), alone[pair.second].looks
+        for period in self.periods[pair.first]:
+            yield period.first, period.until(direct, looks)
+
+    def _at(self, stop: Stop, pair: Pair, walk: Walk, sleeper: Sleeper) -> Iterator[Hazard]:
         """Try one stop, unless T1 cannot ask for what T2 holds, at two locks that are no hazard yet."""
+        one, states = walk.one, walk.states
         if self._crossings(stop, one, sleeper) <= self.found:
             return
         way = one.way_to(stop, sleeper.awaited)
@@ -107,24 +117,6 @@ class _Search:
             for name in sleeper.held
             if self.cyclic.get(name) == knot and one.looks_at(name, stop, sleeper.awaited)
         }
-
-    def _may_meet(
-        self, stop: Stop, one: Alone, other: Alone, direct: frozenset[str], states: Mapping[str, State]
-    ) -> bool:
-        """Tell whether T2 can hold what T1 takes later, before T1 gives back a lock on the same knot.
-
-        T2 holds only what T1 has not touched, and comes to it from its entry by modules that T1 has not touched.
-        """
-        if self.model.finders_import:
-            return True
-        # Of the locks on one knot, the one that was taken first is given back last.
-        outermost = {self.cyclic[name]: name for name in reversed(stop.held) if name in self.cyclic}
-        return any(
-            self.cyclic[name] == knot
-            and (name in direct or any(each in other.looks and each not in states for each in self.askers[name]))
-            for knot, awaited in outermost.items()
-            for name in one.takes_later(stop, awaited)
-        )
 
     def _asked_directly(self, entry: str) -> frozenset[str]:
         """Return what a thread may ask for outside any module: its entry with the parents, and what a call asks for."""

@@ -5,7 +5,9 @@ T2 does the same wherever all modules that it goes by are in the same state, who
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
+from operator import neg
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.alone import State
@@ -18,6 +20,7 @@ from python_tsan.imports.steps import Phase
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from python_tsan.imports.alone import Alone
     from python_tsan.imports.model import Model
 
 ABSENT = State(Phase.ABSENT, owned=False)
@@ -67,39 +70,54 @@ class Memory:
 
 @dataclass(slots=True)
 class Walk:
-    """The way of T2 through its memory, followed from stop to stop of one T1, whose world is ``states``."""
+    """The way of T2 through its memory, followed from stop to stop of one T1, whose world there is ``states``.
+
+    T2 sleeps at the same place from a stop on ``until`` there is news of a module that it has gone by.
+    """
 
     memory: Memory
+    one: Alone
     states: dict[str, State]
-    sleeper: Sleeper | None = None
+    _here: int = -1
     _way: list[Node[Sleeper]] = field(default_factory=list)
-    _depth: dict[str, int] = field(default_factory=dict)
+    _until: list[int] = field(default_factory=list)  # of the way so far, for each of its nodes
 
-    def take(self, news: Mapping[str, State]) -> None:
-        """Take in what T1 has changed. T2 goes another way from the first module on that it goes by."""
-        self.states.update(news)
-        cut = min((self._depth[name] for name in news if name in self._depth), default=None)
-        if cut is not None:
-            self.sleeper = None
-            for node in self._way[cut + 1 :]:
-                del self._depth[node.module]
-            del self._way[cut + 1 :]
+    @property
+    def until(self) -> int:
+        """The next stop at which T2 may sleep elsewhere."""
+        return self._until[-1]
 
-    def look(self, held: Iterable[str]) -> Sleeper:
-        """Return where T2 sleeps now."""
-        if not self._way:
-            self._push(self.memory.root)
-        while self.sleeper is None:
+    def look(self, number: int) -> Sleeper:
+        """Return where T2 sleeps while T1 stands at a stop, which is none of those that lie behind it."""
+        self.go_to(number)
+        self._turn()
+        while True:
             last = self._way[-1]
             after = last.branches.get(self.states.get(last.module, ABSENT))
             if after is None:
-                self.memory.learn(self.states, held)
+                self.memory.learn(self.states, self.one.stops[number].held)
             elif isinstance(after, Sleeper):
-                self.sleeper = after
+                return after
             else:
                 self._push(after)
-        return self.sleeper
+
+    def go_to(self, number: int) -> None:
+        """Let T1 go on to a stop."""
+        for stop in self.one.stops[self._here + 1 : number + 1]:
+            self.states.update(stop.news)
+        self._here = number
+
+    def _turn(self) -> None:
+        """Go back to the first module of which there is news: from there on T2 goes another way."""
+        if not self._way:
+            self._push(self.memory.root)
+        kept = bisect_left(self._until, -self._here, key=neg)
+        if kept < len(self._way):
+            node = self._way[kept]
+            del self._way[kept:], self._until[kept:]
+            self._push(node)
 
     def _push(self, node: Node[Sleeper]) -> None:
-        self._depth[node.module] = len(self._way)
+        until = self.one.next_change(node.module, self._here)
         self._way.append(node)
+        self._until.append(min(until, self._until[-1]) if self._until else until)
