@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +19,6 @@ from python_tsan.cpython.wanted import choose_numpy
 from python_tsan.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    import argparse
-
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.plan import BuildPlan
     from python_tsan.pipeline import Pipeline
@@ -35,7 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="archive", metavar="FILE|URL", help="restore the interpreter of an archive instead of building"
     )
-    parser.add_argument("--sha256", metavar="HEX", default="", help="with --from: the archive's own hash")
+    parser.add_argument("--sha256", type=_sha256, metavar="HEX", help="with --from: the archive's own hash")
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Fa-f]{64}", text):
+        raise argparse.ArgumentTypeError(f"64 hexadecimal digits are wanted, not {text!r}")
+    return text
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -49,7 +55,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         plan = _plan(pipeline)
         pipeline.console.say(plan.key if arguments.print_key else plan.describe())
         return ExitCode.CLEAN
-    interpreter = restore(pipeline, arguments.archive, arguments.sha256) if arguments.archive else pipeline.interpreter
+    interpreter = (
+        restore(pipeline, arguments.archive, arguments.sha256 or "") if arguments.archive else pipeline.interpreter
+    )
     if arguments.print_env:
         for line in shell_lines(interpreter):
             pipeline.console.say(line)

@@ -88,13 +88,21 @@ def test_the_questions_exclude_each_other(pipeline):
         ("--from", "a", "--print-key"),
         ("--export", "a", "--print-env"),
         ("--with-numpy",),
-        ("--sha256", "00"),
+        ("--sha256", "00" * 32),
     ],
 )
 @pytest.mark.usefixtures("pipeline")
 def test_options_of_archives_that_contradict_each_other_are_refused(words):
     with pytest.raises(UsageError):
         call(verb, *words)
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "g" * 64, "0" * 65])
+def test_what_is_no_hash_is_refused_before_anything_is_fetched(digest, capsys):
+    with pytest.raises(SystemExit) as caught:
+        call(verb, "--from", "http://127.0.0.1:9/a", "--sha256", digest)
+    assert caught.value.code == 2
+    assert f"64 hexadecimal digits are wanted, not {digest!r}" in capsys.readouterr().err
 
 
 def test_an_archive_goes_the_whole_way_by_the_verb(pipeline, tmp_path, monkeypatch):

@@ -260,6 +260,7 @@ def test_what_does_not_fit_or_is_not_what_it_says_is_refused(export, take, tmp_p
     assert (caught.value.exit_code, caught.value.page) == (4, "prebuilt")
     assert "changed.tar.zst is refused: " in caught.value.message
     assert not list(tmp_path.glob("elsewhere/**/manifest.json"))
+    assert not list(tmp_path.glob("elsewhere/**/work/interpreters/*"))
     assert not (tmp_path / "evil").exists()
 
 

@@ -161,6 +161,21 @@ def _restore(
     sweep(layout)
     staged = work_folder(layout) / f"{target.key}~restored"
     discard(staged)
+    try:
+        interpreter = _put(bundle, target, staged, final, layout)
+    finally:
+        discard(staged)  # what was refused, or interrupted, leaves nothing
+    packages = f" with numpy {contents.numpy}" if contents.numpy else ""
+    console.note(
+        f"CPython {interpreter.version}{packages}: {len(contents.files)} files restored and checked in "
+        f"{duration(time.monotonic() - started)}, in {final}."
+    )
+    return interpreter
+
+
+def _put(bundle: Bundle, target: _Target, staged: Path, final: Path, layout: Layout) -> Interpreter:
+    """Unpack and check at ``staged``, and rename to ``final`` what has proved whole."""
+    contents = bundle.contents
     with guarded(layout.work, what=NEEDS):
         writable(staged)
         writable(layout.interpreters)
@@ -177,11 +192,6 @@ def _restore(
         write_manifest(interpreter, staged)
         discard(final)
         staged.rename(final)
-    packages = f" with numpy {contents.numpy}" if contents.numpy else ""
-    console.note(
-        f"CPython {interpreter.version}{packages}: {len(contents.files)} files restored and checked in "
-        f"{duration(time.monotonic() - started)}, in {final}."
-    )
     return interpreter
 
 
