@@ -58,7 +58,8 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def add_probe(parser: argparse.ArgumentParser) -> None:
     """Declare the options that say which interpreter is asked, and how patiently."""
     add = parser.add_argument
-    add("--python", "--with", dest="interpreter", metavar="PYTHON", default="python3", help="any CPython from 3.9")
+    which = "any CPython from 3.9 (%(default)s)"
+    add("--python", "--with", dest="interpreter", metavar="PYTHON", default="python3", help=which)
     add("--path", action="append", type=Path, default=[], help="a folder to find modules in")
     add("--runs", type=int, default=CONFIRM_RUNS, help="directed runs a hazard (%(default)s)")
     add("--patience", type=float, default=TRACE_SECONDS, help="seconds that an import may take (%(default)s)")
@@ -68,8 +69,10 @@ def probe_of(arguments: argparse.Namespace, context: Context) -> Probe:
     """Return the probe that the options ask for. Raises UsageError for numbers that make no sense."""
     if arguments.runs <= 0:
         raise UsageError("--runs wants a whole number above 0")
-    if arguments.patience <= 0:
+    if not 0 < arguments.patience < float("inf"):
         raise UsageError("--patience wants a number of seconds above 0")
+    if missing := next((folder for folder in arguments.path if not folder.is_dir()), None):
+        raise UsageError(f"--path {missing}: there is no such folder")
     path = tuple(folder.absolute() for folder in arguments.path)
     python = identify([arguments.interpreter])
     bytecode = context.layout.root / "bytecode" / "imports"
@@ -119,10 +122,10 @@ def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> t
     named, packages = list(arguments.entries), list(getattr(arguments, "package", []))
     if not named and not packages:
         raise UsageError("scan wants an entry or --package", advice="python-tsan imports scan --package numpy")
+    if getattr(arguments, "limit", PUBLIC_MODULES) <= 0:
+        raise UsageError("--limit wants a whole number above 0")
     if not packages:
         return named, {}
-    if arguments.limit <= 0:
-        raise UsageError("--limit wants a whole number above 0")
     offered = offers(probe, packages, limit=arguments.limit)
     for offer in offered:
         if offer.left_out:
@@ -158,9 +161,9 @@ def _tell(document: Document, arguments: argparse.Namespace, context: Context) -
 
 
 def write_file(path: Path, text: str, context: Context) -> None:
-    """Write a file whole or not at all. Raises SubjectError where it cannot be written."""
+    """Write a file whole or not at all. Raises UsageError where it cannot be written."""
     from python_tsan.render.store import storage_errors, write_whole  # noqa: PLC0415 -- most results go to the terminal
 
-    with storage_errors(path):
+    with storage_errors(path, option="--write"):
         write_whole(path.absolute(), text.encode())
     context.console.note(f"written to {path}")

@@ -212,7 +212,7 @@ def _conclude(outcomes: Sequence[Outcome], folder: Path, console: Console, *, pa
         for view, name in _PAGES.items():
             write_whole(folder / name, rendered(comparison, view))
     if page:
-        with storage_errors(page):
+        with storage_errors(page, option="--page"):
             for view in (View.MARKDOWN, View.HTML):
                 write_whole(page.absolute() / _PAGES[view], rendered(comparison, view))
     console.say("")

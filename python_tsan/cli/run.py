@@ -176,7 +176,7 @@ def _write_baseline(report: Report, file: Path, rules: Rules, console: Console) 
     from python_tsan.running.baseline import write_baseline  # noqa: PLC0415
 
     today = dt.datetime.now(tz=dt.UTC).date()
-    with storage_errors(file):
+    with storage_errors(file, option="--write-baseline"):
         write_whole(file, write_baseline(report.findings, rules.baseline, today=today).encode())
     console.note(f"baseline of {len(report.findings)} findings in {file}; give each new one a reason and a link")
 

@@ -79,7 +79,7 @@ def _write_page(page: Path, context: Context) -> ExitCode:
     for line in loaded.unreadable:
         context.console.warn(line)
     runs = [run for _, run in loaded.runs if isinstance(run, Run)]
-    with storage_errors(page):
+    with storage_errors(page, option="--page"):
         write_whole(page.absolute(), render_own_tests(runs).encode())
     context.console.say(f"{page}: from {len(runs)} runs")
     return ExitCode.SUBJECT if loaded.unreadable else ExitCode.CLEAN

@@ -116,8 +116,7 @@ def _refuse_too_few(loaded: Loaded) -> None:
         return
     if loaded.unreadable:
         raise SubjectError(
-            f"of {len(loaded.runs) + len(loaded.unreadable)} runs, {len(loaded.runs)} could be read, and it takes two: "
-            + "; ".join(loaded.unreadable),
+            f"it takes two runs, and {len(loaded.runs) or 'none'} could be read: " + "; ".join(loaded.unreadable),
             advice="name two runs or more that this version reads",
             page="compare",
         )

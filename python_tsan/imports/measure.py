@@ -61,12 +61,12 @@ def identify(command: Sequence[str]) -> Python:
         ended = run([*command, "-I", "-c", _IDENTIFY], timeout=PROCESS_SECONDS)
     except OSError as error:
         raise SubjectError(f"{command[0]} cannot be started: {error.strerror}", advice=advice) from error
+    if ended.timed_out:
+        raise SubjectError(f"{command[0]} did not answer within {PROCESS_SECONDS:g} s", advice=advice)
     try:
         version, text, implementation, free_threaded, sanitized = json.loads(ended.stdout)
     except (ValueError, TypeError) as error:
-        raise SubjectError(
-            f"{command[0]} does not answer as a Python does (exit {ended.exit_code})", advice=advice
-        ) from error
+        raise SubjectError(f"{command[0]} does not answer as a Python does ({ended.how})", advice=advice) from error
     if implementation != "cpython":
         raise SubjectError(f"{command[0]} is {implementation}, which has no module locks of CPython's", advice=advice)
     if tuple(version) < (3, MINORS.start):
@@ -111,9 +111,7 @@ def play(
         return read_report(json.loads(ended.stdout), python.build)
     except ValueError as error:
         last = ended.stderr.strip().rpartition("\n")[2]
-        raise SubjectError(
-            f"{row} on Python {python.text} ended without a report (exit {ended.exit_code}): {last}"
-        ) from error
+        raise SubjectError(f"{row} on Python {python.text} ended without a report ({ended.how}): {last}") from error
 
 
 def rows_environment() -> dict[str, str]:

@@ -127,4 +127,4 @@ def _why(what: str, ended: Completed, deadline: float) -> str:
     if ended.timed_out or (ended.exit_code == 1 and _WATCHDOG in ended.stderr):
         return f"{what} did not end within {deadline:g} s"
     last = ended.stderr.strip().rpartition("\n")[2]
-    return f"{what} ended without a result (exit {ended.exit_code}): {last}"
+    return f"{what} ended without a result ({ended.how})" + (f": {last}" if last else "")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from python_tsan.imports.requests import Program
 
 NO_NAME = "is not the name of a module"
-ALREADY = "is imported before any program's own code, so that no thread can be the first"
+# The interpreter's start has imported it, or what traces: json and threading, for example.
+ALREADY = "is imported before the watching begins, so that nobody can be seen to be the first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

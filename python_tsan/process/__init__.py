@@ -48,6 +48,14 @@ class Completed:
         """True when the process ended by itself with exit code 0."""
         return self.exit_code == 0 and not self.timed_out
 
+    @property
+    def how(self) -> str:
+        """How the process ended, as it stands in a message: ``exit 3`` or ``SIGSEGV``."""
+        if self.exit_code >= 0:
+            return f"exit {self.exit_code}"
+        names = {each.value: each.name for each in signal.Signals}  # real-time signals have no name
+        return names.get(-self.exit_code, f"signal {-self.exit_code}")
+
 
 def run(
     command: Sequence[str | Path],

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.errors import SubjectError
+from python_tsan.errors import SubjectError, UsageError
 from python_tsan.render.run import Run, decode_run, encode_run
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 RUN_FILE = "run.json"
 LATEST = "latest"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNUSABLE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ class RunFolder:
 def open_run(output: Path, *, now: datetime | None = None) -> RunFolder:
     """Make a new folder for a run below ``output``.
 
-    Raises :class:`SubjectError` when it cannot be made: no space, no right, a file in the way.
+    Raises as :func:`storage_errors` does when it cannot be made: no space, no right, a file in the way.
     """
     started_at = now or datetime.now(tz=UTC)
     path = output.absolute() / f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
@@ -55,7 +59,7 @@ def open_run(output: Path, *, now: datetime | None = None) -> RunFolder:
 def save_run(folder: RunFolder, run: Run) -> Path:
     """Write ``run.json`` by rename, point ``latest`` at its folder, and return the file.
 
-    Raises :class:`SubjectError` when it cannot be written; nothing half-written is left behind.
+    Raises as :func:`storage_errors` does when it cannot be written; nothing half-written is left behind.
     """
     target = folder.path / RUN_FILE
     with storage_errors(target):
@@ -107,16 +111,23 @@ def point_latest(folder: Path) -> None:
 
 
 @contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn a failure to write ``path`` into a :class:`SubjectError` that says what to do."""
+def storage_errors(path: Path, *, option: str = "--output") -> Iterator[None]:
+    """Turn a failure to write ``path``, which ``option`` has named, into an error that says what to do.
+
+    Raises :class:`UsageError` for a place that cannot be used, :class:`SubjectError` for a disk that fails or is full.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in _UNUSABLE:
+            raise UsageError(
+                f"cannot write {path}: {error.strerror}",
+                advice=f"choose a place that you may write to with {option}",
+                page="storage",
+            ) from error
         full = error.errno in _FULL
         raise SubjectError(
             f"the disk is full: cannot write {path}" if full else f"cannot write {path}: {error.strerror}",
-            advice="free some space, or choose another place with --output"
-            if full
-            else "choose a place that you may write to with --output",
+            advice=f"{'free some space, or ' if full else ''}choose another place with {option}",
             page="storage",
         ) from error

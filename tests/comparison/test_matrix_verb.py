@@ -13,7 +13,7 @@ from python_tsan.comparison.model import Seen
 from python_tsan.config import Settings
 from python_tsan.console import make_console
 from python_tsan.cpython.manifest import SourceRecord
-from python_tsan.errors import BuildError, ExitCode, FetchError, SubjectError
+from python_tsan.errors import BuildError, ExitCode, FetchError, UsageError
 from python_tsan.matrix import available
 from python_tsan.matrix.model import Available, LeftOut, Wish
 from python_tsan.matrix.outcomes import worst
@@ -82,7 +82,7 @@ def test_the_comparison_is_written_for_the_docs_without_a_path_of_this_machine(h
     assert set(pages) == {"comparison.md", "comparison.html"}
     assert [name for name, text in pages.items() if str(tmp_path) in text] == []
     assert "/run.json" in pages["comparison.html"]
-    assert main(["matrix", "--page", "nowhere"]) == 6
+    assert main(["matrix", "--page", "nowhere"]) == 2
 
 
 def test_one_that_fails_costs_none_of_the_others(here, tmp_path, capsys):
@@ -297,7 +297,7 @@ def test_the_compilers_of_this_machine_are_found(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_told(here, tmp_path):
     (tmp_path / "runs").write_text("in the way")
-    assert main(["matrix"]) == 6
+    assert main(["matrix"]) == 2
     assert here.calls == []
-    with pytest.raises(SubjectError):
+    with pytest.raises(UsageError):
         open_run(Path(tmp_path / "runs"))

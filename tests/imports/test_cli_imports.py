@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from python_tsan.cli.main import main
+from python_tsan.imports import measure
 from python_tsan.imports.probe import Probe
 from python_tsan.imports.scan import one_line
 
@@ -61,7 +62,7 @@ def test_confirm_answers_in_json_with_the_proof(capsys):
         ("import sys\nsys.exit(3)\n", "bad: SystemExit: 3"),
         ("raise ValueError('x' * 5_000_000)\n", "bad: ValueError: xxx"),
         ("def broken(:\n", "bad: SyntaxError"),
-        ("import os\nos.abort()\n", "ended without a result (exit -6)"),
+        ("import os\nos.abort()\n", "ended without a result (SIGABRT)"),
         ("import os, sys\nsys.stderr.write('y' * 3_000_000 + '\\n')\nos._exit(9)\n", "without a result (exit 9): yyy"),
     ],
 )
@@ -72,6 +73,7 @@ def test_an_entry_that_cannot_be_imported_is_one_line_and_the_others_are_scanned
     told = capsys.readouterr()
     assert words in told.err
     assert max(map(len, told.err.splitlines())) < 400
+    assert not told.err.rstrip().endswith(":")
     assert len(told.err.splitlines()) == 1
     assert "0 hazards" in told.out
 
@@ -87,6 +89,25 @@ def test_what_no_module_can_be_called_is_not_even_tried(name, capsys, monkeypatc
     monkeypatch.setattr(Probe, "trace", lambda *_: pytest.fail("a process was started"))
     assert imports("scan", name) == 6
     assert f"{name}: is not the name of a module" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(("--patience", "nan"), ("--patience", "inf"), ("--patience", "0"), ("--limit", "-3"), ("--runs", "0")),
+        *(("--path", "nothing here"), ("--path", "good.py")),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_any_work(options, capsys, monkeypatch):
+    monkeypatch.setattr(Probe, "trace", lambda *_: pytest.fail("a process was started"))
+    assert imports("scan", "good", *options) == 2
+    assert options[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["os", "json"])
+def test_what_is_there_before_the_watching_begins_is_no_entry(name, capsys):
+    assert imports("scan", name, "good") == 6
+    assert f"{name}: is imported before the watching begins" in capsys.readouterr().err
 
 
 def test_an_entry_that_hangs_is_ended_and_the_others_are_scanned(folder, capsys):
@@ -121,12 +142,15 @@ def test_hazards_count_more_than_an_entry_that_cannot_be_imported(capsys):
     [
         ("echo hello", "does not answer as a Python does (exit 0)"),
         ("exit 3", "does not answer as a Python does (exit 3)"),
+        ("kill -SEGV $$", "does not answer as a Python does (SIGSEGV)"),
+        ("sleep 60", "did not answer within 2 s"),
         ("""echo '[[3, 8, 18], "3.8.18", "cpython", false, false]'""", "is Python 3.8.18, which is too old"),
         ("""echo '[[3, 10, 1], "3.10.1", "pypy", false, false]'""", "is pypy"),
         ("echo 1", "does not answer as a Python does"),
     ],
 )
-def test_an_interpreter_that_is_of_no_use_is_said_to_be_so(script, words, folder, capsys):
+def test_an_interpreter_that_is_of_no_use_is_said_to_be_so(script, words, folder, capsys, monkeypatch):
+    monkeypatch.setattr(measure, "PROCESS_SECONDS", 2.0)
     other = folder / "other"
     other.write_text(f"#!/bin/sh\n{script}\n")
     other.chmod(other.stat().st_mode | stat.S_IXUSR)
@@ -161,8 +185,9 @@ def test_a_list_is_written_checked_and_found_stale(folder, capsys):
 @pytest.mark.parametrize("verb", ["preimport", "scan"])
 def test_a_place_that_cannot_be_written_is_said_to_be_so(target, verb, folder, capsys):
     before = sorted(folder.iterdir())
-    assert imports(verb, "good", "--write", target) == 6
+    assert imports(verb, "good", "--write", target) == 2
     told = capsys.readouterr().err
+    assert "choose a place that you may write to with --write" in told
     assert target.partition("/")[0] in told
     assert "Traceback" not in told
     assert sorted(folder.iterdir()) == before

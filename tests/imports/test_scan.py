@@ -78,7 +78,7 @@ def test_a_module_that_prints_megabytes_does_not_spoil_the_trace(tmp_path):
 
 
 def test_a_module_that_every_process_has_already_is_no_entry(tmp_path):
-    assert "before any program" in scan(Probe(python=HERE, path=(tmp_path,)), ["os"]).problems["os"]
+    assert "before the watching begins" in scan(Probe(python=HERE, path=(tmp_path,)), ["os"]).problems["os"]
 
 
 def test_a_stop_that_is_never_reached_refutes_nothing(tmp_path):

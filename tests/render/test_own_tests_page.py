@@ -65,5 +65,5 @@ def test_the_verb_writes_it_and_names_what_cannot_be_read(tmp_path, monkeypatch,
     assert "runs/2/run.json" in said.err
     (tmp_path / "runs/2/run.json").unlink()
     assert main(["test-python", "--page", "page.md"]) == 0
-    assert main(["test-python", "--page", "nowhere/page.md"]) == 6
+    assert main(["test-python", "--page", "nowhere/page.md"]) == 2
     assert main(["test-python", "--page", "page.md", "--output", "nothing"]) == 2

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from runs import run, verdict
 
-from python_tsan.errors import ExitCode, SubjectError
+from python_tsan.errors import ExitCode, SubjectError, UsageError
 from python_tsan.render import store
 from python_tsan.render.run import decode_run
 from python_tsan.render.store import load_run, open_run, save_run
@@ -49,7 +49,7 @@ def test_without_links_there_is_no_latest(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk is full"), (errno.EROFS, "Read-only")],
+    [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk is full"), (errno.EIO, "Input/output error")],
 )
 def test_a_disk_that_takes_nothing(tmp_path, monkeypatch, number, words):
     folder = open_run(tmp_path)
@@ -86,7 +86,7 @@ def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path):
 
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(SubjectError, match="cannot write"):
+    with pytest.raises(UsageError, match="cannot write"):
         open_run(tmp_path / "runs")
 
 

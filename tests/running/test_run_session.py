@@ -8,7 +8,7 @@ import pytest
 from run_logs import golden
 from test_run_rules import RACE, location
 
-from python_tsan.errors import SubjectError
+from python_tsan.errors import UsageError
 from python_tsan.report.codec import decode_report
 from python_tsan.report.model import BaselineState, FindingStatus, VerdictStatus
 from python_tsan.running.baseline import parse_baseline
@@ -176,7 +176,7 @@ def test_an_interrupt_keeps_what_was_seen(make_session, racy, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_told(make_session, racy, tmp_path):
     (tmp_path / "runs").write_text("a file in the way")
-    with pytest.raises(SubjectError, match="cannot write"):
+    with pytest.raises(UsageError, match="cannot write"):
         make_session(racy).run()
 
 
