@@ -1,4 +1,4 @@
-"""Own the errors that a user may see and the exit code of each; leave printing to :mod:`python_tsan.cli`."""
+"""Own the errors and interrupts that a user may see and their exit codes; leave printing to :mod:`python_tsan.cli`."""
 
 from __future__ import annotations
 
@@ -73,3 +73,16 @@ class SubjectError(PythonTsanError):
 
     exit_code = ExitCode.SUBJECT
     default_page = "subject"
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or being told to end, after what had finished was kept.
+
+    ``message`` says how much that is, ``evidence`` where it is, and ``advice`` how to go on.
+    """
+
+    def __init__(self, message: str, *, evidence: Path | None = None, advice: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.evidence = evidence
+        self.advice = advice

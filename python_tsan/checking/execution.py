@@ -111,7 +111,6 @@ def observe(
     deadline: float,
     launcher: Sequence[str] = (),
     waits: Sequence[str] = (),
-    on_start: Callable[[int], None] | None = None,
 ) -> Observation:
     """Run a subject in ``folder``, as :func:`execute` does, and return what it showed.
 
@@ -123,9 +122,7 @@ def observe(
     report = folder.absolute() / REPORT_FILE
     argv = [str(part).replace("{report}", str(report)) for part in command]
     until = partial(_has_noted, folder / WAITS_FILE, tuple(waits)) if waits else None
-    execution = execute(
-        argv, folder=folder, env=env, deadline=deadline, launcher=launcher, until=until, on_start=on_start
-    )
+    execution = execute(argv, folder=folder, env=env, deadline=deadline, launcher=launcher, until=until)
     return _read(execution, argv=tuple(argv))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from python_tsan.checking.known_failures import Seen, known_of, less_what_is_kno
 from python_tsan.checking.model import Status, Verdict
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.expectation import Expectation, Lane, Outcome
+from python_tsan.process import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +32,7 @@ PREFIX = "cpython/"  # of the names of these checks
 FAILED_FILE = "failed.txt"
 NOT_REACHED = "the time for all tests was over before it was reached"
 CUT_SHORT = "the time for all tests was over while it ran"
+INTERRUPTED = "the run was interrupted before it ended"
 # regrtest says by 2 that a test failed, and the judge takes 2 for a command line that was refused. That the interpreter
 # was built without test modules is what its sysconfig says; here they are there. regrtest's --junit-xml knows nothing
 # of failed subtests, so the names of what failed are noted here, also for a test that does not end.
@@ -96,15 +97,14 @@ def run_tests(
 ) -> tuple[Verdict, ...]:
     """Run each test as a subject of its own and return a verdict for each; what is not reached in time is skipped.
 
-    With ``threads``, every case of a test runs in that many threads at once.
+    With ``threads``, every case of a test runs in that many threads at once. ``on_verdict`` is told of each verdict as
+    it falls, and has been told of all that there are when ``KeyboardInterrupt`` is raised.
     """
     ends = time.monotonic() + limits.whole
 
     def one(test: str) -> Verdict:
         left = ends - time.monotonic()
-        verdict = _not_reached(_name(test, threads)) if left <= 0 else judged(test, min(limits.each, left))
-        on_verdict(verdict)
-        return verdict
+        return not_judged(test, threads, NOT_REACHED) if left <= 0 else judged(test, min(limits.each, left))
 
     def judged(test: str, deadline: float) -> Verdict:
         known, place = known_of(test, interpreter), folder / test
@@ -115,17 +115,17 @@ def run_tests(
             deadline=deadline,
             launcher=launcher,
         )
-        judgement = judge(_name(test, threads), Lane.FULL, CLEAN, [observation])
+        judgement = judge(check_name(test, threads), Lane.FULL, CLEAN, [observation])
         if observation.timed_out and deadline < limits.each:
             return replace(judgement, status=Status.SKIPPED, reason=CUT_SHORT)
         verdict = _if_anything_ran(judgement, place / STDOUT_FILE)
         return less_what_is_known(verdict, failed_cases(place / FAILED_FILE), known)
 
-    with ThreadPoolExecutor(max_workers=limits.jobs) as pool:
-        return tuple(pool.map(one, tests))
+    return tuple(in_parallel(one, tests, jobs=limits.jobs, told=on_verdict))
 
 
-def _name(test: str, threads: int | None) -> str:
+def check_name(test: str, threads: int | None) -> str:
+    """Return the name under which a test has its verdict."""
     return f"{PREFIX}{test}{f' ({threads} threads)' if threads else ''}"
 
 
@@ -158,14 +158,20 @@ def _if_anything_ran(verdict: Verdict, output: Path) -> Verdict:
     return replace(verdict, status=Status.SKIPPED if totals else Status.COULD_NOT_JUDGE, reason=reason)
 
 
-def _not_reached(check: str) -> Verdict:
+def has_ended(verdict: Verdict) -> bool:
+    """Tell whether a test came to its end, rather than to that of the run."""
+    return verdict.reason not in {NOT_REACHED, CUT_SHORT, INTERRUPTED}
+
+
+def not_judged(test: str, threads: int | None, reason: str) -> Verdict:
+    """Return the verdict on a test that did not come to its end, for this reason."""
     return Verdict(
-        check=check,
+        check=check_name(test, threads),
         lane=Lane.FULL,
         status=Status.SKIPPED,
         expectation=CLEAN,
         met=0,
         runs=0,
-        reason=NOT_REACHED,
+        reason=reason,
         seconds=0.0,
     )

@@ -6,17 +6,17 @@ cores. Those that are expected to hang cost no processor time and get places of 
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import observe
 from python_tsan.expectation import Expectation, Lane, Outcome
-from python_tsan.process import end_group
+from python_tsan.process import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
     from pathlib import Path
 
     from python_tsan.checking.model import Observation
@@ -108,12 +108,9 @@ class Subjects:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._busy = ThreadPoolExecutor(max_workers=bench.jobs, thread_name_prefix="subject")
-        self._hanging = ThreadPoolExecutor(max_workers=HANGING_AT_ONCE, thread_name_prefix="hanging-subject")
+        self._busy = Crew(bench.jobs)
+        self._hanging = Crew(HANGING_AT_ONCE)
         self._futures: dict[str, list[Future[Observation]]] = {}
-        self._lock = threading.Lock()
-        self._living: set[int] = set()
-        self._closed = False
 
     def start(self, names: Iterable[str]) -> None:
         """Queue the runs of these scenarios; those that are queued already are not queued again."""
@@ -121,9 +118,9 @@ class Subjects:
             if name not in self._futures:
                 scenario = self._bench.scenario(name)
                 hangs = self._bench.expectation(scenario).outcome is Outcome.HANG
-                pool = self._hanging if hangs else self._busy
+                crew = self._hanging if hangs else self._busy
                 runs = range(1, self._bench.runs_of(scenario) + 1)
-                self._futures[name] = [pool.submit(self._run, scenario, number) for number in runs]
+                self._futures[name] = [crew.submit(partial(self._run, scenario), number) for number in runs]
 
     def observations(self, name: str) -> tuple[Observation, ...]:
         """Return what every run of the scenario showed, waiting for them if need be."""
@@ -132,42 +129,21 @@ class Subjects:
 
     def close(self) -> None:
         """End every subject that still runs, and start no more."""
-        with self._lock:
-            self._closed = True
-            living = tuple(self._living)
-        for futures in self._futures.values():
-            for future in futures:
-                future.cancel()
-        for pid in living:
-            end_group(pid)
-        self._busy.shutdown(wait=True, cancel_futures=True)
-        self._hanging.shutdown(wait=True, cancel_futures=True)
+        try:
+            self._busy.stop()
+        finally:
+            self._hanging.stop()
 
     def _run(self, scenario: Scenario, number: int) -> Observation:
         bench = self._bench
-        pids: list[int] = []
-
-        def started(pid: int) -> None:
-            pids.append(pid)
-            with self._lock:
-                self._living.add(pid)
-                closed = self._closed
-            if closed:
-                end_group(pid)
-
-        try:
-            return observe(
-                [bench.executable, "run", scenario.name, "--report", "{report}", *bench.packages_option],
-                folder=bench.folder / scenario.name / str(number),
-                env=self._variables(scenario),
-                deadline=bench.deadline_of(scenario),
-                launcher=bench.launcher,
-                waits=bench.expectation(scenario).waits,
-                on_start=started,
-            )
-        finally:
-            with self._lock:
-                self._living.difference_update(pids)
+        return observe(
+            [bench.executable, "run", scenario.name, "--report", "{report}", *bench.packages_option],
+            folder=bench.folder / scenario.name / str(number),
+            env=self._variables(scenario),
+            deadline=bench.deadline_of(scenario),
+            launcher=bench.launcher,
+            waits=bench.expectation(scenario).waits,
+        )
 
     def _variables(self, scenario: Scenario) -> dict[str, str]:
         preloads = [str(self._bench.preloads[need]) for need in scenario.needs if need in self._bench.preloads]

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.errors import ExitCode, PythonTsanError, SubjectError, UsageError
+from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,9 @@ def as_exit_code(action: Callable[[], ExitCode]) -> int:
     except PythonTsanError as error:
         _tell(error)
         return int(error.exit_code)
+    except Interrupted as interrupted:
+        _tell_kept(interrupted)
+        return int(ExitCode.INTERRUPTED)
     except KeyboardInterrupt:
         _print("python-tsan: interrupted; finished stages are kept, whatever was under way starts anew")
         return int(ExitCode.INTERRUPTED)
@@ -115,6 +118,13 @@ def _tell(error: PythonTsanError) -> None:
         lines.append(f"  what to do: {error.advice}")
     lines.append(f"  read more:  docs/errors.md#{error.page}")
     _print("\n".join(lines))
+
+
+def _tell_kept(interrupted: Interrupted) -> None:
+    lines = [f"python-tsan: interrupted: {interrupted.message}"]
+    if interrupted.evidence is not None:
+        lines.append(f"  evidence:   {interrupted.evidence}")
+    _print("\n".join((*lines, f"  to go on:   {interrupted.advice}")))
 
 
 def _print(text: str) -> None:

@@ -12,13 +12,14 @@ from python_tsan.binding import parse_binding
 from python_tsan.cli import verification
 from python_tsan.cli.compare import View, comparison_of, rendered, show
 from python_tsan.cli.options import Context, open_context
-from python_tsan.errors import ExitCode, PythonTsanError, SubjectError, UsageError
+from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError, UsageError
 from python_tsan.expectation import Lane
 from python_tsan.matrix.available import look
 from python_tsan.matrix.model import Combination, Plan, Wish
 from python_tsan.matrix.outcomes import MATRIX_FILE, Outcome, Record, decode_record, encode_record, worst
 from python_tsan.matrix.plan import plan_matrix
 from python_tsan.plain_text import duration, plain_table
+from python_tsan.process import keeping
 from python_tsan.render.store import open_run, storage_errors, write_whole
 from python_tsan.setting_values import Kind, convert
 
@@ -137,9 +138,18 @@ def carry_out(
     record = _resumed(folder) if resume else Record(left_out=plan.left_out)
     going = _Going(context=context, request=request, folder=folder, record=record)
     _tell_left_out(plan, context.console.note)
-    for number, combination in enumerate(plan.combinations, start=1):
-        context.console.say(f"\n== {number} of {len(plan.combinations)}: {combination.name}")
-        going.one(combination)
+
+    def interrupted() -> Interrupted:
+        # A page that was asked for stays what it was: it is one of a whole matrix.
+        _conclude(going.record.outcomes, folder, context.console, page=None)
+        done = sum(bool(going.record.of(each)) for each in plan.combinations)
+        message = f"{done} of {len(plan.combinations)} combinations had been run"
+        return Interrupted(message, evidence=folder, advice=f"the same command with --resume {folder}")
+
+    with keeping(interrupted):
+        for number, combination in enumerate(plan.combinations, start=1):
+            context.console.say(f"\n== {number} of {len(plan.combinations)}: {combination.name}")
+            going.one(combination)
     outcomes = going.record.outcomes  # those of earlier parts too: a matrix may be run piece by piece
     _conclude(outcomes, folder, context.console, page=page)
     return _code(plan, outcomes)

@@ -42,8 +42,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     context.console.say("differs from then:" if lines else "nothing that is recorded differs from then")
     for line in lines:
         context.console.say(f"  {line}")
-    report, folder = session.run()
-    show(report, folder, request, context.console, detail=Detail.of(arguments))
+
+    def tell(report: Report, folder: Path) -> None:
+        show(report, folder, request, context.console, detail=Detail.of(arguments))
+
+    report, folder = session.run(cut=tell)
+    tell(report, folder)
     _compare(then.findings, report, context.console)
     return exit_code(report)
 

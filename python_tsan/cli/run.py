@@ -83,8 +83,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     session = open_session(
         request, context.settings, layout=context.layout, console=context.console, env=dict(os.environ)
     )
-    report, folder = session.run()
-    show(report, folder, request, context.console, detail=Detail.of(arguments))
+
+    def tell(report: Report, folder: Path) -> None:
+        show(report, folder, request, context.console, detail=Detail.of(arguments))
+
+    report, folder = session.run(cut=tell)
+    tell(report, folder)
     if request.write_baseline:
         _write_baseline(report, Path(request.write_baseline), session.rules, context.console)
     return exit_code(report)

@@ -1,36 +1,26 @@
-"""Own the verb ``test-python``: CPython's own tests, in the interpreter that was built; leave running to checking."""
+"""Own the verb ``test-python``: which of CPython's tests are meant, and their page; leave the rest to ``own_tests``."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan import __version__
-from python_tsan.checking.lane import BLIND_SPOTS
-from python_tsan.checking.own_tests import CUT_SHORT, NOT_REACHED, Limits, run_tests, suite_environment
+from python_tsan.checking.own_tests import Limits
 from python_tsan.cli.options import open_context
-from python_tsan.cli.verification import describe_machine
+from python_tsan.cli.own_tests import Wanted, judge_tests
 from python_tsan.comparison.reading import find_runs, load_all
-from python_tsan.cpython.own_tests import Selection, files_of_test, prepare_tests, selected_tests
+from python_tsan.cpython.own_tests import Selection, files_of_test, selected_tests
 from python_tsan.cpython.sources import obtain_source
 from python_tsan.errors import ExitCode, UsageError
-from python_tsan.expectation import Lane
-from python_tsan.pipeline import Pipeline
 from python_tsan.render.own_tests_page import render_own_tests
-from python_tsan.render.run import LaneRecord, Provenance, Run
-from python_tsan.render.store import open_run, save_run, storage_errors, write_whole
-from python_tsan.render.summary import seen
-from python_tsan.render.terminal import render_conclusion, render_lane
+from python_tsan.render.run import Run
+from python_tsan.render.store import load_run, storage_errors, write_whole
 from python_tsan.running.shard import parse_shard, share
 
 if TYPE_CHECKING:
-    from python_tsan.checking.model import Verdict
     from python_tsan.cli.options import Context
-    from python_tsan.cpython.supply import SourceTree
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run what --tsan-parallel selects (3.14 and later), each case in N threads at once",
     )
     parser.add_argument("--shard", metavar="I/N", help="only part I of N, for as many machines")
+    parser.add_argument(
+        "--resume", type=Path, metavar="DIR", help="take over what a run that was cut short had judged; run the others"
+    )
     parser.add_argument(
         "--page", type=Path, metavar="FILE", help="write what the runs below --output say, as Markdown, and run none"
     )
@@ -68,9 +61,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         for test in tests:
             context.console.say(test)
         return ExitCode.CLEAN
-    limits = Limits(whole=arguments.whole, each=arguments.each, jobs=context.settings.jobs)
-    part = (f"shard {arguments.shard}: {len(tests)} of {len(chosen)} tests",) if arguments.shard else ()
-    return _judge(context, tree, tests, limits, threads=arguments.parallel, notes=part).exit_code
+    wanted = Wanted(
+        tests=tests,
+        threads=arguments.parallel,
+        limits=Limits(whole=arguments.whole, each=arguments.each, jobs=context.settings.jobs),
+        earlier=load_run(arguments.resume) if arguments.resume else None,
+        notes=(f"shard {arguments.shard}: {len(tests)} of {len(chosen)} tests",) if arguments.shard else (),
+    )
+    return judge_tests(wanted, tree, context).exit_code
 
 
 def _write_page(page: Path, context: Context) -> ExitCode:
@@ -83,72 +81,6 @@ def _write_page(page: Path, context: Context) -> ExitCode:
         write_whole(page.absolute(), render_own_tests(runs).encode())
     context.console.say(f"{page}: from {len(runs)} runs")
     return ExitCode.SUBJECT if loaded.unreadable else ExitCode.CLEAN
-
-
-def _judge(
-    context: Context,
-    tree: SourceTree,
-    tests: tuple[str, ...],
-    limits: Limits,
-    *,
-    threads: int | None,
-    notes: tuple[str, ...],
-) -> Run:
-    """Build what is missing, run the tests, save and show the run."""
-    settings, layout, console = context.settings, context.layout, context.console
-    pipeline = Pipeline(settings=settings, layout=layout, console=console)
-    interpreter, toolchain = pipeline.interpreter, pipeline.toolchain
-    home = prepare_tests(interpreter, tree.path, tests, jobs=limits.jobs, layout=layout, console=console)
-    environment = suite_environment(home, toolchain)
-    for note in environment.notes:
-        console.warn(note)
-    folder, before = open_run(settings.output), time.monotonic()
-    verdicts = run_tests(
-        tests,
-        interpreter,
-        home,
-        folder=folder.path / "cpython",
-        environment=environment,
-        launcher=toolchain.launcher,
-        limits=limits,
-        threads=threads,
-        on_verdict=lambda one: console.note(f"{one.status.value}: {one.check} ({seen(one)})"),
-    )
-    record = LaneRecord(
-        lane=Lane.FULL,
-        interpreter=interpreter,
-        toolchain=toolchain.name,
-        symbolizer=str(toolchain.symbolizer or ""),
-        tsan_options=environment.tsan_options,
-        blind_spot=BLIND_SPOTS[Lane.FULL],
-        seconds=time.monotonic() - before,
-    )
-    provenance = Provenance(
-        package=__version__,
-        command=tuple(sys.argv),
-        started_at=folder.started_at.isoformat(timespec="seconds"),
-        machine=describe_machine(toolchain.launcher),
-        replaces=tree.record.replaces,
-        notes=(*notes, *environment.notes),
-    )
-    result = conclude(folder.id, record, provenance, verdicts)
-    saved = save_run(folder, result)
-    for line in [*render_lane(record, verdicts), "", *render_conclusion(result, saved=saved)]:
-        console.say(line)
-    return result
-
-
-def conclude(name: str, record: LaneRecord, provenance: Provenance, verdicts: tuple[Verdict, ...]) -> Run:
-    """Return the run, which is unfinished where time was over before a test was reached."""
-    late = sum(verdict.reason in {NOT_REACHED, CUT_SHORT} for verdict in verdicts)
-    return Run(
-        id=name,
-        provenance=provenance,
-        lanes=(record,),
-        verdicts=verdicts,
-        seconds=record.seconds,
-        unfinished=f"for {late} of {len(verdicts)} tests there was no time" if late else "",
-    )
 
 
 def part_of(tests: tuple[str, ...], shard: str | None) -> tuple[str, ...]:

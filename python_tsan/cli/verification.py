@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from python_tsan import __version__
 from python_tsan.checking.lane import blind_spot, installed_version, make_bench
 from python_tsan.cli.options import open_context
-from python_tsan.errors import ExitCode, PythonTsanError, SubjectError
+from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
+from python_tsan.process import keeping
 from python_tsan.render.markdown import render_markdown
 from python_tsan.render.run import LaneRecord, Machine, Provenance, Run
 from python_tsan.render.store import RunFolder, open_run, save_run
@@ -69,16 +70,18 @@ def run(arguments: argparse.Namespace, *, files: tuple[str, ...] = ()) -> ExitCo
 def verify(context: Context, request: Request) -> Run:
     """Run the lanes in order, the fast one's verdict first; save and show the run, and return it.
 
-    A lane that cannot be built is in the saved run with its reason, and its error is raised all the same.
+    A lane that cannot be built is in the saved run with its reason, and its error is raised all the same. Raises
+    :class:`Interrupted` once what had been judged is saved and shown.
     """
     checks = checks_runner()  # before anything is built
     folder = open_run(context.settings.output)
     verification = _Verification(context=context, request=request, folder=folder, checks=checks)
     try:
-        for lane in request.lanes:
-            verification.check_lane(lane)
-    except BaseException as error:
-        # Interrupted, or a stage failed: what was judged so far is kept, and must not look like a whole run.
+        with keeping(verification.interrupted):
+            for lane in request.lanes:
+                verification.check_lane(lane)
+    except Exception as error:
+        # What was judged so far is kept, and must not look like a whole run.
         verification.finish(unfinished=error.message if isinstance(error, PythonTsanError) else type(error).__name__)
         raise
     return verification.finish()
@@ -101,7 +104,7 @@ def checks_runner() -> Callable[..., tuple[Verdict, ...]]:
 
 @dataclass(kw_only=True)
 class _Verification:
-    """A run under way."""
+    """A run under way, and the lane of it that is, with what has been ``judged`` in that one since it ``began``."""
 
     context: Context
     request: Request
@@ -111,6 +114,9 @@ class _Verification:
     lanes: list[LaneRecord] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    under_way: LaneRecord | None = None
+    judged: list[Verdict] = field(default_factory=list)
+    began: float = 0.0
 
     def __post_init__(self) -> None:
         self.pipeline = Pipeline(
@@ -150,10 +156,28 @@ class _Verification:
             tsan_options=environment.tsan_options,
             blind_spot=blind_spot(bench),
         )
-        before = time.monotonic()
-        verdicts = self.checks(bench, files=self.request.files, keyword=self.request.keyword, on_verdict=self._told)
-        self.verdicts += verdicts
-        self._show(replace(record, seconds=time.monotonic() - before), verdicts)
+        self.under_way, self.judged, self.began = record, [], time.monotonic()
+        self.judged = list(
+            self.checks(bench, files=self.request.files, keyword=self.request.keyword, on_verdict=self._told)
+        )
+        self._close_lane()
+
+    def _close_lane(self) -> None:
+        """Show the lane that is under way, if any is, with what has been judged in it."""
+        record, self.under_way = self.under_way, None
+        if record:
+            self.verdicts += self.judged
+            self._show(replace(record, seconds=time.monotonic() - self.began), tuple(self.judged))
+
+    def interrupted(self) -> Interrupted:
+        """Save and show what had been judged, and say how to go on."""
+        self._close_lane()
+        self.finish(unfinished="interrupted")
+        return Interrupted(
+            "1 check had its verdict" if len(self.verdicts) == 1 else f"{len(self.verdicts)} checks had their verdict",
+            evidence=self.folder.path,
+            advice="the same command; builds are kept, checks begin anew",
+        )
 
     def finish(self, *, unfinished: str = "") -> Run:
         """Save the run with what has been judged so far, and say its conclusion."""
@@ -182,6 +206,7 @@ class _Verification:
         return self.pipeline.harness
 
     def _told(self, verdict: Verdict) -> None:
+        self.judged.append(verdict)
         self.context.console.note(f"{verdict.status.value}: {verdict.check} ({seen(verdict)})")
 
     def _note(self, notes: tuple[str, ...]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -154,8 +153,7 @@ def _build_module(
         _run([*compiler, *includes, "-c", str(tree / "Modules" / source), "-o", str(output)], f"compile {name}", output)
         return output
 
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        objects = list(pool.map(compile_one, sources))
+    objects = process.in_parallel(compile_one, sources, jobs=jobs)
     made = work / f"{name}.so"
     _run([*compiler, *flags["ldflags"].split(), "-shared", *map(str, objects), "-o", str(made)], f"link {name}", made)
     made.replace(site / made.name)

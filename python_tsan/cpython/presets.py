@@ -9,7 +9,6 @@ https://www.gnu.org/savannah-checkouts/gnu/autoconf/manual/autoconf.html#Site-De
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from python_tsan import process
@@ -134,5 +133,4 @@ def compiled_headers(
         understood = ended.ok or (bool(broken) and not ended.timed_out)
         return set(numbers) - broken if understood else set()
 
-    with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
-        return {names[number] for good in pool.map(compile_batch, batches) for number in good}
+    return {names[number] for good in process.in_parallel(compile_batch, batches, jobs=jobs) for number in good}

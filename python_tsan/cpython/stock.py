@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,8 +77,7 @@ def find_stock(
     ``toolchain`` is what the harness around it will be built with. ``layout`` is not written to.
     """
     where = os.environ if env is None else env
-    with ThreadPoolExecutor(max_workers=settings.jobs) as pool:
-        found = [stock for stock in pool.map(ask, candidates(where)) if stock]
+    found = [stock for stock in process.in_parallel(ask, candidates(where), jobs=settings.jobs) if stock]
     chosen = choose(
         found,
         newest=settings.binding.newest_python,

@@ -12,14 +12,25 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from python_tsan.process.child import Child
+from python_tsan.process.crew import Crew, current_crew, in_parallel
 from python_tsan.process.group import end_group, group_members
-from python_tsan.process.interrupts import hold_interrupts
+from python_tsan.process.interrupts import hold_interrupts, keeping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Attached", "Completed", "end_group", "group_members", "run", "run_attached"]
+__all__ = [
+    "Attached",
+    "Completed",
+    "Crew",
+    "end_group",
+    "group_members",
+    "in_parallel",
+    "keeping",
+    "run",
+    "run_attached",
+]
 
 _ASK_SECONDS = 0.2
 
@@ -77,10 +88,13 @@ def run(
     point in waiting for the rest of it, ``on_deadline`` is called with the pid while the process still lives (to save
     its stacks), and then the whole group is ended: SIGTERM, a grace period, SIGKILL. What the child leaves behind in
     its group is ended too, whether it ended by itself, by its deadline, or because this call was interrupted, so no
-    orphan survives Ctrl-C.
+    orphan survives Ctrl-C. On a thread of a crew that is stopped, ``KeyboardInterrupt`` is raised in place of a result.
 
     Raises ``OSError`` when the program cannot be executed.
     """
+    crew = current_crew()
+    if crew:
+        crew.go_on()
     argv = tuple(str(part) for part in command)
     with contextlib.ExitStack() as files:
         # Files rather than pipes: a grandchild that keeps a pipe open would hold this call after its child has ended.
@@ -102,12 +116,15 @@ def run(
         )
         timed_out = _attend(
             child,
+            crew.knows(child.pid) if crew else contextlib.nullcontext(),
             release=release_interrupts,
             timeout=timeout,
             until=until,
             on_deadline=on_deadline,
             on_start=on_start,
         )
+        if crew:
+            crew.go_on()
         return Completed(
             command=argv,
             exit_code=child.exit_code,
@@ -151,6 +168,7 @@ def run_attached(command: Sequence[str | Path], *, env: Mapping[str, str]) -> At
 
 def _attend(
     child: Child,
+    known: contextlib.AbstractContextManager[None],
     *,
     release: Callable[[], None],
     timeout: float | None,
@@ -160,13 +178,14 @@ def _attend(
 ) -> bool:
     """Wait for the child and leave nothing of its group behind; return whether its deadline passed."""
     try:
-        release()
-        if on_start:
-            on_start(child.pid)
-        timed_out = not (_wait_unless(child, timeout, until) if until else child.wait(timeout))
-        if timed_out and on_deadline:
-            on_deadline(child.pid)
-        return timed_out
+        with known:
+            release()
+            if on_start:
+                on_start(child.pid)
+            timed_out = not (_wait_unless(child, timeout, until) if until else child.wait(timeout))
+            if timed_out and on_deadline:
+                on_deadline(child.pid)
+            return timed_out
     finally:
         try:
             end_group(child.pid)

@@ -1,4 +1,4 @@
-"""Own the moment between the start of a child and the one who keeps it, in which no interrupt may come."""
+"""Own the moments in which no interrupt may come: while a child is started, while what has finished is kept."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+    from python_tsan.errors import Interrupted
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -42,3 +44,34 @@ def hold_interrupts() -> Iterator[Callable[[], None]]:
         yield release
     finally:
         release()
+
+
+@contextlib.contextmanager
+def keeping(keep: Callable[[], Interrupted]) -> Iterator[None]:
+    """When what is done here is interrupted, let ``keep`` show and save what had finished, and raise what it returns.
+
+    Nothing disturbs ``keep``: the impatient press Ctrl-C twice, and CI sends SIGTERM some seconds after SIGINT.
+    Whatever may go on for minutes and has results on the way is done in this context.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        with _forget_interrupts():
+            kept = keep()
+        raise kept from interrupt
+
+
+@contextlib.contextmanager
+def _forget_interrupts() -> Iterator[None]:
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, _forget) for number in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forget(_number: int, _frame: FrameType | None) -> None:
+    pass

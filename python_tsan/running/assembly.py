@@ -31,9 +31,10 @@ _NOTHING = Told(reports={}, processes=())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """Everything that a finished session has gathered; ``runs`` pairs each attempt with its files.
+    """Everything that a session has gathered; ``runs`` pairs each attempt with its files.
 
-    ``told`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code.
+    ``told`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code, ``cut``
+    says why there are not as many runs as were wanted.
     """
 
     folder: RunFolder
@@ -43,6 +44,7 @@ class Done:
     told: Path | None
     mapped: tuple[str, ...]
     notes: tuple[str, ...]
+    cut: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ def assemble(request: Request, rules: Rules, done: Done) -> Assembled:
         missing=tuple(expected.missing(rules.expectation, groups)),
         complaints=tuple(baseline.complaints(fared)) if fared else (),
         once=request.until_found,
-        doubts=tuple(_doubts(request, told, objects, attempts)),
+        doubts=(*filter(None, [done.cut]), *_doubts(request, told, objects, attempts)),
         downgrades=(*audit.downgrades(objects), *_unaudited(told, objects)),
     )
     facts = Facts(

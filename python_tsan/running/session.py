@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, execute
+from python_tsan.errors import Interrupted
+from python_tsan.process import keeping
 from python_tsan.render.store import open_run, point_latest, storage_errors, write_whole
 from python_tsan.report.formats import Format, render
 from python_tsan.report.reading import read_logs, source_lines
@@ -29,7 +31,7 @@ from python_tsan.running.watch import MappedObjects
 from python_tsan.tsan.finding import FatalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from python_tsan.checking.environment import SubjectEnvironment
     from python_tsan.checking.execution import Execution
@@ -71,10 +73,11 @@ class Session:
     notes: list[str] = field(default_factory=list)
     mapped: dict[str, None] = field(default_factory=dict)
 
-    def run(self) -> tuple[Report, Path]:
+    def run(self, *, cut: Callable[[Report, Path], None] = lambda _report, _folder: None) -> tuple[Report, Path]:
         """Run the command as often as asked; return the report and the folder that holds it.
 
-        Raises :class:`python_tsan.errors.SubjectError` when the folder cannot be written.
+        Raises :class:`python_tsan.errors.SubjectError` when the folder cannot be written, and
+        :class:`python_tsan.errors.Interrupted` once the runs that had ended are saved and ``cut`` was told of them.
         """
         self.folder = open_run(self.stage.output)
         with storage_errors(self.folder.path):
@@ -82,13 +85,23 @@ class Session:
             replay = self._replay(environment)
             self._write(REPLAY_FILE, encode_replay(replay))
         self._tell((*self.stage.prepared.notes, *environment.notes))
-        interrupted = False
-        try:
+
+        def interrupted() -> Interrupted:
+            made, left = len(self.runs), len(self.request.numbers) - len(self.runs)
+            report = self._conclude(environment, replay, cut=f"interrupted after {made} of {made + left} runs")
+            cut(report, self.folder.path)
+            return Interrupted(
+                f"{made} of {made + left} runs had ended",
+                evidence=self.folder.path,
+                advice=f"python-tsan replay {self.folder.path} --repeat {left}",
+            )
+
+        with keeping(interrupted):
             self._run_attempts(environment)
-        except KeyboardInterrupt:
-            # What has been seen is worth keeping; the interrupt goes on once it is on disk.
-            interrupted = True
-            self._tell((f"interrupted after {len(self.runs)} of {len(self.request.numbers)} runs",))
+        return self._conclude(environment, replay), self.folder.path
+
+    def _conclude(self, environment: SubjectEnvironment, replay: Replay, *, cut: str = "") -> Report:
+        """Judge and save the runs that were made; ``cut`` says why they are not all, and leaves a doubt."""
         done = Done(
             folder=self.folder,
             runs=tuple(self.runs),
@@ -97,12 +110,11 @@ class Session:
             told=self._told if self.stage.companion else None,
             mapped=tuple(self.mapped),
             notes=tuple(self.notes),
+            cut=cut,
         )
         assembled = assemble(self.request, self.rules, done)
         self._save(assembled, replay)
-        if interrupted:
-            raise KeyboardInterrupt
-        return assembled.report, self.folder.path
+        return assembled.report
 
     @property
     def _told(self) -> Path:

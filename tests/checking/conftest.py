@@ -1,7 +1,11 @@
 """A harness without a compiler: a shell of the real one's command line that plays canned logs."""
 
+import os
+import signal
 import stat
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ from observed import race_log
 from staged import CANARY
 
 from python_tsan.checking.subjects import Bench
+from python_tsan.cpython.own_tests import SuiteHome
 from python_tsan.expectation import Lane
 
 PROGRAM = """#!{python} -IS
@@ -26,6 +31,33 @@ if play.get("race"):
 time.sleep(play.get("sleep", 0))
 sys.exit(play.get("exit", 66 if play.get("race") else 0))
 """
+
+# A Python that plays CPython's own tests.
+SUITE = """#!{python} -IS
+import os, pathlib, re, sys, time
+log = pathlib.Path(re.search("log_path='(.*?)'", os.environ["TSAN_OPTIONS"])[1] + ".1")
+test = sys.argv[-1]
+pathlib.Path("argv").write_text(" ".join(sys.argv[4:]))
+if test in ("test_race", "test_race_odd"):
+    log.write_text({race!r})
+bad = dict(test_bad=["test_it"], test_two=["test_it", "test_other"]).get(test, ())
+for name in bad:
+    with open(sys.argv[3], "a") as file:
+        print(f"test.test_x.Case.{{name}}", file=file)
+print(dict(test_none="test_none skipped -- requires test modules\\nTotal tests: run=3 skipped=3", test_mute="").get(
+    test, "Total tests: run=1,162 failures=0 skipped=6"))
+time.sleep(30 if test == "test_hang" else 0)
+sys.exit({{"test_race": 66, "test_bad": 1, "test_two": 1, "test_odd": 3, "test_race_odd": 3}}.get(test, 0))
+"""
+
+
+@pytest.fixture
+def suite_home(tmp_path):
+    """Return where CPython's own tests are run, by a Python that plays them."""
+    python = tmp_path / "python3"
+    python.write_text(SUITE.format(python=sys.executable, race=race_log()))
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    return SuiteHome(python=python, suppressions=tmp_path / "with space.txt")
 
 
 @pytest.fixture
@@ -63,3 +95,25 @@ def started(tmp_path):
         return file.read_text().split() if file.is_file() else []
 
     return names
+
+
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+def signal_once(request):
+    """Return a function that sends this process a signal, as a terminal or CI does, as soon as ``when()`` is true."""
+    threads = []
+
+    def prepare(when):
+        def send():
+            limit = time.monotonic() + 30
+            while not when():
+                if time.monotonic() > limit:
+                    return
+                time.sleep(0.02)
+            os.kill(os.getpid(), request.param)
+
+        threads.append(threading.Thread(target=send))
+        threads[-1].start()
+
+    yield prepare
+    for thread in threads:
+        thread.join()

@@ -1,4 +1,3 @@
-import os
 import resource
 import sys
 import time
@@ -170,10 +169,3 @@ def test_python_stacks_are_asked_for_with_the_agreed_signal(tmp_path):
     (python,) = [path for path in seen.stacks if path.name == "stacks-python.txt"]
     assert "in waits_for_ever" in python.read_text()
     assert python.read_text().startswith("Thread 1 is main")
-
-
-def test_start_is_told(tmp_path):
-    pids = []
-    shown(tmp_path, "", on_start=pids.append)
-    assert len(pids) == 1
-    assert pids[0] != os.getpid()

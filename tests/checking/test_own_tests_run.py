@@ -2,13 +2,11 @@
 
 import dataclasses
 import re
-import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from observed import race_log
 from test_lane import TOOLCHAIN, build
 
 from python_tsan.checking import known_failures as known_failures_module
@@ -20,22 +18,6 @@ from python_tsan.cpython.own_tests import SuiteHome
 from python_tsan.tsan.options import parse_options
 from python_tsan.tsan.suppressions import parse_suppressions
 
-PYTHON = """#!{python} -IS
-import os, pathlib, re, sys, time
-log = pathlib.Path(re.search("log_path='(.*?)'", os.environ["TSAN_OPTIONS"])[1] + ".1")
-test = sys.argv[-1]
-pathlib.Path("argv").write_text(" ".join(sys.argv[4:]))
-if test in ("test_race", "test_race_odd"):
-    log.write_text({race!r})
-bad = dict(test_bad=["test_it"], test_two=["test_it", "test_other"]).get(test, ())
-for name in bad:
-    with open(sys.argv[3], "a") as file:
-        print(f"test.test_x.Case.{{name}}", file=file)
-print(dict(test_none="test_none skipped -- requires test modules\\nTotal tests: run=3 skipped=3", test_mute="").get(
-    test, "Total tests: run=1,162 failures=0 skipped=6"))
-time.sleep(30 if test == "test_hang" else 0)
-sys.exit({{"test_race": 66, "test_bad": 1, "test_two": 1, "test_odd": 3, "test_race_odd": 3}}.get(test, 0))
-"""
 ISSUE = "https://github.com/python/cpython/issues/1"
 CASE = "test.test_x.Case.test_it"
 
@@ -52,20 +34,16 @@ def knows(monkeypatch):
 
 
 @pytest.fixture
-def run(tmp_path):
-    python = tmp_path / "python3"
-    python.write_text(PYTHON.format(python=sys.executable, race=race_log()))
-    python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    home = SuiteHome(python=python, suppressions=tmp_path / "with space.txt")
+def run(tmp_path, suite_home):
     told = []
 
     def run(*tests, whole=60.0, each=20.0, jobs=2, interpreter=None, threads=None):
         verdicts = run_tests(
             tests,
             interpreter or build(free_threaded=False),
-            home,
+            suite_home,
             folder=tmp_path / "run",
-            environment=suite_environment(home, TOOLCHAIN),
+            environment=suite_environment(suite_home, TOOLCHAIN),
             launcher=(),
             limits=Limits(whole=whole, each=each, jobs=jobs),
             threads=threads,

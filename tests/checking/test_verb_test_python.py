@@ -1,17 +1,22 @@
 """The verb test-python: which tests it takes, and what it says of those that it cannot."""
 
 import argparse
+import time
+from dataclasses import replace
 
 import pytest
+from test_lane import TOOLCHAIN, build
 
-from python_tsan.checking.model import Status, Verdict
-from python_tsan.checking.own_tests import CLEAN, NOT_REACHED
+from python_tsan.checking.model import Status
+from python_tsan.checking.own_tests import INTERRUPTED
+from python_tsan.cli import own_tests
 from python_tsan.cli import test_python as verb
-from python_tsan.cli.verification import describe_machine
+from python_tsan.cli.main import main
+from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.own_tests import Selection
+from python_tsan.cpython.supply import SourceTree
 from python_tsan.errors import ExitCode, UsageError
-from python_tsan.expectation import Lane
-from python_tsan.render.run import LaneRecord, Provenance
+from python_tsan.render.store import load_run
 
 TESTS = """
 TSAN_TESTS = ['test_queue', 'test_io']
@@ -98,23 +103,65 @@ def test_threads_are_two_or_more():
             parse("--parallel", wrong)
 
 
-def verdict(status):
-    return Verdict(
-        check=f"cpython/{status.value}",
-        lane=Lane.FULL,
-        status=status,
-        expectation=CLEAN,
-        met=0,
-        runs=0,
-        reason=NOT_REACHED if status is Status.SKIPPED else "",
-        seconds=0,
+class FakePipeline:
+    interpreter = build(free_threaded=False)
+    toolchain = TOOLCHAIN
+
+
+@pytest.fixture
+def test_python(tree, tmp_path, monkeypatch, suite_home):
+    """Return a function that runs the verb as typed, over a Python that plays the tests."""
+    lines = "TSAN_TESTS = ['test_queue', 'test_hang', 'test_io']"
+    (tree / "Lib/test/libregrtest/tsan.py").write_text(lines)
+    (tree / "Lib/test/test_hang.py").touch()
+    record = SourceRecord(version="3.14.4", origin="archive", sha256="93")
+    monkeypatch.setattr(verb, "obtain_source", lambda *_, **__: SourceTree(path=tree, record=record))
+    monkeypatch.setattr(own_tests, "Pipeline", lambda **_: FakePipeline())
+    monkeypatch.setattr(own_tests, "prepare_tests", lambda *_, **__: suite_home)
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: main(["test-python", *words])
+
+
+def judged(run):
+    return {one.check.removeprefix("cpython/"): (one.status, one.reason) for one in run.verdicts}
+
+
+def test_an_interrupt_loses_no_verdict_and_the_rest_can_be_run(test_python, tmp_path, capsys, signal_once):
+    tests = tmp_path.glob
+    signal_once(lambda: any(tests("runs/*/cpython/test_hang/logs")))
+    began = time.monotonic()
+    assert test_python("--jobs", "1") == 130
+    assert time.monotonic() - began < 15, "the test that hangs was ended"
+    cut = load_run(tmp_path / "runs" / "latest")
+    late = (Status.SKIPPED, INTERRUPTED)
+    assert judged(cut) == {"test_queue": (Status.PASSED, ""), "test_hang": late, "test_io": late}
+    assert (cut.unfinished, cut.exit_code) == ("interrupted", ExitCode.SUBJECT)
+    said = capsys.readouterr()
+    folder = tmp_path / "runs" / cut.id
+    assert "  cpython/test_queue " in said.out, "the table"
+    assert said.err.endswith(
+        "python-tsan: interrupted: 1 of 3 tests had ended\n"
+        f"  evidence:   {folder}\n  to go on:   the same command with --resume {folder}\n"
     )
+    assert test_python("--resume", str(folder), "--each", "1") == 1
+    whole = load_run(tmp_path / "runs" / "latest")
+    assert judged(whole)["test_queue"] == (Status.PASSED, "")
+    assert [status for status, _ in judged(whole).values()] == [Status.PASSED, Status.FAILED, Status.PASSED]
+    assert not (tmp_path / "runs" / whole.id / "cpython" / "test_queue").exists(), "it was not run again"
+    assert f"taken over from run {cut.id}: 1" in whole.provenance.notes
+    assert not whole.unfinished
 
 
-def test_a_run_that_did_not_reach_all_tests_concludes_nothing():
-    provenance = Provenance(package="1", command=(), started_at="", machine=describe_machine(()))
-    passed, late = verdict(Status.PASSED), verdict(Status.SKIPPED)
-    record = LaneRecord(lane=Lane.FULL)
-    assert verb.conclude("x", record, provenance, (passed,)).exit_code is ExitCode.CLEAN
-    run = verb.conclude("x", record, provenance, (passed, late))
-    assert (run.exit_code, run.unfinished) == (ExitCode.SUBJECT, "for 1 of 2 tests there was no time")
+def test_what_another_interpreter_showed_is_not_taken_over(test_python, tmp_path, monkeypatch, capsys):
+    assert test_python("test_queue") == 0
+    other = replace(FakePipeline.interpreter, key="another")
+    monkeypatch.setattr(FakePipeline, "interpreter", other)
+    assert test_python("test_queue", "--resume", str(tmp_path / "runs" / "latest")) == 2
+    assert "is one of another interpreter" in capsys.readouterr().err
+
+
+def test_a_run_that_did_not_reach_all_tests_concludes_nothing(test_python, tmp_path):
+    assert test_python("--jobs", "1", "--whole", "2") == 6
+    run = load_run(tmp_path / "runs" / "latest")
+    assert (run.exit_code, run.unfinished) == (ExitCode.SUBJECT, "for 2 of 3 tests there was no time")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from staged import CANARY, RACES, scenario
 
 from python_tsan.checking.model import Status
-from python_tsan.cli import check_gil, check_imports, verification, verify
+from python_tsan.cli import check_gil, check_imports, failures, verification, verify
 from python_tsan.cpython.manifest import Interpreter, SourceRecord
 from python_tsan.errors import BuildError, ExitCode, UsageError
 from python_tsan.expectation import Lane, Outcome
@@ -173,15 +174,25 @@ def test_a_lane_that_cannot_be_built_leaves_what_was_judged(run_verb, tmp_path, 
     assert "clean:" not in capsys.readouterr().out
 
 
-def test_an_interrupted_run_is_kept_and_not_called_clean(run_verb, tmp_path, monkeypatch, capsys):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(verification, "checks_runner", lambda: interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        run_verb()
-    assert saved(tmp_path).unfinished == "KeyboardInterrupt"
-    assert "nothing is concluded" in capsys.readouterr().out
+def test_an_interrupted_run_is_kept_and_not_called_clean(run_verb, tmp_path, capsys, monkeypatch, signal_once):
+    told = []
+    real = verification._Verification._told
+    monkeypatch.setattr(verification._Verification, "_told", lambda *given: told.append(real(*given)))
+    signal_once(lambda: len(told) == 3)
+    began = time.monotonic()
+    plays = {"counter_guarded": {}, "counter_unguarded": {"sleep": 60}}
+    scenarios = tuple(reversed(RACY))
+    assert failures.as_exit_code(lambda: run_verb("--lane", "full", scenarios=scenarios, plays=plays)) == 130
+    assert time.monotonic() - began < 20
+    run = saved(tmp_path)
+    assert run.unfinished == "interrupted"
+    assert [one.check for one in run.verdicts] == ["canary/race", "canary/safe", "gil/counter_guarded"]
+    assert run.lanes[0].seconds > 0
+    said = capsys.readouterr()
+    assert "  gil/counter_guarded " in said.out, "the table"
+    assert "unfinished after 3 checks, so nothing is concluded: interrupted" in said.out
+    assert "interrupted: 3 checks had their verdict" in said.err
+    assert str(tmp_path / "runs" / run.id) in said.err
 
 
 def test_the_users_tsan_options_are_told_once(run_verb, tmp_path, monkeypatch, capsys):

@@ -166,16 +166,25 @@ def test_two_processes_may_go_on_with_one_matrix(here, tmp_path, monkeypatch):
     assert all(each["run"] for each in kept)
 
 
-def test_an_interrupt_loses_nothing_that_was_done(here, tmp_path, monkeypatch):
+def test_an_interrupt_loses_nothing_that_was_done(here, tmp_path, monkeypatch, capsys):
     def interrupted(context, request):
         if context.settings.free_threaded:
             raise KeyboardInterrupt
         return here(context, request)
 
     monkeypatch.setattr(matrix.verification, "verify", interrupted)
-    assert main(["matrix"]) == 130
-    record = json.loads((folder_of(tmp_path) / "matrix.json").read_text())
+    page = tmp_path / "page"
+    assert main(["matrix", "--page", str(page)]) == 130
+    folder = folder_of(tmp_path)
+    record = json.loads((folder / "matrix.json").read_text())
     assert [each["combination"]["python"] for each in record["outcomes"]] == ["3.11.2", "3.13.5"]
+    said = capsys.readouterr()
+    assert f"comparison: {folder / 'comparison.html'}" in said.out
+    assert said.err.endswith(
+        "python-tsan: interrupted: 2 of 3 combinations had been run\n"
+        f"  evidence:   {folder}\n  to go on:   the same command with --resume {folder}\n"
+    )
+    assert not page.exists(), "a page of a whole matrix is not replaced by one of a part"
 
 
 def test_the_matrix_for_github_is_one_line_that_it_reads(here, capsys):

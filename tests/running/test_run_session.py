@@ -8,7 +8,7 @@ import pytest
 from run_logs import golden
 from test_run_rules import RACE, location
 
-from python_tsan.errors import UsageError
+from python_tsan.errors import Interrupted, UsageError
 from python_tsan.report.codec import decode_report
 from python_tsan.report.model import BaselineState, FindingStatus, VerdictStatus
 from python_tsan.running.baseline import parse_baseline
@@ -166,12 +166,35 @@ def test_an_interrupt_keeps_what_was_seen(make_session, racy, tmp_path):
         return attempt(number, variables)
 
     session._attempt = interrupted
-    with pytest.raises(KeyboardInterrupt):
-        session.run()
+    told = []
+    with pytest.raises(Interrupted) as caught:
+        session.run(cut=lambda report, folder: told.append((report, folder)))
+    ((shown, folder),) = told
+    assert caught.value.message == "1 of 3 runs had ended"
+    assert caught.value.evidence == folder
+    assert caught.value.advice == f"python-tsan replay {folder} --repeat 2"
     report = decode_report((tmp_path / "runs" / "latest" / "report.json").read_bytes())
     assert report.subject.rate.runs == 1
     assert report.findings
-    assert "interrupted after 1 of 3 runs" in report.provenance.notes
+    assert "interrupted after 1 of 3 runs" in report.verdict.downgrades
+    assert shown == report
+
+
+def test_a_run_that_was_interrupted_is_not_called_clean(make_session, program):
+    session = make_session(program(""), repeat=3)
+    attempt = session._attempt
+
+    def interrupted(number, variables):
+        if number == 3:
+            raise KeyboardInterrupt
+        return attempt(number, variables)
+
+    session._attempt = interrupted
+    told = []
+    with pytest.raises(Interrupted):
+        session.run(cut=lambda report, _: told.append(report))
+    assert told[0].verdict.status is VerdictStatus.COULD_NOT_JUDGE
+    assert told[0].verdict.reason == "interrupted after 2 of 3 runs"
 
 
 def test_a_place_that_cannot_be_written_is_told(make_session, racy, tmp_path):

@@ -1,0 +1,129 @@
+"""Own work on several threads that wait for child processes: when it is interrupted, no child outlives it.
+
+Ctrl-C reaches the main thread alone, while it waits for others whose children may have minutes left. So every child
+that is started on a thread of a crew is known to the crew, which ends them all together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from python_tsan.process.group import end_group, end_groups
+from python_tsan.process.interrupts import hold_interrupts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+    from types import TracebackType
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_here = threading.local()
+
+
+def in_parallel(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int,
+    told: Callable[[Result], None] = lambda _: None,
+) -> list[Result]:
+    """Do ``work`` for each item on ``jobs`` threads and return the results, in the order of the items.
+
+    ``told`` is called on this thread with each result as it comes. When this thread is interrupted, every child that
+    still runs is ended and nothing more is begun; ``told`` has been called once with every result that there is by
+    then, and the ``KeyboardInterrupt`` goes on. When ``work`` raises, all is ended too.
+    """
+    futures: list[Future[Result]] = []
+    done: set[Future[Result]] = set()
+
+    def tell(future: Future[Result]) -> None:
+        result = future.result()
+        with hold_interrupts():  # so that each is told of once
+            if future not in done:
+                done.add(future)
+                told(result)
+
+    try:
+        with Crew(jobs) as crew:
+            futures.extend(crew.submit(work, item) for item in items)
+            for future in as_completed(futures):
+                tell(future)
+    except KeyboardInterrupt:
+        with hold_interrupts():
+            for future in futures:
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    tell(future)
+        raise
+    return [future.result() for future in futures]
+
+
+class Crew:
+    """Threads whose children are ended with them. Use it as a context; left by an exception, it does not wait."""
+
+    def __init__(self, jobs: int) -> None:
+        self._pool = ThreadPoolExecutor(
+            max_workers=max(jobs, 1), thread_name_prefix="crew", initializer=_join, initargs=(self,)
+        )
+        self._lock = threading.Lock()
+        self._children: set[int] = set()
+        self._stopped = False
+
+    def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+        """Let the next free thread do ``work`` for ``item``."""
+        return self._pool.submit(work, item)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._pool.shutdown(wait=True)
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """End every child that still runs, begin nothing more, and wait for the threads; may be called again."""
+        with self._lock:
+            self._stopped = True
+            children = tuple(self._children)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        try:
+            end_groups(children)
+        finally:
+            self._pool.shutdown(wait=True)
+
+    def go_on(self) -> None:
+        """Raise ``KeyboardInterrupt`` once the crew is stopped: what a child showed that was ended is no result."""
+        if self._stopped:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def knows(self, child: int) -> Iterator[None]:
+        """Keep a child that leads a group of processes in mind while it lives."""
+        with self._lock:
+            self._children.add(child)
+            stopped = self._stopped
+        if stopped:
+            end_group(child)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._children.discard(child)
+
+
+def _join(crew: Crew) -> None:
+    _here.crew = crew
+
+
+def current_crew() -> Crew | None:
+    """Return the crew that this thread belongs to, None for any other thread."""
+    return getattr(_here, "crew", None)

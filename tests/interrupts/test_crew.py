@@ -1,0 +1,95 @@
+"""Work on several threads: its results in order, and its end when it is interrupted."""
+
+import signal
+import textwrap
+import threading
+import time
+
+import pytest
+
+from python_tsan.process import Crew, in_parallel, run
+
+# Two children that end and two that would go on for a minute, on as many threads.
+PROGRAM = textwrap.dedent("""
+    import sys
+    from python_tsan.cli.failures import as_exit_code
+    from python_tsan.process import in_parallel, run
+    def work(seconds):
+        run(["sh", "-c", f"sleep {seconds} & wait; sleep {seconds}"])
+        return seconds
+    def told(seconds):
+        print("ended", seconds, flush=True)
+    as_exit_code(lambda: in_parallel(work, [60, 0.01, 60, 0.02], jobs=4, told=told))
+""")
+
+
+def test_results_are_in_the_order_of_the_items_and_told_as_they_come():
+    told = []
+    seconds = [0.2, 0.0, 0.1]
+    assert in_parallel(lambda each: (time.sleep(each), each)[1], seconds, jobs=3, told=told.append) == seconds
+    assert told == sorted(seconds)
+
+
+def test_results_are_told_on_the_callers_thread():
+    threads = []
+    in_parallel(abs, [1, 2], jobs=2, told=lambda _: threads.append(threading.current_thread()))
+    assert set(threads) == {threading.current_thread()}
+
+
+def test_nothing_to_do_is_no_work():
+    assert in_parallel(abs, [], jobs=0) == []
+
+
+def test_when_one_fails_the_others_are_ended():
+    def work(command):
+        if command is None:
+            raise ValueError("broken")
+        return run(command)
+
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="broken"):
+        in_parallel(work, [["sleep", "60"], None, ["sleep", "60"], ["sleep", "60"]], jobs=2)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("group", [True, False], ids=["group", "alone"])
+def test_a_signal_ends_every_child_of_every_thread(interrupt, python, number, group):
+    ended = interrupt([*python, PROGRAM], when=lambda out, _: "0.02" in out, number=number, group=group)
+    assert ended.orphans == []
+    assert ended.out.split() == ["ended", "0.01", "ended", "0.02"]
+    assert "interrupted" in ended.err
+    assert ended.seconds < 5
+
+
+def test_what_had_ended_when_the_interrupt_came_is_told_once():
+    told = []
+
+    def tell(number):
+        told.append(number)
+        if len(told) == 1:
+            time.sleep(0.3)  # the others end meanwhile
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel(abs, [1, 2, 3], jobs=3, told=tell)
+    assert sorted(told) == [1, 2, 3]
+
+
+def test_a_child_that_was_ended_is_no_result():
+    with Crew(1) as crew:
+        future = crew.submit(run, ["sleep", "60"])
+        time.sleep(0.2)
+        crew.stop()
+        with pytest.raises(KeyboardInterrupt):
+            future.result()
+
+
+def test_after_the_end_nothing_is_begun():
+    crew = Crew(1)
+    blocked = crew.submit(run, ["sleep", "60"])
+    waiting = crew.submit(run, ["sleep", "60"])
+    time.sleep(0.2)
+    crew.stop()
+    assert waiting.cancelled()
+    assert isinstance(blocked.exception(), KeyboardInterrupt)
