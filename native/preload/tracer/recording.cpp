@@ -4,6 +4,7 @@
 #include "spool.hpp"
 #include "stacks.hpp"
 #include "thread.hpp"
+#include "unseen.hpp"
 
 #include <cerrno>
 #include <pthread.h>
@@ -89,6 +90,7 @@ void note_release(Way way, const void* site, bool with_stack, std::uint64_t at) 
     }
     me.state = State::released;
     me.pending = nullptr;
+    const Unseen unseen;
     auto* header = spool();
     if (header == nullptr) {
         return;
@@ -121,6 +123,7 @@ void note_acquired(Way way, std::uint64_t requested) {
         return;
     }
     me.state = State::holding;
+    const Unseen unseen;
     const auto now = monotonic();
     auto* header = spool();
     if (header == nullptr) {

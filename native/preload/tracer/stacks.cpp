@@ -3,24 +3,33 @@
 #include "codes.hpp"
 #include "nodes.hpp"
 #include "objects.hpp"
+#include "spool.hpp"
 #include "strings.hpp"
 #include "walk.hpp"
+
+#include <sched.h>
 
 namespace gil_tracer {
 
 namespace {
 
 // One lock for all that is kept once. With a GIL it is not contended, because a stack is captured by its holder;
-// without one, the wait is short. It has an end all the same: a stack is not worth a program that hangs.
+// without one, the wait is short, unless the holder has lost its processor, which the others then leave to it. The wait
+// has an end all the same: a stack is not worth a program that hangs.
 std::atomic_flag busy = ATOMIC_FLAG_INIT;
-constexpr int patience = 1 << 16;
-Header* owner = nullptr; // of what is kept
+constexpr int spins = 1 << 10;
+constexpr std::uint64_t patience = 200'000'000; // ns
+Header* owner = nullptr;                        // of what is kept
 bool can_keep = false;
 
 class Locked {
 public:
     Locked() {
-        for (int i = 0; i < patience && !held; ++i) {
+        for (int i = 0; i < spins && !held; ++i) {
+            held = !busy.test_and_set(std::memory_order_acquire);
+        }
+        for (const auto end = held ? 0 : monotonic() + patience; !held && monotonic() < end;) {
+            sched_yield();
             held = !busy.test_and_set(std::memory_order_acquire);
         }
     }
