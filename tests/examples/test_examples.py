@@ -55,6 +55,14 @@ def test_the_twins_differ_by_the_mutex_alone():
     assert code == {"#include <mutex>", "std::mutex g_total_mutex;", lock, "g_total += points;"}
 
 
+def test_the_extension_is_a_project_of_its_own_in_a_clone():
+    """Whoever installs what the README says has none of the plugins that this repository's own settings need."""
+    options = "-p no:timeout -p no:xdist -p no:cacheprovider --collect-only --quiet"
+    done = typed(f"python -m pytest {options} examples/extension", REPOSITORY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_count_racy" in done.stdout
+
+
 @pytest.fixture
 def interpreter():
     """The built interpreter, else a stock one, which sees the same race in the example's own code."""
