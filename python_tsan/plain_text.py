@@ -44,3 +44,9 @@ def remaining(elapsed: float, fraction: float | None) -> str:
     if fraction is None or fraction <= 0 or fraction >= 1 or elapsed < 1:
         return ""
     return f"about {duration(elapsed * (1 - fraction) / fraction)} to go"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: ``1 hazard``, ``1,200 modules``, ``0 entries``, ``2 processes``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"

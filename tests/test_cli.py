@@ -191,6 +191,17 @@ def test_the_top_help_fits_80_columns(capsys):
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("columns", ["many", "-3", "0", "5", "1000", "²"])
+def test_whatever_columns_says_there_is_help(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit) as caught:
+        main.main(["imports", "scan", "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "Predict which imports can break each other" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_the_exit_codes_in_the_help_are_those_of_the_program():
     words = main.EXIT_CODES.split()
     assert [str(int(code)) for code in sorted(ExitCode)] == sorted((w for w in words if w.isdigit()), key=int)

@@ -24,6 +24,7 @@ from python_tsan.gil.summary import caveats, summarise
 from python_tsan.gil.timeline import chrome_trace, html_page
 from python_tsan.gil.trace import Engine, Trace
 from python_tsan.gil.why import why
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -73,9 +74,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name in {"why", "page"}:
             action.add_argument("imported", metavar="MODULE", help="the full name of a module")
         if name == "page":
-            action.add_argument("trace", type=Path, nargs="?", help="by default the program with numpy is run")
+            action.add_argument(
+                "trace", type=Path, nargs="?", metavar="TRACE", help="by default the program with numpy is run"
+            )
         else:
-            action.add_argument("trace", type=Path, nargs="?", default=Path(DEFAULT_TRACE), help="%(default)s")
+            action.add_argument(
+                "trace",
+                type=Path,
+                nargs="?",
+                metavar="TRACE",
+                default=Path(DEFAULT_TRACE),
+                help="the trace (%(default)s)",
+            )
         if name == "why":
             action.add_argument("--frames", type=int, default=None, help="Python frames of each release (all)")
         for option, summary, default in _OUTPUTS.get(name, ()):
@@ -117,7 +127,9 @@ def _trace(arguments: argparse.Namespace, context: Context) -> None:
     except OSError as error:
         context.console.warn(f"{(explain_os_error(error) or error)}; the trace holds what came before")
     releases = sum(1 for process in trace.processes for event in process.events if event.released)
-    context.console.note(f"{releases} releases in {len(trace.processes)} processes: {arguments.trace}")
+    context.console.note(
+        f"{counted(releases, 'release')} in {counted(len(trace.processes), 'process')}: {arguments.trace}"
+    )
     for caveat in caveats(trace):
         context.console.warn(caveat)
     if trace.exit_code:
@@ -219,7 +231,7 @@ def _why(arguments: argparse.Namespace, context: Context) -> None:
 def _summary(arguments: argparse.Namespace, context: Context) -> None:
     trace, console = _read(arguments.trace), context.console
     releases = explain_trace(trace)
-    console.say(f"{' '.join(trace.command)}: {len(releases)} releases, engine {trace.engine.value}")
+    console.say(f"{' '.join(trace.command)}: {counted(len(releases), 'release')}, engine {trace.engine.value}")
     for table in summarise(releases):
         if table.rows:
             console.say("")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from python_tsan.cli.imports_scan import add_probe, probe_of, write_file
 from python_tsan.errors import ExitCode, SubjectError
 from python_tsan.imports.preimport import Language, plan, write
-from python_tsan.imports.wording import counted
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
     import argparse

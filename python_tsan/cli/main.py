@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from python_tsan import __version__
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.cli.layout import formatter, tidy
+from python_tsan.cli.layout import formatter, sentence, tidy
 from python_tsan.errors import ExitCode
 from python_tsan.plain_text import WIDTH
 
@@ -131,7 +131,7 @@ def build_parser(*wanted: str) -> argparse.ArgumentParser:
         subparser = verbs.add_parser(
             verb.name,
             help=verb.summary,  # shown by completions; the table of all verbs is made here
-            description=_sentence(verb.summary),
+            description=sentence(verb.summary),
             parents=_settings_parents(verb) if chosen and verb.settings else [],
             formatter_class=formatter,
             allow_abbrev=False,
@@ -157,7 +157,3 @@ def _settings_parents(verb: Verb) -> list[argparse.ArgumentParser]:
     from python_tsan.cli.options import settings_parser  # noqa: PLC0415 -- reads tomllib and platformdirs
 
     return [settings_parser(without=verb.replaced)]
-
-
-def _sentence(summary: str) -> str:
-    return summary[0].upper() + summary[1:] + "."

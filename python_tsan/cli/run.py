@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.cli.options import open_context
 from python_tsan.errors import ExitCode, UsageError
+from python_tsan.plain_text import counted
 from python_tsan.report.formats import Format
 from python_tsan.report.model import VerdictStatus
 from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
@@ -182,7 +183,9 @@ def _write_baseline(report: Report, file: Path, rules: Rules, console: Console) 
     today = dt.datetime.now(tz=dt.UTC).date()
     with storage_errors(file, option="--write-baseline"):
         write_whole(file, write_baseline(report.findings, rules.baseline, today=today).encode())
-    console.note(f"baseline of {len(report.findings)} findings in {file}; give each new one a reason and a link")
+    console.note(
+        f"baseline of {counted(len(report.findings), 'finding')} in {file}; give each new one a reason and a link"
+    )
 
 
 def exit_code(report: Report) -> ExitCode:

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
+from python_tsan.plain_text import counted
 from python_tsan.report import wording
 from python_tsan.report.model import VerdictStatus
 
@@ -51,7 +52,7 @@ def _found(finding: ReportFinding, runs: int) -> Cell:
         seen=Seen.RACE,
         as_expected=not finding.status.fails,
         runs=runs,
-        detail=f"{finding.status.value}, {wording.counted(finding.occurrences, 'block')}",
+        detail=f"{finding.status.value}, {counted(finding.occurrences, 'block')}",
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from python_tsan.comparison.model import Axis, ColumnVerdict, RowKind, Seen
-from python_tsan.report.wording import counted
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

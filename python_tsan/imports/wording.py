@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.proof import Answer
+from python_tsan.plain_text import counted
 from python_tsan.rate import describe_rate
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ OUTCOMES = {
     ImportOutcome.HANG: "a hang that no error ends",
     ImportOutcome.OK: "nothing",
 }
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: ``1 hazard``, ``1,200 modules``, ``0 entries``."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def summary(document: Document) -> str:

@@ -6,8 +6,8 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from python_tsan.plain_text import counted
 from python_tsan.report.model import BaselineState
-from python_tsan.report.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from python_tsan.page import page_template
+from python_tsan.plain_text import counted
 from python_tsan.report import wording
 from python_tsan.report.circumstances import circumstances
 from python_tsan.report.explain import KindText, kind_text
@@ -82,7 +83,7 @@ def render_html(report: Report, *, source_lines: SourceLines) -> str:
         findings=[_view(finding, source_lines) for finding in report.findings],
         kinds=_kinds(report),
         circumstances=tuple(circumstances(report)),
-        counted=wording.counted,
+        counted=counted,
     )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, assert_never
 from xml.etree import ElementTree as ET
 
+from python_tsan.plain_text import counted
 from python_tsan.report import wording
 from python_tsan.report.circumstances import circumstances
 from python_tsan.report.explain import kind_text
@@ -91,7 +92,7 @@ def _outcome(case: ET.Element, tag: str, kind: str, message: str, text: str) -> 
 
 
 def _details(finding: ReportFinding) -> str:
-    first, times = finding.sources[0], wording.counted(finding.occurrences, "time")
+    first, times = finding.sources[0], counted(finding.occurrences, "time")
     where = f"{finding.attribution.value}, {times}, first in {first.file}:{first.line}"
     return f"{where}\n{kind_text(finding.kind).fix}\n\n{finding.raw}"
 

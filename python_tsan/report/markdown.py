@@ -6,6 +6,7 @@ import re
 from html import escape as escape_html
 from typing import TYPE_CHECKING
 
+from python_tsan.plain_text import counted
 from python_tsan.report import wording
 from python_tsan.report.circumstances import circumstances
 from python_tsan.report.explain import kind_text
@@ -79,7 +80,7 @@ def _block(finding: ReportFinding) -> Iterator[str]:
         frames = wording.trim(panel.stack)[:MAX_FRAMES]
         for frame in frames:
             if isinstance(frame, wording.Gap):
-                yield f"1. … {wording.counted(frame.count, 'frame')} of libraries"
+                yield f"1. … {counted(frame.count, 'frame')} of libraries"
             else:
                 place = wording.frame_place(frame)
                 yield f"1. {code(wording.frame_name(frame))}{f' at {code(place)}' if place else ''}"

@@ -10,6 +10,7 @@ import json
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from python_tsan.plain_text import counted
 from python_tsan.report import wording
 from python_tsan.report.explain import kind_text
 from python_tsan.report.model import FindingStatus, VerdictStatus
@@ -196,7 +197,7 @@ def _invocation(report: Report, places: Places) -> Json:
         notes.append({"level": "error", "message": {"text": wording.conclusion(report)}})
     notes += [{"level": "warning", "message": {"text": text}} for text in report.verdict.downgrades]
     if report.unparsed.count:
-        text = f"{wording.counted(report.unparsed.count, 'line')} not understood"
+        text = f"{counted(report.unparsed.count, 'line')} not understood"
         notes.append({"level": "warning", "message": {"text": text}})
     invocation: Json = {
         "executionSuccessful": report.verdict.status is not VerdictStatus.COULD_NOT_JUDGE,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from python_tsan.plain_text import counted
 from python_tsan.report import wording
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _draw_access(access: Access, x: int, y: int) -> Iterator[str]:
     kind = "write" if access.operation.value == "write" else "read"
     yield f'<circle class="access {kind}" cx="{x}" cy="{y}" r="13"/>'
     yield _text(x, y + 5, kind[0].upper(), "letter", anchor="middle")
-    size = f", {wording.counted(access.size, 'byte')}" if access.size is not None else ""
+    size = f", {counted(access.size, 'byte')}" if access.size is not None else ""
     yield _text(x, y - 21, f"{'earlier ' if access.previous else ''}{access.side}{size}", "caption", anchor="middle")
     frames = [frame for frame in wording.trim(access.stack) if not isinstance(frame, wording.Gap)]
     name = wording.short_name(frames[0]) if frames else "stack not restored"

@@ -7,7 +7,7 @@ import textwrap
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from python_tsan.plain_text import WIDTH, wrapped
+from python_tsan.plain_text import WIDTH, counted, wrapped
 from python_tsan.report import wording
 from python_tsan.report.circumstances import circumstances
 from python_tsan.report.explain import kind_text
@@ -126,7 +126,7 @@ def _where(finding: ReportFinding) -> str:
 
 def _block(finding: ReportFinding, *, verbose: bool, advise: bool) -> Iterator[Line]:
     yield from _styled(wording.headline(finding), Style.BAD if finding.status.fails else Style.TITLE)
-    whose = f"{finding.fingerprint}, {finding.attribution.value}, {wording.counted(finding.occurrences, 'time')}"
+    whose = f"{finding.fingerprint}, {finding.attribution.value}, {counted(finding.occurrences, 'time')}"
     yield from _styled(whose + _standing(finding), Style.FAINT, indent="  ")
     for panel in wording.panels(finding):
         if panel.telling or verbose or finding.kind in _TOLD_BY_ORIGIN:
@@ -162,7 +162,7 @@ def _stack(stack: Stack | None, *, verbose: bool) -> Iterator[Line]:
     frames = list(stack.frames) if verbose else wording.trim(stack)[:MAX_FRAMES]
     for frame in frames:
         if isinstance(frame, wording.Gap):
-            yield Line(f"    … {wording.counted(frame.count, 'frame')} of libraries", Style.FAINT)
+            yield Line(f"    … {counted(frame.count, 'frame')} of libraries", Style.FAINT)
         else:
             yield from _frame(frame)
 
@@ -192,7 +192,7 @@ def _oddities(report: Report, *, verbose: bool) -> Iterator[Line]:
             yield from _stack(fatal.stack, verbose=verbose)
         yield Line("")
     if report.unparsed.count:
-        yield from _styled(f"{wording.counted(report.unparsed.count, 'line')} not understood, such as", Style.TITLE)
+        yield from _styled(f"{counted(report.unparsed.count, 'line')} not understood, such as", Style.TITLE)
         for sample in report.unparsed.samples[: None if verbose else MAX_SAMPLES]:
             yield Line("  " + textwrap.shorten(sample, WIDTH - 2, placeholder=" …"), Style.FAINT)
         yield Line("")

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from python_tsan.plain_text import counted
 from python_tsan.report.attribution import owner
 from python_tsan.report.model import Attribution, VerdictStatus
 from python_tsan.tsan.finding import Dialect, LocationKind, ThreadStatus
@@ -62,11 +63,6 @@ def tally(report: Report) -> str:
     if report.unparsed.count:
         parts.append(f"{counted(report.unparsed.count, 'line')} not understood")
     return "; ".join(parts)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``1 file`` or ``2 files``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def headline(finding: ReportFinding) -> str:

@@ -11,7 +11,8 @@ from python_tsan.imports.hazards import Link
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.proof import Answer
 from python_tsan.imports.told import Format, tell
-from python_tsan.imports.wording import OUTCOMES, answer, common_folder, counted, cure, summary, verdict
+from python_tsan.imports.wording import OUTCOMES, answer, common_folder, cure, summary, verdict
+from python_tsan.plain_text import counted
 
 
 def test_a_terminal_shows_the_table_the_stacks_and_what_removes_it():
@@ -123,10 +124,11 @@ def test_every_outcome_has_words():
 
 
 def test_numbers_have_their_nouns():
-    assert [counted(1, "entry"), counted(0, "entry"), counted(1200, "module")] == [
+    assert [counted(1, "entry"), counted(0, "entry"), counted(1200, "module"), counted(2, "process")] == [
         "1 entry",
         "0 entries",
         "1,200 modules",
+        "2 processes",
     ]
 
 
