@@ -1,6 +1,7 @@
 """Shards that really ran, added up by the verb."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from run_logs import golden
@@ -45,7 +46,8 @@ def test_shards_come_to_what_one_machine_would_have_seen(shards, make_session, p
     assert code == 1
     assert report.subject.rate == whole.subject.rate
     assert (report.subject.rate.found, report.subject.rate.runs) == (3, 10)
-    assert report.verdict == whole.verdict
+    # Which objects a process of a few milliseconds was seen to load is luck, and so is what is said of them.
+    assert replace(report.verdict, downgrades=()) == replace(whole.verdict, downgrades=())
     assert [each.occurrences for each in report.findings] == [each.occurrences for each in whole.findings] == [3]
 
 
