@@ -98,6 +98,11 @@ def test_storage_trouble_is_explained(number, code, words, capsys):
     assert "Traceback" not in said
 
 
+def test_a_full_disk_without_a_name_is_said_without_one(capsys):
+    assert failures.as_exit_code(raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))) == 6
+    assert "error: the disk is full, and `df` shows which\n" in capsys.readouterr().err
+
+
 def test_what_nobody_foresaw_is_6_with_a_saved_traceback(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert failures.as_exit_code(raising(ZeroDivisionError("oops"))) == 6

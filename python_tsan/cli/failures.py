@@ -74,16 +74,17 @@ def _termination_as_interrupt() -> Iterator[None]:
 
 def explain_os_error(error: OSError) -> PythonTsanError | None:
     """Return what a person can act on when ``error`` is about storage, else None."""
-    place = error.filename or "a file"
     if error.errno in FULL:
+        # A write to an open file does not say which file it is.
+        where = f": {error.filename}" if error.filename else ", and `df` shows which"
         return SubjectError(
-            f"the disk is full: {place}",
+            f"the disk is full{where}",
             advice="free some space, or choose a folder elsewhere with --cache and --output",
             page="storage",
         )
     if error.errno in FORBIDDEN:
         return UsageError(
-            f"cannot write or read {place}: {os.strerror(error.errno).lower()}",
+            f"cannot write or read {error.filename or 'a file'}: {os.strerror(error.errno).lower()}",
             advice="choose a folder of your own with --cache and --output",
             page="storage",
         )

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.checking.gil_trace import trace_scenario
 from python_tsan.checking.lane import make_bench
-from python_tsan.cli.failures import explain_os_error
 from python_tsan.cli.options import open_context, open_pipeline
-from python_tsan.errors import ExitCode, UsageError
+from python_tsan.errors import ExitCode, SubjectError, UsageError
 from python_tsan.gil.analysis import explain_trace
 from python_tsan.gil.codec import decode, encode
 from python_tsan.gil.debugger import installed_debugger, trace_with_debugger
@@ -122,10 +121,7 @@ def _trace(arguments: argparse.Namespace, context: Context) -> None:
             raise
         context.console.warn(error.message)
         raise SystemExit(error.command_exit) from error
-    try:
-        _write(arguments.trace, encode(trace))
-    except OSError as error:
-        context.console.warn(f"{(explain_os_error(error) or error)}; the trace holds what came before")
+    cut = _cut_short(arguments.trace, trace)
     releases = sum(1 for process in trace.processes for event in process.events if event.released)
     context.console.note(
         f"{counted(releases, 'release')} in {counted(len(trace.processes), 'process')}: {arguments.trace}"
@@ -133,7 +129,25 @@ def _trace(arguments: argparse.Namespace, context: Context) -> None:
     for caveat in caveats(trace):
         context.console.warn(caveat)
     if trace.exit_code:
+        if cut:
+            context.console.warn(cut.message)
         raise SystemExit(trace.exit_code)
+    if cut:
+        raise cut
+
+
+def _cut_short(path: Path, trace: Trace) -> SubjectError | None:
+    """Write the trace, and return what is to be told when it could not be written to its end."""
+    try:
+        _write(path, encode(trace))
+    except OSError as error:
+        return SubjectError(
+            f"{path} is cut short at {path.stat().st_size:,} bytes: {error.strerror}",
+            evidence=path,
+            advice="make room and trace again, or read what is there",
+            page="storage",
+        )
+    return None
 
 
 def _record(arguments: argparse.Namespace, context: Context) -> Trace:

@@ -32,7 +32,7 @@ from python_tsan.cpython.prebuilt.contents import CONTENTS_NAME, SCHEMA
 from python_tsan.cpython.prebuilt.export import export_interpreter
 from python_tsan.cpython.prebuilt.restore import restore_interpreter
 from python_tsan.cpython.record import write_manifest
-from python_tsan.errors import FetchError, UsageError
+from python_tsan.errors import FetchError, SubjectError, UsageError
 from python_tsan.paths import Layout
 
 PINNED = replace(
@@ -371,6 +371,17 @@ test.restore_interpreter({str(archive)!r}, settings, layout=test.Layout(root=set
     assert list(layout.interpreters.iterdir()) == []
     assert take(archive, root="elsewhere").executable.exists()
     assert list(work_folder(layout).iterdir()) == []
+
+
+def test_a_disk_too_small_for_an_archive_is_no_mistake_of_the_user(built, tmp_path, console, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("python_tsan.cpython.prebuilt.export.write_bundle", full)
+    layout, target = Layout(root=built.prefix.parent.parent), tmp_path / "out" / "a"
+    with pytest.raises(SubjectError, match="cannot be written: the disk is full"):
+        export_interpreter(built, plan_for(tmp_path, here()), target, numpy="", layout=layout, console=console)
+    assert list(target.parent.iterdir()) == []
 
 
 def test_an_archive_that_cannot_be_written_is_a_plain_message(built, tmp_path, console):

@@ -88,7 +88,10 @@ def test_a_full_disk_keeps_the_exit_code_and_what_was_written(recorded, monkeypa
         main(["gil", "trace", "-o", str(path), "--", "python"])
     assert caught.value.code == 3
     assert recorded
-    assert "disk is full" in capsys.readouterr().err
+    assert "new.trace is cut short at" in capsys.readouterr().err
+    assert decode(path.read_bytes()).truncated
+    assert main(["gil", "trace", "--engine", "gdb", "-o", str(path), "--", "python"]) == 6  # that command ends with 0
+    assert "No space left on device" in capsys.readouterr().err
     assert decode(path.read_bytes()).truncated
 
 

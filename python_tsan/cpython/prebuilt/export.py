@@ -22,7 +22,7 @@ from python_tsan.cpython.moving import NEUTRAL, ImmovableError, neutralise, with
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.prebuilt.bundle import FILE_TIME, write_bundle
 from python_tsan.cpython.prebuilt.contents import Contents, Entry
-from python_tsan.errors import BuildError, UsageError
+from python_tsan.errors import BuildError, SubjectError, UsageError
 from python_tsan.plain_text import duration
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def export_interpreter(
 
     ``numpy`` is the version to take along, with the byte-code of what the checks import; empty leaves packages and
     byte-code out, which a restored interpreter makes anew. The same interpreter gives the same bytes each time.
-    Raises ``BuildError`` when a file cannot be moved, ``UsageError`` when the archive cannot be written.
+    Raises ``BuildError`` when a file cannot be moved, ``UsageError`` when the archive cannot be written there,
+    ``SubjectError`` when the disk is full.
     """
     started = time.monotonic()
     with _writable(target):
@@ -77,9 +78,14 @@ def _writable(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = "the disk is full" if error.errno in _NO_ROOM else f"{error.strerror or error}".lower()
+        if error.errno in _NO_ROOM:
+            raise SubjectError(
+                f"the archive {target} cannot be written: the disk is full",
+                advice="free some space, or name a file elsewhere; it takes 15 to 60 MB",
+                page="storage",
+            ) from error
         raise UsageError(
-            f"the archive {target} cannot be written: {reason}",
+            f"the archive {target} cannot be written: {f'{error.strerror or error}'.lower()}",
             advice="name a file in a folder of your own; it takes 15 to 60 MB",
             page="storage",
         ) from error
