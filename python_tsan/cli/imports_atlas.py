@@ -6,10 +6,11 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.errors import ExitCode, UsageError
+from python_tsan.errors import ExitCode, Interrupted, UsageError
 from python_tsan.imports.atlas.listed import listed
 from python_tsan.imports.measure import identify
 from python_tsan.plain_text import duration
+from python_tsan.process import keeping
 
 if TYPE_CHECKING:
     import argparse
@@ -86,10 +87,24 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
     packages = tuple(dict.fromkeys(arguments.packages)) or listed().packages
     pythons = _pythons(arguments, context)
 
+    told: list[Cell] = []
+
     def said(cell: Cell, kept: bool) -> None:  # noqa: FBT001 -- a callback of two facts
+        told.append(cell)
         context.console.note(f"{line(cell)}{' (kept)' if kept else ''}")
 
-    cells = list(atlas.kept(packages, pythons) if arguments.kept else atlas.cells(packages, pythons, said=said))
+    def interrupted() -> Interrupted:
+        return Interrupted(
+            f"{len(told)} of {len(packages) * len(pythons)} surveys had ended",
+            evidence=folder,
+            advice="the same command; --kept tells what there is",
+        )
+
+    if arguments.kept:
+        cells = list(atlas.kept(packages, pythons))
+    else:
+        with keeping(interrupted):
+            cells = atlas.cells(packages, pythons, said=said)
     if arguments.write:
         machine = f"{platform.system()} {platform.machine()}"
         write_file(arguments.write, render_atlas(cells, listed(), bounds, machine=machine), context)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.errors import ExitCode, SubjectError, UsageError
+from python_tsan.errors import ExitCode, Interrupted, SubjectError, UsageError
 from python_tsan.imports.codec import decode_document
 from python_tsan.imports.document import document_of
 from python_tsan.imports.measure import identify
 from python_tsan.imports.offers import PUBLIC_MODULES, offers
 from python_tsan.imports.probe import TRACE_SECONDS, Probe
-from python_tsan.imports.scan import scan
+from python_tsan.imports.scan import ScanCut, scan
 from python_tsan.imports.told import Format, tell
+from python_tsan.imports.tracing import NOT_TRACED
 from python_tsan.imports.wording import summary
+from python_tsan.process import keeping
 
 if TYPE_CHECKING:
     from python_tsan.cli.options import Context
@@ -92,13 +95,19 @@ def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
     probe = probe_of(arguments, context)
     entries, problems = _entries(probe, arguments, context)
     runs = arguments.runs if confirmed else 0
-    found = scan(probe, entries, runs=runs, jobs=context.settings.jobs, calls=_wants_calls(arguments))
+    try:
+        found = scan(probe, entries, runs=runs, jobs=context.settings.jobs, calls=_wants_calls(arguments), partial=True)
+    except ScanCut as interrupt:
+        document = document_of(replace(interrupt.scan, problems={**problems, **interrupt.scan.problems}))
+        with keeping(partial(_tell_unfinished, document, arguments, context)):
+            raise
     if found.calls_left_out:
         context.console.note(f"{len(found.calls)} calls are entries too and {found.calls_left_out} more are left out")
-    found = replace(found, problems={**problems, **found.problems})
-    document = document_of(found)
+    document = document_of(replace(found, problems={**problems, **found.problems}))
     if arguments.gil and document.hazards:
-        document = _traced(document, probe, context)
+        untraced = replace(document, unfinished="the releases of the GIL were traced")
+        with keeping(partial(_tell_unfinished, untraced, arguments, context)):
+            document = _traced(document, probe, context)
     return _tell(document, arguments, context)
 
 
@@ -145,11 +154,21 @@ def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:
     return _tell(decode_document(data, name=str(arguments.file)), arguments, context)
 
 
+def _tell_unfinished(document: Document, arguments: argparse.Namespace, context: Context) -> Interrupted:
+    """Tell what a scan came to before it was interrupted; a file of a whole one is not replaced."""
+    from python_tsan.render.store import unfinished_file  # noqa: PLC0415 -- most scans come to their end
+
+    target = unfinished_file(arguments.write.absolute()) if arguments.write else None
+    _tell(document, argparse.Namespace(format=arguments.format, write=target), context)
+    return Interrupted(document.unfinished, evidence=target, advice="the same command, perhaps with fewer entries")
+
+
 def _tell(document: Document, arguments: argparse.Namespace, context: Context) -> ExitCode:
     form = Format(arguments.format)
     if form is Format.TERMINAL or arguments.write:
         for entry, problem in document.problems.items():
-            context.console.warn(f"{entry}: {problem}")
+            if problem != NOT_TRACED:  # how many these are is said in one line
+                context.console.warn(f"{entry}: {problem}")
     if arguments.write:
         write_file(arguments.write, f"{tell(document, form)}\n", context)
         context.console.say(summary(document))
@@ -157,7 +176,7 @@ def _tell(document: Document, arguments: argparse.Namespace, context: Context) -
         context.console.say(tell(document, form))
     if document.standing:
         return ExitCode.FINDINGS
-    return ExitCode.SUBJECT if document.problems else ExitCode.CLEAN
+    return ExitCode.SUBJECT if document.problems or document.unfinished else ExitCode.CLEAN
 
 
 def write_file(path: Path, text: str, context: Context) -> None:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.unpacked import unpack_pythons
-from python_tsan.errors import ExitCode, UsageError
+from python_tsan.errors import ExitCode, Interrupted, UsageError
 from python_tsan.imports.measure import identify, play_rows, pythons_at_hand
 from python_tsan.imports.page import render_page
 from python_tsan.imports.played import disagreement
 from python_tsan.imports.rates import measure_rates
+from python_tsan.process import keeping
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
     from python_tsan.cli.options import Context
+    from python_tsan.console import Console
     from python_tsan.imports.measure import Python
+    from python_tsan.imports.played import Played
+    from python_tsan.imports.rates import Rate
 
 
 def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,25 +46,65 @@ def _table(arguments: argparse.Namespace, context: Context) -> ExitCode:
         raise UsageError("--trials wants a whole number from 0 on")
     pythons = _unique([*pythons_at_hand(), *(identify([name]) for name in _named(arguments, context))])
     console.note(f"on {', '.join(str(python.build) for python in pythons)}")
-    measured = []
-    wrong = 0
-    for played in play_rows(pythons, jobs=context.settings.jobs):
-        measured.append(played)
+    measuring = _Measuring(arguments=arguments, console=console)
+    with keeping(measuring.interrupted):
+        measuring.measured = play_rows(pythons, jobs=context.settings.jobs, told=measuring.played)
+        for rate in measure_rates(pythons, trials=arguments.trials):
+            measuring.rates.append(rate)
+            console.note(f"{rate.build}, {rate.mitigation}: {rate}")
+    if arguments.write:
+        measuring.write(arguments.write)
+    return ExitCode.FINDINGS if measuring.conclude() else ExitCode.CLEAN
+
+
+@dataclass(kw_only=True)
+class _Measuring:
+    """A table under way: every run that has ended, and every rate."""
+
+    arguments: argparse.Namespace
+    console: Console
+    measured: list[Played] = field(default_factory=list)
+    rates: list[Rate] = field(default_factory=list)
+
+    def played(self, played: Played) -> None:
+        """Keep a run, and say aloud what is not as the table says."""
+        self.measured.append(played)
         difference = disagreement(played)
         if difference:
-            wrong += 1
             cure = "" if played.mitigation == "none" else f" under {played.mitigation}"
-            console.warn(f"{played.case}{cure} on {played.build}: {difference}")
-    rates = []
-    for rate in measure_rates(pythons, trials=arguments.trials):
-        rates.append(rate)
-        console.note(f"{rate.build}, {rate.mitigation}: {rate}")
-    if arguments.write:
-        date = datetime.now(UTC).strftime("%Y-%m-%d")
-        page = render_page(measured, rates, date=date, machine=_machine(), command=_command(arguments))
-        arguments.write.write_text(page, encoding="utf-8")
-    console.say(f"{len(measured)} runs, {wrong} not as the table says")
-    return ExitCode.FINDINGS if wrong else ExitCode.CLEAN
+            self.console.warn(f"{played.case}{cure} on {played.build}: {difference}")
+
+    def conclude(self) -> int:
+        """Say how many runs there were, and return how many were not as the table says."""
+        wrong = sum(bool(disagreement(played)) for played in self.measured)
+        self.console.say(f"{len(self.measured)} runs, {wrong} not as the table says")
+        return wrong
+
+    def write(self, file: Path, *, unfinished: str = "") -> None:
+        """Write the page. Raises ``UsageError`` where it cannot be written."""
+        from python_tsan.render.store import storage_errors, write_whole  # noqa: PLC0415 -- help does without
+
+        page = render_page(
+            self.measured,
+            self.rates,
+            date=datetime.now(UTC).strftime("%Y-%m-%d"),
+            machine=_machine(),
+            command=_command(self.arguments),
+            unfinished=unfinished,
+        )
+        with storage_errors(file, option="--write"):
+            write_whole(file.absolute(), page.encode())
+
+    def interrupted(self) -> Interrupted:
+        """Tell what had been measured; a page that is whole is not replaced."""
+        from python_tsan.render.store import unfinished_file  # noqa: PLC0415 -- as above
+
+        measured = f"{len(self.measured)} runs had ended" + (f", and {len(self.rates)} rates" if self.rates else "")
+        self.conclude()
+        target = unfinished_file(self.arguments.write.absolute()) if self.arguments.write else None
+        if target:
+            self.write(target, unfinished=f"Interrupted when {measured}.")
+        return Interrupted(measured, evidence=target, advice="the same command; a table is measured in one go")
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -111,7 +111,8 @@ _RANKS = {Answer.CONFIRMED: 0, None: 1, Answer.NOT_REACHED: 1, Answer.REFUTED: 2
 class Document:
     """A scan. ``problems`` has one line for each entry that could not be scanned; ``standing`` hazards are not refuted.
 
-    ``modules`` is how many were traced, ``main`` what the main thread imports before the threads begin.
+    ``modules`` is how many were traced, ``main`` what the main thread imports before the threads begin. ``unfinished``
+    says how far the scan had come when it was interrupted, and is empty for a whole one.
     """
 
     format: Literal["python-tsan-imports"]
@@ -123,6 +124,7 @@ class Document:
     standing: int
     problems: dict[str, str]
     hazards: tuple[HazardTold, ...]
+    unfinished: str = ""
 
 
 def document_of(scan: Scan) -> Document:
@@ -142,6 +144,7 @@ def document_of(scan: Scan) -> Document:
         standing=sum(hazard.stands for hazard in hazards),
         problems=scan.problems,
         hazards=hazards,
+        unfinished=scan.unfinished,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +15,10 @@ from python_tsan.imports.inside.import_cases.mitigations import MITIGATIONS
 from python_tsan.imports.inside.import_cases.rows import HAZARD, ROWS
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.played import Build, Played, read_report
-from python_tsan.process import run
+from python_tsan.process import in_parallel, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 INSIDE = Path(__file__).parent / "inside"
 HANG_SECONDS = 2.0
@@ -120,22 +119,25 @@ def rows_environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(INSIDE), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def play_rows(pythons: Iterable[Python], *, jobs: int) -> Iterator[Played]:
+def play_rows(pythons: Iterable[Python], *, jobs: int, told: Callable[[Played], None] = lambda _: None) -> list[Played]:
     """Play every variant of every row, and every row under every mitigation, on each interpreter.
 
     Under the sanitizer, where a start takes a second, the mitigations are left out, and no more runs go at once than
-    there are cores.
+    there are cores. ``told`` is told of each run as it ends, and of all that have ended when ``KeyboardInterrupt`` is
+    raised.
     """
     stock: list[Python] = []
     sanitized: list[Python] = []
     for python in pythons:
         (sanitized if python.sanitized else stock).append(python)
-    for group, limit, deadline in (
-        (stock, jobs, HANG_SECONDS),
-        (sanitized, min(jobs, os.cpu_count() or 1), SANITIZED_HANG_SECONDS),
-    ):
-        with ThreadPoolExecutor(limit) as pool:
-            yield from pool.map(partial(_play_patiently, deadline=deadline), _wanted(group))
+    return [
+        played
+        for group, limit, deadline in (
+            (stock, jobs, HANG_SECONDS),
+            (sanitized, min(jobs, os.cpu_count() or 1), SANITIZED_HANG_SECONDS),
+        )
+        for played in in_parallel(partial(_play_patiently, deadline=deadline), _wanted(group), jobs=limit, told=told)
+    ]
 
 
 def _wanted(pythons: Sequence[Python]) -> list[tuple[Python, str, str, str]]:

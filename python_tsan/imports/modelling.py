@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from python_tsan.imports.probe import Probe
     from python_tsan.imports.requests import Program, Request
+    from python_tsan.imports.tracing import Traced
 
 NO_CALL = "is no function in which an import stands, and no attribute that a package loads when it is asked for"
 # Calls of which each imports what can be part of a cycle; pairs grow with their square.
@@ -42,15 +43,22 @@ class Modelled:
 
 
 def model_of(
-    probe: Probe, entries: Sequence[str], *, main: Sequence[str] = (), jobs: int, calls: bool = False
+    probe: Probe,
+    entries: Sequence[str],
+    *,
+    main: Sequence[str] = (),
+    jobs: int,
+    calls: bool = False,
+    traced: Traced | None = None,
 ) -> Modelled:
     """Trace ``entries`` and return the model of their imports behind ``main``.
 
     An entry ``module:function`` imports the module and then what stands in the function. With ``calls``, such entries
-    are looked for in the packages of the entries, and the first ``MOST_CALLS`` that matter are returned.
+    are looked for in the packages of the entries, and the first ``MOST_CALLS`` that matter are returned. ``traced`` is
+    what the entries bring in where that is known.
     """
     modules = list(dict.fromkeys(entry.partition(":")[0] for entry in entries))
-    traced = trace_entries(probe, modules, main=main, jobs=jobs)
+    traced = traced or trace_entries(probe, modules, main=main, jobs=jobs)
     problems = {
         entry: traced.problems[name] for entry in entries if (name := entry.partition(":")[0]) in traced.problems
     }

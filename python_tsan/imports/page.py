@@ -67,16 +67,23 @@ cell share a table; under ThreadSanitizer the cures were not measured.
 
 
 def render_page(
-    measured: Sequence[Played], rates: Sequence[Rate] = (), *, date: str, machine: str, command: str
+    measured: Sequence[Played],
+    rates: Sequence[Rate] = (),
+    *,
+    date: str,
+    machine: str,
+    command: str,
+    unfinished: str = "",
 ) -> str:
     """Write the page: what each row does, how often by itself, what its own cures do, and what general cures do.
 
-    ``command`` is the verb with the options that made it.
+    ``command`` is the verb with the options that made it, ``unfinished`` says why the page is not whole.
     """
     builds = sorted({played.build for played in measured})
     names = [str(build) for build in builds]
     parts = [
         _INTRODUCTION.format(date=date, machine=machine, command=command),
+        *([f"**This page is not whole.** {unfinished}\n"] if unfinished else []),
         "## What happens\n",
         _table(["row", "what the threads do", *names], _row_lines(measured, builds)),
         _OUTLOOK,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,15 @@ from python_tsan.errors import SubjectError
 from python_tsan.imports.modelling import model_of
 from python_tsan.imports.proof import Proof, weigh
 from python_tsan.imports.search import predict
+from python_tsan.imports.tracing import NOT_TRACED, TracingCut
+from python_tsan.process import in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from python_tsan.imports.hazards import Hazard
     from python_tsan.imports.model import Model
+    from python_tsan.imports.modelling import Modelled
     from python_tsan.imports.probe import Probe
 
 LINE_LENGTH = 300
@@ -36,7 +39,8 @@ class Scan:
     """What a scan found. ``problems`` has a line for each entry that could not be traced, by entry.
 
     ``main`` is what the main thread imports before any thread begins, ``calls`` the calls that are entries besides, and
-    ``calls_left_out`` the number of those that would be, too, were they not beyond the limit.
+    ``calls_left_out`` the number of those that would be, too, were they not beyond the limit. ``unfinished`` says how
+    far it came before it was interrupted, and is empty for a whole scan.
     """
 
     python: str
@@ -47,7 +51,34 @@ class Scan:
     main: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     calls_left_out: int = 0
+    unfinished: str = ""
     model: Model = field(repr=False)
+
+
+class ScanCut(KeyboardInterrupt):
+    """An interrupt of a scan that has something to tell: ``scan`` says of itself that it is unfinished."""
+
+    def __init__(self, scan: Scan) -> None:
+        super().__init__()
+        self.scan = scan
+
+
+@dataclass(kw_only=True)
+class _Cut:
+    """Whether an interrupt may end a step of a scan rather than all of it; ``words`` say how far the step had come."""
+
+    allowed: bool
+    words: str = ""
+
+    @contextlib.contextmanager
+    def noted(self, words: Callable[[], str]) -> Iterator[None]:
+        """Do a step that an interrupt may end."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self.allowed or self.words:  # whoever asks twice means it
+                raise
+            self.words = words()
 
 
 def scan(
@@ -58,31 +89,62 @@ def scan(
     main: Sequence[str] = (),
     jobs: int = CORES,
     calls: bool = False,
+    partial: bool = False,
 ) -> Scan:
     """Scan ``entries``, after the main thread's imports ``main``; with ``runs``, confirm each hazard by directed runs.
 
     An entry that cannot be imported is told in ``problems``, and the others are scanned all the same. ``jobs`` is the
     number of processes at a time. With ``calls``, what functions of the entries' packages import when they are called
     is an entry too.
+
+    With ``partial``, raises :class:`ScanCut` when it is interrupted: what had been traced by then is searched all the
+    same, which takes no process and mostly no time, and what was predicted is told without its proof.
     """
     wanted = tuple(dict.fromkeys(entries))
-    modelled = model_of(probe, wanted, main=main, jobs=jobs, calls=calls)
+    cut = _Cut(allowed=partial)
+    modelled = _modelled(probe, wanted, cut, main=main, jobs=jobs, calls=calls)
     model, problems = modelled.model, modelled.problems
-    hazards = list(predict(model, (*(entry for entry in wanted if entry not in problems), *modelled.calls)))
-    with ThreadPoolExecutor(jobs) as pool:
-        proofs = pool.map(lambda hazard: prove(probe, hazard, runs, main) if runs else None, hazards)
-        findings = tuple(Finding(hazard=each, proof=proof) for each, proof in zip(hazards, proofs, strict=True))
-    return Scan(
+    hazards: list[Hazard] = []
+    with cut.noted(lambda: f"{len(hazards)} hazards had been predicted"):
+        hazards.extend(predict(model, (*(entry for entry in wanted if entry not in problems), *modelled.calls)))
+    proofs: dict[int, Proof] = {}
+    with cut.noted(lambda: f"{len(proofs)} of {len(hazards)} hazards had been driven into"):
+        if runs and not cut.words:
+            in_parallel(
+                lambda number: (number, prove(probe, hazards[number], runs, main)),
+                range(len(hazards)),
+                jobs=jobs,
+                told=lambda proven: proofs.update([proven]),
+            )
+    found = Scan(
         python=probe.python.text,
         entries=tuple(entries),
         modules=len(model.program),
         problems={entry: one_line(problem) for entry, problem in problems.items()},
-        findings=findings,
+        findings=tuple(Finding(hazard=each, proof=proofs.get(number)) for number, each in enumerate(hazards)),
         main=tuple(main),
         calls=modelled.calls,
         calls_left_out=modelled.left_out,
+        unfinished=cut.words,
         model=model,
     )
+    if cut.words:
+        raise ScanCut(found)
+    return found
+
+
+def _modelled(
+    probe: Probe, entries: Sequence[str], cut: _Cut, *, main: Sequence[str], jobs: int, calls: bool
+) -> Modelled:
+    """Return the model of what the entries bring in, or of those that had been traced when an interrupt came."""
+    try:
+        return model_of(probe, entries, main=main, jobs=jobs, calls=calls)
+    except TracingCut as interrupt:
+        traced, modules = interrupt.traced, {entry.partition(":")[0] for entry in entries}
+        missed = sum(traced.problems.get(name) == NOT_TRACED for name in modules)
+        with cut.noted(lambda: f"{len(modules) - missed} of {len(modules)} entries had been traced"):
+            raise
+        return model_of(probe, entries, main=main, jobs=jobs, traced=traced)
 
 
 def prove(probe: Probe, hazard: Hazard, runs: int, main: Sequence[str] = ()) -> Proof:

@@ -30,9 +30,10 @@ def summary(document: Document) -> str:
     after = f" after {', '.join(document.main)}" if document.main else ""
     more = f"; {refuted} more predicted and refuted" if refuted else ""
     # A scan that saw nothing must not read like one that found nothing.
+    cut = f"UNFINISHED, interrupted when {document.unfinished}: " if document.unfinished else ""
     missed = f"; {counted(len(document.problems), 'entry')} not scanned" if document.problems else ""
     return (
-        f"Python {document.python}: {counted(document.standing, 'hazard')} between "
+        f"{cut}Python {document.python}: {counted(document.standing, 'hazard')} between "
         f"{counted(len(document.entries), 'entry')}{after}, {counted(document.modules, 'module')}{more}{missed}"
     )
 

@@ -99,6 +99,11 @@ def write_whole(target: Path, data: bytes) -> None:
         raise
 
 
+def unfinished_file(target: Path) -> Path:
+    """Return where a result that is not whole goes, so that it replaces no whole one: ``page.unfinished.md``."""
+    return target.with_name(f"{target.stem}.unfinished{target.suffix}")
+
+
 def point_latest(folder: Path) -> None:
     """Replace the link by rename; a file system without links does without it."""
     temporary = folder.parent / f".{LATEST}.{folder.name}"

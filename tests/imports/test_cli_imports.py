@@ -280,9 +280,14 @@ def test_the_table_is_measured_and_written(folder, capsys, monkeypatch):
 
     here = identify([sys.executable])
     monkeypatch.setattr(imports_table, "pythons_at_hand", lambda: [here])
-    monkeypatch.setattr(
-        imports_table, "play_rows", lambda pythons, **_: [play(each, "cold_window") for each in pythons]
-    )
+
+    def played(pythons, *, told, **_):
+        made = [play(each, "cold_window") for each in pythons]
+        for each in made:
+            told(each)
+        return made
+
+    monkeypatch.setattr(imports_table, "play_rows", played)
     options = ["--with", sys.executable, "--built", "--trials", "1", "--write", "page.md"]
     monkeypatch.setenv("PYTHON_TSAN_CACHE", str(folder / "empty"))
     assert main(["imports", "table", *options]) == 0

@@ -106,7 +106,7 @@ def test_an_interpreter_that_ends_without_a_report_leaves_the_others_their_runs(
     script.write_text("#!/bin/sh\necho gone >&2\nexit 3\n")
     script.chmod(0o755)
     broken = Python(command=(str(script),), version=(3, 13, 0), text="3.13.0", sanitized=True)
-    seen = list(play_rows([broken], jobs=2))
+    seen = play_rows([broken], jobs=2)
     assert {each.outcome for each in seen} == {None}
     assert len(seen) == sum(len(each.variants) for each in ROWS)
     assert "ended without a report (exit 3): gone" in disagreement(seen[0])

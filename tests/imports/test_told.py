@@ -153,3 +153,11 @@ def test_the_folder_of_all_places_is_named_once():
         common_folder(document(None, hazards=[replace(HAZARD, chains=((Link(module="a", place="<string>:1"),), ()))]))
         == ""
     )
+
+
+@pytest.mark.parametrize("form", list(Format))
+def test_no_form_of_an_interrupted_scan_reads_like_a_whole_one(form):
+    whole = document()
+    cut = replace(whole, unfinished="3 of 9 entries had been traced")
+    assert "UNFINISHED" not in tell(whole, form).upper().replace('"UNFINISHED": ""', "")
+    assert "3 of 9 entries had been traced" in " ".join(tell(cut, form).split())

@@ -42,7 +42,7 @@ def descendants(mark):
 def interrupt(tmp_path):
     """Return a function that starts a command, sends it a signal as soon as ``when`` says so, and waits for its end."""
 
-    def run(command, *, when, number=signal.SIGINT, group=True, env=None):
+    def run(command, *, when, number=signal.SIGINT, group=True, env=None, pause=0.0):
         mark = uuid.uuid4().hex
         said = [tmp_path / "said.out", tmp_path / "said.err"]
         with said[0].open("wb") as out, said[1].open("wb") as err:
@@ -62,6 +62,7 @@ def interrupt(tmp_path):
                 assert child.poll() is None, said[1].read_text()
                 assert time.monotonic() < limit, said[1].read_text()
                 time.sleep(0.02)
+            time.sleep(pause)
             began = time.monotonic()
             (os.killpg if group else os.kill)(child.pid, number)
             code = child.wait(PATIENCE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import ExitCode
 from python_tsan.imports.atlas.cell import UNFINISHED, Cell, cell_file, load_cell, save_cell
 from python_tsan.imports.scan import one_line
-from python_tsan.process import end_group, run
+from python_tsan.process import in_parallel, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,35 +43,20 @@ class Atlas:
 
     def cells(
         self, packages: Iterable[str], pythons: Iterable[Python], *, said: Callable[[Cell, bool], None]
-    ) -> Iterator[Cell]:
-        """Yield one cell for each package on each Python; ``said`` is told of each, and whether it was kept."""
+    ) -> list[Cell]:
+        """Return one cell for each package on each Python; ``said`` is told of each, and whether it was kept."""
         wanted = [(package, python) for python in pythons for package in packages]
-        running: set[int] = set()
-        with ThreadPoolExecutor(self.jobs) as pool:
-            try:
-                for cell, kept in pool.map(lambda each: self._cell(each[0], each[1], running), wanted):
-                    said(cell, kept)
-                    yield cell
-            except BaseException:
-                # Ctrl-C reaches this thread alone, and what is under way may have minutes left.
-                for pid in tuple(running):
-                    end_group(pid)
-                raise
+        made = in_parallel(
+            lambda each: self._cell(*each), wanted, jobs=self.jobs, told=lambda made: said(made[0], made[1])
+        )
+        return [cell for cell, _ in made]
 
-    def _cell(self, package: str, python: Python, running: set[int]) -> tuple[Cell, bool]:
+    def _cell(self, package: str, python: Python) -> tuple[Cell, bool]:
         kept = None if self.again else load_cell(self.folder, package, python.text)
         if kept is not None and kept.problem != UNFINISHED:
             return kept, True
         cell_file(self.folder, package, python.text).unlink(missing_ok=True)
-        started: list[int] = []
-
-        def note(pid: int) -> None:
-            started.append(pid)
-            running.add(pid)
-
-        deadline = self.bounds.seconds + GRACE_SECONDS
-        ended = run(self._command(package, python), env=os.environ, timeout=deadline, on_start=note)
-        running.difference_update(started)
+        ended = run(self._command(package, python), env=os.environ, timeout=self.bounds.seconds + GRACE_SECONDS)
         cell = load_cell(self.folder, package, python.text)
         if not ended.ok or cell is None:
             # A survey that was ended has kept what it knew until then.
