@@ -6,10 +6,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -38,7 +46,25 @@ def product(session: nox.Session, verb: str, *arguments: str) -> None:
     """Run one verb of python-tsan."""
     install(session)
     command = ("python", "-m", "python_tsan", verb, *arguments)
-    session.run(*command, interrupt_timeout=INTERRUPT_SECONDS, terminate_timeout=INTERRUPT_SECONDS)
+    with termination_passed_on():
+        session.run(*command, interrupt_timeout=INTERRUPT_SECONDS, terminate_timeout=INTERRUPT_SECONDS)
+
+
+@contextlib.contextmanager
+def termination_passed_on() -> Iterator[None]:
+    """Let SIGTERM, which ends nox alone, reach what nox has started; of itself nox would leave that running."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(OSError):
+            for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+                os.kill(int(pid), number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @nox.session(tags=["look"])
