@@ -7,7 +7,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TREE = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
-SESSIONS = [node for node in TREE.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+SESSIONS = [
+    node
+    for node in TREE.body
+    if isinstance(node, ast.FunctionDef) and any("nox.session" in ast.unparse(each) for each in node.decorator_list)
+]
 WANTED = [
     *("doctor", "build_python", "install_numpy", "build_harness", "check_gil", "check_imports"),
     *("verify", "verify_fast", "tests", "lint", "types", "bench", "gil_page", "fuzz", "golden", "wheel", "cli_pages"),
