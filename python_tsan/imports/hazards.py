@@ -80,7 +80,8 @@ class Trial:
 def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
     """Stop T1 at the step of this number, run T2 until it sleeps, and let T1 go on."""
     machine = model.machine()
-    one, two = model.start(machine, FIRST, pair.first), model.start(machine, SECOND, pair.second)
+    one = model.start(machine, FIRST, pair.first)
+    two = model.start(machine, SECOND, pair.second, stops=False)
     stop = next(islice(one, step, None))
     awaited = run_until_asleep(two)
     if awaited is None or not isinstance(stop, Point):

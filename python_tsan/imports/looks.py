@@ -25,7 +25,10 @@ class Node(Generic[Leaf]):
         """Remember below this root that a thread that goes by ``looks`` in this order ends in ``leaf``."""
         node = self
         for name in dict.fromkeys(looks):
-            after = node.branches.setdefault(see(node.module), Node(name))
+            seen = see(node.module)
+            after = node.branches.get(seen)
+            if after is None:
+                after = node.branches[seen] = Node(name)
             if not isinstance(after, Node):
                 raise TypeError(f"a thread that ended before it looked at {name} has gone on, having seen the same")
             node = after

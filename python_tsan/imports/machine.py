@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from python_tsan.imports.rules import Rules
 
 
+# Requests in order, each with the modules that are looked at to tell whether all of it is there.
+Agenda = tuple[tuple[Request, tuple[str, ...]], ...]
+Agendas = dict[tuple[str, Stage], Agenda]  # by module and stage
+
+
 @dataclass(slots=True)
 class _Lock:
     owner: str
@@ -33,6 +38,7 @@ class Machine:
     rules: Rules
     phases: dict[str, Phase] = field(default_factory=dict)
     finders_import: bool = False
+    agendas: Agendas = field(default_factory=dict)  # of this program, filled as they are needed
     handouts: list[Handout] = field(default_factory=list)
     stacks: dict[str, list[tuple[str, Request | None]]] = field(default_factory=dict)
     asking: dict[str, Request | None] = field(default_factory=dict)
@@ -41,16 +47,22 @@ class Machine:
     brought: dict[str, tuple[Manner, Request | None]] = field(default_factory=dict)  # how a module came to be loaded
     _locks: dict[str, _Lock] = field(default_factory=dict)
     _wants: dict[str, str] = field(default_factory=dict)
+    _stopped: set[str] = field(default_factory=set)
 
-    def start(self, thread: str, entry: str, *later: Request) -> Step:
-        """Return the steps of ``thread`` importing ``entry`` with a statement and then making ``later`` requests."""
+    def start(self, thread: str, entry: str, *later: Request, stops: bool = True) -> Step:
+        """Return the steps of ``thread`` importing ``entry`` with a statement and then making ``later`` requests.
+
+        Without ``stops`` it is never stopped, only sleeps: its steps are waits alone.
+        """
         self.stacks[thread] = []
+        if stops:
+            self._stopped.add(thread)
         return unnest(self._steps(thread, entry, later))
 
     def _steps(self, thread: str, entry: str, later: Iterable[Request]) -> Nested:
-        yield self._statement(thread, entry, None)
+        yield from self._statement(thread, entry, None)
         for request in later:
-            yield self._request(thread, request)
+            yield from self._request(thread, request)
 
     def lock_for(self, thread: str, names: Iterable[str]) -> None:
         """Let ``thread`` own the locks of these modules, as if it had taken them."""
@@ -78,24 +90,24 @@ class Machine:
             return
         if phase is Phase.EXECUTING:
             hard = manner is Manner.BY_NAME and not self.rules.by_name_accepts_partial
-            yield self._wait_for(thread, name, request, hard=hard)
+            yield from self._wait_for(thread, name, request, hard=hard)
             return
         if manner is Manner.STATEMENT and not self.rules.looks_twice:
             # The module was absent, and that is settled: it is waited for as such even if it is there by then.
-            yield Point(phase=Phase.ASKING, module=name)
+            yield from self._stop(thread, Phase.ASKING, name)
         if self.rules.parents_first:
-            yield self._parents(thread, name, manner)
-        yield self._acquire(thread, name, request, hard=True)
+            yield from self._parents(thread, name, manner)
+        yield from self._acquire(thread, name, request, hard=True)
         try:
             if not self._listed(name):
-                yield self._load(thread, self.program[name], manner, request)
+                yield from self._load(thread, self.program[name], manner, request)
         finally:
             self._release(name)
 
     def _wait_for(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Nested:
         """Take and release the lock of a module that is being executed; without ``hard``, accept it half made."""
         before = len(self.handouts)
-        yield self._acquire(thread, name, request, hard=hard)
+        yield from self._acquire(thread, name, request, hard=hard)
         if len(self.handouts) == before:
             self._release(name)
 
@@ -105,32 +117,35 @@ class Machine:
         for count in range(1, len(parts) - 1):
             ancestor = ".".join(parts[:count])
             if self.phase(ancestor) is Phase.EXECUTING:
-                yield self._wait_for(thread, ancestor, None, hard=False)
+                yield from self._wait_for(thread, ancestor, None, hard=False)
         if len(parts) > 1:
             yield self._import(thread, ".".join(parts[:-1]), manner, None)
 
     def _load(self, thread: str, module: Module, manner: Manner, request: Request | None) -> Nested:
         """Follow ``_find_and_load_unlocked``: the parent first, then create and execute the module."""
         self.brought.setdefault(module.name, (manner, request))
-        again = any(name == module.name for name, _ in self.stacks[thread])
+        # A module that is created while it is being created stands twice on the stack; what it asks for, once.
+        again = self._locks[module.name].count > 1
         self.stacks[thread].append((module.name, request))
         parent = self.phase(module.parent) if module.parent else Phase.DONE
         absent = parent in {Phase.ABSENT, Phase.CREATING}
         if absent or (parent is Phase.EXECUTING and self.rules.child_waits_for_parent):
             yield self._import(thread, module.parent, manner, None)
         if not self._listed(module.name):
-            # A module that is created while it is being created stands twice on the stack; what it asks for, once.
-            if not again:
-                yield self._find(thread, module)
+            if self.finders_import and not again:
+                yield from self._find(thread, module)
             self._enter(module.name, Phase.CREATING)
-            yield Point(phase=Phase.CREATING, module=module.name)
+            yield from self._stop(thread, Phase.CREATING, module.name)
             if not again:
-                yield self._requests(thread, module, Stage.CREATE)
+                yield from self._requests(thread, module, Stage.CREATE)
             self._enter(module.name, Phase.EXECUTING)
-            yield Point(phase=Phase.EXECUTING, module=module.name)
-            yield self._requests(thread, module, Stage.BODY)
+            yield from self._stop(thread, Phase.EXECUTING, module.name)
+            yield from self._requests(thread, module, Stage.BODY)
             self._enter(module.name, Phase.DONE)
         self.stacks[thread].pop()
+
+    def _stop(self, thread: str, phase: Phase, name: str) -> tuple[Point, ...]:
+        return (Point(phase=phase, module=name),) if thread in self._stopped else ()
 
     def _enter(self, name: str, phase: Phase) -> None:
         self.phases[name] = phase
@@ -141,73 +156,93 @@ class Machine:
 
     def _find(self, thread: str, module: Module) -> Nested:
         """Follow ``_find_spec``: the finders run with the global import lock held, and may import themselves."""
-        if self.finders_import:
-            yield Point(phase=Phase.FINDING, module=module.name)
-            yield self._acquire(thread, GLOBAL, None, hard=True)
-            yield self._requests(thread, module, Stage.FIND)
-            self._release(GLOBAL)
+        yield from self._stop(thread, Phase.FINDING, module.name)
+        yield from self._acquire(thread, GLOBAL, None, hard=True)
+        yield from self._requests(thread, module, Stage.FIND)
+        self._release(GLOBAL)
 
-    def _requests(self, thread: str, module: Module, stage: Stage) -> Nested:
-        for request in module.requests:
-            if request.stage is stage and not self._is_settled(request):
-                yield self._request(thread, request)
+    def _requests(self, thread: str, module: Module, stage: Stage) -> Iterable[Point | Waiting | Nested]:
+        agenda = self.agendas.get((module.name, stage))
+        if agenda is None:
+            agenda = tuple((each, self._settled_by(each)) for each in module.requests if each.stage is stage)
+            self.agendas[module.name, stage] = agenda
+        return self._follow(thread, agenda) if agenda else ()
 
-    def _is_settled(self, request: Request) -> bool:
-        """Tell whether all that is asked for is complete, as most of what a program asks for is."""
-        if self.phase(request.module) is not Phase.DONE:
-            return False
+    def _follow(self, thread: str, agenda: Agenda) -> Nested:
+        for request, names in agenda:
+            for name in names:  # of most of what a program asks for, all is complete
+                self.looks.append(name)
+                if self.phases.get(name) is not Phase.DONE:
+                    yield self._request(thread, request)
+                    break
+
+    def _settled_by(self, request: Request) -> tuple[str, ...]:
+        """Return the modules of the program that are complete if all is there that a request asks for."""
         if request.names:
-            return all(self.phase(f"{request.module}.{name}") is Phase.DONE for name in request.names)
-        return request.manner is Manner.BY_NAME or self.phase(request.module.partition(".")[0]) is Phase.DONE
+            others = [f"{request.module}.{name}" for name in request.names]
+        else:
+            others = [] if request.manner is Manner.BY_NAME else [request.module.partition(".")[0]]
+        return tuple(name for name in (request.module, *others) if name in self.program)
 
     def _request(self, thread: str, request: Request) -> Nested:
         if request.manner is Manner.STATEMENT and not request.names:
-            yield self._statement(thread, request.module, request)
+            yield from self._statement(thread, request.module, request)
             return
-        yield self._import(thread, request.module, request.manner, request)
+        yield from self._import(thread, request.module, request.manner, request)
         for name in request.names:
             # `from package import module` asks for the module when the package has no such name yet.
             full = f"{request.module}.{name}"
             if self.phase(full) is not Phase.DONE:
-                yield self._statement(thread, full, request)
+                yield from self._statement(thread, full, request)
 
     def _statement(self, thread: str, name: str, request: Request | None) -> Nested:
         """Follow ``PyImport_ImportModuleLevelObject`` without names: to give out ``a.b`` it imports ``a`` once more.
 
         So ``import a.b`` waits at its end for an ``a`` that another thread is executing.
         """
-        yield self._import(thread, name, Manner.STATEMENT, request)
+        yield from self._import(thread, name, Manner.STATEMENT, request)
         if "." in name:
-            yield self._import(thread, name.partition(".")[0], Manner.STATEMENT, request)
+            yield from self._import(thread, name.partition(".")[0], Manner.STATEMENT, request)
 
     def _listed(self, name: str) -> bool:
         return self.phase(name) in {Phase.EXECUTING, Phase.DONE}
 
-    def _acquire(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Nested:
+    def _acquire(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Iterable[Point | Waiting]:
         """Take a module's lock. It is looked up under the global import lock, which no search for cycles knows."""
         self.looks += (GLOBAL, name) if self.finders_import else (name,)
-        while True:
-            barred = self._locks.get(GLOBAL)
-            if barred is not None and barred.owner != thread:
-                yield self._sleep(thread, GLOBAL, request)
+        return () if self._take(thread, name) else self._wait(thread, name, request, hard=hard)
+
+    def _wait(self, thread: str, name: str, request: Request | None, *, hard: bool) -> Step:
+        while not self._take(thread, name):
+            if self._is_barred(thread):
+                yield from self._sleep(thread, GLOBAL, request)
                 continue
-            lock = self._locks.get(name)
-            if lock is None:
-                self._locks[name] = _Lock(thread)
-                self._note_change(name)
-                return
-            if lock.owner == thread:
-                lock.count += 1
-                return
+            lock = self._locks[name]
             if self._would_deadlock(thread, lock.owner):
                 if hard:
                     raise Deadlock(name)
                 stack = tuple(self.stacks[thread])
                 self.handouts.append(Handout(module=name, owner=lock.owner, request=request, stack=stack))
                 return
-            yield self._sleep(thread, name, request)
+            yield from self._sleep(thread, name, request)
 
-    def _sleep(self, thread: str, name: str, request: Request | None) -> Nested:
+    def _take(self, thread: str, name: str) -> bool:
+        """Take a lock if the thread need not wait for it."""
+        if self._is_barred(thread):
+            return False
+        lock = self._locks.get(name)
+        if lock is None:
+            self._locks[name] = _Lock(thread)
+            self._note_change(name)
+        elif lock.owner == thread:
+            lock.count += 1
+        return lock is None or lock.owner == thread
+
+    def _is_barred(self, thread: str) -> bool:
+        barred = self._locks.get(GLOBAL)
+        return barred is not None and barred.owner != thread
+
+    def _sleep(self, thread: str, name: str, request: Request | None) -> Step:
         self._wants[thread] = name
         self.asking[thread] = request
         yield Waiting(module=name)

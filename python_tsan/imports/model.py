@@ -6,7 +6,7 @@ import collections
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.machine import Machine
+from python_tsan.imports.machine import Agendas, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,14 +33,21 @@ class Model:
     phases: Mapping[str, Phase] = field(default_factory=dict)
     calls: Mapping[str, tuple[Request, ...]] = field(default_factory=dict)
     finders_import: bool = False
+    _agendas: Agendas = field(init=False, default_factory=dict, repr=False, compare=False)
 
-    def machine(self) -> Machine:
-        """Return the import system as the threads find it."""
-        return Machine(self.program, self.rules, phases=dict(self.phases), finders_import=self.finders_import)
+    def machine(self, phases: Mapping[str, Phase] | None = None) -> Machine:
+        """Return the import system as the threads find it, or with its modules so far as ``phases`` says."""
+        return Machine(
+            self.program,
+            self.rules,
+            phases=dict(self.phases if phases is None else phases),
+            finders_import=self.finders_import,
+            agendas=self._agendas,
+        )
 
-    def start(self, machine: Machine, thread: str, entry: str) -> Step:
+    def start(self, machine: Machine, thread: str, entry: str, *, stops: bool = True) -> Step:
         """Return the steps of ``thread`` at the imports of ``entry``."""
-        return machine.start(thread, home(entry), *self.calls.get(entry, ()))
+        return machine.start(thread, home(entry), *self.calls.get(entry, ()), stops=stops)
 
     def imported_by(self, entry: str) -> tuple[str, ...]:
         """Return the modules that a thread imports for an entry, in order."""
@@ -50,7 +57,7 @@ class Model:
         """Return the model in which the main thread has imported ``main`` besides, in that order."""
         machine = self.machine()
         for module in main:
-            collections.deque(self.start(machine, MAIN, module), maxlen=0)
+            collections.deque(self.start(machine, MAIN, module, stops=False), maxlen=0)
         return replace(self, phases=machine.phases)
 
 

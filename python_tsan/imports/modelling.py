@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,7 +137,7 @@ def _that_matter(model: Model) -> Iterator[str]:
 
     @cache
     def meets_a_cycle(module: str) -> bool:
-        machine = replace(model, phases={}).machine()
+        machine = model.machine({})
         list(machine.start("T", module))
         return any(name in cyclic for name in machine.phases)
 

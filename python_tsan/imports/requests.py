@@ -24,6 +24,9 @@ class Stage(Enum):
     CREATE = "create"  # before it is in sys.modules, as in a PyInit_* function
     BODY = "body"
 
+    # As in Phase: the hash of a member's name would be the slowest part of a large search.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:

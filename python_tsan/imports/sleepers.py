@@ -6,7 +6,7 @@ T2 does the same wherever all modules that it goes by are in the same state, who
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import neg
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,9 @@ class Memory:
 
     def learn(self, states: Mapping[str, State], held: Iterable[str]) -> None:
         """Run T2 in a world of these states, in which T1 owns ``held``, and remember its way."""
-        phases = {name: state.phase for name, state in states.items()}
-        machine = replace(self.model, phases=phases).machine()
+        machine = self.model.machine({name: state.phase for name, state in states.items()})
         machine.lock_for(FIRST, held)
-        steps = self.model.start(machine, SECOND, self.entry)
+        steps = self.model.start(machine, SECOND, self.entry, stops=False)
         awaited = run_until_asleep(steps)
         owned = tuple(machine.held_by(SECOND))
         sleeper = Sleeper(
