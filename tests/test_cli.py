@@ -175,8 +175,13 @@ WITHOUT_THE_EXTRA = (
 def test_without_the_extra_there_are_help_and_completion_and_checks_say_what_is_missing(tmp_path):
     done = python("-c", WITHOUT_THE_EXTRA, tmp_path / "runs")
     assert done.returncode == 6, done.stderr
-    assert done.stderr.startswith("python-tsan: error: pytest is not installed, and the checks are run by it\n")
+    assert done.stderr.startswith("python-tsan: error: the package pytest is not installed for ")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_package_of_its_own_that_is_missing_is_an_error_inside():
+    text = "import sys; sys.modules['python_tsan.cli.report'] = None; import python_tsan.cli.main as it; it.main(['report'])"
+    assert "an error inside python-tsan: ModuleNotFoundError" in python("-c", text).stderr
 
 
 @pytest.mark.parametrize("verb", main.VERBS, ids=lambda verb: verb.name)

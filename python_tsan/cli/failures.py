@@ -47,6 +47,8 @@ def as_exit_code(action: Callable[[], ExitCode]) -> int:
         return int(ExitCode.SUBJECT)
     except OSError as error:
         told = explain_os_error(error) or _unforeseen(error)
+    except ModuleNotFoundError as error:
+        told = _explain_missing(error) or _unforeseen(error)
     except Exception as error:  # noqa: BLE001 -- the one place where nothing may get past
         told = _unforeseen(error)
     _tell(told)
@@ -89,6 +91,18 @@ def explain_os_error(error: OSError) -> PythonTsanError | None:
             page="storage",
         )
     return None
+
+
+def _explain_missing(error: ModuleNotFoundError) -> PythonTsanError | None:
+    """Return what a person can act on when a package is missing that is not this one, else None."""
+    package = (error.name or "python_tsan").partition(".")[0]
+    if package == "python_tsan":
+        return None
+    return SubjectError(
+        f"the package {package} is not installed for {sys.executable}",
+        advice="install python-tsan with what it needs: python -m pip install 'python-tsan[verify]'",
+        page="extra",
+    )
 
 
 def _unforeseen(error: Exception) -> PythonTsanError:

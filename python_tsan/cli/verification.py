@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from python_tsan import __version__
 from python_tsan.checking.lane import blind_spot, installed_version, make_bench
 from python_tsan.cli.options import open_context
-from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError
+from python_tsan.errors import ExitCode, Interrupted, PythonTsanError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.process import keeping
@@ -73,9 +73,11 @@ def verify(context: Context, request: Request) -> Run:
     A lane that cannot be built is in the saved run with its reason, and its error is raised all the same. Raises
     :class:`Interrupted` once what had been judged is saved and shown.
     """
-    checks = checks_runner()  # before anything is built
+    # Before anything is built; help and completion do without pytest.
+    from python_tsan.checking.session import run_checks  # noqa: PLC0415
+
     folder = open_run(context.settings.output)
-    verification = _Verification(context=context, request=request, folder=folder, checks=checks)
+    verification = _Verification(context=context, request=request, folder=folder, checks=run_checks)
     try:
         with keeping(verification.interrupted):
             for lane in request.lanes:
@@ -85,21 +87,6 @@ def verify(context: Context, request: Request) -> Run:
         verification.finish(unfinished=error.message if isinstance(error, PythonTsanError) else type(error).__name__)
         raise
     return verification.finish()
-
-
-def checks_runner() -> Callable[..., tuple[Verdict, ...]]:
-    """Return what runs checks. Raises ``SubjectError`` without pytest, which a copy that reads logs may lack."""
-    try:
-        from python_tsan.checking.session import run_checks  # noqa: PLC0415 -- help and completion do without pytest
-    except ModuleNotFoundError as error:
-        if error.name != "pytest":
-            raise
-        raise SubjectError(
-            "pytest is not installed, and the checks are run by it",
-            advice="install it with the package: python -m pip install 'python-tsan[verify]'",
-            page="extra",
-        ) from error
-    return run_checks
 
 
 @dataclass(kw_only=True)
