@@ -180,7 +180,10 @@ def test_without_the_extra_there_are_help_and_completion_and_checks_say_what_is_
 
 
 def test_a_package_of_its_own_that_is_missing_is_an_error_inside():
-    text = "import sys; sys.modules['python_tsan.cli.report'] = None; import python_tsan.cli.main as it; it.main(['report'])"
+    text = (
+        "import sys; sys.modules['python_tsan.cli.report'] = None; "
+        "from python_tsan.cli.main import main; main(['report'])"
+    )
     assert "an error inside python-tsan: ModuleNotFoundError" in python("-c", text).stderr
 
 
