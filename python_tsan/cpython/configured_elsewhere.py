@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython import configured
+from python_tsan.cpython.moving import renamed
 from python_tsan.cpython.plan import Place
 from python_tsan.cpython.shared_cache.shelf import MOST_BYTES, Shelf, ShelfError, shelf_of
 from python_tsan.cpython.unpack import UnsafeMember, extract
@@ -104,8 +105,7 @@ def pack(build: Path, own: Mapping[bytes, bytes]) -> bytes:
         for path in _kept(build):
             member = tar.gettarinfo(path, str(path.relative_to(build)))
             data = path.read_bytes() if member.isreg() else b""
-            for name, text in own.items():
-                data = data.replace(text, name)
+            data = renamed(data, {text: name for name, text in own.items()})
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     packed = zstd.compress(buffer.getvalue())
@@ -144,9 +144,8 @@ def _kept(build: Path) -> Iterator[Path]:
 
 
 def _settle(path: Path, own: Mapping[bytes, bytes]) -> None:
-    data = before = path.read_bytes()
-    for name, text in own.items():
-        data = data.replace(name, text)
+    before = path.read_bytes()
+    data = renamed(before, own)
     if data != before:
         times = path.stat()
         path.write_bytes(data)

