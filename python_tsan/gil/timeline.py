@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import json
 from array import array
-from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 from python_tsan.gil.analysis import explain_process, holders
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from python_tsan.gil.analysis import Release
     from python_tsan.gil.trace import Process, Trace
 
-_PAGE = "timeline.html"
 _GIL_LANE = -1  # of the Chrome trace: one lane that shows the holder
 _NOBODY = 0xFFFF
 _MOST = 0xFFFE  # the page counts in 16 bits; what is beyond shares the last number
@@ -124,14 +121,20 @@ def _chrome_events(process: Process) -> Iterator[dict[str, object]]:
 
 def html_page(trace: Trace) -> str:
     """Return the page: one file that needs no network."""
+    from markupsafe import Markup  # noqa: PLC0415 -- jinja2 costs more than a short answer
+
+    from python_tsan.page import page_template  # noqa: PLC0415
+
     data = {
         "phases": [{"name": phase.value, "meaning": MEANINGS[phase]} for phase in Phase],
         "processes": [_page_data(process) for process in trace.processes],
     }
     # "</script>" inside a string would end the script.
     text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
-    page = files("python_tsan.gil").joinpath(_PAGE).read_text(encoding="utf-8")
-    return page.replace("{{title}}", escape(" ".join(trace.command))).replace("{{data}}", text)
+    return page_template("python_tsan.gil", "timeline.html.j2").render(
+        title=" ".join(trace.command),
+        data=Markup(text),  # noqa: S704 -- the line above has taken the only danger out
+    )
 
 
 def _page_data(process: Process) -> dict[str, object]:

@@ -122,7 +122,7 @@ def test_why_answers_for_one_module(saved, capsys):
 def test_timeline_writes_a_page_and_a_perfetto_file(saved, tmp_path, capsys):
     page, perfetto = tmp_path / "t.html", tmp_path / "t.json"
     assert main(["gil", "timeline", str(saved), "--html", str(page), "--json", str(perfetto)]) == 0
-    assert page.read_text().startswith("<!doctype html>")
+    assert page.read_text().startswith("<!DOCTYPE html>")
     assert json.loads(perfetto.read_text())["traceEvents"]
     assert str(page) in capsys.readouterr().out
 

@@ -1,47 +1,3 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>GIL timeline: {{title}}</title>
-<style>
-  :root { color-scheme: light dark; --back: #fff; --front: #1d2330; --soft: #667; --line: #d8dce4; --lane: #f4f6f9; --held: #3f7fbf; }
-  @media (prefers-color-scheme: dark) {
-    :root { --back: #14171d; --front: #e6e9ef; --soft: #9aa3b2; --line: #333a46; --lane: #1b2028; --held: #5b9bdb; }
-  }
-  body { margin: 0; font: 14px/1.4 system-ui, sans-serif; background: var(--back); color: var(--front); }
-  header { padding: 10px 16px; border-bottom: 1px solid var(--line); display: flex; gap: 12px; flex-wrap: wrap; align-items: center; }
-  h1 { font-size: 16px; margin: 0; flex: 1 1 260px; overflow-wrap: anywhere; }
-  input, select, button { font: inherit; padding: 3px 8px; color: inherit; background: var(--lane); border: 1px solid var(--line); border-radius: 4px; }
-  select { max-width: 280px; } input { width: 220px; }
-  #legend { padding: 6px 16px; display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: 12px; color: var(--soft); }
-  #legend i { display: inline-block; width: 10px; height: 10px; margin-right: 5px; border-radius: 2px; }
-  #view { position: relative; }
-  canvas { display: block; width: 100%; cursor: grab; touch-action: none; }
-  #tip { position: absolute; pointer-events: none; display: none; max-width: 520px; padding: 6px 9px; font-size: 12px; white-space: pre-line;
-         background: var(--back); border: 1px solid var(--line); border-radius: 4px; box-shadow: 0 2px 8px #0004; overflow-wrap: anywhere; }
-  details { padding: 8px 16px; font-size: 13px; color: var(--soft); max-width: 80ch; }
-  #found { color: var(--soft); font-size: 12px; min-width: 7em; }
-</style>
-</head>
-<body>
-<header>
-  <h1>{{title}}</h1>
-  <select id="process" aria-label="process"></select>
-  <input id="search" type="search" placeholder="module, phase or C function" aria-label="search">
-  <button id="next" type="button">next</button><span id="found" role="status"></span>
-  <button id="all" type="button">show all</button>
-</header>
-<div id="legend"></div>
-<div id="view"><canvas id="canvas"></canvas><div id="tip"></div></div>
-<details open>
-  <summary>How to read this</summary>
-  <p>The first lane shows which thread held the GIL. Each further lane is a thread: its imports, the outer ones above, and below
-  them its times without the GIL, in the colour of what it was about. Red is the end of such a time, in which the thread wanted the
-  GIL back and another had it. Turn the wheel to zoom, drag to move, point at anything to read it. Times are from the first event
-  that is kept. An import reaches from its first release to its last: between releases nothing is recorded.</p>
-</details>
-<script type="application/json" id="data">{{data}}</script>
-<script>
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 document.getElementById("data").remove(); // tens of megabytes of text that nobody needs any more
@@ -109,14 +65,14 @@ function paint() {
   canvas.width = width * ratio; canvas.height = current.height * ratio;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.font = "12px system-ui, sans-serif"; context.textBaseline = "middle";
-  context.fillStyle = css("--back"); context.fillRect(0, 0, width, current.height);
+  context.fillStyle = css("--card"); context.fillRect(0, 0, width, current.height);
   paintAxis(width);
   paintHolder();
   for (const lane of current.lanes.values()) paintLane(lane, width);
 }
 
 function label(text, y) {
-  context.fillStyle = css("--front");
+  context.fillStyle = css("--text");
   context.fillText(text.length > 22 ? text.slice(0, 21) + "…" : text, 10, y, GUTTER - 16);
 }
 
@@ -152,7 +108,7 @@ function paintHolder() {
 }
 
 function paintLane(lane, width) {
-  context.fillStyle = css("--lane"); context.fillRect(GUTTER, lane.top, width - GUTTER, lane.bottom - lane.top - 6);
+  context.fillStyle = css("--code"); context.fillRect(GUTTER, lane.top, width - GUTTER, lane.bottom - lane.top - 6);
   label(lane.name, lane.bar + ROW / 2);
   for (const [, start, end, depth, name] of lane.imports) {
     if (end < first || start > last) continue;
@@ -161,7 +117,7 @@ function paintLane(lane, width) {
     context.fillStyle = hit ? "#ffd43b" : dark ? "#2b4360" : "#d5e4f5"; context.fillRect(left, y, right - left, ROW - 2);
     if (right - left > 34) {
       context.save(); context.beginPath(); context.rect(left, y, right - left - 2, ROW); context.clip();
-      context.fillStyle = hit ? "#111" : css("--front"); context.fillText(current.names[name], left + 4, y + ROW / 2 - 1); context.restore();
+      context.fillStyle = hit ? "#111" : css("--text"); context.fillText(current.names[name], left + 4, y + ROW / 2 - 1); context.restore();
     }
   }
   const rows = lane.releases, at = k => rows[k], end = k => current.start[at(k)] + current.away[at(k)];
@@ -266,6 +222,3 @@ data.phases.forEach((phase, i) => {
   box.style.background = colours[i]; item.title = phase.meaning; item.append(box, phase.name); $("legend").append(item);
 });
 if (data.processes.length) load(0);
-</script>
-</body>
-</html>
