@@ -56,7 +56,8 @@ def _meanings(comparison: Comparison) -> Iterator[str]:
     for meaning in comparison.meanings:
         heading = wording.step(meaning.axis, meaning.old, meaning.new)
         if heading != previous:
-            yield from (f"**{escape(heading)}**", "")
+            # Without an empty line before it, it would be a part of the list above.
+            yield from (*([""] if previous else []), f"**{escape(heading)}**", "")
         previous = heading
         link = f" [More]({meaning.link})." if meaning.link else ""
         yield (

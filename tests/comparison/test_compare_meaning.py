@@ -19,6 +19,7 @@ def test_no_change_is_without_a_word(axis):
 def test_every_rule_can_speak():
     """A rule that an earlier one always hides is a sentence that nobody reads."""
     checks = "gil/counter_guarded imports/cold_window numpy/import_releases objects/object_copied_unguarded"
+    checks += " objects/reference_counted_unguarded"
     names = ["any/check", *checks.split()]
     spoken = {rule_for(axis, *pair, name) for axis in Axis for pair in product(JUDGED, JUDGED) for name in names}
     assert set(rules()) == spoken
@@ -45,3 +46,10 @@ def test_a_race_in_an_import_is_no_matter_of_import_locks():
     error = rule_for(Axis.PYTHON, Seen.CLEAN, Seen.ERROR, "imports/cold_window")
     assert "import locks" in error.says
     assert "import" not in race.says
+
+
+def test_a_count_without_the_gil_that_crashes_in_the_newer_debug_build_has_words_of_its_own():
+    rule = rule_for(Axis.PYTHON, Seen.RACE, Seen.CRASH, "objects/reference_counted_unguarded")
+    assert "none is attached" in rule.says
+    assert rule.link == "https://github.com/python/cpython/issues/102304"
+    assert rule_for(Axis.PYTHON, Seen.RACE, Seen.CRASH, "objects/another") is not rule

@@ -120,5 +120,12 @@ def test_markdown_escapes_what_it_shows(told):
     assert "RACE" in row
 
 
+def test_a_step_is_no_part_of_the_list_above_it():
+    lines = render_markdown(many(4)).splitlines()
+    steps = [number for number, line in enumerate(lines) if line.startswith("**")]
+    assert len(steps) > 2
+    assert [lines[number - 1] for number in steps] == [""] * len(steps)
+
+
 def test_a_comparison_has_a_version():
     assert Comparison(columns=(), rows=()).version == 1
