@@ -139,7 +139,7 @@ class GilBench:
 
     def traced(self, folder: Path) -> dict[str, str]:
         """Return the environment in which a program records into ``folder``."""
-        return {**self.env, "LD_PRELOAD": str(self.library), SPOOL: str(folder)}
+        return {**self.env, **process.preloading([self.library], self.env), SPOOL: str(folder)}
 
 
 @contextlib.contextmanager

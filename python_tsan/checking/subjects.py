@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import observe
 from python_tsan.expectation import Expectation, Lane, Outcome
-from python_tsan.process import Crew
+from python_tsan.process import Crew, preloading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -146,5 +146,6 @@ class Subjects:
         )
 
     def _variables(self, scenario: Scenario) -> dict[str, str]:
-        preloads = [str(self._bench.preloads[need]) for need in scenario.needs if need in self._bench.preloads]
-        return self._bench.variables | ({"LD_PRELOAD": ":".join(preloads)} if preloads else {})
+        bench = self._bench
+        preloads = [bench.preloads[need] for need in scenario.needs if need in bench.preloads]
+        return bench.variables | (preloading(preloads, bench.variables) if preloads else {})

@@ -19,6 +19,7 @@ from python_tsan.cpython.configured_elsewhere import exchange_of
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.inspection import describe_built
 from python_tsan.cpython.locking import discard, exclusive, sweep
+from python_tsan.cpython.places import refuse_unbuildable
 from python_tsan.cpython.plan import BuildPlan, Place, Step, make_plan
 from python_tsan.cpython.presets import write_presets
 from python_tsan.cpython.progress import CompileCounter, follow
@@ -69,6 +70,7 @@ def build_interpreter(settings: Settings, *, toolchain: Toolchain, layout: Layou
     if found:
         console.note(_why_nothing(found))
         return found
+    refuse_unbuildable(layout.root)
     tree = obtain_source(settings, layout=layout, console=console)
     plan = make_plan(settings, tree.record, toolchain, libc=libc_identity())
     started = datetime.now(tz=UTC).isoformat()

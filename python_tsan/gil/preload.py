@@ -63,10 +63,9 @@ def trace_preloaded(
     started_at = datetime.now(tz=UTC).isoformat(timespec="seconds")
     folder = make_spool_folder(memory)
     try:
-        preloads = [str(library), *filter(None, env.get("LD_PRELOAD", "").split(":"))]
         variables = {
             **env,
-            "LD_PRELOAD": ":".join(preloads),
+            **process.preloading([library], env),
             SPOOL: str(folder),
             BYTES: str(memory),
             STARTER: str(os.getpid()),

@@ -15,6 +15,7 @@ from python_tsan.process.child import Child
 from python_tsan.process.crew import Crew, current_crew, in_parallel
 from python_tsan.process.group import end_group, group_members
 from python_tsan.process.interrupts import hold_interrupts, keeping
+from python_tsan.process.preloading import preloading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ __all__ = [
     "group_members",
     "in_parallel",
     "keeping",
+    "preloading",
     "run",
     "run_attached",
 ]

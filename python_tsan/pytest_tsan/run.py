@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, STDOUT_FILE
 from python_tsan.console import Console
+from python_tsan.process import preloading
 from python_tsan.pytest_tsan.words import CHILD_VARIABLE, HINT, lacks_runtime
 from python_tsan.report.model import VerdictStatus
 from python_tsan.report.terminal import plain_lines
@@ -106,7 +107,7 @@ def environment(call: Call, host: Host, base: dict[str, str]) -> dict[str, str]:
         CHILD_VARIABLE: str(call.output / ENDINGS),
     }
     if host.preload:
-        changed["LD_PRELOAD"] = _joined(str(host.preload), base.get("LD_PRELOAD", ""))
+        changed |= preloading([host.preload], base)
     return {**base, **changed}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import compose_environment
 from python_tsan.cpython.environment import subject_environment
+from python_tsan.process import preloading
 from python_tsan.running.companion import FOLDER_VARIABLE
 from python_tsan.running.preflight import find_symbolizer, require_symbolizer
 from python_tsan.running.record import SEED_VARIABLE
@@ -46,16 +47,16 @@ def environment_for(
         wanted["external_symbolizer_path"] = str(symbolizer)
     if suppressions:
         wanted["suppressions"] = str(suppressions)
-    extra = _preload(caller, companion)
+    extra = _preload(caller, base, companion)
     if prepared.interpreter and SEED_VARIABLE not in caller:
         # CPython draws one by itself; drawn here, it is known afterwards.
         extra[SEED_VARIABLE] = str(secrets.randbelow(_HASH_SEEDS))
     return compose_environment(base, wanted=wanted, extra=extra)
 
 
-def _preload(caller: Mapping[str, str], companion: tuple[Path, Path] | None) -> dict[str, str]:
-    theirs = caller.get("LD_PRELOAD", "")
+def _preload(caller: Mapping[str, str], base: Mapping[str, str], companion: tuple[Path, Path] | None) -> dict[str, str]:
+    theirs = {"LD_PRELOAD": caller["LD_PRELOAD"]} if caller.get("LD_PRELOAD") else {}
     if companion is None:
-        return {"LD_PRELOAD": theirs} if theirs else {}
+        return theirs
     library, folder = companion
-    return {"LD_PRELOAD": f"{library}:{theirs}" if theirs else str(library), FOLDER_VARIABLE: str(folder)}
+    return {**preloading([library], {**base, **theirs}), FOLDER_VARIABLE: str(folder)}

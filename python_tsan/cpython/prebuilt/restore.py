@@ -18,6 +18,7 @@ from python_tsan.cpython.inspection import describe_built
 from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
 from python_tsan.cpython.moving import ImmovableError, settle
 from python_tsan.cpython.numpy_source.build import plan_for
+from python_tsan.cpython.places import refuse_unmovable
 from python_tsan.cpython.plan import BuildPlan, make_plan
 from python_tsan.cpython.prebuilt.bundle import DamagedError, UnsafeMember, open_bundle
 from python_tsan.cpython.prebuilt.contents import UnknownFormatError
@@ -62,6 +63,7 @@ def restore_interpreter(
     ``sha256`` is the archive's own hash, if it is known from elsewhere. Raises ``FetchError`` for an archive that
     cannot be had, is damaged or does not fit this machine, ``ToolchainError`` when its compiler is not here.
     """
+    refuse_unmovable(layout.root)
     with _at_hand(origin, settings, layout, console) as archive:
         if sha256 and (found := sha256_of(archive)) != sha256.lower():
             raise _refused(archive, f"its SHA-256 is {found}, not {sha256.lower()}", "fetch it again")

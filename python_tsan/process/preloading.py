@@ -1,0 +1,30 @@
+"""Own how libraries get in front of a program's own: the loader's variables, wherever the libraries lie. No I/O."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+PRELOAD, SEARCHED = "LD_PRELOAD", "LD_LIBRARY_PATH"
+
+
+def preloading(libraries: Sequence[Path], env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that preload ``libraries``, before whatever ``env`` preloads already.
+
+    A blank parts the names in ``LD_PRELOAD`` and cannot be escaped (ld.so(8)). A library in a folder with a blank is
+    therefore named without the folder, which is then searched after all others.
+    """
+    parted = [library for library in libraries if " " in str(library)]
+    names = [library.name if library in parted else str(library) for library in libraries]
+    variables = {PRELOAD: _joined([*names, env.get(PRELOAD, "")])}
+    if parted:
+        variables[SEARCHED] = _joined([env.get(SEARCHED, ""), *(str(library.parent) for library in parted)])
+    return variables
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return os.pathsep.join(dict.fromkeys(part for part in parts if part))
