@@ -87,15 +87,19 @@ class Console:
             self._line(self._out, line)
 
     @contextlib.contextmanager
-    def steps(self, names: Sequence[str]) -> Iterator[StepProgress]:
-        """Show the progress of the steps ``names``, in that order, while the context lasts."""
+    def steps(self, names: Sequence[str], *, mostly_short: bool = False) -> Iterator[StepProgress]:
+        """Show the progress of the steps ``names``, in that order, while the context lasts.
+
+        Of steps that are ``mostly_short`` a plain log says nothing but that one takes long.
+        """
         if self._quiet:
             yield _Silent()
         elif self._rich_err:
             with _rich_progress(self._rich(self._err)) as progress:
                 yield _Bars(progress, names)
         else:
-            yield _Lines(names, self.note, time.monotonic)
+            lines = _LongOnly if mostly_short else _Lines
+            yield lines(names, self.note, time.monotonic)
 
     def _line(self, stream: TextIO, text: str) -> None:
         stream.write(text + "\n")
@@ -198,6 +202,22 @@ class _Lines:
 
     def _place(self) -> str:
         return f"[{self._names.index(self._name) + 1}/{len(self._names)}]" if self._name in self._names else "[-]"
+
+
+class _LongOnly(_Lines):
+    """Progress of steps that take long as lines of a log, and of others none."""
+
+    def start(self, name: str) -> None:
+        self._name = name
+        self._started = self._said_at = self._clock()
+
+    def advance(self, fraction: float | None, detail: str = "") -> None:
+        if self._clock() - self._said_at >= PLAIN_SECONDS:
+            super().advance(fraction, detail)
+
+    def done(self) -> None:
+        if self._said_at > self._started:
+            super().done()
 
 
 class _Bars:

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from python_tsan.console import Console, _Lines, make_console
+from python_tsan.console import Console, _Lines, _LongOnly, make_console
 from python_tsan.plain_text import duration, plain_table, remaining
 
 
@@ -173,6 +173,23 @@ def test_lines_speak_at_least_every_fifteen_seconds_when_the_fraction_is_unknown
         now[0] += 1
         steps.advance(None, "checking")
     assert said[1:] == ["[1/1] configure: checking, 15 s", "[1/1] configure: checking, 30 s"]
+
+
+def test_a_plain_log_hears_of_mostly_short_steps_only_when_one_takes_long():
+    now = [0.0]
+    said = []
+    steps = _LongOnly(["trace", "search"], said.append, lambda: now[0])
+    steps.start("trace")
+    now[0] = 5.0
+    steps.start("search")
+    for percent in (10, 30, 50, 70, 90):
+        now[0] += 4
+        steps.advance(percent / 100)
+    steps.done()
+    assert said == [
+        "[2/2] search: 70%, 16 s, about 6.9 s to go",
+        "[2/2] search: done in 20 s",
+    ]
 
 
 def test_steps_on_a_terminal_end_full():

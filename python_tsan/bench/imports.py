@@ -16,9 +16,10 @@ from python_tsan import process
 from python_tsan.bench.table import Row, Table, judged
 from python_tsan.cpython.uv import find_uv
 from python_tsan.imports.measure import INSIDE, identify
+from python_tsan.imports.modelling import model_of
 from python_tsan.imports.offers import PUBLIC_MODULES, offers
 from python_tsan.imports.probe import Probe
-from python_tsan.imports.scan import prove, scan
+from python_tsan.imports.scan import CORES, prove, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ COLUMNS = ("what", "before", "measured", "against", "at most", "met")
 INSTALL_SECONDS = 900.0
 PACKAGES = ("numpy", "pandas", "scipy")
 SCANS = ((("numpy",), 5.0), (("pandas", "scipy"), 30.0))
+PACKAGE_SCANS = ((("numpy",), 5.0), (("pandas", "scipy"), 60.0))
 SIZES = (10, 50, 500, 5000)
 # Time grows as modules to this power; 1 is linear, and 2 would be quadratic.
 MOST_EXPONENT = 1.25
@@ -53,8 +55,9 @@ def rows(folder: Path, say: Callable[[str], None], python: str = sys.executable)
     probe = Probe(python=identify([python]), path=(site,), bytecode=folder / "bytecode")
     for entries, limit in SCANS:
         yield _scan_row(probe, f"scan {' '.join(entries)}", entries, limit)
-    (offer,) = offers(probe, SCANS[0][0], limit=PUBLIC_MODULES)
-    yield _scan_row(probe, f"scan --package {offer.distribution}", offer.modules, SCANS[0][1])
+    for packages, limit in PACKAGE_SCANS:
+        modules = [name for offer in offers(probe, packages, limit=PUBLIC_MODULES) for name in offer.modules]
+        yield _scan_row(probe, f"scan --package {' '.join(packages)}", modules, limit)
     yield _tracing_row(probe, "pandas")
     yield from _growth(replace(probe, path=()), say)
     yield _confirm_row(replace(probe, path=()))
@@ -69,7 +72,7 @@ def _install(python: str, site: Path) -> None:
 
 def _scan_row(probe: Probe, command: str, entries: Sequence[str], limit: float) -> Row:
     calls = "--package" not in command  # as the verb does
-    scan(probe, entries, calls=calls)  # writes the bytecode, as an installation mostly does
+    model_of(probe, entries, jobs=CORES, calls=calls)  # writes the bytecode, as an installation mostly does
     begun = time.monotonic()
     found = scan(probe, entries, calls=calls)
     seconds = time.monotonic() - begun

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cli.imports_scan import add_probe, probe_of, write_file
+from python_tsan.cli.imports_scan import add_probe, probe_of, shown, write_file
 from python_tsan.errors import ExitCode, SubjectError
-from python_tsan.imports.preimport import Language, plan, write
+from python_tsan.imports.preimport import STEPS, Language, plan, write
 from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _preimport(arguments: argparse.Namespace, context: Context) -> ExitCode:
     # A file that cannot be read is told before the work, not after it.
     there = _read(arguments.check) if arguments.check else ""
-    found = plan(probe_of(arguments, context), arguments.entries, runs=arguments.runs)
+    probe = probe_of(arguments, context)
+    with shown(STEPS, context) as advance:
+        found = plan(probe, arguments.entries, runs=arguments.runs, advance=advance)
     text = write(found, Language(arguments.language))
     hazards = counted(len(found.before.findings), "hazard")
     context.console.note(f"{hazards} without the list, none with it ({counted(len(found.modules), 'module')})")

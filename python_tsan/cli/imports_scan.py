@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +15,18 @@ from python_tsan.imports.document import document_of
 from python_tsan.imports.measure import identify
 from python_tsan.imports.offers import PUBLIC_MODULES, offers
 from python_tsan.imports.probe import TRACE_SECONDS, Probe
-from python_tsan.imports.scan import ScanCut, scan
+from python_tsan.imports.scan import STEPS, ScanCut, scan
 from python_tsan.imports.told import Format, tell
 from python_tsan.imports.tracing import NOT_TRACED
 from python_tsan.imports.wording import summary
 from python_tsan.process import keeping
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from python_tsan.cli.options import Context
     from python_tsan.imports.document import Document
+    from python_tsan.imports.scan import Advance
 
 CONFIRM_RUNS = 3
 
@@ -96,7 +100,11 @@ def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
     entries, problems = _entries(probe, arguments, context)
     runs = arguments.runs if confirmed else 0
     try:
-        found = scan(probe, entries, runs=runs, jobs=context.settings.jobs, calls=_wants_calls(arguments), partial=True)
+        with shown(STEPS, context) as advance:
+            calls = _wants_calls(arguments)
+            found = scan(
+                probe, entries, runs=runs, jobs=context.settings.jobs, calls=calls, partial=True, advance=advance
+            )
     except ScanCut as interrupt:
         document = document_of(replace(interrupt.scan, problems={**problems, **interrupt.scan.problems}))
         with keeping(partial(_tell_unfinished, document, arguments, context)):
@@ -109,6 +117,23 @@ def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
         with keeping(partial(_tell_unfinished, untraced, arguments, context)):
             document = _traced(document, probe, context)
     return _tell(document, arguments, context)
+
+
+@contextlib.contextmanager
+def shown(steps: Sequence[str], context: Context) -> Iterator[Advance]:
+    """Show which of the steps of a scan is under way; a plain log has lines for those alone that take long."""
+    under_way = ""
+    with context.console.steps(steps, mostly_short=True) as progress:
+
+        def advance(step: str, fraction: float | None) -> None:
+            nonlocal under_way
+            if step != under_way:
+                progress.start(step)
+                under_way = step
+            progress.advance(fraction)
+
+        yield advance
+        progress.done()
 
 
 def _traced(document: Document, probe: Probe, context: Context) -> Document:

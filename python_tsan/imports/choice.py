@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 EXACT_LIMIT = 20_000  # combinations that are tried before the shortest list gives way to a short one
 
 
-def choose(model: Model, entries: tuple[str, ...], *, known: Iterable[Hazard] | None = None) -> tuple[str, ...]:
+def choose(
+    model: Model,
+    entries: tuple[str, ...],
+    *,
+    known: Iterable[Hazard] | None = None,
+    advance: Callable[[float], None] = lambda _fraction: None,
+) -> tuple[str, ...]:
     """Return the shortest list behind which no hazard between ``entries`` is predicted.
 
-    ``known`` are the hazards that a scan has predicted without a list; they need not be predicted again.
+    ``known`` are the hazards that a scan has predicted without a list; they need not be predicted again. ``advance`` is
+    told how much of the search behind a list is done.
 
     A hazard needs two modules that are not there yet. Importing a module finishes what it brings in; the list finishes
     one of the two for each hazard. Hazards that only show behind the list are added until none is left (an implicit
@@ -38,7 +45,7 @@ def choose(model: Model, entries: tuple[str, ...], *, known: Iterable[Hazard] | 
                 if name not in candidates:
                     candidates[name] = finished_by(model, name)
         modules = cover(conflicts, candidates, entries)
-        hazards = list(predict(model.after(modules), entries))
+        hazards = list(predict(model.after(modules), entries, advance))
     return modules
 
 

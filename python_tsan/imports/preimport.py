@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from keyword import iskeyword
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.choice import choose
 from python_tsan.imports.proof import Answer
-from python_tsan.imports.scan import prove, scan
+from python_tsan.imports.scan import SEARCH, TRACE, prove, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from python_tsan.imports.probe import Probe
-    from python_tsan.imports.scan import Scan
+    from python_tsan.imports.scan import Advance, Scan
+
+CHOOSE, TRY, AGAIN = "choose", "try", " behind the list"
+STEPS = TRACE, SEARCH, CHOOSE, f"{TRACE}{AGAIN}", f"{SEARCH}{AGAIN}", TRY
 
 
 class Language(Enum):
@@ -36,24 +40,24 @@ class Plan:
     after: Scan
 
 
-def plan(probe: Probe, entries: Sequence[str], *, runs: int) -> Plan:
+def plan(probe: Probe, entries: Sequence[str], *, runs: int, advance: Advance = lambda _step, _fraction: None) -> Plan:
     """Scan ``entries``, choose the list, scan again behind it, and drive two threads into each old hazard once more.
 
     Raises SubjectError when an entry cannot be scanned, since its hazards would be missing, or when the list does not
-    hold.
+    hold. ``advance`` is told which of the ``STEPS`` is under way, and how much of it is done.
     """
-    before = scan(probe, entries, calls=True)
+    before = scan(probe, entries, calls=True, advance=advance)
     if before.problems:
         told = "; ".join(f"{entry}: {problem}" for entry, problem in before.problems.items())
         raise SubjectError(f"no list can be made: {told}", advice="Mend or leave out what cannot be imported.")
     known = [finding.hazard for finding in before.findings]
-    modules = choose(before.model, (*before.entries, *before.calls), known=known)
-    after = scan(probe, entries, main=modules, calls=True)
-    _check(probe, before, after, runs)
+    modules = choose(before.model, (*before.entries, *before.calls), known=known, advance=partial(advance, CHOOSE))
+    after = scan(probe, entries, main=modules, calls=True, advance=lambda step, done: advance(f"{step}{AGAIN}", done))
+    _check(probe, before, after, runs, partial(advance, TRY))
     return Plan(entries=before.entries, modules=modules, before=before, after=after)
 
 
-def _check(probe: Probe, before: Scan, after: Scan, runs: int) -> None:
+def _check(probe: Probe, before: Scan, after: Scan, runs: int, advance: Callable[[float], None]) -> None:
     """Raise SubjectError unless nothing is left of the hazards once ``after.main`` has been imported."""
     advice = "Import the entries themselves on the main thread, in the order in which one thread can import them."
     problems = {entry: text for entry, text in after.problems.items() if entry not in after.main}
@@ -63,7 +67,8 @@ def _check(probe: Probe, before: Scan, after: Scan, runs: int) -> None:
     if after.findings:
         left = after.findings[0].hazard
         raise SubjectError(f"{left.first} against {left.second} is still a hazard behind the list", advice=advice)
-    for finding in before.findings:
+    for number, finding in enumerate(before.findings):
+        advance(number / len(before.findings))
         proof = prove(probe, finding.hazard, runs, after.main)
         if proof.answer is Answer.CONFIRMED:
             pair = f"{finding.hazard.first} against {finding.hazard.second}"

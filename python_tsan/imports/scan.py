@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from python_tsan.imports.modelling import Modelled
     from python_tsan.imports.probe import Probe
 
+    Advance = Callable[[str, float | None], None]
+
 LINE_LENGTH = 300
 CORES = os.cpu_count() or 1
+STEPS = TRACE, SEARCH, CONFIRM = "trace", "search", "confirm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,31 +93,40 @@ def scan(
     jobs: int = CORES,
     calls: bool = False,
     partial: bool = False,
+    advance: Advance = lambda _step, _fraction: None,
 ) -> Scan:
     """Scan ``entries``, after the main thread's imports ``main``; with ``runs``, confirm each hazard by directed runs.
 
     An entry that cannot be imported is told in ``problems``, and the others are scanned all the same. ``jobs`` is the
     number of processes at a time. With ``calls``, what functions of the entries' packages import when they are called
-    is an entry too.
+    is an entry too. ``advance`` is told which of the ``STEPS`` is under way, and how much of it is done.
 
     With ``partial``, raises :class:`ScanCut` when it is interrupted: what had been traced by then is searched all the
     same, which takes no process and mostly no time, and what was predicted is told without its proof.
     """
     wanted = tuple(dict.fromkeys(entries))
     cut = _Cut(allowed=partial)
+    advance(TRACE, None)
     modelled = _modelled(probe, wanted, cut, main=main, jobs=jobs, calls=calls)
     model, problems = modelled.model, modelled.problems
     hazards: list[Hazard] = []
     with cut.noted(lambda: f"{len(hazards)} hazards had been predicted"):
-        hazards.extend(predict(model, (*(entry for entry in wanted if entry not in problems), *modelled.calls)))
+        traced = (*(entry for entry in wanted if entry not in problems), *modelled.calls)
+        hazards.extend(predict(model, traced, lambda fraction: advance(SEARCH, fraction)))
     proofs: dict[int, Proof] = {}
+
+    def tell(proven: tuple[int, Proof]) -> None:
+        proofs.update([proven])
+        advance(CONFIRM, len(proofs) / len(hazards))
+
     with cut.noted(lambda: f"{len(proofs)} of {len(hazards)} hazards had been driven into"):
         if runs and not cut.words:
+            advance(CONFIRM, 0.0)
             in_parallel(
                 lambda number: (number, prove(probe, hazards[number], runs, main)),
                 range(len(hazards)),
                 jobs=jobs,
-                told=lambda proven: proofs.update([proven]),
+                told=tell,
             )
     found = Scan(
         python=probe.python.text,

@@ -20,18 +20,22 @@ from python_tsan.imports.model import FIRST, Model, home
 from python_tsan.imports.sleepers import ABSENT, Memory, Sleeper, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
 
-def predict(model: Model, entries: tuple[str, ...]) -> Iterator[Hazard]:
+def predict(
+    model: Model, entries: tuple[str, ...], advance: Callable[[float], None] = lambda _fraction: None
+) -> Iterator[Hazard]:
     """Yield the hazards between each two of ``entries``: for each two locks the first pair of entries that meets there.
 
     Many pairs meet at the same locks, as all modules of one package may, and what removes one hazard removes the rest.
+    ``advance`` is told how much of the search is done, from 0 to 1.
     """
     cyclic = cyclic_modules(model.program, model.rules)
     search = _Search(model=model, cyclic=cyclic, askers=askers(lock_order(model.program, model.rules)))
     alone = {entry: _run_alone(model, entry, cyclic) for entry in {*entries, *map(home, entries)}}
-    for first, second in permutations(entries, 2):
+    for done, (first, second) in enumerate(permutations(entries, 2)):
+        advance(done / (len(entries) * (len(entries) - 1)))
         if alone[first].cycles & alone[second].cycles:
             yield from search.between(Pair(first, second), alone)
 
