@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from python_tsan import __version__
 from python_tsan.checking.lane import BLIND_SPOTS
 from python_tsan.checking.own_tests import (
     INTERRUPTED,
@@ -18,13 +16,13 @@ from python_tsan.checking.own_tests import (
     run_tests,
     suite_environment,
 )
-from python_tsan.cli.verification import describe_machine
+from python_tsan.cli.provenance import provenance_of
 from python_tsan.cpython.own_tests import SuiteHome, prepare_tests
 from python_tsan.errors import Interrupted, UsageError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.process import keeping
-from python_tsan.render.run import LaneRecord, Provenance, Run
+from python_tsan.render.run import LaneRecord, Run
 from python_tsan.render.store import RunFolder, open_run, save_run
 from python_tsan.render.summary import seen
 from python_tsan.render.terminal import render_conclusion, render_lane
@@ -136,7 +134,12 @@ class _Judging:
         record, late = self._record(), sum(not has_ended(one) for one in verdicts)
         result = Run(
             id=self.folder.id,
-            provenance=self._provenance(),
+            provenance=provenance_of(
+                self.folder,
+                launcher=self.pipeline.toolchain.launcher,
+                replaces=self.tree.record.replaces,
+                notes=self.notes,
+            ),
             lanes=(record,),
             verdicts=verdicts,
             seconds=record.seconds,
@@ -157,14 +160,4 @@ class _Judging:
             tsan_options=self.environment.tsan_options,
             blind_spot=BLIND_SPOTS[Lane.FULL],
             seconds=time.monotonic() - self.started,
-        )
-
-    def _provenance(self) -> Provenance:
-        return Provenance(
-            package=__version__,
-            command=tuple(sys.argv),
-            started_at=self.folder.started_at.isoformat(timespec="seconds"),
-            machine=describe_machine(self.pipeline.toolchain.launcher),
-            replaces=self.tree.record.replaces,
-            notes=tuple(self.notes),
         )

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
-import platform
-import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan import __version__
 from python_tsan.checking.lane import blind_spot, installed_version, make_bench
 from python_tsan.cli.options import open_context
+from python_tsan.cli.provenance import provenance_of
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.process import keeping
 from python_tsan.render.markdown import render_markdown
-from python_tsan.render.run import LaneRecord, Machine, Provenance, Run
+from python_tsan.render.run import LaneRecord, Run
 from python_tsan.render.store import RunFolder, open_run, save_run
 from python_tsan.render.summary import seen
 from python_tsan.render.terminal import render_conclusion, render_lane
@@ -30,13 +27,12 @@ if TYPE_CHECKING:
 
     from python_tsan.checking.model import Verdict
     from python_tsan.cli.options import Context
-    from python_tsan.cpython.manifest import Interpreter
     from python_tsan.harness.build import Harness
+    from python_tsan.render.run import Provenance
 
 NO_STOCK = "no shared libpython of a supported version was found on this machine"
 # Without the GIL, CPython's own locks and atomics order threads, and in a stock libpython nobody sees them.
 NO_FREE_THREADING = "a stock libpython, which is not instrumented, can say nothing of a free-threaded build"
-_MMAP_BITS = Path("/proc/sys/vm/mmap_rnd_bits")
 _LANES = {"fast": (Lane.FAST,), "full": (Lane.FULL,), "both": (Lane.FAST, Lane.FULL)}
 
 
@@ -209,48 +205,17 @@ class _Verification:
 
     def _provenance(self) -> Provenance:
         full = next((record.interpreter for record in self.lanes if record.lane is Lane.FULL), None)
-        lock = _lock_file(full)
-        return Provenance(
-            package=__version__,
-            command=tuple(sys.argv),
-            started_at=self.folder.started_at.isoformat(timespec="seconds"),
-            machine=describe_machine(self._launcher()),
+        return provenance_of(
+            self.folder,
+            launcher=self._launcher(),
             # A build is shared with runs that named no version; one that was named stands in for none.
             replaces=full.source.replaces if full and full.source and not self.context.settings.python else "",
-            lock_file=lock.name if lock else "",
-            lock_sha256=hashlib.sha256(lock.read_bytes()).hexdigest() if lock else "",
-            numpy=installed_version(full, "numpy") if full else "",
-            notes=tuple(self.notes),
+            notes=self.notes,
+            numpy_of=full,
         )
 
     def _launcher(self) -> tuple[str, ...]:
         return self.pipeline.toolchain.launcher if self.lanes and self.lanes[0].toolchain else ()
-
-
-def describe_machine(launcher: tuple[str, ...]) -> Machine:
-    """Return where a run takes place; ``launcher`` is the prefix under which its subjects are started."""
-    try:
-        bits = int(_MMAP_BITS.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        bits = None
-    return Machine(
-        system=platform.system(),
-        kernel=platform.release(),
-        architecture=platform.machine(),
-        libc=" ".join(platform.libc_ver()).strip(),
-        cores=os.cpu_count() or 1,
-        mmap_rnd_bits=bits,
-        launcher=launcher,
-    )
-
-
-def _lock_file(interpreter: Interpreter | None) -> Path | None:
-    """Return the file that pins numpy for an interpreter, None if there is none or the user chose another numpy."""
-    if interpreter is None:
-        return None
-    tag = "cp" + "".join(interpreter.version.split(".")[:2]) + ("t" if interpreter.free_threaded else "")
-    lock = Path(__file__).parents[1] / "cpython" / "locks" / f"numpy-{tag}.txt"
-    return lock if lock.is_file() else None
 
 
 def _count(text: str) -> int:

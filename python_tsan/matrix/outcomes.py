@@ -13,6 +13,8 @@ from python_tsan.matrix.model import Combination, LeftOut  # noqa: TC001 -- msgs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from python_tsan.matrix.model import Plan
+
 MATRIX_FILE = "matrix.json"
 VERSION = 2
 
@@ -72,3 +74,9 @@ def worst(codes: Iterable[ExitCode]) -> ExitCode:
     """Return what a matrix answers: a finding outweighs everything; then the first thing that failed."""
     told = [code for code in codes if code is not ExitCode.CLEAN]
     return ExitCode.FINDINGS if ExitCode.FINDINGS in told else next(iter(told), ExitCode.CLEAN)
+
+
+def exit_code(plan: Plan, outcomes: Iterable[Outcome]) -> ExitCode:
+    """Return the worst of the runs; what was asked for by name and cannot be had counts too."""
+    asked = [each.code for each in plan.left_out if each.code is not None]
+    return worst([*(each.code for each in outcomes), *asked])

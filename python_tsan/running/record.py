@@ -15,6 +15,7 @@ from python_tsan import __version__
 from python_tsan.running.elf import code_digest
 from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
 from python_tsan.running.versioned import load_versioned
+from python_tsan.toolchain.memory import mmap_rnd_bits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 REPLAY_FILE = "replay.json"
 VERSION = 1
 SEED_VARIABLE = "PYTHONHASHSEED"
-_MMAP_BITS = Path("/proc/sys/vm/mmap_rnd_bits")
 # What changes the course of a program under test. The rest of an environment is nobody's business, and may be secret.
 _TELLING = ("PYTHON", "TSAN_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "GLIBC_", "LC_", "LANG", "TZ")
 _MASKED = ("TOKEN", "SECRET", "PASSWORD", "KEY")
@@ -89,7 +89,7 @@ def machine_facts(prepared: Prepared, toolchain: Toolchain | None) -> dict[str, 
         "architecture": platform.machine(),
         "libc": " ".join(platform.libc_ver()).strip(),
         "cores": str(os.cpu_count() or 1),
-        "mmap_rnd_bits": _MMAP_BITS.read_text(encoding="ascii").strip() if _MMAP_BITS.is_file() else "unknown",
+        "mmap_rnd_bits": "unknown" if (bits := mmap_rnd_bits()) is None else str(bits),
         "toolchain": toolchain.name if toolchain else "none",
         "launcher": " ".join(toolchain.launcher) if toolchain else "",
         "program": _sha256(Path(prepared.command[0])),

@@ -1,0 +1,67 @@
+"""Own what is recorded of where a run comes from: the command, the machine, and what pins its numpy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING
+
+from python_tsan import __version__
+from python_tsan.checking.lane import installed_version
+from python_tsan.cpython.locks import numpy_lock
+from python_tsan.render.run import Machine, Provenance
+from python_tsan.toolchain.memory import mmap_rnd_bits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from python_tsan.cpython.locks import Lock
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.render.store import RunFolder
+
+
+def provenance_of(
+    folder: RunFolder,
+    *,
+    launcher: tuple[str, ...],
+    replaces: str = "",
+    notes: Sequence[str] = (),
+    numpy_of: Interpreter | None = None,
+) -> Provenance:
+    """Return where the run in ``folder`` comes from.
+
+    ``launcher`` is the prefix under which its subjects are started, ``replaces`` the CPython that was wanted and could
+    not be had, ``numpy_of`` the interpreter whose numpy they use.
+    """
+    lock = _lock_of(numpy_of) if numpy_of else None
+    return Provenance(
+        package=__version__,
+        command=tuple(sys.argv),
+        started_at=folder.started_at.isoformat(timespec="seconds"),
+        machine=_machine(launcher),
+        replaces=replaces,
+        lock_file=lock.file.name if lock else "",
+        lock_sha256=hashlib.sha256(lock.file.read_bytes()).hexdigest() if lock else "",
+        numpy=installed_version(numpy_of, "numpy") if numpy_of else "",
+        notes=tuple(notes),
+    )
+
+
+def _machine(launcher: tuple[str, ...]) -> Machine:
+    return Machine(
+        system=platform.system(),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        libc=" ".join(platform.libc_ver()).strip(),
+        cores=os.cpu_count() or 1,
+        mmap_rnd_bits=mmap_rnd_bits(),
+        launcher=launcher,
+    )
+
+
+def _lock_of(interpreter: Interpreter) -> Lock | None:
+    """Return what pins numpy for an interpreter, None if nothing does."""
+    minor = ".".join(interpreter.version.split(".")[:2])
+    return numpy_lock(minor, free_threaded=interpreter.free_threaded)
