@@ -95,9 +95,11 @@ def find_interpreter(
     by_path = "/" in named
     found = _by_path(Path(named)) if by_path else _built(settings, toolchain, layout)
     if found is None and named:
+        more = " with an instrumented numpy" if settings.instrumented_numpy else ""
+        verb = "install-numpy --instrumented-numpy" if settings.instrumented_numpy else "build"
         raise UsageError(
-            f"there is no interpreter built under ThreadSanitizer: {named}",
-            advice="`python-tsan build --python VERSION` builds one; a path is that of its folder, with manifest.json",
+            f"there is no interpreter built under ThreadSanitizer{more}: {named}",
+            advice=f"`python-tsan {verb} --python VERSION` builds it; a path is that of its folder, with manifest.json",
             page="no-interpreter",
         )
     return found

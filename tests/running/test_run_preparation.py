@@ -57,6 +57,13 @@ def test_an_interpreter_that_was_named_must_be_there(layout, tmp_path):
     assert find("", layout) is None
 
 
+def test_one_with_an_instrumented_numpy_is_named_as_that(layout):
+    settings = Settings(cache=layout.root, instrumented_numpy=True)
+    with pytest.raises(UsageError, match=r"ThreadSanitizer with an instrumented numpy: 3\.13") as caught:
+        find_interpreter("3.13", settings, toolchain=None, layout=layout)
+    assert "install-numpy --instrumented-numpy" in caught.value.advice
+
+
 def no_toolchain(*_args, **_options):
     raise ToolchainError("none here")
 
