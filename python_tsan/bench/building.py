@@ -11,7 +11,7 @@ from python_tsan.bench.model import COLUMNS, Part, met, rows
 from python_tsan.bench.store import load, save, this_machine
 from python_tsan.bench.table import Table
 from python_tsan.cpython.build import libc_identity
-from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.sources import obtain_source
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cli.options import open_pipeline
 from python_tsan.cpython.build import libc_identity, plan_offline
-from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.prebuilt.export import export_interpreter
 from python_tsan.cpython.prebuilt.restore import restore_interpreter
 from python_tsan.cpython.sources import obtain_source

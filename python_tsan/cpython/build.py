@@ -20,7 +20,8 @@ from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.inspection import describe_built
 from python_tsan.cpython.locking import discard, exclusive, sweep
 from python_tsan.cpython.places import refuse_unbuildable
-from python_tsan.cpython.plan import BuildPlan, Place, Step, make_plan
+from python_tsan.cpython.plan import BuildPlan, Place, Step
+from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.presets import write_presets
 from python_tsan.cpython.progress import CompileCounter, follow
 from python_tsan.cpython.record import read_manifest, write_manifest

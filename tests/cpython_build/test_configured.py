@@ -7,7 +7,8 @@ from fake_build import RECORD, make_toolchain, settings_for
 
 from python_tsan.cpython import configured
 from python_tsan.cpython.configured import fingerprint, keep, restore
-from python_tsan.cpython.plan import Place, make_plan
+from python_tsan.cpython.plan import Place
+from python_tsan.cpython.planning import make_plan
 
 
 @pytest.fixture

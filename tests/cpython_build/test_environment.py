@@ -7,7 +7,7 @@ from pathlib import Path
 from fake_build import RECORD, describe, make_toolchain, settings_for
 
 from python_tsan.cpython.environment import clean_environment, subject_environment
-from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.planning import make_plan
 
 
 def interpreter(tmp_path):

@@ -12,7 +12,7 @@ from fake_build import RECORD, make_toolchain, settings_for
 
 from python_tsan.cpython import inspection
 from python_tsan.cpython.inspection import describe_built, is_instrumented
-from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.planning import make_plan
 from python_tsan.errors import BuildError
 
 GOOD = {"version": "3.13.5", "debug": True, "free_threaded": False, "cflags": "-O1 -fsanitize=thread"}

@@ -16,7 +16,7 @@ import pytest
 from fake_build import RECORD, describe, make_toolchain, settings_for
 
 from python_tsan.cpython.packages import install_numpy, library_folder
-from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.uv import find_uv, uv_install
 from python_tsan.errors import BuildError
 from python_tsan.paths import Layout

@@ -24,7 +24,8 @@ from python_tsan.cpython.numpy_source import placing
 from python_tsan.cpython.numpy_source.build import build_numpy, find_with_numpy, plan_for
 from python_tsan.cpython.numpy_source.plan import OPTIONS, interpreter_script, native_file, setup_command
 from python_tsan.cpython.numpy_source.sdist import obtain_sdist
-from python_tsan.cpython.plan import PREFIX_ROOM, make_plan
+from python_tsan.cpython.plan import PREFIX_ROOM
+from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.record import write_manifest
 from python_tsan.errors import BuildError, FetchError, UsageError
 from python_tsan.paths import Layout

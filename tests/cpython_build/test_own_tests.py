@@ -13,7 +13,7 @@ from fake_build import RECORD, describe, make_toolchain, settings_for
 
 from python_tsan.console import Console
 from python_tsan.cpython.own_tests import Selection, files_of_test, needed_modules, prepare_tests, selected_tests
-from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.planning import make_plan
 from python_tsan.errors import BuildError
 from python_tsan.paths import Layout
 

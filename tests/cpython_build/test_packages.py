@@ -13,7 +13,7 @@ from python_tsan import process
 from python_tsan.cpython import packages
 from python_tsan.cpython.locks import LOCKS, numpy_lock
 from python_tsan.cpython.packages import RECORD_NAME, install_numpy, package_folder
-from python_tsan.cpython.plan import make_plan
+from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.wanted import choose_numpy
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.paths import Layout

@@ -10,7 +10,8 @@ import pytest
 from fake_build import make_toolchain, settings_for
 
 from python_tsan.cpython.manifest import SourceRecord
-from python_tsan.cpython.plan import Place, make_plan, release
+from python_tsan.cpython.plan import Place, release
+from python_tsan.cpython.planning import make_plan
 from python_tsan.errors import UsageError
 from python_tsan.toolchain.model import Candidate, Family
 

@@ -26,7 +26,8 @@ from fake_build import RECORD, make_toolchain, settings_for
 from python_tsan.cpython.build import find_built, libc_identity
 from python_tsan.cpython.locking import work_folder
 from python_tsan.cpython.moving import NEUTRAL
-from python_tsan.cpython.plan import PREFIX_ROOM, make_plan
+from python_tsan.cpython.plan import PREFIX_ROOM
+from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.prebuilt import bundle, restore
 from python_tsan.cpython.prebuilt.contents import CONTENTS_NAME, SCHEMA
 from python_tsan.cpython.prebuilt.export import export_interpreter

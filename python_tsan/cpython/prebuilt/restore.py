@@ -19,7 +19,7 @@ from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, 
 from python_tsan.cpython.moving import ImmovableError, settle
 from python_tsan.cpython.numpy_source.build import plan_for
 from python_tsan.cpython.places import refuse_unmovable
-from python_tsan.cpython.plan import BuildPlan, make_plan
+from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.prebuilt.bundle import DamagedError, UnsafeMember, open_bundle
 from python_tsan.cpython.prebuilt.contents import UnknownFormatError
 from python_tsan.cpython.prebuilt.fitting import machine_refusal, refusal
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from python_tsan.config import Settings
     from python_tsan.console import Console
     from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.cpython.plan import BuildPlan
     from python_tsan.cpython.prebuilt.bundle import Bundle
     from python_tsan.cpython.prebuilt.contents import Contents
     from python_tsan.paths import Layout
