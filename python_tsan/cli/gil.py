@@ -24,6 +24,7 @@ from python_tsan.gil.timeline import chrome_trace, html_page
 from python_tsan.gil.trace import Engine, Trace
 from python_tsan.gil.why import why
 from python_tsan.plain_text import counted
+from python_tsan.render.store import storage_errors
 
 if TYPE_CHECKING:
     import argparse
@@ -167,7 +168,7 @@ def _refuse_unwritable(path: Path) -> None:
     if path.is_dir():
         raise UsageError(f"the trace cannot be written: {path} is a folder", page="gil")
     existed = path.exists()
-    with path.open("ab"):
+    with storage_errors(path, option="-o"), path.open("ab"):
         pass
     if not existed:
         path.unlink()
