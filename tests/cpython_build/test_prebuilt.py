@@ -374,6 +374,21 @@ test.restore_interpreter({str(archive)!r}, settings, layout=test.Layout(root=set
     assert list(work_folder(layout).iterdir()) == []
 
 
+def test_what_a_killed_export_left_is_swept_and_no_others(export):
+    place = export().parent
+    old, young = place / ".a.tar.zst-killed", place / ".a.tar.zst-at-work"
+    for each in (old, young):
+        each.mkdir()
+        (each / "a.tar.zst").write_text("half")
+    os.utime(old, (0, 0))
+    mine = place / ".a.tar.zst"
+    mine.write_text("kept")
+    before = export().read_bytes()
+    assert (old.exists(), young.exists(), mine.read_text()) == (False, True, "kept")
+    assert export().read_bytes() == before
+    assert {path.name for path in place.glob(".a*")} == {young.name, mine.name}
+
+
 def test_a_disk_too_small_for_an_archive_is_no_mistake_of_the_user(built, tmp_path, console, monkeypatch):
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from importlib import resources
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from python_tsan.paths import Layout
 
 REWRITE_SECONDS = 300.0
+_ABANDONED_SECONDS = 3600.0
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -57,13 +60,15 @@ def export_interpreter(
     started = time.monotonic()
     with _writable(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
             bytecode = Path(scratch) if numpy else None
             if bytecode is not None:
                 _rewrite_bytecode(interpreter, bytecode, layout, launcher)
             data = dict(_read(interpreter, bytecode, work_folder(layout)))
             contents = _contents(interpreter, plan, numpy, data)
-            write_bundle(target, contents, data)
+            write_bundle(Path(scratch) / target.name, contents, data)
+            (Path(scratch) / target.name).replace(target)
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     console.note(
         f"{interpreter.key}: {len(contents.files)} files{f' with numpy {numpy}' if numpy else ''}, "
@@ -71,6 +76,14 @@ def export_interpreter(
         f"SHA-256 {digest}."
     )
     return digest
+
+
+def _sweep(target: Path) -> None:
+    """Delete what exports to this file that were killed have left beside it; none takes an hour."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(left)
 
 
 @contextlib.contextmanager
