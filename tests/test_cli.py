@@ -73,6 +73,35 @@ def test_termination_ends_as_an_interrupt(number):
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_interrupt_is_taken_for_the_first_one(number, monkeypatch):
+    answered = []
+
+    def action():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pause()
+        except KeyboardInterrupt:
+            os.kill(os.getpid(), number)
+            answered.append(True)
+            raise
+
+    assert failures.as_exit_code(action) == 130
+    assert answered == [True]
+    monkeypatch.setattr(failures, "AGAIN_SECONDS", 0.0)
+    assert failures.as_exit_code(action) == 130
+    assert answered == [True], "who asks again later is obeyed"
+
+
+def test_what_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert failures.as_exit_code(lambda: os.kill(os.getpid(), signal.SIGINT) or ExitCode.CLEAN) == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_outside_the_main_thread_signals_are_left_alone():
     codes = []
     thread = threading.Thread(target=lambda: codes.append(failures.as_exit_code(lambda: ExitCode.CLEAN)))

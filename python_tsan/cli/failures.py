@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import signal
 import sys
 import tempfile
+import threading
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,19 +22,26 @@ if TYPE_CHECKING:
     from types import FrameType
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
+# For so long after an interrupt another one is taken for the same. Children are ended within two seconds.
+AGAIN_SECONDS = 5.0
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def as_exit_code(action: Callable[[], ExitCode]) -> int:
+def as_exit_code(action: Callable[[], ExitCode], *, last: bool = False) -> int:
     """Do ``action`` and return the process's exit code, whatever happens; ``SystemExit`` passes through.
 
-    An exception that nobody foresaw gives 6, not Python's own 1: 1 is kept for findings.
+    An exception that nobody foresaw gives 6, not Python's own 1: 1 is kept for findings. ``last`` says that the process
+    ends with that code.
     """
+    with _termination_as_interrupt(last=last):
+        return _as_exit_code(action)
+
+
+def _as_exit_code(action: Callable[[], ExitCode]) -> int:
     try:
-        with _termination_as_interrupt():
-            code = action()
-            sys.stdout.flush()
-            return int(code)
+        code = action()
+        sys.stdout.flush()
+        return int(code)
     except PythonTsanError as error:
         _tell(error)
         return int(error.exit_code)
@@ -56,22 +66,31 @@ def as_exit_code(action: Callable[[], ExitCode]) -> int:
 
 
 @contextlib.contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP end the run as Ctrl-C does, so that no child outlives it."""
+def _termination_as_interrupt(*, last: bool) -> Iterator[None]:
+    """Make SIGTERM and SIGHUP end the run as Ctrl-C does, so that no child outlives it, and each of them end it once.
+
+    The impatient press Ctrl-C twice, and a second interrupt amid the answer to the first would lose what that keeps.
+    ``last`` says that the process ends next: then none takes its exit code away.
+    """
+    taken = [-math.inf]
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        now = time.monotonic()
+        if now - taken[-1] >= AGAIN_SECONDS:
+            taken.append(now)
+            raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    try:
-        before = {number: signal.signal(number, interrupt) for number in numbers}
-    except ValueError:  # not the main thread: the program that called us owns its signals
-        before = {}
+    before = {}
+    # Not in another thread than the main one: the program that called us owns its signals.
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as of what a shell starts in the background
+                before[number] = signal.signal(number, interrupt)
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if last and len(taken) > 1 else handler)
 
 
 def explain_os_error(error: OSError) -> PythonTsanError | None:

@@ -98,7 +98,7 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (``sys.argv`` by default) and return the process's exit code."""
-    return as_exit_code(lambda: _dispatch(sys.argv[1:] if arguments is None else arguments))
+    return as_exit_code(lambda: _dispatch(sys.argv[1:] if arguments is None else arguments), last=arguments is None)
 
 
 def _dispatch(arguments: Sequence[str]) -> ExitCode:

@@ -1,5 +1,6 @@
 """Real signals for real commands: send one half-way, and see what is said and which processes are left."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,9 +41,12 @@ def descendants(mark):
 
 @pytest.fixture
 def interrupt(tmp_path):
-    """Return a function that starts a command, sends it a signal as soon as ``when`` says so, and waits for its end."""
+    """Return a function that starts a command, sends it a signal as soon as ``when`` says so, and waits for its end.
 
-    def run(command, *, when, number=signal.SIGINT, group=True, env=None, pause=0.0):
+    ``again`` are further signals, each after so many seconds.
+    """
+
+    def run(command, *, when, number=signal.SIGINT, group=True, env=None, pause=0.0, again=()):
         mark = uuid.uuid4().hex
         said = [tmp_path / "said.out", tmp_path / "said.err"]
         with said[0].open("wb") as out, said[1].open("wb") as err:
@@ -65,6 +69,10 @@ def interrupt(tmp_path):
             time.sleep(pause)
             began = time.monotonic()
             (os.killpg if group else os.kill)(child.pid, number)
+            for gap, other in again:
+                time.sleep(gap)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, other)
             code = child.wait(PATIENCE)
         finally:
             child.kill()

@@ -19,8 +19,12 @@ PROGRAM = textwrap.dedent("""
         return seconds
     def told(seconds):
         print("ended", seconds, flush=True)
-    as_exit_code(lambda: in_parallel(work, [60, 0.01, 60, 0.02], jobs=4, told=told))
+    sys.exit(as_exit_code(lambda: in_parallel(work, [60, 0.01, 60, 0.02], jobs=4, told=told), last=True))
 """)
+
+
+def both_have_ended(out, _):
+    return out.count("ended") == 2
 
 
 def test_results_are_in_the_order_of_the_items_and_told_as_they_come():
@@ -55,11 +59,23 @@ def test_when_one_fails_the_others_are_ended():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("group", [True, False], ids=["group", "alone"])
 def test_a_signal_ends_every_child_of_every_thread(interrupt, python, number, group):
-    ended = interrupt([*python, PROGRAM], when=lambda out, _: "0.02" in out, number=number, group=group)
+    ended = interrupt([*python, PROGRAM], when=both_have_ended, number=number, group=group)
     assert ended.orphans == []
-    assert ended.out.split() == ["ended", "0.01", "ended", "0.02"]
+    assert sorted(ended.out.splitlines()) == ["ended 0.01", "ended 0.02"]
     assert "interrupted" in ended.err
     assert ended.seconds < 5
+
+
+@pytest.mark.parametrize("gap", [0.001, 0.004, 0.01, 0.03, 0.1, 0.3])
+def test_who_is_impatient_takes_nothing_away(interrupt, python, gap):
+    again = [(gap, signal.SIGINT), (gap, signal.SIGTERM), (gap, signal.SIGINT)]
+    ended = interrupt([*python, PROGRAM], when=both_have_ended, again=again)
+    assert ended.code == 130
+    assert ended.orphans == []
+    assert sorted(ended.out.splitlines()) == ["ended 0.01", "ended 0.02"]
+    assert ended.err.splitlines() == [
+        "python-tsan: interrupted; finished stages are kept, whatever was under way starts anew"
+    ]
 
 
 def test_what_had_ended_when_the_interrupt_came_is_told_once():
