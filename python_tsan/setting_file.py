@@ -17,12 +17,14 @@ _POSITION = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of docume
 def read_table(path: Path, section: tuple[str, ...]) -> dict[str, Any] | None:
     """Return the table at ``section``, or None if there is no such file or section.
 
-    Raises :class:`UsageError` that names file and line for TOML that cannot be read.
+    Raises :class:`UsageError` that names the file, and the line of TOML that is none.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text (byte {error.start})") from error
     try:

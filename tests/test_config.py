@@ -150,6 +150,11 @@ def test_a_section_that_is_no_table_is_refused(tmp_path):
     assert refusal(tmp_path).message == f"{path}:3: tool.python-tsan must be a table"
 
 
+def test_a_folder_of_that_name_is_refused(tmp_path):
+    (tmp_path / "python-tsan.toml").mkdir()
+    assert refusal(tmp_path).message == f"{tmp_path / 'python-tsan.toml'}: cannot be read: Is a directory"
+
+
 def test_a_file_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / "python-tsan.toml").write_bytes(b'toolchain = "\xff"')
     assert "not UTF-8 text (byte 13)" in refusal(tmp_path).message
