@@ -47,6 +47,7 @@ class Machine:
     brought: dict[str, tuple[Manner, Request | None]] = field(default_factory=dict)  # how a module came to be loaded
     _locks: dict[str, _Lock] = field(default_factory=dict)
     _wants: dict[str, str] = field(default_factory=dict)
+    _making: set[str] = field(default_factory=set)  # what is being found or created
     _stopped: set[str] = field(default_factory=set)
 
     def start(self, thread: str, entry: str, *later: Request, stops: bool = True) -> Step:
@@ -124,20 +125,22 @@ class Machine:
     def _load(self, thread: str, module: Module, manner: Manner, request: Request | None) -> Nested:
         """Follow ``_find_and_load_unlocked``: the parent first, then create and execute the module."""
         self.brought.setdefault(module.name, (manner, request))
-        # A module that is created while it is being created stands twice on the stack; what it asks for, once.
-        again = self._locks[module.name].count > 1
         self.stacks[thread].append((module.name, request))
         parent = self.phase(module.parent) if module.parent else Phase.DONE
         absent = parent in {Phase.ABSENT, Phase.CREATING}
         if absent or (parent is Phase.EXECUTING and self.rules.child_waits_for_parent):
             yield self._import(thread, module.parent, manner, None)
         if not self._listed(module.name):
+            # What it asks for while it is created may ask for itself, which is created then and asks no more.
+            again = module.name in self._making
+            self._making.add(module.name)
             if self.finders_import and not again:
                 yield from self._find(thread, module)
             self._enter(module.name, Phase.CREATING)
             yield from self._stop(thread, Phase.CREATING, module.name)
             if not again:
                 yield from self._requests(thread, module, Stage.CREATE)
+                self._making.discard(module.name)
             self._enter(module.name, Phase.EXECUTING)
             yield from self._stop(thread, Phase.EXECUTING, module.name)
             yield from self._requests(thread, module, Stage.BODY)

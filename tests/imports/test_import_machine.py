@@ -64,6 +64,21 @@ def test_requests_of_a_module_that_is_being_created_come_before_its_body():
     assert executed(Machine(program, CLASSIC).start("T1", "ext")) == ["early", "ext", "late"]
 
 
+@pytest.mark.parametrize("rules", [CLASSIC, WAITING, ORDERED])
+def test_a_module_that_its_parent_brings_in_makes_its_requests_before_its_body_all_the_same(rules):
+    # Up to 3.14 it stands twice on the stack: the first time it waits for its parent, and is not being created yet.
+    program = program_of(pkg=[asks("pkg.ext")], pkg__ext=[asks("early", stage=Stage.CREATE)], early=[])
+    assert executed(Machine(program, rules).start("T1", "pkg.ext")) == ["pkg", "early", "pkg.ext"]
+
+
+@pytest.mark.parametrize("rules", [CLASSIC, WAITING, ORDERED])
+@pytest.mark.parametrize("stage", [Stage.FIND, Stage.CREATE])
+def test_a_module_that_is_asked_for_while_it_is_found_or_created_does_not_ask_again(rules, stage):
+    program = program_of(ext=[asks("other", stage=stage)], other=[asks("ext", stage=stage), asks("last")], last=[])
+    steps = Machine(program, rules, finders_import=True).start("T1", "ext")
+    assert set(executed(steps)) == {"ext", "other", "last"}
+
+
 KEPT = []
 
 
