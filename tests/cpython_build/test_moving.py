@@ -90,8 +90,8 @@ def test_bytecode_is_fresh_and_says_where_it_is_in_its_new_place(package, tmp_pa
 
 
 def test_several_folders_are_renamed_at_once_and_back():
-    names = {b"/work/build": b"@build@", b"/cache/final": b"@final@"}
-    renamed_once = renamed(b"-I/work/build/x --prefix=/cache/final", names)
+    names = {b"/private/build": b"@build@", b"/cache/final": b"@final@"}
+    renamed_once = renamed(b"-I/private/build/x --prefix=/cache/final", names)
     assert renamed_once == b"-I@build@/x --prefix=@final@"
     back = {new: old for old, new in names.items()}
-    assert renamed(renamed_once, back) == b"-I/work/build/x --prefix=/cache/final"
+    assert renamed(renamed_once, back) == b"-I/private/build/x --prefix=/cache/final"
