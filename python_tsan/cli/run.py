@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from python_tsan.checking.execution import STDERR_FILE
+from python_tsan.checking.judge import TSAN_EXIT_CODE
 from python_tsan.cli.options import open_context
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import counted
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from python_tsan.console import Console
     from python_tsan.report.model import Report
     from python_tsan.running.rules import Rules
+
+
+_LONGEST_WORDS = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -173,7 +179,20 @@ def show(report: Report, folder: Path, request: Request, console: Console, *, de
     for name in request.formats:
         if name != Format.TERMINAL.value:
             console.note(f"{name} in {folder / Format(name).file_name}")
-    console.note(f"everything in {folder}; again: python-tsan replay {folder}")
+    if words := last_words(report, folder):
+        console.note(f"the program's last words: {words}")
+    console.note(f"everything in {folder}; again: python-tsan replay {shlex.quote(str(folder))}")
+
+
+def last_words(report: Report, folder: Path) -> str:
+    """Return the last line on standard error of the first run that failed by itself; nothing when none did."""
+    codes = report.subject.exit_codes if report.subject else ()
+    files = sorted(folder.glob(f"[0-9]*/{STDERR_FILE}"), key=lambda file: int(file.parent.name))
+    for code, file in zip(codes, files, strict=False):
+        lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if code not in {0, TSAN_EXIT_CODE} and lines:
+            return lines[-1].strip()[:_LONGEST_WORDS]
+    return ""
 
 
 def _write_baseline(report: Report, file: Path, rules: Rules, console: Console) -> None:
