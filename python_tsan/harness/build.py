@@ -18,9 +18,9 @@ from python_tsan.cpython.locking import discard, exclusive, writable
 from python_tsan.cpython.record import write_manifest
 from python_tsan.cpython.uv import find_tool
 from python_tsan.errors import BuildError
+from python_tsan.harness.bindings import find_binding
 from python_tsan.harness.plan import hash_sources, plan_harness
 from python_tsan.harness.registry import Scenario, read_registry
-from python_tsan.harness.tools import find_binding
 from python_tsan.paths import native_folder
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from python_tsan.binding import BINDINGS
 from python_tsan.cpython.sources import obtain_source
 from python_tsan.errors import ExitCode, PythonTsanError
-from python_tsan.harness.tools import find_binding
+from python_tsan.harness.bindings import find_binding
 from python_tsan.matrix.model import Available, LeftOut
 from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
 from python_tsan.toolchain.choose import first_working

@@ -12,7 +12,7 @@ from cycling import CYCLE, SYNC, THREADS, write_files
 
 from python_tsan.binding import BINDINGS, Library
 from python_tsan.console import make_console
-from python_tsan.harness.tools import find_binding
+from python_tsan.harness.bindings import find_binding
 from python_tsan.paths import Layout
 
 pytestmark = pytest.mark.compiler

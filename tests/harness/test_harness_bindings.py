@@ -11,7 +11,7 @@ from python_tsan.binding import BINDINGS, Binding, Library
 from python_tsan.console import Console
 from python_tsan.cpython.uv import find_tool
 from python_tsan.errors import BuildError, UsageError
-from python_tsan.harness import tools
+from python_tsan.harness import bindings
 from python_tsan.paths import Layout
 
 # The installer unpacks what it was asked for, and tells what that was in a file of the package.
@@ -41,7 +41,7 @@ def console():
 def uv(tmp_path, monkeypatch):
     path = tmp_path / "uv"
     monkeypatch.setattr("python_tsan.cpython.uv.find_uv", lambda: path)
-    monkeypatch.setattr(tools, "_installed", lambda _: None)
+    monkeypatch.setattr(bindings, "_installed", lambda _: None)
     return path
 
 
@@ -68,26 +68,26 @@ def test_a_missing_tool_says_how_to_get_it(tmp_path, monkeypatch):
 def test_the_installed_pybind11_serves_only_for_its_own_version(layout, console):
     pybind11 = pytest.importorskip("pybind11")
     here = replace(OTHER, version=pybind11.__version__)
-    assert tools.find_binding(here, layout=layout, console=console) / "include" == Path(pybind11.get_include())
-    assert tools._installed(replace(OTHER, version="0.0.1")) is None
+    assert bindings.find_binding(here, layout=layout, console=console) / "include" == Path(pybind11.get_include())
+    assert bindings._installed(replace(OTHER, version="0.0.1")) is None
 
 
 def test_another_version_is_fetched_once(layout, console, uv, script):
     script(uv, MAKE_WHEEL)
-    package = tools.find_binding(OTHER, layout=layout, console=console)
+    package = bindings.find_binding(OTHER, layout=layout, console=console)
     assert (package / "include" / "pybind11" / "embed.h").read_text() == "pybind11==9.9\n"
     assert "--require-hashes" not in (uv.parent / "asked").read_text().split()
     script(uv, "exit 1")
-    assert tools.find_binding(OTHER, layout=layout, console=console) == package
+    assert bindings.find_binding(OTHER, layout=layout, console=console) == package
     assert not any(layout.work.iterdir())
 
 
 @pytest.mark.parametrize("binding", BINDINGS, ids=str)
 def test_what_a_matrix_is_made_of_is_fetched_by_its_hash(layout, console, uv, script, binding):
     script(uv, MAKE_WHEEL)
-    package = tools.find_binding(binding, layout=layout, console=console)
+    package = bindings.find_binding(binding, layout=layout, console=console)
     assert package.name == binding.library.value
-    wanted = (package / tools._NEEDED[binding.library]).read_text()
+    wanted = (package / bindings._NEEDED[binding.library]).read_text()
     assert f"\n{binding.requirement} \\\n    --hash=sha256:" in wanted
     assert "--require-hashes" in (uv.parent / "asked").read_text().split()
 
@@ -95,7 +95,7 @@ def test_what_a_matrix_is_made_of_is_fetched_by_its_hash(layout, console, uv, sc
 def test_a_version_that_cannot_be_had_is_a_build_error(layout, console, uv, script):
     script(uv, "echo no such version; exit 1")
     with pytest.raises(BuildError, match="no such version") as raised:
-        tools.find_binding(OTHER, layout=layout, console=console)
+        bindings.find_binding(OTHER, layout=layout, console=console)
     assert raised.value.evidence is not None
     assert raised.value.evidence.is_file()
     assert not (layout.root / "tools" / "pybind11-9.9").exists()
@@ -105,11 +105,11 @@ def test_a_version_that_cannot_be_had_is_a_build_error(layout, console, uv, scri
 def test_a_wheel_without_its_sources_is_a_build_error(layout, console, uv, script, library):
     script(uv, 'while [ "$1" != --target ]; do shift; done; mkdir -p "$2"')
     with pytest.raises(BuildError, match=r"holds no (include/pybind11/embed\.h|src/nb_combined\.cpp)"):
-        tools.find_binding(replace(OTHER, library=library), layout=layout, console=console)
+        bindings.find_binding(replace(OTHER, library=library), layout=layout, console=console)
 
 
 def test_a_version_that_pypi_does_not_have_is_a_mistake_of_the_user(layout, console, script, uv):
     script(uv, 'echo "  cause: Because there is no version of pybind11==9.9 and you require it" >&2; exit 1')
     with pytest.raises(UsageError, match=r"There is no pybind11 9\.9") as caught:
-        tools.find_binding(OTHER, layout=layout, console=console)
+        bindings.find_binding(OTHER, layout=layout, console=console)
     assert caught.value.evidence.is_file()
