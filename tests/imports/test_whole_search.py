@@ -148,3 +148,48 @@ def test_a_module_found_absent_is_asked_for_though_the_other_thread_has_loaded_i
     model = Model(program=program, rules=model.rules, read=model.read, finders_import=True)
     assert ("p", GLOBAL) in exhaustively(model, ("p", "b"))
     assert {hazard.locks for hazard in predict(model, ("p", "b"))} == exhaustively(model, ("p", "b"))
+
+
+def test_the_line_at_which_the_second_thread_stands_tells_trials_apart():
+    # From u, k has bound V before it asks for w; by itself it waits for u, which asks for w, and has not.
+    bodies = {"w": ["import k", "k.V"], "u": ["import k", "import w"], "k": ["import u", "V = 1", "import w"]}
+    model = written((3, 15, 2), bodies)
+    entries = ("w", "u", "k")
+    assert ("w", "k") in exhaustively(model, entries)
+    assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
+
+
+def test_what_the_second_thread_has_completed_tells_trials_apart():
+    # From g, the second thread loads d, which w then finds complete; from k, it asks for w before it comes to d.
+    bodies = {
+        "w": ["import d"],
+        "d": ["by name k"],
+        "g": ["import k", "import w"],
+        "k": ["import j"],
+        "j": ["import g", "import d", "import w"],
+    }
+    model = written((3, 12, 0), bodies)
+    entries = ("w", "g", "k")
+    assert ("w", "k") in exhaustively(model, entries)
+    assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
+
+
+def test_the_parent_of_an_entry_needs_nobody_else_who_asks_for_it():
+    model = written((3, 15, 2), {"w": ["import p", "p.V"], "p": ["import w", "V = 1"], "p.x": []})
+    assert ("w", "p") in exhaustively(model, ("w", "p.x"))
+    assert {hazard.locks for hazard in predict(model, ("w", "p.x"))} == exhaustively(model, ("w", "p.x"))
+
+
+def test_what_the_first_thread_had_begun_before_and_only_meets_later_tells_trials_apart():
+    # Both come to w by x. From d, w finds d begun; from x, it loads d, which asks for k.
+    bodies = {
+        "d": ["import x", "by name k"],
+        "x": ["import w"],
+        "w": ["import i", "import d"],
+        "k": ["import i"],
+        "i": ["import w"],
+    }
+    model = written((3, 12, 0), bodies)
+    entries = ("d", "x", "k")
+    assert ("w", "k") in exhaustively(model, entries)
+    assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
