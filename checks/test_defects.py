@@ -2,7 +2,6 @@
 
 import pytest
 
-from python_tsan.running.suppressing import read_suppressions, shipped_file
 from python_tsan.tsan.suppressions import hides
 
 pytestmark = pytest.mark.scenarios("defects")
@@ -13,12 +12,6 @@ def test_scenario(subject):
     subject.must_pass()
 
 
-def _shipped(bench):
-    """Return the suppressions that ``run`` gives to programs under this version and kind of build."""
-    file = shipped_file(bench.version, free_threaded="free_threading" in bench.have)
-    return [placed.suppression for placed in read_suppressions([file] if file else [])]
-
-
 def _findings(subject, scenario):
     return [finding for each in subject.subjects.observations(scenario.name) for finding in each.findings]
 
@@ -26,7 +19,7 @@ def _findings(subject, scenario):
 def test_a_shipped_suppression_hides_it(subject):
     """No run of a program of the user's is red for it."""
     seen = [finding for observation in subject.observations for finding in observation.findings]
-    bare = [finding for finding in seen if not any(hides(entry, finding) for entry in _shipped(subject.bench))]
+    bare = [finding for finding in seen if not any(hides(entry, finding) for entry in subject.bench.known_races)]
     assert not bare, f"no shipped suppression hides {bare[0].summary}"
 
 
@@ -36,5 +29,5 @@ def test_no_shipped_suppression_is_idle(subject):
     bench = subject.bench
     shown = [one for one in bench.scenarios if one.group == "defects" and not bench.missing(one)]
     findings = [finding for scenario in shown for finding in _findings(subject, scenario)]
-    idle = [entry for entry in _shipped(bench) if not any(hides(entry, finding) for finding in findings)]
+    idle = [entry for entry in bench.known_races if not any(hides(entry, finding) for finding in findings)]
     assert not idle, f"{idle[0]} hides nothing any more"

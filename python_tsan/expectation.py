@@ -29,13 +29,14 @@ class ExpectedFinding:
     """One race that must be seen: its kind, the global it is on, and the function and sides of its accesses.
 
     ``accesses`` are unordered strings such as ``"read"``, ``"write"``, ``"atomic write"``; ``function`` must be a
-    substring of the topmost non-interceptor frame of each access.
+    substring of the topmost non-interceptor frame of each access. ``several``: one at least, and luck decides how many.
     """
 
     kind: str
     location: str = ""
     function: str = ""
     accesses: tuple[str, ...] = ()
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ void write_expectation(JsonWriter& json, const Expectation& expectation) {
             .member("location", finding.location)
             .member("function", finding.function)
             .member("accesses", finding.accesses)
+            .member("several", finding.several)
             .end_object();
     }
     json.end_array().member("error", expectation.error).member("losing_thread", expectation.losing_thread);
@@ -64,6 +65,11 @@ Scenario& Scenario::race(std::string location, std::string function, std::vector
 
 Scenario& Scenario::defect(std::vector<std::string> accesses) {
     expect_.findings.push_back({"data race", "", "", std::move(accesses)});
+    return outcome(Outcome::race);
+}
+
+Scenario& Scenario::defects(std::vector<std::string> accesses) {
+    expect_.findings.push_back({"data race", "", "", std::move(accesses), true});
     return outcome(Outcome::race);
 }
 

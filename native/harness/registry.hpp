@@ -25,6 +25,7 @@ struct ExpectedFinding {
     std::string location;
     std::string function;
     std::vector<std::string> accesses;
+    bool several = false; // one at least, and luck decides how many
 };
 
 /// What a scenario must show on one kind of build.
@@ -53,6 +54,8 @@ public:
     Scenario& race(std::string location, std::string function, std::vector<std::string> accesses = {"read", "write"});
     /// Exactly one data race between two accesses of CPython's own, which is known upstream.
     Scenario& defect(std::vector<std::string> accesses);
+    /// The same, and luck decides how many of them there are.
+    Scenario& defects(std::vector<std::string> accesses);
     /// On CPython before `version`, written like PY_VERSION_HEX, it ends clean, whatever it shows from there on.
     Scenario& clean_before(unsigned long version);
     /// On a build without the GIL: such races, one for each pair of accesses.

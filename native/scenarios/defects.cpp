@@ -3,6 +3,8 @@
 
 #include "harness/scenario.hpp"
 
+#include <thread>
+
 namespace python_tsan {
 
 // https://github.com/python/cpython/issues/128130: mended in 3.14
@@ -37,6 +39,38 @@ SCENARIO(method_replaced_beside_its_use,
         PyObject_Size(it.ptr());
     };
     take_turns_known(context, {replace, use});
+}
+
+// https://github.com/python/cpython/issues/131680: mended in 3.14. The races are on the key's owner and on its two
+// counts of references, as far as the sanitizer remembers who wrote them: it does four accesses of a word.
+SCENARIO(
+    key_inserted_beside_a_lookup,
+    "defects",
+    "T1 puts a new key into a dict, T2 looks up an equal one: what was written into the new object is not ordered.",
+    .defects({"write", "atomic read"}).needs("free_threading").full_lane_only()) {
+    const Interpreter python(context);
+    constexpr long key = 1'000'000; // too large to be kept by Python
+    py::dict names;
+    py::exec("numbers = {1: 0, 2: 0}", names); // no key that is a string, and room for another
+    const py::object numbers = names["numbers"], wanted = py::int_(key), value = py::int_(0);
+    const auto insert = [&] {
+        const py::gil_scoped_acquire attached;
+        const py::int_ fresh(key);
+        PyObject_SetItem(numbers.ptr(), fresh.ptr(), value.ptr());
+    };
+    const auto look = [&] {
+        const py::gil_scoped_acquire attached;
+        py::steal<py::object>(PyObject_GetItem(numbers.ptr(), wanted.ptr()));
+    };
+    {
+        // The first look by another thread than the dict's takes its lock, which would order the turns.
+        const py::gil_scoped_release released;
+        std::thread([&] {
+            const py::gil_scoped_acquire attached;
+            PyDict_Contains(numbers.ptr(), value.ptr());
+        }).join();
+    }
+    take_turns_known(context, {insert, look});
 }
 
 } // namespace python_tsan

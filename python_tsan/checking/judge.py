@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
 from python_tsan.checking.matching import compare_findings, describe_finding
-from python_tsan.checking.model import Observation, Status, Verdict
+from python_tsan.checking.model import TSAN_EXIT_CODE, Observation, Status, Verdict
+from python_tsan.checking.set_aside import told, without_known
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.rate import describe_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-TSAN_EXIT_CODE = 66
+    from python_tsan.tsan.suppressions import Suppression
+
 USAGE_EXIT_CODE = 2
 # An expectation that names this value is about a GIL that comes back; every other one assumes that it does not.
 GIL_VALUE = "gil_enabled_by"
@@ -29,13 +31,22 @@ class Judgement:
     reason: str = ""
 
 
-def judge(check: str, lane: Lane, expectation: Expectation, observations: Sequence[Observation]) -> Verdict:
+def judge(
+    check: str,
+    lane: Lane,
+    expectation: Expectation,
+    observations: Sequence[Observation],
+    *,
+    known: Sequence[Suppression] = (),
+) -> Verdict:
     """Judge all runs of one check together.
 
     The verdict is PASSED when every run did as expected, COULD_NOT_JUDGE when nothing can be concluded from one of
     them or there are none, FAILED otherwise. An expected race that was missed in one run is a failure with its k of
-    n: a retry would only hide it.
+    n: a retry would only hide it. A run that fails only for races of CPython itself that are ``known`` upstream is
+    judged without them, and the reason says so.
     """
+    observations = [_fairest(expectation, observation, known) for observation in observations]
     judgements = [judge_one(expectation, observation) for observation in observations]
     met = sum(judgement.status is Status.PASSED for judgement in judgements)
     status = _combine(judgements)
@@ -46,10 +57,19 @@ def judge(check: str, lane: Lane, expectation: Expectation, observations: Sequen
         expectation=expectation,
         met=met,
         runs=len(judgements),
-        reason=_reason(status, expectation, met, judgements),
+        reason="; ".join(filter(None, (_reason(status, expectation, met, judgements), *told(observations, known)))),
         seconds=sum(observation.seconds for observation in observations),
         observations=tuple(observations),
     )
+
+
+def _fairest(expectation: Expectation, observation: Observation, known: Sequence[Suppression]) -> Observation:
+    """Set known races aside unless they are what a check is there to see."""
+    if judge_one(expectation, observation).status is not Status.FAILED:
+        return observation
+    less = without_known(observation, known)
+    sought = expectation.outcome is Outcome.RACE and judge_one(expectation, less).status is not Status.PASSED
+    return observation if sought else less
 
 
 def judge_one(expectation: Expectation, observation: Observation) -> Judgement:
@@ -81,7 +101,7 @@ def _doubts(expectation: Expectation, observation: Observation) -> Iterator[str]
         yield f"the ThreadSanitizer runtime gave up: {observation.fatal[0]}"
     if observation.exit_code == USAGE_EXIT_CODE and not observation.timed_out:
         yield "the subject refused its command line (exit 2)"
-    if observation.exit_code == TSAN_EXIT_CODE and not observation.findings and not observation.crashes:
+    if observation.own_exit_code == TSAN_EXIT_CODE and not observation.findings and not observation.crashes:
         yield "exit 66, but no finding in the log folder"
     if gil_returned(observation.report) and GIL_VALUE not in expectation.values:
         culprit = observation.report["gil"].get("enabled_by") or "a module"
@@ -134,7 +154,7 @@ def _clean_mismatch(observation: Observation) -> str:
     error = observation.report.get("error")
     if error:
         return f"expected no error, got {_shown_error(error)}"
-    return f"exit {observation.exit_code}" if observation.exit_code else ""
+    return f"exit {observation.exit_code}" if observation.own_exit_code else ""
 
 
 def _crash_mismatch(expectation: Expectation, observation: Observation) -> str:

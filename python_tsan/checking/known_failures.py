@@ -13,9 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.judge import TSAN_EXIT_CODE
 from python_tsan.checking.matching import describe_finding
-from python_tsan.checking.model import Status
+from python_tsan.checking.model import TSAN_EXIT_CODE, Status
 from python_tsan.tsan.suppressions import hides, parse_suppressions
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from python_tsan.checking.environment import SubjectEnvironment, compose_environ
 from python_tsan.checking.subjects import Bench
 from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.inspection import is_instrumented
+from python_tsan.cpython.known_races import known_races
 from python_tsan.expectation import Expectation, Lane
 from python_tsan.harness.build import PRELOADS
 from python_tsan.imports import inside
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from python_tsan.harness.build import Harness
     from python_tsan.harness.registry import Scenario
     from python_tsan.toolchain.model import Toolchain
+    from python_tsan.tsan.suppressions import Suppression
 
 # PEP 684: sub-interpreters that do not share the main interpreter's GIL.
 FIRST_OWN_GIL = (3, 12)
@@ -69,8 +71,15 @@ def make_bench(
         preloads={need: path for need, path in preloads.items() if path.is_file()},
         packages=Path(inside.__file__).parent,
         version=interpreter.version,
+        known_races=_known_races(interpreter),
     )
     return bench, environment
+
+
+def _known_races(interpreter: Interpreter) -> tuple[Suppression, ...]:
+    """Return what is known of races inside this Python; none is seen where it is not instrumented."""
+    version, free_threaded = interpreter.version, interpreter.free_threaded
+    return known_races(version, free_threaded=free_threaded) if interpreter.instrumented else ()
 
 
 def expectation_for(scenario: Scenario, *, interpreter: Interpreter) -> Expectation | None:

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
 
 def compare_findings(expected: Sequence[ExpectedFinding], seen: Sequence[Finding]) -> str:
-    """Return how the findings differ from the expected ones, or an empty string when they match one to one."""
+    """Return how the findings differ from the expected ones, or an empty string when they match one to one.
+
+    An expected finding of which there may be ``several`` is met by one, and takes all others that are like it.
+    """
     left = list(seen)
     for wanted in expected:
         hit = next((finding for finding in left if matches(wanted, finding)), None)
         if hit is None:
             return f"expected {describe_expected(wanted)}, {_shown(left)}"
-        left.remove(hit)
+        left = [each for each in left if each is not hit and not (wanted.several and matches(wanted, each))]
     return f"unexpected: {_shown_list(left)}" if left else ""
 
 

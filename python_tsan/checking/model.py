@@ -10,6 +10,8 @@ from typing import Any
 from python_tsan.expectation import Expectation, Lane  # noqa: TC001 -- so too
 from python_tsan.tsan.finding import Finding  # noqa: TC001 -- so too
 
+TSAN_EXIT_CODE = 66
+
 
 class Status(Enum):
     """The verdict in one word. COULD_NOT_JUDGE is never read as clean."""
@@ -29,7 +31,7 @@ class Observation:
     the subject itself had noted by then. ``fatal`` are the last words of a runtime that gave up, ``crashes`` those on a
     deadly signal of the subject, ``last_words`` the end of standard error of one that died of a signal. ``problem``
     says why nothing can be concluded (the log folder is gone, the program could not be started), and is empty for a
-    sound observation.
+    sound observation. ``known`` are findings that were set aside: races of CPython itself that upstream knows.
     """
 
     command: tuple[str, ...]
@@ -42,12 +44,19 @@ class Observation:
     stacks: tuple[Path, ...] = ()
     waits: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    known: tuple[Finding, ...] = ()
     fatal: tuple[str, ...] = ()
     crashes: tuple[str, ...] = ()
     last_words: str = ""
     unparsed: int = 0
     report: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+
+    @property
+    def own_exit_code(self) -> int:
+        """The code as far as it speaks of the subject: the sanitizer's own, for known findings alone, does not."""
+        for_known_alone = self.known and not self.findings and self.exit_code == TSAN_EXIT_CODE
+        return 0 if for_known_alone else self.exit_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

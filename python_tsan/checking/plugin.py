@@ -51,7 +51,7 @@ class Subject:
     @cached_property
     def verdict(self) -> Verdict:
         """The observations judged against the expectation."""
-        return judge(self.check, self.bench.lane, self.expectation, self.observations)
+        return judge(self.check, self.bench.lane, self.expectation, self.observations, known=self.bench.known_races)
 
     def must_pass(self) -> None:
         """Fail the check, with the verdict's reason, unless every run did as expected."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from python_tsan.checking.model import Observation
     from python_tsan.harness.registry import Scenario
+    from python_tsan.tsan.suppressions import Suppression
 
 # Hanging subjects sleep; this many may do so at once beside those that compute.
 HANGING_AT_ONCE = 4
@@ -43,7 +44,7 @@ class Bench:
     ``have`` is what scenarios may need (``numpy``, ``gil``, ``free_threading``), ``preloads`` maps a need to the
     library that is preloaded for it. ``expected`` gives a scenario's expectation on this interpreter, None where it is
     not known. ``repeats`` overrides every scenario's own number of runs, ``packages`` is put on every subject's path.
-    ``version`` is the Python's.
+    ``version`` is the Python's, ``known_races`` what is known upstream of races inside it.
     """
 
     lane: Lane
@@ -59,6 +60,7 @@ class Bench:
     preloads: dict[str, Path] = field(default_factory=dict)
     packages: Path | None = None
     version: str = ""
+    known_races: tuple[Suppression, ...] = ()
 
     def scenario(self, name: str) -> Scenario:
         """Return the scenario ``name``; ``KeyError`` if the harness has none."""

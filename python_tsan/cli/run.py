@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.checking.execution import STDERR_FILE
-from python_tsan.checking.judge import TSAN_EXIT_CODE
+from python_tsan.checking.model import TSAN_EXIT_CODE
 from python_tsan.cli.options import open_context
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import counted

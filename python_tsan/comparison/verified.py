@@ -84,7 +84,7 @@ def seen_in(observation: Observation) -> Seen:
         return Seen.RACE
     if observation.report.get("error"):
         return Seen.ERROR
-    return Seen.OTHER if observation.exit_code else Seen.CLEAN
+    return Seen.OTHER if observation.own_exit_code else Seen.CLEAN
 
 
 def _configuration(record: LaneRecord | None, lane: Lane) -> Configuration:

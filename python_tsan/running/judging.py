@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.judge import TSAN_EXIT_CODE
+from python_tsan.checking.model import TSAN_EXIT_CODE
 from python_tsan.expectation import Expectation, Outcome
 from python_tsan.rate import wilson_bounds
 from python_tsan.report.model import Rate, ReportVerdict, VerdictStatus

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.cpython.known_races import shipped_file
 from python_tsan.errors import UsageError
 from python_tsan.report.build import Standing
 from python_tsan.report.model import FindingStatus
 from python_tsan.running import baseline, expected
-from python_tsan.running.suppressing import read_suppressions, shipped_file
+from python_tsan.running.suppressing import read_suppressions
 
 if TYPE_CHECKING:
     import datetime as dt

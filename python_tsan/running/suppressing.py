@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import UsageError
@@ -12,8 +11,7 @@ from python_tsan.tsan.suppressions import Suppression, parse_matches, parse_supp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-SHIPPED = Path(__file__).parent / "shipped"
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,15 +20,6 @@ class Placed:
 
     suppression: Suppression
     file: str
-
-
-def shipped_file(version: str, *, free_threaded: bool = False) -> Path | None:
-    """Return the list that comes with this package for a CPython version such as ``3.13.5``, None where there is none.
-
-    Only defects of CPython itself that have an issue of their own are listed; nothing is known of most versions.
-    """
-    file = SHIPPED / f"cpython-{'.'.join(version.split('.')[:2])}{'t' if free_threaded else ''}.txt"
-    return file if file.is_file() else None
 
 
 def read_suppressions(files: Iterable[Path]) -> tuple[Placed, ...]:

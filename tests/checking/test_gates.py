@@ -98,6 +98,14 @@ def test_another_kind_is_not_the_expected_one():
     assert failed(leak, RACY).startswith("expected a thread leak, saw a data race")
 
 
+def test_of_several_there_may_be_any_number_but_none():
+    several = replace(RACY_TWIN, findings=(replace(RACY_TWIN.findings[0], several=True),))
+    twice = replace(RACY, findings=(finding(), finding()))
+    assert verdict(several, RACY, twice).status is Status.PASSED
+    assert "saw none" in failed(several, CLEAN)
+    assert "unexpected" in failed(several, replace(RACY, findings=(finding(), finding(location="other"))))
+
+
 def test_a_finding_beside_a_hang_fails():
     assert "unexpected" in failed(HANGING, replace(HUNG, findings=(finding(),)))
 

@@ -3,16 +3,14 @@ import datetime as dt
 import pytest
 from run_logs import golden
 
-from python_tsan.cpython.record import read_manifest
 from python_tsan.errors import UsageError
 from python_tsan.expectation import Outcome
 from python_tsan.report.model import FindingStatus
 from python_tsan.running.expected import covered, missing, parse_expectation
 from python_tsan.running.request import Request
 from python_tsan.running.rules import read_rules
-from python_tsan.running.suppressing import SHIPPED, count_uses, merged_text, read_suppressions, shipped_file
+from python_tsan.running.suppressing import count_uses, merged_text, read_suppressions
 from python_tsan.tsan.digest import Digest
-from python_tsan.tsan.suppressions import parse_suppressions
 
 TODAY = dt.date(2026, 6, 1)
 RACE = 'outcome = "race"\n[[findings]]\nkind = "data race"\nlocation = "{}"\n'
@@ -130,22 +128,6 @@ def test_uses_are_counted_over_all_logs_and_the_unused_are_zero(tmp_path):
     used, unused = count_uses(read_suppressions([file]), logs)
     assert (used.entry, used.matched, used.line, used.reason) == ("race:known_writer", 2, 2, "a statistic")
     assert (unused.entry, unused.matched) == ("race:never", 0)
-
-
-def test_each_shipped_suppression_has_an_issue_and_is_narrow():
-    files = sorted(SHIPPED.glob("*.txt"))
-    assert files
-    for file in files:
-        read = parse_suppressions(file.read_text())
-        assert not read.refused
-        assert all("https://github.com/python/cpython/issues/" in entry.reason for entry in read.entries)
-
-
-def test_the_shipped_list_is_that_of_the_version_and_its_threading():
-    assert shipped_file("3.13.5") == SHIPPED / "cpython-3.13.txt"
-    assert shipped_file("3.13.5", free_threaded=True) == SHIPPED / "cpython-3.13t.txt"
-    assert shipped_file("3.1.0") is None
-    assert read_manifest(SHIPPED) is None
 
 
 @pytest.mark.parametrize(

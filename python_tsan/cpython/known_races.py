@@ -1,0 +1,28 @@
+"""Own the races of CPython itself that are known upstream, by version, as suppressions; leave their use to others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.tsan.suppressions import parse_suppressions
+
+if TYPE_CHECKING:
+    from python_tsan.tsan.suppressions import Suppression
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+def shipped_file(version: str, *, free_threaded: bool = False) -> Path | None:
+    """Return the list that comes with this package for a CPython version such as ``3.13.5``, None where there is none.
+
+    Only defects of CPython itself that have an issue of their own are listed; nothing is known of most versions.
+    """
+    file = SHIPPED / f"cpython-{'.'.join(version.split('.')[:2])}{'t' if free_threaded else ''}.txt"
+    return file if file.is_file() else None
+
+
+def known_races(version: str, *, free_threaded: bool = False) -> tuple[Suppression, ...]:
+    """Return what that list says; each entry's ``reason`` names upstream's issue."""
+    file = shipped_file(version, free_threaded=free_threaded)
+    return parse_suppressions(file.read_text(encoding="utf-8")).entries if file else ()
