@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.model import Status, Verdict
-from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally
+from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally, wants_reading
 from python_tsan.report.markdown import escape
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ def _lane(record: LaneRecord, verdicts: tuple[Verdict, ...]) -> list[str]:
     lines += ["| check | expected | as told | s | verdict |", "| --- | --- | ---: | ---: | --- |"]
     lines += [_row(verdict) for verdict in verdicts]
     lines += ["", ". ".join(filter(None, (tally(verdicts), escape(detection_line(verdicts))))) + "."]
-    reasons = [
-        f"- **{escape(one.check)}**: {escape(one.reason)}" for one in verdicts if one.status is not Status.PASSED
-    ]
+    reasons = [f"- **{escape(one.check)}**: {escape(one.reason)}" for one in verdicts if wants_reading(one)]
     return [*lines, *(["", *reasons] if reasons else [])]
 
 

@@ -85,5 +85,10 @@ def seen(verdict: Verdict) -> str:
     return f"{verdict.met} of {verdict.runs}" if verdict.runs else "-"
 
 
+def wants_reading(verdict: Verdict) -> bool:
+    """Tell whether a verdict's reason is to be shown: it went wrong, was not reached, or something was set aside."""
+    return verdict.status is not Status.PASSED or any(one.known for one in verdict.observations)
+
+
 def _checks(count: int) -> str:
     return "1 check" if count == 1 else f"{count} checks"

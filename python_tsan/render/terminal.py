@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.model import Status, Verdict
 from python_tsan.plain_text import WIDTH, wrapped
-from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally
+from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally, wants_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def _reasons(verdicts: tuple[Verdict, ...]) -> Iterator[str]:
         yield ""
         yield from _wrapped(f"skipped, {reason}: {', '.join(checks)}", indent="  ")
     for verdict in verdicts:
-        if verdict.status in (Status.PASSED, Status.SKIPPED):
+        if verdict.status is Status.SKIPPED or not wants_reading(verdict):
             continue
         yield ""
         yield from _wrapped(f"{verdict.check}: {_word(verdict.status)}", indent="  ")

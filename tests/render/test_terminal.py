@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from runs import interpreter, run, verdict
+from runs import LOG, interpreter, run, verdict
 
 from python_tsan.checking.model import Status
 from python_tsan.errors import ExitCode
@@ -10,6 +10,7 @@ from python_tsan.expectation import Lane, Outcome
 from python_tsan.render.markdown import escape, render_markdown
 from python_tsan.render.run import LaneRecord
 from python_tsan.render.terminal import render_conclusion, render_run
+from python_tsan.tsan.parser import parse_log
 
 LONG = "locks/mutex_wrong_order: stacks show who waits for the mutex"
 MIXED = run(
@@ -56,6 +57,15 @@ def test_what_went_wrong_is_told_with_its_evidence():
     assert "    expected a race, expected a race" in shown
     assert "/full/gil/counter_unguarded/1" in shown
     assert "the log folder is gone" in shown
+
+
+def test_what_was_set_aside_is_told_of_a_check_that_passed():
+    passed = verdict("imports/x", reason="set aside in 1 of 1 runs, known upstream: race:f")
+    (known,) = parse_log(LOG, "tsan.1").findings
+    aside = replace(passed, observations=(replace(passed.observations[0], exit_code=66, known=(known,)),))
+    assert "  imports/x: passed\n    set aside in 1 of 1 runs" in text(render_run(run(aside)))
+    assert "- **imports/x**: set aside in 1 of 1 runs" in render_markdown(run(aside))
+    assert "set aside" not in text(render_run(run(passed)))
 
 
 def test_skips_of_one_reason_share_a_line():
