@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from python_tsan.checking.matching import compare_findings, describe_finding
 from python_tsan.checking.model import TSAN_EXIT_CODE, Observation, Status, Verdict
-from python_tsan.checking.set_aside import told, without_known
+from python_tsan.checking.set_aside import set_aside, without_known
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.rate import describe_rate
 
@@ -57,7 +57,7 @@ def judge(
         expectation=expectation,
         met=met,
         runs=len(judgements),
-        reason="; ".join(filter(None, (_reason(status, expectation, met, judgements), *told(observations, known)))),
+        reason="; ".join(filter(None, (_reason(status, expectation, met, judgements), *set_aside(observations)))),
         seconds=sum(observation.seconds for observation in observations),
         observations=tuple(observations),
     )

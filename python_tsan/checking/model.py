@@ -23,6 +23,15 @@ class Status(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRace:
+    """A finding inside CPython itself, the suppression that would have hidden it, and where upstream tells of it."""
+
+    finding: Finding
+    suppression: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """The raw outcome of one subject's process. ``exit_code`` is negative for a signal; sizes in bytes, times in s.
 
@@ -31,7 +40,7 @@ class Observation:
     the subject itself had noted by then. ``fatal`` are the last words of a runtime that gave up, ``crashes`` those on a
     deadly signal of the subject, ``last_words`` the end of standard error of one that died of a signal. ``problem``
     says why nothing can be concluded (the log folder is gone, the program could not be started), and is empty for a
-    sound observation. ``known`` are findings that were set aside: races of CPython itself that upstream knows.
+    sound observation. ``known`` are races of CPython itself that were set aside from ``findings``.
     """
 
     command: tuple[str, ...]
@@ -44,7 +53,7 @@ class Observation:
     stacks: tuple[Path, ...] = ()
     waits: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    known: tuple[Finding, ...] = ()
+    known: tuple[KnownRace, ...] = ()
     fatal: tuple[str, ...] = ()
     crashes: tuple[str, ...] = ()
     last_words: str = ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan import __version__
 from python_tsan.checking.model import Status
+from python_tsan.checking.set_aside import set_aside
 from python_tsan.errors import UsageError
 from python_tsan.expectation import Outcome
 from python_tsan.rate import describe_rate
@@ -17,7 +18,7 @@ from python_tsan.render.run import Run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_tsan.checking.model import Verdict
+    from python_tsan.checking.model import Observation, Verdict
     from python_tsan.expectation import Lane
     from python_tsan.merging.parts import CheckedPart
 
@@ -72,20 +73,24 @@ def _merged(same: Sequence[Verdict]) -> Verdict:
         )
     status = min((each.status for each in same), key=_WEIGHT.index)
     met, runs = sum(each.met for each in same), sum(each.runs for each in same)
+    observations = tuple(observation for each in same for observation in each.observations)
     return replace(
         first,
         status=status,
         met=met,
         runs=runs,
-        reason=_reason(same, status, met, runs),
+        reason=_passed(first, met, runs, observations) if status is Status.PASSED else _reason(same, status),
         seconds=fsum(each.seconds for each in same),
-        observations=tuple(observation for each in same for observation in each.observations),
+        observations=observations,
     )
 
 
-def _reason(same: Sequence[Verdict], status: Status, met: int, runs: int) -> str:
-    if status is Status.PASSED:
-        return f"found in {describe_rate(met, runs)}" if same[0].expectation.outcome is Outcome.RACE else ""
+def _passed(verdict: Verdict, met: int, runs: int, observations: Sequence[Observation]) -> str:
+    found = [f"found in {describe_rate(met, runs)}"] if verdict.expectation.outcome is Outcome.RACE else []
+    return "; ".join((*found, *set_aside(observations)))
+
+
+def _reason(same: Sequence[Verdict], status: Status) -> str:
     told = Counter(each.reason for each in same if each.status is status)
     if len(same) == 1:
         return same[0].reason

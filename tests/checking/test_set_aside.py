@@ -6,7 +6,7 @@ import pytest
 from observed import CLEAN, DEADLOCK, LOST, RACY, RACY_TWIN, SAFE_TWIN, finding
 
 from python_tsan.checking.judge import judge
-from python_tsan.checking.model import Status
+from python_tsan.checking.model import KnownRace, Status
 from python_tsan.comparison.model import Seen
 from python_tsan.comparison.verified import cell_of
 from python_tsan.expectation import Lane
@@ -15,6 +15,7 @@ from python_tsan.tsan.suppressions import parse_suppressions
 ISSUE = "https://github.com/python/cpython/issues/131680"
 KNOWN = parse_suppressions(f"# upstream knows: {ISSUE}\nrace:new_reference\n").entries
 KNOWN_RACE = finding(location="type_x", function="new_reference")
+ASIDE = KnownRace(finding=KNOWN_RACE, suppression="race:new_reference", reason=f"upstream knows: {ISSUE}")
 MET_IT = replace(CLEAN, exit_code=66, findings=(KNOWN_RACE,))
 
 
@@ -31,7 +32,7 @@ def test_a_clean_run_with_a_known_race_passes_and_says_so():
 def test_what_was_set_aside_is_kept_and_is_not_what_the_run_showed():
     got = verdict(SAFE_TWIN, MET_IT)
     (seen,) = got.observations
-    assert (seen.findings, seen.known, seen.exit_code) == ((), (KNOWN_RACE,), 66)
+    assert (seen.findings, seen.known, seen.exit_code) == ((), (ASIDE,), 66)
     assert cell_of(got).seen is Seen.CLEAN
 
 

@@ -1,11 +1,12 @@
 from dataclasses import replace
 
 import pytest
+from compared import RACE as FOUND
 from compared import run_of, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.checking.model import Status
+from python_tsan.checking.model import KnownRace, Status
 from python_tsan.comparison.model import Seen
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.expectation import Expectation, Outcome
@@ -48,6 +49,14 @@ def test_the_worst_of_the_machines_stands_with_its_reason():
     doubt = verdict("gil/race", Seen.DOUBT, status=Status.COULD_NOT_JUDGE, reason="no log folder")
     doubtful = run_of(replace(doubt, expectation=RACE), name="d")
     assert merged(run_of(race(2, 3), name="b"), doubtful).exit_code is ExitCode.SUBJECT
+
+
+def test_what_each_machine_set_aside_is_added_up():
+    race_upstream = KnownRace(finding=FOUND[0], suppression="race:f", reason="an issue")
+    clean = verdict("x", Seen.CLEAN, Seen.CLEAN)
+    met = replace(clean, observations=(replace(clean.observations[0], known=(race_upstream,)), clean.observations[1]))
+    (one,) = merged(run_of(met, name="a"), run_of(clean, name="b"), run_of(met, name="c")).verdicts
+    assert one.reason == "set aside in 2 of 6 runs, known upstream: race:f (an issue)"
 
 
 def test_a_check_that_one_machine_could_run_was_run():

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from runs import LOG, interpreter, run, verdict
 
-from python_tsan.checking.model import Status
+from python_tsan.checking.model import KnownRace, Status
 from python_tsan.errors import ExitCode
 from python_tsan.expectation import Lane, Outcome
 from python_tsan.render.markdown import escape, render_markdown
@@ -62,7 +62,8 @@ def test_what_went_wrong_is_told_with_its_evidence():
 def test_what_was_set_aside_is_told_of_a_check_that_passed():
     passed = verdict("imports/x", reason="set aside in 1 of 1 runs, known upstream: race:f")
     (known,) = parse_log(LOG, "tsan.1").findings
-    aside = replace(passed, observations=(replace(passed.observations[0], exit_code=66, known=(known,)),))
+    race = KnownRace(finding=known, suppression="race:f", reason="an issue")
+    aside = replace(passed, observations=(replace(passed.observations[0], exit_code=66, known=(race,)),))
     assert "  imports/x: passed\n    set aside in 1 of 1 runs" in text(render_run(run(aside)))
     assert "- **imports/x**: set aside in 1 of 1 runs" in render_markdown(run(aside))
     assert "set aside" not in text(render_run(run(passed)))
