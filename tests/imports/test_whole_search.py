@@ -203,3 +203,19 @@ def test_calls_of_the_second_thread_are_not_taken_for_each_other():
     entries = ("p", "a:f", "a:g")
     assert ("p", "b") in exhaustively(model, entries)
     assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
+
+
+def test_the_lock_that_the_second_thread_waits_for_tells_trials_apart():
+    # p and q are both brought in as parents of an entry, by as many steps.
+    bodies = {
+        "p": ["import p.y"],
+        "p.x": [],
+        "p.y": ["import q", "import a"],
+        "q": ["import a"],
+        "q.x": [],
+        "a": ["import q", "import p"],
+    }
+    model = written((3, 12, 0), bodies)
+    entries = ("a", "q.x", "p.x")
+    assert ("q", "p") in exhaustively(model, entries)
+    assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
