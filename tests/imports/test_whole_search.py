@@ -219,3 +219,13 @@ def test_the_lock_that_the_second_thread_waits_for_tells_trials_apart():
     entries = ("a", "q.x", "p.x")
     assert ("q", "p") in exhaustively(model, entries)
     assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
+
+
+def test_how_a_module_is_brought_in_tells_trials_apart():
+    # By name, q.x waits for a parent that is being executed with an error at the end of a cycle; by statement, without.
+    model = written((3, 14, 0), {"p": ["import q.x"], "q": ["import p"], "q.x": [], "a": []})
+    f, g = (Request(module=name, manner=Manner.BY_NAME, file="/a.py", line=1) for name in ("q", "q.x"))
+    model = replace(model, calls={"a:f": (f,), "a:g": (g,)})
+    entries = ("a:g", "a:f", "p", "q.x")
+    assert ("q.x", "q") in exhaustively(model, entries)
+    assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
