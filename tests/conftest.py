@@ -1,6 +1,7 @@
 """Leave out the tests that this machine cannot run, and say so in one line each."""
 
 import os
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,14 @@ def pytest_addoption(parser):
         "--network", action="store_true", help="run the tests that need PyPI or the distribution's archive"
     )
     parser.addoption("--builds", action="store_true", help="run the tests that build CPython, minutes for each")
+
+
+def pytest_configure():
+    # A shell starts what is in the background with interrupts ignored, and children take that over: the tests that
+    # interrupt a command would wait for ever.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(trylast=True)
