@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.bench.table import Row, Table, judged
+from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.uv import find_uv
 from python_tsan.imports.measure import INSIDE, identify
 from python_tsan.imports.modelling import model_of
 from python_tsan.imports.offers import PUBLIC_MODULES, offers
 from python_tsan.imports.probe import Probe
 from python_tsan.imports.scan import CORES, prove, scan
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +68,10 @@ def rows(folder: Path, say: Callable[[str], None], python: str = sys.executable)
 def _install(python: str, site: Path) -> None:
     work = site.with_suffix(".part")
     command = [str(find_uv()), "pip", "install", "--quiet", "--python", python, "--target", str(work), *PACKAGES]
-    process.run(command, timeout=INSTALL_SECONDS)
+    log = site.with_suffix(".log")
+    ended = process.run(command, stdout=log, timeout=INSTALL_SECONDS)
+    if not ended.ok:
+        raise step_error("install the packages that are scanned", ended, log)
     work.rename(site)
 
 
@@ -77,7 +82,10 @@ def _scan_row(probe: Probe, command: str, entries: Sequence[str], limit: float) 
     found = scan(probe, entries, calls=calls)
     seconds = time.monotonic() - begun
     return _limited(
-        f"{command}: {len(entries)} entries, {len(found.calls)} calls, {found.modules} modules", seconds, limit
+        f"{command}: {counted(len(entries), 'entry')}, {counted(len(found.calls), 'call')}, "
+        f"{counted(found.modules, 'module')}",
+        seconds,
+        limit,
     )
 
 
@@ -124,7 +132,7 @@ def _growth(probe: Probe, say: Callable[[str], None]) -> Iterator[Row]:
         modules, seconds = points[-1]
         hazards = len(found.findings)
         yield Row(
-            what=f"scan of a tree of {modules} modules, {hazards} hazards",
+            what=f"scan of a tree of {modules} modules, {counted(hazards, 'hazard')}",
             measured=f"{seconds:.2f} s",
             cost=f"{seconds / modules * 1000:.2f} ms a module",
         )
