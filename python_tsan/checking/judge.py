@@ -46,8 +46,8 @@ def judge(
     n: a retry would only hide it. A run that fails only for races of CPython itself that are ``known`` upstream is
     judged without them, and the reason says so.
     """
-    observations = [_fairest(expectation, observation, known) for observation in observations]
-    judgements = [judge_one(expectation, observation) for observation in observations]
+    judged = [_judge_fairly(expectation, observation, known) for observation in observations]
+    observations, judgements = [observation for observation, _ in judged], [judgement for _, judgement in judged]
     met = sum(judgement.status is Status.PASSED for judgement in judgements)
     status = _combine(judgements)
     return Verdict(
@@ -63,13 +63,17 @@ def judge(
     )
 
 
-def _fairest(expectation: Expectation, observation: Observation, known: Sequence[Suppression]) -> Observation:
-    """Set known races aside unless they are what a check is there to see."""
-    if judge_one(expectation, observation).status is not Status.FAILED:
-        return observation
+def _judge_fairly(
+    expectation: Expectation, observation: Observation, known: Sequence[Suppression]
+) -> tuple[Observation, Judgement]:
+    """Judge one run with known races set aside, unless they are what a check is there to see."""
+    judgement = judge_one(expectation, observation)
+    if judgement.status is not Status.FAILED:
+        return observation, judgement
     less = without_known(observation, known)
-    sought = expectation.outcome is Outcome.RACE and judge_one(expectation, less).status is not Status.PASSED
-    return observation if sought else less
+    fairer = judge_one(expectation, less)
+    sought = expectation.outcome is Outcome.RACE and fairer.status is not Status.PASSED
+    return (observation, judgement) if sought else (less, fairer)
 
 
 def judge_one(expectation: Expectation, observation: Observation) -> Judgement:

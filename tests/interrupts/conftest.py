@@ -57,8 +57,6 @@ def interrupt(tmp_path):
                 stderr=err,
                 env=os.environ | {MARK: mark} | (env or {}),
                 start_new_session=True,
-                # A shell ignores Ctrl-C for what it runs in the background, and programs inherit that.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 -- no threads here
             )
         limit = time.monotonic() + PATIENCE
         try:
