@@ -224,6 +224,13 @@ def cli_pages(session: nox.Session) -> None:
     session.run("python", "tests/cli_pages/cli_pages.py")
 
 
+@nox.session(tags=["look"])
+def schemas(session: nox.Session) -> None:
+    """Write the published JSON schemas in docs/ from the dataclasses that they describe."""
+    install(session)
+    session.run("python", "-m", "tools.schemas")
+
+
 @nox.session(tags=["quality"])
 def wheel(session: nox.Session) -> None:
     """Build wheel and sdist into dist/, and install them by uvx, uv, pipx and pip."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from python_tsan.comparison.model import Comparison
-from python_tsan.report.codec import SCHEMA_ID
+from python_tsan.json_schema import published_schema
 
 
 def encode_comparison(comparison: Comparison) -> bytes:
@@ -17,9 +15,4 @@ def encode_comparison(comparison: Comparison) -> bytes:
 
 def comparison_schema() -> bytes:
     """Return the JSON schema of a comparison, as ``docs/comparison-schema.json`` holds it."""
-    schema: dict[str, Any] = {
-        "$schema": SCHEMA_ID,
-        "title": "python-tsan comparison",
-        **msgspec.json.schema(Comparison),
-    }
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+    return published_schema(Comparison, "python-tsan comparison")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.document import FORMAT_NAME, FORMAT_VERSION, Document
-
-SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
+from python_tsan.json_schema import published_schema
 
 
 class _Header(msgspec.Struct):
@@ -40,5 +37,4 @@ def decode_document(data: bytes, *, name: str) -> Document:
 
 def document_schema() -> bytes:
     """Return the JSON schema of a scan, as ``docs/imports-schema.json`` holds it."""
-    schema: dict[str, Any] = {"$schema": SCHEMA_ID, "title": "python-tsan imports", **msgspec.json.schema(Document)}
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+    return published_schema(Document, "python-tsan imports")

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from python_tsan.errors import SubjectError
+from python_tsan.json_schema import published_schema
 from python_tsan.report.model import VERSION, Report
 
 REPORT_FILE = "report.json"
-SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
 
 class _Header(msgspec.Struct):
@@ -40,8 +40,7 @@ def decode_report(data: bytes, *, name: str = REPORT_FILE) -> Report:
 
 def report_schema() -> bytes:
     """Return the JSON schema of a report, as ``docs/report-schema.json`` holds it."""
-    schema: dict[str, Any] = {"$schema": SCHEMA_ID, "title": "python-tsan report", **msgspec.json.schema(Report)}
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+    return published_schema(Report, "python-tsan report")
 
 
 def _decode(data: bytes, kind: type[Any], name: str) -> Any:  # noqa: ANN401 -- whatever ``kind`` says

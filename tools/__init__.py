@@ -1,0 +1,1 @@
+"""Commands that serve this repository only; the wheel does not hold them."""
