@@ -12,7 +12,7 @@ from python_tsan.cli.report import load_report
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import wrapped
-from python_tsan.report.explain import Answer, explain_kind, explain_word, kind_text, known_words
+from python_tsan.render.explain import Answer, explain_kind, explain_word, kind_text, known_words
 from python_tsan.tsan.finding import Kind
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _explain_finding(word: str, paths: list[str], console: Console) -> None:
         raise UsageError(
             f"no finding {word} in {', '.join(places)}", advice="`python-tsan report` lists those there are"
         )
-    from python_tsan.report.terminal import render_finding  # noqa: PLC0415 -- not needed for words
+    from python_tsan.render.terminal import render_finding  # noqa: PLC0415 -- not needed for words
 
     for finding in found:
         console.lines((line.text, line.style.value) for line in render_finding(finding))

@@ -11,10 +11,10 @@ from python_tsan.console import make_console
 from python_tsan.merging import checks, programs
 from python_tsan.merging.parts import CheckedPart, Part, ProgramPart, unite
 from python_tsan.merging.reading import PARTS_FOLDER, load_parts
+from python_tsan.render.formats import Format, render
 from python_tsan.render.run import encode_run
 from python_tsan.render.store import RUN_FILE, open_run, storage_errors, write_whole
 from python_tsan.report.codec import REPORT_FILE, encode_report
-from python_tsan.report.formats import Format, render
 from python_tsan.report.reading import source_lines
 from python_tsan.running.account import EVIDENCE_FILE, encode_account
 
@@ -84,15 +84,15 @@ def _finish(
         if name != Format.TERMINAL.value:
             write_whole(folder / Format(name).file_name, render(report, Format(name), source_lines=source_lines))
     if not formats or Format.TERMINAL.value in formats:
-        from python_tsan.report.terminal import render_terminal  # noqa: PLC0415 -- mostly needed, never for machines
+        from python_tsan.render.terminal import render_terminal  # noqa: PLC0415 -- mostly needed, never for machines
 
         console.lines((line.text, line.style.value) for line in render_terminal(report, verbose=verbose))
     return exit_code(report)
 
 
 def _show_run(parts: Sequence[CheckedPart], folder: Path, console: Console) -> ExitCode:
-    from python_tsan.render.markdown import render_markdown  # noqa: PLC0415 -- of this kind of run only
-    from python_tsan.render.terminal import render_run  # noqa: PLC0415 -- as above
+    from python_tsan.render.checks import render_run  # noqa: PLC0415 -- as above
+    from python_tsan.render.checks_markdown import render_markdown  # noqa: PLC0415 -- of this kind of run only
 
     merged = checks.add_up(parts)
     write_whole(folder / RUN_FILE, encode_run(merged))

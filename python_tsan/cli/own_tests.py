@@ -22,10 +22,10 @@ from python_tsan.errors import Interrupted, UsageError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.process import keeping
+from python_tsan.render.checks import render_conclusion, render_lane
 from python_tsan.render.run import LaneRecord, Run
 from python_tsan.render.store import RunFolder, open_run, save_run
 from python_tsan.render.summary import seen
-from python_tsan.render.terminal import render_conclusion, render_lane
 
 if TYPE_CHECKING:
     from python_tsan.checking.environment import SubjectEnvironment

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, SubjectError, UsageError
+from python_tsan.render.formats import Format, render
 from python_tsan.report.build import Facts, attributed, build_report
 from python_tsan.report.codec import REPORT_FILE, decode_report
-from python_tsan.report.formats import Format, render
 from python_tsan.report.model import Report, VerdictStatus
 from python_tsan.report.reading import NO_LOGS, STANDARD_INPUT, read_logs, source_lines
 
@@ -110,7 +110,7 @@ def show(report: Report, arguments: argparse.Namespace, console: Console) -> Non
     """Write the rendering to its file, or to standard output."""
     wanted = Format(arguments.format)
     if wanted is Format.TERMINAL and arguments.output is None:
-        from python_tsan.report.terminal import render_terminal  # noqa: PLC0415 -- one rendering is loaded, the wanted one
+        from python_tsan.render.terminal import render_terminal  # noqa: PLC0415 -- one rendering is loaded, the wanted one
 
         lines = render_terminal(report, verbose=arguments.verbose, quiet=arguments.quiet)
         console.lines((line.text, line.style.value) for line in lines)

@@ -15,7 +15,7 @@ from python_tsan.checking.model import TSAN_EXIT_CODE
 from python_tsan.cli.options import open_context
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import counted
-from python_tsan.report.formats import Format
+from python_tsan.render.formats import Format
 from python_tsan.report.model import VerdictStatus
 from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
 from python_tsan.running.shard import parse_shard
@@ -169,7 +169,7 @@ class Detail:
 
 def show(report: Report, folder: Path, request: Request, console: Console, *, detail: Detail) -> None:
     """Print the report and where everything is; a run for machines only names the files."""
-    from python_tsan.report.terminal import render_terminal  # noqa: PLC0415 -- needed only once something ran
+    from python_tsan.render.terminal import render_terminal  # noqa: PLC0415 -- needed only once something ran
 
     if not request.formats or Format.TERMINAL.value in request.formats:
         console.lines(

@@ -16,11 +16,11 @@ from python_tsan.errors import ExitCode, Interrupted, PythonTsanError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.process import keeping
-from python_tsan.render.markdown import render_markdown
+from python_tsan.render.checks import render_conclusion, render_lane
+from python_tsan.render.checks_markdown import render_markdown
 from python_tsan.render.run import LaneRecord, Run
 from python_tsan.render.store import RunFolder, open_run, save_run
 from python_tsan.render.summary import seen
-from python_tsan.render.terminal import render_conclusion, render_lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable

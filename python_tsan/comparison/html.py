@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.comparison import wording
 from python_tsan.comparison.model import ColumnVerdict
-from python_tsan.page import page_template
+from python_tsan.render.page import page_template
 
 if TYPE_CHECKING:
     from python_tsan.comparison.model import Cell, Comparison, Row

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
 from python_tsan.plain_text import counted
-from python_tsan.report import wording
+from python_tsan.render import wording
 from python_tsan.report.model import VerdictStatus
 
 if TYPE_CHECKING:

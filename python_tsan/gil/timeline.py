@@ -123,7 +123,7 @@ def html_page(trace: Trace) -> str:
     """Return the page: one file that needs no network."""
     from markupsafe import Markup  # noqa: PLC0415 -- jinja2 costs more than a short answer
 
-    from python_tsan.page import page_template  # noqa: PLC0415
+    from python_tsan.render.page import page_template  # noqa: PLC0415
 
     data = {
         "phases": [{"name": phase.value, "meaning": MEANINGS[phase]} for phase in Phase],

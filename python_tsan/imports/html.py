@@ -10,7 +10,7 @@ from markupsafe import Markup
 from python_tsan.imports import wording
 from python_tsan.imports.lock_graph import lock_graph
 from python_tsan.imports.proof import Answer
-from python_tsan.page import page_template
+from python_tsan.render.page import page_template
 
 if TYPE_CHECKING:
     from python_tsan.imports.document import Document, HazardTold

@@ -15,8 +15,8 @@ from python_tsan.checking.execution import STDERR_FILE, STDOUT_FILE
 from python_tsan.console import Console
 from python_tsan.process import preloading
 from python_tsan.pytest_tsan.words import CHILD_VARIABLE, HINT, lacks_runtime
+from python_tsan.render.terminal import plain_lines
 from python_tsan.report.model import VerdictStatus
-from python_tsan.report.terminal import plain_lines
 from python_tsan.running.audit import is_system
 from python_tsan.running.companion import obtain_companion
 from python_tsan.running.elf import read_elf

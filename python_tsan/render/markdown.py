@@ -1,48 +1,98 @@
-"""Own the job summary of a run in GitHub's Markdown; leave writing the file to its caller."""
+"""Own the Markdown of a report, for job summaries and issues; leave the words to wording."""
 
 from __future__ import annotations
 
+import re
+from html import escape as escape_html
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Status, Verdict
-from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally, wants_reading
-from python_tsan.report.markdown import escape
+from python_tsan.plain_text import counted
+from python_tsan.render import wording
+from python_tsan.render.circumstances import circumstances
+from python_tsan.render.explain import kind_text
 
 if TYPE_CHECKING:
-    from python_tsan.render.run import LaneRecord, Run
+    from collections.abc import Iterator
+
+    from python_tsan.report.model import Report, ReportFinding
+
+# GitHub cuts a job summary off at 1 MiB; a reader stops long before.
+MAX_BLOCKS = 30
+MAX_FRAMES = 12
+# What GitHub's Markdown would take for markup, or for HTML, in a name or a message.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@$])")
 
 
-def render_markdown(run: Run) -> str:
-    """Return a run as Markdown: the conclusion, each lane with its table, then the reasons that need reading."""
-    lines = [f"### ThreadSanitizer: {escape(conclusion(run))}", ""]
-    replaced = replaced_line(run)
-    if replaced:
-        lines += [f"> {escape(replaced)}", ""]
-    for record in run.lanes:
-        lines += [*_lane(record, run.of(record.lane)), ""]
-    lines.append(f"Run `{run.id}`, kernel {escape(run.provenance.machine.kernel)}, {run.seconds:.0f} s.")
+def render_markdown(report: Report) -> str:
+    """Return the conclusion, a table of the findings, and for each that fails its stacks, folded."""
+    lines = [f"### ThreadSanitizer: {escape(wording.conclusion(report))}", "", escape(wording.tally(report)) + "."]
+    for downgrade in report.verdict.downgrades:
+        lines += ["", f"> {escape(downgrade)}"]
+    told = list(circumstances(report))
+    lines += ["", *(f"- {label}: {code(words)}" for label, words in told)] if told else []
+    if report.findings:
+        lines += ["", "| finding | times | status | whose | where |", "| --- | ---: | --- | --- | --- |"]
+        lines += [_row(finding) for finding in report.findings]
+    for finding in report.failing[:MAX_BLOCKS]:
+        lines += ["", *_block(finding)]
+    if len(report.failing) > MAX_BLOCKS:
+        lines += ["", f"{len(report.failing) - MAX_BLOCKS} more are in the other renderings."]
+    for fatal in report.fatal:
+        place = code(f"{fatal.source.file}:{fatal.source.first_line}")
+        lines += ["", f"**The runtime gave up** ({place}): {escape(fatal.message)}"]
     return "\n".join(lines) + "\n"
 
 
-def _lane(record: LaneRecord, verdicts: tuple[Verdict, ...]) -> list[str]:
-    lines = [f"**{escape(lane_line(record))}**", ""]
-    if record.blind_spot:
-        lines += [f"Cannot see: {escape(record.blind_spot)}.", ""]
-    if not verdicts:
-        return lines
-    lines += ["| check | expected | as told | s | verdict |", "| --- | --- | ---: | ---: | --- |"]
-    lines += [_row(verdict) for verdict in verdicts]
-    lines += ["", ". ".join(filter(None, (tally(verdicts), escape(detection_line(verdicts))))) + "."]
-    reasons = [f"- **{escape(one.check)}**: {escape(one.reason)}" for one in verdicts if wants_reading(one)]
-    return [*lines, *(["", *reasons] if reasons else [])]
+def escape(text: str) -> str:
+    """Return ``text`` so that GitHub shows it as it is, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def _row(verdict: Verdict) -> str:
+def code(text: str) -> str:
+    """Return ``text`` as code that may stand in a table: as HTML, as Markdown's own cannot hold a bar or backtick."""
+    # The backslash and the marks of emphasis are Markdown's even inside an HTML element.
+    entities = "".join(
+        f"&#{ord(each)};" if each in "|`*_\\[]~@$" else each for each in escape_html(" ".join(text.split()))
+    )
+    return f"<code>{entities}</code>"
+
+
+def _row(finding: ReportFinding) -> str:
+    frame = wording.main_frame(finding)
     cells = (
-        escape(verdict.check),
-        verdict.expectation.outcome.value,
-        seen(verdict),
-        f"{verdict.seconds:.1f}",
-        f"**{verdict.status.value}**" if verdict.status is not Status.PASSED else verdict.status.value,
+        escape(wording.headline(finding)),
+        f"{finding.occurrences:,}",
+        f"**{finding.status.value}**" if finding.status.fails else finding.status.value,
+        finding.attribution.value,
+        code(wording.frame_place(frame) or wording.frame_name(frame)) if frame else "",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _block(finding: ReportFinding) -> Iterator[str]:
+    yield f"<details><summary>{escape_html(wording.headline(finding))} ({code(finding.fingerprint)})</summary>"
+    yield ""
+    for panel in wording.panels(finding):
+        if not panel.telling:
+            continue
+        yield f"**{escape(panel.caption)}**"
+        yield ""
+        frames = wording.trim(panel.stack)[:MAX_FRAMES]
+        for frame in frames:
+            if isinstance(frame, wording.Gap):
+                yield f"1. … {counted(frame.count, 'frame')} of libraries"
+            else:
+                place = wording.frame_place(frame)
+                yield f"1. {code(wording.frame_name(frame))}{f' at {code(place)}' if place else ''}"
+        if not frames:
+            yield "The runtime could not restore this stack."
+        yield ""
+    if finding.python_stack:
+        yield "**Python, innermost first**"
+        yield ""
+        for python in finding.python_stack.frames[:MAX_FRAMES]:
+            yield f"1. {code(python.function)} at {code(f'{python.file}:{python.line}')}"
+        yield ""
+    yield escape(kind_text(finding.kind).fix)
+    yield ""
+    yield "</details>"

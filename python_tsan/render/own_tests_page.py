@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.model import Status
 from python_tsan.checking.own_tests import PREFIX
-from python_tsan.report.markdown import escape
+from python_tsan.render.markdown import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from python_tsan.cli.main import main
+from python_tsan.render.formats import Format, render
 from python_tsan.report.codec import encode_report
-from python_tsan.report.formats import Format, render
 from python_tsan.report.reading import source_lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.atlas.analysis import analyse
-from python_tsan.report.markdown import code, escape
+from python_tsan.render.markdown import code, escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

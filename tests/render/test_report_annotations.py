@@ -5,7 +5,7 @@ import re
 import pytest
 from report_samples import NASTY, renamed
 
-from python_tsan.report.annotations import render_annotations
+from python_tsan.render.annotations import render_annotations
 from python_tsan.report.build import Standing
 from python_tsan.report.model import FindingStatus, ReportVerdict, VerdictStatus
 

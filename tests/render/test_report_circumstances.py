@@ -6,8 +6,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from python_tsan.report.circumstances import circumstances, rate_words
-from python_tsan.report.formats import Format, render
+from python_tsan.render.circumstances import circumstances, rate_words
+from python_tsan.render.formats import Format, render
 from python_tsan.report.model import (
     BaselineEntry,
     BaselineResult,

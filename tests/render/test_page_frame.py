@@ -8,11 +8,11 @@ import pytest
 from jinja2 import UndefinedError
 
 import python_tsan
-from python_tsan.page import page_template
+from python_tsan.render.page import page_template
 
 PACKAGE = Path(python_tsan.__file__).parent
-LOOKS = PACKAGE / "page" / "templates" / "looks.css"
-OWN = sorted(path for path in PACKAGE.glob("*/templates/*") if path.parent.parent.name != "page")
+LOOKS = PACKAGE / "render" / "templates" / "looks.css"
+OWN = sorted(path for path in PACKAGE.glob("*/templates/*") if path.name not in {"looks.css", "page.html.j2"})
 TOKEN = re.compile(r"(--[a-z-]+):")
 
 

@@ -7,8 +7,8 @@ import pytest
 from markdown_it import MarkdownIt
 from report_samples import NASTY
 
+from python_tsan.render.markdown import MAX_BLOCKS, code, escape, render_markdown
 from python_tsan.report.build import Standing
-from python_tsan.report.markdown import MAX_BLOCKS, code, escape, render_markdown
 from python_tsan.report.model import FindingStatus, PythonFrame, PythonStack
 
 
@@ -65,7 +65,7 @@ def test_last_words_and_doubts_are_told(report_of):
 
 
 def test_a_long_report_is_cut_and_says_so(everything, monkeypatch):
-    monkeypatch.setattr("python_tsan.report.markdown.MAX_BLOCKS", 2)
+    monkeypatch.setattr("python_tsan.render.markdown.MAX_BLOCKS", 2)
     markdown = render_markdown(everything)
     assert markdown.count("<details>") == 2
     assert f"{len(everything.failing) - 2} more are in the other renderings." in markdown

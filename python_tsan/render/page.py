@@ -22,7 +22,7 @@ def page_template(package: str, name: str) -> Template:
     Every text is escaped unless it is :class:`markupsafe.Markup`; a name that is not given is an error.
     """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(package), PackageLoader("python_tsan.page")]),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("python_tsan.render")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

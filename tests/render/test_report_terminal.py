@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from report_samples import renamed
 
 from python_tsan.plain_text import WIDTH
+from python_tsan.render.terminal import Style, plain_lines, render_finding, render_terminal
 from python_tsan.report.build import Standing
 from python_tsan.report.model import FindingStatus, PythonFrame, PythonStack
-from python_tsan.report.terminal import Style, plain_lines, render_finding, render_terminal
 from python_tsan.tsan.finding import Kind
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan.cli.main import main
-from python_tsan.report.explain import error_pages, explain_word, kind_text, known_words
+from python_tsan.render.explain import error_pages, explain_word, kind_text, known_words
 from python_tsan.tsan.finding import Kind
 
 SLUG = re.compile(r"[a-z]+(-[a-z]+)*$")

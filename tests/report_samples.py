@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from python_tsan.report.build import Facts, build_report
 from python_tsan.report.reading import read_logs
 
-GOLDEN = Path(__file__).parents[1] / "tsan" / "golden"
+GOLDEN = Path(__file__).parent / "tsan" / "golden"
 NASTY = "std::vector<int>::push_back(std::map<std::string, \"a\" & 'b'>, `x`|y*_z_, $HOME, [a](b), </script><b>)"
 
 
@@ -36,3 +38,33 @@ def renamed(report, symbol, file="/src/golden/race_global.cpp"):
         return replace(each, accesses=accesses, origins=origins, location=location, raw=f"raw {symbol}\n")
 
     return replace(report, findings=tuple(finding(each) for each in report.findings))
+
+
+@pytest.fixture
+def golden():
+    """Return paths of golden logs of clang, by name."""
+    return lambda *names: [str(GOLDEN / "clang-19" / f"{name}.log") for name in names]
+
+
+@pytest.fixture
+def report_of(golden):
+    """Return the report of some golden logs of clang; further facts by name."""
+    return lambda *names, **facts: report_on(*golden(*names), **facts)
+
+
+@pytest.fixture
+def everything():
+    """Return the report of all golden logs of both compilers."""
+    return report_on(GOLDEN)
+
+
+@pytest.fixture(scope="session")
+def one_race():
+    """Return a small report that all examples of a property share."""
+    return report_on(GOLDEN / "gcc-12" / "race_tls.log")
+
+
+@pytest.fixture
+def nasty(report_of):
+    """Return a report of one race between functions whose name is full of markup."""
+    return renamed(report_of("race_global"), NASTY)

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
-    from python_tsan.report.html import SourceLines
+    from python_tsan.render.html import SourceLines
     from python_tsan.report.model import Report
 
 # ruff: noqa: PLC0415 -- a small log is shown in half a second, of which no rendering but the wanted one has a part
@@ -64,27 +64,27 @@ def render(
 def _text(report: Report, wanted: Format, *, source_lines: SourceLines, root: str, verbose: bool) -> str:
     match wanted:
         case Format.TERMINAL | Format.JSON:
-            from python_tsan.report.terminal import plain_lines
+            from python_tsan.render.terminal import plain_lines
 
             text = "".join(f"{line}\n" for line in plain_lines(report, verbose=verbose))
         case Format.SARIF:
-            from python_tsan.report.sarif import render_sarif
+            from python_tsan.render.sarif import render_sarif
 
             text = render_sarif(report, root=root)
         case Format.JUNIT:
-            from python_tsan.report.junit import render_junit
+            from python_tsan.render.junit import render_junit
 
             text = render_junit(report)
         case Format.HTML:
-            from python_tsan.report.html import render_html
+            from python_tsan.render.html import render_html
 
             text = render_html(report, source_lines=source_lines)
         case Format.MARKDOWN:
-            from python_tsan.report.markdown import render_markdown
+            from python_tsan.render.markdown import render_markdown
 
             text = render_markdown(report)
         case Format.GITHUB:
-            from python_tsan.report.annotations import render_annotations
+            from python_tsan.render.annotations import render_annotations
 
             text = render_annotations(report, root=root)
         case _:

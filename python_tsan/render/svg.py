@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from python_tsan.plain_text import counted
-from python_tsan.report import wording
+from python_tsan.render import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from runs import LOG, interpreter, run, verdict
 from python_tsan.checking.model import KnownRace, Status
 from python_tsan.errors import ExitCode
 from python_tsan.expectation import Lane, Outcome
-from python_tsan.render.markdown import escape, render_markdown
+from python_tsan.render.checks import render_conclusion, render_run
+from python_tsan.render.checks_markdown import escape, render_markdown
 from python_tsan.render.run import LaneRecord
-from python_tsan.render.terminal import render_conclusion, render_run
 from python_tsan.tsan.parser import parse_log
 
 LONG = "locks/mutex_wrong_order: stacks show who waits for the mutex"

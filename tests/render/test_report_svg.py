@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from report_samples import NASTY
 
-from python_tsan.report.svg import WIDTH, picture
+from python_tsan.render.svg import WIDTH, picture
 from python_tsan.tsan.finding import Kind
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import NASTY, renamed
 
+from python_tsan.render.formats import no_source
+from python_tsan.render.html import render_html
 from python_tsan.report.build import Standing
-from python_tsan.report.formats import no_source
-from python_tsan.report.html import render_html
 from python_tsan.report.model import (
     BaselineEntry,
     BaselineResult,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from python_tsan.page import page_template
 from python_tsan.plain_text import counted
-from python_tsan.report import wording
-from python_tsan.report.circumstances import circumstances
-from python_tsan.report.explain import KindText, kind_text
+from python_tsan.render import wording
+from python_tsan.render.circumstances import circumstances
+from python_tsan.render.explain import KindText, kind_text
+from python_tsan.render.page import page_template
+from python_tsan.render.svg import picture
 from python_tsan.report.model import VerdictStatus
-from python_tsan.report.svg import picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +74,7 @@ class Filter:
 
 def render_html(report: Report, *, source_lines: SourceLines) -> str:
     """Return the page. ``source_lines`` gives the lines around a frame where its file is at hand."""
-    return page_template("python_tsan.report", "report.html.j2").render(
+    return page_template("python_tsan.render", "report.html.j2").render(
         report=report,
         conclusion=wording.conclusion(report),
         tally=wording.tally(report),

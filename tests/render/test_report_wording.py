@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from python_tsan.report import wording
+from python_tsan.render import wording
+from python_tsan.render.wording import Gap
 from python_tsan.report.model import VerdictStatus
-from python_tsan.report.wording import Gap
 from python_tsan.tsan.finding import Frame, Stack
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from python_tsan.report import wording
+from python_tsan.render import wording
+from python_tsan.render.sarif import message
 from python_tsan.report.model import VerdictStatus
-from python_tsan.report.sarif import message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

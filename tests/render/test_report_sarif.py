@@ -7,10 +7,10 @@ from importlib import resources
 import jsonschema
 import pytest
 
+from python_tsan.render.explain import kind_text
+from python_tsan.render.sarif import FINGERPRINT, Places, render_sarif
 from python_tsan.report.build import Standing
-from python_tsan.report.explain import kind_text
 from python_tsan.report.model import BaselineResult, FindingStatus
-from python_tsan.report.sarif import FINGERPRINT, Places, render_sarif
 from python_tsan.tsan.finding import Frame, Kind
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import NASTY, renamed
 
+from python_tsan.render.junit import render_junit
 from python_tsan.report.build import Standing
-from python_tsan.report.junit import render_junit
 from python_tsan.report.model import FindingStatus
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, assert_never
 from xml.etree import ElementTree as ET
 
 from python_tsan.plain_text import counted
-from python_tsan.report import wording
-from python_tsan.report.circumstances import circumstances
-from python_tsan.report.explain import kind_text
+from python_tsan.render import wording
+from python_tsan.render.circumstances import circumstances
+from python_tsan.render.explain import kind_text
 from python_tsan.report.model import FindingStatus, VerdictStatus
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import GOLDEN
 
+from python_tsan.render.formats import Format, no_source, render
 from python_tsan.report.build import Facts, build_report
 from python_tsan.report.codec import decode_report
-from python_tsan.report.formats import Format, no_source, render
 from python_tsan.report.model import Input
 from python_tsan.tsan.digest import Digest
 

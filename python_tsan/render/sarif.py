@@ -11,14 +11,14 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.plain_text import counted
-from python_tsan.report import wording
-from python_tsan.report.explain import kind_text
+from python_tsan.render import wording
+from python_tsan.render.explain import kind_text
 from python_tsan.report.model import FindingStatus, VerdictStatus
 from python_tsan.tsan.fingerprint import VERSION as FINGERPRINT_VERSION
 
 if TYPE_CHECKING:
+    from python_tsan.render.wording import Panel
     from python_tsan.report.model import Report, ReportFinding
-    from python_tsan.report.wording import Panel
     from python_tsan.tsan.finding import Frame, Kind
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -94,7 +94,7 @@ def error_pages() -> dict[str, Answer]:
 
 @cache
 def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((resources.files("python_tsan.report") / name).read_text(encoding="utf-8"))
+    return tomllib.loads((resources.files("python_tsan.render") / name).read_text(encoding="utf-8"))
 
 
 def _joined(text: str) -> str:
