@@ -158,6 +158,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")
+    session.run("python", "-m", "tools.prose")
     native = sorted(str(path) for suffix in ("hpp", "cpp", "c") for path in ROOT.glob(f"native/**/*.{suffix}"))
     session.run("clang-format", "--dry-run", "-Werror", *native)
     lint_github(session)
