@@ -20,24 +20,31 @@ if TYPE_CHECKING:
     from types import FrameType
 
 nox.needs_version = ">=2024.10.9"
-nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.default_venv_backend = "uv"  # pip checks no hashes of constraints for an editable project
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "lint", "types"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
+LOCK = ROOT / "requirements-lock.txt"
+LOCKED = ("--constraint", LOCK.name, "--build-constraint", LOCK.name)
 # nox would end a session 0.3 s after Ctrl-C; ending every child in good order takes longer.
 INTERRUPT_SECONDS = 15.0
 
 
-def install(session: nox.Session, *groups: str) -> None:
-    """Install the project and these dependency groups, once per state of pyproject.toml."""
-    wanted = ("--editable", ".[verify]", *nox.project.dependency_groups(PROJECT, *groups))
-    state = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + repr(wanted).encode()).hexdigest()
+def install(session: nox.Session, *groups: str, resolution: tuple[str, ...] = LOCKED) -> None:
+    """Install the project and these dependency groups, once per state of pyproject.toml and the lock.
+
+    Versions and hashes come from the lock, those of the build back end too, unless ``resolution`` says otherwise.
+    """
+    requirements = ("--editable", ".[verify]", *nox.project.dependency_groups(PROJECT, *groups))
+    arguments = (*resolution, *requirements)
+    content = (ROOT / "pyproject.toml").read_bytes() + LOCK.read_bytes() + repr(arguments).encode()
+    state = hashlib.sha256(content).hexdigest()
     stamp = Path(session.virtualenv.location) / "installed-for"
     if not stamp.is_file() or stamp.read_text() != state:
         stamp.unlink(missing_ok=True)
-        session.install(*wanted)
+        session.install(*arguments)
         # Like the installation itself, this does nothing under --no-install.
         session.run_install("python", "-c", f"open({str(stamp)!r}, 'w').write({state!r})", log=False)
 
@@ -133,11 +140,42 @@ def matrix(session: nox.Session) -> None:
     product(session, "matrix", *session.posargs)
 
 
+def run_tests(session: nox.Session) -> None:
+    """Run the project's own tests on all cores; `-- -n 0` runs them in one process."""
+    session.run("pytest", "--numprocesses=logical", "--dist=worksteal", *session.posargs)
+
+
 @nox.session(tags=["quality"])
 def tests(session: nox.Session) -> None:
     """Run the project's own tests; those that need a compiler are left out where there is none."""
     install(session, "test")
-    session.run("pytest", *session.posargs)
+    run_tests(session)
+
+
+@nox.session(tags=["quality"])
+def tests_newest(session: nox.Session) -> None:
+    """Run the same tests on the newest releases that the bounds allow, and show what differs from the lock."""
+    install(session, "test", resolution=("--upgrade",))
+    session.run("python", "-m", "tools.lock")
+    run_tests(session)
+
+
+@nox.session(tags=["quality"])
+def tests_lowest(session: nox.Session) -> None:
+    """Run the same tests on the lowest releases that the bounds allow, and show what differs from the lock."""
+    install(session, "test", resolution=("--resolution", "lowest-direct"))
+    session.run("python", "-m", "tools.lock")
+    run_tests(session)
+
+
+@nox.session(tags=["quality"])
+def lock(session: nox.Session) -> None:
+    """Resolve every dependency again and write requirements-lock.txt; `-- --upgrade` takes the newest releases."""
+    session.install("--constraint", LOCK.name, "uv")
+    groups = [f"--group={name}" for name in PROJECT["dependency-groups"]]
+    options = ("--universal", "--python-version=3.11", "--generate-hashes", "--all-extras", "--quiet")
+    output = f"--output-file={LOCK.name}"
+    session.run("uv", "pip", "compile", *options, *groups, output, "pyproject.toml", *session.posargs)
 
 
 def lint_github(session: nox.Session) -> None:
