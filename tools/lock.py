@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 LOCK = Path(__file__).parents[1] / "requirements-lock.txt"
-# msgspec==0.23.0 \
-# backports-zstd==1.6.0 ; python_full_version < '3.14' \
+# A line of the lock: "numpy==2.5.5 ; python_full_version >= '3.12' \\" (the hashes follow on lines of their own).
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)", re.MULTILINE)
 
 
