@@ -212,7 +212,8 @@ def types(session: nox.Session) -> None:
 @nox.session(tags=["look"])
 def bench(session: nox.Session) -> None:
     """Measure the pipeline side by side with the manual recipe."""
-    product(session, "bench", *session.posargs)
+    install(session)
+    session.run("python", "-m", "tools.bench", *session.posargs)
 
 
 @nox.session(tags=["look"])
@@ -258,9 +259,9 @@ def golden(session: nox.Session) -> None:
 
 @nox.session(tags=["look"])
 def cli_pages(session: nox.Session) -> None:
-    """Write docs/cli.md and the manual page anew from the parser that reads the command line."""
+    """Write docs/cli.md and the manual page from the parser that reads the command line."""
     install(session)
-    session.run("python", "tests/cli_pages/cli_pages.py")
+    session.run("python", "-m", "tools.cli_pages")
 
 
 @nox.session(tags=["look"])

@@ -84,7 +84,6 @@ VERBS = (
     Verb(name="interpreter", summary="print what is known of the interpreter that is meant, as JSON"),
     Verb(name="cmake-dir", summary="print the folder of the CMake package", settings=False),
     Verb(name="completion", summary="print what makes a shell complete verbs and options", settings=False),
-    Verb(name="bench", summary="measure the pipeline against the manual recipe"),
 )
 
 EXIT_CODES = """\

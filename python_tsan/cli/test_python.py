@@ -5,22 +5,15 @@ from __future__ import annotations
 import argparse
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from python_tsan.checking.own_tests import Limits
 from python_tsan.cli.options import open_context
 from python_tsan.cli.own_tests import Wanted, judge_tests
-from python_tsan.comparison.reading import find_runs, load_all
 from python_tsan.cpython.own_tests import Selection, files_of_test, selected_tests
 from python_tsan.cpython.sources import obtain_source
 from python_tsan.errors import ExitCode, UsageError
-from python_tsan.render.own_tests_page import render_own_tests
-from python_tsan.render.run import Run
-from python_tsan.render.store import load_run, storage_errors, write_whole
+from python_tsan.render.store import load_run
 from python_tsan.running.shard import parse_shard, share
-
-if TYPE_CHECKING:
-    from python_tsan.cli.options import Context
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", type=Path, metavar="DIR", help="take over what a run that was cut short had judged; run the others"
     )
-    parser.add_argument(
-        "--page", type=Path, metavar="FILE", help="write what the runs below --output say, as Markdown, and run none"
-    )
     parser.add_argument("--list", action="store_true", help="print the tests that would be run, and run none")
     parser.add_argument(
         "--whole", type=_seconds, default=1800.0, metavar="SECONDS", help="limit for all tests together (1800)"
@@ -51,8 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Run CPython's own tests and return the run's code: 0 clean, 1 a test not clean, 6 not all were judged."""
     context = open_context(arguments)
-    if arguments.page:
-        return _write_page(arguments.page, context)
     tree = obtain_source(context.settings, layout=context.layout, console=context.console)
     selection = Selection.PARALLEL if arguments.parallel else Selection.THREADED
     chosen = choose_tests(arguments.tests, tree.path, tree.record.version, selection)
@@ -69,18 +57,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         notes=(f"shard {arguments.shard}: {len(tests)} of {len(chosen)} tests",) if arguments.shard else (),
     )
     return judge_tests(wanted, tree, context).exit_code
-
-
-def _write_page(page: Path, context: Context) -> ExitCode:
-    """Write the page from the runs that can be read, and name those that cannot."""
-    loaded = load_all(find_runs([str(context.settings.output)]))
-    for line in loaded.unreadable:
-        context.console.warn(line)
-    runs = [run for _, run in loaded.runs if isinstance(run, Run)]
-    with storage_errors(page, option="--page"):
-        write_whole(page.absolute(), render_own_tests(runs).encode())
-    context.console.say(f"{page}: from {len(runs)} runs")
-    return ExitCode.SUBJECT if loaded.unreadable else ExitCode.CLEAN
 
 
 def part_of(tests: tuple[str, ...], shard: str | None) -> tuple[str, ...]:

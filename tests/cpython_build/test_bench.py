@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 from fake_build import make_toolchain
 
-from python_tsan.bench.measure import Bench, measure, prefix_size, recipe_commands
-from python_tsan.bench.model import COLUMNS, Machine, Measurement, Part, Report, limit, met, rows, share_of_recipe
-from python_tsan.bench.store import load, save, this_machine
+from tools.bench.measure import Bench, measure, prefix_size, recipe_commands
+from tools.bench.model import COLUMNS, Machine, Measurement, Part, Report, limit, met, rows, share_of_recipe
+from tools.bench.store import load, save, this_machine
 
 MACHINE = Machine(cpu="a processor", cores=2, memory=8 * 2**30, kernel="6.1", load=0.1)
 

@@ -6,9 +6,9 @@ import pytest
 from fake_build import settings_for
 
 from python_tsan import process
-from python_tsan.bench import restoring
-from python_tsan.bench.restoring import exported, restored, rows
 from python_tsan.errors import BuildError
+from tools.bench import restoring
+from tools.bench.restoring import exported, restored, rows
 
 
 def ended(seconds, exit_code=0):

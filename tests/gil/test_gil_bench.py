@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from python_tsan import process
-from python_tsan.bench.gil import LOOP, GilBench
-from python_tsan.bench.gil_timeline import long_trace, timeline_row
 from python_tsan.gil.timeline import import_spans
 from python_tsan.process import Completed
+from tools.bench.gil import LOOP, GilBench
+from tools.bench.gil_timeline import long_trace, timeline_row
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import runs
 
 from python_tsan.checking.model import Status
 from python_tsan.checking.own_tests import NOT_REACHED
-from python_tsan.cli.main import main
 from python_tsan.expectation import Lane
-from python_tsan.render.own_tests_page import render_own_tests
 from python_tsan.render.run import LaneRecord, encode_run
+from tools.own_tests_page import main, render_own_tests
 
 
 def verdict(test, status=Status.PASSED, reason="", times=1):
@@ -32,7 +31,7 @@ def test_a_row_for_each_test_and_a_column_for_each_build():
     assert "| test | 3.13.5 free-threaded, clang-19, debug | 3.13.5, clang-19, debug |" in lines
     assert r"| test\_io | **failed**, 1 s | passed, 1 s |" in lines
     assert r"| test\_queue | not run | passed, see below, 1 s |" in lines
-    assert "- 3.13.5, clang-19, debug: 2 of 2 tests passed, 1 of them with the words below; 2 s in all." in lines
+    assert "- 3.13.5, clang-19, debug: 2 of 2 tests passed, 1 of them for the reasons below; 2 s in all." in lines
     assert "- 3.13.5 free-threaded, clang-19, debug: 0 of 1 tests passed, 1 failed; 1 s in all." in lines
     assert r"- **test\_io**: not known upstream: a data race" in lines
 
@@ -53,17 +52,17 @@ def test_runs_of_other_checks_are_no_part_of_it():
     assert lines_of(run_of("1", verdict("test_io")), other) == lines_of(run_of("1", verdict("test_io")))
 
 
-def test_the_verb_writes_it_and_names_what_cannot_be_read(tmp_path, monkeypatch, capsys):
+def test_the_tool_writes_it_and_names_what_cannot_be_read(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, data in {"1": encode_run(run_of("1", verdict("test_io"))), "2": b"[]"}.items():
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "run.json").write_bytes(data)
-    assert main(["test-python", "--page", "page.md"]) == 6
+    assert main(["runs", "--output", "page.md"]) == 6
     assert r"| test\_io | passed, 1 s |" in (tmp_path / "page.md").read_text().splitlines()
     said = capsys.readouterr()
-    assert "page.md: from 1 runs" in said.out
+    assert "page.md: from 1 run\n" in said.out
     assert "runs/2/run.json" in said.err
     (tmp_path / "runs/2/run.json").unlink()
-    assert main(["test-python", "--page", "page.md"]) == 0
-    assert main(["test-python", "--page", "nowhere/page.md"]) == 2
-    assert main(["test-python", "--page", "page.md", "--output", "nothing"]) == 2
+    assert main(["runs", "--output", "page.md"]) == 0
+    assert main(["runs", "--output", "nowhere/page.md"]) == 2
+    assert main(["nothing", "--output", "page.md"]) == 2

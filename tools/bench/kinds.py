@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.bench import building, comparing, gil_run, imports, logs, numpy_build, restoring, watch
+from tools.bench import building, comparing, gil_run, imports, logs, numpy_build, restoring, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from python_tsan.bench.order import Order
-    from python_tsan.bench.table import Table
+    from tools.bench.order import Order
+    from tools.bench.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.table import Row, Table, judged
 from python_tsan.config import CompilerCache
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.locks import CYTHON
@@ -24,14 +23,15 @@ from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.site import build_environment
 from python_tsan.cpython.uv import find_uv
 from python_tsan.paths import Layout
+from tools.bench.table import Row, Table, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from python_tsan.bench.order import Order
     from python_tsan.cpython.numpy_source.plan import NumpyPlan
     from python_tsan.pipeline import Pipeline
+    from tools.bench.order import Order
 
 COLUMNS = ("what", "wall", "CPU", "of the guides", "at most", "met")
 SHARE = 0.5

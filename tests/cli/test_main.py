@@ -289,6 +289,6 @@ def test_bad_settings_end_with_2_and_their_line(tmp_path, monkeypatch, capsys):
 
 
 def test_every_error_class_has_a_page():
-    text = (Path(__file__).parents[1] / "docs" / "errors.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
     anchors = {line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")}
     assert {kind.default_page for kind in PythonTsanError.__subclasses__()} | {"storage", "internal"} <= anchors

@@ -15,14 +15,14 @@ from importlib import resources
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
-from python_tsan.bench.table import Table
 from python_tsan.cpython.uv import find_uv
+from tools.bench.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from python_tsan.bench.order import Order
+    from tools.bench.order import Order
 
 MIB = 1 << 20
 SIZES = (10 * MIB, 100 * MIB, 1024 * MIB)
@@ -64,7 +64,7 @@ class Read:
 def write_log(folder: Path, size: int) -> int:
     """Write logs of about ``size`` bytes, one for each process, and return the number of blocks. The same each time."""
     folder.mkdir(parents=True, exist_ok=True)
-    template = (resources.files("python_tsan.bench") / "log.txt").read_text(encoding="utf-8")
+    template = (resources.files("tools.bench") / "log.txt").read_text(encoding="utf-8")
     blocks = 0
     chance = random.Random(size)  # noqa: S311 -- a measurement is to be repeatable
     for number in range(PROCESSES):

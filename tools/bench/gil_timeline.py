@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.table import Row
 from python_tsan.gil.screenshot import find_browser
 from python_tsan.gil.timeline import html_page
 from python_tsan.gil.trace import CFunction, Engine, Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
+from tools.bench.table import Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from python_tsan.bench.model import Part
     from python_tsan.pipeline import Pipeline
+    from tools.bench.model import Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

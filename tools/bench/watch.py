@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.table import Row, Table, judged
 from python_tsan.imports.watching import watch_environment
+from tools.bench.table import Row, Table, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from python_tsan.bench.order import Order
+    from tools.bench.order import Order
 
 SECONDS = 120.0
 REPEATS = 21

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.table import Row, Table, judged
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.uv import find_uv
 from python_tsan.imports.measure import INSIDE, identify
@@ -22,11 +21,12 @@ from python_tsan.imports.offers import PUBLIC_MODULES, offers
 from python_tsan.imports.probe import Probe
 from python_tsan.imports.scan import CORES, prove, scan
 from python_tsan.plain_text import counted
+from tools.bench.table import Row, Table, judged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from python_tsan.bench.order import Order
+    from tools.bench.order import Order
 
 COLUMNS = ("what", "before", "measured", "against", "at most", "met")
 INSTALL_SECONDS = 900.0

@@ -1,7 +1,7 @@
 """The measurement of what the watch costs: it runs both kinds, and it can fail."""
 
-from python_tsan.bench import watch
-from python_tsan.cli.main import main
+from tools.bench import watch
+from tools.bench.__main__ import main
 
 
 def test_each_program_is_run_without_and_with_the_watch(monkeypatch):
@@ -24,7 +24,7 @@ def test_a_cost_beyond_the_limit_and_a_failing_program_are_not_met(monkeypatch, 
     monkeypatch.setattr(watch, "REPEATS", 1)
     monkeypatch.setattr(watch, "PROGRAMS", (("slow", "pass", 0.0001), ("broken", "raise SystemExit(3)", 9.0)))
     assert [row.met for row in watch.rows(repeats=1)] == [False, False]
-    assert main(["bench", "--watch"]) == 1
+    assert main(["--watch"]) == 1
     told = capsys.readouterr().out
     assert "broken" in told
     assert "failed" in told

@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.gil import IMPORT
-from python_tsan.bench.table import Row
 from python_tsan.errors import PythonTsanError
 from python_tsan.gil.debugger import DEBUGGERS, find_debugger, trace_with_debugger
 from python_tsan.gil.oracle import compare
 from python_tsan.gil.preload import trace_preloaded
+from tools.bench.gil import IMPORT
+from tools.bench.table import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from python_tsan.bench import logs
-from python_tsan.bench.logs import MIB, Read, Reader, complaints, measure_logs, rows, write_log
 from python_tsan.report.reading import read_logs
+from tools.bench import logs
+from tools.bench.logs import MIB, Read, Reader, complaints, measure_logs, rows, write_log
 
 
 def reading(size, cpu_seconds, memory=10**8, reader=Reader.OURS):

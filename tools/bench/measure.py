@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
-from python_tsan.bench.model import Measurement, Part
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.site import build_environment
+from tools.bench.model import Measurement, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

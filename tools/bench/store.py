@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from python_tsan.bench.model import Machine, Report
+from tools.bench.model import Machine, Report
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,22 +6,22 @@ import os
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.gil import COLUMNS, GilBench
-from python_tsan.bench.gil_rivals import GIL_LOAD, GIL_LOAD_NEEDS, rival_rows
-from python_tsan.bench.gil_timeline import timeline_row
-from python_tsan.bench.table import judged
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.stock import find_stock
 from python_tsan.cpython.uv import find_uv
 from python_tsan.gil.library import build_tracer
+from tools.bench.gil import COLUMNS, GilBench
+from tools.bench.gil_rivals import GIL_LOAD, GIL_LOAD_NEEDS, rival_rows
+from tools.bench.gil_timeline import timeline_row
+from tools.bench.table import judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from python_tsan.bench.order import Order
-    from python_tsan.bench.table import Table
+    from tools.bench.order import Order
+    from tools.bench.table import Table
 
 INSTRUMENTED_RATIO = 1.05
 STOCK_RATIO = 1.15

@@ -10,18 +10,18 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.table import Table
 from python_tsan.checking.model import Observation, Status, Verdict
 from python_tsan.cpython.manifest import Interpreter
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.render.run import LaneRecord, Machine, Provenance, Run, encode_run
 from python_tsan.tsan.parser import parse_log
+from tools.bench.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from python_tsan.bench.order import Order
+    from tools.bench.order import Order
 
 FEW, MANY = 2, 50
 MAX_SECONDS = 2.0
@@ -70,7 +70,7 @@ def make_run(number: int, folder: Path) -> Run:
 
 def _verdict(check: int, number: int, folder: Path) -> Verdict:
     racy = check % 3 == 0 or (check % 10 == 1 and number % 2 == 1)
-    template = (resources.files("python_tsan.bench") / "log.txt").read_text(encoding="utf-8")
+    template = (resources.files("tools.bench") / "log.txt").read_text(encoding="utf-8")
     log = template.format(pid=7, address="0x10", one=1, two=2, tid=8, mutex=3, race=check, line=100, offset=4096)
     quiet = Observation(
         command=("harness", "run", f"check{check}"),

@@ -6,19 +6,19 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.bench.measure import Bench, measure
-from python_tsan.bench.model import COLUMNS, Part, met, rows
-from python_tsan.bench.store import load, save, this_machine
-from python_tsan.bench.table import Table
 from python_tsan.cpython.build import libc_identity
 from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.sources import obtain_source
+from tools.bench.measure import Bench, measure
+from tools.bench.model import COLUMNS, Part, met, rows
+from tools.bench.store import load, save, this_machine
+from tools.bench.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.bench.order import Order
     from python_tsan.pipeline import Pipeline
+    from tools.bench.order import Order
 
 
 def tables(order: Order) -> Iterator[Table]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.table import Row
 from python_tsan.gil.preload import DEFAULT_BYTES, SPOOL, make_spool_folder
 from python_tsan.gil.spool import read_spool
+from tools.bench.table import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

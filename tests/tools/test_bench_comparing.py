@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from python_tsan.bench import comparing
 from python_tsan.cli.compare import comparison_of
 from python_tsan.comparison.model import Axis, Seen
 from python_tsan.render.run import decode_run, encode_run
+from tools.bench import comparing
 
 ONE = comparing.Compared(runs=2, size=2_000_000, seconds=0.5, cpu_seconds=0.4, memory=50_000_000)
 

@@ -4,14 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from python_tsan.bench import building, kinds
-from python_tsan.bench.kinds import KINDS
-from python_tsan.bench.model import Measurement, Part
-from python_tsan.bench.order import Order
-from python_tsan.bench.table import Row, Table, judged
-from python_tsan.cli import bench
-from python_tsan.cli.main import main
 from python_tsan.console import make_console
+from tools.bench import __main__ as bench
+from tools.bench import building, kinds
+from tools.bench.__main__ import main
+from tools.bench.kinds import KINDS
+from tools.bench.model import Measurement, Part
+from tools.bench.order import Order
+from tools.bench.table import Row, Table, judged
 
 GOOD = Table(title="good", columns=("a",), rows=[("1",)], kept_in="kept.json")
 BAD = Table(title="bad", columns=("a",), rows=[("2",)], missed=True, complaints=("too slow",))
@@ -42,7 +42,7 @@ def stand_in(monkeypatch):
 @pytest.mark.parametrize("flag", ["", *(kind.flag for kind in KINDS)])
 def test_each_option_asks_for_its_bench(flag, stand_in, tmp_path):
     asked = stand_in(GOOD)
-    assert main(["bench", *([flag] if flag else []), "--folder", str(tmp_path), "--only", "cold", "--events", "7"]) == 0
+    assert main([*([flag] if flag else []), "--folder", str(tmp_path), "--only", "cold", "--events", "7"]) == 0
     ((name, order),) = asked
     assert name == flag
     assert (order.folder, order.parts, order.again, order.events) == (tmp_path, [Part.COLD], False, 7)
@@ -56,14 +56,14 @@ def test_no_two_benches_share_an_option_or_a_measurement():
 def test_one_bench_at_a_time(stand_in, capsys):
     asked = stand_in(GOOD)
     with pytest.raises(SystemExit, match="2"):
-        main(["bench", "--logs", "--gil"])
+        main(["--logs", "--gil"])
     assert "not allowed with" in capsys.readouterr().err
     assert asked == []
 
 
 def test_a_limit_that_is_not_kept_is_a_finding_and_all_tables_are_shown(stand_in, capsys):
     stand_in(BAD, GOOD)
-    assert main(["bench", "--gil"]) == 1
+    assert main(["--gil"]) == 1
     told = capsys.readouterr()
     assert told.err == "warning: too slow\n"
     lines = [line.strip() for line in told.out.splitlines()]

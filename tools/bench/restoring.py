@@ -8,16 +8,16 @@ import sys
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.bench.table import Row, Table, judged
 from python_tsan.cpython.diagnosis import step_error
+from tools.bench.table import Row, Table, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from python_tsan.bench.order import Order
     from python_tsan.config import Settings
     from python_tsan.process import Completed
+    from tools.bench.order import Order
 
 COLUMNS = ("what", "size", "wall", "CPU", "at most", "met")
 LIMIT = 600.0

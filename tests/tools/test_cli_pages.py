@@ -4,10 +4,11 @@ import argparse
 import shutil
 import subprocess
 
-import cli_pages
 import pytest
 
-MESSAGE = "{} is not what the parser says; `nox -s cli_pages` writes it anew"
+from tools import cli_pages
+
+MESSAGE = "{} differs from the parser; run `nox -s cli_pages`"
 
 
 @pytest.mark.parametrize(("path", "make"), [(cli_pages.MARKDOWN, "markdown"), (cli_pages.MANUAL, "manual")])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from python_tsan.bench.imports import _limited, slope, write_tree
+from tools.bench.imports import _limited, slope, write_tree
 
 
 @pytest.mark.parametrize("size", [10, 50, 500])
