@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.build import build_interpreter, plan_offline
-from python_tsan.cpython.numpy_source.build import build_numpy, find_with_numpy
-from python_tsan.cpython.packages import install_numpy
+from python_tsan.cpython.build.interpreter import build_interpreter, plan_offline
+from python_tsan.cpython.numpy.from_source import build_numpy, find_with_numpy
+from python_tsan.cpython.numpy.wheel import install_numpy
 from python_tsan.cpython.stock import find_stock
 from python_tsan.harness.build import build_harness
 from python_tsan.toolchain import choose_toolchain

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import SubjectEnvironment, compose_environment
 from python_tsan.checking.subjects import Bench
+from python_tsan.cpython.build.inspection import is_instrumented
 from python_tsan.cpython.environment import subject_environment
-from python_tsan.cpython.inspection import is_instrumented
 from python_tsan.cpython.known_races import known_races
 from python_tsan.expectation import Expectation, Lane
 from python_tsan.harness.build import PRELOADS

@@ -1,4 +1,4 @@
-"""Own the verb ``build``: what it prints; leave building to :mod:`python_tsan.cpython.build`."""
+"""Own the verb ``build``: what it prints; leave building to :mod:`python_tsan.cpython.build.interpreter`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.options import open_pipeline
-from python_tsan.cpython.build import libc_identity, plan_offline
+from python_tsan.cpython.build.interpreter import libc_identity, plan_offline
+from python_tsan.cpython.numpy.wheel import choose_numpy
 from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.prebuilt.export import export_interpreter
 from python_tsan.cpython.prebuilt.restore import restore_interpreter
-from python_tsan.cpython.sources import obtain_source
-from python_tsan.cpython.wanted import choose_numpy
+from python_tsan.cpython.sources.search import obtain_source
 from python_tsan.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

@@ -119,7 +119,7 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
 def _pythons(arguments: argparse.Namespace, context: Context) -> list[Python]:
     if arguments.interpreters:
         return [identify([name]) for name in arguments.interpreters]
-    from python_tsan.cpython.unpacked import unpack_pythons  # noqa: PLC0415 -- brings apt's side with it
+    from python_tsan.cpython.debian_pythons import unpack_pythons  # noqa: PLC0415 -- brings apt's side with it
 
     timeout = context.settings.timeout
     paths = unpack_pythons(layout=context.layout, console=context.console, timeout=timeout)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.unpacked import unpack_pythons
+from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.errors import ExitCode, Interrupted, UsageError
 from python_tsan.imports.measure import identify, play_rows, pythons_at_hand
 from python_tsan.imports.page import render_page

@@ -1,4 +1,4 @@
-"""Own the verb ``install-numpy``; leave installing to :mod:`python_tsan.cpython.packages`."""
+"""Own the verb ``install-numpy``; leave installing to :mod:`python_tsan.cpython.numpy.wheel`."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.options import open_context
-from python_tsan.cpython.build import find_built
-from python_tsan.cpython.record import encode_manifest
+from python_tsan.cpython.build.interpreter import find_built
+from python_tsan.cpython.manifest import encode_manifest
 from python_tsan.cpython.stock import find_stock
 from python_tsan.errors import ExitCode, SubjectError
 from python_tsan.expectation import Lane

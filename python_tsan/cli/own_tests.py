@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from python_tsan.checking.environment import SubjectEnvironment
     from python_tsan.checking.model import Verdict
     from python_tsan.cli.options import Context
-    from python_tsan.cpython.supply import SourceTree
+    from python_tsan.cpython.sources.provider import SourceTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from python_tsan import __version__
 from python_tsan.checking.lane import installed_version
 from python_tsan.cpython.locks import numpy_lock
 from python_tsan.render.run import Machine, Provenance
-from python_tsan.toolchain.memory import mmap_rnd_bits
+from python_tsan.toolchain.probe_cache import mmap_rnd_bits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

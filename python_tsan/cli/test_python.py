@@ -10,7 +10,7 @@ from python_tsan.checking.own_tests import Limits
 from python_tsan.cli.options import open_context
 from python_tsan.cli.own_tests import Wanted, judge_tests
 from python_tsan.cpython.own_tests import Selection, files_of_test, selected_tests
-from python_tsan.cpython.sources import obtain_source
+from python_tsan.cpython.sources.search import obtain_source
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.render.store import load_run
 from python_tsan.running.shard import parse_shard, share

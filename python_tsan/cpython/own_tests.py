@@ -14,8 +14,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from python_tsan import process
+from python_tsan.artifact import discard, exclusive, writable
 from python_tsan.cpython.diagnosis import step_error
-from python_tsan.cpython.locking import discard, exclusive, writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

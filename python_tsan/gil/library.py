@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
+from python_tsan.artifact import discard, exclusive, writable
 from python_tsan.cpython.diagnosis import step_error
-from python_tsan.cpython.locking import discard, exclusive, writable
 from python_tsan.errors import ToolchainError
 from python_tsan.paths import native_folder
 

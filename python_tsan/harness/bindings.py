@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan.binding import BINDINGS, Binding, Library
 from python_tsan.cpython.diagnosis import tail
-from python_tsan.cpython.from_pypi import install_tool
 from python_tsan.cpython.locks import lock_named
+from python_tsan.cpython.tools import install_tool
 from python_tsan.errors import BuildError, UsageError
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from python_tsan import process
-from python_tsan.cpython.compiler_cache import choose_cache
+from python_tsan.artifact import discard, exclusive, writable
+from python_tsan.cpython.compiler_cache.choose import choose_cache
 from python_tsan.cpython.diagnosis import step_error
-from python_tsan.cpython.locking import discard, exclusive, writable
-from python_tsan.cpython.record import write_manifest
-from python_tsan.cpython.uv import find_tool
+from python_tsan.cpython.manifest import write_manifest
+from python_tsan.cpython.tools import find_tool
 from python_tsan.errors import BuildError
 from python_tsan.harness.bindings import find_binding
 from python_tsan.harness.plan import hash_sources, plan_harness

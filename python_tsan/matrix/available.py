@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from python_tsan.binding import BINDINGS
-from python_tsan.cpython.sources import obtain_source
+from python_tsan.cpython.sources.search import obtain_source
 from python_tsan.errors import ExitCode, PythonTsanError
 from python_tsan.harness.bindings import find_binding
 from python_tsan.matrix.model import Available, LeftOut

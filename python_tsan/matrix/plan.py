@@ -10,7 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from python_tsan.config import FIRST_FREE_THREADED_MINOR
-from python_tsan.cpython.releases import order
+from python_tsan.cpython.pins import order
 from python_tsan.matrix.model import Combination, LeftOut, Plan
 
 if TYPE_CHECKING:

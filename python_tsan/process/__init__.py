@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from python_tsan.process.child import Child
-from python_tsan.process.crew import Crew, current_crew, in_parallel
+from python_tsan.process.child_pool import Crew, current_crew, in_parallel
 from python_tsan.process.group import end_group, group_members
 from python_tsan.process.interrupts import hold_interrupts, keeping
 from python_tsan.process.preloading import preloading

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.record import read_manifest
+from python_tsan.cpython.manifest import read_manifest
 from python_tsan.errors import ToolchainError, UsageError
 from python_tsan.running.elf import read_elf
 from python_tsan.toolchain import choose_toolchain

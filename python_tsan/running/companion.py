@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from python_tsan import process
-from python_tsan.cpython.locking import discard, exclusive, writable
+from python_tsan.artifact import discard, exclusive, writable
 from python_tsan.paths import native_folder
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.build import find_built, plan_offline
-from python_tsan.cpython.numpy_source.build import find_with_numpy
-from python_tsan.cpython.record import read_manifest
+from python_tsan.cpython.build.interpreter import find_built, plan_offline
+from python_tsan.cpython.manifest import read_manifest
+from python_tsan.cpython.numpy.from_source import find_with_numpy
 from python_tsan.errors import ToolchainError, UsageError
 from python_tsan.running.companion import obtain_companion
 from python_tsan.running.preflight import prepare

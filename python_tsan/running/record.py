@@ -15,7 +15,7 @@ from python_tsan import __version__
 from python_tsan.running.elf import code_digest
 from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
 from python_tsan.running.versioned import load_versioned
-from python_tsan.toolchain.memory import mmap_rnd_bits
+from python_tsan.toolchain.probe_cache import mmap_rnd_bits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

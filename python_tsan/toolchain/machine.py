@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.process import run
-from python_tsan.toolchain.memory import mmap_rnd_bits, seccomp_mode
+from python_tsan.toolchain.probe_cache import mmap_rnd_bits, seccomp_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,9 +15,16 @@ from typing import TYPE_CHECKING
 
 from python_tsan.toolchain.machine import address_space_limit
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection, Toolchain
+from python_tsan.toolchain.probe_build import (
+    COMPILE_SECONDS,
+    RUN_SECONDS,
+    NotStartedError,
+    Ran,
+    Workshop,
+    workshop_folder,
+)
 from python_tsan.toolchain.runtime import file_id, find_runtime
 from python_tsan.toolchain.search import find_symbolizer
-from python_tsan.toolchain.workshop import COMPILE_SECONDS, RUN_SECONDS, NotStartedError, Ran, Workshop, workshop_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan.toolchain.choose import first_working, rank, reason, refusal
 from python_tsan.toolchain.hints import this_manager
-from python_tsan.toolchain.memory import Memory
 from python_tsan.toolchain.model import Candidate, Probe, Rejection, Toolchain
+from python_tsan.toolchain.probe_cache import Memory
 from python_tsan.toolchain.search import Found, Places, find_compilers, identify, locate, places
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from python_tsan.cli import test_python as verb
 from python_tsan.cli.main import main
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.own_tests import Selection
-from python_tsan.cpython.supply import SourceTree
+from python_tsan.cpython.sources.provider import SourceTree
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.render.store import load_run
 

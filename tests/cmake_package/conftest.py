@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan.cli.cmake_dir import PACKAGE
-from python_tsan.cpython.uv import find_tool
+from python_tsan.cpython.tools import find_tool
 from python_tsan.paths import native_folder
 
 PACKAGE_FOLDER = native_folder() / PACKAGE

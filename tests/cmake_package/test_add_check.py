@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from python_tsan.cpython.uv import find_tool
+from python_tsan.cpython.tools import find_tool
 
 EXECUTABLE = "add_executable(it IMPORTED)\nset_target_properties(it PROPERTIES IMPORTED_LOCATION /bin/true)\n"
 CHECK = "find_package(python_tsan CONFIG REQUIRED COMPONENTS check)\nenable_testing()\n" + EXECUTABLE

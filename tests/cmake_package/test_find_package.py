@@ -12,7 +12,7 @@ import pytest
 from python_tsan import __version__
 from python_tsan.cli.cmake_dir import PACKAGE
 from python_tsan.cli.main import main
-from python_tsan.cpython.uv import find_tool
+from python_tsan.cpython.tools import find_tool
 from python_tsan.paths import native_folder
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ import fake_build
 import pytest
 
 from python_tsan.console import Console
-from python_tsan.cpython import build
+from python_tsan.cpython.build import interpreter as build
 
 
 class Recorded(Console):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from python_tsan.config import load_settings
 from python_tsan.console import make_console
-from python_tsan.cpython import build
+from python_tsan.cpython.build import interpreter as build
 from python_tsan.cpython.manifest import Interpreter, SourceRecord
-from python_tsan.cpython.supply import SourceTree
+from python_tsan.cpython.sources.provider import SourceTree
 from python_tsan.paths import Layout
 from python_tsan.toolchain.model import Candidate, Family, Toolchain
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import fake_build
 import pytest
 
-from python_tsan.cpython import build
-from python_tsan.cpython.compiler_cache import CacheProgram
-from python_tsan.cpython.record import read_manifest
-from python_tsan.cpython.site import build_environment
+from python_tsan.cpython.build import interpreter as build
+from python_tsan.cpython.build.build_dirs import build_environment
+from python_tsan.cpython.compiler_cache.choose import CacheProgram
+from python_tsan.cpython.manifest import read_manifest
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.toolchain.package_names import Manager
 

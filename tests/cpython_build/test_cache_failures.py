@@ -24,7 +24,7 @@ import pytest
 from python_tsan.config import Settings
 from python_tsan.console import make_console
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
-from python_tsan.cpython.sources import obtain_source
+from python_tsan.cpython.sources.search import obtain_source
 from python_tsan.paths import Layout, default_root
 
 pytestmark = [pytest.mark.builds, pytest.mark.compiler, pytest.mark.network, pytest.mark.timeout(3600)]

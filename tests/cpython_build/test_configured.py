@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from fake_build import RECORD, make_toolchain, settings_for
 
-from python_tsan.cpython import configured
-from python_tsan.cpython.configured import fingerprint, keep, restore
+from python_tsan.cpython.build import configured
+from python_tsan.cpython.build.configured import fingerprint, keep, restore
 from python_tsan.cpython.plan import Place
 from python_tsan.cpython.planning import make_plan
 

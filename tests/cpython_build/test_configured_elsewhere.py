@@ -12,11 +12,12 @@ from pathlib import Path
 import fake_build
 import pytest
 
-from python_tsan.cpython import build, configured_elsewhere
-from python_tsan.cpython.compiler_cache import CacheProgram
-from python_tsan.cpython.configured_elsewhere import pack, unpack
-from python_tsan.cpython.shared_cache.address import parse_remote
-from python_tsan.cpython.shared_cache.shelf import ShelfError, shelf_of
+from python_tsan.cpython.build import configured_elsewhere
+from python_tsan.cpython.build import interpreter as build
+from python_tsan.cpython.build.configured_elsewhere import pack, unpack
+from python_tsan.cpython.compiler_cache.choose import CacheProgram
+from python_tsan.cpython.compiler_cache.remote import parse_remote
+from python_tsan.cpython.compiler_cache.remote_store import ShelfError, shelf_of
 
 HERE = {b"@build@": b"/here/build", b"@final@": b"/here/final"}
 THERE = {b"@build@": b"/somewhere/else/build", b"@final@": b"/x"}

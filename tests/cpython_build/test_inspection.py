@@ -10,8 +10,8 @@ import sys
 import pytest
 from fake_build import RECORD, make_toolchain, settings_for
 
-from python_tsan.cpython import inspection
-from python_tsan.cpython.inspection import describe_built, is_instrumented
+from python_tsan.cpython.build import inspection
+from python_tsan.cpython.build.inspection import describe_built, is_instrumented
 from python_tsan.cpython.planning import make_plan
 from python_tsan.errors import BuildError
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from filelock import FileLock
 
-from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
+from python_tsan.artifact import discard, exclusive, sweep, work_folder, writable
 from python_tsan.errors import UsageError
 from python_tsan.paths import Layout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from python_tsan import process
-from python_tsan.cpython.makefile import count_objects, edited, missing_modules
+from python_tsan.cpython.build.makefile import count_objects, edited, missing_modules
 from python_tsan.cpython.plan import Append, Room
 from python_tsan.errors import BuildError
 

@@ -15,9 +15,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from fake_build import RECORD, describe, make_toolchain, settings_for
 
-from python_tsan.cpython.packages import install_numpy, library_folder
+from python_tsan.cpython.numpy.wheel import install_numpy, library_folder
 from python_tsan.cpython.planning import make_plan
-from python_tsan.cpython.uv import find_uv, uv_install
+from python_tsan.cpython.tools import find_uv, uv_install
 from python_tsan.errors import BuildError
 from python_tsan.paths import Layout
 

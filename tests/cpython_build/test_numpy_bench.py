@@ -13,7 +13,7 @@ from fake_build import make_toolchain, settings_for
 
 from python_tsan.config import CompilerCache
 from python_tsan.cpython.locks import CYTHON
-from python_tsan.cpython.numpy_source.plan import NumpyPlan, setup_command
+from python_tsan.cpython.numpy.source_plan import NumpyPlan, setup_command
 from python_tsan.errors import BuildError
 from tools.bench import numpy_build
 from tools.bench.numpy_build import Cost, compared, guide_commands, rows

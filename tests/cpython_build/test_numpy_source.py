@@ -19,14 +19,13 @@ from fake_build import RECORD, describe, make_toolchain, settings_for
 
 from python_tsan import process
 from python_tsan.cpython.locks import numpy_lock
-from python_tsan.cpython.numpy_source import build as numpy_build
-from python_tsan.cpython.numpy_source import placing
-from python_tsan.cpython.numpy_source.build import build_numpy, find_with_numpy, plan_for
-from python_tsan.cpython.numpy_source.plan import OPTIONS, interpreter_script, native_file, setup_command
-from python_tsan.cpython.numpy_source.sdist import obtain_sdist
+from python_tsan.cpython.manifest import write_manifest
+from python_tsan.cpython.numpy import from_source
+from python_tsan.cpython.numpy.from_source import build_numpy, find_with_numpy, plan_for
+from python_tsan.cpython.numpy.sdist import obtain_sdist
+from python_tsan.cpython.numpy.source_plan import OPTIONS, interpreter_script, native_file, setup_command
 from python_tsan.cpython.plan import PREFIX_ROOM
 from python_tsan.cpython.planning import make_plan
-from python_tsan.cpython.record import write_manifest
 from python_tsan.errors import BuildError, FetchError, UsageError
 from python_tsan.paths import Layout
 
@@ -223,10 +222,10 @@ def steps(monkeypatch, plan, tmp_path):
 
     calls = Calls()
     monkeypatch.setattr(process, "run", run)
-    monkeypatch.setattr(numpy_build, "plan_for", lambda *_arguments: plan)
-    monkeypatch.setattr(numpy_build, "obtain_sdist", lambda *_arguments, **_named: archive)
-    monkeypatch.setattr(placing, "is_instrumented", lambda _path: calls.instrumented)
-    monkeypatch.setattr(numpy_build, "obtain_cython", lambda *_arguments: tmp_path / "cython")
+    monkeypatch.setattr(from_source, "plan_for", lambda *_arguments: plan)
+    monkeypatch.setattr(from_source, "obtain_sdist", lambda *_arguments, **_named: archive)
+    monkeypatch.setattr(from_source, "is_instrumented", lambda _path: calls.instrumented)
+    monkeypatch.setattr(from_source, "obtain_cython", lambda *_arguments: tmp_path / "cython")
     return calls
 
 

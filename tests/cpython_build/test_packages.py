@@ -10,11 +10,10 @@ import pytest
 from fake_build import RECORD, describe, make_toolchain, settings_for
 
 from python_tsan import process
-from python_tsan.cpython import packages
 from python_tsan.cpython.locks import LOCKS, numpy_lock
-from python_tsan.cpython.packages import RECORD_NAME, install_numpy, package_folder
+from python_tsan.cpython.numpy import wheel
+from python_tsan.cpython.numpy.wheel import RECORD_NAME, choose_numpy, install_numpy, package_folder
 from python_tsan.cpython.planning import make_plan
-from python_tsan.cpython.wanted import choose_numpy
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.paths import Layout
 
@@ -57,7 +56,7 @@ def runs(monkeypatch, interpreter):
         version = numpy_lock("3.13", free_threaded=False).version
 
     calls = Calls()
-    monkeypatch.setattr(packages.process, "run", run)
+    monkeypatch.setattr(wheel.process, "run", run)
     return calls
 
 
@@ -79,7 +78,7 @@ def test_each_lock_pins_one_version_with_hashes():
         assert lock.version in text
         # One wheel and the source where nothing is compiled; else a wheel for each kind of machine.
         assert text.count("--hash=sha256:") >= (2 if lock.name.startswith(("nanobind", "pybind11")) else 5)
-        assert f"python -m python_tsan.cpython.locks {lock.name}" in text
+        assert f"python -m tools.locks {lock.name}" in text
         assert "://" not in text
 
 
@@ -171,13 +170,13 @@ def test_bytecode_survives_the_interpreter(install, interpreter):
     stored = Path(str(made)).read_text()
     made.unlink()
     seen = []
-    original = packages.process.run
+    original = wheel.process.run
 
     def look(command, **named):
         seen.append(made.exists())
         return original(command, **named)
 
-    packages.process.run = look
+    wheel.process.run = look
     install(refresh=True)
     assert stored == "made"
     assert seen == [False, True]  # brought back after the wheel is placed and before the interpreter starts

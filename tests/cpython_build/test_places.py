@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from python_tsan.cpython.places import refuse_unbuildable, refuse_unmovable
+from python_tsan.cpython.build.build_dirs import refuse_unbuildable, refuse_unmovable
 from python_tsan.cpython.prebuilt.restore import restore_interpreter
 from python_tsan.errors import UsageError
 

@@ -23,16 +23,16 @@ import fake_build
 import pytest
 from fake_build import RECORD, make_toolchain, settings_for
 
-from python_tsan.cpython.build import find_built, libc_identity
-from python_tsan.cpython.locking import work_folder
+from python_tsan.artifact import work_folder
+from python_tsan.cpython.build.interpreter import find_built, libc_identity
+from python_tsan.cpython.manifest import write_manifest
 from python_tsan.cpython.moving import NEUTRAL
 from python_tsan.cpython.plan import PREFIX_ROOM
 from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.prebuilt import bundle, restore
-from python_tsan.cpython.prebuilt.contents import CONTENTS_NAME, SCHEMA
+from python_tsan.cpython.prebuilt.bundle import CONTENTS_NAME, SCHEMA
 from python_tsan.cpython.prebuilt.export import export_interpreter
 from python_tsan.cpython.prebuilt.restore import restore_interpreter
-from python_tsan.cpython.record import write_manifest
 from python_tsan.errors import FetchError, SubjectError, UsageError
 from python_tsan.paths import Layout
 

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from python_tsan.cpython import presets
-from python_tsan.cpython.presets import compiled_headers, linked_functions, questions, write_presets
+from python_tsan.cpython.build import presets
+from python_tsan.cpython.build.presets import compiled_headers, linked_functions, questions, write_presets
 
 CONFIGURE = """\
 ac_fn_c_check_func "$LINENO" "getpid" "ac_cv_func_getpid"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from python_tsan.cpython.progress import CompileCounter, follow
+from python_tsan.cpython.build.progress import CompileCounter, follow
 
 COMPILE = "clang-19 -c -fno-strict-overflow -w -MD -o Objects/abstract.o ../src/Objects/abstract.c"
 

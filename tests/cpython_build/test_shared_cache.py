@@ -20,13 +20,17 @@ from typing import ClassVar
 import pytest
 from fake_build import make_toolchain, settings_for
 
-from python_tsan.cpython import compiler_cache
-from python_tsan.cpython.compiler_cache import choose_cache, reported
-from python_tsan.cpython.shared_cache.address import Backend, parse_remote
-from python_tsan.cpython.shared_cache.environment import remote_environment
-from python_tsan.cpython.shared_cache.guard import failed_mark, guarded_sccache
-from python_tsan.cpython.shared_cache.tally import Tally, tally
-from python_tsan.cpython.uv import find_uv
+from python_tsan.cpython.compiler_cache import choose
+from python_tsan.cpython.compiler_cache.choose import choose_cache, reported
+from python_tsan.cpython.compiler_cache.remote import (
+    Backend,
+    failed_mark,
+    guarded_sccache,
+    parse_remote,
+    remote_environment,
+)
+from python_tsan.cpython.compiler_cache.tally import Tally, tally
+from python_tsan.cpython.tools import find_uv
 from python_tsan.errors import UsageError
 from python_tsan.paths import Layout
 from python_tsan.toolchain.model import Candidate, Family
@@ -321,29 +325,29 @@ def test_what_each_program_is_told(tmp_path):
 
 
 def test_the_program_follows_from_the_address(tmp_path, console, monkeypatch):
-    monkeypatch.setattr(compiler_cache, "refusal", lambda *_arguments: "")
+    monkeypatch.setattr(choose, "refusal", lambda *_arguments: "")
     for name in ("ccache", "sccache"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
 
-    def choose(remote, kind="auto"):
+    def chosen(remote, kind="auto"):
         settings = settings_for(tmp_path, compiler_cache=kind, compiler_cache_remote=remote)
         layout = Layout(root=tmp_path / "cache")
         env = {"PATH": str(tmp_path)}
         found = choose_cache(settings, toolchain=make_toolchain(), layout=layout, env=env, console=console)
         return found and found.name
 
-    assert choose("redis://x") == "ccache"
-    assert choose("s3://x") == "sccache"
-    assert choose("redis://x", "sccache") == "sccache"
-    assert choose("redis://x", "off") is None
+    assert chosen("redis://x") == "ccache"
+    assert chosen("s3://x") == "sccache"
+    assert chosen("redis://x", "sccache") == "sccache"
+    assert chosen("redis://x", "off") is None
     assert "redis://x is not used" in console.notes
     with pytest.raises(UsageError, match="ccache cannot use s3://x"):
-        choose("s3://x", "ccache")
+        chosen("s3://x", "ccache")
 
 
 def test_nothing_is_said_without_a_shared_cache(console):
-    with reported(None, {}, console), reported(compiler_cache.CacheProgram(path=Path("ccache")), {}, console):
+    with reported(None, {}, console), reported(choose.CacheProgram(path=Path("ccache")), {}, console):
         pass
     assert console.notes == ""
 
@@ -354,7 +358,7 @@ def test_what_an_sccache_found_that_is_passed_by_is_not_told(tmp_path, console):
     silent.chmod(0o755)
     remote = parse_remote("redis://cache.example")
     script = guarded_sccache(silent, tmp_path / "guarded")
-    with reported(compiler_cache.CacheProgram(path=script, remote=remote), dict(os.environ), console):
+    with reported(choose.CacheProgram(path=script, remote=remote), dict(os.environ), console):
         subprocess.run([script, "true"], check=True)
     assert "redis://cache.example failed meanwhile" in console.notes
     assert "objects found" not in console.notes

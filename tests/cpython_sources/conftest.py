@@ -11,7 +11,7 @@ import pytest
 
 from python_tsan.config import load_settings
 from python_tsan.console import Console
-from python_tsan.cpython import named, sources
+from python_tsan.cpython.sources import local_source, search
 from python_tsan.paths import Layout
 
 
@@ -51,8 +51,8 @@ def pin(monkeypatch):
 
     def install(*releases):
         table = {release.version: release for release in releases}
-        monkeypatch.setattr(sources, "load_releases", lambda: table)
-        monkeypatch.setattr(named, "load_releases", lambda: table)
+        monkeypatch.setattr(search, "load_releases", lambda: table)
+        monkeypatch.setattr(local_source, "load_releases", lambda: table)
 
     return install
 
@@ -61,7 +61,7 @@ def pin(monkeypatch):
 def no_distribution(monkeypatch, request):
     """Keep tests away from the machine's mirror unless they ask for it."""
     if "network" not in request.keywords:
-        monkeypatch.setattr("python_tsan.cpython.distribution.distribution_family", lambda: "")
+        monkeypatch.setattr("python_tsan.cpython.sources.distribution.distribution_family", lambda: "")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ import hashlib
 import io
 import tarfile
 
-from python_tsan.cpython.releases import Archive, Release
+from python_tsan.cpython.pins import Archive, Release
 
 
 def source_files(version):

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from lookalikes import make_release, source_files
 
-from python_tsan.cpython import checkout
-from python_tsan.cpython.checkout import GitTags, content_hash, read_version, take_folder, tracked_files
-from python_tsan.cpython.storage import is_tree
-from python_tsan.cpython.supply import Unavailable
+from python_tsan.cpython.sources import checkout
+from python_tsan.cpython.sources.checkout import GitTags, content_hash, read_version, take_folder, tracked_files
+from python_tsan.cpython.sources.provider import Unavailable
+from python_tsan.cpython.sources.store import is_tree
 from python_tsan.errors import UsageError
 
 

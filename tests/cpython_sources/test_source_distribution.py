@@ -8,8 +8,9 @@ import sys
 import pytest
 from lookalikes import make_release
 
-from python_tsan.cpython import distribution
-from python_tsan.cpython.distribution import (
+from python_tsan.cpython.pins import load_releases
+from python_tsan.cpython.sources import distribution
+from python_tsan.cpython.sources.distribution import (
     DistributionArchive,
     SourcePackage,
     choose_mirror,
@@ -17,8 +18,7 @@ from python_tsan.cpython.distribution import (
     parse_showsrc,
     private_apt,
 )
-from python_tsan.cpython.releases import load_releases
-from python_tsan.cpython.supply import Unavailable
+from python_tsan.cpython.sources.provider import Unavailable
 
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt on this machine")
 
@@ -225,8 +225,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from python_tsan.console import make_console
-from python_tsan.cpython.distribution import DistributionArchive
-from python_tsan.cpython.releases import load_releases
+from python_tsan.cpython.sources.distribution import DistributionArchive
+from python_tsan.cpython.pins import load_releases
 from python_tsan.paths import Layout
 
 supply = DistributionArchive(timeout=20, layout=Layout(root=Path(sys.argv[1])), console=make_console())

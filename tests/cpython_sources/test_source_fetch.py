@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from lookalikes import make_archive, make_release, sends
 
-from python_tsan.cpython import fetch
-from python_tsan.cpython.fetch import PythonOrg, download
-from python_tsan.cpython.releases import Release
-from python_tsan.cpython.supply import Unavailable
+from python_tsan.cpython.pins import Release
+from python_tsan.cpython.sources import download as download_module
+from python_tsan.cpython.sources.download import PythonOrg, download
+from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.errors import ExitCode, FetchError
 
 CONTENT = make_archive("3.12.11")
@@ -133,7 +133,7 @@ def test_a_trickle_is_given_up(server, tmp_path, console):
 
 
 def test_an_endless_answer_does_not_fill_the_disk(server, tmp_path, console, monkeypatch):
-    monkeypatch.setattr(fetch, "_MOST_BYTES", 10_000)
+    monkeypatch.setattr(download_module, "_MOST_BYTES", 10_000)
     server.answers["/endless"] = sends(b"x" * 50_000, length="none")
     with console.steps(["x"]) as progress, pytest.raises(Unavailable, match="more than 10000 bytes"):
         download(f"{server.url}/endless", tmp_path / "endless", timeout=2, progress=progress)
@@ -152,8 +152,8 @@ def test_a_redirect_is_followed(server, python_org):
 
 
 def test_no_redirect_leads_from_https_to_plain_http():
-    request = fetch._request("https://www.python.org/x", "*/*")
-    redirects = fetch._SafeRedirects()
+    request = download_module._request("https://www.python.org/x", "*/*")
+    redirects = download_module._SafeRedirects()
     with pytest.raises(Unavailable, match="not https"):
         redirects.redirect_request(request, None, 302, "Found", {}, "http://mirror.invalid/x")
     kept = redirects.redirect_request(request, None, 302, "Found", {}, "http://127.0.0.1/x")

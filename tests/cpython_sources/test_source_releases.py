@@ -5,7 +5,7 @@ import re
 import pytest
 
 from python_tsan.config import DEFAULT_PYTHON
-from python_tsan.cpython.releases import Release, candidates, load_releases, nearness, order
+from python_tsan.cpython.pins import Release, candidates, load_releases, nearness, order
 from python_tsan.errors import ExitCode, FetchError
 
 

@@ -12,9 +12,9 @@ from functools import partial
 import pytest
 from lookalikes import make_archive, make_release, sends, source_files
 
-from python_tsan.cpython import sources
-from python_tsan.cpython.sources import obtain_source, resolve_record
-from python_tsan.cpython.storage import recall
+from python_tsan.cpython.sources import search
+from python_tsan.cpython.sources.search import obtain_source, resolve_record
+from python_tsan.cpython.sources.store import recall
 from python_tsan.errors import ExitCode, FetchError, PythonTsanError, UsageError
 
 DEFAULT = make_archive("3.12.11")
@@ -121,13 +121,13 @@ def test_when_nothing_can_be_had_each_place_is_listed_once(settings, layout, con
 
 def test_a_place_that_is_down_is_asked_once(settings, layout, console, monkeypatch):
     asked = []
-    real = sources.PythonOrg.provide
+    real = search.PythonOrg.provide
 
     def counted(self, release):
         asked.append(release.version)
         return real(self, release)
 
-    monkeypatch.setattr(sources.PythonOrg, "provide", counted)
+    monkeypatch.setattr(search.PythonOrg, "provide", counted)
     with pytest.raises(FetchError):
         obtain_source(settings(), layout=layout, console=console)
     assert asked == ["3.12.11"]
@@ -332,7 +332,7 @@ def test_a_disk_that_is_really_full(tmp_path):
     archive.write_bytes(make_archive("3.13.5", suffix="") + b"")
     program = f"""
 from pathlib import Path
-from python_tsan.cpython.unpack import unpack_archive
+from python_tsan.cpython.sources.unpack import unpack_archive
 from python_tsan.errors import FetchError
 from python_tsan.paths import Layout
 layout = Layout(root=Path({str(folder)!r}))

@@ -8,9 +8,9 @@ import tarfile
 import pytest
 from lookalikes import make_archive
 
-from python_tsan.cpython import unpack
-from python_tsan.cpython.storage import is_tree
-from python_tsan.cpython.unpack import unpack_archive
+from python_tsan.cpython.sources import unpack
+from python_tsan.cpython.sources.store import is_tree
+from python_tsan.cpython.sources.unpack import unpack_archive
 from python_tsan.errors import FetchError
 
 TOP = "Python-3.13.5"

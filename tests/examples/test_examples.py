@@ -11,8 +11,8 @@ import pytest
 
 from python_tsan.config import load_settings
 from python_tsan.console import make_console
-from python_tsan.cpython.build import find_built
-from python_tsan.cpython.record import read_manifest
+from python_tsan.cpython.build.interpreter import find_built
+from python_tsan.cpython.manifest import read_manifest
 from python_tsan.cpython.stock import find_stock
 from python_tsan.paths import Layout, default_root
 from python_tsan.report.codec import decode_report

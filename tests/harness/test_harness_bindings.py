@@ -9,7 +9,7 @@ import pytest
 
 from python_tsan.binding import BINDINGS, Binding, Library
 from python_tsan.console import Console
-from python_tsan.cpython.uv import find_tool
+from python_tsan.cpython.tools import find_tool
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.harness import bindings
 from python_tsan.paths import Layout
@@ -40,7 +40,7 @@ def console():
 @pytest.fixture
 def uv(tmp_path, monkeypatch):
     path = tmp_path / "uv"
-    monkeypatch.setattr("python_tsan.cpython.uv.find_uv", lambda: path)
+    monkeypatch.setattr("python_tsan.cpython.tools.find_uv", lambda: path)
     monkeypatch.setattr(bindings, "_installed", lambda _: None)
     return path
 

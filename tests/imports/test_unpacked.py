@@ -5,48 +5,48 @@ import subprocess
 import pytest
 
 from python_tsan.console import make_console
-from python_tsan.cpython import unpacked
+from python_tsan.cpython import debian_pythons
 from python_tsan.errors import FetchError
 from python_tsan.imports.measure import identify
 from python_tsan.paths import Layout
 
 
 def test_each_interpreter_needs_its_four_packages_and_all_share_the_libraries():
-    names = unpacked.package_names(["3.14"])
+    names = debian_pythons.package_names(["3.14"])
     assert names[:4] == ("python3.14-minimal", "libpython3.14-minimal", "libpython3.14-stdlib", "libpython3.14")
-    assert set(unpacked.LIBRARIES) <= set(names)
+    assert set(debian_pythons.LIBRARIES) <= set(names)
 
 
 def test_elsewhere_than_on_debian_it_is_said_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(unpacked, "distribution_family", lambda: "ubuntu")
+    monkeypatch.setattr(debian_pythons, "distribution_family", lambda: "ubuntu")
     layout = Layout(root=tmp_path)
     with pytest.raises(FetchError) as caught:
-        unpacked.unpack_pythons(layout=layout, console=make_console(quiet=True), timeout=5)
+        debian_pythons.unpack_pythons(layout=layout, console=make_console(quiet=True), timeout=5)
     assert "--with" in caught.value.advice
     assert not list(layout.work.iterdir())
 
 
 def test_what_is_there_is_not_fetched_again(tmp_path, monkeypatch):
     layout = Layout(root=tmp_path)
-    (layout.interpreters / unpacked.folder_name()).mkdir(parents=True)
-    monkeypatch.setattr(unpacked, "run", lambda *_, **__: pytest.fail("a process was started"))
-    paths = unpacked.unpack_pythons(layout=layout, console=make_console(quiet=True), timeout=5)
+    (layout.interpreters / debian_pythons.folder_name()).mkdir(parents=True)
+    monkeypatch.setattr(debian_pythons, "run", lambda *_, **__: pytest.fail("a process was started"))
+    paths = debian_pythons.unpack_pythons(layout=layout, console=make_console(quiet=True), timeout=5)
     assert [path.name for path in paths] == ["python3.13", "python3.14", "python3.15"]
     assert str(tmp_path) in paths[0].read_text()
 
 
 @pytest.mark.network
 @pytest.mark.slow
-@pytest.mark.skipif(unpacked.distribution_family() != "debian", reason="needs Debian's apt")
+@pytest.mark.skipif(debian_pythons.distribution_family() != "debian", reason="needs Debian's apt")
 def test_they_start_and_are_what_they_are_called(tmp_path):
-    paths = unpacked.unpack_pythons(layout=Layout(root=tmp_path), console=make_console(quiet=True), timeout=20)
+    paths = debian_pythons.unpack_pythons(layout=Layout(root=tmp_path), console=make_console(quiet=True), timeout=20)
     assert [identify([str(path)]).version[:2] for path in paths] == [(3, 13), (3, 14), (3, 15)]
     for path in paths:
         subprocess.run([path, "-c", "import bz2, ctypes, curses, lzma, readline, sqlite3, ssl, uuid, zlib"], check=True)
 
 
 def test_another_set_of_packages_is_another_folder(monkeypatch):
-    before = unpacked.folder_name()
-    monkeypatch.setattr(unpacked, "MINORS", ("3.16",))
-    monkeypatch.setattr(unpacked, "LIBRARIES", ())
-    assert unpacked.folder_name() != before
+    before = debian_pythons.folder_name()
+    monkeypatch.setattr(debian_pythons, "MINORS", ("3.16",))
+    monkeypatch.setattr(debian_pythons, "LIBRARIES", ())
+    assert debian_pythons.folder_name() != before

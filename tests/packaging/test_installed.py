@@ -8,7 +8,7 @@ import sysconfig
 import pytest
 from packaged import ROOT
 
-from python_tsan.cpython.uv import find_uv
+from python_tsan.cpython.tools import find_uv
 
 LOG = ROOT / "tests" / "tsan" / "golden" / "clang-19" / "race_global.log"
 # Everything but what runs inside other programs: gdb, interpreters under test.

@@ -7,7 +7,7 @@ import sysconfig
 import pytest
 
 from python_tsan.console import make_console
-from python_tsan.cpython.uv import find_uv
+from python_tsan.cpython.tools import find_uv
 from python_tsan.paths import Layout
 from python_tsan.toolchain import choose_toolchain
 

@@ -5,8 +5,7 @@ import pytest
 
 from python_tsan.config import Settings
 from python_tsan.console import make_console
-from python_tsan.cpython.manifest import Interpreter
-from python_tsan.cpython.record import write_manifest
+from python_tsan.cpython.manifest import Interpreter, write_manifest
 from python_tsan.errors import ToolchainError, UsageError
 from python_tsan.paths import Layout
 from python_tsan.running import companion, preparation

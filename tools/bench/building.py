@@ -6,9 +6,9 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.build import libc_identity
+from python_tsan.cpython.build.interpreter import libc_identity
 from python_tsan.cpython.planning import make_plan
-from python_tsan.cpython.sources import obtain_source
+from python_tsan.cpython.sources.search import obtain_source
 from tools.bench.measure import Bench, measure
 from tools.bench.model import COLUMNS, Part, met, rows
 from tools.bench.store import load, save, this_machine

@@ -9,7 +9,7 @@ from python_tsan import process
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.stock import find_stock
-from python_tsan.cpython.uv import find_uv
+from python_tsan.cpython.tools import find_uv
 from python_tsan.gil.library import build_tracer
 from tools.bench.gil import COLUMNS, GilBench
 from tools.bench.gil_rivals import GIL_LOAD, GIL_LOAD_NEEDS, rival_rows

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.cpython.diagnosis import step_error
-from python_tsan.cpython.uv import find_uv
+from python_tsan.cpython.tools import find_uv
 from python_tsan.imports.measure import INSIDE, identify
 from python_tsan.imports.modelling import model_of
 from python_tsan.imports.offers import PUBLIC_MODULES, offers

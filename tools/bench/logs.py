@@ -15,7 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
-from python_tsan.cpython.uv import find_uv
+from python_tsan.cpython.tools import find_uv
 from tools.bench.table import Table
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
+from python_tsan.cpython.build.build_dirs import build_environment
 from python_tsan.cpython.environment import clean_environment
-from python_tsan.cpython.site import build_environment
 from tools.bench.model import Measurement, Part
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.config import CompilerCache
+from python_tsan.cpython.build.build_dirs import build_environment
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.locks import CYTHON
-from python_tsan.cpython.numpy_source.build import build_numpy, plan_for
-from python_tsan.cpython.numpy_source.plan import setup_options
-from python_tsan.cpython.numpy_source.sdist import obtain_sdist
+from python_tsan.cpython.numpy.from_source import build_numpy, plan_for
+from python_tsan.cpython.numpy.sdist import obtain_sdist
+from python_tsan.cpython.numpy.source_plan import setup_options
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
-from python_tsan.cpython.site import build_environment
-from python_tsan.cpython.uv import find_uv
+from python_tsan.cpython.tools import find_uv
 from python_tsan.paths import Layout
 from tools.bench.table import Row, Table, judged
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from python_tsan.cpython.numpy_source.plan import NumpyPlan
+    from python_tsan.cpython.numpy.source_plan import NumpyPlan
     from python_tsan.pipeline import Pipeline
     from tools.bench.order import Order
 

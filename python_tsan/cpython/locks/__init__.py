@@ -1,7 +1,7 @@
-"""Own which lock file holds the packages for which interpreter; leave installing to :mod:`.packages`.
+"""Name the lock file of each package and interpreter; installing them is left to others.
 
-The files are made by ``python -m python_tsan.cpython.locks``, which resolves :data:`LOCKS` anew, and are data: every
-file of the locked release is listed with its hash, so that they serve any machine.
+The files are data that ``python -m tools.locks`` writes in a checkout. Each lists every file of the locked release with
+its hash, so that it serves any machine.
 """
 
 from __future__ import annotations

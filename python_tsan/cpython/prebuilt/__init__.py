@@ -1,1 +1,1 @@
-"""Own interpreters as archives: a build leaves one machine in a file and is restored, file by file, on another."""
+"""Export built interpreters as archives, and restore them on other machines."""

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
+from python_tsan.artifact import work_folder
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import clean_environment
-from python_tsan.cpython.locking import work_folder
 from python_tsan.cpython.manifest import MANIFEST_NAME, SourceRecord
 from python_tsan.cpython.moving import NEUTRAL, ImmovableError, neutralise, without_build_paths
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
-from python_tsan.cpython.prebuilt.bundle import FILE_TIME, write_bundle
-from python_tsan.cpython.prebuilt.contents import Contents, Entry
+from python_tsan.cpython.prebuilt.bundle import FILE_TIME, Contents, Entry, write_bundle
 from python_tsan.errors import BuildError, SubjectError, UsageError
 from python_tsan.plain_text import duration
 

@@ -6,42 +6,81 @@ Whether it may run here is decided by :mod:`.fitting`, before anything is unpack
 from __future__ import annotations
 
 import contextlib
+import json
 import platform
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from python_tsan.cpython.build import libc_identity
-from python_tsan.cpython.fetch import download
-from python_tsan.cpython.inspection import describe_built
-from python_tsan.cpython.locking import discard, exclusive, sweep, work_folder, writable
+from python_tsan.artifact import discard, exclusive, sweep, work_folder, writable
+from python_tsan.cpython.build.build_dirs import refuse_unmovable
+from python_tsan.cpython.build.inspection import describe_built
+from python_tsan.cpython.build.interpreter import libc_identity
+from python_tsan.cpython.manifest import read_manifest, write_manifest
 from python_tsan.cpython.moving import ImmovableError, settle
-from python_tsan.cpython.numpy_source.build import plan_for
-from python_tsan.cpython.places import refuse_unmovable
+from python_tsan.cpython.numpy.from_source import plan_for
 from python_tsan.cpython.planning import make_plan
-from python_tsan.cpython.prebuilt.bundle import DamagedError, UnsafeMember, open_bundle
-from python_tsan.cpython.prebuilt.contents import UnknownFormatError
-from python_tsan.cpython.prebuilt.fitting import machine_refusal, refusal
-from python_tsan.cpython.record import read_manifest, write_manifest
-from python_tsan.cpython.sources import remember_restored
-from python_tsan.cpython.storage import guarded, scratch, sha256_of
-from python_tsan.cpython.supply import Unavailable
+from python_tsan.cpython.prebuilt.bundle import DamagedError, UnknownFormatError, UnsafeMember, open_bundle
+from python_tsan.cpython.sources.download import download
+from python_tsan.cpython.sources.provider import Unavailable
+from python_tsan.cpython.sources.search import remember_restored
+from python_tsan.cpython.sources.store import guarded, scratch, sha256_of
 from python_tsan.errors import FetchError, UsageError
 from python_tsan.plain_text import duration
 from python_tsan.toolchain import choose_toolchain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from python_tsan.config import Settings
     from python_tsan.console import Console
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.plan import BuildPlan
-    from python_tsan.cpython.prebuilt.bundle import Bundle
-    from python_tsan.cpython.prebuilt.contents import Contents
+    from python_tsan.cpython.prebuilt.bundle import Bundle, Contents
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Toolchain
+
+
+def refusal(there: Mapping[str, Any], here: BuildPlan) -> str:
+    """Say why an interpreter built by the plan ``there`` would not be the one that ``here`` builds; empty if it is.
+
+    The content key covers all of a plan, so this is only asked what a person is told when the keys differ. The first
+    cause that explains the others is the one that is named.
+    """
+    ours = json.loads(here.describe())
+    return next(_causes(there, ours), "")
+
+
+def machine_refusal(there: Mapping[str, Any], *, libc: str, architecture: str) -> str:
+    """Say why an interpreter cannot run here whatever the compiler is; empty if it may."""
+    processor = architecture_of(there)
+    if processor != architecture:
+        return f"it was built for {processor} processors, and this one is {architecture}"
+    if there.get("libc") != libc:
+        return f"it was built with {there.get('libc')}, and the C library here is {libc}"
+    return ""
+
+
+def architecture_of(plan: Mapping[str, Any]) -> str:
+    """Return the processor that a plan's compiler builds for, such as ``x86_64``."""
+    # clang 19.1.7 x86_64-pc-linux-gnu
+    return str(plan.get("compiler", "")).rpartition(" ")[2].partition("-")[0]
+
+
+def _causes(there: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
+    theirs = there.get("compiler")
+    if theirs != ours["compiler"]:
+        yield f"it was built with {theirs}, and the compiler here is {ours['compiler']}"
+    if there.get("runtime_id") != ours["runtime_id"]:
+        yield (
+            f"the ThreadSanitizer runtime in it is {str(there.get('runtime_id'))[:12]}..., and that of {theirs} here "
+            f"is {ours['runtime_id'][:12]}..., another build of it"
+        )
+    differing = [name for name in ours if name != "key" and there.get(name) != ours[name]]
+    if differing:
+        yield f"it was built in another way than this version of python-tsan builds here: {', '.join(differing)} differ"
+
 
 PAGE = "prebuilt"
 NEEDS = "an interpreter"

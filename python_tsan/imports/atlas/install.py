@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.uv import find_uv
+from python_tsan.cpython.tools import find_uv
 from python_tsan.errors import SubjectError
 from python_tsan.process import run
 

@@ -1,0 +1,1 @@
+"""Build CPython under ThreadSanitizer, as its plan says; the door is :mod:`.interpreter`."""

@@ -1,0 +1,157 @@
+"""Own what ``configure`` found out on one machine, used on another that is like it; through a cache that both share.
+
+Two machines are alike when :mod:`.configured` sees the same headers and libraries on both, and the tools that configure
+looks for are in the same places. Where the folders are does not count: their names are taken out and put in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.cpython.build import configured
+from python_tsan.cpython.compiler_cache.remote_store import MOST_BYTES, Shelf, ShelfError, shelf_of
+from python_tsan.cpython.moving import renamed
+from python_tsan.cpython.plan import Place
+from python_tsan.cpython.sources.unpack import UnsafeMember, extract
+from python_tsan.cpython.zstandard import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from python_tsan.console import Console
+    from python_tsan.cpython.build.build_dirs import Site
+    from python_tsan.cpython.compiler_cache.remote import Remote
+    from python_tsan.cpython.plan import BuildPlan
+
+# What configure of 3.11 to 3.15 looks for on PATH, but for the compilers, which the plan names.
+TOOLS = (
+    *("ar", "dtrace", "egrep", "ggrep", "git", "ginstall", "gmkdir", "grep", "gsed", "install", "llvm-ar", "llvm-bolt"),
+    *("llvm-profdata", "merge-fdata", "mkdir", "node", "pkg-config", "ranlib", "readelf", "scoinst", "sed", "true"),
+)
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """The state of one plan on machines like this one: under which name it is kept, and which texts are ours alone."""
+
+    shelf: Shelf
+    name: str
+    shown: str
+    own: dict[bytes, bytes]
+    console: Console
+
+    def take(self, build: Path) -> bool:
+        """Fill the new folder ``build`` with what another machine left; False, with a word if it failed, if not."""
+        try:
+            data = self.shelf.get(self.name)
+            if data is None:
+                return False
+            unpack(data, build, self.own)
+        except (ShelfError, ValueError) as error:
+            self._warn("gave nothing of what configure finds out", error)
+            return False
+        self.console.note(f"{self.shown}: what configure finds out was there, from a machine like this one.")
+        return True
+
+    def give(self, build: Path) -> None:
+        """Leave what was found out in the freshly configured folder ``build`` to other machines."""
+        try:
+            self.shelf.put(self.name, pack(build, self.own))
+        except (ShelfError, ValueError) as error:
+            self._warn("does not keep what configure found out", error)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        self.console.warn(f"{self.shown} {what}: {error}")
+
+
+def exchange_of(remote: Remote | None, plan: BuildPlan, site: Site, console: Console) -> Exchange | None:
+    """Return the exchange through ``remote``, or None if there is none, or it keeps objects only."""
+    shelf = shelf_of(remote) if remote else None
+    if shelf is None or remote is None:
+        return None
+    places = {
+        Place.SOURCE: site.places[Place.SOURCE],
+        Place.CC: site.places[Place.CC],
+        Place.CXX: site.places[Place.CXX],
+    }
+    alike = configured.fingerprint(plan, places, {**site.env, "PATH": _tools(site.env)})
+    return Exchange(
+        shelf=shelf,
+        name=f"python-tsan-configured-1-{plan.key}-{alike}",
+        shown=remote.shown,
+        own={
+            b"@python-tsan:build@": os.fsencode(site.build),
+            b"@python-tsan:final@": os.fsencode(site.final),
+        },
+        console=console,
+    )
+
+
+def pack(build: Path, own: Mapping[bytes, bytes]) -> bytes:
+    """Return a configured folder as bytes, with the texts of ``own`` replaced by their names.
+
+    Raises ``ValueError`` if it is larger than anything that configure makes.
+    """
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in _kept(build):
+            member = tar.gettarinfo(path, str(path.relative_to(build)))
+            data = path.read_bytes() if member.isreg() else b""
+            data = renamed(data, {text: name for name, text in own.items()})
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    packed = zstd.compress(buffer.getvalue())
+    if len(packed) + _DIGEST_BYTES >= MOST_BYTES:
+        raise ValueError(f"it takes {len(packed):,} bytes")
+    return hashlib.sha256(packed).digest() + packed
+
+
+def unpack(data: bytes, build: Path, own: Mapping[bytes, bytes]) -> None:
+    """Make the new folder ``build`` of what :func:`pack` returned, with the texts of ``own`` in place of their names.
+
+    Raises ``ValueError`` for bytes that are not whole, or no such folder; nothing is left then.
+    """
+    digest, packed = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
+    if hashlib.sha256(packed).digest() != digest:
+        raise ValueError(f"{len(data):,} bytes that are not what was kept")
+    partial = build.with_name(f".{build.name}-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir()
+        with tarfile.open(fileobj=io.BytesIO(zstd.decompress(packed))) as tar:
+            extract(tar, partial)
+        for path in filter(Path.is_file, partial.rglob("*")):
+            _settle(path, own)
+        partial.rename(build)
+    except (UnsafeMember, tarfile.TarError, zstd.ZstdError) as error:
+        raise ValueError(str(error)) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _kept(build: Path) -> Iterator[Path]:
+    for path in sorted(build.rglob("*")):
+        if not configured.NOT_KEPT(str(path.parent), [path.name]):
+            yield path
+
+
+def _settle(path: Path, own: Mapping[bytes, bytes]) -> None:
+    before = path.read_bytes()
+    data = renamed(before, own)
+    if data != before:
+        times = path.stat()
+        path.write_bytes(data)
+        # As configure left it, for make compares the times.
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _tools(env: Mapping[str, str]) -> str:
+    return " ".join(f"{tool}={shutil.which(tool, path=env.get('PATH'))}" for tool in TOOLS)

@@ -1,0 +1,125 @@
+"""Own newer stock interpreters, unpacked from Debian's binary packages beside everything that is installed.
+
+No root is needed and nothing is installed: each runs by the loader and the libraries that came with it. Only the rows
+of the import table are run on them; nothing is ever linked to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from python_tsan.cpython.sources.distribution import choose_mirror, distribution_family, private_apt
+from python_tsan.errors import FetchError
+from python_tsan.process import Completed, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from python_tsan.console import Console
+    from python_tsan.paths import Layout
+
+SUITE = "sid"
+MINORS = ("3.13", "3.14", "3.15")
+# What the interpreters and their standard library are linked to; the machine's own are often too old for them.
+LIBRARIES = (
+    *("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libffi8", "libssl3t64", "libsqlite3-0"),
+    *("libbz2-1.0", "liblzma5", "libzstd1", "libncursesw6", "libtinfo6", "libreadline8t64", "libuuid1", "libcrypt1"),
+)
+_UPDATE_SECONDS = 300.0
+_DOWNLOAD_SECONDS = 600.0
+_QUICK_SECONDS = 60.0
+
+
+def unpack_pythons(*, layout: Layout, console: Console, timeout: float) -> tuple[Path, ...]:
+    """Return one launcher for each unpacked interpreter, after fetching them if they are not there.
+
+    ``timeout`` is in seconds, for one connection. Raises FetchError on a machine without Debian's apt, or when a
+    package cannot be had.
+    """
+    home = layout.interpreters / folder_name()
+    layout.locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(layout.locks / f"debian-{SUITE}.lock"):
+        if not home.is_dir():
+            console.note(f"unpacking Python {', '.join(MINORS)} from Debian {SUITE} into {home}")
+            layout.work.mkdir(parents=True, exist_ok=True)
+            work = layout.work / f"debian-{SUITE}"
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            try:
+                _fill(work, timeout)
+                home.parent.mkdir(parents=True, exist_ok=True)
+                (work / "root").rename(home)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        return tuple(_launcher(home, minor) for minor in MINORS)
+
+
+def folder_name() -> str:
+    """Return the name of the folder, which is another one for another set of packages."""
+    return f"debian-{SUITE}-{hashlib.sha256(' '.join(package_names()).encode()).hexdigest()[:8]}"
+
+
+def package_names(minors: Sequence[str] = MINORS) -> tuple[str, ...]:
+    """Return the binary packages that a set of interpreters is unpacked from."""
+    pythons = (
+        name.format(minor)
+        for minor in minors
+        for name in ("python{}-minimal", "libpython{}-minimal", "libpython{}-stdlib", "libpython{}")
+    )
+    return (*pythons, *LIBRARIES)
+
+
+def _fill(work: Path, timeout: float) -> None:
+    apt = work / "apt"
+    apt.mkdir()
+    options = private_apt(apt, mirror=_mirror(), suite=SUITE, family="debian", timeout=timeout)
+    sources = apt / "sources.list"
+    sources.write_text(sources.read_text(encoding="utf-8").replace("deb-src ", "deb "), encoding="utf-8")
+    _must("apt-get", [*options, "update"], work, _UPDATE_SECONDS)
+    _must("apt-get", [*options, "download", *package_names()], work, _DOWNLOAD_SECONDS)
+    for package in sorted(work.glob("*.deb")):
+        _must("dpkg-deb", ["--extract", str(package), str(work / "root")], work, _QUICK_SECONDS)
+
+
+def _mirror() -> str:
+    if distribution_family() != "debian":
+        raise FetchError(
+            "Interpreters can be unpacked from Debian's binary packages on a Debian machine only.",
+            advice="Name the interpreters that you have by --with.",
+        )
+    form = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+    listing = _must("apt-get", ["indextargets", "--no-release-info", "--format", form], Path.cwd(), _QUICK_SECONDS)
+    mirror = choose_mirror(listing.stdout.splitlines(), codename="")
+    if mirror is None:
+        raise FetchError("apt's configuration names no mirror of Debian's main archive.")
+    return mirror
+
+
+def _must(program: str, arguments: Sequence[str], folder: Path, seconds: float) -> Completed:
+    try:
+        ended = run([program, *arguments], cwd=folder, env={**os.environ, "LC_ALL": "C"}, timeout=seconds)
+    except OSError as error:
+        raise FetchError(f"{program} cannot be started: {error.strerror}") from error
+    if not ended.ok:
+        complaint = next(iter(ended.stderr.strip().splitlines()), f"exit code {ended.exit_code}")
+        raise FetchError(f"{program} {arguments[-1]}: {complaint}", advice="Try again when the archive answers.")
+    return ended
+
+
+def _launcher(home: Path, minor: str) -> Path:
+    """Write the script that starts one interpreter; its text holds the folder, so it is made at each call."""
+    libraries = home / "usr/lib/x86_64-linux-gnu"
+    script = home / f"python{minor}"
+    script.write_text(
+        f'#!/bin/sh\nexec "{libraries}/ld-linux-x86-64.so.2" --library-path "{libraries}" '
+        f'"{home}/usr/bin/python{minor}" "$@"\n',
+        encoding="utf-8",
+    )
+    script.chmod(0o755)
+    return script

@@ -1,0 +1,1 @@
+"""Put numpy into an interpreter: a locked wheel (:mod:`.wheel`), or built from source (:mod:`.from_source`)."""

@@ -1,0 +1,267 @@
+"""Own numpy for an interpreter: the locked wheel, put there from outside, and the byte-code of what it imports.
+
+Which numpy it is, is decided by :mod:`.wanted`; placing its wheel belongs to :mod:`.wheel`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from python_tsan import process
+from python_tsan.artifact import exclusive, writable
+from python_tsan.cpython.diagnosis import step_error, tail
+from python_tsan.cpython.environment import clean_environment
+from python_tsan.cpython.locks import numpy_lock
+from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
+from python_tsan.cpython.tools import uv_install
+from python_tsan.errors import BuildError, UsageError
+from python_tsan.plain_text import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from python_tsan.config import Settings
+    from python_tsan.console import Console
+    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.cpython.plan import BuildPlan
+    from python_tsan.paths import Layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A numpy version, as requirements for uv. ``pinned_by`` is the requirements' SHA-256."""
+
+    version: str
+    requirements: str
+    hashed: bool
+
+    @property
+    def pinned_by(self) -> str:
+        """Identity of exactly these requirements."""
+        return hashlib.sha256(self.requirements.encode()).hexdigest()
+
+
+def choose_numpy(interpreter: Interpreter | BuildPlan, settings: Settings) -> Wanted:
+    """Return the numpy for this interpreter: the locked one, or the version that the settings name, without hashes."""
+    minor = ".".join(interpreter.version.split(".")[:2])
+    lock = numpy_lock(minor, free_threaded=interpreter.free_threaded)
+    if lock is not None and settings.numpy in (None, lock.version):
+        return Wanted(version=lock.version, requirements=lock.file.read_text(encoding="utf-8"), hashed=True)
+    if settings.numpy is None:
+        raise UsageError(
+            f"No numpy is locked for Python {minor}{'t' if interpreter.free_threaded else ''}.",
+            advice="Name a version that has a wheel for it: --numpy VERSION.",
+        )
+    return Wanted(version=settings.numpy, requirements=f"numpy=={settings.numpy}\n", hashed=False)
+
+
+INSTALL_SECONDS = 600.0
+# Because numpy==2.5.5 has no usable wheels and   /   numpy==2.5.5 has no wheels with a matching Python ABI tag
+_NO_WHEEL = re.compile(r"has no (?:usable )?wheels")
+
+
+def place_wheel(interpreter: Interpreter, wanted: Wanted, folder: Path, log: Path) -> None:
+    """Unpack the wheel beside its place, then move it in, so that a half-made numpy is never in the path.
+
+    Raises ``BuildError`` when there is none for this interpreter, or it cannot be had.
+    """
+    writable(folder)
+    with tempfile.TemporaryDirectory(prefix=".numpy-", dir=folder.parent) as name:
+        scratch = folder.parent / name
+        lock = scratch / "requirements.txt"
+        lock.write_text(wanted.requirements, encoding="utf-8")
+        command = [*uv_install(lock, hashed=wanted.hashed), "--target", scratch / "out", *_for_python(interpreter)]
+        ended = process.run(command, env=_uv_environment(), stdout=log, timeout=INSTALL_SECONDS)
+        if not ended.ok:
+            raise _no_wheel(interpreter, wanted, log) or step_error("install numpy", ended, log)
+        for entry in sorted((scratch / "out").iterdir()):
+            _replace(entry, folder / entry.name)
+
+
+def _no_wheel(interpreter: Interpreter, wanted: Wanted, log: Path) -> BuildError | None:
+    """Return the error for a release that has its source and other wheels, but none for this interpreter, else None."""
+    if not _NO_WHEEL.search(tail(log)):
+        return None
+    kind = "free-threaded Python" if interpreter.free_threaded else "Python"
+    return BuildError(
+        f"numpy {wanted.version} has no wheel for {kind} {interpreter.version}, and is not built from source unasked.",
+        evidence=log,
+        advice="Leave --numpy out, or name a version that has one; --instrumented-numpy builds the locked one.",
+    )
+
+
+def _replace(entry: Path, place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place)
+    entry.rename(place)
+
+
+def _for_python(interpreter: Interpreter) -> tuple[str | Path, ...]:
+    """Say which wheels fit. uv need not run the slow interpreter, save for the ABI that no option can express."""
+    if interpreter.free_threaded:
+        return ("--python", interpreter.executable)
+    return ("--python", sys.executable, "--python-version", ".".join(interpreter.version.split(".")[:2]))
+
+
+def _uv_environment() -> dict[str, str]:
+    return {**clean_environment(os.environ), "TSAN_OPTIONS": BUILD_TSAN_OPTIONS}
+
+
+RECORD_NAME = "python-tsan-numpy.json"
+IMPORT_SECONDS = 300.0
+
+# What the checks import: once this has run, each of them finds its byte-code.
+WARM_UP = (
+    "import argparse, faulthandler, importlib.machinery, importlib.util, json, pathlib, queue, signal, tempfile, "
+    "threading, time, traceback, typing, numpy; print(numpy.__version__)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRecord:
+    """What was installed: written last, believed only when it matches what is wanted now."""
+
+    version: str
+    pinned_by: str
+    interpreter: str
+    installed_at: str
+
+
+def install_numpy(
+    interpreter: Interpreter, settings: Settings, *, layout: Layout, console: Console, launcher: tuple[str, ...] = ()
+) -> Path:
+    """Install numpy for ``interpreter`` unless it is there, and return the folder that holds it.
+
+    That is the ``site-packages`` of an interpreter that we built; for a stock one it is a folder of our own, since a
+    Python that belongs to the machine is never touched. ``launcher`` is the toolchain's prefix for instrumented
+    programs. Raises ``UsageError`` when no numpy is locked for this Python and none was named, ``BuildError`` when no
+    wheel fits or it cannot be imported.
+    """
+    wanted = choose_numpy(interpreter, settings)
+    folder = package_folder(interpreter, wanted, layout)
+    found = None if settings.refresh else read_record(folder, wanted)
+    if found is None:
+        with exclusive(layout, f"numpy-{interpreter.key}", console):
+            found = None if settings.refresh else read_record(folder, wanted)
+            if found is None:
+                _install(interpreter, wanted, folder, layout=layout, console=console, launcher=launcher)
+                return folder
+    console.note(f"numpy {found.version}: nothing to install; it was installed at {found.installed_at} in {folder}.")
+    return folder
+
+
+def package_folder(interpreter: Interpreter, wanted: Wanted, layout: Layout) -> Path:
+    """Return where numpy for this interpreter belongs."""
+    if interpreter.instrumented:
+        return library_folder(interpreter) / "site-packages"
+    return layout.root / "packages" / interpreter.key / f"numpy-{wanted.version}"
+
+
+def read_record(folder: Path, wanted: Wanted) -> PackageRecord | None:
+    """Return the record in ``folder`` if it is of what is wanted, else None."""
+    try:
+        record = msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=PackageRecord)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return record if record.pinned_by == wanted.pinned_by and (folder / "numpy").is_dir() else None
+
+
+def _install(
+    interpreter: Interpreter,
+    wanted: Wanted,
+    folder: Path,
+    *,
+    layout: Layout,
+    console: Console,
+    launcher: tuple[str, ...],
+) -> None:
+    logs = writable(layout.logs / f"numpy-{interpreter.key}")
+    started = datetime.now(tz=UTC)
+    with console.steps(["numpy wheel", "numpy byte-code"]) as progress:
+        progress.start("numpy wheel")
+        place_wheel(interpreter, wanted, folder, logs / "install.log")
+        progress.start("numpy byte-code")
+        with _kept_bytecode(interpreter, layout):
+            _warm_up(interpreter, wanted.version, folder, logs / "import.log", launcher)
+        progress.done()
+    record = PackageRecord(
+        version=wanted.version,
+        pinned_by=wanted.pinned_by,
+        interpreter=interpreter.key,
+        installed_at=started.isoformat(timespec="seconds"),
+    )
+    partial = folder / f".{RECORD_NAME}"
+    partial.write_bytes(msgspec.json.encode(record))
+    partial.rename(folder / RECORD_NAME)
+    seconds = (datetime.now(tz=UTC) - started).total_seconds()
+    pinned = "" if wanted.hashed else ", not pinned by hash"
+    console.note(f"numpy {wanted.version}: installed in {duration(seconds)}{pinned}, in {folder}.")
+
+
+def complete(interpreter: Interpreter, version: str, log: Path, *, launcher: tuple[str, ...]) -> None:
+    """Make the byte-code of what the checks import, once numpy is among the interpreter's own packages."""
+    _warm_up(interpreter, version, library_folder(interpreter) / "site-packages", log, launcher)
+
+
+def _warm_up(interpreter: Interpreter, version: str, folder: Path, log: Path, launcher: tuple[str, ...]) -> None:
+    """Import numpy once with byte-code allowed, whatever the caller's environment says, and check the version."""
+    env = {**clean_environment(os.environ), "PYTHONPATH": str(folder), "OPENBLAS_NUM_THREADS": "1"}
+    if interpreter.instrumented:
+        env["TSAN_OPTIONS"] = BUILD_TSAN_OPTIONS
+        del env["PYTHONPATH"]
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    env.pop("PYTHONPYCACHEPREFIX", None)
+    prefix = launcher if interpreter.instrumented else ()
+    ended = process.run(
+        [*prefix, interpreter.executable, "-s", "-c", WARM_UP], env=env, stdout=log, timeout=IMPORT_SECONDS
+    )
+    if not ended.ok:
+        raise step_error("import numpy", ended, log)
+    if log.read_text(errors="replace").split()[-1:] != [version]:
+        raise BuildError(
+            f"numpy {version} was installed, but another one is imported.",
+            evidence=log,
+            advice="Look for another numpy on this interpreter's path.",
+        )
+
+
+@contextlib.contextmanager
+def _kept_bytecode(interpreter: Interpreter, layout: Layout) -> Iterator[None]:
+    """Bring in the byte-code that an earlier build of the same source left, and keep what is new.
+
+    An interpreter checks each ``.pyc`` against its source's time and size, so a stale one costs time, never truth.
+    """
+    if not interpreter.instrumented or interpreter.source is None:
+        yield
+        return
+    library = library_folder(interpreter)
+    kept = layout.root / "bytecode" / f"{interpreter.source.sha256[:16]}-installed"
+    _copy_bytecode(kept, library)
+    yield
+    _copy_bytecode(library, kept)
+
+
+def _copy_bytecode(source: Path, target: Path) -> None:
+    for path in source.rglob("__pycache__/*.pyc"):
+        place = target / path.relative_to(source)
+        if not place.exists() or place.stat().st_mtime_ns < path.stat().st_mtime_ns:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, place)
+
+
+def library_folder(interpreter: Interpreter) -> Path:
+    """Return where an interpreter that was built here keeps the standard library."""
+    minor = ".".join(interpreter.version.split(".")[:2])
+    return interpreter.prefix / "lib" / f"python{minor}{'t' if interpreter.free_threaded else ''}"

@@ -1,1 +1,0 @@
-"""Own a compiler cache that machines share: its address, what ccache and sccache need to use it, what it is worth."""

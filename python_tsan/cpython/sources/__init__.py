@@ -1,0 +1,1 @@
+"""Get CPython source: what the user names, the cache, python.org, a git tag, the distribution."""

@@ -1,0 +1,112 @@
+"""Own the source that the user names: a tarball, a checkout or an unpacked tree; leave searching to sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from python_tsan.cpython.manifest import SourceRecord
+from python_tsan.cpython.pins import Archive, Release, load_releases, order
+from python_tsan.cpython.sources.checkout import describe_folder, read_version, take_folder
+from python_tsan.cpython.sources.provider import SourceTree
+from python_tsan.cpython.sources.store import is_tree, sha256_of, tree_path
+from python_tsan.cpython.sources.unpack import unpack_archive
+from python_tsan.errors import FetchError, UsageError
+from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from python_tsan.config import Settings
+    from python_tsan.console import Console
+    from python_tsan.paths import Layout
+
+
+def record_of_named(settings: Settings, source: Path, layout: Layout) -> SourceRecord | None:
+    """Return what the named source is; None for an archive that was not unpacked yet, whose version is not known.
+
+    Raises as :func:`take_named` does.
+    """
+    if source.is_dir():
+        record, _ = describe_folder(source)
+    else:
+        digest = _checked_file(source)
+        tree = tree_path(digest, layout)
+        if not is_tree(tree):
+            return None
+        record = SourceRecord(version=read_version(tree), origin=str(source), sha256=digest)
+    _refuse_other_version(settings, source, record.version)
+    return record
+
+
+def take_named(settings: Settings, source: Path, layout: Layout, console: Console) -> SourceTree:
+    """Return the named source as a tree in the cache and say its hash; the source itself is left as it is.
+
+    Raises :class:`UsageError` when it is no CPython source or another version than the one asked for, and
+    :class:`FetchError` when an archive is damaged, unsafe to unpack, or not the one whose name it bears.
+    """
+    if source.is_dir():
+        _refuse_other_version(settings, source, read_version(source))
+        tree = take_folder(source, layout)
+    else:
+        digest = _checked_file(source)
+        path = tree_path(digest, layout)
+        if not is_tree(path):
+            path = unpack_archive(source, digest, layout)
+        record = SourceRecord(version=read_version(path), origin=str(source), sha256=digest)
+        _refuse_other_version(settings, source, record.version)
+        tree = SourceTree(path=path, record=record)
+    _say_named(tree.record, console)
+    return tree
+
+
+def _say_named(record: SourceRecord, console: Console) -> None:
+    release = load_releases().get(record.version)
+    known = release is not None and release.archive_with(record.sha256) is not None
+    standing = "as pinned" if known else "not a pinned archive, taken as you named it"
+    console.note(f"CPython {record.version} from {record.origin}: SHA-256 {record.sha256} ({standing})")
+
+
+def _checked_file(source: Path) -> str:
+    """Return the hash of a named archive. One that bears the name of a pinned archive must be that archive."""
+    try:
+        digest = sha256_of(source)
+        size = source.stat().st_size
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the source {source}: {error.strerror}",
+            evidence=source,
+            advice="name a CPython source archive, checkout or unpacked source",
+        ) from error
+    pinned = _pinned_by_name(source.name, load_releases())
+    if pinned is not None and digest != pinned.sha256:
+        short = pinned.size is not None and size < pinned.size
+        said = (
+            f"truncated: {size} of {pinned.size} bytes"
+            if short
+            else f"different: SHA-256 is {digest}, pinned is {pinned.sha256}"
+        )
+        raise FetchError(
+            f"{source.name} is not the archive of that name: {said}",
+            evidence=source,
+            advice="fetch it again; if you changed it on purpose, give it another name",
+        )
+    return digest
+
+
+def _pinned_by_name(name: str, releases: Mapping[str, Release]) -> Archive | None:
+    return next((item for release in releases.values() for item in release.archives if item.name == name), None)
+
+
+def _refuse_other_version(settings: Settings, source: Path, version: str) -> None:
+    minor = order(version)[1]
+    if settings.python is not None and version != settings.python and not version.startswith(f"{settings.python}."):
+        raise UsageError(
+            f"{source} is CPython {version}, but {settings.python} was asked for",
+            evidence=source,
+            advice=f"drop --python, or ask for {version}",
+        )
+    if order(version)[0] != 3 or not OLDEST_MINOR <= minor <= NEWEST_MINOR:  # noqa: PLR2004 -- CPython 3
+        raise UsageError(
+            f"{source} is CPython {version}; 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR} are supported", evidence=source
+        )

@@ -1,0 +1,199 @@
+"""Own what the sources keep in the cache: archives, trees, decisions, and the lock; leave getting them to the supplies.
+
+Whatever has its final name is complete and was checked: everything is made under ``work`` and renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.artifact import exclusive
+from python_tsan.cpython.manifest import SourceRecord
+from python_tsan.cpython.sources.provider import Unavailable
+from python_tsan.errors import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.console import Console
+    from python_tsan.cpython.pins import Archive, Release
+    from python_tsan.paths import Layout
+
+LOCK = "sources"
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+
+
+@contextlib.contextmanager
+def guarded(folder: Path, *, what: str = "the CPython source") -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into one clear :class:`FetchError`; ``what`` goes there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise FetchError(
+                f"the disk is full: {folder} cannot take {what}",
+                evidence=folder,
+                advice="free about 300 MB there, or choose another folder with --cache",
+            ) from error
+        if error.errno in _CLOSED:
+            raise FetchError(
+                f"cannot write in {folder}: {error.strerror}",
+                evidence=folder,
+                advice="choose a folder that you may write with --cache or PYTHON_TSAN_CACHE",
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def locked(layout: Layout, console: Console) -> Iterator[None]:
+    """Hold the lock of all sources, so that two runs share one download."""
+    with contextlib.ExitStack() as stack:
+        with guarded(layout.locks):
+            stack.enter_context(exclusive(layout, LOCK, console))
+        yield
+
+
+@contextlib.contextmanager
+def scratch(layout: Layout) -> Iterator[Path]:
+    """Give a private folder on the file system of the cache, gone afterwards.
+
+    Its name begins with the lock's, so that a sweep of abandoned work leaves it alone while the lock is held.
+    """
+    with guarded(layout.work):
+        layout.work.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{LOCK}~", dir=layout.work))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# Archives
+
+
+def archive_path(archive: Archive, layout: Layout) -> Path:
+    """Return where the archive lies once it was checked."""
+    return layout.downloads / f"{archive.sha256}-{archive.name}"
+
+
+def admit(path: Path, release: Release, *, origin: str, announced: int | None, layout: Layout) -> Path:
+    """Check the downloaded file ``path`` against the pins and move it among the checked archives.
+
+    ``announced`` is the size in bytes that the sender gave, if it gave one. A file that is not pinned is moved to the
+    quarantine, and :class:`Unavailable` says whether it is truncated or different.
+    """
+    digest = sha256_of(path)
+    archive = release.archive_with(digest)
+    if archive is None:
+        kept = quarantine(path, digest, layout)
+        raise Unavailable(_mismatch(kept.stat().st_size, digest, release, announced), evidence=kept)
+    target = archive_path(archive, layout)
+    with guarded(layout.downloads):
+        layout.downloads.mkdir(parents=True, exist_ok=True)
+        layout.downloads.joinpath(f"{digest}.origin").write_text(origin, encoding="utf-8")
+        path.replace(target)
+    return target
+
+
+def _mismatch(size: int, digest: str, release: Release, announced: int | None) -> str:
+    expected = next((archive.size for archive in release.archives if archive.size is not None), announced)
+    if expected is not None and size < expected:
+        return f"truncated: {size} of {expected} bytes came"
+    pinned = " or ".join(archive.sha256 for archive in release.archives)
+    return f"different from what is pinned: SHA-256 is {digest}, pinned is {pinned}"
+
+
+def quarantine(path: Path, digest: str, layout: Layout) -> Path:
+    """Move a file that failed its check aside, named by what it is, and return its new place."""
+    with guarded(layout.quarantine):
+        layout.quarantine.mkdir(parents=True, exist_ok=True)
+        kept = layout.quarantine / f"{digest[:16]}-{path.name.removeprefix(f'{digest}-')}"
+        path.replace(kept)
+    return kept
+
+
+def cached_archive(release: Release, layout: Layout) -> tuple[Archive, Path, str] | None:
+    """Return an archive of ``release`` that is in the cache, its path and its origin; a damaged one is put aside."""
+    for archive in release.archives:
+        path = archive_path(archive, layout)
+        if not path.is_file():
+            continue
+        digest = sha256_of(path)
+        if digest == archive.sha256:
+            return archive, path, origin_of(digest, layout)
+        quarantine(path, digest, layout)
+    return None
+
+
+def origin_of(digest: str, layout: Layout) -> str:
+    """Return where the archive with that hash came from."""
+    try:
+        return layout.downloads.joinpath(f"{digest}.origin").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return "an earlier download"
+
+
+# Trees
+
+
+def tree_path(digest: str, layout: Layout) -> Path:
+    """Return the folder of the unpacked source with that hash."""
+    return layout.sources / digest
+
+
+def is_tree(path: Path) -> bool:
+    """Tell whether an unpacked CPython source lies there."""
+    return path.joinpath("Include", "patchlevel.h").is_file() and path.joinpath("configure").is_file()
+
+
+def adopt_tree(made: Path, digest: str, layout: Layout) -> Path:
+    """Move a complete tree to its final name, in place of a damaged one if there is any."""
+    target = tree_path(digest, layout)
+    with guarded(layout.sources):
+        layout.sources.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(made.with_name("damaged"))
+        made.rename(target)
+    return target
+
+
+# Decisions
+
+
+def _decision_path(wanted: str, layout: Layout) -> Path:
+    return layout.sources / f"wanted-{wanted}.json"
+
+
+def remember(wanted: str, record: SourceRecord, layout: Layout) -> None:
+    """Keep what was taken for ``wanted``, so that the next run needs no network."""
+    path = _decision_path(wanted, layout)
+    with guarded(layout.sources):
+        layout.sources.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(asdict(record)), encoding="utf-8")
+        partial.replace(path)
+
+
+def recall(wanted: str, layout: Layout) -> SourceRecord | None:
+    """Return what an earlier run took for ``wanted``, or None. A file that cannot be understood counts as none."""
+    try:
+        return SourceRecord(**json.loads(_decision_path(wanted, layout).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
