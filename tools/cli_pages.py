@@ -1,4 +1,7 @@
-"""Write docs/cli.md and docs/python-tsan.1 from the parser that reads the command line; `nox -s cli_pages`."""
+"""Write docs/cli.md, docs/python-tsan.1 and the table of docs/settings.md; `nox -s cli_pages`.
+
+The first two come from the parser that reads the command line, the table from the list of settings.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 from python_tsan import __version__
 from python_tsan.cli.layout import name_of, usage_of
 from python_tsan.cli.main import EXIT_CODES, VERBS, build_parser
+from python_tsan.config import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 # ruff: noqa: SLF001 -- argparse has no other way to a parser's arguments
 
 DOCS = Path(__file__).parents[1] / "docs"
-MARKDOWN, MANUAL = DOCS / "cli.md", DOCS / "python-tsan.1"
+MARKDOWN, MANUAL, SETTINGS_PAGE = DOCS / "cli.md", DOCS / "python-tsan.1", DOCS / "settings.md"
 SETTINGS = "settings"
 GENERATED = "`nox -s cli_pages` writes this page from the parser; a test compares them."
 
@@ -97,14 +101,23 @@ def settings() -> tuple[Entry, ...]:
 def markdown() -> str:
     """Return the page for readers of the repository."""
     lines = ["# The command line", "", GENERATED, ""]
-    lines += [f"- [{page.name}](#{page.name.replace(' ', '-')})" for page in pages()] + ["- [settings](#settings)"]
+    lines += [f"- [{page.name}](#{page.name.replace(' ', '-')})" for page in pages()]
+    lines += ["", "[Settings](settings.md) and [exit codes](exit-codes.md) have pages of their own."]
     for page in pages():
         lines += ["", f"## {page.name}", "", "```text", page.usage, "```", "", _markdown_text(page.text)]
         lines += _markdown_table(page.entries)
-        lines += ["", f"[Settings](#settings): {', '.join(_names(page))}."] if page.settings else []
-    sources = "`PYTHON_TSAN_<NAME>`, `python-tsan.toml` and `[tool.python-tsan]`"
-    lines += ["", "## settings", "", f"Also read from {sources}.", *_markdown_table(settings())]
-    return "\n".join([*lines, "", "## exit codes", "", "```text", *EXIT_CODES.splitlines()[1:], "```", ""])
+        lines += ["", f"[Settings](settings.md): {', '.join(_names(page))}."] if page.settings else []
+    return "\n".join([*lines, ""])
+
+
+def settings_page() -> str:
+    """Return the page of the settings with its table, which stands between two comments."""
+    before, rest = SETTINGS_PAGE.read_text(encoding="utf-8").split("<!-- settings:")
+    mark, _ = rest.split("-->\n", 1)
+    after = rest.split("<!-- end of settings -->", 1)[1]
+    rows = [f"| `{option.name}` | {option.default} | {option.summary} |" for option in OPTIONS]
+    table = "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
+    return f"{before}<!-- settings:{mark}-->\n{table}\n<!-- end of settings -->{after}"
 
 
 def _names(page: Page) -> list[str]:
@@ -161,6 +174,6 @@ def roff(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for path, text in ((MARKDOWN, markdown()), (MANUAL, manual())):
+    for path, text in ((MARKDOWN, markdown()), (MANUAL, manual()), (SETTINGS_PAGE, settings_page())):
         path.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{path}\n")

@@ -1,4 +1,4 @@
-"""What README.md says of local arrays: clang leaves accesses to them out once it has inlined them; gcc does not.
+"""What docs/blind-spots.md says of local arrays: clang omits accesses to them once it has inlined them; gcc does not.
 
 LLVM's pass (ThreadSanitizer.cpp) skips an access to a local variable whose address does not escape, and asks that of
 the address of the one element, not of the array.

@@ -11,7 +11,10 @@ from tools import cli_pages
 MESSAGE = "{} differs from the parser; run `nox -s cli_pages`"
 
 
-@pytest.mark.parametrize(("path", "make"), [(cli_pages.MARKDOWN, "markdown"), (cli_pages.MANUAL, "manual")])
+@pytest.mark.parametrize(
+    ("path", "make"),
+    [(cli_pages.MARKDOWN, "markdown"), (cli_pages.MANUAL, "manual"), (cli_pages.SETTINGS_PAGE, "settings_page")],
+)
 def test_the_page_is_current(path, make):
     assert path.read_text(encoding="utf-8") == getattr(cli_pages, make)(), MESSAGE.format(path.name)
 
