@@ -169,6 +169,21 @@ def tests_lowest(session: nox.Session) -> None:
 
 
 @nox.session(tags=["quality"])
+def coverage(session: nox.Session) -> None:
+    """Measure which branches the tests run, children included, and fail below the limit in pyproject.toml."""
+    install(session, "test", "coverage")
+    session.run("pytest", "--numprocesses=logical", "--cov", "--cov-report=term:skip-covered", *session.posargs)
+
+
+@nox.session(tags=["quality"])
+def mutants(session: nox.Session) -> None:
+    """Change the rules that verdicts rest on one by one, and fail unless the tests notice; see tools/mutants.toml."""
+    install(session, "test", "mutants")
+    session.run("mutmut", "run", "--max-children", str(os.cpu_count() or 1), *session.posargs)
+    session.run("python", "-m", "tools.mutants")
+
+
+@nox.session(tags=["quality"])
 def lock(session: nox.Session) -> None:
     """Resolve every dependency again and write requirements-lock.txt; `-- --upgrade` takes the newest releases."""
     session.install("--constraint", LOCK.name, "uv")
