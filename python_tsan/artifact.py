@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from python_tsan.errors import UsageError
+from python_tsan.storage import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,20 +49,11 @@ def exclusive(layout: Layout, key: str, console: Console) -> Iterator[bool]:
 
 
 def writable(folder: Path) -> Path:
-    """Create ``folder`` if need be and return it. Raises ``UsageError`` when nothing can be written there."""
-    try:
+    """Create ``folder`` if need be and return it. Raises as :func:`storage_errors` does."""
+    with storage_errors(folder, option="--cache"):
         folder.mkdir(parents=True, exist_ok=True)
-        allowed = os.access(folder, os.W_OK | os.X_OK)
-    except OSError as error:
-        raise UsageError(
-            f"The cache folder {folder} cannot be created: {error.strerror}.",
-            advice="Name a folder that can be written: --cache DIR, or PYTHON_TSAN_CACHE=DIR.",
-        ) from error
-    if not allowed:
-        raise UsageError(
-            f"The cache folder {folder} cannot be written.",
-            advice="Name a folder that can be written: --cache DIR, or PYTHON_TSAN_CACHE=DIR.",
-        )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     return folder
 
 

@@ -2,16 +2,104 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import os
 import stat
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.errors import PythonTsanError, SubjectError, UsageError
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 # More than any document or settings file of this package; less than what endangers a machine's memory.
 MOST_BYTES = 1 << 30
+FOLDERS = "--cache or --output"
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_UNUSABLE = _FORBIDDEN | {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
+
+
+@contextlib.contextmanager
+def storage_errors(
+    path: Path, *, option: str = "--output", error: type[PythonTsanError] | None = None, needs: str = ""
+) -> Iterator[None]:
+    """Turn a failure to write ``path``, which ``option`` has named, into an error that says what to do.
+
+    Raises :class:`UsageError` for a place that cannot be used, :class:`SubjectError` for a disk that fails or is full;
+    or ``error`` for both. ``needs`` says how much space is needed.
+    """
+    try:
+        yield
+    except OSError as failure:
+        if failure.errno is None:  # decompressors report damage in this way
+            raise
+        raise (
+            storage_error(failure, path, option=option, error=error, needs=needs)
+            or (error or SubjectError)(
+                f"cannot write {path}: {failure.strerror}",
+                evidence=path,
+                advice=f"choose another place with {option}",
+                page="storage",
+            )
+        ) from failure
+
+
+def storage_error(
+    failure: OSError,
+    path: Path | None = None,
+    *,
+    option: str = FOLDERS,
+    error: type[PythonTsanError] | None = None,
+    needs: str = "",
+) -> PythonTsanError | None:
+    """Return the error for a disk that is full or a place that cannot be used; None for any other failure.
+
+    Without ``path`` it is the one that ``failure`` names, and only a lack of permission makes a place unusable.
+    """
+    if failure.errno in _FULL:
+        where = path or failure.filename
+        return (error or SubjectError)(
+            f"the disk is full: cannot write {where}" if where else "the disk is full (`df` shows which)",
+            evidence=path,
+            advice=f"free {needs or 'some space'}, or choose another place with {option}",
+            page="storage",
+        )
+    if failure.errno in (_UNUSABLE if path else _FORBIDDEN):
+        verb = "write" if path else "read or write"
+        return (error or UsageError)(
+            f"cannot {verb} {path or failure.filename or 'a file'}: {os.strerror(failure.errno)}",
+            evidence=path,
+            advice=f"choose a place that you may write to with {option}",
+            page="storage",
+        )
+    return None
+
+
+def write_whole(target: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content, or all of the new, whatever happens in between."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def unfinished_file(target: Path) -> Path:
+    """Return where an incomplete result goes, so that it replaces no complete one: ``page.unfinished.md``."""
+    return target.with_name(f"{target.stem}.unfinished{target.suffix}")
 
 
 def read_regular(file: Path, *, limit: int = MOST_BYTES) -> bytes:
@@ -29,3 +117,9 @@ def read_regular(file: Path, *, limit: int = MOST_BYTES) -> bytes:
         if found.st_size > limit:
             raise OSError(errno.EFBIG, f"larger than {limit >> 20} MB", str(file))
         return opened.read(limit)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,7 @@ from python_tsan.errors import ExitCode
 from python_tsan.plain_text import counted
 from python_tsan.render.markdown import escape
 from python_tsan.render.run import Run
-from python_tsan.render.store import storage_errors, write_whole
+from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -91,7 +91,7 @@ def show(
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    from python_tsan.render.store import storage_errors, write_whole
+    from python_tsan.storage import storage_errors, write_whole
 
     with storage_errors(output):
         write_whole(output.absolute(), data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 import os
 import signal
@@ -15,16 +14,15 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError, UsageError
+from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError
+from python_tsan.storage import storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
 # For so long after an interrupt another one is taken for the same. Children are ended within two seconds.
 AGAIN_SECONDS = 5.0
-FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def as_exit_code(action: Callable[[], ExitCode], *, last: bool = False) -> int:
@@ -49,14 +47,14 @@ def _as_exit_code(action: Callable[[], ExitCode]) -> int:
         _tell_kept(interrupted)
         return int(ExitCode.INTERRUPTED)
     except KeyboardInterrupt:
-        _print("python-tsan: interrupted; finished stages are kept, whatever was under way starts anew")
+        _print("python-tsan: interrupted; finished stages are kept, the current stage will restart")
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader has gone. Python flushes standard output once more at exit, and must find it writable.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.SUBJECT)
     except OSError as error:
-        told = explain_os_error(error) or _unforeseen(error)
+        told = storage_error(error) or _unforeseen(error)
     except ModuleNotFoundError as error:
         told = _explain_missing(error) or _unforeseen(error)
     except Exception as error:  # noqa: BLE001 -- the one place where nothing may get past
@@ -91,25 +89,6 @@ def _termination_as_interrupt(*, last: bool) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if last and len(taken) > 1 else handler)
-
-
-def explain_os_error(error: OSError) -> PythonTsanError | None:
-    """Return what a person can act on when ``error`` is about storage, else None."""
-    if error.errno in FULL:
-        # A write to an open file does not say which file it is.
-        where = f": {error.filename}" if error.filename else ", and `df` shows which"
-        return SubjectError(
-            f"the disk is full{where}",
-            advice="free some space, or choose a folder elsewhere with --cache and --output",
-            page="storage",
-        )
-    if error.errno in FORBIDDEN:
-        return UsageError(
-            f"cannot write or read {error.filename or 'a file'}: {os.strerror(error.errno).lower()}",
-            advice="choose a folder of your own with --cache and --output",
-            page="storage",
-        )
-    return None
 
 
 def _explain_missing(error: ModuleNotFoundError) -> PythonTsanError | None:

@@ -24,7 +24,7 @@ from python_tsan.gil.timeline import chrome_trace, html_page
 from python_tsan.gil.trace import Engine, Trace
 from python_tsan.gil.why import why
 from python_tsan.plain_text import counted
-from python_tsan.render.store import storage_errors
+from python_tsan.storage import storage_errors
 
 if TYPE_CHECKING:
     import argparse

@@ -181,7 +181,7 @@ def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:
 
 def _tell_unfinished(document: Document, arguments: argparse.Namespace, context: Context) -> Interrupted:
     """Tell what a scan came to before it was interrupted; a file of a whole one is not replaced."""
-    from python_tsan.render.store import unfinished_file  # noqa: PLC0415 -- most scans come to their end
+    from python_tsan.storage import unfinished_file  # noqa: PLC0415 -- most scans come to their end
 
     target = unfinished_file(arguments.write.absolute()) if arguments.write else None
     _tell(document, argparse.Namespace(format=arguments.format, write=target), context)
@@ -206,7 +206,7 @@ def _tell(document: Document, arguments: argparse.Namespace, context: Context) -
 
 def write_file(path: Path, text: str, context: Context) -> None:
     """Write a file whole or not at all. Raises UsageError where it cannot be written."""
-    from python_tsan.render.store import storage_errors, write_whole  # noqa: PLC0415 -- most results go to the terminal
+    from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- most results go to the terminal
 
     with storage_errors(path, option="--write"):
         write_whole(path.absolute(), text.encode())

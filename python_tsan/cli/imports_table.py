@@ -82,7 +82,7 @@ class _Measuring:
 
     def write(self, file: Path, *, unfinished: str = "") -> None:
         """Write the page. Raises ``UsageError`` where it cannot be written."""
-        from python_tsan.render.store import storage_errors, write_whole  # noqa: PLC0415 -- help does without
+        from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- help does without
 
         page = render_page(
             self.measured,
@@ -97,7 +97,7 @@ class _Measuring:
 
     def interrupted(self) -> Interrupted:
         """Tell what had been measured; a page that is whole is not replaced."""
-        from python_tsan.render.store import unfinished_file  # noqa: PLC0415 -- as above
+        from python_tsan.storage import unfinished_file  # noqa: PLC0415 -- as above
 
         measured = f"{len(self.measured)} runs had ended" + (f", and {len(self.rates)} rates" if self.rates else "")
         self.conclude()

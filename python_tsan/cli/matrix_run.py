@@ -20,7 +20,8 @@ from python_tsan.matrix.outcomes import (
 )
 from python_tsan.plain_text import duration, plain_table
 from python_tsan.process import keeping
-from python_tsan.render.store import open_run, storage_errors, write_whole
+from python_tsan.render.store import open_run
+from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,10 +13,11 @@ from python_tsan.merging.parts import CheckedPart, Part, ProgramPart, unite
 from python_tsan.merging.reading import PARTS_FOLDER, load_parts
 from python_tsan.render.formats import Format, render
 from python_tsan.render.run import encode_run
-from python_tsan.render.store import RUN_FILE, open_run, storage_errors, write_whole
+from python_tsan.render.store import RUN_FILE, open_run
 from python_tsan.report.codec import REPORT_FILE, encode_report
 from python_tsan.report.reading import source_lines
 from python_tsan.running.account import EVIDENCE_FILE, encode_account
+from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
     import argparse

@@ -120,7 +120,7 @@ def show(report: Report, arguments: argparse.Namespace, console: Console) -> Non
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    from python_tsan.render.store import storage_errors, write_whole  # noqa: PLC0415 -- most reports go to the terminal
+    from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- most reports go to the terminal
 
     with storage_errors(arguments.output):
         write_whole(arguments.output.absolute(), data)

@@ -196,8 +196,8 @@ def last_words(report: Report, folder: Path) -> str:
 
 
 def _write_baseline(report: Report, file: Path, rules: Rules, console: Console) -> None:
-    from python_tsan.render.store import storage_errors, write_whole  # noqa: PLC0415 -- seldom asked for
     from python_tsan.running.baseline import write_baseline  # noqa: PLC0415
+    from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- seldom asked for
 
     today = dt.datetime.now(tz=dt.UTC).date()
     with storage_errors(file, option="--write-baseline"):

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import secrets
-import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.errors import SubjectError, UsageError
+from python_tsan.errors import SubjectError
 from python_tsan.render.run import Run, decode_run, encode_run
+from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
+
 
 RUN_FILE = "run.json"
 LATEST = "latest"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_UNUSABLE = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,27 +76,6 @@ def load_run(path: Path) -> Run:
     return decode_run(data, name=str(file))
 
 
-def write_whole(target: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content, or all of the new, whatever happens meanwhile."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def unfinished_file(target: Path) -> Path:
-    """Return where a result that is not whole goes, so that it replaces no whole one: ``page.unfinished.md``."""
-    return target.with_name(f"{target.stem}.unfinished{target.suffix}")
-
-
 def point_latest(folder: Path) -> None:
     """Replace the link by rename; a file system without links does without it."""
     temporary = folder.parent / f".{LATEST}.{folder.name}"
@@ -113,26 +85,3 @@ def point_latest(folder: Path) -> None:
             temporary.replace(folder.parent / LATEST)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def storage_errors(path: Path, *, option: str = "--output") -> Iterator[None]:
-    """Turn a failure to write ``path``, which ``option`` has named, into an error that says what to do.
-
-    Raises :class:`UsageError` for a place that cannot be used, :class:`SubjectError` for a disk that fails or is full.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _UNUSABLE:
-            raise UsageError(
-                f"cannot write {path}: {error.strerror}",
-                advice=f"choose a place that you may write to with {option}",
-                page="storage",
-            ) from error
-        full = error.errno in _FULL
-        raise SubjectError(
-            f"the disk is full: cannot write {path}" if full else f"cannot write {path}: {error.strerror}",
-            advice=f"{'free some space, or ' if full else ''}choose another place with {option}",
-            page="storage",
-        ) from error

@@ -10,7 +10,7 @@ from python_tsan.checking.execution import STDERR_FILE, execute
 from python_tsan.errors import Interrupted
 from python_tsan.process import keeping
 from python_tsan.render.formats import Format, render
-from python_tsan.render.store import open_run, point_latest, storage_errors, write_whole
+from python_tsan.render.store import open_run, point_latest
 from python_tsan.report.reading import read_logs, source_lines
 from python_tsan.running.account import EVIDENCE_FILE, Account, encode_account, subject_of
 from python_tsan.running.assembly import Done, assemble, is_found
@@ -28,6 +28,7 @@ from python_tsan.running.record import (
 )
 from python_tsan.running.suppressing import merged_text
 from python_tsan.running.watch import MappedObjects
+from python_tsan.storage import storage_errors, write_whole
 from python_tsan.tsan.finding import FatalKind
 
 if TYPE_CHECKING:

@@ -113,10 +113,10 @@ def test_outside_the_main_thread_signals_are_left_alone():
 @pytest.mark.parametrize(
     ("number", "code", "words"),
     [
-        (errno.ENOSPC, 6, "the disk is full: /cache/x"),
-        (errno.EDQUOT, 6, "the disk is full: /cache/x"),
-        (errno.EROFS, 2, "cannot write or read /cache/x: read-only file system"),
-        (errno.EACCES, 2, "cannot write or read /cache/x: permission denied"),
+        (errno.ENOSPC, 6, "the disk is full: cannot write /cache/x"),
+        (errno.EDQUOT, 6, "the disk is full: cannot write /cache/x"),
+        (errno.EROFS, 2, "cannot read or write /cache/x: Read-only file system"),
+        (errno.EACCES, 2, "cannot read or write /cache/x: Permission denied"),
     ],
 )
 def test_storage_trouble_is_explained(number, code, words, capsys):
@@ -129,7 +129,7 @@ def test_storage_trouble_is_explained(number, code, words, capsys):
 
 def test_a_full_disk_without_a_name_is_said_without_one(capsys):
     assert failures.as_exit_code(raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))) == 6
-    assert "error: the disk is full, and `df` shows which\n" in capsys.readouterr().err
+    assert "error: the disk is full (`df` shows which)\n" in capsys.readouterr().err
 
 
 def test_what_nobody_foresaw_is_6_with_a_saved_traceback(capsys, tmp_path, monkeypatch):

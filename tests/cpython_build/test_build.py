@@ -195,7 +195,7 @@ def test_a_read_only_cache_is_a_usage_error(fake, tmp_path):
 
 def test_a_cache_that_is_a_file_is_a_usage_error(fake, tmp_path):
     (tmp_path / "cache").write_text("")
-    with pytest.raises(UsageError, match="cannot be created"):
+    with pytest.raises(UsageError, match="cannot write"):
         fake()
 
 

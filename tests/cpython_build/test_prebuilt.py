@@ -347,7 +347,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(export, take, monkeypatch, tmp_p
 
     with monkeypatch.context() as patched:
         patched.setattr(bundle.Bundle, "unpack", full)
-        with pytest.raises(FetchError, match=r"the disk is full: .* cannot take an interpreter"):
+        with pytest.raises(FetchError, match="the disk is full: cannot write"):
             take(archive)
     assert not list(tmp_path.glob("elsewhere/**/manifest.json"))
     assert take(archive).executable.exists()
@@ -395,7 +395,7 @@ def test_a_disk_too_small_for_an_archive_is_no_mistake_of_the_user(built, tmp_pa
 
     monkeypatch.setattr("python_tsan.cpython.prebuilt.export.write_bundle", full)
     layout, target = Layout(root=built.prefix.parent.parent), tmp_path / "out" / "a"
-    with pytest.raises(SubjectError, match="cannot be written: the disk is full"):
+    with pytest.raises(SubjectError, match="the disk is full: cannot write"):
         export_interpreter(built, plan_for(tmp_path, here()), target, numpy="", layout=layout, console=console)
     assert list(target.parent.iterdir()) == []
 
@@ -404,7 +404,7 @@ def test_an_archive_that_cannot_be_written_is_a_plain_message(built, tmp_path, c
     with contextlib.suppress(FileExistsError):
         (tmp_path / "file").write_text("")
     layout = Layout(root=built.prefix.parent.parent)
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot write"):
         export_interpreter(
             built, plan_for(tmp_path, here()), tmp_path / "file" / "a", numpy="", layout=layout, console=console
         )

@@ -311,7 +311,7 @@ def test_a_cache_that_cannot_be_written_is_one_clear_error(online, layout, obtai
         return real(path, *arguments, **keywords)
 
     monkeypatch.setattr(os, "mkdir", refuse)
-    with pytest.raises(FetchError, match="disk is full" if error == errno.ENOSPC else "cannot write in") as caught:
+    with pytest.raises(FetchError, match="disk is full" if error == errno.ENOSPC else "cannot write") as caught:
         obtain(online())
     assert caught.value.evidence == layout.downloads
     assert "--cache" in caught.value.advice

@@ -74,7 +74,7 @@ def test_who_is_impatient_takes_nothing_away(interrupt, python, gap):
     assert ended.orphans == []
     assert sorted(ended.out.splitlines()) == ["ended 0.01", "ended 0.02"]
     assert ended.err.splitlines() == [
-        "python-tsan: interrupted; finished stages are kept, whatever was under way starts anew"
+        "python-tsan: interrupted; finished stages are kept, the current stage will restart"
     ]
 
 

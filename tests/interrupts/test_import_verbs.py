@@ -8,7 +8,7 @@ import pytest
 
 from python_tsan.imports.atlas.cell import Cell, load_cell, save_cell
 from python_tsan.imports.measure import identify
-from python_tsan.render.store import unfinished_file
+from python_tsan.storage import unfinished_file
 
 BY_NAME = "from importlib import import_module\n\nOTHER = import_module({!r})\n"
 BEFORE_3_15 = pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 has no hazard here")

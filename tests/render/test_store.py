@@ -1,12 +1,12 @@
 import errno
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from runs import run, verdict
 
 from python_tsan.errors import ExitCode, SubjectError, UsageError
-from python_tsan.render import store
 from python_tsan.render.run import decode_run
 from python_tsan.render.store import load_run, open_run, save_run
 
@@ -40,7 +40,7 @@ def test_without_links_there_is_no_latest(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EPERM, "no links here")
 
-    monkeypatch.setattr(store.Path, "symlink_to", refuse)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
     folder = open_run(tmp_path)
     save_run(folder, run(verdict()))
     assert not (tmp_path / "latest").exists()

@@ -15,11 +15,12 @@ import msgspec
 
 from python_tsan.cpython.sources.download import download, resolve
 from python_tsan.cpython.sources.provider import Unavailable
-from python_tsan.cpython.sources.store import guarded, quarantine, scratch, sha256_of
+from python_tsan.cpython.sources.store import cache_errors, quarantine, scratch
 from python_tsan.cpython.sources.unpack import UnsafeMember, extract
 from python_tsan.cpython.tools import uv_index
 from python_tsan.errors import FetchError
 from python_tsan.process import run
+from python_tsan.storage import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +58,7 @@ def obtain_sdist(
     index = _index(env)
     label = f"download {plan.archive}"
     with (
-        guarded(layout.downloads, what="numpy's source"),
+        cache_errors(layout.downloads),
         scratch(layout) as folder,
         console.steps([label]) as progress,
     ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import hashlib
 import json
@@ -23,8 +22,9 @@ from python_tsan.cpython.manifest import MANIFEST_NAME, SourceRecord
 from python_tsan.cpython.moving import NEUTRAL, ImmovableError, neutralise, without_build_paths
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.prebuilt.bundle import FILE_TIME, Contents, Entry, write_bundle
-from python_tsan.errors import BuildError, SubjectError, UsageError
+from python_tsan.errors import BuildError
 from python_tsan.plain_text import duration
+from python_tsan.storage import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 REWRITE_SECONDS = 300.0
 _ABANDONED_SECONDS = 3600.0
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 def export_interpreter(
@@ -57,7 +56,7 @@ def export_interpreter(
     ``SubjectError`` when the disk is full.
     """
     started = time.monotonic()
-    with _writable(target):
+    with storage_errors(target, option="--export", needs="15 to 60 MB"):
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
@@ -83,24 +82,6 @@ def _sweep(target: Path) -> None:
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(left)
-
-
-@contextlib.contextmanager
-def _writable(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise SubjectError(
-                f"the archive {target} cannot be written: the disk is full",
-                advice="free some space, or name a file elsewhere; it takes 15 to 60 MB",
-                page="storage",
-            ) from error
-        raise UsageError(
-            f"the archive {target} cannot be written: {f'{error.strerror or error}'.lower()}",
-            advice="name a file in a folder of your own; it takes 15 to 60 MB",
-            page="storage",
-        ) from error
 
 
 def _contents(interpreter: Interpreter, plan: BuildPlan, numpy: str, data: dict[str, bytes]) -> Contents:

@@ -25,9 +25,10 @@ from python_tsan.cpython.prebuilt.bundle import DamagedError, UnknownFormatError
 from python_tsan.cpython.sources.download import download
 from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.cpython.sources.search import remember_restored
-from python_tsan.cpython.sources.store import guarded, scratch, sha256_of
+from python_tsan.cpython.sources.store import cache_errors, scratch
 from python_tsan.errors import FetchError, UsageError
 from python_tsan.plain_text import duration
+from python_tsan.storage import sha256_of
 from python_tsan.toolchain import choose_toolchain
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _restore(
 def _put(bundle: Bundle, target: _Target, staged: Path, final: Path, layout: Layout) -> Interpreter:
     """Unpack and check at ``staged``, and rename to ``final`` what has proved whole."""
     contents = bundle.contents
-    with guarded(layout.work, what=NEEDS):
+    with cache_errors(layout.work):
         writable(staged)
         writable(layout.interpreters)
         bundle.unpack(staged)
@@ -230,7 +231,7 @@ def _put(bundle: Bundle, target: _Target, staged: Path, final: Path, layout: Lay
         built_at=contents.built_at,
         seconds=contents.seconds,
     )
-    with guarded(layout.interpreters, what=NEEDS):
+    with cache_errors(layout.interpreters):
         write_manifest(interpreter, staged)
         discard(final)
         staged.rename(final)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.sources.provider import SourceTree, Unavailable
-from python_tsan.cpython.sources.store import adopt_tree, guarded, is_tree, scratch, tree_path
+from python_tsan.cpython.sources.store import adopt_tree, cache_errors, is_tree, scratch, tree_path
 from python_tsan.errors import UsageError
 from python_tsan.process import Completed, run
 
@@ -96,7 +96,7 @@ def describe_folder(folder: Path) -> tuple[SourceRecord, tuple[str, ...]]:
 
 
 def _copied(folder: Path, names: Iterable[str], digest: str, layout: Layout) -> Path:
-    with scratch(layout) as work, guarded(work):
+    with scratch(layout) as work, cache_errors(work):
         inside = work / "tree"
         for name in names:
             target = inside / name

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.sources.provider import SourceTree, Unavailable
-from python_tsan.cpython.sources.store import admit, guarded, scratch
+from python_tsan.cpython.sources.store import admit, cache_errors, scratch
 from python_tsan.cpython.sources.unpack import unpack_archive
 from python_tsan.process import Completed, run
 
@@ -88,7 +88,7 @@ class DistributionArchive:
     def _from_suite(self, release: Release, family: str, mirror: str, suite: str) -> SourceTree:
         self.console.note(f"asking {mirror} ({suite}) for the source of CPython {release.version}")
         with scratch(self.layout) as folder:
-            with guarded(folder):
+            with cache_errors(folder):
                 options = private_apt(folder, mirror=mirror, suite=suite, family=family, timeout=self.timeout)
             updated = _apt("apt-get", [*options, "update"], timeout=_UPDATE_SECONDS)
             if complaint := _complaint(updated):

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from python_tsan import __version__
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.sources.provider import SourceTree, Unavailable
-from python_tsan.cpython.sources.store import admit, guarded, scratch
+from python_tsan.cpython.sources.store import admit, cache_errors, scratch
 from python_tsan.cpython.sources.unpack import unpack_archive
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ def download(url: str, target: Path, *, timeout: float, progress: StepProgress, 
     with _network(url), _opener(timeout).open(_request(url, accept), timeout=timeout * _ANSWER_SHARE) as response:
         length = response.headers.get("Content-Length", "")
         announced = int(length) if length.isdecimal() else None
-        with guarded(target.parent):
+        with cache_errors(target.parent):
             file = target.open("wb")
         with file:
             for total, chunk in _received(response, timeout):
-                with guarded(target.parent):
+                with cache_errors(target.parent):
                     file.write(chunk)
                 progress.advance(total / announced if announced else None, _amount(total, announced))
     return announced

@@ -8,10 +8,11 @@ from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.pins import Archive, Release, load_releases, order
 from python_tsan.cpython.sources.checkout import describe_folder, read_version, take_folder
 from python_tsan.cpython.sources.provider import SourceTree
-from python_tsan.cpython.sources.store import is_tree, sha256_of, tree_path
+from python_tsan.cpython.sources.store import is_tree, tree_path
 from python_tsan.cpython.sources.unpack import unpack_archive
 from python_tsan.errors import FetchError, UsageError
 from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
+from python_tsan.storage import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,6 @@ Whatever has its final name is complete and was checked: everything is made unde
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import json
 import os
 import shutil
@@ -20,6 +18,7 @@ from python_tsan.artifact import exclusive
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.errors import FetchError
+from python_tsan.storage import sha256_of, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,36 +29,19 @@ if TYPE_CHECKING:
 
 LOCK = "sources"
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
-
 
 @contextlib.contextmanager
-def guarded(folder: Path, *, what: str = "the CPython source") -> Iterator[None]:
-    """Turn a full disk or a folder that cannot be written into one clear :class:`FetchError`; ``what`` goes there."""
-    try:
+def cache_errors(folder: Path) -> Iterator[None]:
+    """Turn a failure to write in a folder of the cache into one clear :class:`FetchError`."""
+    with storage_errors(folder, option="--cache", error=FetchError, needs="about 300 MB"):
         yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise FetchError(
-                f"the disk is full: {folder} cannot take {what}",
-                evidence=folder,
-                advice="free about 300 MB there, or choose another folder with --cache",
-            ) from error
-        if error.errno in _CLOSED:
-            raise FetchError(
-                f"cannot write in {folder}: {error.strerror}",
-                evidence=folder,
-                advice="choose a folder that you may write with --cache or PYTHON_TSAN_CACHE",
-            ) from error
-        raise
 
 
 @contextlib.contextmanager
 def locked(layout: Layout, console: Console) -> Iterator[None]:
     """Hold the lock of all sources, so that two runs share one download."""
     with contextlib.ExitStack() as stack:
-        with guarded(layout.locks):
+        with cache_errors(layout.locks):
             stack.enter_context(exclusive(layout, LOCK, console))
         yield
 
@@ -70,19 +52,13 @@ def scratch(layout: Layout) -> Iterator[Path]:
 
     Its name begins with the lock's, so that a sweep of abandoned work leaves it alone while the lock is held.
     """
-    with guarded(layout.work):
+    with cache_errors(layout.work):
         layout.work.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{LOCK}~", dir=layout.work))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # Archives
@@ -105,7 +81,7 @@ def admit(path: Path, release: Release, *, origin: str, announced: int | None, l
         kept = quarantine(path, digest, layout)
         raise Unavailable(_mismatch(kept.stat().st_size, digest, release, announced), evidence=kept)
     target = archive_path(archive, layout)
-    with guarded(layout.downloads):
+    with cache_errors(layout.downloads):
         layout.downloads.mkdir(parents=True, exist_ok=True)
         layout.downloads.joinpath(f"{digest}.origin").write_text(origin, encoding="utf-8")
         path.replace(target)
@@ -122,7 +98,7 @@ def _mismatch(size: int, digest: str, release: Release, announced: int | None) -
 
 def quarantine(path: Path, digest: str, layout: Layout) -> Path:
     """Move a file that failed its check aside, named by what it is, and return its new place."""
-    with guarded(layout.quarantine):
+    with cache_errors(layout.quarantine):
         layout.quarantine.mkdir(parents=True, exist_ok=True)
         kept = layout.quarantine / f"{digest[:16]}-{path.name.removeprefix(f'{digest}-')}"
         path.replace(kept)
@@ -166,7 +142,7 @@ def is_tree(path: Path) -> bool:
 def adopt_tree(made: Path, digest: str, layout: Layout) -> Path:
     """Move a complete tree to its final name, in place of a damaged one if there is any."""
     target = tree_path(digest, layout)
-    with guarded(layout.sources):
+    with cache_errors(layout.sources):
         layout.sources.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rename(made.with_name("damaged"))
@@ -184,7 +160,7 @@ def _decision_path(wanted: str, layout: Layout) -> Path:
 def remember(wanted: str, record: SourceRecord, layout: Layout) -> None:
     """Keep what was taken for ``wanted``, so that the next run needs no network."""
     path = _decision_path(wanted, layout)
-    with guarded(layout.sources):
+    with cache_errors(layout.sources):
         layout.sources.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(asdict(record)), encoding="utf-8")

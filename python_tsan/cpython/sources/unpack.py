@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.sources.store import adopt_tree, guarded, is_tree, scratch
+from python_tsan.cpython.sources.store import adopt_tree, cache_errors, is_tree, scratch
 from python_tsan.errors import FetchError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def unpack_archive(archive: Path, digest: str, layout: Layout) -> Path:
     """
     with scratch(layout) as folder:
         inside = folder / "tree"
-        with _explained(archive), guarded(folder), tarfile.open(archive) as tar:
+        with _explained(archive), cache_errors(folder), tarfile.open(archive) as tar:
             inside.mkdir()
             extract(tar, inside)
         return adopt_tree(_top(inside, archive), digest, layout)
