@@ -233,8 +233,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(tags=["look"])
 def gil_page(session: nox.Session) -> None:
-    """Trace the original program again and write docs/why-the-gil-is-released.md with its picture."""
-    product(session, "gil", "page", "numpy", *session.posargs)
+    """Trace the original program and write docs/why-the-gil-is-released.md with its pictures."""
+    install(session)
+    session.run("python", "-m", "tools.gil_page", *session.posargs)
 
 
 @nox.session(tags=["look"])

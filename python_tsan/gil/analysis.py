@@ -1,8 +1,14 @@
-"""Own the meaning of a trace: each release with its reason, what it cost, and who took the GIL next; pure."""
+"""Explain a trace: the reason and the cost of each release, its next holder, and the window of an import hazard; pure.
+
+A hazard needs a thread that holds module locks and releases the GIL before it releases them: only there can another
+thread begin the import that crosses. The import tools name the locks by the chain of modules that the thread is
+loading; a trace has each release with its stack. :func:`find_window` joins the two.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,12 +20,17 @@ if TYPE_CHECKING:
     from python_tsan.gil.trace import Event, Process, Trace
 
 
+_TAKING = frozenset(
+    {"_get_module_lock", "_ModuleLock.acquire", "_ModuleLock.has_deadlock", "_ModuleLockManager.__enter__"}
+)
+
+
 class Release(NamedTuple):
     """One release of the GIL, explained. Times are in nanoseconds.
 
-    ``held`` is how long the thread had had the GIL, 0 when its taking was not seen. ``away`` is how long it was
-    without, ``wait`` the end of that, in which it wanted the GIL back; both are 0 when it never got it again.
-    ``next_thread`` is the ordinal of the thread that took the GIL next, maybe the same, or -1.
+    ``held``: how long the thread had held the GIL, 0 if its acquisition was not seen. ``away``: how long it was without
+    the GIL. ``wait``: the last part of that, in which it waited for it. Both are 0 if it never acquired it again.
+    ``next_thread``: the ordinal of the next holder, possibly the same thread, or -1.
     """
 
     process: Process
@@ -32,17 +43,17 @@ class Release(NamedTuple):
 
     @property
     def phase(self) -> Phase:
-        """What it was for."""
+        """What the thread did when it released the GIL."""
         return self.meaning.phase
 
     @property
     def function(self) -> str:
-        """The C function that let go."""
+        """The C function that released the GIL."""
         return self.process.sites[self.event.site].name
 
     @property
     def taken_by_other(self) -> bool:
-        """Whether another thread ran meanwhile."""
+        """Whether another thread held the GIL meanwhile."""
         return self.next_thread not in {-1, self.event.thread}
 
 
@@ -61,7 +72,7 @@ def explain_process(process: Process) -> Iterator[Release]:
 
     taken = sorted((event.acquired, event.thread) for event in process.events if event.acquired)
     times = [time for time, _ in taken]
-    since: dict[int, int] = {}  # when a thread took the GIL
+    since: dict[int, int] = {}  # when each thread acquired the GIL
     for event in process.events:
         if event.released:
             index = bisect_right(times, event.released)
@@ -80,9 +91,9 @@ def explain_process(process: Process) -> Iterator[Release]:
 
 
 def holders(process: Process) -> list[tuple[int, int, int]]:
-    """Return who held the GIL: thread, from, to, in order of time; an end of 0 where it is not known.
+    """Return who held the GIL: thread, start and end, in order of time; the end is 0 if it is unknown.
 
-    The time before a thread's first event is left out: that it held the GIL is known, but not since when.
+    The time before a thread's first event is omitted: the thread held the GIL, but its start is unknown.
     """
     open_: dict[int, int] = {}
     found = []
@@ -96,9 +107,85 @@ def holders(process: Process) -> list[tuple[int, int, int]]:
 
 
 def imports_of(releases: Sequence[Release], module: str) -> list[Release]:
-    """Return the releases while ``module`` was being imported, by any thread, its own imports included."""
+    """Return the releases in the import of ``module`` by any thread, nested imports included."""
     return [
         release
         for release in releases
         if any(frame.imports == module for frame in release.process.stack(release.event.node))
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The time in which a thread held the locks of a chain of modules, but not always the GIL.
+
+    ``release`` opened it: the first after which another thread continued an import of its own, else the first after
+    which another thread ran, else the first. ``intruder`` is that other thread's next release; None if no other thread
+    ran in this window. ``releases`` counts the releases within the chain, each a preemption point.
+    """
+
+    release: Release
+    intruder: Release | None
+    releases: int
+
+    @property
+    def entered(self) -> bool:
+        """Whether another thread was importing within the window."""
+        return self.intruder is not None and bool(self.intruder.meaning.module)
+
+
+def find_window(releases: Sequence[Release], chain: Sequence[str]) -> Window | None:
+    """Return the window in which ``chain`` was being imported; None if the trace has no release there.
+
+    ``releases`` come from :func:`explain_trace`. ``chain`` are full names of modules, outermost import first, as in
+    ``Hazard.chains``: a release belongs to it if its stack has the import of each of them in this order, with any
+    others between. An import of a module that is already loaded takes no lock and has no window.
+
+    >>> window = find_window(explain_trace(trace), ["pkg.sub", "pkg"])
+    >>> window.release.process.sites[window.release.event.site].chain, window.release.phase.value
+    ('posix_do_stat (posixmodule.c:2739)', 'path stat')
+    """
+    inside = [release for release in releases if _holds(release, chain)]
+    if not inside:
+        return None
+    visited = [(release, intruder) for release, intruder in _intruders(inside, releases) if intruder]
+    importing = ((release, intruder) for release, intruder in visited if intruder.meaning.module)
+    release, intruder = next(importing, next(iter(visited), (inside[0], None)))
+    return Window(release=release, intruder=intruder, releases=len(inside))
+
+
+def imports_around(release: Release) -> tuple[str, ...]:
+    """Return the modules that the releasing thread was importing, outermost first."""
+    stack = release.process.stack(release.event.node)
+    return tuple(frame.imports for frame in reversed(stack) if frame.imports)
+
+
+def _holds(release: Release, chain: Sequence[str]) -> bool:
+    around = iter(imports_around(release))
+    # each name is searched after the previous one
+    return bool(chain) and all(module in around for module in chain) and not _waits_for(release, chain[-1])
+
+
+def _waits_for(release: Release, module: str) -> bool:
+    """Return whether the thread is still acquiring the lock of ``module``, which another thread then holds."""
+    stack = release.process.stack(release.event.node)
+    return release.meaning.module == module and bool(stack) and stack[0].function in _TAKING
+
+
+def _intruders(inside: Sequence[Release], releases: Sequence[Release]) -> Iterator[tuple[Release, Release | None]]:
+    """Yield each release with the next one of the next holder, None if that is the same thread."""
+    for release in inside:
+        yield release, _next_of_taker(release, releases) if release.taken_by_other else None
+
+
+def _next_of_taker(release: Release, releases: Sequence[Release]) -> Release | None:
+    return next(
+        (
+            other
+            for other in releases
+            if other.process is release.process
+            and other.event.thread == release.next_thread
+            and other.event.released > release.event.released
+        ),
+        None,
+    )

@@ -1,7 +1,7 @@
-"""Own the trace file: a header, then sections that can be read one by one; pure, and content with a file cut short.
+"""Write and read trace files: a header, then sections that can be read one by one, even if the file was cut short.
 
-A file is :data:`MAGIC` and sections. A section is a four-letter tag, the length and the CRC-32 of what follows, and
-that. Tables come before the events that need them, so that whatever has been written can be read.
+A file is :data:`MAGIC` and sections. A section is a four-letter tag, the length and CRC-32 of its payload, and the
+payload. Tables precede the events that refer to them, so that everything that was written can be read.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from python_tsan.errors import UsageError
-from python_tsan.gil.trace import Engine, Event, Node, Process, ProcessRecord, Site, Trace, Untraced
+from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Site, Trace, Untraced
+from python_tsan.versioned_json import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-MAGIC = b"python-tsan gil trace 1\n"
-_STEM = MAGIC[: MAGIC.rindex(b" ") + 1]
+MAGIC = b"python-tsan gil trace\n"
 _SECTION = struct.Struct("<4sII")
 # released, requested, acquired, site, node, thread, release_way, acquire_way
 _EVENT = struct.Struct("<QQQIIIBBxx")
@@ -31,12 +31,16 @@ BLOCK = 65536  # events in one section
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
-    engine: Engine
+    schema: int
+    engine: str
     command: tuple[str, ...]
     exit_code: int
     started_at: str
     processes: tuple[ProcessRecord, ...]
     untraced: tuple[Untraced, ...]
+
+
+_HEAD = Format(kind=_Head, what="GIL trace", schema=2, page="gil", advice="trace the command again", error=UsageError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +51,10 @@ class _Tables:
 
 
 def encode(trace: Trace) -> Iterator[bytes]:
-    """Yield the trace as the pieces of its file."""
+    """Yield the trace file in pieces."""
     yield MAGIC
     head = _Head(
+        schema=_HEAD.schema,
         engine=trace.engine,
         command=trace.command,
         exit_code=trace.exit_code,
@@ -57,7 +62,7 @@ def encode(trace: Trace) -> Iterator[bytes]:
         processes=tuple(process.record for process in trace.processes),
         untraced=trace.untraced,
     )
-    yield _section(b"HEAD", msgspec.json.encode(head))
+    yield _section(b"HEAD", _HEAD.encode(head))
     for index, process in enumerate(trace.processes):
         tables = _Tables(process=index, sites=process.sites, nodes=process.nodes)
         yield _section(b"TABL", zlib.compress(msgspec.json.encode(tables), 1))
@@ -72,19 +77,35 @@ def _section(tag: bytes, payload: bytes) -> bytes:
 
 
 def decode(data: bytes, *, source: Path | None = None) -> Trace:
-    """Return the trace in ``data``; if it has been cut short, what is whole, with ``truncated`` set.
+    """Return the trace in ``data``; if the file was cut short, its complete part, with ``truncated`` set.
 
-    ``source`` is named in errors. Raises :class:`UsageError` for what is no trace, is one of another version, or ends
-    before anything could be read.
+    ``source`` is named in errors. Raises :class:`UsageError` for data that is not a trace, is of another version, or
+    ends before the header does.
     """
     if not data.startswith(MAGIC):
-        if data.startswith(_STEM):
+        if data.startswith(MAGIC.rstrip()):
             raise UsageError("the trace was written by another version of python-tsan", evidence=source, page="gil")
         raise UsageError("this is not a GIL trace", evidence=source, page="gil")
     sections = list(_sections(data))
     if not sections or sections[0][0] != b"HEAD":
-        raise UsageError("the trace was cut short before anything could be read", evidence=source, page="gil")
-    head = msgspec.json.decode(sections[0][1], type=_Head)
+        raise UsageError("the trace was cut short before its header", evidence=source, page="gil")
+    head = _HEAD.decode(sections[0][1], name=str(source or "the trace"))
+    try:
+        processes = _read_processes(head, sections)
+    except (msgspec.MsgspecError, zlib.error, struct.error, IndexError) as error:
+        raise UsageError(f"the trace is damaged: {error}", evidence=source, page="gil") from error
+    return Trace(
+        engine=head.engine,
+        command=head.command,
+        exit_code=head.exit_code,
+        started_at=head.started_at,
+        processes=processes,
+        untraced=head.untraced,
+        truncated=sections[-1][0] != b"DONE",
+    )
+
+
+def _read_processes(head: _Head, sections: Iterable[tuple[bytes, bytes]]) -> tuple[Process, ...]:
     processes = [Process(record=record) for record in head.processes]
     events: list[list[Event]] = [[] for _ in processes]
     for tag, payload in sections:
@@ -95,15 +116,7 @@ def decode(data: bytes, *, source: Path | None = None) -> Trace:
             (index,) = _INDEX.unpack_from(payload)
             rows = zlib.decompress(payload[_INDEX.size :])
             events[index].extend(map(Event._make, _EVENT.iter_unpack(rows)))
-    return Trace(
-        engine=head.engine,
-        command=head.command,
-        exit_code=head.exit_code,
-        started_at=head.started_at,
-        processes=tuple(replace(one, events=tuple(rows)) for one, rows in zip(processes, events, strict=True)),
-        untraced=head.untraced,
-        truncated=sections[-1][0] != b"DONE",
-    )
+    return tuple(replace(one, events=tuple(rows)) for one, rows in zip(processes, events, strict=True))
 
 
 def _sections(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,9 +1,8 @@
-"""Own the debuggers' engines: breakpoints instead of a preloaded library. Slow, and blind to nothing that is called.
+"""Record a trace with gdb or lldb: breakpoints instead of a preloaded library. Slow, but they miss no call.
 
-They are the other engine's oracle. Their times are those of a program that stops at each breakpoint: order and places
-are to be believed, durations are not. They see no forced switches, and Python frames since
-3.13 alone. What runs inside a debugger is
-in :mod:`.inside`; both write the same lines.
+They check the preload engine: the two share no code. Times include the debugger's own, so that order and call sites
+are right and durations are not. Forced switches are not seen, and Python frames only since 3.13. The code that runs
+inside a debugger is in :mod:`.inside`; both debuggers write the same lines.
 """
 
 from __future__ import annotations
@@ -13,31 +12,32 @@ import os
 import re
 import shutil
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from python_tsan import process
 from python_tsan.errors import SubjectError, ToolchainError, UsageError
+from python_tsan.gil.engine import NothingSeenError, find_program, refuse_nested
 from python_tsan.gil.inside.frames import Frame
 from python_tsan.gil.inside.watched import COMMAND, LOG, OUT
-from python_tsan.gil.preload import NothingSeenError, find_program, refuse_nested
 from python_tsan.gil.spool import python_version
 from python_tsan.gil.symbols import symbolise
-from python_tsan.gil.trace import Engine, Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
+from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-DEBUGGERS = (Engine.GDB, Engine.LLDB)  # the first one that is there is taken where the user names none
+    from python_tsan.gil.engine import Settings
+
 _INSIDE = Path(__file__).parent / "inside"
 _MOST_SCRIPTS = 5  # a script whose interpreter is a script, and so on
-_FOREIGN = ("PYTHON", "LD_", "TSAN_")  # beginnings of names
-_VERSIONED = re.compile(r"^lldb-(\d+)$")
+_FOREIGN = ("PYTHON", "LD_", "TSAN_")  # prefixes of variables
 
 
 class Line(NamedTuple):
-    """What was seen at one breakpoint: ``kind`` is release, acquire or swap; ``frames`` come innermost first."""
+    """What was seen at one breakpoint: ``kind`` is release, acquire or swap; ``frames`` are innermost first."""
 
     kind: str
     time: int
@@ -48,92 +48,103 @@ class Line(NamedTuple):
     frames: Sequence[Frame] = ()
 
 
-def find_debugger(engine: Engine, env: Mapping[str, str]) -> Path | None:
-    """Return the debugger's program; Debian's lldb has its version in its name, and the newest is taken."""
-    name, path = engine.value, env.get("PATH")
-    if found := shutil.which(name, path=path):
-        return Path(found)
-    folders = [Path(folder) for folder in (path or os.defpath).split(os.pathsep)]
-    versions = {
-        int(match[1]): one
-        for folder in folders
-        if folder.is_dir()
-        for one in folder.glob(f"{name}-*")
-        if (match := _VERSIONED.match(one.name)) and os.access(one, os.X_OK)
-    }
-    return versions[max(versions)] if versions else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebuggerEngine:
+    """The engine of one debugger. ``arguments`` start it; SCRIPT in them is the path of ``script``, in ``inside/``."""
 
+    name: str
+    summary: str
+    arguments: tuple[str, ...]
+    script: str
+    is_debugger: ClassVar[bool] = True
 
-def installed_debugger(env: Mapping[str, str]) -> Engine:
-    """Return the first debugger that is installed. Raises :class:`ToolchainError` when there is none."""
-    found = next((engine for engine in DEBUGGERS if find_debugger(engine, env)), None)
-    if found is None:
-        raise ToolchainError("no debugger was found", advice="install gdb or lldb, or use --engine preload", page="gil")
-    return found
+    def find(self, env: Mapping[str, str]) -> Path | None:
+        """Return the debugger's program. Debian's lldb has its version in its name; the newest is used."""
+        path = env.get("PATH")
+        if found := shutil.which(self.name, path=path):
+            return Path(found)
+        versioned = re.compile(rf"^{self.name}-(\d+)$")
+        folders = [Path(folder) for folder in (path or os.defpath).split(os.pathsep)]
+        versions = {
+            int(match[1]): one
+            for folder in folders
+            if folder.is_dir()
+            for one in folder.glob(f"{self.name}-*")
+            if (match := versioned.match(one.name)) and os.access(one, os.X_OK)
+        }
+        return versions[max(versions)] if versions else None
 
+    def is_installed(self, env: Mapping[str, str]) -> bool:
+        """Return whether the debugger is on PATH."""
+        return self.find(env) is not None
 
-def trace_with_debugger(command: Sequence[str], *, env: Mapping[str, str], engine: Engine) -> Trace:
-    """Run ``command`` under gdb or lldb and return its trace; children of the command are not traced.
+    def trace(self, command: Sequence[str], *, env: Mapping[str, str], settings: Settings | None = None) -> Trace:  # noqa: ARG002 -- the protocol's signature
+        """Run ``command`` under the debugger and return its trace; children of the command are not traced.
 
-    Raises :class:`ToolchainError` without the debugger, :class:`UsageError` when the command does not exist, and
-    :class:`SubjectError` when no call was seen: the command is no Python, or its functions have no names.
-    """
-    refuse_nested(env)
-    debugger = find_debugger(engine, env)
-    if debugger is None:
-        other = next((one.value for one in DEBUGGERS if one is not engine and find_debugger(one, env)), "preload")
-        raise ToolchainError(
-            f"{engine.value} was not found", advice=f"install {engine.value}, or use --engine {other}", page="gil"
+        Raises :class:`ToolchainError` without the debugger, :class:`UsageError` when the command does not exist, and
+        :class:`SubjectError` when no call was seen: the command is not Python, or its functions have no symbols.
+        """
+        refuse_nested(env)
+        debugger = self.find(env)
+        if debugger is None:
+            raise ToolchainError(f"{self.name} was not found", advice=f"install {self.name}", page="gil")
+        program = resolve_script([str(find_program(command[0], env)), *command[1:]], env)
+        started_at = datetime.now(tz=UTC).isoformat(timespec="seconds")
+        with tempfile.TemporaryDirectory(prefix="python-tsan-gil-") as folder:
+            out = Path(folder) / "lines"
+            out.with_name(out.name + COMMAND).write_text(json.dumps([program, dict(env)]), encoding="utf-8")
+            process.run_attached([str(debugger), *self._arguments()], env=_debugger_environment(env, out))
+            rows = [json.loads(text) for text in out.read_text(encoding="utf-8").splitlines()] if out.is_file() else []
+            log = out.with_name(out.name + LOG)
+            output = log.read_text(encoding="utf-8", errors="replace").strip() if log.is_file() else ""
+        facts = {row[0]: row[1] for row in rows if row[0] in {"exit", "python", "error"}}
+        seen = [Line._make(row) for row in rows if row[0] not in facts]
+        lines = [line._replace(frames=[Frame._make(frame) for frame in line.frames]) for line in seen]
+        if not lines:
+            raise self._nothing_seen(program[0], facts, output)
+        return Trace(
+            engine=self.name,
+            command=tuple(command),
+            exit_code=int(facts.get("exit", 1)),
+            started_at=started_at,
+            processes=(make_process(lines, executable=program[0], version=int(facts.get("python", 0))),),
         )
-    program = resolve_script([str(find_program(command[0], env)), *command[1:]], env)
-    started_at = datetime.now(tz=UTC).isoformat(timespec="seconds")
-    with tempfile.TemporaryDirectory(prefix="python-tsan-gil-") as folder:
-        out = Path(folder) / "lines"
-        out.with_name(out.name + COMMAND).write_text(json.dumps([program, dict(env)]), encoding="utf-8")
-        process.run_attached(_start(engine, debugger), env=_own_environment(env, out))
-        rows = [json.loads(text) for text in out.read_text(encoding="utf-8").splitlines()] if out.is_file() else []
-        log = out.with_name(out.name + LOG)
-        said = log.read_text(encoding="utf-8", errors="replace").strip() if log.is_file() else ""
-    told = {row[0]: row[1] for row in rows if row[0] in {"exit", "python", "error"}}
-    seen = [Line._make(row) for row in rows if row[0] not in told]
-    lines = [line._replace(frames=[Frame._make(frame) for frame in line.frames]) for line in seen]
-    if not lines:
-        raise _nothing_seen(engine, program[0], told, said)
-    return Trace(
-        engine=engine,
-        command=tuple(command),
-        exit_code=int(told.get("exit", 1)),
-        started_at=started_at,
-        processes=(make_process(lines, executable=program[0], version=int(told.get("python", 0))),),
-    )
+
+    def _arguments(self) -> list[str]:
+        return [argument.replace("SCRIPT", str(_INSIDE / self.script)) for argument in self.arguments]
+
+    def _nothing_seen(self, program: str, facts: Mapping[str, str | int], output: str) -> SubjectError:
+        if "exit" not in facts:
+            why = facts.get("error") or output.rpartition("\n")[2] or "it did not run the program to its end"
+            return SubjectError(f"{self.name} cannot trace {program}: {why}", page="gil")
+        return NothingSeenError(
+            f"{self.name} saw no call of PyEval_SaveThread in {program}",
+            command_exit=int(facts["exit"]),
+            advice="the command is not Python, or its functions have no symbols",
+        )
 
 
-def _own_environment(env: Mapping[str, str], out: Path) -> dict[str, str]:
-    """Return the debugger's environment, without what is meant for the program's Python and not for the debugger's.
+GDB = DebuggerEngine(
+    name="gdb",
+    summary="slow, for any build",
+    arguments=("-batch", "-nx", "-q", "-iex", "set auto-load no", "-x", "SCRIPT"),
+    script="gdb_engine.py",
+)
+LLDB = DebuggerEngine(
+    name="lldb",
+    summary="slow, for any build",
+    arguments=("--batch", "--no-lldbinit", "--source-quietly", "-o", 'command script import "SCRIPT"'),
+    script="lldb_engine.py",
+)
 
-    That Python finds our modules as modules of their own: importing the package would need what the package needs.
+
+def _debugger_environment(env: Mapping[str, str], out: Path) -> dict[str, str]:
+    """Return the debugger's environment, without variables for the program's Python or its sanitizer.
+
+    The debugger's Python finds our modules as top-level modules: importing the package would need its dependencies.
     """
     kept = {name: value for name, value in env.items() if not name.startswith(_FOREIGN)}
     return {**kept, OUT: str(out), "PYTHONPATH": str(_INSIDE), "DEBUGINFOD_URLS": ""}
-
-
-def _start(engine: Engine, debugger: Path) -> list[str]:
-    if engine is Engine.GDB:
-        script = str(_INSIDE / "gdb_engine.py")
-        return [str(debugger), "-batch", "-nx", "-q", "-iex", "set auto-load no", "-x", script]
-    load = f'command script import "{_INSIDE / "lldb_engine.py"}"'
-    return [str(debugger), "--batch", "--no-lldbinit", "--source-quietly", "-o", load]
-
-
-def _nothing_seen(engine: Engine, program: str, told: Mapping[str, str | int], said: str) -> SubjectError:
-    if "exit" not in told:
-        why = told.get("error") or said.rpartition("\n")[2] or "it did not run the program to its end"
-        return SubjectError(f"{engine.value} cannot watch {program}: {why}", page="gil")
-    return NothingSeenError(
-        f"{engine.value} saw no call of PyEval_SaveThread in {program}",
-        command_exit=int(told["exit"]),
-        advice="the command is no Python, or its functions have no names",
-    )
 
 
 def resolve_script(command: Sequence[str], env: Mapping[str, str]) -> list[str]:
@@ -148,11 +159,11 @@ def resolve_script(command: Sequence[str], env: Mapping[str, str]) -> list[str]:
         if not words:
             break
         resolved = [str(find_program(words[0], env)), *words[1:], *resolved]
-    raise UsageError(f"the interpreter of the script {command[0]} cannot be told", page="gil")
+    raise UsageError(f"the interpreter of the script {command[0]} cannot be determined", page="gil")
 
 
 def make_process(lines: Sequence[Line], *, executable: str, version: int = 0) -> Process:
-    """Turn what was seen into a process: each release joined with its thread's next acquisition."""
+    """Return the process that the lines describe: each release joined with its thread's next acquisition."""
     tids = list(dict.fromkeys(line.tid for line in lines))
     places = sorted({(line.library, line.offset) for line in lines if line.kind != "acquire"})
     symbols = symbolise(places)
@@ -179,7 +190,7 @@ def make_process(lines: Sequence[Line], *, executable: str, version: int = 0) ->
 
 
 class _Stacks:
-    """Gives each stack a node; equal ones have the same."""
+    """Gives each stack a node; equal stacks share one."""
 
     def __init__(self) -> None:
         self._numbers: dict[Node, int] = {Node(0, "", "", 0, "", ""): 0}

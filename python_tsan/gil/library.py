@@ -1,4 +1,4 @@
-"""Own building the library that is preloaded, once for each state of its sources and compiler."""
+"""Build the library that is preloaded, once for each state of its sources and compiler."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 NAME = "libpython_tsan_gil_tracer.so"
 SECONDS = 180.0
 COMPILERS = ("c++", "g++", "clang++")
-# Nothing of the C++ runtime: the library must fit into any process, with any libstdc++ or none. Unwind tables all the
-# same: threads that Python ends during its finalization unwind through it.
+# No C++ runtime: the library is loaded into any process, with any libstdc++ or none. It needs unwind tables: a thread
+# that Python ends during its finalization unwinds through it.
 FLAGS = (
     "-std=c++17",
     "-O2",
@@ -41,10 +41,9 @@ LIBRARIES = ("-lc", "-lgcc_s", "-lgcc", "-ldl", "-lpthread")
 
 
 def build_tracer(*, layout: Layout, console: Console) -> Path:
-    """Return the library; build it unless one of the same sources and compiler is there.
+    """Return the library; build it unless one of the same sources and compiler exists.
 
-    Raises :class:`ToolchainError` when there is no C++ compiler, ``BuildError`` with the compiler's words when it
-    fails.
+    Raises :class:`ToolchainError` without a C++ compiler, and ``BuildError`` with the compiler's output when it fails.
     """
     compiler = _find_compiler()
     sources = sorted((native_folder() / "preload" / "tracer").glob("*.[ch]pp"))
@@ -71,12 +70,12 @@ def build_tracer(*, layout: Layout, console: Console) -> Path:
 
 
 def _find_compiler() -> Path:
-    # Any compiler serves, and none of its runtime libraries is used: the chosen toolchain is for what is instrumented.
+    # Any compiler works, since the library uses none of its runtime libraries and is not instrumented.
     names = (os.environ.get("CXX", ""), *COMPILERS)
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     if found is None:
         raise ToolchainError(
-            "no C++ compiler was found; the preloaded tracer is built with one",
+            "no C++ compiler was found to build the preloaded tracer",
             advice="install g++ or clang++, or use --engine debugger",
         )
     return Path(found)

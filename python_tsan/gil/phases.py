@@ -1,8 +1,8 @@
-"""Own what a release was for: the phase of an import, told from the Python frames and the C function; pure.
+"""Determine what a release was for: the phase of an import, from the Python frames and the C function; pure.
 
-importlib's own frames decide, as far as they can: they are there also for a libpython without symbols. The C function
-tells apart what one frame does several times, such as opening a file and reading it. The names are those of
-CPython 3.11 to 3.14 (``Lib/importlib/_bootstrap.py`` and ``_bootstrap_external.py``).
+importlib's own frames decide where they can, because they exist even for a libpython without symbols. The C function
+distinguishes steps of one frame, such as opening a file and reading it. The names are those of CPython 3.11 to 3.14:
+https://github.com/python/cpython/blob/3.14/Lib/importlib/_bootstrap.py and ``_bootstrap_external.py`` next to it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Phase(Enum):
-    """What a thread was about when it let go of the GIL."""
+    """What a thread did when it released the GIL."""
 
     PATH_STAT = "path stat"
     LISTING = "directory listing"
@@ -37,22 +37,22 @@ class Phase(Enum):
 
 
 MEANINGS = {
-    Phase.PATH_STAT: "asking whether a file or folder of the module path is there, and how old",
-    Phase.LISTING: "reading the names in a folder of the module path, one release for each name",
-    Phase.GETCWD: "asking for the working directory, because an entry of the module path is empty or relative",
+    Phase.PATH_STAT: "checking whether a file or folder of the module path exists, and its age",
+    Phase.LISTING: "listing a folder of the module path, one release for each name",
+    Phase.GETCWD: "getting the working directory, because an entry of the module path is empty or relative",
     Phase.OPEN: "opening a .py, .pyc or extension file",
-    Phase.READ: "reading such a file, with all that Python asks of it: size, position, close",
+    Phase.READ: "reading such a file, including its size, position and close",
     Phase.PYC_WRITE: "writing a .pyc file",
     Phase.DLOPEN: "loading an extension and running its initialisation",
-    Phase.BODY: "whatever a module's own body does",
+    Phase.BODY: "a call in a module's own body",
     Phase.MODULE_LOCK: "waiting for the lock of a module that another thread imports",
     Phase.GLOBAL_LOCK: "waiting for the lock of the whole import system",
-    Phase.FORCED: "giving way in the middle of Python code, because another thread had waited for 5 ms",
-    Phase.OTHER: "not part of an import, or a part that has no name here",
+    Phase.FORCED: "a switch in the middle of Python code, because another thread had waited for 5 ms",
+    Phase.OTHER: "not part of an import, or a part without a name here",
 }
 
 _IMPORTLIB = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
-# By the innermost frame of importlib, whatever C does below.
+# By the innermost frame of importlib, regardless of the C function.
 _BY_FRAME = {
     "_ImportLockContext.__enter__": Phase.GLOBAL_LOCK,
     "_get_module_lock": Phase.GLOBAL_LOCK,
@@ -64,7 +64,7 @@ _BY_FRAME = {
     "_lock_unlock_module": Phase.MODULE_LOCK,
 }
 _WRITERS = {"_write_atomic", "SourceFileLoader._cache_bytecode", "SourceFileLoader.set_data"}
-# By the C function, looked for among those of the call site.
+# By the C function, searched among those of the call site.
 _BY_FUNCTION = {
     "os_getcwd": Phase.GETCWD,
     "posix_getcwd": Phase.GETCWD,
@@ -78,7 +78,7 @@ _BY_FUNCTION = {
     "_io_FileIO___init__": Phase.OPEN,
     "_io_open_code": Phase.OPEN,
 }
-# By the innermost frame, where C has no name that tells more.
+# By the innermost frame, if no C function of the call site is known.
 _OTHERWISE = {
     "_path_stat": Phase.PATH_STAT,
     "FileFinder._fill_cache": Phase.LISTING,
@@ -100,11 +100,11 @@ class Meaning:
 
 
 def explain(*, way: int, switched: bool, functions: Sequence[CFunction], frames: Sequence[Node]) -> Meaning:
-    """Tell what a release was for.
+    """Return what a release was for. ``frames`` are innermost first; ``switched``: another thread ran meanwhile.
 
-    ``frames`` come innermost first; ``switched``: another thread ran before this one went on.
-    A release without a call is a forced switch if that is so, for the eval breaker waits until another thread has the
-    GIL (``drop_gil`` in ``Python/ceval_gil.c``). Else it is the end of a thread, or of an interpreter.
+    A release without a call is a forced switch if another thread ran, because the eval breaker waits for that:
+    ``drop_gil`` in https://github.com/python/cpython/blob/3.14/Python/ceval_gil.c. Otherwise a thread or an
+    interpreter ended.
     """
     module = next((frame.imports for frame in frames if frame.imports), "")
     if way == Way.INTERNAL:

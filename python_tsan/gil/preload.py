@@ -1,4 +1,4 @@
-"""Own the preload engine: run a command with the tracer in it, and read what its processes recorded."""
+"""Run a command with the tracer preloaded into it, and read what its processes recorded."""
 
 from __future__ import annotations
 
@@ -6,40 +6,56 @@ import mmap
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from python_tsan import process
-from python_tsan.errors import SubjectError, UsageError
+from python_tsan.errors import SubjectError
+from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL, NothingSeenError, find_program, refuse_nested
+from python_tsan.gil.library import build_tracer
 from python_tsan.gil.spool import Spool, SpoolObject, read_spool
 from python_tsan.gil.symbols import symbolise
-from python_tsan.gil.trace import Engine, Event, Process, Site, Trace, Untraced
+from python_tsan.gil.trace import Event, Process, Site, Trace, Untraced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SPOOL, BYTES, STARTER = "PYTHON_TSAN_GIL_SPOOL", "PYTHON_TSAN_GIL_BYTES", "PYTHON_TSAN_GIL_STARTER"
-FRAMES_BY_API = "PYTHON_TSAN_GIL_FRAMES_BY_API"  # set: frames by the C API also where CPython keeps a table for it
-DEFAULT_BYTES = 64 << 20
+    from python_tsan.gil.engine import Settings
+
+PRELOAD = "preload"
+BYTES, STARTER = "PYTHON_TSAN_GIL_BYTES", "PYTHON_TSAN_GIL_STARTER"
+FRAMES_BY_API = "PYTHON_TSAN_GIL_FRAMES_BY_API"  # set: read frames through the C API even where debug offsets exist
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- a private folder is made in it
-_ROOMS = 4  # the memory file system is used when this many processes' records fit
-_OTHER_ENGINE = "use --engine debugger (gdb or lldb), which sees every call, only slower"
+_RECORDS = 4  # the memory file system is used when this many processes' records fit
+_OTHER_ENGINE = "use --engine debugger (gdb or lldb): slower, but it sees every call"
+_REASONS = {"unknown": "it is older than 3.11", "blind": "its calls cannot be intercepted"}
 
 
-class NothingSeenError(SubjectError):
-    """The command was run, and nothing of it was seen. ``command_exit`` is its own exit code."""
+@dataclass(frozen=True, slots=True)
+class PreloadEngine:
+    """The engine that preloads a library: fast, and it reads Python frames."""
 
-    def __init__(self, message: str, *, command_exit: int, advice: str = "") -> None:
-        super().__init__(f"{message}; the command itself ended with {command_exit}", advice=advice, page="gil")
-        self.command_exit = command_exit
+    name: ClassVar[str] = PRELOAD
+    summary: ClassVar[str] = "fast, with Python frames and child processes"
+    is_debugger: ClassVar[bool] = False
+
+    def is_installed(self, env: Mapping[str, str]) -> bool:  # noqa: ARG002 -- the protocol's signature
+        """Return True: the library is built when it is needed."""
+        return True
+
+    def trace(self, command: Sequence[str], *, env: Mapping[str, str], settings: Settings) -> Trace:
+        """Build the library if needed, run the command and return its trace. Raises as :func:`trace_preloaded`."""
+        library = build_tracer(layout=settings.layout, console=settings.console)
+        return trace_preloaded(command, library=library, env=env, memory=settings.memory)
 
 
-class _Told(NamedTuple):
-    """What a process said of itself."""
+class _Note(NamedTuple):
+    """What a process reported about itself."""
 
     pid: int
     what: str
@@ -49,13 +65,13 @@ class _Told(NamedTuple):
 def trace_preloaded(
     command: Sequence[str], *, library: Path, env: Mapping[str, str], memory: int = DEFAULT_BYTES
 ) -> Trace:
-    """Run ``command`` with this process's own standard streams and return its trace; its exit code is in there.
+    """Run ``command`` with this process's own standard streams and return its trace, which has its exit code.
 
-    ``memory`` bounds what each traced process may use for its record, in bytes.
+    ``memory`` limits the record of each traced process, in bytes.
 
-    Raises :class:`UsageError` when the command does not exist or is being traced already, and :class:`SubjectError`
-    when nothing of it can be seen: it is static, or its Python was built so that calls cannot be seen. It is a
-    :class:`NothingSeenError` if that came out only after the command had been run.
+    Raises :class:`UsageError` when the command does not exist or is already being traced, and :class:`SubjectError`
+    when nothing of it can be seen: it is static, or its Python was built so that calls cannot be intercepted. The
+    error is a :class:`NothingSeenError` if the command had to be run to find out.
     """
     refuse_nested(env)
     program = find_program(command[0], env)
@@ -71,41 +87,25 @@ def trace_preloaded(
             STARTER: str(os.getpid()),
         }
         ended = process.run_attached([str(program), *command[1:]], env=variables)
-        told = _read_told(folder / "processes")
-        _refuse_blind(ended.pid, told)
+        notes = _read_notes(folder / "processes")
+        _refuse_blind(ended.pid, notes)
         processes = [read for path in sorted(folder.glob("*.gil")) if (read := _read(path))]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if not processes:
-        raise _nothing_seen(program, ended.exit_code, told)
+        raise _nothing_seen(program, ended.exit_code, notes)
     return Trace(
-        engine=Engine.PRELOAD,
+        engine=PRELOAD,
         command=tuple(command),
         exit_code=ended.exit_code,
         started_at=started_at,
         processes=tuple(sorted(processes, key=lambda one: one.record.started)),
         untraced=tuple(
             Untraced(pid=one.pid, reason=_REASONS.get(one.what, one.what), program=one.detail)
-            for one in told
+            for one in notes
             if one.what in {*_REASONS, "problem"}
         ),
     )
-
-
-def refuse_nested(env: Mapping[str, str]) -> None:
-    """Raise :class:`UsageError` inside a program that is being traced: two tracers would each see the other."""
-    if SPOOL in env:
-        raise UsageError(
-            "this process is being traced already", advice="trace the outer or the inner command, not both", page="gil"
-        )
-
-
-def find_program(name: str, env: Mapping[str, str]) -> Path:
-    """Return the program that a shell would start. Raises :class:`UsageError` when there is none."""
-    found = shutil.which(name, path=env.get("PATH"))
-    if found is None:
-        raise UsageError(f"the command does not exist or cannot be executed: {name}", page="gil")
-    return Path(found)
 
 
 def _refuse_static(program: Path) -> None:
@@ -118,54 +118,51 @@ def _refuse_static(program: Path) -> None:
         return
     if static:
         raise SubjectError(
-            f"{program} is a static program, into which nothing can be preloaded", advice=_OTHER_ENGINE, page="gil"
+            f"{program} is statically linked, so that no library can be preloaded", advice=_OTHER_ENGINE, page="gil"
         )
 
 
 def make_spool_folder(memory: int) -> Path:
-    """Return a new folder for records of ``memory`` bytes each: in memory where there is room, for that is quickest."""
-    roomy = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOMS * memory
-    return Path(tempfile.mkdtemp(prefix="python-tsan-gil-", dir=_MEMORY if roomy else None))
+    """Return a new folder for records of ``memory`` bytes each, in the memory file system if they fit: it is faster."""
+    fits = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _RECORDS * memory
+    return Path(tempfile.mkdtemp(prefix="python-tsan-gil-", dir=_MEMORY if fits else None))
 
 
-def _read_told(path: Path) -> list[_Told]:
+def _read_notes(path: Path) -> list[_Note]:
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     rows = [line.split("\t", 3) for line in lines]
-    return [_Told(int(row[0]), row[2], row[3]) for row in rows if len(row) == 4]  # noqa: PLR2004 -- as it is written
+    return [_Note(int(row[0]), row[2], row[3]) for row in rows if len(row) == 4]  # noqa: PLR2004 -- as it is written
 
 
-def _refuse_blind(pid: int, told: Sequence[_Told]) -> None:
-    blind = next((one for one in told if one.pid == pid and one.what == "blind"), None)
+def _refuse_blind(pid: int, notes: Sequence[_Note]) -> None:
+    blind = next((one for one in notes if one.pid == pid and one.what == "blind"), None)
     if blind:
         raise SubjectError(
-            f"the Python in {blind.detail} was built so that its calls cannot be seen from outside (a static build, or "
-            "one without semantic interposition); nothing was run",
-            advice=f"{_OTHER_ENGINE}; or trace a Python that was configured with --enable-shared alone",
+            f"calls of the Python in {blind.detail} cannot be intercepted: it is a static build, or one without "
+            "semantic interposition; nothing was run",
+            advice=f"{_OTHER_ENGINE}; or trace a Python that was configured with --enable-shared only",
             page="gil",
         )
 
 
-def _nothing_seen(program: Path, exit_code: int, told: Sequence[_Told]) -> NothingSeenError:
+def _nothing_seen(program: Path, exit_code: int, notes: Sequence[_Note]) -> NothingSeenError:
     advice = ""
-    if problem := next((one for one in told if one.what == "problem"), None):
+    if problem := next((one for one in notes if one.what == "problem"), None):
         message = f"nothing could be recorded: {problem.detail}"
-        advice = "free some space, or choose less with --memory"
-    elif unseen := next((one for one in told if one.what in _REASONS), None):
+        advice = "free some space, or set a lower --memory"
+    elif unseen := next((one for one in notes if one.what in _REASONS), None):
         message = f"the Python in {unseen.detail} cannot be traced: {_REASONS[unseen.what]}"
         advice = _OTHER_ENGINE
-    elif any(one.what == "traced" for one in told):
-        message = "Python was loaded, and never let go of the GIL"
-    elif told:
+    elif any(one.what == "traced" for one in notes):
+        message = "Python was loaded, but never released the GIL"
+    elif notes:
         message = f"no Python was loaded by {program}"
     else:
-        message = f"nothing could be preloaded into {program}"
-        advice = f"a set-user-id program, or a script's static interpreter, takes no LD_PRELOAD: {_OTHER_ENGINE}"
+        message = f"no library could be preloaded into {program}"
+        advice = f"a set-user-id program, or a script with a static interpreter, ignores LD_PRELOAD: {_OTHER_ENGINE}"
     return NothingSeenError(message, command_exit=exit_code, advice=advice)
-
-
-_REASONS = {"unknown": "it is older than 3.11", "blind": "its calls cannot be seen from outside"}
 
 
 def _read(path: Path) -> Process | None:
@@ -179,7 +176,7 @@ def _read(path: Path) -> Process | None:
 
 
 def finish(spool: Spool) -> Process:
-    """Return the process with its return addresses turned into sites."""
+    """Return the process with its return addresses replaced by call sites."""
     places = {address: _place(address, spool.objects) for address in {event.site for event in spool.events} if address}
     symbols = symbolise(places.values())
     sites = [Site(library="", offset=0)]

@@ -1,6 +1,6 @@
-"""Own reading what ``native/preload/tracer`` recorded of one process; pure. The layout is that of ``format.hpp``.
+"""Read what ``native/preload/tracer`` recorded of one process; pure. The layout is that of ``format.hpp``.
 
-The process may have ended at any moment, so that every count is held against the room that there is.
+The process may have ended at any moment, so that every count is checked against the size of its region.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FREE_THREADED, _SEES_INTERNAL = 1, 2
 
 
 class SpoolObject(NamedTuple):
-    """A loaded program or library: the address that its file's address 0 has, and its executable segment."""
+    """A loaded program or library: its load base, and the bounds of its executable segment."""
 
     base: int
     first: int
@@ -39,7 +39,7 @@ class SpoolObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spool:
-    """One process as recorded. ``Event.site`` is still the return address."""
+    """The record of one process. ``Event.site`` is still a return address."""
 
     record: ProcessRecord
     objects: tuple[SpoolObject, ...]
@@ -48,7 +48,7 @@ class Spool:
 
 
 def read_spool(data: bytes | memoryview) -> Spool | None:
-    """Return what a process recorded; None where it did not come to record anything."""
+    """Return what a process recorded; None if it ended before it recorded anything."""
     view = memoryview(data)
     if len(view) < _HEADER.size:
         return None
@@ -91,7 +91,7 @@ def _region(view: memoryview, offset: int, size: int, used: int) -> memoryview:
 
 
 def _rows(layout: struct.Struct, region: memoryview) -> Iterator[tuple[int, ...]]:
-    """Yield the rows of a region but the first, which stands for none."""
+    """Yield the rows of a region without the first, which means none."""
     whole = len(region) // layout.size * layout.size
     return layout.iter_unpack(region[layout.size : max(whole, layout.size)])
 
@@ -123,7 +123,7 @@ def _nodes(nodes: memoryview, codes: memoryview, text: _Strings) -> Iterator[Nod
 
 
 def _events(chunks: memoryview, threads: dict[int, Thread]) -> Iterator[Event]:
-    """Yield every event, in order of time, and note the threads."""
+    """Return every event in order of time, and add the threads to ``threads``."""
     found = []
     for start in range(0, len(chunks) - _CHUNK_BYTES + 1, _CHUNK_BYTES):
         _, count, _, tid, ordinal, name = _CHUNK.unpack_from(chunks, start)

@@ -1,4 +1,4 @@
-"""Own the tables that a trace is summed up in; pure. Leaves printing to the verb."""
+"""Sum a trace up in tables, and list the releases during one import; pure. Leaves printing to the verb."""
 
 from __future__ import annotations
 
@@ -6,55 +6,32 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from python_tsan.errors import UsageError
+from python_tsan.gil.analysis import imports_around, imports_of
 from python_tsan.gil.phases import Phase
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from python_tsan.gil.analysis import Release
     from python_tsan.gil.trace import Trace
 
-COLUMNS = ("releases", "held before", "away", "longest wait", "taken by another")
+COLUMNS = ("releases", "held before", "away", "longest wait", "to another thread")
 MOST_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of text, its first column being what the rows are about."""
+    """A table of text; its first column names the rows."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(kw_only=True)
-class _Sum:
-    count: int = 0
-    held: int = 0
-    away: int = 0
-    wait: int = 0
-    taken: int = 0
-
-    def add(self, release: Release) -> None:
-        self.count += 1
-        self.held += release.held
-        self.away += release.away
-        self.wait = max(self.wait, release.wait)
-        self.taken += release.taken_by_other
-
-    def merge(self, other: _Sum) -> None:
-        self.count += other.count
-        self.held += other.held
-        self.away += other.away
-        self.wait = max(self.wait, other.wait)
-        self.taken += other.taken
-
-    def cells(self) -> tuple[str, ...]:
-        return (str(self.count), span(self.held), span(self.away), span(self.wait), str(self.taken))
-
-
 def span(nanoseconds: int) -> str:
-    """Write a time span of any size: ``950 ns``, ``12.3 µs``, ``4.56 ms``, ``1.20 s``."""
+    """Return a time span as text: ``950 ns``, ``12.3 µs``, ``4.56 ms``, ``1.20 s``."""
     for unit, size, digits in (("s", 1_000_000_000, 2), ("ms", 1_000_000, 2), ("µs", 1000, 1)):
         if nanoseconds >= size:
             return f"{nanoseconds / size:.{digits}f} {unit}"
@@ -80,17 +57,21 @@ def count_phases(releases: Iterable[Release]) -> dict[str, int]:
 
 
 def _by(what: str, releases: Sequence[Release], name: Callable[[Release], str], most: int = MOST_ROWS) -> Table:
-    sums: dict[str, _Sum] = defaultdict(_Sum)
+    groups: dict[str, list[Release]] = defaultdict(list)
     for release in releases:
-        sums[name(release)].add(release)
-    ranked = sorted(sums.items(), key=lambda row: (-row[1].count, row[0]))
-    rows = [(key, *one.cells()) for key, one in ranked[:most]]
+        groups[name(release)].append(release)
+    ranked = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
     if len(ranked) > most:
-        rest = _Sum()
-        for _, one in ranked[most:]:
-            rest.merge(one)
-        rows.append((f"({len(ranked) - most} more)", *rest.cells()))
-    return Table(title=f"Releases by {what}", columns=(what, *COLUMNS), rows=tuple(rows))
+        rest = [release for _, members in ranked[most:] for release in members]
+        ranked[most:] = [(f"({len(ranked) - most} more)", rest)]
+    rows = tuple((key, *_sums(members)) for key, members in ranked)
+    return Table(title=f"Releases by {what}", columns=(what, *COLUMNS), rows=rows)
+
+
+def _sums(releases: Sequence[Release]) -> tuple[str, ...]:
+    held, away = (span(sum(times)) for times in zip(*((one.held, one.away) for one in releases), strict=True))
+    longest = span(max(one.wait for one in releases))
+    return (str(len(releases)), held, away, longest, str(sum(one.taken_by_other for one in releases)))
 
 
 def _thread(release: Release) -> str:
@@ -112,7 +93,7 @@ def _longest(releases: Sequence[Release], most: int = 5) -> Table:
         )
         for one in ranked
     )
-    columns = ("wait", "thread", "phase", "module", "C function", "ran meanwhile")
+    columns = ("wait", "thread", "phase", "module", "C function", "next holder")
     return Table(title="Longest waits for the GIL", columns=columns, rows=rows)
 
 
@@ -123,31 +104,83 @@ def _meanwhile(releases: Sequence[Release]) -> Table:
         if one.taken_by_other
     )
     rows = tuple((giver, taker, phase, str(count)) for (giver, taker, phase), count in counts.most_common(MOST_ROWS))
-    return Table(title="Who ran meanwhile", columns=("let go", "took it next", "phase", "times"), rows=rows)
+    return Table(title="Next holder", columns=("released by", "acquired next by", "phase", "times"), rows=rows)
 
 
 def caveats(trace: Trace) -> list[str]:
-    """Say what the trace does not hold."""
-    said = []
+    """Return what the trace lacks, one sentence each."""
+    found = []
     if trace.truncated:
-        said.append("the trace was cut short; this is what came before")
+        found.append("the trace was cut short; only its complete part is shown")
     for process in trace.processes:
         record = process.record
         who = f"process {record.pid}"
         if record.free_threaded:
-            said.append(
-                f"{who} is free-threaded: it has no GIL. A release is a thread that detaches from it around "
-                "what may block, several are attached at once, and whoever 'took it' merely attached next"
+            found.append(
+                f"{who} is free-threaded and has no GIL: a release means that a thread detaches around a call that "
+                "may block, several threads are attached at once, and the next holder is the thread that attached next"
             )
         elif not record.sees_internal:
-            said.append(f"{who}: forced switches were not seen")
+            found.append(f"{who}: forced switches were not seen")
         if len(process.nodes) <= 1:
-            said.append(f"{who}: no Python frames were read, so that no phase is known; debuggers read them since 3.13")
+            found.append(f"{who}: no Python frames were read, so no phase is known; debuggers read them from 3.13 on")
         if record.dropped:
-            said.append(f"{who}: the oldest {record.dropped} events were overwritten")
+            found.append(f"{who}: the oldest {record.dropped} events were overwritten")
         if record.lost:
-            said.append(f"{who}: {record.lost} events found no room")
+            found.append(f"{who}: {record.lost} events did not fit")
         if record.lost_stacks:
-            said.append(f"{who}: {record.lost_stacks} events have no Python frames")
-    said += [f"process {one.pid} was not traced ({one.reason}): {one.program}" for one in trace.untraced]
-    return said
+            found.append(f"{who}: {record.lost_stacks} events have no Python frames")
+    found += [f"process {one.pid} was not traced ({one.reason}): {one.program}" for one in trace.untraced]
+    return found
+
+
+def why(releases: Sequence[Release], module: str, *, frames: int | None = None) -> Iterator[str]:
+    """Yield the lines that list each release during the import of ``module``, with its reason and stack.
+
+    ``frames`` limits the Python frames shown of each release. Raises :class:`UsageError` when no import of the module
+    was seen; a module that is already in ``sys.modules`` is found without a release.
+    """
+    found = imports_of(releases, module)
+    if not found:
+        raise UsageError(
+            f"no release happened while {module} was imported",
+            advice=f"the trace has imports of: {', '.join(_modules(releases)) or 'nothing'}",
+            page="gil",
+        )
+    counts = ", ".join(f"{phase} {count}" for phase, count in count_phases(found).items())
+    yield f"import {module}: the GIL was released {counted(len(found), 'time')} ({counts})"
+    start = found[0].event.released
+    for number, release in enumerate(found, 1):
+        yield ""
+        yield from _lines(release, number, start, frames)
+
+
+def _modules(releases: Sequence[Release], most: int = 30) -> list[str]:
+    names = dict.fromkeys(
+        frame.imports for release in releases for frame in release.process.stack(release.event.node) if frame.imports
+    )
+    return [*list(names)[:most], *(["..."] if len(names) > most else [])]
+
+
+def _lines(release: Release, number: int, start: int, frames: int | None) -> Iterator[str]:
+    process, event = release.process, release.event
+    stack = process.stack(event.node)
+    yield (
+        f"{number}. +{span(event.released - start)}  {process.thread_name(event.thread)}: {release.phase.value}"
+        f"  [{' > '.join(imports_around(release))}]"
+    )
+    yield f"     in C: {process.sites[event.site].chain}"
+    if release.away:
+        yield f"     away for {span(release.away)}, of that {span(release.wait)} waiting for the GIL{_taken(release)}"
+    else:
+        yield f"     not acquired again{_taken(release)}"
+    for frame in stack[:frames]:
+        yield f"     {frame.function} ({frame.file}:{frame.line})"
+    if frames is not None and len(stack) > frames:
+        yield f"     ... {len(stack) - frames} more"
+
+
+def _taken(release: Release) -> str:
+    if not release.taken_by_other:
+        return ""
+    return f"; next holder: {release.process.thread_name(release.next_thread)}"

@@ -1,4 +1,4 @@
-"""Own turning places in libraries into C functions, after the traced program has ended."""
+"""Resolve return addresses to C functions, after the traced program has ended."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 SECONDS = 120.0
 _UNKNOWN = "??"
-# What a compiler adds to the name of a part or a specialised copy of a function.
+# Suffixes that compilers give to parts and specialised copies of a function.
 _COPY = re.compile(r"\.(constprop|isra|part|cold|lto_priv|llvm)\b.*$")
 # `os_stat_impl at ./Modules/posixmodule.c:2345 (discriminator 2)`
 _ADDR2LINE = re.compile(r"^(?P<name>.+) at (?P<file>.+?):(?P<line>\d+|\?)(?: \(discriminator \d+\))?$")
 
 
 def symbolise(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Site]:
-    """Return the site of each (library, offset), where the offset is a return address in the library's own terms.
+    """Return the call site of each (library, offset), where the offset is a return address minus the load base.
 
-    A place without a symbol gives a site without functions: the nearest exported name may be that of another function.
+    An address without a symbol gives a site without functions: the nearest exported name may be another function's.
     """
     by_library: dict[str, set[int]] = defaultdict(set)
     for library, offset in places:
@@ -53,7 +53,7 @@ def _ask_addr2line(library: str, offsets: Sequence[int]) -> Mapping[int, tuple[C
     program = shutil.which("addr2line") or shutil.which("llvm-addr2line")
     if program is None or not _has_lines(library):
         return {}
-    # A return address is that of the next instruction, which may belong to another line.
+    # A return address is the next instruction's, which may belong to another line.
     addresses = [hex(offset - 1) for offset in offsets]
     command = [program, "-a", "-i", "-f", "-p", "-C", "-e", library, *addresses]
     try:
@@ -64,7 +64,7 @@ def _ask_addr2line(library: str, offsets: Sequence[int]) -> Mapping[int, tuple[C
 
 
 def parse_addr2line(text: str) -> list[tuple[CFunction, ...]]:
-    """Parse what ``addr2line -a -i -f -p`` prints: for each address its functions, innermost first."""
+    """Return for each address its functions, innermost first, from the output of ``addr2line -a -i -f -p``."""
     answers: list[tuple[CFunction, ...]] = []
     for line in text.splitlines():
         # 0x0000000000123455: os_stat_impl at ./Modules/posixmodule.c:2345
@@ -90,7 +90,7 @@ def _function(name: str, file: str, line: str) -> CFunction:
 
 @cache
 def _has_lines(library: str) -> bool:
-    """Tell whether the library itself says which line its code is of; without that, addr2line guesses the function."""
+    """Return whether the library has line tables; without them, addr2line guesses the function."""
     try:
         with Path(library).open("rb") as file:
             elf = ELFFile(file)
@@ -114,7 +114,7 @@ def _from_symbols(library: str, offsets: Sequence[int]) -> dict[int, tuple[CFunc
 
 @cache
 def _spans(library: str) -> tuple[tuple[int, int, str], ...]:
-    """Return first address, end and name of every function that the library names."""
+    """Return first address, end and name of every function in the library's symbol tables."""
     with Path(library).open("rb") as file:
         return tuple(
             (symbol["st_value"], symbol["st_value"] + symbol["st_size"], symbol.name)

@@ -1,7 +1,7 @@
-"""Own the pictures of a trace: an offline page, and the JSON that Perfetto and Chrome read; pure.
+"""Draw a trace: an offline page, and the JSON that Perfetto and Chrome read; pure.
 
-Both show, for each thread, when it was without the GIL and why, who held the GIL, and the imports as nested spans. An
-import is seen when the GIL is released in it, so that its span reaches from its first release to its last.
+Both show, for each thread, when and why it was without the GIL, who held it, and the imports as nested spans. An import
+is seen only when the GIL is released in it, so that its span begins at its first release and ends at its last.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from python_tsan.gil.analysis import Release
     from python_tsan.gil.trace import Process, Trace
 
-_GIL_LANE = -1  # of the Chrome trace: one lane that shows the holder
+_GIL_LANE = -1  # the lane of the Chrome trace that shows the holder
 _NOBODY = 0xFFFF
-_MOST = 0xFFFE  # the page counts in 16 bits; what is beyond shares the last number
+_MOST = 0xFFFE  # the page has 16-bit numbers; all larger ones share the last
 _PHASES = {phase: number for number, phase in enumerate(Phase)}
 
 
 class ImportSpan(NamedTuple):
-    """The time in which a thread was seen importing a module, in nanoseconds; ``depth`` counts the imports around."""
+    """A module's import as far as it was seen, in nanoseconds; ``depth`` counts the imports around it."""
 
     thread: int
     start: int
@@ -37,8 +37,8 @@ class ImportSpan(NamedTuple):
 
 
 def import_spans(process: Process) -> list[ImportSpan]:
-    """Return the imports of a process, by the releases that happened in them, in order of their start."""
-    open_: dict[int, list[tuple[int, int]]] = {}  # by thread: node and start of each import under way
+    """Return the imports of a process, found by the releases in them, in order of their start."""
+    open_: dict[int, list[tuple[int, int]]] = {}  # by thread: node and start of each unfinished import
     last: dict[int, int] = {}
     spans = []
     for event in process.events:
@@ -46,20 +46,20 @@ def import_spans(process: Process) -> list[ImportSpan]:
             continue
         thread = event.thread
         now = _importing(process, event.node)
-        under_way = open_.setdefault(thread, [])
+        unfinished = open_.setdefault(thread, [])
         same = 0
-        while same < min(len(now), len(under_way)) and now[same] == under_way[same][0]:
+        while same < min(len(now), len(unfinished)) and now[same] == unfinished[same][0]:
             same += 1
-        spans += [_close(process, thread, under_way, depth, last[thread]) for depth in range(same, len(under_way))]
-        under_way[same:] = [(node, event.released) for node in now[same:]]
+        spans += [_close(process, thread, unfinished, depth, last[thread]) for depth in range(same, len(unfinished))]
+        unfinished[same:] = [(node, event.released) for node in now[same:]]
         last[thread] = max(event.acquired, event.released)
-    for thread, under_way in open_.items():
-        spans += [_close(process, thread, under_way, depth, last[thread]) for depth in range(len(under_way))]
+    for thread, unfinished in open_.items():
+        spans += [_close(process, thread, unfinished, depth, last[thread]) for depth in range(len(unfinished))]
     return sorted(spans, key=lambda span: (span.start, span.depth))
 
 
-def _close(process: Process, thread: int, under_way: Sequence[tuple[int, int]], depth: int, end: int) -> ImportSpan:
-    node, start = under_way[depth]
+def _close(process: Process, thread: int, unfinished: Sequence[tuple[int, int]], depth: int, end: int) -> ImportSpan:
+    node, start = unfinished[depth]
     return ImportSpan(thread, start, end, depth, process.nodes[node].imports)
 
 
@@ -77,7 +77,7 @@ def _importing(process: Process, node: int) -> list[int]:
 def chrome_trace(trace: Trace) -> Iterator[str]:
     """Yield the pieces of a Chrome trace: https://ui.perfetto.dev opens it, and so does ``chrome://tracing``.
 
-    Flow arrows lead from each release after which another thread ran to that thread's taking the GIL.
+    Flow arrows lead from each release to the acquisition of the next holder, if that is another thread.
     """
     yield '{"displayTimeUnit":"ns","traceEvents":[\n'
     separator = ""
@@ -180,7 +180,7 @@ def _held(process: Process, base: int) -> dict[str, str]:
 
 
 class _Numbers:
-    """Gives each text a number, in the order in which they come."""
+    """Numbers texts in order of their first use."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -194,5 +194,5 @@ class _Numbers:
 
 
 def _packed(kind: str, values: Sequence[float]) -> str:
-    """Return numbers as the page reads them: little-endian, in base64. A million of them as text would take seconds."""
+    """Return numbers as the page reads them: little-endian, in base64. A million as text would take seconds."""
     return base64.b64encode(array(kind, values).tobytes()).decode()

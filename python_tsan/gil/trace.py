@@ -1,25 +1,17 @@
-"""Own what a GIL trace holds, in memory; leave files to :mod:`.codec` and meaning to :mod:`.analysis`."""
+"""Define a GIL trace in memory; leave files to :mod:`.codec` and meaning to :mod:`.analysis`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
 
 
-class Engine(Enum):
-    """How the releases were seen."""
-
-    PRELOAD = "preload"
-    GDB = "gdb"
-    LLDB = "lldb"
-
-
 class Way(IntEnum):
-    """By which of CPython's functions a thread let go of the GIL or took it; numbered as in ``format.hpp``.
+    """Which of CPython's functions released or acquired the GIL; numbered as in ``format.hpp``.
 
-    ``INTERNAL`` is without a call: the eval breaker made the thread give way, or the thread ended.
+    ``INTERNAL`` is without a call: the eval breaker forced the thread to release it, or the thread ended.
     """
 
     NONE = 0
@@ -34,8 +26,8 @@ class Way(IntEnum):
 class Event(NamedTuple):
     """One release and the acquisition that followed it in the same thread.
 
-    Times are monotonic, in nanoseconds, and 0 where there was none: a thread's first acquisition has no release before
-    it, its last release nothing after it. ``site`` and ``node`` index the process's tables; ``thread`` is an ordinal.
+    Times are monotonic, in nanoseconds, and 0 if absent: a thread's first acquisition follows no release, and no
+    acquisition follows its last release. ``site`` and ``node`` index the process's tables; ``thread`` is an ordinal.
     """
 
     released: int
@@ -49,14 +41,15 @@ class Event(NamedTuple):
 
     @property
     def time(self) -> int:
-        """When it began."""
+        """The time of the release, else of the acquisition."""
         return self.released or self.acquired
 
 
 class Node(NamedTuple):
-    """A Python frame inside its callers; node 0 is no frame. ``imports`` names the module that the frame imports,
-    ``body`` the module whose body it is; both are empty for most frames.
-    """  # noqa: D205 -- a table's row has no better summary
+    """A Python frame and its caller's node; node 0 is no frame.
+
+    ``imports`` names the module that the frame imports, ``body`` the module whose body it is; mostly both are empty.
+    """
 
     parent: int
     file: str
@@ -76,9 +69,9 @@ class CFunction(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A call in C that let go of the GIL: where it is, and its functions, the inlined ones first.
+    """A call in C that released the GIL: where it is, and its functions, inlined ones first.
 
-    ``functions`` is empty where the library has no symbol for the place.
+    ``functions`` is empty if the library has no symbol for the address.
     """
 
     library: str
@@ -87,12 +80,12 @@ class Site:
 
     @property
     def name(self) -> str:
-        """The function that a person would name, else the place in the library."""
+        """The innermost function, else the offset in the library."""
         return self.functions[0].name if self.functions else f"{self.library.rpartition('/')[2]}+{self.offset:#x}"
 
     @property
     def chain(self) -> str:
-        """All functions, the outermost last, with the line of the innermost: ``a (f.c:3) < b``."""
+        """All functions, outermost last, with the line of the innermost: ``a (f.c:3) < b``."""
         if not self.functions:
             return self.name
         first = self.functions[0]
@@ -102,7 +95,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """A thread of a traced process. ``tid`` is the system's number for it, ``name`` the system's name."""
+    """A thread of a traced process, with the kernel's number and name for it."""
 
     ordinal: int
     tid: int
@@ -111,10 +104,10 @@ class Thread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRecord:
-    """What is known of a traced process beside its events.
+    """A traced process without its events. Times are in nanoseconds.
 
-    ``dropped`` old events were overwritten by new ones, ``lost`` found no room, ``lost_stacks`` have no stack for want
-    of room. ``sees_internal`` tells whether forced switches were seen. Times are in nanoseconds.
+    ``dropped`` old events were overwritten by new ones, ``lost`` events did not fit, ``lost_stacks`` have no stack
+    because it did not fit. ``sees_internal``: forced switches were seen.
     """
 
     pid: int
@@ -132,7 +125,7 @@ class ProcessRecord:
 
     @property
     def release(self) -> tuple[int, ...]:
-        """The first two numbers of the version, empty where that is not known."""
+        """The first two numbers of the version, empty if it is unknown."""
         return tuple(int(part) for part in self.python.split(".")[:2] if part)
 
 
@@ -150,7 +143,7 @@ class Process:
         return {}
 
     def stack(self, node: int) -> tuple[Node, ...]:
-        """Return the Python frames of a node, innermost first; empty where there were none or they are not known."""
+        """Return the Python frames of a node, innermost first; empty if there were none or they are unknown."""
         found = self._stacks.get(node)
         if found is None:
             frames = []
@@ -162,7 +155,7 @@ class Process:
         return found
 
     def thread_name(self, ordinal: int) -> str:
-        """Return how to call a thread: ``main``, or its number and the system's name for it."""
+        """Return how to show a thread: ``main``, or its ordinal and the kernel's name for it."""
         thread = next((thread for thread in self.record.threads if thread.ordinal == ordinal), None)
         if thread is None:
             return f"thread {ordinal}"
@@ -171,7 +164,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Untraced:
-    """A process of which nothing was seen, and why. ``program`` is its path or, after a failure, the system's words."""
+    """A process that was not traced, and why. ``program`` is its path or, after a failure, the system's message."""
 
     pid: int
     reason: str
@@ -180,9 +173,9 @@ class Untraced:
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Everything that one traced command left. ``truncated``: the file ended early; what is here came before that."""
+    """The record of one command. ``engine`` is the engine's name; ``truncated``: the file ended early."""
 
-    engine: Engine
+    engine: str
     command: tuple[str, ...]
     exit_code: int
     started_at: str

@@ -11,16 +11,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import PythonTsanError
-from python_tsan.gil.analysis import explain_trace
+from python_tsan.gil.analysis import explain_trace, find_window
 from python_tsan.gil.preload import trace_preloaded
-from python_tsan.gil.window import find_window
 from python_tsan.imports.document import WindowTold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from python_tsan.gil.window import Window
+    from python_tsan.gil.analysis import Window
     from python_tsan.imports.document import Document, HazardTold
     from python_tsan.imports.measure import Python
 

@@ -1,8 +1,7 @@
-"""Small traces, made by hand."""
+"""Small traces, written out."""
 
 from python_tsan.gil.trace import (
     CFunction,
-    Engine,
     Event,
     Node,
     Process,
@@ -55,7 +54,7 @@ SITES = (
     ),
     Site(library="/lib/libpython.so", offset=0x300),
 )
-# The main thread lets go three times: nobody comes, then the worker does, and at last it is gone for good.
+# The main thread releases the GIL three times: no other thread runs, then the worker does, and at last the thread ends.
 EVENTS = (
     Event(1 * MS, 2 * MS, 2 * MS + 500, 1, 3, 0, Way.SAVE_RESTORE, Way.SAVE_RESTORE),
     Event(4 * MS, 5 * MS, 9 * MS, 2, 4, 0, Way.SAVE_RESTORE, Way.SAVE_RESTORE),
@@ -71,7 +70,7 @@ def process(**changes):
 
 def trace(**changes):
     values = {
-        "engine": Engine.PRELOAD,
+        "engine": "preload",
         "command": ("python", "main.py"),
         "exit_code": 3,
         "started_at": "2026-01-01T00:00:00+00:00",

@@ -7,9 +7,8 @@ from gil_samples import MS
 from python_tsan.errors import UsageError
 from python_tsan.gil.analysis import explain_process, explain_trace, holders, imports_of
 from python_tsan.gil.phases import Phase
-from python_tsan.gil.summary import caveats, count_phases, span, summarise
+from python_tsan.gil.summary import caveats, count_phases, span, summarise, why
 from python_tsan.gil.trace import Event, Site, Way
-from python_tsan.gil.why import why
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_summary_counts_by_phase_module_function_and_thread(releases):
         "_Py_read_impl",
         "thread 1 (worker)",
     )
-    assert tables["Who ran meanwhile"].rows[0] == ("main", "thread 1 (worker)", "read", "1")
+    assert tables["Next holder"].rows[0] == ("main", "thread 1 (worker)", "read", "1")
 
 
 def test_a_long_table_ends_with_the_sum_of_the_rest(releases):
@@ -107,7 +106,7 @@ def test_what_a_trace_does_not_hold_is_said():
         "cut short",
         "forced switches",
         "oldest 5",
-        "6 events found no room",
+        "6 events did not fit",
         "7 events have no",
         "no Python frames were read",
     ):
@@ -119,7 +118,7 @@ def test_what_a_trace_does_not_hold_is_said():
 def test_without_a_gil_it_is_said_what_a_release_is():
     record = samples.record(free_threaded=True, sees_internal=False)
     (said,) = caveats(samples.trace(untraced=(), processes=(samples.process(record=record),)))
-    assert "a thread that detaches" in said.lower()
+    assert "a thread detaches around a call" in said
 
 
 def test_why_tells_each_release_in_order(releases):
@@ -128,7 +127,7 @@ def test_why_tells_each_release_in_order(releases):
     text = "\n".join(lines)
     assert text.index("1. +0 ns  main: path stat  [alpha]") < text.index("2. +3.00 ms  main: read  [alpha]")
     assert "in C: _Py_read_impl (fileutils.c:7) < _Py_read" in text
-    assert "away for 5.00 ms, of that 4.00 ms waiting for the GIL; thread 1 (worker) took it" in text
+    assert "away for 5.00 ms, of that 4.00 ms waiting for the GIL; next holder: thread 1 (worker)" in text
     assert f"_path_stat ({samples.EXTERNAL}:147)" in text
     assert "<module> (main.py:3)" in text
 

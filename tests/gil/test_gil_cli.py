@@ -8,8 +8,9 @@ import pytest
 from python_tsan.cli import gil as verb
 from python_tsan.cli.main import main
 from python_tsan.gil.codec import decode, encode
-from python_tsan.gil.preload import NothingSeenError
-from python_tsan.gil.trace import Engine
+from python_tsan.gil.debugger import DebuggerEngine
+from python_tsan.gil.engine import NothingSeenError
+from python_tsan.gil.preload import PreloadEngine
 
 
 @pytest.fixture
@@ -20,21 +21,17 @@ def saved(tmp_path):
 
 
 @pytest.fixture
-def recorded(monkeypatch, tmp_path):
-    """Stand in for both engines; say what they were called with."""
+def recorded(monkeypatch):
+    """Replace every engine, and return the list of their calls."""
     calls = []
 
-    def preload(command, *, memory, **_):
-        calls.append((Engine.PRELOAD, command, memory))
-        return samples.trace(command=tuple(command))
+    def trace(engine, command, *, settings, **_):
+        calls.append((engine.name, command, settings.memory))
+        return samples.trace(command=tuple(command), exit_code=0 if engine.is_debugger else 3)
 
-    def debugger(command, *, engine, **_):
-        calls.append((engine, command, None))
-        return samples.trace(command=tuple(command), exit_code=0)
-
-    monkeypatch.setattr(verb, "build_tracer", lambda **_: tmp_path / "library.so")
-    monkeypatch.setattr(verb, "trace_preloaded", preload)
-    monkeypatch.setattr(verb, "trace_with_debugger", debugger)
+    for kind in (PreloadEngine, DebuggerEngine):
+        monkeypatch.setattr(kind, "trace", trace)
+        monkeypatch.setattr(kind, "is_installed", lambda *_: True)
     return calls
 
 
@@ -43,7 +40,7 @@ def test_trace_keeps_the_commands_exit_code_and_writes_the_trace(recorded, tmp_p
     with pytest.raises(SystemExit) as caught:
         main(["gil", "trace", "-o", str(path), "--memory", "2", "--", "python", "-c", "1"])
     assert caught.value.code == 3
-    assert recorded == [(Engine.PRELOAD, ["python", "-c", "1"], 2 << 20)]
+    assert recorded == [("preload", ["python", "-c", "1"], 2 << 20)]
     assert decode(path.read_bytes()).command == ("python", "-c", "1")
     told = capsys.readouterr()
     assert told.out == ""
@@ -51,11 +48,13 @@ def test_trace_keeps_the_commands_exit_code_and_writes_the_trace(recorded, tmp_p
     assert "process 30 was not traced" in told.err
 
 
-@pytest.mark.parametrize(("name", "engine"), [("gdb", Engine.GDB), ("lldb", Engine.LLDB), ("debugger", Engine.LLDB)])
-def test_a_debugger_is_the_other_engine(name, engine, recorded, monkeypatch, tmp_path):
-    monkeypatch.setattr(verb, "installed_debugger", lambda _env: Engine.LLDB)
+@pytest.mark.parametrize(("name", "engine"), [("gdb", "gdb"), ("lldb", "lldb"), ("debugger", "lldb")])
+def test_a_debugger_is_chosen_by_its_name_or_as_the_first_that_is_installed(
+    name, engine, recorded, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(DebuggerEngine, "is_installed", lambda one, _env: one.name in {name, "lldb"})
     assert main(["gil", "trace", "--engine", name, "-o", str(tmp_path / "new.trace"), "--", "python"]) == 0
-    assert recorded == [(engine, ["python"], None)]
+    assert [call[:2] for call in recorded] == [(engine, ["python"])]
 
 
 @pytest.mark.parametrize(("own", "code"), [(4, 4), (0, 6)])
@@ -64,7 +63,7 @@ def test_a_command_of_which_nothing_was_seen(own, code, monkeypatch, tmp_path, c
     def nothing(*_arguments, **_more):
         raise NothingSeenError("no Python was loaded", command_exit=own)
 
-    monkeypatch.setattr(verb, "trace_preloaded", nothing)
+    monkeypatch.setattr(PreloadEngine, "trace", nothing)
     command = ["gil", "trace", "-o", str(tmp_path / "new.trace"), "--", "sh"]
     if own:
         with pytest.raises(SystemExit) as caught:
@@ -141,11 +140,11 @@ def test_a_file_that_is_no_trace_is_named(capsys):
 
 def test_compare_tells_whether_two_traces_agree(saved, tmp_path, capsys):
     assert main(["gil", "compare", str(saved), str(saved)]) == 0
-    assert "place and Python" in capsys.readouterr().out
+    assert "call site and" in capsys.readouterr().out
     shorter = tmp_path / "shorter.trace"
     shorter.write_bytes(b"".join(encode(samples.trace(processes=(samples.process(events=samples.EVENTS[:1]),)))))
     assert main(["gil", "compare", str(saved), str(shorter)]) == 1
-    assert "parts at release 2: " in capsys.readouterr().err
+    assert "differs at release 2: " in capsys.readouterr().err
     empty = tmp_path / "empty.trace"
     empty.write_bytes(b"".join(encode(samples.trace(processes=()))))
     assert main(["gil", "compare", str(saved), str(empty)]) == 2

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import gil_samples as samples
 import pytest
 from hypothesis import given
@@ -61,11 +64,27 @@ def test_what_follows_damage_is_not_believed():
     [
         (b"", "not a GIL trace"),
         (b"\x7fELF and more", "not a GIL trace"),
-        (MAGIC.replace(b" 1\n", b" 2\n"), "another version"),
-        (MAGIC, "cut short before anything"),
+        (MAGIC.replace(b"\n", b" 1\n"), "another version"),
+        (MAGIC, "cut short before its header"),
     ],
 )
 def test_what_is_no_trace_is_refused(data, words, tmp_path):
     with pytest.raises(UsageError, match=words) as caught:
         decode(data, source=tmp_path)
     assert caught.value.evidence == tmp_path
+
+
+def test_a_trace_of_another_schema_is_refused_by_its_number():
+    pieces = list(encode(samples.trace()))
+    head = pieces[1][12:].replace(b'"schema": 2', b'"schema": 9')
+    pieces[1] = struct.pack("<4sII", b"HEAD", len(head), zlib.crc32(head)) + head
+    with pytest.raises(UsageError, match="newer than this python-tsan: it has schema 9"):
+        decode(b"".join(pieces))
+
+
+@pytest.mark.parametrize("section", [b"EVNT\x09\0\0\0" + zlib.compress(b""), b"EVNT", b"EVNT\0\0\0\0no zlib", b"TABL{"])
+def test_a_section_that_refers_to_nothing_is_damage(section):
+    tag, payload = section[:4], section[4:]
+    bad = struct.pack("<4sII", tag, len(payload), zlib.crc32(payload)) + payload
+    with pytest.raises(UsageError, match="the trace is damaged"):
+        decode(b"".join([*encode(samples.trace()), bad]))

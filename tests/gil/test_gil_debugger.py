@@ -6,16 +6,10 @@ import pytest
 
 from python_tsan import process
 from python_tsan.errors import SubjectError, ToolchainError, UsageError
-from python_tsan.gil.debugger import (
-    Line,
-    find_debugger,
-    installed_debugger,
-    make_process,
-    resolve_script,
-    trace_with_debugger,
-)
+from python_tsan.gil.debugger import GDB, LLDB, Line, make_process, resolve_script
 from python_tsan.gil.inside.watched import what_it_does
-from python_tsan.gil.trace import Engine, Way
+from python_tsan.gil.registry import ANY_DEBUGGER, find_engine, installed_debugger
+from python_tsan.gil.trace import Way
 
 LIBRARY = "/nonexistent/libpython.so"
 
@@ -59,7 +53,7 @@ def test_a_script_is_run_by_its_interpreter(tmp_path):
 def test_a_script_without_an_interpreter_is_refused(tmp_path):
     script = tmp_path / "tool"
     script.write_text("#!\n")
-    with pytest.raises(UsageError, match="cannot be told"):
+    with pytest.raises(UsageError, match="cannot be determined"):
         resolve_script([str(script)], os.environ)
 
 
@@ -80,28 +74,32 @@ def program(folder, name):
 
 
 def test_without_the_debugger_another_engine_is_offered(tmp_path):
-    with pytest.raises(ToolchainError) as caught:
-        trace_with_debugger(["sh"], env={"PATH": str(tmp_path)}, engine=Engine.GDB)
+    env = {"PATH": str(tmp_path)}
+    with pytest.raises(ToolchainError, match="gdb was not found") as caught:
+        GDB.trace(["sh"], env=env)
+    with pytest.raises(ToolchainError, match="gdb was not found") as caught:
+        find_engine("gdb", env)
     assert "--engine preload" in caught.value.advice
     program(tmp_path, "lldb-19")
     with pytest.raises(ToolchainError) as caught:
-        trace_with_debugger(["sh"], env={"PATH": str(tmp_path)}, engine=Engine.GDB)
+        find_engine("gdb", env)
     assert "--engine lldb" in caught.value.advice
 
 
 def test_the_debugger_that_is_installed_is_taken(tmp_path):
     env = {"PATH": str(tmp_path)}
-    with pytest.raises(ToolchainError, match="no debugger was found"):
-        installed_debugger(env)
+    assert installed_debugger(env) is None
+    with pytest.raises(ToolchainError, match="gdb or lldb was not found"):
+        find_engine(ANY_DEBUGGER, env)
     program(tmp_path, "lldb-9")
     newest = program(tmp_path, "lldb-19")
     program(tmp_path, "lldb-server-20")
-    assert installed_debugger(env) is Engine.LLDB
-    assert find_debugger(Engine.LLDB, env) == newest
+    assert installed_debugger(env) is LLDB
+    assert LLDB.find(env) == newest
     plain = program(tmp_path, "lldb")
-    assert find_debugger(Engine.LLDB, env) == plain
+    assert LLDB.find(env) == plain
     program(tmp_path, "gdb")
-    assert installed_debugger(env) is Engine.GDB
+    assert installed_debugger(env) is GDB
 
 
 def test_a_debugger_that_fails_is_told_with_its_last_words(monkeypatch, tmp_path):
@@ -112,8 +110,8 @@ def test_a_debugger_that_fails_is_told_with_its_last_words(monkeypatch, tmp_path
         Path(env["PYTHON_TSAN_GIL_OUT"] + ".log").write_text("first\nno ptrace here\n")
 
     monkeypatch.setattr(process, "run_attached", fails)
-    with pytest.raises(SubjectError, match="gdb cannot watch /bin/sh: no ptrace here"):
-        trace_with_debugger(["tool"], env={"PATH": f"{tmp_path}:/bin"}, engine=Engine.GDB)
+    with pytest.raises(SubjectError, match="gdb cannot trace /bin/sh: no ptrace here"):
+        GDB.trace(["tool"], env={"PATH": f"{tmp_path}:/bin"})
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import pytest
 
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.gil.analysis import explain_process, explain_trace, holders, imports_of
-from python_tsan.gil.debugger import find_debugger, trace_with_debugger
-from python_tsan.gil.oracle import calls, compare
+from python_tsan.gil.debugger import GDB, LLDB
+from python_tsan.gil.engine_diff import calls, compare
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.preload import FRAMES_BY_API, SPOOL, NothingSeenError, trace_preloaded
 from python_tsan.gil.summary import count_phases
-from python_tsan.gil.trace import Engine, Way
+from python_tsan.gil.trace import Way
 
 pytestmark = pytest.mark.compiler
 
@@ -220,10 +220,10 @@ def test_errors_and_error_numbers_survive_the_tracer(run_traced):
     assert trace.exit_code == 5
 
 
-@pytest.fixture(params=[Engine.GDB, Engine.LLDB], ids=lambda engine: engine.value)
+@pytest.fixture(params=[GDB, LLDB], ids=lambda engine: engine.name)
 def debugger(request):
-    if find_debugger(request.param, os.environ) is None:
-        pytest.skip(f"{request.param.value} is not installed")
+    if not request.param.is_installed(os.environ):
+        pytest.skip(f"{request.param.name} is not installed")
     return request.param
 
 
@@ -236,7 +236,7 @@ def test_both_engines_see_the_same_releases_in_the_same_order(
     environment[FRAMES_BY_API] = "1"
     by_api = run_traced(TWO_WORKERS)
     command = [stock_python, "-S", str(tmp_path / "program.py")]
-    debugged = trace_with_debugger(command, env=environment, engine=debugger)
+    debugged = debugger.trace(command, env=environment)
     assert debugged.exit_code == preloaded.exit_code == 0
     assert debugged.processes[0].record.python == preloaded.processes[0].record.python
     assert all(one.holds for one in compare(by_api.processes[0], preloaded.processes[0]))
@@ -256,7 +256,7 @@ def test_both_engines_see_the_same_releases_in_the_same_order(
 def test_under_a_debugger_arguments_and_exit_code_are_the_commands_own(
     program, code, debugger, stock_python, environment
 ):
-    trace = trace_with_debugger([stock_python, "-S", "-c", program], env=environment, engine=debugger)
+    trace = debugger.trace([stock_python, "-S", "-c", program], env=environment)
     assert trace.exit_code == code
     assert trace.processes[0].events
 
@@ -264,7 +264,7 @@ def test_under_a_debugger_arguments_and_exit_code_are_the_commands_own(
 def test_under_a_debugger_streams_and_environment_are_the_commands_own(debugger, stock_python, environment, capfd):
     text = "import os, sys; print(*[n for n in os.environ if 'GIL' in n]); print('aside', file=sys.stderr)"
     home = {"PYTHONHOME": str(Path(stock_python).parents[1])}  # would mislead the Python inside the debugger
-    trace_with_debugger([stock_python, "-S", "-c", text], env={**environment, **home}, engine=debugger)
+    debugger.trace([stock_python, "-S", "-c", text], env={**environment, **home})
     told = capfd.readouterr()
     assert told.out == "\n"
     assert told.err == "aside\n"
@@ -272,7 +272,7 @@ def test_under_a_debugger_streams_and_environment_are_the_commands_own(debugger,
 
 def test_a_debugger_that_sees_no_python_keeps_the_exit_code(debugger):
     with pytest.raises(NothingSeenError, match="saw no call") as caught:
-        trace_with_debugger(["sh", "-c", "exit 4"], env=os.environ, engine=debugger)
+        debugger.trace(["sh", "-c", "exit 4"], env=os.environ)
     assert caught.value.command_exit == 4
 
 
@@ -300,7 +300,7 @@ def test_a_library_whose_calls_cannot_be_seen_is_refused(compile_program, tracer
 
 def test_a_static_program_is_refused(compile_program, tracer):
     program = compile_program("int main(void) { return 3; }\n", "-static")
-    with pytest.raises(SubjectError, match="static program") as caught:
+    with pytest.raises(SubjectError, match="statically linked") as caught:
         trace_preloaded([program], library=tracer, env=os.environ)
     assert "--engine debugger" in caught.value.advice
 
@@ -322,8 +322,18 @@ def test_a_command_that_does_not_exist_is_refused(tracer):
         trace_preloaded(["no-such-command"], library=tracer, env=os.environ)
 
 
+def test_a_program_in_the_working_directory_is_run_by_its_relative_path(
+    tracer, stock_python, environment, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "prog"
+    program.write_text(f"#!{stock_python} -S\nraise SystemExit(7)\n")
+    program.chmod(0o755)
+    assert trace_preloaded(["./prog"], library=tracer, env=environment).exit_code == 7
+
+
 def test_two_tracers_at_once_are_refused(tracer):
-    with pytest.raises(UsageError, match="traced already"):
+    with pytest.raises(UsageError, match="already being traced"):
         trace_preloaded(["sh"], library=tracer, env={**os.environ, SPOOL: "/somewhere"})
 
 

@@ -4,12 +4,12 @@ import xml.etree.ElementTree as ET
 import gil_samples as samples
 import pytest
 
-from python_tsan.cli.main import main
 from python_tsan.errors import UsageError
 from python_tsan.gil.codec import encode
-from python_tsan.gil.page import page, picture, without_folders
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.timeline import html_page
+from tools.gil_page.__main__ import main
+from tools.gil_page.page import page, picture, without_folders
 
 
 def test_the_page_answers_the_question():
@@ -20,7 +20,7 @@ def test_the_page_answers_the_question():
     assert "| dlopen | 0 |  |" in text
     assert all(f"| {phase.value} |" in text for phase in Phase)
     assert "1. **path stat** in C `posix_do_stat (posixmodule.c:25)`, from `_path_stat` < `_find_and_load`" in text
-    assert "1 other threads released the GIL 1 times, 0 of them in an import" in text
+    assert "1 other thread released the GIL 1 time, 0 of them in an import" in text
 
 
 def test_the_page_names_no_folder():
@@ -55,31 +55,35 @@ def test_the_timelines_picture_shows_no_folder():
 
 @pytest.fixture
 def browser(monkeypatch, tmp_path):
-    """A browser that writes what it is given where it is told to, first on PATH."""
+    """A browser that writes the file that its options name, first on PATH."""
     program = tmp_path / "chromium"
     program.write_text('#!/bin/sh\nfor word; do case $word in --screenshot=*) echo taken > "${word#*=}";; esac; done\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
 
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "t.trace"
+    path.write_bytes(b"".join(encode(samples.trace())))
+    return path
+
+
 @pytest.mark.usefixtures("browser")
-def test_the_verb_writes_page_and_pictures(tmp_path, capsys):
-    saved, docs = tmp_path / "t.trace", tmp_path / "docs"
-    saved.write_bytes(b"".join(encode(samples.trace())))
-    options = ["--markdown", f"{docs}/page.md", "--picture", f"{docs}/img/p.svg", "--screenshot", f"{docs}/img/t.png"]
-    assert main(["gil", "page", "alpha", str(saved), *options]) == 0
-    assert "(img/p.svg)" in (docs / "page.md").read_text()
-    assert "(img/t.png)" in (docs / "page.md").read_text()
-    assert (docs / "img" / "p.svg").read_text().startswith("<svg")
-    assert (docs / "img" / "t.png").read_text() == "taken\n"
+def test_the_command_writes_page_and_pictures(saved, tmp_path, capsys):
+    docs = tmp_path / "docs"
+    main(["--module", "alpha", "--trace", str(saved), "--page", str(docs / "page.md")])
+    text = (docs / "page.md").read_text()
+    assert "(images/why-the-gil-is-released.svg)" in text
+    assert "(images/gil-timeline.png)" in text
+    assert (docs / "images" / "why-the-gil-is-released.svg").read_text().startswith("<svg")
+    assert (docs / "images" / "gil-timeline.png").read_text() == "taken\n"
     assert "page.md" in capsys.readouterr().out
 
 
-def test_without_a_browser_the_page_has_no_picture_of_the_timeline(tmp_path, monkeypatch, capsys):
+def test_without_a_browser_the_page_has_no_picture_of_the_timeline(saved, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
-    saved, docs = tmp_path / "t.trace", tmp_path / "docs"
-    saved.write_bytes(b"".join(encode(samples.trace())))
-    options = ["--markdown", f"{docs}/page.md", "--picture", f"{docs}/p.svg", "--screenshot", f"{docs}/t.png"]
-    assert main(["gil", "page", "alpha", str(saved), *options]) == 0
-    assert "no Chromium" in capsys.readouterr().err
-    assert "t.png" not in (docs / "page.md").read_text()
+    page_file = tmp_path / "docs" / "page.md"
+    main(["--module", "alpha", "--trace", str(saved), "--page", str(page_file)])
+    assert "Chromium is not installed" in capsys.readouterr().out
+    assert "gil-timeline.png" not in page_file.read_text()

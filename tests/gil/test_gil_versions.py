@@ -7,11 +7,10 @@ import subprocess
 import pytest
 
 from python_tsan.cpython.stock import OLDEST, ask, candidates
-from python_tsan.errors import ToolchainError
 from python_tsan.gil.analysis import explain_process
-from python_tsan.gil.debugger import installed_debugger, trace_with_debugger
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.preload import trace_preloaded
+from python_tsan.gil.registry import installed_debugger
 from python_tsan.gil.trace import Way
 from python_tsan.paths import default_root
 
@@ -178,11 +177,10 @@ def test_each_way_of_letting_go_is_seen_by_both_engines(command, python, tracer,
     ]
     others = [event for event in trace.processes[0].events if event.thread == 1 and not event.released]
     assert [event.acquire_way for event in others] == [Way.GIL_STATE]
-    try:
-        engine = installed_debugger(os.environ)
-    except ToolchainError:
+    engine = installed_debugger(os.environ)
+    if engine is None:
         pytest.skip("no debugger is installed to compare with")
-    assert _calls(trace_with_debugger(command, env=environment, engine=engine)) == _calls(trace)
+    assert _calls(engine.trace(command, env=environment)) == _calls(trace)
 
 
 def test_forced_switches_are_told_from_calls(python, tracer, environment):

@@ -2,9 +2,8 @@ import gil_samples as samples
 import pytest
 from gil_samples import BOOTSTRAP, EXTERNAL
 
-from python_tsan.gil.analysis import explain_trace
+from python_tsan.gil.analysis import explain_trace, find_window, imports_around
 from python_tsan.gil.trace import Event, Node, Way
-from python_tsan.gil.window import find_window, imports_around
 
 # pkg.sub, whose parent pkg is found and run first; another thread imports pkg.
 NODES = (

@@ -12,7 +12,7 @@ from import_samples import CONFIRMED, HAZARD, REFUTED, document
 from python_tsan.console import make_console
 from python_tsan.errors import SubjectError
 from python_tsan.gil.library import build_tracer
-from python_tsan.gil.trace import CFunction, Engine, Event, Node, Process, ProcessRecord, Site, Trace, Way
+from python_tsan.gil.trace import CFunction, Event, Node, Process, ProcessRecord, Site, Trace, Way
 from python_tsan.imports import windows
 from python_tsan.imports.document import WindowTold, document_of
 from python_tsan.imports.measure import identify
@@ -48,9 +48,7 @@ def trace_of(*events):
     process = Process(
         record=record, sites=(Site(library="", offset=0), site), nodes=NODES, events=tuple(sorted(events))
     )
-    return Trace(
-        engine=Engine.PRELOAD, command=("x",), exit_code=0, started_at="now", processes=(process,), untraced=()
-    )
+    return Trace(engine="preload", command=("x",), exit_code=0, started_at="now", processes=(process,), untraced=())
 
 
 def release(start, end, node, thread=0):

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.gil.preload import DEFAULT_BYTES, SPOOL, make_spool_folder
+from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL
+from python_tsan.gil.preload import make_spool_folder
 from python_tsan.gil.spool import read_spool
 from tools.bench.table import Row
 

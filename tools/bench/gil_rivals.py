@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.errors import PythonTsanError
-from python_tsan.gil.debugger import DEBUGGERS, find_debugger, trace_with_debugger
-from python_tsan.gil.oracle import compare
+from python_tsan.gil.debugger import GDB, LLDB, DebuggerEngine
+from python_tsan.gil.engine_diff import compare
 from python_tsan.gil.preload import trace_preloaded
 from tools.bench.gil import IMPORT
 from tools.bench.table import Row
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from python_tsan.gil.trace import Engine, Trace
+    from python_tsan.gil.trace import Trace
 
 GIL_LOAD = "gil_load==0.4.2"
 GIL_LOAD_NEEDS = "setuptools"  # it is a source distribution
@@ -40,18 +40,18 @@ def rival_rows(python: Path, *, library: Path, env: Mapping[str, str]) -> Iterat
     plain = process.run(command, env=env, timeout=_SECONDS).seconds
     trace_preloaded(command, library=library, env=env)  # writes the .pyc files that the runs are to find alike
     ours = trace_preloaded(command, library=library, env=env)
-    for engine in DEBUGGERS:
+    for engine in (GDB, LLDB):
         yield _debugger_row(engine, command, plain, ours, env)
     yield _gil_load_row(python, plain, env)
 
 
-def _debugger_row(engine: Engine, command: list[str], plain: float, ours: Trace, env: Mapping[str, str]) -> Row:
-    what = f"{IMPORT} under {engine.value}"
-    if find_debugger(engine, env) is None:
+def _debugger_row(engine: DebuggerEngine, command: list[str], plain: float, ours: Trace, env: Mapping[str, str]) -> Row:
+    what = f"{IMPORT} under {engine.name}"
+    if not engine.is_installed(env):
         return Row(what=what, before=f"{plain:.3f} s", measured="not installed")
     started = time.monotonic()
     try:
-        theirs = trace_with_debugger(command, env=env, engine=engine)
+        theirs = engine.trace(command, env=env)
     except PythonTsanError as error:
         return Row(what=what, before=f"{plain:.3f} s", measured=error.message)
     seconds = time.monotonic() - started

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.gil.screenshot import find_browser
 from python_tsan.gil.timeline import html_page
-from python_tsan.gil.trace import CFunction, Engine, Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
+from python_tsan.gil.trace import CFunction, Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
 from tools.bench.table import Row
+from tools.browser import find_browser
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,11 +36,11 @@ def timeline_row(env: Mapping[str, str], *, events: int = EVENTS) -> Row:
     page = html_page(long_trace(events))
     written = time.monotonic() - started
     with tempfile.TemporaryDirectory(prefix="python-tsan-bench-") as folder:
-        path = Path(folder) / "timeline.html"
-        path.write_text(page, encoding="utf-8")
+        file = Path(folder) / "timeline.html"
+        file.write_text(page, encoding="utf-8")
         options = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile")
         # Virtual time is what makes it wait for the picture before it prints what the document holds.
-        command: list[str | Path] = [browser, *options, "--virtual-time-budget=60000", "--dump-dom", path.as_uri()]
+        command: list[str | Path] = [browser, *options, "--virtual-time-budget=60000", "--dump-dom", file.as_uri()]
         ended = process.run(command, env=env, timeout=_SECONDS)
     painted = _PAINTED.search(ended.stdout)
     if not painted:
@@ -84,4 +84,4 @@ def long_trace(events: int) -> Trace:
         threads=tuple(Thread(ordinal=number, tid=number + 1, name="worker") for number in range(_THREADS)),
     )
     made = Process(record=record, sites=tuple(functions), nodes=tuple(nodes), events=tuple(rows))
-    return Trace(engine=Engine.PRELOAD, command=("python",), exit_code=0, started_at="", processes=(made,))
+    return Trace(engine="preload", command=("python",), exit_code=0, started_at="", processes=(made,))

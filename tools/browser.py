@@ -1,4 +1,4 @@
-"""Own taking a picture of an HTML page in a headless Chromium, for documentation."""
+"""Take a picture of an HTML page in a headless Chromium, for the documentation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SECONDS = 120.0
 
 
 def find_browser(env: Mapping[str, str]) -> Path | None:
-    """Return the browser, None where none is installed."""
+    """Return the browser, None if none is installed."""
     found = next((path for name in BROWSERS if (path := shutil.which(name, path=env.get("PATH")))), None)
     return Path(found) if found else None
 
 
 def take_picture(html: str, png: Path, *, env: Mapping[str, str]) -> bool:
-    """Write what a browser shows of ``html`` to ``png``; False, with nothing written, where there is no browser."""
+    """Write what a browser shows of ``html`` to ``png``; return False, with nothing written, without a browser."""
     browser = find_browser(env)
     if browser is None:
         return False

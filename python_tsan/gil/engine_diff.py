@@ -1,7 +1,7 @@
-"""Own holding two traces of one program against each other: the same releases in the same order, per thread; pure.
+"""Compare two traces of one program by different engines: the same releases in the same order, per thread; pure.
 
-The engines share no code, so that what both saw is not one engine's mistake. Left out are forced switches, which a
-debugger cannot see and which depend on time, and waits for a lock, since a lock that is free is not waited for.
+The engines share no code, so that what both saw is not one engine's error. Omitted are forced switches, which a
+debugger cannot see and which depend on time, and waits for a lock, because a free lock needs no wait.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from python_tsan.gil.analysis import Release
     from python_tsan.gil.trace import Process
 
-# The C functions in which CPython 3.11 to 3.14 waits for a lock, a condition or a thread.
+# C functions in which CPython 3.11 to 3.14 waits for a lock, a condition or a thread.
 LOCKS = frozenset(
     {
         "acquire_timed",
@@ -37,10 +37,10 @@ COLUMNS = ("thread", "first", "second", "equal", "compared")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """One thread as two engines saw it: ``equal`` of ``first`` and ``second`` releases agree up to ``difference``.
+    """One thread in two traces, of ``first`` and ``second`` releases; the first ``equal`` releases agree.
 
-    ``difference`` is where they part for the first time, empty where they do not. ``frames`` tells whether the Python
-    frames were compared as well: a debugger reads them since 3.13 alone.
+    ``difference`` is the first difference, empty if there is none. ``frames``: the Python frames were compared as
+    well; debuggers read them from 3.13 on.
     """
 
     thread: str
@@ -52,13 +52,13 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether both saw the same."""
+        """Whether both traces agree."""
         return not self.difference
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The row of a table, by :data:`COLUMNS`."""
-        compared = "place and Python frames" if self.frames else "place"
+        """The row of a table with :data:`COLUMNS`."""
+        compared = "call site and Python frames" if self.frames else "call site"
         return (self.thread, str(self.first), str(self.second), str(self.equal), compared)
 
 
@@ -72,9 +72,9 @@ def calls(process: Process) -> list[Release]:
 
 
 def compare(first: Process, second: Process) -> list[Agreement]:
-    """Return, for each thread, in how far two traces of the same program agree.
+    """Return, for each thread, how far two traces of the same program agree.
 
-    Threads are paired in the order in which they first took part, which must be the same in both runs.
+    Threads are paired in the order of their first event, which must be the same in both runs.
     """
     one, other = _by_thread(calls(first)), _by_thread(calls(second))
     frames = len(first.nodes) > 1 and len(second.nodes) > 1
@@ -87,7 +87,7 @@ def compare(first: Process, second: Process) -> list[Agreement]:
 def _agree(thread: str, first: Sequence[Release], second: Sequence[Release], *, frames: bool) -> Agreement:
     equal, difference = 0, ""
     for ours, theirs in zip_longest(first, second):
-        seen = [_sight(one, frames=frames) if one else "nothing" for one in (ours, theirs)]
+        seen = [_describe(one, frames=frames) if one else "nothing" for one in (ours, theirs)]
         if seen[0] != seen[1]:
             difference = f"release {equal + 1}: {seen[0]} / {seen[1]}"
             break
@@ -97,8 +97,8 @@ def _agree(thread: str, first: Sequence[Release], second: Sequence[Release], *, 
     )
 
 
-def _sight(release: Release, *, frames: bool) -> str:
-    """Write what an engine must have seen of a release: the place in C, and the Python frames."""
+def _describe(release: Release, *, frames: bool) -> str:
+    """Return a release as an engine must have seen it: the call site in C, and the Python frames."""
     site = release.process.sites[release.event.site]
     place = f"{site.name} at {site.library.rpartition('/')[2]}+{site.offset:#x}"
     if not frames:

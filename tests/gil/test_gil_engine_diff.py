@@ -1,6 +1,6 @@
 import gil_samples as samples
 
-from python_tsan.gil.oracle import LOCKS, calls, compare
+from python_tsan.gil.engine_diff import LOCKS, calls, compare
 from python_tsan.gil.trace import CFunction, Event, Site, Way
 
 STAT, READ = samples.EVENTS[0], samples.EVENTS[1]

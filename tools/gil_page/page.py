@@ -1,4 +1,4 @@
-"""Own the page that answers, for one import in one trace, why the GIL was released; pure Markdown and SVG."""
+"""Write the page that explains why the GIL was released during one import: Markdown with an SVG. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from python_tsan.gil.analysis import explain_trace, imports_of
 from python_tsan.gil.phases import MEANINGS, Phase
 from python_tsan.gil.summary import caveats, count_phases, span, summarise
 from python_tsan.gil.trace import Way
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,12 +40,12 @@ def page(trace: Trace, module: str, *, picture: str = "", timeline: str = "") ->
     program = process.record.executable.rpartition("/")[2]
     yield "# Why the GIL is released during an import"
     yield ""
-    yield "<!-- Made by `python-tsan gil page`; do not edit. -->"
+    yield "<!-- Made by `nox -s gil_page`; do not edit. -->"
     yield ""
     yield (
-        f"One run of `{program}` with CPython {process.record.python}, traced with the {trace.engine.value} engine. "
-        f"While `{module}` was imported for the first time, the GIL was released **{len(found)} times**. Each time, "
-        "any other thread may run, and may begin an import of its own: that is the window in which module locks cross."
+        f"One run of `{program}` with CPython {process.record.python}, traced with the {trace.engine} engine. "
+        f"While `{module}` was imported for the first time, the GIL was released **{counted(len(found), 'time')}**. "
+        "Each time, another thread may run and begin an import of its own: in this window, module locks can cross."
     )
     yield ""
     if picture:
@@ -77,7 +78,7 @@ def _timeline(path: str) -> Iterator[str]:
     yield "## The whole run as a timeline"
     yield ""
     yield (
-        "`python-tsan gil timeline` makes such a page of any trace; it needs no network. Beside it lies a file for "
+        "`python-tsan gil timeline` makes such a page of any trace; it needs no network. It also writes a file for "
         "https://ui.perfetto.dev, in which arrows lead from each release to the next holder."
     )
     yield ""
@@ -90,17 +91,17 @@ def _phases(found: Sequence[Release]) -> Iterator[str]:
     away = Counter[str]()
     for one in found:
         away[one.phase.value] += one.away
-    yield "## What for"
+    yield "## Releases by phase"
     yield ""
-    yield "| phase | releases | time without the GIL | what the thread was about |"
+    yield "| phase | releases | time without the GIL | what the thread did |"
     yield "|---|---:|---:|---|"
     for phase in Phase:
         count = counts.get(phase.value, 0)
         yield f"| {phase.value} | {count} | {span(away[phase.value]) if count else ''} | {MEANINGS[phase]} |"
     yield ""
     yield (
-        "`marshal.loads`, `compile`, `dlopen` and an extension's initialisation function hold the GIL from beginning "
-        "to end: a phase with no release is as telling as one with many."
+        "`marshal.loads`, `compile`, `dlopen` and an extension's initialisation function never release the GIL: "
+        "a phase without releases matters as much as one with many."
     )
     yield ""
 
@@ -134,12 +135,12 @@ def _others(releases: Sequence[Release], found: Sequence[Release]) -> Iterator[s
     calls = Counter(one.function for one in workers if one.event.release_way != Way.INTERNAL)
     forced = sum(1 for one in workers if one.phase is Phase.FORCED)
     threads = len({one.event.thread for one in workers})
-    yield "## What the other threads did"
+    yield "## Releases by other threads"
     yield ""
     yield (
-        f"{threads} other threads released the GIL {len(workers)} times, {importing} of them in an import: a module "
-        "that is in `sys.modules` already is found without a lock and without I/O. Forced switches, made because "
-        f"another thread had waited for 5 ms: {forced}."
+        f"{counted(threads, 'other thread')} released the GIL {counted(len(workers), 'time')}, {importing} of them in "
+        "an import: a module that is already in `sys.modules` is found without a lock and without I/O. Forced "
+        f"switches, because another thread had waited for 5 ms: {forced}."
     )
     yield ""
     yield "| C function | releases |"
