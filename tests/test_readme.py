@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.cli.main import VERBS
+from python_tsan.cli.main import VERBS, main
 from python_tsan.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
@@ -69,3 +69,11 @@ def test_every_page_is_in_its_index(folder):
     index = (ROOT / folder / "README.md").read_text(encoding="utf-8")
     pages = {path.name for path in (ROOT / folder).glob("*.md")} - {"README.md"}
     assert {page for page in pages if f"]({page})" not in index} == set()
+
+
+def test_the_report_of_the_sample_log_is_as_shown(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["report", "examples/tally_racy.log"]) == 1
+    shown = README.split("python-tsan report examples/tally_racy.log")[1].split("```text\n")[1].split("\n```")[0]
+    printed = capsys.readouterr().out.splitlines()
+    assert [line for line in shown.splitlines() if line not in [*printed, "…"]] == []

@@ -1,4 +1,4 @@
-// The same program with the race mended: a mutex of its own orders the additions. It is taken after the GIL has been
+// The same program with the race fixed: a mutex of its own orders the additions. It is taken after the GIL has been
 // released, never the other way round, so that the two locks cannot block each other.
 #include <pybind11/embed.h>
 
