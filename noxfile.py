@@ -224,6 +224,16 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
+@nox.session(tags=["quality"])
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site in build/site, strict about dead links; `-- serve` shows it in a browser."""
+    install(session, "docs")
+    session.run("python", "-m", "tools.docs_site")
+    session.run("zensical", "build", "--strict", "--clean")
+    if "serve" in session.posargs:
+        session.run("python", "-m", "http.server", "--bind=127.0.0.1", "--directory=build/site", "8000")
+
+
 @nox.session(tags=["look"])
 def bench(session: nox.Session) -> None:
     """Measure the pipeline side by side with the manual recipe."""

@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "examples" / "README.md"
 # A folder with manifest.json, to try another interpreter than the built one.
 VARIABLE = "PYTHON_TSAN_TEST_INTERPRETER"
-_BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 # What needs an index of packages is typed by tests/packaging.
 _BY_UV = ("uv ", "uvx ")
 _PREPARATION = ("python3 -m venv", "pip install", "python-tsan build")
