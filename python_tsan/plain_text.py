@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH = 80
+LINE_LENGTH = 300
 
 
 def wrapped(text: str, *, head: str = "", indent: str = "", width: int = WIDTH) -> list[str]:
@@ -50,3 +51,9 @@ def counted(number: int, noun: str) -> str:
     """Write a number with its noun: ``1 hazard``, ``1,200 modules``, ``0 entries``, ``2 processes``."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
+
+
+def one_line(text: str) -> str:
+    """Return a text of any length on one line of at most ``LINE_LENGTH`` characters."""
+    line = " ".join(text[: 4 * LINE_LENGTH].split())
+    return line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}..."

@@ -44,23 +44,23 @@ static void cross(Context& context, bool preimport) {
     const Interpreter python(context);
     const py::object holds = py::import_module("import_cases.rows").attr("CREATE_CYCLE").attr("holds");
     const py::object modules = py::import_module("builtins").attr("frozenset")(py::make_tuple("a", "b"));
-    const py::object director = py::import_module("import_cases.director").attr("Director")(holds, modules);
+    const py::object scheduler = py::import_module("import_cases.scheduler").attr("Scheduler")(holds, modules);
     if (preimport) {
         py::import_module("a");
     }
-    director.attr("install")();
+    scheduler.attr("install")();
     std::vector<std::string> lost;
     const auto import = [&](const char* thread, const char* module) {
         const py::gil_scoped_acquire gil;
-        director.attr("enter")(thread);
+        scheduler.attr("enter")(thread);
         try {
             py::import_module(module);
         } catch (const py::error_already_set&) {
             lost.emplace_back(thread);
-            director.attr("leave")(thread);
+            scheduler.attr("leave")(thread);
             throw;
         }
-        director.attr("leave")(thread);
+        scheduler.attr("leave")(thread);
     };
     race(context, {[&] { import("T1", "a"); }, [&] { import("T2", "b"); }});
     context.value("finished", 2);

@@ -25,12 +25,12 @@ std::string tree_folder(const Options& options) {
 }
 
 /// Start the thread that notes, beside the report, who waits for whom once the row's threads stand still.
-std::optional<py::object> start_witness(const Options& options, const py::object& stage) {
+std::optional<py::object> start_monitor(const Options& options, const py::object& run) {
     if (options.report.empty()) {
         return std::nullopt;
     }
     const auto notes = std::filesystem::path(options.report).replace_filename("waits.txt");
-    return py::import_module("import_cases.standing").attr("Witness")(stage, notes.string());
+    return py::import_module("import_cases.stall_monitor").attr("StallMonitor")(run, notes.string());
 }
 
 /// What one thread imports, or calls in a module, copied out of Python so that a thread needs the GIL for the imports
@@ -40,9 +40,9 @@ struct Part {
     std::vector<std::string> steps;
 };
 
-std::vector<Part> parts_of(const py::object& stage) {
+std::vector<Part> parts_of(const py::object& run) {
     std::vector<Part> parts;
-    for (const auto& item : py::cast<py::dict>(stage.attr("threads"))) {
+    for (const auto& item : py::cast<py::dict>(run.attr("threads"))) {
         Part& part = parts.emplace_back(Part{py::cast<std::string>(item.first), {}});
         for (const auto& step : item.second) {
             part.steps.push_back(py::cast<std::string>(step));
@@ -61,28 +61,28 @@ void import_all(const Part& part) {
     }
 }
 
-void import_one_at_a_time(const py::object& stage, const Part& part) {
-    stage.attr("director").attr("mark")("lock");
+void import_one_at_a_time(const py::object& run, const Part& part) {
+    run.attr("scheduler").attr("mark")("lock");
     const py::gil_scoped_release before_the_mutex;
     const std::lock_guard<std::mutex> lock(g_import_mutex);
     const py::gil_scoped_acquire inside_it;
     import_all(part);
 }
 
-void play_part(const py::object& stage, const Part& part, bool one_at_a_time) {
+void play_part(const py::object& run, const Part& part, bool one_at_a_time) {
     const py::gil_scoped_acquire gil;
-    stage.attr("director").attr("enter")(part.thread);
+    run.attr("scheduler").attr("enter")(part.thread);
     try {
         if (one_at_a_time) {
-            import_one_at_a_time(stage, part);
+            import_one_at_a_time(run, part);
         } else {
             import_all(part);
         }
     } catch (const py::error_already_set& error) {
-        stage.attr("leave")(part.thread, error.type().attr("__name__"), py::str(error.value()));
+        run.attr("leave")(part.thread, error.type().attr("__name__"), py::str(error.value()));
         throw;
     }
-    stage.attr("leave")(part.thread, "", "");
+    run.attr("leave")(part.thread, "", "");
 }
 
 } // namespace
@@ -93,21 +93,21 @@ void play_row(Context& context, const std::string& row, const std::string& varia
     }
     const std::string folder = tree_folder(context.options());
     const Interpreter python(context);
-    const py::object stage = py::import_module("import_cases.stage").attr("Stage")(row, variant, folder);
-    const std::vector<Part> parts = parts_of(stage);
-    const bool one_at_a_time = py::cast<bool>(stage.attr("variant").attr("one_at_a_time"));
-    const std::optional<py::object> witness = start_witness(context.options(), stage);
+    const py::object run = py::import_module("import_cases.case_run").attr("CaseRun")(row, variant, folder);
+    const std::vector<Part> parts = parts_of(run);
+    const bool one_at_a_time = py::cast<bool>(run.attr("variant").attr("one_at_a_time"));
+    const std::optional<py::object> monitor = start_monitor(context.options(), run);
     std::vector<std::function<void()>> jobs;
     jobs.reserve(parts.size());
     for (const auto& part : parts) {
-        jobs.emplace_back([&stage, &part, one_at_a_time] { play_part(stage, part, one_at_a_time); });
+        jobs.emplace_back([&run, &part, one_at_a_time] { play_part(run, part, one_at_a_time); });
     }
     race(context, jobs);
-    if (witness) {
-        witness->attr("dismiss")();
+    if (monitor) {
+        monitor->attr("dismiss")();
     }
-    context.value("finished", static_cast<long long>(py::cast<py::dict>(stage.attr("errors")).size()));
-    context.value("lost", py::cast<std::string>(stage.attr("lost")));
+    context.value("finished", static_cast<long long>(py::cast<py::dict>(run.attr("errors")).size()));
+    context.value("lost", py::cast<std::string>(run.attr("lost")));
     std::filesystem::remove_all(folder);
 }
 

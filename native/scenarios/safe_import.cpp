@@ -19,22 +19,22 @@ static void play_through_safe_import(Context& context, const char* row) {
     const auto name = "python-tsan-safe-import-" + std::to_string(getpid());
     const std::filesystem::path folder = std::filesystem::temp_directory_path() / name;
     const Interpreter python(context);
-    const py::object stage = safe_import("import_cases.stage").attr("Stage")(row, "hazard", folder.string());
-    const py::object mark = stage.attr("director").attr("mark");
-    stage.attr("_import_one") = py::cpp_function([&mark](const std::string& module) {
+    const py::object run = safe_import("import_cases.case_run").attr("CaseRun")(row, "hazard", folder.string());
+    const py::object mark = run.attr("scheduler").attr("mark");
+    run.attr("_import_one") = py::cpp_function([&mark](const std::string& module) {
         mark("lock");
         return safe_import(module.c_str());
     });
     std::vector<std::function<void()>> jobs;
-    for (const auto& thread : py::cast<py::dict>(stage.attr("threads"))) {
-        jobs.emplace_back([&stage, part = py::cast<std::string>(thread.first)] {
+    for (const auto& thread : py::cast<py::dict>(run.attr("threads"))) {
+        jobs.emplace_back([&run, part = py::cast<std::string>(thread.first)] {
             const py::gil_scoped_acquire gil;
-            stage.attr("play")(part);
+            run.attr("play")(part);
         });
     }
     race(context, jobs);
-    context.check("finished", static_cast<long long>(py::cast<py::dict>(stage.attr("errors")).size()), 2LL);
-    context.check("lost", py::cast<std::string>(stage.attr("lost")), std::string());
+    context.check("finished", static_cast<long long>(py::cast<py::dict>(run.attr("errors")).size()), 2LL);
+    context.check("lost", py::cast<std::string>(run.attr("lost")), std::string());
     std::filesystem::remove_all(folder);
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import SubjectEnvironment, compose_environment
@@ -13,11 +12,12 @@ from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.known_races import known_races
 from python_tsan.expectation import Expectation, Lane
 from python_tsan.harness.build import PRELOADS
-from python_tsan.imports import inside
+from python_tsan.imports.model.interpreter import CASES
 from python_tsan.imports.outcomes import expectation_of, parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.harness.build import Harness
@@ -69,7 +69,7 @@ def make_bench(
         jobs=jobs,
         repeats=repeats,
         preloads={need: path for need, path in preloads.items() if path.is_file()},
-        packages=Path(inside.__file__).parent,
+        packages=CASES,
         version=interpreter.version,
         known_races=_known_races(interpreter),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from python_tsan.cli import imports_atlas, imports_preimport, imports_scan, imports_table, imports_watch
+from python_tsan.cli import imports_preimport, imports_scan, imports_watch
 from python_tsan.cli.options import open_context
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Act(Protocol):
         """Return the exit code."""
 
 
-MODULES: tuple[ImportVerbs, ...] = (imports_scan, imports_preimport, imports_watch, imports_table, imports_atlas)
+MODULES: tuple[ImportVerbs, ...] = (imports_scan, imports_preimport, imports_watch)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import ExitCode, Interrupted, SubjectError, UsageError
 from python_tsan.imports.codec import decode_document
 from python_tsan.imports.document import document_of
-from python_tsan.imports.measure import identify
-from python_tsan.imports.offers import PUBLIC_MODULES, offers
-from python_tsan.imports.probe import TRACE_SECONDS, Probe
+from python_tsan.imports.model.interpreter import identify
+from python_tsan.imports.model.probe import TRACE_SECONDS, Probe
+from python_tsan.imports.model.public_modules import PUBLIC_MODULES, public_modules
+from python_tsan.imports.model.tracing import NOT_TRACED
 from python_tsan.imports.scan import STEPS, ScanCut, scan
 from python_tsan.imports.told import Format, tell
-from python_tsan.imports.tracing import NOT_TRACED
 from python_tsan.imports.wording import summary
 from python_tsan.process import keeping
 
@@ -138,7 +138,7 @@ def shown(steps: Sequence[str], context: Context) -> Iterator[Advance]:
 
 def _traced(document: Document, probe: Probe, context: Context) -> Document:
     from python_tsan.gil.library import build_tracer  # noqa: PLC0415 -- most scans trace nothing
-    from python_tsan.imports.windows import with_windows  # noqa: PLC0415
+    from python_tsan.imports.gil_windows import with_windows  # noqa: PLC0415
 
     library = build_tracer(layout=context.layout, console=context.console)
     return with_windows(document, probe.python, probe.path, library)
@@ -160,7 +160,7 @@ def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> t
         raise UsageError("--limit wants a whole number above 0")
     if not packages:
         return named, {}
-    offered = offers(probe, packages, limit=arguments.limit)
+    offered = public_modules(probe, packages, limit=arguments.limit)
     for offer in offered:
         if offer.left_out:
             context.console.note(

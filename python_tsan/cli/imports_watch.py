@@ -1,4 +1,4 @@
-"""Own ``imports watch``: its options and exit codes; leave the watch to :mod:`python_tsan.imports.watching`."""
+"""Own ``imports watch``: its options and exit codes; leave the watch to :mod:`python_tsan.imports.watch`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import ExitCode, UsageError
-from python_tsan.imports.watching import watch
+from python_tsan.imports.watch import watch
 
 if TYPE_CHECKING:
     import argparse

@@ -6,25 +6,25 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
-from python_tsan.imports.choice import finished_by, removers
+from python_tsan.imports.confirm.proof import Answer, Proof, ThreadStack, Wait
 
 # msgspec reads these from the annotations when it decodes.
 from python_tsan.imports.outcomes import ImportOutcome  # noqa: TC001
-from python_tsan.imports.proof import Answer, Proof, ThreadStack, Wait
+from python_tsan.imports.search.preimport_choice import finished_by, removers
 from python_tsan.rate import lower_bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from python_tsan.imports.hazards import Link
     from python_tsan.imports.scan import Finding, Scan
+    from python_tsan.imports.search.schedules import Link
 
 FORMAT_NAME: Literal["python-tsan-imports"] = "python-tsan-imports"
 FORMAT_VERSION: Literal[1] = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkTold:
+class LinkRecord:
     """One module of a chain, and the statement that asked for it; both texts are empty for an entry or a parent."""
 
     module: str
@@ -33,18 +33,18 @@ class LinkTold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThreadTold:
+class ThreadRecord:
     """One of the two threads: what it imports, by which chain, what it holds, and what it waits for at the end."""
 
     thread: str
     imports: str
     holds: str
     waits_for: str
-    chain: tuple[LinkTold, ...]
+    chain: tuple[LinkRecord, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProofTold:
+class ProofRecord:
     """``seen`` of ``runs`` directed runs went wrong; ``at_least`` is the rate's lower bound at 95 % confidence.
 
     ``graph`` and ``stacks`` stood so at the moment when ``thread`` closed the cycle, at ``where``.
@@ -63,7 +63,7 @@ class ProofTold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WindowTold:
+class WindowRecord:
     """When another thread could come in while the lock that T1 holds was held, as a trace of the GIL shows it.
 
     ``releases`` is how often the GIL was let go meanwhile by the thread that held it. The release that is told was for
@@ -80,7 +80,7 @@ class WindowTold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HazardTold:
+class HazardRecord:
     """Two imports that can break each other. ``outcome`` is what is predicted; ``proof`` is None without a run.
 
     ``window`` is None when no trace of the GIL was asked for. Any one of ``removed_by``, imported on the main thread
@@ -88,10 +88,10 @@ class HazardTold:
     """
 
     outcome: ImportOutcome
-    threads: tuple[ThreadTold, ThreadTold]
+    threads: tuple[ThreadRecord, ThreadRecord]
     removed_by: tuple[str, ...]
-    proof: ProofTold | None
-    window: WindowTold | None = None
+    proof: ProofRecord | None
+    window: WindowRecord | None = None
 
     @property
     def answer(self) -> Answer | None:
@@ -123,7 +123,7 @@ class Document:
     modules: int
     standing: int
     problems: dict[str, str]
-    hazards: tuple[HazardTold, ...]
+    hazards: tuple[HazardRecord, ...]
     unfinished: str = ""
 
 
@@ -150,10 +150,10 @@ def document_of(scan: Scan) -> Document:
 
 def _hazard(
     finding: Finding, finishes: Callable[[str], frozenset[str]], statement: Callable[[str, int], str]
-) -> HazardTold:
+) -> HazardRecord:
     hazard = finding.hazard
     one, two = (
-        ThreadTold(
+        ThreadRecord(
             thread=thread,
             imports=entry,
             holds=held,
@@ -165,7 +165,7 @@ def _hazard(
             ("T2", hazard.second, hazard.closing, hazard.awaited, hazard.chains[1]),
         )
     )
-    return HazardTold(
+    return HazardRecord(
         outcome=hazard.outcome,
         threads=(one, two),
         removed_by=removers(hazard, finishes),
@@ -173,9 +173,9 @@ def _hazard(
     )
 
 
-def _link(link: Link, statement: Callable[[str, int], str]) -> LinkTold:
+def _link(link: Link, statement: Callable[[str, int], str]) -> LinkRecord:
     file, _, line = link.place.rpartition(":")
-    return LinkTold(module=link.module, where=link.place, statement=statement(file, int(line)) if file else "")
+    return LinkRecord(module=link.module, where=link.place, statement=statement(file, int(line)) if file else "")
 
 
 def statement_at(file: str, line: int, *, read: Callable[[str], str | None]) -> str:
@@ -185,8 +185,8 @@ def statement_at(file: str, line: int, *, read: Callable[[str], str | None]) -> 
     return lines[line - 1].strip() if 0 < line <= len(lines) else ""
 
 
-def _proof(proof: Proof, statement: Callable[[str, int], str]) -> ProofTold:
-    return ProofTold(
+def _proof(proof: Proof, statement: Callable[[str, int], str]) -> ProofRecord:
+    return ProofRecord(
         answer=proof.answer,
         seen=proof.seen,
         runs=proof.runs,

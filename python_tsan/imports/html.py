@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from python_tsan.imports import wording
+from python_tsan.imports.confirm.proof import Answer
 from python_tsan.imports.lock_graph import lock_graph
-from python_tsan.imports.proof import Answer
 from python_tsan.render.page import page_template
 
 if TYPE_CHECKING:
-    from python_tsan.imports.document import Document, HazardTold
+    from python_tsan.imports.document import Document, HazardRecord
 
 MOST_CARDS = 200  # a browser begins to be slow beyond it; all are in the JSON
 
@@ -22,7 +22,7 @@ MOST_CARDS = 200  # a browser begins to be slow beyond it; all are in the JSON
 class HazardView:
     """A hazard ready to be shown."""
 
-    hazard: HazardTold
+    hazard: HazardRecord
     picture: Markup
 
 
@@ -40,7 +40,7 @@ def render_html(document: Document) -> str:
     )
 
 
-def _view(hazard: HazardTold) -> HazardView:
+def _view(hazard: HazardRecord) -> HazardView:
     picture = Markup(lock_graph(hazard))  # noqa: S704 -- lock_graph escapes every text that it puts in
     return HazardView(hazard=hazard, picture=picture)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.imports.document import HazardTold, ThreadTold
+    from python_tsan.imports.document import HazardRecord, ThreadRecord
 
 WIDTH = 760
 BOX, HEIGHT, STEP = 292, 28, 48
@@ -28,7 +28,7 @@ FOLD = "…"
 class _Column:
     """The boxes of one thread, from the lock that it takes first to the last; ``ys`` are their middles."""
 
-    thread: ThreadTold
+    thread: ThreadRecord
     x: int
     modules: tuple[str, ...]
 
@@ -37,7 +37,7 @@ class _Column:
         return {module: TOP + HEIGHT // 2 + STEP * index for index, module in enumerate(self.modules)}
 
 
-def lock_graph(hazard: HazardTold) -> str:
+def lock_graph(hazard: HazardRecord) -> str:
     """Return an SVG element: a column of locks for each thread, and who wants which lock of the other."""
     one, two = (
         _Column(thread=thread, x=x, modules=_boxes(thread)) for thread, x in zip(hazard.threads, COLUMNS, strict=True)
@@ -56,7 +56,7 @@ def lock_graph(hazard: HazardTold) -> str:
     )
 
 
-def _boxes(thread: ThreadTold) -> tuple[str, ...]:
+def _boxes(thread: ThreadRecord) -> tuple[str, ...]:
     """Return the modules whose locks a thread takes; the middle of a long chain gives way, the held one never does."""
     modules = list(dict.fromkeys(link.module for link in thread.chain))
     if thread.holds not in modules:

@@ -10,7 +10,7 @@ from python_tsan.render.markdown import code, escape
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.imports.document import Document, HazardTold, ThreadTold
+    from python_tsan.imports.document import Document, HazardRecord, ThreadRecord
 
 MOST_DETAILS = 10  # a job's summary may hold one megabyte, and nobody reads more
 
@@ -36,14 +36,14 @@ def _lines(document: Document) -> Iterator[str]:
         yield from _details(hazard, common)
 
 
-def _row(hazard: HazardTold) -> str:
+def _row(hazard: HazardRecord) -> str:
     one, two = hazard.threads
     cure = f"import {', or '.join(map(code, hazard.removed_by))} first" if hazard.removed_by else ""
     cells = (code(one.imports), code(two.imports), hazard.outcome.value, wording.answer(hazard), cure)
     return f"| {' | '.join(cells)} |"
 
 
-def _details(hazard: HazardTold, common: str) -> Iterator[str]:
+def _details(hazard: HazardRecord, common: str) -> Iterator[str]:
     yield from (f"<details><summary>{_names(hazard)}</summary>", "")
     for thread in hazard.threads:
         yield f"- {thread.thread} holds {code(thread.holds)} and wants {code(thread.waits_for)}"
@@ -58,12 +58,12 @@ def _details(hazard: HazardTold, common: str) -> Iterator[str]:
     yield from ("", "</details>")
 
 
-def _names(hazard: HazardTold) -> str:
+def _names(hazard: HazardRecord) -> str:
     one, two = hazard.threads
     return f"{code(one.imports)} against {code(two.imports)}: {wording.answer(hazard)}"
 
 
-def _chain(thread: ThreadTold, common: str) -> Iterator[str]:
+def _chain(thread: ThreadRecord, common: str) -> Iterator[str]:
     for link in thread.chain:
         asked = f": {code(link.where.removeprefix(common))} {code(link.statement)}" if link.where else ""
         yield f"{code(link.module)}{asked}"

@@ -9,14 +9,14 @@ from keyword import iskeyword
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.choice import choose
-from python_tsan.imports.proof import Answer
-from python_tsan.imports.scan import SEARCH, TRACE, prove, scan
+from python_tsan.imports.confirm.proof import Answer, prove
+from python_tsan.imports.scan import SEARCH, TRACE, scan
+from python_tsan.imports.search.preimport_choice import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from python_tsan.imports.probe import Probe
+    from python_tsan.imports.model.probe import Probe
     from python_tsan.imports.scan import Advance, Scan
 
 CHOOSE, TRY, AGAIN = "choose", "try", " behind the list"

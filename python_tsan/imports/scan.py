@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from python_tsan.errors import SubjectError
-from python_tsan.imports.modelling import model_of
-from python_tsan.imports.proof import Proof, weigh
-from python_tsan.imports.search import predict
-from python_tsan.imports.tracing import NOT_TRACED, TracingCut
+from python_tsan.imports.confirm.proof import Proof, prove
+from python_tsan.imports.model.building import model_of
+from python_tsan.imports.model.tracing import NOT_TRACED, TracingCut
+from python_tsan.imports.search.prediction import predict
+from python_tsan.plain_text import one_line
 from python_tsan.process import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from python_tsan.imports.hazards import Hazard
-    from python_tsan.imports.model import Model
-    from python_tsan.imports.modelling import Modelled
-    from python_tsan.imports.probe import Probe
+    from python_tsan.imports.model.building import Modelled
+    from python_tsan.imports.model.probe import Probe
+    from python_tsan.imports.model.program_model import Model
+    from python_tsan.imports.search.schedules import Hazard
 
     Advance = Callable[[str, float | None], None]
 
-LINE_LENGTH = 300
 CORES = os.cpu_count() or 1
 STEPS = TRACE, SEARCH, CONFIRM = "trace", "search", "confirm"
 
@@ -157,25 +156,3 @@ def _modelled(
         with cut.noted(lambda: f"{len(modules) - missed} of {len(modules)} entries had been traced"):
             raise
         return model_of(probe, entries, main=main, jobs=jobs, traced=traced)
-
-
-def prove(probe: Probe, hazard: Hazard, runs: int, main: Sequence[str] = ()) -> Proof:
-    """Drive two threads into the hazard in ``runs`` fresh processes and weigh what they met.
-
-    A run that ends without a report is one in which the schedule was not reached; the last such end is the ``error``.
-    """
-    reports: list[dict[str, Any]] = []
-    failed = ""
-    for _ in range(runs):
-        try:
-            reports.append(probe.confirm(hazard, main=main))
-        except SubjectError as error:
-            failed = one_line(error.message)
-    proof = weigh(reports)
-    return replace(proof, runs=runs, error=proof.error or failed)
-
-
-def one_line(text: str) -> str:
-    """Return what a person needs of a text that a module may have made as long as it likes."""
-    line = " ".join(text[: 4 * LINE_LENGTH].split())
-    return line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}..."

@@ -10,7 +10,7 @@ from python_tsan.plain_text import plain_table, wrapped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.imports.document import Document, HazardTold, ProofTold, ThreadTold
+    from python_tsan.imports.document import Document, HazardRecord, ProofRecord, ThreadRecord
 
 MOST_ROWS, MOST_DETAILS, MOST_LINES = 40, 6, 12
 _NAME = 24  # of a module in the table: two of them, the number, outcome and answer fit into the width
@@ -52,7 +52,7 @@ def _cut(name: str) -> str:
     return name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
 
 
-def _details(number: int, hazard: HazardTold, common: str) -> Iterator[str]:
+def _details(number: int, hazard: HazardRecord, common: str) -> Iterator[str]:
     yield from _wrapped(f"{number}  {wording.pair(hazard)}: {wording.OUTCOMES[hazard.outcome]}")
     stacks = {stack.thread: stack for stack in hazard.proof.stacks} if hazard.proof else {}
     for thread in hazard.threads:
@@ -74,7 +74,7 @@ def _details(number: int, hazard: HazardTold, common: str) -> Iterator[str]:
         yield from _wrapped(f"what removes it: {cure}", indent="   ")
 
 
-def _chain(thread: ThreadTold) -> Iterator[str]:
+def _chain(thread: ThreadRecord) -> Iterator[str]:
     for link in thread.chain:
         if link.where:
             yield f"{link.where}: {link.statement}"
@@ -90,7 +90,7 @@ def _folded(lines: list[str]) -> list[str]:
     return [*lines[:half], f"… {len(lines) - 2 * half} more …", *lines[-half:]]
 
 
-def _proof(proof: ProofTold, common: str) -> Iterator[str]:
+def _proof(proof: ProofRecord, common: str) -> Iterator[str]:
     yield from _wrapped(wording.verdict(proof), indent="   ")
     if proof.error:
         yield from _wrapped(f"{proof.thread or 'the last run'}: {proof.error}", indent="     ")

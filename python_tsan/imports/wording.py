@@ -5,16 +5,16 @@ from __future__ import annotations
 import os.path
 from typing import TYPE_CHECKING
 
+from python_tsan.imports.confirm.proof import Answer
 from python_tsan.imports.outcomes import ImportOutcome
-from python_tsan.imports.proof import Answer
 from python_tsan.plain_text import counted
 from python_tsan.rate import describe_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.imports.document import Document, HazardTold, ProofTold, ThreadTold
-    from python_tsan.imports.proof import Wait
+    from python_tsan.imports.confirm.proof import Wait
+    from python_tsan.imports.document import Document, HazardRecord, ProofRecord, ThreadRecord
 
 OUTCOMES = {
     ImportOutcome.ERROR: "_DeadlockError, which is a RuntimeError and no ImportError",
@@ -41,13 +41,13 @@ def summary(document: Document) -> str:
 ONCE = "each hazard is told for the first pair of entries that meets at its two locks; others may meet there too"
 
 
-def pair(hazard: HazardTold) -> str:
+def pair(hazard: HazardRecord) -> str:
     """Return the two imports of a hazard."""
     one, two = hazard.threads
     return f"{one.imports} against {two.imports}"
 
 
-def answer(hazard: HazardTold) -> str:
+def answer(hazard: HazardRecord) -> str:
     """Return what is known of a hazard in two or three words: ``confirmed 3 of 3``, ``predicted``."""
     proof = hazard.proof
     if proof is None:
@@ -55,7 +55,7 @@ def answer(hazard: HazardTold) -> str:
     return f"{proof.answer.value} {proof.seen} of {proof.runs}" if proof.seen else f"{proof.answer.value}"
 
 
-def verdict(proof: ProofTold) -> str:
+def verdict(proof: ProofRecord) -> str:
     """Return what the directed runs say as one sentence without a full stop."""
     match proof.answer:
         case Answer.CONFIRMED:
@@ -67,13 +67,13 @@ def verdict(proof: ProofTold) -> str:
             return f"not reached: {counted(proof.runs, 'directed run')} could not bring the schedule about"
 
 
-def own(thread: ThreadTold) -> str:
+def own(thread: ThreadRecord) -> str:
     """Say what a thread does by itself: ``import of a``, ``import of a and call of f``."""
     module, _, function = thread.imports.partition(":")
     return f"import of {module} and call of {function}" if function else f"import of {module}"
 
 
-def position(thread: ThreadTold) -> str:
+def position(thread: ThreadRecord) -> str:
     """Say what a thread has and what it wants when the cycle is closed."""
     return f"{thread.thread} holds {thread.holds} and wants {thread.waits_for}"
 
@@ -83,7 +83,7 @@ def waits(edge: Wait) -> str:
     return f"{edge.thread} waits for {edge.module}, held by {edge.holder}"
 
 
-def window(hazard: HazardTold) -> str:
+def window(hazard: HazardRecord) -> str:
     """Say which release of the GIL let another thread in, why that is not known, or nothing when nobody asked."""
     told = hazard.window
     if told is None:
@@ -97,7 +97,7 @@ def window(hazard: HazardTold) -> str:
     return f"{times}, first at {phase}; in the traced run no other thread imported meanwhile"
 
 
-def cure(hazard: HazardTold) -> str:
+def cure(hazard: HazardRecord) -> str:
     """Say what removes a hazard, an empty text when the model knows of no import that does."""
     if not hazard.removed_by:
         return ""

@@ -1,14 +1,14 @@
 """A scan made by hand, with everything that a rendering may have to show."""
 
+from python_tsan.imports.confirm.proof import Answer, Proof, StackFrame, ThreadStack, Wait
 from python_tsan.imports.document import document_of
-from python_tsan.imports.hazards import Hazard, Link
-from python_tsan.imports.model import Model
+from python_tsan.imports.model.program_model import Model
+from python_tsan.imports.model.requests import ImportRequest, Manner, Module
+from python_tsan.imports.model.rules import rules_of
+from python_tsan.imports.model.steps import Phase, Point
 from python_tsan.imports.outcomes import ImportOutcome
-from python_tsan.imports.proof import Answer, Proof, StackFrame, ThreadStack, Wait
-from python_tsan.imports.requests import Manner, Module, Request
-from python_tsan.imports.rules import rules_of
 from python_tsan.imports.scan import Finding, Scan
-from python_tsan.imports.steps import Phase, Point
+from python_tsan.imports.search.schedules import Hazard, Link
 
 SOURCES = {"/site/a.py": "one\n\n    import c  # asks\n", "/site/c.py": "import b\n"}
 HAZARD = Hazard(
@@ -45,7 +45,7 @@ NOT_REACHED = Proof(answer=Answer.NOT_REACHED, seen=0, runs=1)
 
 
 def asks(module):
-    return (Request(module=module, manner=Manner.BY_NAME, file="f.py", line=1),)
+    return (ImportRequest(module=module, manner=Manner.BY_NAME, file="f.py", line=1),)
 
 
 def scan_of(*proofs, problems=None, main=(), hazards=None):

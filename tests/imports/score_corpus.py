@@ -19,7 +19,7 @@ from python_tsan.config import load_settings
 from python_tsan.console import make_console
 from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.errors import PythonTsanError
-from python_tsan.imports.measure import identify, pythons_at_hand
+from python_tsan.imports.model.interpreter import identify, pythons_at_hand
 from python_tsan.paths import Layout
 
 RUNS = 1

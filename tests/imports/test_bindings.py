@@ -2,7 +2,7 @@
 
 import pytest
 
-from python_tsan.imports.bindings import bound_before
+from python_tsan.imports.model.bindings import bound_before
 
 SOURCE = """\
 import os.path, sys as system

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from python_tsan.imports.calls import asked_attributes, calls_in, resolve
-from python_tsan.imports.measure import identify
-from python_tsan.imports.modelling import model_of
-from python_tsan.imports.probe import Probe
-from python_tsan.imports.requests import Manner, Module
+from python_tsan.imports.model.building import model_of
+from python_tsan.imports.model.calls import asked_attributes, calls_in, resolve
+from python_tsan.imports.model.interpreter import identify
+from python_tsan.imports.model.probe import Probe
+from python_tsan.imports.model.requests import Manner, Module
 from python_tsan.imports.scan import scan
 
 HERE = identify([sys.executable])

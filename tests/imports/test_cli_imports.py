@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from python_tsan.cli.main import main
-from python_tsan.imports import measure
-from python_tsan.imports.probe import Probe
-from python_tsan.imports.scan import one_line
+from python_tsan.imports.model import interpreter
+from python_tsan.imports.model.probe import Probe
+from python_tsan.plain_text import one_line
 
 BY_NAME = "from importlib import import_module\n\nOTHER = import_module({!r})\n"
 BEFORE_3_15 = pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 has no hazard here")
@@ -150,7 +150,7 @@ def test_hazards_count_more_than_an_entry_that_cannot_be_imported(capsys):
     ],
 )
 def test_an_interpreter_that_is_of_no_use_is_said_to_be_so(script, words, folder, capsys, monkeypatch):
-    monkeypatch.setattr(measure, "PROCESS_SECONDS", 2.0)
+    monkeypatch.setattr(interpreter, "PROCESS_SECONDS", 2.0)
     other = folder / "other"
     other.write_text(f"#!/bin/sh\n{script}\n")
     other.chmod(other.stat().st_mode | stat.S_IXUSR)
@@ -272,32 +272,3 @@ def test_a_package_that_hangs_is_waited_for_once(folder, capsys, monkeypatch):
     assert imports("scan", "stuck.a", "stuck.b", "stuck.c", "--patience", "1") == 6
     assert capsys.readouterr().err.count("the trace of stuck did not end within 1 s") == 3
     assert len(traced) == 1
-
-
-def test_the_table_is_measured_and_written(folder, capsys, monkeypatch):
-    from python_tsan.cli import imports_table  # noqa: PLC0415 -- patched where it is used
-    from python_tsan.imports.measure import identify, play  # noqa: PLC0415
-
-    here = identify([sys.executable])
-    monkeypatch.setattr(imports_table, "pythons_at_hand", lambda: [here])
-
-    def played(pythons, *, told, **_):
-        made = [play(each, "cold_window") for each in pythons]
-        for each in made:
-            told(each)
-        return made
-
-    monkeypatch.setattr(imports_table, "play_rows", played)
-    options = ["--with", sys.executable, "--built", "--trials", "1", "--write", "page.md"]
-    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(folder / "empty"))
-    assert main(["imports", "table", *options]) == 0
-    made_by = f"    python -m python_tsan imports table {' '.join(options)}\n"
-    assert made_by in (folder / "page.md").read_text()
-    assert "1 runs, 0 not as the table says" in capsys.readouterr().out
-    page = (folder / "page.md").read_text()
-    assert f"| {here.build} | " in page
-    assert f"| {here.text} |" in page
-    monkeypatch.setattr(imports_table, "disagreement", lambda _: "nothing is as it was")
-    assert main(["imports", "table"]) == 1
-    assert "nothing is as it was" in capsys.readouterr().err
-    assert main(["imports", "table", "--trials", "-1"]) == 2

@@ -10,7 +10,7 @@ from corpus.extensions import why_not
 from corpus.score import judge, write
 from corpus.trees import corpus
 
-from python_tsan.imports.measure import identify
+from python_tsan.imports.model.interpreter import identify
 
 HERE = identify([sys.executable])
 TREES = {tree.name: tree for tree in corpus()}

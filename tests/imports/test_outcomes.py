@@ -6,7 +6,7 @@ import pytest
 
 from python_tsan.errors import SubjectError
 from python_tsan.expectation import Outcome
-from python_tsan.imports.inside.import_cases.rows import HAZARD, ROWS
+from python_tsan.imports.cases.import_cases.rows import HAZARD, ROWS
 from python_tsan.imports.outcomes import (
     ImportOutcome,
     Range,

@@ -7,16 +7,17 @@ import sys
 import pytest
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports import choice, preimport
-from python_tsan.imports.choice import choose, cover, finished_by
-from python_tsan.imports.measure import identify
-from python_tsan.imports.model import Model
+from python_tsan.imports import preimport
+from python_tsan.imports.confirm.proof import Answer, Proof
+from python_tsan.imports.model.interpreter import identify
+from python_tsan.imports.model.probe import Probe
+from python_tsan.imports.model.program_model import Model
+from python_tsan.imports.model.requests import ImportRequest, Manner, Module
+from python_tsan.imports.model.rules import rules_of
 from python_tsan.imports.preimport import Language, Plan, plan, write
-from python_tsan.imports.probe import Probe
-from python_tsan.imports.proof import Answer, Proof
-from python_tsan.imports.requests import Manner, Module, Request
-from python_tsan.imports.rules import rules_of
-from python_tsan.imports.search import predict
+from python_tsan.imports.search import preimport_choice
+from python_tsan.imports.search.prediction import predict
+from python_tsan.imports.search.preimport_choice import choose, cover, finished_by
 
 HERE = identify([sys.executable])
 BY_NAME = "from importlib import import_module\n\nOTHER = import_module({!r})\n"
@@ -24,7 +25,7 @@ BEFORE_3_15 = pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 has n
 
 
 def asks(module, manner=Manner.BY_NAME):
-    return Request(module=module, manner=manner, file="f.py", line=1)
+    return ImportRequest(module=module, manner=manner, file="f.py", line=1)
 
 
 def model_of(version=(3, 13, 0), **bodies):
@@ -72,7 +73,7 @@ def test_the_fewest_are_taken_even_where_the_greedy_way_takes_more(monkeypatch):
     pairs = [frozenset({name, name.upper()}) for name in "abcdef"]
     candidates = {"wide": frozenset("abde"), "left": frozenset("abc"), "right": frozenset("def")}
     assert cover(pairs, candidates) == ("left", "right")
-    monkeypatch.setattr(choice, "EXACT_LIMIT", 0)
+    monkeypatch.setattr(preimport_choice, "EXACT_LIMIT", 0)
     assert cover(pairs, candidates) == ("wide", "left", "right")
 
 

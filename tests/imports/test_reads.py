@@ -2,7 +2,7 @@
 
 import pytest
 
-from python_tsan.imports.reads import read_attributes
+from python_tsan.imports.model.reads import read_attributes
 
 
 @pytest.mark.parametrize(

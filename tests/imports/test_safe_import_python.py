@@ -8,7 +8,7 @@ import pytest
 from cycling import CYCLE, SYNC, THREADS, write_files
 
 from python_tsan import safe_import as module
-from python_tsan.imports.measure import pythons_at_hand
+from python_tsan.imports.model.interpreter import pythons_at_hand
 
 PYTHONS = pythons_at_hand()
 

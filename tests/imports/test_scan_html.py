@@ -8,8 +8,8 @@ import pytest
 from import_samples import CONFIRMED, HAZARD, REFUTED, document
 
 from python_tsan.imports import html
-from python_tsan.imports.hazards import Link
 from python_tsan.imports.lock_graph import lock_graph
+from python_tsan.imports.search.schedules import Link
 from python_tsan.imports.told import Format, tell
 
 SVG = "{http://www.w3.org/2000/svg}"

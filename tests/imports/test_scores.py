@@ -10,7 +10,7 @@ from corpus.page import add_up, page
 from corpus.score import Judged
 from corpus.trees import Tree
 
-from python_tsan.imports.measure import identify
+from python_tsan.imports.model.interpreter import identify
 
 HIT = Judged(
     tree="shape/one",

@@ -6,10 +6,10 @@ import pytest
 from import_samples import CONFIRMED, HAZARD, NOT_REACHED, REFUTED, SOURCES, document
 from markdown_it import MarkdownIt
 
+from python_tsan.imports.confirm.proof import Answer
 from python_tsan.imports.document import statement_at
-from python_tsan.imports.hazards import Link
 from python_tsan.imports.outcomes import ImportOutcome
-from python_tsan.imports.proof import Answer
+from python_tsan.imports.search.schedules import Link
 from python_tsan.imports.told import Format, tell
 from python_tsan.imports.wording import OUTCOMES, answer, common_folder, cure, summary, verdict
 from python_tsan.plain_text import counted

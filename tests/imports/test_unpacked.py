@@ -7,7 +7,7 @@ import pytest
 from python_tsan.console import make_console
 from python_tsan.cpython import debian_pythons
 from python_tsan.errors import FetchError
-from python_tsan.imports.measure import identify
+from python_tsan.imports.model.interpreter import identify
 from python_tsan.paths import Layout
 
 

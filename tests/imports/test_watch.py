@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.inside.watch.import_watch import notice, report
-from python_tsan.imports.watching import WATCH, watch, watch_environment
+from python_tsan.imports.cases.import_cases import wait_graph
+from python_tsan.imports.cases.import_cases import watch as inside
+from python_tsan.imports.watch import WATCH, watch, watch_environment
 
 SYNC = "import threading\n\nA, B = threading.Event(), threading.Event()\n"
 SIDE = "import sync\nfrom importlib import import_module\n\nsync.{0}.set()\nsync.{1}.wait()\nimport_module({2!r})\n"
@@ -118,9 +119,12 @@ def test_a_slow_import_that_another_thread_waits_for_is_not_told(tmp_path):
 
 
 def test_a_program_whose_imports_do_not_meet_has_no_thread_more_and_no_module_but_the_watchs(tmp_path):
-    code = "import sys, _thread, json; print(_thread._count(), sorted(m for m in sys.modules if 'watch' in m))"
+    code = (
+        "import sys, _thread, json; print(_thread._count(), sorted(m for m in sys.modules if m.startswith('import_')))"
+    )
     ended = python(tmp_path, "-c", code)
-    assert ended.stdout.split("\n")[0] == "0 ['import_watch', 'import_watch.notice', 'import_watch.report']"
+    modules = [f"import_cases{each}" for each in ("", ".wait_graph", ".watch", ".watch_report")]
+    assert ended.stdout.split("\n")[0] == f"0 {modules}"
     assert ended.stderr == ""
 
 
@@ -133,8 +137,8 @@ def test_the_sitecustomize_that_was_there_still_runs(tmp_path):
 @pytest.mark.parametrize(("given", "seconds"), [("", 10.0), ("2.5", 2.5), ("-1", 10.0), ("soon", 10.0)])
 def test_the_environment_sets_the_seconds_and_nonsense_leaves_the_default(given, seconds, monkeypatch):
     made = []
-    monkeypatch.setattr(notice.Watch, "install", lambda self: made.append(self.stall))
-    notice.start({notice.STALL_VARIABLE: given})
+    monkeypatch.setattr(inside.ImportWatch, "install", lambda self: made.append(self.stall))
+    inside.start({inside.STALL_VARIABLE: given})
     assert made == [seconds]
 
 
@@ -144,9 +148,9 @@ def test_a_cycle_of_three_is_followed_to_its_end(monkeypatch):
             self.name, self.owner = name, owner
 
     wants = {1: Lock("b", 2), 2: [Lock("x", None), Lock("c", 3)], 3: Lock("a", 1), 4: Lock("a", 1)}
-    monkeypatch.setitem(vars(report.bootstrap), "_blocking_on", wants)
-    assert [(thread, lock.name) for thread, lock in report.cycle_of(1)] == [(1, "b"), (2, "c"), (3, "a")]
-    assert report.cycle_of(4) == []
+    monkeypatch.setitem(vars(wait_graph.bootstrap), "_blocking_on", wants)
+    assert [(thread, lock.name) for thread, lock in wait_graph.cycle_from(1)] == [(1, "b"), (2, "c"), (3, "a")]
+    assert wait_graph.cycle_from(4) == []
 
 
 def test_a_watched_command_is_summed_up(tmp_path):
@@ -246,6 +250,6 @@ def test_a_sub_interpreter_is_watched_like_any_other(tmp_path):
     code = (
         "try:\n    import _interpreters as interpreters\n"
         "except ImportError:\n    import _xxsubinterpreters as interpreters\n"
-        "interpreters.run_string(interpreters.create(), \"import sys; print('import_watch.notice' in sys.modules)\")\n"
+        "interpreters.run_string(interpreters.create(), \"import sys; print('import_cases.watch' in sys.modules)\")\n"
     )
     assert python(tmp_path, "-c", code).stdout == "True\n"

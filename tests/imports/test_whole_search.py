@@ -6,12 +6,12 @@ from itertools import permutations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_tsan.imports.hazards import Pair, try_schedule
-from python_tsan.imports.model import FIRST, Model
-from python_tsan.imports.requests import Manner, Module, Request, Stage
-from python_tsan.imports.rules import rules_of
-from python_tsan.imports.search import predict
-from python_tsan.imports.steps import GLOBAL, Point
+from python_tsan.imports.model.program_model import FIRST, Model
+from python_tsan.imports.model.requests import ImportRequest, LoadStage, Manner, Module
+from python_tsan.imports.model.rules import rules_of
+from python_tsan.imports.model.steps import GLOBAL, Point
+from python_tsan.imports.search.prediction import predict
+from python_tsan.imports.search.schedules import Pair, try_schedule
 
 NAMES = ("p", "p.x", "p.y", "p.z", "q", "q.x", "a", "b", "n", "n.s")
 BARE = {"n"}  # without a file or requests, as a namespace package is
@@ -25,7 +25,7 @@ def asked(draw, file, line, *, stages):
     names = draw(st.sampled_from([(), (), (draw(st.sampled_from(ATTRIBUTES)),)]))
     manner = draw(st.sampled_from([Manner.STATEMENT, Manner.STATEMENT, Manner.BY_NAME]))
     stage = draw(st.sampled_from(stages))
-    return Request(
+    return ImportRequest(
         module=target,
         manner=manner,
         file=file,
@@ -36,7 +36,7 @@ def asked(draw, file, line, *, stages):
 
 
 def as_text(request, line):
-    if request is None or request.line != line or request.stage is not Stage.BODY:
+    if request is None or request.line != line or request.stage is not LoadStage.BODY:
         return "V = 1" if request is None else "pass"
     if request.manner is Manner.BY_NAME:
         return f"import_module({request.module!r})"
@@ -48,7 +48,7 @@ def as_text(request, line):
 @st.composite
 def models(draw):
     finders = draw(st.booleans())
-    stages = [*[Stage.BODY] * 5, Stage.CREATE, *([Stage.FIND] if finders else [])]
+    stages = [*[LoadStage.BODY] * 5, LoadStage.CREATE, *([LoadStage.FIND] if finders else [])]
     program, sources = {}, {}
     for name in NAMES:
         file = "" if name in BARE else f"/{name.replace('.', '/')}.py"
@@ -58,8 +58,8 @@ def models(draw):
         by_line = {request.line: request for request in requests}
         sources[file] = "\n".join(as_text(by_line.get(line), line) for line in range(1, 7))
         program[name] = Module(name=name, file=file, requests=requests)
-    calls = {"a:f": tuple(draw(asked("/a.py", 9, stages=[Stage.BODY])) for _ in range(2))}
-    calls["a:g"] = (draw(asked("/a.py", 9, stages=[Stage.BODY])),)
+    calls = {"a:f": tuple(draw(asked("/a.py", 9, stages=[LoadStage.BODY])) for _ in range(2))}
+    calls["a:g"] = (draw(asked("/a.py", 9, stages=[LoadStage.BODY])),)
     model = Model(program=program, rules=draw(RULES), read=sources.get, calls=calls, finders_import=finders)
     return model.after([draw(st.sampled_from(NAMES))] if draw(st.booleans()) else [])
 
@@ -91,7 +91,7 @@ def written(version, bodies):
         file = f"/{name}.py"
         sources[file] = "\n".join(lines)
         requests = tuple(
-            Request(
+            ImportRequest(
                 module=line.split()[-1],
                 manner=Manner.BY_NAME if line.startswith("by name") else Manner.STATEMENT,
                 file=file,
@@ -141,7 +141,7 @@ def test_what_waiting_bodies_call_tells_trials_apart():
 
 def test_a_module_found_absent_is_asked_for_though_the_other_thread_has_loaded_it():
     # T1 has found q absent; T2 loads q, once p's body runs, and looks for r in a finder that wants p of T1.
-    wants = Request(module="p", manner=Manner.STATEMENT, file="/f.py", line=1, stage=Stage.FIND)
+    wants = ImportRequest(module="p", manner=Manner.STATEMENT, file="/f.py", line=1, stage=LoadStage.FIND)
     model = written(
         (3, 12, 0), {"p": ["import q"], "p.z": [], "q": ["by name p.z"], "b": ["import q", "import r"], "r": []}
     )
@@ -198,7 +198,7 @@ def test_what_the_first_thread_had_begun_before_and_only_meets_later_tells_trial
 
 def test_calls_of_the_second_thread_are_not_taken_for_each_other():
     model = written((3, 12, 0), {"p": ["import b"], "b": ["import p.y"], "p.y": [], "a": []})
-    f, g = (Request(module=name, manner=Manner.STATEMENT, file="/a.py", line=1) for name in ("p.y", "b"))
+    f, g = (ImportRequest(module=name, manner=Manner.STATEMENT, file="/a.py", line=1) for name in ("p.y", "b"))
     model = replace(model, calls={"a:f": (f,), "a:g": (g,)})
     entries = ("p", "a:f", "a:g")
     assert ("p", "b") in exhaustively(model, entries)
@@ -224,7 +224,7 @@ def test_the_lock_that_the_second_thread_waits_for_tells_trials_apart():
 def test_how_a_module_is_brought_in_tells_trials_apart():
     # By name, q.x waits for a parent that is being executed with an error at the end of a cycle; by statement, without.
     model = written((3, 14, 0), {"p": ["import q.x"], "q": ["import p"], "q.x": [], "a": []})
-    f, g = (Request(module=name, manner=Manner.BY_NAME, file="/a.py", line=1) for name in ("q", "q.x"))
+    f, g = (ImportRequest(module=name, manner=Manner.BY_NAME, file="/a.py", line=1) for name in ("q", "q.x"))
     model = replace(model, calls={"a:f": (f,), "a:g": (g,)})
     entries = ("a:g", "a:f", "p", "q.x")
     assert ("q.x", "q") in exhaustively(model, entries)

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from python_tsan.imports.atlas.cell import Cell, load_cell, save_cell
-from python_tsan.imports.measure import identify
+from python_tsan.imports.model.interpreter import identify
 from python_tsan.storage import unfinished_file
+from tools.import_atlas.cell import Cell, load_cell, save_cell
 
 BY_NAME = "from importlib import import_module\n\nOTHER = import_module({!r})\n"
 BEFORE_3_15 = pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 has no hazard here")
@@ -71,12 +71,14 @@ def test_a_scan_keeps_the_proofs_that_it_has_beside_the_whole_scan_of_before(ver
 
 
 @both
-def test_a_table_writes_what_it_has_beside_the_whole_page(verb, interrupt, tmp_path, number):
+@pytest.mark.usefixtures("verb")
+def test_a_table_writes_what_it_has_beside_the_whole_page(interrupt, tmp_path, number):
     page = tmp_path / "page.md"
     page.write_text("whole")
     part = unfinished_file(page)
     # A row that hangs takes two seconds, so that the table is under way a second after it began.
-    ended = interrupt(verb("table", "--write", str(page)), when=lambda _, err: "on 3." in err, number=number, pause=1.0)
+    command = [sys.executable, "-m", "tools.import_table", "--write", str(page)]
+    ended = interrupt(command, when=lambda _, err: "on 3." in err, number=number, pause=1.0)
     assert (ended.code, ended.orphans) == (130, [])
     assert page.read_text() == "whole"
     assert "**This page is not whole.** Interrupted when " in part.read_text()
@@ -84,12 +86,14 @@ def test_a_table_writes_what_it_has_beside_the_whole_page(verb, interrupt, tmp_p
 
 
 @both
-def test_an_atlas_keeps_every_survey_that_had_ended(verb, interrupt, tmp_path, number):
+@pytest.mark.usefixtures("verb")
+def test_an_atlas_keeps_every_survey_that_had_ended(interrupt, tmp_path, number):
     python = identify([sys.executable])
     folder = tmp_path / "cache" / "atlas"
     save_cell(folder, Cell(package="kept", python=python.text, date="2026-01-01", version="1.0"))
     # Debian's and PyPI's archives are not asked: this package is no name that there could be.
-    command = verb("atlas", "kept", "slow", "--with", sys.executable, "--surveys", "2")
+    words = ("kept", "slow", "--with", sys.executable, "--surveys", "2")
+    command = [sys.executable, "-m", "tools.import_atlas", *words]
     env = {"UV_INDEX_URL": "http://127.0.0.1:9/simple", "UV_HTTP_TIMEOUT": "60", "UV_HTTP_RETRIES": "1000"}
     ended = interrupt(command, when=lambda _, err: "(kept)" in err, number=number, env=env)
     assert (ended.code, ended.orphans) == (130, [])

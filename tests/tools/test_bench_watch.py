@@ -10,7 +10,8 @@ def test_each_program_is_run_without_and_with_the_watch(monkeypatch):
 
     def run(command, *, env, timeout):
         seen.append(
-            "import_watch" in real([*command[:2], "import sys; print(*sys.modules)"], env=env, timeout=timeout).stdout
+            "import_cases.watch"
+            in real([*command[:2], "import sys; print(*sys.modules)"], env=env, timeout=timeout).stdout
         )
         return real([*command[:2], "pass"], env=env, timeout=timeout)
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from python_tsan import process
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.tools import find_uv
-from python_tsan.imports.measure import INSIDE, identify
-from python_tsan.imports.modelling import model_of
-from python_tsan.imports.offers import PUBLIC_MODULES, offers
-from python_tsan.imports.probe import Probe
-from python_tsan.imports.scan import CORES, prove, scan
+from python_tsan.imports.confirm.proof import prove
+from python_tsan.imports.model.building import model_of
+from python_tsan.imports.model.interpreter import CASES, identify
+from python_tsan.imports.model.probe import Probe
+from python_tsan.imports.model.public_modules import PUBLIC_MODULES, public_modules
+from python_tsan.imports.scan import CORES, scan
 from python_tsan.plain_text import counted
 from tools.bench.table import Row, Table, judged
 
@@ -58,7 +59,7 @@ def rows(folder: Path, say: Callable[[str], None], python: str = sys.executable)
     for entries, limit in SCANS:
         yield _scan_row(probe, f"scan {' '.join(entries)}", entries, limit)
     for packages, limit in PACKAGE_SCANS:
-        modules = [name for offer in offers(probe, packages, limit=PUBLIC_MODULES) for name in offer.modules]
+        modules = [name for offer in public_modules(probe, packages, limit=PUBLIC_MODULES) for name in offer.modules]
         yield _scan_row(probe, f"scan --package {' '.join(packages)}", modules, limit)
     yield _tracing_row(probe, "pandas")
     yield from _growth(replace(probe, path=()), say)
@@ -95,7 +96,7 @@ def _limited(what: str, seconds: float, limit: float) -> Row:
 
 def _tracing_row(probe: Probe, module: str) -> Row:
     """Compare a fresh process that imports ``module`` with one that is traced while it does, in turn."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(INSIDE), *map(str, probe.path)])}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CASES), *map(str, probe.path)])}
     env = {name: value for name, value in env.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPYCACHEPREFIX"] = str(probe.bytecode)
     plain = [*probe.python.command, "-c", f"import {module}"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.imports.watching import watch_environment
+from python_tsan.imports.watch import watch_environment
 from tools.bench.table import Row, Table, judged
 
 if TYPE_CHECKING:

@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from python_tsan.imports.modelling import model_of
-from python_tsan.imports.probe import Probe
-from python_tsan.imports.proof import Answer
-from python_tsan.imports.scan import prove
-from python_tsan.imports.search import predict
+from python_tsan.imports.confirm.proof import Answer, prove
+from python_tsan.imports.model.building import model_of
+from python_tsan.imports.model.probe import Probe
+from python_tsan.imports.search.prediction import predict
 from python_tsan.process import run
 
 from .extensions import compile_extension, why_not

@@ -1,0 +1,124 @@
+"""Own one directed run of two threads: T1 stops inside a module, T2 runs until it sleeps, T1 goes on."""
+
+from __future__ import annotations
+
+import _frozen_importlib as bootstrap
+import importlib
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .case import ASK, FIND, START, Hold, blocked_anywhere, ended, reached
+from .closed_cycles import Closings
+from .scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from typing import Any
+
+JOIN_SECONDS = 0.005
+# importlib/__init__.py passes import_module on, and its frames are not taken out of tracebacks.
+_NOT_THE_PROGRAMS = frozenset({__file__, importlib.__file__})
+
+
+def confirm(plan: dict[str, Any]) -> dict[str, Any]:
+    """Run one plan and return what the threads met.
+
+    ``first`` and ``second`` are the requests that T1 and T2 make in turn, ``main`` what comes before, ``point`` and
+    ``module`` where T1 stops, ``deadline`` the seconds for which a thread that nobody holds must have used no processor
+    to be taken for hung.
+    """
+    holds = (
+        Hold("T1", plan["point"], plan["module"], (blocked_anywhere("T2"), ended("T2"))),
+        Hold("T2", START, "", (reached("T1", plan["point"], plan["module"]), ended("T1"))),
+    )
+    for module in plan["main"]:
+        __import__(module)
+    scheduler = Scheduler(holds, frozenset({plan["module"]}))
+    scheduler.install()
+    if plan["point"] == ASK:
+        sys.addaudithook(lambda event, given: _on_audit(scheduler, plan["module"], event, given))
+    if plan["point"] == FIND:
+        _hold_before_finding(scheduler)
+    closings = Closings(scheduler, ("T1", "T2"))
+    closings.install()
+    errors: dict[str, dict[str, str] | None] = {}
+    entries = {"T1": plan["first"], "T2": plan["second"]}
+    threads = {
+        name: threading.Thread(target=_import, args=(scheduler, name, entry, errors), name=name, daemon=True)
+        for name, entry in entries.items()
+    }
+    for thread in threads.values():
+        thread.start()
+    limit, spent = time.monotonic() + plan["deadline"], [0.0]
+    while len(errors) < len(entries) and time.monotonic() < limit:
+        time.sleep(JOIN_SECONDS)
+        free = [thread for name, thread in threads.items() if name not in errors and name not in scheduler.held()]
+        now = [_processor_seconds(thread) for thread in free]
+        if now != spent:  # on a busy machine a large package takes longer than a hang may, and is none
+            spent, limit = now, time.monotonic() + plan["deadline"]
+    return {
+        "version": list(sys.version_info[:3]),
+        "reached": scheduler.has_reached("T1", plan["point"], plan["module"]),
+        "unfinished": [thread for thread in entries if thread not in errors],
+        "held": scheduler.held(),
+        "errors": {thread: error for thread, error in errors.items() if error},
+        **closings.told([thread for thread, error in errors.items() if error]),
+    }
+
+
+def _processor_seconds(thread: threading.Thread) -> float:
+    """Return how long a thread has been on a processor, 0 when it is gone."""
+    if thread.ident is None:
+        return 0.0
+    try:
+        return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+    except OSError:
+        return 0.0
+
+
+def _on_audit(scheduler: Scheduler, module: str, event: str, given: tuple[object, ...]) -> None:
+    # The event comes between the look into sys.modules and the module's lock.
+    if event == "import" and given[0] == module:
+        scheduler.pass_point(ASK, module)
+
+
+def _hold_before_finding(scheduler: Scheduler) -> None:
+    """Pass the point before the finders are asked. In a finder the thread would hold the global import lock already."""
+    names = vars(bootstrap)
+    find_spec = names["_find_spec"]
+
+    def passed(name: str, *given: Any) -> Any:  # noqa: ANN401 -- whatever the original takes and returns
+        scheduler.pass_point(FIND, name)
+        return find_spec(name, *given)
+
+    names["_find_spec"] = passed
+
+
+def _import(
+    scheduler: Scheduler, thread: str, steps: list[dict[str, Any]], errors: dict[str, dict[str, str] | None]
+) -> None:
+    scheduler.enter(thread)
+    error: dict[str, str] | None = None
+    try:
+        for step in steps:
+            if step["kind"] == "by_name":
+                importlib.import_module(step["module"])
+            else:
+                __import__(step["module"], fromlist=step["names"])
+    except BaseException as caught:  # noqa: BLE001 -- a module may raise anything, and that is the result
+        error = {"type": type(caught).__name__, "text": str(caught), "where": _where(caught)}
+    errors[thread] = error
+    scheduler.leave(thread)
+
+
+def _where(error: BaseException) -> str:
+    """Return the innermost line of the program's own, which is the import statement that failed."""
+    place = ""
+    step = error.__traceback__
+    while step is not None:
+        name = step.tb_frame.f_code.co_filename
+        if not name.startswith("<frozen") and name not in _NOT_THE_PROGRAMS:
+            place = f"{name}:{step.tb_lineno}"
+        step = step.tb_next
+    return place

@@ -1,0 +1,97 @@
+"""Own the join with the GIL tracer: which release let another thread in while a lock of a hazard was held.
+
+The run that is traced is nobody's schedule: two threads begin the two imports together, as a program would. What the
+releases mean is left to :mod:`python_tsan.gil`, and how a window reads to :mod:`.wording`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import PythonTsanError
+from python_tsan.gil.analysis import explain_trace, find_window
+from python_tsan.gil.preload import trace_preloaded
+from python_tsan.imports.document import WindowRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from python_tsan.gil.analysis import Window
+    from python_tsan.imports.document import Document, HazardRecord
+    from python_tsan.imports.model.interpreter import Python
+
+MOST_TRACES = 10  # each is a run of the program; more than a reader compares
+# Its output must not mix with a result, nor may a thread that deadlocks keep it for ever.
+_PROGRAM = """
+import os, sys, threading
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+os.dup2(1, 2)
+for name in filter(None, sys.argv[1].split(",")):
+    __import__(name)
+together = threading.Barrier(2)
+def run(name):
+    together.wait()
+    try:
+        __import__(name)
+    except BaseException:
+        pass
+threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in sys.argv[2:]]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(20)
+"""
+
+
+def with_windows(document: Document, python: Python, path: Sequence[Path], library: Path) -> Document:
+    """Return ``document`` with the window of each hazard that stands, or with the reason why there is none.
+
+    ``library`` is the tracer. After the first trace that cannot be made, no other is tried.
+    """
+    told: list[HazardRecord] = []
+    problem = ""
+    for hazard in document.hazards:
+        wanted = hazard.stands and len(told) < MOST_TRACES
+        if wanted and not problem:
+            try:
+                window = _window(document, hazard, python, path, library)
+            except PythonTsanError as error:
+                problem = error.message
+        if wanted and problem:
+            window = WindowRecord(problem=problem)
+        told.append(replace(hazard, window=window) if wanted else hazard)
+    return replace(document, hazards=tuple(told))
+
+
+def _window(
+    document: Document, hazard: HazardRecord, python: Python, path: Sequence[Path], library: Path
+) -> WindowRecord:
+    imports = [thread.imports for thread in hazard.threads]
+    if any(":" in name for name in imports):
+        return WindowRecord(problem="one of the two is a call, and the traced run imports only")
+    command = [*python.command, "-c", _PROGRAM, ",".join(document.main), *imports]
+    folders = os.pathsep.join([*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    trace = trace_preloaded(command, library=library, env={**os.environ, "PYTHONPATH": folders})
+    found = find_window(explain_trace(trace), held_chain(hazard))
+    return _told(found) if found else WindowRecord(problem="the traced run never let go of the GIL with that lock held")
+
+
+def held_chain(hazard: HazardRecord) -> list[str]:
+    """Return what T1 is importing from its entry to the module whose lock T2 waits for: the window is open below it."""
+    one = hazard.threads[0]
+    modules = [link.module for link in one.chain]
+    return modules[: modules.index(one.holds) + 1] if one.holds in modules else [one.holds]
+
+
+def _told(window: Window) -> WindowRecord:
+    release = window.release
+    return WindowRecord(
+        releases=window.releases,
+        phase=release.phase.value,
+        module=release.meaning.module,
+        function=release.process.sites[release.event.site].chain,
+        intruder=window.intruder.meaning.module if window.entered and window.intruder else "",
+    )

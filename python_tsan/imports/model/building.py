@@ -1,0 +1,168 @@
+"""Own the way from entries to the model that predictions rest on: traces, and what functions import when called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.imports.model.calls import asked_attributes, calls_in
+from python_tsan.imports.model.lock_order import cyclic_modules, finder_requests
+from python_tsan.imports.model.program_model import Model
+from python_tsan.imports.model.requests import merge
+from python_tsan.imports.model.rules import rules_of
+from python_tsan.imports.model.steps import Phase
+from python_tsan.imports.model.tracing import trace_entries, trace_later
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from python_tsan.imports.model.probe import Probe
+    from python_tsan.imports.model.requests import ImportRequest, Program
+    from python_tsan.imports.model.tracing import Traced
+
+NO_CALL = "is no function in which an import stands, and no attribute that a package loads when it is asked for"
+# Calls of which each imports what can be part of a cycle; pairs grow with their square.
+MOST_CALLS = 12
+
+Calls = dict[str, "tuple[ImportRequest, ...]"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modelled:
+    """A model, the calls that are entries of a thread besides those named, and which of these are none, by entry.
+
+    ``left_out`` is the number of calls that would be entries too, were they not beyond the limit.
+    """
+
+    model: Model
+    calls: tuple[str, ...]
+    left_out: int
+    problems: dict[str, str]
+
+
+def model_of(
+    probe: Probe,
+    entries: Sequence[str],
+    *,
+    main: Sequence[str] = (),
+    jobs: int,
+    calls: bool = False,
+    traced: Traced | None = None,
+) -> Modelled:
+    """Trace ``entries`` and return the model of their imports behind ``main``.
+
+    An entry ``module:function`` imports the module and then what stands in the function. With ``calls``, such entries
+    are looked for in the packages of the entries, and the first ``MOST_CALLS`` that matter are returned. ``traced`` is
+    what the entries bring in where that is known.
+    """
+    modules = list(dict.fromkeys(entry.partition(":")[0] for entry in entries))
+    traced = traced or trace_entries(probe, modules, main=main, jobs=jobs)
+    problems = {
+        entry: traced.problems[name] for entry in entries if (name := entry.partition(":")[0]) in traced.problems
+    }
+    program = traced.program
+    named = [entry for entry in entries if ":" in entry and entry not in problems]
+    found: Calls = _find_calls(program, {name.partition(".")[0] for name in modules}) if named or calls else {}
+    problems |= dict.fromkeys((entry for entry in named if entry not in found), NO_CALL)
+    wanted = found if calls else {entry: found[entry] for entry in named if entry in found}
+    program = _with_targets(probe, program, wanted, main, jobs)
+    model = Model(
+        program=program,
+        rules=rules_of(probe.python.version),
+        read=read_source,
+        calls=wanted,
+        finders_import=bool(finder_requests(program)),
+    ).after(main)
+    others = [name for name in _that_matter(model) if name not in named] if calls else []
+    kept = tuple(others[:MOST_CALLS])
+    return Modelled(model=model, calls=kept, left_out=len(others) - len(kept), problems=problems)
+
+
+def _find_calls(program: Program, roots: set[str]) -> Calls:
+    """Return the calls of every module of these top-level packages."""
+    sources = {
+        name: source
+        for name, module in program.items()
+        if name.partition(".")[0] in roots and (source := read_source(module.file)) is not None
+    }
+    found: Calls = {}
+    for name, source in sources.items():
+        found |= calls_in(program[name], source, _is_file)
+    lazy = {name: requests for name, requests in found.items() if _is_attribute(name, requests)}
+    for name, source in sources.items():
+        for call, requests in asked_attributes(program[name], source, lazy).items():
+            found[call] = (*found.get(call, ()), *requests)
+    return found
+
+
+def _is_attribute(name: str, requests: tuple[ImportRequest, ...]) -> bool:
+    return [request.module for request in requests] == [name.replace(":", ".")]
+
+
+def _with_targets(
+    probe: Probe, program: Program, calls: Mapping[str, tuple[ImportRequest, ...]], main: Sequence[str], jobs: int
+) -> Program:
+    """Trace what the calls import and the entries have not brought in."""
+    later: dict[str, dict[str, None]] = {}
+    for call, requests in calls.items():
+        root = call.partition(":")[0].partition(".")[0]
+        for name in (name for request in requests for name in _targets(request)):
+            if name not in program:
+                later.setdefault(root, {})[name] = None
+    if not later:
+        return program
+    return merge(
+        [program, trace_later(probe, {root: list(names) for root, names in later.items()}, main=main, jobs=jobs)]
+    )
+
+
+def _targets(request: ImportRequest) -> Iterator[str]:
+    yield request.module
+    yield from (f"{request.module}.{name}" for name in request.names)
+
+
+def _that_matter(model: Model) -> Iterator[str]:
+    """Yield the calls that import something that can be part of a cycle and that their module has not imported.
+
+    Of the calls in one top-level package that import the same, the first stands for all.
+    """
+    cyclic = cyclic_modules(model.program, model.rules)
+
+    @cache
+    def finished(module: str) -> frozenset[str]:
+        phases = model.after([module]).phases
+        return frozenset(name for name, phase in phases.items() if phase is Phase.DONE)
+
+    @cache
+    def meets_a_cycle(module: str) -> bool:
+        machine = model.machine({})
+        list(machine.start("T", module))
+        return any(name in cyclic for name in machine.phases)
+
+    known: set[tuple[str, frozenset[str]]] = set()
+    for call, requests in model.calls.items():
+        module = call.partition(":")[0]
+        names = [name for request in requests for name in _targets(request) if name in model.program]
+        for home in (module.partition(".")[0], module):
+            names = [name for name in names if name not in finished(home)]
+        wanted = (module.partition(".")[0], frozenset(names))
+        if wanted not in known and any(meets_a_cycle(name) for name in names):
+            known.add(wanted)
+            yield call
+
+
+def _is_file(path: str) -> bool:
+    return Path(path).is_file()
+
+
+@cache
+def read_source(path: str) -> str | None:
+    """Return the text of a module's source, or None if there is none, as with extension modules."""
+    if not path.endswith(".py"):
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

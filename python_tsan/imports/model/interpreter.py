@@ -1,0 +1,83 @@
+"""Identify the interpreters whose imports are examined: what each one is, and which are found on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import SubjectError
+from python_tsan.imports import cases
+from python_tsan.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# What a subject needs on sys.path to run the modules of this project.
+CASES = Path(cases.__file__).parent
+# Starting an interpreter on a busy machine can take longer than what it is asked to do.
+PROCESS_SECONDS = 60.0
+MINORS = range(9, 16)
+
+_IDENTIFY = """
+import json, sys
+tsan = b"__tsan_init" in open("/proc/self/exe", "rb").read()
+threads = "free-threading" in sys.version
+print(json.dumps([sys.version_info[:3], sys.version.split()[0], sys.implementation.name, threads, tsan]))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Python:
+    """An interpreter that can be started. ``command`` starts it; ``version`` is exact; ``sanitized``: under TSan."""
+
+    command: tuple[str, ...]
+    version: tuple[int, ...]
+    text: str
+    free_threaded: bool = False
+    sanitized: bool = False
+
+
+def identify(command: Sequence[str]) -> Python:
+    """Start ``command`` and ask what it is. Raises SubjectError if it is not a Python from 3.9 on."""
+    advice = "Name the executable of a CPython from 3.9 to 3.15."
+    try:
+        ended = run([*command, "-I", "-c", _IDENTIFY], timeout=PROCESS_SECONDS)
+    except OSError as error:
+        raise SubjectError(f"{command[0]} cannot be started: {error.strerror}", advice=advice) from error
+    if ended.timed_out:
+        raise SubjectError(f"{command[0]} did not answer within {PROCESS_SECONDS:g} s", advice=advice)
+    try:
+        version, text, implementation, free_threaded, sanitized = json.loads(ended.stdout)
+    except (ValueError, TypeError) as error:
+        raise SubjectError(f"{command[0]} does not answer as a Python does ({ended.how})", advice=advice) from error
+    if implementation != "cpython":
+        raise SubjectError(f"{command[0]} is {implementation}, which has no module locks of CPython's", advice=advice)
+    if tuple(version) < (3, MINORS.start):
+        raise SubjectError(f"{command[0]} is Python {text}, which is too old", advice=advice)
+    return Python(
+        command=tuple(command), version=tuple(version), text=text, free_threaded=free_threaded, sanitized=sanitized
+    )
+
+
+def pythons_at_hand() -> list[Python]:
+    """Return one interpreter of each version on ``PATH`` and among pyenv's, oldest first."""
+    candidates = [shutil.which(f"python3.{minor}") for minor in MINORS]
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+    candidates += [str(path) for path in sorted(pyenv.glob("3.*/bin/python3"))]
+    found: dict[tuple[int, ...], Python] = {}
+    for candidate in candidates:
+        if candidate is not None:
+            for python in _try_identify(candidate):
+                found.setdefault(python.version, python)
+    return [found[version] for version in sorted(found)]
+
+
+def _try_identify(candidate: str) -> Iterator[Python]:
+    try:
+        yield identify([candidate])
+    except SubjectError:
+        return  # pyenv's shims answer for versions that are not chosen, and old releases are of no use here

@@ -1,0 +1,109 @@
+"""Own the lock-order graph: which module's lock is held while which other may be asked for. Pure, no I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from python_tsan.imports.model.requests import LoadStage
+from python_tsan.imports.model.steps import GLOBAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from python_tsan.imports.model.requests import ImportRequest, Module, Program
+    from python_tsan.imports.model.rules import Rules
+
+Graph = dict[str, tuple[str, ...]]
+
+
+def lock_order(program: Program, rules: Rules) -> Graph:
+    """Return, for each module, those whose locks may be asked for while its own is held.
+
+    A child's parents are among them, save where a release resolves them before it takes the child's lock. Where a
+    finder imports, the global import lock is one of them: whoever looks for a module takes it, and a finder holds it.
+    """
+    graph = {name: tuple(dict.fromkeys(_asked(module, program, rules))) for name, module in program.items()}
+    if finding := finder_requests(program):
+        graph = {name: (*asked, GLOBAL) for name, asked in graph.items()}
+        graph[GLOBAL] = tuple(dict.fromkeys(name for request in finding for name in targets(request, program)))
+    return graph
+
+
+def finder_requests(program: Program) -> list[ImportRequest]:
+    """Return what finders ask for while they look for modules."""
+    return [request for module in program.values() for request in module.requests if request.stage is LoadStage.FIND]
+
+
+def _asked(module: Module, program: Program, rules: Rules) -> Iterator[str]:
+    if module.parent in program and not rules.parents_first:
+        yield module.parent
+    for request in module.requests:
+        yield from targets(request, program)
+
+
+def targets(request: ImportRequest, program: Program) -> Iterator[str]:
+    """Yield the modules of a program whose locks a request may ask for."""
+    for target in (request.module, *(f"{request.module}.{name}" for name in request.names)):
+        parts = target.split(".")
+        yield from (name for count in range(len(parts), 0, -1) if (name := ".".join(parts[:count])) in program)
+
+
+def askers(graph: Graph) -> dict[str, frozenset[str]]:
+    """Return, for each module, the others that hold their locks while its own may be asked for."""
+    found: dict[str, set[str]] = {}
+    for name, asked in graph.items():
+        for target in asked:
+            if target != name:
+                found.setdefault(target, set()).add(name)
+    return {name: frozenset(names) for name, names in found.items()}
+
+
+def cyclic_modules(program: Program, rules: Rules) -> dict[str, int]:
+    """Return on which knot of cycles of the lock-order graph each module lies, as a number, by module.
+
+    A module that is on none cannot be part of a deadlock, nor can two modules that lie on different ones.
+    """
+    graph = lock_order(program, rules)
+    cycles = (component for component in components(graph) if len(component) > 1)
+    return {name: number for number, component in enumerate(cycles) for name in component}
+
+
+def components(graph: Mapping[str, tuple[str, ...]]) -> Iterator[frozenset[str]]:
+    """Yield the strongly connected components (Tarjan 1972), without recursion, as import chains can be long."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    open_nodes: list[str] = []
+    is_open: set[str] = set()
+    for root in graph:
+        if root in index:
+            continue
+        work = [(root, iter(graph[root]))]
+        index[root] = low[root] = len(index)
+        open_nodes.append(root)
+        is_open.add(root)
+        while work:
+            node, successors = work[-1]
+            for successor in successors:
+                if successor not in index:
+                    index[successor] = low[successor] = len(index)
+                    open_nodes.append(successor)
+                    is_open.add(successor)
+                    work.append((successor, iter(graph.get(successor, ()))))
+                    break
+                if successor in is_open:
+                    low[node] = min(low[node], index[successor])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == index[node]:
+                    yield frozenset(_close(node, open_nodes, is_open))
+
+
+def _close(root: str, open_nodes: list[str], is_open: set[str]) -> Iterator[str]:
+    while True:
+        node = open_nodes.pop()
+        is_open.discard(node)
+        yield node
+        if node == root:
+            return

@@ -1,0 +1,108 @@
+"""Own the processes in which imports are traced and driven; leave their meaning to ``hazards`` and ``proof``."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from python_tsan.errors import SubjectError
+from python_tsan.imports.model.interpreter import CASES
+from python_tsan.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from python_tsan.imports.model.interpreter import Python
+    from python_tsan.process import Completed
+
+TRACE_SECONDS = 60.0
+START_SECONDS = 30.0
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+# What faulthandler writes first when a process is over its time.
+_WATCHDOG = "Timeout ("
+
+
+class TraceEndedError(SubjectError):
+    """The import of ``entry`` ended the process of its trace, or did not end in time."""
+
+    def __init__(self, entry: str, message: str) -> None:
+        super().__init__(message)
+        self.entry = entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """An interpreter and the folders that its modules are found in, first of all.
+
+    ``patience`` is the time in seconds that the import of an entry may take. Bytecode goes to the folder ``bytecode``,
+    or nowhere: it would otherwise be left among the modules, under the name of whoever scans them.
+    """
+
+    python: Python
+    path: tuple[Path, ...] = ()
+    patience: float = TRACE_SECONDS
+    bytecode: Path | None = None
+
+    def trace(self, entries: Sequence[str], *, main: Sequence[str] = ()) -> dict[str, Any]:
+        """Import ``main`` and then ``entries`` in a fresh process and return their trace.
+
+        Raises TraceEndedError, which names the import that the process did not survive.
+        """
+        steps = [*main, *entries]
+        options = [f"--main={name}" for name in main] + [f"--patience={self.patience}"]
+        deadline = START_SECONDS + self.patience * len(steps)
+        ended = self._run(["trace", *options, "--", *entries], deadline=deadline)
+        told = _read_lines(ended.stdout)
+        if told and "modules" in told[-1]:
+            return told[-1]
+        finished = [line["finished"] for line in told]
+        entry = next((step for step in steps if step not in finished), steps[-1])
+        raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience))
+
+    def list_modules(self, distributions: Sequence[str], *, limit: int) -> dict[str, Any]:
+        """Ask which public modules each distribution has: ``modules``, ``public`` (their number) and ``error``."""
+        names = " ".join(distributions)
+        return self.ask(["list", f"--limit={limit}", "--", *distributions], what=f"the list of {names}", deadline=30.0)
+
+    def ask(self, arguments: Sequence[str], *, what: str, deadline: float) -> dict[str, Any]:
+        """Run one command of ``import_cases.probe`` and return its answer; ``deadline`` is in seconds.
+
+        Raises SubjectError, which calls the command ``what``, when there is no answer.
+        """
+        ended = self._run(arguments, deadline=deadline)
+        told = _read_lines(ended.stdout)
+        if ended.timed_out or not told:
+            raise SubjectError(_why(what, ended, deadline))
+        return told[-1]
+
+    def _run(self, arguments: Sequence[str], *, deadline: float) -> Completed:
+        command = [*self.python.command, "-m", "import_cases.probe", *arguments]
+        return run(command, env=self._environment(os.environ), timeout=deadline)
+
+    def _environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        folders = [str(CASES), *(str(folder) for folder in self.path)]
+        inherited = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
+        kept = {name: value for name, value in base.items() if name != _NO_BYTECODE}
+        kept |= {_NO_BYTECODE: "1"} if self.bytecode is None else {"PYTHONPYCACHEPREFIX": str(self.bytecode)}
+        return {**kept, "PYTHONPATH": os.pathsep.join([*folders, *inherited])}
+
+
+def _read_lines(text: str) -> list[dict[str, Any]]:
+    """Read the lines of JSON that a process wrote before it ended, the last of which may be cut off."""
+    told = []
+    for line in text.splitlines():
+        try:
+            told.append(json.loads(line))
+        except ValueError:
+            break
+    return told
+
+
+def _why(what: str, ended: Completed, deadline: float) -> str:
+    if ended.timed_out or (ended.exit_code == 1 and _WATCHDOG in ended.stderr):
+        return f"{what} did not end within {deadline:g} s"
+    last = ended.stderr.strip().rpartition("\n")[2]
+    return f"{what} ended without a result ({ended.how})" + (f": {last}" if last else "")

@@ -1,0 +1,111 @@
+"""Own what is known of the modules of a program: which module asks for which, where, and when. Pure, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Manner(Enum):
+    """How a module is asked for. The two wait in different ways up to 3.14."""
+
+    STATEMENT = "statement"
+    BY_NAME = "by_name"  # importlib.import_module
+
+
+class LoadStage(Enum):
+    """When in its loading a module makes a request."""
+
+    FIND = "find"  # by a finder, with the global import lock held
+    CREATE = "create"  # before it is in sys.modules, as in a PyInit_* function
+    BODY = "body"
+
+    # As in Phase: the hash of a member's name would be the slowest part of a large search.
+    __hash__ = object.__hash__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """One import request: ``module`` is asked for at ``file:line``, and ``names`` are taken from it."""
+
+    module: str
+    manner: Manner
+    file: str
+    line: int
+    names: tuple[str, ...] = ()
+    stage: LoadStage = LoadStage.BODY
+
+    @property
+    def place(self) -> str:
+        """Where the request stands, as an editor takes it."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Module:
+    """A module and the requests that its loading makes, in order."""
+
+    name: str
+    file: str = ""
+    requests: tuple[ImportRequest, ...] = ()
+
+    @property
+    def parent(self) -> str:
+        """The package that holds it, or an empty string."""
+        return self.name.rpartition(".")[0]
+
+
+Program = dict[str, Module]
+
+
+def read_trace(trace: Mapping[str, Any]) -> Program:
+    """Read the JSON object that ``import_probe trace`` prints."""
+    return {
+        name: Module(name=name, file=entry["file"], requests=tuple(_read_request(item) for item in entry["requests"]))
+        for name, entry in trace["modules"].items()
+    }
+
+
+def _read_request(item: Mapping[str, Any]) -> ImportRequest:
+    return ImportRequest(
+        module=item["module"],
+        manner=Manner(item["kind"]),
+        file=item["file"],
+        line=item["line"],
+        names=tuple(item["names"]),
+        stage=LoadStage(item["stage"]),
+    )
+
+
+def merge(programs: Iterable[Program]) -> Program:
+    """Join the traces of several roots: what a module asks for may depend on what was there before.
+
+    To the longer of two records of one module come the requests that only the other has, in the order of their lines.
+    """
+    merged: Program = {}
+    for program in programs:
+        for name, module in program.items():
+            known = merged.get(name)
+            merged[name] = module if known is None else _join(*sorted((module, known), key=_size))
+    return merged
+
+
+def _size(module: Module) -> int:
+    return len(module.requests)
+
+
+def _join(shorter: Module, longer: Module) -> Module:
+    requests = list(longer.requests)
+    for request in shorter.requests:
+        if request not in longer.requests:
+            later = (place for place, each in enumerate(requests) if _comes_after(each, request))
+            requests.insert(next(later, len(requests)), request)
+    return replace(longer, requests=tuple(requests))
+
+
+def _comes_after(each: ImportRequest, request: ImportRequest) -> bool:
+    return each.stage is request.stage and each.file == request.file and each.line > request.line

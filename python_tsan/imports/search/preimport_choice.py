@@ -1,0 +1,122 @@
+"""Own which modules the main thread has to import so that no hazard is left; leave trying it to ``preimport``. Pure."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import SubjectError
+from python_tsan.imports.model.steps import GLOBAL, Phase
+from python_tsan.imports.search.prediction import predict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from python_tsan.imports.model.program_model import Model
+    from python_tsan.imports.search.schedules import Hazard
+
+EXACT_LIMIT = 20_000  # combinations that are tried before the shortest list gives way to a short one
+
+
+def choose(
+    model: Model,
+    entries: tuple[str, ...],
+    *,
+    known: Iterable[Hazard] | None = None,
+    advance: Callable[[float], None] = lambda _fraction: None,
+) -> tuple[str, ...]:
+    """Return the shortest list behind which no hazard between ``entries`` is predicted.
+
+    ``known`` are the hazards that a scan has predicted without a list; they need not be predicted again. ``advance`` is
+    told how much of the search behind a list is done.
+
+    A hazard needs two modules that are not there yet. Importing a module finishes what it brings in; the list finishes
+    one of the two for each hazard. Hazards that only show behind the list are added until none is left (an implicit
+    hitting set: Moreno-Centeno and Karp, Operations Research 61(2), 2013).
+    """
+    conflicts: list[frozenset[str]] = []
+    candidates = {name: finished_by(model, name) for entry in entries for name in model.imported_by(entry)}
+    modules: tuple[str, ...] = ()
+    hazards = list(predict(model, entries) if known is None else known)
+    while hazards:
+        for hazard in hazards:
+            conflicts.append(frozenset({hazard.awaited, hazard.closing}))
+            for name in _named(hazard):
+                if name not in candidates:
+                    candidates[name] = finished_by(model, name)
+        modules = cover(conflicts, candidates, entries)
+        hazards = list(predict(model.after(modules), entries, advance))
+    return modules
+
+
+def _named(hazard: Hazard) -> tuple[str, ...]:
+    entries = (entry.partition(":")[0] for entry in (hazard.first, hazard.second))
+    called = (request.module for requests in hazard.calls for request in requests)
+    return tuple(name for name in (*entries, *called, hazard.awaited, hazard.closing) if name != GLOBAL)
+
+
+def removers(hazard: Hazard, finishes: Callable[[str], frozenset[str]]) -> tuple[str, ...]:
+    """Return the modules of a hazard of which any one, imported on the main thread, removes it.
+
+    ``finishes`` is :func:`finished_by` of the model, remembered. Those that bring in the least come first. A module
+    whose import completes neither of the two that the threads wait for leaves the cycle as it is.
+    """
+    conflict = {hazard.awaited, hazard.closing}
+    brings = {name: finishes(name) for name in dict.fromkeys(_named(hazard))}
+    settling = [name for name, finished in brings.items() if not conflict.isdisjoint(finished)]
+    return tuple(sorted(settling, key=lambda name: (len(brings[name]), name)))
+
+
+def finished_by(model: Model, module: str) -> frozenset[str]:
+    """Return the modules that are complete once a lone thread has imported ``module``."""
+    phases = model.after([module]).phases
+    return frozenset(name for name, phase in phases.items() if phase is Phase.DONE)
+
+
+def cover(
+    conflicts: Iterable[frozenset[str]], candidates: dict[str, frozenset[str]], entries: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the fewest ``candidates`` that finish a module of each conflict, those that settle the most first.
+
+    Of candidates that settle the same, one of ``entries`` is taken, then the one that brings in the least. Beyond
+    ``EXACT_LIMIT`` combinations it takes the candidate that settles the most again and again, which may be longer.
+    Raises SubjectError when not even all of them do.
+    """
+    pairs = list(dict.fromkeys(conflicts))
+    cheapest = sorted(candidates, key=lambda name: (name not in entries, len(candidates[name]), name.count("."), name))
+    settles = _useful(
+        {
+            name: frozenset(index for index, pair in enumerate(pairs) if not pair.isdisjoint(candidates[name]))
+            for name in cheapest
+        }
+    )
+    wanted = frozenset(range(len(pairs)))
+    if frozenset().union(*settles.values()) != wanted:
+        raise SubjectError("no list of imports on the main thread removes every hazard")
+    tried = 0
+    for size in range(1, len(settles) + 1):
+        for names in combinations(settles, size):
+            tried += 1
+            if frozenset().union(*(settles[name] for name in names)) == wanted:
+                return names
+            if tried > EXACT_LIMIT:
+                return _greedy(settles, wanted)
+    return ()
+
+
+def _useful(settles: dict[str, frozenset[int]]) -> dict[str, frozenset[int]]:
+    """Leave out each candidate that settles no more than another; of equals the first stays."""
+    kept: dict[str, frozenset[int]] = {}
+    for name in sorted(settles, key=lambda each: -len(settles[each])):
+        if not any(settles[name] <= other for other in kept.values()):
+            kept[name] = settles[name]
+    return kept
+
+
+def _greedy(settles: dict[str, frozenset[int]], wanted: frozenset[int]) -> tuple[str, ...]:
+    chosen: list[str] = []
+    while wanted:
+        gain: Callable[[str], int] = lambda name: len(settles[name] & wanted)  # noqa: E731, B023 -- used at once
+        chosen.append(max(settles, key=gain))
+        wanted -= settles[chosen[-1]]
+    return tuple(name for name in settles if name in chosen)

@@ -1,0 +1,52 @@
+"""Own a command run under the watch: its environment, and what its log says; leave the watch to ``inside/watch``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import SubjectError
+from python_tsan.imports.cases.import_cases.watch import LOG_VARIABLE, STALL_VARIABLE, STARTED
+from python_tsan.process import run_attached
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+WATCH = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """How a command ended: its exit code, how many interpreters took up the watch, and how many reports they made."""
+
+    exit_code: int
+    interpreters: int
+    reports: int
+
+
+def watch(command: Sequence[str], *, stall: float, env: Mapping[str, str]) -> Watched:
+    """Run ``command`` on this process's own streams, to which its reports go too.
+
+    ``stall`` is the time in seconds after which imports that do not move are told. Raises SubjectError when the
+    command cannot be started.
+    """
+    with tempfile.TemporaryDirectory(prefix="python-tsan-watch-") as folder:
+        log = Path(folder, "log")
+        try:
+            ended = run_attached(command, env=watch_environment(env, stall=stall, log=log))
+        except OSError as error:
+            raise SubjectError(f"{command[0]} cannot be started: {error.strerror}") from error
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    started = sum(line.startswith(STARTED) for line in lines)
+    reports = sum(line.startswith("python-tsan: ") for line in lines) - started
+    return Watched(exit_code=ended.exit_code, interpreters=started, reports=reports)
+
+
+def watch_environment(base: Mapping[str, str], *, stall: float, log: Path) -> dict[str, str]:
+    """Return the environment in which every interpreter that heeds ``PYTHONPATH`` takes up the watch."""
+    inherited = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
+    path = os.pathsep.join([str(WATCH), *inherited])
+    return {**base, "PYTHONPATH": path, STALL_VARIABLE: f"{stall:g}", LOG_VARIABLE: str(log)}

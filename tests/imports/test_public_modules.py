@@ -1,0 +1,100 @@
+"""Which modules of a distribution are entries, by the interpreter that has it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from python_tsan.cli.main import main
+from python_tsan.imports.cases.import_cases.listing import is_public, module_of
+from python_tsan.imports.model.interpreter import identify
+from python_tsan.imports.model.probe import Probe
+from python_tsan.imports.model.public_modules import public_modules
+
+HERE = identify([sys.executable])
+FILES = (
+    "wares/__init__.py",
+    "wares/deep/__init__.py",
+    "wares/deep/inner.py",
+    "wares/_private.py",
+    "wares/native.abi3.so",
+    "wares/tests/test_it.py",
+    "wares/data.json",
+    "loose.py",
+)
+
+
+def install(folder, name="wares", files=FILES, extra=()):
+    for path in files:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("")
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "RECORD").write_text("".join(f"{path},,\n" for path in (*files, *extra)))
+    return Probe(python=HERE, path=(folder,))
+
+
+def test_the_public_modules_are_entries_the_shallowest_first(tmp_path):
+    (offer,) = public_modules(install(tmp_path), ["wares"], limit=40)
+    assert offer.modules == ("loose", "wares", "wares.deep", "wares.native", "wares.deep.inner")
+    assert (offer.left_out, offer.problem) == (0, "")
+
+
+def test_a_limit_leaves_out_the_deepest_and_says_how_many(tmp_path):
+    (offer,) = public_modules(install(tmp_path), ["wares"], limit=3)
+    assert offer.modules == ("loose", "wares", "wares.deep")
+    assert offer.left_out == 2
+
+
+def test_an_editable_installation_is_followed_to_its_folder(tmp_path):
+    source, site = tmp_path / "source", tmp_path / "site"
+    for path in ("mine/__init__.py", "mine/part.py", "tools/script.py"):
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_text("")
+    site.mkdir()
+    (site / "mine.pth").write_text(f"{source}\n")
+    (offer,) = public_modules(install(site, "mine", (), ("mine.pth",)), ["mine"], limit=40)
+    assert offer.modules == ("mine", "mine.part")
+
+
+@pytest.mark.parametrize("name", ["nothing-of-that-name", "", "../x"])
+def test_a_distribution_that_is_not_there_is_told_and_the_others_are_listed(name, tmp_path):
+    absent, present = public_modules(install(tmp_path), [name, "wares"], limit=1)
+    assert "is not installed" in absent.problem
+    assert present.modules == ("loose",)
+
+
+def test_a_distribution_without_a_module_is_told(tmp_path):
+    (offer,) = public_modules(install(tmp_path, "data", ("data.json",)), ["data"], limit=40)
+    assert "no public module" in offer.problem
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("p/__init__.py", ["p"]),
+        ("p/m.cpython-313-x86_64-linux-gnu.so", []),
+        ("p/not-a-name.py", []),
+        ("../../bin/tool.py", []),
+        ("__init__.py", []),
+    ],
+)
+def test_a_file_is_a_module_or_it_is_not(path, names):
+    assert list(module_of(Path(path).parts)) == names
+    assert is_public(["a", "b"])
+    assert not is_public(["a", "_b"])
+
+
+def test_the_verb_scans_a_package_by_its_distribution(tmp_path, capsys):
+    probe = install(tmp_path, files=("wares/__init__.py", "wares/a.py", "wares/b.py"))
+    (tmp_path / "wares/__init__.py").write_text("from . import a, b\n")
+    scanning = ["imports", "scan", "--python", sys.executable, "--path", str(probe.path[0]), "--package"]
+    assert main([*scanning, "wares", "missing"]) == (1 if HERE.version < (3, 15) else 6)
+    told = capsys.readouterr()
+    assert "missing: is not installed for this Python" in told.err
+    assert "between 3 entries" in told.out
+    main([*scanning, "wares", "--limit", "2"])
+    assert "2 modules are scanned and 1 deeper ones are left out" in capsys.readouterr().err
+    assert main([*scanning, "wares", "--limit", "0"]) == 2
+    assert main(["imports", "scan"]) == 2

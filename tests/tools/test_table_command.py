@@ -1,0 +1,40 @@
+"""The table as its command measures and writes it."""
+
+import sys
+
+import pytest
+
+from python_tsan.imports.model.interpreter import identify
+from tools.import_table import __main__ as command
+from tools.import_table.measure import build_of, play
+
+
+def test_the_table_is_measured_and_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here = identify([sys.executable])
+    monkeypatch.setattr(command, "pythons_at_hand", lambda: [here])
+
+    def played(pythons, *, told, **_):
+        made = [play(each, "cold_window") for each in pythons]
+        for each in made:
+            told(each)
+        return made
+
+    monkeypatch.setattr(command, "play_rows", played)
+    options = ["--with", sys.executable, "--built", "--trials", "1", "--write", "page.md"]
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "empty"))
+    assert command.main(options) == 0
+    page = (tmp_path / "page.md").read_text()
+    assert f"    python -m tools.import_table {' '.join(options)}\n" in page
+    assert "1 runs, 0 not as the table says" in capsys.readouterr().out
+    assert f"| {build_of(here)} | " in page
+    assert f"| {here.text} |" in page
+    monkeypatch.setattr(command, "disagreement", lambda _: "nothing is as it was")
+    assert command.main([]) == 1
+    assert "nothing is as it was" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--trials", "-1"]])
+def test_a_negative_number_of_trials_is_refused(options, capsys):
+    assert command.main(options) == 2
+    assert "--trials must not be negative" in capsys.readouterr().err

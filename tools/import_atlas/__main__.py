@@ -1,0 +1,146 @@
+"""Read the options of the atlas and print what its surveys come to; leave surveying to this package's modules."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.cli.failures import as_exit_code
+from python_tsan.cli.imports_scan import write_file
+from python_tsan.cli.options import open_context, settings_parser
+from python_tsan.cpython.debian_pythons import unpack_pythons
+from python_tsan.errors import ExitCode, Interrupted, UsageError
+from python_tsan.imports.model.interpreter import identify
+from python_tsan.plain_text import duration
+from python_tsan.process import keeping
+from tools.import_atlas.cell import save_cell
+from tools.import_atlas.listed import listed
+from tools.import_atlas.page import render_atlas
+from tools.import_atlas.run import Atlas
+from tools.import_atlas.survey import Bounds, survey_privately
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from python_tsan.cli.options import Context
+    from python_tsan.imports.model.interpreter import Python
+    from tools.import_atlas.cell import Cell
+
+MODULES, RUNS, SECONDS, JOBS = 10, 2, 150.0, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Survey the packages of the list, or with ``--survey`` one package in this process, and return the exit code."""
+    return as_exit_code(lambda: _perform(parser().parse_args(arguments)), last=arguments is None)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.import_atlas",
+        description="Scan and confirm the most used packages of PyPI, each in its own environment.",
+        parents=[settings_parser()],
+    )
+    add = parser.add_argument
+    add("packages", nargs="*", metavar="PACKAGE", help="these instead of the whole list")
+    add("--with", dest="interpreters", metavar="PYTHON", action="append", default=[], help="instead of Debian's newest")
+    add("--surveys", type=int, default=JOBS, help="packages at a time (%(default)s)")
+    add("--again", action="store_true", help="repeat surveys that were made before")
+    add("--kept", action="store_true", help="survey nothing and report what earlier runs have kept")
+    add("--write", type=Path, metavar="FILE", help="write the page")
+    add("--survey", metavar="PACKAGE", help="survey this package alone, in this process")
+    add("--keep", type=Path, metavar="DIR", help="with --survey: keep the result here, for an atlas")
+    add("--modules", type=int, default=MODULES, help="public modules of a package that are entries (%(default)s)")
+    add("--runs", type=int, default=RUNS, help="directed runs a hazard (%(default)s)")
+    add("--seconds", type=float, default=SECONDS, help="for one package on one Python (%(default)s)")
+    return parser
+
+
+def _perform(arguments: argparse.Namespace) -> ExitCode:
+    return (_survey if arguments.survey else _atlas)(arguments, open_context(arguments))
+
+
+def _bounds(arguments: argparse.Namespace) -> Bounds:
+    for option in ("modules", "runs", "seconds"):
+        if getattr(arguments, option) <= 0:
+            raise UsageError(f"--{option} must be positive")
+    return Bounds(modules=arguments.modules, runs=arguments.runs, seconds=arguments.seconds)
+
+
+def _survey(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    def keep(cell: Cell) -> None:
+        if arguments.keep:
+            save_cell(arguments.keep, cell)
+
+    cell = survey_privately(
+        arguments.survey, identify(arguments.interpreters[:1] or ["python3"]), _bounds(arguments), keep=keep
+    )
+    context.console.say(line(cell))
+    keep(cell)
+    if arguments.keep:
+        return ExitCode.CLEAN
+    if cell.problem:
+        return ExitCode.SUBJECT
+    return ExitCode.FINDINGS if cell.confirmed else ExitCode.CLEAN
+
+
+def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    bounds = _bounds(arguments)
+    if arguments.surveys <= 0:
+        raise UsageError("--surveys must be positive")
+    folder = context.layout.root / "atlas"
+    atlas = Atlas(folder=folder, bounds=bounds, jobs=arguments.surveys, again=arguments.again)
+    packages = tuple(dict.fromkeys(arguments.packages)) or listed().packages
+    pythons = _pythons(arguments, context)
+
+    told: list[Cell] = []
+
+    def said(cell: Cell, kept: bool) -> None:  # noqa: FBT001 -- a callback of two facts
+        told.append(cell)
+        context.console.note(f"{line(cell)}{' (kept)' if kept else ''}")
+
+    def interrupted() -> Interrupted:
+        return Interrupted(
+            f"{len(told)} of {len(packages) * len(pythons)} surveys had ended",
+            evidence=folder,
+            advice="the same command; --kept tells what there is",
+        )
+
+    if arguments.kept:
+        cells = list(atlas.kept(packages, pythons))
+    else:
+        with keeping(interrupted):
+            cells = atlas.cells(packages, pythons, said=said)
+    if arguments.write:
+        machine = f"{platform.system()} {platform.machine()}"
+        write_file(arguments.write, render_atlas(cells, listed(), bounds, machine=machine), context)
+    failed = sum(bool(cell.problem) for cell in cells)
+    hazardous = sum(bool(cell.confirmed) for cell in cells)
+    context.console.say(
+        f"{len(cells)} surveys: {hazardous} with a confirmed hazard, {failed} that failed; kept in {folder}"
+    )
+    return ExitCode.CLEAN
+
+
+def _pythons(arguments: argparse.Namespace, context: Context) -> list[Python]:
+    if arguments.interpreters:
+        return [identify([name]) for name in arguments.interpreters]
+    timeout = context.settings.timeout
+    paths = unpack_pythons(layout=context.layout, console=context.console, timeout=timeout)
+    return [identify([str(path)]) for path in reversed(paths)]
+
+
+def line(cell: Cell) -> str:
+    """Return one line for a survey: what was found, or why nothing was."""
+    name = f"{cell.package} {cell.version}".strip()
+    if cell.problem:
+        return f"{name} on {cell.python}: {cell.problem}"
+    found = f"{len(cell.cycles)} hazards predicted, {len(cell.confirmed)} of {cell.tried} confirmed"
+    return f"{name} on {cell.python}: {found}, in {duration(cell.seconds)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

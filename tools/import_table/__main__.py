@@ -1,0 +1,152 @@
+"""Own ``imports table``: its options and exit codes; leave measuring and the page to the imports room."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.cli.failures import as_exit_code
+from python_tsan.cli.options import open_context, settings_parser
+from python_tsan.cpython.debian_pythons import unpack_pythons
+from python_tsan.errors import ExitCode, Interrupted, UsageError
+from python_tsan.imports.model.interpreter import identify, pythons_at_hand
+from python_tsan.process import keeping
+from tools.import_table.case_results import disagreement
+from tools.import_table.measure import build_of, play_rows
+from tools.import_table.page import render_page
+from tools.import_table.rates import measure_rates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from python_tsan.cli.options import Context
+    from python_tsan.console import Console
+    from python_tsan.imports.model.interpreter import Python
+    from tools.import_table.case_results import CaseResult
+    from tools.import_table.rates import Rate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure the table and return the exit code: FINDINGS when a run is not as the table says."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.import_table",
+        description="Measure every row of the import table on every interpreter of this machine.",
+        parents=[settings_parser()],
+    )
+    add = parser.add_argument
+    add("--with", dest="interpreters", metavar="PYTHON", action="append", default=[], help="additional interpreter")
+    add("--unpacked", action="store_true", help="also test Debian sid's Pythons, unpacked privately")
+    add("--built", action="store_true", help="also test the interpreters that were built here, under ThreadSanitizer")
+    add("--trials", type=int, default=0, help="trials of threads without a schedule on each (%(default)s)")
+    add("--write", type=Path, metavar="FILE", help="write the page of import hazards")
+    return as_exit_code(lambda: _table(parser.parse_args(arguments)), last=arguments is None)
+
+
+def _table(arguments: argparse.Namespace) -> ExitCode:
+    context = open_context(arguments)
+    console = context.console
+    if arguments.trials < 0:
+        raise UsageError("--trials must not be negative")
+    pythons = _unique([*pythons_at_hand(), *(identify([name]) for name in _named(arguments, context))])
+    console.note(f"on {', '.join(str(build_of(python)) for python in pythons)}")
+    measuring = _Measuring(arguments=arguments, console=console)
+    with keeping(measuring.interrupted):
+        measuring.measured = play_rows(pythons, jobs=context.settings.jobs, told=measuring.played)
+        for rate in measure_rates(pythons, trials=arguments.trials):
+            measuring.rates.append(rate)
+            console.note(f"{rate.build}, {rate.mitigation}: {rate}")
+    if arguments.write:
+        measuring.write(arguments.write)
+    return ExitCode.FINDINGS if measuring.conclude() else ExitCode.CLEAN
+
+
+@dataclass(kw_only=True)
+class _Measuring:
+    """A table under way: every run that has ended, and every rate."""
+
+    arguments: argparse.Namespace
+    console: Console
+    measured: list[CaseResult] = field(default_factory=list)
+    rates: list[Rate] = field(default_factory=list)
+
+    def played(self, played: CaseResult) -> None:
+        """Keep a run, and say aloud what is not as the table says."""
+        self.measured.append(played)
+        difference = disagreement(played)
+        if difference:
+            cure = "" if played.mitigation == "none" else f" under {played.mitigation}"
+            self.console.warn(f"{played.case}{cure} on {played.build}: {difference}")
+
+    def conclude(self) -> int:
+        """Say how many runs there were, and return how many were not as the table says."""
+        wrong = sum(bool(disagreement(played)) for played in self.measured)
+        self.console.say(f"{len(self.measured)} runs, {wrong} not as the table says")
+        return wrong
+
+    def write(self, file: Path, *, unfinished: str = "") -> None:
+        """Write the page. Raises ``UsageError`` where it cannot be written."""
+        from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- help does without
+
+        page = render_page(
+            self.measured,
+            self.rates,
+            date=datetime.now(UTC).strftime("%Y-%m-%d"),
+            machine=_machine(),
+            command=_command(self.arguments),
+            unfinished=unfinished,
+        )
+        with storage_errors(file, option="--write"):
+            write_whole(file.absolute(), page.encode())
+
+    def interrupted(self) -> Interrupted:
+        """Tell what had been measured; a page that is whole is not replaced."""
+        from python_tsan.storage import unfinished_file  # noqa: PLC0415 -- as above
+
+        measured = f"{len(self.measured)} runs had ended" + (f", and {len(self.rates)} rates" if self.rates else "")
+        self.conclude()
+        target = unfinished_file(self.arguments.write.absolute()) if self.arguments.write else None
+        if target:
+            self.write(target, unfinished=f"Interrupted when {measured}.")
+        return Interrupted(measured, evidence=target, advice="the same command; a table is measured in one go")
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return the verb with the options that decide what is measured and where it is written."""
+    words = ["tools.import_table"]
+    for interpreter in arguments.interpreters:
+        words += ["--with", interpreter]
+    words += [f"--{name}" for name in ("unpacked", "built") if getattr(arguments, name)]
+    words += ["--trials", str(arguments.trials)] if arguments.trials else []
+    return shlex.join([*words, "--write", str(arguments.write)])
+
+
+def _named(arguments: argparse.Namespace, context: Context) -> Iterator[str]:
+    """Yield the interpreters that are asked for beside those at hand."""
+    yield from arguments.interpreters
+    if arguments.unpacked:
+        timeout = context.settings.timeout
+        yield from map(str, unpack_pythons(layout=context.layout, console=context.console, timeout=timeout))
+    if arguments.built:
+        yield from sorted(str(path) for path in context.layout.interpreters.glob("3.*/bin/python3"))
+
+
+def _machine() -> str:
+    """Describe what the rates depend on: the machine, and how much it had to do."""
+    load = round(os.getloadavg()[2])
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, load average {load}"
+
+
+def _unique(pythons: Sequence[Python]) -> list[Python]:
+    found = {build_of(python): python for python in pythons}
+    return [found[build] for build in sorted(found)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Own the meaning of what a row reported: its outcome in one word, who lost, and how. Pure, no I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from python_tsan.imports.confirm.proof import outcome_of
+from python_tsan.imports.outcomes import ImportOutcome, find_range
+from tools.import_table.mitigation_effects import expected_outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from python_tsan.imports.outcomes import Range, Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Build:
+    """What distinguishes interpreters here: the exact version, whether it has no GIL, whether it runs under TSan."""
+
+    version: tuple[int, ...]
+    free_threaded: bool = False
+    sanitized: bool = False
+
+    def __str__(self) -> str:
+        return as_version(self.version) + ("t" if self.free_threaded else "") + (" TSan" if self.sanitized else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """One row as one interpreter played it.
+
+    ``mitigation`` is ``none`` for the row by itself. ``losers`` are the threads that failed, in order, and ``error``
+    the first one's ``Type: text``. ``waits`` has a line for each thread of a run that hangs: what it waits for, and who
+    has that. ``outcome`` is None when the schedule was not reached, so that the run says nothing.
+    """
+
+    row: str
+    variant: str
+    mitigation: str
+    build: Build
+    outcome: ImportOutcome | None
+    losers: tuple[str, ...] = ()
+    error: str = ""
+    waits: tuple[str, ...] = ()
+
+    @property
+    def case(self) -> str:
+        """The row's or variant's key in the outcome table."""
+        return self.row if self.variant == "hazard" else f"{self.row}.{self.variant}"
+
+
+def read_report(report: Mapping[str, Any], build: Build) -> CaseResult:
+    """Read the JSON object that ``import_cases`` prints on an interpreter of that build."""
+    errors: Mapping[str, Mapping[str, str]] = report["errors"]
+    losers = tuple(sorted(errors))
+    return CaseResult(
+        row=report["row"],
+        variant=report["variant"],
+        mitigation=report["mitigation"],
+        build=build,
+        outcome=outcome_of(report),
+        losers=losers,
+        error=f"{errors[losers[0]]['type']}: {errors[losers[0]]['text']}" if losers else "",
+        waits=tuple(report["waits"]),
+    )
+
+
+def disagreement(played: CaseResult) -> str:
+    """Return how a run differs from the tables, or an empty string when it agrees or they are silent."""
+    build = played.build
+    if played.mitigation != "none":
+        expected = expected_outcome(played.mitigation, played.row, build.version, free_threaded=build.free_threaded)
+        return "" if expected in (None, played.outcome) else f"expected {expected.value}, saw {_word(played)}"
+    wanted = find_range(played.case, build.version, free_threaded=build.free_threaded)
+    return "" if wanted is None else _difference(played, wanted)
+
+
+def _word(played: CaseResult) -> str:
+    return (
+        played.error or "no schedule" if played.outcome is None else f"{played.outcome.value} {played.error}".rstrip()
+    )
+
+
+def _difference(played: CaseResult, wanted: Range) -> str:
+    if played.outcome is None:
+        return played.error or "the schedule was not reached"
+    if played.outcome is not wanted.outcome:
+        return f"expected {wanted.outcome.value}, saw {_word(played)}"
+    if played.losers != wanted.threads:
+        return f"expected {' '.join(wanted.threads)} to lose, but it was {' '.join(played.losers)}"
+    if not re.search(wanted.error, played.error):
+        return f"expected an error like {wanted.error!r}, got {played.error}"
+    if played.waits != wanted.waits:
+        return f"expected the threads to wait like {wanted.waits}, but saw {played.waits}"
+    return ""
+
+
+def as_version(version: Version) -> str:
+    """Write a version with dots."""
+    return ".".join(str(part) for part in version)

@@ -1,0 +1,84 @@
+"""Own what each cure does to each row and why, read from ``mitigations.toml``; leave running them to ``measure``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, assert_never
+
+from python_tsan.imports.outcomes import ImportOutcome, Version, find_range, parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIELDS = frozenset({"rows", "effect", "why", "before", "gil"})
+
+
+class Effect(Enum):
+    """What a cure does to a row."""
+
+    CURES = "cures"
+    CURES_ERRORS = "cures_errors"  # a _DeadlockError goes away, a half-made module stays
+    LEAVES = "leaves"
+    HARMS = "harms"  # it hangs, whatever it did by itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One effect of one cure on some rows. From ``before`` on it leaves them alone; ``gil``: of builds with one."""
+
+    rows: tuple[str, ...]
+    effect: Effect
+    why: str
+    before: Version | None = None
+    gil: bool = False
+
+
+@cache
+def effects() -> dict[str, tuple[Reason, ...]]:
+    """Return the effects of every cure, by its name."""
+    text = files("tools.import_table").joinpath("mitigations.toml").read_text(encoding="utf-8")
+    return {cure: tuple(read_reason(item) for item in items) for cure, items in tomllib.loads(text).items()}
+
+
+def read_reason(item: Mapping[str, Any]) -> Reason:
+    """Read one table of the file. Raises ``ValueError`` for a field that does not belong there."""
+    unknown = item.keys() - FIELDS
+    if unknown:
+        raise ValueError(f"unknown field {min(unknown)!r} in {dict(item)}")
+    return Reason(
+        rows=tuple(item["rows"]),
+        effect=Effect(item["effect"]),
+        why=item["why"],
+        before=parse_version(item["before"]) if "before" in item else None,
+        gil=item.get("gil", False),
+    )
+
+
+def expected_outcome(cure: str, row: str, version: Version, *, free_threaded: bool) -> ImportOutcome | None:
+    """Return what ``row`` ends in under ``cure``, or None where nothing is said. ``KeyError`` for an unknown pair."""
+    found = find_range(row, version, free_threaded=free_threaded)
+    reason = next((each for each in effects()[cure] if row in each.rows), None)
+    if reason is None:
+        raise KeyError((cure, row))
+    if found is None or (reason.gil and free_threaded):
+        return None
+    gone = reason.before is not None and version >= reason.before
+    return _after(Effect.LEAVES if gone else reason.effect, found.outcome)
+
+
+def _after(effect: Effect, alone: ImportOutcome) -> ImportOutcome:
+    match effect:
+        case Effect.CURES:
+            return ImportOutcome.OK
+        case Effect.CURES_ERRORS:
+            return ImportOutcome.OK if alone is ImportOutcome.ERROR else alone
+        case Effect.LEAVES:
+            return alone
+        case Effect.HARMS:
+            return ImportOutcome.HANG
+        case _ as never:
+            assert_never(never)
