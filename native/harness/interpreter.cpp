@@ -49,6 +49,21 @@ void be_done_with_immortality() {
 #endif
 }
 
+/// Wait for the threads that Python code started, daemon threads too. Otherwise CPython ends them when they next ask
+/// for the GIL and never joins them, and the sanitizer reports a thread leak.
+void join_python_threads() {
+    py::dict names;
+    py::exec(R"(
+import sys
+threading = sys.modules.get("threading")
+for thread in threading.enumerate() if threading else ():
+    mine = thread in (threading.main_thread(), threading.current_thread())
+    if not mine and not isinstance(thread, threading._DummyThread):  # a dummy is a C++ thread that called Python
+        thread.join()
+)",
+             names);
+}
+
 } // namespace
 
 Interpreter::Interpreter(const Context& context) : exceptions_before_(std::uncaught_exceptions()) {
@@ -67,12 +82,16 @@ Interpreter::Interpreter(const Context& context) : exceptions_before_(std::uncau
 }
 
 Interpreter::~Interpreter() {
+    const bool leaving_by_exception = std::uncaught_exceptions() > exceptions_before_;
     try {
         note_gil();
+        if (!leaving_by_exception) {
+            join_python_threads();
+        }
     } catch (const std::exception& problem) {
-        std::cerr << "the state of the GIL is not known: " << problem.what() << '\n';
+        std::cerr << "ending the interpreter: " << problem.what() << '\n';
     }
-    if (std::uncaught_exceptions() > exceptions_before_) {
+    if (leaving_by_exception) {
         static_cast<void>(python_.release()); // the process is about to end
     }
 }

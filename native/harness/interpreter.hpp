@@ -12,16 +12,17 @@
 
 namespace python_tsan {
 
-/// Initialises CPython in its constructor and finalises it in its destructor; both on the same thread, which holds the
-/// GIL in between (race() lets go of it while its threads run). The interpreter is isolated from the user's
-/// environment and writes no bytecode, so that a run does the same I/O every time. One at a time.
+/// Initialises CPython in its constructor. Its destructor joins the threads that Python code started and finalises
+/// CPython. Both run on the same thread, which holds the GIL in between (race() releases it while its threads run). The
+/// interpreter is isolated from the user's environment and writes no bytecode, so that each run does the same I/O. One
+/// at a time.
 ///
 /// If the environment variable PYTHON_TSAN_STACKS names a file, SIGUSR1 makes faulthandler append every thread's
 /// Python stack to it, without needing the GIL.
 class Interpreter {
 public:
     explicit Interpreter(const Context& context);
-    /// While an exception passes by, the interpreter is left alive: main needs it to say what the exception was.
+    /// While an exception passes, the interpreter stays alive: main needs it to describe the exception.
     ~Interpreter();
     Interpreter(const Interpreter&) = delete;
     Interpreter& operator=(const Interpreter&) = delete;

@@ -63,19 +63,21 @@ std::vector<std::string> Waits::lines() const {
 
 void Waits::watch() {
     std::unique_lock<std::mutex> lock(mutex_);
+    std::vector<std::string> written;
     while (!done_) {
         const auto before = changes_;
         const bool moved = changed_.wait_for(lock, standstill, [&] { return changes_ != before; });
-        if (moved || wanted_.empty() || path_.empty()) {
+        const auto seen = lines();
+        if (moved || seen == written || path_.empty()) {
             continue;
         }
         std::ofstream notes(path_ + ".new");
-        for (const auto& line : lines()) {
+        for (const auto& line : seen) {
             notes << line << '\n';
         }
         notes.close();
         std::filesystem::rename(path_ + ".new", path_);
-        return;
+        written = seen;
     }
 }
 

@@ -53,7 +53,7 @@ static void let_workers_go_on(PyObject*) {
     }
     timespec limit{};
     clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += latecomers_wait_for_ever && g_workers.front().comes_back ? 2 : 30;
+    limit.tv_sec += latecomers_wait_for_ever && g_workers.front().comes_back ? 5 : 30;
     for (auto& worker : g_workers) {
         worker.ended = pthread_timedjoin_np(worker.thread, nullptr, &limit) == 0;
     }

@@ -57,7 +57,12 @@ def judge(
         expectation=expectation,
         met=met,
         runs=len(judgements),
-        reason="; ".join(filter(None, (_reason(status, expectation, met, judgements), *set_aside(observations)))),
+        reason="; ".join(
+            filter(
+                None,
+                (_reason(status, expectation, met, judgements), *set_aside(observations), _repeated(observations)),
+            )
+        ),
         seconds=sum(observation.seconds for observation in observations),
         observations=tuple(observations),
     )
@@ -208,6 +213,12 @@ def _value_mismatch(expectation: Expectation, observation: Observation) -> str:
         if reported[name] != wanted or isinstance(reported[name], bool) is not isinstance(wanted, bool):
             return f"expected {name} = {wanted!r}, got {reported[name]!r}"
     return ""
+
+
+def _repeated(observations: Sequence[Observation]) -> str:
+    """Return how many runs were repeated, and why the first of them was."""
+    reasons = [observation.disturbed for observation in observations if observation.disturbed]
+    return f"{len(reasons)} of {len(observations)} runs repeated: {reasons[0]}" if reasons else ""
 
 
 def _combine(judgements: Sequence[Judgement]) -> Status:

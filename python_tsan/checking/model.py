@@ -41,6 +41,7 @@ class Observation:
     deadly signal of the subject, ``last_words`` the end of standard error of one that died of a signal. ``problem``
     says why nothing can be concluded (the log folder is gone, the program could not be started), and is empty for a
     sound observation. ``known`` are races of CPython itself that were set aside from ``findings``.
+    ``disturbed`` says why an earlier run, which this one replaces, could not count; mostly it is empty.
     """
 
     command: tuple[str, ...]
@@ -60,6 +61,7 @@ class Observation:
     unparsed: int = 0
     report: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+    disturbed: str = ""
 
     @property
     def own_exit_code(self) -> int:

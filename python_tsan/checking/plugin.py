@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from python_tsan.checking.deadlines import slowness
 from python_tsan.checking.judge import judge
 from python_tsan.checking.model import Observation, Status, Verdict
 from python_tsan.expectation import Expectation, Outcome
@@ -122,6 +123,9 @@ class CheckPlugin:
             verdict = judge(scenario.name, self._bench.lane, scenario.expect, seen)
             if verdict.status is not Status.PASSED:
                 return f"the canary failed: {scenario.name}: {verdict.reason}"
+        self._subjects.slowness = slowness(
+            one.seconds for scenario in pair for one in self._subjects.observations(scenario.name)
+        )
         ready = [name for name in self._wanted if not self._bench.missing(self._bench.scenario(name))]
         self._subjects.start(self._hanging_first(ready))
         return ""

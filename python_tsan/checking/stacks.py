@@ -22,8 +22,8 @@ PYTHON_STACKS_VARIABLE = "PYTHON_TSAN_STACKS"
 PYTHON_STACKS_SIGNAL = signal.SIGUSR1
 
 DEBUGGER_SECONDS = 20.0
-HANDLER_SECONDS = 2.0
-_SETTLE_SECONDS = 0.05
+HANDLER_SECONDS = 20.0
+_SETTLE_SECONDS = 0.2  # a busy machine may suspend the handler between two threads
 _PROC = Path("/proc")
 _KERNEL_FILES = ("comm", "wchan", "syscall", "status")
 

@@ -6,10 +6,12 @@ cores. Those that are expected to hang cost no processor time and get places of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from python_tsan.checking.deadlines import REPEAT_FACTOR, disturbance
 from python_tsan.checking.execution import observe
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.process import Crew, preloading
@@ -113,6 +115,7 @@ class Subjects:
         self._busy = Crew(bench.jobs)
         self._hanging = Crew(HANGING_AT_ONCE)
         self._futures: dict[str, list[Future[Observation]]] = {}
+        self.slowness = 1.0  # every deadline is multiplied by it
 
     def start(self, names: Iterable[str]) -> None:
         """Queue the runs of these scenarios; those that are queued already are not queued again."""
@@ -137,12 +140,22 @@ class Subjects:
             self._hanging.stop()
 
     def _run(self, scenario: Scenario, number: int) -> Observation:
+        """Run the scenario, and once more if a busy machine disturbed it; the observation says so."""
+        deadline = self._bench.deadline_of(scenario) * self.slowness
+        first = self._observe(scenario, str(number), deadline)
+        expectation = self._bench.expectation(scenario)
+        why = disturbance(expectation, first, load=os.getloadavg()[0], cores=os.cpu_count() or 1)
+        if not why:
+            return first
+        return replace(self._observe(scenario, f"{number}-again", deadline * REPEAT_FACTOR), disturbed=why)
+
+    def _observe(self, scenario: Scenario, folder: str, deadline: float) -> Observation:
         bench = self._bench
         return observe(
             [bench.executable, "run", scenario.name, "--report", "{report}", *bench.packages_option],
-            folder=bench.folder / scenario.name / str(number),
+            folder=bench.folder / scenario.name / folder,
             env=self._variables(scenario),
-            deadline=bench.deadline_of(scenario),
+            deadline=deadline,
             launcher=bench.launcher,
             waits=bench.expectation(scenario).waits,
         )

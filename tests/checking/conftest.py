@@ -51,6 +51,12 @@ sys.exit({{"test_race": 66, "test_bad": 1, "test_two": 1, "test_odd": 3, "test_r
 """
 
 
+@pytest.fixture(autouse=True)
+def idle_machine(monkeypatch):
+    """Report a load of 0, so that no run of these tests is repeated."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+
+
 @pytest.fixture
 def suite_home(tmp_path):
     """Return where CPython's own tests are run, by a Python that plays them."""

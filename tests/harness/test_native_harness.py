@@ -209,3 +209,9 @@ def test_a_hang_shows_every_threads_stack_and_no_finding(harness, real_toolchain
     assert "in take_mutex_with_gil_held" in text
     assert text.count("(most recent call first)") == 3
     assert b"WARNING: ThreadSanitizer" not in printed
+
+
+def test_a_daemon_thread_of_a_module_ends_before_the_interpreter(run, packages):
+    late = "import threading, time\nthreading.Thread(target=time.sleep, args=(1,), daemon=True).start()\n"
+    ran = run("embed_test", "--packages", packages(FAKE_NUMPY.format(result="99 * 50") + late))
+    assert (ran.code, ran.text) == (0, "")

@@ -18,19 +18,19 @@ WARNINGS = ("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion
 
 @pytest.fixture
 def run_program(tmp_path, real_toolchain):
-    def run(case, *sources, flags=()):
+    def run(case, *sources, flags=(), arguments=()):
         native = native_folder()
         program = tmp_path / case
         files = [CASES / f"{case}.cpp", *(native / source for source in sources)]
         includes = [f"-I{native}", f"-I{native / 'include'}"]
         compiler = [real_toolchain.candidate.cxx, *WARNINGS, *flags, *includes, "-pthread"]
         subprocess.run([*compiler, *files, "-o", program], check=True)
-        return subprocess.run([*real_toolchain.launcher, program], check=False, capture_output=True)
+        return subprocess.run([*real_toolchain.launcher, program, *arguments], check=False, capture_output=True)
 
     return run
 
 
-def test_json_is_read_back_as_it_was_meant(run_program):
+def test_json_is_read_back_as_it_was_written(run_program):
     found = json.loads(run_program("json_cases", "harness/json.cpp").stdout)
     assert found == {
         "quotes": 'say "hi" \\ there',
@@ -57,3 +57,9 @@ def test_the_barrier_lets_nobody_pass_early(run_program, flags, kind):
     ended = run_program("barrier_rounds", flags=flags)
     assert ended.stdout.decode().strip() == kind
     assert ended.returncode == 0, ended.stderr.decode()
+
+
+def test_a_wait_for_graph_that_changes_is_noted_again(run_program, tmp_path):
+    ended = run_program("waits_noted_again", "harness/waits.cpp", arguments=[tmp_path])
+    first = "T1 waits for the mutex, held by T2\n"
+    assert ended.stdout.decode() == f"{first}--\n{first}T2 waits for the GIL, held by T1\n--\n"
