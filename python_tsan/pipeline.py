@@ -64,7 +64,7 @@ class Pipeline:
         plan = None if settings.refresh else plan_offline(settings, toolchain=toolchain, layout=layout)
         found = find_with_numpy(plan, settings, toolchain=toolchain, layout=layout) if plan else None
         if found:
-            self.console.note(f"CPython {found.version} with an instrumented numpy: nothing to build; {found.key}.")
+            self.console.note(f"CPython {found.version} with an instrumented numpy is up to date: {found.key}")
             return found
         return build_numpy(self.interpreter, settings, toolchain=toolchain, layout=layout, console=self.console)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cli.options import open_context
 from python_tsan.cpython.build.interpreter import find_built
-from python_tsan.cpython.manifest import encode_manifest
+from python_tsan.cpython.manifest import MANIFESTS
 from python_tsan.cpython.stock import find_stock
 from python_tsan.errors import ExitCode, SubjectError
 from python_tsan.expectation import Lane
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Print the interpreter's description as JSON; build nothing."""
     context = open_context(arguments)
-    context.console.say(encode_manifest(_find(context, Lane(arguments.lane))).decode())
+    context.console.say(MANIFESTS.encode(_find(context, Lane(arguments.lane))).decode().rstrip())
     return ExitCode.CLEAN
 
 

@@ -1,19 +1,17 @@
-"""Own newer stock interpreters, unpacked from Debian's binary packages beside everything that is installed.
+"""Unpack newer stock interpreters from Debian's binary packages into the cache.
 
-No root is needed and nothing is installed: each runs by the loader and the libraries that came with it. Only the rows
-of the import table are run on them; nothing is ever linked to them.
+This needs no root and installs nothing: each interpreter runs with the loader and libraries of the packages. Only the
+rows of the import table run on them; nothing is linked to them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
+from python_tsan.artifact import artifact, existing
 from python_tsan.cpython.sources.distribution import choose_mirror, distribution_family, private_apt
 from python_tsan.errors import FetchError
 from python_tsan.process import Completed, run
@@ -37,31 +35,24 @@ _QUICK_SECONDS = 60.0
 
 
 def unpack_pythons(*, layout: Layout, console: Console, timeout: float) -> tuple[Path, ...]:
-    """Return one launcher for each unpacked interpreter, after fetching them if they are not there.
+    """Return one launcher for each unpacked interpreter, after fetching them if they are missing.
 
     ``timeout`` is in seconds, for one connection. Raises FetchError on a machine without Debian's apt, or when a
-    package cannot be had.
+    package is unavailable.
     """
+
+    def fill(work: Path) -> Path:
+        console.note(f"unpacking Python {', '.join(MINORS)} from Debian {SUITE} into {home}")
+        _fill(work, timeout)
+        return work / "root"
+
     home = layout.interpreters / folder_name()
-    layout.locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(layout.locks / f"debian-{SUITE}.lock"):
-        if not home.is_dir():
-            console.note(f"unpacking Python {', '.join(MINORS)} from Debian {SUITE} into {home}")
-            layout.work.mkdir(parents=True, exist_ok=True)
-            work = layout.work / f"debian-{SUITE}"
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir()
-            try:
-                _fill(work, timeout)
-                home.parent.mkdir(parents=True, exist_ok=True)
-                (work / "root").rename(home)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-        return tuple(_launcher(home, minor) for minor in MINORS)
+    artifact(home, fill, key=home.name, ready=existing, layout=layout, console=console)
+    return tuple(_launcher(home, minor) for minor in MINORS)
 
 
 def folder_name() -> str:
-    """Return the name of the folder, which is another one for another set of packages."""
+    """Return the name of the folder, which depends on the set of packages."""
     return f"debian-{SUITE}-{hashlib.sha256(' '.join(package_names()).encode()).hexdigest()[:8]}"
 
 
@@ -90,14 +81,14 @@ def _fill(work: Path, timeout: float) -> None:
 def _mirror() -> str:
     if distribution_family() != "debian":
         raise FetchError(
-            "Interpreters can be unpacked from Debian's binary packages on a Debian machine only.",
-            advice="Name the interpreters that you have by --with.",
+            "interpreters can be unpacked from Debian's binary packages on a Debian machine only",
+            advice="name your own interpreters with --with",
         )
     form = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
     listing = _must("apt-get", ["indextargets", "--no-release-info", "--format", form], Path.cwd(), _QUICK_SECONDS)
     mirror = choose_mirror(listing.stdout.splitlines(), codename="")
     if mirror is None:
-        raise FetchError("apt's configuration names no mirror of Debian's main archive.")
+        raise FetchError("apt's configuration names no mirror of Debian's main archive")
     return mirror
 
 
@@ -108,7 +99,7 @@ def _must(program: str, arguments: Sequence[str], folder: Path, seconds: float) 
         raise FetchError(f"{program} cannot be started: {error.strerror}") from error
     if not ended.ok:
         complaint = next(iter(ended.stderr.strip().splitlines()), f"exit code {ended.exit_code}")
-        raise FetchError(f"{program} {arguments[-1]}: {complaint}", advice="Try again when the archive answers.")
+        raise FetchError(f"{program} {arguments[-1]}: {complaint}", advice="try again when the archive answers")
     return ended
 
 

@@ -1,12 +1,13 @@
-"""Own reading and writing an interpreter's ``manifest.json``; leave its shape to :mod:`.manifest`."""
+"""Describe an interpreter under test in ``manifest.json``, which is written last and decides that it is complete."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 -- msgspec resolves the annotations at run time
 
-import msgspec
+from python_tsan.errors import PythonTsanError
+from python_tsan.storage import write_whole
+from python_tsan.versioned_json import Format
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
@@ -14,7 +15,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRecord:
-    """Where the source came from. ``replaces`` is the version that was wanted and could not be had, else empty."""
+    """Where the source came from. ``replaces`` is the requested version if that was unavailable, else empty."""
 
     version: str
     origin: str
@@ -26,7 +27,7 @@ class SourceRecord:
 class Interpreter:
     """A CPython under test.
 
-    ``instrumented`` tells the one we built under TSan from a *stock* one found on the machine. ``key`` is the content
+    ``instrumented`` tells one that was built here under TSan from a *stock* one of the machine. ``key`` is the content
     key of the plan (for a stock one, of its libpython). Paths are absolute; ``library`` is the shared libpython.
     ``missing_modules`` are optional extension modules that could not be built.
     """
@@ -54,37 +55,18 @@ class Interpreter:
     built_at: str = ""
 
 
+MANIFESTS = Format(kind=Interpreter, what="manifest", schema=SCHEMA)
+
+
 def read_manifest(folder: Path) -> Interpreter | None:
     """Return the interpreter in ``folder``, or None if it is not complete, not readable or of another schema."""
     try:
-        found = msgspec.json.decode((folder / MANIFEST_NAME).read_bytes(), type=Interpreter, dec_hook=_decode)
-    except (OSError, msgspec.MsgspecError):
+        found = MANIFESTS.load(folder / MANIFEST_NAME)
+    except PythonTsanError:
         return None
-    return found if found.schema == SCHEMA and found.executable.exists() else None
-
-
-def encode_manifest(interpreter: Interpreter) -> bytes:
-    """Return the manifest as JSON, for people and programs."""
-    return msgspec.json.format(msgspec.json.encode(interpreter, enc_hook=_encode), indent=2)
+    return found if found.executable.exists() else None
 
 
 def write_manifest(interpreter: Interpreter, folder: Path) -> None:
-    """Write the manifest into ``folder`` by rename, so that it is either whole or absent, and on disk on return."""
-    partial = folder / f".{MANIFEST_NAME}.{os.getpid()}"
-    with partial.open("wb") as file:
-        file.write(encode_manifest(interpreter))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(folder / MANIFEST_NAME)
-
-
-def _encode(value: object) -> str:
-    if isinstance(value, Path):
-        return str(value)
-    raise NotImplementedError(type(value))
-
-
-def _decode(wanted: type, value: object) -> Path:
-    if wanted is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError(wanted)
+    """Write the manifest into ``folder``, whole or not at all, and on disk on return."""
+    write_whole(folder / MANIFEST_NAME, MANIFESTS.encode(interpreter))

@@ -25,7 +25,7 @@ PREFIX_ROOM = 1024
 BUILD_TSAN_OPTIONS = "halt_on_error=0 exitcode=0 report_bugs=0"
 
 
-class Place(Enum):
+class Placeholder(Enum):
     """The folders and programs that a plan leaves open; the value is how an argument writes them."""
 
     SOURCE = "source"
@@ -63,11 +63,11 @@ class Step:
     env: dict[str, str] = field(default_factory=dict)
     instrumented: bool = False
 
-    def command(self, places: Mapping[Place, str]) -> tuple[str, ...]:
+    def command(self, places: Mapping[Placeholder, str]) -> tuple[str, ...]:
         """Return ``argv`` with each place filled in. Raises ``KeyError`` for a place that is missing."""
         return tuple(_fill(part, places) for part in self.argv)
 
-    def environment(self, places: Mapping[Place, str]) -> dict[str, str]:
+    def environment(self, places: Mapping[Placeholder, str]) -> dict[str, str]:
         """Return ``env`` with each place filled in. Raises ``KeyError`` for a place that is missing."""
         return {name: _fill(text, places) for name, text in self.env.items()}
 
@@ -118,7 +118,7 @@ class BuildPlan:
         return json.dumps(asdict(self), indent=2)
 
 
-def _fill(text: str, places: Mapping[Place, str]) -> str:
+def _fill(text: str, places: Mapping[Placeholder, str]) -> str:
     return text.format_map({place.value: path for place, path in places.items()})
 
 

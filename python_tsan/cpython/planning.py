@@ -16,7 +16,7 @@ from python_tsan.cpython.plan import (
     VIRTUAL_ROOT,
     Append,
     BuildPlan,
-    Place,
+    Placeholder,
     Room,
     Step,
     release,
@@ -93,7 +93,7 @@ def _line_tables(family: Family) -> str:
 
 def _virtual_paths(family: Family) -> str:
     """Return the flags that keep this machine's paths out of objects: traces say ``/cpython/Objects/abstract.c``."""
-    sources = f"-ffile-prefix-map={{{Place.SOURCE.value}}}={VIRTUAL_ROOT}"
+    sources = f"-ffile-prefix-map={{{Placeholder.SOURCE.value}}}={VIRTUAL_ROOT}"
     match family:
         case Family.CLANG:
             return f"{sources} -fdebug-compilation-dir={VIRTUAL_ROOT}"

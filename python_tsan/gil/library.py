@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.artifact import discard, exclusive, writable
+from python_tsan.artifact import artifact, existing, writable
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.errors import ToolchainError
 from python_tsan.paths import native_folder
@@ -48,25 +48,25 @@ def build_tracer(*, layout: Layout, console: Console) -> Path:
     compiler = _find_compiler()
     sources = sorted((native_folder() / "preload" / "tracer").glob("*.[ch]pp"))
     key = _key(compiler, sources)
-    target = layout.root / "tools" / f"gil-tracer-{key}" / NAME
-    if target.is_file():
-        return target
-    with exclusive(layout, f"gil-tracer-{key}", console):
-        if target.is_file():
-            return target
-        console.note("Building the GIL tracer, once.")
-        partial = writable(layout.work) / f"gil-tracer-{key}"
-        discard(partial)
-        partial.mkdir(parents=True)
-        log = writable(layout.logs / "tools") / f"gil-tracer-{key}.log"
+    name = f"gil-tracer-{key}"
+
+    def fill(work: Path) -> Path:
+        console.note("Building the GIL tracer")
+        log = writable(layout.logs / "tools") / f"{name}.log"
         units = [path for path in sources if path.suffix == ".cpp"]
-        ended = process.run([compiler, *FLAGS, *units, *LIBRARIES, "-o", partial / NAME], stdout=log, timeout=SECONDS)
+        ended = process.run([compiler, *FLAGS, *units, *LIBRARIES, "-o", work / NAME], stdout=log, timeout=SECONDS)
         if not ended.ok:
             raise step_error("build the GIL tracer", ended, log)
-        discard(target.parent)
-        writable(target.parent.parent)
-        partial.rename(target.parent)
-    return target
+        return work
+
+    return artifact(
+        layout.root / "tools" / name,
+        fill,
+        key=name,
+        ready=lambda folder: existing(folder / NAME),
+        layout=layout,
+        console=console,
+    )[0]
 
 
 def _find_compiler() -> Path:

@@ -1,4 +1,4 @@
-"""Own building the harness and believing a build that is there; leave what decides that to :mod:`.plan`."""
+"""Build the harness unless an up-to-date one exists; what decides that is in :mod:`.plan`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from python_tsan import process
-from python_tsan.artifact import discard, exclusive, writable
+from python_tsan.artifact import artifact, writable
 from python_tsan.cpython.compiler_cache.choose import choose_cache
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.manifest import write_manifest
 from python_tsan.cpython.tools import find_tool
-from python_tsan.errors import BuildError
+from python_tsan.errors import BuildError, PythonTsanError
 from python_tsan.harness.bindings import find_binding
 from python_tsan.harness.plan import hash_sources, plan_harness
 from python_tsan.harness.registry import Scenario, read_registry
 from python_tsan.paths import native_folder
+from python_tsan.storage import write_whole
+from python_tsan.versioned_json import Format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from python_tsan.toolchain.model import Toolchain
 
 PROGRAM = "python_tsan_harness"
-# Libraries for scenarios that need something preloaded, by the name that a scenario needs; they stand beside PROGRAM.
+# Libraries that scenarios preload, by the name that a scenario needs; they are in PROGRAM's folder.
 PRELOADS = {"gil_counter": "libpython_tsan_gil_counter.so"}
 RECORD_NAME = "harness.json"
 SCHEMA = 1
@@ -57,9 +57,9 @@ class Harness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
-    """What is kept beside the program; written last, so that its presence means completeness."""
+    """What is kept with the program; written last, so that its presence means completeness."""
 
-    schema: int
+    schema: int = SCHEMA
     key: str
     preset: str
     compiler: str
@@ -69,9 +69,12 @@ class _Record:
     built_at: str
 
 
+_RECORDS = Format(kind=_Record, what="harness record", schema=SCHEMA)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """One build under way: what is built, with what, and where."""
+    """One build: what is built, with what, and where."""
 
     plan: HarnessPlan
     interpreter: Interpreter
@@ -93,22 +96,16 @@ class _Job:
 def build_harness(
     interpreter: Interpreter, settings: Settings, *, toolchain: Toolchain, layout: Layout, console: Console
 ) -> Harness:
-    """Return the harness that embeds ``interpreter``; build it unless one with the same content key is there.
+    """Return the harness that embeds ``interpreter``; build it unless one with the same content key exists.
 
     Concurrent runs share one build. Raises ``BuildError`` with the end of the failed step's log, ``ToolchainError``
     when compiler and interpreter do not fit, ``UsageError`` when the cache cannot be written.
     """
     native = native_folder()
     plan = plan_harness(interpreter, toolchain=toolchain, binding=settings.binding, native=native)
-    target = layout.harnesses / plan.key
-    if not settings.refresh and (found := _read(target, plan, interpreter)):
-        console.note(f"harness {plan.key}: nothing to do, sources, compiler, interpreter and binding are as built.")
-        return found
     name = f"harness-{plan.key}"
-    with exclusive(layout, name, console) as waited:
-        if (waited or not settings.refresh) and (found := _read(target, plan, interpreter)):
-            console.note(f"harness {plan.key}: nothing to do, another run has just built it.")
-            return found
+
+    def fill(work: Path) -> Path:
         cache = choose_cache(settings, toolchain=toolchain, layout=layout, env=os.environ, console=console)
         job = _Job(
             plan=plan,
@@ -117,37 +114,41 @@ def build_harness(
             settings=settings,
             native=native,
             package=find_binding(settings.binding, layout=layout, console=console),
-            folder=writable(layout.work) / name,
+            folder=work,
             logs=writable(layout.logs / name),
             env=_environment() | (cache.env if cache else {}),
             launcher=cache.path if cache else None,
         )
-        discard(job.folder)
-        staged = _build(job, console)
-        discard(target)
-        writable(layout.harnesses)
-        staged.rename(target)
-        discard(job.folder)
-    built = _read(target, plan, interpreter)
-    if built is None:
-        raise BuildError("The harness was built, but its record cannot be read back.", evidence=target)
-    return built
+        return _build(job, console)
+
+    harness, made = artifact(
+        layout.harnesses / plan.key,
+        fill,
+        key=name,
+        ready=lambda folder: _read(folder, plan, interpreter),
+        layout=layout,
+        console=console,
+        refresh=settings.refresh,
+    )
+    if not made:
+        console.note(f"harness {plan.key}: up to date with its sources, compiler, interpreter and binding")
+    return harness
 
 
 def _read(folder: Path, plan: HarnessPlan, interpreter: Interpreter) -> Harness | None:
     try:
-        record = msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=_Record)
-    except (OSError, msgspec.MsgspecError):
+        record = _RECORDS.load(folder / RECORD_NAME)
+    except PythonTsanError:
         return None
     program = folder / PROGRAM
-    whole = os.access(program, os.X_OK) and all((folder / name).is_file() for name in PRELOADS.values())
-    if record.schema != SCHEMA or record.key != plan.key or not whole:
+    complete = os.access(program, os.X_OK) and all((folder / name).is_file() for name in PRELOADS.values())
+    if record.key != plan.key or not complete:
         return None
     return Harness(key=plan.key, executable=program, scenarios=record.scenarios, interpreter=interpreter)
 
 
 def _environment() -> dict[str, str]:
-    """Return the caller's environment without flags that would go into the build unseen."""
+    """Return the caller's environment without flags that would change the build but not its key."""
     return {name: value for name, value in os.environ.items() if name not in _UNTRACKED}
 
 
@@ -165,11 +166,10 @@ def _build(job: _Job, console: Console) -> Path:
     _refuse_if_changed(job)
     staged = job.folder / "staged"
     staged.mkdir()
-    # The libraries are found beside the program: those to preload, and a binding's extension modules.
+    # The program finds its libraries in its own folder: those to preload, and a binding's extension modules.
     for path in (job.tree / PROGRAM, *job.tree.glob("*.so")):
         shutil.move(path, staged / path.name)
     record = _Record(
-        schema=SCHEMA,
         key=job.plan.key,
         preset=job.plan.preset,
         compiler=f"{job.plan.compiler} {job.plan.compiler_version}",
@@ -178,20 +178,20 @@ def _build(job: _Job, console: Console) -> Path:
         seconds=round(time.monotonic() - started, 2),
         built_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
     )
-    (staged / RECORD_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
+    write_whole(staged / RECORD_NAME, _RECORDS.encode(record))
     return staged
 
 
 def _refuse_if_changed(job: _Job) -> None:
-    """Raise ``BuildError`` if a source was edited meanwhile: the program would not be what its key says."""
+    """Raise ``BuildError`` if a source was edited during the build: the program would not match its key."""
     now = hash_sources(job.native)
     names = sorted({*now, *job.plan.sources})
     changed = [name for name in names if now.get(name) != job.plan.sources.get(name)]
     if changed:
         raise BuildError(
-            f"The harness's sources changed while they were being built: {', '.join(changed)}.",
+            f"The harness's sources changed during the build: {', '.join(changed)}",
             evidence=job.native,
-            advice="Run it again.",
+            advice="run it again",
         )
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from python_tsan import process
-from python_tsan.artifact import discard, exclusive, writable
+from python_tsan.artifact import artifact, existing
+from python_tsan.errors import BuildError
 from python_tsan.paths import native_folder
 
 if TYPE_CHECKING:
@@ -119,13 +120,19 @@ def obtain_companion(
         )
         return None
     sources = _sources()
-    target = layout.root / "companions" / _key(sources, interpreter, cxx)
-    if not (target / LIBRARY).is_file():
-        with exclusive(layout, f"companion-{target.name}", console):
-            if not (target / LIBRARY).is_file() and (failed := _build(sources, interpreter, (cc, cxx), layout, target)):
-                console.warn(f"the companion could not be built, so Python frames are missing: {failed}")
-                return None
-    return target / LIBRARY
+    key = _key(sources, interpreter, cxx)
+    try:
+        return artifact(
+            layout.root / "companions" / key,
+            lambda work: _build(sources, interpreter, (cc, cxx), work),
+            key=f"companion-{key}",
+            ready=lambda folder: existing(folder / LIBRARY),
+            layout=layout,
+            console=console,
+        )[0]
+    except BuildError as error:
+        console.warn(f"the companion could not be built, so Python frames are missing: {error.message}")
+        return None
 
 
 def _compilers(interpreter: Interpreter | None, compiler: Candidate | None) -> tuple[Path | None, Path | None]:
@@ -146,14 +153,9 @@ def _key(sources: Sequence[Path], interpreter: Interpreter | None, cxx: Path) ->
     return digest.hexdigest()[:20]
 
 
-def _build(
-    sources: Sequence[Path], interpreter: Interpreter | None, compilers: tuple[Path, Path], layout: Layout, target: Path
-) -> str:
-    """Compile into a private folder and move it into place; return why that failed, or an empty string."""
+def _build(sources: Sequence[Path], interpreter: Interpreter | None, compilers: tuple[Path, Path], work: Path) -> Path:
+    """Compile into the folder ``work`` and return it. Raises ``BuildError`` with the compiler's first error."""
     cc, cxx = compilers
-    work = writable(layout.work) / f"companion-{target.name}"
-    discard(work)
-    work.mkdir(parents=True)
     units = [path for path in sources if path.suffix == ".cpp"]
     commands: list[list[str | Path]] = [
         [cxx, *_FLAGS, "-std=c++17", "-fno-exceptions", "-fno-rtti", *_definitions(interpreter), "-c", *units],
@@ -168,11 +170,8 @@ def _build(
         ended = process.run(command, cwd=work, env={**os.environ, "LC_ALL": "C"}, timeout=COMPILE_SECONDS)
         if not ended.ok:
             lines = ended.stderr.strip().splitlines() or [f"exit {ended.exit_code}"]
-            return next((line for line in lines if "error:" in line), lines[0])
-    discard(target)
-    writable(target.parent)
-    work.rename(target)
-    return ""
+            raise BuildError(next((line for line in lines if "error:" in line), lines[0]))
+    return work
 
 
 def _definitions(interpreter: Interpreter | None) -> tuple[str, ...]:

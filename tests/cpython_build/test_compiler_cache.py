@@ -89,7 +89,7 @@ def test_install_that_fails_leaves_nothing(choose, tmp_path, monkeypatch):
     with pytest.raises(BuildError, match="no such host"):
         choose("install")
     assert not (tmp_path / "cache" / "tools").exists()
-    assert not any((tmp_path / "cache" / "work").iterdir())
+    assert not any((tmp_path / "cache" / "work" / "artifacts").iterdir())
 
 
 def test_settings_outlive_the_build_folder_and_the_users_win(choose, tmp_path):

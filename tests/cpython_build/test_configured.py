@@ -7,7 +7,7 @@ from fake_build import RECORD, make_toolchain, settings_for
 
 from python_tsan.cpython.build import configured
 from python_tsan.cpython.build.configured import fingerprint, keep, restore
-from python_tsan.cpython.plan import Place
+from python_tsan.cpython.plan import Placeholder
 from python_tsan.cpython.planning import make_plan
 
 
@@ -25,7 +25,9 @@ def host(tmp_path, monkeypatch):
 @pytest.fixture
 def look(tmp_path):
     plan = make_plan(settings_for(tmp_path), RECORD, make_toolchain(), libc="glibc-2.36")
-    return lambda places=None, env=None: fingerprint(plan, places or {Place.PREFIX: "/p"}, env or {"PATH": "/bin"})
+    return lambda places=None, env=None: fingerprint(
+        plan, places or {Placeholder.PREFIX: "/p"}, env or {"PATH": "/bin"}
+    )
 
 
 def test_an_unchanged_host_has_the_same_fingerprint(host, look):
@@ -56,7 +58,7 @@ def test_what_is_no_library_does_not(host, look):
 
 def test_places_and_variables_count(host, look):
     assert host.is_dir()
-    assert len({look(), look({Place.PREFIX: "/q"}), look(env={"PATH": "/bin", "PKG_CONFIG_PATH": "/x"})}) == 3
+    assert len({look(), look({Placeholder.PREFIX: "/q"}), look(env={"PATH": "/bin", "PKG_CONFIG_PATH": "/x"})}) == 3
 
 
 def test_keep_and_restore(tmp_path):

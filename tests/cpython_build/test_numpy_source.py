@@ -249,7 +249,7 @@ def test_numpy_gets_a_copy_of_the_interpreter_with_a_key_of_its_own(build, steps
     assert sorted(path.name for path in site.iterdir()) == ["numpy", "numpy-2.5.5.dist-info"]
     assert sorted(path.name for path in base.prefix.rglob("*")) == before
     assert find_with_numpy(base, settings_for(layout.root), toolchain=make_toolchain(), layout=layout) == found
-    assert not list((layout.work / "interpreters").iterdir())
+    assert not list((layout.work / "artifacts").iterdir())
     assert sys.executable in steps[0]
 
 
@@ -268,7 +268,7 @@ def test_what_is_there_is_not_built_again(build, steps, console):
     first, count = build(), len(steps)
     assert build() == first
     assert len(steps) == count
-    assert "nothing to build; it was built under the sanitizer" in console.notes
+    assert "is up to date: built under the sanitizer" in console.notes
 
 
 @pytest.mark.parametrize("step", ["setup", "ninja", "--destdir", "-c"])

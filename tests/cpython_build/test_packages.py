@@ -121,7 +121,7 @@ def test_a_second_run_does_nothing_and_says_why(install, runs, console):
     assert install() == folder
     assert len(runs) == 2
     last = console.notes.splitlines()[-1]
-    assert f"numpy {runs.version}: nothing to install" in last
+    assert f"numpy {runs.version} is up to date" in last
     assert str(folder) in last
 
 

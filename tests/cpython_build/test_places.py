@@ -37,7 +37,7 @@ def test_an_archive_can_go_where_a_build_cannot():
 
 
 def test_a_build_is_not_even_begun(fake, trace, tmp_path):
-    with pytest.raises(UsageError, match="cannot bear ' ' in a path"):
+    with pytest.raises(UsageError, match="do not support ' ' in paths"):
         fake(cache=str(tmp_path / "my cache"))
     assert trace() == []
 

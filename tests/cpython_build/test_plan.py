@@ -10,7 +10,7 @@ import pytest
 from fake_build import make_toolchain, settings_for
 
 from python_tsan.cpython.manifest import SourceRecord
-from python_tsan.cpython.plan import Place, release
+from python_tsan.cpython.plan import Placeholder, release
 from python_tsan.cpython.planning import make_plan
 from python_tsan.errors import UsageError
 from python_tsan.toolchain.model import Candidate, Family
@@ -117,7 +117,7 @@ def test_a_release_is_built_as_users_run_it(tmp_path):
 
 def test_steps_are_filled_in_and_nothing_is_left_open(tmp_path):
     plan = plan_of(tmp_path)
-    places = {place: f"<{place.value}>" for place in Place}
+    places = {place: f"<{place.value}>" for place in Placeholder}
     configure = plan.configure.command(places)
     assert configure[0] == "<source>/configure"
     assert "--prefix=<prefix>" in configure

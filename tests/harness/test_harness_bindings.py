@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from python_tsan.artifact import work_folder
 from python_tsan.binding import BINDINGS, Binding, Library
 from python_tsan.console import Console
 from python_tsan.cpython.tools import find_tool
@@ -79,7 +80,7 @@ def test_another_version_is_fetched_once(layout, console, uv, script):
     assert "--require-hashes" not in (uv.parent / "asked").read_text().split()
     script(uv, "exit 1")
     assert bindings.find_binding(OTHER, layout=layout, console=console) == package
-    assert not any(layout.work.iterdir())
+    assert not any(work_folder(layout).iterdir())
 
 
 @pytest.mark.parametrize("binding", BINDINGS, ids=str)

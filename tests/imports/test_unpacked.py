@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from python_tsan.artifact import work_folder
 from python_tsan.console import make_console
 from python_tsan.cpython import debian_pythons
 from python_tsan.errors import FetchError
@@ -23,7 +24,7 @@ def test_elsewhere_than_on_debian_it_is_said_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(FetchError) as caught:
         debian_pythons.unpack_pythons(layout=layout, console=make_console(quiet=True), timeout=5)
     assert "--with" in caught.value.advice
-    assert not list(layout.work.iterdir())
+    assert not list(work_folder(layout).iterdir())
 
 
 def test_what_is_there_is_not_fetched_again(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Own where one build takes place: its private folders, what a plan's places stand for there, its environment."""
+"""Prepare the folders of one build, fill in the plan's placeholders, and clean the environment."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.artifact import discard, work_folder, writable
-from python_tsan.cpython.plan import Place
+from python_tsan.artifact import writable
+from python_tsan.cpython.plan import Placeholder
 from python_tsan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,12 +26,23 @@ if TYPE_CHECKING:
 
 # CPython's makefile and scripts name its folders without quotes; autoconf refuses much the same as "unsafe".
 _UNBUILDABLE = re.compile(r"""[\s"'`$&;|<>()*?\[\]#%:\\]""")
-# What was built elsewhere only has to be found: by the loader, whose folders a colon parts, and in Python literals.
+# What was built elsewhere only has to be found: by the loader, whose folders a colon separates, and in Python literals.
 _UNMOVABLE = re.compile(r"""[\n"'`$:\\]""")
+
+# Each would change the compiler, configure, make or the new interpreter without a change of the plan.
+FOREIGN_VARIABLES = frozenset(
+    {
+        *("CC", "CXX", "CPP", "CFLAGS", "CPPFLAGS", "CXXFLAGS", "LDFLAGS", "LIBS", "OPT", "BASECFLAGS"),
+        *("EXTRA_CFLAGS", "CFLAGS_NODIST", "LDFLAGS_NODIST", "CONFIG_SITE"),
+        *("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL", "DESTDIR"),
+        *("PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONSTARTUP"),
+        *("LD_LIBRARY_PATH", "LD_PRELOAD", "TSAN_OPTIONS", "SOURCE_DATE_EPOCH"),
+    }
+)
 
 
 def refuse_unbuildable(root: Path) -> None:
-    """Raise ``UsageError`` where CPython's own build would fail below ``root``, after minutes and in odd words."""
+    """Raise ``UsageError`` where CPython's own build would fail below ``root``, after minutes and unclearly."""
     _refuse(root, _UNBUILDABLE, "CPython cannot be built in")
 
 
@@ -40,58 +51,24 @@ def refuse_unmovable(root: Path) -> None:
     _refuse(root, _UNMOVABLE, "CPython cannot be moved to")
 
 
-def _refuse(root: Path, unfit: re.Pattern[str], what: str) -> None:
-    if found := unfit.search(str(root)):
+def _refuse(root: Path, unsupported: re.Pattern[str], what: str) -> None:
+    if found := unsupported.search(str(root)):
         raise UsageError(
-            f"{what} {root}: its own makefile and scripts cannot bear {found[0]!r} in a path",
+            f"{what} {root}: its makefile and scripts do not support {found[0]!r} in paths",
             advice="choose another cache folder with --cache or PYTHON_TSAN_CACHE",
             page="storage",
         )
 
 
-# Each would change what the compiler, configure, make or the new interpreter do behind the plan's back.
-FOREIGN_VARIABLES = frozenset(
-    {
-        "CC",
-        "CXX",
-        "CPP",
-        "CFLAGS",
-        "CPPFLAGS",
-        "CXXFLAGS",
-        "LDFLAGS",
-        "LIBS",
-        "OPT",
-        "BASECFLAGS",
-        "EXTRA_CFLAGS",
-        "CFLAGS_NODIST",
-        "LDFLAGS_NODIST",
-        "CONFIG_SITE",
-        "MAKEFLAGS",
-        "MFLAGS",
-        "GNUMAKEFLAGS",
-        "MAKELEVEL",
-        "DESTDIR",
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "PYTHONDONTWRITEBYTECODE",
-        "PYTHONSTARTUP",
-        "LD_LIBRARY_PATH",
-        "LD_PRELOAD",
-        "TSAN_OPTIONS",
-        "SOURCE_DATE_EPOCH",
-    }
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Where one build takes place: private folders, logs, what the plan's places stand for, and the environment."""
+class BuildDirs:
+    """The folders of one build, its logs, the values of the plan's placeholders, and the environment."""
 
     work: Path
     stage: Path
     final: Path
     logs: Path
-    places: dict[Place, str]
+    values: dict[Placeholder, str]
     env: dict[str, str]
     launcher: tuple[str, ...]
 
@@ -102,16 +79,16 @@ class Site:
 
     @property
     def presets(self) -> Path:
-        """Where configure's questions are answered in bulk."""
+        """Where configure's answers are preset."""
         return self.work / "presets"
 
     @property
     def staged(self) -> Path:
-        """The finished prefix, before it is moved into place."""
+        """The finished prefix, before it is moved to its final place."""
         return self.stage / self.final.relative_to(self.final.anchor)
 
 
-def prepare_site(
+def prepare_dirs(
     plan: BuildPlan,
     tree: SourceTree,
     settings: Settings,
@@ -119,40 +96,40 @@ def prepare_site(
     toolchain: Toolchain,
     layout: Layout,
     cache: CacheProgram | None,
-) -> Site:
-    """Make the private folders of a build and fill in the plan's places.
+    work: Path,
+) -> BuildDirs:
+    """Make the folders of a build in ``work`` and return them with the values of the plan's placeholders.
 
-    The build folder's path is the plan's own, so that what is configured there can be kept for the next build.
+    The path of ``work`` depends on the plan alone, so that what is configured there can be kept for the next build.
     """
-    work = work_folder(layout) / plan.key
-    discard(work)
     logs = layout.logs / plan.key
     shutil.rmtree(logs, ignore_errors=True)
-    for folder in (work, logs, layout.interpreters, layout.root / "bytecode" / tree.record.sha256[:16]):
+    bytecode = layout.root / "bytecode" / tree.record.sha256[:16]
+    for folder in (logs, layout.interpreters, bytecode):
         writable(folder)
     final = layout.interpreters / plan.key
     # A program left over from a killed build may still write into its own stage, by absolute path: never into ours.
     stage = work / f"stage-{os.getpid()}-{time.time_ns()}"
     candidate = toolchain.candidate
     compiler = str(candidate.cc)
-    places = {
+    values = {
         # Relative, so that what is compiled does not depend on where the cache folder is.
-        Place.SOURCE: os.path.relpath(tree.path, work / "build"),
-        Place.PREFIX: str(final),
-        Place.STAGE: str(stage),
-        Place.CC: compiler,
-        Place.CXX: str(candidate.cxx or candidate.cc),
-        Place.COMPILE: f"{cache.path} {compiler}" if cache else compiler,
-        Place.JOBS: str(settings.jobs),
-        Place.PRESETS: str(work / "presets" / "config.site"),
-        Place.BYTECODE: str(layout.root / "bytecode" / tree.record.sha256[:16]),
+        Placeholder.SOURCE: os.path.relpath(tree.path, work / "build"),
+        Placeholder.PREFIX: str(final),
+        Placeholder.STAGE: str(stage),
+        Placeholder.CC: compiler,
+        Placeholder.CXX: str(candidate.cxx or candidate.cc),
+        Placeholder.COMPILE: f"{cache.path} {compiler}" if cache else compiler,
+        Placeholder.JOBS: str(settings.jobs),
+        Placeholder.PRESETS: str(work / "presets" / "config.site"),
+        Placeholder.BYTECODE: str(bytecode),
     }
-    return Site(
+    return BuildDirs(
         work=work,
         stage=stage,
         final=final,
         logs=logs,
-        places=places,
+        values=values,
         env=build_environment(os.environ, cache),
         launcher=toolchain.launcher,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from python_tsan.cpython.plan import BuildPlan, Place
+    from python_tsan.cpython.plan import BuildPlan, Placeholder
 
 # Where configure's probes look for the optional modules' libraries: a package that comes or goes changes a listing.
 INCLUDE_FOLDERS = ("/usr/include", "/usr/local/include")
@@ -27,7 +27,7 @@ _LIBRARY_SUFFIXES = (".so", ".a", ".pc")
 NOT_KEPT = shutil.ignore_patterns("config.log", "confdefs.h", "conftest*")
 
 
-def fingerprint(plan: BuildPlan, places: Mapping[Place, str], env: Mapping[str, str]) -> str:
+def fingerprint(plan: BuildPlan, places: Mapping[Placeholder, str], env: Mapping[str, str]) -> str:
     """Return a short name for the state of this host as far as ``configure`` can see it."""
     digest = hashlib.sha256(plan.describe().encode())
     for place in sorted(places, key=lambda place: place.value):

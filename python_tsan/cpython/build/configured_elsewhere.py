@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from python_tsan.cpython.build import configured
 from python_tsan.cpython.compiler_cache.remote_store import MOST_BYTES, Shelf, ShelfError, shelf_of
 from python_tsan.cpython.moving import renamed
-from python_tsan.cpython.plan import Place
+from python_tsan.cpython.plan import Placeholder
 from python_tsan.cpython.sources.unpack import UnsafeMember, extract
 from python_tsan.cpython.zstandard import zstd
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from python_tsan.console import Console
-    from python_tsan.cpython.build.build_dirs import Site
+    from python_tsan.cpython.build.build_dirs import BuildDirs
     from python_tsan.cpython.compiler_cache.remote import Remote
     from python_tsan.cpython.plan import BuildPlan
 
@@ -72,24 +72,24 @@ class Exchange:
         self.console.warn(f"{self.shown} {what}: {error}")
 
 
-def exchange_of(remote: Remote | None, plan: BuildPlan, site: Site, console: Console) -> Exchange | None:
+def exchange_of(remote: Remote | None, plan: BuildPlan, dirs: BuildDirs, console: Console) -> Exchange | None:
     """Return the exchange through ``remote``, or None if there is none, or it keeps objects only."""
     shelf = shelf_of(remote) if remote else None
     if shelf is None or remote is None:
         return None
     places = {
-        Place.SOURCE: site.places[Place.SOURCE],
-        Place.CC: site.places[Place.CC],
-        Place.CXX: site.places[Place.CXX],
+        Placeholder.SOURCE: dirs.values[Placeholder.SOURCE],
+        Placeholder.CC: dirs.values[Placeholder.CC],
+        Placeholder.CXX: dirs.values[Placeholder.CXX],
     }
-    alike = configured.fingerprint(plan, places, {**site.env, "PATH": _tools(site.env)})
+    alike = configured.fingerprint(plan, places, {**dirs.env, "PATH": _tools(dirs.env)})
     return Exchange(
         shelf=shelf,
         name=f"python-tsan-configured-1-{plan.key}-{alike}",
         shown=remote.shown,
         own={
-            b"@python-tsan:build@": os.fsencode(site.build),
-            b"@python-tsan:final@": os.fsencode(site.final),
+            b"@python-tsan:build@": os.fsencode(dirs.build),
+            b"@python-tsan:final@": os.fsencode(dirs.final),
         },
         console=console,
     )

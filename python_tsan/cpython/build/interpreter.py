@@ -1,6 +1,6 @@
-"""Own carrying out a build plan: the lock, the private folder, the steps, the move into place, the manifest.
+"""Build the interpreter that the settings describe, unless it exists: source, plan, steps, checks, manifest.
 
-What is built is decided by :mod:`.plan`; what a failure means, by :mod:`.diagnosis`.
+What is built is decided by :mod:`..plan`; what a failure means, by :mod:`..diagnosis`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.artifact import discard, exclusive, sweep
+from python_tsan.artifact import artifact
 from python_tsan.cpython.build import configured, makefile
-from python_tsan.cpython.build.build_dirs import Site, prepare_site, refuse_unbuildable
+from python_tsan.cpython.build.build_dirs import BuildDirs, prepare_dirs, refuse_unbuildable
 from python_tsan.cpython.build.configured_elsewhere import exchange_of
 from python_tsan.cpython.build.inspection import describe_built
 from python_tsan.cpython.build.presets import write_presets
@@ -23,7 +23,7 @@ from python_tsan.cpython.build.progress import CompileCounter, follow
 from python_tsan.cpython.compiler_cache.choose import choose_cache, reported
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.manifest import read_manifest, write_manifest
-from python_tsan.cpython.plan import BuildPlan, Place, Step
+from python_tsan.cpython.plan import BuildPlan, Placeholder, Step
 from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.sources.search import obtain_source, resolve_record
 from python_tsan.errors import BuildError
@@ -49,7 +49,7 @@ def libc_identity() -> str:
 
 
 def plan_offline(settings: Settings, *, toolchain: Toolchain, layout: Layout) -> BuildPlan | None:
-    """Return the plan that these settings lead to, or None if only the network can tell which source that is."""
+    """Return the plan for these settings, or None if the network has to decide which source they mean."""
     record = resolve_record(settings, layout)
     return make_plan(settings, record, toolchain, libc=libc_identity()) if record else None
 
@@ -61,135 +61,131 @@ def find_built(settings: Settings, *, toolchain: Toolchain, layout: Layout) -> I
 
 
 def build_interpreter(settings: Settings, *, toolchain: Toolchain, layout: Layout, console: Console) -> Interpreter:
-    """Return the interpreter that the settings describe, building it unless it is there.
+    """Return the interpreter that the settings describe, building it unless it exists.
 
-    Raises ``FetchError`` when the source cannot be had, ``BuildError`` when a step fails, ``UsageError`` when the
+    Raises ``FetchError`` when the source is unavailable, ``BuildError`` when a step fails, ``UsageError`` when the
     settings contradict each other or the cache cannot be written.
     """
     found = None if settings.refresh else find_built(settings, toolchain=toolchain, layout=layout)
     if found:
-        console.note(_why_nothing(found))
+        console.note(_up_to_date(found))
         return found
     refuse_unbuildable(layout.root)
     tree = obtain_source(settings, layout=layout, console=console)
     plan = make_plan(settings, tree.record, toolchain, libc=libc_identity())
-    started = datetime.now(tz=UTC).isoformat()
-    with exclusive(layout, plan.key, console) as waited:
-        found = read_manifest(layout.interpreters / plan.key)
-        # With --refresh, only what was built while this run waited is as fresh as wanted.
-        if found and (not settings.refresh or (waited and found.built_at >= started)):
-            console.note(_why_nothing(found))
-            return found
-        sweep(layout)
-        return _build(plan, tree, settings, toolchain=toolchain, layout=layout, console=console)
+    built, made = artifact(
+        layout.interpreters / plan.key,
+        lambda work: _build(plan, tree, settings, toolchain=toolchain, layout=layout, console=console, work=work),
+        key=plan.key,
+        ready=read_manifest,
+        layout=layout,
+        console=console,
+        refresh=settings.refresh,
+    )
+    if made:
+        _report(built, console)
+    else:
+        console.note(_up_to_date(built))
+    return built
 
 
-def _why_nothing(found: Interpreter) -> str:
-    when = found.built_at[:16].replace("T", " ")  # always UTC, to the microsecond, which nobody reads
-    return f"CPython {found.version}: nothing to build; {found.key} was built at {when} UTC, in {found.prefix}."
+def _up_to_date(found: Interpreter) -> str:
+    when = found.built_at[:16].replace("T", " ")  # always UTC; the rest is seconds and fractions
+    return f"CPython {found.version} is up to date: {found.key}, built at {when} UTC, in {found.prefix}"
 
 
 def _build(
-    plan: BuildPlan, tree: SourceTree, settings: Settings, *, toolchain: Toolchain, layout: Layout, console: Console
-) -> Interpreter:
+    plan: BuildPlan,
+    tree: SourceTree,
+    settings: Settings,
+    *,
+    toolchain: Toolchain,
+    layout: Layout,
+    console: Console,
+    work: Path,
+) -> Path:
+    """Build in the folder ``work`` and return the finished prefix in it."""
     started = time.monotonic()
     cache = choose_cache(settings, toolchain=toolchain, layout=layout, env=os.environ, console=console)
-    site = prepare_site(plan, tree, settings, toolchain=toolchain, layout=layout, cache=cache)
+    dirs = prepare_dirs(plan, tree, settings, toolchain=toolchain, layout=layout, cache=cache, work=work)
     console.note(
         f"Building CPython {plan.version} with {toolchain.name}{f' and {cache.name}' if cache else ''}: {plan.key}"
     )
     with reported(cache, os.environ, console), console.steps([step.name for step in plan.steps]) as progress:
-        exchange = exchange_of(cache.remote if cache else None, plan, site, console)
-        _configure(plan, site, layout, progress, exchange=exchange, refresh=settings.refresh)
+        exchange = exchange_of(cache.remote if cache else None, plan, dirs, console)
+        _configure(plan, dirs, layout, progress, exchange=exchange, refresh=settings.refresh)
         for step in plan.make:
             progress.start(step.name)
-            _run(step, site, progress)
+            _run(step, dirs, progress)
         progress.done()
+    output = (dirs.logs / "compile.log").read_text(errors="replace")
     interpreter = replace(
-        describe_built(plan, tree.record, toolchain, staged=site.staged, final=site.final),
-        missing_modules=_missing(site),
+        describe_built(plan, tree.record, toolchain, staged=dirs.staged, final=dirs.final),
+        missing_modules=makefile.missing_modules((dirs.build / "Makefile").read_text(), output),
         seconds=round(time.monotonic() - started, 3),
         built_at=datetime.now(tz=UTC).isoformat(timespec="microseconds"),
     )
-    _move_into_place(interpreter, site)
-    discard(site.work)
-    _report(interpreter, console)
-    return interpreter
+    write_manifest(interpreter, dirs.staged)
+    return dirs.staged
 
 
 def _configure(
-    plan: BuildPlan, site: Site, layout: Layout, progress: StepProgress, *, exchange: Exchange | None, refresh: bool
+    plan: BuildPlan,
+    dirs: BuildDirs,
+    layout: Layout,
+    progress: StepProgress,
+    *,
+    exchange: Exchange | None,
+    refresh: bool,
 ) -> None:
-    """Configure, or take up what an earlier build of the same plan on a host like this found out; then edit."""
-    lasting = {place: text for place, text in site.places.items() if place in _CONFIGURED_PLACES}
-    saved = layout.root / "configured" / plan.key / configured.fingerprint(plan, lasting, site.env)
+    """Configure, or reuse what an earlier build of the same plan on a host like this found; then edit the Makefile."""
+    lasting = (Placeholder.SOURCE, Placeholder.PREFIX, Placeholder.CC, Placeholder.CXX)
+    values = {name: dirs.values[name] for name in lasting}
+    saved = layout.root / "configured" / plan.key / configured.fingerprint(plan, values, dirs.env)
     progress.start(plan.configure.name)
-    if refresh or not configured.restore(saved, site.build):
-        if refresh or not (exchange and exchange.take(site.build)):
-            site.build.mkdir()
-            _preset(plan, site)
-            _run(plan.configure, site, progress)
+    if refresh or not configured.restore(saved, dirs.build):
+        if refresh or not (exchange and exchange.take(dirs.build)):
+            dirs.build.mkdir()
+            # Answer in bulk what can be, before configure asks one by one.
+            write_presets(
+                dirs.build / dirs.values[Placeholder.SOURCE] / "configure",
+                dirs.presets,
+                compiler=[dirs.values[Placeholder.CC], *plan.flags["cflags"].split()],
+                linker=plan.flags["ldflags"].split(),
+                env=dirs.env,
+                jobs=int(dirs.values[Placeholder.JOBS]),
+            )
+            _run(plan.configure, dirs, progress)
             if exchange:
-                exchange.give(site.build)
-        configured.keep(site.build, saved)
-    path = site.build / "Makefile"
+                exchange.give(dirs.build)
+        configured.keep(dirs.build, saved)
+    path = dirs.build / "Makefile"
     times = path.stat()
     path.write_text(makefile.edited(path.read_text(), plan.edits))
-    # As configure left it: a newer Makefile would make `make` generate what depends on it once more.
+    # As configure left it: with a newer Makefile `make` would generate what depends on it once more.
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _preset(plan: BuildPlan, site: Site) -> None:
-    """Answer in bulk what can be, before ``configure`` asks one by one."""
-    write_presets(
-        site.build / site.places[Place.SOURCE] / "configure",
-        site.presets,
-        compiler=[site.places[Place.CC], *plan.flags["cflags"].split()],
-        linker=plan.flags["ldflags"].split(),
-        env=site.env,
-        jobs=int(site.places[Place.JOBS]),
-    )
-
-
-_CONFIGURED_PLACES = frozenset({Place.SOURCE, Place.PREFIX, Place.CC, Place.CXX})
-
-
-def _run(step: Step, site: Site, progress: StepProgress) -> None:
-    log = _log(step, site)
-    makefile_path = site.build / "Makefile"
+def _run(step: Step, dirs: BuildDirs, progress: StepProgress) -> None:
+    log = dirs.logs / f"{step.name.replace(' ', '-')}.log"
+    makefile_path = dirs.build / "Makefile"
     expected = makefile.count_objects(makefile_path.read_text()) if makefile_path.exists() else 1
-    command = (*(site.launcher if step.instrumented else ()), *step.command(site.places))
+    command = (*(dirs.launcher if step.instrumented else ()), *step.command(dirs.values))
     with follow(log, CompileCounter(expected), progress.advance):
         try:
-            ended = process.run(command, cwd=site.build, env={**site.env, **step.environment(site.places)}, stdout=log)
+            ended = process.run(command, cwd=dirs.build, env={**dirs.env, **step.environment(dirs.values)}, stdout=log)
         except OSError as error:
             raise BuildError(
-                f"The step {step.name!r} cannot start: {command[0]}: {error.strerror}.",
-                advice="`python-tsan doctor` lists what a build needs and how to install it.",
+                f"the step {step.name!r} cannot start: {command[0]}: {error.strerror}",
+                advice="`python-tsan doctor` lists what a build needs and how to install it",
             ) from error
     if not ended.ok:
         raise step_error(step.name, ended, log)
 
 
-def _log(step: Step, site: Site) -> Path:
-    return site.logs / f"{step.name.replace(' ', '-')}.log"
-
-
-def _missing(site: Site) -> tuple[str, ...]:
-    output = (site.logs / "compile.log").read_text(errors="replace")
-    return makefile.missing_modules((site.build / "Makefile").read_text(), output)
-
-
-def _move_into_place(interpreter: Interpreter, site: Site) -> None:
-    """Complete the staged prefix with its manifest and give it its final name: it is there as a whole or not at all."""
-    write_manifest(interpreter, site.staged)
-    discard(site.final)
-    site.staged.rename(site.final)
-
-
 def _report(interpreter: Interpreter, console: Console) -> None:
-    console.note(f"CPython {interpreter.version}: built in {duration(interpreter.seconds)}, in {interpreter.prefix}.")
+    console.note(f"CPython {interpreter.version} was built in {duration(interpreter.seconds)}, in {interpreter.prefix}")
     if interpreter.missing_modules:
-        console.note(f"Not built, for want of their libraries' headers: {', '.join(interpreter.missing_modules)}.")
-    if wanted := headers_of(interpreter.missing_modules):
-        console.note(f"To have them, {install_command(wanted, this_manager())}, and build again with --refresh.")
+        console.note(f"Not built, as headers of their libraries are missing: {', '.join(interpreter.missing_modules)}")
+    if headers := headers_of(interpreter.missing_modules):
+        console.note(f"To add them, {install_command(headers, this_manager())}, and build again with --refresh")

@@ -124,7 +124,7 @@ def setup_options(plan: NumpyPlan, *, source: str | None) -> list[str]:
     return [*plan.options, f"-Dc_args={flags}", f"-Dcpp_args={flags}"]
 
 
-def wanted_targets(install_plan: bytes, build: Path) -> list[str]:
+def needed_targets(install_plan: bytes, build: Path) -> list[str]:
     """Return what ninja has to build for what is installed: numpy has six extensions that only its own tests use.
 
     ``install_plan`` is Meson's own list, https://mesonbuild.com/IDE-integration.html#install-plan.

@@ -158,7 +158,7 @@ def install_numpy(
             if found is None:
                 _install(interpreter, wanted, folder, layout=layout, console=console, launcher=launcher)
                 return folder
-    console.note(f"numpy {found.version}: nothing to install; it was installed at {found.installed_at} in {folder}.")
+    console.note(f"numpy {found.version} is up to date: installed at {found.installed_at} in {folder}")
     return folder
 
 

@@ -1,6 +1,6 @@
-"""Own restoring an interpreter from an archive into the cache, under its content key, as if it had been built here.
+"""Restore an interpreter from an archive into the cache, under its content key, as if it had been built here.
 
-Whether it may run here is decided by :mod:`.fitting`, before anything is unpacked.
+Whether it fits this machine is decided before anything is unpacked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from python_tsan.artifact import discard, exclusive, sweep, work_folder, writable
+from python_tsan.artifact import artifact
 from python_tsan.cpython.build.build_dirs import refuse_unmovable
 from python_tsan.cpython.build.inspection import describe_built
 from python_tsan.cpython.build.interpreter import libc_identity
@@ -27,7 +27,7 @@ from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.cpython.sources.search import remember_restored
 from python_tsan.cpython.sources.store import cache_errors, scratch
 from python_tsan.errors import FetchError, UsageError
-from python_tsan.plain_text import duration
+from python_tsan.plain_text import counted, duration
 from python_tsan.storage import sha256_of
 from python_tsan.toolchain import choose_toolchain
 
@@ -42,54 +42,12 @@ if TYPE_CHECKING:
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Toolchain
 
-
-def refusal(there: Mapping[str, Any], here: BuildPlan) -> str:
-    """Say why an interpreter built by the plan ``there`` would not be the one that ``here`` builds; empty if it is.
-
-    The content key covers all of a plan, so this is only asked what a person is told when the keys differ. The first
-    cause that explains the others is the one that is named.
-    """
-    ours = json.loads(here.describe())
-    return next(_causes(there, ours), "")
-
-
-def machine_refusal(there: Mapping[str, Any], *, libc: str, architecture: str) -> str:
-    """Say why an interpreter cannot run here whatever the compiler is; empty if it may."""
-    processor = architecture_of(there)
-    if processor != architecture:
-        return f"it was built for {processor} processors, and this one is {architecture}"
-    if there.get("libc") != libc:
-        return f"it was built with {there.get('libc')}, and the C library here is {libc}"
-    return ""
-
-
-def architecture_of(plan: Mapping[str, Any]) -> str:
-    """Return the processor that a plan's compiler builds for, such as ``x86_64``."""
-    # clang 19.1.7 x86_64-pc-linux-gnu
-    return str(plan.get("compiler", "")).rpartition(" ")[2].partition("-")[0]
-
-
-def _causes(there: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
-    theirs = there.get("compiler")
-    if theirs != ours["compiler"]:
-        yield f"it was built with {theirs}, and the compiler here is {ours['compiler']}"
-    if there.get("runtime_id") != ours["runtime_id"]:
-        yield (
-            f"the ThreadSanitizer runtime in it is {str(there.get('runtime_id'))[:12]}..., and that of {theirs} here "
-            f"is {ours['runtime_id'][:12]}..., another build of it"
-        )
-    differing = [name for name in ours if name != "key" and there.get(name) != ours[name]]
-    if differing:
-        yield f"it was built in another way than this version of python-tsan builds here: {', '.join(differing)} differ"
-
-
 PAGE = "prebuilt"
-NEEDS = "an interpreter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Target:
-    """What the archive's interpreter is called here, by whom it is used, and the plan that it stands for."""
+    """The key of the archive's interpreter, the plan that it was built by, and the toolchain that fits it."""
 
     key: str
     plan: BuildPlan
@@ -101,28 +59,33 @@ def restore_interpreter(
 ) -> Interpreter:
     """Return the interpreter in the archive ``origin``, a file or an address, restored into the cache.
 
-    ``sha256`` is the archive's own hash, if it is known from elsewhere. Raises ``FetchError`` for an archive that
-    cannot be had, is damaged or does not fit this machine, ``ToolchainError`` when its compiler is not here.
+    ``sha256`` is the archive's hash, if it is known from elsewhere. Raises ``FetchError`` for an archive that is
+    unavailable, damaged or does not fit this machine, ``ToolchainError`` when its compiler is missing here.
     """
     refuse_unmovable(layout.root)
-    with _at_hand(origin, settings, layout, console) as archive:
+    with _as_file(origin, settings, layout, console) as archive:
         if sha256 and (found := sha256_of(archive)) != sha256.lower():
             raise _refused(archive, f"its SHA-256 is {found}, not {sha256.lower()}", "fetch it again")
-        with _told(archive), open_bundle(archive) as bundle:
+        with _explained(archive), open_bundle(archive) as bundle:
             target = _fit(bundle.contents, archive, settings, layout=layout, console=console)
-            with exclusive(layout, target.key, console):
-                restored = _restore(bundle, target, settings, layout=layout, console=console)
-        if restored is None:
-            restored = read_manifest(layout.interpreters / target.key)
-    if restored is None:
-        raise _refused(archive, "it vanished while it was restored", "try again")
+            interpreter, made = artifact(
+                layout.interpreters / target.key,
+                lambda work: _restore(bundle, target, work, layout=layout, console=console),
+                key=target.key,
+                ready=read_manifest,
+                layout=layout,
+                console=console,
+                refresh=settings.refresh,
+            )
+    if not made:
+        console.note(f"CPython {interpreter.version} is up to date: {interpreter.key} is in {interpreter.prefix}")
     remember_restored(bundle.contents.source, settings, layout)
-    return restored
+    return interpreter
 
 
 @contextlib.contextmanager
-def _at_hand(origin: str, settings: Settings, layout: Layout, console: Console) -> Iterator[Path]:
-    """Give the archive as a file; one that was fetched is gone afterwards."""
+def _as_file(origin: str, settings: Settings, layout: Layout, console: Console) -> Iterator[Path]:
+    """Give the archive as a file; one that was downloaded is deleted afterwards."""
     if "://" not in origin:
         path = Path(origin).expanduser()
         if not path.is_file():
@@ -136,14 +99,14 @@ def _at_hand(origin: str, settings: Settings, layout: Layout, console: Console) 
             download(origin, path, timeout=settings.timeout, progress=progress)
         except Unavailable as error:
             raise FetchError(
-                f"the archive cannot be had: {error.reason}", advice="give a file instead", page=PAGE
+                f"the archive could not be downloaded: {error.reason}", advice="give a file instead", page=PAGE
             ) from error
         progress.done()
         yield path
 
 
 @contextlib.contextmanager
-def _told(archive: Path) -> Iterator[None]:
+def _explained(archive: Path) -> Iterator[None]:
     try:
         yield
     except UnknownFormatError as error:
@@ -151,7 +114,7 @@ def _told(archive: Path) -> Iterator[None]:
     except UnsafeMember as error:
         raise _refused(archive, str(error), "do not use this archive") from error
     except DamagedError as error:
-        raise _refused(archive, str(error), "fetch or copy it again") from error
+        raise _refused(archive, str(error), "download or copy it again") from error
 
 
 def _refused(archive: Path, reason: str, advice: str) -> FetchError:
@@ -159,91 +122,99 @@ def _refused(archive: Path, reason: str, advice: str) -> FetchError:
 
 
 def _fit(contents: Contents, archive: Path, settings: Settings, *, layout: Layout, console: Console) -> _Target:
-    """Return what would be built here in the archive's place, once it is the same."""
+    """Return what would be built here instead of the archive, once it is the same."""
     advice = "use an archive that was made on a machine like this one, or `build` without --from"
     libc = libc_identity()
     if reason := machine_refusal(contents.plan, libc=libc, architecture=platform.machine()):
         raise _refused(archive, reason, advice)
-    _refuse_other_version(contents, archive, settings)
-    toolchain = choose_toolchain(settings.toolchain or contents.toolchain, layout=layout, console=console)
-    meant = replace(settings, free_threaded=bool(contents.plan.get("free_threaded")))
-    plan = make_plan(meant, contents.source, toolchain, libc=libc)
-    if plan.key != contents.plan.get("key"):
-        raise _refused(archive, refusal(contents.plan, plan) or "its key is not that of its plan", advice)
-    if contents.key != plan.key and contents.key != plan_for(plan, meant, toolchain).key:
-        raise _refused(archive, "the instrumented numpy in it is another one than this version builds", advice)
-    return _Target(key=contents.key, plan=plan, toolchain=toolchain)
-
-
-def _refuse_other_version(contents: Contents, archive: Path, settings: Settings) -> None:
     version = contents.source.version
     if settings.python and version != settings.python and not version.startswith(f"{settings.python}."):
         raise UsageError(
-            f"{archive.name} holds CPython {version}, but {settings.python} was asked for",
-            advice=f"leave --python out, or ask for {version}",
+            f"{archive.name} holds CPython {version}, but {settings.python} was requested",
+            advice=f"drop --python, or request {version}",
             page=PAGE,
         )
+    toolchain = choose_toolchain(settings.toolchain or contents.toolchain, layout=layout, console=console)
+    fitting = replace(settings, free_threaded=bool(contents.plan.get("free_threaded")))
+    plan = make_plan(fitting, contents.source, toolchain, libc=libc)
+    if plan.key != contents.plan.get("key"):
+        raise _refused(archive, refusal(contents.plan, plan) or "its key is not that of its plan", advice)
+    if contents.key != plan.key and contents.key != plan_for(plan, fitting, toolchain).key:
+        raise _refused(archive, "this version builds its instrumented numpy differently", advice)
+    return _Target(key=contents.key, plan=plan, toolchain=toolchain)
 
 
-def _restore(
-    bundle: Bundle,
-    target: _Target,
-    settings: Settings,
-    *,
-    layout: Layout,
-    console: Console,
-) -> Interpreter | None:
-    """Unpack, check and move into place. None if it is there already."""
+def refusal(there: Mapping[str, Any], here: BuildPlan) -> str:
+    """Say why an interpreter built by the plan ``there`` is not the one that ``here`` builds; empty if it is.
+
+    The content key covers all of a plan, so this only explains keys that differ. The first cause that explains the
+    others is named.
+    """
+    return next(_causes(there, json.loads(here.describe())), "")
+
+
+def machine_refusal(there: Mapping[str, Any], *, libc: str, architecture: str) -> str:
+    """Say why an interpreter cannot run here, whatever the compiler; empty if it may."""
+    # clang 19.1.7 x86_64-pc-linux-gnu
+    processor = str(there.get("compiler", "")).rpartition(" ")[2].partition("-")[0]
+    if processor != architecture:
+        return f"it was built for {processor} processors, and this one is {architecture}"
+    if there.get("libc") != libc:
+        return f"it was built with {there.get('libc')}, and the C library here is {libc}"
+    return ""
+
+
+def _causes(there: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
+    theirs = there.get("compiler")
+    if theirs != ours["compiler"]:
+        yield f"it was built with {theirs}, and the compiler here is {ours['compiler']}"
+    if there.get("runtime_id") != ours["runtime_id"]:
+        yield (
+            f"its ThreadSanitizer runtime is {str(there.get('runtime_id'))[:12]}..., and that of {theirs} here is "
+            f"{ours['runtime_id'][:12]}..., another build of it"
+        )
+    differing = [name for name in ours if name != "key" and there.get(name) != ours[name]]
+    if differing:
+        yield f"this version of python-tsan builds it differently: {', '.join(differing)}"
+
+
+def _restore(bundle: Bundle, target: _Target, work: Path, *, layout: Layout, console: Console) -> Path:
+    """Unpack into ``work``, check, and return the complete prefix."""
     started = time.monotonic()
-    contents = bundle.contents
-    final = layout.interpreters / target.key
-    found = read_manifest(final)
-    if found and not settings.refresh:
-        console.note(f"CPython {found.version}: nothing to restore; {found.key} is in {found.prefix}.")
-        return None
-    sweep(layout)
-    staged = work_folder(layout) / f"{target.key}~restored"
-    discard(staged)
-    try:
-        interpreter = _put(bundle, target, staged, final, layout)
-    finally:
-        discard(staged)  # what was refused, or interrupted, leaves nothing
+    contents, final, staged = bundle.contents, layout.interpreters / target.key, work / "prefix"
+    interpreter = unpack_checked(bundle, target.plan, target.toolchain, staged, final)
+    with cache_errors(staged):
+        write_manifest(replace(interpreter, key=target.key), staged)
     packages = f" with numpy {contents.numpy}" if contents.numpy else ""
     console.note(
-        f"CPython {interpreter.version}{packages}: {len(contents.files)} files restored and checked in "
-        f"{duration(time.monotonic() - started)}, in {final}."
+        f"CPython {interpreter.version}{packages}: {counted(len(contents.files), 'file')} restored and checked in "
+        f"{duration(time.monotonic() - started)}, in {final}"
     )
-    return interpreter
+    return staged
 
 
-def _put(bundle: Bundle, target: _Target, staged: Path, final: Path, layout: Layout) -> Interpreter:
-    """Unpack and check at ``staged``, and rename to ``final`` what has proved whole."""
+def unpack_checked(bundle: Bundle, plan: BuildPlan, toolchain: Toolchain, staged: Path, final: Path) -> Interpreter:
+    """Unpack an archive into the new folder ``staged`` as if it were at ``final``, run it, and return its manifest.
+
+    Raises as :meth:`Bundle.unpack` does, and ``BuildError`` when the interpreter is not what ``plan`` says.
+    """
     contents = bundle.contents
-    with cache_errors(layout.work):
-        writable(staged)
-        writable(layout.interpreters)
+    with cache_errors(staged):
+        staged.mkdir(parents=True)
         bundle.unpack(staged)
-        _settle(contents, staged, final)
-    interpreter = replace(
-        describe_built(target.plan, contents.source, target.toolchain, staged=staged, final=final),
-        key=target.key,
+        for entry in contents.files:
+            if entry.moves:
+                _settle(staged / entry.path, final)
+    return replace(
+        describe_built(plan, contents.source, toolchain, staged=staged, final=final),
         missing_modules=contents.missing_modules,
         built_at=contents.built_at,
         seconds=contents.seconds,
     )
-    with cache_errors(layout.interpreters):
-        write_manifest(interpreter, staged)
-        discard(final)
-        staged.rename(final)
-    return interpreter
 
 
-def _settle(contents: Contents, staged: Path, final: Path) -> None:
-    for entry in contents.files:
-        if not entry.moves:
-            continue
-        place = staged / entry.path
-        try:
-            place.write_bytes(settle(place.read_bytes(), final))
-        except ImmovableError as error:
-            raise DamagedError(f"{entry.path} cannot be moved to {final}: {error}") from error
+def _settle(place: Path, final: Path) -> None:
+    try:
+        place.write_bytes(settle(place.read_bytes(), final))
+    except ImmovableError as error:
+        raise DamagedError(f"{place.name} cannot be moved to {final}: {error}") from error

@@ -9,8 +9,8 @@ import time
 import pytest
 from filelock import FileLock
 
-from python_tsan.artifact import discard, exclusive, sweep, work_folder, writable
-from python_tsan.errors import UsageError
+from python_tsan.artifact import artifact, discard, exclusive, sweep, work_folder, writable
+from python_tsan.errors import BuildError, UsageError
 from python_tsan.paths import Layout
 
 
@@ -101,3 +101,71 @@ def test_writable_says_what_to_do(tmp_path):
     with pytest.raises(UsageError, match=r"cannot write .*: Not a directory") as caught:
         writable(tmp_path / "file" / "below")
     assert "--cache" in caught.value.advice
+
+
+def test_an_artifact_is_made_once_and_appears_by_rename(layout, console):
+    target = layout.root / "things" / "key"
+    calls = []
+
+    def fill(work):
+        assert target.exists() == bool(calls)
+        assert list(work.iterdir()) == []
+        calls.append(work)
+        (work / "made").mkdir()
+        (work / "made" / "file").write_text(str(len(calls)))
+        return work / "made"
+
+    def ready(folder):
+        return (folder / "file").read_text() if (folder / "file").exists() else None
+
+    def make(*, refresh=False):
+        return artifact(target, fill, key="key", ready=ready, layout=layout, console=console, refresh=refresh)
+
+    assert make() == ("1", True)
+    assert make() == ("1", False)
+    assert make(refresh=True) == ("2", True)
+    assert len(calls) == 2
+    assert list(work_folder(layout).iterdir()) == []
+    assert [path.name for path in target.parent.iterdir()] == ["key"]
+
+
+def test_an_artifact_that_fails_leaves_the_older_one(layout, console):
+    target = layout.root / "key"
+    target.mkdir()
+
+    def fill(work):
+        (work / "half").touch()
+        raise BuildError("no")
+
+    with pytest.raises(BuildError):
+        artifact(target, fill, key="key", ready=lambda _: None, layout=layout, console=console)
+    assert list(target.iterdir()) == []
+    assert list(work_folder(layout).iterdir()) == []
+
+
+def test_with_refresh_what_was_made_while_waiting_is_fresh_enough(layout, console):
+    target = layout.root / "key"
+    inside = threading.Event()
+
+    def fill(work):
+        inside.set()
+        time.sleep(0.3)
+        (work / "file").touch()
+        return work
+
+    def make():
+        return artifact(
+            target,
+            fill,
+            key="key",
+            ready=lambda folder: folder if (folder / "file").exists() else None,
+            layout=layout,
+            console=console,
+            refresh=True,
+        )
+
+    first = threading.Thread(target=make)
+    first.start()
+    assert inside.wait(10)
+    assert make() == (target, False)
+    first.join(10)
