@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from python_tsan.plain_text import duration, plain_table, remaining
+from python_tsan.plain_text import duration, harmless, plain_table, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,6 +37,8 @@ class StepProgress(Protocol):
 class Console:
     """Where a run speaks to a person: rich on a terminal, plain lines everywhere else.
 
+    No text changes what a terminal or GitHub's log does, wherever it comes from (:func:`plain_text.harmless`).
+
     ``quiet`` drops notes, tables' titles and progress; results and warnings are always shown. Whether there is colour
     is said by :func:`wants_colour`; without it, no escape sequence changes how text looks.
     """
@@ -58,11 +60,11 @@ class Console:
         """Print lines of a result, each with a style such as ``bold red`` or none, shown where there is colour."""
         if not self._colour(self._out):
             for text, _ in lines:
-                self._line(self._out, text)
+                self._line(self._out, harmless(text, keep=""))
             return
         console = self._rich(self._out)
         for text, style in lines:
-            console.print(text, style=style or None, soft_wrap=True)
+            console.print(harmless(text, keep=""), style=style or None, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print a line about what is going on, on standard error."""
@@ -72,7 +74,7 @@ class Console:
     def warn(self, text: str) -> None:
         """Print a line that a person should not miss, on standard error."""
         if self._colour(self._err):
-            self._rich(self._err).print(f"warning: {text}", style="yellow", soft_wrap=True)
+            self._rich(self._err).print(f"warning: {harmless(text)}", style="yellow", soft_wrap=True)
         else:
             self._line(self._err, f"warning: {text}")
 
@@ -102,7 +104,7 @@ class Console:
             yield lines(names, self.note, time.monotonic)
 
     def _line(self, stream: TextIO, text: str) -> None:
-        stream.write(text + "\n")
+        stream.write(harmless(text) + "\n")
         stream.flush()
 
     def _rich(self, stream: TextIO) -> rich.console.Console:
@@ -132,7 +134,7 @@ class Console:
             table.add_column(column, overflow="fold")
         for row in rows:
             # Text, not str: a cell such as "std::vector[int]" is no markup.
-            table.add_row(*(rich.text.Text(cell) for cell in row))
+            table.add_row(*(rich.text.Text(harmless(cell)) for cell in row))
         self._rich(self._out).print(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,27 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 LINE_LENGTH = 300
+# What a terminal obeys, and what changes the direction of text around it (https://trojansource.codes): control
+# characters, U+061C, U+200E, U+200F, U+2028 to U+202E and U+2066 to U+2069.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# GitHub obeys `::name::` at the start of a line of a job's log, and `##[name]` anywhere in it
+# (https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs).
+_COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\[)", re.MULTILINE)
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Return ``text`` with its control characters, save those in ``keep``, as hexadecimal codes."""
+    return _CONTROL.sub(lambda found: found[0] if found[0] in keep else _code(found[0]), text)
+
+
+def harmless(text: str, *, keep: str = "\n\t") -> str:
+    """Return ``text`` with nothing in it that a terminal or GitHub's log would obey, save the characters ``keep``."""
+    shown = printable(text, keep=keep)
+    return _COMMAND.sub(lambda found: found[0][:-1] + _code(found[0][-1]), shown)
+
+
+def _code(letter: str) -> str:
+    return f"\\x{ord(letter):02x}" if ord(letter) <= 0xFF else f"\\u{ord(letter):04x}"  # noqa: PLR2004 -- one byte
 
 
 def wrapped(text: str, *, head: str = "", indent: str = "", width: int = WIDTH) -> list[str]:

@@ -15,8 +15,9 @@ from python_tsan.comparison.reading import find_runs, load_all
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode
 from python_tsan.plain_text import counted
-from python_tsan.render.markdown import escape
+from python_tsan.render.escape import markdown
 from python_tsan.render.run import Run
+from python_tsan.render.table import markdown_table
 from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
@@ -79,10 +80,11 @@ def _tally(verdicts: Iterable[Verdict]) -> str:
 
 
 def _table(newest: Mapping[str, Mapping[str, Verdict]]) -> Iterator[str]:
-    yield f"| test | {' | '.join(newest)} |"
-    yield f"| --- |{' --- |' * len(newest)}"
-    for test in sorted({test for verdicts in newest.values() for test in verdicts}):
-        yield f"| {escape(test)} | {' | '.join(_cell(verdicts.get(test)) for verdicts in newest.values())} |"
+    rows = (
+        (markdown(test), *(_cell(verdicts.get(test)) for verdicts in newest.values()))
+        for test in sorted({test for verdicts in newest.values() for test in verdicts})
+    )
+    yield from markdown_table(("test", *newest), rows)
 
 
 def _cell(verdict: Verdict | None) -> str:
@@ -95,7 +97,7 @@ def _cell(verdict: Verdict | None) -> str:
 
 def _reasons(build: str, verdicts: Iterable[Verdict]) -> Sequence[str]:
     reasons = [
-        f"- **{escape(one.check.removeprefix(PREFIX))}**: {escape(one.reason)}" for one in verdicts if one.reason
+        f"- **{markdown(one.check.removeprefix(PREFIX))}**: {markdown(one.reason)}" for one in verdicts if one.reason
     ]
     return [f"## {build}", "", *reasons, ""] if reasons else []
 

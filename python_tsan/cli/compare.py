@@ -82,9 +82,9 @@ def show(
 ) -> None:
     """Write a rendering to its file, or to standard output."""
     if view is View.TERMINAL and output is None:
-        from python_tsan.comparison.terminal import render_terminal
+        from python_tsan.comparison.terminal import render_lines
 
-        console.lines((line.text, line.style.value) for line in render_terminal(comparison, whole=whole))
+        console.lines(render_lines(comparison, whole=whole))
         return
     data = rendered(comparison, view, whole=whole)
     if output is None:
@@ -103,12 +103,14 @@ def rendered(comparison: Comparison, view: View, *, whole: bool = False) -> byte
     match view:
         case View.JSON:
             from python_tsan.comparison.codec import encode_comparison
+            from python_tsan.render import escape
 
-            return encode_comparison(comparison)
+            return escape.json(encode_comparison(comparison))
         case View.TERMINAL:
-            from python_tsan.comparison.terminal import plain_lines
+            from python_tsan.comparison.terminal import render_lines
+            from python_tsan.render.lines import as_text
 
-            text = "".join(f"{line}\n" for line in plain_lines(comparison, whole=whole))
+            text = as_text(render_lines(comparison, whole=whole))
         case View.MARKDOWN:
             from python_tsan.comparison.markdown import render_markdown
 

@@ -89,6 +89,6 @@ def _explain_finding(word: str, paths: list[str], console: Console) -> None:
     from python_tsan.render.terminal import render_finding  # noqa: PLC0415 -- not needed for words
 
     for finding in found:
-        console.lines((line.text, line.style.value) for line in render_finding(finding))
+        console.lines(render_finding(finding))
         console.say("")
         _say(explain_kind(finding.kind), console)

@@ -11,11 +11,11 @@ from python_tsan.console import make_console
 from python_tsan.merging import checks, programs
 from python_tsan.merging.parts import CheckedPart, Part, ProgramPart, unite
 from python_tsan.merging.reading import PARTS_FOLDER, load_parts
-from python_tsan.render.formats import Format, render
+from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
 from python_tsan.render.run import encode_run
+from python_tsan.render.source import source_reader
 from python_tsan.render.store import RUN_FILE, open_run
 from python_tsan.report.codec import REPORT_FILE, encode_report
-from python_tsan.report.reading import source_lines
 from python_tsan.running.account import EVIDENCE_FILE, encode_account
 from python_tsan.storage import storage_errors, write_whole
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FORMAT",
-        help=f"{', '.join(each.value for each in Format)}; may be repeated (runs of a program)",
+        help=f"{', '.join(RENDERINGS)}; may be repeated (runs of a program)",
     )
     add("--verbose", action="store_true", help="whole stacks, and findings that do not fail")
     add("--quiet", action="store_true", help="print results only")
@@ -81,13 +81,14 @@ def _finish(
     if checked:
         return _show_run(checked, folder, console)
     report = programs.add_up([part for part in parts if isinstance(part, ProgramPart)])
-    for name in dict.fromkeys((Format.JSON.value, *formats)):
-        if name != Format.TERMINAL.value:
-            write_whole(folder / Format(name).file_name, render(report, Format(name), source_lines=source_lines))
-    if not formats or Format.TERMINAL.value in formats:
-        from python_tsan.render.terminal import render_terminal  # noqa: PLC0415 -- mostly needed, never for machines
+    context = Context(source_lines=source_reader((Path.cwd(),)))
+    for name in dict.fromkeys((JSON, *formats)):
+        if name != TERMINAL:
+            write_whole(folder / RENDERINGS[name].file_name, RENDERINGS[name].render(report, context))
+    if not formats or TERMINAL in formats:
+        from python_tsan.render.terminal import render_lines  # noqa: PLC0415 -- mostly needed, never for machines
 
-        console.lines((line.text, line.style.value) for line in render_terminal(report, verbose=verbose))
+        console.lines(render_lines(report, verbose=verbose))
     return exit_code(report)
 
 

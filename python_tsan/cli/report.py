@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, SubjectError, UsageError
-from python_tsan.render.formats import Format, render
+from python_tsan.render.registry import RENDERINGS, TERMINAL, Context
+from python_tsan.render.source import source_reader
 from python_tsan.report.build import Facts, attributed, build_report
 from python_tsan.report.codec import REPORT_FILE, decode_report
 from python_tsan.report.model import Report, VerdictStatus
-from python_tsan.report.reading import NO_LOGS, STANDARD_INPUT, read_logs, source_lines
+from python_tsan.report.reading import NO_LOGS, STANDARD_INPUT, read_logs
 
 if TYPE_CHECKING:
     import argparse
@@ -29,13 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths", nargs="+", metavar="LOG", help="a log, a folder of logs, the folder of a run, or - for standard input"
     )
-    formats = [each.value for each in Format]
+    formats = list(RENDERINGS)
     parser.add_argument(
         "--format",
         choices=formats,
-        default=Format.TERMINAL.value,
+        default=TERMINAL,
         metavar="FORMAT",
-        help=f"{', '.join(formats[:-1])} or {formats[-1]} ({Format.TERMINAL.value})",
+        help=f"{', '.join(formats[:-1])} or {formats[-1]} ({TERMINAL})",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the rendering there, whole or not at all")
     parser.add_argument(
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     console = make_console(quiet=arguments.quiet)
     show(report, arguments, console)
     bad = [each for each in report.inputs if each.problem]
-    if arguments.output or arguments.format != Format.TERMINAL.value:
+    if arguments.output or arguments.format != TERMINAL:
         for each in bad:
             console.warn(f"{each.file}: {each.problem}")
     return exit_code(report)
@@ -108,14 +109,18 @@ def own_paths(given: Sequence[str]) -> tuple[str, ...]:
 
 def show(report: Report, arguments: argparse.Namespace, console: Console) -> None:
     """Write the rendering to its file, or to standard output."""
-    wanted = Format(arguments.format)
-    if wanted is Format.TERMINAL and arguments.output is None:
-        from python_tsan.render.terminal import render_terminal  # noqa: PLC0415 -- one rendering is loaded, the wanted one
+    if arguments.format == TERMINAL and arguments.output is None:
+        from python_tsan.render.terminal import render_lines  # noqa: PLC0415 -- only the requested rendering is loaded
 
-        lines = render_terminal(report, verbose=arguments.verbose, quiet=arguments.quiet)
-        console.lines((line.text, line.style.value) for line in lines)
+        console.lines(render_lines(report, verbose=arguments.verbose, quiet=arguments.quiet))
         return
-    data = render(report, wanted, source_lines=source_lines, root=str(Path.cwd()), verbose=arguments.verbose)
+    context = Context(
+        root=str(Path.cwd()),
+        source_lines=source_reader((Path.cwd(), *arguments.own)),
+        verbose=arguments.verbose,
+        quiet=arguments.quiet,
+    )
+    data = RENDERINGS[arguments.format].render(report, context)
     if arguments.output is None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -124,7 +129,7 @@ def show(report: Report, arguments: argparse.Namespace, console: Console) -> Non
 
     with storage_errors(arguments.output):
         write_whole(arguments.output.absolute(), data)
-    console.note(f"{wanted.value} in {arguments.output}")
+    console.note(f"{arguments.format} in {arguments.output}")
 
 
 def _saved(paths: Sequence[str]) -> Report | None:

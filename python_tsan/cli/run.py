@@ -15,7 +15,7 @@ from python_tsan.checking.model import TSAN_EXIT_CODE
 from python_tsan.cli.options import open_context
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import counted
-from python_tsan.render.formats import Format
+from python_tsan.render.registry import RENDERINGS, TERMINAL
 from python_tsan.report.model import VerdictStatus
 from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
 from python_tsan.running.shard import parse_shard
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FORMAT",
-        help=f"{', '.join(each.value for each in Format)}; may be repeated",
+        help=f"{', '.join(RENDERINGS)}; may be repeated",
     )
     add(
         "--fact",
@@ -132,7 +132,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
 def formats_of(given: Sequence[str]) -> tuple[str, ...]:
     """Return the formats of repeated or comma-separated options, each once; UsageError for one that there is not."""
     names = [name for each in given for name in each.split(",") if name]
-    known = [each.value for each in Format]
+    known = list(RENDERINGS)
     for name in names:
         if name not in known:
             raise UsageError(f"there is no format {name!r}", advice=f"formats: {', '.join(known)}")
@@ -169,16 +169,13 @@ class Detail:
 
 def show(report: Report, folder: Path, request: Request, console: Console, *, detail: Detail) -> None:
     """Print the report and where everything is; a run for machines only names the files."""
-    from python_tsan.render.terminal import render_terminal  # noqa: PLC0415 -- needed only once something ran
+    from python_tsan.render.terminal import render_lines  # noqa: PLC0415 -- needed only once something ran
 
-    if not request.formats or Format.TERMINAL.value in request.formats:
-        console.lines(
-            (line.text, line.style.value)
-            for line in render_terminal(report, verbose=detail.verbose, quiet=detail.quiet)
-        )
+    if not request.formats or TERMINAL in request.formats:
+        console.lines(render_lines(report, verbose=detail.verbose, quiet=detail.quiet))
     for name in request.formats:
-        if name != Format.TERMINAL.value:
-            console.note(f"{name} in {folder / Format(name).file_name}")
+        if name != TERMINAL:
+            console.note(f"{name} in {folder / RENDERINGS[name].file_name}")
     if words := last_words(report, folder):
         console.note(f"the program's last words: {words}")
     console.note(f"everything in {folder}; again: python-tsan replay {shlex.quote(str(folder))}")

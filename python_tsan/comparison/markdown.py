@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from python_tsan.comparison import wording
-from python_tsan.render.markdown import escape
+from python_tsan.render.escape import markdown
+from python_tsan.render.table import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 def render_markdown(comparison: Comparison, *, whole: bool = False) -> str:
     """Return the comparison: the runs, what differs and what that means; ``whole``: every row."""
-    lines = [f"### ThreadSanitizer, compared: {escape(wording.headline(comparison))}", ""]
+    lines = [f"### ThreadSanitizer, compared: {markdown(wording.headline(comparison))}", ""]
     alike = wording.shared(comparison)
-    lines += [f"{escape(wording.verdicts(comparison))}{f'; {escape(alike)}' if alike else ''}.", ""]
+    lines += [f"{markdown(wording.verdicts(comparison))}{f'; {markdown(alike)}' if alike else ''}.", ""]
     axes = wording.varying(comparison)
     lines += _table(
         ("", *(axis.value for axis in axes), "verdict", "run"),
@@ -35,7 +36,7 @@ def render_markdown(comparison: Comparison, *, whole: bool = False) -> str:
     if rows:
         numbers = tuple(str(number) for number in range(1, len(comparison.columns) + 1))
         cells = ((row.title, *(_cell(column.cells.get(row.id)) for column in comparison.columns)) for row in rows)
-        lines += ["", *_table(("", *numbers), cells), "", escape(wording.CAPITALS)]
+        lines += ["", *_table(("", *numbers), cells), "", markdown(wording.CAPITALS)]
     lines += ["", *_meanings(comparison)]
     for heading, items in (
         (wording.UNMET, list(wording.unmet(comparison))),
@@ -45,32 +46,29 @@ def render_markdown(comparison: Comparison, *, whole: bool = False) -> str:
         ("Notes:", comparison.notes),
     ):
         if items:
-            lines += ["", f"**{escape(heading)}**", "", *(f"- {escape(item)}" for item in items)]
+            lines += ["", f"**{markdown(heading)}**", "", *(f"- {markdown(item)}" for item in items)]
     return "\n".join(lines) + "\n"
 
 
 def _meanings(comparison: Comparison) -> Iterator[str]:
     if not comparison.meanings:
-        yield escape(wording.NOTHING_CHANGES)
+        yield markdown(wording.NOTHING_CHANGES)
     previous = ""
     for meaning in comparison.meanings:
         heading = wording.step(meaning.axis, meaning.old, meaning.new)
         if heading != previous:
             # Without an empty line before it, it would be a part of the list above.
-            yield from (*([""] if previous else []), f"**{escape(heading)}**", "")
+            yield from (*([""] if previous else []), f"**{markdown(heading)}**", "")
         previous = heading
         link = f" [More]({meaning.link})." if meaning.link else ""
         yield (
-            f"- {escape(wording.meaning_words(meaning, comparison))}. {escape(meaning.says)} "
-            f"**Do:** {escape(meaning.do)}{link}"
+            f"- {markdown(wording.meaning_words(meaning, comparison))}. {markdown(meaning.says)} "
+            f"**Do:** {markdown(meaning.do)}{link}"
         )
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(map(escape, headings))} |"
-    yield f"|{' --- |' * len(headings)}"
-    for row in rows:
-        yield f"| {' | '.join(map(escape, row))} |"
+    return markdown_table(map(markdown, headings), (map(markdown, row) for row in rows))
 
 
 def _cell(cell: Cell | None) -> str:

@@ -1,15 +1,15 @@
-"""Own how a comparison is shown on a terminal: lines of at most 80 columns; leave writing them to the console."""
+"""Render a comparison for a terminal: styled lines of at most 80 columns."""
 
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from python_tsan.comparison import wording
 from python_tsan.comparison.model import Axis, Cell, Comparison, RowKind, Seen
-from python_tsan.plain_text import WIDTH, plain_table
+from python_tsan.plain_text import WIDTH
+from python_tsan.render.lines import Line, Style, styled
+from python_tsan.render.table import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,28 +43,11 @@ _LETTERS = {
 KEY = ". clean, r race, e error, h hang, x crash, w wrong result, ? doubt, - not run"
 
 
-class Style(Enum):
-    """How a line of the terminal looks where it can, in the console's words."""
-
-    PLAIN = ""
-    HEAD = "bold"
-    SOFT = "dim"
-    BAD = "red"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the terminal."""
-
-    text: str
-    style: Style = Style.PLAIN
-
-
-def render_terminal(comparison: Comparison, *, whole: bool = False) -> Iterator[Line]:
+def render_lines(comparison: Comparison, *, whole: bool = False) -> Iterator[Line]:
     """Yield the comparison: the runs, the rows that differ (``whole``: all rows), and what that means."""
-    yield from _wrapped(f"{wording.headline(comparison)} ({wording.verdicts(comparison)})", Style.HEAD)
+    yield from styled(f"{wording.headline(comparison)} ({wording.verdicts(comparison)})", Style.TITLE)
     if alike := wording.shared(comparison):
-        yield from _wrapped(alike, Style.SOFT)
+        yield from styled(alike, Style.FAINT)
     yield Line("")
     yield from _runs(comparison)
     rows = [row for row in comparison.rows if whole or row.id in set(comparison.differing)]
@@ -81,13 +64,13 @@ def render_terminal(comparison: Comparison, *, whole: bool = False) -> Iterator[
     ):
         if lines:
             yield Line("")
-            yield from _wrapped(heading, Style.HEAD)
+            yield from styled(heading, Style.TITLE)
             for line in lines:
-                yield from _wrapped(line, indent="  ")
+                yield from styled(line, indent="  ")
 
 
 def _runs(comparison: Comparison) -> Iterator[Line]:
-    """Yield one line for each run with what sets it apart; whatever does not fit is in JSON and HTML."""
+    """Yield each run with what sets it apart; the JSON and the page have more."""
     axes = [axis for axis in wording.varying(comparison) if axis is not Axis.NUMPY] or [Axis.PYTHON]
     columns = ("", *(axis.value for axis in axes), "verdict", "run")
     rows = [
@@ -99,26 +82,23 @@ def _runs(comparison: Comparison) -> Iterator[Line]:
         )
         for number, column in enumerate(comparison.columns, start=1)
     ]
-    table = plain_table(columns, rows)
-    if max(map(len, table)) > WIDTH:  # the run's name is also in the file's path
-        table = plain_table(columns[:-1], [row[:-1] for row in rows])
-    for text in table:
-        yield Line(text[:WIDTH])
+    for lines in text_table(columns, rows):
+        yield from map(Line, lines)
 
 
 def _table(comparison: Comparison, rows: Sequence[Row]) -> Iterator[Line]:
     count = len(comparison.columns)
     wordy = count <= WORDY_COLUMNS
     if wordy:
-        yield Line(f"{'':{_NAME}}" + "".join(f"{number:>6}" for number in range(1, count + 1)), Style.HEAD)
+        yield Line(f"{'':{_NAME}}" + "".join(f"{number:>6}" for number in range(1, count + 1)), Style.TITLE)
     else:
-        yield Line(KEY, Style.SOFT)
+        yield Line(KEY, Style.FAINT)
         yield from _numbers(count)
     for row in rows:
         cells = [column.cells.get(row.id) for column in comparison.columns]
         text = "".join(f"{_word(cell):>6}" for cell in cells) if wordy else None
         yield from _row(row, cells, text)
-    yield Line(wording.CAPITALS, Style.SOFT)
+    yield Line(wording.CAPITALS, Style.FAINT)
 
 
 def _numbers(count: int) -> Iterator[Line]:
@@ -126,7 +106,7 @@ def _numbers(count: int) -> Iterator[Line]:
     units = "".join(str(number % 10) for number in range(1, count + 1))
     tens = "".join(str(number // 10) if number % 10 == 0 else " " for number in range(1, count + 1))
     for text in (tens, units):
-        yield Line(f"{'':{_NAME}}{text[: WIDTH - _NAME]}".rstrip(), Style.HEAD)
+        yield Line(f"{'':{_NAME}}{text[: WIDTH - _NAME]}".rstrip(), Style.TITLE)
 
 
 def _row(row: Row, cells: Sequence[Cell | None], words: str | None) -> Iterator[Line]:
@@ -134,7 +114,7 @@ def _row(row: Row, cells: Sequence[Cell | None], words: str | None) -> Iterator[
     style = Style.BAD if any(cell and not cell.as_expected and cell.seen.compares for cell in cells) else Style.PLAIN
     fits = len(title) < _NAME
     if not fits:
-        yield from _wrapped(title)
+        yield from styled(title)
     name = title if fits else ""
     if words is not None:
         yield Line(f"{name:{_NAME}}{words}".rstrip(), style)
@@ -163,29 +143,17 @@ def _letter(cell: Cell | None) -> str:
 def _meanings(comparison: Comparison) -> Iterator[Line]:
     yield Line("")
     if not comparison.meanings:
-        yield from _wrapped(wording.NOTHING_CHANGES)
+        yield from styled(wording.NOTHING_CHANGES)
         return
     previous = ""
     for meaning in comparison.meanings:
         heading = wording.step(meaning.axis, meaning.old, meaning.new)
         if heading != previous:
-            yield Line("") if previous else Line("What that means", Style.HEAD)
-            yield Line(heading, Style.HEAD)
+            yield Line("") if previous else Line("What that means", Style.TITLE)
+            yield Line(heading, Style.TITLE)
         previous = heading
-        yield from _wrapped(wording.meaning_words(meaning, comparison), indent="  ")
-        yield from _wrapped(meaning.says, indent="    ")
-        yield from _wrapped(f"Do: {meaning.do}", indent="    ")
+        yield from styled(wording.meaning_words(meaning, comparison), indent="  ")
+        yield from styled(meaning.says, indent="    ")
+        yield from styled(f"Do: {meaning.do}", indent="    ")
         if meaning.link:
-            yield Line(f"    {meaning.link}", Style.SOFT)
-
-
-def _wrapped(text: str, style: Style = Style.PLAIN, *, indent: str = "") -> Iterator[Line]:
-    for line in textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
-    ):
-        yield Line(line, style)
-
-
-def plain_lines(comparison: Comparison, *, whole: bool = False) -> list[str]:
-    """Return the lines without style."""
-    return [line.text for line in render_terminal(comparison, whole=whole)]
+            yield Line(f"    {meaning.link}", Style.FAINT)

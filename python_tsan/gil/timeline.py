@@ -123,17 +123,16 @@ def html_page(trace: Trace) -> str:
     """Return the page: one file that needs no network."""
     from markupsafe import Markup  # noqa: PLC0415 -- jinja2 costs more than a short answer
 
-    from python_tsan.render.page import page_template  # noqa: PLC0415
+    from python_tsan.render.escape import script_json  # noqa: PLC0415 -- as above
+    from python_tsan.render.page import page_template  # noqa: PLC0415 -- as above
 
     data = {
         "phases": [{"name": phase.value, "meaning": MEANINGS[phase]} for phase in Phase],
         "processes": [_page_data(process) for process in trace.processes],
     }
-    # "</script>" inside a string would end the script.
-    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     return page_template("python_tsan.gil", "timeline.html.j2").render(
         title=" ".join(trace.command),
-        data=Markup(text),  # noqa: S704 -- the line above has taken the only danger out
+        data=Markup(script_json(data)),  # noqa: S704 -- script_json leaves no "<" in it
     )
 
 

@@ -6,9 +6,10 @@ Colours are the page's, by class, so that one picture serves light and dark. Pur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from python_tsan.render.escape import html
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ def lock_graph(hazard: HazardRecord) -> str:
     title = f"Locks that {one.thread.imports} and {two.thread.imports} take, and the circle that they close"
     return (
         f'<svg class="picture locks" role="img" viewBox="0 0 {WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">'
-        f"<title>{escape(title)}</title>{_ARROWS}{''.join(parts)}</svg>"
+        f"<title>{html(title)}</title>{_ARROWS}{''.join(parts)}</svg>"
     )
 
 
@@ -94,7 +95,7 @@ def _draw(column: _Column) -> Iterator[str]:
         kind = "held" if module == thread.holds else "lock"
         yield (
             f'<rect class="{kind}" x="{column.x}" y="{y - HEIGHT // 2}" width="{BOX}" height="{HEIGHT}" rx="6">'
-            f"<title>{escape(module)}</title></rect>"
+            f"<title>{html(module)}</title></rect>"
         )
         yield _text(column.x + BOX // 2, y + 4, _short(module), "function", "middle")
 
@@ -124,7 +125,7 @@ def _wanted(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str]
 
 
 def _text(x: int, y: int, text: str, style: str, anchor: str) -> str:
-    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="{anchor}">{html(text)}</text>'
 
 
 def _short(text: str, limit: int = LABEL) -> str:

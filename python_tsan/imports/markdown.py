@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from python_tsan.imports import wording
-from python_tsan.render.markdown import code, escape
+from python_tsan.render.escape import markdown, markdown_code
+from python_tsan.render.table import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,49 +22,48 @@ def render_markdown(document: Document) -> str:
 
 
 def _lines(document: Document) -> Iterator[str]:
-    yield f"{escape(wording.summary(document))}."
+    yield f"{markdown(wording.summary(document))}."
     if document.problems:
-        yield from ("", "| entry | problem |", "| --- | --- |")
-        yield from (f"| {code(entry)} | {escape(text)} |" for entry, text in document.problems.items())
+        rows = ((markdown_code(entry), markdown(text)) for entry, text in document.problems.items())
+        yield from ("", *markdown_table(("entry", "problem"), rows))
     if not document.hazards:
         return
-    yield from ("", "| T1 imports | T2 imports | outcome | runs | what removes it |", f"{'| --- ' * 5}|")
-    yield from (_row(hazard) for hazard in document.hazards)
+    columns = ("T1 imports", "T2 imports", "outcome", "runs", "what removes it")
+    yield from ("", *markdown_table(columns, map(_row, document.hazards)))
     common = wording.common_folder(document)
-    yield from ("", f"{escape(wording.ONCE.capitalize())}.")
+    yield from ("", f"{markdown(wording.ONCE.capitalize())}.")
     for hazard in document.hazards[:MOST_DETAILS]:
         yield ""
         yield from _details(hazard, common)
 
 
-def _row(hazard: HazardRecord) -> str:
+def _row(hazard: HazardRecord) -> tuple[str, ...]:
     one, two = hazard.threads
-    cure = f"import {', or '.join(map(code, hazard.removed_by))} first" if hazard.removed_by else ""
-    cells = (code(one.imports), code(two.imports), hazard.outcome.value, wording.answer(hazard), cure)
-    return f"| {' | '.join(cells)} |"
+    cure = f"import {', or '.join(map(markdown_code, hazard.removed_by))} first" if hazard.removed_by else ""
+    return (markdown_code(one.imports), markdown_code(two.imports), hazard.outcome.value, wording.answer(hazard), cure)
 
 
 def _details(hazard: HazardRecord, common: str) -> Iterator[str]:
     yield from (f"<details><summary>{_names(hazard)}</summary>", "")
     for thread in hazard.threads:
-        yield f"- {thread.thread} holds {code(thread.holds)} and wants {code(thread.waits_for)}"
+        yield f"- {thread.thread} holds {markdown_code(thread.holds)} and wants {markdown_code(thread.waits_for)}"
         yield from (f"  - {line}" for line in _chain(thread, common))
     if hazard.proof:
-        yield f"- {escape(wording.verdict(hazard.proof))}"
+        yield f"- {markdown(wording.verdict(hazard.proof))}"
         if hazard.proof.error:
-            yield f"  - {escape(hazard.proof.error)}"
-        yield from (f"  - {escape(wording.waits(edge))}" for edge in hazard.proof.graph)
+            yield f"  - {markdown(hazard.proof.error)}"
+        yield from (f"  - {markdown(wording.waits(edge))}" for edge in hazard.proof.graph)
     if hazard.window:
-        yield f"- {escape(wording.window(hazard))}"
+        yield f"- {markdown(wording.window(hazard))}"
     yield from ("", "</details>")
 
 
 def _names(hazard: HazardRecord) -> str:
     one, two = hazard.threads
-    return f"{code(one.imports)} against {code(two.imports)}: {wording.answer(hazard)}"
+    return f"{markdown_code(one.imports)} against {markdown_code(two.imports)}: {wording.answer(hazard)}"
 
 
 def _chain(thread: ThreadRecord, common: str) -> Iterator[str]:
     for link in thread.chain:
-        asked = f": {code(link.where.removeprefix(common))} {code(link.statement)}" if link.where else ""
-        yield f"{code(link.module)}{asked}"
+        where, statement = markdown_code(link.where.removeprefix(common)), markdown_code(link.statement)
+        yield f"{markdown_code(link.module)}{f': {where} {statement}' if link.where else ''}"

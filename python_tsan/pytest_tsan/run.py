@@ -15,7 +15,8 @@ from python_tsan.checking.execution import STDERR_FILE, STDOUT_FILE
 from python_tsan.console import Console
 from python_tsan.process import preloading
 from python_tsan.pytest_tsan.words import CHILD_VARIABLE, HINT, lacks_runtime
-from python_tsan.render.terminal import plain_lines
+from python_tsan.render.lines import as_text
+from python_tsan.render.terminal import render_lines
 from python_tsan.report.model import VerdictStatus
 from python_tsan.running.audit import is_system
 from python_tsan.running.companion import obtain_companion
@@ -162,7 +163,7 @@ def _judge(report: Report, endings: Sequence[Ending], folder: Path, call: Call) 
     if silent:
         parts = [f"The process of this test {_end(report)}.", _last_words(folder), *parts]
     if report.findings or not failed:
-        parts.append("\n".join(plain_lines(report)))
+        parts.append(as_text(render_lines(report)).rstrip("\n"))
     if any(map(lacks_runtime, failed)):
         parts.append(HINT)
     return Apart(failed=True, text="\n\n".join([*parts, f"everything in {folder}"]))

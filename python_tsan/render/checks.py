@@ -1,4 +1,4 @@
-"""Own how a run is shown on a terminal: lines of at most 80 columns; leave writing them to the console."""
+"""Render the checks of a run for a terminal: each lane with its table and its reasons, at 80 columns."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 from python_tsan.checking.model import Status, Verdict
 from python_tsan.plain_text import WIDTH, wrapped
 from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally, wants_reading
+from python_tsan.render.table import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from python_tsan.render.run import LaneRecord, Run
-
-# Between the columns: expected, k of n, seconds, verdict.
-_ROW = "  {check:<{width}}  {expected:<8} {seen:>9} {seconds:>6}  {status}"
-_FIXED = len(_ROW.format(check="", width=0, expected="", seen="", seconds="", status="could not judge"))
-_HEADINGS = {"expected": "expected", "seen": "as told", "seconds": "s", "status": "verdict"}
 
 
 def render_run(run: Run, *, saved: Path | None = None) -> list[str]:
@@ -50,22 +46,18 @@ def render_lane(record: LaneRecord, verdicts: tuple[Verdict, ...]) -> list[str]:
 
 def table(verdicts: tuple[Verdict, ...]) -> list[str]:
     """Return one row for each verdict under a heading, none wider than :data:`WIDTH`; long names take two lines."""
-    width = WIDTH - _FIXED
-    lines = [_ROW.format(check="check", width=width, **_HEADINGS)]
-    for verdict in verdicts:
-        fits = len(verdict.check) <= width
-        lines += [] if fits else _wrapped(verdict.check, indent="  ")
-        lines.append(
-            _ROW.format(
-                check=verdict.check if fits else "",
-                width=width,
-                expected=verdict.expectation.outcome.value,
-                seen=seen(verdict),
-                seconds=f"{verdict.seconds:.1f}",
-                status=_word(verdict.status),
-            ).rstrip()
+    rows = [
+        (
+            _word(verdict.status),
+            verdict.expectation.outcome.value,
+            seen(verdict),
+            f"{verdict.seconds:.1f}",
+            verdict.check,
         )
-    return lines
+        for verdict in verdicts
+    ]
+    lines = text_table(("verdict", "expected", "matched", "s", "check"), rows, right={2, 3}, width=WIDTH - 2)
+    return [f"  {line}" for row in lines for line in row]
 
 
 def _word(status: Status) -> str:

@@ -1,12 +1,13 @@
-"""Own the job summary of a run in GitHub's Markdown; leave writing the file to its caller."""
+"""Render the checks of a run as Markdown, for a job summary on GitHub."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.model import Status, Verdict
-from python_tsan.render.markdown import escape
+from python_tsan.render.escape import markdown
 from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally, wants_reading
+from python_tsan.render.table import markdown_table
 
 if TYPE_CHECKING:
     from python_tsan.render.run import LaneRecord, Run
@@ -14,35 +15,34 @@ if TYPE_CHECKING:
 
 def render_markdown(run: Run) -> str:
     """Return a run as Markdown: the conclusion, each lane with its table, then the reasons that need reading."""
-    lines = [f"### ThreadSanitizer: {escape(conclusion(run))}", ""]
+    lines = [f"### ThreadSanitizer: {markdown(conclusion(run))}", ""]
     replaced = replaced_line(run)
     if replaced:
-        lines += [f"> {escape(replaced)}", ""]
+        lines += [f"> {markdown(replaced)}", ""]
     for record in run.lanes:
         lines += [*_lane(record, run.of(record.lane)), ""]
-    lines.append(f"Run `{run.id}`, kernel {escape(run.provenance.machine.kernel)}, {run.seconds:.0f} s.")
+    lines.append(f"Run `{run.id}`, kernel {markdown(run.provenance.machine.kernel)}, {run.seconds:.0f} s.")
     return "\n".join(lines) + "\n"
 
 
 def _lane(record: LaneRecord, verdicts: tuple[Verdict, ...]) -> list[str]:
-    lines = [f"**{escape(lane_line(record))}**", ""]
+    lines = [f"**{markdown(lane_line(record))}**", ""]
     if record.blind_spot:
-        lines += [f"Cannot see: {escape(record.blind_spot)}.", ""]
+        lines += [f"Cannot see: {markdown(record.blind_spot)}.", ""]
     if not verdicts:
         return lines
-    lines += ["| check | expected | as told | s | verdict |", "| --- | --- | ---: | ---: | --- |"]
-    lines += [_row(verdict) for verdict in verdicts]
-    lines += ["", ". ".join(filter(None, (tally(verdicts), escape(detection_line(verdicts))))) + "."]
-    reasons = [f"- **{escape(one.check)}**: {escape(one.reason)}" for one in verdicts if wants_reading(one)]
+    columns = ("check", "expected", "matched", "s", "verdict")
+    lines += markdown_table(columns, map(_row, verdicts), right={2, 3})
+    lines += ["", ". ".join(filter(None, (tally(verdicts), markdown(detection_line(verdicts))))) + "."]
+    reasons = [f"- **{markdown(one.check)}**: {markdown(one.reason)}" for one in verdicts if wants_reading(one)]
     return [*lines, *(["", *reasons] if reasons else [])]
 
 
-def _row(verdict: Verdict) -> str:
-    cells = (
-        escape(verdict.check),
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    return (
+        markdown(verdict.check),
         verdict.expectation.outcome.value,
         seen(verdict),
         f"{verdict.seconds:.1f}",
         f"**{verdict.status.value}**" if verdict.status is not Status.PASSED else verdict.status.value,
     )
-    return f"| {' | '.join(cells)} |"

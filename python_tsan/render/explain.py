@@ -1,4 +1,4 @@
-"""Own the long answers: what a kind, a word of a report or an error means; leave printing them to the verb."""
+"""Explain at length what a kind of finding, a word of a report or an error means."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _HEADING = re.compile(r"^#{2,3} (?P<name>.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindText:
-    """What one kind means. ``slug`` is its name in formats that want one, and never changes."""
+    """What one kind means. ``slug`` is its name in formats that require one, and never changes.
+
+    ``fix_python`` and ``fix_openmp`` add to ``fix`` for such programs, ``fix_go`` replaces it for Go.
+    """
 
     kind: Kind
     slug: str
@@ -25,6 +28,9 @@ class KindText:
     what: str
     read: str
     fix: str
+    fix_python: str = ""
+    fix_openmp: str = ""
+    fix_go: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +55,12 @@ def explain_kind(kind: Kind) -> Answer:
     return Answer(
         title=kind.value,
         short=text.short,
-        paragraphs=(("What happened", text.what), ("How to read it", text.read), ("What cures it", text.fix)),
+        paragraphs=(
+            ("What happened", text.what),
+            ("How to read it", text.read),
+            ("How to fix it", " ".join(filter(None, (text.fix, text.fix_python, text.fix_openmp)))),
+            *([("How to fix it in Go", text.fix_go)] if text.fix_go else []),
+        ),
     )
 
 
@@ -71,13 +82,13 @@ def explain_word(word: str) -> Answer | None:
 
 
 def known_words() -> tuple[str, ...]:
-    """Return everything that can be asked for, kinds first."""
+    """Return everything that can be explained, kinds first."""
     return (*(kind_text(kind).slug for kind in Kind), *_table("topics.toml"), *error_pages())
 
 
 @cache
 def error_pages() -> dict[str, Answer]:
-    """Return the sections of the page about errors by anchor; none when the page is not there."""
+    """Return the sections of the page about errors by anchor; none where the page is missing."""
     page = errors_page().read_text(encoding="utf-8")
     headings = list(_HEADING.finditer(page))
     ends = [heading.start() for heading in headings[1:]] + [len(page)]

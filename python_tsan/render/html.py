@@ -1,4 +1,4 @@
-"""Own the page of a report: one file that needs no network; leave its looks to the template, its words to wording."""
+"""Render a result as one offline page: a row for each cause, and a folded card for each finding."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from markupsafe import Markup
 
 from python_tsan.plain_text import counted
 from python_tsan.render import wording
+from python_tsan.render.advice import Program, advice, program_of
+from python_tsan.render.causes import causes
 from python_tsan.render.circumstances import circumstances
 from python_tsan.render.explain import KindText, kind_text
 from python_tsan.render.page import page_template
+from python_tsan.render.stack import Gap, frame_name, frame_place, trim
 from python_tsan.render.svg import picture
 from python_tsan.report.model import VerdictStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from python_tsan.render.causes import Cause
+    from python_tsan.render.registry import Context, SourceLines
     from python_tsan.report.model import Report, ReportFinding
     from python_tsan.tsan.finding import Frame, Kind
 
-    # (file, line) -> numbered lines around it, none when the file is not at hand
-    SourceLines = Callable[[str, int], tuple[tuple[int, str], ...]]
-
 MAX_PLACES = 20
-# Around a page of this size a browser begins to be slow; raw blocks beyond it are in the JSON.
+# Around a page of this size a browser begins to be slow; raw blocks and findings beyond it are in the JSON.
 MAX_RAW = 40_000
+MAX_CARDS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +58,24 @@ class FindingView:
 
     finding: ReportFinding
     headline: str
+    between: str
     picture: Markup
-    telling: tuple[PanelView, ...]
+    primary: tuple[PanelView, ...]
     others: tuple[PanelView, ...]
-    text: KindText
+    fix: str
     places: tuple[str, ...]
     more_places: int
     raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CauseView:
+    """Findings of one cause, ready to be shown. ``title`` is empty for one alone."""
+
+    title: str
+    views: tuple[FindingView, ...]
+    fails: bool
+    occurrences: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +86,19 @@ class Filter:
     values: tuple[tuple[str, int], ...]
 
 
-def render_html(report: Report, *, source_lines: SourceLines) -> str:
-    """Return the page. ``source_lines`` gives the lines around a frame where its file is at hand."""
+def render(report: Report, context: Context) -> str:
+    """Return the page, with a card for each of the first findings and the names of the others."""
+    shown, others = report.findings[:MAX_CARDS], report.findings[MAX_CARDS:]
+    program = program_of(report)
     return page_template("python_tsan.render", "report.html.j2").render(
         report=report,
         conclusion=wording.conclusion(report),
         tally=wording.tally(report),
+        unknown_owner=wording.unknown_owner(report),
         tone=_tone(report),
-        filters=tuple(_filters(report.findings)),
-        findings=[_view(finding, source_lines) for finding in report.findings],
+        filters=tuple(_filters(shown)),
+        causes=[_cause(cause, context.source_lines, program) for cause in causes(shown)],
+        others=[(each.fingerprint, f"{each.occurrences:,}", wording.message(each)) for each in others],
         kinds=_kinds(report),
         circumstances=tuple(circumstances(report)),
         counted=counted,
@@ -111,20 +129,31 @@ def _kinds(report: Report) -> list[KindText]:
     return [kind_text(kind) for kind in kinds]
 
 
-def _view(finding: ReportFinding, source_lines: SourceLines) -> FindingView:
+def _cause(cause: Cause, source_lines: SourceLines, program: frozenset[Program]) -> CauseView:
+    return CauseView(
+        title=cause.title,
+        views=tuple(_view(finding, source_lines, program) for finding in cause.findings),
+        fails=any(finding.status.fails for finding in cause.findings),
+        occurrences=sum(finding.occurrences for finding in cause.findings),
+    )
+
+
+def _view(finding: ReportFinding, source_lines: SourceLines, program: frozenset[Program]) -> FindingView:
     views = [
-        (panel.telling, PanelView(caption=panel.caption, frames=tuple(_frames(panel, source_lines))))
+        (panel.primary, PanelView(caption=panel.caption, frames=tuple(_frames(panel, source_lines))))
         for panel in wording.panels(finding)
     ]
-    telling = tuple(view for tells, view in views if tells)
-    others = tuple(view for tells, view in views if not tells)
+    primary = tuple(view for is_primary, view in views if is_primary)
+    others = tuple(view for is_primary, view in views if not is_primary)
+    between = dict.fromkeys(filter(None, (" and ".join(wording.functions(finding)), wording.where(finding))))
     return FindingView(
         finding=finding,
         headline=wording.headline(finding),
+        between=", ".join(between),
         picture=Markup(picture(finding)),  # noqa: S704 -- svg escapes every text that it puts in
-        telling=telling or others,
-        others=others if telling else (),
-        text=kind_text(finding.kind),
+        primary=primary or others,
+        others=others if primary else (),
+        fix=advice(finding, program),
         places=tuple(f"{place.file}:{place.line}" for place in finding.sources[:MAX_PLACES]),
         more_places=max(0, len(finding.sources) - MAX_PLACES),
         raw=finding.raw[:MAX_RAW],
@@ -135,8 +164,8 @@ def _frames(panel: wording.Panel, source_lines: SourceLines) -> Iterator[FrameVi
     if panel.stack is None:
         return
     frames = list(panel.stack.frames)
-    for kept in wording.trim(panel.stack):
-        if isinstance(kept, wording.Gap):
+    for kept in trim(panel.stack):
+        if isinstance(kept, Gap):
             yield FrameView(folded=tuple(_frame(frame) for frame in frames[: kept.count]))
             del frames[: kept.count]
         else:
@@ -145,8 +174,8 @@ def _frames(panel: wording.Panel, source_lines: SourceLines) -> Iterator[FrameVi
 
 def _frame(frame: Frame, source_lines: SourceLines | None = None) -> FrameView:
     return FrameView(
-        name=wording.frame_name(frame),
-        place=wording.frame_place(frame),
+        name=frame_name(frame),
+        place=frame_place(frame),
         line=frame.line,
         source=source_lines(frame.file, frame.line) if source_lines else (),
     )

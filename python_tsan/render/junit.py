@@ -1,28 +1,28 @@
-"""Own the JUnit XML of a report: one test case for each distinct finding; leave the words to wording."""
+"""Render a result as JUnit XML: one test case for each distinct finding."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, assert_never
 from xml.etree import ElementTree as ET
 
 from python_tsan.plain_text import counted
 from python_tsan.render import wording
+from python_tsan.render.advice import Program, advice, program_of
 from python_tsan.render.circumstances import circumstances
+from python_tsan.render.escape import xml
 from python_tsan.render.explain import kind_text
 from python_tsan.report.model import FindingStatus, VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from python_tsan.render.registry import Context
     from python_tsan.report.model import Report, ReportFinding
 
-# What XML 1.0 cannot hold, however it is escaped.
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SUITE = "ThreadSanitizer"
 
 
-def render_junit(report: Report) -> str:
+def render(report: Report, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
     """Return the report as JUnit XML: failing findings fail, known ones are skipped, doubts are errors."""
     cases = list(_cases(report))
     counts = {name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in _COUNTED.items()}
@@ -32,7 +32,7 @@ def render_junit(report: Report) -> str:
         suite.set("time", f"{report.subject.seconds:.3f}")
     properties = ET.SubElement(suite, "properties")
     for name, value in _properties(report):
-        ET.SubElement(properties, "property", {"name": name, "value": _legal(value)})
+        ET.SubElement(properties, "property", {"name": name, "value": xml(value)})
     suite.extend(cases)
     ET.indent(suites, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
@@ -42,10 +42,11 @@ _COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
 def _cases(report: Report) -> Iterator[ET.Element]:
+    program = program_of(report)
     for finding in report.findings:
-        yield _case(finding)
+        yield _case(finding, program)
     for fatal in report.fatal:
-        case = ET.Element("testcase", {"classname": f"{_SUITE}.fatal", "name": _legal(fatal.message)})
+        case = ET.Element("testcase", {"classname": f"{_SUITE}.fatal", "name": xml(fatal.message)})
         _outcome(case, "error", fatal.kind.value, fatal.message, fatal.raw)
         yield case
     match report.verdict.status:
@@ -56,7 +57,7 @@ def _cases(report: Report) -> Iterator[ET.Element]:
         case VerdictStatus.CLEAN:
             yield ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
         case VerdictStatus.FINDINGS:
-            # A program that crashed, or that did not show what it was said to, fails without a finding.
+            # A program that crashed, or that did not show what was expected, fails without a finding.
             if not report.failing:
                 case = ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
                 _outcome(case, "failure", "verdict", report.verdict.reason, "\n".join(report.verdict.downgrades))
@@ -65,36 +66,36 @@ def _cases(report: Report) -> Iterator[ET.Element]:
             assert_never(report.verdict.status)
 
 
-def _case(finding: ReportFinding) -> ET.Element:
+def _case(finding: ReportFinding, program: frozenset[Program]) -> ET.Element:
     case = ET.Element(
         "testcase",
         {
             "classname": f"{_SUITE}.{kind_text(finding.kind).slug}",
-            "name": _legal(f"{wording.headline(finding)} [{finding.fingerprint}]"),
+            "name": xml(f"{wording.headline(finding)} [{finding.fingerprint}]"),
         },
     )
     frame = wording.main_frame(finding)
     if frame and frame.file:
-        case.set("file", _legal(frame.file))
+        case.set("file", xml(frame.file))
         case.set("line", str(frame.line))
     if finding.status.fails:
-        _outcome(case, "failure", finding.kind.value, finding.summary or finding.title, _details(finding))
+        _outcome(case, "failure", finding.kind.value, finding.summary or finding.title, _details(finding, program))
     elif finding.status is not FindingStatus.EXPECTED:
         _outcome(case, "skipped", "", ": ".join(filter(None, (finding.status.value, finding.reason))), "")
     return case
 
 
 def _outcome(case: ET.Element, tag: str, kind: str, message: str, text: str) -> None:
-    element = ET.SubElement(case, tag, {"message": _legal(message)})
+    element = ET.SubElement(case, tag, {"message": xml(message)})
     if kind:
         element.set("type", kind)
-    element.text = _legal(text) or None
+    element.text = xml(text) or None
 
 
-def _details(finding: ReportFinding) -> str:
+def _details(finding: ReportFinding, program: frozenset[Program]) -> str:
     first, times = finding.sources[0], counted(finding.occurrences, "time")
     where = f"{finding.attribution.value}, {times}, first in {first.file}:{first.line}"
-    return f"{where}\n{kind_text(finding.kind).fix}\n\n{finding.raw}"
+    return f"{where}\n{advice(finding, program)}\n\n{finding.raw}"
 
 
 def _properties(report: Report) -> Iterator[tuple[str, str]]:
@@ -103,7 +104,3 @@ def _properties(report: Report) -> Iterator[tuple[str, str]]:
     yield from circumstances(report)
     for downgrade in report.verdict.downgrades:
         yield "downgrade", downgrade
-
-
-def _legal(text: str) -> str:
-    return _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,98 +1,89 @@
-"""Own the Markdown of a report, for job summaries and issues; leave the words to wording."""
+"""Render a result as Markdown, for job summaries and issues."""
 
 from __future__ import annotations
 
-import re
-from html import escape as escape_html
 from typing import TYPE_CHECKING
 
 from python_tsan.plain_text import counted
 from python_tsan.render import wording
+from python_tsan.render.advice import Program, advice, program_of
+from python_tsan.render.causes import causes
 from python_tsan.render.circumstances import circumstances
-from python_tsan.render.explain import kind_text
+from python_tsan.render.escape import html, markdown, markdown_code
+from python_tsan.render.stack import Gap, frame_name, frame_place, trim
+from python_tsan.render.table import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from python_tsan.render.registry import Context
     from python_tsan.report.model import Report, ReportFinding
 
 # GitHub cuts a job summary off at 1 MiB; a reader stops long before.
-MAX_BLOCKS = 30
+MAX_BLOCKS, MAX_ROWS = 30, 500
 MAX_FRAMES = 12
-# What GitHub's Markdown would take for markup, or for HTML, in a name or a message.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@$])")
 
 
-def render_markdown(report: Report) -> str:
+def render(report: Report, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
     """Return the conclusion, a table of the findings, and for each that fails its stacks, folded."""
-    lines = [f"### ThreadSanitizer: {escape(wording.conclusion(report))}", "", escape(wording.tally(report)) + "."]
-    for downgrade in report.verdict.downgrades:
-        lines += ["", f"> {escape(downgrade)}"]
-    told = list(circumstances(report))
-    lines += ["", *(f"- {label}: {code(words)}" for label, words in told)] if told else []
-    if report.findings:
-        lines += ["", "| finding | times | status | whose | where |", "| --- | ---: | --- | --- | --- |"]
-        lines += [_row(finding) for finding in report.findings]
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield from (f"### ThreadSanitizer: {markdown(wording.conclusion(report))}", "")
+    yield f"{markdown(wording.tally(report))}."
+    for text in filter(None, (*report.verdict.downgrades, wording.unknown_owner(report))):
+        yield from ("", f"> {markdown(text)}")
+    if facts := [f"- {label}: {markdown_code(words)}" for label, words in circumstances(report)]:
+        yield from ("", *facts)
+    findings = [finding for cause in causes(report.findings) for finding in cause.findings]
+    if findings:
+        columns = ("finding", "times", "status", "whose", "functions", "where")
+        yield from ("", *markdown_table(columns, map(_row, findings[:MAX_ROWS]), right={1}))
+    if len(findings) > MAX_ROWS:
+        yield from ("", f"{counted(len(findings) - MAX_ROWS, 'more finding')}: the JSON has every one.")
+    program = program_of(report)
     for finding in report.failing[:MAX_BLOCKS]:
-        lines += ["", *_block(finding)]
+        yield from ("", *_block(finding, program))
     if len(report.failing) > MAX_BLOCKS:
-        lines += ["", f"{len(report.failing) - MAX_BLOCKS} more are in the other renderings."]
+        yield from ("", f"{len(report.failing) - MAX_BLOCKS} more are in the other renderings.")
     for fatal in report.fatal:
-        place = code(f"{fatal.source.file}:{fatal.source.first_line}")
-        lines += ["", f"**The runtime gave up** ({place}): {escape(fatal.message)}"]
-    return "\n".join(lines) + "\n"
+        place = markdown_code(f"{fatal.source.file}:{fatal.source.first_line}")
+        yield from ("", f"**The runtime gave up** ({place}): {markdown(fatal.message)}")
 
 
-def escape(text: str) -> str:
-    """Return ``text`` so that GitHub shows it as it is, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-
-
-def code(text: str) -> str:
-    """Return ``text`` as code that may stand in a table: as HTML, as Markdown's own cannot hold a bar or backtick."""
-    # The backslash and the marks of emphasis are Markdown's even inside an HTML element.
-    entities = "".join(
-        f"&#{ord(each)};" if each in "|`*_\\[]~@$" else each for each in escape_html(" ".join(text.split()))
-    )
-    return f"<code>{entities}</code>"
-
-
-def _row(finding: ReportFinding) -> str:
+def _row(finding: ReportFinding) -> tuple[str, ...]:
     frame = wording.main_frame(finding)
-    cells = (
-        escape(wording.headline(finding)),
+    return (
+        markdown(wording.headline(finding)),
         f"{finding.occurrences:,}",
         f"**{finding.status.value}**" if finding.status.fails else finding.status.value,
         finding.attribution.value,
-        code(wording.frame_place(frame) or wording.frame_name(frame)) if frame else "",
+        " and ".join(map(markdown_code, wording.functions(finding))),
+        markdown_code(frame_place(frame)) if frame and frame_place(frame) else "",
     )
-    return f"| {' | '.join(cells)} |"
 
 
-def _block(finding: ReportFinding) -> Iterator[str]:
-    yield f"<details><summary>{escape_html(wording.headline(finding))} ({code(finding.fingerprint)})</summary>"
-    yield ""
+def _block(finding: ReportFinding, program: frozenset[Program]) -> Iterator[str]:
+    title = f"{html(' '.join(wording.headline(finding).split()))} ({markdown_code(finding.fingerprint)})"
+    yield from (f"<details><summary>{title}</summary>", "")
     for panel in wording.panels(finding):
-        if not panel.telling:
+        if not panel.primary:
             continue
-        yield f"**{escape(panel.caption)}**"
-        yield ""
-        frames = wording.trim(panel.stack)[:MAX_FRAMES]
+        yield from (f"**{markdown(panel.caption)}**", "")
+        frames = trim(panel.stack)[:MAX_FRAMES]
         for frame in frames:
-            if isinstance(frame, wording.Gap):
+            if isinstance(frame, Gap):
                 yield f"1. … {counted(frame.count, 'frame')} of libraries"
             else:
-                place = wording.frame_place(frame)
-                yield f"1. {code(wording.frame_name(frame))}{f' at {code(place)}' if place else ''}"
+                place = frame_place(frame)
+                yield f"1. {markdown_code(frame_name(frame))}{f' at {markdown_code(place)}' if place else ''}"
         if not frames:
             yield "The runtime could not restore this stack."
         yield ""
     if finding.python_stack:
-        yield "**Python, innermost first**"
-        yield ""
+        yield from ("**Python, innermost first**", "")
         for python in finding.python_stack.frames[:MAX_FRAMES]:
-            yield f"1. {code(python.function)} at {code(f'{python.file}:{python.line}')}"
+            yield f"1. {markdown_code(python.function)} at {markdown_code(f'{python.file}:{python.line}')}"
         yield ""
-    yield escape(kind_text(finding.kind).fix)
-    yield ""
-    yield "</details>"
+    yield from (markdown(advice(finding, program)), "", "</details>")

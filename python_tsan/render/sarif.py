@@ -1,6 +1,6 @@
-"""Own the SARIF 2.1.0 of a report: results that code scanning shows, tracks and closes; leave the words to wording.
+"""Render a result as SARIF 2.1.0: results that code scanning shows, tracks and closes.
 
-The parts follow OASIS' standard and what GitHub's code scanning reads of it
+Its parts follow OASIS' standard and what GitHub's code scanning reads of it
 (docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning).
 """
 
@@ -11,12 +11,15 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.plain_text import counted
-from python_tsan.render import wording
+from python_tsan.render import escape, wording
+from python_tsan.render.advice import advice, program_of
 from python_tsan.render.explain import kind_text
+from python_tsan.render.stack import Gap, first_frame, frame_name, trim
 from python_tsan.report.model import FindingStatus, VerdictStatus
 from python_tsan.tsan.fingerprint import VERSION as FINGERPRINT_VERSION
 
 if TYPE_CHECKING:
+    from python_tsan.render.registry import Context
     from python_tsan.render.wording import Panel
     from python_tsan.report.model import Report, ReportFinding
     from python_tsan.tsan.finding import Frame, Kind
@@ -29,11 +32,13 @@ _ROOT = "SRCROOT"
 Json = dict[str, Any]
 
 
-def render_sarif(report: Report, *, root: str = "") -> str:
-    """Return the report as SARIF. Files below ``root``, an absolute folder, are told relative to it."""
-    kinds: dict[Kind, int] = {}
+def render(report: Report, context: Context) -> str:
+    """Return the report as SARIF. Files below the context's root are relative to it."""
+    root, program = context.root, program_of(report)
+    first_of: dict[Kind, ReportFinding] = {}
     for finding in report.findings:
-        kinds.setdefault(finding.kind, len(kinds))
+        first_of.setdefault(finding.kind, finding)
+    kinds = {kind: number for number, kind in enumerate(first_of)}
     places = Places(root)
     run: Json = {
         "tool": {
@@ -41,7 +46,7 @@ def render_sarif(report: Report, *, root: str = "") -> str:
                 "name": "python-tsan",
                 "semanticVersion": report.package,
                 "informationUri": HOME,
-                "rules": [_rule(kind) for kind in kinds],
+                "rules": [_rule(kind, advice(first, program)) for kind, first in first_of.items()],
             }
         },
         "columnKind": "unicodeCodePoints",
@@ -53,7 +58,17 @@ def render_sarif(report: Report, *, root: str = "") -> str:
     }
     if root:
         run["originalUriBaseIds"] = {_ROOT: {"uri": PurePosixPath(root).as_uri().rstrip("/") + "/"}}
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False) + "\n"
+    document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(_shown(document), indent=1, ensure_ascii=False) + "\n"
+
+
+def _shown(part: object) -> object:
+    """Return a part of the document with every text in it fit to be shown."""
+    if isinstance(part, dict):
+        return {name: _shown(each) for name, each in part.items()}
+    if isinstance(part, list):
+        return [_shown(each) for each in part]
+    return escape.block(part) if isinstance(part, str) else part
 
 
 class Places:
@@ -64,7 +79,7 @@ class Places:
 
     def artifact(self, file: str) -> Json:
         """Return an ``artifactLocation``."""
-        if PureWindowsPath(file).drive:
+        if PureWindowsPath(file).is_absolute():
             return {"uri": PureWindowsPath(file).as_uri()}
         path = PurePosixPath(file)
         if self._root and path.is_relative_to(self._root):
@@ -80,7 +95,7 @@ class Places:
         location: Json = {"message": {"text": message}} if message else {}
         if frame.file:
             location["physicalLocation"] = self.physical(frame.file, frame.line, frame.column)
-        location["logicalLocations"] = [{"fullyQualifiedName": wording.frame_name(frame), "kind": "function"}]
+        location["logicalLocations"] = [{"fullyQualifiedName": frame_name(frame), "kind": "function"}]
         return location
 
     def physical(self, file: str, line: int, column: int = 0) -> Json:
@@ -91,7 +106,7 @@ class Places:
         return physical
 
 
-def _rule(kind: Kind) -> Json:
+def _rule(kind: Kind, fix: str) -> Json:
     text = kind_text(kind)
     return {
         "id": text.slug,
@@ -99,8 +114,8 @@ def _rule(kind: Kind) -> Json:
         "shortDescription": {"text": kind.value},
         "fullDescription": {"text": text.short},
         "help": {
-            "text": f"{text.what}\n\n{text.read}\n\n{text.fix}",
-            "markdown": f"{text.what}\n\n**How to read it.** {text.read}\n\n**What cures it.** {text.fix}",
+            "text": f"{text.what}\n\n{text.read}\n\n{fix}",
+            "markdown": f"{text.what}\n\n**How to read it.** {text.read}\n\n**How to fix it.** {fix}",
         },
         "helpUri": HOME,
         "defaultConfiguration": {"level": "error"},
@@ -110,15 +125,15 @@ def _rule(kind: Kind) -> Json:
 
 def _result(finding: ReportFinding, rule: int, places: Places) -> Json:
     panels = list(wording.panels(finding))
-    told = [panel for panel in panels if panel.telling] or panels
+    primary = [panel for panel in panels if panel.primary] or panels
     result: Json = {
         "ruleId": kind_text(finding.kind).slug,
         "ruleIndex": rule,
         "level": "error" if finding.status.fails else "note",
-        "message": {"text": message(finding)},
+        "message": {"text": wording.message(finding)},
         "locations": [_main_location(finding, places)],
         "relatedLocations": _related(panels, places),
-        "codeFlows": [{"threadFlows": flows}] if (flows := _flows(told, places)) else [],
+        "codeFlows": [{"threadFlows": flows}] if (flows := _flows(primary, places)) else [],
         "partialFingerprints": {FINGERPRINT: finding.fingerprint},
         "occurrenceCount": finding.occurrences,
         "properties": {"attribution": finding.attribution.value, "status": finding.status.value},
@@ -136,20 +151,6 @@ def _state(finding: ReportFinding, report: Report) -> Json:
     return {"baselineState": "new" if finding.status is FindingStatus.NEW else "unchanged"}
 
 
-def message(finding: ReportFinding) -> str:
-    """Return a finding in a few sentences of plain text: what, and each side with the function that did it."""
-    sides = []
-    for panel in (panel for panel in wording.panels(finding) if panel.telling):
-        frame = _first(panel)
-        sides.append(f"{panel.caption}{f' in {wording.frame_name(frame)}' if frame else ''}")
-    return "; ".join((wording.headline(finding), *sides))
-
-
-def _first(panel: Panel) -> Frame | None:
-    kept = (frame for frame in wording.trim(panel.stack) if not isinstance(frame, wording.Gap))
-    return next(kept, None)
-
-
 def _main_location(finding: ReportFinding, places: Places) -> Json:
     """Return where a reader should look first. Code scanning wants a file: without one it is the log."""
     frame = wording.main_frame(finding)
@@ -158,21 +159,21 @@ def _main_location(finding: ReportFinding, places: Places) -> Json:
     source = finding.sources[0]
     location: Json = {"physicalLocation": places.physical(source.file, source.line)}
     if frame:
-        location["logicalLocations"] = [{"fullyQualifiedName": wording.frame_name(frame), "kind": "function"}]
+        location["logicalLocations"] = [{"fullyQualifiedName": frame_name(frame), "kind": "function"}]
     return location
 
 
 def _related(panels: list[Panel], places: Places) -> list[Json]:
-    told = [(panel, frame) for panel in panels if (frame := _first(panel)) and frame.file]
-    return [{"id": number, **places.frame(frame, panel.caption)} for number, (panel, frame) in enumerate(told, 1)]
+    shown = [(panel, frame) for panel in panels if (frame := first_frame(panel.stack)) and frame.file]
+    return [{"id": number, **places.frame(frame, panel.caption)} for number, (panel, frame) in enumerate(shown, 1)]
 
 
 def _flows(panels: list[Panel], places: Places) -> list[Json]:
-    """Return a thread flow for each telling stack, outermost frame first, as the program came to be there."""
+    """Return a thread flow for each primary stack, outermost frame first, as the program came to be there."""
     flows = []
     for number, panel in enumerate(panels, 1):
         # Code scanning follows source files, so a frame without one is of no use to it.
-        kept = [frame for frame in wording.trim(panel.stack) if not isinstance(frame, wording.Gap) and frame.file]
+        kept = [frame for frame in trim(panel.stack) if not isinstance(frame, Gap) and frame.file]
         if not kept:
             continue
         locations = [

@@ -1,4 +1,4 @@
-"""Own the pictures of a finding: threads and accesses over time, and locks in a circle; leave the page to the HTML.
+"""Draw a finding: threads and accesses over time, and locks in a circle.
 
 Colours are the page's, by class, so that one picture serves light and dark.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 from python_tsan.plain_text import counted
 from python_tsan.render import wording
+from python_tsan.render.escape import html
+from python_tsan.render.stack import Gap, short_name, trim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ class _Lane:
 
 
 def picture(finding: ReportFinding) -> str:
-    """Return an SVG element that shows ``finding``, or an empty string where a picture would tell nothing."""
+    """Return an SVG element that shows ``finding``, or an empty string where a picture would show nothing."""
     if finding.acquisitions and finding.cycle:
         return _locks(finding)
     if len(finding.accesses) > 1:
@@ -103,8 +104,8 @@ def _draw_access(access: Access, x: int, y: int) -> Iterator[str]:
     yield _text(x, y + 5, kind[0].upper(), "letter", anchor="middle")
     size = f", {counted(access.size, 'byte')}" if access.size is not None else ""
     yield _text(x, y - 21, f"{'earlier ' if access.previous else ''}{access.side}{size}", "caption", anchor="middle")
-    frames = [frame for frame in wording.trim(access.stack) if not isinstance(frame, wording.Gap)]
-    name = wording.short_name(frames[0]) if frames else "stack not restored"
+    frames = [frame for frame in trim(access.stack) if not isinstance(frame, Gap)]
+    name = short_name(frames[0]) if frames else "stack not restored"
     yield _text(x, y + 31, _short(name, 32), "function", anchor="middle")
 
 
@@ -165,12 +166,12 @@ def _svg(height: int, title: str, parts: list[str]) -> str:
     body = "".join(parts)
     return (
         f'<svg class="picture" role="img" viewBox="0 0 {WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">'
-        f"<title>{escape(title)}</title>{arrow}{body}</svg>"
+        f"<title>{html(title)}</title>{arrow}{body}</svg>"
     )
 
 
 def _text(x: int, y: int, text: str, style: str, *, anchor: str = "start") -> str:
-    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="{anchor}">{html(text)}</text>'
 
 
 def _short(text: str, limit: int = _LABEL) -> str:

@@ -1,16 +1,15 @@
-"""Own the sentences about a finding that all renderings share; leave their layout and escaping to each rendering."""
+"""Describe a result and its findings in the sentences that all renderings share, without layout and escaping."""
 
 from __future__ import annotations
 
-import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.plain_text import counted
-from python_tsan.report.attribution import owner
+from python_tsan.render.stack import base_name, first_frame, frame_name, short_name
 from python_tsan.report.model import Attribution, VerdictStatus
-from python_tsan.tsan.finding import Dialect, LocationKind, ThreadStatus
-from python_tsan.tsan.frames import is_interceptor, is_plumbing, plain_symbol
+from python_tsan.tsan.finding import Dialect, Kind, LocationKind, ThreadStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,24 +18,26 @@ if TYPE_CHECKING:
     from python_tsan.tsan.finding import Access, Acquisition, Frame, Location, Mutex, Stack, Thread
 
 
-# operator{call}, operator{lt}{lt}: how plain_symbol keeps brackets of a name apart from those of types
-_OPERATOR = re.compile(r"operator\{([^{}]*)\}")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One stack of a finding with the words above it. ``telling`` marks the stacks of the accesses and locks."""
+    """One stack of a finding with the words above it.
+
+    ``primary`` marks the stacks of the accesses and locks; ``brief`` those that a short rendering shows too.
+    """
 
     caption: str
     stack: Stack | None
-    telling: bool = False
+    primary: bool = False
+    brief: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """Frames left out of a trimmed stack."""
-
-    count: int
+# What the stacks of a kind show, where the runtime prints no words above them.
+_STACK_CAPTIONS = {
+    Kind.MUTEX_DESTROY_LOCKED: ("the mutex is destroyed", "it was locked"),
+    Kind.MUTEX_DOUBLE_LOCK: ("the mutex is locked again",),
+    Kind.MUTEX_INVALID_ACCESS: ("the mutex is used",),
+    Kind.MUTEX_BAD_UNLOCK: ("the mutex is unlocked",),
+}
 
 
 def conclusion(report: Report) -> str:
@@ -70,6 +71,34 @@ def headline(finding: ReportFinding) -> str:
     if finding.cycle:
         return f"{finding.title}: {' → '.join(f'M{mutex}' for mutex in (*finding.cycle, finding.cycle[0]))}"
     return f"{finding.title} on {memory(finding.location)}" if finding.location else finding.title
+
+
+def subject_words(finding: ReportFinding) -> str:
+    """Return what a finding is, on what, in few words: ``data race on g_total``."""
+    if finding.cycle or not finding.location:
+        return headline(finding)
+    return f"{finding.title} on {raced_object(finding) or memory(finding.location)}"
+
+
+def raced_object(finding: ReportFinding) -> str:
+    """Name the memory of a race: a global's name, or the function that allocated it; empty when neither is known."""
+    location = finding.location
+    if location is None:
+        return ""
+    if location.kind is LocationKind.HEAP:
+        frame = first_frame(location.stack)
+        return f"memory from {short_name(frame)}" if frame else ""
+    return location.name.replace("(anonymous namespace)::", "")
+
+
+def functions(finding: ReportFinding) -> tuple[str, ...]:
+    """Return the functions that a reader should compare, once each: the user's where there are any."""
+    return tuple(dict.fromkeys(short_name(frame) for frame in deciding_frames(finding)))
+
+
+def deciding_frames(finding: ReportFinding) -> list[Frame]:
+    """Return the frame of each side that a reader should look at: the user's, else the one that decided whose it is."""
+    return [frame for origin in finding.origins if (frame := origin.yours or origin.frame)]
 
 
 def memory(location: Location) -> str:
@@ -129,72 +158,66 @@ def mutex_words(mutex: Mutex) -> str:
 
 
 def panels(finding: ReportFinding) -> Iterator[Panel]:
-    """Yield every stack of a finding with its caption, the telling ones first."""
+    """Yield every stack of a finding with its caption, the primary ones first."""
     for access in finding.accesses:
-        yield Panel(caption=access_words(access, finding), stack=access.stack, telling=True)
+        yield Panel(caption=access_words(access, finding), stack=access.stack, primary=True, brief=True)
     for edge in finding.acquisitions:
-        yield Panel(caption=acquisition_words(edge, finding), stack=edge.stack, telling=True)
+        yield Panel(caption=acquisition_words(edge, finding), stack=edge.stack, primary=True, brief=True)
         if edge.holding_stack:
-            yield Panel(caption=f"M{edge.holding} had been taken", stack=edge.holding_stack)
-    for stack in finding.stacks:
-        yield Panel(caption=stack.caption.rstrip(":") or "here", stack=stack, telling=True)
+            yield Panel(caption=f"M{edge.holding} had been acquired", stack=edge.holding_stack, brief=True)
+    captions = _STACK_CAPTIONS.get(finding.kind, ())
+    for number, stack in enumerate(finding.stacks):
+        caption = stack.caption.rstrip(":") or (captions[number] if number < len(captions) else "here")
+        yield Panel(caption=caption, stack=stack, primary=True, brief=True)
     if finding.sleep:
-        yield Panel(caption="only a sleep orders the two", stack=finding.sleep)
+        caption = "as if synchronized via sleep: only this sleep orders the two"
+        yield Panel(caption=caption, stack=finding.sleep, brief=True)
     yield from _origins(finding)
 
 
 def _origins(finding: ReportFinding) -> Iterator[Panel]:
-    """Yield where the memory, the mutexes and the threads come from."""
+    """Yield where the memory, the mutexes and the threads come from, in brief where that is the key to the finding."""
     for location in (finding.location, *finding.more_locations):
         if location and location.stack:
-            yield Panel(caption=_made_words(location, finding), stack=location.stack)
+            brief = location is finding.location
+            yield Panel(caption=_made_words(location, finding), stack=location.stack, brief=brief)
     for mutex in finding.mutexes:
         if mutex.stack:
-            yield Panel(caption=mutex_words(mutex), stack=mutex.stack)
+            # A race names the mutexes that were held; of a mistake with a mutex, it says which one that is.
+            yield Panel(caption=mutex_words(mutex), stack=mutex.stack, brief=not finding.accesses)
+    primary = finding.accesses or finding.acquisitions
+    lost = any(not access.stack.frames for access in finding.accesses)
     for thread in finding.threads:
-        yield Panel(caption=created_words(thread, finding), stack=thread.stack)
+        brief = lost or not primary or finding.attribution not in {Attribution.YOURS, Attribution.REACHED}
+        yield Panel(caption=created_words(thread, finding), stack=thread.stack, brief=brief)
 
 
-def trim(stack: Stack | None) -> list[Frame | Gap]:
-    """Keep the frames that tell something: nobody's plumbing is left out, and the runtime's own.
-
-    A stack of nothing else is kept whole.
-    """
-    frames = stack.frames if stack else ()
-    keep = [not is_interceptor(frame) and not is_plumbing(frame) and _tells(frame) for frame in frames]
-    if not any(keep):
-        return list(frames)
-    lines: list[Frame | Gap] = []
-    for frame, kept in zip(frames, keep, strict=True):
-        if kept:
-            lines.append(frame)
-        elif lines and isinstance(last := lines[-1], Gap):
-            lines[-1] = Gap(count=last.count + 1)
-        else:
-            lines.append(Gap(count=1))
-    return lines
+def message(finding: ReportFinding) -> str:
+    """Return a finding in one line of plain text: what it is, and each side with the function that did it."""
+    sides = []
+    for panel in (panel for panel in panels(finding) if panel.primary):
+        frame = first_frame(panel.stack)
+        sides.append(f"{panel.caption}{f' in {frame_name(frame)}' if frame else ''}")
+    return "; ".join((headline(finding), *sides))
 
 
-def frame_name(frame: Frame) -> str:
-    """Return a frame's function as printed, or its place in its module."""
-    return frame.symbol or frame_module(frame) or "?"
+def where(finding: ReportFinding) -> str:
+    """Return the file name and line where a reader should look first, else the function; empty without a stack."""
+    frame = main_frame(finding)
+    if frame is None:
+        return ""
+    return f"{base_name(frame.file)}:{frame.line}" if frame.file else short_name(frame)
 
 
-def frame_place(frame: Frame) -> str:
-    """Return ``file:line:column`` as far as it is known, else the module."""
-    if not frame.file:
-        return frame_module(frame) if frame.symbol else ""
-    return ":".join(str(part) for part in (frame.file, frame.line, frame.column) if part)
-
-
-def frame_module(frame: Frame) -> str:
-    """Return ``module+0xoffset``, or what there is of it."""
-    return f"{frame.module}+{frame.offset:#x}" if frame.offset is not None else frame.module
-
-
-def short_name(frame: Frame) -> str:
-    """Return a function's name without types and arguments, for tables and pictures."""
-    return _OPERATOR.sub(_as_written, plain_symbol(frame.symbol)) or frame_module(frame) or "?"
+def unknown_owner(report: Report) -> str:
+    """Say how ``--own`` helps where it is not known whose code made an access; empty where it is known."""
+    unknown = [finding for finding in report.findings if finding.attribution is Attribution.UNKNOWN]
+    frames = [origin.frame for finding in unknown for origin in finding.origins if origin.frame]
+    if not unknown or not frames:
+        return ""
+    example = base_name(frames[0].module) or frames[0].file.rpartition("/")[0] or frames[0].file
+    whose = f"{counted(len(unknown), 'finding')} in code that is not known to be yours"
+    return f"{whose}: name your folders and modules with --own, such as --own {shlex.quote(example)}"
 
 
 def main_frame(finding: ReportFinding) -> Frame | None:
@@ -202,20 +225,6 @@ def main_frame(finding: ReportFinding) -> Frame | None:
     frames = [origin.yours for origin in finding.origins if origin.yours]
     frames += [origin.frame for origin in finding.origins if origin.frame]
     return next((frame for frame in frames if frame.file and frame.line), frames[0] if frames else None)
-
-
-def base(path: str) -> str:
-    """Return the last part of a path."""
-    return path.replace("\\", "/").rpartition("/")[2]
-
-
-def _as_written(found: re.Match[str]) -> str:
-    name = found[1].replace("call", "()").replace("lt", "<").replace("gt", ">")
-    return f"operator{name}" if not name[0].isalpha() else f"operator {name}"
-
-
-def _tells(frame: Frame) -> bool:
-    return owner(frame) is not Attribution.RUNTIME and bool(frame.symbol or frame.module)
 
 
 def _any_held(finding: ReportFinding) -> bool:

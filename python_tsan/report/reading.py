@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -122,19 +121,3 @@ def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int = 0
     reading.inputs.append(
         Input(file=name, size=size, blocks=blocks, spoke=blocks > 0 or digest.notices > spoke, problem=problem)
     )
-
-
-@lru_cache(maxsize=64)
-def source_lines(file: str, line: int, around: int = 2) -> tuple[tuple[int, str], ...]:
-    """Return numbered lines of a source file around ``line``, none when it is not at hand."""
-    if line < 1:
-        return ()
-    try:
-        with Path(file).open(encoding="utf-8", errors="replace") as text:
-            return tuple(
-                (number, content.rstrip("\n")[:400])
-                for number, content in enumerate(text, 1)
-                if line - around <= number <= line + around
-            )
-    except OSError:
-        return ()

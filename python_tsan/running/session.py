@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from python_tsan.checking.execution import STDERR_FILE, execute
 from python_tsan.errors import Interrupted
 from python_tsan.process import keeping
-from python_tsan.render.formats import Format, render
+from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
+from python_tsan.render.source import source_reader
 from python_tsan.render.store import open_run, point_latest
-from python_tsan.report.reading import read_logs, source_lines
+from python_tsan.report.reading import read_logs
 from python_tsan.running.account import EVIDENCE_FILE, Account, encode_account, subject_of
 from python_tsan.running.assembly import Done, assemble, is_found
 from python_tsan.running.environment import environment_for
@@ -206,14 +207,15 @@ class Session:
 
     def _save(self, assembled: Assembled, replay: Replay) -> None:
         report = assembled.report
+        # The program's own folder is where its user works, whatever folder the report is made in.
+        context = Context(source_lines=source_reader((self.request.cwd, *self.request.own)))
         with storage_errors(self.folder.path):
             found = replace(replay, findings=tuple(each.fingerprint for each in report.findings))
             self._write(REPLAY_FILE, encode_replay(found))
             self._write(EVIDENCE_FILE, encode_account(self._account(assembled, replay)))
-            for name in dict.fromkeys((Format.JSON.value, *self.request.formats)):
-                wanted = Format(name)
-                if wanted is not Format.TERMINAL:
-                    self._write(wanted.file_name, render(report, wanted, source_lines=source_lines))
+            for name in dict.fromkeys((JSON, *self.request.formats)):
+                if name != TERMINAL:
+                    self._write(RENDERINGS[name].file_name, RENDERINGS[name].render(report, context))
             point_latest(self.folder.path)
 
     def _account(self, assembled: Assembled, replay: Replay) -> Account:

@@ -189,7 +189,7 @@ def test_an_interrupted_run_is_kept_and_not_called_clean(run_verb, tmp_path, cap
     assert [one.check for one in run.verdicts] == ["canary/race", "canary/safe", "gil/counter_guarded"]
     assert run.lanes[0].seconds > 0
     said = capsys.readouterr()
-    assert "  gil/counter_guarded " in said.out, "the table"
+    assert "  gil/counter_guarded\n" in said.out, "the table"
     assert "unfinished after 3 checks, so nothing is concluded: interrupted" in said.out
     assert "interrupted: 3 checks had their verdict" in said.err
     assert str(tmp_path / "runs" / run.id) in said.err

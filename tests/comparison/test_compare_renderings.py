@@ -11,8 +11,9 @@ from python_tsan.comparison.compare import compare
 from python_tsan.comparison.html import render_html
 from python_tsan.comparison.markdown import render_markdown
 from python_tsan.comparison.model import Cell, ColumnVerdict, Comparison, Seen
-from python_tsan.comparison.terminal import plain_lines
+from python_tsan.comparison.terminal import render_lines
 from python_tsan.plain_text import WIDTH
+from python_tsan.render.lines import as_text
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "comparison-schema.json"
 ELSEWHERE = {"python": "3.14.0", "compiler": "gcc-12"}
@@ -45,21 +46,25 @@ def many(count):
     return compare(columns, rows("gil/x_guarded"))
 
 
+def lines_of(comparison, **how):
+    return as_text(render_lines(comparison, **how)).splitlines()
+
+
 @pytest.mark.parametrize("count", [2, 7, 8, 50, 120])
 def test_lines_fit_a_terminal_whatever_the_number_of_runs(count, told):
     for comparison in (many(count), told):
-        assert max(map(len, plain_lines(comparison, whole=True))) <= WIDTH
+        assert max(map(len, lines_of(comparison, whole=True))) <= WIDTH
 
 
 def test_of_many_runs_each_has_a_letter():
-    lines = plain_lines(many(120), whole=True)
+    lines = lines_of(many(120), whole=True)
     start = next(number for number, line in enumerate(lines) if line.startswith("gil/x_guarded"))
     end = next(number for number, line in enumerate(lines) if line.startswith("In capitals"))
     assert len("".join(line[34:] for line in lines[start:end])) == 120
 
 
 def test_the_terminal_says_what_differs_by_what_and_what_to_do(told):
-    text = "\n".join(plain_lines(told))
+    text = "\n".join(lines_of(told))
     assert "GIL -> free-threaded" in text
     assert "no longer excludes anyone" in text
     assert "Do: Use a mutex" in text
@@ -72,7 +77,7 @@ def test_the_terminal_says_what_differs_by_what_and_what_to_do(told):
 
 def test_no_difference_is_said_to_be_none():
     same = compare([column("a", cells={"x": Seen.CLEAN}), column("b", cells={"x": Seen.CLEAN})], rows("x"))
-    for text in ("\n".join(plain_lines(same)), render_markdown(same), render_html(same)):
+    for text in ("\n".join(lines_of(same)), render_markdown(same), render_html(same)):
         assert "2 runs: no difference in 1 check" in text
         assert "Nothing that was checked changes" in text
 

@@ -12,7 +12,8 @@ from python_tsan.render.page import page_template
 
 PACKAGE = Path(python_tsan.__file__).parent
 LOOKS = PACKAGE / "render" / "templates" / "looks.css"
-OWN = sorted(path for path in PACKAGE.glob("*/templates/*") if path.name not in {"looks.css", "page.html.j2"})
+SHARED = {"looks.css", "page.html.j2", "pieces.html.j2"}
+OWN = sorted(path for path in PACKAGE.glob("*/templates/*") if path.name not in SHARED)
 TOKEN = re.compile(r"(--[a-z-]+):")
 
 

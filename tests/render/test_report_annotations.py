@@ -5,9 +5,16 @@ import re
 import pytest
 from report_samples import NASTY, renamed
 
-from python_tsan.render.annotations import render_annotations
+from python_tsan.render.escape import block
+from python_tsan.render.github import render
+from python_tsan.render.registry import Context
 from python_tsan.report.build import Standing
 from python_tsan.report.model import FindingStatus, ReportVerdict, VerdictStatus
+
+
+def render_annotations(report, root=""):
+    return render(report, Context(root=root))
+
 
 COMMAND = re.compile(r"::(?P<name>error|warning|notice) (?P<properties>[^\n]*?)::(?P<text>[^\n]*)\n")
 
@@ -52,6 +59,7 @@ def test_files_of_the_checkout_are_relative(report_of):
 @pytest.mark.parametrize("symbol", [NASTY, "100 %\r\nnext::error file=x::y", "a,b:c=d", "100%25 %0A %3A"])
 def test_no_name_ends_a_command(report_of, symbol):
     ((_, properties, text),) = commands(render_annotations(renamed(report_of("race_global"), symbol, f"/s/{symbol}")))
+    symbol = block(symbol)
     assert symbol in text
     assert properties["file"] == f"/s/{symbol}"
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from python_tsan.render.circumstances import circumstances, rate_words
-from python_tsan.render.formats import Format, render
+from python_tsan.render.registry import RENDERINGS
 from python_tsan.report.model import (
     BaselineEntry,
     BaselineResult,
@@ -74,10 +74,10 @@ def test_what_was_not_instrumented_is_named(report_of):
     )
 
 
-@pytest.mark.parametrize("wanted", [Format.TERMINAL, Format.MARKDOWN, Format.HTML, Format.JUNIT])
+@pytest.mark.parametrize("wanted", ["terminal", "markdown", "html", "junit"])
 def test_renderings_for_people_tell_them(report_of, wanted):
     report = replace(report_of("race_global"), subject=replace(SUBJECT, rate=Rate(found=3, runs=10, low=0.1, high=0.6)))
-    data = render(report, wanted).decode()
+    data = RENDERINGS[wanted].render(report).decode()
     assert "3 of 10 runs (95 %: 10 % to 60 %)" in data
     assert "exit code 66 (2 times)" in data
 
@@ -85,9 +85,11 @@ def test_renderings_for_people_tell_them(report_of, wanted):
 def test_a_failure_without_a_finding_is_red_everywhere(report_of):
     verdict = ReportVerdict(status=VerdictStatus.FINDINGS, reason="ended by signal 11")
     report = report_of("suppressed", verdict=verdict)
-    (case,) = ET.fromstring(render(report, Format.JUNIT)).iter("testcase")  # noqa: S314 -- what we wrote ourselves
+    (case,) = ET.fromstring(RENDERINGS["junit"].render(report)).iter("testcase")  # noqa: S314 -- what we wrote ourselves
     assert case.find("failure").get("message") == "ended by signal 11"
-    assert render(report, Format.GITHUB).decode() == "::error title=ThreadSanitizer::NOT clean: ended by signal 11\n"
-    (note,) = json.loads(render(report, Format.SARIF))["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    assert (
+        RENDERINGS["github"].render(report).decode() == "::error title=ThreadSanitizer::NOT clean: ended by signal 11\n"
+    )
+    (note,) = json.loads(RENDERINGS["sarif"].render(report))["runs"][0]["invocations"][0]["toolExecutionNotifications"]
     assert (note["level"], note["message"]["text"]) == ("error", "NOT clean: ended by signal 11")
-    assert b"NOT clean: ended by signal 11" in render(report, Format.MARKDOWN)
+    assert b"NOT clean: ended by signal 11" in RENDERINGS["markdown"].render(report)

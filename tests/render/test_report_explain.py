@@ -51,7 +51,7 @@ def test_errors_are_explained_by_the_page_about_errors():
     page = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
     anchors = set(re.findall(r"^#{2,3} (\S+)$", page, re.MULTILINE))
     assert anchors == set(error_pages())
-    assert "No clang and no gcc" in explain_word("toolchain-none").short
+    assert "Neither clang nor gcc" in explain_word("toolchain-none").short
 
 
 def test_words_that_pages_name_can_be_explained():
@@ -64,7 +64,7 @@ def test_the_verb_explains_a_kind(capsys):
     assert main(["explain", "data race"]) == 0
     told = capsys.readouterr().out
     assert told.startswith("data race\nTwo threads touch the same memory")
-    assert "\nWhat cures it\n" in told
+    assert "\nHow to fix it\n" in told
     assert max(map(len, told.splitlines())) <= 80
 
 

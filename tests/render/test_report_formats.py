@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import GOLDEN
 
-from python_tsan.render.formats import Format, no_source, render
+from python_tsan.render.registry import RENDERINGS, Context
 from python_tsan.report.build import Facts, build_report
 from python_tsan.report.codec import decode_report
 from python_tsan.report.model import Input
@@ -55,27 +55,27 @@ def damaged_logs(draw):
 @given(damaged_logs())
 def test_whatever_a_log_says_every_rendering_is_well_formed(text):
     report = report_on_text(text)
-    made = {each: render(report, each) for each in Format}
-    assert decode_report(made[Format.JSON]) == report
-    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(made[Format.JSON]))
-    ET.fromstring(made[Format.JUNIT])  # noqa: S314 -- what we wrote ourselves
-    assert len(json.loads(made[Format.SARIF])["runs"][0]["results"]) == len(report.findings)
-    HTMLParser().feed(made[Format.HTML].decode())
-    for each in Format:
-        assert each is Format.GITHUB or made[each].endswith(b"\n")
+    made = {name: each.render(report) for name, each in RENDERINGS.items()}
+    assert decode_report(made["json"]) == report
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(made["json"]))
+    ET.fromstring(made["junit"])  # noqa: S314 -- what we wrote ourselves
+    assert len(json.loads(made["sarif"])["runs"][0]["results"]) == len(report.findings)
+    HTMLParser().feed(made["html"].decode())
+    for name, data in made.items():
+        assert name == "github" or data.endswith(b"\n")
 
 
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-@pytest.mark.parametrize("wanted", Format)
-def test_every_golden_log_can_be_shown_in_every_format(path, wanted):
+@pytest.mark.parametrize("name", RENDERINGS)
+def test_every_golden_log_can_be_shown_in_every_format(path, name):
     report = report_on_text(path.read_text())
-    data = render(report, wanted, source_lines=no_source, root="/src", verbose=True)
+    data = RENDERINGS[name].render(report, Context(root="/src", verbose=True))
     for finding in report.findings:
-        told = finding.kind.value if wanted is Format.JSON else finding.fingerprint
-        assert told.encode() in data
+        shown = finding.kind.value if name == "json" else finding.fingerprint
+        assert shown.encode() in data
 
 
 def test_each_format_has_a_file_name_of_its_own():
-    names = [each.file_name for each in Format]
+    names = [each.file_name for each in RENDERINGS.values()]
     assert len(set(names)) == len(names)
-    assert Format.JSON.file_name == "report.json"
+    assert RENDERINGS["json"].file_name == "report.json"

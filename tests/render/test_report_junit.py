@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import NASTY, renamed
 
-from python_tsan.render.junit import render_junit
+from python_tsan.render.junit import render
+from python_tsan.render.registry import Context
 from python_tsan.report.build import Standing
 from python_tsan.report.model import FindingStatus
 
 
 def suites(report):
-    root = ET.fromstring(render_junit(report))  # noqa: S314 -- what we wrote ourselves
+    root = ET.fromstring(render(report, Context()))  # noqa: S314 -- what we wrote ourselves
     (suite,) = root.findall("testsuite")
     for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         assert root.get(name) == suite.get(name) == str(len(suite.findall(f"testcase/{tag}")))

@@ -7,9 +7,16 @@ import pytest
 from markdown_it import MarkdownIt
 from report_samples import NASTY
 
-from python_tsan.render.markdown import MAX_BLOCKS, code, escape, render_markdown
+from python_tsan.render.escape import markdown as escape
+from python_tsan.render.escape import markdown_code as code
+from python_tsan.render.markdown import MAX_BLOCKS, render
+from python_tsan.render.registry import Context
 from python_tsan.report.build import Standing
 from python_tsan.report.model import FindingStatus, PythonFrame, PythonStack
+
+
+def render_markdown(report):
+    return render(report, Context())
 
 
 def shown(markdown):

@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 
 from python_tsan.render.explain import kind_text
-from python_tsan.render.sarif import FINGERPRINT, Places, render_sarif
+from python_tsan.render.registry import Context
+from python_tsan.render.sarif import FINGERPRINT, Places, render
 from python_tsan.report.build import Standing
 from python_tsan.report.model import BaselineResult, FindingStatus
 from python_tsan.tsan.finding import Frame, Kind
@@ -22,20 +23,20 @@ def validator():
 
 
 def run_of(report, **options):
-    (run,) = json.loads(render_sarif(report, **options))["runs"]
+    (run,) = json.loads(render(report, Context(**options)))["runs"]
     return run
 
 
 def test_every_kind_makes_valid_sarif(everything, validator):
-    validator.validate(json.loads(render_sarif(everything)))
-    validator.validate(json.loads(render_sarif(everything, root="/src")))
-    broken = json.loads(render_sarif(everything))
+    validator.validate(json.loads(render(everything, Context())))
+    validator.validate(json.loads(render(everything, Context(root="/src"))))
+    broken = json.loads(render(everything, Context()))
     broken["runs"][0]["results"][0]["ruleIndex"] = "x"
     assert not validator.is_valid(broken)
 
 
 def test_names_full_of_markup_make_valid_sarif(nasty, validator):
-    told = json.loads(render_sarif(nasty))
+    told = json.loads(render(nasty, Context()))
     validator.validate(told)
     assert "std::vector<int>::push_back" in told["runs"][0]["results"][0]["message"]["text"]
 
@@ -46,7 +47,7 @@ def test_a_rule_for_each_kind_with_help(everything):
     assert {rule["id"] for rule in rules} == {kind_text(kind).slug for kind in set(Kind) - {Kind.UNRECOGNISED}}
     for rule in rules:
         assert rule["help"]["text"]
-        assert "**What cures it.**" in rule["help"]["markdown"]
+        assert "**How to fix it.**" in rule["help"]["markdown"]
     for result in run["results"]:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
 
@@ -122,7 +123,7 @@ def test_known_findings_are_suppressed_and_unchanged(report_of):
 
 def test_a_run_that_could_not_be_judged_did_not_succeed(report_of, validator):
     report = report_of("segv")
-    validator.validate(json.loads(render_sarif(report)))
+    validator.validate(json.loads(render(report, Context())))
     (invocation,) = run_of(report)["invocations"]
     assert invocation["executionSuccessful"] is False
     assert "SEGV" in invocation["toolExecutionNotifications"][0]["message"]["text"]
@@ -137,6 +138,7 @@ def test_a_run_that_could_not_be_judged_did_not_succeed(report_of, validator):
         ("/srcs/a.cpp", "/src", {"uri": "file:///srcs/a.cpp"}),
         ("../lib/ä#1.cpp", "", {"uri": "../lib/%C3%A4%231.cpp"}),
         ("C:\\src\\a.cpp", "", {"uri": "file:///C:/src/a.cpp"}),
+        ("C:x.cpp", "", {"uri": "C%3Ax.cpp"}),
     ],
 )
 def test_paths_become_uris(file, root, location):

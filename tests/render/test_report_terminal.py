@@ -7,17 +7,23 @@ from hypothesis import strategies as st
 from report_samples import renamed
 
 from python_tsan.plain_text import WIDTH
-from python_tsan.render.terminal import Style, plain_lines, render_finding, render_terminal
+from python_tsan.render.lines import Style, as_text
+from python_tsan.render.terminal import render_finding, render_lines
 from python_tsan.report.build import Standing
 from python_tsan.report.model import FindingStatus, PythonFrame, PythonStack
 from python_tsan.tsan.finding import Kind
+
+
+def plain_lines(report, **how):
+    return as_text(render_lines(report, **how)).splitlines()
 
 
 def test_a_table_then_a_block_then_the_conclusion(report_of):
     key = report_of("race_global").findings[0].fingerprint
     assert plain_lines(report_of("race_global")) == [
         "finding           times  status  whose  what",
-        f"{key}      1  new     yours  data race, race_global.cpp:25",
+        f"{key}      1  new     yours  data race on g_total",
+        "    careless and careful, race_global.cpp:25",
         "",
         "data race on (anonymous namespace)::g_total (global of 8 bytes)",
         f"  {key}, yours, 1 time",
@@ -28,11 +34,12 @@ def test_a_table_then_a_block_then_the_conclusion(report_of):
         "  earlier write of 8 bytes by thread T1 'careful one', holding M0",
         "    (anonymous namespace)::careful()  /src/golden/race_global.cpp:17:9",
         "    … 6 frames of libraries",
-        "  what cures it: Let both sides hold the same mutex, or make the variable",
-        "    std::atomic, or give each thread its own copy. Under the GIL: touch Python",
-        "    objects, and C++ state that Python callbacks touch, only between",
-        "    PyGILState_Ensure and PyGILState_Release (py::gil_scoped_acquire), and do",
-        "    not release the GIL around such state. A sleep or volatile orders nothing.",
+        "  mutex M0, created in careful race_global.cpp:16",
+        "  thread T2 'careless' (running), created by main thread",
+        "  thread T1 'careful one' (finished), created by main thread",
+        "  how to fix it: Let both sides hold the same mutex, or make the variable",
+        "    std::atomic, or give each thread its own copy. A sleep or volatile orders",
+        "    nothing.",
         f"  log: {report_of('race_global').findings[0].sources[0].file}:2",
         "",
         "1 distinct finding in 1 block of 1 file",
@@ -47,7 +54,7 @@ def test_no_line_but_a_path_is_wider_than_a_terminal(everything):
 
 
 def test_quiet_leaves_out_the_blocks(everything):
-    lines = [line.text for line in render_terminal(everything, quiet=True)]
+    lines = [line.text for line in render_lines(everything, quiet=True)]
     assert not any("by thread" in line for line in lines)
     assert lines[-1].startswith("NOT clean: ")
 
@@ -61,7 +68,7 @@ def test_verbose_shows_whole_stacks_and_where_things_come_from(report_of):
 
 def test_advice_is_given_once_for_each_kind(report_of):
     lines = plain_lines(report_of("race_global", "race_tls"))
-    assert sum("what cures it: " in line for line in lines) == 1
+    assert sum("how to fix it: " in line for line in lines) == 1
 
 
 def test_findings_that_do_not_fail_are_in_the_table_only(report_of):
@@ -73,9 +80,9 @@ def test_findings_that_do_not_fail_are_in_the_table_only(report_of):
 
 
 def test_styles_follow_the_verdict(report_of):
-    styles = {line.text: line.style for line in render_terminal(report_of("race_global"))}
+    styles = {line.text: line.style for line in render_lines(report_of("race_global"))}
     assert styles["NOT clean: 1 finding"] is Style.BAD
-    assert [line.style for line in render_terminal(report_of("suppressed"))][-1] is Style.GOOD
+    assert [line.style for line in render_lines(report_of("suppressed"))][-1] is Style.GOOD
 
 
 def test_a_stack_that_is_lost_is_told(report_of):

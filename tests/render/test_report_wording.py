@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from python_tsan.render import wording
-from python_tsan.render.wording import Gap
+from python_tsan.render import stack, wording
+from python_tsan.render.stack import Gap
 from python_tsan.report.model import VerdictStatus
 from python_tsan.tsan.finding import Frame, Stack
 
@@ -22,19 +22,19 @@ from python_tsan.tsan.finding import Frame, Stack
     ],
 )
 def test_short_names_are_without_types(symbol, short):
-    assert wording.short_name(Frame(index=0, symbol=symbol)) == short
+    assert stack.short_name(Frame(index=0, symbol=symbol)) == short
 
 
 def test_a_frame_without_a_symbol_is_its_place():
     frame = Frame(index=0, module="libx.so", offset=0x1F)
-    assert (wording.frame_name(frame), wording.frame_place(frame), wording.short_name(frame)) == (
+    assert (stack.frame_name(frame), stack.frame_place(frame), stack.short_name(frame)) == (
         "libx.so+0x1f",
         "",
         "libx.so+0x1f",
     )
-    assert wording.frame_place(Frame(index=0, symbol="f", module="libx.so", offset=1)) == "libx.so+0x1"
-    assert wording.frame_place(Frame(index=0, symbol="f", file="a.c", line=3)) == "a.c:3"
-    assert wording.frame_name(Frame(index=0)) == "?"
+    assert stack.frame_place(Frame(index=0, symbol="f", module="libx.so", offset=1)) == "libx.so+0x1"
+    assert stack.frame_place(Frame(index=0, symbol="f", file="a.c", line=3)) == "a.c:3"
+    assert stack.frame_name(Frame(index=0)) == "?"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_accesses_are_told_with_their_locks(report_of):
 
 def test_stacks_are_told_with_where_things_come_from(report_of):
     (finding,) = report_of("race_global").findings
-    captions = [(panel.telling, panel.caption.replace("finished", "running")) for panel in wording.panels(finding)][2:]
+    captions = [(panel.primary, panel.caption.replace("finished", "running")) for panel in wording.panels(finding)][2:]
     assert captions == [
         (False, "mutex M0, created"),
         (False, "thread T2 'careless' (running), created by main thread"),
@@ -75,17 +75,17 @@ def test_stacks_are_told_with_where_things_come_from(report_of):
 
 def test_a_trimmed_stack_counts_what_it_leaves_out(report_of):
     (finding,) = report_of("race_heap").findings
-    trimmed = wording.trim(finding.accesses[1].stack)
+    trimmed = stack.trim(finding.accesses[1].stack)
     assert [each if isinstance(each, Gap) else each.index for each in trimmed] == [Gap(count=2), 2, 3, Gap(count=6)]
     for each in finding.accesses:
-        told = sum(part.count if isinstance(part, Gap) else 1 for part in wording.trim(each.stack))
+        told = sum(part.count if isinstance(part, Gap) else 1 for part in stack.trim(each.stack))
         assert told == len(each.stack.frames)
 
 
 def test_a_stack_of_nothing_but_libraries_is_kept_whole():
     frames = (Frame(index=0, symbol="memcpy", module="x"), Frame(index=1, module="libc.so.6", offset=3))
-    assert wording.trim(Stack(frames=frames)) == list(frames)
-    assert wording.trim(None) == []
+    assert stack.trim(Stack(frames=frames)) == list(frames)
+    assert stack.trim(None) == []
 
 
 def test_the_frame_to_look_at_is_yours_before_it_is_anybodys(report_of):

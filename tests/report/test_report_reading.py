@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from python_tsan.report import lines, reading
 from python_tsan.report.build import Facts, build_report
 from python_tsan.report.codec import encode_report
-from python_tsan.report.reading import find_logs, read_logs, source_lines
+from python_tsan.report.reading import find_logs, read_logs
 
 
 @pytest.fixture
@@ -159,11 +159,3 @@ def test_no_bytes_make_it_fail(tmp_path_factory, data, chunk):
         patch.setattr(reading, "CHUNK", chunk)
         (told,) = read_logs([str(path)]).inputs
     assert told.size == len(data)
-
-
-def test_source_lines_around_a_line(tmp_path):
-    path = tmp_path / "a.cpp"
-    path.write_text("".join(f"line {number}\n" for number in range(1, 9)))
-    assert source_lines(str(path), 2, around=1) == ((1, "line 1"), (2, "line 2"), (3, "line 3"))
-    assert source_lines(str(path), 0) == ()
-    assert source_lines(str(tmp_path / "gone.cpp"), 2) == ()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from python_tsan.cli.main import main
-from python_tsan.render.formats import Format, render
+from python_tsan.render.registry import RENDERINGS, Context
+from python_tsan.render.source import source_reader
 from python_tsan.report.codec import encode_report
-from python_tsan.report.reading import source_lines
 
 
 def told(capsys, *arguments):
@@ -74,20 +74,22 @@ def test_bad_input_beside_a_good_log_is_told_and_counts_when_nothing_was_found(g
     assert "cannot be read: No such file or directory" in err
 
 
-@pytest.mark.parametrize("wanted", Format)
-def test_every_format_is_the_rendering_of_the_report(golden, report_of, capsysbinary, wanted):
-    assert main(["report", "--format", wanted.value, *golden("race_global")]) == 1
+@pytest.mark.parametrize("rendering", RENDERINGS.values(), ids=RENDERINGS)
+def test_every_format_is_the_rendering_of_the_report(golden, report_of, capsysbinary, rendering):
+    assert main(["report", "--format", rendering.name, *golden("race_global")]) == 1
     out = capsysbinary.readouterr().out
-    assert out == render(report_of("race_global"), wanted, source_lines=source_lines, root=str(Path.cwd()))
+    assert out == rendering.render(
+        report_of("race_global"), Context(root=str(Path.cwd()), source_lines=source_reader([Path.cwd()]))
+    )
 
 
-@pytest.mark.parametrize("wanted", Format)
-def test_every_format_can_be_written_to_a_file(golden, capsys, tmp_path, wanted):
-    target = tmp_path / wanted.file_name
-    code, out, _ = told(capsys, *golden("race_global"), "--format", wanted.value, "--output", target)
+@pytest.mark.parametrize("rendering", RENDERINGS.values(), ids=RENDERINGS)
+def test_every_format_can_be_written_to_a_file(golden, capsys, tmp_path, rendering):
+    target = tmp_path / rendering.file_name
+    code, out, _ = told(capsys, *golden("race_global"), "--format", rendering.name, "--output", target)
     assert (code, out) == (1, "")
     assert target.stat().st_size > 300
-    assert [path.name for path in tmp_path.iterdir()] == [wanted.file_name]
+    assert [path.name for path in tmp_path.iterdir()] == [rendering.file_name]
 
 
 def test_a_place_that_cannot_be_written_is_told(golden, capsys, tmp_path):

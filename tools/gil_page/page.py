@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from html import escape
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import UsageError
@@ -13,6 +12,8 @@ from python_tsan.gil.phases import MEANINGS, Phase
 from python_tsan.gil.summary import caveats, count_phases, span, summarise
 from python_tsan.gil.trace import Way
 from python_tsan.plain_text import counted
+from python_tsan.render.escape import html
+from python_tsan.render.table import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,11 +94,12 @@ def _phases(found: Sequence[Release]) -> Iterator[str]:
         away[one.phase.value] += one.away
     yield "## Releases by phase"
     yield ""
-    yield "| phase | releases | time without the GIL | what the thread did |"
-    yield "|---|---:|---:|---|"
-    for phase in Phase:
-        count = counts.get(phase.value, 0)
-        yield f"| {phase.value} | {count} | {span(away[phase.value]) if count else ''} | {MEANINGS[phase]} |"
+    rows = (
+        (phase.value, f"{count}", span(away[phase.value]) if count else "", MEANINGS[phase])
+        for phase in Phase
+        for count in (counts.get(phase.value, 0),)
+    )
+    yield from markdown_table(("phase", "releases", "time without the GIL", "what the thread did"), rows, right={1, 2})
     yield ""
     yield (
         "`marshal.loads`, `compile`, `dlopen` and an extension's initialisation function never release the GIL: "
@@ -119,10 +121,8 @@ def _first(found: Sequence[Release], module: str) -> Iterator[str]:
 def _markdown(table: Table) -> Iterator[str]:
     yield f"## {table.title} during the import"
     yield ""
-    yield "| " + " | ".join(table.columns) + " |"
-    yield "|---|" + "---:|" * (len(table.columns) - 1)
-    for row in table.rows:
-        yield "| " + " | ".join(f"`{row[0]}`" if index == 0 else cell for index, cell in enumerate(row)) + " |"
+    rows = ((f"`{first}`", *cells) for first, *cells in table.rows)
+    yield from markdown_table(table.columns, rows, right=range(1, len(table.columns)))
     yield ""
 
 
@@ -143,10 +143,8 @@ def _others(releases: Sequence[Release], found: Sequence[Release]) -> Iterator[s
         f"switches, because another thread had waited for 5 ms: {forced}."
     )
     yield ""
-    yield "| C function | releases |"
-    yield "|---|---:|"
-    for name, count in calls.most_common():
-        yield f"| `{name}` | {count} |"
+    counted_calls = ((f"`{name}`", f"{count}") for name, count in calls.most_common())
+    yield from markdown_table(("C function", "releases"), counted_calls, right={1})
     yield ""
 
 
@@ -161,7 +159,7 @@ def picture(trace: Trace, module: str) -> str:
     rows = []
     for index, name in enumerate(names):
         y = index * _ROW + 6
-        rows.append(f'<text x="8" y="{y + 12}">{escape(name)}</text>')
+        rows.append(f'<text x="8" y="{y + 12}">{html(name)}</text>')
         rows.append(f'<text x="{_LEFT - 8}" y="{y + 12}" text-anchor="end" fill="#667">{counts[name]}</text>')
         rows.append(f'<path d="M{_LEFT} {y + 16}H{_LEFT + _WIDTH}" stroke="#ccd2dc"/>')
         places = {
@@ -174,7 +172,7 @@ def picture(trace: Trace, module: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 10} {height}" '
         'font-family="system-ui, sans-serif" font-size="12">'
-        f"<title>Releases of the GIL during import {escape(module)}</title>"
+        f"<title>Releases of the GIL during import {html(module)}</title>"
         '<rect width="100%" height="100%" fill="#fff"/>'
         f"{''.join(rows)}{axis}</svg>\n"
     )

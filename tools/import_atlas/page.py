@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from python_tsan.render.markdown import code, escape
+from python_tsan.render.escape import markdown, markdown_code
+from python_tsan.render.table import markdown_table
 from tools.import_atlas.analysis import analyse
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ def _ordered(cells: Iterable[Cell]) -> list[Cell]:
 def _row(cell: Cell) -> tuple[str, ...]:
     worst = cell.confirmed[0]
     return (
-        f"{code(cell.package)} {cell.version}",
+        f"{markdown_code(cell.package)} {cell.version}",
         cell.python,
         f"{cell.modules:,}",
         f"{len(cell.cycles)}",
         f"{len(cell.confirmed)} of {cell.tried}",
-        f"{code(worst.first)} and {code(worst.second)}",
+        f"{markdown_code(worst.first)} and {markdown_code(worst.second)}",
         _happens(worst),
         _first(cell),
     )
@@ -87,14 +88,14 @@ def _row(cell: Cell) -> tuple[str, ...]:
 def _happens(cycle: CycleSeen) -> str:
     """Say what the driven runs met: the error and the statement that raised it."""
     error = cycle.error.partition(":")[0] or (cycle.outcome.value if cycle.outcome else "")
-    place = f" at {code(cycle.where)}" if cycle.where else ""
-    return f"{code(error)} in {cycle.seen} of {cycle.runs} runs{place}"
+    place = f" at {markdown_code(cycle.where)}" if cycle.where else ""
+    return f"{markdown_code(error)} in {cycle.seen} of {cycle.runs} runs{place}"
 
 
 def _first(cell: Cell) -> str:
     if not cell.preimport:
         return "not known"
-    listed = ", ".join(code(module) for module in cell.preimport)
+    listed = ", ".join(markdown_code(module) for module in cell.preimport)
     return f"{listed}{'' if cell.verified else ' (not tried)' if cell.verified is None else ' (does not hold)'}"
 
 
@@ -128,20 +129,19 @@ def _missing(cells: Sequence[Cell], packages: Sequence[str]) -> Iterator[str]:
 def _doubtful(cell: Cell) -> tuple[str, ...]:
     first = cell.cycles[0]
     return (
-        f"{code(cell.package)} {cell.version}",
+        f"{markdown_code(cell.package)} {cell.version}",
         cell.python,
         f"{len(cell.cycles)}",
         f"{cell.tried}",
-        f"{code(first.first)} and {code(first.second)}",
+        f"{markdown_code(first.first)} and {markdown_code(first.second)}",
         first.answer.value if first.answer else "not driven: out of time",
     )
 
 
 def _failed(cell: Cell) -> tuple[str, ...]:
     why = cell.problem or "; ".join(f"{entry}: {text}" for entry, text in list(cell.failed.items())[:1])
-    return (f"{code(cell.package)} {cell.version}".strip(), cell.python, escape(why))
+    return (f"{markdown_code(cell.package)} {cell.version}".strip(), cell.python, markdown(why))
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line}\n" for line in markdown_table(columns, rows))

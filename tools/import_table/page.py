@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.imports.cases.import_cases.rows import HAZARD, ROWS
 from python_tsan.imports.outcomes import ImportOutcome
+from python_tsan.render.table import markdown_table
 from tools.import_table.case_results import as_version
 from tools.import_table.inside.mitigations import MITIGATIONS
 from tools.import_table.mitigation_effects import Effect, effects
@@ -204,8 +205,7 @@ def _mark(played: CaseResult | None) -> str:
 
 
 def _table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [columns, ["---"] * len(columns), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    return "".join(f"{line}\n" for line in markdown_table(columns, lines))
 
 
 def _first_line(text: str | None) -> str:

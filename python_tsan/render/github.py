@@ -1,4 +1,4 @@
-"""Own the workflow commands by which GitHub shows findings beside the code; leave the words to wording.
+"""Render a result as the workflow commands by which GitHub shows findings next to the code.
 
 The syntax is that of docs.github.com/en/actions/reference/workflow-commands-for-github-actions.
 """
@@ -8,24 +8,24 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from python_tsan.render import wording
-from python_tsan.render.sarif import message
+from python_tsan.render import escape, wording
 from python_tsan.report.model import VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from python_tsan.render.registry import Context
     from python_tsan.report.model import Report, ReportFinding
 
 
-def render_annotations(report: Report, *, root: str = "") -> str:
-    """Return a command for each finding, each fatal end and a doubt. Files below ``root`` are told relative to it."""
-    return "".join(f"{line}\n" for line in _commands(report, root))
+def render(report: Report, context: Context) -> str:
+    """Return a command for each finding, each fatal end and a doubt. Files below the context's root are relative."""
+    return "".join(f"{line}\n" for line in _commands(report, context.root))
 
 
 def _commands(report: Report, root: str) -> Iterator[str]:
     for finding in report.findings:
-        yield _command("error" if finding.status.fails else "notice", _where(finding, root), message(finding))
+        yield _command("error" if finding.status.fails else "notice", _where(finding, root), wording.message(finding))
     for fatal in report.fatal:
         yield _command("error", {"title": "ThreadSanitizer gave up"}, fatal.message)
     if report.verdict.status is not VerdictStatus.CLEAN and not report.failing:
@@ -46,13 +46,5 @@ def _where(finding: ReportFinding, root: str) -> dict[str, str]:
 
 
 def _command(name: str, properties: dict[str, str], text: str) -> str:
-    told = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{name} {told}::{_data(text)}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    given = ",".join(f"{key}={escape.command_property(value)}" for key, value in properties.items())
+    return f"::{name} {given}::{escape.command_text(text)}"

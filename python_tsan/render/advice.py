@@ -1,0 +1,61 @@
+"""Choose the advice that fits the program: no Python for a Go log, no goroutine for C++."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from python_tsan.render.explain import kind_text
+from python_tsan.tsan.finding import Dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.tsan.finding import Frame
+
+# pybind11::gil_scoped_acquire, nb_func_vectorcall, PyObject_Call, _PyEval_EvalFrameDefault, libpython3.13.so.1.0
+_PYTHON = re.compile(r"\b(?:pybind11|nanobind)::|\b_?Py[A-Z]\w*_|\b_Py_|\bPy_[A-Z]|\blibpython")
+# main.omp_outlined, GOMP_parallel, __kmp_invoke_microtask, main._omp_fn.0
+_OPENMP = re.compile(r"\bomp_outlined\b|\b_?omp_fn\b|\bGOMP_|\bgomp_|\b__kmp|\blib[gi]?omp")
+
+
+class Program(Enum):
+    """What a program is made of, as far as the advice differs."""
+
+    OPENMP = "OpenMP"
+    PYTHON = "Python"
+
+
+def program_of(report: Report) -> frozenset[Program]:
+    """Return what the stacks of ``report``, or the objects that its program loaded, show."""
+    found = set()
+    names = [f"{frame.symbol} {frame.module}" for finding in report.findings for frame in _frames(finding)]
+    names += [each.path for each in report.audit or ()]
+    if any(finding.python_stack for finding in report.findings) or any(map(_PYTHON.search, names)):
+        found.add(Program.PYTHON)
+    if any(map(_OPENMP.search, names)):
+        found.add(Program.OPENMP)
+    return frozenset(found)
+
+
+def advice(finding: ReportFinding, program: frozenset[Program]) -> str:
+    """Return how to fix ``finding`` in such a program."""
+    text = kind_text(finding.kind)
+    if finding.dialect is Dialect.GO:
+        return text.fix_go or text.fix
+    parts = [text.fix]
+    parts += [text.fix_python] if Program.PYTHON in program else []
+    parts += [text.fix_openmp] if Program.OPENMP in program else []
+    return " ".join(filter(None, parts))
+
+
+def _frames(finding: ReportFinding) -> Iterator[Frame]:
+    for stack in (
+        *(access.stack for access in finding.accesses),
+        *(edge.stack for edge in finding.acquisitions),
+        *finding.stacks,
+        *(thread.stack for thread in finding.threads if thread.stack),
+    ):
+        yield from stack.frames

@@ -1,0 +1,68 @@
+"""Make text of a log or a program harmless in each format: one function for each.
+
+Every rendering passes all such text through the function of its format. A control character becomes its hexadecimal
+code, so that a reader sees that it was there.
+"""
+
+from __future__ import annotations
+
+import json as json_
+import re
+from html import escape as _entities
+
+from python_tsan.plain_text import printable
+
+# What GitHub's Markdown takes for markup, or for HTML, in a name or a message.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~!&@$])")
+# Marks that Markdown reads even inside an HTML element, the backslash among them.
+_IN_CODE = re.compile(r"[|`*_\\\[\]~@$]")
+# What XML 1.0 cannot hold, however it is escaped (https://www.w3.org/TR/xml/#charsets).
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# In UTF-8: U+007F to U+009F, U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069.
+_CONTROL = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+
+
+def block(text: str) -> str:
+    """Return ``text`` with its line breaks and tabs, and no other control character."""
+    return printable(text.replace("\r\n", "\n"), keep="\n\t")
+
+
+def html(text: str) -> str:
+    """Return ``text`` for HTML and SVG, in an element or an attribute."""
+    return _entities(block(text))
+
+
+def markdown(text: str) -> str:
+    """Return ``text`` so that GitHub shows it as it is, on one line."""
+    return _MARKDOWN.sub(r"\\\1", printable(" ".join(text.split())))
+
+
+def markdown_code(text: str) -> str:
+    """Return ``text`` as code that may be in a table: as HTML, as Markdown's own cannot hold a bar or backtick."""
+    line = _entities(printable(" ".join(text.split())))
+    return f"<code>{_IN_CODE.sub(lambda found: f'&#{ord(found[0])};', line)}</code>"
+
+
+def xml(text: str) -> str:
+    """Return ``text`` with nothing that XML 1.0 cannot hold; the writer of the XML escapes its markup."""
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", block(text))
+
+
+def command_text(text: str) -> str:
+    """Return ``text`` for the text of a GitHub workflow command."""
+    return block(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def command_property(text: str) -> str:
+    """Return ``text`` for a property of a GitHub workflow command."""
+    return command_text(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def json(data: bytes) -> bytes:
+    """Return JSON of the same content in which every control character is a code."""
+    return _CONTROL.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), data)
+
+
+def script_json(value: object) -> str:
+    """Return ``value`` as JSON for a ``<script>`` element, which no text in it can end."""
+    return json_.dumps(value, separators=(",", ":")).replace("<", "\\u003c")

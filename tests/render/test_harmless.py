@@ -1,0 +1,83 @@
+"""Names that a terminal, a browser or GitHub would obey are shown as codes, in every rendering."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import pytest
+from report_samples import renamed
+
+from python_tsan.console import Console
+from python_tsan.plain_text import harmless, printable
+from python_tsan.render import escape
+from python_tsan.render.registry import RENDERINGS
+from python_tsan.report.codec import decode_report
+
+ESCAPE = "red \x1b[31m, title \x1b]0;x\x07, C1 \x9b31m"
+BIDIRECTIONAL = "isolate \u2066, override \u202e, mark \u200f, separator \u2028"
+COMMANDS = ("::error::x", "  ::add-mask::x", "##[error]x", "a ##[group]x", "::warning file=a::b")
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+@pytest.mark.parametrize("name", RENDERINGS)
+@pytest.mark.parametrize("symbol", [ESCAPE, BIDIRECTIONAL, "a\0b", *COMMANDS])
+def test_no_rendering_has_anything_to_obey(report_of, name, symbol):
+    report = renamed(report_of("race_global"), symbol, f"/src/{symbol}")
+    report = replace(report, unparsed=replace(report.unparsed, count=1, samples=(symbol,)))
+    report = replace(report, verdict=replace(report.verdict, downgrades=(symbol,), reason=symbol))
+    text = RENDERINGS[name].render(report).decode()
+    assert not OBEYED.search(text)
+    if name == "json":
+        assert decode_report(text.encode()) == report
+    elif name == "github":
+        assert all(re.match("::(error|warning|notice) ", line) for line in text.splitlines())
+        assert "::" not in re.sub(r"^::[^:]*::", "", text.splitlines()[0]) or "::" in symbol
+    elif name == "terminal":
+        assert not re.search(r"^\s*::|##\[", text, re.MULTILINE)
+    elif name == "sarif":
+        json.loads(text)
+    elif name == "junit":
+        ET.fromstring(text)  # noqa: S314 -- what we wrote ourselves
+
+
+def test_a_reader_sees_what_was_there(report_of):
+    text = RENDERINGS["terminal"].render(renamed(report_of("race_global"), "\x1b[31m \u202e")).decode()
+    assert "\\x1b[31m" in text
+    assert "\\u202e" in text
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_line_is_no_command(line):
+    shown = harmless(line)
+    assert not shown.lstrip().startswith("::")
+    assert "##[" not in shown
+    assert harmless(shown) == shown
+    assert harmless(f"first\n{line}") == f"first\n{shown}"
+
+
+def test_ordinary_text_stays():
+    for text in ("std::vector<int>::size()", "a: b :: c", "# [x]", "tab\tand\nline"):
+        assert harmless(text) == text
+    assert printable("tab\t") == "tab\\x09"
+
+
+@pytest.mark.parametrize("speak", [Console.say, Console.note, Console.warn])
+def test_the_console_has_nothing_to_obey(speak):
+    out, err = io.StringIO(), io.StringIO()
+    console = Console(out=out, err=err, env={})
+    for text in (ESCAPE, BIDIRECTIONAL, *COMMANDS):
+        speak(console, text)
+    console.table("", ("a",), ((ESCAPE,),))
+    written = out.getvalue() + err.getvalue()
+    assert not OBEYED.search(written)
+    assert not re.search(r"^\s*::|##\[", written, re.MULTILINE)
+
+
+def test_no_text_ends_a_script():
+    shown = escape.script_json({"name": "</script><!--<script>"})
+    assert "<" not in shown
+    assert json.loads(shown) == {"name": "</script><!--<script>"}
