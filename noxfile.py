@@ -135,6 +135,13 @@ def test_python(session: nox.Session) -> None:
 
 
 @nox.session(tags=["check"])
+def soak_verify(session: nox.Session) -> None:
+    """Run verify 20 times beside a CPU load and print k of n; `-- --runs 3 -- --toolchain gcc-12` for other runs."""
+    install(session)
+    session.run("python", "-m", "tools.soak_verify", *session.posargs)
+
+
+@nox.session(tags=["check"])
 def matrix(session: nox.Session) -> None:
     """Run every check on each combination that this machine can build, and compare them."""
     product(session, "matrix", *session.posargs)

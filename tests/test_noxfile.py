@@ -16,6 +16,7 @@ WANTED = [
     *("doctor", "build_python", "install_numpy", "build_harness", "check_gil", "check_imports"),
     *("verify", "verify_fast", "tests", "lint", "types", "bench", "gil_page", "fuzz", "golden", "wheel", "cli_pages"),
     "cache_failures",
+    "soak_verify",
     "schemas",
     "docs",
     "import_atlas",
