@@ -36,8 +36,8 @@ _CPP_PART = re.compile(
 )
 _CPP = {".c", ".cpp", ".h", ".hpp"}
 _COMMENT_MARK = re.compile(r"^[ \t]*(?://+|\*(?!/)|#+)[ \t]?", re.MULTILINE)
-# Addresses and link targets name things of others.
-_LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))|https?://[^\s)>\"']+")
+# Addresses, link targets and code of one word are names.
+_NAMES = re.compile(r"(?<=\]\()[^)\s]+(?=\))|https?://[^\s)>\"']+|(?<!`)`[^`\s]+`(?!`)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def pieces(file: str, text: str) -> Iterator[Piece]:
     elif suffix in _CPP:
         yield from _cpp(text)
     else:
-        yield Piece(line=1, kind="prose", text=_LINK.sub(_blank, text))
+        yield Piece(line=1, kind="prose", text=_NAMES.sub(_blank, text))
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -145,7 +145,7 @@ def _cpp(text: str) -> Iterator[Piece]:
         comment = part["block"] or part["lines"]
         words = part["raw"] or part["string"]
         if comment:
-            yield Piece(line=line, kind="prose", text=_LINK.sub(_blank, _COMMENT_MARK.sub("", comment)))
+            yield Piece(line=line, kind="prose", text=_NAMES.sub(_blank, _COMMENT_MARK.sub("", comment)))
         elif words and " " in words.strip():
             yield Piece(line=line, kind="message", text=words)
 
@@ -179,7 +179,7 @@ def _literal(node: ast.expr, words: str, kind: str) -> Iterator[Piece]:
     # Only a literal that spans as many lines as it has line ends says on which line each of its words is.
     exact = (node.end_lineno or node.lineno) - node.lineno == words.count("\n")
     text = words if exact else words.replace("\n", " ")
-    yield Piece(line=node.lineno, kind=kind, text=_LINK.sub(_blank, text))
+    yield Piece(line=node.lineno, kind=kind, text=_NAMES.sub(_blank, text))
 
 
 def _apart(name: str) -> str:
@@ -203,7 +203,7 @@ def _comments(text: str) -> Iterator[Piece]:
 
 def _comment(block: list[tokenize.TokenInfo]) -> Piece:
     text = "\n".join(token.string.lstrip("#!: ") for token in block)
-    return Piece(line=block[0].start[0], kind="prose", text=_LINK.sub(_blank, text))
+    return Piece(line=block[0].start[0], kind="prose", text=_NAMES.sub(_blank, text))
 
 
 def listed(path: str, patterns: Iterable[str]) -> bool:

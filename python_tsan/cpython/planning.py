@@ -104,7 +104,7 @@ def _virtual_paths(family: Family) -> str:
 
 
 def _configure(flags: Mapping[str, str], *, free_threaded: bool, debug: bool) -> Step:
-    """Configure without the sanitizer; see ``docs/decisions/configure-without-the-sanitizer.md``."""
+    """Configure without the sanitizer; see ``docs/decisions/configure-without-sanitizer.md``."""
     return Step(
         name="configure",
         argv=(

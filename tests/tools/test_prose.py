@@ -43,6 +43,7 @@ def found(file, text):
         ("[page](told.md) and https://example.org/told", []),
         ("as told by others, and Told", [(1, "Told")]),
         ("untold", []),
+        ("`told`, `told-*.json` and `it is told`", [(1, "told")]),
     ],
 )
 def test_markdown(text, matches):
