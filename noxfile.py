@@ -1,7 +1,7 @@
-"""What can be done with this checkout, one session each.
+"""The tasks of this checkout, one session each.
 
-`nox -s verify` is the whole job. Words after `--` go to the verb behind the session, so that
-`nox -s build_python -- --help` lists what it takes.
+`nox -s verify` does everything. Arguments after `--` are passed to the command of the session:
+`nox -s build_python -- --help` lists them.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def doctor(session: nox.Session) -> None:
 
 @nox.session(tags=["build"])
 def build_python(session: nox.Session) -> None:
-    """Build CPython under ThreadSanitizer, or say why nothing is to do."""
+    """Build CPython under ThreadSanitizer, or report that it is up to date."""
     product(session, "build", *session.posargs)
 
 
@@ -136,7 +136,7 @@ def test_python(session: nox.Session) -> None:
 
 @nox.session(tags=["check"])
 def soak_verify(session: nox.Session) -> None:
-    """Run verify 20 times beside a CPU load and print k of n; `-- --runs 3 -- --toolchain gcc-12` for other runs."""
+    """Run verify 20 times under a CPU load and print k of n; `-- --runs 3 -- --toolchain gcc-12` for other runs."""
     install(session)
     session.run("python", "-m", "tools.soak_verify", *session.posargs)
 
@@ -154,7 +154,7 @@ def run_tests(session: nox.Session) -> None:
 
 @nox.session(tags=["quality"])
 def tests(session: nox.Session) -> None:
-    """Run the project's own tests; those that need a compiler are left out where there is none."""
+    """Run the project's own tests; those that need a compiler are skipped without one."""
     install(session, "test")
     run_tests(session)
 
@@ -286,7 +286,7 @@ def cache_failures(session: nox.Session) -> None:
 
 @nox.session(tags=["look"])
 def golden(session: nox.Session) -> None:
-    """Make the parser's golden logs anew; name toolchains, as in `-- clang-19 gcc-12`."""
+    """Write the parser's golden logs again; name toolchains, as in `-- clang-19 gcc-12`."""
     install(session)
     session.run("python", "tests/tsan/refresh_golden.py", *session.posargs)
 

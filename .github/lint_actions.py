@@ -1,6 +1,6 @@
-"""Lint composite actions with actionlint, which reads workflows only: each becomes a workflow that is linted instead.
+"""Lint composite actions with actionlint, which reads only workflows: convert each action to a workflow first.
 
-Scripts, expressions, contexts and outputs of steps are looked at; what has no place in a workflow is left out.
+Scripts, expressions, contexts and outputs of steps are checked; what a workflow cannot contain is left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Leave out the tests that this machine cannot run, and say so in one line each."""
+"""Skip the tests that this machine cannot run, and report each kind in one line."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ import pytest
 from python_tsan.console import make_console
 from python_tsan.errors import ToolchainError
 from python_tsan.paths import Layout
+from python_tsan.plain_text import counted
 from python_tsan.toolchain import choose_toolchain
 
 REQUIRE_COMPILER = "PYTHON_TSAN_REQUIRE_COMPILER"
@@ -23,8 +24,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure():
-    # A shell starts what is in the background with interrupts ignored, and children take that over: the tests that
-    # interrupt a command would wait for ever.
+    # A shell starts background commands with interrupts ignored, and children inherit that: the tests that interrupt a
+    # command would wait forever.
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
@@ -39,14 +40,14 @@ def pytest_collection_modifyitems(config, items):
         left_out["builds"] = "run them with --builds"
     if any(item.get_closest_marker("compiler") for item in items) and (reason := _why_no_compiler(config)):
         if os.environ.get(REQUIRE_COMPILER):
-            # A canary that has been broken would otherwise leave out the very tests that show it.
-            raise pytest.UsageError(f"{REQUIRE_COMPILER} is set, and no compiler serves: {reason}")
+            # Without this, a broken canary would skip the tests that show it.
+            raise pytest.UsageError(f"{REQUIRE_COMPILER} is set, and there is no working compiler: {reason}")
         left_out["compiler"] = reason
     gone = []
     for mark, reason in left_out.items():
         marked = [item for item in items if item.get_closest_marker(mark) and item not in gone]
         if marked:
-            _say(config, f"{len(marked)} tests marked {mark} are left out: {reason}")
+            _say(config, f"{counted(len(marked), 'test')} marked {mark} skipped: {reason}")
             gone += marked
     if gone:
         config.hook.pytest_deselected(items=gone)

@@ -82,7 +82,7 @@ def test_folder_and_environment_are_the_callers(tmp_path):
     assert done.stdout == f"{tmp_path}\nyes-\n"
 
 
-def test_exit_codes_and_signals_are_told_apart():
+def test_exit_codes_and_signals_are_distinguished():
     assert run(["sh", "-c", "exit 66"]).exit_code == 66
     killed = run(["sh", "-c", "kill -SEGV $$"])
     assert killed.exit_code == -signal.SIGSEGV

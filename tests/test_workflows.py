@@ -52,7 +52,7 @@ def test_nothing_is_permitted_at_the_top_and_every_job_has_a_limit(workflow):
     assert text.count("\n    runs-on:") == text.count("\n    timeout-minutes:") > 0
 
 
-def test_what_a_run_leaves_is_kept_whatever_its_end():
+def test_the_files_of_a_run_are_kept_after_every_outcome():
     steps = (ROOT / ".github" / "workflows" / "verify.yml").read_text().split("\n      - ")
     (upload,) = (step for step in steps if "actions/upload-artifact@" in step)
     assert "if: always()" in upload

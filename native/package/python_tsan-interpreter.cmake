@@ -1,14 +1,14 @@
-# Asks python-tsan which interpreter is meant; used by the package and by the toolchain file.
+# Asks python-tsan which interpreter is selected; used by the package and by the toolchain file.
 
 set(PYTHON_TSAN_LANE "full" CACHE STRING "full: CPython under ThreadSanitizer; fast: a stock one with a shared library")
 set_property(CACHE PYTHON_TSAN_LANE PROPERTY STRINGS full fast)
 set(PYTHON_TSAN_MANIFEST "" CACHE FILEPATH "manifest.json of an interpreter; empty for the one that python-tsan means")
 
-# Beside the package when it was installed from a wheel, else on PATH.
+# Next to the package if it was installed from a wheel, otherwise on PATH.
 find_program(PYTHON_TSAN_COMMAND python-tsan HINTS "${CMAKE_CURRENT_LIST_DIR}/../../../../../../bin"
              DOC "the program python-tsan" NO_CMAKE_FIND_ROOT_PATH)
 
-# Sets `manifest` to the interpreter's description as JSON, or `problem` to why there is none.
+# Sets `manifest` to the interpreter's description as JSON, or `problem` to the reason why it is missing.
 function(python_tsan_find_interpreter manifest problem)
   set(${problem} "" PARENT_SCOPE)
   if(PYTHON_TSAN_MANIFEST)

@@ -8,7 +8,7 @@ function(python_tsan_provide_headers problem)
   if(TARGET python_tsan::headers)
     return()
   endif()
-  # Beside this folder in a wheel or a checkout, below the prefix when CMake has installed it.
+  # Next to this folder in a wheel or a checkout, below the prefix when CMake has installed it.
   find_path(include python_tsan/barrier.hpp PATHS "${PYTHON_TSAN_PACKAGE_DIR}/../include"
                                                   "${PYTHON_TSAN_PACKAGE_DIR}/../../../include"
             NO_CACHE NO_DEFAULT_PATH)

@@ -21,7 +21,7 @@ HEAD = "cmake_minimum_required(VERSION 3.25)\nproject(user LANGUAGES {languages}
 
 @dataclass(kw_only=True)
 class Configured:
-    """What CMake said. ``build`` is its folder; ``flat`` is the text without line breaks, which CMake moves about."""
+    """What CMake printed. ``build`` is its folder; ``flat`` is the text without CMake's line breaks."""
 
     code: int
     text: str
@@ -54,7 +54,7 @@ def configure(tmp_path):
 
 @pytest.fixture
 def program(tmp_path):
-    """Return a function that makes a stand-in for the program python-tsan, which says and ends as told."""
+    """Return a function that makes a fake python-tsan, with this output and exit code."""
 
     def make(text="", *, code=0):
         path = tmp_path / "python-tsan"

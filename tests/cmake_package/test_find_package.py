@@ -1,4 +1,4 @@
-"""Finding the package: versions, components, the interpreter, and what is said where something is missing."""
+"""Finding the package: versions, components, the interpreter, and the messages if something is missing."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def test_an_unknown_component_is_named(configure):
     assert "there is no component colours; there are: headers, sanitizer, instrumented, check" in done.flat
 
 
-def test_without_components_everything_is_wanted(configure, tmp_path):
+def test_without_components_everything_is_loaded(configure, tmp_path):
     done = configure("find_package(python_tsan REQUIRED)\n", path=tmp_path)
     assert done.code == 1
     assert "the program python-tsan was not found; install the wheel" in done.flat
@@ -69,7 +69,7 @@ def test_what_is_optional_may_be_missing(configure, program):
     assert "there=FALSE" in done.text
 
 
-def test_what_the_program_says_is_told(configure, program):
+def test_the_program_s_error_is_shown(configure, program):
     words = "python-tsan: error: CPython under ThreadSanitizer is not built yet\n  what to do: `python-tsan build`"
     done = configure("find_package(python_tsan REQUIRED)\n", program(words, code=6))
     assert done.code == 1

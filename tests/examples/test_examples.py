@@ -1,4 +1,4 @@
-"""The examples, typed as their README prints them: built, red, and green, by hand, by CTest and by pytest."""
+"""The examples, typed as their README prints them: built, failing and clean, with run, CTest and pytest."""
 
 import os
 import re
@@ -56,7 +56,7 @@ def test_the_twins_differ_by_the_mutex_alone():
 
 
 def test_the_extension_is_a_project_of_its_own_in_a_clone():
-    """Whoever installs what the README says has none of the plugins that this repository's own settings need."""
+    """A reader who installs what the README says does not have the plugins that this repository's settings need."""
     options = "-p no:timeout -p no:xdist -p no:cacheprovider --collect-only --quiet"
     done = typed(f"python -m pytest {options} examples/extension", REPOSITORY)
     assert done.returncode == 0, done.stdout + done.stderr

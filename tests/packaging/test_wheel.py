@@ -1,4 +1,4 @@
-"""What is in the wheel and the sdist, and that they are the same whoever builds them."""
+"""What is in the wheel and the sdist, and that every builder gets the same."""
 
 import re
 import subprocess

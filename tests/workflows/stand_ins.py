@@ -1,4 +1,4 @@
-"""Programs that stand in for what takes hours, root or the network. Each one is given the real command line.
+"""Programs that replace what takes hours, root or the network. Each one gets the real command line.
 
 - `sudo`, `nox`: only noted; what `nox` is asked for is checked against the noxfile and the verbs' own parsers.
 - `python3 -m venv` makes a folder whose `python` only notes what pip is asked for, and whose `python-tsan` is the real
@@ -42,7 +42,7 @@ def python3(words):
     if words[:3] == ["-m", "pip", "install"]:
         note("pip", words[3:])
         return _check_local(words[3:])
-    return os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 -- the program that this one stands in for
+    return os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 -- the program that this one replaces
 
 
 def _check_local(words):
@@ -56,7 +56,7 @@ def _check_local(words):
 
 
 def nox(words):
-    """Check that the session is there and that its verb takes the words after the dashes."""
+    """Check that the session is there and that its verb takes the arguments after `--`."""
     import ast  # noqa: PLC0415 -- of this one stand-in
 
     note("nox", words)
@@ -127,7 +127,7 @@ def _build(verb, options):
 
 
 def _have_sources():
-    """Let the sources and bindings be had without fetching them."""
+    """Make the sources and bindings available without fetching them."""
     from python_tsan.cpython.manifest import SourceRecord  # noqa: PLC0415 -- found by the path above
     from python_tsan.matrix import available  # noqa: PLC0415
 

@@ -115,7 +115,7 @@ def test_settings_reach_the_program_through_the_environment_only(place, racy, mo
 @pytest.mark.compiler
 @pytest.mark.parametrize(("library", "version"), [("pybind11", "2.13.6"), ("nanobind", "3.1.0")])
 @pytest.mark.usefixtures("with_compiler")
-def test_a_binding_is_installed_found_by_cmake_and_told_of(place, asked, library, version):
+def test_a_binding_is_installed_found_by_cmake_and_recorded(place, asked, library, version):
     pytest.importorskip(library)
     machine = place()
     build = f'test -f "${library}_DIR/{library}-config.cmake" || test -f "${library}_DIR/{library}Config.cmake"'

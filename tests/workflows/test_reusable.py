@@ -104,7 +104,7 @@ def test_nothing_from_any_job_is_no_green(place):
     assert "::error title=python-tsan::no run of 3.13.5-x: see its job" in step.said
 
 
-def test_a_version_that_is_none_ends_the_plan(place):
+def test_an_invalid_version_ends_the_plan(place):
     machine = place("plan")
     result, _ = plan(machine, called(command="x", python="2.7"))
     assert result == "failure"
@@ -119,7 +119,7 @@ def test_without_packages_nothing_is_installed(place, asked):
 def test_the_call_hands_every_input_of_the_action_on():
     action = load(ROOT / ".github" / "actions" / "run" / "action.yml")["inputs"]
     (given,) = (step["with"] for step in JOBS["verify"]["steps"] if step.get("uses", "").startswith("$/"))
-    # Code scanning would need a permission of every caller; whoever wants it calls the action.
+    # Code scanning would need a permission of every caller; a repository that needs it calls the action.
     assert set(action) - set(given) == {"upload-sarif"}
     assert set(given) <= set(action)
 

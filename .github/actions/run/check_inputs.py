@@ -1,7 +1,7 @@
-"""Refuse inputs of the action that mean nothing, in one message, before anything is installed or built.
+"""Report all invalid inputs of the action in one message, before anything is installed or built.
 
-GitHub itself only warns of an input that it does not know, in a line that nobody reads, and goes on without it.
-Standard library only: this runs by whatever Python the machine has.
+GitHub only warns about an unknown input and continues without it.
+Standard library only: the machine's own Python runs this.
 """
 
 from __future__ import annotations
