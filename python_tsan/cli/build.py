@@ -88,7 +88,7 @@ def export(pipeline: Pipeline, target: Path, *, with_numpy: bool) -> str:
         numpy=choose_numpy(interpreter, pipeline.settings).version if with_numpy else "",
         layout=pipeline.layout,
         console=pipeline.console,
-        launcher=pipeline.toolchain.launcher,
+        toolchain=pipeline.toolchain,
     )
 
 

@@ -1,4 +1,7 @@
-"""Own copying an interpreter's prefix to another place of the same cache, where it knows its new place."""
+"""Move an interpreter to another folder: replace the prefix in its files, texts and the C string in libpython alike.
+
+An archive for another machine names neutral folders, so that it reveals nothing of the machine it was made on.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
 
 # Shorter than any place in a cache, so that it always fits where a real prefix was.
 NEUTRAL = b"/@python-tsan-prefix@"
-_ELF = b"\x7fELF"
+ELF_MAGIC = b"\x7fELF"
 
 
 class ImmovableError(ValueError):
-    """The file cannot be told of another folder; the text says why."""
+    """The file cannot be moved to another folder; the text says why."""
 
 
 def neutralise(data: bytes, prefix: Path) -> bytes:
@@ -35,37 +38,45 @@ def settle(data: bytes, prefix: Path) -> bytes:
 
 
 def renamed(data: bytes, names: Mapping[bytes, bytes]) -> bytes:
-    """Return a file's bytes with every folder in ``names`` called by its other name. Raises :class:`ImmovableError`."""
+    """Return a file's bytes with every folder in ``names`` replaced by its new name. Raises :class:`ImmovableError`."""
     for old, new in names.items():
         data = _replace(data, old, new)
     return data
 
 
-def without_build_paths(data: bytes, builds: Path) -> bytes:
-    """Return a text with the private folders in ``builds`` named as debug information names them.
+def without_build_paths(data: bytes, work: Path) -> bytes:
+    """Return a file's bytes with the build folders below ``work`` named as debug information names them.
 
-    CPython's Makefile and ``sysconfig`` keep where they were configured, which is gone by the time they are read:
-    ``KEY/build/../../../../sources/HASH`` and ``KEY/build``.
+    CPython's Makefile, ``sysconfig`` and gcc's debug information keep the folder that they were configured in, which
+    no longer exists when they are read: ``artifacts/KEY/build/../../../../sources/HASH`` and ``artifacts/KEY/build``.
+    In an ELF file, where every offset counts, slashes fill the new name up to the length of the old one.
     """
-    folder = re.escape(f"{builds}/".encode()) + rb"[^/\s\"']+/build"
-    data = re.sub(folder + rb"/(?:\.\./)+[^\s\"':]*", VIRTUAL_ROOT.encode(), data)
-    return re.sub(folder, f"{VIRTUAL_ROOT}/build".encode(), data)
+    folder = re.escape(os.fsencode(work)) + rb"""/[^/\s"'\0]+/[^/\s"'\0]+/build"""
+    root = VIRTUAL_ROOT.encode()
+
+    def replacement(found: re.Match[bytes]) -> bytes:
+        rest = b"" if found["source"] else b"/build"
+        if not data.startswith(ELF_MAGIC):
+            return root + rest
+        return root + rest.rjust(len(found[0]) - len(root), b"/")
+
+    return re.sub(folder + rb"""(?P<source>/(?:\.\./)+[^\s"':\0]*)?""", replacement, data)
 
 
 def _replace(data: bytes, old: bytes, new: bytes) -> bytes:
-    if not data.startswith(_ELF):
+    if not data.startswith(ELF_MAGIC):
         return data.replace(old, new)
     return re.sub(re.escape(old) + rb"(?P<room>[^\0]*\0+)", lambda found: _refill(found, old, new), data)
 
 
 def _refill(found: re.Match[bytes], old: bytes, new: bytes) -> bytes:
-    """Put ``new`` where ``old`` was and keep the length: what follows a string is zeros of the build's making."""
+    """Put ``new`` where ``old`` was and keep the length: the build left zeros after the string."""
     room, longer = found["room"], len(new) - len(old)
     if room[0] != 0:
         raise ImmovableError("the prefix is a part of a longer path in it")
     if longer <= 0:
         return new + b"\0" * -longer + room
-    # Only a neutral prefix is ever replaced by a longer one, and under it the room is whole.
+    # Only a neutral prefix is ever replaced by a longer one, and after it all of the room is left.
     if len(room) < PREFIX_ROOM:
         raise ImmovableError("it was built without room for another prefix")
     if longer >= PREFIX_ROOM:
@@ -101,9 +112,9 @@ def _move(path: Path, prefix: Path, final: Path) -> None:
         path.write_bytes(settle(neutralise(data, prefix), final))
     except ImmovableError as error:
         raise BuildError(
-            f"{path.name} cannot be copied to another place: {error}.",
+            f"{path.name} cannot be copied to another place: {error}",
             evidence=path,
-            advice="Build the interpreter anew with this version of python-tsan: build --refresh.",
+            advice="build the interpreter again with this version of python-tsan: build --refresh",
             page="prebuilt",
         ) from error
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

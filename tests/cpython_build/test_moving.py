@@ -13,7 +13,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from python_tsan.cpython.moving import NEUTRAL, ImmovableError, neutralise, renamed, settle, without_build_paths
+from python_tsan.cpython.moving import (
+    ELF_MAGIC,
+    NEUTRAL,
+    ImmovableError,
+    neutralise,
+    renamed,
+    settle,
+    without_build_paths,
+)
 from python_tsan.cpython.plan import PREFIX_ROOM
 from python_tsan.cpython.prebuilt.inside import bytecode
 
@@ -46,8 +54,18 @@ def test_what_has_no_room_is_not_moved():
 
 
 def test_build_folders_are_named_as_debug_information_does():
-    text = b"-I/c/builds/3.13-x~1/build/Include /c/builds/k/build/../../../src/x.c /c/buildshop"
-    assert without_build_paths(text, Path("/c/builds")) == b"-I/cpython/build/Include /cpython /c/buildshop"
+    text = b"-I/c/work/a/3.13-x~1/build/Include /c/work/a/k/build/../../../src/x.c /c/workshop"
+    assert without_build_paths(text, Path("/c/work")) == b"-I/cpython/build/Include /cpython /c/workshop"
+
+
+def test_nothing_of_an_elf_file_changes_length():
+    data = ELF_MAGIC + b"\0/c/work/a/key-of-the-plan/build\0next\0/c/work/a/k/build/../../../src/x.c\0end"
+    changed = without_build_paths(data, Path("/c/work"))
+    assert len(changed) == len(data)
+    assert b"/c/work" not in changed
+    assert [os.path.normpath(text) for text in changed.split(b"\0")[1:]] == [
+        *(b"/cpython/build", b"next", b"/cpython", b"end"),
+    ]
 
 
 @pytest.fixture

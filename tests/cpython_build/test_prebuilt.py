@@ -30,10 +30,11 @@ from python_tsan.cpython.moving import NEUTRAL
 from python_tsan.cpython.plan import PREFIX_ROOM
 from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.prebuilt import bundle, restore
+from python_tsan.cpython.prebuilt import export as export_module
 from python_tsan.cpython.prebuilt.bundle import CONTENTS_NAME, SCHEMA
 from python_tsan.cpython.prebuilt.export import export_interpreter
 from python_tsan.cpython.prebuilt.restore import restore_interpreter
-from python_tsan.errors import FetchError, SubjectError, UsageError
+from python_tsan.errors import BuildError, FetchError, SubjectError, UsageError
 from python_tsan.paths import Layout
 
 PINNED = replace(
@@ -90,12 +91,21 @@ def built(tmp_path):
     return interpreter
 
 
+def write(interpreter, target, root, console):
+    """Export ``interpreter``, which was built in its own cache."""
+    layout = Layout(root=interpreter.prefix.parent.parent)
+    plan = plan_for(root, here())
+    return export_interpreter(interpreter, plan, target, numpy="", toolchain=here(), layout=layout, console=console)
+
+
 @pytest.fixture
 def export(built, tmp_path, console):
     def call(name="a.tar.zst"):
         layout = Layout(root=built.prefix.parent.parent)
         target = tmp_path / "archives" / name
-        digest = export_interpreter(built, plan_for(tmp_path, here()), target, numpy="", layout=layout, console=console)
+        digest = export_interpreter(
+            built, plan_for(tmp_path, here()), target, numpy="", toolchain=here(), layout=layout, console=console
+        )
         assert digest == hashlib.sha256(target.read_bytes()).hexdigest()
         return target
 
@@ -183,7 +193,9 @@ def test_a_restored_interpreter_gives_the_same_archive(export, take, tmp_path, c
     restored = take(archive)
     layout = Layout(root=restored.prefix.parent.parent)
     again = tmp_path / "again.tar.zst"
-    export_interpreter(restored, plan_for(tmp_path, here()), again, numpy="", layout=layout, console=console)
+    export_interpreter(
+        restored, plan_for(tmp_path, here()), again, numpy="", toolchain=here(), layout=layout, console=console
+    )
     assert again.read_bytes() == archive.read_bytes()
 
 
@@ -394,17 +406,28 @@ def test_a_disk_too_small_for_an_archive_is_no_mistake_of_the_user(built, tmp_pa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("python_tsan.cpython.prebuilt.export.write_bundle", full)
-    layout, target = Layout(root=built.prefix.parent.parent), tmp_path / "out" / "a"
+    target = tmp_path / "out" / "a"
     with pytest.raises(SubjectError, match="the disk is full: cannot write"):
-        export_interpreter(built, plan_for(tmp_path, here()), target, numpy="", layout=layout, console=console)
+        write(built, target, tmp_path, console)
     assert list(target.parent.iterdir()) == []
 
 
 def test_an_archive_that_cannot_be_written_is_a_plain_message(built, tmp_path, console):
     with contextlib.suppress(FileExistsError):
         (tmp_path / "file").write_text("")
-    layout = Layout(root=built.prefix.parent.parent)
     with pytest.raises(UsageError, match="cannot write"):
-        export_interpreter(
-            built, plan_for(tmp_path, here()), tmp_path / "file" / "a", numpy="", layout=layout, console=console
-        )
+        write(built, tmp_path / "file" / "a", tmp_path, console)
+
+
+def test_an_archive_that_would_shorten_a_library_is_not_written(built, tmp_path, console, monkeypatch):
+    """As with gcc once, where a build path in libpython was replaced by a shorter one."""
+    real = export_module.without_build_paths
+    monkeypatch.setattr(
+        export_module,
+        "without_build_paths",
+        lambda data, work: real(data, work).replace(b"\0more", b""),
+    )
+    with pytest.raises(BuildError, match=r"does not restore: 1 file changed, such as lib/libpython"):
+        write(built, tmp_path / "archives" / "a", tmp_path, console)
+    assert list((tmp_path / "archives").iterdir()) == []
+    assert not list((tmp_path / "there" / "cache" / "work").glob("export*"))

@@ -1,4 +1,7 @@
-"""Own making an archive of a built interpreter; leave its bytes to :mod:`.bundle`, moving to :mod:`..moving`."""
+"""Export a built interpreter as an archive, and check the archive by restoring it before it counts as written.
+
+The archive's bytes are :mod:`.bundle`'s business, moving files is :mod:`..moving`'s.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.artifact import work_folder
+from python_tsan.artifact import writable
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.manifest import MANIFEST_NAME, SourceRecord
-from python_tsan.cpython.moving import NEUTRAL, ImmovableError, neutralise, without_build_paths
+from python_tsan.cpython.moving import ELF_MAGIC, NEUTRAL, ImmovableError, neutralise, without_build_paths
+from python_tsan.cpython.numpy.wheel import complete
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
-from python_tsan.cpython.prebuilt.bundle import FILE_TIME, Contents, Entry, write_bundle
+from python_tsan.cpython.prebuilt.bundle import (
+    FILE_TIME,
+    Contents,
+    DamagedError,
+    Entry,
+    UnknownFormatError,
+    UnsafeMember,
+    open_bundle,
+    write_bundle,
+)
+from python_tsan.cpython.prebuilt.restore import unpack_checked
 from python_tsan.errors import BuildError
-from python_tsan.plain_text import duration
-from python_tsan.storage import storage_errors
+from python_tsan.plain_text import counted, duration
+from python_tsan.storage import sha256_of, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +47,7 @@ if TYPE_CHECKING:
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.plan import BuildPlan
     from python_tsan.paths import Layout
+    from python_tsan.toolchain.model import Toolchain
 
 REWRITE_SECONDS = 300.0
 _ABANDONED_SECONDS = 3600.0
@@ -44,16 +59,16 @@ def export_interpreter(
     target: Path,
     *,
     numpy: str,
+    toolchain: Toolchain,
     layout: Layout,
     console: Console,
-    launcher: tuple[str, ...] = (),
 ) -> str:
     """Write ``interpreter`` into the archive ``target`` and return the archive's SHA-256.
 
-    ``numpy`` is the version to take along, with the byte-code of what the checks import; empty leaves packages and
-    byte-code out, which a restored interpreter makes anew. The same interpreter gives the same bytes each time.
-    Raises ``BuildError`` when a file cannot be moved, ``UsageError`` when the archive cannot be written there,
-    ``SubjectError`` when the disk is full.
+    ``numpy`` is the version to include, with the byte-code of what the checks import; empty leaves packages and
+    byte-code out, which a restored interpreter makes again. The same interpreter gives the same bytes each time.
+    Raises ``BuildError`` when a file cannot be moved or the archive does not restore, ``UsageError`` when it cannot be
+    written there, ``SubjectError`` when the disk is full.
     """
     started = time.monotonic()
     with storage_errors(target, option="--export", needs="15 to 60 MB"):
@@ -62,22 +77,67 @@ def export_interpreter(
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
             bytecode = Path(scratch) if numpy else None
             if bytecode is not None:
-                _rewrite_bytecode(interpreter, bytecode, layout, launcher)
-            data = dict(_read(interpreter, bytecode, work_folder(layout)))
+                _rewrite_bytecode(interpreter, bytecode, layout, toolchain.launcher)
+            data = dict(_read(interpreter, bytecode, layout.work))
             contents = _contents(interpreter, plan, numpy, data)
-            write_bundle(Path(scratch) / target.name, contents, data)
-            (Path(scratch) / target.name).replace(target)
-    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+            archive = Path(scratch) / target.name
+            write_bundle(archive, contents, data)
+            _check(archive, interpreter, plan, data, toolchain=toolchain, layout=layout)
+            archive.replace(target)
+    digest = sha256_of(target)
     console.note(
-        f"{interpreter.key}: {len(contents.files)} files{f' with numpy {numpy}' if numpy else ''}, "
-        f"{target.stat().st_size / 1e6:.1f} MB, in {duration(time.monotonic() - started)}, in {target}; "
-        f"SHA-256 {digest}."
+        f"{interpreter.key}: {counted(len(contents.files), 'file')}{f' with numpy {numpy}' if numpy else ''}, "
+        f"{target.stat().st_size / 1e6:.1f} MB, written and checked in {duration(time.monotonic() - started)}, in "
+        f"{target}; SHA-256 {digest}"
     )
     return digest
 
 
+def _check(
+    archive: Path,
+    interpreter: Interpreter,
+    plan: BuildPlan,
+    data: dict[str, bytes],
+    *,
+    toolchain: Toolchain,
+    layout: Layout,
+) -> None:
+    """Restore the archive into a temporary folder of the cache, run what it holds, and compare every file.
+
+    Raises ``BuildError`` for any difference.
+    """
+    with tempfile.TemporaryDirectory(prefix="export~", dir=writable(layout.work)) as name:
+        prefix = Path(name) / "prefix"
+        try:
+            with open_bundle(archive) as bundle:
+                restored = unpack_checked(bundle, plan, toolchain, prefix, prefix)
+            if numpy := bundle.contents.numpy:
+                complete(restored, numpy, layout.logs / plan.key / "export-numpy.log", launcher=toolchain.launcher)
+            wrong = [path for path in data if not _is_same(path, data[path], interpreter.prefix, prefix)]
+        except (DamagedError, UnsafeMember, UnknownFormatError) as error:
+            raise _unusable(str(error), archive) from error
+    if wrong:
+        raise _unusable(f"{counted(len(wrong), 'file')} changed, such as {wrong[0]}", archive)
+
+
+def _is_same(path: str, content: bytes, before: Path, after: Path) -> bool:
+    """Tell whether a restored file is what was written, and an ELF file as long as it was before."""
+    found = (after / path).read_bytes()
+    if content.startswith(ELF_MAGIC) and len(found) != (before / path).stat().st_size:
+        return False
+    return (found if path.endswith(".pyc") else neutralise(found, after)) == content
+
+
+def _unusable(reason: str, archive: Path) -> BuildError:
+    return BuildError(
+        f"{archive.name} was not written, since it does not restore: {reason}",
+        advice="please report this with the compiler's version",
+        page="prebuilt",
+    )
+
+
 def _sweep(target: Path) -> None:
-    """Delete what exports to this file that were killed have left beside it; none takes an hour."""
+    """Delete what killed exports to this file have left in its folder; none takes an hour."""
     for left in target.parent.glob(f".{glob.escape(target.name)}-*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
@@ -106,9 +166,9 @@ def _contents(interpreter: Interpreter, plan: BuildPlan, numpy: str, data: dict[
 
 
 def _without_folder(source: SourceRecord | None) -> SourceRecord:
-    """Return where the source came from, without a folder of this machine."""
+    """Return where the source came from, without folders of this machine."""
     if source is None:
-        raise BuildError("An interpreter of this machine was not built here, so it cannot be exported.")
+        raise BuildError("only an interpreter that was built here can be exported")
     origin = Path(source.origin).name if source.origin.startswith("/") else source.origin
     return SourceRecord(version=source.version, origin=origin, sha256=source.sha256, replaces=source.replaces)
 
@@ -123,8 +183,8 @@ def _entry(path: str, content: bytes, prefix: Path) -> Entry:
     )
 
 
-def _read(interpreter: Interpreter, bytecode: Path | None, builds: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield each file that is no link with its neutral bytes."""
+def _read(interpreter: Interpreter, bytecode: Path | None, work: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield each regular file with its neutral bytes."""
     for path in _walk(interpreter.prefix, packages=bytecode is not None):
         place = interpreter.prefix / path
         if place.is_symlink():
@@ -133,24 +193,23 @@ def _read(interpreter: Interpreter, bytecode: Path | None, builds: Path) -> Iter
             if bytecode and (bytecode / path).is_file():
                 yield path, (bytecode / path).read_bytes()
             continue
-        data = place.read_bytes()
         try:
-            data = neutralise(data, interpreter.prefix)
+            data = without_build_paths(neutralise(place.read_bytes(), interpreter.prefix), work)
         except ImmovableError as error:
             raise BuildError(
-                f"{path} cannot be taken to another machine: {error}.",
+                f"{path} cannot be moved to another machine: {error}",
                 evidence=place,
-                advice="Build the interpreter anew with this version of python-tsan: build --refresh.",
+                advice="build the interpreter again with this version of python-tsan: build --refresh",
                 page="prebuilt",
             ) from error
-        yield path, without_build_paths(data, builds)
+        yield path, data
 
 
 def _walk(prefix: Path, *, packages: bool) -> Iterator[str]:
-    """Yield the paths below ``prefix`` that belong into an archive."""
+    """Yield the paths below ``prefix`` that an archive holds."""
     for folder, subfolders, files in os.walk(prefix):
         here = Path(folder).relative_to(prefix)
-        # Scripts of packages name the Python that installed them, and nothing runs them.
+        # Scripts of packages name the Python that installed them, and are never run.
         left_out = {"bin"} if here.name == "site-packages" else set()
         if not packages:
             left_out |= {"__pycache__", "site-packages"}
