@@ -107,10 +107,10 @@ def test_what_is_no_hash_is_refused_before_anything_is_fetched(digest, capsys):
 
 def test_an_archive_goes_the_whole_way_by_the_verb(pipeline, tmp_path, monkeypatch):
     archive = tmp_path / "a.tar.zst"
+    monkeypatch.setattr(restore, "describe_built", fake_build.describe)
     assert call(verb, "--export", str(archive)) is ExitCode.CLEAN
     assert pipeline.console.out.getvalue().strip() == hashlib.sha256(archive.read_bytes()).hexdigest()
     monkeypatch.setattr(restore, "choose_toolchain", lambda *_arguments, **_named: pipeline.toolchain)
-    monkeypatch.setattr(restore, "describe_built", fake_build.describe)
     pipeline.settings = fake_build.settings_for(tmp_path, cache=str(tmp_path / "elsewhere"))
     pipeline.layout = Layout(root=pipeline.settings.cache)
     assert call(verb, "--from", str(archive)) is ExitCode.CLEAN

@@ -237,6 +237,23 @@ def swapped(_contents, members):
     members[members.index((member, content))] = (member, content[::-1])
 
 
+def with_entries(*entries):
+    def change(contents, members):
+        contents["files"] += entries
+        for entry in entries:
+            member = tarfile.TarInfo(entry["path"])
+            if "target" in entry:
+                member.type, member.linkname = tarfile.SYMTYPE, entry["target"]
+            members.append((member, b""))
+
+    return change
+
+
+def bomb(_contents, members):
+    member, _ = next(pair for pair in members if pair[0].name == "bin/python3.13")
+    members[[each for each, _ in members].index(member)] = (member, bytes(100_000_000))
+
+
 CHANGES = {
     "libc": (in_plan(libc="glibc-2.31", key="other"), "glibc-2.31, and the C library here"),
     "processor": (in_plan(compiler="clang 19.1.7 riscv64-linux-gnu", key="other"), "for riscv64 processors"),
@@ -249,10 +266,10 @@ CHANGES = {
     "key": (in_plan(key="other"), "its key is not that of its plan"),
     "newer": (
         lambda contents, _members: contents.update(schema=SCHEMA + 1, files="in a way of its own"),
-        f"its format is {SCHEMA + 1}, and this version reads {SCHEMA}",
+        f"newer than this python-tsan: it has schema {SCHEMA + 1}, and schema {SCHEMA} is supported",
     ),
     "foreign": (lambda contents, _members: contents.update(format="a game"), "holds no interpreter"),
-    "nonsense": (lambda contents, _members: contents.update(files=3), "contents cannot be read"),
+    "nonsense": (lambda contents, _members: contents.update(files=3), "its list is damaged"),
     "climbing": (with_member("../evil"), "outside its folder"),
     "absolute": (with_member("/etc/evil"), "outside its folder"),
     "link out": (with_member("lib/evil", type=tarfile.SYMTYPE, linkname="../../evil"), "outside the folder"),
@@ -260,7 +277,23 @@ CHANGES = {
     "device": (with_member("lib/evil", type=tarfile.CHRTYPE), "a device"),
     "unlisted": (with_member("lib/evil"), "'lib/evil' is in it, and not in its list"),
     "twice": (with_member("bin/python3.13"), "not in its list"),
-    "missing": (lambda _contents, members: members.pop(), "1 files are not in it"),
+    "missing": (lambda _contents, members: members.pop(), "files are missing in it"),
+    "two spellings": (with_entries({"path": "d"}, {"path": "./d"}), "'./d' is not a path below a folder"),
+    "a file and its child": (with_entries({"path": "d"}, {"path": "d/e"}), "'d' is a file in its list, and a folder"),
+    "a folder and a link": (
+        with_entries({"path": "d/e"}, {"path": "d", "target": "lib"}),
+        "'d' is a file in its list, and a folder",
+    ),
+    "listed twice": (with_entries({"path": "d"}, {"path": "d"}), "names a file twice"),
+    "a long name": (with_entries({"path": "n" * 300}), "is too long"),
+    "climbing in the list": (with_entries({"path": "../d"}), "not a path below a folder"),
+    "moves to nowhere": (with_entries({"path": "d", "target": "none", "moves": True}), "'d' is a link"),
+    "too large": (with_entries({"path": "d", "size": 3 << 30}), "3,072 MB"),
+    "a bomb": (bomb, "has another size than its list says"),
+    "a version that climbs": (
+        lambda contents, _members: contents["source"].update(version="../../x"),
+        "'../../x' is not a CPython version",
+    ),
     "different": (swapped, "'bin/python3.13' has another SHA-256"),
 }
 
@@ -431,3 +464,32 @@ def test_an_archive_that_would_shorten_a_library_is_not_written(built, tmp_path,
         write(built, tmp_path / "archives" / "a", tmp_path, console)
     assert list((tmp_path / "archives").iterdir()) == []
     assert not list((tmp_path / "there" / "cache" / "work").glob("export*"))
+
+
+def test_a_list_nested_deeply_is_refused(export, take, tmp_path):
+    archive = export()
+    with tarfile.open(fileobj=io.BytesIO(bundle.zstd.decompress(archive.read_bytes()))) as tar:
+        text = tar.extractfile(CONTENTS_NAME).read()
+    text = text.replace(b'"plan": {', b'"plan": {"x": ' + b"[" * 100_000 + b"]" * 100_000 + b",")
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        member = tarfile.TarInfo(CONTENTS_NAME)
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+    deep = tmp_path / "deep.tar.zst"
+    deep.write_bytes(bundle.zstd.compress(out.getvalue()))
+    with pytest.raises(FetchError, match="is refused: its list is damaged"):
+        take(deep)
+
+
+def test_what_follows_the_last_file_is_bounded(export, take, tmp_path):
+    long = tmp_path / "long.tar.zst"
+    long.write_bytes(bundle.zstd.compress(bundle.zstd.decompress(export().read_bytes()) + bytes(50_000_000)))
+    with pytest.raises(FetchError, match="goes on after its last file"):
+        take(long)
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://[::1]:x/a", "ftp://x/a", "http:///a"])
+def test_an_address_that_is_none_is_refused(take, address):
+    with pytest.raises(FetchError, match="could not be downloaded"):
+        take(address)

@@ -296,7 +296,7 @@ def test_addresses(text, backend):
 
 @pytest.mark.parametrize("text", ["ftp://x", "redis://", "redis", "/tmp/cache", "redis://a|b", "redis://a b", "gopher"])
 def test_what_is_no_address_is_refused(text):
-    with pytest.raises(UsageError, match="is no address of a shared cache"):
+    with pytest.raises(UsageError, match="is not the address of a shared cache"):
         parse_remote(text)
 
 

@@ -12,6 +12,7 @@ from python_tsan.cpython.pins import Release
 from python_tsan.cpython.sources import download as download_module
 from python_tsan.cpython.sources.download import PythonOrg, download
 from python_tsan.cpython.sources.provider import Unavailable
+from python_tsan.cpython.urls import shown_url
 from python_tsan.errors import ExitCode, FetchError
 
 CONTENT = make_archive("3.12.11")
@@ -160,6 +161,34 @@ def test_no_redirect_leads_from_https_to_plain_http():
     assert kept.full_url == "http://127.0.0.1/x"
     kept = redirects.redirect_request(request, None, 302, "Found", {}, "https://mirror.invalid/x")
     assert kept.full_url == "https://mirror.invalid/x"
+
+
+@pytest.mark.parametrize("target", ["ftp://mirror.invalid/x", "file:///etc/passwd", "data:,x", "http://[::1"])
+def test_a_redirect_leads_to_the_web_only(target):
+    request = download_module._request("http://www.python.org/x?token=secret", "*/*")
+    with pytest.raises(Unavailable, match="not http or https") as caught:
+        download_module._SafeRedirects().redirect_request(request, None, 302, "Found", {}, target)
+    assert "secret" not in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://u:p@host:81/a/b?token=secret#part", "https://host:81/a/b?..."),
+        ("http://host/a", "http://host/a"),
+        ("http://u:p@[::1", "[::1"),
+        ("s3://bucket/x?region=r", "s3://bucket/x?..."),
+    ],
+)
+def test_an_address_is_shown_without_secrets(url, shown):
+    assert shown_url(url) == shown
+
+
+def test_a_refused_address_does_not_show_its_token(server, layout, console):
+    supply = PythonOrg(base=f"{server.url}/?token=secret", timeout=2, layout=layout, console=console)
+    with pytest.raises(Unavailable) as caught:
+        supply.provide(RELEASE)
+    assert "secret" not in caught.value.reason
 
 
 def test_a_server_that_disappears_is_whole_and_named(layout, console):

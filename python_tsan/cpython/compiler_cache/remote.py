@@ -1,4 +1,4 @@
-"""Own the script that passes sccache by once it does not serve any more."""
+"""Describe a compiler cache that machines share: its address, the settings of ccache and sccache, and a safeguard."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import tempfile
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from typing import assert_never
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
+from python_tsan.cpython.urls import shown_url, split_url
 from python_tsan.errors import UsageError
-
-if TYPE_CHECKING:
-    from urllib.parse import SplitResult
 
 CCACHE, SCCACHE = "ccache", "sccache"
 PAGE = "shared-cache"
@@ -51,28 +49,28 @@ class Remote:
 
     @property
     def parts(self) -> SplitResult:
-        """The address taken apart."""
+        """The parts of the address."""
         return urlsplit(self.url)
 
     @property
     def options(self) -> dict[str, str]:
-        """What the address says after its question mark."""
+        """The options after the question mark of the address."""
         return dict(parse_qsl(self.parts.query))
 
     @property
     def shown(self) -> str:
-        """The address without user and password."""
-        return urlunsplit(self.parts._replace(netloc=self.parts.netloc.rpartition("@")[2]))
+        """The address without what may be secret."""
+        return shown_url(self.url)
 
 
 def parse_remote(text: str) -> Remote:
-    """Return the shared cache that a setting means. Raises ``UsageError`` for an address that none can use."""
-    parts = urlsplit(text)
+    """Return the shared cache that a setting names. Raises ``UsageError`` for an address that no cache supports."""
+    parts = split_url(text) or SplitResult("", "", "", "", "")
     known = {backend.value: backend for backend in Backend}
     backend = known.get(parts.scheme or text)
     if backend is None or (backend is not Backend.GITHUB and not parts.netloc) or "|" in text or " " in text:
         raise UsageError(
-            f"compiler-cache-remote: {Remote(backend=Backend.HTTP, url=text).shown!r} is no address of a shared cache",
+            f"compiler-cache-remote: {shown_url(text)!r} is not the address of a shared cache",
             advice="give redis://HOST[:PORT], http://HOST/PATH, s3://BUCKET[/PREFIX][?region=R&endpoint=E] or github",
             page=PAGE,
         )
@@ -88,7 +86,7 @@ def remote_environment(program: str, remote: Remote, folder: Path) -> dict[str, 
     """Return what makes ``program`` use ``remote``, for the builds whose own cache is in ``folder``."""
     if program == CCACHE:
         return {"CCACHE_REMOTE_STORAGE": remote.url + _LIMITS}
-    # A server that runs already has settings of its own. A socket's path must be short, so it cannot be in the cache.
+    # A running server keeps its own settings. A socket's path must be short, so it cannot be in the cache.
     name = hashlib.sha256(f"{folder} {remote.url}".encode()).hexdigest()[:12]
     socket = Path(tempfile.gettempdir()) / f"python-tsan-sccache-{name}"
     return {**_sccache_backend(remote), "SCCACHE_SERVER_UDS": str(socket), "SCCACHE_IGNORE_SERVER_IO_ERROR": "1"}
@@ -98,12 +96,16 @@ def _sccache_backend(remote: Remote) -> dict[str, str]:
     parts = remote.parts
     match remote.backend:
         case Backend.REDIS:
-            found = {"SCCACHE_REDIS_ENDPOINT": remote.shown, "SCCACHE_REDIS_USERNAME": parts.username or ""}
+            host = parts.netloc.rpartition("@")[2]
+            found = {
+                "SCCACHE_REDIS_ENDPOINT": urlunsplit(parts._replace(netloc=host)),
+                "SCCACHE_REDIS_USERNAME": parts.username or "",
+            }
             found["SCCACHE_REDIS_PASSWORD"] = parts.password or ""
             return {name: value for name, value in found.items() if value}
         case Backend.S3:
             found = {"SCCACHE_BUCKET": parts.netloc, "SCCACHE_S3_KEY_PREFIX": parts.path.strip("/")}
-            found |= {f"SCCACHE_{name.upper()}": told for name, told in remote.options.items() if name in _S3_OPTIONS}
+            found |= {f"SCCACHE_{name.upper()}": value for name, value in remote.options.items() if name in _S3_OPTIONS}
             return {name: value for name, value in found.items() if value}
         case Backend.GITHUB:
             return {"SCCACHE_GHA_ENABLED": "true"}
@@ -130,10 +132,10 @@ exec "$@"
 
 
 def guarded_sccache(program: Path, folder: Path, compiler_seconds: int = 45) -> Path:
-    """Write a script into ``folder`` that compiles by ``program`` as long as that serves, and return the script.
+    """Write a script into ``folder`` that compiles with ``program`` as long as that works, and return the script.
 
-    sccache waits a minute for each object once its server is gone, and then fails; whoever builds would wait for
-    hours, or see the build fail. What takes longer than any compiler, or fails, is the last that is tried.
+    sccache waits a minute for each object once its server has gone, and then fails: a build would take hours, or fail.
+    After the first compilation that fails or takes longer than any compiler, the script calls the compiler directly.
     """
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / SCCACHE
@@ -149,5 +151,5 @@ def guarded_sccache(program: Path, folder: Path, compiler_seconds: int = 45) -> 
 
 
 def failed_mark(script: Path) -> Path:
-    """Return the file that a guarded sccache leaves when it does not serve any more."""
+    """Return the file that a guarded sccache leaves when it no longer works."""
     return script.with_name("failed")

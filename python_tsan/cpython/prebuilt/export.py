@@ -27,10 +27,9 @@ from python_tsan.cpython.numpy.wheel import complete
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.prebuilt.bundle import (
     FILE_TIME,
+    ArchiveError,
     Contents,
-    DamagedError,
     Entry,
-    UnknownFormatError,
     UnsafeMember,
     open_bundle,
     write_bundle,
@@ -114,7 +113,7 @@ def _check(
             if numpy := bundle.contents.numpy:
                 complete(restored, numpy, layout.logs / plan.key / "export-numpy.log", launcher=toolchain.launcher)
             wrong = [path for path in data if not _is_same(path, data[path], interpreter.prefix, prefix)]
-        except (DamagedError, UnsafeMember, UnknownFormatError) as error:
+        except (ArchiveError, UnsafeMember) as error:
             raise _unusable(str(error), archive) from error
     if wrong:
         raise _unusable(f"{counted(len(wrong), 'file')} changed, such as {wrong[0]}", archive)

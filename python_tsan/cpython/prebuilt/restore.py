@@ -21,7 +21,7 @@ from python_tsan.cpython.manifest import read_manifest, write_manifest
 from python_tsan.cpython.moving import ImmovableError, settle
 from python_tsan.cpython.numpy.from_source import plan_for
 from python_tsan.cpython.planning import make_plan
-from python_tsan.cpython.prebuilt.bundle import DamagedError, UnknownFormatError, UnsafeMember, open_bundle
+from python_tsan.cpython.prebuilt.bundle import ArchiveError, UnsafeMember, open_bundle
 from python_tsan.cpython.sources.download import download
 from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.cpython.sources.search import remember_restored
@@ -109,12 +109,10 @@ def _as_file(origin: str, settings: Settings, layout: Layout, console: Console) 
 def _explained(archive: Path) -> Iterator[None]:
     try:
         yield
-    except UnknownFormatError as error:
-        raise _refused(archive, str(error), "make it again, with `build --export` of this version") from error
     except UnsafeMember as error:
         raise _refused(archive, str(error), "do not use this archive") from error
-    except DamagedError as error:
-        raise _refused(archive, str(error), "download or copy it again") from error
+    except ArchiveError as error:
+        raise _refused(archive, str(error), error.advice) from error
 
 
 def _refused(archive: Path, reason: str, advice: str) -> FetchError:
@@ -217,4 +215,4 @@ def _settle(place: Path, final: Path) -> None:
     try:
         place.write_bytes(settle(place.read_bytes(), final))
     except ImmovableError as error:
-        raise DamagedError(f"{place.name} cannot be moved to {final}: {error}") from error
+        raise ArchiveError(f"{place.name} cannot be moved to {final}: {error}") from error

@@ -1,4 +1,4 @@
-"""Own the bytes that come by HTTP: python.org's archives; leave judging their content to the pins in storage."""
+"""Download files by HTTP, and the release archives of python.org; the pins check their content."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.sources.provider import SourceTree, Unavailable
 from python_tsan.cpython.sources.store import admit, cache_errors, scratch
 from python_tsan.cpython.sources.unpack import unpack_archive
+from python_tsan.cpython.urls import shown_url, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,9 +62,11 @@ class PythonOrg:
                 progress.start(label)
                 announced = download(url, partial_file, timeout=self.timeout, progress=progress)
                 progress.done()
-            kept = admit(partial_file, release, origin=url, announced=announced, layout=self.layout)
+            kept = admit(partial_file, release, origin=shown_url(url), announced=announced, layout=self.layout)
         path = unpack_archive(kept, archive.sha256, self.layout)
-        return SourceTree(path=path, record=SourceRecord(version=release.version, origin=url, sha256=archive.sha256))
+        return SourceTree(
+            path=path, record=SourceRecord(version=release.version, origin=shown_url(url), sha256=archive.sha256)
+        )
 
 
 def download(url: str, target: Path, *, timeout: float, progress: StepProgress, accept: str = "*/*") -> int | None:
@@ -71,12 +74,12 @@ def download(url: str, target: Path, *, timeout: float, progress: StepProgress, 
 
     Proxies of the environment are used, and ``SSL_CERT_FILE`` is honoured (both by the standard library). The first
     answer is due in a quarter of ``timeout`` (seconds), each further piece within it. A connection that breaks off
-    after the first byte is no error here: the file is short, which its check tells. ``accept`` is the kind of answer
-    that is wanted from a server that has several.
+    after the first byte is not an error here: the file is short, which its check reports. ``accept`` is the requested
+    kind of answer, for servers that have several.
 
     Raises :class:`Unavailable` when the address cannot be used, and :class:`FetchError` when the disk cannot.
     """
-    _refuse_scheme(url)
+    _refuse_address(url)
     with _network(url), _opener(timeout).open(_request(url, accept), timeout=timeout * _ANSWER_SHARE) as response:
         length = response.headers.get("Content-Length", "")
         announced = int(length) if length.isdecimal() else None
@@ -138,21 +141,24 @@ def _network(url: str) -> Iterator[None]:
         error.close()
         phrase = error.reason or HTTPStatus(error.code).phrase
         whole = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
-        raise Unavailable(f"{url} answered {error.code} {phrase}", whole=whole) from error
+        raise Unavailable(f"{shown_url(url)} answered {error.code} {phrase}", whole=whole) from error
     except urllib.error.URLError as error:
         reason = error.reason
-        said = "did not answer in time" if isinstance(reason, TimeoutError) else f"cannot be reached: {reason}"
-        raise Unavailable(f"{host} {said}", whole=True) from error
+        problem = "did not answer in time" if isinstance(reason, TimeoutError) else f"cannot be reached: {reason}"
+        raise Unavailable(f"{host} {problem}", whole=True) from error
     except TimeoutError as error:
         raise Unavailable(f"{host} stopped sending", whole=True) from error
     except (http.client.HTTPException, ConnectionError, ssl.SSLError, ValueError) as error:
         raise Unavailable(f"{host} sent no usable answer: {error!r}", whole=True) from error
 
 
-def _refuse_scheme(url: str) -> None:
+def _refuse_address(url: str) -> None:
     # The address is the user's setting or the default, which is https: plain http is then the user's own choice.
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise Unavailable(f"{url} is neither http nor https", whole=True)
+    parts = split_url(url)
+    if parts is not None and parts.scheme not in {"http", "https"}:
+        raise Unavailable(f"{shown_url(url)} is neither http nor https", whole=True)
+    if parts is None or not parts.hostname:
+        raise Unavailable(f"{shown_url(url)} is not a web address", whole=True)
 
 
 def _is_loopback(url: str) -> bool:
@@ -164,7 +170,7 @@ def _is_loopback(url: str) -> bool:
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects, but never from https to plain http on another machine."""
+    """Follow redirects to http and https, but never from https to plain http on another machine."""
 
     def redirect_request(  # noqa: PLR0917 -- the signature is urllib's
         self,
@@ -175,8 +181,11 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         headers: HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        if req.type == "https" and urlsplit(newurl).scheme != "https" and not _is_loopback(newurl):
-            raise Unavailable(f"{req.full_url} redirects to {newurl}, which is not https")
+        target = split_url(newurl)
+        if target is None or target.scheme not in {"http", "https"}:
+            raise Unavailable(f"{shown_url(req.full_url)} redirects to {shown_url(newurl)}, which is not http or https")
+        if req.type == "https" and target.scheme != "https" and not _is_loopback(newurl):
+            raise Unavailable(f"{shown_url(req.full_url)} redirects to {shown_url(newurl)}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
