@@ -42,7 +42,10 @@ _NAMES = re.compile(r"(?<=\]\()[^)\s]+(?=\))|https?://[^\s)>\"']+|(?<!`)`[^`\s]+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A run of text in a file. ``kind`` is `prose`, `docstring`, `message` or `name`."""
+    """A run of text in a file. ``kind`` is `prose`, `docstring`, `message`, `error` or `name`.
+
+    An error's message is both a message and an error.
+    """
 
     line: int
     kind: str
@@ -156,13 +159,22 @@ def _python(text: str) -> Iterator[Piece]:
     docstrings = {id(node.value) for node in _docstrings(tree)}
     parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            words = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
-            yield from _literal(node, words, "message")
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+            message = node.exc.args[0]
+            yield Piece(line=message.lineno, kind="error", text=_words(message))
+        elif isinstance(node, ast.JoinedStr):
+            yield from _literal(node, _words(node), "message")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
             yield from _literal(node, node.value, "docstring" if id(node) in docstrings else "message")
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield Piece(line=node.lineno, kind="name", text=_apart(node.name))
+
+
+def _words(node: ast.expr) -> str:
+    """Return the text of a literal with a mark for each value in it; empty for any other expression."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _docstrings(tree: ast.Module) -> Iterator[ast.Expr]:

@@ -23,6 +23,11 @@ pattern = '\\bbe had\\b'
 use = "available"
 
 [[rule]]
+pattern = '\\.$'
+in = ["error"]
+use = "no full stop"
+
+[[rule]]
 pattern = '^Own\\b'
 in = ["docstring"]
 use = "another opening"
@@ -59,6 +64,8 @@ def test_markdown(text, matches):
         ("# not to be\n# had\nx = 1  # told", [(1, "be had"), (3, "told")]),
         ('raise E(\n    "it was "\n    f"told {x} twice"\n)', [(2, "told")]),
         ('raise E(f"it cannot be {x} had")', []),
+        ('raise E(f"cannot read {x}.", advice="Read it.")', [(1, ".")]),
+        ("raise E(message)", []),
         ('KEY = {"told": told}', []),
         ("def test_what_is_told(): ...", [(1, "told")]),
         ("class ToldThing: ...", [(1, "Told")]),
