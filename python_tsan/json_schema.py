@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,8 +18,14 @@ def published_schema(kind: type[Any], title: str) -> bytes:
     docstring as it is written before 0.23 and cleaned from 0.23 on. Defaults that are empty mappings are left out,
     since msgspec states them from 0.23 on only.
     """
-    schema = {"$schema": SCHEMA_ID, "title": title, **msgspec.json.schema(kind)}
+    schema = {"$schema": SCHEMA_ID, "title": title, **msgspec.json.schema(kind, schema_hook=_path)}
     return msgspec.json.format(msgspec.json.encode(_cleaned(schema)), indent=2) + b"\n"
+
+
+def _path(kind: type[Any]) -> dict[str, Any]:
+    if issubclass(kind, Path):
+        return {"type": "string"}
+    raise NotImplementedError(f"{kind.__name__} has no JSON schema")
 
 
 def _cleaned(node: Any) -> Any:  # noqa: ANN401 -- a JSON value

@@ -40,13 +40,16 @@ class Format(Generic[Kind]):
 
     def load(self, file: Path) -> Kind:
         """Read a document from ``file``. Raises ``error`` when it cannot be read, is damaged, or of another schema."""
+        return self.decode(self.read(file), name=str(file))
+
+    def read(self, file: Path) -> bytes:
+        """Return the bytes of ``file``. Raises ``error`` when it cannot be read."""
         try:
-            data = read_regular(file)
+            return read_regular(file)
         except OSError as error:
             raise self.error(
                 f"cannot read {file}: {error.strerror}", evidence=file, advice=self.advice, page=self.page
             ) from error
-        return self.decode(data, name=str(file))
 
     def decode(self, data: bytes, *, name: str) -> Kind:
         """Read what :meth:`encode` wrote; ``name`` is the document's in errors, which are those of :meth:`load`."""

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.report.build import Facts, build_report
-from python_tsan.report.reading import read_logs
+from python_tsan.detect.reading import read_logs
+from python_tsan.result.build import Facts, build_result
 
 GOLDEN = Path(__file__).parent / "tsan" / "golden"
 NASTY = "std::vector<int>::push_back(std::map<std::string, \"a\" & 'b'>, `x`|y*_z_, $HOME, [a](b), </script><b>)"
 
 
 def report_on(*paths, **facts):
-    """Return the report of some logs; further facts by name."""
+    """Return the result of some logs; further facts, or parts of the result, by name."""
+    known = {name: facts.pop(name) for name in list(facts) if name in Facts.__slots__}
     reading = read_logs([str(path) for path in paths])
-    return build_report(reading.digest, Facts(inputs=tuple(reading.inputs), **facts))
+    return replace(build_result(reading.digest, Facts(inputs=tuple(reading.inputs), **known)), **facts)
 
 
 def renamed(report, symbol, file="/src/golden/race_global.cpp"):

@@ -8,23 +8,21 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Status
 from python_tsan.checking.own_tests import PREFIX
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.comparison.reading import find_runs, load_all
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode
 from python_tsan.plain_text import counted
 from python_tsan.render.escape import markdown
-from python_tsan.render.run import Run
 from python_tsan.render.table import markdown_table
+from python_tsan.result.model import Status
+from python_tsan.result.runs import find_runs, load_all
 from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from python_tsan.checking.model import Verdict
-    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.result.model import InterpreterRecord, Result, Verdict
 
 _INTRODUCTION = """\
 # CPython's own tests under ThreadSanitizer
@@ -42,7 +40,7 @@ other failure, and any known failure that no longer occurs, fails the session. T
 """
 
 
-def render_own_tests(runs: Iterable[Run]) -> str:
+def render_own_tests(runs: Iterable[Result]) -> str:
     """Return the page: a sentence for each build, a row for each test, and the reasons of the verdicts."""
     newest = _newest(runs)
     lines = [_INTRODUCTION]
@@ -53,7 +51,7 @@ def render_own_tests(runs: Iterable[Run]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _newest(runs: Iterable[Run]) -> dict[str, dict[str, Verdict]]:
+def _newest(runs: Iterable[Result]) -> dict[str, dict[str, Verdict]]:
     """Return the newest verdict on each test, by build and test; a test that was not reached has none."""
     found: dict[str, dict[str, Verdict]] = defaultdict(dict)
     for run in sorted(runs, key=lambda run: run.id):
@@ -64,7 +62,7 @@ def _newest(runs: Iterable[Run]) -> dict[str, dict[str, Verdict]]:
     return dict(sorted(found.items()))
 
 
-def _build(interpreter: Interpreter) -> str:
+def _build(interpreter: InterpreterRecord) -> str:
     threading = " free-threaded" if interpreter.free_threaded else ""
     return f"{interpreter.version}{threading}, {interpreter.toolchain}, {'debug' if interpreter.debug else 'release'}"
 
@@ -115,7 +113,7 @@ def _write_page(folder: str, page: Path) -> ExitCode:
     console, loaded = make_console(), load_all(find_runs([folder]))
     for line in loaded.unreadable:
         console.warn(line)
-    runs = [run for _, run in loaded.runs if isinstance(run, Run)]
+    runs = [run for _, run in loaded.runs]
     with storage_errors(page):
         write_whole(page.absolute(), render_own_tests(runs).encode())
     console.say(f"{page}: from {counted(len(runs), 'run')}")

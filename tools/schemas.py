@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.comparison.codec import comparison_schema
 from python_tsan.imports.codec import document_schema
-from python_tsan.report.codec import report_schema
+from python_tsan.result.codec import result_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 SCHEMAS: dict[str, Callable[[], bytes]] = {
     "comparison-schema.json": comparison_schema,
     "imports-schema.json": document_schema,
-    "report-schema.json": report_schema,
+    "run-schema.json": result_schema,
 }
 
 

@@ -9,8 +9,8 @@ from python_tsan.expectation import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from python_tsan.checking.model import Observation
     from python_tsan.expectation import Expectation
+    from python_tsan.result.model import Observation
 
 # The slowest run of the canary pair on an idle machine, symbolizer included: 0.3 to 0.9 s on two virtual cores.
 CANARY_SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""Own the environment variables of every subject; leave what an interpreter needs to :mod:`python_tsan.cpython`."""
+"""Compose the environment variables of every subject."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_OPTIONS = {
     "atexit_sleep_ms": "20",
 }
 _RESERVED = ("log_path",)
-# A symbolizer that asks a server which does not answer hangs for ever; OpenBLAS' own threads are nobody's subject; and
+# A symbolizer that asks a server which does not answer hangs for ever; OpenBLAS' own threads are not under test; and
 # a caller's PYTHONDONTWRITEBYTECODE makes every import of an instrumented interpreter three times as slow.
 _SET = {"DEBUGINFOD_URLS": "", "OPENBLAS_NUM_THREADS": "1"}
 _UNSET = ("PYTHONDONTWRITEBYTECODE", "LD_PRELOAD")
@@ -32,7 +32,7 @@ _UNSET = ("PYTHONDONTWRITEBYTECODE", "LD_PRELOAD")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectEnvironment:
-    """The whole environment of a subject. ``notes`` say in words where the user's own values won or were set aside."""
+    """The whole environment of a subject. ``notes`` list where the user's own values won or were set aside."""
 
     variables: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -48,29 +48,29 @@ def compose_environment(
     *,
     toolchain: Toolchain | None = None,
     extra: Mapping[str, str] | None = None,
-    wanted: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> SubjectEnvironment:
     """Return the environment for subjects: ``base`` (the caller's), what a sound verdict needs, then ``extra``.
 
-    ``wanted`` are further options of the runtime, which the user's own override as they do the project's.
+    ``options`` are further ones of the runtime, which the user's own override as they do the project's.
 
     The user's own ``TSAN_OPTIONS`` win over the project's, except ``log_path``: findings are counted from the files
-    there. Clang's runtime is told where its symbolizer is; GCC's has its own and does not know the option's tools.
+    there. Clang's runtime gets the path of its symbolizer; GCC's has its own and does not know the option's tools.
     """
-    options = dict(DEFAULT_OPTIONS)
+    ours = dict(DEFAULT_OPTIONS)
     if toolchain and toolchain.symbolizer and toolchain.candidate.family is Family.CLANG:
-        options["external_symbolizer_path"] = str(toolchain.symbolizer)
-    options |= dict(wanted or {})
+        ours["external_symbolizer_path"] = str(toolchain.symbolizer)
+    ours |= dict(options or {})
     theirs = parse_options(base.get("TSAN_OPTIONS", ""))
     kept = {name: value for name, value in theirs.values.items() if name not in _RESERVED}
-    merged, overrides = merge_options(options, str(Options(values=kept)))
+    merged, overrides = merge_options(ours, str(Options(values=kept)))
     aside = [
         f"TSAN_OPTIONS: {name}={theirs.values[name]} is set aside; every subject has a log folder of its own"
         for name in _RESERVED
         if name in theirs.values
     ]
-    wrong = [f"TSAN_OPTIONS: {word!r} is no option and is left out" for word in theirs.wrong]
-    added = [f"TSAN_OPTIONS: {name}={value} is yours" for name, value in kept.items() if name not in options]
+    wrong = [f"TSAN_OPTIONS: {word!r} is not an option and is left out" for word in theirs.wrong]
+    added = [f"TSAN_OPTIONS: {name}={value} is yours" for name, value in kept.items() if name not in ours]
     variables = {name: value for name, value in base.items() if name not in _UNSET}
     variables |= _SET | {"TSAN_OPTIONS": str(merged)} | dict(extra or {})
     return SubjectEnvironment(

@@ -1,4 +1,4 @@
-"""Own the running of one subject: its folder, its limits, its deadline, its logs; leave judging to the judge.
+"""Run one subject: its folder, its limits, its deadline, its logs.
 
 One subject, one process, one empty folder, one deadline. What the subject showed is read from the files in its folder
 after it has ended, never from its exit code alone.
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from python_tsan.checking.model import Observation
 from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, save_group_stacks
 from python_tsan.errors import SubjectError
 from python_tsan.process import Completed, run
+from python_tsan.result.model import Observation, Unparsed
+from python_tsan.tsan.blocks import MAX_SAMPLES
 from python_tsan.tsan.finding import FatalKind
 from python_tsan.tsan.parser import parse_log
 
@@ -71,9 +72,9 @@ def execute(
     """Run a program whose logs and output go into ``folder``, which must not exist yet; it starts in ``cwd``, or there.
 
     ``env`` is its whole environment; where the logs go is added here. When ``deadline`` seconds have passed, or once
-    ``until`` says that the rest of them would show nothing more, the stacks of every thread of every process in its
-    group are saved, and the whole group is ended. ``launcher`` is the prefix under which instrumented programs run on
-    this machine.
+    ``until`` returns true because the rest of them would show nothing more, the stacks of every thread of every process
+    in its group are saved, and the whole group is ended.
+    ``launcher`` is the prefix under which instrumented programs run on this machine.
 
     Raises :class:`SubjectError` when the folder cannot be made or the program cannot be started.
     """
@@ -148,7 +149,7 @@ def _with_paths(env: Mapping[str, str], folder: Path, logs: Path) -> dict[str, s
 def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
     completed, folder = execution.completed, execution.folder
     parsed = [
-        parse_log(path.read_text(encoding="utf-8", errors="replace").splitlines(), path.name) for path in execution.logs
+        parse_log(path.read_text(encoding="utf-8", errors="replace").splitlines(), str(path)) for path in execution.logs
     ]
     report, report_problem = _read_report(folder / REPORT_FILE)
     return Observation(
@@ -165,7 +166,10 @@ def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
         fatal=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is not FatalKind.SIGNAL),
         crashes=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is FatalKind.SIGNAL),
         last_words=_end(_text(folder / STDERR_FILE)) if completed.exit_code < 0 and not completed.timed_out else "",
-        unparsed=sum(log.unparsed for log in parsed),
+        unparsed=Unparsed(
+            count=sum(log.unparsed for log in parsed),
+            samples=tuple(line for log in parsed for line in log.samples)[:MAX_SAMPLES],
+        ),
         report=report,
         problem=execution.problem or report_problem,
     )

@@ -1,4 +1,4 @@
-"""Own the running of CPython's own tests, one subject each; leave choosing to the verb, what is known to its module."""
+"""Run CPython's own tests, each as a subject in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import compose_environment
 from python_tsan.checking.execution import STDOUT_FILE, observe
-from python_tsan.checking.judge import judge
-from python_tsan.checking.known_failures import Seen, known_of, less_what_is_known
-from python_tsan.checking.model import Status, Verdict
+from python_tsan.checking.known_failures import known_of
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.process import in_parallel
+from python_tsan.result.judge import judge_check
+from python_tsan.result.known import Seen, less_what_is_known
+from python_tsan.result.model import Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from python_tsan.checking.environment import SubjectEnvironment
-    from python_tsan.checking.known_failures import Known
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.own_tests import SuiteHome
+    from python_tsan.result.known import KnownFailure
     from python_tsan.toolchain.model import Toolchain
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
@@ -33,8 +34,8 @@ FAILED_FILE = "failed.txt"
 NOT_REACHED = "the time for all tests was over before it was reached"
 CUT_SHORT = "the time for all tests was over while it ran"
 INTERRUPTED = "the run was interrupted before it ended"
-# regrtest says by 2 that a test failed, and the judge takes 2 for a command line that was refused. That the interpreter
-# was built without test modules is what its sysconfig says; here they are there. regrtest's --junit-xml knows nothing
+# regrtest reports a failed test by exit 2, which the judge takes for a refused command line. That the interpreter was
+# built without test modules is what its sysconfig says; here they are there. regrtest's --junit-xml knows nothing
 # of failed subtests, so the names of what failed are noted here, also for a test that does not end.
 PROGRAM = """
 import sys, sysconfig, unittest
@@ -74,12 +75,12 @@ class Limits:
 
 def suite_environment(home: SuiteHome, toolchain: Toolchain) -> SubjectEnvironment:
     """Return what CPython's tests run in: little of the caller's own, and upstream's suppressions."""
-    wanted = {"suppressions": str(home.suppressions)} if home.suppressions else {}
+    options = {"suppressions": str(home.suppressions)} if home.suppressions else {}
     return compose_environment(
         clean_environment(os.environ),
         toolchain=toolchain,
-        # A test that ends a child by a deadly signal wants to see that signal.
-        wanted={**wanted, "handle_segv": "0"},
+        # A test that ends a child by a deadly signal expects that signal.
+        options={**options, "handle_segv": "0"},
     )
 
 
@@ -97,8 +98,8 @@ def run_tests(
 ) -> tuple[Verdict, ...]:
     """Run each test as a subject of its own and return a verdict for each; what is not reached in time is skipped.
 
-    With ``threads``, every case of a test runs in that many threads at once. ``on_verdict`` is told of each verdict as
-    it falls, and has been told of all that there are when ``KeyboardInterrupt`` is raised.
+    With ``threads``, every case of a test runs in that many threads at once. ``on_verdict`` is called with each
+    verdict at once, and has been called with all that there are when ``KeyboardInterrupt`` is raised.
     """
     ends = time.monotonic() + limits.whole
 
@@ -115,7 +116,7 @@ def run_tests(
             deadline=deadline,
             launcher=launcher,
         )
-        judgement = judge(check_name(test, threads), Lane.FULL, CLEAN, [observation])
+        judgement = judge_check(check_name(test, threads), Lane.FULL, CLEAN, [observation])
         if observation.timed_out and deadline < limits.each:
             return replace(judgement, status=Status.SKIPPED, reason=CUT_SHORT)
         verdict = _if_anything_ran(judgement, place / STDOUT_FILE)
@@ -129,7 +130,7 @@ def check_name(test: str, threads: int | None) -> str:
     return f"{PREFIX}{test}{f' ({threads} threads)' if threads else ''}"
 
 
-def _command(home: SuiteHome, test: str, known: Iterable[Known], place: Path, threads: int | None) -> list[str]:
+def _command(home: SuiteHome, test: str, known: Iterable[KnownFailure], place: Path, threads: int | None) -> list[str]:
     """Return the command for one test, whose files go into ``place``."""
     command = [str(home.python), "-c", PROGRAM, str(place / FAILED_FILE), "--tempdir", str(place / "temporary")]
     command += ["--parallel-threads", str(threads)] if threads else []

@@ -1,4 +1,4 @@
-"""Own how pytest runs the checks of one lane and turns each into one verdict; leave running subjects to the bench.
+"""Run the checks of one lane in pytest, and turn each into one verdict.
 
 A check is a test function in ``checks/``. It is marked with the group of scenarios that it is about, is called once for
 each of them, and gets a :class:`Subject`. The canary's checks come first; unless all of them pass, nothing else is
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from python_tsan.checking.deadlines import slowness
-from python_tsan.checking.judge import judge
-from python_tsan.checking.model import Observation, Status, Verdict
 from python_tsan.expectation import Expectation, Outcome
+from python_tsan.result.judge import judge_check
+from python_tsan.result.model import Observation, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -52,7 +52,9 @@ class Subject:
     @cached_property
     def verdict(self) -> Verdict:
         """The observations judged against the expectation."""
-        return judge(self.check, self.bench.lane, self.expectation, self.observations, known=self.bench.known_races)
+        return judge_check(
+            self.check, self.bench.lane, self.expectation, self.observations, known=self.bench.known_races
+        )
 
     def must_pass(self) -> None:
         """Fail the check, with the verdict's reason, unless every run did as expected."""
@@ -61,7 +63,7 @@ class Subject:
 
 
 class CheckPlugin:
-    """A pytest plugin that owns the verdicts of one lane. ``on_verdict`` is told each one as it falls."""
+    """A pytest plugin that owns the verdicts of one lane. ``on_verdict`` is called with each at once."""
 
     def __init__(
         self, bench: Bench, subjects: Subjects, *, on_verdict: Callable[[Verdict], None] | None = None
@@ -106,7 +108,7 @@ class CheckPlugin:
         """Start the canary alone; the others follow once it is trusted."""
         canary = [scenario.name for scenario in self._bench.scenarios if self._is_canary(scenario)]
         self._subjects.start(canary)
-        self._wanted = [_scenario_name(item) for item in session.items if not _is_canary(item)]
+        self._chosen = [_scenario_name(item) for item in session.items if not _is_canary(item)]
 
     def _is_canary(self, scenario: Scenario) -> bool:
         return scenario.group == CANARY_GROUP and self._bench.serves(scenario)
@@ -120,13 +122,13 @@ class CheckPlugin:
             return "the harness has no canary pair, so nothing shows that the detector works"
         for scenario in pair:
             seen = self._subjects.observations(scenario.name)
-            verdict = judge(scenario.name, self._bench.lane, scenario.expect, seen)
+            verdict = judge_check(scenario.name, self._bench.lane, scenario.expect, seen)
             if verdict.status is not Status.PASSED:
                 return f"the canary failed: {scenario.name}: {verdict.reason}"
         self._subjects.slowness = slowness(
             one.seconds for scenario in pair for one in self._subjects.observations(scenario.name)
         )
-        ready = [name for name in self._wanted if not self._bench.missing(self._bench.scenario(name))]
+        ready = [name for name in self._chosen if not self._bench.missing(self._bench.scenario(name))]
         self._subjects.start(self._hanging_first(ready))
         return ""
 

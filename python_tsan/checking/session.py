@@ -1,4 +1,4 @@
-"""Own one pass of the checks over one lane, inside pytest; leave the meaning of each check to ``checks/``."""
+"""Run the checks over one lane, inside pytest."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from python_tsan.checking.model import Status, Verdict
 from python_tsan.checking.plugin import CheckPlugin
 from python_tsan.checking.subjects import Bench, Subjects
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.expectation import Expectation, Outcome
 from python_tsan.paths import checks_folder
+from python_tsan.result.model import Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ def run_checks(
     ``files`` are names in ``checks/`` (all when empty), ``keyword`` is pytest's ``-k`` expression. Without either, a
     scenario that no check is about is a verdict too: it could not be judged.
 
-    Raises :class:`UsageError` when nothing matches ``keyword`` or it is no expression, :class:`SubjectError` when a
+    Raises :class:`UsageError` when nothing matches ``keyword`` or it is not an expression, :class:`SubjectError` when a
     check cannot be loaded, and ``KeyboardInterrupt`` when interrupted, after every subject has been ended.
     """
     subjects = Subjects(bench)
@@ -71,10 +71,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
     A module that stays in ``sys.modules`` would be taken for another lane's file of the same name.
     """
-    wanted = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
-    before = {name: os.environ.get(name) for name in wanted}
+    settings = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
+    before = {name: os.environ.get(name) for name in settings}
     modules = set(sys.modules)
-    os.environ.update(wanted)
+    os.environ.update(settings)
     try:
         yield
     finally:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from python_tsan.checking.model import Observation
     from python_tsan.harness.registry import Scenario
+    from python_tsan.result.model import Observation
     from python_tsan.tsan.suppressions import Suppression
 
 # Hanging subjects sleep; this many may do so at once beside those that compute.

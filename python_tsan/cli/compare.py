@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.comparison.compare import compare
 from python_tsan.comparison.model import ColumnVerdict, Comparison
-from python_tsan.comparison.reading import find_runs, load_all, sides_of
+from python_tsan.comparison.reading import sides_of
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode
+from python_tsan.result.runs import find_runs, load_all
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +36,7 @@ class View(Enum):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``compare``."""
     add = parser.add_argument
-    add("runs", nargs="+", metavar="RUN", help="a run's folder, its run.json or report.json, or a folder of runs")
+    add("runs", nargs="+", metavar="RUN", help="a run's folder, its run.json, or a folder of runs")
     add("--lane", choices=("fast", "full"), help="the lane to compare (full, where a run has it)")
     views = [each.value for each in View]
     add(

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.listed:
         _list(plan, context.console)
         return exit_code(plan, ())
-    request = verification.Request(lanes=(Lane.FULL,), keyword=arguments.keyword, repeats=arguments.repeats)
+    request = verification.CheckRequest(lanes=(Lane.FULL,), keyword=arguments.keyword, repeats=arguments.repeats)
     return carry_out(plan, context, request, resume=arguments.resume, page=arguments.page)
 
 

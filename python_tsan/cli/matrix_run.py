@@ -20,7 +20,7 @@ from python_tsan.matrix.outcomes import (
 )
 from python_tsan.plain_text import duration, plain_table
 from python_tsan.process import keeping
-from python_tsan.render.store import open_run
+from python_tsan.result.store import open_run
 from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def tell_left_out(plan: Plan, tell: Callable[[str], None]) -> None:
 def carry_out(
     plan: Plan,
     context: Context,
-    request: verification.Request,
+    request: verification.CheckRequest,
     *,
     resume: Path | None = None,
     page: Path | None = None,
@@ -93,7 +93,7 @@ class _Going:
     """A matrix under way; what each combination came to is on disk before the next one begins."""
 
     context: Context
-    request: verification.Request
+    request: verification.CheckRequest
     folder: Path
     record: Record = field(default_factory=Record)
 

@@ -1,4 +1,4 @@
-"""Own one run of CPython's own tests, from the interpreter to ``run.json``; leave choosing them to the verb."""
+"""Run CPython's own tests and save and show their result."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ from python_tsan.checking.own_tests import (
     run_tests,
     suite_environment,
 )
-from python_tsan.cli.provenance import provenance_of
+from python_tsan.cli.provenance import interpreter_record, provenance_of
 from python_tsan.cpython.own_tests import SuiteHome, prepare_tests
 from python_tsan.errors import Interrupted, UsageError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.process import keeping
 from python_tsan.render.checks import render_conclusion, render_lane
-from python_tsan.render.run import LaneRecord, Run
-from python_tsan.render.store import RunFolder, open_run, save_run
 from python_tsan.render.summary import seen
+from python_tsan.result.build import result_of_checks
+from python_tsan.result.model import LaneRecord, Result
+from python_tsan.result.store import RunFolder, open_run, save_run
 
 if TYPE_CHECKING:
     from python_tsan.checking.environment import SubjectEnvironment
-    from python_tsan.checking.model import Verdict
     from python_tsan.cli.options import Context
     from python_tsan.cpython.sources.provider import SourceTree
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What is to be run: ``tests`` in this order, each case in ``threads`` at once if that is given.
+class TestRequest:
+    """What to run: ``tests`` in this order, each case in ``threads`` at once if that is given.
 
     ``earlier`` is a run that was cut short: what it judged is not run again. ``notes`` go into the run.
     """
@@ -44,45 +46,45 @@ class Wanted:
     tests: tuple[str, ...]
     threads: int | None
     limits: Limits
-    earlier: Run | None = None
+    earlier: Result | None = None
     notes: tuple[str, ...] = ()
 
 
-def judge_tests(wanted: Wanted, tree: SourceTree, context: Context) -> Run:
+def judge_tests(request: TestRequest, tree: SourceTree, context: Context) -> Result:
     """Build what is missing, run the tests, save and show the run.
 
-    Raises :class:`UsageError` when the earlier run is one of another interpreter, and :class:`Interrupted` once what
+    Raises :class:`UsageError` when the earlier run used another interpreter, and :class:`Interrupted` once what
     had been judged is saved and shown.
     """
     pipeline = Pipeline(settings=context.settings, layout=context.layout, console=context.console)
     interpreter = pipeline.interpreter
-    kept = _kept(wanted, interpreter.key)
-    tests = tuple(test for test in wanted.tests if check_name(test, wanted.threads) not in kept)
+    kept = _kept(request, interpreter.key)
+    tests = tuple(test for test in request.tests if check_name(test, request.threads) not in kept)
     home = prepare_tests(
-        interpreter, tree.path, tests, jobs=wanted.limits.jobs, layout=context.layout, console=context.console
+        interpreter, tree.path, tests, jobs=request.limits.jobs, layout=context.layout, console=context.console
     )
-    judging = _Judging(wanted=wanted, tree=tree, context=context, pipeline=pipeline, verdicts=kept)
+    judging = _Judging(request=request, tree=tree, context=context, pipeline=pipeline, verdicts=kept)
     judging.run(tests, home)
     return judging.conclude()
 
 
-def _kept(wanted: Wanted, key: str) -> dict[str, Verdict]:
+def _kept(request: TestRequest, key: str) -> dict[str, Verdict]:
     """Return what the earlier run judged, by the name of the check."""
-    if wanted.earlier is None:
+    if request.earlier is None:
         return {}
-    if any(record.interpreter is None or record.interpreter.key != key for record in wanted.earlier.lanes):
+    if any(record.interpreter is None or record.interpreter.key != key for record in request.earlier.lanes):
         raise UsageError(
-            f"--resume: run {wanted.earlier.id} is one of another interpreter",
+            f"--resume: run {request.earlier.id} used another interpreter",
             advice="give the settings that it was started with; its run.json names them",
         )
-    return {one.check: one for one in wanted.earlier.verdicts if has_ended(one)}
+    return {one.check: one for one in request.earlier.verdicts if has_ended(one)}
 
 
 @dataclass(kw_only=True)
 class _Judging:
     """A run under way. ``verdicts`` has what has been judged, by the name of the check."""
 
-    wanted: Wanted
+    request: TestRequest
     tree: SourceTree
     context: Context
     pipeline: Pipeline
@@ -91,9 +93,9 @@ class _Judging:
 
     def __post_init__(self) -> None:
         self.folder: RunFolder = open_run(self.context.settings.output)
-        self.notes = list(self.wanted.notes)
-        if self.wanted.earlier:
-            self.notes.append(f"taken over from run {self.wanted.earlier.id}: {len(self.verdicts)}")
+        self.notes = list(self.request.notes)
+        if self.request.earlier:
+            self.notes.append(f"taken from run {self.request.earlier.id}: {len(self.verdicts)}")
 
     def run(self, tests: tuple[str, ...], home: SuiteHome) -> None:
         """Run the tests; when that is interrupted, conclude with what there is and say how to go on."""
@@ -109,30 +111,30 @@ class _Judging:
                 folder=self.folder.path / "cpython",
                 environment=self.environment,
                 launcher=self.pipeline.toolchain.launcher,
-                limits=self.wanted.limits,
-                threads=self.wanted.threads,
-                on_verdict=self._told,
+                limits=self.request.limits,
+                threads=self.request.threads,
+                on_verdict=self._on_verdict,
             )
 
-    def _told(self, verdict: Verdict) -> None:
+    def _on_verdict(self, verdict: Verdict) -> None:
         self.verdicts[verdict.check] = verdict
         self.context.console.note(f"{verdict.status.value}: {verdict.check} ({seen(verdict)})")
 
     def _interrupted(self) -> Interrupted:
         self.conclude(unfinished="interrupted")
         return Interrupted(
-            f"{len(self.verdicts)} of {len(self.wanted.tests)} tests had ended",
+            f"{len(self.verdicts)} of {len(self.request.tests)} tests had ended",
             evidence=self.folder.path,
             advice=f"the same command with --resume {self.folder.path}",
         )
 
-    def conclude(self, *, unfinished: str = "") -> Run:
+    def conclude(self, *, unfinished: str = "") -> Result:
         """Save and show the run, in the order of the tests."""
-        names = {check_name(test, self.wanted.threads): test for test in self.wanted.tests}
-        missing = {name: not_judged(test, self.wanted.threads, INTERRUPTED) for name, test in names.items()}
+        names = {check_name(test, self.request.threads): test for test in self.request.tests}
+        missing = {name: not_judged(test, self.request.threads, INTERRUPTED) for name, test in names.items()}
         verdicts = tuple(self.verdicts.get(name, missing[name]) for name in names)
         record, late = self._record(), sum(not has_ended(one) for one in verdicts)
-        result = Run(
+        run = Result(
             id=self.folder.id,
             provenance=provenance_of(
                 self.folder,
@@ -145,16 +147,26 @@ class _Judging:
             seconds=record.seconds,
             unfinished=unfinished or (f"for {late} of {len(verdicts)} tests there was no time" if late else ""),
         )
+        result = result_of_checks(run, self._earlier_findings(verdicts))
         saved = save_run(self.folder, result)
         for line in [*render_lane(record, verdicts), "", *render_conclusion(result, saved=saved)]:
             self.context.console.say(line)
         return result
 
+    def _earlier_findings(self, verdicts: tuple[Verdict, ...]) -> tuple[DistinctFinding, ...]:
+        """Return the findings of verdicts that were taken from the earlier run."""
+        earlier = self.request.earlier
+        if earlier is None:
+            return ()
+        kept = [one for one in verdicts if one in earlier.verdicts]
+        seen = {fingerprint for one in kept for each in one.observations for fingerprint in each.seen}
+        return tuple(finding for finding in earlier.findings if finding.fingerprint in seen)
+
     def _record(self) -> LaneRecord:
         toolchain = self.pipeline.toolchain
         return LaneRecord(
             lane=Lane.FULL,
-            interpreter=self.pipeline.interpreter,
+            interpreter=interpreter_record(self.pipeline.interpreter),
             toolchain=toolchain.name,
             symbolizer=str(toolchain.symbolizer or ""),
             tsan_options=self.environment.tsan_options,

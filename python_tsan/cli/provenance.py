@@ -1,4 +1,4 @@
-"""Own what is recorded of where a run comes from: the command, the machine, and what pins its numpy."""
+"""Record where a run comes from: the command, the machine, the interpreter, and what pins its numpy."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import platform
 import sys
 from typing import TYPE_CHECKING
 
-from python_tsan import __version__
 from python_tsan.checking.lane import installed_version
 from python_tsan.cpython.locks import numpy_lock
-from python_tsan.render.run import Machine, Provenance
+from python_tsan.result.model import InterpreterRecord, Machine, Provenance, SourceOrigin
 from python_tsan.toolchain.probe_cache import mmap_rnd_bits
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from python_tsan.cpython.locks import Lock
     from python_tsan.cpython.manifest import Interpreter
-    from python_tsan.render.store import RunFolder
+    from python_tsan.result.store import RunFolder
 
 
 def provenance_of(
@@ -32,20 +31,45 @@ def provenance_of(
 ) -> Provenance:
     """Return where the run in ``folder`` comes from.
 
-    ``launcher`` is the prefix under which its subjects are started, ``replaces`` the CPython that was wanted and could
-    not be had, ``numpy_of`` the interpreter whose numpy they use.
+    ``launcher`` is the prefix under which its subjects are started, ``replaces`` the requested CPython that was
+    unavailable, ``numpy_of`` the interpreter whose numpy they use.
     """
     lock = _lock_of(numpy_of) if numpy_of else None
+    machine = _machine(launcher)
     return Provenance(
-        package=__version__,
         command=tuple(sys.argv),
+        folder=str(folder.path),
         started_at=folder.started_at.isoformat(timespec="seconds"),
-        machine=_machine(launcher),
+        machine=machine,
+        facts={"kernel": machine.kernel, "libc": machine.libc, "architecture": machine.architecture},
         replaces=replaces,
         lock_file=lock.file.name if lock else "",
         lock_sha256=hashlib.sha256(lock.file.read_bytes()).hexdigest() if lock else "",
         numpy=installed_version(numpy_of, "numpy") if numpy_of else "",
         notes=tuple(notes),
+    )
+
+
+def interpreter_record(interpreter: Interpreter) -> InterpreterRecord:
+    """Return what a result keeps of an interpreter's manifest."""
+    source = interpreter.source
+    return InterpreterRecord(
+        key=interpreter.key,
+        instrumented=interpreter.instrumented,
+        version=interpreter.version,
+        free_threaded=interpreter.free_threaded,
+        debug=interpreter.debug,
+        toolchain=interpreter.toolchain,
+        prefix=interpreter.prefix,
+        runtime_id=interpreter.runtime_id,
+        source=SourceOrigin(
+            version=source.version, origin=source.origin, sha256=source.sha256, replaces=source.replaces
+        )
+        if source
+        else None,
+        flags=interpreter.flags,
+        configure=interpreter.configure,
+        missing_modules=interpreter.missing_modules,
     )
 
 

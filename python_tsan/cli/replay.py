@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from python_tsan.console import Console
     from python_tsan.errors import ExitCode
-    from python_tsan.report.model import Report
+    from python_tsan.result.model import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,13 +37,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise SubjectError(f"the folder in which it ran is gone: {request.cwd}", page="replay")
     env = restored(then, os.environ)
     session = open_session(request, context.settings, layout=context.layout, console=context.console, env=env)
-    facts = request.facts | machine_facts(session.stage.prepared, session.stage.toolchain)
+    facts = request.facts | machine_facts(session.setup.prepared, session.setup.toolchain)
     lines = list(differences(then, facts=facts, env=os.environ))
     context.console.say("differs from then:" if lines else "nothing that is recorded differs from then")
     for line in lines:
         context.console.say(f"  {line}")
 
-    def tell(report: Report, folder: Path) -> None:
+    def tell(report: Result, folder: Path) -> None:
         show(report, folder, request, context.console, detail=Detail.of(arguments))
 
     report, folder = session.run(cut=tell)
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return exit_code(report)
 
 
-def _compare(before: tuple[str, ...], report: Report, console: Console) -> None:
+def _compare(before: tuple[str, ...], report: Result, console: Console) -> None:
     now = {finding.fingerprint for finding in report.findings}
     again = sum(each in now for each in before)
     console.say(f"{again} of {len(before)} findings seen again, {len(now - set(before))} that were not there then")

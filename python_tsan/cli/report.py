@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.console import make_console
-from python_tsan.errors import ExitCode, SubjectError, UsageError
+from python_tsan.detect.reading import NO_LOGS, STANDARD_INPUT, read_logs
+from python_tsan.errors import ExitCode, UsageError
 from python_tsan.render.registry import RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
-from python_tsan.report.build import Facts, attributed, build_report
-from python_tsan.report.codec import REPORT_FILE, decode_report
-from python_tsan.report.model import Report, VerdictStatus
-from python_tsan.report.reading import NO_LOGS, STANDARD_INPUT, read_logs
+from python_tsan.result.build import Facts, attributed, build_result
+from python_tsan.result.codec import OLD_FILE, RUN_FILE, load_result
+from python_tsan.result.model import Result, VerdictStatus
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from python_tsan.console import Console
-
-RUN_FILE = "run.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +63,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return exit_code(report)
 
 
-def exit_code(report: Report) -> ExitCode:
+def exit_code(report: Result) -> ExitCode:
     """Return what a report comes to. Input that is no log outweighs everything but a finding."""
     match report.verdict.status:
         case VerdictStatus.FINDINGS:
@@ -78,7 +76,7 @@ def exit_code(report: Report) -> ExitCode:
             assert_never(report.verdict.status)
 
 
-def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_clean: bool = False) -> Report:
+def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_clean: bool = False) -> Result:
     """Return the report of logs, or that of a run.
 
     Raises :class:`UsageError` when none of ``paths`` can be read as a log at all, :class:`SubjectError` when a run's
@@ -96,7 +94,7 @@ def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_cl
             advice="name a ThreadSanitizer log, or the folder that log_path= wrote to",
             page="logs",
         )
-    return build_report(reading.digest, Facts(own=own, inputs=tuple(reading.inputs), silent_is_clean=silent_is_clean))
+    return build_result(reading.digest, Facts(own=own, inputs=tuple(reading.inputs), silent_is_clean=silent_is_clean))
 
 
 def own_paths(given: Sequence[str]) -> tuple[str, ...]:
@@ -107,7 +105,7 @@ def own_paths(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*given, *absolute)))
 
 
-def show(report: Report, arguments: argparse.Namespace, console: Console) -> None:
+def show(report: Result, arguments: argparse.Namespace, console: Console) -> None:
     """Write the rendering to its file, or to standard output."""
     if arguments.format == TERMINAL and arguments.output is None:
         from python_tsan.render.terminal import render_lines  # noqa: PLC0415 -- only the requested rendering is loaded
@@ -132,22 +130,10 @@ def show(report: Report, arguments: argparse.Namespace, console: Console) -> Non
     console.note(f"{arguments.format} in {arguments.output}")
 
 
-def _saved(paths: Sequence[str]) -> Report | None:
-    """Return the report of a run, when the one path is its folder or its file."""
+def _saved(paths: Sequence[str]) -> Result | None:
+    """Return the result of a run, when the one path is its folder or its file."""
     if len(paths) != 1 or paths[0] == STANDARD_INPUT:
         return None
     path = Path(paths[0])
-    file = next((each for each in (path / REPORT_FILE, path / RUN_FILE, path) if each.is_file()), None)
-    if file is None or file.name not in {REPORT_FILE, RUN_FILE}:
-        return None
-    if file.name == RUN_FILE:
-        from python_tsan.render.findings import report_of_run  # noqa: PLC0415 -- a run brings all stages with it
-        from python_tsan.render.store import load_run  # noqa: PLC0415
-
-        return report_of_run(load_run(file))
-    try:
-        return decode_report(file.read_bytes(), name=str(file))
-    except OSError as error:
-        raise SubjectError(
-            f"cannot read {file}: {error.strerror}", advice="name the logs", page="report-json"
-        ) from error
+    file = next((each for each in (path / RUN_FILE, path / OLD_FILE, path) if each.is_file()), None)
+    return load_result(file) if file and file.name in {RUN_FILE, OLD_FILE} else None

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.checking.execution import STDERR_FILE
-from python_tsan.checking.model import TSAN_EXIT_CODE
 from python_tsan.cli.options import open_context
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import counted
 from python_tsan.render.registry import RENDERINGS, TERMINAL
-from python_tsan.report.model import VerdictStatus
+from python_tsan.result.model import TSAN_EXIT_CODE, VerdictStatus
+from python_tsan.result.shard import parse_shard
 from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
-from python_tsan.running.shard import parse_shard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from python_tsan.console import Console
-    from python_tsan.report.model import Report
+    from python_tsan.result.model import Result
     from python_tsan.running.rules import Rules
 
 
@@ -91,7 +90,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         request, context.settings, layout=context.layout, console=context.console, env=dict(os.environ)
     )
 
-    def tell(report: Report, folder: Path) -> None:
+    def tell(report: Result, folder: Path) -> None:
         show(report, folder, request, context.console, detail=Detail.of(arguments))
 
     report, folder = session.run(cut=tell)
@@ -167,7 +166,7 @@ class Detail:
         return cls(verbose=arguments.verbose, quiet=arguments.quiet)
 
 
-def show(report: Report, folder: Path, request: Request, console: Console, *, detail: Detail) -> None:
+def show(report: Result, folder: Path, request: Request, console: Console, *, detail: Detail) -> None:
     """Print the report and where everything is; a run for machines only names the files."""
     from python_tsan.render.terminal import render_lines  # noqa: PLC0415 -- needed only once something ran
 
@@ -181,7 +180,7 @@ def show(report: Report, folder: Path, request: Request, console: Console, *, de
     console.note(f"everything in {folder}; again: python-tsan replay {shlex.quote(str(folder))}")
 
 
-def last_words(report: Report, folder: Path) -> str:
+def last_words(report: Result, folder: Path) -> str:
     """Return the last line on standard error of the first run that failed by itself; nothing when none did."""
     codes = report.subject.exit_codes if report.subject else ()
     files = sorted(folder.glob(f"[0-9]*/{STDERR_FILE}"), key=lambda file: int(file.parent.name))
@@ -192,8 +191,8 @@ def last_words(report: Report, folder: Path) -> str:
     return ""
 
 
-def _write_baseline(report: Report, file: Path, rules: Rules, console: Console) -> None:
-    from python_tsan.running.baseline import write_baseline  # noqa: PLC0415
+def _write_baseline(report: Result, file: Path, rules: Rules, console: Console) -> None:
+    from python_tsan.result.baseline import write_baseline  # noqa: PLC0415
     from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- seldom asked for
 
     today = dt.datetime.now(tz=dt.UTC).date()
@@ -204,7 +203,7 @@ def _write_baseline(report: Report, file: Path, rules: Rules, console: Console) 
     )
 
 
-def exit_code(report: Report) -> ExitCode:
+def exit_code(report: Result) -> ExitCode:
     """Return the verdict as the process's exit code."""
     match report.verdict.status:
         case VerdictStatus.CLEAN:

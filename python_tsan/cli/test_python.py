@@ -1,4 +1,4 @@
-"""Own the verb ``test-python``: which of CPython's tests are meant, and their page; leave the rest to ``own_tests``."""
+"""The verb ``test-python``: select CPython's own tests and run them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from python_tsan.checking.own_tests import Limits
 from python_tsan.cli.options import open_context
-from python_tsan.cli.own_tests import Wanted, judge_tests
+from python_tsan.cli.own_tests import TestRequest, judge_tests
 from python_tsan.cpython.own_tests import Selection, files_of_test, selected_tests
 from python_tsan.cpython.sources.search import obtain_source
 from python_tsan.errors import ExitCode, UsageError
-from python_tsan.render.store import load_run
-from python_tsan.running.shard import parse_shard, share
+from python_tsan.result.codec import load_result
+from python_tsan.result.shard import parse_shard, share
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,14 +49,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         for test in tests:
             context.console.say(test)
         return ExitCode.CLEAN
-    wanted = Wanted(
+    request = TestRequest(
         tests=tests,
         threads=arguments.parallel,
         limits=Limits(whole=arguments.whole, each=arguments.each, jobs=context.settings.jobs),
-        earlier=load_run(arguments.resume) if arguments.resume else None,
+        earlier=load_result(arguments.resume) if arguments.resume else None,
         notes=(f"shard {arguments.shard}: {len(tests)} of {len(chosen)} tests",) if arguments.shard else (),
     )
-    return judge_tests(wanted, tree, context).exit_code
+    return judge_tests(request, tree, context).exit_code
 
 
 def part_of(tests: tuple[str, ...], shard: str | None) -> tuple[str, ...]:

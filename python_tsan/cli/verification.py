@@ -1,4 +1,4 @@
-"""Own one run from lanes to ``run.json``, for the verbs that check; leave stages, checks and wording to their rooms."""
+"""Run checks lane by lane, and save and show their result."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.lane import blind_spot, installed_version, make_bench
 from python_tsan.cli.options import open_context
-from python_tsan.cli.provenance import provenance_of
+from python_tsan.cli.provenance import interpreter_record, provenance_of
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.process import keeping
 from python_tsan.render.checks import render_conclusion, render_lane
 from python_tsan.render.checks_markdown import render_markdown
-from python_tsan.render.run import LaneRecord, Run
-from python_tsan.render.store import RunFolder, open_run, save_run
 from python_tsan.render.summary import seen
+from python_tsan.result.build import result_of_checks
+from python_tsan.result.model import LaneRecord, Result
+from python_tsan.result.store import RunFolder, open_run, save_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from python_tsan.checking.model import Verdict
     from python_tsan.cli.options import Context
+    from python_tsan.cpython.manifest import Interpreter
     from python_tsan.harness.build import Harness
-    from python_tsan.render.run import Provenance
+    from python_tsan.result.model import Provenance, Verdict
 
 NO_STOCK = "no shared libpython of a supported version was found on this machine"
 # Without the GIL, CPython's own locks and atomics order threads, and in a stock libpython nobody sees them.
@@ -37,8 +38,8 @@ _LANES = {"fast": (Lane.FAST,), "full": (Lane.FULL,), "both": (Lane.FAST, Lane.F
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a verb wants checked. ``files`` are names in ``checks/``, all when empty."""
+class CheckRequest:
+    """What a verb checks. ``files`` are names in ``checks/``, all when empty."""
 
     lanes: tuple[Lane, ...]
     files: tuple[str, ...] = ()
@@ -59,11 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, *, files: tuple[str, ...] = ()) -> ExitCode:
     """Carry out a verb that checks and return the code of its run."""
-    request = Request(lanes=_LANES[arguments.lane], files=files, keyword=arguments.keyword, repeats=arguments.repeats)
+    request = CheckRequest(
+        lanes=_LANES[arguments.lane], files=files, keyword=arguments.keyword, repeats=arguments.repeats
+    )
     return verify(open_context(arguments), request).exit_code
 
 
-def verify(context: Context, request: Request) -> Run:
+def verify(context: Context, request: CheckRequest) -> Result:
     """Run the lanes in order, the fast one's verdict first; save and show the run, and return it.
 
     A lane that cannot be built is in the saved run with its reason, and its error is raised all the same. Raises
@@ -90,7 +93,7 @@ class _Verification:
     """A run under way, and the lane of it that is, with what has been ``judged`` in that one since it ``began``."""
 
     context: Context
-    request: Request
+    request: CheckRequest
     folder: RunFolder
     checks: Callable[..., tuple[Verdict, ...]]
     started: float = field(default_factory=time.monotonic)
@@ -100,6 +103,7 @@ class _Verification:
     under_way: LaneRecord | None = None
     judged: list[Verdict] = field(default_factory=list)
     began: float = 0.0
+    full_interpreter: Interpreter | None = None
 
     def __post_init__(self) -> None:
         self.pipeline = Pipeline(
@@ -119,6 +123,8 @@ class _Verification:
         if harness is None:
             self._show(LaneRecord(lane=lane, skipped=NO_STOCK))
             return
+        if lane is Lane.FULL:
+            self.full_interpreter = harness.interpreter
         bench, environment = make_bench(
             harness,
             toolchain=self.pipeline.toolchain,
@@ -131,7 +137,7 @@ class _Verification:
         binding = self.context.settings.binding
         record = LaneRecord(
             lane=lane,
-            interpreter=harness.interpreter,
+            interpreter=interpreter_record(harness.interpreter),
             toolchain=self.pipeline.toolchain.name,
             bindings={binding.library.value: binding.version},
             numpy=installed_version(harness.interpreter, "numpy"),
@@ -141,7 +147,7 @@ class _Verification:
         )
         self.under_way, self.judged, self.began = record, [], time.monotonic()
         self.judged = list(
-            self.checks(bench, files=self.request.files, keyword=self.request.keyword, on_verdict=self._told)
+            self.checks(bench, files=self.request.files, keyword=self.request.keyword, on_verdict=self._on_verdict)
         )
         self._close_lane()
 
@@ -162,15 +168,17 @@ class _Verification:
             advice="the same command; builds are kept, checks begin anew",
         )
 
-    def finish(self, *, unfinished: str = "") -> Run:
+    def finish(self, *, unfinished: str = "") -> Result:
         """Save the run with what has been judged so far, and say its conclusion."""
-        run = Run(
-            id=self.folder.id,
-            provenance=self._provenance(),
-            lanes=tuple(self.lanes),
-            verdicts=tuple(self.verdicts),
-            seconds=time.monotonic() - self.started,
-            unfinished=unfinished,
+        run = result_of_checks(
+            Result(
+                id=self.folder.id,
+                provenance=self._provenance(),
+                lanes=tuple(self.lanes),
+                verdicts=tuple(self.verdicts),
+                seconds=time.monotonic() - self.started,
+                unfinished=unfinished,
+            )
         )
         saved = save_run(self.folder, run)
         for line in render_conclusion(run, saved=saved):
@@ -188,7 +196,7 @@ class _Verification:
         self.pipeline.interpreter_with_numpy  # noqa: B018 -- reading a stage does it
         return self.pipeline.harness
 
-    def _told(self, verdict: Verdict) -> None:
+    def _on_verdict(self, verdict: Verdict) -> None:
         self.judged.append(verdict)
         self.context.console.note(f"{verdict.status.value}: {verdict.check} ({seen(verdict)})")
 
@@ -208,10 +216,10 @@ class _Verification:
         return provenance_of(
             self.folder,
             launcher=self._launcher(),
-            # A build is shared with runs that named no version; one that was named stands in for none.
+            # A build is shared with runs that named no version; one that was named replaces none.
             replaces=full.source.replaces if full and full.source and not self.context.settings.python else "",
             notes=self.notes,
-            numpy_of=full,
+            numpy_of=self.full_interpreter,
         )
 
     def _launcher(self) -> tuple[str, ...]:
@@ -220,5 +228,5 @@ class _Verification:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 is wanted, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
     return int(text)

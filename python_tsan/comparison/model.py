@@ -31,6 +31,8 @@ class Seen(Enum):
     CRASH = "crash"
     HANG = "hang"
     RACE = "race"
+    LOCK_ORDER = "lock order"  # a lock-order inversion
+    FINDING = "other finding"  # a thread leak, a misused mutex and the like
     ERROR = "error"
     OTHER = "other result"  # no finding, but a wrong value or exit code
     CLEAN = "clean"

@@ -1,4 +1,4 @@
-"""Own how a report of ``run`` becomes a column: the program as a whole, and each finding that it showed. Pure."""
+"""Turn a result of a program into a column: the program as a whole, and each finding that it showed. Pure."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import shlex
 from typing import TYPE_CHECKING
 
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
+from python_tsan.comparison.verified import seen_of_kinds
 from python_tsan.plain_text import counted
 from python_tsan.render import wording
-from python_tsan.report.model import VerdictStatus
+from python_tsan.result.model import VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Result
 
 PROGRAM = "program"
 _VERDICTS = {VerdictStatus.CLEAN: ColumnVerdict.CLEAN, VerdictStatus.FINDINGS: ColumnVerdict.NOT_CLEAN}
 
 
-def column_of_report(report: Report, file: str, name: str) -> Column:
+def column_of_report(report: Result, file: str, name: str) -> Column:
     """Return a report as a column; rows that it lacks are filled in by :func:`with_all_findings`."""
     runs = report.subject.rate.runs if report.subject and report.subject.rate else 0
     cells = {finding.fingerprint: _found(finding, runs) for finding in report.findings}
@@ -33,7 +35,7 @@ def column_of_report(report: Report, file: str, name: str) -> Column:
     )
 
 
-def rows_of_report(report: Report) -> Iterator[Row]:
+def rows_of_report(report: Result) -> Iterator[Row]:
     """Yield the program itself, then its findings in their order."""
     command = shlex.join(report.subject.command) if report.subject else "the logs"
     yield Row(id=PROGRAM, title=command, kind=RowKind.PROGRAM)
@@ -47,16 +49,16 @@ def with_all_findings(column: Column, rows: Sequence[Row]) -> dict[str, Cell]:
     return {row.id: column.cells.get(row.id, absent) for row in rows}
 
 
-def _found(finding: ReportFinding, runs: int) -> Cell:
+def _found(finding: DistinctFinding, runs: int) -> Cell:
     return Cell(
-        seen=Seen.RACE,
+        seen=seen_of_kinds([finding.kind]),
         as_expected=not finding.status.fails,
         runs=runs,
         detail=f"{finding.status.value}, {counted(finding.occurrences, 'block')}",
     )
 
 
-def _program(report: Report, runs: int) -> Cell:
+def _program(report: Result, runs: int) -> Cell:
     return Cell(
         seen=_seen(report),
         as_expected=report.verdict.status is VerdictStatus.CLEAN,
@@ -66,7 +68,7 @@ def _program(report: Report, runs: int) -> Cell:
     )
 
 
-def _seen(report: Report) -> Seen:
+def _seen(report: Result) -> Seen:
     subject = report.subject
     if report.verdict.status is VerdictStatus.COULD_NOT_JUDGE:
         return Seen.DOUBT
@@ -75,11 +77,11 @@ def _seen(report: Report) -> Seen:
     if subject and subject.timed_out:
         return Seen.HANG
     if report.findings:
-        return Seen.RACE
+        return seen_of_kinds(finding.kind for finding in report.findings)
     return Seen.CLEAN if report.verdict.status is VerdictStatus.CLEAN else Seen.OTHER
 
 
-def _configuration(report: Report) -> Configuration:
+def _configuration(report: Result) -> Configuration:
     facts = report.provenance.facts if report.provenance else {}
     return Configuration(
         python=facts.get("CPython", ""),

@@ -1,26 +1,27 @@
-"""Own how a verified run becomes a column: what each check showed, whatever it was there to show. Pure."""
+"""Turn a run of checks into a column: what each check showed, whatever it exists to show. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Status
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
 from python_tsan.errors import ExitCode
 from python_tsan.expectation import Lane, Outcome
 from python_tsan.render.summary import conclusion
+from python_tsan.result.model import Status
+from python_tsan.tsan.finding import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from python_tsan.checking.model import Observation, Verdict
-    from python_tsan.render.run import LaneRecord, Run
+    from python_tsan.result.model import LaneRecord, Observation, Result, Verdict
 
+RACES = frozenset({Kind.RACE, Kind.VPTR_RACE, Kind.USE_AFTER_FREE, Kind.VPTR_USE_AFTER_FREE, Kind.EXTERNAL_RACE})
 _VERDICTS = {ExitCode.CLEAN: ColumnVerdict.CLEAN, ExitCode.FINDINGS: ColumnVerdict.NOT_CLEAN}
 
 
-def lane_of(run: Run, wanted: Lane | None) -> Lane | None:
+def lane_of(run: Result, wanted: Lane | None) -> Lane | None:
     """Return the lane of a run to compare: the ``wanted`` one, else the full one, else the fast one; None for none."""
     for lane in (wanted,) if wanted else (Lane.FULL, Lane.FAST):
         if run.of(lane):
@@ -28,8 +29,9 @@ def lane_of(run: Run, wanted: Lane | None) -> Lane | None:
     return None
 
 
-def column_of_run(run: Run, file: str, lane: Lane) -> Column:
+def column_of_run(run: Result, file: str, lane: Lane) -> Column:
     """Return one lane of a run as a column."""
+    kinds = {finding.fingerprint: finding.kind for finding in run.findings}
     record = next((each for each in run.lanes if each.lane is lane), None)
     return Column(
         run=run.id,
@@ -37,21 +39,21 @@ def column_of_run(run: Run, file: str, lane: Lane) -> Column:
         configuration=_configuration(record, lane),
         verdict=_VERDICTS.get(run.exit_code, ColumnVerdict.COULD_NOT_JUDGE),
         conclusion=conclusion(run),
-        cells={verdict.check: cell_of(verdict) for verdict in run.of(lane)},
+        cells={verdict.check: cell_of(verdict, kinds) for verdict in run.of(lane)},
     )
 
 
-def rows_of_run(run: Run, lane: Lane) -> Iterator[Row]:
+def rows_of_run(run: Result, lane: Lane) -> Iterator[Row]:
     """Yield the checks of a run in their order."""
     for verdict in run.of(lane):
         yield Row(id=verdict.check, title=verdict.check, kind=RowKind.CHECK)
 
 
-def cell_of(verdict: Verdict) -> Cell:
-    """Return what the runs of a check showed."""
+def cell_of(verdict: Verdict, kinds: Mapping[str, Kind]) -> Cell:
+    """Return what the runs of a check showed; ``kinds`` are those of the findings, by fingerprint."""
     if verdict.status is Status.SKIPPED:
         return Cell(seen=Seen.SKIPPED, detail=verdict.reason)
-    shown = Counter(seen_in(observation) for observation in verdict.observations)
+    shown = Counter(seen_in(observation, kinds) for observation in verdict.observations)
     seen = weightiest(shown) if verdict.observations else Seen.DOUBT
     if verdict.status is Status.COULD_NOT_JUDGE:
         seen = Seen.DOUBT
@@ -72,7 +74,7 @@ def weightiest(shown: Iterable[Seen]) -> Seen:
     return next((seen for seen in Seen if seen in there), Seen.CLEAN)
 
 
-def seen_in(observation: Observation) -> Seen:
+def seen_in(observation: Observation, kinds: Mapping[str, Kind]) -> Seen:
     """Return what one run of a subject showed."""
     if observation.problem or observation.fatal:
         return Seen.DOUBT
@@ -80,11 +82,18 @@ def seen_in(observation: Observation) -> Seen:
         return Seen.CRASH
     if observation.timed_out:
         return Seen.HANG
-    if observation.findings:
-        return Seen.RACE
+    if observation.found:
+        return seen_of_kinds(kinds.get(each, Kind.RACE) for each in observation.seen)
     if observation.report.get("error"):
         return Seen.ERROR
     return Seen.OTHER if observation.own_exit_code else Seen.CLEAN
+
+
+def seen_of_kinds(kinds: Iterable[Kind]) -> Seen:
+    """Return what findings of these kinds are in a table: of several, the weightiest."""
+    return weightiest(
+        Seen.RACE if kind in RACES else Seen.LOCK_ORDER if kind is Kind.DEADLOCK else Seen.FINDING for kind in kinds
+    )
 
 
 def _configuration(record: LaneRecord | None, lane: Lane) -> Configuration:

@@ -1,4 +1,4 @@
-"""Own which Python runs marked tests, and how ThreadSanitizer's runtime gets into it."""
+"""Find the Python that runs marked tests, and the ThreadSanitizer runtime to preload into it."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from python_tsan.console import make_console
 from python_tsan.errors import PythonTsanError, ToolchainError
 from python_tsan.paths import Layout
 from python_tsan.pytest_tsan.host import Host, find_host
+from python_tsan.pytest_tsan.mark import read_mark
 from python_tsan.pytest_tsan.run import Call, run_apart
-from python_tsan.pytest_tsan.wanted import read_mark
 from python_tsan.pytest_tsan.words import MARK, REQUIRE
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class MarkedTest(pytest.Item):
         mark = next(self.iter_markers(MARK))
         return Call(
             test=f"{self.path}::{self.nodeid.partition('::')[2]}",
-            wanted=read_mark(mark.args, mark.kwargs),
+            options=read_mark(mark.args, mark.kwargs),
             root=config.rootpath,
             settings_file=config.inipath,
             import_mode=str(config.getoption("importmode")),

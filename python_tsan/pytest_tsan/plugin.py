@@ -1,4 +1,4 @@
-"""Own what pytest asks of a plugin: options, the marker, and putting marked tests into processes of their own.
+"""The pytest plugin: its options, its marker, and marked tests in processes of their own.
 
 Every pytest in an environment that has python-tsan loads this module, so that it imports pytest and a few words until a
 test is marked.
@@ -45,7 +45,7 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put each marked test, once it is known which ones are wanted, into a process of its own."""
+    """Put each marked test, once it is known which ones are selected, into a process of its own."""
     if os.environ.get(CHILD_VARIABLE) or config.getoption("tsan") == OFF:
         return
     if any(item.get_closest_marker(MARK) for item in items):

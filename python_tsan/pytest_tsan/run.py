@@ -1,4 +1,4 @@
-"""Own one marked test from the command that runs it to what is said of it; leave finding a Python to :mod:`.host`."""
+"""Run one marked test in a process of its own and judge it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from python_tsan.process import preloading
 from python_tsan.pytest_tsan.words import CHILD_VARIABLE, HINT, lacks_runtime
 from python_tsan.render.lines import as_text
 from python_tsan.render.terminal import render_lines
-from python_tsan.report.model import VerdictStatus
+from python_tsan.result.judge import judge_marked_test
+from python_tsan.result.model import Status
 from python_tsan.running.audit import is_system
 from python_tsan.running.companion import obtain_companion
 from python_tsan.running.elf import read_elf
 from python_tsan.running.preflight import Prepared
 from python_tsan.running.request import Request
 from python_tsan.running.rules import read_rules, with_shipped
-from python_tsan.running.session import Session, Stage
+from python_tsan.running.session import Session, Setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from python_tsan.paths import Layout
     from python_tsan.pytest_tsan.host import Host
-    from python_tsan.pytest_tsan.wanted import Wanted
-    from python_tsan.report.model import Report
+    from python_tsan.pytest_tsan.mark import MarkOptions
+    from python_tsan.result.model import Result
 
 INSIDE = Path(__file__).parent / "inside"
 CHILD_PLUGIN = "tsan_marked_test"
@@ -45,7 +46,7 @@ class Call:
     """One marked test, by its file and name, and how pytest was called. ``output`` is for what it shows."""
 
     test: str
-    wanted: Wanted
+    options: MarkOptions
     root: Path
     settings_file: Path | None
     import_mode: str
@@ -64,7 +65,7 @@ class Apart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """What pytest said of the test in one run."""
+    """What pytest reported of the test in one run."""
 
     outcome: str
     text: str
@@ -78,8 +79,8 @@ def run_apart(call: Call, host: Host, *, layout: Layout) -> Apart:
     shutil.rmtree(call.output, ignore_errors=True)
     endings = call.output / ENDINGS
     endings.mkdir(parents=True)
-    report, folder = _session(call, host, layout).run()
-    ended = _judge(report, tuple(_read(endings)), folder, call)
+    result, folder = _session(call, host, layout).run()
+    ended = _conclude(result, tuple(_read(endings)), folder, call)
     if not ended.failed:
         shutil.rmtree(call.output, ignore_errors=True)
     return ended
@@ -94,7 +95,7 @@ def command(call: Call, python: Path) -> tuple[str, ...]:
     settings = ("-c", str(call.settings_file)) if call.settings_file else ()
     return (
         *(str(python), "-m", "pytest", call.test, *settings, f"--rootdir={call.root}"),
-        # --runxfail: an expected failure is the parent's affair. Nothing is kept here that the parent keeps.
+        # --runxfail: an expected failure is left to the parent. Nothing is kept here that the parent keeps.
         *("-o", "addopts=", "-p", CHILD_PLUGIN, "-p", "no:cacheprovider", "--runxfail", "--import-mode"),
         call.import_mode,
     )
@@ -119,12 +120,12 @@ def _joined(*parts: str) -> str:
 def _session(call: Call, host: Host, layout: Layout) -> Session:
     line = command(call, host.python)
     console = Console(out=io.StringIO(), err=io.StringIO(), env={}, quiet=True)
-    expect = call.wanted.expect
+    expect = call.options.expect
     request = Request(
         command=line,
         cwd=str(Path.cwd()),
-        timeout=call.wanted.timeout,
-        repeat=call.wanted.repeat,
+        timeout=call.options.timeout,
+        repeat=call.options.repeat,
         expect=expect if expect in {"clean", "race", "hang"} else str(call.root / expect),
         own=(str(call.root),),
         # Where nothing instrumented was loaded there is no verdict; a Python with a preloaded runtime is like a driver.
@@ -134,7 +135,7 @@ def _session(call: Call, host: Host, layout: Layout) -> Session:
     companion = obtain_companion(
         interpreter=host.interpreter, compiler=host.toolchain.candidate, layout=layout, console=console
     )
-    stage = Stage(
+    setup = Setup(
         prepared=Prepared(command=line, program=None if host.preload else read_elf(host.python.resolve())),
         toolchain=host.toolchain,
         companion=companion,
@@ -142,7 +143,7 @@ def _session(call: Call, host: Host, layout: Layout) -> Session:
         env=environment(call, host, dict(os.environ)),
         console=console,
     )
-    return Session(request=request, rules=rules, stage=stage)
+    return Session(request=request, rules=rules, setup=setup)
 
 
 def _read(folder: Path) -> Iterator[Ending]:
@@ -150,27 +151,26 @@ def _read(folder: Path) -> Iterator[Ending]:
         yield Ending(**json.loads(file.read_text(encoding="utf-8")))
 
 
-def _judge(report: Report, endings: Sequence[Ending], folder: Path, call: Call) -> Apart:
+def _conclude(result: Result, endings: Sequence[Ending], folder: Path, call: Call) -> Apart:
     failed = [ending.text for ending in endings if ending.outcome == "failed"]
     skipped = [ending.text for ending in endings if ending.outcome == "skipped"]
-    clean = report.verdict.status is VerdictStatus.CLEAN
-    if skipped and not failed and not report.findings:
-        return Apart(skipped=True, text=skipped[0])
-    if clean and not failed:
-        return Apart(blind=tuple(_blind(report, call.root)))
-    silent = not endings and not report.subject.timed_out if report.subject else False
-    parts = failed[:1] or [f"ThreadSanitizer: {report.verdict.reason}"]
-    if silent:
-        parts = [f"The process of this test {_end(report)}.", _last_words(folder), *parts]
-    if report.findings or not failed:
-        parts.append(as_text(render_lines(report)).rstrip("\n"))
+    status, reason = judge_marked_test(result.verdict, found=bool(result.findings), failed=failed, skipped=skipped)
+    if status is Status.SKIPPED:
+        return Apart(skipped=True, text=reason)
+    if status is Status.PASSED:
+        return Apart(blind=tuple(_blind(result, call.root)))
+    parts = [reason]
+    if result.subject and not endings and not result.subject.timed_out:
+        parts = [f"The process of this test {_end(result)}.", _last_words(folder), *parts]
+    if result.findings or not failed:
+        parts.append(as_text(render_lines(result)).rstrip("\n"))
     if any(map(lacks_runtime, failed)):
         parts.append(HINT)
     return Apart(failed=True, text="\n\n".join([*parts, f"everything in {folder}"]))
 
 
-def _end(report: Report) -> str:
-    code = report.subject.exit_codes[-1] if report.subject and report.subject.exit_codes else 0
+def _end(result: Result) -> str:
+    code = result.subject.exit_codes[-1] if result.subject and result.subject.exit_codes else 0
     return f"was ended by signal {-code}" if code < 0 else f"ended with exit {code} before the test could end"
 
 
@@ -185,8 +185,8 @@ def _last_words(folder: Path) -> str:
     return "\n".join(text.splitlines()[-LAST_LINES:])
 
 
-def _blind(report: Report, root: Path) -> Iterator[str]:
-    for each in report.audit or ():
+def _blind(result: Result, root: Path) -> Iterator[str]:
+    for each in result.audit or ():
         path = Path(each.path)
         installed = {"site-packages", "dist-packages"} & set(path.parts)
         if each.instrumented is False and path.is_relative_to(root) and not installed and not is_system(each.path):

@@ -1,4 +1,4 @@
-"""Own the words that the plugin and the process of a marked test have in common; it imports nothing."""
+"""Names and messages that the plugin and the process of a marked test share; imports nothing."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from python_tsan.tsan.finding import Dialect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Result
     from python_tsan.tsan.finding import Frame
 
 # pybind11::gil_scoped_acquire, nb_func_vectorcall, PyObject_Call, _PyEval_EvalFrameDefault, libpython3.13.so.1.0
@@ -28,7 +29,7 @@ class Program(Enum):
     PYTHON = "Python"
 
 
-def program_of(report: Report) -> frozenset[Program]:
+def program_of(report: Result) -> frozenset[Program]:
     """Return what the stacks of ``report``, or the objects that its program loaded, show."""
     found = set()
     names = [f"{frame.symbol} {frame.module}" for finding in report.findings for frame in _frames(finding)]
@@ -40,7 +41,7 @@ def program_of(report: Report) -> frozenset[Program]:
     return frozenset(found)
 
 
-def advice(finding: ReportFinding, program: frozenset[Program]) -> str:
+def advice(finding: DistinctFinding, program: frozenset[Program]) -> str:
     """Return how to fix ``finding`` in such a program."""
     text = kind_text(finding.kind)
     if finding.dialect is Dialect.GO:
@@ -51,7 +52,7 @@ def advice(finding: ReportFinding, program: frozenset[Program]) -> str:
     return " ".join(filter(None, parts))
 
 
-def _frames(finding: ReportFinding) -> Iterator[Frame]:
+def _frames(finding: DistinctFinding) -> Iterator[Frame]:
     for stack in (
         *(access.stack for access in finding.accesses),
         *(edge.stack for edge in finding.acquisitions),

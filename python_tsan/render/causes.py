@@ -11,7 +11,7 @@ from python_tsan.render.wording import deciding_frames, functions, raced_object
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from python_tsan.report.model import ReportFinding
+    from python_tsan.result.finding import DistinctFinding
 
 _Key = tuple[str, ...]
 
@@ -21,12 +21,12 @@ class Cause:
     """Findings that belong together, in their order. ``title`` says what they share, and is empty for one alone."""
 
     title: str
-    findings: tuple[ReportFinding, ...]
+    findings: tuple[DistinctFinding, ...]
 
 
-def causes(findings: Iterable[ReportFinding]) -> list[Cause]:
+def causes(findings: Iterable[DistinctFinding]) -> list[Cause]:
     """Group ``findings``, in order of first appearance."""
-    groups: list[list[ReportFinding]] = []
+    groups: list[list[DistinctFinding]] = []
     group_of: dict[_Key, int] = {}
     for finding in findings:
         keys = list(_keys(finding))
@@ -39,7 +39,7 @@ def causes(findings: Iterable[ReportFinding]) -> list[Cause]:
     return [Cause(title=_title(group), findings=tuple(group)) for group in groups]
 
 
-def _keys(finding: ReportFinding) -> Iterator[_Key]:
+def _keys(finding: DistinctFinding) -> Iterator[_Key]:
     if name := raced_object(finding):
         yield (finding.kind.name, "object", name)
     if frames := deciding_frames(finding):
@@ -47,7 +47,7 @@ def _keys(finding: ReportFinding) -> Iterator[_Key]:
         yield (finding.kind.name, "functions", *sorted(entries))
 
 
-def _title(group: list[ReportFinding]) -> str:
+def _title(group: list[DistinctFinding]) -> str:
     if len(group) == 1:
         return ""
     objects = {raced_object(finding) for finding in group}

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Status, Verdict
 from python_tsan.plain_text import WIDTH, wrapped
 from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally, wants_reading
 from python_tsan.render.table import text_table
+from python_tsan.result.model import Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from python_tsan.render.run import LaneRecord, Run
+    from python_tsan.result.model import LaneRecord, Result
 
 
-def render_run(run: Run, *, saved: Path | None = None) -> list[str]:
+def render_run(run: Result, *, saved: Path | None = None) -> list[str]:
     """Return a whole run as lines: each lane, fast first, then the conclusion."""
     lines: list[str] = []
     for record in run.lanes:
@@ -24,7 +24,7 @@ def render_run(run: Run, *, saved: Path | None = None) -> list[str]:
     return lines + render_conclusion(run, saved=saved)
 
 
-def render_conclusion(run: Run, *, saved: Path | None = None) -> list[str]:
+def render_conclusion(run: Result, *, saved: Path | None = None) -> list[str]:
     """Return what a run comes to as lines, with the place of its ``run.json``."""
     lines = [*_wrapped(replaced_line(run)), *_wrapped(conclusion(run))]
     # A path is never broken: it is there to be copied.

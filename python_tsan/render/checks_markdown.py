@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Status, Verdict
 from python_tsan.render.escape import markdown
 from python_tsan.render.summary import conclusion, detection_line, lane_line, replaced_line, seen, tally, wants_reading
 from python_tsan.render.table import markdown_table
+from python_tsan.result.model import Status, Verdict
 
 if TYPE_CHECKING:
-    from python_tsan.render.run import LaneRecord, Run
+    from python_tsan.result.model import LaneRecord, Result
 
 
-def render_markdown(run: Run) -> str:
+def render_markdown(run: Result) -> str:
     """Return a run as Markdown: the conclusion, each lane with its table, then the reasons that need reading."""
     lines = [f"### ThreadSanitizer: {markdown(conclusion(run))}", ""]
     replaced = replaced_line(run)
@@ -21,7 +21,8 @@ def render_markdown(run: Run) -> str:
         lines += [f"> {markdown(replaced)}", ""]
     for record in run.lanes:
         lines += [*_lane(record, run.of(record.lane)), ""]
-    lines.append(f"Run `{run.id}`, kernel {markdown(run.provenance.machine.kernel)}, {run.seconds:.0f} s.")
+    machine = run.provenance.machine if run.provenance else None
+    lines.append(f"Run `{run.id}`, kernel {markdown(machine.kernel if machine else 'unknown')}, {run.seconds:.0f} s.")
     return "\n".join(lines) + "\n"
 
 

@@ -7,18 +7,18 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from python_tsan.plain_text import counted
-from python_tsan.report.model import BaselineState
+from python_tsan.result.model import BaselineState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from python_tsan.report.model import BaselineResult, Rate, Report, SharedObject, Subject, SuppressionUse
+    from python_tsan.result.model import BaselineResult, Rate, Result, SharedObject, Subject, SuppressionUse
 
 # Names in one sentence; the JSON has them all.
 MAX_NAMES = 5
 
 
-def circumstances(report: Report) -> Iterator[tuple[str, str]]:
+def circumstances(report: Result) -> Iterator[tuple[str, str]]:
     """Yield label and sentence for all that is known of the run; nothing for a report of mere logs."""
     if report.subject:
         yield from _subject(report.subject)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from python_tsan.render import escape
-from python_tsan.report.codec import encode_report
+from python_tsan.result.codec import encode_result
 
 if TYPE_CHECKING:
     from python_tsan.render.registry import Context
-    from python_tsan.report.model import Report
+    from python_tsan.result.model import Result
 
 
-def render(report: Report, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+def render(report: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
     """Return the document, indented."""
-    return escape.json(encode_report(report)).decode()
+    return escape.json(encode_result(report)).decode()

@@ -9,21 +9,22 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from python_tsan.render import escape, wording
-from python_tsan.report.model import VerdictStatus
+from python_tsan.result.model import VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.render.registry import Context
-    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Result
 
 
-def render(report: Report, context: Context) -> str:
+def render(report: Result, context: Context) -> str:
     """Return a command for each finding, each fatal end and a doubt. Files below the context's root are relative."""
     return "".join(f"{line}\n" for line in _commands(report, context.root))
 
 
-def _commands(report: Report, root: str) -> Iterator[str]:
+def _commands(report: Result, root: str) -> Iterator[str]:
     for finding in report.findings:
         yield _command("error" if finding.status.fails else "notice", _where(finding, root), wording.message(finding))
     for fatal in report.fatal:
@@ -34,7 +35,7 @@ def _commands(report: Report, root: str) -> Iterator[str]:
         yield _command("warning", {"title": "ThreadSanitizer"}, downgrade)
 
 
-def _where(finding: ReportFinding, root: str) -> dict[str, str]:
+def _where(finding: DistinctFinding, root: str) -> dict[str, str]:
     title = {"title": f"{finding.title} [{finding.fingerprint}]"}
     frame = wording.main_frame(finding)
     if frame is None or not frame.file:

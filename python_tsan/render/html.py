@@ -17,14 +17,15 @@ from python_tsan.render.explain import KindText, kind_text
 from python_tsan.render.page import page_template
 from python_tsan.render.stack import Gap, frame_name, frame_place, trim
 from python_tsan.render.svg import picture
-from python_tsan.report.model import VerdictStatus
+from python_tsan.result.model import VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.render.causes import Cause
     from python_tsan.render.registry import Context, SourceLines
-    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Result
     from python_tsan.tsan.finding import Frame, Kind
 
 MAX_PLACES = 20
@@ -56,7 +57,7 @@ class PanelView:
 class FindingView:
     """A finding ready to be shown."""
 
-    finding: ReportFinding
+    finding: DistinctFinding
     headline: str
     between: str
     picture: Markup
@@ -86,7 +87,7 @@ class Filter:
     values: tuple[tuple[str, int], ...]
 
 
-def render(report: Report, context: Context) -> str:
+def render(report: Result, context: Context) -> str:
     """Return the page, with a card for each of the first findings and the names of the others."""
     shown, others = report.findings[:MAX_CARDS], report.findings[MAX_CARDS:]
     program = program_of(report)
@@ -105,7 +106,7 @@ def render(report: Report, context: Context) -> str:
     )
 
 
-def _tone(report: Report) -> str:
+def _tone(report: Result) -> str:
     match report.verdict.status:
         case VerdictStatus.CLEAN:
             return "good"
@@ -115,7 +116,7 @@ def _tone(report: Report) -> str:
             return "doubt"
 
 
-def _filters(findings: tuple[ReportFinding, ...]) -> Iterator[Filter]:
+def _filters(findings: tuple[DistinctFinding, ...]) -> Iterator[Filter]:
     for name, values in (
         ("kind", [finding.kind.value for finding in findings]),
         ("whose", [finding.attribution.value for finding in findings]),
@@ -124,7 +125,7 @@ def _filters(findings: tuple[ReportFinding, ...]) -> Iterator[Filter]:
         yield Filter(name=name, values=tuple(Counter(values).most_common()))
 
 
-def _kinds(report: Report) -> list[KindText]:
+def _kinds(report: Result) -> list[KindText]:
     kinds: dict[Kind, None] = dict.fromkeys(finding.kind for finding in report.findings)
     return [kind_text(kind) for kind in kinds]
 
@@ -138,7 +139,7 @@ def _cause(cause: Cause, source_lines: SourceLines, program: frozenset[Program])
     )
 
 
-def _view(finding: ReportFinding, source_lines: SourceLines, program: frozenset[Program]) -> FindingView:
+def _view(finding: DistinctFinding, source_lines: SourceLines, program: frozenset[Program]) -> FindingView:
     views = [
         (panel.primary, PanelView(caption=panel.caption, frames=tuple(_frames(panel, source_lines))))
         for panel in wording.panels(finding)

@@ -11,18 +11,20 @@ from python_tsan.render.advice import Program, advice, program_of
 from python_tsan.render.circumstances import circumstances
 from python_tsan.render.escape import xml
 from python_tsan.render.explain import kind_text
-from python_tsan.report.model import FindingStatus, VerdictStatus
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.model import VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.render.registry import Context
-    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Result
 
 _SUITE = "ThreadSanitizer"
 
 
-def render(report: Report, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+def render(report: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
     """Return the report as JUnit XML: failing findings fail, known ones are skipped, doubts are errors."""
     cases = list(_cases(report))
     counts = {name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in _COUNTED.items()}
@@ -41,7 +43,7 @@ def render(report: Report, context: Context) -> str:  # noqa: ARG001 -- the shap
 _COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
-def _cases(report: Report) -> Iterator[ET.Element]:
+def _cases(report: Result) -> Iterator[ET.Element]:
     program = program_of(report)
     for finding in report.findings:
         yield _case(finding, program)
@@ -66,7 +68,7 @@ def _cases(report: Report) -> Iterator[ET.Element]:
             assert_never(report.verdict.status)
 
 
-def _case(finding: ReportFinding, program: frozenset[Program]) -> ET.Element:
+def _case(finding: DistinctFinding, program: frozenset[Program]) -> ET.Element:
     case = ET.Element(
         "testcase",
         {
@@ -92,13 +94,13 @@ def _outcome(case: ET.Element, tag: str, kind: str, message: str, text: str) -> 
     element.text = xml(text) or None
 
 
-def _details(finding: ReportFinding, program: frozenset[Program]) -> str:
+def _details(finding: DistinctFinding, program: frozenset[Program]) -> str:
     first, times = finding.sources[0], counted(finding.occurrences, "time")
     where = f"{finding.attribution.value}, {times}, first in {first.file}:{first.line}"
     return f"{where}\n{advice(finding, program)}\n\n{finding.raw}"
 
 
-def _properties(report: Report) -> Iterator[tuple[str, str]]:
+def _properties(report: Result) -> Iterator[tuple[str, str]]:
     yield "verdict", wording.conclusion(report)
     yield "python-tsan", report.package
     yield from circumstances(report)

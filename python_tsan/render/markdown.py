@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.render.registry import Context
-    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Result
 
 # GitHub cuts a job summary off at 1 MiB; a reader stops long before.
 MAX_BLOCKS, MAX_ROWS = 30, 500
 MAX_FRAMES = 12
 
 
-def render(report: Report, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+def render(report: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
     """Return the conclusion, a table of the findings, and for each that fails its stacks, folded."""
     return "\n".join(_lines(report)) + "\n"
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: Result) -> Iterator[str]:
     yield from (f"### ThreadSanitizer: {markdown(wording.conclusion(report))}", "")
     yield f"{markdown(wording.tally(report))}."
     for text in filter(None, (*report.verdict.downgrades, wording.unknown_owner(report))):
@@ -52,7 +53,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield from ("", f"**The runtime gave up** ({place}): {markdown(fatal.message)}")
 
 
-def _row(finding: ReportFinding) -> tuple[str, ...]:
+def _row(finding: DistinctFinding) -> tuple[str, ...]:
     frame = wording.main_frame(finding)
     return (
         markdown(wording.headline(finding)),
@@ -64,7 +65,7 @@ def _row(finding: ReportFinding) -> tuple[str, ...]:
     )
 
 
-def _block(finding: ReportFinding, program: frozenset[Program]) -> Iterator[str]:
+def _block(finding: DistinctFinding, program: frozenset[Program]) -> Iterator[str]:
     title = f"{html(' '.join(wording.headline(finding).split()))} ({markdown_code(finding.fingerprint)})"
     yield from (f"<details><summary>{title}</summary>", "")
     for panel in wording.panels(finding):

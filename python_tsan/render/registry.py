@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from python_tsan.report.model import Report
+    from python_tsan.result.model import Result
 
     # (file, line) -> numbered lines around it, none when the file may not be shown
     SourceLines = Callable[[str, int], tuple[tuple[int, str], ...]]
@@ -46,7 +46,7 @@ DEFAULT = Context()
 class Renderer(Protocol):
     """What the module of a rendering provides."""
 
-    def render(self, report: Report, context: Context) -> str:
+    def render(self, report: Result, context: Context) -> str:
         """Return the whole rendering, with a line feed at its end."""
 
 
@@ -59,7 +59,7 @@ class Rendering:
     media_type: str
     module: str
 
-    def render(self, report: Report, context: Context = DEFAULT) -> bytes:
+    def render(self, report: Result, context: Context = DEFAULT) -> bytes:
         """Return ``report`` in this format."""
         renderer = cast("Renderer", import_module(f"{__package__}.{self.module}"))
         return renderer.render(report, context).encode("utf-8", errors="backslashreplace")
@@ -69,7 +69,7 @@ RENDERINGS = {
     each.name: each
     for each in (
         Rendering(name=TERMINAL, file_name="report.txt", media_type="text/plain", module="terminal"),
-        Rendering(name=JSON, file_name="report.json", media_type="application/json", module="document"),
+        Rendering(name=JSON, file_name="run.json", media_type="application/json", module="document"),
         Rendering(name="sarif", file_name="report.sarif", media_type="application/sarif+json", module="sarif"),
         Rendering(name="junit", file_name="junit.xml", media_type="application/xml", module="junit"),
         Rendering(name="html", file_name="report.html", media_type="text/html", module="html"),

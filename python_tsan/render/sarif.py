@@ -15,13 +15,15 @@ from python_tsan.render import escape, wording
 from python_tsan.render.advice import advice, program_of
 from python_tsan.render.explain import kind_text
 from python_tsan.render.stack import Gap, first_frame, frame_name, trim
-from python_tsan.report.model import FindingStatus, VerdictStatus
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.model import VerdictStatus
 from python_tsan.tsan.fingerprint import VERSION as FINGERPRINT_VERSION
 
 if TYPE_CHECKING:
     from python_tsan.render.registry import Context
     from python_tsan.render.wording import Panel
-    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Result
     from python_tsan.tsan.finding import Frame, Kind
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -32,10 +34,10 @@ _ROOT = "SRCROOT"
 Json = dict[str, Any]
 
 
-def render(report: Report, context: Context) -> str:
+def render(report: Result, context: Context) -> str:
     """Return the report as SARIF. Files below the context's root are relative to it."""
     root, program = context.root, program_of(report)
-    first_of: dict[Kind, ReportFinding] = {}
+    first_of: dict[Kind, DistinctFinding] = {}
     for finding in report.findings:
         first_of.setdefault(finding.kind, finding)
     kinds = {kind: number for number, kind in enumerate(first_of)}
@@ -123,7 +125,7 @@ def _rule(kind: Kind, fix: str) -> Json:
     }
 
 
-def _result(finding: ReportFinding, rule: int, places: Places) -> Json:
+def _result(finding: DistinctFinding, rule: int, places: Places) -> Json:
     panels = list(wording.panels(finding))
     primary = [panel for panel in panels if panel.primary] or panels
     result: Json = {
@@ -144,14 +146,14 @@ def _result(finding: ReportFinding, rule: int, places: Places) -> Json:
     return result
 
 
-def _state(finding: ReportFinding, report: Report) -> Json:
+def _state(finding: DistinctFinding, report: Result) -> Json:
     """Say how a result stands against the baseline, which is only to be said when there was one."""
     if report.baseline is None:
         return {}
     return {"baselineState": "new" if finding.status is FindingStatus.NEW else "unchanged"}
 
 
-def _main_location(finding: ReportFinding, places: Places) -> Json:
+def _main_location(finding: DistinctFinding, places: Places) -> Json:
     """Return where a reader should look first. Code scanning wants a file: without one it is the log."""
     frame = wording.main_frame(finding)
     if frame and frame.file:
@@ -185,7 +187,7 @@ def _flows(panels: list[Panel], places: Places) -> list[Json]:
     return flows
 
 
-def _invocation(report: Report, places: Places) -> Json:
+def _invocation(report: Result, places: Places) -> Json:
     notes: list[Json] = [
         {
             "level": "error",

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.report.attribution import owner
-from python_tsan.report.model import Attribution
+from python_tsan.result.attribution import owner
+from python_tsan.result.finding import Attribution
 from python_tsan.tsan.frames import is_interceptor, is_plumbing, plain_symbol
 
 if TYPE_CHECKING:

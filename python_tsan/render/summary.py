@@ -5,41 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.model import Status, Verdict
-from python_tsan.errors import ExitCode
 from python_tsan.expectation import Outcome
 from python_tsan.rate import describe_rate
+from python_tsan.result.model import Status, Verdict, VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_tsan.render.run import LaneRecord, Run
+    from python_tsan.result.model import LaneRecord, Result
 
 
-def conclusion(run: Run) -> str:
+def conclusion(run: Result) -> str:
     """Return the run in one sentence, as its exit code says it."""
-    counts = Counter(verdict.status for verdict in run.verdicts)
-    judged = counts.total() - counts[Status.SKIPPED]
+    verdict = run.verdict
     if run.unfinished:
-        return f"unfinished after {_checks(judged)}, so nothing is concluded: {run.unfinished}"
-    if not judged:
-        return "could not judge: no check was run"
-    match run.exit_code:
-        case ExitCode.CLEAN:
-            return f"clean: {_checks(judged)} as expected"
-        case ExitCode.FINDINGS:
-            return f"NOT clean: {counts[Status.FAILED]} of {_checks(judged)} not met"
-        case _:
-            return f"could not judge: {counts[Status.COULD_NOT_JUDGE]} of {_checks(judged)}"
+        return verdict.reason
+    return f"{'NOT clean' if verdict.status is VerdictStatus.FINDINGS else verdict.status.value}: {verdict.reason}"
 
 
-def replaced_line(run: Run) -> str:
-    """Say which CPython stands in for the one that was wanted; empty when it is the one that was wanted."""
-    wanted = run.provenance.replaces
+def replaced_line(run: Result) -> str:
+    """Say which CPython was used in place of the requested one; empty when it is that one."""
+    requested = run.provenance.replaces if run.provenance else ""
     built = next((record.interpreter for record in run.lanes if record.interpreter and record.interpreter.source), None)
-    if not wanted or built is None:
+    if not requested or built is None:
         return ""
-    return f"CPython {built.version} stands in for {wanted}, which could not be had"
+    return f"CPython {requested} is unavailable; using {built.version}"
 
 
 def lane_line(record: LaneRecord) -> str:
@@ -88,7 +78,3 @@ def seen(verdict: Verdict) -> str:
 def wants_reading(verdict: Verdict) -> bool:
     """Tell whether a verdict's reason is to be shown: it went wrong, was not reached, or something was set aside."""
     return verdict.status is not Status.PASSED or any(one.known for one in verdict.observations)
-
-
-def _checks(count: int) -> str:
-    return "1 check" if count == 1 else f"{count} checks"

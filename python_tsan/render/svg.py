@@ -17,7 +17,7 @@ from python_tsan.render.stack import Gap, short_name, trim
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.report.model import ReportFinding
+    from python_tsan.result.finding import DistinctFinding
     from python_tsan.tsan.finding import Access, Acquisition
 
 WIDTH = 760
@@ -38,7 +38,7 @@ class _Lane:
     parent_y: int | None
 
 
-def picture(finding: ReportFinding) -> str:
+def picture(finding: DistinctFinding) -> str:
     """Return an SVG element that shows ``finding``, or an empty string where a picture would show nothing."""
     if finding.acquisitions and finding.cycle:
         return _locks(finding)
@@ -47,7 +47,7 @@ def picture(finding: ReportFinding) -> str:
     return ""
 
 
-def _race(finding: ReportFinding) -> str:
+def _race(finding: DistinctFinding) -> str:
     lanes = _lanes(finding)
     height = lanes[-1].y + 52
     earlier, later = sorted(finding.accesses[:2], key=lambda access: not access.previous)
@@ -67,7 +67,7 @@ def _number(access: Access) -> int:
     return 0 if access.main_thread else access.thread
 
 
-def _lanes(finding: ReportFinding) -> list[_Lane]:
+def _lanes(finding: DistinctFinding) -> list[_Lane]:
     """Return a lane for each thread that made an access, and above them one for a thread that created one of them."""
     numbers = list(dict.fromkeys(_number(access) for access in finding.accesses[:2]))
     parents = {thread.id: 0 if thread.parent_main else thread.parent for thread in finding.threads}
@@ -109,7 +109,7 @@ def _draw_access(access: Access, x: int, y: int) -> Iterator[str]:
     yield _text(x, y + 31, _short(name, 32), "function", anchor="middle")
 
 
-def _locks(finding: ReportFinding) -> str:
+def _locks(finding: DistinctFinding) -> str:
     """Draw the mutexes of a cycle on a circle, an arrow from the one held to the one taken."""
     count = len(finding.cycle)
     radius = 96 if count < 4 else 120  # noqa: PLR2004 -- more than three labels need more room
@@ -132,7 +132,7 @@ def _on_circle(radius: float, turn: float) -> tuple[float, float]:
 
 
 def _draw_edge(
-    edge: Acquisition, finding: ReportFinding, places: dict[int, tuple[float, float]], centre: tuple[int, int]
+    edge: Acquisition, finding: DistinctFinding, places: dict[int, tuple[float, float]], centre: tuple[int, int]
 ) -> Iterator[str]:
     if edge.holding not in places or edge.mutex not in places:
         return

@@ -13,7 +13,8 @@ from python_tsan.render.circumstances import circumstances
 from python_tsan.render.lines import Line, Style, as_text, styled
 from python_tsan.render.stack import Gap, base_name, first_frame, frame_name, frame_place, short_name, trim
 from python_tsan.render.table import text_table
-from python_tsan.report.model import FindingStatus, VerdictStatus
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.model import VerdictStatus
 from python_tsan.tsan.frames import is_interceptor
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from python_tsan.render.causes import Cause
     from python_tsan.render.registry import Context
-    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Result
     from python_tsan.tsan.finding import Frame, Kind, Stack
 
 # What a reader takes in at a glance; the whole stack is in every other rendering, and under --verbose.
@@ -32,12 +34,12 @@ MAX_PLACES = 3
 MAX_BLOCKS_OF_CAUSE = 3
 
 
-def render(report: Report, context: Context) -> str:
+def render(report: Result, context: Context) -> str:
     """Return the whole report as text without colour."""
     return as_text(render_lines(report, verbose=context.verbose, quiet=context.quiet))
 
 
-def render_lines(report: Report, *, verbose: bool = False, quiet: bool = False) -> Iterator[Line]:
+def render_lines(report: Result, *, verbose: bool = False, quiet: bool = False) -> Iterator[Line]:
     """Yield the report: a table, a block for each finding that fails, what was odd, and the conclusion.
 
     ``verbose`` also shows the findings that do not fail, and whole stacks; ``quiet`` only the table and the conclusion.
@@ -52,7 +54,7 @@ def render_lines(report: Report, *, verbose: bool = False, quiet: bool = False) 
     yield from _conclusion(report)
 
 
-def render_finding(finding: ReportFinding) -> Iterator[Line]:
+def render_finding(finding: DistinctFinding) -> Iterator[Line]:
     """Yield one finding with everything that is known of it."""
     return _block(finding, "", verbose=True)
 
@@ -93,7 +95,7 @@ def _blocks(groups: list[Cause], program: frozenset[Program], *, verbose: bool) 
             yield Line("")
 
 
-def _block(finding: ReportFinding, fix: str, *, verbose: bool) -> Iterator[Line]:
+def _block(finding: DistinctFinding, fix: str, *, verbose: bool) -> Iterator[Line]:
     yield from styled(wording.headline(finding), Style.BAD if finding.status.fails else Style.TITLE)
     whose = f"{finding.fingerprint}, {finding.attribution.value}, {counted(finding.occurrences, 'time')}"
     yield from styled(whose + _state(finding), Style.FAINT, indent="  ")
@@ -120,7 +122,7 @@ def _short_place(stack: Stack) -> str:
     return f" in {short_name(frame)}{f' {base_name(frame.file)}:{frame.line}' if frame.file else ''}"
 
 
-def _state(finding: ReportFinding) -> str:
+def _state(finding: DistinctFinding) -> str:
     parts = [finding.status.value] if finding.status is not FindingStatus.NEW else []
     parts += [part for part in (finding.reason, finding.link) if part]
     if finding.expires:
@@ -152,7 +154,7 @@ def _frame(frame: Frame) -> Iterator[Line]:
     yield Line(f"        {place}")
 
 
-def _oddities(report: Report, *, verbose: bool) -> Iterator[Line]:
+def _oddities(report: Result, *, verbose: bool) -> Iterator[Line]:
     for fatal in report.fatal:
         yield from styled(f"{fatal.source.file}:{fatal.source.first_line}: {fatal.message}", Style.BAD)
         if fatal.stack:
@@ -165,7 +167,7 @@ def _oddities(report: Report, *, verbose: bool) -> Iterator[Line]:
         yield Line("")
 
 
-def _conclusion(report: Report) -> Iterator[Line]:
+def _conclusion(report: Result) -> Iterator[Line]:
     for label, words in circumstances(report):
         yield from styled(f"{label}: {words}")
     yield from styled(wording.unknown_owner(report), Style.TITLE)

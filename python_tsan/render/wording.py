@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.plain_text import counted
 from python_tsan.render.stack import base_name, first_frame, frame_name, short_name
-from python_tsan.report.model import Attribution, VerdictStatus
+from python_tsan.result.finding import Attribution
+from python_tsan.result.model import VerdictStatus
 from python_tsan.tsan.finding import Dialect, Kind, LocationKind, ThreadStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.report.model import Report, ReportFinding
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Result
     from python_tsan.tsan.finding import Access, Acquisition, Frame, Location, Mutex, Stack, Thread
 
 
@@ -40,7 +42,7 @@ _STACK_CAPTIONS = {
 }
 
 
-def conclusion(report: Report) -> str:
+def conclusion(report: Result) -> str:
     """Return a report in one sentence."""
     verdict = report.verdict
     match verdict.status:
@@ -54,7 +56,7 @@ def conclusion(report: Report) -> str:
             assert_never(verdict.status)
 
 
-def tally(report: Report) -> str:
+def tally(report: Result) -> str:
     """Say what was read: ``3 findings in 40 blocks of 2 files; 5 lines not understood``."""
     read = sum(not each.problem or each.blocks > 0 for each in report.inputs)
     of_files = f" of {counted(read, 'file')}" if report.inputs else ""
@@ -66,21 +68,21 @@ def tally(report: Report) -> str:
     return "; ".join(parts)
 
 
-def headline(finding: ReportFinding) -> str:
+def headline(finding: DistinctFinding) -> str:
     """Return what a finding is, on what: ``data race on g_total (global of 8 bytes)``."""
     if finding.cycle:
         return f"{finding.title}: {' → '.join(f'M{mutex}' for mutex in (*finding.cycle, finding.cycle[0]))}"
     return f"{finding.title} on {memory(finding.location)}" if finding.location else finding.title
 
 
-def subject_words(finding: ReportFinding) -> str:
+def subject_words(finding: DistinctFinding) -> str:
     """Return what a finding is, on what, in few words: ``data race on g_total``."""
     if finding.cycle or not finding.location:
         return headline(finding)
     return f"{finding.title} on {raced_object(finding) or memory(finding.location)}"
 
 
-def raced_object(finding: ReportFinding) -> str:
+def raced_object(finding: DistinctFinding) -> str:
     """Name the memory of a race: a global's name, or the function that allocated it; empty when neither is known."""
     location = finding.location
     if location is None:
@@ -91,12 +93,12 @@ def raced_object(finding: ReportFinding) -> str:
     return location.name.replace("(anonymous namespace)::", "")
 
 
-def functions(finding: ReportFinding) -> tuple[str, ...]:
+def functions(finding: DistinctFinding) -> tuple[str, ...]:
     """Return the functions that a reader should compare, once each: the user's where there are any."""
     return tuple(dict.fromkeys(short_name(frame) for frame in deciding_frames(finding)))
 
 
-def deciding_frames(finding: ReportFinding) -> list[Frame]:
+def deciding_frames(finding: DistinctFinding) -> list[Frame]:
     """Return the frame of each side that a reader should look at: the user's, else the one that decided whose it is."""
     return [frame for origin in finding.origins if (frame := origin.yours or origin.frame)]
 
@@ -119,7 +121,7 @@ def memory(location: Location) -> str:
             assert_never(location.kind)
 
 
-def access_words(access: Access, finding: ReportFinding) -> str:
+def access_words(access: Access, finding: DistinctFinding) -> str:
     """Say what an access did: ``write of 8 bytes by thread T1 'teller', holding M0``."""
     size = f" of {counted(access.size, 'byte')}" if access.size is not None else ""
     what = f" of {access.object_type}" if access.object_type else ""
@@ -129,21 +131,21 @@ def access_words(access: Access, finding: ReportFinding) -> str:
     return f"{'earlier ' if access.previous else ''}{access.side}{size}{what} by {by}{holding}"
 
 
-def thread_words(number: int | None, finding: ReportFinding, *, main: bool = False) -> str:
+def thread_words(number: int | None, finding: DistinctFinding, *, main: bool = False) -> str:
     """Name a thread: ``main thread``, ``thread T1 'teller'``, ``goroutine 7``."""
     name = next((thread.name for thread in finding.threads if thread.id == number and not main), "")
     word = _who(number, main=main, goroutine=finding.dialect is Dialect.GO)
     return f"{word} '{name}'" if name else word
 
 
-def acquisition_words(edge: Acquisition, finding: ReportFinding) -> str:
+def acquisition_words(edge: Acquisition, finding: DistinctFinding) -> str:
     """Say which lock was taken: ``M1 taken while holding M0, by main thread``."""
     return f"M{edge.mutex} taken while holding M{edge.holding}, by " + thread_words(
         edge.thread, finding, main=edge.main_thread
     )
 
 
-def created_words(thread: Thread, finding: ReportFinding) -> str:
+def created_words(thread: Thread, finding: DistinctFinding) -> str:
     """Say who made a thread: ``thread T1 'teller' (running), created by main thread``."""
     state = "running" if thread.status is ThreadStatus.RUNNING else "finished"
     made = ", a GCD worker" if thread.worker else ""
@@ -157,7 +159,7 @@ def mutex_words(mutex: Mutex) -> str:
     return f"mutex M{mutex.id}, {'already destroyed' if mutex.destroyed else 'created'}"
 
 
-def panels(finding: ReportFinding) -> Iterator[Panel]:
+def panels(finding: DistinctFinding) -> Iterator[Panel]:
     """Yield every stack of a finding with its caption, the primary ones first."""
     for access in finding.accesses:
         yield Panel(caption=access_words(access, finding), stack=access.stack, primary=True, brief=True)
@@ -175,7 +177,7 @@ def panels(finding: ReportFinding) -> Iterator[Panel]:
     yield from _origins(finding)
 
 
-def _origins(finding: ReportFinding) -> Iterator[Panel]:
+def _origins(finding: DistinctFinding) -> Iterator[Panel]:
     """Yield where the memory, the mutexes and the threads come from, in brief where that is the key to the finding."""
     for location in (finding.location, *finding.more_locations):
         if location and location.stack:
@@ -192,7 +194,7 @@ def _origins(finding: ReportFinding) -> Iterator[Panel]:
         yield Panel(caption=created_words(thread, finding), stack=thread.stack, brief=brief)
 
 
-def message(finding: ReportFinding) -> str:
+def message(finding: DistinctFinding) -> str:
     """Return a finding in one line of plain text: what it is, and each side with the function that did it."""
     sides = []
     for panel in (panel for panel in panels(finding) if panel.primary):
@@ -201,7 +203,7 @@ def message(finding: ReportFinding) -> str:
     return "; ".join((headline(finding), *sides))
 
 
-def where(finding: ReportFinding) -> str:
+def where(finding: DistinctFinding) -> str:
     """Return the file name and line where a reader should look first, else the function; empty without a stack."""
     frame = main_frame(finding)
     if frame is None:
@@ -209,7 +211,7 @@ def where(finding: ReportFinding) -> str:
     return f"{base_name(frame.file)}:{frame.line}" if frame.file else short_name(frame)
 
 
-def unknown_owner(report: Report) -> str:
+def unknown_owner(report: Result) -> str:
     """Say how ``--own`` helps where it is not known whose code made an access; empty where it is known."""
     unknown = [finding for finding in report.findings if finding.attribution is Attribution.UNKNOWN]
     frames = [origin.frame for finding in unknown for origin in finding.origins if origin.frame]
@@ -220,18 +222,18 @@ def unknown_owner(report: Report) -> str:
     return f"{whose}: name your folders and modules with --own, such as --own {shlex.quote(example)}"
 
 
-def main_frame(finding: ReportFinding) -> Frame | None:
+def main_frame(finding: DistinctFinding) -> Frame | None:
     """Return the frame that a reader should look at first: theirs if there is one, and with a source line."""
     frames = [origin.yours for origin in finding.origins if origin.yours]
     frames += [origin.frame for origin in finding.origins if origin.frame]
     return next((frame for frame in frames if frame.file and frame.line), frames[0] if frames else None)
 
 
-def _any_held(finding: ReportFinding) -> bool:
+def _any_held(finding: DistinctFinding) -> bool:
     return any(access.mutexes for access in finding.accesses)
 
 
-def _made_words(location: Location, finding: ReportFinding) -> str:
+def _made_words(location: Location, finding: DistinctFinding) -> str:
     verb = {LocationKind.HEAP: "allocated", LocationKind.EXTERNAL: "allocated"}.get(location.kind, "opened")
     if location.closed:
         verb = "closed"

@@ -1,109 +1,168 @@
-"""Own how what the runs left becomes one report; leave each judgement to its own module."""
+"""Turn what the runs of a program left into one result."""
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from python_tsan.detect.reading import Reading, read_logs
 from python_tsan.expectation import Outcome
-from python_tsan.report.build import Facts, Standing, build_report
-from python_tsan.report.model import FindingStatus, Provenance, Report, Subject
-from python_tsan.report.reading import Reading, read_logs
-from python_tsan.running import audit, baseline, expected, judging, oracle, suppressing
-from python_tsan.running.companion import LIBRARY, Told, read_told
+from python_tsan.result import baseline
+from python_tsan.result.build import NEW, Facts, build_result
+from python_tsan.result.judge import Evidence, judge_program, rate
+from python_tsan.result.matching import covered, missing
+from python_tsan.result.model import Observation, Provenance, Result, ShardRecord, Subject
+from python_tsan.running import audit, hook_crosscheck, suppressing
+from python_tsan.running.companion import LIBRARY, HookOutput, read_hook_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from python_tsan.checking.execution import Execution
-    from python_tsan.render.store import RunFolder
-    from python_tsan.report.model import SharedObject
+    from python_tsan.result.model import SharedObject
+    from python_tsan.result.store import RunFolder
     from python_tsan.running.companion import HookReport
-    from python_tsan.running.judging import Attempt
     from python_tsan.running.record import Replay
     from python_tsan.running.request import Request
     from python_tsan.running.rules import Rules
 
-_NEW = Standing(status=FindingStatus.NEW)
-_NOTHING = Told(reports={}, processes=())
+_NO_OUTPUT = HookOutput(reports={}, processes=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """Everything that a session has gathered; ``runs`` pairs each attempt with its files.
+class SessionRecord:
+    """Everything that a session has gathered; ``runs`` pairs each observation with its files.
 
-    ``told`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code, ``cut``
-    says why there are not as many runs as were wanted.
+    ``hook_folder`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code,
+    ``cut`` says why there are fewer runs than requested.
     """
 
     folder: RunFolder
-    runs: tuple[tuple[Attempt, Execution], ...]
+    runs: tuple[tuple[Observation, Execution], ...]
     replay: Replay
     tsan_options: str
-    told: Path | None
+    hook_folder: Path | None
     mapped: tuple[str, ...]
     notes: tuple[str, ...]
     cut: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assembled:
-    """What a session comes to, and what its verdict rests on."""
-
-    report: Report
-    evidence: judging.Evidence
-
-
-def assemble(request: Request, rules: Rules, done: Done) -> Assembled:
-    """Return the report of a session with its evidence."""
-    executions = [execution for _, execution in done.runs]
-    attempts = tuple(attempt for attempt, _ in done.runs)
+def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
+    """Return the result of a session."""
+    executions = [execution for _, execution in record.runs]
+    observations = tuple(observation for observation, _ in record.runs)
     reading = _read(executions)
-    groups = tuple(reading.digest.groups.values())
-    told = read_told(done.told) if done.told else _NOTHING
-    python_stacks, mismatches = oracle.match_reports(reading.digest, _hook_reports(executions, told))
-    loaded = [path for process in told.processes for path in process.objects] or audit.watched_objects(done.mapped)
+    groups = reading.digest.groups
+    findings = {key: group.finding for key, group in groups.items()}
+    hooks = read_hook_output(record.hook_folder) if record.hook_folder else _NO_OUTPUT
+    python_stacks, mismatches = hook_crosscheck.match_reports(reading.digest, _hook_reports(executions, hooks))
+    loaded = [path for process in hooks.processes for path in process.objects] or audit.watched_objects(record.mapped)
     objects = audit.inspect_objects(path for path in loaded if not path.endswith(LIBRARY))
-    seen = frozenset(reading.digest.groups)
-    standings = rules.standings(groups)
-    fared = baseline.fare(rules.baseline, seen, runs=len(attempts), today=rules.today) if rules.baseline else None
-    uses = suppressing.count_uses(rules.suppressions, _logs(executions))
-    wanted = expected.covered(rules.expectation, groups)
-    evidence = judging.Evidence(
-        attempts=attempts,
-        expectation=rules.expectation,
-        failing=frozenset(each for each in seen if standings.get(each, _NEW).status.fails),
-        expected=wanted,
-        missing=tuple(expected.missing(rules.expectation, groups)),
-        complaints=tuple(baseline.complaints(fared)) if fared else (),
-        once=request.until_found,
-        doubts=(*filter(None, [done.cut]), *_doubts(request, told, objects, attempts)),
-        downgrades=(*audit.downgrades(objects), *_unaudited(told, objects)),
+    standings = rules.standings(findings)
+    states = (
+        baseline.compare_baseline(rules.baseline, findings.keys(), runs=len(observations), today=rules.today)
+        if rules.baseline
+        else None
     )
-    facts = Facts(
-        own=request.own,
-        standings=standings,
-        python_stacks=python_stacks,
-        inputs=tuple(reading.inputs),
-        verdict=judging.judge(judging.with_unused(evidence, uses[: rules.given])),
-        subject=_subject(request, attempts, executions, frozenset().union(*wanted)),
+    uses = suppressing.count_uses(rules.suppressions, _logs(executions))
+    expected = covered(rules.expectation, findings)
+    evidence = Evidence(
+        observations=observations,
+        expectation=rules.expectation,
+        failing=frozenset(each for each in findings if standings.get(each, NEW).status.fails),
+        expected=expected,
+        missing=tuple(missing(rules.expectation, findings.values())),
+        complaints=tuple(baseline.complaints(states)) if states else (),
+        once=request.until_found,
+        doubts=(*filter(None, [record.cut]), *_doubts(request, hooks, objects, observations)),
+        downgrades=(*audit.downgrades(objects), *_unaudited(hooks, objects)),
+        suppressions=uses,
+    )
+    result = build_result(
+        reading.digest,
+        Facts(
+            own=request.own,
+            standings=standings,
+            python_stacks=python_stacks,
+            inputs=tuple(reading.inputs),
+            verdict=judge_program(evidence),
+        ),
+    )
+    return replace(
+        result,
+        id=record.folder.id,
+        subjects=(subject_of(request.command, observations, frozenset().union(*expected)),),
         audit=objects or None,
         suppressions=uses,
-        baseline=fared,
+        baseline=states,
+        shard_record=_shard_record(request, rules, record.replay, evidence),
+        provenance=_provenance(record, (*record.notes, *mismatches, *_hook_notes(hooks))),
+        seconds=sum(each.seconds for each in observations),
     )
-    notes = (*done.notes, *mismatches, *_hook_notes(told))
-    report = build_report(reading.digest, replace(facts, provenance=_provenance(done, notes)))
-    return Assembled(report=report, evidence=evidence)
 
 
 def is_found(execution: Execution, rules: Rules) -> bool:
     """Tell whether a run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
-    groups = tuple(_read([execution]).digest.groups.values())
+    findings = {key: group.finding for key, group in _read([execution]).digest.groups.items()}
     if rules.expectation.outcome is Outcome.RACE:
-        return not list(expected.missing(rules.expectation, groups))
-    standings = rules.standings(groups)
-    return any(standings.get(each.fingerprint, _NEW).status.fails for each in groups)
+        return not list(missing(rules.expectation, findings.values()))
+    standings = rules.standings(findings)
+    return any(standings.get(each, NEW).status.fails for each in findings)
+
+
+def subject_of(command: tuple[str, ...], observations: Sequence[Observation], sought: frozenset[str]) -> Subject:
+    """Return the program that was run, with what its processes came to; ``sought`` are expected fingerprints."""
+    return Subject(
+        command=command,
+        exit_codes=tuple(each.exit_code for each in observations),
+        timed_out=any(each.timed_out for each in observations),
+        seconds=sum(each.seconds for each in observations),
+        max_rss_bytes=max((each.max_rss_bytes for each in observations), default=0),
+        rate=rate(observations, sought),
+        stacks=tuple(str(path) for each in observations for path in each.stacks),
+    )
+
+
+def _shard_record(request: Request, rules: Rules, replay: Replay, evidence: Evidence) -> ShardRecord:
+    return ShardRecord(
+        subject=_identity(request, rules, replay),
+        repeat=request.repeat,
+        planned=len(request.numbers),
+        shard=request.shard,
+        until_found=request.until_found,
+        today=rules.today,
+        baseline=rules.baseline,
+        doubts=evidence.doubts,
+        downgrades=evidence.downgrades,
+    )
+
+
+def _identity(request: Request, rules: Rules, replay: Replay) -> dict[str, str]:
+    """Return what makes two runs be of one subject: the program and all that its findings are compared with.
+
+    Kernel, number of cores and the like may differ: to see other interleavings is what many machines are for.
+    """
+    facts = replay.facts
+    shards = f"{request.repeat} runs in {request.shard.count} shards" if request.shard else "none"
+    return {
+        "command": shlex.join(request.command),
+        "program": facts.get("program code") or facts.get("program", ""),
+        "interpreter": facts.get("interpreter", "none"),
+        "toolchain": facts.get("toolchain", ""),
+        "TSAN_OPTIONS": replay.given.get("TSAN_OPTIONS", ""),
+        "expectation": repr(rules.expectation),
+        "baseline": _digest(repr(rules.baseline.known)) if rules.baseline else "none",
+        "suppressions": _digest(suppressing.merged_text(rules.suppressions)),
+        "until found": "yes" if request.until_found else "no",
+        "shards": shards,
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else "none"
 
 
 def _logs(executions: Sequence[Execution]) -> list[Path]:
@@ -114,60 +173,46 @@ def _read(executions: Sequence[Execution]) -> Reading:
     return read_logs(str(path) for path in _logs(executions))
 
 
-def _hook_reports(executions: Sequence[Execution], told: Told) -> Iterator[tuple[str, tuple[HookReport, ...]]]:
-    hooked = {process.pid for process in told.processes if process.hook != "none"}
+def _hook_reports(executions: Sequence[Execution], hooks: HookOutput) -> Iterator[tuple[str, tuple[HookReport, ...]]]:
+    hooked = {process.pid for process in hooks.processes if process.hook != "none"}
     for log in _logs(executions):
         pid = log.name.rpartition(".")[2]
-        if pid.isdecimal() and (int(pid) in told.reports or int(pid) in hooked):
-            yield str(log), told.reports.get(int(pid), ())
+        if pid.isdecimal() and (int(pid) in hooks.reports or int(pid) in hooked):
+            yield str(log), hooks.reports.get(int(pid), ())
 
 
 def _doubts(
-    request: Request, told: Told, objects: tuple[SharedObject, ...], attempts: Sequence[judging.Attempt]
+    request: Request, hooks: HookOutput, objects: tuple[SharedObject, ...], observations: Sequence[Observation]
 ) -> Iterator[str]:
-    mixed = next((words for process in told.processes if (words := audit.two_runtimes(process.objects))), "")
+    mixed = next((words for process in hooks.processes if (words := audit.two_runtimes(process.objects))), "")
     if mixed:
         yield f"two sanitizer runtimes in one process: {mixed}"
-    watched = any(attempt.seen for attempt in attempts) or any(
+    watched = any(each.seen for each in observations) or any(
         not audit.is_system(each.path) and each.instrumented for each in objects
     )
     if request.children and not watched:
         yield "no instrumented process was seen, so nothing shows that anything ran under ThreadSanitizer"
 
 
-def _unaudited(told: Told, objects: tuple[SharedObject, ...]) -> Iterator[str]:
+def _unaudited(hooks: HookOutput, objects: tuple[SharedObject, ...]) -> Iterator[str]:
     if not objects:
         yield "The objects that the program loaded are not known, so neither is whether all of them are instrumented."
-    elif not told.processes:
+    elif not hooks.processes:
         yield "No process came to its end, so the list of loaded objects is what was seen of it now and then."
 
 
-def _hook_notes(told: Told) -> Iterator[str]:
-    if any(process.hook == "none" for process in told.processes):
+def _hook_notes(hooks: HookOutput) -> Iterator[str]:
+    if any(process.hook == "none" for process in hooks.processes):
         yield "the report hook could not be reached (mostly: a stripped program), so Python frames are missing"
 
 
-def _subject(
-    request: Request, attempts: Sequence[judging.Attempt], executions: Sequence[Execution], wanted: frozenset[str]
-) -> Subject:
-    return Subject(
-        command=request.command,
-        exit_codes=tuple(attempt.exit_code for attempt in attempts),
-        timed_out=any(attempt.timed_out for attempt in attempts),
-        seconds=sum(attempt.seconds for attempt in attempts),
-        max_rss_bytes=max((attempt.max_rss_bytes for attempt in attempts), default=0),
-        rate=judging.rate(attempts, wanted),
-        stacks=tuple(str(path) for execution in executions for path in execution.stacks),
-    )
-
-
-def _provenance(done: Done, notes: tuple[str, ...]) -> Provenance:
-    replay = done.replay
+def _provenance(record: SessionRecord, notes: tuple[str, ...]) -> Provenance:
+    replay = record.replay
     return Provenance(
         command=replay.ran,
-        folder=str(done.folder.path),
-        started_at=done.folder.started_at.isoformat(timespec="seconds"),
-        tsan_options=done.tsan_options,
+        folder=str(record.folder.path),
+        started_at=record.folder.started_at.isoformat(timespec="seconds"),
+        tsan_options=record.tsan_options,
         facts=replay.facts,
         environment=replay.changed,
         seeds=replay.seeds,

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.report.model import SharedObject
+from python_tsan.result.model import SharedObject
 from python_tsan.running.elf import Runtime, is_elf, read_elf
 
 if TYPE_CHECKING:

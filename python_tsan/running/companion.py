@@ -1,4 +1,4 @@
-"""Own the preloaded companion: building it once for a compiler and an interpreter, and reading what it has written."""
+"""Build the preloaded companion once for a compiler and an interpreter, and read what it has written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class HookAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """One access as the hook tells it; ``address`` is hexadecimal."""
+    """One access as the hook reports it; ``address`` is hexadecimal."""
 
     thread: int
     address: str
@@ -78,7 +78,7 @@ class HookFrame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HookReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding as the report hook tells it. ``attached`` says whether the thread held a Python thread state."""
+    """One finding as the report hook reports it. ``attached`` says whether the thread held a Python thread state."""
 
     kind: str
     tid: int
@@ -99,7 +99,7 @@ class ProcessObjects(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class HookOutput:
     """All that the companions of one run have written: reports by pid in order, and the processes that ended."""
 
     reports: dict[int, tuple[HookReport, ...]]
@@ -178,13 +178,13 @@ def _definitions(interpreter: Interpreter | None) -> tuple[str, ...]:
     return ("-DPYTHON_TSAN_WITH_PYTHON",) if interpreter else ()
 
 
-def read_told(folder: Path) -> Told:
+def read_hook_output(folder: Path) -> HookOutput:
     """Read what companions have written below ``folder``; a line that the end of its process cut off is left out."""
     reports = {
         int(path.name.split(".")[1]): tuple(_lines(path, HookReport)) for path in sorted(folder.glob("reports.*.jsonl"))
     }
     processes = tuple(line for path in sorted(folder.glob("objects.*.jsonl")) for line in _lines(path, ProcessObjects))
-    return Told(reports=reports, processes=processes)
+    return HookOutput(reports=reports, processes=processes)
 
 
 def _lines(path: Path, kind: type[_T]) -> list[_T]:

@@ -1,4 +1,4 @@
-"""Own the environment that the user's command gets; leave what every subject needs to :mod:`python_tsan.checking`."""
+"""Compose the environment of the user's command."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ def environment_for(
 ) -> SubjectEnvironment:
     """Return the environment of the command: the caller's, and what a sound verdict needs.
 
-    A program that holds none of our interpreters keeps the caller's Python variables: they may be meant for its own.
+    A program that holds none of our interpreters keeps the caller's Python variables: they may be for its own.
     ``companion`` is the library and the folder that it writes to.
 
     Raises :class:`SubjectError` when there is no symbolizer for the program's findings.
     """
     base = subject_environment(prepared.interpreter, caller) if prepared.interpreter else dict(caller)
-    wanted = {"print_suppressions": "1"}
+    options = {"print_suppressions": "1"}
     symbolizer = find_symbolizer(prepared.program, toolchain, caller)
     require_symbolizer(prepared.program, symbolizer, parse_options(caller.get("TSAN_OPTIONS", "")).values)
     if symbolizer:
-        wanted["external_symbolizer_path"] = str(symbolizer)
+        options["external_symbolizer_path"] = str(symbolizer)
     if suppressions:
-        wanted["suppressions"] = str(suppressions)
+        options["suppressions"] = str(suppressions)
     extra = _preload(caller, base, companion)
     if prepared.interpreter and SEED_VARIABLE not in caller:
         # CPython draws one by itself; drawn here, it is known afterwards.
         extra[SEED_VARIABLE] = str(secrets.randbelow(_HASH_SEEDS))
-    return compose_environment(base, wanted=wanted, extra=extra)
+    return compose_environment(base, options=options, extra=extra)
 
 
 def _preload(caller: Mapping[str, str], base: Mapping[str, str], companion: tuple[Path, Path] | None) -> dict[str, str]:

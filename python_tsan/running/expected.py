@@ -1,25 +1,19 @@
-"""Own what ``--expect`` takes, a word or a file, and which findings an expectation covers. Pure."""
+"""Read what ``--expect`` takes, a word or a file. Pure."""
 
 from __future__ import annotations
 
 import tomllib
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from python_tsan.checking.matching import describe_expected, matches
 from python_tsan.errors import UsageError
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
 from python_tsan.tsan.finding import Kind
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from python_tsan.tsan.digest import Group
-
 CLEAN = Expectation(outcome=Outcome.CLEAN)
-# What can be said in a word. ``race`` is any data race at all: which one it must be takes a file.
+# Expectations that are one word. ``race`` is any data race at all: which one it must be takes a file.
 WORDS = {
     "clean": CLEAN,
     "race": Expectation(outcome=Outcome.RACE, findings=(ExpectedFinding(kind=Kind.RACE.value),)),
@@ -68,20 +62,3 @@ def _wrong(file: str, what: str) -> UsageError:
         advice='write outcome = "race" and a [[findings]] table with kind and location',
         page="expectation",
     )
-
-
-def covered(expectation: Expectation, groups: Iterable[Group]) -> tuple[frozenset[str], ...]:
-    """Return, for each expected finding, the fingerprints of the findings that are it."""
-    seen = tuple(groups)
-    return tuple(
-        frozenset(group.fingerprint for group in seen if matches(wanted, group.finding))
-        for wanted in expectation.findings
-    )
-
-
-def missing(expectation: Expectation, groups: Iterable[Group]) -> Iterator[str]:
-    """Describe each expected finding that none of the findings is."""
-    seen = tuple(groups)
-    for wanted in expectation.findings:
-        if not any(matches(wanted, group.finding) for group in seen):
-            yield describe_expected(wanted)

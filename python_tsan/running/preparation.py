@@ -1,4 +1,4 @@
-"""Own the way from a request to a session: files read, tools found, program looked at; leave running to the session."""
+"""Open a session for a request: read its files, find the tools, inspect the program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from python_tsan.errors import ToolchainError, UsageError
 from python_tsan.running.companion import obtain_companion
 from python_tsan.running.preflight import prepare
 from python_tsan.running.rules import read_rules, with_shipped
-from python_tsan.running.session import Session, Stage
+from python_tsan.running.session import Session, Setup
 from python_tsan.toolchain import choose_toolchain
 from python_tsan.tsan.options import parse_options
 
@@ -56,7 +56,7 @@ def open_session(
         console=console,
     )
     # The caller's own file is among the rules now, and the runtime takes only one.
-    stage = Stage(
+    setup = Setup(
         prepared=prepared,
         toolchain=toolchain,
         companion=companion,
@@ -64,7 +64,7 @@ def open_session(
         env=_without_suppressions(env),
         console=console,
     )
-    return Session(request=request, rules=with_shipped(rules, prepared.interpreter), stage=stage)
+    return Session(request=request, rules=with_shipped(rules, prepared.interpreter), setup=setup)
 
 
 def _without_suppressions(env: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Own ``replay.json``, what is needed to run a command again, and how the present machine differs from then."""
+"""Write and read ``replay.json``, what is needed to run a command again, and list how the present machine differs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from python_tsan import __version__
 from python_tsan.running.elf import code_digest
 from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
-from python_tsan.running.versioned import load_versioned
 from python_tsan.toolchain.probe_cache import mmap_rnd_bits
+from python_tsan.versioned_json import Format, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,22 +22,22 @@ if TYPE_CHECKING:
     from python_tsan.toolchain.model import Toolchain
 
 REPLAY_FILE = "replay.json"
-VERSION = 1
+SCHEMA = 2
 SEED_VARIABLE = "PYTHONHASHSEED"
-# What changes the course of a program under test. The rest of an environment is nobody's business, and may be secret.
-_TELLING = ("PYTHON", "TSAN_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "GLIBC_", "LC_", "LANG", "TZ")
+# What changes the course of a program under test. The rest of an environment does not matter, and may be secret.
+_RELEVANT = ("PYTHON", "TSAN_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "GLIBC_", "LC_", "LANG", "TZ")
 _MASKED = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """Everything that is needed to ask the same again.
+    """Everything that is needed to run the same again.
 
     ``given`` are the caller's variables that may matter, ``changed`` those that the run set, ``removed`` those that it
-    took away; ``facts`` tell the machine and the programs by name, ``seeds`` are handed to the program by variable.
+    took away; ``facts`` describe the machine and the programs by name, ``seeds`` are handed to the program by variable.
     """
 
-    version: int = VERSION
+    schema: int = SCHEMA
     request: Request
     ran: tuple[str, ...] = ()
     given: dict[str, str] = field(default_factory=dict)
@@ -50,9 +48,18 @@ class Replay:
     findings: tuple[str, ...] = ()
 
 
+FORMAT = Format(
+    kind=Replay,
+    what=REPLAY_FILE,
+    schema=SCHEMA,
+    page="replay",
+    advice="name the folder of a run of `python-tsan run`, as it was left",
+)
+
+
 def encode_replay(replay: Replay) -> bytes:
     """Return ``replay`` as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(replay), indent=1) + b"\n"
+    return encode(replay)
 
 
 def load_replay(path: Path) -> Replay:
@@ -60,17 +67,15 @@ def load_replay(path: Path) -> Replay:
 
     Raises :class:`SubjectError` when there is none, or one that this version does not read.
     """
-    return load_versioned(
-        path / REPLAY_FILE if path.is_dir() else path, Replay, VERSION, page="replay", done="replayed"
-    )
+    return FORMAT.load(path / REPLAY_FILE if path.is_dir() else path)
 
 
-def telling(env: Mapping[str, str]) -> dict[str, str]:
+def relevant_variables(env: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that change the course of a program under test, none that may hold a secret."""
     return {
         name: value
         for name, value in sorted(env.items())
-        if name.startswith(_TELLING) and not any(word in name for word in _MASKED)
+        if name.startswith(_RELEVANT) and not any(word in name for word in _MASKED)
     }
 
 
@@ -120,12 +125,12 @@ def _sha256(path: Path) -> str:
 
 
 def differences(then: Replay, *, facts: Mapping[str, str], env: Mapping[str, str]) -> Iterator[str]:
-    """Say in a line each what is not as it was, facts first, then variables."""
+    """Describe in a line each what differs, facts first, then variables."""
     for name in sorted({*then.facts, *facts}):
         before, now = then.facts.get(name, "unknown"), facts.get(name, "unknown")
         if before != now:
             yield f"{name}: {before} then, {now} now"
-    here = telling(env)
+    here = relevant_variables(env)
     for name in sorted({*then.given, *here}):
         if then.given.get(name) != here.get(name):
             yield f"{name}: {_shown(then.given.get(name))} then, {_shown(here.get(name))} now; then's is used"
@@ -136,6 +141,6 @@ def _shown(value: str | None) -> str:
 
 
 def restored(then: Replay, env: Mapping[str, str]) -> dict[str, str]:
-    """Return the present environment with the telling variables, and the seeds, as they were."""
-    others = {name: value for name, value in env.items() if name not in telling(env)}
+    """Return the present environment with the relevant variables, and the seeds, as they were."""
+    others = {name: value for name, value in env.items() if name not in relevant_variables(env)}
     return {**others, **then.given, **{name: str(seed) for name, seed in then.seeds.items()}}

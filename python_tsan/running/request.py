@@ -1,11 +1,11 @@
-"""Own what a user asks of ``run``, as data that can be kept and asked again; leave the command line to the verb."""
+"""What a user requests from ``run``, as data that can be saved and requested again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from python_tsan.errors import UsageError
-from python_tsan.running.shard import Shard, share
+from python_tsan.result.shard import Shard, share
 
 CLEAN = "clean"
 DEFAULT_SECONDS = 600.0
@@ -15,10 +15,10 @@ DEFAULT_SECONDS = 600.0
 class Request:
     """One invocation. Paths are absolute text; ``cwd`` is where the command starts, ``timeout`` seconds for each run.
 
-    ``python`` is a version, the folder of an interpreter or its program, empty for the one that the settings mean.
+    ``python`` is a version, the folder of an interpreter or its program, empty for the one that the settings select.
     ``expect`` is a word such as ``clean`` or a file. ``children`` says that the command is a driver whose child
-    processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made. ``facts`` are what the user
-    tells about the program, by name.
+    processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made. ``facts`` are what the
+    user states about the program, by name.
     """
 
     command: tuple[str, ...]
@@ -38,11 +38,11 @@ class Request:
     facts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense, whoever asks."""
+        """Refuse what makes no sense."""
         if not self.command:
             raise UsageError("there is no command to run", advice="python-tsan run [options] -- COMMAND ...")
         if self.repeat < 1 or not self.timeout > 0:
-            raise UsageError("--repeat is a whole number from 1, and --timeout more than 0 seconds")
+            raise UsageError("--repeat must be a positive integer, and --timeout more than 0 seconds")
         if self.shard and not self.numbers:
             raise UsageError(
                 f"--repeat {self.repeat} leaves no run for shard {self.shard}",

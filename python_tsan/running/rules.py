@@ -1,54 +1,52 @@
-"""Own reading what findings are held against: baseline, suppressions, expectation; leave judging to others."""
+"""Read what findings are compared with: baseline, suppressions, expectation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.known_races import shipped_file
 from python_tsan.errors import UsageError
-from python_tsan.report.build import Standing
-from python_tsan.report.model import FindingStatus
-from python_tsan.running import baseline, expected
+from python_tsan.result import baseline
+from python_tsan.result.build import Standing
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.matching import covered
+from python_tsan.running import expected
 from python_tsan.running.suppressing import read_suppressions
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.expectation import Expectation
-    from python_tsan.running.baseline import Baseline
+    from python_tsan.result.model import Baseline
     from python_tsan.running.request import Request
-    from python_tsan.running.suppressing import Placed
-    from python_tsan.tsan.digest import Group
+    from python_tsan.running.suppressing import PlacedSuppression
+    from python_tsan.tsan.finding import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What findings are held against. ``given`` counts the suppressions that are the user's own, which come first.
-
-    ``today`` decides what has expired.
-    """
+    """What findings are compared with. ``today`` decides what has expired."""
 
     expectation: Expectation
     today: dt.date
     baseline: Baseline | None = None
-    suppressions: tuple[Placed, ...] = ()
-    given: int = 0
+    suppressions: tuple[PlacedSuppression, ...] = ()
 
-    def standings(self, groups: Iterable[Group]) -> dict[str, Standing]:
-        """Return how findings stand, by fingerprint; one that is not there is new."""
+    def standings(self, findings: Mapping[str, Finding]) -> dict[str, Standing]:
+        """Return the standings of known and expected findings, by fingerprint; any other is new."""
         known = baseline.standings(self.baseline, today=self.today) if self.baseline else {}
-        wanted = frozenset().union(*expected.covered(self.expectation, groups))
-        return known | {each: Standing(status=FindingStatus.EXPECTED, reason="expected") for each in wanted}
+        expected_ones = frozenset().union(*covered(self.expectation, findings))
+        return known | {each: Standing(status=FindingStatus.EXPECTED, reason="expected") for each in expected_ones}
 
 
 def read_rules(request: Request, *, today: dt.date, theirs: str = "") -> Rules:
     """Read the files that a request names. ``theirs`` is the suppressions file of the user's own ``TSAN_OPTIONS``.
 
-    Raises :class:`UsageError` with file and line for whatever is wrong in them.
+    Raises :class:`UsageError` with file and line for anything wrong in them.
     """
     files = [Path(path) for path in (*request.suppressions, *([theirs] if theirs else []))]
     placed = read_suppressions(files)
@@ -60,7 +58,6 @@ def read_rules(request: Request, *, today: dt.date, theirs: str = "") -> Rules:
         if request.baseline
         else None,
         suppressions=placed,
-        given=len(placed),
     )
 
 
@@ -69,13 +66,7 @@ def with_shipped(rules: Rules, interpreter: Interpreter | None) -> Rules:
     file = shipped_file(interpreter.version, free_threaded=interpreter.free_threaded) if interpreter else None
     if file is None:
         return rules
-    return Rules(
-        expectation=rules.expectation,
-        today=rules.today,
-        baseline=rules.baseline,
-        suppressions=(*rules.suppressions, *read_suppressions([file])),
-        given=rules.given,
-    )
+    return replace(rules, suppressions=(*rules.suppressions, *read_suppressions([file], shipped=True)))
 
 
 def _text(path: str, what: str) -> str:

@@ -1,4 +1,4 @@
-"""Own the suppressions of a run: which files hold them, what is refused, and how often each one matched."""
+"""Read the suppressions of a run, refuse the harmful ones, and count how often each one matched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import UsageError
-from python_tsan.report.model import SuppressionUse
+from python_tsan.result.model import SuppressionUse
 from python_tsan.tsan.suppressions import Suppression, parse_matches, parse_suppressions
 
 if TYPE_CHECKING:
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """One suppression and the file that it comes from."""
+class PlacedSuppression:
+    """One suppression and the file that it comes from; ``shipped`` if that file comes with python-tsan."""
 
     suppression: Suppression
     file: str
+    shipped: bool = False
 
 
-def read_suppressions(files: Iterable[Path]) -> tuple[Placed, ...]:
+def read_suppressions(files: Iterable[Path], *, shipped: bool = False) -> tuple[PlacedSuppression, ...]:
     """Read suppression files in order.
 
     Raises :class:`UsageError` with file, line and reason for a line that the runtime would stop at or that would hide
     the user's own defects, and for a file that cannot be read.
     """
-    placed: list[Placed] = []
+    placed: list[PlacedSuppression] = []
     for file in files:
         try:
             text = file.read_text(encoding="utf-8")
@@ -41,7 +42,7 @@ def read_suppressions(files: Iterable[Path]) -> tuple[Placed, ...]:
                 advice="name the racing function with race_top:, or take the line out",
                 page="suppressions",
             )
-        placed += [Placed(suppression=entry, file=str(file)) for entry in read.entries]
+        placed += [PlacedSuppression(suppression=entry, file=str(file), shipped=shipped) for entry in read.entries]
     return tuple(placed)
 
 
@@ -49,12 +50,12 @@ def _why(error: OSError | UnicodeDecodeError) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
-def merged_text(placed: Iterable[Placed]) -> str:
+def merged_text(placed: Iterable[PlacedSuppression]) -> str:
     """Return one file's worth of all entries: the runtime takes a single file."""
     return "".join(f"{each.suppression}\n" for each in placed)
 
 
-def count_uses(placed: Iterable[Placed], logs: Iterable[Path]) -> tuple[SuppressionUse, ...]:
+def count_uses(placed: Iterable[PlacedSuppression], logs: Iterable[Path]) -> tuple[SuppressionUse, ...]:
     """Return how often each suppression matched, by what ``print_suppressions=1`` left in the logs."""
     hits: dict[str, int] = {}
     for log in logs:
@@ -68,6 +69,7 @@ def count_uses(placed: Iterable[Placed], logs: Iterable[Path]) -> tuple[Suppress
             file=each.file,
             line=each.suppression.line,
             reason=each.suppression.reason,
+            shipped=each.shipped,
         )
         for each in placed
     )

@@ -5,11 +5,11 @@ from observed import CLEAN, HUNG
 
 from python_tsan.checking import deadlines, subjects
 from python_tsan.checking.deadlines import CANARY_SECONDS, MOST, disturbance, slowness
-from python_tsan.checking.judge import judge
-from python_tsan.checking.model import Status
 from python_tsan.checking.subjects import Bench, Subjects
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.harness.registry import Scenario
+from python_tsan.result.judge import judge_check
+from python_tsan.result.model import Status
 
 ENDS = Expectation(outcome=Outcome.CLEAN)
 HANGS = Expectation(outcome=Outcome.HANG, waits=("T1 waits for the GIL, held by T2",))
@@ -43,7 +43,7 @@ def test_a_run_that_ended_or_hung_as_expected_or_had_the_machine_is_not(expectat
 
 def test_a_repeated_run_is_counted_in_the_verdict():
     again = replace(CLEAN, disturbed="it reached its deadline of 60 s at load 9.0 on 2 cores")
-    verdict = judge("gil/x", Lane.FULL, ENDS, [CLEAN, again])
+    verdict = judge_check("gil/x", Lane.FULL, ENDS, [CLEAN, again])
     assert verdict.status is Status.PASSED
     assert verdict.reason == "1 of 2 runs repeated: it reached its deadline of 60 s at load 9.0 on 2 cores"
 

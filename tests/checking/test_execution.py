@@ -31,7 +31,7 @@ def test_findings_come_from_the_log_files(tmp_path):
     seen = shown(tmp_path, code)
     assert [one.kind.value for one in seen.findings] == ["data race"]
     assert [path.name for path in seen.logs] == ["tsan.1"]
-    assert seen.unparsed == 0
+    assert seen.unparsed.count == 0
 
 
 def test_every_process_of_the_subject_counts(tmp_path):

@@ -11,10 +11,10 @@ from test_lane import TOOLCHAIN, build
 
 from python_tsan.checking import known_failures as known_failures_module
 from python_tsan.checking import own_tests
-from python_tsan.checking.known_failures import Known, Seen
-from python_tsan.checking.model import Status
 from python_tsan.checking.own_tests import Limits, run_tests, suite_environment
 from python_tsan.cpython.own_tests import SuiteHome
+from python_tsan.result.known import KnownFailure, Seen
+from python_tsan.result.model import Status
 from python_tsan.tsan.options import parse_options
 from python_tsan.tsan.suppressions import parse_suppressions
 
@@ -24,7 +24,7 @@ CASE = "test.test_x.Case.test_it"
 
 def known(**changes):
     given = {"case": CASE, "seen": Seen.ALWAYS} | changes
-    return Known(issue=ISSUE, reason="it races", releases=("3.13",), **given)
+    return KnownFailure(issue=ISSUE, reason="it races", releases=("3.13",), **given)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_test_that_did_not_end_is_not_excused(run, knows):
 def test_an_exit_code_that_no_case_explains_is_not_excused(run, knows):
     knows(known(test="test_odd", seen=Seen.SOMETIMES))
     (verdict,) = run("test_odd")
-    assert (verdict.status, verdict.reason.startswith("exit 3")) == (Status.FAILED, True)
+    assert (verdict.status, verdict.reason.startswith("ended with exit 3")) == (Status.FAILED, True)
 
 
 def test_a_known_race_does_not_excuse_a_code_that_no_case_explains(run, knows):
@@ -205,7 +205,7 @@ def test_in_several_threads(run, tmp_path):
 )
 def test_known_is_what_this_version_and_kind_of_build_is_known_of(version, free_threaded, kind, releases, concerned):
     entry = dataclasses.replace(known(test="t", free_threaded=kind), releases=releases)
-    assert entry.concerns(build(free_threaded=free_threaded, version=version)) is concerned
+    assert entry.concerns(version, free_threaded=free_threaded) is concerned
 
 
 def test_every_known_failure_has_its_issue_and_one_way_to_be_told():

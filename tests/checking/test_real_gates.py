@@ -9,9 +9,9 @@ import pytest
 from python_tsan import process
 from python_tsan.checking.environment import compose_environment
 from python_tsan.checking.execution import observe
-from python_tsan.checking.judge import judge
-from python_tsan.checking.model import Status
 from python_tsan.expectation import Expectation, ExpectedFinding, Lane, Outcome
+from python_tsan.result.judge import judge_check
+from python_tsan.result.model import Status
 
 pytestmark = pytest.mark.compiler
 
@@ -76,7 +76,7 @@ def shown(program, tmp_path):
 
 
 def status(expectation, observation):
-    return judge("x", Lane.FAST, expectation, [observation]).status
+    return judge_check("x", Lane.FAST, expectation, [observation]).status
 
 
 def test_the_twins_are_told_apart(shown):

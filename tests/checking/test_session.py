@@ -9,11 +9,11 @@ import pytest
 from staged import CANARY, CLEAN, RACES, scenario
 
 from python_tsan.checking import session
-from python_tsan.checking.model import Status
 from python_tsan.checking.session import run_checks
 from python_tsan.checking.subjects import Subjects
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.expectation import Expectation, Lane, Outcome
+from python_tsan.result.model import Status
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_the_users_log_path_is_set_aside_aloud():
 def test_a_word_that_is_no_option_would_end_the_runtime():
     environment = compose_environment({"TSAN_OPTIONS": "verbose"})
     assert "verbose" not in environment.tsan_options
-    assert any("'verbose' is no option" in note for note in environment.notes)
+    assert any("'verbose' is not an option" in note for note in environment.notes)
 
 
 @pytest.mark.parametrize("name", ["PYTHONDONTWRITEBYTECODE", "LD_PRELOAD"])
@@ -76,9 +76,9 @@ def test_the_rest_of_the_callers_environment_stays():
     assert environment.variables["LD_LIBRARY_PATH"] == "/lib"
 
 
-def test_further_options_are_wanted_and_the_users_own_win():
+def test_further_options_are_added_and_the_users_own_win():
     made = compose_environment(
-        {"TSAN_OPTIONS": "print_suppressions=0"}, wanted={"print_suppressions": "1", "flush": "2"}
+        {"TSAN_OPTIONS": "print_suppressions=0"}, options={"print_suppressions": "1", "flush": "2"}
     )
     assert options(made)["print_suppressions"] == "0"
     assert options(made)["flush"] == "2"

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from test_lane import TOOLCHAIN, build
 
-from python_tsan.checking.model import Status
 from python_tsan.checking.own_tests import INTERRUPTED
 from python_tsan.cli import own_tests
 from python_tsan.cli import test_python as verb
@@ -16,7 +15,8 @@ from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.own_tests import Selection
 from python_tsan.cpython.sources.provider import SourceTree
 from python_tsan.errors import ExitCode, UsageError
-from python_tsan.render.store import load_run
+from python_tsan.result.codec import load_result
+from python_tsan.result.model import Status
 
 TESTS = """
 TSAN_TESTS = ['test_queue', 'test_io']
@@ -78,7 +78,7 @@ def test_shards_are_all_of_it_and_no_test_twice():
     assert verb.part_of(tests, None) == tests
 
 
-@pytest.mark.parametrize(("shard", "said"), [("8/8", "only 7 tests"), ("0/2", "names no part"), ("x", "names no part")])
+@pytest.mark.parametrize(("shard", "said"), [("8/8", "only 7 tests"), ("0/2", "is not a part"), ("x", "is not a part")])
 def test_a_shard_of_nothing_is_refused(shard, said):
     with pytest.raises(UsageError, match=said):
         verb.part_of(tuple("abcdefg"), shard)
@@ -133,7 +133,7 @@ def test_an_interrupt_loses_no_verdict_and_the_rest_can_be_run(test_python, tmp_
     began = time.monotonic()
     assert test_python("--jobs", "1") == 130
     assert time.monotonic() - began < 15, "the test that hangs was ended"
-    cut = load_run(tmp_path / "runs" / "latest")
+    cut = load_result(tmp_path / "runs" / "latest")
     late = (Status.SKIPPED, INTERRUPTED)
     assert judged(cut) == {"test_queue": (Status.PASSED, ""), "test_hang": late, "test_io": late}
     assert (cut.unfinished, cut.exit_code) == ("interrupted", ExitCode.SUBJECT)
@@ -145,11 +145,11 @@ def test_an_interrupt_loses_no_verdict_and_the_rest_can_be_run(test_python, tmp_
         f"  evidence:   {folder}\n  to go on:   the same command with --resume {folder}\n"
     )
     assert test_python("--resume", str(folder), "--each", "1") == 1
-    whole = load_run(tmp_path / "runs" / "latest")
+    whole = load_result(tmp_path / "runs" / "latest")
     assert judged(whole)["test_queue"] == (Status.PASSED, "")
     assert [status for status, _ in judged(whole).values()] == [Status.PASSED, Status.FAILED, Status.PASSED]
     assert not (tmp_path / "runs" / whole.id / "cpython" / "test_queue").exists(), "it was not run again"
-    assert f"taken over from run {cut.id}: 1" in whole.provenance.notes
+    assert f"taken from run {cut.id}: 1" in whole.provenance.notes
     assert not whole.unfinished
 
 
@@ -158,10 +158,10 @@ def test_what_another_interpreter_showed_is_not_taken_over(test_python, tmp_path
     other = replace(FakePipeline.interpreter, key="another")
     monkeypatch.setattr(FakePipeline, "interpreter", other)
     assert test_python("test_queue", "--resume", str(tmp_path / "runs" / "latest")) == 2
-    assert "is one of another interpreter" in capsys.readouterr().err
+    assert "used another interpreter" in capsys.readouterr().err
 
 
 def test_a_run_that_did_not_reach_all_tests_concludes_nothing(test_python, tmp_path):
     assert test_python("--jobs", "1", "--whole", "2") == 6
-    run = load_run(tmp_path / "runs" / "latest")
+    run = load_result(tmp_path / "runs" / "latest")
     assert (run.exit_code, run.unfinished) == (ExitCode.SUBJECT, "for 2 of 3 tests there was no time")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from staged import CANARY, RACES, scenario
 
-from python_tsan.checking.model import Status
 from python_tsan.cli import check_gil, check_imports, failures, verification, verify
 from python_tsan.cpython.manifest import Interpreter, SourceRecord
 from python_tsan.errors import BuildError, ExitCode, UsageError
 from python_tsan.expectation import Lane, Outcome
 from python_tsan.harness.build import Harness
-from python_tsan.render.store import load_run
+from python_tsan.result.codec import load_result
+from python_tsan.result.model import Status
 from python_tsan.toolchain.model import Candidate, Family, Toolchain
 
 COMPILER = Path("/usr/bin/clang")
@@ -92,7 +92,7 @@ def run_verb(make_bench, tmp_path, monkeypatch):
 
 
 def saved(tmp_path):
-    return load_run(tmp_path / "runs" / "latest")
+    return load_result(tmp_path / "runs" / "latest")
 
 
 def test_both_lanes_fast_first(run_verb, tmp_path, capsys):
@@ -103,7 +103,7 @@ def test_both_lanes_fast_first(run_verb, tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.index("fast lane") < out.index("full lane") < out.index("clean: 8 checks as expected")
     assert "cannot see: accesses inside libpython and numpy" in " ".join(out.split())
-    assert "CPython 3.13.5 stands in for 3.12.11" in out
+    assert "CPython 3.12.11 is unavailable; using 3.13.5" in out
 
 
 def test_the_run_says_where_it_comes_from(run_verb, tmp_path):
@@ -176,8 +176,8 @@ def test_a_lane_that_cannot_be_built_leaves_what_was_judged(run_verb, tmp_path, 
 
 def test_an_interrupted_run_is_kept_and_not_called_clean(run_verb, tmp_path, capsys, monkeypatch, signal_once):
     told = []
-    real = verification._Verification._told
-    monkeypatch.setattr(verification._Verification, "_told", lambda *given: told.append(real(*given)))
+    real = verification._Verification._on_verdict
+    monkeypatch.setattr(verification._Verification, "_on_verdict", lambda *given: told.append(real(*given)))
     signal_once(lambda: len(told) == 3)
     began = time.monotonic()
     plays = {"counter_guarded": {}, "counter_unguarded": {"sleep": 60}}

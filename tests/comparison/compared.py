@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from python_tsan.checking.model import Observation, Status, Verdict
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
-from python_tsan.cpython.manifest import Interpreter
 from python_tsan.expectation import Expectation, Lane, Outcome
-from python_tsan.render.run import LaneRecord, Machine, Provenance, Run
-from python_tsan.render.store import RunFolder, save_run
+from python_tsan.result.build import result_of_checks
+from python_tsan.result.model import (
+    InterpreterRecord,
+    LaneRecord,
+    Machine,
+    Observation,
+    Provenance,
+    Result,
+    Status,
+    Verdict,
+)
+from python_tsan.result.store import RunFolder, save_run
+from python_tsan.tsan.fingerprint import fingerprint
 from python_tsan.tsan.parser import parse_log
 
 NASTY = "a/std::vector<int>&\"'`|*_</script><b>[x](y)$HOME"
@@ -59,7 +68,9 @@ def observation(**parts):
 
 SHOWN = {
     Seen.CLEAN: {},
-    Seen.RACE: {"exit_code": 66, "findings": RACE},
+    Seen.RACE: {"exit_code": 66, "findings": RACE, "seen": frozenset(map(fingerprint, RACE))},
+    Seen.LOCK_ORDER: {"exit_code": 66, "seen": frozenset({"inversion"})},
+    Seen.FINDING: {"exit_code": 66, "seen": frozenset({"leak"})},
     Seen.HANG: {"exit_code": -9, "timed_out": True},
     Seen.CRASH: {"exit_code": -11, "crashes": ("SEGV",)},
     Seen.ERROR: {"exit_code": 0, "report": {"error": {"type": "RuntimeError", "text": "deadlock"}}},
@@ -83,28 +94,20 @@ def verdict(check, *seen, status=Status.PASSED, outcome=Outcome.CLEAN, reason=""
 
 
 def run_of(*verdicts, name="20260102T030405Z-abcdef", version="3.13.5", free_threaded=False, toolchain="clang-19"):
-    interpreter = Interpreter(
+    interpreter = InterpreterRecord(
         key="key",
         instrumented=True,
         version=version,
         free_threaded=free_threaded,
         debug=True,
-        prefix=Path("/i"),
-        executable=Path("/i/bin/python3"),
-        library=Path("/i/lib/libpython3.so"),
-        include=Path("/i/include"),
-        cc=Path("/usr/bin/clang"),
-        cxx=Path("/usr/bin/clang++"),
         toolchain=toolchain,
-        runtime=None,
-        runtime_id="",
     )
     lane = LaneRecord(
         lane=Lane.FULL, interpreter=interpreter, toolchain=toolchain, bindings={"pybind11": "2.13.6"}, numpy="2.3.5"
     )
     machine = Machine(system="Linux", kernel="6.1", architecture="x86_64", libc="glibc", cores=2, mmap_rnd_bits=28)
-    provenance = Provenance(package="0.1.0", command=("python-tsan",), started_at="2026-01-02", machine=machine)
-    return Run(id=name, provenance=provenance, lanes=(lane,), verdicts=verdicts)
+    provenance = Provenance(command=("python-tsan",), started_at="2026-01-02", machine=machine)
+    return result_of_checks(Result(id=name, provenance=provenance, lanes=(lane,), verdicts=verdicts))
 
 
 def saved(folder, run):

@@ -5,29 +5,36 @@ from compared import SHOWN, column, configuration, observation, rows, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.checking.model import Status
 from python_tsan.comparison.compare import compare, single_steps
 from python_tsan.comparison.model import Axis, Cell, Seen
 from python_tsan.comparison.verified import cell_of, seen_in
 from python_tsan.expectation import Outcome
+from python_tsan.result.model import Status
+from python_tsan.tsan.finding import Kind
+
+KINDS = (
+    dict.fromkeys(SHOWN[Seen.RACE]["seen"], Kind.RACE)
+    | dict.fromkeys(SHOWN[Seen.LOCK_ORDER]["seen"], Kind.DEADLOCK)
+    | dict.fromkeys(SHOWN[Seen.FINDING]["seen"], Kind.THREAD_LEAK)
+)
 
 
 @pytest.mark.parametrize("seen", SHOWN, ids=lambda each: each.name)
 def test_what_one_run_of_a_subject_showed(seen):
-    assert seen_in(observation(**SHOWN[seen])) is seen
+    assert seen_in(observation(**SHOWN[seen]), KINDS) is seen
 
 
 def test_the_weightiest_of_several_runs_speaks_with_its_number():
-    cell = cell_of(verdict("x", Seen.CLEAN, Seen.RACE, Seen.CLEAN, status=Status.FAILED))
+    cell = cell_of(verdict("x", Seen.CLEAN, Seen.RACE, Seen.CLEAN, status=Status.FAILED), KINDS)
     assert (cell.seen, cell.met, cell.runs, cell.as_expected) == (Seen.RACE, 1, 3, False)
 
 
 def test_what_was_seen_counts_and_not_whether_it_was_expected():
-    assert cell_of(verdict("x", Seen.RACE, outcome=Outcome.RACE)).seen is Seen.RACE
-    assert cell_of(verdict("x", Seen.CLEAN, outcome=Outcome.RACE, status=Status.FAILED)).seen is Seen.CLEAN
-    assert cell_of(verdict("x", Seen.CLEAN, status=Status.FAILED, reason="got 3")).seen is Seen.OTHER
-    assert cell_of(verdict("x", Seen.CLEAN, status=Status.COULD_NOT_JUDGE)).seen is Seen.DOUBT
-    assert cell_of(verdict("x", status=Status.SKIPPED, reason="needs numpy")).seen is Seen.SKIPPED
+    assert cell_of(verdict("x", Seen.RACE, outcome=Outcome.RACE), KINDS).seen is Seen.RACE
+    assert cell_of(verdict("x", Seen.CLEAN, outcome=Outcome.RACE, status=Status.FAILED), KINDS).seen is Seen.CLEAN
+    assert cell_of(verdict("x", Seen.CLEAN, status=Status.FAILED, reason="got 3"), KINDS).seen is Seen.OTHER
+    assert cell_of(verdict("x", Seen.CLEAN, status=Status.COULD_NOT_JUDGE), KINDS).seen is Seen.DOUBT
+    assert cell_of(verdict("x", status=Status.SKIPPED, reason="needs numpy"), KINDS).seen is Seen.SKIPPED
 
 
 def steps(*configurations):

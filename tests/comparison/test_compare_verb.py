@@ -1,17 +1,17 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from compared import LOG, run_of, saved, verdict
 
-from python_tsan.checking.model import Status
 from python_tsan.cli.compare import comparison_of
 from python_tsan.cli.main import main
 from python_tsan.comparison.model import Seen
 from python_tsan.expectation import Expectation, Lane, Outcome
-from python_tsan.report.build import Facts, build_report
-from python_tsan.report.codec import encode_report
-from python_tsan.report.model import Provenance, Rate, ReportVerdict, Subject, VerdictStatus
+from python_tsan.result.build import Facts, build_result
+from python_tsan.result.codec import encode_result
+from python_tsan.result.model import Provenance, Rate, Status, Subject, Verdict
 from python_tsan.tsan.digest import Digest
 
 
@@ -53,8 +53,8 @@ def test_one_that_cannot_be_read_costs_none_of_the_others(two, capsys):
     assert main(["compare", str(two), "--format", "json"]) == 6
     said = capsys.readouterr()
     assert len(json.loads(said.out)["columns"]) == 2
-    assert "has schema 99; this version reads 1 (update python-tsan)" in said.err
-    assert "cut/run.json is not a run of python-tsan" in said.err
+    assert "newer than this python-tsan: it has schema 99, and schema 2 is supported (update python-tsan)" in said.err
+    assert "cut/run.json is damaged or not a run.json of python-tsan" in said.err
 
 
 @pytest.mark.parametrize(
@@ -85,28 +85,26 @@ def test_bad_input_is_one_clear_message(two, make, code, words, capsys):
     assert "docs/errors.md#compare" in said
 
 
-def program(folder, *, status=VerdictStatus.CLEAN, log="", command=("./embed",), **facts):
+def program(folder, *, status=Status.PASSED, log="", command=("./embed",), **facts):
     """Write what `run` leaves of a program."""
     folder.mkdir()
     digest = Digest()
     digest.add(log.splitlines(), "tsan.7")
-    report = build_report(
-        digest,
-        Facts(
-            verdict=ReportVerdict(status=status, reason="1 finding" if log else "no new finding"),
-            subject=Subject(
-                command=command, exit_codes=(0, 0), rate=Rate(found=int(bool(log)), runs=2, low=0.0, high=1.0)
-            ),
-            provenance=Provenance(facts={"CPython": "3.13.5", "threading": "GIL", "toolchain": "clang-19"} | facts),
+    verdict = Verdict(status=status, reason="1 finding" if log else "no new finding")
+    report = replace(
+        build_result(digest, Facts(verdict=verdict)),
+        subjects=(
+            Subject(command=command, exit_codes=(0, 0), rate=Rate(found=int(bool(log)), runs=2, low=0.0, high=1.0)),
         ),
+        provenance=Provenance(facts={"CPython": "3.13.5", "threading": "GIL", "toolchain": "clang-19"} | facts),
     )
-    (folder / "report.json").write_bytes(encode_report(report))
+    (folder / "run.json").write_bytes(encode_result(report))
     return folder
 
 
 def test_programs_are_compared_by_finding(tmp_path, capsys):
     one = program(tmp_path / "gil")
-    two = program(tmp_path / "free", status=VerdictStatus.FINDINGS, log=LOG, threading="free-threaded")
+    two = program(tmp_path / "free", status=Status.FAILED, log=LOG, threading="free-threaded")
     assert main(["compare", str(one), str(two)]) == 1
     said = capsys.readouterr().out
     assert "./embed" in said
@@ -114,6 +112,18 @@ def test_programs_are_compared_by_finding(tmp_path, capsys):
     assert "GIL -> free-threaded" in said
     (change, other) = comparison_of([str(one), str(two)]).changes
     assert {change.after, other.after} == {Seen.RACE}
+
+
+def test_a_lock_order_inversion_is_not_called_a_race(tmp_path, capsys):
+    log = (Path(__file__).parents[1] / "tsan" / "golden" / "clang-19" / "deadlock.log").read_text()
+    one = program(tmp_path / "gil")
+    two = program(tmp_path / "free", status=Status.FAILED, log=log, threading="free-threaded")
+    assert main(["compare", str(one), str(two)]) == 1
+    shown = capsys.readouterr().out
+    assert "LOCKS" in shown
+    assert "RACE" not in shown
+    (change, other) = comparison_of([str(one), str(two)]).changes
+    assert {change.after, other.after} == {Seen.LOCK_ORDER}
 
 
 def test_other_commands_are_said_and_compared_all_the_same(tmp_path, capsys):

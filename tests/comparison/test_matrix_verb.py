@@ -6,7 +6,6 @@ import pytest
 from compared import run_of, verdict
 
 from python_tsan.binding import BINDINGS, DEFAULT, parse_binding
-from python_tsan.checking.model import Status
 from python_tsan.cli import matrix
 from python_tsan.cli.main import main
 from python_tsan.comparison.model import Seen
@@ -19,7 +18,8 @@ from python_tsan.matrix.model import Available, LeftOut, Wish
 from python_tsan.matrix.outcomes import worst
 from python_tsan.matrix.plan import plan_matrix
 from python_tsan.paths import Layout
-from python_tsan.render.store import open_run, save_run
+from python_tsan.result.model import Status
+from python_tsan.result.store import open_run, save_run
 
 HERE = Available(pythons=("3.11.2", "3.13.5"), toolchains=("clang-19",), bindings=(DEFAULT,))
 

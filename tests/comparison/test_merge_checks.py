@@ -6,12 +6,11 @@ from compared import run_of, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.checking.model import KnownRace, Status
 from python_tsan.comparison.model import Seen
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.expectation import Expectation, Outcome
-from python_tsan.merging.checks import add_up
-from python_tsan.merging.parts import CheckedPart, unite
+from python_tsan.result.merge import merge, unite
+from python_tsan.result.model import KnownRace, Status
 
 RACE = Expectation(outcome=Outcome.RACE)
 
@@ -24,7 +23,7 @@ def race(met, runs):
 
 
 def merged(*runs):
-    return add_up(unite((f"/runs/{run.id}", CheckedPart(run=run)) for run in runs))
+    return merge(unite((f"/runs/{run.id}", run) for run in runs))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=6))

@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from merged import NAMES, PRINTS, attempt, part, placed, use
+from merged import NAMES, PRINTS, observation, part, placed, use
 
 from python_tsan.errors import UsageError
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
-from python_tsan.merging.parts import unite
-from python_tsan.merging.programs import add_up
-from python_tsan.report.codec import encode_report
-from python_tsan.report.model import BaselineState, FindingStatus, VerdictStatus
-from python_tsan.running import baseline, expected
+from python_tsan.result import baseline
+from python_tsan.result.codec import encode_result
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.merge import merge, unite
+from python_tsan.result.model import BaselineState, VerdictStatus
+from python_tsan.running import expected
 
 WANTS_RACE = Expectation(
     outcome=Outcome.RACE, findings=(ExpectedFinding(kind="data race", location="(anonymous namespace)::g_total"),)
@@ -31,11 +32,11 @@ EXPECTATIONS = st.sampled_from([expected.CLEAN, WANTS_RACE])
 
 
 def merged(*parts):
-    return add_up(unite(placed(*parts)))
+    return merge(unite(placed(*parts)))
 
 
-def telling(report):
-    """Return what does not speak of the folders of the parts, nor of their order."""
+def without_folders(report):
+    """Return what depends neither on the folders of the parts nor on their order."""
     return (
         report.verdict,
         {each.fingerprint: (each.occurrences, each.status, len(each.sources), each.kind) for each in report.findings},
@@ -49,7 +50,7 @@ def telling(report):
 
 def cut(shown, chance):
     """Return the same runs as parts of random sizes."""
-    numbered = [attempt(number, *names) for number, names in enumerate(shown, start=1)]
+    numbered = [observation(number, *names) for number, names in enumerate(shown, start=1)]
     chance.shuffle(numbered)
     parts = []
     while numbered:
@@ -62,23 +63,23 @@ def cut(shown, chance):
 @settings(max_examples=40)
 @given(RUNS, EXPECTATIONS, st.sampled_from([None, KNOWN]), st.randoms(use_true_random=False))
 def test_parts_come_to_what_the_whole_run_comes_to(shown, rules, known, chance: random.Random):
-    whole = part("whole", *shown, rules=rules, known=known).report
+    whole = part("whole", *shown, rules=rules, known=known)
     parts = [part(f"p{number}", *each, rules=rules, known=known) for number, each in enumerate(cut(shown, chance))]
-    assert telling(merged(*parts)) == telling(whole)
+    assert without_folders(merged(*parts)) == without_folders(whole)
 
 
 @settings(max_examples=40)
 @given(st.lists(RUNS, min_size=3, max_size=5), EXPECTATIONS, st.randoms(use_true_random=False))
 def test_neither_order_nor_grouping_nor_saying_it_twice_changes_a_byte(shown, rules, chance: random.Random):
     parts = [part(f"p{number}", *each, rules=rules) for number, each in enumerate(shown)]
-    straight = encode_report(merged(*parts))
+    straight = encode_result(merged(*parts))
     shuffled = [*parts, *chance.sample(parts, 2)]
     chance.shuffle(shuffled)
-    assert encode_report(merged(*shuffled)) == straight
+    assert encode_result(merged(*shuffled)) == straight
     middle = chance.randint(1, len(parts) - 1)
     left, right = unite(placed(*parts[:middle])), unite(placed(*parts[middle - 1 :]))
-    assert encode_report(merged(*left, *right)) == straight
-    assert encode_report(merged(*right, *left)) == straight
+    assert encode_result(merged(*left, *right)) == straight
+    assert encode_result(merged(*right, *left)) == straight
 
 
 def test_a_detection_rate_is_that_of_all_runs():
@@ -88,7 +89,7 @@ def test_a_detection_rate_is_that_of_all_runs():
 
 def test_a_shard_that_saw_only_something_else_does_not_count_as_having_seen_it():
     seen, other = part("a", ("race_global",), rules=WANTS_RACE), part("b", ("race_heap",), rules=WANTS_RACE)
-    assert other.report.subject.rate.found == 1, "alone, anything counts where nothing expected was seen"
+    assert other.subject.rate.found == 1, "alone, anything counts where nothing expected was seen"
     assert (merged(seen, other).subject.rate.found, merged(seen, other).subject.rate.runs) == (1, 2)
 
 
@@ -166,17 +167,17 @@ def test_different_subjects_are_refused_with_what_differs(other, words):
 
 
 def test_two_runs_that_bear_one_name_and_differ_are_refused():
-    with pytest.raises(UsageError, match="both say that they are a, and differ"):
+    with pytest.raises(UsageError, match="differ, and both are named a"):
         unite(placed(part("a", ()), part("a", (), ())))
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a\nb"])
 def test_a_name_that_would_leave_the_folder_is_refused(name):
     bad = part("a", ())
-    with pytest.raises(UsageError, match="is no name of a run"):
-        unite(placed(replace(bad, account=replace(bad.account, run=name))))
+    with pytest.raises(UsageError, match="is not the name of a run"):
+        unite(placed(replace(bad, id=name)))
 
 
-def test_nothing_is_no_sum():
-    with pytest.raises(UsageError, match="nothing to add up"):
+def test_no_runs_are_refused():
+    with pytest.raises(UsageError, match="no runs to merge"):
         unite([])

@@ -15,8 +15,8 @@ from python_tsan.cpython.build.interpreter import find_built
 from python_tsan.cpython.manifest import read_manifest
 from python_tsan.cpython.stock import find_stock
 from python_tsan.paths import Layout, default_root
-from python_tsan.report.codec import decode_report
-from python_tsan.report.model import Attribution
+from python_tsan.result.codec import decode_result
+from python_tsan.result.finding import Attribution
 from python_tsan.toolchain import choose_toolchain
 
 REPOSITORY = Path(__file__).parents[2]
@@ -115,7 +115,7 @@ def test_a_newcomer_gets_red_and_then_green(interpreter, tmp_path):
         assert "data race on g_total" in done.stdout
         assert "tally_racy.cpp" in done.stdout
     runs = sorted(path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
-    report = decode_report((runs[0] / "report.json").read_bytes())
+    report = decode_result((runs[0] / "report.json").read_bytes())
     (finding,) = report.findings
     assert finding.location.name == "g_total"
     assert finding.attribution is Attribution.YOURS

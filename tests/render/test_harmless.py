@@ -15,7 +15,7 @@ from python_tsan.console import Console
 from python_tsan.plain_text import harmless, printable
 from python_tsan.render import escape
 from python_tsan.render.registry import RENDERINGS
-from python_tsan.report.codec import decode_report
+from python_tsan.result.codec import decode_result
 
 ESCAPE = "red \x1b[31m, title \x1b]0;x\x07, C1 \x9b31m"
 BIDIRECTIONAL = "isolate \u2066, override \u202e, mark \u200f, separator \u2028"
@@ -28,11 +28,11 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e
 def test_no_rendering_has_anything_to_obey(report_of, name, symbol):
     report = renamed(report_of("race_global"), symbol, f"/src/{symbol}")
     report = replace(report, unparsed=replace(report.unparsed, count=1, samples=(symbol,)))
-    report = replace(report, verdict=replace(report.verdict, downgrades=(symbol,), reason=symbol))
+    report = replace(report, verdicts=(replace(report.verdicts[0], downgrades=(symbol,), reason=symbol),))
     text = RENDERINGS[name].render(report).decode()
     assert not OBEYED.search(text)
     if name == "json":
-        assert decode_report(text.encode()) == report
+        assert decode_result(text.encode()) == report
     elif name == "github":
         assert all(re.match("::(error|warning|notice) ", line) for line in text.splitlines())
         assert "::" not in re.sub(r"^::[^:]*::", "", text.splitlines()[0]) or "::" in symbol

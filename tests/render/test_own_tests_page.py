@@ -4,10 +4,10 @@ import dataclasses
 
 import runs
 
-from python_tsan.checking.model import Status
 from python_tsan.checking.own_tests import NOT_REACHED
 from python_tsan.expectation import Lane
-from python_tsan.render.run import LaneRecord, encode_run
+from python_tsan.result.codec import encode_result
+from python_tsan.result.model import LaneRecord, Status
 from tools.own_tests_page import main, render_own_tests
 
 
@@ -54,7 +54,7 @@ def test_runs_of_other_checks_are_no_part_of_it():
 
 def test_the_tool_writes_it_and_names_what_cannot_be_read(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for name, data in {"1": encode_run(run_of("1", verdict("test_io"))), "2": b"[]"}.items():
+    for name, data in {"1": encode_result(run_of("1", verdict("test_io"))), "2": b"[]"}.items():
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "run.json").write_bytes(data)
     assert main(["runs", "--output", "page.md"]) == 6

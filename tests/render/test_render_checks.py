@@ -4,13 +4,12 @@ from pathlib import Path
 import pytest
 from runs import LOG, interpreter, run, verdict
 
-from python_tsan.checking.model import KnownRace, Status
 from python_tsan.errors import ExitCode
 from python_tsan.expectation import Lane, Outcome
 from python_tsan.render.checks import render_conclusion, render_run
 from python_tsan.render.checks_markdown import render_markdown
 from python_tsan.render.escape import markdown
-from python_tsan.render.run import LaneRecord
+from python_tsan.result.model import KnownRace, LaneRecord, Status
 from python_tsan.tsan.parser import parse_log
 
 LONG = "locks/mutex_wrong_order: stacks show who waits for the mutex"
@@ -86,12 +85,12 @@ def test_the_lane_says_what_it_cannot_see():
 
 
 def test_the_replaced_version_is_in_every_rendering():
-    line = "CPython 3.13.5 stands in for 3.12.11, which could not be had"
+    line = "CPython 3.12.11 is unavailable; using 3.13.5"
     assert line in render_run(MIXED)
     assert line in render_conclusion(MIXED)
     assert f"> {line}" in render_markdown(MIXED).splitlines()
     for rendering in (text(render_run(run(verdict()))), render_markdown(run(verdict()))):
-        assert "stands in" not in rendering
+        assert "unavailable" not in rendering
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from report_samples import NASTY, renamed
 from python_tsan.render.escape import block
 from python_tsan.render.github import render
 from python_tsan.render.registry import Context
-from python_tsan.report.build import Standing
-from python_tsan.report.model import FindingStatus, ReportVerdict, VerdictStatus
+from python_tsan.result.build import Standing
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.model import Status, Verdict
 
 
 def render_annotations(report, root=""):
@@ -71,9 +72,7 @@ def test_known_findings_are_notices(report_of):
 
 
 def test_doubts_are_errors_and_downgrades_warnings(report_of):
-    verdict = ReportVerdict(
-        status=VerdictStatus.COULD_NOT_JUDGE, reason="no", downgrades=("numpy is not instrumented",)
-    )
+    verdict = Verdict(status=Status.COULD_NOT_JUDGE, reason="no", downgrades=("numpy is not instrumented",))
     told = commands(render_annotations(report_of("segv", verdict=verdict)))
     assert [name for name, _, _ in told] == ["error", "error", "warning"]
     assert "SEGV on unknown address" in told[0][2]

@@ -8,19 +8,25 @@ import pytest
 
 from python_tsan.render.circumstances import circumstances, rate_words
 from python_tsan.render.registry import RENDERINGS
-from python_tsan.report.model import (
+from python_tsan.result.model import (
     BaselineEntry,
     BaselineResult,
     BaselineState,
     Rate,
-    ReportVerdict,
+    ResultKind,
     SharedObject,
+    Status,
     Subject,
     SuppressionUse,
-    VerdictStatus,
+    Verdict,
 )
 
 SUBJECT = Subject(command=("./embed", "a b"), exit_codes=(66, 66, 0), seconds=3.24, max_rss_bytes=52_000_000)
+
+
+def of(subject):
+    """Return the parts of a result of a run of ``subject``."""
+    return {"kind": ResultKind.PROGRAM, "subjects": (subject,)}
 
 
 def told(report, **facts):
@@ -33,21 +39,21 @@ def test_mere_logs_have_no_circumstances(report_of):
 
 
 def test_the_program_and_how_it_ended(report_of):
-    assert told(report_of("race_global"), subject=SUBJECT) == {
+    assert told(report_of("race_global"), **of(SUBJECT)) == {
         "command": "./embed 'a b'",
         "ended": "exit code 66 (2 times), exit code 0, 3.2 s, 52 MB",
     }
     killed = replace(SUBJECT, exit_codes=(-9,), timed_out=True, stacks=("native.txt", "python.txt"))
-    words = told(report_of("race_global"), subject=killed)
+    words = told(report_of("race_global"), **of(killed))
     assert words["ended"].startswith("signal 9, ")
     assert words["deadline"] == "passed while it was still running; stacks in native.txt, python.txt"
-    assert told(report_of("race_global"), subject=replace(SUBJECT, exit_codes=()))["ended"].startswith("not at all")
+    assert told(report_of("race_global"), **of(replace(SUBJECT, exit_codes=())))["ended"].startswith("not at all")
 
 
 def test_the_rate_is_told_with_its_bound(report_of):
     rate = Rate(found=3, runs=10, low=0.108, high=0.603)
     assert rate_words(rate) == "3 of 10 runs (95 %: 11 % to 60 %)"
-    assert told(report_of("race_global"), subject=replace(SUBJECT, rate=rate))["seen in"] == rate_words(rate)
+    assert told(report_of("race_global"), **of(replace(SUBJECT, rate=rate)))["seen in"] == rate_words(rate)
 
 
 def test_what_a_baseline_came_to(report_of):
@@ -76,14 +82,14 @@ def test_what_was_not_instrumented_is_named(report_of):
 
 @pytest.mark.parametrize("wanted", ["terminal", "markdown", "html", "junit"])
 def test_renderings_for_people_tell_them(report_of, wanted):
-    report = replace(report_of("race_global"), subject=replace(SUBJECT, rate=Rate(found=3, runs=10, low=0.1, high=0.6)))
+    report = replace(report_of("race_global"), **of(replace(SUBJECT, rate=Rate(found=3, runs=10, low=0.1, high=0.6))))
     data = RENDERINGS[wanted].render(report).decode()
     assert "3 of 10 runs (95 %: 10 % to 60 %)" in data
     assert "exit code 66 (2 times)" in data
 
 
 def test_a_failure_without_a_finding_is_red_everywhere(report_of):
-    verdict = ReportVerdict(status=VerdictStatus.FINDINGS, reason="ended by signal 11")
+    verdict = Verdict(status=Status.FAILED, reason="ended by signal 11")
     report = report_of("suppressed", verdict=verdict)
     (case,) = ET.fromstring(RENDERINGS["junit"].render(report)).iter("testcase")  # noqa: S314 -- what we wrote ourselves
     assert case.find("failure").get("message") == "ended by signal 11"

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from report_samples import GOLDEN
 
 from python_tsan.render.registry import RENDERINGS, Context
-from python_tsan.report.build import Facts, build_report
-from python_tsan.report.codec import decode_report
-from python_tsan.report.model import Input
+from python_tsan.result.build import Facts, build_result
+from python_tsan.result.codec import decode_result
+from python_tsan.result.model import Input
 from python_tsan.tsan.digest import Digest
 
 LOGS = sorted(GOLDEN.glob("*/*.log"))
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report-schema.json").read_bytes())
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "run-schema.json").read_bytes())
 
 
 def report_on_text(text):
     digest = Digest()
     digest.add(text.split("\n"), "a.log")
-    return build_report(digest, Facts(inputs=(Input(file="a.log", spoke=True),)))
+    return build_result(digest, Facts(inputs=(Input(file="a.log", spoke=True),)))
 
 
 @st.composite
@@ -56,7 +56,7 @@ def damaged_logs(draw):
 def test_whatever_a_log_says_every_rendering_is_well_formed(text):
     report = report_on_text(text)
     made = {name: each.render(report) for name, each in RENDERINGS.items()}
-    assert decode_report(made["json"]) == report
+    assert decode_result(made["json"]) == report
     jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(made["json"]))
     ET.fromstring(made["junit"])  # noqa: S314 -- what we wrote ourselves
     assert len(json.loads(made["sarif"])["runs"][0]["results"]) == len(report.findings)
@@ -78,4 +78,4 @@ def test_every_golden_log_can_be_shown_in_every_format(path, name):
 def test_each_format_has_a_file_name_of_its_own():
     names = [each.file_name for each in RENDERINGS.values()]
     assert len(set(names)) == len(names)
-    assert RENDERINGS["json"].file_name == "report.json"
+    assert RENDERINGS["json"].file_name == "run.json"

@@ -10,21 +10,19 @@ from report_samples import NASTY, renamed
 
 from python_tsan.render.escape import block
 from python_tsan.render.registry import RENDERINGS, Context, no_source
-from python_tsan.report.build import Standing
-from python_tsan.report.model import (
+from python_tsan.result.build import Standing
+from python_tsan.result.finding import FindingStatus, PythonFrame, PythonStack
+from python_tsan.result.model import (
     BaselineEntry,
     BaselineResult,
     BaselineState,
-    FindingStatus,
     Provenance,
-    PythonFrame,
-    PythonStack,
     Rate,
-    ReportVerdict,
     SharedObject,
+    Status,
     Subject,
     SuppressionUse,
-    VerdictStatus,
+    Verdict,
 )
 
 VOID = {"meta", "input", "br", "link", "img"}
@@ -134,15 +132,15 @@ def test_everything_that_a_run_knows_is_shown(report_of):
         python_stacks={
             key: PythonStack(frames=(PythonFrame(function="<lambda>", file="work.py", line=7),), thread="T2")
         },
-        verdict=ReportVerdict(
-            status=VerdictStatus.CLEAN, reason="only known ones", downgrades=("numpy is not <instrumented>",)
-        ),
-        subject=Subject(
-            command=("./embed", "<a>"),
-            exit_codes=(66, 0),
-            timed_out=True,
-            rate=Rate(found=1, runs=2, low=0.09, high=0.91),
-            stacks=("s.txt",),
+        verdict=Verdict(status=Status.PASSED, reason="only known ones", downgrades=("numpy is not <instrumented>",)),
+        subjects=(
+            Subject(
+                command=("./embed", "<a>"),
+                exit_codes=(66, 0),
+                timed_out=True,
+                rate=Rate(found=1, runs=2, low=0.09, high=0.91),
+                stacks=("s.txt",),
+            ),
         ),
         audit=(
             SharedObject(path="/x/<m>.so", instrumented=False, build_id="beef"),

@@ -9,8 +9,8 @@ from report_samples import NASTY, renamed
 
 from python_tsan.render.junit import render
 from python_tsan.render.registry import Context
-from python_tsan.report.build import Standing
-from python_tsan.report.model import FindingStatus
+from python_tsan.result.build import Standing
+from python_tsan.result.finding import FindingStatus
 
 
 def suites(report):

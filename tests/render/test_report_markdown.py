@@ -11,8 +11,8 @@ from python_tsan.render.escape import markdown as escape
 from python_tsan.render.escape import markdown_code as code
 from python_tsan.render.markdown import MAX_BLOCKS, render
 from python_tsan.render.registry import Context
-from python_tsan.report.build import Standing
-from python_tsan.report.model import FindingStatus, PythonFrame, PythonStack
+from python_tsan.result.build import Standing
+from python_tsan.result.finding import FindingStatus, PythonFrame, PythonStack
 
 
 def render_markdown(report):

@@ -10,8 +10,9 @@ import pytest
 from python_tsan.render.explain import kind_text
 from python_tsan.render.registry import Context
 from python_tsan.render.sarif import FINGERPRINT, Places, render
-from python_tsan.report.build import Standing
-from python_tsan.report.model import BaselineResult, FindingStatus
+from python_tsan.result.build import Standing
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.model import BaselineResult
 from python_tsan.tsan.finding import Frame, Kind
 
 

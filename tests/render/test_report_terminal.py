@@ -9,8 +9,8 @@ from report_samples import renamed
 from python_tsan.plain_text import WIDTH
 from python_tsan.render.lines import Style, as_text
 from python_tsan.render.terminal import render_finding, render_lines
-from python_tsan.report.build import Standing
-from python_tsan.report.model import FindingStatus, PythonFrame, PythonStack
+from python_tsan.result.build import Standing
+from python_tsan.result.finding import FindingStatus, PythonFrame, PythonStack
 from python_tsan.tsan.finding import Kind
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from python_tsan.render import stack, wording
 from python_tsan.render.stack import Gap
-from python_tsan.report.model import VerdictStatus
+from python_tsan.result.model import Status
 from python_tsan.tsan.finding import Frame, Stack
 
 
@@ -102,6 +102,6 @@ def test_the_conclusion_says_what_the_verdict_says(report_of):
     report = report_of("race_global", "segv")
     assert wording.conclusion(report) == "NOT clean: 1 finding"
     assert wording.tally(report) == "1 distinct finding in 1 block of 2 files; 1 fatal end"
-    clean = replace(report, verdict=replace(report.verdict, status=VerdictStatus.CLEAN, reason="no finding"))
+    clean = replace(report, verdicts=(replace(report.verdicts[0], status=Status.PASSED, reason="no finding"),))
     assert wording.conclusion(clean) == "clean: no finding"
     assert "of" not in wording.tally(replace(report, inputs=())).split("block")[1]

@@ -12,7 +12,7 @@ import pytest
 from python_tsan.cli.main import main
 from python_tsan.render.registry import RENDERINGS, Context
 from python_tsan.render.source import source_reader
-from python_tsan.report.codec import encode_report
+from python_tsan.result.codec import encode_result
 
 
 def told(capsys, *arguments):
@@ -70,7 +70,7 @@ def test_bad_input_beside_a_good_log_is_told_and_counts_when_nothing_was_found(g
     assert "take care" in out
     code, out, err = told(capsys, tmp_path / "gone", *golden("suppressed"), "--format", "json")
     assert code == 2
-    assert json.loads(out)["verdict"]["status"] == "clean"
+    assert json.loads(out)["verdicts"][0]["status"] == "passed"
     assert "cannot be read: No such file or directory" in err
 
 
@@ -99,19 +99,27 @@ def test_a_place_that_cannot_be_written_is_told(golden, capsys, tmp_path):
 
 
 def test_a_saved_report_is_shown_again(golden, report_of, capsys, tmp_path):
-    (tmp_path / "report.json").write_bytes(encode_report(report_of("race_global")))
+    (tmp_path / "run.json").write_bytes(encode_result(report_of("race_global")))
     (tmp_path / "tsan.1").write_text("not looked at")
     first = told(capsys, *golden("race_global"))
     assert told(capsys, tmp_path) == first
-    assert told(capsys, tmp_path / "report.json") == first
-    (tmp_path / "report.json").write_text("{}")
+    assert told(capsys, tmp_path / "run.json") == first
+    (tmp_path / "run.json").write_text("{}")
     code, _, err = told(capsys, tmp_path)
     assert code == 6
-    assert "not a report of python-tsan" in err
+    assert "not a run.json of python-tsan" in err
 
 
-def test_a_saved_report_can_be_attributed_anew(report_of, capsys, tmp_path):
-    (tmp_path / "report.json").write_bytes(encode_report(report_of("race_global")))
+def test_a_report_of_an_older_version_is_refused_in_one_line(capsys, tmp_path):
+    (tmp_path / "report.json").write_text('{\n "version": 1,\n "findings": []\n}')
+    for path in (tmp_path, tmp_path / "report.json"):
+        code, _, err = told(capsys, path)
+        assert code == 6
+        assert "report.json is a report of an older python-tsan, which is not supported" in err
+
+
+def test_a_saved_report_can_be_attributed_again(report_of, capsys, tmp_path):
+    (tmp_path / "run.json").write_bytes(encode_result(report_of("race_global")))
     for own, whose in (("/src/golden", "yours"), ("/elsewhere", "unknown")):
         _, out, _ = told(capsys, tmp_path, "--own", own, "--format", "json")
         (finding,) = json.loads(out)["findings"]

@@ -12,7 +12,7 @@ from python_tsan.running import expected
 from python_tsan.running.preflight import Prepared
 from python_tsan.running.request import Request
 from python_tsan.running.rules import Rules
-from python_tsan.running.session import Session, Stage
+from python_tsan.running.session import Session, Setup
 
 TODAY = dt.date(2026, 6, 1)
 PROGRAM = """#!{python} -IS
@@ -48,7 +48,7 @@ def make_session(tmp_path):
     def make(*command, rules=None, env=None, **request):
         argv = tuple(str(part) for part in command)
         asked = Request(command=argv, cwd=str(tmp_path), **({"timeout": 20.0} | request))
-        stage = Stage(
+        setup = Setup(
             prepared=Prepared(command=argv, program=None),
             toolchain=None,
             companion=None,
@@ -56,6 +56,6 @@ def make_session(tmp_path):
             env=env or {"PATH": os.defpath},
             console=make_console(quiet=True),
         )
-        return Session(request=asked, rules=rules or Rules(expectation=expected.CLEAN, today=TODAY), stage=stage)
+        return Session(request=asked, rules=rules or Rules(expectation=expected.CLEAN, today=TODAY), setup=setup)
 
     return make

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.report.model import SharedObject
+from python_tsan.result.model import SharedObject
 from python_tsan.running.audit import downgrades, inspect_objects, is_system, two_runtimes, watched_objects
 from python_tsan.running.watch import MappedObjects, mapped_code
 

@@ -11,7 +11,15 @@ from python_tsan.cli.main import build_parser, main
 from python_tsan.errors import ExitCode, SubjectError, UsageError
 from python_tsan.running.environment import environment_for
 from python_tsan.running.preflight import Prepared
-from python_tsan.running.record import Replay, difference, differences, encode_replay, load_replay, restored, telling
+from python_tsan.running.record import (
+    Replay,
+    difference,
+    differences,
+    encode_replay,
+    load_replay,
+    relevant_variables,
+    restored,
+)
 from python_tsan.running.request import Request
 
 
@@ -120,7 +128,7 @@ def test_a_replay_is_read_back(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"{", "cannot be replayed"), (b'{"version": 99}', "of version 99"), (b'{"version": 1}', "cannot be replayed")],
+    [(b"{", "is damaged"), (b'{"schema": 99}', "newer than this python-tsan"), (b'{"schema": 2}', "is damaged")],
 )
 def test_what_is_no_replay_is_told(tmp_path, data, words):
     (tmp_path / "replay.json").write_bytes(data)
@@ -146,9 +154,9 @@ def test_the_environment_of_then_is_restored_with_its_seed():
     assert restored(a_replay(), now) == {"HOME": "/home", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "7"}
 
 
-def test_only_telling_variables_are_kept_and_no_secret():
+def test_only_relevant_variables_are_kept_and_no_secret():
     env = {"TSAN_OPTIONS": "x", "LD_PRELOAD": "y", "HOME": "/", "PYTHON_KEYRING": "s", "LC_SECRET": "s"}
-    assert telling(env) == {"LD_PRELOAD": "y", "TSAN_OPTIONS": "x"}
+    assert relevant_variables(env) == {"LD_PRELOAD": "y", "TSAN_OPTIONS": "x"}
 
 
 def test_a_difference_is_what_was_set_and_what_was_taken_away():

@@ -14,9 +14,9 @@ from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.stock import find_stock
 from python_tsan.paths import Layout
 from python_tsan.running.audit import two_runtimes
-from python_tsan.running.companion import FOLDER_VARIABLE, LIBRARY, obtain_companion, read_told
+from python_tsan.running.companion import FOLDER_VARIABLE, LIBRARY, obtain_companion, read_hook_output
 from python_tsan.running.elf import Runtime, read_elf
-from python_tsan.running.oracle import KINDS, disagreements
+from python_tsan.running.hook_crosscheck import KINDS, disagreements
 from python_tsan.toolchain import survey
 from python_tsan.tsan.parser import parse_log
 
@@ -93,7 +93,7 @@ def watched(toolchain, program, companion, folder, env=None):
     }
     subprocess.run([*toolchain.launcher, program], env=variables, capture_output=True, check=False, timeout=60)
     logs = {int(log.suffix[1:]): parse_log(log.read_text(), log.name) for log in folder.glob("tsan.*")}
-    return read_told(folder), logs
+    return read_hook_output(folder), logs
 
 
 @pytest.mark.compiler

@@ -5,8 +5,9 @@ from run_logs import golden
 
 from python_tsan.errors import UsageError
 from python_tsan.expectation import Outcome
-from python_tsan.report.model import FindingStatus
-from python_tsan.running.expected import covered, missing, parse_expectation
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.matching import covered, missing
+from python_tsan.running.expected import parse_expectation
 from python_tsan.running.request import Request
 from python_tsan.running.rules import read_rules
 from python_tsan.running.suppressing import count_uses, merged_text, read_suppressions
@@ -16,14 +17,14 @@ TODAY = dt.date(2026, 6, 1)
 RACE = 'outcome = "race"\n[[findings]]\nkind = "data race"\nlocation = "{}"\n'
 
 
-def groups(name="race_global"):
+def findings_of(name="race_global"):
     digest = Digest()
     digest.add(golden(name).splitlines(), name)
-    return tuple(digest.groups.values())
+    return {key: group.finding for key, group in digest.groups.items()}
 
 
 def location():
-    return groups()[0].finding.location.name
+    return next(iter(findings_of().values())).location.name
 
 
 def request(tmp_path, **options):
@@ -33,23 +34,23 @@ def request(tmp_path, **options):
 def test_an_expected_race_covers_its_finding_and_no_other():
     expectation = parse_expectation(RACE.format(location()), "race.toml")
     assert expectation.outcome is Outcome.RACE
-    assert covered(expectation, groups()) == (frozenset({groups()[0].fingerprint}),)
-    assert covered(expectation, groups("race_heap")) == (frozenset(),)
-    assert list(missing(expectation, groups())) == []
-    assert list(missing(expectation, groups("race_heap"))) == [f"a data race on {location()}"]
+    assert covered(expectation, findings_of()) == (frozenset(findings_of()),)
+    assert covered(expectation, findings_of("race_heap")) == (frozenset(),)
+    assert list(missing(expectation, findings_of().values())) == []
+    assert list(missing(expectation, findings_of("race_heap").values())) == [f"a data race on {location()}"]
 
 
 def test_the_word_race_is_any_data_race_and_nothing_else(tmp_path):
     expectation = read_rules(request(tmp_path, expect="race"), today=TODAY).expectation
-    assert [len(each) for each in covered(expectation, groups("race_heap"))] == [1]
-    assert list(missing(expectation, groups("race_heap"))) == []
-    assert list(missing(expectation, groups("deadlock"))) == ["a data race"]
+    assert [len(each) for each in covered(expectation, findings_of("race_heap"))] == [1]
+    assert list(missing(expectation, findings_of("race_heap").values())) == []
+    assert list(missing(expectation, findings_of("deadlock").values())) == ["a data race"]
 
 
 def test_the_words_clean_and_hang(tmp_path):
     found = [read_rules(request(tmp_path, expect=word), today=TODAY).expectation for word in ("clean", "hang")]
     assert [each.outcome for each in found] == [Outcome.CLEAN, Outcome.HANG]
-    assert [covered(each, groups()) for each in found] == [(), ()]
+    assert [covered(each, findings_of()) for each in found] == [(), ()]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_an_expectation_with_a_mistake_is_refused(text, what):
 def test_rules_hold_baseline_suppressions_and_expectation(tmp_path):
     known = tmp_path / "known.toml"
     known.write_text(
-        f'version = 1\n[[finding]]\nfingerprint = "{groups("race_heap")[0].fingerprint}"\n'
+        f'version = 1\n[[finding]]\nfingerprint = "{next(iter(findings_of("race_heap")))}"\n'
         'reason = "r"\nlink = "l"\nexpires = 2027-01-01\n'
     )
     race = tmp_path / "race.toml"
@@ -87,10 +88,10 @@ def test_rules_hold_baseline_suppressions_and_expectation(tmp_path):
     asked = request(tmp_path, baseline=str(known), expect=str(race), suppressions=(str(quiet),))
     rules = read_rules(asked, today=TODAY, theirs=str(theirs))
     assert merged_text(rules.suppressions) == "race:mine\nmutex:theirs\n"
-    assert rules.given == 2
-    stands = rules.standings((*groups(), *groups("race_heap")))
-    assert stands[groups()[0].fingerprint].status is FindingStatus.EXPECTED
-    assert stands[groups("race_heap")[0].fingerprint].status is FindingStatus.KNOWN
+    assert not any(each.shipped for each in rules.suppressions)
+    stands = rules.standings(findings_of() | findings_of("race_heap"))
+    assert stands[next(iter(findings_of()))].status is FindingStatus.EXPECTED
+    assert stands[next(iter(findings_of("race_heap")))].status is FindingStatus.KNOWN
 
 
 @pytest.mark.parametrize("option", ["baseline", "expect"])

@@ -10,9 +10,10 @@ from test_run_rules import RACE, location
 
 from python_tsan.cli.run import last_words
 from python_tsan.errors import Interrupted, UsageError
-from python_tsan.report.codec import decode_report
-from python_tsan.report.model import BaselineState, FindingStatus, VerdictStatus
-from python_tsan.running.baseline import parse_baseline
+from python_tsan.result.baseline import parse_baseline
+from python_tsan.result.codec import decode_result
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.model import BaselineState, VerdictStatus
 from python_tsan.running.expected import CLEAN, parse_expectation
 from python_tsan.running.record import load_replay
 from python_tsan.running.rules import Rules
@@ -40,9 +41,9 @@ def test_a_race_is_red_and_everything_is_in_the_folder(make_session, racy, tmp_p
     assert report.failing[0].fingerprint == fingerprint()
     assert report.subject.exit_codes == (66,)
     assert {path.name for path in folder.iterdir()} == {
-        "1", "evidence.json", "junit.xml", "replay.json", "report.html", "report.json", "report.md", "report.sarif",
+        "1", "junit.xml", "replay.json", "report.html", "report.md", "report.sarif", "run.json",
     }  # fmt: skip
-    assert decode_report((folder / "report.json").read_bytes()) == report
+    assert decode_result((folder / "run.json").read_bytes()) == report
     assert (tmp_path / "runs" / "latest").resolve() == folder
     assert load_replay(folder).findings == tuple(each.fingerprint for each in report.findings)
 
@@ -137,7 +138,7 @@ def test_suppressions_are_merged_for_the_runtime_and_the_unused_are_named(make_s
     file = tmp_path / "quiet.txt"
     file.write_text("race:known_writer\nrace:never\n")
     placed = read_suppressions([file])
-    rules = Rules(expectation=CLEAN, today=None, suppressions=placed, given=len(placed))
+    rules = Rules(expectation=CLEAN, today=None, suppressions=placed)
     report, folder = make_session(program(f"log.write_text({golden('suppressed')!r})"), rules=rules).run()
     assert (folder / "suppressions.txt").read_text() == "race:known_writer\nrace:never\n"
     assert f"suppressions={folder / 'suppressions.txt'}" in report.provenance.tsan_options
@@ -167,14 +168,14 @@ def test_findings_that_went_to_standard_error_are_no_clean_run(make_session, pro
 
 def test_an_interrupt_keeps_what_was_seen(make_session, racy, tmp_path):
     session = make_session(racy, repeat=3)
-    attempt = session._attempt
+    attempt = session._run_once
 
     def interrupted(number, variables):
         if number == 2:
             raise KeyboardInterrupt
         return attempt(number, variables)
 
-    session._attempt = interrupted
+    session._run_once = interrupted
     told = []
     with pytest.raises(Interrupted) as caught:
         session.run(cut=lambda report, folder: told.append((report, folder)))
@@ -182,7 +183,7 @@ def test_an_interrupt_keeps_what_was_seen(make_session, racy, tmp_path):
     assert caught.value.message == "1 of 3 runs had ended"
     assert caught.value.evidence == folder
     assert caught.value.advice == f"python-tsan replay {folder} --repeat 2"
-    report = decode_report((tmp_path / "runs" / "latest" / "report.json").read_bytes())
+    report = decode_result((tmp_path / "runs" / "latest" / "run.json").read_bytes())
     assert report.subject.rate.runs == 1
     assert report.findings
     assert "interrupted after 1 of 3 runs" in report.verdict.downgrades
@@ -191,14 +192,14 @@ def test_an_interrupt_keeps_what_was_seen(make_session, racy, tmp_path):
 
 def test_a_run_that_was_interrupted_is_not_called_clean(make_session, program):
     session = make_session(program(""), repeat=3)
-    attempt = session._attempt
+    attempt = session._run_once
 
     def interrupted(number, variables):
         if number == 3:
             raise KeyboardInterrupt
         return attempt(number, variables)
 
-    session._attempt = interrupted
+    session._run_once = interrupted
     told = []
     with pytest.raises(Interrupted):
         session.run(cut=lambda report, _: told.append(report))

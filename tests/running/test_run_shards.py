@@ -7,9 +7,8 @@ import pytest
 from run_logs import golden
 
 from python_tsan.cli.main import main
-from python_tsan.report.codec import decode_report
-from python_tsan.running.account import load_account
-from python_tsan.running.shard import Shard
+from python_tsan.result.codec import decode_result, load_result
+from python_tsan.result.shard import Shard
 
 # Shows its race in every third of its runs, whichever machine makes them.
 SOMETIMES = f"""\
@@ -32,11 +31,11 @@ def merge(tmp_path, *folders, name="merged", options=()):
     output = tmp_path / name
     code = main(["merge", "--quiet", "--output", str(output), *options, *map(str, folders)])
     (folder,) = (path for path in output.iterdir() if not path.is_symlink())
-    return code, folder, decode_report((folder / "report.json").read_bytes())
+    return code, folder, decode_result((folder / "run.json").read_bytes())
 
 
 def test_a_shard_makes_its_own_runs_and_no_others(shards):
-    made = [[attempt.number for attempt in load_account(folder).evidence.attempts] for folder in shards]
+    made = [[one.number for one in load_result(folder).verdicts[0].observations] for folder in shards]
     assert made == [[1, 4, 7, 10], [2, 5, 8], [3, 6, 9]]
 
 
@@ -55,7 +54,7 @@ def test_a_merge_of_merges_is_byte_for_byte_the_merge_of_all(shards, tmp_path):
     _, flat, _ = merge(tmp_path, *shards, name="flat")
     _, pair, _ = merge(tmp_path, shards[2], shards[0], name="pair")
     _, nested, _ = merge(tmp_path, shards[1], pair, shards[0], name="nested")
-    assert (nested / "report.json").read_bytes() == (flat / "report.json").read_bytes()
+    assert (nested / "run.json").read_bytes() == (flat / "run.json").read_bytes()
     parts = {path.relative_to(nested): path.read_bytes() for path in (nested / "parts").rglob("*.json")}
     assert parts == {path.relative_to(flat): path.read_bytes() for path in (flat / "parts").rglob("*.json")}
 
@@ -85,14 +84,14 @@ def test_shards_of_another_program_are_refused_with_nothing_written(shards, make
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda file: file.unlink(), "cannot read"),
-        (lambda file: file.write_text("{}"), "cannot be read"),
-        (lambda file: file.write_bytes(file.read_bytes()[:200]), "cannot be read"),
-        (lambda file: file.write_text(json.dumps({"version": 9})), "is of version 9; this python-tsan reads 1"),
+        (lambda file: (file.unlink(), file.symlink_to("nothing")), "cannot read"),
+        (lambda file: file.write_text("{}"), "is damaged"),
+        (lambda file: file.write_bytes(file.read_bytes()[:200]), "is damaged"),
+        (lambda file: file.write_text(json.dumps({"schema": 9})), "newer than this python-tsan: it has schema 9"),
     ],
 )
 def test_a_part_that_cannot_be_read_ends_the_sum(shards, tmp_path, capsys, spoil, words):
-    spoil(shards[1] / "evidence.json")
+    spoil(shards[1] / "run.json")
     assert main(["merge", "--output", str(tmp_path / "m"), *map(str, shards)]) == 6
     said = capsys.readouterr().err
     assert words in said
@@ -106,7 +105,7 @@ def test_a_shard_given_twice_counts_once_and_is_told(shards, tmp_path, capsys):
     # One path that is named twice is one run from the start; a copy of it is found to be the same run.
     copy = tmp_path / "copy"
     copy.mkdir()
-    for name in ("report.json", "evidence.json"):
+    for name in ("run.json",):
         (copy / name).write_bytes((shards[0] / name).read_bytes())
     capsys.readouterr()
     assert main(["merge", "--output", str(tmp_path / "n"), *map(str, [*shards, copy])]) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from python_tsan.cli.compare import comparison_of
 from python_tsan.comparison.model import Axis, Seen
-from python_tsan.render.run import decode_run, encode_run
+from python_tsan.result.codec import decode_result, encode_result
 from tools.bench import comparing
 
 ONE = comparing.Compared(runs=2, size=2_000_000, seconds=0.5, cpu_seconds=0.4, memory=50_000_000)
@@ -13,9 +13,9 @@ ONE = comparing.Compared(runs=2, size=2_000_000, seconds=0.5, cpu_seconds=0.4, m
 def test_the_runs_are_runs_and_differ_where_they_should(tmp_path):
     for number in range(3):
         run = comparing.make_run(number, tmp_path)
-        assert decode_run(encode_run(run)) == run
+        assert decode_result(encode_result(run)) == run
         (tmp_path / run.id).mkdir()
-        (tmp_path / run.id / "run.json").write_bytes(encode_run(run))
+        (tmp_path / run.id / "run.json").write_bytes(encode_result(run))
     made = comparison_of([str(tmp_path)])
     assert {change.axis for change in made.changes} == {Axis.THREADING}
     assert {change.after for change in made.changes} == {Seen.RACE}

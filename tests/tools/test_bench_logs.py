@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from python_tsan.report.reading import read_logs
+from python_tsan.detect.reading import read_logs
 from tools.bench import logs
 from tools.bench.logs import MIB, Read, Reader, complaints, measure_logs, rows, write_log
 

@@ -10,10 +10,19 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.checking.model import Observation, Status, Verdict
-from python_tsan.cpython.manifest import Interpreter
 from python_tsan.expectation import Expectation, Lane, Outcome
-from python_tsan.render.run import LaneRecord, Machine, Provenance, Run, encode_run
+from python_tsan.result.build import result_of_checks
+from python_tsan.result.codec import encode_result
+from python_tsan.result.model import (
+    InterpreterRecord,
+    LaneRecord,
+    Machine,
+    Observation,
+    Provenance,
+    Result,
+    Status,
+    Verdict,
+)
 from python_tsan.tsan.parser import parse_log
 from tools.bench.table import Table
 
@@ -41,31 +50,25 @@ class Compared:
     memory: int
 
 
-def make_run(number: int, folder: Path) -> Run:
+def make_run(number: int, folder: Path) -> Result:
     """Return a run of its own version of CPython; every tenth check is a race there or not, by turns."""
-    interpreter = Interpreter(
+    interpreter = InterpreterRecord(
         key=f"key{number}",
         instrumented=True,
         version=f"3.13.{number // 2}",
         free_threaded=bool(number % 2),
         debug=True,
-        prefix=folder,
-        executable=folder / "python3",
-        library=folder / "libpython.so",
-        include=folder / "include",
-        cc=folder / "cc",
-        cxx=folder / "c++",
         toolchain="clang-19",
-        runtime=None,
-        runtime_id="",
+        prefix=folder,
     )
     machine = Machine(system="Linux", kernel="6.1", architecture="x86_64", libc="glibc", cores=2, mmap_rnd_bits=28)
-    return Run(
+    run = Result(
         id=f"run{number:03}",
-        provenance=Provenance(package="bench", command=("bench",), started_at="2026-01-01", machine=machine),
+        provenance=Provenance(command=("bench",), started_at="2026-01-01", machine=machine),
         lanes=(LaneRecord(lane=Lane.FULL, interpreter=interpreter, toolchain="clang-19"),),
         verdicts=tuple(_verdict(check, number, folder) for check in range(CHECKS)),
     )
+    return result_of_checks(run)
 
 
 def _verdict(check: int, number: int, folder: Path) -> Verdict:
@@ -78,7 +81,7 @@ def _verdict(check: int, number: int, folder: Path) -> Verdict:
         timed_out=False,
         seconds=0.2,
         max_rss_bytes=50_000_000,
-        folder=folder,
+        folder=folder / f"check{check}" / "1",
     )
     seen = replace(quiet, findings=parse_log(log, "tsan.7").findings) if racy else quiet
     return Verdict(
@@ -116,7 +119,7 @@ def _measure(folder: Path, count: int) -> Compared:
     for number in range(count):
         target = folder / f"run{number:03}"
         target.mkdir(parents=True, exist_ok=True)
-        (target / "run.json").write_bytes(encode_run(make_run(number, folder)))
+        (target / "run.json").write_bytes(encode_result(make_run(number, folder)))
     size = sum(path.stat().st_size for path in folder.rglob("run.json"))
     output = folder / "compared.html"
     command: list[str | Path] = [

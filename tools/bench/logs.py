@@ -161,9 +161,9 @@ def _codechecker(environment: Path) -> Path | None:
 def _finds(reader: Reader, output: Path, folder: Path) -> str:
     match reader:
         case Reader.OURS:
-            from python_tsan.report.codec import decode_report  # noqa: PLC0415 -- 30 MB of JSON, after the measurement
+            from python_tsan.result.codec import decode_result  # noqa: PLC0415 -- 30 MB of JSON, after the measurement
 
-            report = decode_report(output.read_bytes())
+            report = decode_result(output.read_bytes())
             return f"{len(report.findings)} findings in {report.blocks:,} blocks"
         case Reader.GREP:
             counts = output.read_text(encoding="utf-8").split()

@@ -1,0 +1,1 @@
+"""Read raw evidence of any kind, and turn it into findings."""

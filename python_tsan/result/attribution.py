@@ -1,0 +1,117 @@
+"""Decide whose code a finding is, by its stacks alone.
+
+``own`` holds what the user calls theirs: folders and files as the log's frames spell them, or bare names of
+modules. With none given, what the program itself was compiled from counts as theirs, and no shared object does.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from python_tsan.result.finding import Attribution, Origin
+from python_tsan.tsan.frames import is_interceptor, is_plumbing
+
+if TYPE_CHECKING:
+    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.tsan.finding import Finding, Frame, Stack
+
+# libpython3.12d.so.1.0, python3, python3.13t
+_LIBPYTHON_MODULE = re.compile(r"(?:lib)?python(?:\d[\d.]*)?[a-z]*(?:\.so[\d.]*)?$")
+# ./Objects/dictobject.c, /build/Python-3.12.11/Include/internal/pycore_dict.h
+_LIBPYTHON_FILE = re.compile(
+    r"(?:^|/)(?:Objects|Python|Modules|Parser|Programs|Include)/(?:(?:clinic|internal|cpython|mimalloc|stringlib|_\w+)/)*\w+\.[ch]$"
+)
+# An embedder may hold libpython in itself; so these two say more than the module's name.
+_LIBPYTHON_SYMBOL = re.compile(r"_?Py[A-Z]\w+_|_Py_|pythread_wrapper$|thread_run$")
+# _multiarray_umath.cpython-313-x86_64-linux-gnu.so, libscipy_openblas64_-fdde5778.so
+_NUMPY_MODULE = re.compile(
+    r"(?:_multiarray_umath|_multiarray_tests|_umath_\w+|_simd|_pocketfft_umath|lapack_lite|mtrand|bit_generator"
+    r"|_generator|_mt19937|_philox|_pcg64|_sfc64|_bounded_integers)\.[\w.-]*so$|libscipy_openblas"
+)
+# ../numpy/_core/src/multiarray/alloc.c
+_NUMPY_FILE = re.compile(r"(?:^|/)numpy/")
+_NUMPY_SYMBOL = re.compile(r"_?Py(?:Array|UFunc)_|npy_")
+# mine.cpython-312d-x86_64-linux-gnu.so, mine.abi3.so
+_EXTENSION_MODULE = re.compile(r"\.(?:cpython-\w[\w-]*|abi3t?|pypy\w[\w-]*)\.so$")
+_EXTENSION_FILE = re.compile(r"/(?:site|dist)-packages/")
+# libc.so.6, ld-linux-x86-64.so.2, libstdc++.so.6, libtsan.so.2, [vdso]
+_RUNTIME_MODULE = re.compile(
+    r"(?:lib(?:c|m|dl|rt|pthread|gcc_s|stdc\+\+|c\+\+(?:abi)?|unwind|tsan|clang_rt[\w.-]*)|ld-[\w-]+|ld)(?:-[\d.]+)?\.so[\d.]*$|\[vdso\]$"
+)
+# csu/../sysdeps/nptl/libc_start_call_main.h
+_RUNTIME_FILE = re.compile(r"(?:^|/)(?:csu|nptl|sysdeps|libsanitizer|compiler-rt)/")
+_SHARED = re.compile(r"\.so(?:\.|$)")
+_WEIGHT = tuple(Attribution)
+
+
+def attribute(finding: Finding | DistinctFinding, own: tuple[str, ...] = ()) -> tuple[Attribution, tuple[Origin, ...]]:
+    """Return whose a finding is: its weightiest origin, and the origin of each of its telling stacks in order."""
+    origins = tuple(origin(stack, own) for stack in telling_stacks(finding))
+    weights = [_WEIGHT.index(each.attribution) for each in origins]
+    return _WEIGHT[min(weights)] if weights else Attribution.UNKNOWN, origins
+
+
+def telling_stacks(finding: Finding | DistinctFinding) -> tuple[Stack | None, ...]:
+    """Return the stacks that say who did it: of the accesses, else of the acquisitions, else the best there are."""
+    if finding.accesses:
+        return tuple(access.stack for access in finding.accesses)
+    if finding.acquisitions:
+        return tuple(edge.stack for edge in finding.acquisitions)
+    if finding.stacks:
+        return finding.stacks
+    if finding.threads:
+        return tuple(thread.stack for thread in finding.threads)
+    return tuple(mutex.stack for mutex in finding.mutexes)
+
+
+def origin(stack: Stack | None, own: tuple[str, ...] = ()) -> Origin:
+    """Return whose code a stack is: that of its first frame which is no interceptor, plumbing or runtime.
+
+    A frame of another owner below one of yours is *reached from yours*.
+    """
+    frames = stack.frames if stack else ()
+    owners = [(frame, owner(frame, own)) for frame in frames if not is_interceptor(frame) and not is_plumbing(frame)]
+    telling = [(frame, whose) for frame, whose in owners if whose is not Attribution.RUNTIME]
+    if not telling:
+        return Origin(
+            attribution=Attribution.RUNTIME if frames else Attribution.UNKNOWN, frame=frames[0] if frames else None
+        )
+    frame, whose = telling[0]
+    yours = next((frame for frame, other in telling if other is Attribution.YOURS), None)
+    reached = yours is not None and whose is not Attribution.YOURS
+    return Origin(attribution=Attribution.REACHED if reached else whose, frame=frame, yours=yours)
+
+
+def owner(frame: Frame, own: tuple[str, ...] = ()) -> Attribution:
+    """Return whose code one frame is, without a look at its neighbours; never REACHED."""
+    module = frame.module.rpartition("/")[2]
+    if any(_is_in(frame, module, mine) for mine in own):
+        return Attribution.YOURS
+    for whose, matches in (
+        (Attribution.RUNTIME, _RUNTIME_MODULE.match(module) or _RUNTIME_FILE.search(frame.file)),
+        (Attribution.NUMPY, _is_numpy(frame, module)),
+        (Attribution.LIBPYTHON, _is_libpython(frame, module)),
+        (Attribution.EXTENSION, _EXTENSION_MODULE.search(module) or _EXTENSION_FILE.search(frame.module)),
+    ):
+        if matches:
+            return whose
+    program = bool(module or frame.file) and not _SHARED.search(module)
+    return Attribution.YOURS if program and not own else Attribution.UNKNOWN
+
+
+def _is_numpy(frame: Frame, module: str) -> bool:
+    return bool(_NUMPY_MODULE.match(module) or _NUMPY_FILE.search(frame.file) or _NUMPY_SYMBOL.match(frame.symbol))
+
+
+def _is_libpython(frame: Frame, module: str) -> bool:
+    if _LIBPYTHON_MODULE.match(module):
+        return True
+    return bool(_LIBPYTHON_SYMBOL.match(frame.symbol) or _LIBPYTHON_FILE.search(frame.file))
+
+
+def _is_in(frame: Frame, module: str, mine: str) -> bool:
+    if "/" not in mine and mine == module:
+        return True
+    folder = mine.rstrip("/")
+    return any(path == folder or path.startswith(folder + "/") for path in (frame.file, frame.module))

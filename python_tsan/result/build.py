@@ -1,0 +1,231 @@
+"""Make a result of a digest of logs and of what else is known. Pure."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping  # noqa: TC003 -- a dataclass's annotations stay readable at run time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from python_tsan import __version__
+from python_tsan.expectation import Outcome
+from python_tsan.result.attribution import attribute
+from python_tsan.result.finding import DistinctFinding, FindingStatus, Occurrence, PythonStack
+from python_tsan.result.judge import judge_logs
+from python_tsan.result.model import Input, Result, ResultKind, Status, Subject, Unparsed, Verdict
+from python_tsan.tsan.digest import Digest, Group
+from python_tsan.tsan.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from python_tsan.result.model import Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether a finding is known by a baseline, an expectation or a suppression, and why."""
+
+    status: FindingStatus
+    reason: str = ""
+    link: str = ""
+    expires: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known beyond the logs. ``standings`` and ``python_stacks`` are by fingerprint.
+
+    ``verdict`` is that on a program which was run; without one the logs decide, ``silent_is_clean`` if the program is
+    known to have run under the sanitizer.
+    """
+
+    own: tuple[str, ...] = ()
+    silent_is_clean: bool = False
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    python_stacks: Mapping[str, PythonStack] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    verdict: Verdict | None = None
+
+
+NOTHING_KNOWN = Facts()
+NEW = Standing(status=FindingStatus.NEW)
+
+
+def build_result(digest: Digest, facts: Facts = NOTHING_KNOWN) -> Result:
+    """Return the result of all that ``digest`` has read: findings in order of first appearance."""
+    findings = tuple(_finding(group, facts) for group in digest.groups.values())
+    verdict = facts.verdict or judge_logs(findings, digest.fatal, facts.inputs, silent_is_clean=facts.silent_is_clean)
+    return Result(
+        package=__version__,
+        kind=ResultKind.PROGRAM if facts.verdict else ResultKind.LOGS,
+        verdicts=(verdict,),
+        findings=findings,
+        fatal=tuple(digest.fatal),
+        unparsed=Unparsed(count=digest.unparsed, samples=tuple(digest.samples)),
+        blocks=digest.blocks,
+        outside=digest.outside,
+        inputs=facts.inputs,
+    )
+
+
+def result_of_checks(run: Result, earlier: Sequence[DistinctFinding] = ()) -> Result:
+    """Return ``run``, of which only the verdicts are filled, with their findings and subjects, each once.
+
+    A finding that a passed check exists to show is *expected*; a race of CPython itself that was set aside is
+    *suppressed*. A finding that one check expects and another does not is *new*. ``earlier`` are the findings of
+    verdicts that were taken from a saved result.
+    """
+    digest = Digest()
+    standings: dict[str, Standing] = {}
+    counted: set[Path] = set()
+    for verdict in run.verdicts:
+        for observation in verdict.observations:
+            # Several checks may judge the same runs of a subject; those are counted once.
+            _collect(verdict, observation, digest, standings, again=observation.folder in counted)
+            counted.add(observation.folder)
+    built = build_result(digest, Facts(standings=standings))
+    return replace(
+        run,
+        package=__version__,
+        kind=ResultKind.CHECKS,
+        subjects=_subjects(run.verdicts),
+        verdicts=tuple(
+            replace(each, observations=tuple(map(_without_blocks, each.observations))) for each in run.verdicts
+        ),
+        findings=merge_findings((*earlier, *built.findings)),
+        unparsed=built.unparsed,
+        blocks=built.blocks + sum(each.occurrences for each in earlier),
+    )
+
+
+def _without_blocks(one: Observation) -> Observation:
+    return replace(one, findings=(), seen=one.seen | frozenset(map(fingerprint, one.findings)))
+
+
+def _collect(
+    verdict: Verdict, observation: Observation, digest: Digest, standings: dict[str, Standing], *, again: bool
+) -> None:
+    expected = verdict.expectation.outcome is Outcome.RACE and verdict.status is Status.PASSED
+    standing = (
+        Standing(status=FindingStatus.EXPECTED, reason=f"expected by {verdict.check}")
+        if expected
+        else Standing(status=FindingStatus.NEW, reason=f"seen by {verdict.check}")
+    )
+    shown = [(finding, standing) for finding in observation.findings]
+    shown += [
+        (race.finding, Standing(status=FindingStatus.SUPPRESSED, reason=race.reason)) for race in observation.known
+    ]
+    for finding, how in shown:
+        key = fingerprint(finding)
+        if key not in standings or how.status.fails:
+            standings[key] = how
+        if not again:
+            group = digest.groups.setdefault(key, Group(key, finding))
+            group.occurrences += 1
+            group.places.setdefault(finding.source.file, array("Q")).append(finding.source.first_line)
+            digest.blocks += 1
+    if not again:
+        digest.unparsed += observation.unparsed.count
+        digest.samples += observation.unparsed.samples
+
+
+def _subjects(verdicts: Iterable[Verdict]) -> tuple[Subject, ...]:
+    """Return what was run. A scenario's folder has a folder for each of its runs, by their number."""
+    runs: dict[str, dict[str, Observation]] = {}
+    for verdict in verdicts:
+        for one in verdict.observations:
+            numbered = one.folder.name[:1].isdigit()
+            runs.setdefault(str(one.folder.parent if numbered else one.folder), {})[one.folder.name] = one
+    return tuple(
+        Subject(
+            name=folder.rpartition("/")[2],
+            command=next(iter(each.values())).command,
+            exit_codes=tuple(one.exit_code for one in each.values()),
+            timed_out=any(one.timed_out for one in each.values()),
+            seconds=sum(one.seconds for one in each.values()),
+            max_rss_bytes=max(one.max_rss_bytes for one in each.values()),
+        )
+        for folder, each in runs.items()
+    )
+
+
+# Where results disagree (one was made a day later, and an entry had expired), the first of these counts.
+_WEIGHT = (
+    FindingStatus.NEW,
+    FindingStatus.EXPIRED,
+    FindingStatus.KNOWN,
+    FindingStatus.EXPECTED,
+    FindingStatus.SUPPRESSED,
+)
+
+
+def merge_findings(findings: Iterable[DistinctFinding]) -> tuple[DistinctFinding, ...]:
+    """Return each distinct finding once, in order of first appearance, its occurrences added up."""
+    together: dict[str, list[DistinctFinding]] = {}
+    for finding in findings:
+        together.setdefault(finding.fingerprint, []).append(finding)
+    return tuple(_merged(each) for each in together.values())
+
+
+def _merged(same: Sequence[DistinctFinding]) -> DistinctFinding:
+    weightiest = min(same, key=lambda finding: _WEIGHT.index(finding.status))
+    return replace(
+        same[0],
+        occurrences=sum(finding.occurrences for finding in same),
+        sources=tuple(place for finding in same for place in finding.sources),
+        python_stack=next((finding.python_stack for finding in same if finding.python_stack), None),
+        truncated=all(finding.truncated for finding in same),
+        status=weightiest.status,
+        reason=weightiest.reason,
+        link=weightiest.link,
+        expires=weightiest.expires,
+    )
+
+
+def attributed(result: Result, own: tuple[str, ...]) -> Result:
+    """Return ``result`` with the attribution of every finding decided by ``own``; nothing else of it changes."""
+    findings = []
+    for finding in result.findings:
+        whose, origins = attribute(finding, own)
+        findings.append(replace(finding, attribution=whose, origins=origins))
+    return replace(result, findings=tuple(findings))
+
+
+def _finding(group: Group, facts: Facts) -> DistinctFinding:
+    first = group.finding
+    attribution, origins = attribute(first, facts.own)
+    standing = facts.standings.get(group.fingerprint, NEW)
+    return DistinctFinding(
+        kind=first.kind,
+        title=first.title,
+        fingerprint=group.fingerprint,
+        occurrences=group.occurrences,
+        attribution=attribution,
+        status=standing.status,
+        origins=origins,
+        reason=standing.reason,
+        link=standing.link,
+        expires=standing.expires,
+        summary=first.summary,
+        dialect=first.dialect,
+        pid=first.pid,
+        accesses=first.accesses,
+        location=first.location,
+        more_locations=first.locations[1:],
+        stacks=first.stacks,
+        threads=first.threads,
+        mutexes=first.mutexes,
+        cycle=first.cycle,
+        acquisitions=first.acquisitions,
+        sleep=first.sleep,
+        signal=first.signal,
+        leaked_threads=first.leaked_threads,
+        python_stack=facts.python_stacks.get(group.fingerprint),
+        notes=first.notes,
+        unparsed=first.unparsed,
+        truncated=first.truncated,
+        sources=tuple(Occurrence(file=name, line=line) for name, line in group.sources()),
+        raw=first.raw,
+    )

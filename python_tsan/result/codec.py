@@ -1,0 +1,52 @@
+"""Write and read a result as JSON, and publish its schema."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import SubjectError
+from python_tsan.json_schema import published_schema
+from python_tsan.result.model import SCHEMA, Result
+from python_tsan.versioned_json import Format, encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN_FILE = "run.json"
+# What `run` and `report` wrote before there was one document.
+OLD_FILE = "report.json"
+_OLD_REPORT = re.compile(rb'\s*\{\s*"version":')
+FORMAT = Format(
+    kind=Result, what=RUN_FILE, schema=SCHEMA, page="run-json", advice="make the run again with this version"
+)
+
+
+def encode_result(result: Result) -> bytes:
+    """Return ``result`` as JSON for people and programs: indented, one line feed at the end."""
+    return encode(result)
+
+
+def decode_result(data: bytes, *, name: str = RUN_FILE) -> Result:
+    """Read what :func:`encode_result` wrote.
+
+    Raises :class:`python_tsan.errors.SubjectError` when it is no result, or one of a schema that is not supported.
+    """
+    if _OLD_REPORT.match(data):
+        raise SubjectError(
+            f"{name} is a report of an older python-tsan, which is not supported",
+            advice="make it again: `python-tsan report` on the logs, or `python-tsan run`",
+            page="run-json",
+        )
+    return FORMAT.decode(data, name=name)
+
+
+def load_result(path: Path) -> Result:
+    """Read the result at ``path``, a file or the folder of a run. Raises as :func:`decode_result` does."""
+    file = path / RUN_FILE if path.is_dir() else path
+    return decode_result(FORMAT.read(file), name=str(file))
+
+
+def result_schema() -> bytes:
+    """Return the JSON schema of a result, as ``docs/run-schema.json`` holds it."""
+    return published_schema(Result, "python-tsan run.json")

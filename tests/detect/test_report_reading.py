@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from python_tsan.detect import lines, reading
+from python_tsan.detect.reading import find_logs, read_logs
+from python_tsan.result.build import Facts, build_result
+from python_tsan.result.codec import encode_result
+
+
+@pytest.fixture
+def log(golden):
+    (path,) = golden("race_global")
+    return Path(path).read_bytes()
+
+
+def only(path):
+    (told,) = (result := read_logs([str(path)])).inputs
+    return told, result.digest
+
+
+def test_a_file_a_folder_and_a_link_to_the_file_are_read_once(tmp_path, log):
+    (tmp_path / "tsan.4711").write_bytes(log)
+    (tmp_path / "again.log").symlink_to("tsan.4711")
+    result = read_logs([str(tmp_path / "tsan.4711"), str(tmp_path)])
+    assert [each.file for each in result.inputs] == [str(tmp_path / "tsan.4711")]
+    assert result.digest.blocks == 1
+
+
+def test_a_folder_is_read_to_its_depths_in_order(tmp_path, log):
+    for name in ("b/tsan.2", "a/deep/tsan.10", "a/out.txt", ".git/tsan.1", "a/page.html", "c/noextension"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(log)
+    names = [str(path.relative_to(tmp_path)) for path in find_logs(tmp_path)]
+    assert names == ["a/out.txt", "a/deep/tsan.10", "b/tsan.2", "c/noextension"]
+    assert read_logs([str(tmp_path)]).digest.blocks == 4
+
+
+def test_a_folder_without_logs_says_so(tmp_path):
+    (tmp_path / "readme.md").write_text("x")
+    told, digest = only(tmp_path)
+    assert "no file in this folder is called as logs are" in told.problem
+    assert digest.blocks == 0
+
+
+def test_a_binary_in_a_folder_is_passed_over_and_a_named_one_is_told(tmp_path, log):
+    (tmp_path / "program").write_bytes(b"\x7fELF\0\0" + log)
+    (tmp_path / "core.12").write_bytes(b"\0\1\2 WARNING")
+    (tmp_path / "tsan.1").write_bytes(log)
+    assert [each.problem for each in read_logs([str(tmp_path)]).inputs] == [""]
+    assert only(tmp_path / "program")[0].problem == "is no log but a program or shared object"
+    assert only(tmp_path / "core.12")[0].problem == "is no log but a binary file"
+
+
+def test_a_log_with_a_zero_byte_is_a_log(tmp_path, log):
+    (tmp_path / "tsan.1").write_bytes(b"\0\0 progress\n" + log)
+    told, digest = only(tmp_path / "tsan.1")
+    assert (told.problem, told.blocks, digest.blocks) == ("", 1, 1)
+
+
+def test_a_missing_file_does_not_keep_others_from_being_read(tmp_path, log):
+    (tmp_path / "tsan.1").write_bytes(log)
+    result = read_logs([str(tmp_path / "gone.log"), str(tmp_path / "tsan.1")])
+    assert result.inputs[0].problem == "cannot be read: No such file or directory"
+    assert result.digest.blocks == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_told(tmp_path, log):
+    (tmp_path / "tsan.1").write_bytes(log)
+    (tmp_path / "tsan.1").chmod(0)
+    assert only(tmp_path / "tsan.1")[0].problem == "cannot be read: Permission denied"
+
+
+def test_a_file_name_that_is_no_text_can_be_told(tmp_path, log):
+    name = os.fsdecode(b"tsan.\xff.1")
+    (tmp_path / name).write_bytes(log)
+    result = read_logs([str(tmp_path / name), str(tmp_path / os.fsdecode(b"gone.\xfe"))])
+    assert [each.file for each in result.inputs] == [str(tmp_path / r"tsan.\xff.1"), str(tmp_path / r"gone.\xfe")]
+    assert encode_result(build_result(result.digest, Facts(inputs=tuple(result.inputs))))
+
+
+def test_bytes_that_are_no_utf8_stay_readable(tmp_path, log):
+    (tmp_path / "tsan.1").write_bytes(b"\xff\xfe\xfa ThreadSanitizer says \xe9\n".replace(b"\xff\xfe", b"\xfd") + log)
+    told, digest = only(tmp_path / "tsan.1")
+    assert (told.problem, digest.blocks) == ("", 1)
+    assert digest.samples == ["\\xfd\\xfa ThreadSanitizer says \\xe9"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_byte_order_marks_are_believed(tmp_path, log, encoding):
+    (tmp_path / "tsan.1").write_bytes(log.decode().encode(encoding))
+    assert only(tmp_path / "tsan.1")[1].blocks == 1
+
+
+def test_a_compressed_log_is_read_and_a_broken_one_as_far_as_it_goes(tmp_path, log):
+    packed = gzip.compress(log * 50 + os.urandom(20_000).hex().encode())
+    (tmp_path / "a.gz").write_bytes(packed)
+    assert only(tmp_path / "a.gz")[1].blocks == 50
+    (tmp_path / "b.gz").write_bytes(packed[: len(packed) // 2])
+    told, digest = only(tmp_path / "b.gz")
+    assert told.problem.startswith("cannot be read to its end")
+    assert told.blocks == digest.blocks > 0
+
+
+def test_a_very_long_line_is_cut_and_what_follows_is_read(tmp_path, log, monkeypatch):
+    monkeypatch.setattr(reading, "CHUNK", 1000)
+    monkeypatch.setattr(lines, "MAX_LINE", 5000)
+    monkeypatch.setattr(reading, "MAX_LINE", 5000)
+    (tmp_path / "tsan.1").write_bytes(log + b"x" * 100_000 + b"\n" + log)
+    told, digest = only(tmp_path / "tsan.1")
+    assert digest.blocks == 2
+    assert (
+        told.problem
+        == f"line {log.count(bytes([10])) + 1} is longer than 5,000 characters; the rest of it was left out"
+    )
+    (group,) = digest.groups.values()
+    assert list(group.sources())[1][1] == log.count(b"\n") + 3
+
+
+def test_line_numbers_do_not_depend_on_the_size_of_chunks(tmp_path, log, monkeypatch):
+    (tmp_path / "tsan.1").write_bytes(log * 3)
+    places = [place for _, place in next(iter(only(tmp_path / "tsan.1")[1].groups.values())).sources()]
+    monkeypatch.setattr(reading, "CHUNK", 7)
+    assert [place for _, place in next(iter(only(tmp_path / "tsan.1")[1].groups.values())).sources()] == places
+    assert len(places) == 3
+
+
+def test_standard_input_is_read(monkeypatch, log):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(log))))
+    told, digest = only("-")
+    assert (told.file, digest.blocks) == ("standard input", 1)
+
+
+def test_whether_the_sanitizer_spoke_is_told_for_each_file(tmp_path, golden):
+    for name in ("race_global", "suppressed", "segv"):
+        (source,) = golden(name)
+        shutil.copy(source, tmp_path / f"{name}.log")
+    (tmp_path / "hello.log").write_text("hello\n")
+    (tmp_path / "empty.log").write_text("")
+    spoke = {Path(each.file).stem: each.spoke for each in read_logs([str(tmp_path)]).inputs}
+    assert spoke == {"race_global": True, "suppressed": True, "segv": True, "hello": False, "empty": False}
+
+
+@given(st.binary(max_size=3000), st.integers(1, 64))
+def test_no_bytes_make_it_fail(tmp_path_factory, data, chunk):
+    path = tmp_path_factory.mktemp("bytes") / "tsan.1"
+    path.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "CHUNK", chunk)
+        (told,) = read_logs([str(path)]).inputs
+    assert told.size == len(data)

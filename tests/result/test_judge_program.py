@@ -1,0 +1,153 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
+from python_tsan.result.judge import Evidence, judge_program, rate
+from python_tsan.result.model import Observation, Status, SuppressionUse, Unparsed
+
+CLEAN = Expectation(outcome=Outcome.CLEAN)
+HANG = Expectation(outcome=Outcome.HANG)
+RACE = Expectation(outcome=Outcome.RACE, findings=(ExpectedFinding(kind="data race"),))
+FINE = Observation(number=1, exit_code=0, timed_out=False, seconds=1.0, deadline=5.0)
+ONE = frozenset({"one"})
+
+
+def verdict(*attempts, expectation=CLEAN, **evidence):
+    return judge_program(Evidence(observations=attempts, expectation=expectation, **evidence))
+
+
+def test_nothing_found_is_clean():
+    assert verdict(FINE).status is Status.PASSED
+    assert verdict(FINE, FINE).reason == "no new finding in 2 runs"
+
+
+def test_no_run_at_all_is_never_clean():
+    assert verdict().status is Status.COULD_NOT_JUDGE
+
+
+def test_a_finding_fails_whatever_else_went_wrong():
+    seen = replace(FINE, seen=ONE, exit_code=66)
+    judged = verdict(seen, replace(FINE, problem="the log folder is gone"), failing=ONE)
+    assert judged.status is Status.FAILED
+    assert judged.reason == "1 finding"
+    assert judged.downgrades == ("the log folder is gone in 1 of 2 runs",)
+
+
+def test_a_known_finding_alone_is_clean():
+    assert verdict(replace(FINE, seen=ONE, exit_code=66)).status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (replace(FINE, problem="no log folder"), "no log folder"),
+        (replace(FINE, exit_code=66), "exit 66, but no finding"),
+        (replace(FINE, exit_code=66, fatal=("FATAL: ThreadSanitizer: unexpected memory mapping 0x1",)), "too random"),
+        (
+            replace(
+                FINE,
+                unparsed=Unparsed(
+                    count=1, samples=("ThreadSanitizer: starting new threads after multi-threaded fork",)
+                ),
+            ),
+            "forked after",
+        ),
+        (replace(FINE, exit_code=1, fatal=("FATAL: something new",)), "the runtime gave up: FATAL: something new"),
+    ],
+)
+def test_a_doubt_is_never_called_clean(attempt, words):
+    judged = verdict(attempt)
+    assert judged.status is Status.COULD_NOT_JUDGE
+    assert words in judged.reason
+
+
+def test_one_line_that_is_not_understood_is_a_doubt_with_its_text():
+    judged = verdict(replace(FINE, unparsed=Unparsed(count=1, samples=("WARNING: ThreadSanitizer: new words",))))
+    assert judged.status is Status.COULD_NOT_JUDGE
+    assert judged.reason == (
+        "1 line of the log was not understood, so it cannot be called clean: WARNING: ThreadSanitizer: new words"
+    )
+
+
+def test_a_doubt_about_the_whole_run_counts_too():
+    judged = verdict(FINE, doubts=("nothing instrumented ran",))
+    assert (judged.status, judged.reason) == (Status.COULD_NOT_JUDGE, "nothing instrumented ran")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (
+            replace(FINE, timed_out=True, exit_code=-15, stacks=(Path("/run/1/stacks-native.txt"),)),
+            "deadline of 5 s (stacks: stacks-n",
+        ),
+        (replace(FINE, timed_out=True, exit_code=-15), "(stacks: none could be saved)"),
+        (replace(FINE, crashes=("SEGV on unknown address 0x0",), exit_code=66), "crashed: SEGV"),
+        (replace(FINE, exit_code=-6), "ended by signal 6"),
+        (replace(FINE, exit_code=3), "ended with exit 3"),
+    ],
+)
+def test_a_program_that_fails_is_not_clean(attempt, words):
+    judged = verdict(attempt)
+    assert judged.status is Status.FAILED
+    assert words in judged.reason
+    assert "in 1 of 2 runs" in verdict(attempt, FINE).reason
+
+
+def test_an_expected_race_is_clean_when_each_run_shows_it():
+    seen = replace(FINE, seen=ONE, exit_code=66)
+    assert verdict(seen, seen, expectation=RACE, expected=(ONE,)).status is Status.PASSED
+    missed = verdict(seen, FINE, expectation=RACE, expected=(ONE,))
+    assert (missed.status, missed.reason) == (Status.FAILED, "what was expected was seen in 1 of 2 runs only")
+
+
+def test_an_expected_race_may_be_another_one_in_each_run():
+    one, two = replace(FINE, seen=ONE), replace(FINE, seen=frozenset({"two"}))
+    either, both = (ONE | two.seen,), (ONE, two.seen)
+    assert verdict(one, two, expectation=RACE, expected=either).status is Status.PASSED
+    assert "in 0 of 2 runs only" in verdict(one, two, expectation=RACE, expected=both).reason
+
+
+def test_until_found_asks_for_one_run_that_shows_it():
+    seen = replace(FINE, seen=ONE, exit_code=66)
+    assert verdict(FINE, FINE, seen, expectation=RACE, expected=(ONE,), once=True).status is Status.PASSED
+    assert verdict(FINE, FINE, expectation=RACE, expected=(ONE,), once=True).status is Status.FAILED
+
+
+def test_an_expected_race_that_never_came_is_named():
+    judged = verdict(FINE, expectation=RACE, missing=("a data race on g",))
+    assert (judged.status, judged.reason) == (Status.FAILED, "expected a data race on g, which was not seen")
+
+
+def test_an_expected_hang_must_hang():
+    hung = replace(FINE, timed_out=True, exit_code=-15)
+    assert verdict(hung, expectation=HANG).status is Status.PASSED
+    assert verdict(FINE, hung, expectation=HANG).reason == "expected a hang, but it ended by itself in 1 of 2 runs"
+
+
+def test_a_complaint_of_the_baseline_fails_a_clean_run():
+    judged = verdict(FINE, complaints=("baseline entry x expired",))
+    assert (judged.status, judged.reason) == (Status.FAILED, "baseline entry x expired")
+
+
+def test_only_a_suppression_of_the_user_that_matched_nothing_is_named():
+    unused = SuppressionUse(entry="race:f", matched=0, file="s.txt", line=2)
+    shipped = replace(unused, entry="race:g", shipped=True)
+    judged = verdict(FINE, suppressions=(unused, replace(unused, matched=1), shipped))
+    assert judged.downgrades == ("The suppression race:f (s.txt:2) matched nothing.",)
+
+
+def test_the_verdict_counts_the_runs_that_showed_what_was_expected():
+    seen = replace(FINE, seen=ONE, exit_code=66)
+    judged = verdict(seen, FINE, expectation=RACE, expected=(ONE,), once=True)
+    assert (judged.met, judged.runs, judged.seconds) == (1, 2, 2.0)
+
+
+def test_the_rate_counts_runs_with_what_is_wanted():
+    seen = replace(FINE, seen=frozenset({"one", "two"}))
+    assert rate([seen, FINE, replace(FINE, seen=frozenset({"two"}))], frozenset()).found == 2
+    wanted = rate([seen, FINE, replace(FINE, seen=frozenset({"two"}))], ONE)
+    assert (wanted.found, wanted.runs) == (1, 3)
+    assert 0.0 < wanted.low < 1 / 3 < wanted.high < 1.0

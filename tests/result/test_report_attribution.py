@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from python_tsan.result.attribution import attribute, origin, owner
+from python_tsan.result.finding import Attribution
+from python_tsan.tsan.finding import Frame, Stack
+from python_tsan.tsan.parser import parse_log
+
+
+def frame(symbol="", file="", module="", index=0):
+    return Frame(index=index, symbol=symbol, file=file, line=1 if file else 0, module=module)
+
+
+MINE = frame("teller::serve()", "/home/me/bank/teller.cpp", "bank")
+MEMCPY = frame("memcpy", "", "bank")
+INVOKE = frame("std::__invoke<void (*)()>(void (*&&)())", "/usr/include/c++/12/bits/invoke.h", "bank")
+DICT = frame("insertdict", "/build/Python-3.12.11/Objects/dictobject.c", "libpython3.12d.so.1.0")
+STDLIB = frame("", "", "libstdc++.so.6")
+ARRAY = frame(
+    "array_dealloc", "../numpy/_core/src/multiarray/arrayobject.c", "_multiarray_umath.cpython-312-x86_64-linux-gnu.so"
+)
+OTHER_EXTENSION = frame("spin", "/tmp/other.cpp", "other.cpython-312d-x86_64-linux-gnu.so")
+
+
+@pytest.mark.parametrize(
+    ("one", "whose"),
+    [
+        (MINE, Attribution.YOURS),
+        (DICT, Attribution.LIBPYTHON),
+        (frame("PyDict_SetItem", "", "embedder"), Attribution.LIBPYTHON),
+        (frame("_PyEval_EvalFrameDefault", "./Python/ceval.c", "python3"), Attribution.LIBPYTHON),
+        (frame("thing", "", "python3.13t"), Attribution.LIBPYTHON),
+        (frame("dict_get", "/b/Objects/clinic/dictobject.c.h", "embedder"), Attribution.YOURS),
+        (frame("dict_get", "/b/Include/internal/pycore_dict.h", "embedder"), Attribution.LIBPYTHON),
+        (ARRAY, Attribution.NUMPY),
+        (frame("dgemm_", "", "libscipy_openblas64_-fdde5778.so"), Attribution.NUMPY),
+        (frame("npy_alloc_cache", "", "_multiarray_umath.cpython-312-x86_64-linux-gnu.so"), Attribution.NUMPY),
+        (OTHER_EXTENSION, Attribution.EXTENSION),
+        (frame("f", "", "stable.abi3.so"), Attribution.EXTENSION),
+        (STDLIB, Attribution.RUNTIME),
+        (
+            frame("__libc_start_call_main", "csu/../sysdeps/nptl/libc_start_call_main.h", "libc.so.6"),
+            Attribution.RUNTIME,
+        ),
+        (frame("start", "", "libmine.so.2"), Attribution.UNKNOWN),
+        (frame(), Attribution.UNKNOWN),
+    ],
+)
+def test_a_frame_is_told_by_its_module_file_and_symbol(one, whose):
+    assert owner(one) is whose
+
+
+@given(st.text(), st.text(), st.text(), st.lists(st.text(), max_size=3))
+def test_any_frame_can_be_told_and_is_never_reached(symbol, file, module, own):
+    whose = owner(frame(symbol, file, module), tuple(own))
+    assert whose in set(Attribution) - {Attribution.REACHED}
+    assert owner(frame(symbol, file or "/x", module), (file or "/x",)) is Attribution.YOURS
+
+
+@given(st.lists(st.sampled_from([MINE, MEMCPY, INVOKE, DICT, STDLIB, ARRAY, OTHER_EXTENSION])))
+def test_your_frame_anywhere_makes_a_stack_yours_or_reached(frames):
+    found = origin(Stack(frames=tuple(frames)))
+    assert (found.yours is MINE) == (MINE in frames)
+    assert (found.attribution in {Attribution.YOURS, Attribution.REACHED}) == (MINE in frames)
+
+
+def test_own_folders_decide_first_and_end_at_a_folder():
+    own = ("/home/me/bank",)
+    assert owner(MINE, own) is Attribution.YOURS
+    assert owner(frame("f", "/home/me/banker/x.cpp", "bank"), own) is Attribution.UNKNOWN
+    assert owner(OTHER_EXTENSION, ("/tmp/",)) is Attribution.YOURS
+    assert owner(DICT, ("/build/Python-3.12.11",)) is Attribution.YOURS
+
+
+def test_a_bare_name_is_a_module():
+    own = ("other.cpython-312d-x86_64-linux-gnu.so",)
+    assert owner(OTHER_EXTENSION, own) is Attribution.YOURS
+    assert owner(frame("f", "other.cpython-312d-x86_64-linux-gnu.so/x", "m"), ("x",)) is Attribution.UNKNOWN
+
+
+def test_interceptors_plumbing_and_runtime_do_not_decide():
+    found = origin(Stack(frames=(MEMCPY, INVOKE, STDLIB, MINE)))
+    assert (found.attribution, found.frame, found.yours) == (Attribution.YOURS, MINE, MINE)
+
+
+def test_a_library_below_your_frame_is_reached_from_yours():
+    found = origin(Stack(frames=(DICT, MINE)))
+    assert (found.attribution, found.frame, found.yours) == (Attribution.REACHED, DICT, MINE)
+
+
+def test_a_library_that_you_did_not_call_is_its_own():
+    assert origin(Stack(frames=(DICT,))).attribution is Attribution.LIBPYTHON
+    assert origin(Stack(frames=(ARRAY, DICT))).attribution is Attribution.NUMPY
+    assert origin(Stack(frames=(ARRAY, DICT)), ("/elsewhere",)).yours is None
+
+
+def test_stacks_that_tell_nothing():
+    assert origin(Stack(frames=(MEMCPY, STDLIB))).attribution is Attribution.RUNTIME
+    assert origin(Stack(restored=False)).attribution is Attribution.UNKNOWN
+    assert origin(None).frame is None
+
+
+def test_a_finding_is_as_weighty_as_its_weightiest_side(golden):
+    (path,) = golden("race_tls")
+    finding = parse_log(Path(path).read_text()).findings[1]
+    whose, origins = attribute(finding)
+    assert whose is Attribution.YOURS
+    assert [each.attribution for each in origins] == [Attribution.YOURS, Attribution.RUNTIME]
+
+
+@pytest.mark.parametrize("name", ["deadlock", "errno_in_signal", "thread_leak", "mutex_double_lock"])
+def test_kinds_without_accesses_are_attributed_by_their_other_stacks(report_of, name):
+    (finding,) = report_of(name).findings
+    assert finding.attribution is Attribution.YOURS
+    assert finding.origins
+    (finding,) = report_of(name, own=("/elsewhere",)).findings
+    assert finding.attribution is Attribution.UNKNOWN
