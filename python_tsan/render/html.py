@@ -99,7 +99,10 @@ def render(report: Result, context: Context) -> str:
         tone=_tone(report),
         filters=tuple(_filters(shown)),
         causes=[_cause(cause, context.source_lines, program) for cause in causes(shown)],
-        others=[(each.fingerprint, f"{each.occurrences:,}", wording.message(each)) for each in others],
+        others=[
+            (each.fingerprint, f"{each.occurrences:,}", wording.subject_words(each), wording.place_words(each))
+            for each in others
+        ],
         kinds=_kinds(report),
         circumstances=tuple(circumstances(report)),
         counted=counted,
@@ -146,11 +149,10 @@ def _view(finding: DistinctFinding, source_lines: SourceLines, program: frozense
     ]
     primary = tuple(view for is_primary, view in views if is_primary)
     others = tuple(view for is_primary, view in views if not is_primary)
-    between = dict.fromkeys(filter(None, (" and ".join(wording.functions(finding)), wording.where(finding))))
     return FindingView(
         finding=finding,
         headline=wording.headline(finding),
-        between=", ".join(between),
+        between=wording.place_words(finding),
         picture=Markup(picture(finding)),  # noqa: S704 -- svg escapes every text that it puts in
         primary=primary or others,
         others=others if primary else (),

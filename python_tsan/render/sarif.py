@@ -30,6 +30,8 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 HOME = "https://clang.llvm.org/docs/ThreadSanitizer.html"
 FINGERPRINT = f"pythonTsan/v{FINGERPRINT_VERSION}"
 _ROOT = "SRCROOT"
+# Code scanning shows no more of one run, and refuses a run with five times as many.
+MAX_RESULTS = 5000
 
 Json = dict[str, Any]
 
@@ -54,7 +56,8 @@ def render(report: Result, context: Context) -> str:
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(report, places)],
         "results": [
-            _result(finding, kinds[finding.kind], places) | _state(finding, report) for finding in report.findings
+            _result(finding, kinds[finding.kind], places) | _state(finding, report)
+            for finding in report.findings[:MAX_RESULTS]
         ],
         "properties": {"verdict": report.verdict.status.value, "downgrades": list(report.verdict.downgrades)},
     }
@@ -199,6 +202,9 @@ def _invocation(report: Result, places: Places) -> Json:
     if report.verdict.status is not VerdictStatus.CLEAN and not report.failing:
         notes.append({"level": "error", "message": {"text": wording.conclusion(report)}})
     notes += [{"level": "warning", "message": {"text": text}} for text in report.verdict.downgrades]
+    if len(report.findings) > MAX_RESULTS:
+        text = f"{counted(len(report.findings) - MAX_RESULTS, 'more finding')}: the JSON has every one"
+        notes.append({"level": "warning", "message": {"text": text}})
     if report.unparsed.count:
         text = f"{counted(report.unparsed.count, 'line')} not understood"
         notes.append({"level": "warning", "message": {"text": text}})

@@ -75,9 +75,8 @@ def _table(groups: list[Cause]) -> Iterator[Line]:
             start, what = next(start_of), wording.subject_words(finding)
             fits = left + len(what) <= WIDTH
             yield Line(f"{start:{left}}{what}" if fits else start, Style.BAD if finding.status.fails else Style.PLAIN)
-            details = [] if fits else [what]
-            details += dict.fromkeys(filter(None, (" and ".join(wording.functions(finding)), wording.where(finding))))
-            yield from styled(", ".join(details), indent="    ")
+            details = wording.place_words(finding) if fits else f"{what}, {wording.place_words(finding)}"
+            yield from styled(details.removesuffix(", "), indent="    ")
 
 
 def _blocks(groups: list[Cause], program: frozenset[Program], *, verbose: bool) -> Iterator[Line]:

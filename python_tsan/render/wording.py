@@ -211,6 +211,11 @@ def where(finding: DistinctFinding) -> str:
     return f"{base_name(frame.file)}:{frame.line}" if frame.file else short_name(frame)
 
 
+def place_words(finding: DistinctFinding) -> str:
+    """Return the functions that a reader should compare, and the line: ``careless and careful, race.cpp:25``."""
+    return ", ".join(dict.fromkeys(filter(None, (" and ".join(functions(finding)), where(finding)))))
+
+
 def unknown_owner(report: Result) -> str:
     """Say how ``--own`` helps where it is not known whose code made an access; empty where it is known."""
     unknown = [finding for finding in report.findings if finding.attribution is Attribution.UNKNOWN]

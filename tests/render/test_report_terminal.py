@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_samples import renamed
+from report_samples import GOLDEN, renamed, report_on
 
 from python_tsan.plain_text import WIDTH
 from python_tsan.render.lines import Style, as_text
@@ -12,6 +12,28 @@ from python_tsan.render.terminal import render_finding, render_lines
 from python_tsan.result.build import Standing
 from python_tsan.result.finding import FindingStatus, PythonFrame, PythonStack
 from python_tsan.tsan.finding import Kind
+
+DESTROYED = """\
+==================
+WARNING: ThreadSanitizer: destroy of a locked mutex (pid=5)
+    #0 pthread_mutex_destroy <null> (app+0x10)
+    #1 gate_close /src/gate.c:9 (app+0x20)
+
+  and:
+    #0 pthread_mutex_lock <null> (app+0x30)
+    #1 gate_enter /src/gate.c:5 (app+0x40)
+
+  Location is heap block of size 64 at 0x7b0400000000 allocated by main thread:
+    #0 malloc <null> (app+0x50)
+    #1 gate_new /src/gate.c:2 (app+0x60)
+
+  Mutex M1 (0x7b0400000010) created at:
+    #0 pthread_mutex_init <null> (app+0x70)
+    #1 gate_new /src/gate.c:3 (app+0x80)
+
+SUMMARY: ThreadSanitizer: destroy of a locked mutex /src/gate.c:9 in gate_close
+==================
+"""
 
 
 def plain_lines(report, **how):
@@ -121,3 +143,37 @@ def test_last_words_and_strange_lines_are_shown(report_of):
 def test_any_name_can_be_shown(one_race, symbol, file):
     for line in plain_lines(renamed(one_race, symbol, file), verbose=True):
         assert "\n" not in line
+
+
+def test_a_sleep_between_the_accesses_is_shown(report_of):
+    lines = plain_lines(report_of("race_sleep"))
+    start = lines.index("  as if synchronized via sleep: only this sleep orders the two")
+    assert any("wait_a_little()" in line for line in lines[start : start + 4])
+
+
+def test_a_deadlock_shows_where_the_held_locks_were_acquired(report_of):
+    lines = plain_lines(report_of("deadlock"))
+    assert [line for line in lines if line.endswith("had been acquired")] == [
+        f"  M{number} had been acquired" for number in range(3)
+    ]
+
+
+def test_threads_of_a_race_with_a_lost_stack_show_their_creation(report_of):
+    brief = plain_lines(report_of("race_global"))
+    lost = plain_lines(report_on(GOLDEN / "gcc-12" / "race_unrestored.log"))
+    at = next(number for number, line in enumerate(lost) if "created by main thread" in line)
+    assert lost[at + 1].startswith("    ")
+    at = next(number for number, line in enumerate(brief) if "created by main thread" in line)
+    assert not brief[at + 1].startswith("    ")
+
+
+def test_a_stack_is_shown_once(tmp_path):
+    log = tmp_path / "x.log"
+    log.write_text(DESTROYED)
+    text = as_text(render_lines(report_on(log)))
+    assert text.count("allocated by main thread") == 1
+    assert [text.count(words) for words in ("the mutex is destroyed", "it was locked", "mutex M1, created")] == [
+        1,
+        1,
+        1,
+    ]
