@@ -130,7 +130,7 @@ class Document:
 def document_of(scan: Scan) -> Document:
     """Return what is to be told of a scan: hazards that were confirmed first, those that were refuted last."""
     finishes = cache(partial(finished_by, scan.model))
-    statement = partial(statement_at, read=cache(scan.model.read))
+    statement = partial(statement_at, read=scan.model.sources.text)
     hazards = tuple(
         sorted((_hazard(each, finishes, statement) for each in scan.findings), key=lambda each: _RANKS[each.answer])
     )

@@ -131,7 +131,7 @@ def scan(
         python=probe.python.text,
         entries=tuple(entries),
         modules=len(model.program),
-        problems={entry: one_line(problem) for entry, problem in problems.items()},
+        problems={name: one_line(problem) for name, problem in {**problems, **model.sources.problems}.items()},
         findings=tuple(Finding(hazard=each, proof=proofs.get(number)) for number, each in enumerate(hazards)),
         main=tuple(main),
         calls=modelled.calls,

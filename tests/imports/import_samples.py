@@ -1,5 +1,7 @@
 """A scan made by hand, with everything that a rendering may have to show."""
 
+from text_sources import TextSources
+
 from python_tsan.imports.confirm.proof import Answer, Proof, StackFrame, ThreadStack, Wait
 from python_tsan.imports.document import document_of
 from python_tsan.imports.model.program_model import Model
@@ -61,7 +63,7 @@ def scan_of(*proofs, problems=None, main=(), hazards=None):
         problems=problems or {},
         findings=findings,
         main=main,
-        model=Model(program=program, rules=rules_of((3, 13, 0)), read=SOURCES.get),
+        model=Model(program=program, rules=rules_of((3, 13, 0)), sources=TextSources(SOURCES)),
     )
 
 

@@ -1,23 +1,28 @@
 """Imports inside functions, and attributes that a package loads when it is asked for them."""
 
+import ast
 import sys
 
 import pytest
 
+from python_tsan.imports.cases.import_cases.source_reader import calls_of, resolve
 from python_tsan.imports.model.building import model_of
-from python_tsan.imports.model.calls import asked_attributes, calls_in, resolve
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
 from python_tsan.imports.model.requests import Manner, Module
+from python_tsan.imports.model.target_sources import find_calls
 from python_tsan.imports.scan import scan
 
 HERE = identify([sys.executable])
 BY_NAME = "from importlib import import_module\n\nX = import_module({!r})\n"
 
 
-def calls(source, name="p.m", file="p/m.py", existing=()):
-    found = calls_in(Module(name=name, file=file), source, lambda path: path in existing)
-    return {call: [(each.module, each.names, each.line) for each in requests] for call, requests in found.items()}
+def calls(source, name="p.m", file="p/m.py"):
+    found = calls_of(ast.parse(source), name, file)
+    return {
+        call: [(each["module"], tuple(each["names"]), each["line"]) for each in requests]
+        for call, requests in found.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -32,30 +37,48 @@ def calls(source, name="p.m", file="p/m.py", existing=()):
         ("def f():\n    def g():\n        import a\n    g()\n", {"p.m:f": [("a", (), 3)]}),
         ("def f():\n    import_module('.a', __package__)\n", {"p.m:f": [("p.a", (), 2)]}),
         ("def f(name):\n    import_module(name)\n", {}),
-        ("def f(:\n    import a\n", {}),
     ],
 )
 def test_what_a_function_imports_is_read_from_its_source(source, expected):
     assert calls(source) == expected
 
 
-def test_a_computed_name_is_tried_for_each_word_that_the_module_spells_out():
+def test_a_computed_name_is_tried_for_each_word_that_the_module_spells_out(tmp_path):
+    tree(tmp_path, {"p/a.py": "", "p/b/__init__.py": ""})
     source = "NAMES = {'a', 'b', 'not there'}\n\n\ndef __getattr__(name):\n    return import_module(f'p.{name}')\n"
-    found = calls(source, name="p", file="p/__init__.py", existing={"p/a.py", "p/b/__init__.py"})
+    found = calls(source, name="p", file=f"{tmp_path}/p/__init__.py")
     assert found == {"p:a": [("p.a", (), 5)], "p:b": [("p.b", (), 5)]}
 
 
-def test_a_read_of_such_an_attribute_is_an_import():
-    lazy = calls_in(
-        Module(name="p", file="p/__init__.py"),
-        "def __getattr__(name):\n    if name == 'a':\n        return import_module(f'.{name}', __name__)\n",
-        lambda path: path == "p/a.py",
-    )
-    source = "import p\n\n\ndef f():\n    return p.a.A\n\n\ndef g():\n    return p.b\n"
-    found = asked_attributes(Module(name="m", file="m.py"), source, lazy)
-    assert {call: [(each.module, each.manner) for each in requests] for call, requests in found.items()} == {
-        "m:f": [("p.a", Manner.BY_NAME)]
+def test_a_read_of_such_an_attribute_is_an_import(tmp_path):
+    lazy = "def __getattr__(name):\n    if name == 'a':\n        return import_module(f'.{name}', __name__)\n"
+    reader = "import p\n\n\ndef f():\n    return p.a.A\n\n\ndef g():\n    return p.b\n"
+    probe = tree(tmp_path, {"p/__init__.py": lazy, "p/a.py": "", "m.py": reader})
+    program = {
+        name: Module(name=name, file=str(tmp_path / file)) for name, file in (("p", "p/__init__.py"), ("m", "m.py"))
     }
+    found, problems = find_calls(probe, program, {"p", "m"}, jobs=1)
+    assert problems == {}
+    assert [(each.module, each.manner) for each in found["m:f"]] == [("p.a", Manner.BY_NAME)]
+    assert "m:g" not in found
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("def f(:\n    import a\n", "cannot be parsed: SyntaxError: "),
+        ("def f():\n    import a\0\n", "cannot be parsed: "),
+        ("# coding: no-such\ndef f():\n    import a\n", "cannot be parsed: SyntaxError: unknown encoding"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_source_that_cannot_be_read_is_a_problem_and_the_others_are_read(source, problem, tmp_path):
+    probe = tree(tmp_path, {"good.py": "def f():\n    import a\n", **({"bad.py": source} if source else {})})
+    program = {name: Module(name=name, file=f"{tmp_path}/{name}.py") for name in ("bad", "good")}
+    found, problems = find_calls(probe, program, {"good", "bad"}, jobs=2)
+    assert list(found) == ["good:f"]
+    assert list(problems) == ["bad"]
+    assert problems["bad"].startswith(problem)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +91,7 @@ def test_a_relative_name_means_what_python_means(name, level, package, absolute)
 
 def tree(folder, files):
     for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     return Probe(python=HERE, path=(folder,))
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from text_sources import TextSources
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports import preimport
@@ -31,7 +32,7 @@ def asks(module, manner=Manner.BY_NAME):
 def model_of(version=(3, 13, 0), **bodies):
     names = {name.replace("__", "."): requests for name, requests in bodies.items()}
     program = {name: Module(name=name, requests=tuple(asks(each) for each in names[name])) for name in names}
-    return Model(program=program, rules=rules_of(version), read=lambda _: None)
+    return Model(program=program, rules=rules_of(version), sources=TextSources({}))
 
 
 def tree(folder, files):

@@ -1,8 +1,7 @@
 """Which attributes of a half-made module are read too early."""
 
 import pytest
-
-from python_tsan.imports.model.reads import read_attributes
+from text_sources import body
 
 
 @pytest.mark.parametrize(
@@ -20,10 +19,10 @@ from python_tsan.imports.model.reads import read_attributes
         ("import a\n\na.X = 1\n", [], set()),
         ("import a\n\nif True:\n    V = a.X\n", [], {"X"}),
         ("V = a.X\nimport a\n", [], set()),
-        ("not python\n", [], set()),
     ],
 )
 def test_only_what_runs_before_the_bodies_end_is_a_read(asker, outer, read):
     target = "p.a" if "from p" in asker else "a"
     line = next((number for number, text in enumerate(asker.splitlines(), 1) if "import" in text), 0)
-    assert read_attributes(asker, outer, target, "", line) == read
+    outer = [body(text) for text in outer]
+    assert body(asker).read_of(target, package="", line=line, outer=outer) == read

@@ -5,6 +5,7 @@ from itertools import permutations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from text_sources import TextSources
 
 from python_tsan.imports.model.program_model import FIRST, Model
 from python_tsan.imports.model.requests import ImportRequest, LoadStage, Manner, Module
@@ -60,7 +61,7 @@ def models(draw):
         program[name] = Module(name=name, file=file, requests=requests)
     calls = {"a:f": tuple(draw(asked("/a.py", 9, stages=[LoadStage.BODY])) for _ in range(2))}
     calls["a:g"] = (draw(asked("/a.py", 9, stages=[LoadStage.BODY])),)
-    model = Model(program=program, rules=draw(RULES), read=sources.get, calls=calls, finders_import=finders)
+    model = Model(program=program, rules=draw(RULES), sources=TextSources(sources), calls=calls, finders_import=finders)
     return model.after([draw(st.sampled_from(NAMES))] if draw(st.booleans()) else [])
 
 
@@ -101,7 +102,7 @@ def written(version, bodies):
             if line.startswith(("by name", "import"))
         )
         program[name] = Module(name=name, file=file, requests=requests)
-    return Model(program=program, rules=rules_of(version), read=sources.get)
+    return Model(program=program, rules=rules_of(version), sources=TextSources(sources))
 
 
 def test_what_the_second_thread_holds_tells_trials_apart():
@@ -146,7 +147,7 @@ def test_a_module_found_absent_is_asked_for_though_the_other_thread_has_loaded_i
         (3, 12, 0), {"p": ["import q"], "p.z": [], "q": ["by name p.z"], "b": ["import q", "import r"], "r": []}
     )
     program = {**model.program, "r": Module(name="r", file="/r.py", requests=(wants,))}
-    model = Model(program=program, rules=model.rules, read=model.read, finders_import=True)
+    model = Model(program=program, rules=model.rules, sources=model.sources, finders_import=True)
     assert ("p", GLOBAL) in exhaustively(model, ("p", "b"))
     assert {hazard.locks for hazard in predict(model, ("p", "b"))} == exhaustively(model, ("p", "b"))
 

@@ -64,9 +64,9 @@ def test_a_typing_error_in_the_table_is_refused():
         expected_outcome("nothing", "fork", (3, 13, 0), free_threaded=False)
 
 
-def test_the_documentation_of_safe_import_names_the_rows_that_it_mends():
+def test_the_documentation_of_safe_import_names_the_rows_that_it_prevents():
     text = (Path(__file__).parents[2] / "docs" / "import-safety.md").read_text(encoding="utf-8")
-    told = re.search(r"it mends the rows ([\w,\s]+?)\.", text)
-    assert told is not None
-    mends = {row for reason in effects()["safe_import"] if reason.effect is Effect.CURES for row in reason.rows}
-    assert set(re.findall(r"[a-z]+_[a-z_]+|barrel|fork", told[1])) == mends
+    sentence = re.search(r"It prevents the rows ([\w,\s]+?)\.", text)
+    assert sentence is not None
+    prevents = {row for reason in effects()["safe_import"] if reason.effect is Effect.CURES for row in reason.rows}
+    assert set(re.findall(r"[a-z]+_[a-z_]+|barrel|fork", sentence[1])) == prevents

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.model.calls import asked_attributes, calls_in
 from python_tsan.imports.model.lock_order import cyclic_modules, finder_requests
 from python_tsan.imports.model.program_model import Model
 from python_tsan.imports.model.requests import merge
 from python_tsan.imports.model.rules import rules_of
 from python_tsan.imports.model.steps import Phase
+from python_tsan.imports.model.target_sources import TargetSources, find_calls
 from python_tsan.imports.model.tracing import trace_entries, trace_later
 
 if TYPE_CHECKING:
@@ -20,13 +19,12 @@ if TYPE_CHECKING:
 
     from python_tsan.imports.model.probe import Probe
     from python_tsan.imports.model.requests import ImportRequest, Program
+    from python_tsan.imports.model.target_sources import Calls
     from python_tsan.imports.model.tracing import Traced
 
 NO_CALL = "is no function in which an import stands, and no attribute that a package loads when it is asked for"
 # Calls of which each imports what can be part of a cycle; pairs grow with their square.
 MOST_CALLS = 12
-
-Calls = dict[str, "tuple[ImportRequest, ...]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +62,22 @@ def model_of(
     }
     program = traced.program
     named = [entry for entry in entries if ":" in entry and entry not in problems]
-    found: Calls = _find_calls(program, {name.partition(".")[0] for name in modules}) if named or calls else {}
+    found: Calls = {}
+    if named or calls:
+        roots = {name.partition(".")[0] for name in modules}
+        found, unread = find_calls(probe, program, roots, jobs=jobs)
+        problems |= unread
     problems |= dict.fromkeys((entry for entry in named if entry not in found), NO_CALL)
     wanted = found if calls else {entry: found[entry] for entry in named if entry in found}
-    program = _with_targets(probe, program, wanted, main, jobs)
+    if later := _targets_by_package(program, wanted):
+        traced_later = trace_later(probe, later, main=main, jobs=jobs)
+        program = merge([program, traced_later.program])
+        problems |= traced_later.problems
+    rules = rules_of(probe.python.version)
     model = Model(
         program=program,
-        rules=rules_of(probe.python.version),
-        read=read_source,
+        rules=rules,
+        sources=TargetSources(probe, program, first=cyclic_modules(program, rules), jobs=jobs),
         calls=wanted,
         finders_import=bool(finder_requests(program)),
     ).after(main)
@@ -80,42 +86,15 @@ def model_of(
     return Modelled(model=model, calls=kept, left_out=len(others) - len(kept), problems=problems)
 
 
-def _find_calls(program: Program, roots: set[str]) -> Calls:
-    """Return the calls of every module of these top-level packages."""
-    sources = {
-        name: source
-        for name, module in program.items()
-        if name.partition(".")[0] in roots and (source := read_source(module.file)) is not None
-    }
-    found: Calls = {}
-    for name, source in sources.items():
-        found |= calls_in(program[name], source, _is_file)
-    lazy = {name: requests for name, requests in found.items() if _is_attribute(name, requests)}
-    for name, source in sources.items():
-        for call, requests in asked_attributes(program[name], source, lazy).items():
-            found[call] = (*found.get(call, ()), *requests)
-    return found
-
-
-def _is_attribute(name: str, requests: tuple[ImportRequest, ...]) -> bool:
-    return [request.module for request in requests] == [name.replace(":", ".")]
-
-
-def _with_targets(
-    probe: Probe, program: Program, calls: Mapping[str, tuple[ImportRequest, ...]], main: Sequence[str], jobs: int
-) -> Program:
-    """Trace what the calls import and the entries have not brought in."""
+def _targets_by_package(program: Program, calls: Mapping[str, tuple[ImportRequest, ...]]) -> dict[str, list[str]]:
+    """Return what the calls import and the entries have not brought in, by the top-level package of the call."""
     later: dict[str, dict[str, None]] = {}
     for call, requests in calls.items():
         root = call.partition(":")[0].partition(".")[0]
         for name in (name for request in requests for name in _targets(request)):
             if name not in program:
                 later.setdefault(root, {})[name] = None
-    if not later:
-        return program
-    return merge(
-        [program, trace_later(probe, {root: list(names) for root, names in later.items()}, main=main, jobs=jobs)]
-    )
+    return {root: list(names) for root, names in later.items()}
 
 
 def _targets(request: ImportRequest) -> Iterator[str]:
@@ -151,18 +130,3 @@ def _that_matter(model: Model) -> Iterator[str]:
         if wanted not in known and any(meets_a_cycle(name) for name in names):
             known.add(wanted)
             yield call
-
-
-def _is_file(path: str) -> bool:
-    return Path(path).is_file()
-
-
-@cache
-def read_source(path: str) -> str | None:
-    """Return the text of a module's source, or None if there is none, as with extension modules."""
-    if not path.endswith(".py"):
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None

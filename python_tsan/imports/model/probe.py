@@ -67,16 +67,20 @@ class Probe:
         names = " ".join(distributions)
         return self.ask(["list", f"--limit={limit}", "--", *distributions], what=f"the list of {names}", deadline=30.0)
 
-    def ask(self, arguments: Sequence[str], *, what: str, deadline: float) -> dict[str, Any]:
-        """Run one command of ``import_cases.probe`` and return its answer; ``deadline`` is in seconds.
+    def lines(self, arguments: Sequence[str], *, what: str, deadline: float) -> list[dict[str, Any]]:
+        """Run one command of ``import_cases.probe`` and return what it wrote; ``deadline`` is in seconds.
 
-        Raises SubjectError, which calls the command ``what``, when there is no answer.
+        Raises SubjectError, which calls the command ``what``, when it wrote nothing or did not end in time.
         """
         ended = self._run(arguments, deadline=deadline)
-        told = _read_lines(ended.stdout)
-        if ended.timed_out or not told:
+        lines = _read_lines(ended.stdout)
+        if ended.timed_out or not lines:
             raise SubjectError(_why(what, ended, deadline))
-        return told[-1]
+        return lines
+
+    def ask(self, arguments: Sequence[str], *, what: str, deadline: float) -> dict[str, Any]:
+        """Return the answer of one command, which is the last line that it writes, as :meth:`lines` does."""
+        return self.lines(arguments, what=what, deadline=deadline)[-1]
 
     def _run(self, arguments: Sequence[str], *, deadline: float) -> Completed:
         command = [*self.python.command, "-m", "import_cases.probe", *arguments]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from python_tsan.imports.model.import_system import Agendas, ImportSystem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from python_tsan.imports.model.requests import ImportRequest, Program
     from python_tsan.imports.model.rules import Rules
+    from python_tsan.imports.model.source import Sources
     from python_tsan.imports.model.steps import Phase, Step
 
 FIRST, SECOND, MAIN = "T1", "T2", "main"
@@ -22,14 +23,14 @@ FIRST, SECOND, MAIN = "T1", "T2", "main"
 class Model:
     """What a prediction rests on.
 
-    ``read`` gives the text of a source file, None where there is none; ``phases`` is how far each module is when the
+    ``sources`` answers for the modules' source files; ``phases`` is how far each module is when the
     threads begin (a module that it does not name is absent). ``calls`` has what a thread asks for besides after it has
     imported an entry, by entry.
     """
 
     program: Program
     rules: Rules
-    read: Callable[[str], str | None]
+    sources: Sources
     phases: Mapping[str, Phase] = field(default_factory=dict)
     calls: Mapping[str, tuple[ImportRequest, ...]] = field(default_factory=dict)
     finders_import: bool = False

@@ -16,11 +16,12 @@ from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.search.partial_modules import breaks, hinges_on_callers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from python_tsan.imports.model.import_system import ImportSystem
     from python_tsan.imports.model.program_model import Model
     from python_tsan.imports.model.requests import ImportRequest
+    from python_tsan.imports.model.source import Sources
     from python_tsan.imports.model.steps import Step
 
     Stack = Sequence[tuple[str, ImportRequest | None]]
@@ -87,9 +88,9 @@ def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
     if awaited is None or not isinstance(stop, Point):
         return Trial()
     begun = len(machine.looks)
-    outcome, closing, stack = _close(machine, one, model.read)
+    outcome, closing, stack = _close(machine, one, model.sources)
     looks = tuple(machine.looks[begun:])
-    by_callers = any(hinges_on_callers(machine, handout, model.read) for handout in machine.handouts)
+    by_callers = any(hinges_on_callers(machine, handout, model.sources) for handout in machine.handouts)
     if outcome is ImportOutcome.OK:
         return Trial(looks=looks, by_callers=by_callers)
     hazard = Hazard(
@@ -110,13 +111,13 @@ def run_until_asleep(steps: Step) -> str | None:
     return next((step.module for step in steps if isinstance(step, Waiting)), None)
 
 
-def _close(machine: ImportSystem, steps: Step, read: Callable[[str], str | None]) -> tuple[ImportOutcome, str, Stack]:
+def _close(machine: ImportSystem, steps: Step, sources: Sources) -> tuple[ImportOutcome, str, Stack]:
     """Run T1 on, to the cycle or to its end: what comes of it, which module it asked for, what it was loading."""
     judged = 0
     try:
         for step in steps:
             for handout in machine.handouts[judged:]:
-                if breaks(machine, handout, read):
+                if breaks(machine, handout, sources):
                     return ImportOutcome.PARTIAL, handout.module, handout.stack
             judged = len(machine.handouts)
             if isinstance(step, Waiting) and machine.is_stuck(FIRST, SECOND):
@@ -126,7 +127,7 @@ def _close(machine: ImportSystem, steps: Step, read: Callable[[str], str | None]
                 return ImportOutcome.OK, "", ()
     except Deadlock as deadlock:
         return ImportOutcome.ERROR, deadlock.module, machine.stacks[FIRST]
-    broken = next((each for each in machine.handouts[judged:] if breaks(machine, each, read)), None)
+    broken = next((each for each in machine.handouts[judged:] if breaks(machine, each, sources)), None)
     return (ImportOutcome.PARTIAL, broken.module, broken.stack) if broken else (ImportOutcome.OK, "", ())
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Trace or confirm, and leave without waiting for threads that the modules have started."""
+    """Do one command, and leave without waiting for threads that the modules have started."""
     parser = argparse.ArgumentParser(prog="import_cases.probe", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     tracing = verbs.add_parser("trace")
@@ -24,6 +24,8 @@ def main() -> None:
     listing = verbs.add_parser("list")
     listing.add_argument("distributions", nargs="+")
     listing.add_argument("--limit", type=int, default=40)
+    reading = verbs.add_parser("sources")
+    reading.add_argument("order", help="a file with a JSON object")
     confirming = verbs.add_parser("confirm")
     confirming.add_argument("plan", help="JSON object")
     arguments = parser.parse_args()
@@ -51,6 +53,12 @@ def _answer(arguments: argparse.Namespace, tell: Callable[[dict[str, Any]], None
         from .listing import list_modules  # noqa: PLC0415 -- as above
 
         return {name: list_modules(name, arguments.limit) for name in arguments.distributions}
+    if arguments.verb == "sources":
+        from .source_reader import read_sources  # noqa: PLC0415 -- as above
+
+        with open(arguments.order, encoding="utf-8") as file:  # noqa: PTH123 -- as above
+            order = json.load(file)
+        return read_sources(order["kind"], order["modules"], order["names"], tell)
     from .directed_run import confirm  # noqa: PLC0415 -- as above
 
     return confirm(json.loads(arguments.plan))

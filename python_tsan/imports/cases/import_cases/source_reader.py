@@ -1,0 +1,255 @@
+"""Parse modules with the interpreter that runs them, and return what a prediction needs of their source.
+
+The target's own parser is asked because another release may reject its syntax or read it differently. What the facts
+mean is left to ``python_tsan.imports.model``.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from typing import Any
+
+GETATTR = "__getattr__"
+# An indented import, an import by name, or a module's __getattr__: without one of them no function imports anything.
+_WORTH_PARSING = re.compile(
+    rb"^[ \t]+(?:lazy[ \t]+)?(?:import|from)\s|^def __getattr__\(|import_module\(", re.MULTILINE
+)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_FUNCTIONS = (*_DEFINITIONS, ast.Lambda)
+# Statements whose inner statements may begin after a line although they begin before it.
+_COMPOUND = (ast.If, ast.With, ast.For, ast.ClassDef)
+_CASE = getattr(ast, "match_case", ast.ExceptHandler)  # from 3.10 on
+
+
+def read_sources(
+    kind: str, modules: list[tuple[str, str]], names: list[str], note: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Give ``note`` the facts of each of the ``modules``, which are pairs of name and file, and return a last answer.
+
+    ``kind`` is ``calls``, ``attributes`` (reads of ``names`` in functions) or ``body``. A file that cannot be read or
+    parsed has a ``problem`` in place of facts.
+    """
+    warnings.simplefilter("ignore")  # of old escape sequences, which an environment may have made errors
+    for module, file in modules:
+        try:
+            with open(file, "rb") as stream:  # noqa: PTH123 -- pathlib would be an import of its own
+                source = stream.read()
+            if kind == "body":
+                facts: object = body_of(ast.parse(source))
+            elif kind == "calls":
+                facts = calls_of(ast.parse(source), module, file) if _WORTH_PARSING.search(source) else {}
+            else:
+                facts = attributes_of(ast.parse(source), frozenset(names)) if _may_read(source, names) else {}
+        except OSError as error:
+            note({"module": module, "problem": f"cannot be read: {error.strerror}"})
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            note({"module": module, "problem": f"cannot be parsed: {type(error).__name__}: {error}"})
+        else:
+            note({"module": module, "facts": facts})
+    return {"finished": len(modules)}
+
+
+def _may_read(source: bytes, names: list[str]) -> bool:
+    return any(name.partition(":")[0].rpartition(".")[2].encode() in source for name in names)
+
+
+def body_of(tree: ast.Module) -> dict[str, Any]:
+    """Return what a module's body binds, imports, reads and calls, and what its functions read.
+
+    ``bindings`` are lines and names; ``reads`` are lines, dotted names and attributes. The line of a read is that of
+    the outermost statement that counts as one piece: it runs behind a line only if all of that statement does.
+    """
+    functions: dict[str, set[tuple[str, str]]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, _DEFINITIONS):
+            found = functions.setdefault(node.name, set())
+            for statement in node.body:
+                found.update((name, attribute) for _, name, attribute in _reads(statement))
+    return {
+        "bindings": list(_bound(tree.body)),
+        "imports": list(_imports(tree)),
+        "reads": sorted(set(_reads(tree))),
+        "functions": {name: sorted(found) for name, found in functions.items()},
+        "called": sorted({_called_name(node) for _, node in _run(tree, None) if isinstance(node, ast.Call)}),
+    }
+
+
+def _bound(statements: list[ast.stmt]) -> Iterator[tuple[int, str]]:
+    """Yield each name that statements bind, with the line of the innermost statement that binds it."""
+    for statement in statements:
+        line = statement.lineno
+        if isinstance(statement, (*_DEFINITIONS, ast.ClassDef)):
+            yield line, statement.name
+        elif isinstance(statement, ast.Import):
+            yield from ((line, alias.asname or alias.name.partition(".")[0]) for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            yield from ((line, alias.asname or alias.name) for alias in statement.names)
+        else:
+            yield from _bound_inside(statement)
+
+
+def _bound_inside(statement: ast.stmt) -> Iterator[tuple[int, str]]:
+    for child in ast.iter_child_nodes(statement):
+        if isinstance(child, ast.stmt):
+            yield from _bound([child])
+        elif isinstance(child, (ast.ExceptHandler, _CASE)):
+            yield from _bound(child.body)
+        else:
+            for node in ast.walk(child):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    yield statement.lineno, node.id
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[int, str, str, str]]:
+    """Yield the level, module, name and bound name of each import; an ``import`` statement has level -1 and no name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((-1, alias.name, "", alias.asname or "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.level, node.module or "", alias.name, alias.asname or "") for alias in node.names)
+
+
+def _reads(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
+    for line, node in _run(tree, None):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            name = _dotted(node.value)
+            if name:
+                yield line, name, node.attr
+
+
+def _run(node: ast.AST, line: int | None) -> Iterator[tuple[int, ast.AST]]:
+    """Yield what runs when a body runs, with its line: nothing inside functions, nor behind a test of what is there."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _FUNCTIONS) or _tests_first(child):
+            continue
+        own = None if isinstance(child, _COMPOUND) else getattr(child, "lineno", None)
+        inner = own if line is None else line if own is None else min(line, own)
+        yield inner or 0, child
+        yield from _run(child, inner)
+
+
+def _tests_first(node: ast.AST) -> bool:
+    if isinstance(node, (ast.If, ast.IfExp)):
+        return any(isinstance(part, ast.Name) and part.id in {"hasattr", "getattr"} for part in ast.walk(node.test))
+    return isinstance(node, ast.Try)
+
+
+def _called_name(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _dotted(node: ast.expr) -> str:
+    """Return a chain of names as it is written, an empty string for any other expression."""
+    if isinstance(node, ast.Attribute):
+        before = _dotted(node.value)
+        return f"{before}.{node.attr}" if before else ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def calls_of(tree: ast.Module, module: str, file: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the requests that each function of a module makes when it is called, by ``module:function``.
+
+    What a module's ``__getattr__`` loads by a computed name is tried for each name that the module spells out.
+    """
+    package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
+    calls: dict[str, list[dict[str, Any]]] = {}
+    for name, function in _functions(tree, ""):
+        if name == GETATTR:
+            calls.update(_attributes(function, tree, module, file))
+        requests = list(_requests(function, package))
+        if requests:
+            calls[f"{module}:{name}"] = requests
+    return calls
+
+
+def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.AST]]:
+    """Yield the functions and methods with their names; what a function defines inside belongs to it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _DEFINITIONS):
+            yield f"{prefix}{child.name}", child
+        elif isinstance(child, ast.ClassDef):
+            yield from _functions(child, f"{prefix}{child.name}.")
+        elif isinstance(child, ast.stmt):
+            yield from _functions(child, prefix)
+
+
+def _requests(function: ast.AST, package: str) -> Iterator[dict[str, Any]]:
+    nodes = [node for node in ast.walk(function) if isinstance(node, (ast.Import, ast.ImportFrom, ast.Call))]
+    for node in sorted(nodes, key=lambda each: (each.lineno, each.col_offset)):
+        if isinstance(node, ast.Call):
+            target = _spelt_out(node, package)
+            if target:
+                yield {"module": target, "kind": "by_name", "names": [], "line": node.lineno}
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve(node.module or "", node.level, package)
+            if base:
+                names = [alias.name for alias in node.names if alias.name != "*"]
+                yield {"module": base, "kind": "statement", "names": names, "line": node.lineno}
+        else:
+            for alias in node.names:
+                yield {"module": alias.name, "kind": "statement", "names": [], "line": node.lineno}
+
+
+def resolve(name: str, level: int, package: str) -> str:
+    """Return the absolute name that a relative one means in ``package``, an empty string if there is none."""
+    if not level:
+        return name
+    parts = package.split(".") if package else []
+    kept = parts[: len(parts) - level + 1]
+    return ".".join([*kept, name] if name else kept) if len(parts) >= level else ""
+
+
+def _imports_by_name(call: ast.Call) -> bool:
+    return _called_name(call) in {"import_module", "__import__"} and bool(call.args)
+
+
+def _spelt_out(call: ast.Call, package: str) -> str:
+    """Return the module that ``import_module("name")`` or ``__import__("name")`` requests, if it is spelt out."""
+    if not _imports_by_name(call) or not isinstance(call.args[0], ast.Constant):
+        return ""
+    name = call.args[0].value
+    if not isinstance(name, str):
+        return ""
+    return resolve(name.lstrip("."), len(name) - len(name.lstrip(".")), package)
+
+
+def _attributes(function: ast.AST, tree: ast.Module, module: str, file: str) -> dict[str, list[dict[str, Any]]]:
+    """Return one call for each submodule that a ``__getattr__`` may load by a name that it computes."""
+    computed = [
+        node
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and _imports_by_name(node) and not isinstance(node.args[0], ast.Constant)
+    ]
+    if not computed or not file.endswith("__init__.py"):
+        return {}
+    folder = file[: -len("__init__.py")]
+    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    line = computed[0].lineno
+    return {
+        f"{module}:{word}": [{"module": f"{module}.{word}", "kind": "by_name", "names": [], "line": line}]
+        for word in sorted(words)
+        if word.isidentifier() and _is_module(folder + word)
+    }
+
+
+def _is_module(path: str) -> bool:
+    return os.path.isfile(f"{path}.py") or os.path.isfile(f"{path}/__init__.py")  # noqa: PTH113 -- as above
+
+
+def attributes_of(tree: ast.Module, names: Collection[str]) -> dict[str, list[str]]:
+    """Return which of ``names``, spelt ``package:attribute``, each function reads, by the function's name."""
+    found: dict[str, list[str]] = {}
+    for function, node in _functions(tree, ""):
+        attributes = (each for each in ast.walk(node) if isinstance(each, ast.Attribute))
+        reads = [read for each in attributes if (read := f"{_dotted(each.value)}:{each.attr}") in names]
+        if reads:
+            found[function] = reads
+    return found
