@@ -18,6 +18,7 @@ from python_tsan.errors import UsageError
 from python_tsan.paths import default_root
 from python_tsan.setting_file import line_of, read_table
 from python_tsan.setting_values import DEFAULT_PYTHON, CompilerCache, Kind, convert
+from python_tsan.version import FIRST_FREE_THREADED, dotted, free_threading_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_PYTHON", "OPTIONS", "CompilerCache", "Option", "Settings", "load_settings"]
 
-FIRST_FREE_THREADED_MINOR = 13
 ENVIRONMENT_PREFIX = "PYTHON_TSAN_"
 FILE_NAME = "python-tsan.toml"
 
@@ -141,13 +141,16 @@ def load_settings(overrides: Mapping[str, object], *, env: Mapping[str, str], cw
 
 
 def _refuse_conflicts(settings: Settings) -> None:
-    version = settings.python or DEFAULT_PYTHON
-    minor = int(version.split(".")[1])
     # A source on this machine brings its own version, which is not known yet.
-    if settings.free_threaded and settings.source is None and minor < FIRST_FREE_THREADED_MINOR:
+    if settings.free_threaded and settings.source is None:
+        require_free_threading(settings.python or DEFAULT_PYTHON)
+
+
+def require_free_threading(version: str) -> None:
+    """Raise ``UsageError`` for a CPython version that has no free-threaded build."""
+    if reason := free_threading_refusal(version):
         raise UsageError(
-            f"CPython {version} has no free-threaded build",
-            advice=f"name 3.{FIRST_FREE_THREADED_MINOR} or later with --python, or drop --free-threaded",
+            reason, advice=f"name {dotted(FIRST_FREE_THREADED)} or later with --python, or drop --free-threaded"
         )
 
 

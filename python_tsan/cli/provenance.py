@@ -12,6 +12,7 @@ from python_tsan.checking.lane import installed_version
 from python_tsan.cpython.locks import numpy_lock
 from python_tsan.result.model import InterpreterRecord, Machine, Provenance, SourceOrigin
 from python_tsan.toolchain.probe_cache import mmap_rnd_bits
+from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,5 +88,5 @@ def _machine(launcher: tuple[str, ...]) -> Machine:
 
 def _lock_of(interpreter: Interpreter) -> Lock | None:
     """Return what pins numpy for an interpreter, None if nothing does."""
-    minor = ".".join(interpreter.version.split(".")[:2])
+    minor = minor_of(interpreter.version)
     return numpy_lock(minor, free_threaded=interpreter.free_threaded)

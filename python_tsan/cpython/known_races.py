@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.suppressions import parse_suppressions
+from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
     from python_tsan.tsan.suppressions import Suppression
@@ -18,7 +19,7 @@ def shipped_file(version: str, *, free_threaded: bool = False) -> Path | None:
 
     Only defects of CPython itself that have an issue of their own are listed; nothing is known of most versions.
     """
-    file = SHIPPED / f"cpython-{'.'.join(version.split('.')[:2])}{'t' if free_threaded else ''}.txt"
+    file = SHIPPED / f"cpython-{minor_of(version)}{'t' if free_threaded else ''}.txt"
     return file if file.is_file() else None
 
 

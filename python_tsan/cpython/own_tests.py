@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from python_tsan import process
 from python_tsan.artifact import discard, exclusive, writable
 from python_tsan.cpython.diagnosis import step_error
+from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,8 +108,7 @@ def prepare_tests(
 
 
 def _library_name(interpreter: Interpreter) -> str:
-    minor = ".".join(interpreter.version.split(".")[:2])
-    return f"python{minor}{'t' if interpreter.free_threaded else ''}"
+    return f"python{minor_of(interpreter.version)}{'t' if interpreter.free_threaded else ''}"
 
 
 def _make_environment(interpreter: Interpreter, tree: Path, folder: Path, site: Path) -> None:

@@ -1,11 +1,10 @@
-"""Own the pinned CPython releases and the order in which they may stand in for one another; leave fetching to others.
+"""List the pinned CPython releases, and order them by how well one can replace another.
 
 Pure: the table is package data (``pins.toml``), read once per process.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from python_tsan.config import DEFAULT_PYTHON
 from python_tsan.errors import FetchError
+from python_tsan.version import Version, is_version, parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_VERSION = re.compile(r"(?P<release>(\d+)\.(\d+)\.(\d+))(?:(?P<stage>a|b|rc)(?P<serial>\d+))?")
-_STAGES = ("a", "b", "rc", None)
-_PARTS_OF_A_MINOR = 2
 _SHOWN = 6
-
-# Suffixes of python.org's archives, the smaller one first: that is the one asked for.
+# Suffixes of python.org's archives, the smaller one first: that one is downloaded.
 _SUFFIXES = {"xz": "tar.xz", "tgz": "tgz"}
 
 
@@ -38,10 +34,10 @@ class Archive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A release whose bytes are known.
+    """A release whose content is known.
 
-    ``commit`` is the git commit that the tag names, empty where it could not be established. ``suites`` tells, by
-    family of distributions (``debian``, ``ubuntu``), which suites carry one of ``archives`` as source.
+    ``commit`` is the git commit that the tag names, empty where it is not known. ``suites`` lists, by family of
+    distributions (``debian``, ``ubuntu``), the suites that carry one of ``archives`` as source.
     """
 
     version: str
@@ -50,20 +46,19 @@ class Release:
     suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    def parsed(self) -> Version:
+        """The version, to compare."""
+        return parse_version(self.version)
+
+    @property
     def tag(self) -> str:
         """Name of the git tag."""
         return f"v{self.version}"
 
     @property
-    def folder(self) -> str:
-        """Folder below python.org's base address; pre-releases lie with their release."""
-        match = _VERSION.fullmatch(self.version)
-        return match["release"] if match else self.version
-
-    @property
     def minor(self) -> str:
         """The series, such as ``3.13``."""
-        return self.version.rsplit(".", 1)[0]
+        return self.parsed.minor
 
     def archive_with(self, sha256: str) -> Archive | None:
         """Return the archive with that hash, or None."""
@@ -85,54 +80,46 @@ def _release(version: str, entry: Mapping[str, Any]) -> Release:
     return Release(version=version, archives=archives, commit=entry.get("commit", ""), suites=suites)
 
 
-def candidates(wanted: str | None, releases: Mapping[str, Release]) -> tuple[Release, ...]:
-    """Return the releases that satisfy ``wanted``, best first.
+def candidates(requested: str | None, releases: Mapping[str, Release]) -> tuple[Release, ...]:
+    """Return the releases that satisfy ``requested``, best first.
 
-    A full version is satisfied by itself alone, a minor such as ``3.13`` by its releases, newest first. None wants
-    the default and takes any other in its place, nearest first (:func:`nearness`).
+    A full version is satisfied by itself alone, a minor such as ``3.13`` by its releases, newest first. None means the
+    default, or the release that is nearest to it (:func:`nearness`).
 
     Raises :class:`FetchError` when nothing pinned satisfies it.
     """
-    if wanted is None:
+    if requested is None:
         return tuple(sorted(releases.values(), key=lambda release: nearness(DEFAULT_PYTHON, release.version)))
-    if wanted.count(".") < _PARTS_OF_A_MINOR:
-        chosen = [release for release in releases.values() if release.minor == wanted]
-        chosen.sort(key=lambda release: order(release.version), reverse=True)
+    if is_version(requested):
+        chosen = [releases[requested]] if requested in releases else []
     else:
-        chosen = [releases[wanted]] if wanted in releases else []
+        chosen = [release for release in releases.values() if release.minor == requested]
+        chosen.sort(key=lambda release: release.parsed, reverse=True)
     if not chosen:
-        raise _unpinned(wanted, releases)
+        raise _unpinned(requested, releases)
     return tuple(chosen)
 
 
-def _unpinned(wanted: str, releases: Mapping[str, Release]) -> FetchError:
-    near = sorted(releases, key=lambda version: nearness(wanted if wanted.count(".") > 1 else f"{wanted}.0", version))
+def _unpinned(requested: str, releases: Mapping[str, Release]) -> FetchError:
+    full = requested if is_version(requested) else f"{requested}.0"
+    near = sorted(releases, key=lambda version: nearness(full, version))
     return FetchError(
-        f"CPython {wanted} is not pinned, so a download of it could not be checked",
+        f"CPython {requested} is not pinned, so a download of it could not be checked",
         advice=f"download it yourself, check its signature and name it with --source; "
         f"pinned near it: {', '.join(near[:_SHOWN])}",
     )
 
 
-def order(version: str) -> tuple[int, ...]:
-    """Return a key that sorts versions from old to new, pre-releases before their release."""
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        raise ValueError(f"not a CPython version: {version!r}")
-    numbers = tuple(int(part) for part in match["release"].split("."))
-    return (*numbers, _STAGES.index(match["stage"]), int(match["serial"] or 0))
-
-
-def nearness(wanted: str, version: str) -> tuple[int, ...]:
-    """Return a key that sorts versions by their distance from ``wanted``.
+def nearness(requested: str, version: str) -> tuple[int, ...]:
+    """Return a key that sorts versions by their distance from ``requested``.
 
     The distance in minor counts first, and at equal distance the newer side wins. Within a minor it is the distance
     in patch; patch numbers of two minors count different things, so in a newer minor the oldest release is nearest,
     and in an older one the newest: versions are a line, and these are the neighbours on it.
     """
-    _, wanted_minor, wanted_patch, *_ = order(wanted)
-    _, minor, patch, stage, serial = order(version)
-    away = minor - wanted_minor
-    distance = abs(patch - wanted_patch) if away == 0 else patch if away > 0 else -patch
-    older = minor < wanted_minor or (away == 0 and patch < wanted_patch)
-    return (abs(away), int(older) if away else 0, distance, int(older), -stage, -serial)
+    here, there = parse_version(requested), parse_version(version)
+    (_, minor, patch), (_, their_minor, their_patch) = here.numbers, there.numbers
+    away = their_minor - minor
+    distance = abs(their_patch - patch) if away == 0 else their_patch if away > 0 else -their_patch
+    older = their_minor < minor or (away == 0 and their_patch < patch)
+    return (abs(away), int(older) if away else 0, distance, int(older), -there.stage, -there.serial)

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from python_tsan.version import minor_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -96,7 +98,7 @@ class BuildPlan:
     @property
     def minor(self) -> str:
         """The version's first two numbers, as in ``3.13``."""
-        return ".".join(self.version.split(".")[:2])
+        return minor_of(self.version)
 
     @property
     def executable_name(self) -> str:
@@ -120,9 +122,3 @@ class BuildPlan:
 
 def _fill(text: str, places: Mapping[Placeholder, str]) -> str:
     return text.format_map({place.value: path for place, path in places.items()})
-
-
-def release(version: str) -> tuple[int, int]:
-    """Return the first two numbers of a version such as ``3.14.0rc2``."""
-    major, minor = version.split(".")[:2]
-    return int(major), int(minor)

@@ -1,4 +1,4 @@
-"""Own how CPython is built, and under which content key: a pure function; what a plan is stands in :mod:`.plan`."""
+"""Make the plan of a build from settings, source and toolchain; pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, assert_never
 
-from python_tsan.config import FIRST_FREE_THREADED_MINOR
+from python_tsan.config import require_free_threading
 from python_tsan.cpython.plan import (
     BUILD_TSAN_OPTIONS,
     PREFIX_ROOM,
@@ -19,10 +19,9 @@ from python_tsan.cpython.plan import (
     Placeholder,
     Room,
     Step,
-    release,
 )
-from python_tsan.errors import UsageError
 from python_tsan.toolchain.model import Family
+from python_tsan.version import release_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +35,8 @@ PLAN_SCHEMA = 1
 
 # Until 3.11 the interpreter under construction builds and installs the extension modules itself (setup.py).
 LAST_WITH_SETUP_PY = (3, 11)
+# From 3.14 on the installation copies build-details.json (PEP 739), a part of `build_all`, which is not made here.
+FIRST_WITH_BUILD_DETAILS = (3, 14)
 # Until 3.12 frozen modules are also turned into static objects, by a script that needs a whole interpreter.
 LAST_WITH_DEEPFREEZE = (3, 12)
 
@@ -48,8 +49,9 @@ def make_plan(settings: Settings, record: SourceRecord, toolchain: Toolchain, *,
     as ``glibc-2.36``.
     Raises ``UsageError`` for a free-threaded build of a version that has none.
     """
-    version = release(record.version)
-    _require_free_threading(settings, record.version, version)
+    version = release_of(record.version)
+    if settings.free_threaded:
+        require_free_threading(record.version)
     flags = {
         "cflags": f"-O1 -fno-omit-frame-pointer {_line_tables(toolchain.candidate.family)}",
         "ldflags": f"-fuse-ld={toolchain.linker}" if toolchain.linker else "",
@@ -70,14 +72,6 @@ def make_plan(settings: Settings, record: SourceRecord, toolchain: Toolchain, *,
         "make": _make_steps(version, flags),
     }
     return BuildPlan(key=_key(parts, toolchain.name), **parts)
-
-
-def _require_free_threading(settings: Settings, text: str, version: tuple[int, int]) -> None:
-    if settings.free_threaded and version < (3, FIRST_FREE_THREADED_MINOR):
-        raise UsageError(
-            f"CPython {text} has no free-threaded build; it came with 3.{FIRST_FREE_THREADED_MINOR}.",
-            advice=f"Choose --python 3.{FIRST_FREE_THREADED_MINOR} or later, or leave --free-threaded out.",
-        )
 
 
 def _line_tables(family: Family) -> str:
@@ -173,7 +167,8 @@ def _make(name: str, *arguments: str) -> Step:
 def _compile_targets(version: tuple[int, int]) -> tuple[str, ...]:
     if version <= LAST_WITH_SETUP_PY:
         return ("python", "oldsharedmods", "sharedmods", "python-config")
-    return ("python", "sharedmods", "scripts", "checksharedmods")
+    details = ("build-details.json",) if version >= FIRST_WITH_BUILD_DETAILS else ()
+    return ("python", "sharedmods", "scripts", "checksharedmods", *details)
 
 
 def _key(parts: Mapping[str, Any], toolchain: str) -> str:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from python_tsan import process
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.manifest import Interpreter
-from python_tsan.cpython.plan import release
 from python_tsan.setting_values import NEWEST_MINOR
+from python_tsan.version import release_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -61,7 +61,7 @@ class Stock:
     @property
     def release(self) -> tuple[int, int]:
         """First two numbers of the version."""
-        return release(self.version)
+        return release_of(self.version)
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -81,7 +81,7 @@ def find_stock(
     chosen = choose(
         found,
         newest=settings.binding.newest_python,
-        wanted=release(settings.python) if settings.python else None,
+        wanted=release_of(settings.python) if settings.python else None,
     )
     if chosen is None:
         console.note("No stock Python with a shared library and headers was found: the fast lane is left out.")

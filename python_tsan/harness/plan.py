@@ -7,9 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.plan import release
 from python_tsan.errors import ToolchainError, UsageError
 from python_tsan.expectation import Lane
+from python_tsan.version import dotted, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,10 +85,9 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, binding: Bin
 
 def _refuse_too_new(interpreter: Interpreter, binding: Binding) -> None:
     newest = binding.newest_python
-    if release(interpreter.version) > newest:
+    if release_of(interpreter.version) > newest:
         raise UsageError(
-            f"{binding} does not know CPython {interpreter.version}: {binding.line} ends with "
-            f"{'.'.join(map(str, newest))}.",
+            f"{binding} does not know CPython {interpreter.version}: {binding.line} ends with {dotted(newest)}",
             advice="Choose a newer --binding, such as nanobind, or an older CPython.",
         )
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
-from python_tsan.config import FIRST_FREE_THREADED_MINOR
-from python_tsan.cpython.pins import order
 from python_tsan.matrix.model import Combination, LeftOut, Plan
+from python_tsan.version import dotted, free_threading_refusal, parse_version, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,8 +35,8 @@ def plan_matrix(available: Available, wish: Wish) -> Plan:
 
 def why(combination: Combination) -> str:
     """Return why there can be no such build, or nothing."""
-    if combination.free_threaded and _minor(combination.python) < FIRST_FREE_THREADED_MINOR:
-        return f"CPython {combination.python} has no build without the GIL"
+    if combination.free_threaded and (reason := free_threading_refusal(combination.python)):
+        return reason
     return _why_not_bound(combination.binding, combination.python)
 
 
@@ -77,7 +76,7 @@ def _base(available: Available, threading: tuple[bool, ...]) -> str:
             )
             for free in threading
         ]
-        return fits, order(python)
+        return fits, parse_version(python)
 
     return max(available.pythons, key=reach)
 
@@ -90,16 +89,12 @@ def _binding_for(python: str, available: Available) -> Binding:
 
 def _why_not_bound(binding: Binding, python: str) -> str:
     newest = binding.newest_python
-    return f"{binding.line} supports CPython up to {'.'.join(map(str, newest))}" if order(python)[:2] > newest else ""
-
-
-def _minor(python: str) -> int:
-    return order(python)[1]
+    return f"{binding.line} supports CPython up to {dotted(newest)}" if release_of(python) > newest else ""
 
 
 def _rank(combination: Combination, available: Available) -> tuple[object, ...]:
     return (
-        order(combination.python),
+        parse_version(combination.python),
         combination.free_threaded,
         available.toolchains.index(combination.toolchain),
         available.bindings.index(combination.binding),

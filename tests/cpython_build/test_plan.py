@@ -10,10 +10,11 @@ import pytest
 from fake_build import make_toolchain, settings_for
 
 from python_tsan.cpython.manifest import SourceRecord
-from python_tsan.cpython.plan import Placeholder, release
+from python_tsan.cpython.plan import Placeholder
 from python_tsan.cpython.planning import make_plan
 from python_tsan.errors import UsageError
 from python_tsan.toolchain.model import Candidate, Family
+from python_tsan.version import release_of
 
 GOLDEN = Path(__file__).parent / "golden"
 GCC = Candidate(
@@ -134,4 +135,4 @@ def test_the_tracers_need_is_kept(tmp_path):
 
 
 def test_release():
-    assert release("3.15.0a1") == (3, 15)
+    assert release_of("3.15.0a1") == (3, 15)

@@ -27,6 +27,7 @@ from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.tools import uv_install
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.plain_text import duration
+from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ class Wanted:
 
 def choose_numpy(interpreter: Interpreter | BuildPlan, settings: Settings) -> Wanted:
     """Return the numpy for this interpreter: the locked one, or the version that the settings name, without hashes."""
-    minor = ".".join(interpreter.version.split(".")[:2])
+    minor = minor_of(interpreter.version)
     lock = numpy_lock(minor, free_threaded=interpreter.free_threaded)
     if lock is not None and settings.numpy in (None, lock.version):
         return Wanted(version=lock.version, requirements=lock.file.read_text(encoding="utf-8"), hashed=True)
@@ -112,7 +113,7 @@ def _for_python(interpreter: Interpreter) -> tuple[str | Path, ...]:
     """Say which wheels fit. uv need not run the slow interpreter, save for the ABI that no option can express."""
     if interpreter.free_threaded:
         return ("--python", interpreter.executable)
-    return ("--python", sys.executable, "--python-version", ".".join(interpreter.version.split(".")[:2]))
+    return ("--python", sys.executable, "--python-version", minor_of(interpreter.version))
 
 
 def _uv_environment() -> dict[str, str]:
@@ -263,5 +264,5 @@ def _copy_bytecode(source: Path, target: Path) -> None:
 
 def library_folder(interpreter: Interpreter) -> Path:
     """Return where an interpreter that was built here keeps the standard library."""
-    minor = ".".join(interpreter.version.split(".")[:2])
+    minor = minor_of(interpreter.version)
     return interpreter.prefix / "lib" / f"python{minor}{'t' if interpreter.free_threaded else ''}"

@@ -53,8 +53,10 @@ class PythonOrg:
 
     def provide(self, release: Release) -> SourceTree:
         """Download, check and unpack the release's archive."""
+        if not release.archives:
+            raise Unavailable(f"no archive of {release.version} is pinned")
         archive = release.archives[0]
-        url = f"{self.base.rstrip('/')}/{release.folder}/{archive.name}"
+        url = f"{self.base.rstrip('/')}/{release.parsed.folder}/{archive.name}"
         with scratch(self.layout) as folder:
             partial_file = folder / archive.name
             label = f"download {archive.name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.manifest import SourceRecord
-from python_tsan.cpython.pins import Archive, Release, load_releases, order
+from python_tsan.cpython.pins import Archive, Release, load_releases
 from python_tsan.cpython.sources.checkout import describe_folder, read_version, take_folder
 from python_tsan.cpython.sources.provider import SourceTree
 from python_tsan.cpython.sources.store import is_tree, tree_path
@@ -13,6 +13,7 @@ from python_tsan.cpython.sources.unpack import unpack_archive
 from python_tsan.errors import FetchError, UsageError
 from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
 from python_tsan.storage import sha256_of
+from python_tsan.version import release_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,14 +101,13 @@ def _pinned_by_name(name: str, releases: Mapping[str, Release]) -> Archive | Non
 
 
 def _refuse_other_version(settings: Settings, source: Path, version: str) -> None:
-    minor = order(version)[1]
     if settings.python is not None and version != settings.python and not version.startswith(f"{settings.python}."):
         raise UsageError(
             f"{source} is CPython {version}, but {settings.python} was asked for",
             evidence=source,
             advice=f"drop --python, or ask for {version}",
         )
-    if order(version)[0] != 3 or not OLDEST_MINOR <= minor <= NEWEST_MINOR:  # noqa: PLR2004 -- CPython 3
+    if not (3, OLDEST_MINOR) <= release_of(version) <= (3, NEWEST_MINOR):
         raise UsageError(
             f"{source} is CPython {version}; 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR} are supported", evidence=source
         )

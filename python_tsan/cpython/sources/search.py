@@ -27,6 +27,7 @@ from python_tsan.cpython.sources.store import (
 )
 from python_tsan.cpython.sources.unpack import unpack_archive
 from python_tsan.errors import FetchError
+from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +96,7 @@ def remember_restored(record: SourceRecord, settings: Settings, layout: Layout) 
 
     What was decided on this machine before stays decided.
     """
-    minor = record.version.rpartition(".")[0]
+    minor = minor_of(record.version)
     for wanted in dict.fromkeys((_wanted(settings), record.version, minor)):
         standing_in = wanted == _wanted(settings) and settings.python is None and record.version != DEFAULT_PYTHON
         known = recall(wanted, layout)
