@@ -167,7 +167,7 @@ def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
         crashes=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is FatalKind.SIGNAL),
         last_words=_end(_text(folder / STDERR_FILE)) if completed.exit_code < 0 and not completed.timed_out else "",
         unparsed=Unparsed(
-            count=sum(log.unparsed for log in parsed),
+            count=sum(log.unparsed + log.missing for log in parsed),
             samples=tuple(line for log in parsed for line in log.samples)[:MAX_SAMPLES],
         ),
         report=report,

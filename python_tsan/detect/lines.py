@@ -1,4 +1,4 @@
-"""Own the way from a log's bytes to lines of bounded length; leave where the bytes come from to callers."""
+"""Turn a log's bytes into lines of bounded length; callers provide the bytes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# No line of the sanitizer's comes near this; what does is a program's output, of which the beginning tells enough.
+# No line of the sanitizer comes near this; what does is a program's output, of which the beginning is enough.
 MAX_LINE = 1 << 20
 
 
 @dataclass(slots=True)
 class Lines:
-    """Decodes pieces of any size and cuts them into lines. What went wrong is told afterwards, never raised.
+    """Decodes pieces of any size and cuts them into lines. What went wrong is recorded, never raised.
 
-    Only a line feed ends a line: progress bars use carriage returns within one. ``binary`` tells that the first piece
-    is no text, ``problem`` why the bytes came to an early end; ``overlong`` is the number of the first line that was
-    cut short, 0 for none.
+    Only a line feed ends a line: progress bars use carriage returns within one. ``binary`` says that the first piece
+    is not text, ``problem`` why the bytes ended early; ``overlong`` is the number of the first line that was cut short,
+    0 for none.
     """
 
     chunks: Iterable[bytes]
@@ -49,7 +49,7 @@ class Lines:
             yield rest
 
     def _texts(self) -> Iterator[str]:
-        """Yield text; a byte that is no text in this encoding stays readable, in hex."""
+        """Yield text; a byte that is not text in this encoding stays readable, in hex."""
         decoder = codecs.getincrementaldecoder(self.encoding)(errors="backslashreplace")
         first = True
         try:

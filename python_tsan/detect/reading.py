@@ -1,10 +1,11 @@
-"""Own how the logs of any project are found and read, whatever state they are in; leave what they say to the digest."""
+"""Find and read the logs of any project, whatever state they are in; the digest holds their findings."""
 
 from __future__ import annotations
 
 import gzip
 import os
 import re
+import stat
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 STANDARD_INPUT = "-"
-NO_LOGS = "no file in this folder is called as logs are"
-# log_path=tsan makes tsan.4711; the rest is what people and CI systems call logs. Anything else must be named itself.
+NO_LOGS = "no file in this folder has the name of a log"
+# log_path=tsan makes tsan.4711; the rest are usual names of logs. Any other file must be named itself.
 _LOG_NAME = re.compile(r"(?:[^.]+|.*\.(?:\d+|log|txt|out|err|stdout|stderr|tsan|gz))$", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-# Formats whose first bytes tell; reading them to the end would tell no more.
+# Formats that their first bytes identify; there is no need to read them to the end.
 _MAGIC = {
     b"\x7fELF": "a program or shared object",
     b"PK\x03\x04": "a zip archive",
@@ -39,18 +40,27 @@ _MAGIC = {
 }
 
 
+# What is not opened: to open or read it could wait for ever, or never end.
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
 @dataclass(slots=True)
 class Reading:
-    """All that was read: what the logs say, and how each file fared."""
+    """The findings of all logs, and the state of each file."""
 
     digest: Digest = field(default_factory=Digest)
     inputs: list[Input] = field(default_factory=list)
 
 
 def read_logs(paths: Iterable[str]) -> Reading:
-    """Read files and folders, ``-`` being standard input. Never raises for what it finds: each input tells its problem.
+    """Read files and folders, ``-`` is standard input. Never raises for their state: each input has its problem.
 
-    Memory is bounded by the distinct findings, not by the size of the logs; a file that is met twice is read once.
+    Memory is bounded by the distinct findings, not by the size of the logs; a file that is named twice is read once.
     """
     reading = Reading()
     seen: set[tuple[int, int]] = set()
@@ -65,7 +75,7 @@ def read_logs(paths: Iterable[str]) -> Reading:
 
 
 def find_logs(folder: Path) -> tuple[Path, ...]:
-    """Return the files below ``folder`` that are called as logs are, by name; links to folders are not followed."""
+    """Return the files below ``folder`` that have the name of a log, by name; links to folders are not followed."""
     found: list[Path] = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -73,38 +83,44 @@ def find_logs(folder: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _told(path: Path) -> str:
-    """Return a path as it can be told: bytes of a name that are no text are shown in hex."""
+def _shown(path: Path) -> str:
+    """Return a path that can be shown: bytes of a name that are not text are in hex."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _read_folder(reading: Reading, folder: Path, seen: set[tuple[int, int]]) -> None:
     logs = find_logs(folder)
     if not logs:
-        reading.inputs.append(Input(file=_told(folder), problem=NO_LOGS))
+        reading.inputs.append(Input(file=_shown(folder), problem=NO_LOGS))
     for log in logs:
         _read_file(reading, log, seen, named=False)
 
 
 def _read_file(reading: Reading, path: Path, seen: set[tuple[int, int]], *, named: bool = True) -> None:
-    """Read one file. In a folder, what proves to be no text is passed over: nobody said that it is a log."""
+    """Read one regular file. In a folder, files that prove to be binary are skipped."""
     try:
-        with path.open("rb") as file:
+        if special := _SPECIAL.get(stat.S_IFMT(path.stat().st_mode)):
+            if named:
+                problem = f"is not a log but {special}; send its content to standard input, and name -"
+                reading.inputs.append(Input(file=_shown(path), problem=problem))
+            return
+        # Without O_NONBLOCK, a pipe that has replaced the file in the meantime would wait for its writer.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
-            if (key := (status.st_dev, status.st_ino)) in seen:
+            if (key := (status.st_dev, status.st_ino)) in seen or not stat.S_ISREG(status.st_mode):
                 return
             seen.add(key)
-            _read(reading, _told(path), file, size=status.st_size)
+            _read(reading, _shown(path), file, size=status.st_size)
     except OSError as error:
-        reading.inputs.append(Input(file=_told(path), problem=f"cannot be read: {error.strerror}"))
-    if not named and reading.inputs[-1].problem.startswith("is no log"):
+        reading.inputs.append(Input(file=_shown(path), problem=f"cannot be read: {error.strerror}"))
+    if not named and reading.inputs[-1].problem.startswith("is not a log"):
         reading.inputs.pop()
 
 
 def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int = 0) -> None:
     head = file.peek(512)
     if what := next((what for magic, what in _MAGIC.items() if head.startswith(magic)), ""):
-        reading.inputs.append(Input(file=name, size=size, problem=f"is no log but {what}"))
+        reading.inputs.append(Input(file=name, size=size, problem=f"is not a log but {what}"))
         return
     digest = reading.digest
     before = digest.blocks + len(digest.fatal)
@@ -115,7 +131,7 @@ def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int = 0
     blocks = digest.blocks + len(digest.fatal) - before
     problem = lines.problem
     if lines.binary and not blocks:
-        problem = "is no log but a binary file"
+        problem = "is not a log but a binary file"
     elif lines.overlong and not problem:
         problem = f"line {lines.overlong:,} is longer than {MAX_LINE:,} characters; the rest of it was left out"
     reading.inputs.append(

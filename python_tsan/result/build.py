@@ -11,7 +11,7 @@ from python_tsan import __version__
 from python_tsan.expectation import Outcome
 from python_tsan.result.attribution import attribute
 from python_tsan.result.finding import DistinctFinding, FindingStatus, Occurrence, PythonStack
-from python_tsan.result.judge import judge_logs
+from python_tsan.result.judge import doubts_about_logs, judge_logs, shortfalls_of_logs
 from python_tsan.result.model import Input, Result, ResultKind, Status, Subject, Unparsed, Verdict
 from python_tsan.tsan.digest import Digest, Group
 from python_tsan.tsan.fingerprint import fingerprint
@@ -56,7 +56,14 @@ NEW = Standing(status=FindingStatus.NEW)
 def build_result(digest: Digest, facts: Facts = NOTHING_KNOWN) -> Result:
     """Return the result of all that ``digest`` has read: findings in order of first appearance."""
     findings = tuple(_finding(group, facts) for group in digest.groups.values())
-    verdict = facts.verdict or judge_logs(findings, digest.fatal, facts.inputs, silent_is_clean=facts.silent_is_clean)
+    verdict = facts.verdict or judge_logs(
+        findings,
+        digest.fatal,
+        facts.inputs,
+        silent_is_clean=facts.silent_is_clean,
+        doubts=doubts_about_logs(digest),
+        shortfalls=shortfalls_of_logs(digest),
+    )
     return Result(
         package=__version__,
         kind=ResultKind.PROGRAM if facts.verdict else ResultKind.LOGS,

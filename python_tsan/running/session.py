@@ -13,7 +13,7 @@ from python_tsan.plain_text import counted
 from python_tsan.process import keeping
 from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
-from python_tsan.result.judge import gil_returned
+from python_tsan.result.judge import doubts_about_logs, gil_returned
 from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
 from python_tsan.running.assembly import SessionRecord, assemble, is_found
@@ -190,7 +190,7 @@ class Session:
             folder=execution.folder,
             logs=execution.logs,
             stacks=execution.stacks,
-            problem=execution.problem or self._gil_problem(execution),
+            problem=execution.problem or self._gil_problem(execution) or "".join(doubts_about_logs(digest)[:1]),
             fatal=tuple(each.message for each in digest.fatal if each.kind is not FatalKind.SIGNAL),
             crashes=tuple(each.message for each in digest.fatal if each.kind is FatalKind.SIGNAL),
             unparsed=Unparsed(count=digest.unparsed, samples=tuple(digest.samples)),

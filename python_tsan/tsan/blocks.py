@@ -1,264 +1,417 @@
-"""Own where ThreadSanitizer blocks begin and end in a log; leave what their lines say to the lexer and the parser.
+"""Find where ThreadSanitizer blocks begin and end in a log; the lexer and the parser read what their lines say.
 
-Memory is bounded by one block: of the lines outside blocks only counts and a few samples are kept.
+Lines of several sources may be mixed: each has one open block of its own, see :mod:`.prefix` and :mod:`.records`.
+Memory is bounded by the open blocks: of the lines outside of them only counts and a few samples are kept.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from python_tsan.tsan.block import LINE_COST, Block, Shape, clean
 from python_tsan.tsan.lexer import FENCE, GO_HEADING, HEADING, SUMMARY, lex
-from python_tsan.tsan.tokens import GoFunction, GoPlace, Mark
+from python_tsan.tsan.notices import FATAL, FATAL_DETAIL, GO_TEST, Tally, is_notice, may_matter, other_tool
+from python_tsan.tsan.prefix import Form, Forms
+from python_tsan.tsan.records import Unwrapper, holds_several, pieces
+from python_tsan.tsan.tokens import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# A lock-order cycle of 20 mutexes prints 40 stacks of up to 256 frames; a block that is longer has lost its end.
-MAX_LINES = 20_000
+# Blocks of as many sources are open at a time; the oldest is cut then.
+MAX_OPEN = 32
+# Sources of JSON records; the lines of all further ones are read as one.
+MAX_RECORD_SOURCES = 64
 # Program output may stand between the lines of a crash's block; after so much of it, the block is over.
 MAX_STRAYS = 8
 MAX_SAMPLES = 20
 MAX_SAMPLE_LENGTH = 500
-
-# \x1b[1m\x1b[31mWARNING: ThreadSanitizer: data race (pid=1)
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# FATAL: ThreadSanitizer: unexpected memory mapping 0x55d0e0a00000-0x55d0e0b00000
-# ==4711==FATAL: ThreadSanitizer: memory layout is incompatible, even though ASLR is disabled.
-# FATAL: ThreadSanitizer can not mmap the shadow memory (something is mapped at 0x00e000000000 < 0x100000000000)
-# ThreadSanitizer: CHECK failed: tsan_rtl.cpp:101 "((a)) != (0)" (0x0, 0x0) (tid=4711)
-# FATAL: ThreadSanitizer CHECK failed: tsan_rtl.cc:101 "((a)) != (0)" (0x0, 0x0)
-# ThreadSanitizer:DEADLYSIGNAL  # noqa: ERA001 -- as printed
-# ==4711==ERROR: ThreadSanitizer: SEGV on unknown address 0x000000000008 (pc 0x55 bp 0x2 sp 0x7f T4711)
-FATAL = re.compile(
-    r"(?:==\d+==)?(?:FATAL: ThreadSanitizer|ThreadSanitizer: CHECK failed|ThreadSanitizer:DEADLYSIGNAL"
-    r"|ERROR: ThreadSanitizer)"
-)
-# ==4711==The signal is caused by a WRITE memory access.
-# FATAL: Please file a bug.
-# rax = 0x0000000000000000  rbx = 0x0000000000000002
-# ThreadSanitizer can not provide additional info.
-_FATAL_DETAIL = re.compile(
-    r"==\d+==|FATAL: |\s*H(?:int|INT): |[re ][a-z0-9]{2} += 0x|ThreadSanitizer can not provide additional info"
-    r"|ThreadSanitizer: nested bug"
-)
-# ThreadSanitizer: reported 2 warnings
-# ThreadSanitizer: Matched 3 suppressions (pid=4711):
-# ThreadSanitizer: matched suppression 'race:foo'
-# ***** Running under ThreadSanitizer v3 (pid 4711) *****
-# ==4711==WARNING: ThreadSanitizer: memory layout is incompatible, possibly due to high-entropy ASLR.
-_NOTICE = re.compile(
-    r"ThreadSanitizer: (?:reported \d+ warnings|[Mm]atched )|\*{5} Running under ThreadSanitizer"
-    r"|WARNING: ThreadSanitizer: memory layout is incompatible"
-)
 # ==4711==ABORTING
 _ABORTING = re.compile(r"==\d+==ABORTING\s*$")
-# 2026-11-23T01:02:03.1234567Z, 2026-11-23 01:02:03,123, 01:02:03.456, [   12.345678], or a line number in front
-_VARYING = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?|\d+(?:[:.,]\d+)+|^\s*\d+(?=[^\w-]|$)|\s+")
-
-
-class Shape(Enum):
-    """What a block is: a finding, or the runtime's last words."""
-
-    FINDING = "finding"
-    FATAL = "fatal"
-
-
-@dataclass(slots=True)
-class Block:
-    """One block under construction. ``lines`` are free of prefix, colours and line ends, ``raw`` as in the log."""
-
-    shape: Shape
-    first_line: int
-    prefix: re.Pattern[str] | None
-    raw: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    truncated: bool = False
-    strays: int = 0
-
-    @property
-    def last_line(self) -> int:
-        """Number of its last line in the log."""
-        return self.first_line + len(self.raw) - 1
-
-    def read(self, raw: str) -> str:
-        """Return a line free of line end, colours and this block's log prefix."""
-        line = clean(raw)
-        if self.prefix and (found := self.prefix.match(line)):
-            return line[found.end() :]
-        return line
-
-    def finish(self) -> Block:
-        """Read all lines at once, which is far cheaper than one by one."""
-        text = ("" if self.raw[0].endswith("\n") else "\n").join(self.raw)
-        lines = text.removesuffix("\n").split("\n")
-        if self.prefix or "\x1b" in text or "\r" in text or len(lines) != len(self.raw):
-            lines = [self.read(line) for line in self.raw]
-        self.lines = lines
-        return self
-
-    def trim(self) -> int:
-        """Cut off what follows the last line that belongs to it; return the number of lines cut."""
-        self.finish()
-        keep = len(self.lines)
-        while keep > 1 and not self._belongs(self.lines[keep - 1]):
-            keep -= 1
-        cut = len(self.lines) - keep
-        del self.lines[keep:], self.raw[keep:]
-        return cut
-
-    def _belongs(self, line: str) -> bool:
-        if self.shape is Shape.FATAL and _FATAL_DETAIL.match(line):
-            return True
-        token = lex(line)
-        if isinstance(token, GoFunction | GoPlace):
-            return bool(GO_HEADING.match(self.lines[0]))
-        return token not in {Mark.UNKNOWN, Mark.BLANK}
-
-
-def clean(raw: str) -> str:
-    """Strip the line end and any terminal colours."""
-    line = raw.rstrip("\r\n")
-    return _COLOUR.sub("", line) if "\x1b" in line else line
-
-
-def prefix_pattern(prefix: str) -> re.Pattern[str] | None:
-    """Turn the text before a heading into a pattern for the same prefix on other lines; None if there is none.
-
-    Times and a leading line number vary from line to line; all else must be the same, so that the lines of another
-    job in the same log are not taken for this one's.
-    """
-    body = prefix.rstrip()
-    if not body:
-        return None
-    parts: list[str] = []
-    done = 0
-    for found in _VARYING.finditer(body):
-        parts += [re.escape(body[done : found.start()]), _vary(found[0])]
-        done = found.end()
-    parts.append(re.escape(body[done:]))
-    return re.compile("".join(parts) + rf"[ \t]{{0,{len(prefix) - len(body)}}}")
-
-
-def _vary(text: str) -> str:
-    return re.sub(r"\d+", r"\\d+", re.sub(r"(?:\\\s)+|\s+", r"\\s*", re.escape(text)))
+# 12: , web-1  | , [rank 1] , GET> : how a collector's prefix ends, as opposed to output without a line end
+_PREFIX_END = re.compile(r"[:|\]>)]\s*$")
 
 
 @dataclass(slots=True)
 class Splitter:
-    """Cuts a log into blocks. While it runs, its counts tell what was outside of them.
+    """Cuts a log into blocks. Its counts say what was outside of them.
 
-    ``outside`` counts lines of no concern (not blank, no fence), ``strange`` those that speak of ThreadSanitizer
+    ``outside`` counts lines of no concern (not blank, no fence), ``strange`` those that name ThreadSanitizer
     and yet are nothing known, of which ``samples`` keeps the first few. ``notices`` counts the runtime's remarks
-    outside of blocks: with them and no block, a program ran under it and nothing was found.
+    outside of blocks: with them and no block, a program ran under it and nothing was found, unless ``tally`` misses
+    reports. ``other_tools`` names the checkers of which lines were seen.
     """
 
     outside: int = 0
     strange: int = 0
     notices: int = 0
     samples: list[str] = field(default_factory=list)
-    _block: Block | None = None
-    _fenced: Block | None = None  # ended by a fence, which may turn out to be the next block's first line
+    tally: Tally = field(default_factory=Tally)
+    other_tools: dict[str, None] = field(default_factory=dict)
+    _plain: Block | None = None  # without a prefix
+    _others: list[Block] = field(default_factory=list)  # with one, the oldest first
+    _fresh: Block | None = None  # opened by the line before
+    _forms: Forms = field(default_factory=Forms)
+    _records: dict[str, Splitter] = field(default_factory=dict)
+    _unwrapper: Unwrapper = field(default_factory=Unwrapper)
+    _done: list[Block] = field(default_factory=list)
+    _nested: bool = False  # reads what was unwrapped
 
     def split(self, lines: Iterable[str]) -> Iterator[Block]:
         """Yield each block when it has ended; a line may keep its line end. Never raises on any text."""
+        fast: Block | None = None
+        nowhere: list[str] = []
+        append = nowhere.append
+        room = 0
         for number, raw in enumerate(lines, 1):
-            block = self._block
             # Nearly all lines of a block end nothing; _take would find that out too, at three times the cost.
-            if (
-                block is not None
-                and block.shape is Shape.FINDING
-                and (raw.startswith("    #") or not (_speaks(raw) or FENCE in raw))
-                and len(block.raw) < MAX_LINES
+            if fast is not None and (
+                raw.startswith("    #") or not ("ThreadSanitizer" in raw or FENCE in raw or "WARNING: D" in raw)
             ):
-                block.raw.append(raw)
+                append(raw)
+                room -= len(raw) + LINE_COST
+                if room > 0:
+                    continue
+                self._cut(fast)
+            elif fast is not None and raw.startswith("SUMMARY: ThreadSanitizer: "):
+                append(raw)
+                self._finish(fast)
+            elif raw == FENCE and not (self._plain or self._others or self._records):
+                continue
             else:
-                yield from self._take(raw, number)
-        yield from self._close_fenced(followed=False)
-        yield from self._cut()
+                if fast is not None:
+                    fast.room = room
+                self._take(raw, number)
+            if self._done:
+                yield from self._done
+                self._done.clear()
+            fast = self._fast()
+            if fast is not None:
+                append, room = fast.raw.append, fast.room
+        self._end()
+        yield from self._done
+        self._done.clear()
 
-    def _take(self, raw: str, number: int) -> list[Block]:
-        speaks = _speaks(raw)
-        opened = _open(raw, number) if speaks else None
-        done = self._close_fenced(followed=opened is not None)
-        if self._block is not None and opened is not None and _continues(self._block, opened):
-            opened = None
+    def _fast(self) -> Block | None:
+        """Return the open block if every line that does not end it belongs to it."""
+        block = self._plain
+        if block is None or self._others or self._records or block.fenced or block.doubted:
+            return None
+        return block if block.shape is Shape.FINDING else None
+
+    def _take(self, raw: str, number: int) -> None:
+        speaks = "ThreadSanitizer" in raw or "WARNING: D" in raw
+        if (self._records or (speaks and _is_wrapped(raw)) or '"MESSAGE"' in raw) and self._unwrap(
+            raw, number, speaks=speaks
+        ):
+            return
+        fresh, self._fresh = self._fresh, None
+        line = clean(raw)
+        opened = self._open(line, raw, number) if speaks else None
         if opened is not None:
-            done += self._cut()
-            self._block = opened
-        elif self._block is None:
+            self._begin(opened)
+            return
+        block, text, numbers = self._source(line)
+        if block is None and fresh is not None:
+            block, text = self._adopt(fresh, line), line
+        if block is not None and block.fenced:
+            self._finish(block)
+            block = None
+        if block is None:
             self._outside(raw, speaks=speaks)
         else:
-            done += self._inside(self._block, raw, speaks=speaks)
-        return done
+            self._inside(block, raw, text, number, numbers, speaks=speaks)
 
-    def _inside(self, block: Block, raw: str, *, speaks: bool) -> list[Block]:
-        if FENCE in raw and block.read(raw).endswith(FENCE):
-            self._block, self._fenced = None, block
-            return []
-        block.raw.append(raw)
-        if speaks and SUMMARY.match(block.read(raw)):
-            self._block = None
-            return [block.finish()]
-        return self._cut() if _is_over(block, raw) else []
+    def _unwrap(self, raw: str, number: int, *, speaks: bool) -> bool:
+        """Read a line that a collector has wrapped by a splitter of its source; return False if it is none."""
+        line = clean(raw)
+        record = self._unwrapper.record(line)
+        if record is None:
+            return speaks and holds_several(raw) and self._take_pieces(pieces(raw.rstrip("\r\n")), number)
+        child = self._records.get(record.source)
+        if child is None:
+            if "ThreadSanitizer" not in record.text and "WARNING: D" not in record.text:
+                self.outside += 1
+                return True
+            source = record.source if len(self._records) < MAX_RECORD_SOURCES else ""
+            child = self._records.setdefault(source, self._child())
+        for text in record.text.removesuffix("\n").split("\n"):
+            child._take(text, number)  # noqa: SLF001 -- of this class
+        self._collect(child)
+        return True
+
+    def _take_pieces(self, parts: list[str], number: int) -> bool:
+        if sum(lex(part) not in {Mark.UNKNOWN, Mark.BLANK} for part in parts) < 2:  # noqa: PLR2004 -- a heading and more
+            return False
+        child = self._child()
+        for part in parts:
+            child._take(part, number)  # noqa: SLF001 -- of this class
+        child._end()  # noqa: SLF001
+        self._collect(child)
+        return True
+
+    def _child(self) -> Splitter:
+        return Splitter(tally=self.tally, other_tools=self.other_tools, samples=self.samples, _nested=True)
+
+    def _collect(self, child: Splitter) -> None:
+        self._done += child._done
+        child._done.clear()
+        self.outside += child.outside
+        self.strange += child.strange
+        self.notices += child.notices
+        child.outside = child.strange = child.notices = 0
+
+    def _open(self, line: str, raw: str, number: int) -> Block | None:
+        """Start a block if this line is a first line."""
+        shape = Shape.FINDING
+        found = HEADING.search(line) or GO_HEADING.search(line)
+        if found is None:
+            shape, found = Shape.FATAL, FATAL.search(line)
+        if found is None:
+            return None
+        known = self._forms.of(line[: found.start()])
+        form, numbers = known or (None, ())
+        block = Block(shape, number, form, numbers, wrapped=self._nested)
+        block.append(raw, line[found.start() :], number, numbers)
+        return block
+
+    def _begin(self, opened: Block) -> None:
+        """Make a block the open one of its source, and end the one that was."""
+        form = opened.form
+        if form:
+            self._observe(form, opened.numbers)
+        for block in [each for each in (self._plain, *self._others) if each and self._is_replaced(each, opened)]:
+            if _continues(block, opened):
+                block.append(opened.raw[0], "".join(opened.lines), opened.first_line, opened.numbers)
+                return
+            if block.fenced:
+                block.truncated = True
+                self._finish(block)
+            else:
+                self._cut(block)
+        if opened.shape is Shape.FINDING:
+            self.tally.heading()
+        if form is None:
+            self._plain = opened
+        else:
+            if len(self._others) >= MAX_OPEN:
+                self._cut(self._others[0])
+            self._others.append(opened)
+            self._fresh = None if form.used else opened
+
+    def _is_replaced(self, block: Block, opened: Block) -> bool:
+        form = opened.form
+        if block.form is not form:
+            return False
+        if form is None or block.numbers == opened.numbers:
+            return True
+        return form.name(block.numbers) == form.name(opened.numbers) and (
+            form.counts or len(form.names) == len(opened.numbers)
+        )
+
+    def _observe(self, form: Form, numbers: tuple[int, ...]) -> None:
+        """Take note of a prefix's numbers; give lines back that are now seen to be of another source."""
+        news = form.observe(numbers)
+        for block in self._others:
+            if block.form is form:
+                pairs = enumerate(zip(block.numbers, numbers, strict=True))
+                same = {index for index, (old, new) in pairs if old == new}
+                # A number that counts lines cannot be that of the heading again.
+                if not same <= form.names:
+                    form.names |= same
+                    news = True
+        if news:
+            self._return_lines([block for block in self._others if block.form is form])
+
+    def _return_lines(self, blocks: list[Block]) -> None:
+        """Take out of blocks the lines of other sources, and put them where they belong."""
+        returned = []
+        for block in blocks:
+            form = block.form
+            if form is None:
+                continue
+            name = form.name(block.numbers)
+            strangers = [index for index, (_, numbers) in enumerate(block.marks) if form.name(numbers) != name]
+            for index in reversed(strangers):
+                returned.append((block.marks[index], block.raw[index], block.lines[index], form))
+                del block.marks[index], block.raw[index], block.lines[index]
+        for (number, numbers), raw, text, form in sorted(returned, key=lambda each: each[0][0]):
+            holder = self._holder(form, numbers)
+            speaks = "ThreadSanitizer" in raw
+            if holder is None or number < holder.first_line:
+                self._outside(raw, speaks=speaks)
+            else:
+                self._inside(holder, raw, text, number, numbers, speaks=speaks)
+
+    def _source(self, line: str) -> tuple[Block | None, str, tuple[int, ...]]:
+        """Return the open block that a line belongs to, and its text without the prefix."""
+        plain = self._plain
+        if plain is not None and plain.doubted and plain.doubted.numbers(line):
+            self._restore(plain)
+        best: tuple[int, tuple[int, ...], Form] | None = None
+        for form in {id(block.form): block.form for block in self._others}.values():
+            found = form.numbers(line) if form else None
+            if form and found and (best is None or found[0] > best[0]):
+                best = (*found, form)
+        if best is None:
+            return self._plain, line, ()
+        start, numbers, form = best
+        form.used = True
+        if numbers:
+            self._observe(form, numbers)
+        return self._holder(form, numbers), line[start:], numbers
+
+    def _holder(self, form: Form, numbers: tuple[int, ...]) -> Block | None:
+        """Return the latest block of this form whose source has these numbers."""
+        name = form.name(numbers)
+        return next((b for b in reversed(self._others) if b.form is form and form.name(b.numbers) == name), None)
+
+    def _adopt(self, fresh: Block, line: str) -> Block | None:
+        """Make a block a plain one if only its heading has a prefix: output without a line end, or a logger's."""
+        if self._plain is not None or fresh not in self._others or lex(line) in {Mark.UNKNOWN, Mark.BLANK}:
+            return None
+        self._others.remove(fresh)
+        fresh.doubted, fresh.form = fresh.form, None
+        self._plain = fresh
+        return fresh
+
+    def _restore(self, block: Block) -> None:
+        """Take back :meth:`_adopt`: the prefix is a real one, so the lines without it are of another source."""
+        returned = block.raw[1:]
+        del block.raw[1:], block.lines[1:], block.marks[1:]
+        block.form, block.doubted = block.doubted, None
+        self._plain = None
+        self._others.append(block)
+        for raw in returned:
+            self._outside(raw, speaks="ThreadSanitizer" in raw)
+
+    def _inside(
+        self, block: Block, raw: str, text: str, number: int, numbers: tuple[int, ...], *, speaks: bool
+    ) -> None:
+        fence = FENCE in text and text.rstrip().endswith(FENCE)
+        summary = SUMMARY.search(text) if speaks else None
+        if (fence or summary) and self._is_strange(block, numbers):
+            holder = self._holder(block.form, numbers) if block.form else None
+            if holder is None:
+                self._outside(raw, speaks=speaks)
+            else:
+                self._inside(holder, raw, text, number, numbers, speaks=speaks)
+        elif fence and not self._is_prefix(text.rstrip().removesuffix(FENCE)):
+            block.fenced = True
+        elif fence:
+            self._outside(raw, speaks=False)
+        elif summary and summary.start() and self._is_prefix(text[: summary.start()]):
+            self._outside(raw, speaks=True)
+        elif speaks and not summary and is_notice(text):
+            if text.startswith("ThreadSanitizer: reported"):  # the process has ended
+                self._cut(block)
+            self._outside(raw, speaks=True)
+        else:
+            block.append(raw, text, number, numbers)
+            if summary:
+                self._finish(block)
+            elif _is_over(block, text):
+                self._cut(block)
+
+    def _is_strange(self, block: Block, numbers: tuple[int, ...]) -> bool:
+        """Report whether a line that would end a block is of another source, and give back its lines then.
+
+        A number that differs from the heading's counts lines only if enough lines have shown it.
+        """
+        form = block.form
+        if form is None or form.counts or numbers == block.numbers:
+            return False
+        form.names.update(range(len(numbers)))
+        self._return_lines([each for each in self._others if each.form is form])
+        return True
+
+    def _is_prefix(self, text: str) -> bool:
+        """Report whether the text before a fence or a summary is a collector's, not output without a line end."""
+        known = self._forms.of(text)
+        return known is not None and (known[0].used or bool(_PREFIX_END.search(text)))
 
     def _outside(self, raw: str, *, speaks: bool) -> None:
         if speaks:
             line = clean(raw)
-            if _NOTICE.search(line):
+            self.tally.line(line)
+            if is_notice(line):
                 self.notices += 1
             else:
                 self.strange += 1
                 if len(self.samples) < MAX_SAMPLES:
                     self.samples.append(line[:MAX_SAMPLE_LENGTH])
-        elif raw and not raw.isspace() and FENCE not in raw and not _ABORTING.match(raw):
+        elif FENCE in raw:
+            self._fence(raw)
+        elif raw and not raw.isspace() and not _ABORTING.match(raw):
             self.outside += 1
+            if may_matter(raw):
+                line = clean(raw)
+                self.tally.line(line)
+                if tool := other_tool(line):
+                    self.other_tools[tool] = None
 
-    def _close_fenced(self, *, followed: bool) -> list[Block]:
-        """End a block that a fence has ended; when a heading follows, that fence was the heading's."""
-        block, self._fenced = self._fenced, None
-        if block is None:
-            return []
-        block.truncated = followed
-        return [block.finish()]
+    def _fence(self, raw: str) -> None:
+        """Learn from a fence that its prefix is one, and what its numbers are."""
+        if raw.startswith(FENCE):
+            return
+        line = clean(raw).rstrip()
+        known = self._forms.of(line.removesuffix(FENCE)) if line.endswith(FENCE) else None
+        if known:
+            known[0].used = True
+            self._observe(*known)
 
-    def _cut(self) -> list[Block]:
+    def _remove(self, block: Block) -> None:
+        if block is self._plain:
+            self._plain = None
+        else:
+            self._others = [each for each in self._others if each is not block]
+
+    def _finish(self, block: Block) -> None:
+        """End a block at its end."""
+        self._remove(block)
+        block.finish()
+        self.tally.truncated += block.truncated
+        self._done.append(block)
+
+    def _cut(self, block: Block) -> None:
         """End a block that has no end of its own."""
-        block, self._block = self._block, None
-        if block is None:
-            return []
-        block.truncated = block.shape is Shape.FINDING
-        self.outside += block.trim()
-        return [block]
+        if block.marks:
+            self._is_strange(block, block.marks[-1][1])
+        self._remove(block)
+        rest = block.trim()
+        self.outside += len(rest)
+        # Go's testing package ends a block where there is no fence.
+        block.truncated = block.shape is Shape.FINDING and not (rest and GO_TEST in rest[0])
+        self.tally.truncated += block.truncated
+        self._done.append(block)
+
+    def _end(self) -> None:
+        """End all blocks at the end of the log."""
+        for block in [each for each in (self._plain, *self._others) if each]:
+            (self._finish if block.fenced else self._cut)(block)
+        for child in self._records.values():
+            child._end()  # noqa: SLF001 -- of this class
+            self._collect(child)
 
 
-def _speaks(raw: str) -> bool:
-    """Tell whether a line may be of the runtime's own making: the cheapest test that lets none of them through."""
-    return "ThreadSanitizer" in raw or "WARNING: D" in raw
-
-
-def _open(raw: str, number: int) -> Block | None:
-    """Start a block if this line is a first line."""
-    line = clean(raw)
-    if found := HEADING.search(line) or GO_HEADING.search(line):
-        return Block(Shape.FINDING, number, prefix_pattern(line[: found.start()]), [raw])
-    if found := FATAL.search(line):
-        return Block(Shape.FATAL, number, prefix_pattern(line[: found.start()]), [raw])
-    return None
-
-
-def _is_over(block: Block, raw: str) -> bool:
-    """Tell whether a block has gone on without an end for too long."""
+def _is_over(block: Block, text: str) -> bool:
+    """Report whether a block has gone on without an end for too long."""
     if block.shape is Shape.FATAL:
-        line = block.read(raw)
-        known = not line.strip() or bool(_FATAL_DETAIL.match(line)) or lex(line) is not Mark.UNKNOWN
+        known = not text.strip() or bool(FATAL_DETAIL.match(text)) or lex(text) is not Mark.UNKNOWN
         block.strays = 0 if known else block.strays + 1
         return block.strays >= MAX_STRAYS
-    return len(block.raw) >= MAX_LINES
+    return block.room <= 0
 
 
 def _continues(block: Block, opened: Block) -> bool:
-    """Tell whether a first line only goes on: a crash says DEADLYSIGNAL, then ERROR; FATAL may take two lines."""
-    return block.shape is Shape.FATAL and opened.shape is Shape.FATAL and not block.strays
+    """Report whether a first line only continues: a crash prints DEADLYSIGNAL for each thread, then ERROR."""
+    if block.shape is not Shape.FATAL or opened.shape is not Shape.FATAL:
+        return False
+    return "DEADLYSIGNAL" in block.raw[0] and not any("ERROR: " in raw for raw in block.raw)
+
+
+def _is_wrapped(raw: str) -> bool:
+    """Report whether a line may be one that a collector has wrapped, see :mod:`.records`; fast."""
+    return "{" in raw or '"' in raw or "\\n" in raw or "&#" in raw or "%0A" in raw or "<br" in raw

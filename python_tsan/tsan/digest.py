@@ -1,4 +1,4 @@
-"""Own the deduplication of findings over any number of logs, fast and in little memory; leave reading to the parser.
+"""Collect the distinct findings of any number of logs, fast and in little memory; the parser reads each.
 
 Most blocks of a long log repeat a few races. A repeated block is known by its text without the numbers that differ
 from run to run, and then needs no parsing.
@@ -11,7 +11,8 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Block, Shape, Splitter
+from python_tsan.tsan.block import Block, Shape
+from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
 from python_tsan.tsan.fingerprint import fingerprint
 from python_tsan.tsan.parser import parse_block, parse_fatal
 
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
     from python_tsan.tsan.finding import Fatal, Finding
 
-# Texts remembered. Beyond that the memory is dropped and filled anew: it saves time, it decides nothing.
+# Texts remembered. Beyond that all are dropped: the memory saves time, it decides nothing.
 MAX_TEXTS = 4096
+# Longer blocks are rare and not remembered.
+MAX_TEXT_LINES = 400
 # 0x7b0400000000, thread T12, write M3, tid=4711, pid=4711, Thread T12 'worker-12' (tid=4711, heap block of size 640
-_VOLATILE = re.compile(r"0x[0-9a-f]+| [TM]\d+|[tp]id=\d+| '[^'\n]*'(?= \(tid=)|(?<=heap block of size )\d+")
+_VOLATILE = re.compile(r"0x(?<!\+0x)[0-9a-f]+| [TM]\d+|[tp]id=\d+| '[^'\n]*'(?= \(tid=)|(?<=heap block of size )\d+")
 
 
 @dataclass(slots=True)
@@ -43,9 +46,22 @@ class Group:
         return ((name, line) for name, lines in self.places.items() for line in lines)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """A log that speaks of more reports than could be read from it."""
+
+    source: str
+    read: int
+    missing: int
+
+
 @dataclass(slots=True)
 class Digest:
-    """Collects logs and holds each distinct finding once, in the order of first appearance."""
+    """Collects logs and holds each distinct finding once, in the order of first appearance.
+
+    ``shortfalls`` are the logs that speak of reports which could not be read, ``other_tools`` the checkers of other
+    kinds whose lines were seen outside of blocks.
+    """
 
     groups: dict[str, Group] = field(default_factory=dict)
     fatal: list[Fatal] = field(default_factory=list)
@@ -54,6 +70,8 @@ class Digest:
     outside: int = 0
     notices: int = 0
     samples: list[str] = field(default_factory=list)
+    shortfalls: list[Shortfall] = field(default_factory=list)
+    other_tools: dict[str, None] = field(default_factory=dict)
     _texts: dict[tuple[str, ...], tuple[Group, int]] = field(default_factory=dict)
 
     def add(self, lines: Iterable[str], source: str) -> None:
@@ -72,6 +90,14 @@ class Digest:
         self.outside += splitter.outside
         self.notices += splitter.notices
         self._sample(splitter.samples)
+        self.other_tools |= splitter.other_tools
+        if splitter.tally.missing:
+            self.shortfalls.append(Shortfall(source=source, read=splitter.tally.found, missing=splitter.tally.missing))
+
+    @property
+    def missing(self) -> int:
+        """How many reports the logs speak of that could not be read."""
+        return sum(each.missing for each in self.shortfalls)
 
     def _group(self, block: Block, source: str) -> tuple[Group, int]:
         # What differs between two prints of one finding is taken out; in a frame or a summary nothing does.
@@ -79,7 +105,7 @@ class Digest:
             line if not line or line[4:5] == "#" or line[:7] == "SUMMARY" else _VOLATILE.sub("", line)
             for line in block.lines
         ]
-        text = (str(block.truncated), *still)
+        text = tuple(still)
         known = self._texts.get(text)
         if known is None:
             finding = parse_block(block, source)
@@ -88,7 +114,8 @@ class Digest:
             known = (self.groups.setdefault(key, Group(key, finding)), len(finding.unparsed))
             if len(self._texts) >= MAX_TEXTS:
                 self._texts.clear()
-            self._texts[text] = known
+            if len(text) <= MAX_TEXT_LINES:
+                self._texts[text] = known
         return known
 
     def _sample(self, lines: Iterable[str]) -> None:

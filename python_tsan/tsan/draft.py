@@ -1,4 +1,4 @@
-"""Own how the lines of one block join into its parts; leave finding the block and naming it to the parser."""
+"""Join the lines of one block into its parts; the parser finds the block and names it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from python_tsan.tsan.finding import (
     Stack,
     Thread,
 )
+from python_tsan.tsan.frame_line import UNNUMBERED
 from python_tsan.tsan.lexer import lex
 from python_tsan.tsan.tokens import (
     Cycle,
@@ -118,6 +119,8 @@ class Draft:
     def _frame(self, frame: Frame) -> None:
         """Add to the open stack; a frame that does not follow the last one starts a stack whose caption is lost."""
         section = self.sections[-1] if self.sections else None
+        if frame.index == UNNUMBERED:
+            frame = replace(frame, index=len(section.frames) if section else 0)
         if section is None or section.restored is False or (section.frames and frame.index <= section.frames[-1].index):
             section = Section(None)
             self.sections.append(section)
@@ -154,7 +157,7 @@ class Parts:
     signal: int | None = None
 
     def file(self, section: Section) -> None:
-        """Close one section and put it with its like."""
+        """Close one section and add it to the parts of its type."""
         match section.part:
             case Access() as access:
                 self.accesses.append(replace(access, stack=section.stack()))

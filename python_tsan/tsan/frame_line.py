@@ -1,72 +1,145 @@
-"""Own the line of one stack frame: symbol, place, module, build id; leave which frames matter to ``frames``."""
+"""Read the line of one stack frame: symbol, place, module, build id. ``frames`` decides which frames matter."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
+from python_tsan.tsan.fields import hexadecimal, number
 from python_tsan.tsan.finding import Frame
 
 # The same few frames come again and again in a log, and no part of their line differs between blocks.
 MAX_FRAMES = 16_384
+# The index of a frame that was printed without one.
+UNNUMBERED = -1
 
+_MODULE = (
+    r"(?: \((?P<module>[^()]*(?:\([^()]*\)[^()]*)*)\+(?P<offset>0x[0-9a-f]+)\)"
+    r"| \((?:0x[0-9a-f]+|<unknown module>)\))"
+)
+_BUILD_ID = r"(?: \(BuildId: (?P<build_id>[0-9a-f]*)\))?"
 #     #0 worker(int) /src/race.cpp:12:5 (race+0xe4590) (BuildId: 1e4fc2e1030b)
 #     #1 main /src/race.cpp:4 (race+0x1241)
 #   * #0 <null> <null> (libstdc++.so.6+0x0000000b8c7f)
+#     # 0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
+#     #0: 0x55d0e0a0 in worker(int) /src/race.cpp:12:5
 _FRAME = re.compile(
-    r"(?P<star>\*\s*)?#(?P<index>\d+)(?P<late_star>\*)? (?P<what>.*?)"
-    r"(?: \((?P<module>[^()]*(?:\([^()]*\)[^()]*)*)\+(?P<offset>0x[0-9a-f]+)\)"
-    r"| \((?:0x[0-9a-f]+|<unknown module>)\))?"
-    r"(?: \(BuildId: (?P<build_id>[0-9a-f]*)\))?\s*$"
+    r"(?P<star>\*\s*)?(?:frame )?#\s*(?P<index>\d+)(?P<late_star>\*)?:?\s+(?:0x[0-9a-f]+ in )?(?P<what>.*?)"
+    rf"{_MODULE}?{_BUILD_ID}\s*$"
 )
-# /src/race.cpp:12:5
-_PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?$")
+# 0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
+# [0] worker(int) /src/race.cpp:12:5 (race+0xe4590)
+# worker(int) /src/race.cpp:12:5 (race+0xe4590)
+_BARE_FRAME = re.compile(
+    r"(?P<star>\*\s*)?(?:[\[(]?(?P<index>\d+)[\]).:]*(?P<late_star>\*)?\s+)?(?:0x[0-9a-f]+ in )?(?P<what>\S.*?)"
+    rf"{_MODULE}{_BUILD_ID}\s*$"
+)
+# 0 worker(int) /src/race.cpp:12:5
+_BARE_PLACED = re.compile(
+    r"(?P<star>\*\s*)?[\[(]?(?P<index>\d{1,3})[\]).:]*(?P<late_star>\*)?\s+"
+    r"(?P<what>\S.*?[ /][^\s:/][^:/]*:\d+(?::\d+)?)(?P<module>)(?P<offset>)(?P<build_id>)\s*$"
+)
+# done 10%    #0 f, web-1 | f, 12: 0 f: output without a line end, or another source's prefix, comes before the frame
+_NOT_BARE = re.compile(r"#\d|\s{2}|[|:\]] |^\d+ ")
+#  (discriminator 3)
+_DISCRIMINATOR = re.compile(r"\s*\(discriminator \d+\)$")
+# /src/race.cpp:12:5, /src/race.cpp:?, <null>:0, :?
+_PLACE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+|\?))?(?::(?P<column>\d+|\?))?$")
 # C:\src\race.cpp(12,5)
 _VS_PLACE = re.compile(r"(?P<file>.+?)\((?P<line>\d+)(?:,(?P<column>\d+))?\)$")
 # worker(int) /src/race.cpp, worker(int) ../src/race.cpp, worker(int) C:\src\race.cpp: where the path may start
 _PATH_START = re.compile(r" (?=/|\.{1,2}/|[A-Za-z]:[\\/])")
+# What symbolizers print where no file is known; a codegen unit is what rustc calls an object file.
+_NO_FILE = re.compile(r"(?:<null>|<unknown>|<invalid>|<compiler-generated>|\(null\)|\?\?|\S*-cgu\.\d+|)$")
+_NO_SYMBOL = frozenset({"<null>", "<unknown>", "(null)", "??"})
+#  <null>, ??:?, <null>:95860036, :?: the last word of a frame that has no place
+_NO_PLACE = re.compile(
+    r"(?:^| )(?:(?:<null>|<unknown>|<invalid>|<compiler-generated>|\(null\)|\?\?|\S*-cgu\.\d+)(?::(?:\d+|\?))*"
+    r"|(?::(?:\d+|\?)){1,2})$"
+)
+# App:x86_64, libpython3.14.dylib:arm64: macOS names the half of a fat image
+_ARCHITECTURE = re.compile(r":(?:x86_64h?|arm64e?|arm64_32|armv7\w*|i386)$")
+# render const, f(int) noexcept, operator new[]: a name goes on after its first blank
+_OPEN = "([<{"
 
 
 @lru_cache(maxsize=MAX_FRAMES)
 def read_frame(text: str) -> Frame | None:
-    """Read a line such as ``#0 worker(int) /src/race.cpp:12:5 (race+0xe4590)``; None if it is no frame."""
+    """Read a line such as ``#0 worker(int) /src/race.cpp:12:5 (race+0xe4590)``; None if it is not a frame.
+
+    A frame without ``#`` must have a module, or a number and a place: anything else is program output.
+    """
     found = _FRAME.match(text)
+    if found is None and (text.endswith(")") or text[-1:].isdecimal()):
+        found = _BARE_FRAME.match(text) or _BARE_PLACED.match(text)
+        if found and _NOT_BARE.search(found["what"]):
+            return None
     if not found:
         return None
-    symbol, place = split_place(found["what"])
+    symbol, place = split_place(_DISCRIMINATOR.sub("", found["what"]))
     file, line, column = _place(place)
+    index = number(found["index"])
+    if index is None and not line and not _NO_PLACE.search(found["what"]):
+        return None
     return Frame(
-        index=int(found["index"]),
+        index=UNNUMBERED if index is None else index,
         symbol=symbol,
         file=file,
         line=line,
         column=column,
-        module=found["module"] or "",
-        offset=int(found["offset"], 16) if found["offset"] else None,
+        module=_ARCHITECTURE.sub("", found["module"] or ""),
+        offset=hexadecimal(found["offset"]),
         build_id=found["build_id"] or "",
         marked=bool(found["star"] or found["late_star"]),
     )
 
 
 def split_place(what: str) -> tuple[str, str]:
-    """Split ``symbol place`` where both may hold spaces; ``<null>`` becomes an empty string.
+    """Split ``symbol place`` where both may hold spaces; a place that says nothing becomes an empty string.
 
-    A path starts at the first slash after a space that no parenthesis encloses; a relative one is the last word.
+    A path starts at the first slash after a space that no parenthesis encloses. A relative one starts at the last
+    space, or further ahead if the symbol would end in the middle of a name otherwise.
     """
-    if what.endswith(" <null>"):
-        return _known(what[: -len(" <null>")]), ""
+    if found := _NO_PLACE.search(what):
+        return _known(what[: found.start()]), ""
     for start in _PATH_START.finditer(what):
         symbol = what[: start.start()]
         if symbol.count("(") == symbol.count(")"):
             return _known(symbol), what[start.end() :]
     symbol, _, place = what.rpartition(" ")
-    return (_known(symbol), _known(place)) if symbol else (_known(place), "")
+    if not symbol:
+        return _known(place), ""
+    start_of_name = _name_end(symbol)
+    return _known(symbol[:start_of_name]), f"{symbol[start_of_name:]} {place}".lstrip()
+
+
+def _name_end(words: str) -> int:
+    """Return where the symbol ends in ``bump my``, the words before the last space of a relative path.
+
+    A plain C name and a name with arguments end at a space outside of brackets. What follows is part of the path
+    unless it is a qualifier or the return type of a template comes first, which only a later bracket can show.
+    """
+    if "(" in words:
+        end = words.rfind(")") + 1
+        rest = words[end:]
+        found = re.match(r"(?:::[^\s()]+|\s*\[[^\]]*\]|\s+(?:const|volatile|noexcept|&{1,2}))*", rest)
+        return end + (found.end() if found else 0) if end else len(words)
+    first = words.find(" ")
+    if first < 0 or any(letter in words for letter in _OPEN) or words.startswith("operator "):
+        return len(words)
+    return first
 
 
 def _place(place: str) -> tuple[str, int, int]:
     found = _VS_PLACE.match(place) or _PLACE.match(place)
-    return (found["file"], int(found["line"] or 0), int(found["column"] or 0)) if found else ("", 0, 0)
+    if not found or _NO_FILE.match(found["file"]):
+        return "", 0, 0
+    return found["file"], _count(found["line"]), _count(found["column"])
+
+
+def _count(text: str | None) -> int:
+    return (number(text) or 0) if text != "?" else 0
 
 
 def _known(text: str) -> str:
-    return "" if text == "<null>" else text
+    return "" if text in _NO_SYMBOL else text

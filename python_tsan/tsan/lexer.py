@@ -1,4 +1,4 @@
-"""Own the meaning of one line of a ThreadSanitizer block; leave the order of lines to the parser.
+"""Read one line of a ThreadSanitizer block; the parser knows the order of lines.
 
 The rules follow ``compiler-rt/lib/tsan/rtl/tsan_report.cpp`` of LLVM and its older fork in GCC's ``libsanitizer``.
 Indentation is never required: log collectors strip it.
@@ -10,7 +10,17 @@ import re
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.fields import THREAD, hexadecimal, number, who
-from python_tsan.tsan.finding import Access, Acquisition, HeldMutex, Mutex, Operation, Thread, ThreadStatus
+from python_tsan.tsan.finding import (
+    Access,
+    Acquisition,
+    Dialect,
+    HeldMutex,
+    Kind,
+    Mutex,
+    Operation,
+    Thread,
+    ThreadStatus,
+)
 from python_tsan.tsan.frame_line import read_frame
 from python_tsan.tsan.location_line import read_go_location, read_location
 from python_tsan.tsan.tokens import (
@@ -32,20 +42,27 @@ if TYPE_CHECKING:
 
 FENCE = "=================="
 
-
+# Titles that need no pid behind them to be known; the longest first.
+_TITLES = sorted((*(kind.value for kind in Kind if kind is not Kind.UNRECOGNISED), "Swift access race"), key=len)[::-1]
 # WARNING: ThreadSanitizer: data race (pid=1234)
-HEADING = re.compile(r"WARNING: ThreadSanitizer: (?P<title>.+?) \(pid=(?P<pid>\d+)\)\s*$")
+# WARNING: ThreadSanitizer: data race (pid=1234) [worker 3]
+# WARNING: ThreadSanitizer: data race
+HEADING = re.compile(
+    r"WARNING: ThreadSanitizer: (?:(?P<title>.+?) \(pid=(?P<pid>\d+)\)"
+    rf"|(?P<bare>{'|'.join(map(re.escape, _TITLES))})(?=\s*(?:$|[^\w\s])|\s+pid\b))"
+)
 # WARNING: DATA RACE
 # WARNING: DEADLOCK  # noqa: ERA001 -- as printed
-GO_HEADING = re.compile(r"WARNING: (?P<title>DATA RACE|DEADLOCK)\s*$")
+GO_HEADING = re.compile(r"WARNING: (?P<title>DATA RACE|DEADLOCK)(?![\w:-])")
 # SUMMARY: ThreadSanitizer: data race /src/race.cpp:12:5 in worker(int)
 SUMMARY = re.compile(r"SUMMARY: ThreadSanitizer: (?P<text>.*)$")
 #   Write of size 8 at 0x7b0400000000 by thread T3 (mutexes: write M12, read M3):
 #   Previous atomic read of size 4 at 0x7b0400000000 by main thread:
 # Previous write at 0x00c0000b4010 by goroutine 7:
+# Write by goroutine 7:
 _ACCESS = re.compile(
     r"(?P<previous>Previous )?(?P<atomic>atomic )?(?P<operation>read|write)(?: of size (?P<size>\d+))?"
-    rf" at (?P<address>0x[0-9a-f]+) by {THREAD}(?: \(mutexes: (?P<mutexes>[^)]*)\))?:",
+    rf"(?: at (?P<address>0x[0-9a-f]+))? by {THREAD}(?: \(mutexes: (?P<mutexes>[^)]*)\))?:",
     re.IGNORECASE,
 )
 #   Modifying access of Swift variable at 0x7b0400000000 by thread T1:
@@ -64,9 +81,10 @@ _MUTEX = re.compile(
 )
 #   Thread T1 'loader' (tid=4711, running) created by main thread at:
 #   Thread T2 (tid=4712, finished) is a GCD worker thread
+#   Thread T1 (running) created at:
 _CREATED = re.compile(
-    r"Thread T(?P<id>\d+)(?: '(?P<name>.*)')? \(tid=(?P<tid>\d+), (?P<status>running|finished)\)"
-    rf" (?:(?P<worker>is a GCD worker thread)|created by {THREAD})"
+    r"Thread T?(?P<id>\d+)(?: '(?P<name>.*)')?(?: \((?:tid=(?P<tid>\d+))?(?:, )?(?P<status>running|finished)?\))?"
+    rf" (?:(?P<worker>is a GCD worker thread)|created (?:by {THREAD}|at:))"
 )
 # Goroutine 7 (running) created at:
 _GOROUTINE = re.compile(r"Goroutine (?P<id>\d+) \((?P<status>running|finished)\) created at:")
@@ -91,7 +109,10 @@ _HINT = re.compile(r"hint: use TSAN_OPTIONS=", re.IGNORECASE)
 #   main.main.func1()  # noqa: ERA001 -- as printed
 _GO_FUNCTION = re.compile(r"(?P<symbol>\S+)\(\)\s*$")
 #       /src/main.go:11 +0x44
-_GO_PLACE = re.compile(r"(?P<file>\S.*):(?P<line>\d+) \+(?P<offset>0x[0-9a-f]+)\s*$")
+#       /usr/lib/go/src/runtime/proc.c:1445
+_GO_PLACE = re.compile(
+    r"(?P<file>\S.*\.(?:go|[chs])|\S.*(?=:\d+ \+0x)):(?P<line>\d+)(?: \+(?P<offset>0x[0-9a-f]+))?\s*$"
+)
 
 
 def lex(line: str) -> Token:
@@ -99,13 +120,13 @@ def lex(line: str) -> Token:
     text = line.strip()
     if not text:
         return Mark.BLANK
-    if text[0] in "#*" and (frame := read_frame(text)):
+    if text[0] in "#*f[0123456789" and (frame := read_frame(text)):
         return frame
     for rule in (*_RULES.get(text[:3].lower(), ()), *_OTHERS):
         token = rule(text)
         if token is not None:
             return token
-    return Mark.UNKNOWN
+    return read_frame(text) or Mark.UNKNOWN
 
 
 def _access(text: str) -> Access | None:
@@ -117,7 +138,7 @@ def _access(text: str) -> Access | None:
         operation=Operation(found["operation"].lower()),
         atomic=bool(found["atomic"]),
         size=number(found["size"]),
-        address=int(found["address"], 16),
+        address=hexadecimal(found["address"]) or 0,
         thread=thread or 0,
         main_thread=main,
         mutexes=_held(found["mutexes"]),
@@ -134,7 +155,7 @@ def _external_access(text: str) -> Access | None:
         operation=Operation.WRITE if found["operation"].lower() == "modifying" else Operation.READ,
         atomic=False,
         size=None,
-        address=int(found["address"], 16),
+        address=hexadecimal(found["address"]) or 0,
         thread=thread or 0,
         main_thread=main,
         mutexes=_held(found["mutexes"]),
@@ -144,14 +165,14 @@ def _external_access(text: str) -> Access | None:
 
 
 def _held(text: str | None) -> tuple[HeldMutex, ...]:
-    return tuple(HeldMutex(id=int(m["id"]), write=m["mode"] == "write") for m in _HELD.finditer(text or ""))
+    return tuple(HeldMutex(id=number(m["id"]) or 0, write=m["mode"] == "write") for m in _HELD.finditer(text or ""))
 
 
 def _mutex(text: str) -> Mutex | None:
     found = _MUTEX.match(text)
     if not found:
         return None
-    return Mutex(id=int(found["id"]), address=hexadecimal(found["address"]), destroyed=bool(found["destroyed"]))
+    return Mutex(id=number(found["id"]) or 0, address=hexadecimal(found["address"]), destroyed=bool(found["destroyed"]))
 
 
 def _created(text: str) -> Thread | None:
@@ -160,10 +181,10 @@ def _created(text: str) -> Thread | None:
         return None
     parent, main = who(found)
     return Thread(
-        id=int(found["id"]),
+        id=number(found["id"]) or 0,
         name=found["name"] or "",
-        tid=int(found["tid"]),
-        status=ThreadStatus(found["status"]),
+        tid=number(found["tid"]),
+        status=ThreadStatus(found["status"] or "running"),
         parent=parent,
         parent_main=main,
         worker=bool(found["worker"]),
@@ -172,7 +193,7 @@ def _created(text: str) -> Thread | None:
 
 def _goroutine(text: str) -> Thread | None:
     found = _GOROUTINE.match(text)
-    return found and Thread(id=int(found["id"]), name="", tid=None, status=ThreadStatus(found["status"]))
+    return found and Thread(id=number(found["id"]) or 0, name="", tid=None, status=ThreadStatus(found["status"]))
 
 
 def _cycle(text: str) -> Cycle | None:
@@ -180,7 +201,7 @@ def _cycle(text: str) -> Cycle | None:
     if not found:
         return None
     links = _LINK.finditer(found["links"])
-    return Cycle(tuple(Mutex(id=int(link["id"]), address=int(link["address"], 16)) for link in links))
+    return Cycle(tuple(Mutex(id=number(link["id"]) or 0, address=hexadecimal(link["address"])) for link in links))
 
 
 def _acquired(text: str) -> Acquisition | None:
@@ -188,7 +209,9 @@ def _acquired(text: str) -> Acquisition | None:
     if not found:
         return None
     thread, main = who(found)
-    return Acquisition(mutex=int(found["mutex"]), holding=int(found["holding"]), thread=thread, main_thread=main)
+    return Acquisition(
+        mutex=number(found["mutex"]) or 0, holding=number(found["holding"]) or 0, thread=thread, main_thread=main
+    )
 
 
 def _go_acquired(text: str) -> Acquisition | None:
@@ -196,20 +219,23 @@ def _go_acquired(text: str) -> Acquisition | None:
     if not found:
         return None
     return Acquisition(
-        mutex=int(found["mutex"]), holding=int(found["holding"]), thread=int(found["thread"]), main_thread=False
+        mutex=number(found["mutex"]) or 0,
+        holding=number(found["holding"]) or 0,
+        thread=number(found["thread"]),
+        main_thread=False,
     )
 
 
 def _held_before(text: str) -> HeldBefore | None:
     found = _HELD_BEFORE.match(text) or _GO_HELD_BEFORE.match(text)
-    return found and HeldBefore(int(found["mutex"]))
+    return found and HeldBefore(number(found["mutex"]) or 0)
 
 
 def _heading(text: str) -> Heading | None:
     if found := HEADING.match(text):
-        return Heading(found["title"], int(found["pid"]))
+        return Heading(found["title"] or found["bare"], number(found["pid"]), Dialect.CXX)
     found = GO_HEADING.match(text)
-    return found and Heading(found["title"], None)
+    return found and Heading(found["title"], None, Dialect.GO)
 
 
 def _summary(text: str) -> Summary | None:
@@ -219,12 +245,12 @@ def _summary(text: str) -> Summary | None:
 
 def _signal(text: str) -> SignalCaption | None:
     found = _SIGNAL.match(text)
-    return found and SignalCaption(int(found["signal"]), text)
+    return found and SignalCaption(number(found["signal"]) or 0, text)
 
 
 def _leaked(text: str) -> Leaked | None:
     found = _LEAKED.match(text)
-    return found and Leaked(int(found["others"]))
+    return found and Leaked(number(found["others"]) or 0)
 
 
 def _hint(text: str) -> Note | None:
@@ -237,7 +263,7 @@ def _mark(text: str) -> Mark | None:
             return Mark.FENCE
         case "[failed to restore the stack]":
             return Mark.UNRESTORED
-        case "As if synchronized via sleep:":
+        case "As if synchronized via sleep:" | "as if synchronized via sleep:":
             return Mark.SLEEP
         case "and:":
             return Mark.AND
@@ -252,7 +278,7 @@ def _go_function(text: str) -> GoFunction | None:
 
 def _go_place(text: str) -> GoPlace | None:
     found = _GO_PLACE.match(text)
-    return found and GoPlace(found["file"], int(found["line"]), int(found["offset"], 16))
+    return found and GoPlace(found["file"], number(found["line"]) or 0, hexadecimal(found["offset"]))
 
 
 # Rules by the first three letters of a line, so that a line is tried against one or two patterns, not twenty.

@@ -1,4 +1,4 @@
-"""Own the lines that say what the memory is; leave all other lines to the lexer."""
+"""Read the lines that say what the memory is; the lexer reads all others."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _global(text: str) -> Location | None:
         text=text,
         name="" if found["name"] in {"??", "<null>"} else found["name"],
         size=number(found["size"]),
-        address=int(found["address"], 16),
+        address=hexadecimal(found["address"]),
         module=found["module"],
         offset=hexadecimal(found["offset"]),
     )
@@ -70,7 +70,7 @@ def _heap(text: str) -> Location | None:
         text=text,
         name="" if plain else found["object"],
         size=number(found["size"]),
-        address=int(found["address"], 16),
+        address=hexadecimal(found["address"]),
         thread=thread,
         main_thread=main,
     )
@@ -92,7 +92,7 @@ def _descriptor(text: str) -> Location | None:
     return Location(
         kind=LocationKind.FILE_DESCRIPTOR,
         text=text,
-        descriptor=int(found["fd"]),
+        descriptor=number(found["fd"]),
         closed=found["state"] == "destroyed",
         thread=thread,
         main_thread=main,
@@ -108,7 +108,7 @@ def _go_global(text: str) -> Location | None:
         text=text,
         name=found["name"],
         size=number(found["size"]),
-        address=int(found["address"], 16),
+        address=hexadecimal(found["address"]),
         file=found["file"],
-        line=int(found["line"]),
+        line=number(found["line"]) or 0,
     )

@@ -1,4 +1,4 @@
-"""Own the way from a log's lines to findings; leave single lines to the lexer and block limits to the splitter."""
+"""Turn a log's lines into findings: the splitter finds the blocks, the lexer reads single lines."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Block, Shape, Splitter
+from python_tsan.tsan.block import Block, Shape
+from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
 from python_tsan.tsan.draft import Draft, Parts
+from python_tsan.tsan.fields import number
 from python_tsan.tsan.finding import Dialect, Fatal, FatalKind, Finding, Frame, Kind, Source, Stack
+from python_tsan.tsan.frame_line import read_frame
 from python_tsan.tsan.lexer import lex
 from python_tsan.tsan.tokens import Heading
 
@@ -21,6 +24,7 @@ _KINDS: dict[str, Kind] = {
     "DATA RACE": Kind.RACE,
     "DEADLOCK": Kind.DEADLOCK,
 }
+SUMMARY_CAPTION = "only the summary of this report is left"
 # ==4711==ERROR: ThreadSanitizer: SEGV on unknown address
 _PID = re.compile(r"==(\d+)==")
 
@@ -30,12 +34,14 @@ def parse_block(block: Block, source: str) -> Finding:
     heading = lex(block.lines[0])
     if not isinstance(heading, Heading):  # glued to program output; the splitter found it further in
         heading = _late_heading(block.lines[0])
-    draft = Draft(Dialect.CXX if heading.pid is not None else Dialect.GO)
+    draft = Draft(heading.dialect)
     for line in block.lines[1:]:
         draft.take(line, lex(line))
     parts = Parts()
     for section in draft.sections:
         parts.file(section)
+    if not draft.sections and (frame := summary_frame(draft.summary, heading.title)):
+        parts.stacks.append(Stack(frames=(frame,), caption=SUMMARY_CAPTION))
     kind = _KINDS.get(heading.title)
     if kind is None:
         # "race on " and the object's type, unless the program registers a heading of its own
@@ -66,6 +72,12 @@ def parse_block(block: Block, source: str) -> Finding:
     )
 
 
+def summary_frame(summary: str, title: str) -> Frame | None:
+    """Return the frame that a summary names: ``data race /src/race.cpp:12:5 in worker(int)``."""
+    place, found, symbol = summary.removeprefix(title).strip().partition(" in ")
+    return read_frame(f"#0 {symbol} {place}") if found and place else None
+
+
 def _leaked(kind: Kind, printed: int) -> int:
     """One leaked thread is not counted by the runtime; more are."""
     return max(printed, 1) if kind is Kind.THREAD_LEAK else 0
@@ -74,11 +86,11 @@ def _leaked(kind: Kind, printed: int) -> int:
 def _late_heading(line: str) -> Heading:
     start = line.find("WARNING: ")
     token = lex(line[start:]) if start >= 0 else None
-    return token if isinstance(token, Heading) else Heading(line.strip(), None)
+    return token if isinstance(token, Heading) else Heading(line.strip(), None, Dialect.CXX)
 
 
 def parse_fatal(block: Block, source: str) -> Fatal:
-    """Turn one block of shape FATAL into a record of the runtime's last words."""
+    """Turn one block of shape FATAL into a record of how the runtime ended."""
     frames = tuple(frame for line in block.lines if isinstance(frame := lex(line), Frame))
     text = "\n".join(block.lines)
     # With log_path=, the runtime writes the line DEADLYSIGNAL to standard error and only the rest to the log.
@@ -91,7 +103,7 @@ def parse_fatal(block: Block, source: str) -> Fatal:
     return Fatal(
         kind=kind,
         message=message.strip(),
-        pid=int(pid[1]) if pid else None,
+        pid=number(pid[1]) if pid else None,
         source=Source(file=source, first_line=block.first_line, last_line=block.last_line),
         raw="\n".join(block.raw),
         stack=Stack(frames=frames) if frames else None,
@@ -99,7 +111,7 @@ def parse_fatal(block: Block, source: str) -> Fatal:
 
 
 def parse_lines(lines: Iterable[str], source: str, *, splitter: Splitter | None = None) -> Iterator[Finding | Fatal]:
-    """Read a log line by line and yield each finding or last words as soon as its block has ended.
+    """Read a log line by line and yield each finding or fatal end as soon as its block has ended.
 
     ``lines`` may keep their line ends; ``source`` is the log's name. Memory is bounded by one block. A ``splitter``
     handed in shows afterwards what was outside of blocks. Never raises on any text.
@@ -110,10 +122,11 @@ def parse_lines(lines: Iterable[str], source: str, *, splitter: Splitter | None 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedLog:
-    """All that one log says.
+    """The content of one log.
 
-    ``unparsed`` counts lines that speak of ThreadSanitizer, or stand inside a block, and are nothing known;
-    ``samples`` keeps the first few. ``outside`` counts the other lines, the program's own.
+    ``unparsed`` counts lines that name ThreadSanitizer, or are inside a block, and are nothing known;
+    ``samples`` keeps the first few. ``outside`` counts the other lines, the program's own. ``missing`` counts the
+    reports that the log speaks of and that could not be read.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -121,6 +134,7 @@ class ParsedLog:
     unparsed: int = 0
     samples: tuple[str, ...] = ()
     outside: int = 0
+    missing: int = 0
 
 
 def parse_log(log: str | Iterable[str], source: str = "") -> ParsedLog:
@@ -141,4 +155,5 @@ def parse_log(log: str | Iterable[str], source: str = "") -> ParsedLog:
         unparsed=splitter.strange + len(inside),
         samples=tuple(samples[:MAX_SAMPLES]),
         outside=splitter.outside,
+        missing=splitter.tally.missing,
     )

@@ -1,15 +1,15 @@
-"""Own what a single line of a ThreadSanitizer block can be; leave reading the line to the lexer."""
+"""What a single line of a ThreadSanitizer block can be; the lexer reads the line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-from python_tsan.tsan.finding import Access, Acquisition, Frame, Location, Mutex, Thread
+from python_tsan.tsan.finding import Access, Acquisition, Dialect, Frame, Location, Mutex, Thread
 
 
 class Mark(Enum):
-    """Lines that say all they have to say by being there."""
+    """Lines whose presence is all that they say."""
 
     BLANK = "blank"
     FENCE = "fence"
@@ -21,10 +21,11 @@ class Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """The first line of a block; ``pid`` is None for Go's."""
+    """The first line of a block; ``pid`` is None where it is not printed, as in Go's."""
 
     title: str
     pid: int | None
+    dialect: Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class SignalCaption:
 
 @dataclass(frozen=True, slots=True)
 class Leaked:
-    """Says how many threads leaked besides the one that is printed."""
+    """The number of threads that leaked in addition to the one that is printed."""
 
     others: int
 
@@ -83,7 +84,7 @@ class GoPlace:
 
     file: str
     line: int
-    offset: int
+    offset: int | None
 
 
 # Of the parts of a finding, the line brings all but the stack.

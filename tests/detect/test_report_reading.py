@@ -48,7 +48,7 @@ def test_a_folder_is_read_to_its_depths_in_order(tmp_path, log):
 def test_a_folder_without_logs_says_so(tmp_path):
     (tmp_path / "readme.md").write_text("x")
     told, digest = only(tmp_path)
-    assert "no file in this folder is called as logs are" in told.problem
+    assert "no file in this folder has the name of a log" in told.problem
     assert digest.blocks == 0
 
 
@@ -57,8 +57,8 @@ def test_a_binary_in_a_folder_is_passed_over_and_a_named_one_is_told(tmp_path, l
     (tmp_path / "core.12").write_bytes(b"\0\1\2 WARNING")
     (tmp_path / "tsan.1").write_bytes(log)
     assert [each.problem for each in read_logs([str(tmp_path)]).inputs] == [""]
-    assert only(tmp_path / "program")[0].problem == "is no log but a program or shared object"
-    assert only(tmp_path / "core.12")[0].problem == "is no log but a binary file"
+    assert only(tmp_path / "program")[0].problem == "is not a log but a program or shared object"
+    assert only(tmp_path / "core.12")[0].problem == "is not a log but a binary file"
 
 
 def test_a_log_with_a_zero_byte_is_a_log(tmp_path, log):

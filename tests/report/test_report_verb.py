@@ -61,7 +61,7 @@ def test_input_that_is_no_log_answers_2_with_a_reason(capsys, tmp_path, content)
 def test_an_empty_folder_answers_2(capsys, tmp_path):
     code, _, err = told(capsys, tmp_path)
     assert code == 2
-    assert "no file in this folder is called as logs are" in err
+    assert "no file in this folder has the name of a log" in err
 
 
 def test_bad_input_beside_a_good_log_is_told_and_counts_when_nothing_was_found(golden, capsys, tmp_path):

@@ -5,7 +5,8 @@ import tracemalloc
 import pytest
 
 from python_tsan.tsan import blocks
-from python_tsan.tsan.blocks import MAX_LINES, Splitter, prefix_pattern
+from python_tsan.tsan.block import MAX_LINES
+from python_tsan.tsan.blocks import Splitter
 from python_tsan.tsan.digest import Digest
 from python_tsan.tsan.finding import Dialect, FatalKind, Kind
 from python_tsan.tsan.parser import parse_lines, parse_log
@@ -153,25 +154,6 @@ def test_go_frames_in_a_c_block_are_program_output():
     (finding,) = parse_log([*BLOCK[:3], "  main.main()", "      /src/main.go:14 +0x9b", *BLOCK[3:], END]).findings
     assert finding.unparsed == ("  main.main()", "      /src/main.go:14 +0x9b")
     assert len(finding.accesses) == 2
-
-
-@pytest.mark.parametrize(
-    ("prefix", "other", "same"),
-    [
-        ("> ", "> ", True),
-        ("2026-11-23T01:02:03.1234567Z ", "2026-11-23T01:02:04.7654321Z ", True),
-        ("  9: ", " 10: ", True),
-        ("[rank0] ", "[rank1] ", False),
-        ("E   ", "E   ", True),
-    ],
-)
-def test_prefixes(prefix, other, same):
-    assert bool(prefix_pattern(prefix).fullmatch(other)) is same
-
-
-def test_no_prefix():
-    assert prefix_pattern("") is None
-    assert prefix_pattern("   ") is None
 
 
 def test_blocks_come_as_soon_as_they_end():

@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from python_tsan.tsan.finding import Access, Frame, Location, LocationKind, Mutex, Operation, Thread, ThreadStatus
+from python_tsan.tsan.finding import (
+    Access,
+    Dialect,
+    Frame,
+    Location,
+    LocationKind,
+    Mutex,
+    Operation,
+    Thread,
+    ThreadStatus,
+)
 from python_tsan.tsan.lexer import lex
 from python_tsan.tsan.tokens import Heading, HeldBefore, Leaked, Mark, Note, SignalCaption, Summary
 
@@ -14,7 +24,7 @@ from python_tsan.tsan.tokens import Heading, HeldBefore, Leaked, Mark, Note, Sig
         ("    #1 main /src/a.cpp:3 (race+0xe4)", "main", "/src/a.cpp", 3, 0, "race"),
         ("    #8 <null> <null> (libstdc++.so.6+0xb8)", "", "", 0, 0, "libstdc++.so.6"),
         ("    #0 pthread_create <null> (race+0x6) (BuildId: 1e4f)", "pthread_create", "", 0, 0, "race"),
-        ("    #2 f(int, char) const a b/c.cpp:1:2 (m+0x1)", "f(int, char) const a", "b/c.cpp", 1, 2, "m"),
+        ("    #2 f(int, char) const a b/c.cpp:1:2 (m+0x1)", "f(int, char) const", "a b/c.cpp", 1, 2, "m"),
         ("    #2 f(int) /my dir/c d.cpp:1:2 (my prog+0x1)", "f(int)", "/my dir/c d.cpp", 1, 2, "my prog"),
         ("    #2 g<(lambda at /x/y.cpp:1:2)>() /s.cpp:5 (m+0x1)", "g<(lambda at /x/y.cpp:1:2)>()", "/s.cpp", 5, 0, "m"),
         ("    #0 V operator/(V, V) /s.cpp:5:6 (m+0x1)", "V operator/(V, V)", "/s.cpp", 5, 6, "m"),
@@ -115,8 +125,8 @@ def test_threads():
         ("    [failed to restore the stack]", Mark.UNRESTORED),
         ("  As if synchronized via sleep:", Mark.SLEEP),
         ("  and:", Mark.AND),
-        ("WARNING: ThreadSanitizer: data race (pid=12)", Heading("data race", 12)),
-        ("WARNING: DATA RACE", Heading("DATA RACE", None)),
+        ("WARNING: ThreadSanitizer: data race (pid=12)", Heading("data race", 12, Dialect.CXX)),
+        ("WARNING: DATA RACE", Heading("DATA RACE", None, Dialect.GO)),
         ("SUMMARY: ThreadSanitizer: data race a.c:1 in f", Summary("data race a.c:1 in f")),
         ("  Mutex M12 (0x7b) created at:", Mutex(id=12, address=0x7B)),
         ("  Mutex M12 is already destroyed.", Mutex(id=12, destroyed=True)),

@@ -108,7 +108,7 @@ def test_a_log_cut_anywhere_gives_what_was_there(finding, data):
     assert len(log.findings) <= 1
     for read in log.findings:
         assert len(read.accesses) <= len(finding.accesses)
-        assert read.title == finding.title
+        assert finding.title.startswith(read.title)  # of a heading that is cut, what is left may be a shorter title
         whole = cut.count("=" * 18) == 2 or (finding.summary and "SUMMARY: ThreadSanitizer: " in cut)
         assert read.truncated == (not whole)
         complete = zip(read.accesses[:-1], finding.accesses, strict=False)

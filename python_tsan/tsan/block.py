@@ -1,0 +1,128 @@
+"""One block of a log under construction, and how its lines are cleaned of what is not text."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from python_tsan.tsan.lexer import GO_HEADING, lex
+from python_tsan.tsan.notices import FATAL_DETAIL
+from python_tsan.tsan.tokens import GoFunction, GoPlace, Mark
+
+if TYPE_CHECKING:
+    from python_tsan.tsan.prefix import Form
+
+# A lock-order cycle of 20 mutexes prints 40 stacks of up to 256 frames; a block that is longer has lost its end.
+MAX_LINES = 20_000
+# What a line takes of a block's room in addition to its letters, and that room: enough for MAX_LINES.
+LINE_COST = 200
+_ROOM = MAX_LINES * LINE_COST
+# \x1b[1m\x1b[31mWARNING: ThreadSanitizer: data race (pid=1); also as cat -v prints it, and without its first byte
+_COLOUR = re.compile(
+    r"(?:\x1b|\^\[)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z])|\[(?:\d{1,3}(?:;\d{1,3})*)m"
+)
+# put(std::vector&lt;int&gt; const&amp;) &lt;null&gt;
+_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
+# <span style="color:red">WARNING: ThreadSanitizer: data race (pid=1)</span><br>
+_TAG = re.compile(
+    r"</(?:span|font|div|pre|code|td|tr|li|p|b)>|<(?:span|font|div|td|tr|li|p|a)\s[^<>]*=[^<>]*>|<br ?/?>|<pre>"
+)
+
+
+class Shape(Enum):
+    """What a block is: a finding, or the last words of a runtime that gave up."""
+
+    FINDING = "finding"
+    FATAL = "fatal"
+
+
+@dataclass(slots=True)
+class Block:
+    """One block under construction. ``lines`` are free of prefix, colours and line ends, ``raw`` as in the log.
+
+    A block with a ``form`` has a prefix, whose ``numbers`` are those of its heading; ``marks`` has number and prefix
+    numbers of each line. ``doubted`` is the form of a prefix that no line but the heading had. The lines of a
+    ``wrapped`` block come from a collector's records.
+    """
+
+    shape: Shape
+    first_line: int
+    form: Form | None = None
+    numbers: tuple[int, ...] = ()
+    raw: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    marks: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    doubted: Form | None = None
+    wrapped: bool = False
+    fenced: bool = False
+    truncated: bool = False
+    strays: int = 0
+    room: int = _ROOM
+
+    @property
+    def last_line(self) -> int:
+        """Number of its last line in the log."""
+        return self.marks[len(self.lines) - 1][0] if self.marks else self.first_line + len(self.raw) - 1
+
+    def append(self, raw: str, text: str, number: int, numbers: tuple[int, ...]) -> None:
+        """Add a line, ``text`` being what is left of it without its prefix."""
+        self.raw.append(raw)
+        self.room -= len(raw) + LINE_COST
+        if self.form or self.doubted or self.wrapped:
+            self.lines.append(text)
+            self.marks.append((number, numbers))
+
+    def finish(self) -> Block:
+        """Read the lines at once where they have no prefix, which is far cheaper than one by one."""
+        if self.form or self.doubted or self.wrapped:
+            return self
+        text = ("" if self.raw[0].endswith("\n") else "\n").join(self.raw)
+        lines = text.removesuffix("\n").split("\n")
+        # In HTML every line has a tag; the one after the heading never has a bracket of its own.
+        tagged = len(self.raw) > 1 and "<" in self.raw[1]
+        if tagged or _is_dressed(text) or len(lines) != len(self.raw):
+            lines = [clean(line) for line in self.raw]
+        self.lines = lines
+        return self
+
+    def trim(self) -> list[str]:
+        """Cut off what follows the last line that belongs to it; return those lines."""
+        self.finish()
+        keep = len(self.lines)
+        while keep > 1 and not self._belongs(self.lines[keep - 1]):
+            keep -= 1
+        cut = self.lines[keep:]
+        del self.lines[keep:], self.raw[keep:], self.marks[keep:]
+        return cut
+
+    def _belongs(self, line: str) -> bool:
+        if self.shape is Shape.FATAL and FATAL_DETAIL.match(line):
+            return True
+        token = lex(line)
+        if isinstance(token, GoFunction | GoPlace):
+            return bool(GO_HEADING.search(self.lines[0]))
+        return token not in {Mark.UNKNOWN, Mark.BLANK}
+
+
+def _is_dressed(text: str) -> bool:
+    """Report whether :func:`clean` may have something to do besides tags; fast, for every block is asked."""
+    return (
+        "\x1b" in text
+        or "\r" in text
+        or "\xa0" in text
+        or ("[" in text and ("[0m" in text or "[1m" in text or "^[[" in text))
+        or ("&" in text and _ENTITY.search(text) is not None)
+    )
+
+
+def clean(raw: str) -> str:
+    """Return a line without its line end, terminal colours, entities and tags of HTML, and what it overwrites."""
+    line = raw.rstrip("\r\n")
+    if "<" not in line and not _is_dressed(line):
+        return line
+    line = _TAG.sub("", _COLOUR.sub("", line))
+    line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
+    return line.rstrip("\r").rpartition("\r")[2].replace("\xa0", " ")

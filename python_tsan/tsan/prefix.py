@@ -1,0 +1,126 @@
+"""Tell the sources of a log apart by what a collector puts before each line.
+
+``3: `` of ctest, ``web-1  | `` of compose, ``[rank 1] `` of MPI, a pod's name, a program and its pid: two lines are of
+one source if the text before them is the same. Only a time may vary, and a number that counts lines. Whether a number
+counts or names its source shows in its values: a line's number never comes twice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_CLOCK = r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?"
+# 2026-11-23T01:02:03.1234567Z, 2026-11-23 01:02:03,123 +0100, 2026/11/23 01:02:03
+# Nov 23 01:02:03, Mon Nov 23 01:02:03 2026
+# 23/Nov/2026:01:02:03 +0000
+# 01:02:03.456, [00:12], 1764550800, 1764550800.123456, [   12.345678], #12 3.456
+_TIME = re.compile(
+    rf"\d{{4}}[-/.]\d\d[-/.]\d\d[T ]+\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?"
+    rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?{_MONTH} +\d{{1,2}} {_CLOCK}(?: \d{{4}}\b)?"
+    rf"|\d{{1,2}}/(?:{_MONTH}|\d\d)/\d{{2,4}}[: ]{_CLOCK}(?: [+-]\d{{4}})?"
+    rf"|(?<![\d:.]){_CLOCK}(?: ?[AP]M)?"
+    r"|(?<=\[)\d\d:\d\d(?=\])"
+    r"|(?<![\w.])1\d{9}(?:\.\d+|\d{3}|\d{6}|\d{9})?(?![\w.])"
+    r"|(?<![\w.])\d+\.\d{3,}s?(?![\w.])"
+)
+# 3: , [rank 1], app[9]: : a number of its own, which may be a line's
+_NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w.,-])")
+# How many lines in a row must have a greater number than the line before, until the numbers are taken for lines'.
+COUNTING_LINES = 5
+# A longer text before a heading is program output, not a collector's prefix.
+MAX_PREFIX = 400
+MAX_FORMS = 1000
+
+
+@dataclass(slots=True, eq=False)
+class Form:
+    """All prefixes that differ in times and numbers alone: ``[rank 1] `` and ``[rank 2] ``.
+
+    ``names`` holds the positions of numbers that name a source, ``run`` counts the last lines whose other numbers
+    grew from line to line up to ``last``. ``used`` says that a line other than a heading had it.
+    """
+
+    pattern: re.Pattern[str]
+    names: set[int] = field(default_factory=set)
+    used: bool = False
+    last: tuple[int, ...] | None = None
+    run: int = 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether the numbers have grown for long enough to be those of lines."""
+        return self.run >= COUNTING_LINES
+
+    def numbers(self, line: str) -> tuple[int, tuple[int, ...]] | None:
+        """Return where the text of a line starts and the numbers in its prefix; None if its prefix has another form."""
+        found = self.pattern.match(line)
+        return (found.end(), tuple(map(int, found.groups()))) if found else None
+
+    def observe(self, numbers: tuple[int, ...]) -> bool:
+        """Take note of one line's numbers. Return whether it showed that one of them names the source."""
+        last, self.last = self.last, numbers
+        if last is None:
+            self.run = 1
+            return False
+        pairs = [(index, old, new) for index, (old, new) in enumerate(zip(last, numbers, strict=True))]
+        # Numbers that have counted for long and start again are those of another log behind this one.
+        found = {index for index, old, new in pairs if new == old or (new < old and not self.counts)} - self.names
+        grew = all(new > old for index, old, new in pairs if index not in self.names and index not in found)
+        self.names |= found
+        self.run = self.run + 1 if grew and not found else 1
+        return bool(found)
+
+    def name(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the numbers that name a source."""
+        return tuple(number for index, number in enumerate(numbers) if index in self.names)
+
+
+class Forms:
+    """The forms that were met in one log, by their pattern."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Form] = {}
+
+    def of(self, prefix: str) -> tuple[Form, tuple[int, ...]] | None:
+        """Return the form of the text before a heading, and its numbers; None for no prefix."""
+        body = prefix.rstrip()
+        if not body or len(body) > MAX_PREFIX:
+            return None
+        parts: list[str] = []
+        done = 0
+        for found in _TIME.finditer(body):
+            parts += [_any_number(body[done : found.start()]), _TIME_PART.sub(_any_time, found[0])]
+            done = found.end()
+        text = "".join([*parts, _any_number(body[done:])])
+        form = self._known.get(text)
+        if form is None:
+            form = Form(re.compile(rf"{text}[ \t]{{0,{len(prefix) - len(body)}}}"))
+            if len(self._known) < MAX_FORMS:
+                self._known[text] = form
+        numbers = form.numbers(prefix)
+        return (form, numbers[1]) if numbers else None
+
+
+# The parts of a time: a fraction (which may be left out), digits, names of months and zones, blanks, the rest
+_TIME_PART = re.compile(r"(?P<fraction>[.,]\d+)|(?P<digits>\d+)|(?P<letters>[A-Za-z]+)|(?P<blank>\s+)|(?P<other>.)")
+_ANY = {"fraction": r"(?:[.,]\d+)?", "digits": r"\d+", "letters": "[A-Za-z]+", "blank": r"[ \t]+"}
+
+
+def _any_time(part: re.Match[str]) -> str:
+    return _ANY.get(part.lastgroup or "") or re.escape(part[0])
+
+
+def _any_number(text: str) -> str:
+    """Return a pattern for a text in which numbers of their own, and the blanks that pad them, may differ."""
+    parts = []
+    done = 0
+    for found in _NUMBER.finditer(text):
+        parts += [_literal(text[done : found.start()]), r"(\d{1,9})(?![\w.,-])"]
+        done = found.end()
+    return "".join([*parts, _literal(text[done:])])
+
+
+def _literal(text: str) -> str:
+    return r"[ \t]*".join(map(re.escape, re.split(r"[ \t]+", text)))
