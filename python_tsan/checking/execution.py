@@ -7,25 +7,21 @@ after it has ended, never from its exit code alone.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, save_group_stacks
+from python_tsan.detect.registry import detectors
 from python_tsan.errors import SubjectError
 from python_tsan.process import Completed, run
 from python_tsan.result.model import Observation, Unparsed
-from python_tsan.tsan.blocks import MAX_SAMPLES
 from python_tsan.tsan.finding import FatalKind
-from python_tsan.tsan.parser import parse_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-LOG_FOLDER = "logs"
-LOG_STEM = "tsan"
 REPORT_FILE = "report.json"
 WAITS_FILE = "waits.txt"
 STDOUT_FILE = "stdout.txt"
@@ -41,8 +37,6 @@ ulimit -S -s {STACK_KILOBYTES} 2>/dev/null || ulimit -S -s "$(ulimit -H -s)" 2>/
 exec "$@"
 """
 _LIMITS = ("/bin/sh", "-c", _SET_LIMITS, "python-tsan-subject")
-# What the runtime prints to standard error when it does not use the log folder.
-_ESCAPED = re.compile(r"^(WARNING|FATAL|ERROR): ThreadSanitizer|^ERROR: Can't (open|create)", re.MULTILINE)
 _NOT_EXECUTABLE = (126, 127)
 _LAST_LINES = 20
 
@@ -79,13 +73,13 @@ def execute(
     Raises :class:`SubjectError` when the folder cannot be made or the program cannot be started.
     """
     folder = folder.absolute()
-    logs = _make_folders(folder)
+    variables = _prepare(folder, env)
     stacks: list[Path] = []
     try:
         completed = run(
             [*_LIMITS, *launcher, *command],
             cwd=cwd or folder,
-            env=_with_paths(env, folder, logs),
+            env=variables,
             timeout=deadline,
             stdout=folder / STDOUT_FILE,
             stderr=folder / STDERR_FILE,
@@ -98,7 +92,7 @@ def execute(
     return Execution(
         completed=completed,
         folder=folder,
-        logs=tuple(sorted(logs.iterdir())) if logs.is_dir() else (),
+        logs=tuple(file for detector in detectors() for file in detector.files(folder)),
         stacks=tuple(stacks),
         problem=_problem(completed, folder),
     )
@@ -127,30 +121,25 @@ def observe(
     return _read(execution, argv=tuple(argv))
 
 
-def _make_folders(folder: Path) -> Path:
-    logs = folder / LOG_FOLDER
+def _prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """Make the folder of a process, and return its environment with what every detector needs."""
+    variables = {**env, PYTHON_STACKS_VARIABLE: str(folder / PYTHON_FILE)}
     try:
         # A folder that is already there may hold another run's logs, and those would be counted as this one's.
         folder.mkdir(parents=True)
-        logs.mkdir()
+        for detector in detectors():
+            variables |= detector.prepare(folder, variables)
     except FileExistsError as error:
         raise SubjectError(
             f"the folder of a subject must be new: {folder}", evidence=folder, advice="choose another --output"
         ) from error
-    return logs
-
-
-def _with_paths(env: Mapping[str, str], folder: Path, logs: Path) -> dict[str, str]:
-    # The runtime takes the last of several values of one option, and quotes protect a path with spaces or colons.
-    options = f"{env.get('TSAN_OPTIONS', '')} log_path='{logs / LOG_STEM}'".strip()
-    return {**env, "TSAN_OPTIONS": options, PYTHON_STACKS_VARIABLE: str(folder / PYTHON_FILE)}
+    return variables
 
 
 def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
     completed, folder = execution.completed, execution.folder
-    parsed = [
-        parse_log(path.read_text(encoding="utf-8", errors="replace").splitlines(), str(path)) for path in execution.logs
-    ]
+    found = [detector.read(detector.files(folder)) for detector in detectors()]
+    fatal = [each for one in found for each in one.fatal]
     report, report_problem = _read_report(folder / REPORT_FILE)
     return Observation(
         command=argv,
@@ -162,13 +151,13 @@ def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
         logs=execution.logs,
         stacks=execution.stacks,
         waits=_lines(folder / WAITS_FILE),
-        findings=tuple(finding for log in parsed for finding in log.findings),
-        fatal=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is not FatalKind.SIGNAL),
-        crashes=tuple(fatal.message for log in parsed for fatal in log.fatal if fatal.kind is FatalKind.SIGNAL),
+        findings=tuple(finding for one in found for finding in one.findings),
+        fatal=tuple(each.message for each in fatal if each.kind is not FatalKind.SIGNAL),
+        crashes=tuple(each.message for each in fatal if each.kind is FatalKind.SIGNAL),
         last_words=_end(_text(folder / STDERR_FILE)) if completed.exit_code < 0 and not completed.timed_out else "",
         unparsed=Unparsed(
-            count=sum(log.unparsed + log.missing for log in parsed),
-            samples=tuple(line for log in parsed for line in log.samples)[:MAX_SAMPLES],
+            count=sum(one.unparsed.count for one in found),
+            samples=tuple(line for one in found for line in one.unparsed.samples),
         ),
         report=report,
         problem=execution.problem or report_problem,
@@ -176,14 +165,10 @@ def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
 
 
 def _problem(completed: Completed, folder: Path) -> str:
-    """Say why the log folder cannot be trusted, or the program did not run at all."""
-    if not (folder / LOG_FOLDER).is_dir():
-        return "the log folder is gone, so findings cannot be counted"
+    """Return why the evidence cannot be trusted, or why the program did not run at all."""
     stderr = _text(folder / STDERR_FILE)
-    escaped = _ESCAPED.search(stderr)
-    if escaped:
-        line = stderr[escaped.start() :].splitlines()[0]
-        return f"the runtime did not write to the log folder, but to standard error: {line}"
+    if problem := next(filter(None, (detector.problem(folder, stderr) for detector in detectors())), ""):
+        return problem
     if completed.exit_code in _NOT_EXECUTABLE and not completed.timed_out:
         return f"the subject could not be executed: {_last_line(stderr)}"
     return ""

@@ -63,6 +63,12 @@ def read_logs(paths: Iterable[str]) -> Reading:
     Memory is bounded by the distinct findings, not by the size of the logs; a file that is named twice is read once.
     """
     reading = Reading()
+    read_into(reading, paths)
+    return reading
+
+
+def read_into(reading: Reading, paths: Iterable[str]) -> None:
+    """Add files and folders to what has been read, as :func:`read_logs` does."""
     seen: set[tuple[int, int]] = set()
     for path in paths:
         if path == STANDARD_INPUT:
@@ -71,7 +77,6 @@ def read_logs(paths: Iterable[str]) -> Reading:
             _read_folder(reading, Path(path), seen)
         else:
             _read_file(reading, Path(path), seen)
-    return reading
 
 
 def find_logs(folder: Path) -> tuple[Path, ...]:

@@ -7,7 +7,8 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from python_tsan.detect.reading import Reading, read_logs
+from python_tsan.detect.reading import Reading
+from python_tsan.detect.registry import detectors
 from python_tsan.expectation import Outcome
 from python_tsan.result import baseline
 from python_tsan.result.build import NEW, Facts, build_result
@@ -54,7 +55,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
     """Return the result of a session."""
     executions = [execution for _, execution in record.runs]
     observations = tuple(observation for observation, _ in record.runs)
-    reading = _read(executions)
+    reading = read_runs(executions)
     groups = reading.digest.groups
     findings = {key: group.finding for key, group in groups.items()}
     hooks = read_hook_output(record.hook_folder) if record.hook_folder else _NO_OUTPUT
@@ -106,7 +107,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
 
 def is_found(execution: Execution, rules: Rules) -> bool:
     """Tell whether a run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
-    findings = {key: group.finding for key, group in _read([execution]).digest.groups.items()}
+    findings = {key: group.finding for key, group in read_runs([execution]).digest.groups.items()}
     if rules.expectation.outcome is Outcome.RACE:
         return not list(missing(rules.expectation, findings.values()))
     standings = rules.standings(findings)
@@ -169,8 +170,13 @@ def _logs(executions: Sequence[Execution]) -> list[Path]:
     return [path for execution in executions for path in execution.logs]
 
 
-def _read(executions: Sequence[Execution]) -> Reading:
-    return read_logs(str(path) for path in _logs(executions))
+def read_runs(executions: Sequence[Execution]) -> Reading:
+    """Return what all detectors found in some processes."""
+    reading = Reading()
+    for execution in executions:
+        for detector in detectors():
+            detector.digest(detector.files(execution.folder), reading)
+    return reading
 
 
 def _hook_reports(executions: Sequence[Execution], hooks: HookOutput) -> Iterator[tuple[str, tuple[HookReport, ...]]]:

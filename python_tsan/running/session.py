@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, execute
-from python_tsan.detect.reading import read_logs
 from python_tsan.errors import Interrupted
 from python_tsan.plain_text import counted
 from python_tsan.process import keeping
@@ -16,7 +15,7 @@ from python_tsan.render.source import source_reader
 from python_tsan.result.judge import doubts_about_logs, gil_returned
 from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
-from python_tsan.running.assembly import SessionRecord, assemble, is_found
+from python_tsan.running.assembly import SessionRecord, assemble, is_found, read_runs
 from python_tsan.running.environment import environment_for
 from python_tsan.running.preflight import gil_enabled_by
 from python_tsan.running.record import (
@@ -178,7 +177,7 @@ class Session:
                 on_start=mapped.start,
             )
         self.mapped.update(dict.fromkeys(mapped.paths))
-        digest = read_logs(str(path) for path in execution.logs).digest
+        digest = read_runs([execution]).digest
         completed = execution.completed
         observation = Observation(
             number=number,

@@ -1,0 +1,63 @@
+"""Detect what ThreadSanitizer reports, races and lock-order inversions: its options, its log files and their blocks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from python_tsan.detect.reading import Reading, read_into
+from python_tsan.detect.registry import Evidence
+from python_tsan.result.model import Unparsed
+from python_tsan.tsan.blocks import MAX_SAMPLES
+from python_tsan.tsan.parser import parse_log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+LOG_FOLDER = "logs"
+LOG_STEM = "tsan"
+# What the runtime prints to standard error when it does not use the log folder.
+_ESCAPED = re.compile(r"^(WARNING|FATAL|ERROR): ThreadSanitizer|^ERROR: Can't (open|create)", re.MULTILINE)
+
+
+def prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """Make the log folder and return the options that name it."""
+    logs = folder / LOG_FOLDER
+    logs.mkdir()
+    # The runtime takes the last of several values of one option, and quotes protect a path with spaces or colons.
+    return {"TSAN_OPTIONS": f"{env.get('TSAN_OPTIONS', '')} log_path='{logs / LOG_STEM}'".strip()}
+
+
+def files(folder: Path) -> tuple[Path, ...]:
+    """Return the runtime's log files, one for each process that printed something."""
+    logs = folder / LOG_FOLDER
+    return tuple(sorted(logs.iterdir())) if logs.is_dir() else ()
+
+
+def problem(folder: Path, stderr: str) -> str:
+    """Return why findings cannot be counted, or an empty string."""
+    if not (folder / LOG_FOLDER).is_dir():
+        return "the log folder is gone, so findings cannot be counted"
+    if escaped := _ESCAPED.search(stderr):
+        line = stderr[escaped.start() :].splitlines()[0]
+        return f"the runtime did not write to the log folder, but to standard error: {line}"
+    return ""
+
+
+def read(files: Sequence[Path]) -> Evidence:
+    """Parse every block of the logs."""
+    parsed = [parse_log(path.read_text(encoding="utf-8", errors="replace").splitlines(), str(path)) for path in files]
+    return Evidence(
+        findings=tuple(finding for log in parsed for finding in log.findings),
+        fatal=tuple(fatal for log in parsed for fatal in log.fatal),
+        unparsed=Unparsed(
+            count=sum(log.unparsed + log.missing for log in parsed),
+            samples=tuple(line for log in parsed for line in log.samples)[:MAX_SAMPLES],
+        ),
+    )
+
+
+def digest(files: Sequence[Path], reading: Reading) -> None:
+    """Add the logs' distinct findings to ``reading``."""
+    read_into(reading, map(str, files))

@@ -1,0 +1,53 @@
+"""List the detectors. A new one is a module with the functions of :class:`Detector` and a name in :data:`DETECTORS`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from python_tsan.detect.reading import Reading
+    from python_tsan.result.model import Unparsed
+    from python_tsan.tsan.finding import Fatal, Finding
+
+DETECTORS = ("races",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a detector found in one process: every block by itself, in the order of the files."""
+
+    findings: tuple[Finding, ...] = ()
+    fatal: tuple[Fatal, ...] = ()
+    unparsed: Unparsed
+
+
+class Detector(Protocol):
+    """What the module of a detector provides. ``folder`` is that of one process, and new for each."""
+
+    def prepare(self, folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+        """Make the places that the detector writes to, and return the variables that the process needs for it.
+
+        Raises ``FileExistsError`` when the evidence of another process is there.
+        """
+
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """Return the files with raw evidence that the process left, by name."""
+
+    def problem(self, folder: Path, stderr: str) -> str:
+        """Return why the files prove nothing, or an empty string. ``stderr`` is what the process printed there."""
+
+    def read(self, files: Sequence[Path]) -> Evidence:
+        """Return every finding by itself, for an expectation that counts them."""
+
+    def digest(self, files: Sequence[Path], reading: Reading) -> None:
+        """Add the findings to ``reading``, each distinct one once; memory does not grow with the files."""
+
+
+def detectors() -> tuple[Detector, ...]:
+    """Return every detector."""
+    return tuple(cast("Detector", import_module(f"{__package__}.{name}")) for name in DETECTORS)

@@ -1,0 +1,86 @@
+"""A further detector is a module and a name: nothing else has to know it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from observed import finding
+
+from python_tsan.checking.execution import execute, observe
+from python_tsan.detect import races, registry
+from python_tsan.detect.reading import Reading
+from python_tsan.detect.registry import Evidence, detectors
+from python_tsan.result.model import Unparsed
+from python_tsan.running.assembly import read_runs
+from python_tsan.tsan.finding import Fatal, FatalKind
+
+PYTHON = (sys.executable, "-IS", "-c")
+NOTE = "import os; open(os.environ['LOCK_FILE'], 'w').write('cycle')"
+
+
+@pytest.fixture
+def locks(monkeypatch):
+    """Register a detector whose raw evidence is one file of its own."""
+    module = ModuleType("locks")
+    module.prepare = lambda folder, _env: {"LOCK_FILE": str(folder / "locks.txt")}
+    module.files = lambda folder: tuple(folder.glob("locks.txt"))
+    module.problem = lambda _folder, stderr: "the lock file is too old" if "old locks" in stderr else ""
+    found = finding()
+
+    def read(files):
+        given_up = Fatal(kind=FatalKind.FATAL, message="locks gave up", pid=None, source=found.source, raw="")
+        text = "".join(file.read_text() for file in files)
+        return Evidence(
+            findings=(found,) if text == "cycle" else (),
+            fatal=(given_up,) if text == "broken" else (),
+            unparsed=Unparsed(count=int(text == "odd"), samples=("odd",) * (text == "odd")),
+        )
+
+    def digest(files, reading):
+        for each in read(files).findings:
+            reading.digest.add(each.raw.splitlines(), "locks.txt")
+
+    module.read, module.digest = read, digest
+    monkeypatch.setattr(registry, "DETECTORS", ("races", "locks"))
+    monkeypatch.setitem(sys.modules, "python_tsan.detect.locks", module)
+    return found
+
+
+def test_races_are_what_is_detected_today():
+    assert detectors() == (races,)
+
+
+def test_a_further_detector_reaches_the_process_and_its_findings_count(locks, tmp_path):
+    seen = observe([*PYTHON, NOTE], folder=tmp_path / "1", env={}, deadline=20.0)
+    assert seen.findings == (locks,)
+    assert [path.name for path in seen.logs] == ["locks.txt"]
+
+
+def test_its_findings_are_in_the_result_of_a_program_too(locks, tmp_path):
+    execution = execute([*PYTHON, NOTE], folder=tmp_path / "1", env={}, deadline=20.0)
+    (group,) = read_runs([execution]).digest.groups.values()
+    assert group.finding.kind is locks.kind
+
+
+@pytest.mark.usefixtures("locks")
+def test_what_it_cannot_read_is_counted(tmp_path):
+    seen = observe([*PYTHON, NOTE.replace("cycle", "odd")], folder=tmp_path / "1", env={}, deadline=20.0)
+    assert seen.unparsed == Unparsed(count=1, samples=("odd",))
+    broken = observe([*PYTHON, NOTE.replace("cycle", "broken")], folder=tmp_path / "2", env={}, deadline=20.0)
+    assert broken.fatal == ("locks gave up",)
+
+
+@pytest.mark.usefixtures("locks")
+def test_its_problem_is_a_doubt_of_its_own(tmp_path):
+    code = "import sys; sys.stderr.write('old locks')"
+    assert observe([*PYTHON, code], folder=tmp_path / "1", env={}, deadline=20.0).problem == "the lock file is too old"
+
+
+def test_both_ways_of_reading_find_the_same(golden):
+    for path in map(Path, golden("race_heap", "deadlock")):
+        reading = Reading()
+        races.digest([path], reading)
+        assert reading.digest.blocks == len(races.read([path]).findings)
