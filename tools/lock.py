@@ -46,7 +46,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def main() -> None:
-    """Print the differences, or that there are none."""
+    """Print the differences, or that all are at their locked version."""
     lines = list(differences(pins(LOCK.read_text(encoding="utf-8")), installed_versions()))
     print("\n".join(lines) or "every installed distribution is at its locked version")  # noqa: T201 -- the output
 

@@ -1,4 +1,4 @@
-"""Run ``verify`` several times beside a CPU load and print in how many runs all checks were as expected.
+"""Run ``verify`` several times under a CPU load and print in how many runs all checks were as expected.
 
 Settings of ``verify`` follow ``--``: ``python -m tools.soak_verify --runs 20 -- --toolchain gcc-12 --lane full``.
 """

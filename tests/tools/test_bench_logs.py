@@ -11,7 +11,7 @@ def reading(size, cpu_seconds, memory=10**8, reader=Reader.OURS):
     return Read(size=size, reader=reader, seconds=cpu_seconds, cpu_seconds=cpu_seconds, memory=memory)
 
 
-def test_the_log_is_what_it_is_said_to_be(tmp_path):
+def test_the_log_has_the_size_and_blocks_that_are_returned(tmp_path):
     blocks = write_log(tmp_path, MIB)
     digest = read_logs([str(tmp_path)]).digest
     assert digest.blocks == blocks

@@ -1,4 +1,4 @@
-"""Own the bench of the building: which parts are still to be measured, each kept as soon as it is made."""
+"""Measure the build: run the parts that have no figures yet, and save each as soon as it is measured."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def tables(order: Order) -> Iterator[Table]:
-    """Measure the parts that are wanted and not there yet, and yield the table of all that there are."""
+    """Measure the requested parts that have no figures yet, and yield the table of all figures."""
     bench, subject = _prepare(order.pipeline, order.folder)
     path = order.folder / "bench.json"
     report = load(path, subject=subject, machine=this_machine(_cpu_info()))
     for part in order.parts:
         if report.get(part) is not None and not order.again:
-            order.say(f"{part.value}: measured before, see {path}; --again measures it anew.")
+            order.say(f"{part.value}: measured before, see {path}; --again measures it again.")
             continue
         report = report.replacing(measure(part, bench))
         save(report, path)

@@ -1,4 +1,4 @@
-"""Own measuring how long it takes to compare many runs: runs made to measure, each as large as those of `verify`."""
+"""Measure how long it takes to compare many runs, each generated as large as those of `verify`."""
 
 from __future__ import annotations
 

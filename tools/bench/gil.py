@@ -1,4 +1,4 @@
-"""Own measuring what the GIL tracer costs: the same program untraced and traced, side by side.
+"""Measure the cost of the GIL tracer: the same program untraced and traced, side by side.
 
 Other tracers are measured by :mod:`.gil_rivals`, the timeline's page by :mod:`.gil_timeline`.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SECONDS = 1800.0
 IMPORT = "import numpy"
-# ctypes lets go of the GIL around each call, and getppid takes no time: a release, a call, a re-acquisition.
+# ctypes releases the GIL around each call, and getppid takes no time: a release, a call, a re-acquisition.
 LOOP = """
 import ctypes, sys, time
 call = ctypes.CDLL(None).getppid
@@ -38,7 +38,7 @@ print("nanoseconds", (time.process_time() - started) / count * 1e9)
 print(*[line for line in open("/proc/self/status") if line.startswith("VmHWM")])
 """
 LOOP_COUNT = 200_000
-# The program's own peak; what the system tells of a child that has ended may be the peak of whoever started it.
+# The program's own peak; the system's figure for a finished child may be the peak of its parent.
 _PEAK = re.compile(r"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 _ANSWER = re.compile(r"^nanoseconds ([0-9.]+)$", re.MULTILINE)
 
@@ -69,7 +69,7 @@ class GilBench:
     def import_row(self) -> Row:
         """Measure the import of numpy, as a whole process, in pairs of a plain and a traced run side by side.
 
-        Judged by processor time: wall time holds the turns of whatever else the machine does.
+        Judged by processor time: wall time includes other processes of the machine.
         """
         pairs = list(self._pairs(["-c", IMPORT]))
         if not pairs:

@@ -1,4 +1,4 @@
-"""Own measuring other ways to learn about the GIL on the same program: the debuggers, and ``gil_load`` from PyPI."""
+"""Measure other ways to learn about the GIL on the same program: the debuggers, and ``gil_load`` from PyPI."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _gil_load_row(python: Path, plain: float, env: Mapping[str, str]) -> Row:
         why = f"no end after {_SECONDS:.0f} s" if ended.timed_out else _last_words(ended.stderr)
         return Row(what=f"{IMPORT} under {GIL_LOAD}", before=f"{plain:.3f} s", measured=why)
     return Row(
-        what=f"{IMPORT} under {GIL_LOAD}, which tells that the GIL was held {float(held[1]):.0%} of the time",
+        what=f"{IMPORT} under {GIL_LOAD}, which reports that the GIL was held {float(held[1]):.0%} of the time",
         before=f"{plain:.3f} s",
         measured=f"{ended.seconds:.3f} s",
         cost=f"{ended.seconds / plain:.1f} x wall",
@@ -84,4 +84,4 @@ def _gil_load_row(python: Path, plain: float, env: Mapping[str, str]) -> Row:
 
 
 def _last_words(text: str) -> str:
-    return text.strip().rpartition("\n")[2] or "it said nothing"
+    return text.strip().rpartition("\n")[2] or "no output"

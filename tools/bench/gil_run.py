@@ -1,4 +1,4 @@
-"""Own on which interpreters the GIL tracer is measured: the instrumented one, and a stock one beside other tracers."""
+"""Measure the GIL tracer on the instrumented interpreter, and on a stock one with other tracers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own measuring how soon a browser shows the timeline of a long trace."""
+"""Measure how soon a browser shows the timeline of a long trace."""
 
 from __future__ import annotations
 

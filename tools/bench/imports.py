@@ -1,4 +1,4 @@
-"""Own measuring the scan of imports: real packages, generated trees of growing size, and what the tracing costs."""
+"""Measure the scan of imports: real packages, generated trees of growing size, and the cost of tracing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own which benches there are, each with its option and what makes its tables; leave measuring to their modules."""
+"""List the benches, each with its option and the function that makes its tables."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ KINDS = (
     Kind(
         flag="--restore", summary="measure archives: their size, and restoring them, instead", tables=restoring.tables
     ),
-    Kind(flag="--gil", summary="measure the GIL tracer beside other tracers, instead", tables=gil_run.tables),
+    Kind(flag="--gil", summary="measure the GIL tracer and other tracers, instead", tables=gil_run.tables),
 )

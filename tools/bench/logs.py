@@ -1,4 +1,4 @@
-"""Own measuring how fast logs are read: large ones made to measure, ours side by side with others.
+"""Measure how fast logs are read: large generated ones, by this reader and by others.
 
 The log is what a busy test suite leaves: few distinct races, printed over and over by several processes.
 """

@@ -1,4 +1,4 @@
-"""Own making the measurements: fresh caches, the recipe by hand, ours by its own verbs; leave judging to .model."""
+"""Make the measurements: fresh caches, the manual recipe, and this project's commands."""
 
 from __future__ import annotations
 

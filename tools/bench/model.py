@@ -1,4 +1,4 @@
-"""Own what is measured, what each measurement may cost, and how a table is made of them. No I/O."""
+"""Define what is measured, the limit of each measurement, and the table of them. No I/O."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def limit(part: Part) -> str:
 
 
 def met(part: Part, report: Report) -> bool | None:
-    """Tell whether a part is within its limit; None when it has none or cannot be judged yet."""
+    """Return whether a part is within its limit; None without a limit, or if it cannot be judged yet."""
     target, found = TARGETS.get(part), report.get(part)
     if target is None or found is None:
         return None

@@ -1,4 +1,4 @@
-"""Own measuring numpy's build under the sanitizer: as the public guides make it, and as this project does, in one run.
+"""Measure numpy's build under the sanitizer, as in the public guides and as in this project, in one run.
 
 Both build the same source with the same compiler, the same options and no compiler cache, for the same interpreter.
 """
@@ -55,7 +55,7 @@ class Cost:
 
 
 def tables(order: Order) -> Iterator[Table]:
-    """Build numpy both ways, one after the other."""
+    """Build numpy both ways, sequentially."""
     pipeline = order.pipeline
     version, toolchain = pipeline.interpreter.version, pipeline.toolchain.name
     yield judged(
@@ -72,7 +72,7 @@ def rows(pipeline: Pipeline, folder: Path) -> Iterator[Row]:
     theirs = Cost(wall=0.0, cpu=0.0)
     for name, cost in _by_the_guides(pipeline, plan, archive, folder / "guides"):
         theirs += cost
-        # Said at once, for what follows takes many minutes and may fail.
+        # Shown at once: what follows takes many minutes and may fail.
         pipeline.console.note(f"numpy as the guides build it: {name}: {cost}")
         yield _row(f"by the guides: {name}", cost)
     yield _row(f"numpy {plan.version} by the guides", theirs)

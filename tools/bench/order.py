@@ -1,4 +1,4 @@
-"""Own what a bench is asked for: where and on what to measure, and which options narrow it."""
+"""Hold the request of a bench: where and on what to measure, and the options that narrow it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the user wants measured.
+    """What the user requests to be measured.
 
-    ``folder`` receives what is built and kept. ``parts`` are those of the building, measured anew if ``again``;
+    ``folder`` receives what is built and kept. ``parts`` are those of the building, measured again if ``again``;
     ``events`` is how many releases of the GIL the measurement of the tracer's memory makes, 0 for none.
     """
 
@@ -28,5 +28,5 @@ class Order:
     events: int
 
     def say(self, text: str) -> None:
-        """Tell the user what is being measured."""
+        """Show what is being measured."""
         self.pipeline.console.note(text)

@@ -1,4 +1,4 @@
-"""Own measuring archives of an interpreter by the commands that a user types: how large, and how fast restored."""
+"""Measure archives of an interpreter with a user's commands: their size, and the time to restore them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own the file that keeps measurements between runs, so that a bench can be taken up again; and the machine's facts."""
+"""Keep measurements in a file between runs, so that a bench can continue; read the machine's facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own what a bench shows: rows that may have a limit, and the table of them. No I/O."""
+"""Define what a bench shows: rows that may have a limit, and the table of them. No I/O."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """What was measured, as text. ``missed`` tells that a limit was not kept, ``complaints`` those that no cell shows.
+    """What was measured, as text. ``missed`` says that a limit was exceeded, ``complaints`` those that no cell shows.
 
-    ``kept_in`` names the file that holds the figures, empty where there is none.
+    ``kept_in`` names the file that holds the figures, empty if there is no such file.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Own measuring what the watch over imports costs: the same programs without and with it, in turn."""
+"""Measure the cost of the watch over imports: the same programs without and with it, in turn."""
 
 from __future__ import annotations
 
