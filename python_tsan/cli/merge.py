@@ -67,16 +67,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _show(merged: Result, folder: Path, console: Console, *, verbose: bool) -> None:
+    from python_tsan.render import markdown, terminal  # noqa: PLC0415 -- mostly needed, never for machines
+
     if merged.kind is not ResultKind.CHECKS:
-        from python_tsan.render.terminal import render_lines  # noqa: PLC0415 -- mostly needed, never for machines
-
-        console.lines(render_lines(merged, verbose=verbose))
+        console.lines(terminal.render_lines(merged, verbose=verbose))
         return
-    from python_tsan.render.checks import render_run  # noqa: PLC0415 -- of this kind of run only
-    from python_tsan.render.checks_markdown import render_markdown  # noqa: PLC0415 -- as above
-
-    for line in render_run(merged, saved=folder / RUN_FILE):
-        console.say(line)
+    console.lines(terminal.render_checks(merged))
+    console.say(f"evidence: {folder / RUN_FILE}")
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(render_markdown(merged))
+            file.write(markdown.render_checks(merged))

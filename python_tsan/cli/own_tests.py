@@ -22,8 +22,9 @@ from python_tsan.errors import Interrupted, UsageError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.process import keeping
-from python_tsan.render.checks import render_conclusion, render_lane
-from python_tsan.render.summary import seen
+from python_tsan.render.checks import lane_lines, matched
+from python_tsan.render.lines import Line
+from python_tsan.render.terminal import conclusion_lines
 from python_tsan.result.build import result_of_checks
 from python_tsan.result.model import LaneRecord, Result
 from python_tsan.result.store import RunFolder, open_run, save_run
@@ -118,7 +119,7 @@ class _Judging:
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self.verdicts[verdict.check] = verdict
-        self.context.console.note(f"{verdict.status.value}: {verdict.check} ({seen(verdict)})")
+        self.context.console.note(f"{verdict.status.value}: {verdict.check} ({matched(verdict)})")
 
     def _interrupted(self) -> Interrupted:
         self.conclude(unfinished="interrupted")
@@ -149,8 +150,8 @@ class _Judging:
         )
         result = result_of_checks(run, self._earlier_findings(verdicts))
         saved = save_run(self.folder, result)
-        for line in [*render_lane(record, verdicts), "", *render_conclusion(result, saved=saved)]:
-            self.context.console.say(line)
+        self.context.console.lines([*lane_lines(record, verdicts), Line(""), *conclusion_lines(result)])
+        self.context.console.say(f"evidence: {saved}")
         return result
 
     def _earlier_findings(self, verdicts: tuple[Verdict, ...]) -> tuple[DistinctFinding, ...]:

@@ -16,9 +16,10 @@ from python_tsan.errors import ExitCode, Interrupted, PythonTsanError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
 from python_tsan.process import keeping
-from python_tsan.render.checks import render_conclusion, render_lane
-from python_tsan.render.checks_markdown import render_markdown
-from python_tsan.render.summary import seen
+from python_tsan.render.checks import lane_lines, matched
+from python_tsan.render.lines import Line
+from python_tsan.render.markdown import render_checks
+from python_tsan.render.terminal import conclusion_lines
 from python_tsan.result.build import result_of_checks
 from python_tsan.result.model import LaneRecord, Result
 from python_tsan.result.store import RunFolder, open_run, save_run
@@ -181,12 +182,12 @@ class _Verification:
             )
         )
         saved = save_run(self.folder, run)
-        for line in render_conclusion(run, saved=saved):
-            self.context.console.say(line)
+        self.context.console.lines(conclusion_lines(run))
+        self.context.console.say(f"evidence: {saved}")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(render_markdown(run))
+                file.write(render_checks(run))
         return run
 
     def _harness(self, lane: Lane) -> Harness | None:
@@ -198,7 +199,7 @@ class _Verification:
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self.judged.append(verdict)
-        self.context.console.note(f"{verdict.status.value}: {verdict.check} ({seen(verdict)})")
+        self.context.console.note(f"{verdict.status.value}: {verdict.check} ({matched(verdict)})")
 
     def _note(self, notes: tuple[str, ...]) -> None:
         for note in notes:
@@ -208,8 +209,7 @@ class _Verification:
 
     def _show(self, record: LaneRecord, verdicts: tuple[Verdict, ...] = ()) -> None:
         self.lanes.append(record)
-        for line in [*render_lane(record, verdicts), ""]:
-            self.context.console.say(line)
+        self.context.console.lines([*lane_lines(record, verdicts), Line("")])
 
     def _provenance(self) -> Provenance:
         full = next((record.interpreter for record in self.lanes if record.lane is Lane.FULL), None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
 from python_tsan.errors import ExitCode
 from python_tsan.expectation import Lane, Outcome
-from python_tsan.render.summary import conclusion
+from python_tsan.render.wording import conclusion
 from python_tsan.result.model import Status
 from python_tsan.tsan.finding import Kind
 

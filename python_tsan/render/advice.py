@@ -29,12 +29,12 @@ class Program(Enum):
     PYTHON = "Python"
 
 
-def program_of(report: Result) -> frozenset[Program]:
-    """Return what the stacks of ``report``, or the objects that its program loaded, show."""
+def program_of(result: Result) -> frozenset[Program]:
+    """Return what the stacks of ``result``, or the objects that its program loaded, show."""
     found = set()
-    names = [f"{frame.symbol} {frame.module}" for finding in report.findings for frame in _frames(finding)]
-    names += [each.path for each in report.audit or ()]
-    if any(finding.python_stack for finding in report.findings) or any(map(_PYTHON.search, names)):
+    names = [f"{frame.symbol} {frame.module}" for finding in result.findings for frame in _frames(finding)]
+    names += [each.path for each in result.audit or ()]
+    if any(finding.python_stack for finding in result.findings) or any(map(_PYTHON.search, names)):
         found.add(Program.PYTHON)
     if any(map(_OPENMP.search, names)):
         found.add(Program.OPENMP)

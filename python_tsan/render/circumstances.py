@@ -1,4 +1,4 @@
-"""Own the sentences about the run that a report comes from: program, rate, baseline, suppressions, audit."""
+"""Own the sentences about the run that a result comes from: program, rate, baseline, suppressions, audit."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 MAX_NAMES = 5
 
 
-def circumstances(report: Result) -> Iterator[tuple[str, str]]:
-    """Yield label and sentence for all that is known of the run; nothing for a report of mere logs."""
-    if report.subject:
-        yield from _subject(report.subject)
-    if report.baseline:
-        yield "baseline", _baseline(report.baseline)
-    if report.suppressions:
-        yield "suppressions", _suppressions(report.suppressions)
-    if report.audit:
-        yield "loaded", _audit(report.audit)
+def circumstances(result: Result) -> Iterator[tuple[str, str]]:
+    """Yield label and sentence for all that is known of the run; nothing for a result of mere logs."""
+    if result.subject:
+        yield from _subject(result.subject)
+    if result.baseline:
+        yield "baseline", _baseline(result.baseline)
+    if result.suppressions:
+        yield "suppressions", _suppressions(result.suppressions)
+    if result.audit:
+        yield "loaded", _audit(result.audit)
 
 
 def rate_words(rate: Rate) -> str:

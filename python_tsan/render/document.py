@@ -12,6 +12,6 @@ if TYPE_CHECKING:
     from python_tsan.result.model import Result
 
 
-def render(report: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+def render(result: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
     """Return the document, indented."""
-    return escape.json(encode_result(report)).decode()
+    return escape.json(encode_result(result)).decode()

@@ -1,4 +1,4 @@
-"""Explain at length what a kind of finding, a word of a report or an error means."""
+"""Explain at length what a kind of finding, a word of a result or an error means."""
 
 from __future__ import annotations
 

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from python_tsan.result.model import Result
 
 
-def render(report: Result, context: Context) -> str:
+def render(result: Result, context: Context) -> str:
     """Return a command for each finding, each fatal end and a doubt. Files below the context's root are relative."""
-    return "".join(f"{line}\n" for line in _commands(report, context.root))
+    return "".join(f"{line}\n" for line in _commands(result, context.root))
 
 
-def _commands(report: Result, root: str) -> Iterator[str]:
-    for finding in report.findings:
+def _commands(result: Result, root: str) -> Iterator[str]:
+    for finding in result.findings:
         yield _command("error" if finding.status.fails else "notice", _where(finding, root), wording.message(finding))
-    for fatal in report.fatal:
+    for fatal in result.fatal:
         yield _command("error", {"title": "ThreadSanitizer gave up"}, fatal.message)
-    if report.verdict.status is not VerdictStatus.CLEAN and not report.failing:
-        yield _command("error", {"title": "ThreadSanitizer"}, wording.conclusion(report))
-    for downgrade in report.verdict.downgrades:
+    if result.verdict.status is not VerdictStatus.CLEAN and not result.failing:
+        yield _command("error", {"title": "ThreadSanitizer"}, wording.conclusion(result))
+    for downgrade in result.verdict.downgrades:
         yield _command("warning", {"title": "ThreadSanitizer"}, downgrade)
 
 

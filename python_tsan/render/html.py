@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from python_tsan.plain_text import counted
-from python_tsan.render import wording
+from python_tsan.render import checks, wording
 from python_tsan.render.advice import Program, advice, program_of
 from python_tsan.render.causes import causes
 from python_tsan.render.circumstances import circumstances
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from python_tsan.render.causes import Cause
     from python_tsan.render.registry import Context, SourceLines
     from python_tsan.result.finding import DistinctFinding
-    from python_tsan.result.model import Result
+    from python_tsan.result.model import LaneRecord, Result, Verdict
     from python_tsan.tsan.finding import Frame, Kind
 
 MAX_PLACES = 20
@@ -80,6 +80,17 @@ class CauseView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LaneView:
+    """The checks of one lane, ready to be shown."""
+
+    title: str
+    blind_spot: str
+    tally: str
+    rows: tuple[tuple[str, ...], ...]
+    reasons: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """One group of switches: the attribute it looks at, and each value with its number of findings."""
 
@@ -87,30 +98,41 @@ class Filter:
     values: tuple[tuple[str, int], ...]
 
 
-def render(report: Result, context: Context) -> str:
+def render(result: Result, context: Context) -> str:
     """Return the page, with a card for each of the first findings and the names of the others."""
-    shown, others = report.findings[:MAX_CARDS], report.findings[MAX_CARDS:]
-    program = program_of(report)
+    shown, others = result.findings[:MAX_CARDS], result.findings[MAX_CARDS:]
+    program = program_of(result)
     return page_template("python_tsan.render", "report.html.j2").render(
-        report=report,
-        conclusion=wording.conclusion(report),
-        tally=wording.tally(report),
-        unknown_owner=wording.unknown_owner(report),
-        tone=_tone(report),
+        result=result,
+        lanes=[_lane(record, result.of(record.lane)) for record in result.lanes],
+        conclusion=wording.conclusion(result),
+        tally=wording.tally(result),
+        unknown_owner=wording.unknown_owner(result),
+        tone=_tone(result),
         filters=tuple(_filters(shown)),
         causes=[_cause(cause, context.source_lines, program) for cause in causes(shown)],
         others=[
             (each.fingerprint, f"{each.occurrences:,}", wording.subject_words(each), wording.place_words(each))
             for each in others
         ],
-        kinds=_kinds(report),
-        circumstances=tuple(circumstances(report)),
+        kinds=_kinds(result),
+        circumstances=tuple(circumstances(result)),
         counted=counted,
     )
 
 
-def _tone(report: Result) -> str:
-    match report.verdict.status:
+def _lane(record: LaneRecord, verdicts: tuple[Verdict, ...]) -> LaneView:
+    return LaneView(
+        title=checks.lane_line(record),
+        blind_spot=record.blind_spot,
+        tally="; ".join(filter(None, (checks.tally(verdicts), checks.detection_line(verdicts)))) if verdicts else "",
+        rows=tuple(checks.row(verdict) for verdict in verdicts),
+        reasons=tuple((each.check, each.reason) for each in verdicts if checks.needs_reading(each)),
+    )
+
+
+def _tone(result: Result) -> str:
+    match result.verdict.status:
         case VerdictStatus.CLEAN:
             return "good"
         case VerdictStatus.FINDINGS:
@@ -128,8 +150,8 @@ def _filters(findings: tuple[DistinctFinding, ...]) -> Iterator[Filter]:
         yield Filter(name=name, values=tuple(Counter(values).most_common()))
 
 
-def _kinds(report: Result) -> list[KindText]:
-    kinds: dict[Kind, None] = dict.fromkeys(finding.kind for finding in report.findings)
+def _kinds(result: Result) -> list[KindText]:
+    kinds: dict[Kind, None] = dict.fromkeys(finding.kind for finding in result.findings)
     return [kind_text(kind) for kind in kinds]
 
 

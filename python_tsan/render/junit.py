@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 _SUITE = "ThreadSanitizer"
 
 
-def render(report: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
-    """Return the report as JUnit XML: failing findings fail, known ones are skipped, doubts are errors."""
-    cases = list(_cases(report))
+def render(result: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+    """Return the result as JUnit XML: failing findings fail, known ones are skipped, doubts are errors."""
+    cases = list(_cases(result))
     counts = {name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in _COUNTED.items()}
     suites = ET.Element("testsuites", {"name": "python-tsan", "tests": str(len(cases)), **counts})
     suite = ET.SubElement(suites, "testsuite", {"name": _SUITE, "tests": str(len(cases)), **counts})
-    if report.subject:
-        suite.set("time", f"{report.subject.seconds:.3f}")
+    if result.subject:
+        suite.set("time", f"{result.subject.seconds:.3f}")
     properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(report):
+    for name, value in _properties(result):
         ET.SubElement(properties, "property", {"name": name, "value": xml(value)})
     suite.extend(cases)
     ET.indent(suites, " ")
@@ -43,29 +43,29 @@ def render(report: Result, context: Context) -> str:  # noqa: ARG001 -- the shap
 _COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
-def _cases(report: Result) -> Iterator[ET.Element]:
-    program = program_of(report)
-    for finding in report.findings:
+def _cases(result: Result) -> Iterator[ET.Element]:
+    program = program_of(result)
+    for finding in result.findings:
         yield _case(finding, program)
-    for fatal in report.fatal:
+    for fatal in result.fatal:
         case = ET.Element("testcase", {"classname": f"{_SUITE}.fatal", "name": xml(fatal.message)})
         _outcome(case, "error", fatal.kind.value, fatal.message, fatal.raw)
         yield case
-    match report.verdict.status:
+    match result.verdict.status:
         case VerdictStatus.COULD_NOT_JUDGE:
             case = ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
-            _outcome(case, "error", "could not judge", report.verdict.reason, "\n".join(report.verdict.downgrades))
+            _outcome(case, "error", "could not judge", result.verdict.reason, "\n".join(result.verdict.downgrades))
             yield case
         case VerdictStatus.CLEAN:
             yield ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
         case VerdictStatus.FINDINGS:
             # A program that crashed, or that did not show what was expected, fails without a finding.
-            if not report.failing:
+            if not result.failing:
                 case = ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
-                _outcome(case, "failure", "verdict", report.verdict.reason, "\n".join(report.verdict.downgrades))
+                _outcome(case, "failure", "verdict", result.verdict.reason, "\n".join(result.verdict.downgrades))
                 yield case
         case _:
-            assert_never(report.verdict.status)
+            assert_never(result.verdict.status)
 
 
 def _case(finding: DistinctFinding, program: frozenset[Program]) -> ET.Element:
@@ -100,9 +100,9 @@ def _details(finding: DistinctFinding, program: frozenset[Program]) -> str:
     return f"{where}\n{advice(finding, program)}\n\n{finding.raw}"
 
 
-def _properties(report: Result) -> Iterator[tuple[str, str]]:
-    yield "verdict", wording.conclusion(report)
-    yield "python-tsan", report.package
-    yield from circumstances(report)
-    for downgrade in report.verdict.downgrades:
+def _properties(result: Result) -> Iterator[tuple[str, str]]:
+    yield "verdict", wording.conclusion(result)
+    yield "python-tsan", result.package
+    yield from circumstances(result)
+    for downgrade in result.verdict.downgrades:
         yield "downgrade", downgrade

@@ -8,6 +8,7 @@ from python_tsan.plain_text import counted
 from python_tsan.render import wording
 from python_tsan.render.advice import Program, advice, program_of
 from python_tsan.render.causes import causes
+from python_tsan.render.checks import lane_markdown, replaced_line
 from python_tsan.render.circumstances import circumstances
 from python_tsan.render.escape import html, markdown, markdown_code
 from python_tsan.render.stack import Gap, frame_name, frame_place, trim
@@ -25,32 +26,47 @@ MAX_BLOCKS, MAX_ROWS = 30, 500
 MAX_FRAMES = 12
 
 
-def render(report: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+def render(result: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
     """Return the conclusion, a table of the findings, and for each that fails its stacks, folded."""
-    return "\n".join(_lines(report)) + "\n"
+    return "\n".join(_lines(result)) + "\n"
 
 
-def _lines(report: Result) -> Iterator[str]:
-    yield from (f"### ThreadSanitizer: {markdown(wording.conclusion(report))}", "")
-    yield f"{markdown(wording.tally(report))}."
-    for text in filter(None, (*report.verdict.downgrades, wording.unknown_owner(report))):
+def _lines(result: Result) -> Iterator[str]:
+    yield from _head(result)
+    yield f"{markdown(wording.tally(result))}."
+    for text in filter(None, (*result.verdict.downgrades, wording.unknown_owner(result))):
         yield from ("", f"> {markdown(text)}")
-    if facts := [f"- {label}: {markdown_code(words)}" for label, words in circumstances(report)]:
+    if facts := [f"- {label}: {markdown_code(words)}" for label, words in circumstances(result)]:
         yield from ("", *facts)
-    findings = [finding for cause in causes(report.findings) for finding in cause.findings]
+    findings = [finding for cause in causes(result.findings) for finding in cause.findings]
     if findings:
         columns = ("finding", "times", "status", "whose", "functions", "where")
         yield from ("", *markdown_table(columns, map(_row, findings[:MAX_ROWS]), right={1}))
     if len(findings) > MAX_ROWS:
         yield from ("", f"{counted(len(findings) - MAX_ROWS, 'more finding')}: the JSON has every one.")
-    program = program_of(report)
-    for finding in report.failing[:MAX_BLOCKS]:
+    program = program_of(result)
+    for finding in result.failing[:MAX_BLOCKS]:
         yield from ("", *_block(finding, program))
-    if len(report.failing) > MAX_BLOCKS:
-        yield from ("", f"{len(report.failing) - MAX_BLOCKS} more are in the other renderings.")
-    for fatal in report.fatal:
+    if len(result.failing) > MAX_BLOCKS:
+        yield from ("", f"{len(result.failing) - MAX_BLOCKS} more are in the other renderings.")
+    for fatal in result.fatal:
         place = markdown_code(f"{fatal.source.file}:{fatal.source.first_line}")
         yield from ("", f"**The runtime gave up** ({place}): {markdown(fatal.message)}")
+
+
+def render_checks(result: Result) -> str:
+    """Return the conclusion and the checks alone, for a job summary."""
+    machine = result.provenance.machine if result.provenance else None
+    kernel = markdown(machine.kernel) if machine else "unknown"
+    return "\n".join([*_head(result), f"Run `{result.id}`, kernel {kernel}, {result.seconds:.0f} s."]) + "\n"
+
+
+def _head(result: Result) -> Iterator[str]:
+    yield from (f"### ThreadSanitizer: {markdown(wording.conclusion(result))}", "")
+    if replaced := replaced_line(result):
+        yield from (f"> {markdown(replaced)}", "")
+    for record in result.lanes:
+        yield from lane_markdown(record, result.of(record.lane))
 
 
 def _row(finding: DistinctFinding) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ DEFAULT = Context()
 class Renderer(Protocol):
     """What the module of a rendering provides."""
 
-    def render(self, report: Result, context: Context) -> str:
+    def render(self, result: Result, context: Context) -> str:
         """Return the whole rendering, with a line feed at its end."""
 
 
@@ -59,10 +59,10 @@ class Rendering:
     media_type: str
     module: str
 
-    def render(self, report: Result, context: Context = DEFAULT) -> bytes:
-        """Return ``report`` in this format."""
+    def render(self, result: Result, context: Context = DEFAULT) -> bytes:
+        """Return ``result`` in this format."""
         renderer = cast("Renderer", import_module(f"{__package__}.{self.module}"))
-        return renderer.render(report, context).encode("utf-8", errors="backslashreplace")
+        return renderer.render(result, context).encode("utf-8", errors="backslashreplace")
 
 
 RENDERINGS = {

@@ -36,11 +36,11 @@ MAX_RESULTS = 5000
 Json = dict[str, Any]
 
 
-def render(report: Result, context: Context) -> str:
-    """Return the report as SARIF. Files below the context's root are relative to it."""
-    root, program = context.root, program_of(report)
+def render(result: Result, context: Context) -> str:
+    """Return the result as SARIF. Files below the context's root are relative to it."""
+    root, program = context.root, program_of(result)
     first_of: dict[Kind, DistinctFinding] = {}
-    for finding in report.findings:
+    for finding in result.findings:
         first_of.setdefault(finding.kind, finding)
     kinds = {kind: number for number, kind in enumerate(first_of)}
     places = Places(root)
@@ -48,18 +48,18 @@ def render(report: Result, context: Context) -> str:
         "tool": {
             "driver": {
                 "name": "python-tsan",
-                "semanticVersion": report.package,
+                "semanticVersion": result.package,
                 "informationUri": HOME,
                 "rules": [_rule(kind, advice(first, program)) for kind, first in first_of.items()],
             }
         },
         "columnKind": "unicodeCodePoints",
-        "invocations": [_invocation(report, places)],
+        "invocations": [_invocation(result, places)],
         "results": [
-            _result(finding, kinds[finding.kind], places) | _state(finding, report)
-            for finding in report.findings[:MAX_RESULTS]
+            _result(finding, kinds[finding.kind], places) | _state(finding, result)
+            for finding in result.findings[:MAX_RESULTS]
         ],
-        "properties": {"verdict": report.verdict.status.value, "downgrades": list(report.verdict.downgrades)},
+        "properties": {"verdict": result.verdict.status.value, "downgrades": list(result.verdict.downgrades)},
     }
     if root:
         run["originalUriBaseIds"] = {_ROOT: {"uri": PurePosixPath(root).as_uri().rstrip("/") + "/"}}
@@ -149,9 +149,9 @@ def _result(finding: DistinctFinding, rule: int, places: Places) -> Json:
     return result
 
 
-def _state(finding: DistinctFinding, report: Result) -> Json:
+def _state(finding: DistinctFinding, result: Result) -> Json:
     """Say how a result stands against the baseline, which is only to be said when there was one."""
-    if report.baseline is None:
+    if result.baseline is None:
         return {}
     return {"baselineState": "new" if finding.status is FindingStatus.NEW else "unchanged"}
 
@@ -190,30 +190,30 @@ def _flows(panels: list[Panel], places: Places) -> list[Json]:
     return flows
 
 
-def _invocation(report: Result, places: Places) -> Json:
+def _invocation(result: Result, places: Places) -> Json:
     notes: list[Json] = [
         {
             "level": "error",
             "message": {"text": fatal.message},
             "locations": [{"physicalLocation": places.physical(fatal.source.file, fatal.source.first_line)}],
         }
-        for fatal in report.fatal
+        for fatal in result.fatal
     ]
-    if report.verdict.status is not VerdictStatus.CLEAN and not report.failing:
-        notes.append({"level": "error", "message": {"text": wording.conclusion(report)}})
-    notes += [{"level": "warning", "message": {"text": text}} for text in report.verdict.downgrades]
-    if len(report.findings) > MAX_RESULTS:
-        text = f"{counted(len(report.findings) - MAX_RESULTS, 'more finding')}: the JSON has every one"
+    if result.verdict.status is not VerdictStatus.CLEAN and not result.failing:
+        notes.append({"level": "error", "message": {"text": wording.conclusion(result)}})
+    notes += [{"level": "warning", "message": {"text": text}} for text in result.verdict.downgrades]
+    if len(result.findings) > MAX_RESULTS:
+        text = f"{counted(len(result.findings) - MAX_RESULTS, 'more finding')}: the JSON has every one"
         notes.append({"level": "warning", "message": {"text": text}})
-    if report.unparsed.count:
-        text = f"{counted(report.unparsed.count, 'line')} not understood"
+    if result.unparsed.count:
+        text = f"{counted(result.unparsed.count, 'line')} not understood"
         notes.append({"level": "warning", "message": {"text": text}})
     invocation: Json = {
-        "executionSuccessful": report.verdict.status is not VerdictStatus.COULD_NOT_JUDGE,
+        "executionSuccessful": result.verdict.status is not VerdictStatus.COULD_NOT_JUDGE,
         "toolExecutionNotifications": notes,
     }
-    if report.subject:
-        invocation["arguments"] = list(report.subject.command)
-        if report.subject.exit_codes:
-            invocation["exitCode"] = report.subject.exit_codes[-1]
+    if result.subject:
+        invocation["arguments"] = list(result.subject.command)
+        if result.subject.exit_codes:
+            invocation["exitCode"] = result.subject.exit_codes[-1]
     return invocation

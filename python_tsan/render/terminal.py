@@ -9,6 +9,7 @@ from python_tsan.plain_text import WIDTH, counted
 from python_tsan.render import wording
 from python_tsan.render.advice import Program, advice, program_of
 from python_tsan.render.causes import causes
+from python_tsan.render.checks import lane_lines, replaced_line
 from python_tsan.render.circumstances import circumstances
 from python_tsan.render.lines import Line, Style, as_text, styled
 from python_tsan.render.stack import Gap, base_name, first_frame, frame_name, frame_place, short_name, trim
@@ -34,29 +35,50 @@ MAX_PLACES = 3
 MAX_BLOCKS_OF_CAUSE = 3
 
 
-def render(report: Result, context: Context) -> str:
-    """Return the whole report as text without colour."""
-    return as_text(render_lines(report, verbose=context.verbose, quiet=context.quiet))
+def render(result: Result, context: Context) -> str:
+    """Return the whole result as text without colour."""
+    return as_text(render_lines(result, verbose=context.verbose, quiet=context.quiet))
 
 
-def render_lines(report: Result, *, verbose: bool = False, quiet: bool = False) -> Iterator[Line]:
-    """Yield the report: a table, a block for each finding that fails, what was odd, and the conclusion.
+def render_lines(result: Result, *, verbose: bool = False, quiet: bool = False) -> Iterator[Line]:
+    """Yield the result: its checks, a table of findings, a block for each that fails, and the conclusion.
 
-    ``verbose`` also shows the findings that do not fail, and whole stacks; ``quiet`` only the table and the conclusion.
+    ``verbose`` also shows the findings that do not fail, and whole stacks; ``quiet`` only tables and the conclusion.
     """
-    groups = causes(report.findings)
+    yield from _lanes(result)
+    groups = causes(result.findings)
     if groups:
         yield from _table(groups)
         yield Line("")
     if not quiet:
-        yield from _blocks(groups, program_of(report), verbose=verbose)
-        yield from _oddities(report, verbose=verbose)
-    yield from _conclusion(report)
+        yield from _blocks(groups, program_of(result), verbose=verbose)
+        yield from _oddities(result, verbose=verbose)
+    yield from _facts(result)
+    yield from conclusion_lines(result)
+
+
+def render_checks(result: Result) -> Iterator[Line]:
+    """Yield the checks and the conclusion alone."""
+    yield from _lanes(result)
+    yield from conclusion_lines(result)
+
+
+def conclusion_lines(result: Result) -> Iterator[Line]:
+    """Yield what a result comes to."""
+    yield from styled(replaced_line(result))
+    good = result.verdict.status is VerdictStatus.CLEAN
+    yield from styled(wording.conclusion(result), Style.GOOD if good else Style.BAD)
 
 
 def render_finding(finding: DistinctFinding) -> Iterator[Line]:
     """Yield one finding with everything that is known of it."""
     return _block(finding, "", verbose=True)
+
+
+def _lanes(result: Result) -> Iterator[Line]:
+    for record in result.lanes:
+        yield from lane_lines(record, result.of(record.lane))
+        yield Line("")
 
 
 def _table(groups: list[Cause]) -> Iterator[Line]:
@@ -153,25 +175,24 @@ def _frame(frame: Frame) -> Iterator[Line]:
     yield Line(f"        {place}")
 
 
-def _oddities(report: Result, *, verbose: bool) -> Iterator[Line]:
-    for fatal in report.fatal:
+def _oddities(result: Result, *, verbose: bool) -> Iterator[Line]:
+    for fatal in result.fatal:
         yield from styled(f"{fatal.source.file}:{fatal.source.first_line}: {fatal.message}", Style.BAD)
         if fatal.stack:
             yield from _stack(fatal.stack, verbose=verbose)
         yield Line("")
-    if report.unparsed.count:
-        yield from styled(f"{counted(report.unparsed.count, 'line')} not understood, such as", Style.TITLE)
-        for sample in report.unparsed.samples[: None if verbose else MAX_SAMPLES]:
+    if result.unparsed.count:
+        yield from styled(f"{counted(result.unparsed.count, 'line')} not understood, such as", Style.TITLE)
+        for sample in result.unparsed.samples[: None if verbose else MAX_SAMPLES]:
             yield Line("  " + textwrap.shorten(sample, WIDTH - 2, placeholder=" …"), Style.FAINT)
         yield Line("")
 
 
-def _conclusion(report: Result) -> Iterator[Line]:
-    for label, words in circumstances(report):
+def _facts(result: Result) -> Iterator[Line]:
+    for label, words in circumstances(result):
         yield from styled(f"{label}: {words}")
-    yield from styled(wording.unknown_owner(report), Style.TITLE)
-    yield from styled(wording.tally(report))
-    for downgrade in report.verdict.downgrades:
+    yield from styled(wording.unknown_owner(result), Style.TITLE)
+    if result.findings or not result.lanes:
+        yield from styled(wording.tally(result))
+    for downgrade in result.verdict.downgrades:
         yield from styled(f"take care: {downgrade}", Style.TITLE)
-    good = report.verdict.status is VerdictStatus.CLEAN
-    yield from styled(wording.conclusion(report), Style.GOOD if good else Style.BAD)

@@ -42,29 +42,23 @@ _STACK_CAPTIONS = {
 }
 
 
-def conclusion(report: Result) -> str:
-    """Return a report in one sentence."""
-    verdict = report.verdict
-    match verdict.status:
-        case VerdictStatus.CLEAN:
-            return f"clean: {verdict.reason}"
-        case VerdictStatus.FINDINGS:
-            return f"NOT clean: {verdict.reason}"
-        case VerdictStatus.COULD_NOT_JUDGE:
-            return f"could not judge: {verdict.reason}"
-        case _:
-            assert_never(verdict.status)
+def conclusion(result: Result) -> str:
+    """Return a result in one sentence, as its exit code states it."""
+    verdict = result.verdict
+    if result.unfinished:
+        return verdict.reason
+    return f"{'NOT clean' if verdict.status is VerdictStatus.FINDINGS else verdict.status.value}: {verdict.reason}"
 
 
-def tally(report: Result) -> str:
+def tally(result: Result) -> str:
     """Say what was read: ``3 findings in 40 blocks of 2 files; 5 lines not understood``."""
-    read = sum(not each.problem or each.blocks > 0 for each in report.inputs)
-    of_files = f" of {counted(read, 'file')}" if report.inputs else ""
-    parts = [f"{counted(len(report.findings), 'distinct finding')} in {counted(report.blocks, 'block')}{of_files}"]
-    if report.fatal:
-        parts.append(counted(len(report.fatal), "fatal end"))
-    if report.unparsed.count:
-        parts.append(f"{counted(report.unparsed.count, 'line')} not understood")
+    read = sum(not each.problem or each.blocks > 0 for each in result.inputs)
+    of_files = f" of {counted(read, 'file')}" if result.inputs else ""
+    parts = [f"{counted(len(result.findings), 'distinct finding')} in {counted(result.blocks, 'block')}{of_files}"]
+    if result.fatal:
+        parts.append(counted(len(result.fatal), "fatal end"))
+    if result.unparsed.count:
+        parts.append(f"{counted(result.unparsed.count, 'line')} not understood")
     return "; ".join(parts)
 
 
@@ -216,9 +210,9 @@ def place_words(finding: DistinctFinding) -> str:
     return ", ".join(dict.fromkeys(filter(None, (" and ".join(functions(finding)), where(finding)))))
 
 
-def unknown_owner(report: Result) -> str:
+def unknown_owner(result: Result) -> str:
     """Say how ``--own`` helps where it is not known whose code made an access; empty where it is known."""
-    unknown = [finding for finding in report.findings if finding.attribution is Attribution.UNKNOWN]
+    unknown = [finding for finding in result.findings if finding.attribution is Attribution.UNKNOWN]
     frames = [origin.frame for finding in unknown for origin in finding.origins if origin.frame]
     if not unknown or not frames:
         return ""

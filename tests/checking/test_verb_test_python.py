@@ -139,7 +139,7 @@ def test_an_interrupt_loses_no_verdict_and_the_rest_can_be_run(test_python, tmp_
     assert (cut.unfinished, cut.exit_code) == ("interrupted", ExitCode.SUBJECT)
     said = capsys.readouterr()
     folder = tmp_path / "runs" / cut.id
-    assert "  cpython/test_queue " in said.out, "the table"
+    assert "  cpython/test_queue\n" in said.out, "the table"
     assert said.err.endswith(
         "python-tsan: interrupted: 1 of 3 tests had ended\n"
         f"  evidence:   {folder}\n  to go on:   the same command with --resume {folder}\n"

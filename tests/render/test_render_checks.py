@@ -1,14 +1,15 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from runs import LOG, interpreter, run, verdict
 
 from python_tsan.errors import ExitCode
 from python_tsan.expectation import Lane, Outcome
-from python_tsan.render.checks import render_conclusion, render_run
-from python_tsan.render.checks_markdown import render_markdown
 from python_tsan.render.escape import markdown
+from python_tsan.render.lines import as_text
+from python_tsan.render.markdown import render_checks as render_markdown
+from python_tsan.render.registry import RENDERINGS
+from python_tsan.render.terminal import conclusion_lines, render_checks
 from python_tsan.result.model import KnownRace, LaneRecord, Status
 from python_tsan.tsan.parser import parse_log
 
@@ -22,6 +23,14 @@ MIXED = run(
     verdict("gil/lost", Status.COULD_NOT_JUDGE, met=0, reason="the log folder is gone"),
     replaces="3.12.11",
 )
+
+
+def render_run(result):
+    return as_text(render_checks(result)).splitlines()
+
+
+def render_conclusion(result):
+    return as_text(conclusion_lines(result)).splitlines()
 
 
 def text(lines):
@@ -119,11 +128,6 @@ def test_an_unfinished_run_is_never_clean():
     assert words in render_markdown(done)
 
 
-def test_the_place_of_the_evidence_is_never_broken():
-    place = Path("/a/very/long/folder" * 9) / "run.json"
-    assert render_conclusion(run(verdict()), saved=place)[-1] == f"evidence: {place}"
-
-
 def test_detection_is_pooled_and_bounded():
     done = run(verdict("a", outcome=Outcome.RACE, runs=3, met=3), verdict("b", outcome=Outcome.RACE, runs=3, met=2))
     assert any(line.strip().startswith("runs that showed the expected race: 5 of 6") for line in render_run(done))
@@ -159,3 +163,13 @@ def test_markdown_is_a_table_that_github_shows_as_it_is():
 
 def test_escape_keeps_one_line():
     assert markdown("a\n\n  b") == "a b"
+
+
+def test_the_terminal_markdown_and_page_show_checks_and_findings():
+    result = replace(MIXED, lanes=(LaneRecord(lane=Lane.FULL, skipped="", blind_spot="numpy <inside>"),))
+    pages = {name: RENDERINGS[name].render(result).decode() for name in ("terminal", "markdown", "html")}
+    for name, page in pages.items():
+        assert page.replace("\\", "").count("gil/counter") >= 2, name
+        assert "the log folder is gone" in page, name
+    assert "numpy &lt;inside&gt;" in pages["html"]
+    assert "  cannot see: numpy <inside>" in pages["terminal"].splitlines()
