@@ -122,7 +122,7 @@ def run_tests(
         verdict = _if_anything_ran(judgement, place / STDOUT_FILE)
         return less_what_is_known(verdict, failed_cases(place / FAILED_FILE), known)
 
-    return tuple(in_parallel(one, tests, jobs=limits.jobs, told=on_verdict))
+    return tuple(in_parallel(one, tests, jobs=limits.jobs, on_result=on_verdict))
 
 
 def check_name(test: str, threads: int | None) -> str:

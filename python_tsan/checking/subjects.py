@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from python_tsan.checking.deadlines import REPEAT_FACTOR, disturbance
 from python_tsan.checking.execution import observe
 from python_tsan.expectation import Expectation, Lane, Outcome
-from python_tsan.process import Crew, preloading
+from python_tsan.process import ChildPool, preloading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -112,8 +112,8 @@ class Subjects:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._busy = Crew(bench.jobs)
-        self._hanging = Crew(HANGING_AT_ONCE)
+        self._busy = ChildPool(bench.jobs)
+        self._hanging = ChildPool(HANGING_AT_ONCE)
         self._futures: dict[str, list[Future[Observation]]] = {}
         self.slowness = 1.0  # every deadline is multiplied by it
 

@@ -125,7 +125,7 @@ def scan(
                 lambda number: (number, prove(probe, hazards[number], runs, main)),
                 range(len(hazards)),
                 jobs=jobs,
-                told=tell,
+                on_result=tell,
             )
     found = Scan(
         python=probe.python.text,

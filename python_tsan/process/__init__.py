@@ -1,4 +1,4 @@
-"""Own every child process of the package: its group, its deadline and its end; leave meaning to the callers."""
+"""Start every child process of the package, with its group, its deadline and its end; callers judge the outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from python_tsan.process.child import Child
-from python_tsan.process.child_pool import Crew, current_crew, in_parallel
+from python_tsan.process.child_pool import ChildPool, current_pool, in_parallel
 from python_tsan.process.group import end_group, group_members
 from python_tsan.process.interrupts import hold_interrupts, keeping
 from python_tsan.process.preloading import preloading
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Attached",
+    "ChildPool",
     "Completed",
-    "Crew",
     "end_group",
     "group_members",
     "in_parallel",
@@ -63,7 +63,7 @@ class Completed:
 
     @property
     def how(self) -> str:
-        """How the process ended, as it stands in a message: ``exit 3`` or ``SIGSEGV``."""
+        """How the process ended, for a message: ``exit 3`` or ``SIGSEGV``."""
         if self.exit_code >= 0:
             return f"exit {self.exit_code}"
         names = {each.value: each.name for each in signal.Signals}  # real-time signals have no name
@@ -86,17 +86,17 @@ def run(
     """Run ``command`` in its own process group and wait for it; its standard input is empty.
 
     Output is captured as text (undecodable bytes replaced) unless ``stdout``/``stderr`` name files; with ``stdout``
-    alone, both go into that file. ``timeout`` is in seconds; when it passes, or once ``until`` says that there is no
-    point in waiting for the rest of it, ``on_deadline`` is called with the pid while the process still lives (to save
-    its stacks), and then the whole group is ended: SIGTERM, a grace period, SIGKILL. What the child leaves behind in
-    its group is ended too, whether it ended by itself, by its deadline, or because this call was interrupted, so no
-    orphan survives Ctrl-C. On a thread of a crew that is stopped, ``KeyboardInterrupt`` is raised in place of a result.
+    alone, both go into that file. ``timeout`` is in seconds; when it passes, or once ``until`` returns True,
+    ``on_deadline`` is called with the pid while the process still lives (to save its stacks), and then the whole group
+    is ended: SIGTERM, a grace period, SIGKILL. What the child leaves in its group is ended too, whether it ended by
+    itself, by its deadline, or because this call was interrupted, so no orphan survives Ctrl-C. On a thread of a pool
+    that is stopped, ``KeyboardInterrupt`` is raised instead of a result.
 
     Raises ``OSError`` when the program cannot be executed.
     """
-    crew = current_crew()
-    if crew:
-        crew.go_on()
+    pool = current_pool()
+    if pool:
+        pool.raise_if_cancelled()
     argv = tuple(str(part) for part in command)
     with contextlib.ExitStack() as files:
         # Files rather than pipes: a grandchild that keeps a pipe open would hold this call after its child has ended.
@@ -118,15 +118,15 @@ def run(
         )
         timed_out = _attend(
             child,
-            crew.knows(child.pid) if crew else contextlib.nullcontext(),
+            pool.track(child.pid) if pool else contextlib.nullcontext(),
             release=release_interrupts,
             timeout=timeout,
             until=until,
             on_deadline=on_deadline,
             on_start=on_start,
         )
-        if crew:
-            crew.go_on()
+        if pool:
+            pool.raise_if_cancelled()
         return Completed(
             command=argv,
             exit_code=child.exit_code,
@@ -141,7 +141,7 @@ def run(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attached:
-    """How a child that had this process's own terminal ended. ``exit_code`` is a shell's: 128 + n for signal n."""
+    """How a child on this process's own terminal ended. ``exit_code`` is a shell's: 128 + n for signal n."""
 
     pid: int
     exit_code: int
@@ -150,7 +150,7 @@ class Attached:
 def run_attached(command: Sequence[str | Path], *, env: Mapping[str, str]) -> Attached:
     """Run ``command`` on this process's own standard streams, in its own process group, and wait for it.
 
-    Ctrl-C reaches the child from the terminal and is the child's to answer; being told to end is passed on to it.
+    Ctrl-C reaches the child from the terminal, and the child handles it; SIGTERM and SIGHUP are passed on to it.
     Raises ``OSError`` when the program cannot be executed.
     """
     argv = [str(part) for part in command]
@@ -196,7 +196,7 @@ def _attend(
 
 
 def _wait_unless(child: Child, timeout: float | None, until: Callable[[], bool]) -> bool:
-    """Wait as ``child.wait`` does, but no longer than until ``until`` says so."""
+    """Wait as ``child.wait`` does, but no longer than until ``until`` returns True."""
     limit = math.inf if timeout is None else time.monotonic() + timeout
     while not child.wait(max(0.0, min(_ASK_SECONDS, limit - time.monotonic()))):
         if time.monotonic() >= limit or until():

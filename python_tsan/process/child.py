@@ -1,4 +1,4 @@
-"""Own one started process: waiting for it, collecting it once, and what it took."""
+"""Wait for one started process, collect it once, and measure what it used."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Child:
             if pid:
                 self._usage = usage
                 self.ended_at = time.monotonic()
-                # Told to Popen as well, so that it does not wait for a pid that may be another's by now.
+                # Popen must know it too, or it would wait for a pid that may belong to another process by now.
                 self._process.returncode = os.waitstatus_to_exitcode(status)
         return self._usage is not None
 
@@ -56,7 +56,7 @@ class Child:
         try:
             pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):
-            # Before Linux 5.3, and in sandboxes that do not know the call.
+            # Before Linux 5.3, and in sandboxes without the call.
             return self._poll_until(time.monotonic() + timeout)
         try:
             poller = select.poll()

@@ -1,7 +1,7 @@
-"""Own work on several threads that wait for child processes: when it is interrupted, no child outlives it.
+"""Run work on several threads that wait for child processes: when it is interrupted, no child outlives it.
 
-Ctrl-C reaches the main thread alone, while it waits for others whose children may have minutes left. So every child
-that is started on a thread of a crew is known to the crew, which ends them all together.
+Ctrl-C reaches the main thread alone, while it waits for others whose children may have minutes left. So the pool tracks
+every child that is started on one of its threads, and ends them all together.
 """
 
 from __future__ import annotations
@@ -30,44 +30,44 @@ def in_parallel(
     items: Iterable[Item],
     *,
     jobs: int,
-    told: Callable[[Result], None] = lambda _: None,
+    on_result: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
     """Do ``work`` for each item on ``jobs`` threads and return the results, in the order of the items.
 
-    ``told`` is called on this thread with each result as it comes. When this thread is interrupted, every child that
-    still runs is ended and nothing more is begun; ``told`` has been called once with every result that there is by
-    then, and the ``KeyboardInterrupt`` goes on. When ``work`` raises, all is ended too.
+    ``on_result`` is called on this thread with each result as it comes. When this thread is interrupted, every child
+    that still runs is ended and no other work starts; ``on_result`` has been called once with every result that exists
+    by then, and the ``KeyboardInterrupt`` is raised. When ``work`` raises, all is ended too.
     """
     futures: list[Future[Result]] = []
     done: set[Future[Result]] = set()
 
-    def tell(future: Future[Result]) -> None:
+    def report(future: Future[Result]) -> None:
         result = future.result()
-        with hold_interrupts():  # so that each is told of once
+        with hold_interrupts():  # so that each is reported once
             if future not in done:
                 done.add(future)
-                told(result)
+                on_result(result)
 
     try:
-        with Crew(jobs) as crew:
-            futures.extend(crew.submit(work, item) for item in items)
+        with ChildPool(jobs) as pool:
+            futures.extend(pool.submit(work, item) for item in items)
             for future in as_completed(futures):
-                tell(future)
+                report(future)
     except KeyboardInterrupt:
         with hold_interrupts():
             for future in futures:
                 if future.done() and not future.cancelled() and future.exception() is None:
-                    tell(future)
+                    report(future)
         raise
     return [future.result() for future in futures]
 
 
-class Crew:
+class ChildPool:
     """Threads whose children are ended with them. Use it as a context; left by an exception, it does not wait."""
 
     def __init__(self, jobs: int) -> None:
         self._pool = ThreadPoolExecutor(
-            max_workers=max(jobs, 1), thread_name_prefix="crew", initializer=_join, initargs=(self,)
+            max_workers=max(jobs, 1), thread_name_prefix="child-pool", initializer=_join, initargs=(self,)
         )
         self._lock = threading.Lock()
         self._children: set[int] = set()
@@ -90,7 +90,7 @@ class Crew:
             self.stop()
 
     def stop(self) -> None:
-        """End every child that still runs, begin nothing more, and wait for the threads; may be called again."""
+        """End every child that still runs, start no more, and wait for the threads; may be called again."""
         with self._lock:
             self._stopped = True
             children = tuple(self._children)
@@ -100,14 +100,14 @@ class Crew:
         finally:
             self._pool.shutdown(wait=True)
 
-    def go_on(self) -> None:
-        """Raise ``KeyboardInterrupt`` once the crew is stopped: what a child showed that was ended is no result."""
+    def raise_if_cancelled(self) -> None:
+        """Raise ``KeyboardInterrupt`` once the pool is stopped: the output of a child that was ended is no result."""
         if self._stopped:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def knows(self, child: int) -> Iterator[None]:
-        """Keep a child that leads a group of processes in mind while it lives."""
+    def track(self, child: int) -> Iterator[None]:
+        """End a child, the leader of a process group, with the pool while the context lasts."""
         with self._lock:
             self._children.add(child)
             stopped = self._stopped
@@ -120,10 +120,10 @@ class Crew:
                 self._children.discard(child)
 
 
-def _join(crew: Crew) -> None:
-    _here.crew = crew
+def _join(pool: ChildPool) -> None:
+    _here.pool = pool
 
 
-def current_crew() -> Crew | None:
-    """Return the crew that this thread belongs to, None for any other thread."""
-    return getattr(_here, "crew", None)
+def current_pool() -> ChildPool | None:
+    """Return the pool that this thread belongs to, None for any other thread."""
+    return getattr(_here, "pool", None)

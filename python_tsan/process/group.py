@@ -1,4 +1,4 @@
-"""Own a group of processes: who of it still runs, and its end."""
+"""List the running members of a process group, and end the group."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.01
 
 
 def end_group(pgid: int) -> None:
-    """End a process group: SIGTERM, up to two seconds of grace, SIGKILL. A group that is gone is no error."""
+    """End a process group: SIGTERM, up to two seconds of grace, SIGKILL. A group that is gone is not an error."""
     end_groups([pgid])
 
 
@@ -46,7 +46,7 @@ def _signal_group(pgid: int, number: int) -> bool:
 def _group_runs(pgid: int) -> bool:
     """Tell whether a member of the group still runs.
 
-    ``killpg`` alone does not tell: it counts zombies, and a symbolizer that outlived its subject stays one until init
+    ``killpg`` alone is not enough: it counts zombies, and a symbolizer that outlived its subject stays one until init
     collects it, which may take as long as the whole grace.
     """
     if not _signal_group(pgid, 0):
@@ -58,7 +58,7 @@ def _group_runs(pgid: int) -> bool:
 
 
 def group_members(pgid: int) -> tuple[int, ...]:
-    """Return the processes of a group that still run, none where the system does not tell."""
+    """Return the processes of a group that still run, none where the system does not show them."""
     try:
         return _members(pgid)
     except OSError:

@@ -1,4 +1,4 @@
-"""Own the moments in which no interrupt may come: while a child is started, while what has finished is kept."""
+"""Hold back interrupts while a child is started and while finished results are saved."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def hold_interrupts() -> Iterator[Callable[[], None]]:
-    """Hold back what would interrupt this thread until the yielded function is called, or until the end.
+    """Hold back interrupts of this thread until the yielded function is called, or until the end.
 
-    A child runs before ``Popen`` has returned: an interrupt that came in between would leave one that nobody knows.
+    A child runs before ``Popen`` has returned: an interrupt in between would leave a child that is not tracked.
     """
     came: list[int] = []
     held: dict[int, Callable[[int, FrameType | None], object]] = {}
@@ -48,10 +48,10 @@ def hold_interrupts() -> Iterator[Callable[[], None]]:
 
 @contextlib.contextmanager
 def keeping(keep: Callable[[], Interrupted]) -> Iterator[None]:
-    """When what is done here is interrupted, let ``keep`` show and save what had finished, and raise what it returns.
+    """On an interrupt, let ``keep`` show and save the finished results, and raise what it returns.
 
-    Nothing disturbs ``keep``: the impatient press Ctrl-C twice, and CI sends SIGTERM some seconds after SIGINT.
-    Whatever may go on for minutes and has results on the way is done in this context.
+    Nothing disturbs ``keep``: users press Ctrl-C twice, and CI sends SIGTERM some seconds after SIGINT.
+    Work that takes minutes and has intermediate results runs in this context.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Own how libraries get in front of a program's own: the loader's variables, wherever the libraries lie. No I/O."""
+"""Make the loader's variables that preload libraries into a program. No I/O."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ PRELOAD, SEARCHED = "LD_PRELOAD", "LD_LIBRARY_PATH"
 
 
 def preloading(libraries: Sequence[Path], env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that preload ``libraries``, before whatever ``env`` preloads already.
+    """Return the variables that preload ``libraries``, before those that ``env`` already preloads.
 
-    A blank parts the names in ``LD_PRELOAD`` and cannot be escaped (ld.so(8)). A library in a folder with a blank is
-    therefore named without the folder, which is then searched after all others.
+    A blank separates the names in ``LD_PRELOAD`` and cannot be escaped (ld.so(8)). A library below a folder with one is
+    therefore named without the folder, which is searched after all others.
     """
-    parted = [library for library in libraries if " " in str(library)]
-    names = [library.name if library in parted else str(library) for library in libraries]
+    blank = [library for library in libraries if " " in str(library)]
+    names = [library.name if library in blank else str(library) for library in libraries]
     variables = {PRELOAD: _joined([*names, env.get(PRELOAD, "")])}
-    if parted:
-        variables[SEARCHED] = _joined([env.get(SEARCHED, ""), *(str(library.parent) for library in parted)])
+    if blank:
+        variables[SEARCHED] = _joined([env.get(SEARCHED, ""), *(str(library.parent) for library in blank)])
     return variables
 
 

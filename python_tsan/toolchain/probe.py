@@ -19,9 +19,9 @@ from python_tsan.toolchain.probe_build import (
     COMPILE_SECONDS,
     RUN_SECONDS,
     NotStartedError,
+    ProbeBuild,
     Ran,
-    Workshop,
-    workshop_folder,
+    probe_folder,
 )
 from python_tsan.toolchain.runtime import file_id, find_runtime
 from python_tsan.toolchain.search import find_symbolizer
@@ -74,16 +74,16 @@ def probe(candidate: Candidate, folders: Sequence[Path], layout: Layout) -> Prob
     """
     started = time.monotonic()
     symbolizer = find_symbolizer(candidate, folders)
-    with workshop_folder(layout) as folder:
-        workshop = Workshop(candidate, folder, symbolizer)
+    with probe_folder(layout) as folder:
+        build = ProbeBuild(candidate, folder, symbolizer)
         try:
-            toolchain, detected = _Trial(candidate, workshop).conclude()
+            toolchain, detected = _Trial(candidate, build).conclude()
         except _RejectedError as rejected:
             return Probe(
                 candidate=candidate,
                 rejection=rejected.rejection,
                 detail=rejected.detail,
-                evidence=workshop.save_transcript(layout.logs / "toolchain"),
+                evidence=build.save_transcript(layout.logs / "toolchain"),
                 detected=rejected.detected,
                 runs=rejected.runs,
                 seconds=time.monotonic() - started,
@@ -98,11 +98,11 @@ def probe(candidate: Candidate, folders: Sequence[Path], layout: Layout) -> Prob
 
 
 class _Trial:
-    """One candidate put to the test in its workshop; every step of it raises the reason against the candidate."""
+    """One candidate put to the test in its build; every step of it raises the reason against the candidate."""
 
-    def __init__(self, candidate: Candidate, workshop: Workshop) -> None:
+    def __init__(self, candidate: Candidate, build: ProbeBuild) -> None:
         self._candidate = candidate
-        self._workshop = workshop
+        self._build = build
 
     def conclude(self) -> tuple[Toolchain, int]:
         """Return the working toolchain and in how many runs its race was found, or raise the reason against it."""
@@ -114,13 +114,13 @@ class _Trial:
     def _conclude(self) -> tuple[Toolchain, int]:
         cxx = self._require_partner()
         for source in SOURCES:
-            _require_built(self._workshop.compile(cxx if source.suffix == ".cpp" else self._candidate.cc, source))
+            _require_built(self._build.compile(cxx if source.suffix == ".cpp" else self._candidate.cc, source))
         runtime = find_runtime(self._candidate)
         if runtime is None:
             raise _RejectedError(Rejection.NO_RUNTIME)
         for name in ("racy", "safe"):
-            _require_built(self._workshop.link(cxx, name, "threads", name))
-        if self._candidate.family is Family.CLANG and self._workshop.symbolizer is None:
+            _require_built(self._build.link(cxx, name, "threads", name))
+        if self._candidate.family is Family.CLANG and self._build.symbolizer is None:
             raise _RejectedError(Rejection.NO_SYMBOLIZER, "no llvm-symbolizer found")
         self._settle_address_space()
         self._expect_clean()
@@ -129,9 +129,9 @@ class _Trial:
             candidate=self._candidate,
             runtime=runtime,
             runtime_id=file_id(runtime),
-            symbolizer=self._workshop.symbolizer,
+            symbolizer=self._build.symbolizer,
             linker=self._find_linker(cxx),
-            launcher=self._workshop.launcher,
+            launcher=self._build.launcher,
         )
         return toolchain, detected
 
@@ -146,13 +146,13 @@ class _Trial:
 
     def _settle_address_space(self) -> None:
         """Find the launcher under which an instrumented program starts, none if it starts as it is."""
-        if not _ADDRESS_SPACE.search(self._workshop.run("safe").text):
+        if not _ADDRESS_SPACE.search(self._build.run("safe").text):
             return
         setarch = shutil.which("setarch")
         if setarch is None:
             raise _RejectedError(Rejection.ADDRESS_SPACE, "and setarch, which would help, is not installed")
-        self._workshop.launcher = (setarch, platform.machine(), "-R")
-        ran = self._workshop.run("safe")
+        self._build.launcher = (setarch, platform.machine(), "-R")
+        ran = self._build.run("safe")
         # setarch -R ends with "failed to set personality" where a container's filter forbids the call.
         if "setarch" in ran.text and not ran.completed.ok:
             raise _RejectedError(Rejection.ADDRESS_SPACE, "and a system call filter forbids setarch -R")
@@ -160,7 +160,7 @@ class _Trial:
             raise _RejectedError(Rejection.ADDRESS_SPACE, "and setarch -R does not help")
 
     def _expect_clean(self) -> None:
-        ran = self._workshop.run("safe")
+        ran = self._build.run("safe")
         if _FINDING in ran.log:
             raise _RejectedError(Rejection.FALSE_ALARM)
         if not ran.completed.ok:
@@ -169,13 +169,13 @@ class _Trial:
     def _expect_race(self) -> int:
         detected = 0
         for _ in range(RACY_RUNS):
-            ran = self._workshop.run("racy")
+            ran = self._build.run("racy")
             if ran.completed.timed_out:
                 raise _RejectedError(*self._why_late())
             if _RACE not in ran.log:
                 continue
             if not _SYMBOLIZED.search(ran.log):
-                raise _RejectedError(Rejection.NO_SYMBOLIZER, f"{self._workshop.symbolizer or 'its own'} gave no names")
+                raise _RejectedError(Rejection.NO_SYMBOLIZER, f"{self._build.symbolizer or 'its own'} gave no names")
             detected += 1
         # One miss is within what TSan promises (google/sanitizers #1576); more is a detector that cannot be trusted.
         if detected < RACY_RUNS - 1:
@@ -185,7 +185,7 @@ class _Trial:
 
     def _why_late(self) -> tuple[Rejection, str]:
         # The safe twin has just ended, so what hangs is the printing of the finding.
-        detail = f"{self._workshop.symbolizer or 'the runtime'} took more than {RUN_SECONDS:.0f} s"
+        detail = f"{self._build.symbolizer or 'the runtime'} took more than {RUN_SECONDS:.0f} s"
         return Rejection.SYMBOLIZER_HUNG, detail
 
     def _why_crashed(self, ran: Ran) -> str:
@@ -201,7 +201,7 @@ class _Trial:
     def _find_linker(self, cxx: Path) -> str | None:
         if self._candidate.family is not Family.CLANG:
             return None
-        return "lld" if self._workshop.link(cxx, "racy-lld", "threads", "racy", options=["-fuse-ld=lld"]).ok else None
+        return "lld" if self._build.link(cxx, "racy-lld", "threads", "racy", options=["-fuse-ld=lld"]).ok else None
 
 
 def _require_built(done: Completed) -> None:

@@ -36,7 +36,7 @@ class Ran:
 
 
 @contextlib.contextmanager
-def workshop_folder(layout: Layout) -> Iterator[Path]:
+def probe_folder(layout: Layout) -> Iterator[Path]:
     """Yield a private folder that is gone afterwards. Raises ``OSError`` when the cache cannot be written."""
     # In the cache, not in the system's temporary folder, which may forbid to run what lies in it.
     layout.work.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def workshop_folder(layout: Layout) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class Workshop:
+class ProbeBuild:
     """Compiles, links and runs with one candidate; every method raises :class:`NotStartedError`.
 
     ``launcher`` is the prefix under which programs are run, ``symbolizer`` what names their frames, None for the

@@ -27,7 +27,7 @@ class _Record(msgspec.Struct, kw_only=True):
     value: msgspec.Raw
 
 
-class Memory:
+class ProbeCache:
     """Facts about compilers kept as JSON files in ``folder``, one for each kind of fact and compiler.
 
     A fact holds while every file that it was learnt from is unchanged, or still absent, and the machine is the same:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from python_tsan.toolchain.choose import first_working, rank, reason, refusal
 from python_tsan.toolchain.hints import this_manager
 from python_tsan.toolchain.model import Candidate, Probe, Rejection, Toolchain
-from python_tsan.toolchain.probe_cache import Memory
+from python_tsan.toolchain.probe_cache import ProbeCache
 from python_tsan.toolchain.search import Found, Places, find_compilers, identify, locate, places
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class _Desk:
         self._layout = layout
         self._console = console
         self._trust_rejections = trust_rejections
-        self._memory = Memory(layout.probes)
+        self._cache = ProbeCache(layout.probes)
 
     def candidates(self, wanted: str | None) -> tuple[Candidate, ...]:
         """Return every compiler of the machine, and the one that ``wanted`` names by path or file name."""
@@ -95,16 +95,16 @@ class _Desk:
             yield probe
 
     def _identify(self, found: Found) -> Candidate | None:
-        known = self._memory.recall("identity", found.cc, Candidate)
+        known = self._cache.recall("identity", found.cc, Candidate)
         if known is None:
             known = identify(found)
             if known is not None:
-                self._memory.remember("identity", found.cc, known, [found.cc])
+                self._cache.remember("identity", found.cc, known, [found.cc])
         # The C++ compiler may have come or gone since.
         return None if known is None else replace(known, cxx=found.cxx)
 
     def _probe(self, candidate: Candidate) -> Probe:
-        known = self._memory.recall("probe", candidate.cc, Probe)
+        known = self._cache.recall("probe", candidate.cc, Probe)
         if known and known.candidate == candidate and (self._trust_rejections or known.toolchain):
             return known
         # Loaded here: a run that only looks into its memory pays neither for it nor for what it imports.
@@ -113,7 +113,7 @@ class _Desk:
         self._console.note(f"trying {candidate.name}: compiling and running the canary pair")
         made = probe(candidate, self._places.folders, self._layout)
         if made.toolchain is not None or made.rejection in SETTLED:
-            self._memory.remember("probe", candidate.cc, made, self._watched(made))
+            self._cache.remember("probe", candidate.cc, made, self._watched(made))
         return made
 
     def _watched(self, probe: Probe) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from python_tsan.cpython.build import interpreter as build
 from python_tsan.cpython.build.configured_elsewhere import pack, unpack
 from python_tsan.cpython.compiler_cache.choose import CacheProgram
 from python_tsan.cpython.compiler_cache.remote import parse_remote
-from python_tsan.cpython.compiler_cache.remote_store import ShelfError, shelf_of
+from python_tsan.cpython.compiler_cache.remote_store import RemoteStoreError, remote_store_of
 
 HERE = {b"@build@": b"/here/build", b"@final@": b"/here/final"}
 THERE = {b"@build@": b"/somewhere/else/build", b"@final@": b"/x"}
@@ -122,9 +122,9 @@ def shelf(request):
     """Return a place for files at a real server of each kind."""
     if request.param == "redis":
         url, _ = request.getfixturevalue("redis")
-        return shelf_of(parse_remote(url))
+        return remote_store_of(parse_remote(url))
     server = request.getfixturevalue("web")
-    return shelf_of(parse_remote(f"http://me:p%40ss@127.0.0.1:{server.server_port}/cache/"))
+    return remote_store_of(parse_remote(f"http://me:p%40ss@127.0.0.1:{server.server_port}/cache/"))
 
 
 def test_a_real_server_gives_back_what_was_put_there(shelf):
@@ -136,7 +136,7 @@ def test_a_real_server_gives_back_what_was_put_there(shelf):
 
 
 def test_user_and_password_go_into_a_header(web):
-    shelf_of(parse_remote(f"http://me:p%40ss@127.0.0.1:{web.server_port}/cache/")).put("n", b"x")
+    remote_store_of(parse_remote(f"http://me:p%40ss@127.0.0.1:{web.server_port}/cache/")).put("n", b"x")
     assert web.said == ["Basic bWU6cEBzcw=="]
     assert list(web.kept) == ["/cache/n"]
 
@@ -145,15 +145,15 @@ def test_user_and_password_go_into_a_header(web):
 def test_no_server_and_another_kind_of_server_are_one_error(scheme):
     with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talks)) as server:
         gone = server.server_address[1]
-        with pytest.raises(ShelfError):
-            shelf_of(parse_remote(f"{scheme}://127.0.0.1:{gone}/0")).get("name")
-    with pytest.raises(ShelfError):
-        shelf_of(parse_remote(f"{scheme}://127.0.0.1:{gone}/0")).put("name", b"x")
+        with pytest.raises(RemoteStoreError):
+            remote_store_of(parse_remote(f"{scheme}://127.0.0.1:{gone}/0")).get("name")
+    with pytest.raises(RemoteStoreError):
+        remote_store_of(parse_remote(f"{scheme}://127.0.0.1:{gone}/0")).put("name", b"x")
 
 
 @pytest.mark.parametrize("address", ["s3://bucket", "github"])
 def test_where_only_objects_can_be_kept_there_is_no_place(address):
-    assert shelf_of(parse_remote(address)) is None
+    assert remote_store_of(parse_remote(address)) is None
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class Atlas:
         """Return one cell for each package on each Python; ``said`` is told of each, and whether it was kept."""
         wanted = [(package, python) for python in pythons for package in packages]
         made = in_parallel(
-            lambda each: self._cell(*each), wanted, jobs=self.jobs, told=lambda made: said(made[0], made[1])
+            lambda each: self._cell(*each), wanted, jobs=self.jobs, on_result=lambda made: said(made[0], made[1])
         )
         return [cell for cell, _ in made]
 

@@ -86,7 +86,9 @@ def play_rows(
             (stock, jobs, HANG_SECONDS),
             (sanitized, min(jobs, os.cpu_count() or 1), SANITIZED_HANG_SECONDS),
         )
-        for played in in_parallel(partial(_play_patiently, deadline=deadline), _wanted(group), jobs=limit, told=told)
+        for played in in_parallel(
+            partial(_play_patiently, deadline=deadline), _wanted(group), jobs=limit, on_result=told
+        )
     ]
 
 

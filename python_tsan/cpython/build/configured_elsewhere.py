@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.build import configured
-from python_tsan.cpython.compiler_cache.remote_store import MOST_BYTES, Shelf, ShelfError, shelf_of
+from python_tsan.cpython.compiler_cache.remote_store import MOST_BYTES, RemoteStore, RemoteStoreError, remote_store_of
 from python_tsan.cpython.moving import renamed
 from python_tsan.cpython.plan import Placeholder
 from python_tsan.cpython.sources.unpack import UnsafeMember, extract
@@ -42,7 +42,7 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 class Exchange:
     """The state of one plan on machines like this one: under which name it is kept, and which texts are ours alone."""
 
-    shelf: Shelf
+    shelf: RemoteStore
     name: str
     shown: str
     own: dict[bytes, bytes]
@@ -55,7 +55,7 @@ class Exchange:
             if data is None:
                 return False
             unpack(data, build, self.own)
-        except (ShelfError, ValueError) as error:
+        except (RemoteStoreError, ValueError) as error:
             self._warn("gave nothing of what configure finds out", error)
             return False
         self.console.note(f"{self.shown}: what configure finds out was there, from a machine like this one.")
@@ -65,7 +65,7 @@ class Exchange:
         """Leave what was found out in the freshly configured folder ``build`` to other machines."""
         try:
             self.shelf.put(self.name, pack(build, self.own))
-        except (ShelfError, ValueError) as error:
+        except (RemoteStoreError, ValueError) as error:
             self._warn("does not keep what configure found out", error)
 
     def _warn(self, what: str, error: Exception) -> None:
@@ -74,7 +74,7 @@ class Exchange:
 
 def exchange_of(remote: Remote | None, plan: BuildPlan, dirs: BuildDirs, console: Console) -> Exchange | None:
     """Return the exchange through ``remote``, or None if there is none, or it keeps objects only."""
-    shelf = shelf_of(remote) if remote else None
+    shelf = remote_store_of(remote) if remote else None
     if shelf is None or remote is None:
         return None
     places = {

@@ -23,12 +23,12 @@ ANSWER_SECONDS = 2.0
 MOST_BYTES = 8 << 20
 
 
-class ShelfError(Exception):
+class RemoteStoreError(Exception):
     """The server cannot be asked, or answers as none that is known; the text says why."""
 
 
-class Shelf(Protocol):
-    """Where files are kept by name. Both calls raise :class:`ShelfError` when the server does not serve."""
+class RemoteStore(Protocol):
+    """Where files are kept by name. Both calls raise :class:`RemoteStoreError` when the server does not serve."""
 
     def get(self, name: str) -> bytes | None:
         """Return what was put there, up to ``MOST_BYTES``; None if there is nothing."""
@@ -37,7 +37,7 @@ class Shelf(Protocol):
         """Keep ``data`` under ``name``, in place of what was there."""
 
 
-def shelf_of(remote: Remote) -> Shelf | None:
+def remote_store_of(remote: Remote) -> RemoteStore | None:
     """Return the place for files in ``remote``, or None where only objects can be kept."""
     match remote.backend:
         case Backend.REDIS:
@@ -65,14 +65,14 @@ class _Redis:
         try:
             import redis  # noqa: PLC0415 -- needed by those alone who share a cache
         except ImportError as error:
-            raise ShelfError("the package `redis` is not installed; python-tsan[verify] brings it") from error
+            raise RemoteStoreError("the package `redis` is not installed; python-tsan[verify] brings it") from error
         try:
             with redis.Redis.from_url(
                 self.url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS
             ) as client:
                 answer: object = client.execute_command(*words)
         except (redis.RedisError, OSError, ValueError) as error:
-            raise ShelfError(str(error)) from error
+            raise RemoteStoreError(str(error)) from error
         return answer
 
 
@@ -98,7 +98,7 @@ class _Http:
         except (OSError, ValueError, http.client.HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError) and error.code == http.HTTPStatus.NOT_FOUND and data is None:
                 return None
-            raise ShelfError(str(error)) from error
+            raise RemoteStoreError(str(error)) from error
         return read
 
 

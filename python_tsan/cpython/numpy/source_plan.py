@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from python_tsan.cpython.numpy.wheel import Wanted
+    from python_tsan.cpython.numpy.wheel import NumpyChoice
     from python_tsan.toolchain.model import Toolchain
 
 # Raised whenever the same inputs are built in another way.
@@ -71,7 +71,7 @@ class NumpyPlan:
         return f"numpy-{self.version}.tar.gz"
 
 
-def plan_numpy(wanted: Wanted, interpreter: str, toolchain: Toolchain, *, tools: str) -> NumpyPlan:
+def plan_numpy(wanted: NumpyChoice, interpreter: str, toolchain: Toolchain, *, tools: str) -> NumpyPlan:
     """Return the plan for ``wanted`` in the interpreter with that key; ``tools`` is the text of Cython's lock.
 
     Raises ``UsageError`` for a version that is not locked: its source could not be checked.

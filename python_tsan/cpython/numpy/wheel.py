@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class NumpyChoice:
     """A numpy version, as requirements for uv. ``pinned_by`` is the requirements' SHA-256."""
 
     version: str
@@ -54,18 +54,18 @@ class Wanted:
         return hashlib.sha256(self.requirements.encode()).hexdigest()
 
 
-def choose_numpy(interpreter: Interpreter | BuildPlan, settings: Settings) -> Wanted:
+def choose_numpy(interpreter: Interpreter | BuildPlan, settings: Settings) -> NumpyChoice:
     """Return the numpy for this interpreter: the locked one, or the version that the settings name, without hashes."""
     minor = minor_of(interpreter.version)
     lock = numpy_lock(minor, free_threaded=interpreter.free_threaded)
     if lock is not None and settings.numpy in (None, lock.version):
-        return Wanted(version=lock.version, requirements=lock.file.read_text(encoding="utf-8"), hashed=True)
+        return NumpyChoice(version=lock.version, requirements=lock.file.read_text(encoding="utf-8"), hashed=True)
     if settings.numpy is None:
         raise UsageError(
             f"No numpy is locked for Python {minor}{'t' if interpreter.free_threaded else ''}.",
             advice="Name a version that has a wheel for it: --numpy VERSION.",
         )
-    return Wanted(version=settings.numpy, requirements=f"numpy=={settings.numpy}\n", hashed=False)
+    return NumpyChoice(version=settings.numpy, requirements=f"numpy=={settings.numpy}\n", hashed=False)
 
 
 INSTALL_SECONDS = 600.0
@@ -73,7 +73,7 @@ INSTALL_SECONDS = 600.0
 _NO_WHEEL = re.compile(r"has no (?:usable )?wheels")
 
 
-def place_wheel(interpreter: Interpreter, wanted: Wanted, folder: Path, log: Path) -> None:
+def place_wheel(interpreter: Interpreter, wanted: NumpyChoice, folder: Path, log: Path) -> None:
     """Unpack the wheel beside its place, then move it in, so that a half-made numpy is never in the path.
 
     Raises ``BuildError`` when there is none for this interpreter, or it cannot be had.
@@ -91,7 +91,7 @@ def place_wheel(interpreter: Interpreter, wanted: Wanted, folder: Path, log: Pat
             _replace(entry, folder / entry.name)
 
 
-def _no_wheel(interpreter: Interpreter, wanted: Wanted, log: Path) -> BuildError | None:
+def _no_wheel(interpreter: Interpreter, wanted: NumpyChoice, log: Path) -> BuildError | None:
     """Return the error for a release that has its source and other wheels, but none for this interpreter, else None."""
     if not _NO_WHEEL.search(tail(log)):
         return None
@@ -163,14 +163,14 @@ def install_numpy(
     return folder
 
 
-def package_folder(interpreter: Interpreter, wanted: Wanted, layout: Layout) -> Path:
+def package_folder(interpreter: Interpreter, wanted: NumpyChoice, layout: Layout) -> Path:
     """Return where numpy for this interpreter belongs."""
     if interpreter.instrumented:
         return library_folder(interpreter) / "site-packages"
     return layout.root / "packages" / interpreter.key / f"numpy-{wanted.version}"
 
 
-def read_record(folder: Path, wanted: Wanted) -> PackageRecord | None:
+def read_record(folder: Path, wanted: NumpyChoice) -> PackageRecord | None:
     """Return the record in ``folder`` if it is of what is wanted, else None."""
     try:
         record = msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=PackageRecord)
@@ -181,7 +181,7 @@ def read_record(folder: Path, wanted: Wanted) -> PackageRecord | None:
 
 def _install(
     interpreter: Interpreter,
-    wanted: Wanted,
+    wanted: NumpyChoice,
     folder: Path,
     *,
     layout: Layout,

@@ -34,7 +34,7 @@ class Unavailable(Exception):  # noqa: N818 -- an answer of one place, not an er
         self.whole = whole
 
 
-class Supply(Protocol):
+class SourceProvider(Protocol):
     """A place that gives releases."""
 
     @property

@@ -15,7 +15,7 @@ from python_tsan.cpython.sources.checkout import GitTags
 from python_tsan.cpython.sources.distribution import DistributionArchive
 from python_tsan.cpython.sources.download import PythonOrg
 from python_tsan.cpython.sources.local_source import record_of_named, take_named
-from python_tsan.cpython.sources.provider import SourceTree, Supply, Unavailable
+from python_tsan.cpython.sources.provider import SourceProvider, SourceTree, Unavailable
 from python_tsan.cpython.sources.store import (
     cached_archive,
     is_tree,
@@ -145,7 +145,7 @@ def _search(settings: Settings, layout: Layout, console: Console) -> SourceTree:
     raise _exhausted(settings, failures)
 
 
-def _supplies(settings: Settings, layout: Layout, console: Console) -> tuple[Supply, ...]:
+def _supplies(settings: Settings, layout: Layout, console: Console) -> tuple[SourceProvider, ...]:
     timeout = settings.timeout
     return (
         Cache(layout=layout),
@@ -156,7 +156,7 @@ def _supplies(settings: Settings, layout: Layout, console: Console) -> tuple[Sup
 
 
 def _offers(
-    choices: Sequence[Release], supplies: Sequence[Supply], failures: list[Failure], console: Console
+    choices: Sequence[Release], supplies: Sequence[SourceProvider], failures: list[Failure], console: Console
 ) -> Iterator[SourceTree]:
     """Yield what the places give, best release first, and note in ``failures`` why each other one gave nothing."""
     down: set[str] = set()

@@ -55,7 +55,7 @@ def trace_entries(probe: Probe, entries: Sequence[str], *, main: Sequence[str] =
         return group, _trace_group(probe, group[0].partition(".")[0], group, main)
 
     try:
-        made = in_parallel(trace, groups, jobs=jobs, told=made.append)
+        made = in_parallel(trace, groups, jobs=jobs, on_result=made.append)
     except KeyboardInterrupt as interrupt:
         raise TracingCut(_together(entries, names, made)) from interrupt
     return _together(entries, names, made)

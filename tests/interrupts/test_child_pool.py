@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from python_tsan.process import Crew, in_parallel, run
+from python_tsan.process import ChildPool, in_parallel, run
 
 # Two children that end and two that would go on for a minute, on as many threads.
 PROGRAM = textwrap.dedent("""
@@ -19,7 +19,7 @@ PROGRAM = textwrap.dedent("""
         return seconds
     def told(seconds):
         print("ended", seconds, flush=True)
-    sys.exit(as_exit_code(lambda: in_parallel(work, [60, 0.01, 60, 0.02], jobs=4, told=told), last=True))
+    sys.exit(as_exit_code(lambda: in_parallel(work, [60, 0.01, 60, 0.02], jobs=4, on_result=told), last=True))
 """)
 
 
@@ -30,13 +30,13 @@ def both_have_ended(out, _):
 def test_results_are_in_the_order_of_the_items_and_told_as_they_come():
     told = []
     seconds = [0.2, 0.0, 0.1]
-    assert in_parallel(lambda each: (time.sleep(each), each)[1], seconds, jobs=3, told=told.append) == seconds
+    assert in_parallel(lambda each: (time.sleep(each), each)[1], seconds, jobs=3, on_result=told.append) == seconds
     assert told == sorted(seconds)
 
 
 def test_results_are_told_on_the_callers_thread():
     threads = []
-    in_parallel(abs, [1, 2], jobs=2, told=lambda _: threads.append(threading.current_thread()))
+    in_parallel(abs, [1, 2], jobs=2, on_result=lambda _: threads.append(threading.current_thread()))
     assert set(threads) == {threading.current_thread()}
 
 
@@ -88,24 +88,24 @@ def test_what_had_ended_when_the_interrupt_came_is_told_once():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        in_parallel(abs, [1, 2, 3], jobs=3, told=tell)
+        in_parallel(abs, [1, 2, 3], jobs=3, on_result=tell)
     assert sorted(told) == [1, 2, 3]
 
 
 def test_a_child_that_was_ended_is_no_result():
-    with Crew(1) as crew:
-        future = crew.submit(run, ["sleep", "60"])
+    with ChildPool(1) as pool:
+        future = pool.submit(run, ["sleep", "60"])
         time.sleep(0.2)
-        crew.stop()
+        pool.stop()
         with pytest.raises(KeyboardInterrupt):
             future.result()
 
 
 def test_after_the_end_nothing_is_begun():
-    crew = Crew(1)
-    blocked = crew.submit(run, ["sleep", "60"])
-    waiting = crew.submit(run, ["sleep", "60"])
+    pool = ChildPool(1)
+    blocked = pool.submit(run, ["sleep", "60"])
+    waiting = pool.submit(run, ["sleep", "60"])
     time.sleep(0.2)
-    crew.stop()
+    pool.stop()
     assert waiting.cancelled()
     assert isinstance(blocked.exception(), KeyboardInterrupt)

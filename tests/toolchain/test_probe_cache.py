@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection, Toolchain
-from python_tsan.toolchain.probe_cache import Memory, machine_identity, mmap_rnd_bits, seccomp_mode, stamp
+from python_tsan.toolchain.probe_cache import ProbeCache, machine_identity, mmap_rnd_bits, seccomp_mode, stamp
 
 COMPILER = Path("/usr/bin/clang-19")
 CANDIDATE = Candidate(family=Family.CLANG, cc=COMPILER, cxx=None, version="19.1.7", target="x86_64-linux-gnu")
@@ -23,7 +23,7 @@ TOOLCHAIN = Toolchain(
 
 @pytest.fixture
 def memory(tmp_path):
-    return Memory(tmp_path / "probes", machine="here")
+    return ProbeCache(tmp_path / "probes", machine="here")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_changed_file_makes_it_forget(memory, tmp_path, change):
 
 def test_another_machine_or_schema_makes_it_forget(memory, tmp_path, monkeypatch):
     memory.remember("identity", COMPILER, CANDIDATE, [])
-    assert Memory(tmp_path / "probes", machine="there").recall("identity", COMPILER, Candidate) is None
+    assert ProbeCache(tmp_path / "probes", machine="there").recall("identity", COMPILER, Candidate) is None
     monkeypatch.setattr("python_tsan.toolchain.probe_cache.SCHEMA", 99)
     assert memory.recall("identity", COMPILER, Candidate) is None
 
