@@ -259,14 +259,14 @@ def gil_page(session: nox.Session) -> None:
 def import_atlas(session: nox.Session) -> None:
     """Survey the most used packages of PyPI for hazards between imports and write docs/import-atlas.md."""
     install(session)
-    session.run("python", "-m", "tools.import_atlas", "--write", "docs/import-atlas.md", *session.posargs)
+    session.run("python", "-m", "tools.import_atlas", "--output", "docs/import-atlas.md", *session.posargs)
 
 
 @nox.session(tags=["look"])
 def import_score(session: nox.Session) -> None:
     """Score the prediction of import hazards on every interpreter at hand and write docs/import-scores.md."""
     install(session)
-    session.run("python", "tests/imports/score_corpus.py", "--write", "docs/import-scores.md", *session.posargs)
+    session.run("python", "tests/imports/score_corpus.py", "--output", "docs/import-scores.md", *session.posargs)
 
 
 @nox.session(tags=["quality"])

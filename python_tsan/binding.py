@@ -67,7 +67,7 @@ BINDINGS = (
 )
 _LIBRARIES = "|".join(library.value for library in Library)
 _BINDING = re.compile(rf"(?P<library>{_LIBRARIES})(?:(?:==| )(?P<version>\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?))?")
-WANTED = f"a binding, such as {DEFAULT.requirement} or {Library.NANOBIND.value}"
+DESCRIPTION = f"a binding, such as {DEFAULT.requirement} or {Library.NANOBIND.value}"
 
 
 def parse_binding(text: str) -> Binding | None:

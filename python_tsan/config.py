@@ -1,7 +1,7 @@
-"""Own the settings: their names, their defaults and which of four places wins; leave acting on them to the stages.
+"""Define the settings, their defaults and their sources; the stages act on them.
 
-A setting is taken from the command line, else from the environment (``PYTHON_TSAN_*``), else from the nearest
-``python-tsan.toml`` or ``[tool.python-tsan]`` in ``pyproject.toml``, else from its default.
+The value of a setting comes from the command line, else from the environment (``PYTHON_TSAN_*``), else from the nearest
+``python-tsan.toml`` or ``[tool.python-tsan]`` in ``pyproject.toml``, else it is the default.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from python_tsan.binding import DEFAULT as DEFAULT_BINDING
 from python_tsan.errors import UsageError
 from python_tsan.paths import default_root
-from python_tsan.setting_file import line_of, read_table
 from python_tsan.setting_values import DEFAULT_PYTHON, CompilerCache, Kind, convert
+from python_tsan.toml_file import line_of, parse, read_text, table_at
 from python_tsan.version import FIRST_FREE_THREADED, dotted, free_threading_refusal
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def _cores() -> int:
 class Settings:
     """Everything that a user can choose.
 
-    ``python`` is None when the user named no version: then :data:`DEFAULT_PYTHON` is wanted and may be replaced by the
-    nearest version that can be had. A minor such as ``3.13`` stands for its newest pinned release. ``timeout`` is in
-    seconds for each network request, ``output`` the folder that receives one folder per run.
+    ``python`` is None when the user named no version: then it is :data:`DEFAULT_PYTHON`, or the nearest available
+    version. A minor such as ``3.13`` means its newest pinned release. ``network_timeout`` is in seconds for each
+    network request; ``output`` is the folder that receives one folder for each run.
     """
 
     python: str | None = None
@@ -58,7 +58,7 @@ class Settings:
     instrumented_numpy: bool = False
     python_org: str = "https://www.python.org/ftp/python"
     git: str = "https://github.com/python/cpython.git"
-    timeout: float = 20.0
+    network_timeout: float = 20.0
     refresh: bool = False
     output: Path = field(default_factory=lambda: Path.cwd() / "runs")
 
@@ -67,7 +67,7 @@ class Settings:
 class Option:
     """One setting as the user knows it. ``name`` is its key in TOML; the properties are its other spellings.
 
-    ``default`` is the default in words, ``metavar`` what stands for the value in the help.
+    ``default`` is the default in words, ``metavar`` the placeholder of the value in the help.
     """
 
     name: str
@@ -93,13 +93,13 @@ class Option:
 
 
 OPTIONS = (
-    Option("python", Kind.VERSION, "VERSION", DEFAULT_PYTHON, "CPython to build; one that is named is never replaced"),
-    Option("free-threaded", Kind.FLAG, "", "no", "build without the GIL, 3.13 and later"),
-    Option("release", Kind.FLAG, "", "no", "build as users run it: without CPython's debug checks and assertions"),
-    Option("source", Kind.PATH, "PATH", "fetched", "CPython source on this machine: a tarball or a checkout"),
+    Option("python", Kind.VERSION, "VERSION", DEFAULT_PYTHON, "CPython version; an explicit one is never replaced"),
+    Option("free-threaded", Kind.FLAG, "", "no", "use the build without the GIL, 3.13 and later"),
+    Option("release", Kind.FLAG, "", "no", "use a release build, without CPython's debug checks and assertions"),
+    Option("source", Kind.PATH, "PATH", "download", "CPython source on this machine: a tarball or a checkout"),
     Option("toolchain", Kind.TEXT, "NAME", "best found", "compiler, such as clang-19, gcc-12 or a path"),
     Option("cache", Kind.PATH, "DIR", "user's cache", "folder of sources and builds"),
-    Option("jobs", Kind.COUNT, "N", "cores", "compilers that run at a time"),
+    Option("jobs", Kind.COUNT, "N", "cores", "number of parallel processes"),
     Option("compiler-cache", Kind.CACHE, "KIND", "auto", "auto, off, ccache, sccache or install"),
     Option("compiler-cache-remote", Kind.TEXT, "URL", "none", "compiler cache shared by machines, as redis://HOST"),
     Option(
@@ -107,15 +107,15 @@ OPTIONS = (
         Kind.BINDING,
         "NAME==VERSION",
         DEFAULT_BINDING.requirement,
-        "what joins C++ and Python in the harness: pybind11 or nanobind",
+        "binding library of the harness: pybind11 or nanobind",
     ),
-    Option("numpy", Kind.TEXT, "VERSION", "locked", "numpy to install"),
-    Option("instrumented-numpy", Kind.FLAG, "", "no", "numpy built from source under the sanitizer, not the wheel"),
-    Option("python-org", Kind.TEXT, "URL", "www.python.org", "where CPython's release files are"),
-    Option("git", Kind.TEXT, "URL", "python/cpython", "a git repository of CPython"),
-    Option("timeout", Kind.SECONDS, "SECONDS", "20", "limit of one network request"),
-    Option("refresh", Kind.FLAG, "", "no", "probe, fetch and build again what is already there"),
-    Option("output", Kind.PATH, "DIR", "runs", "folder that receives one folder per run"),
+    Option("numpy", Kind.TEXT, "VERSION", "locked", "numpy version to install"),
+    Option("instrumented-numpy", Kind.FLAG, "", "no", "use numpy built under ThreadSanitizer, not the wheel"),
+    Option("python-org", Kind.TEXT, "URL", "www.python.org", "server of CPython's release files"),
+    Option("git", Kind.TEXT, "URL", "python/cpython", "git repository of CPython"),
+    Option("network-timeout", Kind.SECONDS, "SECONDS", "20", "limit of one network request"),
+    Option("refresh", Kind.FLAG, "", "no", "ignore caches"),
+    Option("output", Kind.PATH, "DIR", "runs", "folder that receives one folder for each run"),
 )
 _BY_NAME = {option.name: option for option in OPTIONS}
 
@@ -126,8 +126,7 @@ def load_settings(overrides: Mapping[str, object], *, env: Mapping[str, str], cw
     ``overrides`` are the command line's values by field name; None means that the option was not given. Relative paths
     in a settings file are relative to that file, others to ``cwd``.
 
-    Raises :class:`UsageError` for an unknown key, a value that does not fit or TOML that cannot be read, naming file,
-    key and line.
+    Raises :class:`UsageError` with file, key and line for an unknown key, an invalid value or invalid TOML.
     """
     values: dict[str, Any] = {"output": cwd / "runs", **_from_file(cwd)}
     for option in OPTIONS:
@@ -141,7 +140,7 @@ def load_settings(overrides: Mapping[str, object], *, env: Mapping[str, str], cw
 
 
 def _refuse_conflicts(settings: Settings) -> None:
-    # A source on this machine brings its own version, which is not known yet.
+    # The version of a source on this machine is not known yet.
     if settings.free_threaded and settings.source is None:
         require_free_threading(settings.python or DEFAULT_PYTHON)
 
@@ -157,19 +156,24 @@ def require_free_threading(version: str) -> None:
 def _from_file(cwd: Path) -> dict[str, Any]:
     for folder in (cwd, *cwd.parents):
         for name, section in ((FILE_NAME, ()), ("pyproject.toml", ("tool", "python-tsan"))):
-            path = folder / name
-            table = read_table(path, section)
+            file = folder / name
+            try:
+                text = read_text(file)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            table = table_at(parse(text, file), section)
+            if isinstance(table, dict):
+                return dict(_checked(table, text, file, section))
             if table is not None:
-                return dict(_checked(table, path, section))
+                raise UsageError(f"{file}:{line_of(text, section)}: {'.'.join(section)} must be a table")
     return {}
 
 
-def _checked(table: Mapping[str, object], path: Path, section: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def _checked(table: Mapping[str, object], text: str, file: Path, section: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for key, value in table.items():
 
         def where(key: str = key) -> str:
-            line = line_of(path.read_text(encoding="utf-8"), (*section, key))
-            return f"{path}:{line}: {key}"
+            return f"{file}:{line_of(text, (*section, key))}: {key}"
 
         option = _BY_NAME.get(key)
         if option is None:
@@ -177,18 +181,18 @@ def _checked(table: Mapping[str, object], path: Path, section: tuple[str, ...]) 
             advice = f"did you mean {near[0]!r}?" if near else "known settings: " + ", ".join(_BY_NAME)
             raise UsageError(f"{where()}: unknown setting", advice=advice)
         if isinstance(value, str) is not option.kind.is_text:
-            raise _unusable(option, value, where())
-        yield option.field, _convert(option, value, path.parent, where)
+            raise _invalid(option, value, where())
+        yield option.field, _convert(option, value, file.parent, where)
 
 
 def _convert(option: Option, value: object, base: Path, where: Callable[[], str]) -> object:
-    """Return ``value``, text or already typed, as the option's type; an error says ``where`` it was given."""
+    """Return ``value``, text or already typed, as the option's type; an error names ``where`` it comes from."""
     converted = convert(option.kind, value, base)
     if converted is None:
-        raise _unusable(option, value, where())
+        raise _invalid(option, value, where())
     return converted
 
 
-def _unusable(option: Option, value: object, where: str) -> UsageError:
+def _invalid(option: Option, value: object, where: str) -> UsageError:
     shown = str(value).lower() if isinstance(value, bool) else repr(value)
     return UsageError(f"{where}: {shown} is not {option.kind.value}", advice=f"{option.name}: {option.summary}")

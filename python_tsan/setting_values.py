@@ -1,4 +1,4 @@
-"""Own the types that a setting can have and how text or TOML becomes one; leave the settings to their own module."""
+"""Define the types of settings, and convert text and TOML to them; :mod:`python_tsan.config` lists the settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import assert_never
 
-from python_tsan.binding import WANTED, Binding, parse_binding
+from python_tsan.binding import DESCRIPTION, Binding, parse_binding
 
 DEFAULT_PYTHON = "3.12.11"
 OLDEST_MINOR, NEWEST_MINOR = 11, 15
@@ -26,27 +26,27 @@ class CompilerCache(Enum):
 
 
 class Kind(Enum):
-    """The types that a setting can have; the value is how a message calls it."""
+    """The types of settings; the value is the words of a message."""
 
-    TEXT = "a string that is not empty"
+    TEXT = "a non-empty string"
     FLAG = "true or false"
-    COUNT = "a whole number from 1"
-    SECONDS = "a number of seconds above 0"
+    COUNT = "a positive integer"
+    SECONDS = "a positive number of seconds"
     PATH = "a path"
     VERSION = f"a CPython version from 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}, such as 3.13 or {DEFAULT_PYTHON}"
-    BINDING = WANTED
+    BINDING = DESCRIPTION
     CACHE = "one of " + ", ".join(choice.value for choice in CompilerCache)
 
     @property
     def is_text(self) -> bool:
-        """True when such a setting is a string in TOML."""
+        """Whether such a setting is a string in TOML."""
         return self not in {Kind.FLAG, Kind.COUNT, Kind.SECONDS}
 
 
 def convert(kind: Kind, value: object, base: Path) -> object | None:  # noqa: PLR0911 -- one return per kind
-    """Return ``value``, text or already typed, as a value of ``kind``, or None if it is none.
+    """Return ``value``, text or already typed, as a value of ``kind``, or None if it is invalid.
 
-    A relative path is taken relative to ``base``.
+    A relative path is relative to ``base``.
     """
     match kind:
         case Kind.TEXT:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import __version__
-from python_tsan.cli.layout import name_of, usage_of
+from python_tsan.cli.help_format import name_of, usage_of
 from python_tsan.cli.main import EXIT_CODES, VERBS, build_parser
 from python_tsan.config import OPTIONS
 

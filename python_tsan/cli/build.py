@@ -1,4 +1,4 @@
-"""Own the verb ``build``: what it prints; leave building to :mod:`python_tsan.cpython.build.interpreter`."""
+"""The verb ``build``: build, export or restore an interpreter, and print it, its key, its plan or shell lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cli.options import open_pipeline
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_pipeline
 from python_tsan.cpython.build.interpreter import libc_identity, plan_offline
 from python_tsan.cpython.numpy.wheel import choose_numpy
 from python_tsan.cpython.planning import make_plan
@@ -25,27 +26,27 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what to print instead of the summary."""
+    """Declare what to print, and the archive to write or to restore."""
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--print-key", action="store_true", help="print the plan's content key and build nothing")
-    choice.add_argument("--print-plan", action="store_true", help="print the plan as JSON and build nothing")
-    choice.add_argument("--print-env", action="store_true", help="print shell lines for an embedder's own build")
-    parser.add_argument("--export", metavar="FILE", type=Path, help="also write the interpreter into an archive")
-    parser.add_argument("--with-numpy", action="store_true", help="with --export: numpy is in the archive too")
-    parser.add_argument(
-        "--from", dest="archive", metavar="FILE|URL", help="restore the interpreter of an archive instead of building"
-    )
-    parser.add_argument("--sha256", type=_sha256, metavar="HEX", help="with --from: the archive's own hash")
+    choice.add_argument("--print-key", action="store_true", help="print the content key of the build, build nothing")
+    choice.add_argument("--print-plan", action="store_true", help="print the build plan as JSON, build nothing")
+    choice.add_argument("--print-env", action="store_true", help="print shell lines for the build of an embedder")
+    parser.add_argument("--export", metavar="FILE", type=Path, help="also write the interpreter to an archive")
+    parser.add_argument("--with-numpy", action="store_true", help="with --export: include numpy")
+    parser.add_argument("--from", dest="archive", metavar="FILE|URL", help="restore an archive instead of building")
+    parser.add_argument("--sha256", type=_sha256, metavar="HEX", help="with --from: the expected hash of the archive")
+    add_settings(parser, *INTERPRETER, *NUMPY)
+    end_with(parser, "python-tsan build --python 3.13 --toolchain clang-19")
 
 
 def _sha256(text: str) -> str:
     if not re.fullmatch(r"[0-9A-Fa-f]{64}", text):
-        raise argparse.ArgumentTypeError(f"64 hexadecimal digits are wanted, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be 64 hexadecimal digits, not {text!r}")
     return text
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Build the interpreter unless it is there, or print what was asked for."""
+    """Build the interpreter unless it is up to date, and print what was requested."""
     _refuse_conflicts(arguments)
     pipeline = open_pipeline(arguments)
     if arguments.export:
@@ -69,13 +70,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 def _refuse_conflicts(arguments: argparse.Namespace) -> None:
     prints = arguments.print_key or arguments.print_plan
     if arguments.export and (prints or arguments.print_env):
-        raise UsageError("--export prints the archive's SHA-256, and nothing else can be asked for beside it")
+        raise UsageError("--export prints the SHA-256 of the archive and cannot be combined with a --print option")
     if arguments.archive and (arguments.export or prints):
-        raise UsageError("--from restores what was built elsewhere; --export and --print-key ask what is built here")
+        raise UsageError("--from restores an archive and cannot be combined with --export, --print-key or --print-plan")
     if arguments.with_numpy and not arguments.export:
-        raise UsageError("--with-numpy says what --export takes along", advice="`install-numpy` installs numpy")
+        raise UsageError("--with-numpy needs --export", advice="to install numpy, run `python-tsan install-numpy`")
     if arguments.sha256 and not arguments.archive:
-        raise UsageError("--sha256 is the hash of the archive that --from names")
+        raise UsageError("--sha256 needs --from")
 
 
 def export(pipeline: Pipeline, target: Path, *, with_numpy: bool) -> str:
@@ -93,20 +94,20 @@ def export(pipeline: Pipeline, target: Path, *, with_numpy: bool) -> str:
 
 
 def restore(pipeline: Pipeline, archive: str, sha256: str) -> Interpreter:
-    """Restore an archive, and say so if these settings mean another interpreter than the one that is in it."""
+    """Restore an archive, and warn if these settings select another interpreter than its own."""
     settings, layout, console = pipeline.settings, pipeline.layout, pipeline.console
     restored = restore_interpreter(archive, settings, layout=layout, console=console, sha256=sha256)
-    meant = plan_offline(settings, toolchain=pipeline.toolchain, layout=layout)
-    if options := _other_options(restored, meant, instrumented_numpy=settings.instrumented_numpy):
-        console.warn(f"These settings mean another interpreter; this one is named by {options}.")
+    selected = plan_offline(settings, toolchain=pipeline.toolchain, layout=layout)
+    if options := _other_options(restored, selected, instrumented_numpy=settings.instrumented_numpy):
+        console.warn(f"these settings select another interpreter; to use this one: {options}")
     return restored
 
 
-def _other_options(restored: Interpreter, meant: BuildPlan | None, *, instrumented_numpy: bool) -> str:
-    """Return the options that name a restored interpreter, empty when the settings in force do already."""
-    wanted = "" if meant is None else meant.key
+def _other_options(restored: Interpreter, selected: BuildPlan | None, *, instrumented_numpy: bool) -> str:
+    """Return the options that select a restored interpreter, empty when the settings do already."""
+    key = "" if selected is None else selected.key
     has_numpy = "-numpy-" in restored.key
-    if wanted == restored.key.partition("-numpy-")[0]:
+    if key == restored.key.partition("-numpy-")[0]:
         return "--instrumented-numpy" if has_numpy and not instrumented_numpy else ""
     threading = " --free-threaded" if restored.free_threaded else ""
     numpy = " --instrumented-numpy" if has_numpy else ""
@@ -114,7 +115,7 @@ def _other_options(restored: Interpreter, meant: BuildPlan | None, *, instrument
 
 
 def shell_lines(interpreter: Interpreter) -> list[str]:
-    """Return POSIX shell lines that let an embedder's own build find the interpreter and its compiler."""
+    """Return POSIX shell lines with which the build of an embedding program finds the interpreter and its compiler."""
     library = str(interpreter.library.parent)
     values = {
         "PYTHON_TSAN_PREFIX": str(interpreter.prefix),
@@ -124,13 +125,13 @@ def shell_lines(interpreter: Interpreter) -> list[str]:
         "PYTHON_TSAN_LIBRARY_PATH": library,
     }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    # Read by the shell when the line is run, so that running it twice does no harm.
+    # The shell expands it when the line runs, so that the line can run twice.
     rest = f"${{LD_LIBRARY_PATH:+{os.pathsep}$LD_LIBRARY_PATH}}"
     return [*lines, f'export LD_LIBRARY_PATH={shlex.quote(library)}"{rest}"']
 
 
 def _plan(pipeline: Pipeline) -> BuildPlan:
-    """Return the plan; the network is asked only when the cache cannot tell which source it is."""
+    """Return the plan; the network is used only when the cache does not know the source."""
     known = plan_offline(pipeline.settings, toolchain=pipeline.toolchain, layout=pipeline.layout)
     if known is not None:
         return known

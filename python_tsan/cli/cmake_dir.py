@@ -1,9 +1,10 @@
-"""Own the verb ``cmake-dir``: where the CMake package is; leave what it does to its files in ``native/package``."""
+"""The verb ``cmake-dir``: print the folder of the CMake package, ``native/package``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from python_tsan.cli.help_format import end_with
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode
 from python_tsan.paths import native_folder
@@ -15,11 +16,12 @@ PACKAGE = "package"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare nothing but what the folder is for."""
-    parser.epilog = (
-        "find_package(python_tsan) finds it by -Dpython_tsan_DIR=FOLDER;\n"
+    """Explain what the folder is for."""
+    text = (
+        "find_package(python_tsan) finds the package with -Dpython_tsan_DIR=FOLDER.\n"
         "FOLDER/toolchain.cmake sets that, the compiler and the interpreter."
     )
+    end_with(parser, "python-tsan cmake-dir", before=text)
 
 
 def run(_arguments: argparse.Namespace) -> ExitCode:

@@ -1,4 +1,4 @@
-"""Own the verb ``compare``: runs side by side, on the terminal, as JSON, as Markdown and as a page."""
+"""The verb ``compare``: show runs in one table, on the terminal, as JSON, Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import add_quiet
 from python_tsan.comparison.compare import compare
 from python_tsan.comparison.model import ColumnVerdict, Comparison
 from python_tsan.comparison.reading import sides_of
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from python_tsan.expectation import Lane
 
 
-# ruff: noqa: PLC0415 -- only the wanted rendering is loaded
+# ruff: noqa: PLC0415 -- only the requested rendering is loaded
 
 
 class View(Enum):
@@ -46,31 +48,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help=f"{', '.join(views[:-1])} or {views[-1]} ({views[0]})",
     )
-    add("--output", type=Path, metavar="FILE", help="write the rendering there, whole or not at all")
-    add("--all", dest="whole", action="store_true", help="every row, not only those that differ")
-    add("--quiet", action="store_true", help="print results only")
+    add("--output", type=Path, metavar="FILE", help="write the result to this file")
+    add("--all", dest="whole", action="store_true", help="show every row, not only those that differ")
+    add_quiet(parser)
+    end_with(parser, "python-tsan compare runs/first runs/second --format html --output page.html")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Compare and answer by the worst of the runs: 1 for one that is not clean, 6 for one that nobody can judge."""
+    """Compare, and return the worst code of the runs: 1 if one is not clean, 6 if one could not be judged."""
     comparison = comparison_of(arguments.runs, _lane(arguments.lane))
     console = make_console(quiet=arguments.quiet)
     show(comparison, View(arguments.format), console, output=arguments.output, whole=arguments.whole)
     if arguments.output or arguments.format != View.TERMINAL.value:
         for complaint in comparison.unreadable:
-            console.warn(f"left out: {complaint}")
+            console.warn(f"not compared: {complaint}")
     return exit_code(comparison)
 
 
 def comparison_of(paths: list[str], lane: Lane | None = None) -> Comparison:
-    """Return the comparison of all runs that ``paths`` name; errors as in :mod:`python_tsan.comparison.reading`."""
+    """Return the comparison of all runs in ``paths``; errors as in :mod:`python_tsan.comparison.reading`."""
     loaded = load_all(find_runs(paths))
     sides = sides_of(loaded, lane)
     return compare(sides.columns, sides.rows, unreadable=loaded.unreadable, notes=sides.notes)
 
 
 def exit_code(comparison: Comparison) -> ExitCode:
-    """Return the worst of the runs as a code. A finding outweighs a doubt: nothing else makes it go away."""
+    """Return the worst code of the runs; a finding outweighs a run that could not be judged."""
     verdicts = {column.verdict for column in comparison.columns}
     if ColumnVerdict.NOT_CLEAN in verdicts:
         return ExitCode.FINDINGS

@@ -1,10 +1,11 @@
-"""Own the verb ``completion``: a script that makes a shell complete verbs and options; leave writing it to shtab."""
+"""The verb ``completion``: print the script with which a shell completes verbs and options; shtab writes it."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
+from python_tsan.cli.help_format import end_with
 from python_tsan.cli.main import VERBS, build_parser
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHELLS = ("bash", "zsh", "fish")
-_FILES = frozenset({"FILE", "FILE|URL", "LOG", "PATH", "PYTHON", "RUN", "TRACE", "VERSION|DIR"})
-_FOLDERS = frozenset({"DIR", "FOLDER"})
+_FILES = frozenset({"FILE", "FILE|URL", "LOG", "PATH", "RUN", "TRACE", "VERSION|PATH"})
+_FOLDERS = frozenset({"DIR"})
 _HOW = """\
-how to use it:
+installation:
   bash  python-tsan completion bash >
           ~/.local/share/bash-completion/completions/python-tsan
   zsh   python-tsan completion zsh > "${fpath[1]}/_python-tsan"
@@ -27,8 +28,8 @@ how to use it:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the shell."""
-    parser.add_argument("shell", choices=SHELLS, help="the shell that is to read it")
-    parser.epilog = _HOW
+    parser.add_argument("shell", choices=SHELLS, help="the shell that reads the script")
+    end_with(parser, "python-tsan completion bash", before=_HOW)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def completable(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Return the parser with what completion needs: verbs that can be seen, and which arguments are files."""
+    """Return the parser with what completion needs: visible verbs, and which arguments are files."""
     import shtab  # noqa: PLC0415 -- nothing else needs it
 
     for action in _actions(parser):
@@ -51,9 +52,9 @@ def completable(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    for action in parser._actions:  # noqa: SLF001 -- argparse offers no other way to its own list
+    for action in parser._actions:  # noqa: SLF001 -- argparse has no other way to a parser's arguments
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 -- as above
-            action.help = None  # suppressed in --help, where the table of verbs stands instead
+            action.help = None  # suppressed in --help, which has its own table of verbs
             for each in action.choices.values():
                 yield from _actions(each)
         else:

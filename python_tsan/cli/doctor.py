@@ -1,4 +1,4 @@
-"""Own the verb ``doctor``: what this machine offers, what is chosen and why, what is missing and how to get it."""
+"""The verb ``doctor``: report what this machine has, what is selected and why, and how to get what is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from python_tsan.cli.options import open_context
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import TOOLCHAIN, add_settings, open_context
 from python_tsan.errors import ExitCode
 from python_tsan.plain_text import wrapped
 from python_tsan.toolchain import Survey, survey
@@ -30,17 +31,19 @@ ENOUGH_DISK, ENOUGH_MEMORY = 3 * GIGABYTE, 2 * GIGABYTE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``doctor``."""
-    parser.add_argument("--json", action="store_true", help="print the facts as one JSON object")
+    """Declare the format and the settings."""
+    parser.add_argument("--format", choices=("terminal", "json"), default="terminal", help="format (%(default)s)")
+    add_settings(parser, *TOOLCHAIN)
+    end_with(parser, "python-tsan doctor --format json")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Print what was found; 0 if a toolchain works, 3 if none does."""
+    """Print the report; 0 if a toolchain works, 3 if none does."""
     context = open_context(arguments)
     console = context.console
     machine = inspect_machine(context.layout.root)
     seen = survey(context.settings.toolchain, layout=context.layout, console=console)
-    if arguments.json:
+    if arguments.format == "json":
         console.say(json.dumps(as_json(machine, seen, this_manager()), indent=2))
     else:
         report(machine, seen, this_manager(), console)
@@ -62,17 +65,17 @@ def as_json(machine: Machine, seen: Survey, manager: Manager | None) -> dict[str
 def report(machine: Machine, seen: Survey, manager: Manager | None, console: Console) -> None:
     """Print the report at 80 columns."""
     _section(console, "Compilers", _compilers(seen))
-    _section(console, "Chosen", _choice(seen, manager))
+    _section(console, "Selected", _choice(seen, manager))
     _section(console, "Machine", _machine(machine))
     _section(console, "Tools", ((name, str(path or "missing")) for name, path in machine.tools.items()))
     if warnings := list(troubles(machine)):
-        _section(console, "Take care", (("", text) for text in warnings))
+        _section(console, "Warnings", (("", text) for text in warnings))
     if missing := list(shortages(machine, seen, manager)):
         _section(console, "Missing", missing)
 
 
 def shortages(machine: Machine, seen: Survey, manager: Manager | None) -> Iterator[tuple[str, str]]:
-    """Yield what is missing, each with the command that installs it, the needed before the merely useful."""
+    """Yield what is missing, each with the command that installs it; required tools come first."""
     for probe in seen.probes:
         if missing := cure(probe):
             yield f"{probe.candidate.name}", install_command(missing, manager)
@@ -99,15 +102,15 @@ _USES = (
     ("cmake", Need.CMAKE, "builds the harness"),
     ("ninja", Need.NINJA, "builds the harness"),
     ("uv", Need.UV, "installs numpy"),
-    ("git", Need.GIT, "gets CPython by tag"),
+    ("git", Need.GIT, "fetches CPython by tag"),
     ("gdb", Need.GDB, "shows the stacks of a hang"),
 )
 
 
 def troubles(machine: Machine) -> Iterator[str]:
-    """Yield what may go wrong here, each in a sentence that says what to do."""
+    """Yield what may fail on this machine, each in a sentence that says what to do."""
     if machine.mmap_rnd_bits is not None and machine.mmap_rnd_bits > SAFE_RND_BITS:
-        way = "setarch -R works and is used where needed" if machine.no_aslr_works else "setarch -R is refused"
+        way = "setarch -R works and is used when necessary" if machine.no_aslr_works else "setarch -R does not work"
         yield (
             f"vm.mmap_rnd_bits is {machine.mmap_rnd_bits}: runtimes before LLVM 18.1 and GCC 14 need "
             f"{SAFE_RND_BITS} or less ({way}); as root: sysctl vm.mmap_rnd_bits={SAFE_RND_BITS}"
@@ -117,13 +120,13 @@ def troubles(machine: Machine) -> Iterator[str]:
     if machine.ptrace_scope:
         yield f"kernel.yama.ptrace_scope is {machine.ptrace_scope}: gdb may not attach to a hanging subject"
     if machine.overcommit == 2:  # noqa: PLR2004 -- proc(5): never overcommit
-        yield "vm.overcommit_memory is 2: ThreadSanitizer's mappings may be refused; as root: sysctl it to 0 or 1"
+        yield "vm.overcommit_memory is 2: ThreadSanitizer's mappings may fail; as root: sysctl vm.overcommit_memory=0"
     if not machine.cache_writable:
         yield f"the cache {machine.cache} cannot be written: choose another with --cache"
     if machine.disk_free is not None and machine.disk_free < ENOUGH_DISK:
-        yield f"{_size(machine.disk_free)} free for the cache; a build wants {_size(ENOUGH_DISK)}"
+        yield f"{_size(machine.disk_free)} free for the cache; a build needs {_size(ENOUGH_DISK)}"
     if machine.memory is not None and machine.memory < ENOUGH_MEMORY:
-        yield f"{_size(machine.memory)} of memory; a build with more than one job wants {_size(ENOUGH_MEMORY)}"
+        yield f"{_size(machine.memory)} of memory; a build with several jobs needs {_size(ENOUGH_MEMORY)}"
 
 
 def _compilers(seen: Survey) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Own the verb ``explain``: the long answer about a kind, a word of a report, an error, or one finding of a report."""
+"""The verb ``explain``: explain a kind of finding, a word of a report, an error, or one finding of a report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.cli.help_format import end_with
 from python_tsan.cli.report import load_report
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, UsageError
@@ -34,12 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help=f"where to look for a fingerprint: a log, a folder or a run ({LATEST}); may be repeated",
+        help=f"where to find a fingerprint: a log, a folder or a run ({LATEST}); may be repeated",
     )
+    end_with(parser, "python-tsan explain data-race")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Print the answer; without a word, everything that can be asked for."""
+    """Print the explanation; without a word, everything that can be explained."""
     console = make_console()
     if arguments.word is None:
         for line in _contents():
@@ -72,20 +74,16 @@ def _explain_finding(word: str, paths: list[str], console: Console) -> None:
     if not _FINGERPRINT.match(word):
         near = difflib.get_close_matches(word.lower(), known_words(), n=3, cutoff=0.4)
         raise UsageError(
-            f"nothing is known about {word!r}",
-            advice=f"did you mean {' or '.join(near)}?"
-            if near
-            else "`python-tsan explain` lists what can be asked for",
+            f"unknown word {word!r}",
+            advice=f"did you mean {' or '.join(near)}?" if near else "`python-tsan explain` lists all words",
         )
     places = paths or ([str(LATEST)] if LATEST.exists() else [])
     if not places:
-        raise UsageError(f"no run to look for {word} in", advice="name the log or the run with --log")
+        raise UsageError(f"no run to find {word} in", advice="name the log or the run with --log")
     report = load_report(places)
     found = [finding for finding in report.findings if finding.fingerprint.startswith(word)]
     if not found:
-        raise UsageError(
-            f"no finding {word} in {', '.join(places)}", advice="`python-tsan report` lists those there are"
-        )
+        raise UsageError(f"no finding {word} in {', '.join(places)}", advice="`python-tsan report` lists the findings")
     from python_tsan.render.terminal import render_finding  # noqa: PLC0415 -- not needed for words
 
     for finding in found:

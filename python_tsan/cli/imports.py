@@ -1,44 +1,334 @@
-"""Own the verb ``imports``: which of its own verbs is meant; leave each one to its module beside this one."""
+"""The verb ``imports``: the options, output and exit codes of its verbs; the room ``imports`` does the work."""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import os
+import re
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from python_tsan.cli import imports_preimport, imports_scan, imports_watch
-from python_tsan.cli.options import open_context
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import add_quiet, add_settings, count, open_context, seconds
+from python_tsan.errors import ExitCode, Interrupted, SubjectError, UsageError
+from python_tsan.imports.codec import decode_document
+from python_tsan.imports.document import document_of
+from python_tsan.imports.model.interpreter import identify
+from python_tsan.imports.model.probe import TRACE_SECONDS, Probe
+from python_tsan.imports.model.public_modules import PUBLIC_MODULES, public_modules
+from python_tsan.imports.model.tracing import NOT_TRACED
+from python_tsan.imports.preimport import STEPS as PREIMPORT_STEPS
+from python_tsan.imports.preimport import Language, plan, write
+from python_tsan.imports.scan import STEPS, ScanCut, scan
+from python_tsan.imports.told import Format, tell
+from python_tsan.imports.watch import watch
+from python_tsan.imports.wording import summary
+from python_tsan.plain_text import counted
+from python_tsan.process import keeping
+from python_tsan.storage import read_regular, storage_errors, unfinished_file, write_whole
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Iterator, Sequence
 
     from python_tsan.cli.options import Context
-    from python_tsan.errors import ExitCode
+    from python_tsan.imports.document import Document
+    from python_tsan.imports.scan import Advance
 
-
-class ImportVerbs(Protocol):
-    """What a module of import verbs offers: it declares them, and sets ``act`` to what does each."""
-
-    def add_verbs(self, verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-        """Declare the verbs, each with its own arguments."""
+CONFIRM_RUNS = 3
+STALL_SECONDS = 10.0
 
 
 class Act(Protocol):
-    """Do one verb of imports."""
+    """The function of one verb of ``imports``."""
 
     def __call__(self, arguments: argparse.Namespace, context: Context) -> ExitCode:
         """Return the exit code."""
 
 
-MODULES: tuple[ImportVerbs, ...] = (imports_scan, imports_preimport, imports_watch)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verbs of imports."""
+    """Declare the verbs of ``imports``; each sets ``act``."""
     verbs = parser.add_subparsers(dest="imports_verb", metavar="VERB", required=True)
-    for module in MODULES:
-        module.add_verbs(verbs)
+    _add_scan(verbs.add_parser("scan", help="predict imports that are hazards when threads make them at the same time"))
+    _add_confirm(verbs.add_parser("confirm", help="drive two threads that import A and B into the predicted hazards"))
+    _add_show(verbs.add_parser("show", help="show a saved scan in another format"))
+    _add_preimport(verbs.add_parser("preimport", help="write the shortest list of imports that removes every hazard"))
+    _add_watch(verbs.add_parser("watch", help="run a command and report the threads of an import deadlock"))
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Do one of the verbs. FINDINGS: a hazard, a report, a stale list, or a row that is not as the table says."""
+    """Run one of the verbs and return its code: 1 for a hazard, a deadlock or a stale list."""
     act: Act = arguments.act
     return act(arguments, open_context(arguments))
+
+
+def _add_scan(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("entries", nargs="*", metavar="ENTRY", help="a module that a thread may import")
+    add("--package", nargs="+", action="extend", default=[], metavar="DIST", help="the modules of a distribution")
+    add(
+        "--limit",
+        type=count,
+        default=PUBLIC_MODULES,
+        metavar="N",
+        help="modules of each distribution, shallowest first (%(default)s)",
+    )
+    add(
+        "--calls",
+        action=argparse.BooleanOptionalAction,
+        help="also scan what functions import when called (default: not with --package)",
+    )
+    add("--confirm", action="store_true", help="drive two threads into each predicted hazard")
+    _add_hazard_options(parser)
+    end_with(parser, "python-tsan imports scan --package numpy --confirm")
+
+
+def _add_confirm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("entries", nargs=2, metavar="ENTRY", help="the two modules, A and B")
+    _add_hazard_options(parser)
+    parser.set_defaults(package=[], limit=PUBLIC_MODULES, calls=False, confirm=True)
+    end_with(parser, "python-tsan imports confirm xml.dom xml.sax --repeat 10")
+
+
+def _add_hazard_options(parser: argparse.ArgumentParser) -> None:
+    _add_probe_options(parser)
+    parser.add_argument("--trace-gil", action="store_true", help="show which release of the GIL opens each hazard")
+    _add_output_options(parser)
+    add_settings(parser, "cache", "jobs")
+    parser.set_defaults(act=_scan)
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="the output of `scan --format json`")
+    _add_output_options(parser)
+    add_quiet(parser)
+    parser.set_defaults(act=_show)
+    end_with(parser, "python-tsan imports show scan.json --format html --output scan.html")
+
+
+def _add_preimport(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("entries", nargs="+", metavar="ENTRY", help="a module that a thread may import")
+    languages = [each.value for each in Language]
+    parser.add_argument("--format", choices=languages, default="python", help="language (%(default)s)")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--output", type=Path, metavar="FILE", help="write the list to this file")
+    target.add_argument("--check", type=Path, metavar="FILE", help="fail if this file differs from the list")
+    _add_probe_options(parser)
+    add_settings(parser, "cache")
+    parser.set_defaults(act=_preimport)
+    end_with(parser, "python-tsan imports preimport numpy pandas --output preimports.py")
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=STALL_SECONDS,
+        metavar="SECONDS",
+        help="report imports that make no progress for so long (%(default)s)",
+    )
+    add_quiet(parser)
+    parser.add_argument("command", nargs="...", metavar="-- COMMAND", help="any program that runs Python")
+    parser.set_defaults(act=_watch)
+    end_with(parser, "python-tsan imports watch --timeout 5 -- python3 program.py")
+
+
+def _add_probe_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--python",
+        dest="interpreter",
+        metavar="VERSION|PATH",
+        default="python3",
+        help="any CPython from 3.9 (%(default)s)",
+    )
+    add("--path", action="append", type=Path, default=[], metavar="DIR", help="a folder of modules; may be repeated")
+    add(
+        "--repeat",
+        type=count,
+        default=CONFIRM_RUNS,
+        metavar="N",
+        help="run each hazard N times (%(default)s)",
+    )
+    add(
+        "--timeout",
+        type=seconds,
+        default=TRACE_SECONDS,
+        metavar="SECONDS",
+        help="limit of one import (%(default)s)",
+    )
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    formats = [form.value for form in Format]
+    parser.add_argument("--format", choices=formats, default=Format.TERMINAL.value, help="format (%(default)s)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result to this file")
+
+
+def _probe_of(arguments: argparse.Namespace, context: Context) -> Probe:
+    if missing := next((folder for folder in arguments.path if not folder.is_dir()), None):
+        raise UsageError(f"--path {missing}: no such folder")
+    return Probe(
+        python=identify([program_of(arguments.interpreter)]),
+        path=tuple(folder.absolute() for folder in arguments.path),
+        patience=arguments.timeout,
+        bytecode=(context.layout.root / "bytecode" / "imports").absolute(),
+    )
+
+
+def program_of(interpreter: str) -> str:
+    """Return the program that a value of ``--python`` names: ``python3.13`` for ``3.13``."""
+    return f"python{interpreter}" if re.fullmatch(r"3\.\d+t?", interpreter) else interpreter
+
+
+def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    probe = _probe_of(arguments, context)
+    entries, problems = _entries(probe, arguments, context)
+    # A package has very many functions.
+    calls = bool(arguments.calls if arguments.calls is not None else not arguments.package)
+    runs = arguments.repeat if arguments.confirm else 0
+    try:
+        with _shown(STEPS, context) as advance:
+            found = scan(
+                probe, entries, runs=runs, jobs=context.settings.jobs, calls=calls, partial=True, advance=advance
+            )
+    except ScanCut as interrupt:
+        document = document_of(replace(interrupt.scan, problems={**problems, **interrupt.scan.problems}))
+        with keeping(partial(_render_unfinished, document, arguments, context)):
+            raise
+    if found.calls_left_out:
+        context.console.note(f"{len(found.calls)} calls scanned, {found.calls_left_out} not scanned")
+    document = document_of(replace(found, problems={**problems, **found.problems}))
+    if arguments.trace_gil and document.hazards:
+        untraced = replace(document, unfinished="the releases of the GIL were traced")
+        with keeping(partial(_render_unfinished, untraced, arguments, context)):
+            document = _traced(document, probe, context)
+    return _render(document, arguments, context)
+
+
+def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> tuple[list[str], dict[str, str]]:
+    """Return the named entries and those of the named distributions, and the distributions that have a problem."""
+    if not arguments.entries and not arguments.package:
+        raise UsageError("name an entry or --package", advice="for example: python-tsan imports scan --package numpy")
+    offered = public_modules(probe, arguments.package, limit=arguments.limit) if arguments.package else ()
+    for offer in offered:
+        if offer.left_out:
+            context.console.note(
+                f"{offer.distribution}: {counted(len(offer.modules), 'module')} scanned, {offer.left_out} deeper ones "
+                "not scanned (--limit)"
+            )
+    entries = dict.fromkeys([*arguments.entries, *(module for offer in offered for module in offer.modules)])
+    return list(entries), {offer.distribution: offer.problem for offer in offered if offer.problem}
+
+
+@contextlib.contextmanager
+def _shown(steps: Sequence[str], context: Context) -> Iterator[Advance]:
+    """Show the current step; a plain log has lines only for steps that take long."""
+    current = ""
+    with context.console.steps(steps, mostly_short=True) as progress:
+
+        def advance(step: str, fraction: float | None) -> None:
+            nonlocal current
+            if step != current:
+                progress.start(step)
+                current = step
+            progress.advance(fraction)
+
+        yield advance
+        progress.done()
+
+
+def _traced(document: Document, probe: Probe, context: Context) -> Document:
+    from python_tsan.gil.library import build_tracer  # noqa: PLC0415 -- most scans trace nothing
+    from python_tsan.imports.gil_windows import with_windows  # noqa: PLC0415
+
+    library = build_tracer(layout=context.layout, console=context.console)
+    return with_windows(document, probe.python, probe.path, library)
+
+
+def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    try:
+        data = read_regular(arguments.file)
+    except OSError as error:
+        raise SubjectError(f"cannot read {arguments.file}: {error.strerror}") from error
+    return _render(decode_document(data, name=str(arguments.file)), arguments, context)
+
+
+def _render_unfinished(document: Document, arguments: argparse.Namespace, context: Context) -> Interrupted:
+    """Show the result of an interrupted scan; it does not replace the file of a complete one."""
+    target = unfinished_file(arguments.output.absolute()) if arguments.output else None
+    _render(document, argparse.Namespace(format=arguments.format, output=target), context)
+    return Interrupted(document.unfinished, evidence=target, advice="the same command, perhaps with fewer entries")
+
+
+def _render(document: Document, arguments: argparse.Namespace, context: Context) -> ExitCode:
+    form = Format(arguments.format)
+    if form is Format.TERMINAL or arguments.output:
+        for entry, problem in document.problems.items():
+            if problem != NOT_TRACED:  # one line has their number
+                context.console.warn(f"{entry}: {problem}")
+    if arguments.output:
+        write_file(arguments.output, f"{tell(document, form)}\n", context)
+        context.console.say(summary(document))
+    else:
+        context.console.say(tell(document, form))
+    if document.standing:
+        return ExitCode.FINDINGS
+    return ExitCode.SUBJECT if document.problems or document.unfinished else ExitCode.CLEAN
+
+
+def write_file(path: Path, text: str, context: Context) -> None:
+    """Write a file whole or not at all. Raises UsageError if it cannot be written."""
+    with storage_errors(path):
+        write_whole(path.absolute(), text.encode())
+    context.console.note(f"written to {path}")
+
+
+def _preimport(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    # A file that cannot be read is reported before the work.
+    existing = _text_of(arguments.check) if arguments.check else ""
+    probe = _probe_of(arguments, context)
+    with _shown(PREIMPORT_STEPS, context) as advance:
+        found = plan(probe, arguments.entries, runs=arguments.repeat, advance=advance)
+    text = write(found, Language(arguments.format))
+    hazards = counted(len(found.before.findings), "hazard")
+    context.console.note(f"{hazards} without the list, none with it ({counted(len(found.modules), 'module')})")
+    if arguments.check:
+        if existing == text:
+            context.console.note(f"{arguments.check} is up to date")
+            return ExitCode.CLEAN
+        state = "does not exist" if existing is None else "is stale"
+        context.console.warn(f"{arguments.check} {state}; it should import {', '.join(found.modules) or 'nothing'}")
+        return ExitCode.FINDINGS
+    if arguments.output:
+        write_file(arguments.output, text, context)
+    else:
+        context.console.say(text.rstrip("\n"))
+    return ExitCode.CLEAN
+
+
+def _text_of(file: Path) -> str | None:
+    try:
+        return read_regular(file).decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SubjectError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _watch(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if not command:
+        raise UsageError("no command", advice="for example: python-tsan imports watch -- python3 program.py")
+    ended = watch(command, stall=arguments.timeout, env=os.environ)
+    if ended.reports:
+        return ExitCode.FINDINGS
+    if not ended.interpreters:
+        context.console.warn("no Python process was watched: the options -I, -E and -S ignore PYTHONPATH")
+        return ExitCode.SUBJECT
+    if ended.exit_code:
+        context.console.warn(f"the command ended with exit code {ended.exit_code}, without an import deadlock")
+        return ExitCode.SUBJECT
+    return ExitCode.CLEAN

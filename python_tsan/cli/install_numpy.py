@@ -1,10 +1,11 @@
-"""Own the verb ``install-numpy``; leave installing to :mod:`python_tsan.cpython.numpy.wheel`."""
+"""The verb ``install-numpy``; :mod:`python_tsan.pipeline` does the work."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from python_tsan.cli.options import open_pipeline
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_pipeline
 from python_tsan.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare nothing: which numpy is installed is a setting."""
-    del parser
+    """Declare the settings, which select the numpy too."""
+    add_settings(parser, *INTERPRETER, *NUMPY)
+    end_with(parser, "python-tsan install-numpy --instrumented-numpy")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Build the interpreter unless it is there, and numpy into it unless it is there."""
+    """Build the interpreter and install numpy into it, unless they are up to date."""
     pipeline = open_pipeline(arguments)
     pipeline.console.say(str(pipeline.interpreter_with_numpy.executable))
     return ExitCode.CLEAN

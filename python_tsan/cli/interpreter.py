@@ -1,10 +1,11 @@
-"""Own the verb ``interpreter``: what is known of the one that the settings mean; leave building it to ``build``."""
+"""The verb ``interpreter``: print the description of the one that the settings select; ``build`` builds it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from python_tsan.cli.options import open_context
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import PLAN, add_settings, open_context
 from python_tsan.cpython.build.interpreter import find_built
 from python_tsan.cpython.manifest import MANIFESTS
 from python_tsan.cpython.stock import find_stock
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the lane."""
+    """Declare the lane and the settings."""
     parser.add_argument(
         "--lane",
         choices=[each.value for each in Lane],
         default=Lane.FULL.value,
-        help="full: the one built under ThreadSanitizer (default); fast: a stock one",
+        help="full: the one built under ThreadSanitizer; fast: a stock one (full)",
     )
+    add_settings(parser, *PLAN, "jobs", "binding")
+    end_with(parser, "python-tsan interpreter --python 3.13")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -41,11 +44,11 @@ def _find(context: Context, lane: Lane) -> Interpreter:
     toolchain = choose_toolchain(settings.toolchain, layout=layout, console=console)
     if lane is Lane.FULL:
         found = find_built(settings, toolchain=toolchain, layout=layout)
-        what, advice = "CPython under ThreadSanitizer is not built yet", "`python-tsan build` builds it, once"
+        what, advice = "CPython under ThreadSanitizer is not built yet", "build it with `python-tsan build`"
     else:
         found = find_stock(settings, toolchain=toolchain, layout=layout, console=console)
-        what = "there is no stock CPython with a shared library and headers on this machine"
-        advice = "install one (Debian: python3-dev and libpython3-dev), or take the full lane"
+        what = "this machine has no stock CPython with a shared library and headers"
+        advice = "install one (Debian: python3-dev and libpython3-dev), or use --lane full"
     if found is None:
         raise SubjectError(what, advice=advice, page="no-interpreter")
     return found

@@ -1,7 +1,7 @@
-"""Own the command line: which verb is meant, and how every failure is told; leave the work to the verbs' modules.
+"""Parse the command line and run the verb; each verb is a module.
 
-A verb is a module in this folder with ``add_arguments(parser)`` and ``run(arguments) -> ExitCode``. It is imported only
-when it is asked for, so that ``--version`` and ``--help`` answer at once.
+A verb's module has ``add_arguments(parser)`` and ``run(arguments) -> ExitCode``. It is imported only when its verb is
+used, so that ``--version`` and ``--help`` answer at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from python_tsan import __version__
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.cli.layout import formatter, sentence, tidy
+from python_tsan.cli.help_format import formatter, sentence, tidy
 from python_tsan.errors import ExitCode
 from python_tsan.plain_text import WIDTH
 
@@ -24,74 +24,58 @@ if TYPE_CHECKING:
 
 
 class VerbModule(Protocol):
-    """What a verb's module offers."""
+    """The interface of a verb's module."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the verb's own arguments."""
+        """Declare the verb's arguments and the settings that it reads, and end its help with an example."""
 
     def run(self, arguments: argparse.Namespace) -> ExitCode:
-        """Do the verb."""
+        """Run the verb."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """A verb as the user types it, the module that does it, and the line of help that describes it.
-
-    ``settings`` says whether it takes the settings that builds and runs share, apart from ``replaced`` ones, whose
-    options mean more in this verb and are declared by it.
-    """
+    """A verb as the user types it, its line of help, and its module, which has the verb's name unless it is given."""
 
     name: str
     summary: str
-    settings: bool = True
-    replaced: tuple[str, ...] = ()
+    module: str = ""
 
     def load(self) -> VerbModule:
-        """Import the module: ``install-numpy`` is done by ``python_tsan.cli.install_numpy``."""
-        return cast("VerbModule", importlib.import_module(f"python_tsan.cli.{self.name.replace('-', '_')}"))
+        """Import the module: that of ``install-numpy`` is ``python_tsan.cli.install_numpy``."""
+        name = self.module or self.name.replace("-", "_")
+        return cast("VerbModule", importlib.import_module(f"python_tsan.cli.{name}"))
 
 
 VERBS = (
-    Verb(name="doctor", summary="show what this machine offers, what is chosen, and how to get what is missing"),
-    Verb(name="build", summary="build CPython under ThreadSanitizer, or say why nothing is to do"),
+    Verb(name="doctor", summary="report what this machine has, what is selected, and how to get what is missing"),
+    Verb(name="build", summary="build CPython under ThreadSanitizer, or report that it is up to date"),
     Verb(name="install-numpy", summary="install the locked numpy wheel into the built interpreter"),
     Verb(name="build-harness", summary="build the C++ program that embeds the interpreter"),
-    Verb(name="check-gil", summary="check that the GIL orders what it should, and nothing else"),
-    Verb(name="check-imports", summary="check that threads that import do not deadlock, and how they can"),
-    Verb(name="verify", summary="build what is missing, run every check, print one table of verdicts"),
+    Verb(name="check-gil", summary="check what the GIL orders, and what it does not", module="verify"),
+    Verb(name="check-imports", summary="check when importing threads deadlock", module="verify"),
+    Verb(name="verify", summary="build what is missing, run every check, print a table of verdicts"),
     Verb(name="test-python", summary="run CPython's own tests for ThreadSanitizer in the built interpreter"),
-    Verb(
-        name="run",
-        summary="run any program under ThreadSanitizer, judge what it shows and keep it",
-        replaced=("python", "timeout"),
-    ),
-    Verb(name="replay", summary="run what a run's folder holds once more, and say what differs"),
-    Verb(name="report", summary="show the findings of any project's ThreadSanitizer logs", settings=False),
-    Verb(name="explain", summary="explain a kind of finding, a finding or an error at length", settings=False),
-    Verb(
-        name="matrix",
-        summary="run every check on each combination that this machine can build, and compare",
-        replaced=("python", "free-threaded", "toolchain", "binding"),
-    ),
-    Verb(name="compare", summary="show runs side by side: what differs, by what, and what that means", settings=False),
-    Verb(name="merge", summary="add up runs of one subject from many machines", settings=False),
-    Verb(
-        name="imports",
-        summary="find and prove deadlocks between imports, on any interpreter",
-        replaced=("python",),
-    ),
-    Verb(name="gil", summary="record why the GIL is released, and answer questions about it"),
-    Verb(name="interpreter", summary="print what is known of the interpreter that is meant, as JSON"),
-    Verb(name="cmake-dir", summary="print the folder of the CMake package", settings=False),
-    Verb(name="completion", summary="print what makes a shell complete verbs and options", settings=False),
+    Verb(name="run", summary="run any program under ThreadSanitizer, judge the findings and save them"),
+    Verb(name="replay", summary="repeat a saved run and report what changed"),
+    Verb(name="report", summary="show the findings in the ThreadSanitizer logs of any project"),
+    Verb(name="explain", summary="explain a kind of finding, a finding or an error"),
+    Verb(name="matrix", summary="run every check on each combination that this machine can build, and compare"),
+    Verb(name="compare", summary="compare runs: what differs, by which property, and what it means"),
+    Verb(name="merge", summary="merge runs of one subject from several machines"),
+    Verb(name="imports", summary="predict and prove deadlocks between imports, on any interpreter"),
+    Verb(name="gil", summary="record why the GIL is released, and show the reasons"),
+    Verb(name="interpreter", summary="print the description of the selected interpreter as JSON"),
+    Verb(name="cmake-dir", summary="print the folder of the CMake package"),
+    Verb(name="completion", summary="print the shell completion script"),
 )
 
 EXIT_CODES = """\
 exit codes:
-  0  clean                       4  a download failed or is not what is pinned
-  1  findings or unmet checks    5  a build failed
+  0  clean                       4  a download failed or differs from its pin
+  1  findings or failed checks   5  a build failed
   2  usage or settings           6  something could not be run or judged
-  3  no compiler that serves     130  interrupted
+  3  no working compiler         130  interrupted
 """
 
 
@@ -111,8 +95,8 @@ def _dispatch(arguments: Sequence[str]) -> ExitCode:
     return module.run(parsed)
 
 
-def build_parser(*wanted: str) -> argparse.ArgumentParser:
-    """Return the parser of every verb, in which only ``wanted`` verbs' modules are loaded and have their arguments."""
+def build_parser(*loaded: str) -> argparse.ArgumentParser:
+    """Return the parser of every verb; only the modules of the ``loaded`` verbs are imported and add arguments."""
     parser = argparse.ArgumentParser(
         prog="python-tsan",
         usage="python-tsan [-h] [--version] VERB ...",
@@ -125,34 +109,26 @@ def build_parser(*wanted: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"python-tsan {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", prog="python-tsan", help=argparse.SUPPRESS)
     for verb in VERBS:
-        chosen = verb.name in wanted
-        module = verb.load() if chosen else None
         subparser = verbs.add_parser(
             verb.name,
-            help=verb.summary,  # shown by completions; the table of all verbs is made here
+            help=verb.summary,  # shown by completions; --help has its own table of verbs
             description=sentence(verb.summary),
-            parents=_settings_parents(verb) if chosen and verb.settings else [],
             formatter_class=formatter,
             allow_abbrev=False,
         )
-        subparser.set_defaults(module=module)
-        if module is not None:
+        if verb.name in loaded:
+            module = verb.load()
+            subparser.set_defaults(module=module)
             module.add_arguments(subparser)
             tidy(subparser)
     return parser
 
 
 def _verb_table() -> str:
-    # argparse puts a long verb and its help on two lines whatever the width, so the table is made here.
+    # argparse puts a long verb and its help on two lines at every width, so the table is made here.
     indent = 2 + max(len(verb.name) for verb in VERBS) + 2
     lines = (
         textwrap.fill(f"  {verb.name:<{indent - 2}}{verb.summary}", width=WIDTH, subsequent_indent=" " * indent)
         for verb in VERBS
     )
-    return "\n".join(("verbs (python-tsan VERB --help tells more):", *lines, "", ""))
-
-
-def _settings_parents(verb: Verb) -> list[argparse.ArgumentParser]:
-    from python_tsan.cli.options import settings_parser  # noqa: PLC0415 -- reads tomllib and platformdirs
-
-    return [settings_parser(without=verb.replaced)]
+    return "\n".join(("verbs (python-tsan VERB --help shows their options):", *lines, "", ""))

@@ -1,81 +1,102 @@
-"""Own the verb ``matrix``: what is asked for, and the plan of it; leave carrying it out to ``matrix_run``."""
+"""The verb ``matrix``: run every check on each combination, each as a run of its own, and compare them."""
 
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.binding import parse_binding
-from python_tsan.cli import verification
-from python_tsan.cli.matrix_run import carry_out, tell_left_out
-from python_tsan.cli.options import open_context
-from python_tsan.errors import UsageError
+from python_tsan.cli.compare import View, comparison_of, rendered, show
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_context
+from python_tsan.cli.verify import CheckRequest, add_check_options, verify
+from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError, UsageError
 from python_tsan.expectation import Lane
 from python_tsan.matrix.available import look
 from python_tsan.matrix.model import Wish
-from python_tsan.matrix.outcomes import exit_code
+from python_tsan.matrix.outcomes import (
+    MATRIX_FILE,
+    Outcome,
+    Record,
+    decode_record,
+    encode_record,
+    exit_code,
+)
 from python_tsan.matrix.plan import plan_matrix
+from python_tsan.plain_text import duration, plain_table
+from python_tsan.process import keeping
+from python_tsan.result.store import open_run
 from python_tsan.setting_values import Kind, convert
+from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from python_tsan.cli.options import Context
+    from python_tsan.comparison.model import Comparison
     from python_tsan.console import Console
-    from python_tsan.errors import ExitCode
-    from python_tsan.matrix.model import Plan
+    from python_tsan.matrix.model import Combination, Plan
 
 _THREADING = {"gil": (False,), "free-threaded": (True,), "both": ()}
+_PAGES = {View.JSON: "comparison.json", View.HTML: "comparison.html", View.MARKDOWN: "comparison.md"}
+_ENOUGH_TO_COMPARE = 2
+# Options that take several values here.
+_AXES = ("python", "free-threaded", "toolchain")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``matrix``. Its axes take several values where other verbs' settings take one."""
     add = parser.add_argument
     several = "; may be repeated or comma-separated"
-    add("--python", dest="pythons", action="append", default=[], metavar="VERSION", help=f"only this one{several}")
-    add("--gil", choices=_THREADING, default="both", help="with the GIL, without it, or both (both)")
+    add("--python", dest="pythons", action="append", default=[], metavar="VERSION", help=f"only this version{several}")
+    add("--threading", choices=_THREADING, default="both", help="with the GIL, without it, or both (both)")
     add("--toolchain", dest="toolchains", action="append", default=[], metavar="NAME", help=f"only this{several}")
     add("--binding", dest="bindings", action="append", default=[], metavar="NAME==VERSION", help=f"only this{several}")
-    add("--whole", action="store_true", help="all combinations, not only those one step apart")
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--list", dest="listed", action="store_true", help="show what would be run, and run nothing")
-    choice.add_argument("--json", action="store_true", help="print that for GitHub's strategy.matrix, and run nothing")
-    add("--resume", type=Path, metavar="DIR", help="go on in the folder of an earlier matrix, or add to it")
-    add("--page", type=Path, metavar="DIR", help="write the comparison there as well, as Markdown and HTML")
-    add("-k", dest="keyword", metavar="EXPR", default="", help="run the checks that match, as in pytest")
-    add("--repeats", type=int, metavar="N", help="runs of each subject (default: its own number)")
+    add("--all", dest="whole", action="store_true", help="run all combinations, not only those one step apart")
+    add("--list", dest="listed", action="store_true", help="print the combinations, run nothing")
+    add(
+        "--format",
+        choices=("terminal", "json"),
+        default="terminal",
+        help="with --list: json prints them for GitHub's strategy.matrix (terminal)",
+    )
+    add("--resume", type=Path, metavar="DIR", help="resume an interrupted matrix, or add to one")
+    add_check_options(parser)
+    add_settings(parser, *(name for name in INTERPRETER if name not in _AXES), *NUMPY, "output")
+    end_with(parser, "python-tsan matrix --python 3.12,3.13 --threading gil --list")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Plan; then print the plan, or run it. One combination that fails costs none of the others."""
+    """Plan; then print the plan, or run it. A combination that fails does not stop the others."""
+    if arguments.format != "terminal" and not arguments.listed:
+        raise UsageError("--format needs --list", advice="`python-tsan compare` shows a matrix in other formats")
     wish = wish_of(arguments)
     context = open_context(arguments)
     plan = plan_matrix(look(context.settings, wish, layout=context.layout, console=context.console), wish)
-    if arguments.json:
-        context.console.say(github_matrix(plan))
-        tell_left_out(plan, context.console.warn)
-        return exit_code(plan, ())
     if arguments.listed:
-        _list(plan, context.console)
+        _list(plan, arguments.format, context.console)
         return exit_code(plan, ())
-    request = verification.CheckRequest(lanes=(Lane.FULL,), keyword=arguments.keyword, repeats=arguments.repeats)
-    return carry_out(plan, context, request, resume=arguments.resume, page=arguments.page)
+    request = CheckRequest(lanes=(Lane.FULL,), keyword=arguments.keyword, repeat=arguments.repeat)
+    return run_all(plan, context, request, resume=arguments.resume)
 
 
 def wish_of(arguments: argparse.Namespace) -> Wish:
-    """Return what the command line asks for; raises :class:`UsageError` for a version that is none."""
+    """Return the requested axes. Raises :class:`UsageError` for an invalid version or binding."""
     pythons = _split(arguments.pythons)
     for version in pythons:
         if convert(Kind.VERSION, version, Path.cwd()) is None:
-            raise UsageError(f"--python {version}: that is not {Kind.VERSION.value}", page="matrix")
+            raise UsageError(f"--python {version}: must be {Kind.VERSION.value}", page="matrix")
     bindings = {text: parse_binding(text) for text in _split(arguments.bindings)}
     for text, binding in bindings.items():
         if binding is None:
-            raise UsageError(f"--binding {text}: that is not {Kind.BINDING.value}", page="matrix")
+            raise UsageError(f"--binding {text}: must be {Kind.BINDING.value}", page="matrix")
     return Wish(
         pythons=pythons,
-        threading=_THREADING[arguments.gil],
+        threading=_THREADING[arguments.threading],
         toolchains=_split(arguments.toolchains),
         bindings=tuple(dict.fromkeys(filter(None, bindings.values()))),
         whole=arguments.whole,
@@ -87,7 +108,7 @@ def _split(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def github_matrix(plan: Plan) -> str:
-    """Return the combinations as one line of JSON, to be read by ``fromJSON`` into ``strategy.matrix``."""
+    """Return the combinations as one line of JSON, which ``fromJSON`` reads into ``strategy.matrix``."""
     include = [
         {
             "name": each.name,
@@ -102,7 +123,127 @@ def github_matrix(plan: Plan) -> str:
     return json.dumps({"include": include}, separators=(",", ":"))
 
 
-def _list(plan: Plan, console: Console) -> None:
+def _list(plan: Plan, form: str, console: Console) -> None:
+    if form == "json":
+        console.say(github_matrix(plan))
+        _show_unavailable(plan, console.warn)
+        return
     for each in plan.combinations:
         console.say(each.name)
-    tell_left_out(plan, console.say)
+    _show_unavailable(plan, console.say)
+
+
+def _show_unavailable(plan: Plan, show_line: Callable[[str], None]) -> None:
+    for each in plan.left_out:
+        show_line(f"not run: {each.what} ({each.reason})")
+
+
+def run_all(plan: Plan, context: Context, request: CheckRequest, *, resume: Path | None = None) -> ExitCode:
+    """Run every combination of ``plan``, compare all, and return the worst code.
+
+    Raises :class:`SubjectError` when there is nothing to run, or the folder cannot be written or resumed.
+    """
+    if not plan.combinations:
+        reasons = "; ".join(f"{each.what}: {each.reason}" for each in plan.left_out)
+        raise SubjectError(f"no combination can run here: {reasons}", advice="see `python-tsan doctor`", page="matrix")
+    folder = resume.absolute() if resume else open_run(context.settings.output).path
+    record = _load_record(folder) if resume else Record(left_out=plan.left_out)
+    matrix = _Matrix(context=context, request=request, folder=folder, record=record)
+    _show_unavailable(plan, context.console.note)
+
+    def interrupted() -> Interrupted:
+        _conclude(matrix.record.outcomes, folder, context.console)
+        done = sum(bool(matrix.record.of(each)) for each in plan.combinations)
+        message = f"{done} of {len(plan.combinations)} combinations finished"
+        return Interrupted(message, evidence=folder, advice=f"the same command with --resume {folder}")
+
+    with keeping(interrupted):
+        for number, combination in enumerate(plan.combinations, start=1):
+            context.console.say(f"\n== {number} of {len(plan.combinations)}: {combination.name}")
+            matrix.run(combination)
+    outcomes = matrix.record.outcomes  # those of earlier parts too: a matrix may run in several parts
+    _conclude(outcomes, folder, context.console)
+    return exit_code(plan, outcomes)
+
+
+def _load_record(folder: Path) -> Record:
+    file = folder / MATRIX_FILE
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SubjectError(
+            f"cannot read {file}: {error.strerror}", advice="name the folder of an earlier matrix", page="matrix"
+        ) from error
+    return decode_record(data, name=str(file))
+
+
+@dataclass(kw_only=True)
+class _Matrix:
+    """A matrix in progress; the outcome of each combination is on disk before the next one starts."""
+
+    context: Context
+    request: CheckRequest
+    folder: Path
+    record: Record = field(default_factory=Record)
+
+    def run(self, combination: Combination) -> None:
+        """Run one combination, unless it is done."""
+        if done := self.record.of(combination):
+            self.context.console.say(f"already done: {self.folder / done.run}")
+            return
+        started = time.monotonic()
+        try:
+            made = verify(self._context(combination), self.request)
+            outcome = Outcome(combination=combination, code=made.exit_code, run=made.id)
+        except PythonTsanError as error:
+            self.context.console.warn(f"{combination.name}: {error.message}")
+            outcome = Outcome(combination=combination, code=error.exit_code, error=error.message)
+        self._keep(replace(outcome, seconds=time.monotonic() - started))
+
+    def _context(self, combination: Combination) -> Context:
+        settings = replace(
+            self.context.settings,
+            python=combination.python,
+            free_threaded=combination.free_threaded,
+            toolchain=combination.toolchain,
+            binding=combination.binding,
+            output=self.folder,
+        )
+        return replace(self.context, settings=settings)
+
+    def _keep(self, outcome: Outcome) -> None:
+        if (self.folder / MATRIX_FILE).is_file():  # another process may run the same matrix
+            self.record = _load_record(self.folder)
+        others = tuple(each for each in self.record.outcomes if each.combination != outcome.combination)
+        self.record = replace(self.record, outcomes=(*others, outcome))
+        with storage_errors(self.folder):
+            write_whole(self.folder / MATRIX_FILE, encode_record(self.record))
+
+
+def _conclude(outcomes: Sequence[Outcome], folder: Path, console: Console) -> None:
+    """Show the outcome of every combination, and compare those that have a run."""
+    rows = [(each.combination.name, _word(each), duration(each.seconds)) for each in outcomes]
+    console.say("")
+    for line in plain_table(("combination", "verdict", "time"), rows):
+        console.say(line)
+    if sum(bool(each.run) for each in outcomes) < _ENOUGH_TO_COMPARE:
+        return
+    comparison = _relative(comparison_of([str(folder / each.run) for each in outcomes if each.run]), folder)
+    with storage_errors(folder):
+        for view, name in _PAGES.items():
+            write_whole(folder / name, rendered(comparison, view))
+    console.say("")
+    show(comparison, View.TERMINAL, console)
+    console.say(f"\ncomparison: {folder / _PAGES[View.HTML]}")
+
+
+def _relative(comparison: Comparison, folder: Path) -> Comparison:
+    """Name the runs relative to the folder of the matrix, which may be moved as a whole."""
+    columns = (replace(column, file=str(Path(column.file).relative_to(folder))) for column in comparison.columns)
+    return replace(comparison, columns=tuple(columns))
+
+
+def _word(outcome: Outcome) -> str:
+    if outcome.error:
+        return f"failed: {outcome.code.name.lower()}"
+    return {ExitCode.CLEAN: "clean", ExitCode.FINDINGS: "NOT clean"}.get(outcome.code, "could not judge")

@@ -1,4 +1,4 @@
-"""The verb ``merge``: merge the runs of one subject from many machines; save and show the result."""
+"""The verb ``merge``: merge the runs of one subject from several machines; save and show the result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cli.run import exit_code, formats_of
-from python_tsan.console import make_console
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import add_settings, add_verbose, open_context
+from python_tsan.cli.run import add_formats, exit_code, formats_of
+from python_tsan.plain_text import counted
 from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
 from python_tsan.result.codec import RUN_FILE, encode_result
@@ -29,40 +31,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``merge``."""
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help="a run's folder, a folder of runs, or an earlier merge")
-    add("--output", type=Path, default=None, metavar="DIR", help="folder that receives the merge (runs)")
-    add(
-        "--format",
-        action="append",
-        default=[],
-        metavar="FORMAT",
-        help=f"{', '.join(RENDERINGS)}; may be repeated (runs of a program)",
-    )
-    add("--verbose", action="store_true", help="whole stacks, and findings that do not fail")
-    add("--quiet", action="store_true", help="print results only")
+    add_formats(parser)
+    add_verbose(parser)
+    add_settings(parser, "output")
+    end_with(parser, "python-tsan merge downloads/* --output merged")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Merge, save with all parts, show, and answer as one run of all of them would."""
+    """Merge, save the result with all parts, show it, and return the code of the merged run."""
     formats = formats_of(arguments.format)
     given = list(load_parts(arguments.runs))
     parts = unite(given)
-    console = make_console(quiet=arguments.quiet)
+    context = open_context(arguments)
+    console = context.console
     if len(given) > len(parts):
-        console.note(f"{len(given) - len(parts)} of the runs were given more than once, and count once")
+        console.note(f"{counted(len(given) - len(parts), 'duplicate')} skipped")
     merged = merge(parts)
-    folder = open_run(arguments.output or Path.cwd() / "runs").path
+    folder = open_run(context.settings.output).path
     with storage_errors(folder):
         for part in parts:
             kept = folder / PARTS_FOLDER / part.id
             kept.mkdir(parents=True)
             write_whole(kept / RUN_FILE, encode_result(part))
-        context = Context(source_lines=source_reader((Path.cwd(),)))
+        rendering = Context(source_lines=source_reader((Path.cwd(),)))
         for name in dict.fromkeys((JSON, *formats)):
             if name != TERMINAL:
-                write_whole(folder / RENDERINGS[name].file_name, RENDERINGS[name].render(merged, context))
+                write_whole(folder / RENDERINGS[name].file_name, RENDERINGS[name].render(merged, rendering))
     if not formats or TERMINAL in formats:
         _show(merged, folder, console, verbose=arguments.verbose)
-    console.note(f"everything in {folder}")
+    console.note(f"all files: {folder}")
     return exit_code(merged)
 
 

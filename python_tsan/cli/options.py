@@ -1,4 +1,4 @@
-"""Own the options that every verb shares and how they become settings; leave a verb's own options to its module."""
+"""Declare the options that verbs share, and turn them into settings; a verb's own options are in its module."""
 
 from __future__ import annotations
 
@@ -11,53 +11,96 @@ from typing import TYPE_CHECKING
 from python_tsan.config import OPTIONS, Settings, load_settings
 from python_tsan.console import make_console
 from python_tsan.paths import Layout
-from python_tsan.setting_values import Kind
+from python_tsan.setting_values import Kind, convert
 
 if TYPE_CHECKING:
     from python_tsan.console import Console
     from python_tsan.pipeline import Pipeline
 
+# The settings that each stage reads. A verb declares those of the stages that it runs.
+TOOLCHAIN = ("toolchain", "cache")
+PLAN = ("python", "free-threaded", "release", "source", *TOOLCHAIN)
+INTERPRETER = (
+    *PLAN,
+    "jobs",
+    "compiler-cache",
+    "compiler-cache-remote",
+    "python-org",
+    "git",
+    "network-timeout",
+    "refresh",
+)
+NUMPY = ("numpy", "instrumented-numpy")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a verb starts from: the settings in force, the cache's layout and the terminal."""
+    """What a verb starts from: the settings, the cache's layout and the terminal."""
 
     settings: Settings
     layout: Layout
     console: Console
 
 
-def settings_parser(*, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
-    """Return the parent parser with one option for each setting, except those ``without``, and ``--quiet``."""
-    parent = argparse.ArgumentParser(add_help=False)
-    group = parent.add_argument_group(
-        "settings", "read also from PYTHON_TSAN_<NAME>, python-tsan.toml and [tool.python-tsan]"
+def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add ``--quiet`` and an option for each of these settings, in the order of the list of all settings."""
+    unknown = set(names) - {option.name for option in OPTIONS}
+    if unknown:
+        raise ValueError(f"unknown settings: {unknown}")
+    add_quiet(parser)
+    group = parser.add_argument_group(
+        "settings", "also read from PYTHON_TSAN_<NAME>, python-tsan.toml and [tool.python-tsan]"
     )
-    for option in OPTIONS:
-        if option.name in without:
-            continue
-        text = f"{option.summary} ({option.default})"
+    shown = [option for option in OPTIONS if option.name in names]
+    for option in shown:
         if option.kind is Kind.FLAG:
             group.add_argument(option.flag, dest=option.field, action="store_true", default=None, help=option.summary)
         else:
+            text = f"{option.summary} ({option.default})"
             group.add_argument(option.flag, dest=option.field, metavar=option.metavar, help=text)
-    parent.add_argument("--quiet", action="store_true", help="print results only, no progress")
-    return parent
+    parser.set_defaults(settings=tuple(option.field for option in shown))
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Add ``--quiet``."""
+    parser.add_argument("--quiet", action="store_true", help="print results only, no progress")
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    """Add ``--verbose`` of the verbs that show a report."""
+    parser.add_argument("--verbose", action="store_true", help="show whole stacks, and findings that do not fail")
+
+
+def count(text: str) -> int:
+    """Return the value of an option that takes a positive integer."""
+    return int(_converted(Kind.COUNT, text))
+
+
+def seconds(text: str) -> float:
+    """Return the value of an option that takes a positive number of seconds."""
+    return float(_converted(Kind.SECONDS, text))
+
+
+def _converted(kind: Kind, text: str) -> float:
+    value = convert(kind, text, Path())
+    if not isinstance(value, int | float):
+        raise argparse.ArgumentTypeError(f"must be {kind.value}, not {text!r}")
+    return value
 
 
 def open_context(arguments: argparse.Namespace) -> Context:
     """Load the settings of this invocation and make its console.
 
-    Raises :class:`python_tsan.errors.UsageError` for settings that cannot be used.
+    Raises :class:`python_tsan.errors.UsageError` for invalid settings.
     """
-    overrides = {option.field: getattr(arguments, option.field, None) for option in OPTIONS}
-    settings = load_settings(overrides, env=os.environ, cwd=Path.cwd())
+    given = {name: getattr(arguments, name) for name in getattr(arguments, "settings", ())}
+    settings = load_settings(given, env=os.environ, cwd=Path.cwd())
     console = make_console(quiet=bool(getattr(arguments, "quiet", False)))
     return Context(settings=settings, layout=Layout(root=settings.cache), console=console)
 
 
 def open_pipeline(arguments: argparse.Namespace) -> Pipeline:
-    """Return the stages that act on this invocation's settings; nothing is built yet."""
+    """Return the stages for this invocation's settings; nothing is built yet."""
     from python_tsan.pipeline import Pipeline  # noqa: PLC0415 -- `doctor` needs none of the stages
 
     context = open_context(arguments)

@@ -1,4 +1,4 @@
-"""Own the verb ``report``: raw ThreadSanitizer logs of any project, or a run's folder, in any rendering."""
+"""The verb ``report``: show the ThreadSanitizer logs of any project, or a saved run, in any format."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import add_quiet, add_verbose
 from python_tsan.console import make_console
 from python_tsan.detect.reading import NO_LOGS, STANDARD_INPUT, read_logs
 from python_tsan.errors import ExitCode, UsageError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from python_tsan.console import Console
 
+OWN_HELP = "your code: a folder, a file or a module's name; may be repeated"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``report``."""
@@ -36,23 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help=f"{', '.join(formats[:-1])} or {formats[-1]} ({TERMINAL})",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the rendering there, whole or not at all")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result to this file")
     parser.add_argument(
         "--own",
         action="append",
         default=[],
         metavar="PATH",
-        help="your code: a folder or file as the log has it, or a module's name; may be repeated",
+        help=OWN_HELP,
     )
-    parser.add_argument(
-        "--silent-is-clean", action="store_true", help="take a log without a word of the sanitizer for clean"
-    )
-    parser.add_argument("--verbose", action="store_true", help="whole stacks, and findings that do not fail (terminal)")
-    parser.add_argument("--quiet", action="store_true", help="the table and the conclusion only (terminal)")
+    parser.add_argument("--silent-is-clean", action="store_true", help="treat logs without sanitizer output as clean")
+    add_verbose(parser)
+    add_quiet(parser)
+    end_with(parser, "python-tsan report tsan-logs --own src --format sarif --output races.sarif")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Render, then answer 1 for findings that fail, 0 for none, 2 for bad input, 6 when nothing could be judged."""
+    """Show the report and return 1 for findings that fail, 0 for none, 2 for invalid input, 6 if nothing was judged."""
     report = load_report(arguments.paths, own=own_paths(arguments.own), silent_is_clean=arguments.silent_is_clean)
     console = make_console(quiet=arguments.quiet)
     show(report, arguments, console)
@@ -64,7 +67,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def exit_code(report: Result) -> ExitCode:
-    """Return what a report comes to. Input that is no log outweighs everything but a finding."""
+    """Return the exit code of a report. Input that is not a log outweighs everything but a finding."""
     match report.verdict.status:
         case VerdictStatus.FINDINGS:
             return ExitCode.FINDINGS
@@ -85,22 +88,22 @@ def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_cl
     if saved := _saved(paths):
         return attributed(saved, own) if own else saved
     reading = read_logs(paths)
-    if silent_is_clean:  # a run without a finding leaves log_path='s folder empty
+    if silent_is_clean:  # a run without a finding leaves the folder of log_path= empty
         reading.inputs = [replace(each, problem="") if each.problem == NO_LOGS else each for each in reading.inputs]
     problems = [each for each in reading.inputs if each.problem and not each.spoke]
     if problems and len(problems) == len(reading.inputs):
         raise UsageError(
-            "there is nothing to read: " + "; ".join(f"{each.file}: {each.problem}" for each in problems),
-            advice="name a ThreadSanitizer log, or the folder that log_path= wrote to",
+            "no log to read: " + "; ".join(f"{each.file}: {each.problem}" for each in problems),
+            advice="name a ThreadSanitizer log, or the folder of log_path=",
             page="logs",
         )
     return build_result(reading.digest, Facts(own=own, inputs=tuple(reading.inputs), silent_is_clean=silent_is_clean))
 
 
 def own_paths(given: Sequence[str]) -> tuple[str, ...]:
-    """Return what is the user's as a log may spell it: as given, and absolute when it is there."""
+    """Return the user's paths as a log may spell them: as given, and absolute if they exist."""
     there = [Path(path) for path in given if Path(path).exists()]
-    # A compiler writes a path as it was given one, with links or without.
+    # A compiler writes the path that it was given, with links or without.
     absolute = (str(path) for each in there for path in (each.absolute(), each.resolve()))
     return tuple(dict.fromkeys((*given, *absolute)))
 

@@ -1,4 +1,4 @@
-"""Own the verb ``run``: its options, and what is shown of a run; leave running to :mod:`python_tsan.running`."""
+"""The verb ``run``: its options and its output; :mod:`python_tsan.running` runs the program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.checking.execution import STDERR_FILE
-from python_tsan.cli.options import open_context
+from python_tsan.cli.help_format import end_with
+from python_tsan.cli.options import PLAN, add_settings, add_verbose, count, open_context, seconds
+from python_tsan.cli.report import OWN_HELP, own_paths
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import counted
 from python_tsan.render.registry import RENDERINGS, TERMINAL
@@ -27,92 +29,90 @@ if TYPE_CHECKING:
     from python_tsan.running.rules import Rules
 
 
-_LONGEST_WORDS = 200
+_LONGEST_LINE = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``run``. ``--python`` and ``--timeout`` mean more here than among the settings."""
+    """Declare the options of ``run``; its ``--python`` takes a path too."""
     parser.usage = "python-tsan run [options] -- COMMAND ..."
     add = parser.add_argument
     add("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the program with its arguments")
     add(
-        "--python", dest="interpreter", default="", metavar="VERSION|DIR", help="a built interpreter: version or folder"
+        "--python",
+        dest="interpreter",
+        default="",
+        metavar="VERSION|PATH",
+        help="the interpreter built under ThreadSanitizer: its version or folder",
     )
-    add(
-        "--timeout",
-        dest="deadline",
-        type=float,
-        default=DEFAULT_SECONDS,
-        metavar="SECONDS",
-        help="limit of each run (600)",
-    )
-    add("--repeat", type=int, default=1, metavar="N", help="run it N times and say how often something was found")
-    add("--shard", default="", metavar="I/N", help="make only this part of the runs; `merge` adds the parts up")
-    add("--until-found", action="store_true", help="stop at the first run with a finding, after at most N")
-    add("--expect", default=CLEAN, metavar="WHAT", help="what it must show: clean (the default), race, hang or a file")
-    add("--baseline", default="", metavar="FILE", help="findings that are known; only others fail")
-    add("--write-baseline", default="", metavar="FILE", help="write what was found as a baseline, to be filled in")
+    add("--timeout", type=seconds, default=DEFAULT_SECONDS, metavar="SECONDS", help="limit of each run (600)")
+    add("--repeat", type=count, default=1, metavar="N", help="run it N times and count the runs with findings (1)")
+    add("--shard", default="", metavar="I/N", help="run only part I of N; `merge` combines the parts")
+    add("--until-found", action="store_true", help="stop at the first run with a finding")
+    add("--expect", default=CLEAN, metavar="WHAT", help="expected result: clean, race, hang or a file (clean)")
+    add("--baseline", default="", metavar="FILE", help="known findings; only others fail")
+    add("--write-baseline", default="", metavar="FILE", help="write the findings as a baseline, to be completed")
     add("--suppressions", action="append", default=[], metavar="FILE", help="suppressions; may be repeated")
+    add("--own", action="append", default=[], metavar="PATH", help=OWN_HELP)
+    add_formats(parser)
     add(
-        "--own",
+        "--fact",
         action="append",
         default=[],
-        metavar="PATH",
-        help="your code: a folder, file or module; may be repeated",
+        metavar="NAME=TEXT",
+        help="a property of the program for `compare`, such as binding='pybind11 3.0.4'; may be repeated",
     )
-    add(
+    add("--children", action="store_true", help="judge the instrumented programs that the command starts")
+    add_verbose(parser)
+    add_settings(parser, *(name for name in PLAN if name != "python"), "instrumented-numpy", "numpy", "output")
+    end_with(parser, "python-tsan run --repeat 20 --own src -- build/my_program --threads 4")
+
+
+def add_formats(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--format`` of the verbs that write several formats into the folder of a run."""
+    parser.add_argument(
         "--format",
         action="append",
         default=[],
         metavar="FORMAT",
         help=f"{', '.join(RENDERINGS)}; may be repeated",
     )
-    add(
-        "--fact",
-        action="append",
-        default=[],
-        metavar="NAME=TEXT",
-        help="something about the program for `compare`, such as binding='pybind11 3.0.4'; may be repeated",
-    )
-    add("--children", action="store_true", help="the command only starts instrumented programs: judge those")
-    add("--verbose", action="store_true", help="whole stacks, and findings that do not fail")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Run the command and answer by the design's codes."""
+    """Run the command and return the code of the verdict."""
     named = arguments.interpreter
-    arguments.python = named if named and "/" not in named else None
+    if named and "/" not in named:
+        arguments.python, arguments.settings = named, (*arguments.settings, "python")
     context = open_context(arguments)
-    from python_tsan.running.preparation import open_session  # noqa: PLC0415 -- a wrong option is told at once
+    from python_tsan.running.preparation import open_session  # noqa: PLC0415 -- wrong options are reported at once
 
     request = request_of(arguments)
     session = open_session(
         request, context.settings, layout=context.layout, console=context.console, env=dict(os.environ)
     )
 
-    def tell(report: Result, folder: Path) -> None:
+    def on_result(report: Result, folder: Path) -> None:
         show(report, folder, request, context.console, detail=Detail.of(arguments))
 
-    report, folder = session.run(cut=tell)
-    tell(report, folder)
+    report, folder = session.run(cut=on_result)
+    on_result(report, folder)
     if request.write_baseline:
         _write_baseline(report, Path(request.write_baseline), session.rules, context.console)
     return exit_code(report)
 
 
 def request_of(arguments: argparse.Namespace) -> Request:
-    """Return what the command line asks for, with absolute paths.
+    """Return the request of the command line, with absolute paths.
 
-    Raises :class:`UsageError` for an option that makes no sense.
+    Raises :class:`UsageError` for an invalid option.
     """
-    from python_tsan.cli.report import own_paths  # noqa: PLC0415 -- reads nothing; kept beside its verb
     from python_tsan.running.expected import WORDS  # noqa: PLC0415 -- brings the parser of logs with it
 
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     return Request(
         command=tuple(command),
         cwd=str(Path.cwd()),
-        timeout=arguments.deadline,
+        timeout=arguments.timeout,
         repeat=arguments.repeat,
         until_found=arguments.until_found,
         shard=parse_shard(arguments.shard) if arguments.shard else None,
@@ -129,22 +129,22 @@ def request_of(arguments: argparse.Namespace) -> Request:
 
 
 def formats_of(given: Sequence[str]) -> tuple[str, ...]:
-    """Return the formats of repeated or comma-separated options, each once; UsageError for one that there is not."""
+    """Return the formats of repeated or comma-separated options, each once. Raises UsageError for an unknown one."""
     names = [name for each in given for name in each.split(",") if name]
     known = list(RENDERINGS)
     for name in names:
         if name not in known:
-            raise UsageError(f"there is no format {name!r}", advice=f"formats: {', '.join(known)}")
+            raise UsageError(f"unknown format {name!r}", advice=f"formats: {', '.join(known)}")
     return tuple(dict.fromkeys(names))
 
 
 def facts_of(given: Sequence[str]) -> dict[str, str]:
-    """Return what the user tells about the program, by name; UsageError for what is no ``NAME=TEXT``."""
+    """Return the properties of the program by name. Raises UsageError for what is not ``NAME=TEXT``."""
     facts = {}
     for each in given:
         name, equals, text = each.partition("=")
         if not (equals and name.strip() and text.strip()):
-            raise UsageError(f"--fact {each}: a name and a text are wanted", advice="--fact binding='pybind11 3.0.4'")
+            raise UsageError(f"--fact {each}: must be NAME=TEXT", advice="for example: --fact binding='pybind11 3.0.4'")
         facts[name.strip()] = text.strip()
     return facts
 
@@ -155,51 +155,51 @@ def _absolute(path: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """How much of a report is shown."""
+    """How much of a report to show."""
 
     verbose: bool = False
     quiet: bool = False
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Detail:
-        """Return what ``--verbose`` and ``--quiet`` ask for."""
+        """Return the values of ``--verbose`` and ``--quiet``."""
         return cls(verbose=arguments.verbose, quiet=arguments.quiet)
 
 
 def show(report: Result, folder: Path, request: Request, console: Console, *, detail: Detail) -> None:
-    """Print the report and where everything is; a run for machines only names the files."""
-    from python_tsan.render.terminal import render_lines  # noqa: PLC0415 -- needed only once something ran
+    """Print the report and its folder; a run with formats for machines prints only their files."""
+    from python_tsan.render.terminal import render_lines  # noqa: PLC0415 -- not needed for help
 
     if not request.formats or TERMINAL in request.formats:
         console.lines(render_lines(report, verbose=detail.verbose, quiet=detail.quiet))
     for name in request.formats:
         if name != TERMINAL:
             console.note(f"{name} in {folder / RENDERINGS[name].file_name}")
-    if words := last_words(report, folder):
-        console.note(f"the program's last words: {words}")
-    console.note(f"everything in {folder}; again: python-tsan replay {shlex.quote(str(folder))}")
+    if words := last_line(report, folder):
+        console.note(f"last line on standard error: {words}")
+    console.note(f"all files: {folder}; to repeat: python-tsan replay {shlex.quote(str(folder))}")
 
 
-def last_words(report: Result, folder: Path) -> str:
-    """Return the last line on standard error of the first run that failed by itself; nothing when none did."""
+def last_line(report: Result, folder: Path) -> str:
+    """Return the last line on standard error of the first run whose program failed; empty if none did."""
     codes = report.subject.exit_codes if report.subject else ()
     files = sorted(folder.glob(f"[0-9]*/{STDERR_FILE}"), key=lambda file: int(file.parent.name))
     for code, file in zip(codes, files, strict=False):
         lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         if code not in {0, TSAN_EXIT_CODE} and lines:
-            return lines[-1].strip()[:_LONGEST_WORDS]
+            return lines[-1].strip()[:_LONGEST_LINE]
     return ""
 
 
 def _write_baseline(report: Result, file: Path, rules: Rules, console: Console) -> None:
     from python_tsan.result.baseline import write_baseline  # noqa: PLC0415
-    from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- seldom asked for
+    from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- rarely used
 
     today = dt.datetime.now(tz=dt.UTC).date()
     with storage_errors(file, option="--write-baseline"):
         write_whole(file, write_baseline(report.findings, rules.baseline, today=today).encode())
     console.note(
-        f"baseline of {counted(len(report.findings), 'finding')} in {file}; give each new one a reason and a link"
+        f"baseline of {counted(len(report.findings), 'finding')}: {file}; give each new one a reason and a link"
     )
 
 

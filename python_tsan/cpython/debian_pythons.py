@@ -82,7 +82,7 @@ def _mirror() -> str:
     if distribution_family() != "debian":
         raise FetchError(
             "interpreters can be unpacked from Debian's binary packages on a Debian machine only",
-            advice="name your own interpreters with --with",
+            advice="name your own interpreters with --python",
         )
     form = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
     listing = _must("apt-get", ["indextargets", "--no-release-info", "--format", form], Path.cwd(), _QUICK_SECONDS)

@@ -8,7 +8,6 @@ import pytest
 from test_lane import TOOLCHAIN, build
 
 from python_tsan.checking.own_tests import INTERRUPTED
-from python_tsan.cli import own_tests
 from python_tsan.cli import test_python as verb
 from python_tsan.cli.main import main
 from python_tsan.cpython.manifest import SourceRecord
@@ -54,7 +53,7 @@ def test_named_tests_are_taken_once_each_in_order(tree):
 
 def test_before_3_13_tests_have_to_be_named(tree):
     (tree / "Lib/test/libregrtest/tsan.py").unlink()
-    with pytest.raises(UsageError, match=r"CPython 3\.11\.2 has no `-m test --tsan`: it came with 3\.13"):
+    with pytest.raises(UsageError, match=r"CPython 3\.11\.2 has no `-m test --tsan`; it is new in 3\.13"):
         choose([], tree, "3.11.2")
     assert choose(["test_io"], tree, "3.11.2") == ("test_io",)
 
@@ -67,7 +66,7 @@ def test_the_parallel_selection_is_another(tree):
 @pytest.mark.parametrize("named", [[], ["test_io"]])
 def test_before_3_14_nothing_runs_in_parallel(tree, named):
     (tree / "Lib/test/libregrtest/tsan.py").write_text("TSAN_TESTS = ['test_queue']\n")
-    with pytest.raises(UsageError, match=r"CPython 3\.13\.5 has no `-m test --tsan-parallel`: it came with 3\.14"):
+    with pytest.raises(UsageError, match=r"CPython 3\.13\.5 has no `-m test --tsan-parallel`; it is new in 3\.14"):
         choose(named, tree, "3.13.5", Selection.PARALLEL)
 
 
@@ -90,16 +89,16 @@ def test_an_unknown_test_is_named_with_the_nearest(tree):
 
 
 def test_limits_are_seconds():
-    assert parse("--whole", "60", "--each", "2.5").each == 2.5
+    assert parse("--session-timeout", "60", "--timeout", "2.5").timeout == 2.5
     for wrong in ("0", "-1", "inf", "nan", "soon"):
-        with pytest.raises(argparse.ArgumentError, match="number of seconds above 0"):
-            parse("--each", wrong)
+        with pytest.raises(argparse.ArgumentError, match="must be a positive number of seconds"):
+            parse("--timeout", wrong)
 
 
 def test_threads_are_two_or_more():
     assert parse("--parallel", "4").parallel == 4
     for wrong in ("1", "0", "-2", "many"):
-        with pytest.raises(argparse.ArgumentError, match="number of threads from 2"):
+        with pytest.raises(argparse.ArgumentError, match="must be an integer of 2 or more"):
             parse("--parallel", wrong)
 
 
@@ -116,8 +115,8 @@ def test_python(tree, tmp_path, monkeypatch, suite_home):
     (tree / "Lib/test/test_hang.py").touch()
     record = SourceRecord(version="3.14.4", origin="archive", sha256="93")
     monkeypatch.setattr(verb, "obtain_source", lambda *_, **__: SourceTree(path=tree, record=record))
-    monkeypatch.setattr(own_tests, "Pipeline", lambda **_: FakePipeline())
-    monkeypatch.setattr(own_tests, "prepare_tests", lambda *_, **__: suite_home)
+    monkeypatch.setattr(verb, "Pipeline", lambda **_: FakePipeline())
+    monkeypatch.setattr(verb, "prepare_tests", lambda *_, **__: suite_home)
     monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return lambda *words: main(["test-python", *words])
@@ -141,15 +140,15 @@ def test_an_interrupt_loses_no_verdict_and_the_rest_can_be_run(test_python, tmp_
     folder = tmp_path / "runs" / cut.id
     assert "  cpython/test_queue\n" in said.out, "the table"
     assert said.err.endswith(
-        "python-tsan: interrupted: 1 of 3 tests had ended\n"
+        "python-tsan: interrupted: 1 of 3 tests finished\n"
         f"  evidence:   {folder}\n  to go on:   the same command with --resume {folder}\n"
     )
-    assert test_python("--resume", str(folder), "--each", "1") == 1
+    assert test_python("--resume", str(folder), "--timeout", "1") == 1
     whole = load_result(tmp_path / "runs" / "latest")
     assert judged(whole)["test_queue"] == (Status.PASSED, "")
     assert [status for status, _ in judged(whole).values()] == [Status.PASSED, Status.FAILED, Status.PASSED]
     assert not (tmp_path / "runs" / whole.id / "cpython" / "test_queue").exists(), "it was not run again"
-    assert f"taken from run {cut.id}: 1" in whole.provenance.notes
+    assert f"from run {cut.id}: 1 verdict" in whole.provenance.notes
     assert not whole.unfinished
 
 
@@ -162,6 +161,6 @@ def test_what_another_interpreter_showed_is_not_taken_over(test_python, tmp_path
 
 
 def test_a_run_that_did_not_reach_all_tests_concludes_nothing(test_python, tmp_path):
-    assert test_python("--jobs", "1", "--whole", "2") == 6
+    assert test_python("--jobs", "1", "--session-timeout", "2") == 6
     run = load_result(tmp_path / "runs" / "latest")
-    assert (run.exit_code, run.unfinished) == (ExitCode.SUBJECT, "for 2 of 3 tests there was no time")
+    assert (run.exit_code, run.unfinished) == (ExitCode.SUBJECT, "no time left for 2 of 3 tests")

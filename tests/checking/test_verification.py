@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from staged import CANARY, RACES, scenario
 
-from python_tsan.cli import check_gil, check_imports, failures, verification, verify
+from python_tsan.cli import failures, verify
 from python_tsan.cpython.manifest import Interpreter, SourceRecord
 from python_tsan.errors import BuildError, ExitCode, UsageError
 from python_tsan.expectation import Lane, Outcome
@@ -75,18 +75,16 @@ def run_verb(make_bench, tmp_path, monkeypatch):
         (gil / f"test_{name}.py").write_text(f"{mark}def test_scenario(subject): subject.must_pass()\n")
     monkeypatch.setattr("python_tsan.checking.session.checks_folder", lambda: gil)
 
-    def run(*words, verb=verify, scenarios=RACY, plays=None, change=None):
+    def run(*words, verb="verify", scenarios=RACY, plays=None, change=None):
         bench = make_bench(*scenarios, plays={"counter_unguarded": {"race": True}} | (plays or {}), canary=CANARY)
         pipeline = FakePipeline(bench, tmp_path / "python")
         if change:
             change(pipeline)
-        monkeypatch.setattr(verification, "Pipeline", lambda **_: pipeline)
+        monkeypatch.setattr(verify, "Pipeline", lambda **_: pipeline)
         parser = argparse.ArgumentParser()
-        verb.add_arguments(parser)
-        for name in ("--output", "--python"):
-            parser.add_argument(name)
-        parser.add_argument("--free-threaded", action="store_true", default=None)
-        return verb.run(parser.parse_args(["--output", str(tmp_path / "runs"), *words]))
+        verify.add_arguments(parser)
+        parser.set_defaults(verb=verb)
+        return verify.run(parser.parse_args(["--output", str(tmp_path / "runs"), *words]))
 
     return run
 
@@ -136,7 +134,7 @@ def test_a_canary_that_fails_is_exit_6(run_verb, tmp_path):
 
 def test_without_a_stock_python_the_fast_lane_is_skipped_aloud(run_verb, tmp_path, capsys):
     assert run_verb(change=lambda pipeline: setattr(pipeline, "stock_harness", None)) is ExitCode.CLEAN
-    assert saved(tmp_path).lanes[0].skipped == verification.NO_STOCK
+    assert saved(tmp_path).lanes[0].skipped == verify.NO_STOCK
     assert "fast lane: skipped, no shared libpython" in capsys.readouterr().out
 
 
@@ -148,10 +146,10 @@ def test_a_free_threaded_build_is_judged_in_the_full_lane_alone(run_verb, tmp_pa
     words = ("--python", "3.13.5", "--free-threaded")
     assert run_verb(*words) is ExitCode.CLEAN
     run = saved(tmp_path)
-    assert run.lanes[0].skipped == verification.NO_FREE_THREADING
+    assert run.lanes[0].skipped == verify.NO_FREE_THREADING
     assert not run.of(Lane.FAST)
     assert len(run.of(Lane.FULL)) == 4
-    assert "fast lane: skipped, a stock libpython" in capsys.readouterr().out
+    assert "fast lane: skipped, a free-threaded build" in capsys.readouterr().out
     assert run_verb("--lane", "fast", *words) is ExitCode.SUBJECT
 
 
@@ -176,8 +174,8 @@ def test_a_lane_that_cannot_be_built_leaves_what_was_judged(run_verb, tmp_path, 
 
 def test_an_interrupted_run_is_kept_and_not_called_clean(run_verb, tmp_path, capsys, monkeypatch, signal_once):
     told = []
-    real = verification._Verification._on_verdict
-    monkeypatch.setattr(verification._Verification, "_on_verdict", lambda *given: told.append(real(*given)))
+    real = verify._Verification._on_verdict
+    monkeypatch.setattr(verify._Verification, "_on_verdict", lambda *given: told.append(real(*given)))
     signal_once(lambda: len(told) == 3)
     began = time.monotonic()
     plays = {"counter_guarded": {}, "counter_unguarded": {"sleep": 60}}
@@ -191,7 +189,7 @@ def test_an_interrupted_run_is_kept_and_not_called_clean(run_verb, tmp_path, cap
     said = capsys.readouterr()
     assert "  gil/counter_guarded\n" in said.out, "the table"
     assert "unfinished after 3 checks, so nothing is concluded: interrupted" in said.out
-    assert "interrupted: 3 checks had their verdict" in said.err
+    assert "interrupted: 3 checks judged" in said.err
     assert str(tmp_path / "runs" / run.id) in said.err
 
 
@@ -210,8 +208,8 @@ def test_a_job_summary_is_added_to(run_verb, tmp_path, monkeypatch):
     assert summary.read_text().startswith("before\n### ThreadSanitizer: clean: 4 checks as expected")
 
 
-def test_repeats_and_keyword(run_verb, tmp_path):
-    run_verb("--lane", "fast", "-k", "counter_guarded", "--repeats", "2")
+def test_repeat_and_keyword(run_verb, tmp_path):
+    run_verb("--lane", "fast", "-k", "counter_guarded", "--repeat", "2")
     run = saved(tmp_path)
     assert {one.check: one.runs for one in run.verdicts} == {
         "canary/race": 2,
@@ -221,9 +219,9 @@ def test_repeats_and_keyword(run_verb, tmp_path):
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many"])
-def test_repeats_is_a_count(run_verb, count):
+def test_repeat_is_a_positive_integer(run_verb, count):
     with pytest.raises(SystemExit):
-        run_verb("--repeats", count)
+        run_verb("--repeat", count)
 
 
 def test_a_keyword_that_matches_nothing(run_verb):
@@ -231,16 +229,17 @@ def test_a_keyword_that_matches_nothing(run_verb):
         run_verb("--lane", "fast", "-k", "nothing")
 
 
-@pytest.mark.parametrize("verb", [check_gil, check_imports])
-def test_the_smaller_verbs_name_files_that_exist(verb):
+def test_the_other_verbs_run_files_that_exist_and_all_but_the_canary():
     folder = Path(verify.__file__).parents[2] / "checks"
-    assert all((folder / name).is_file() for name in verb.FILES)
+    named = [name for names in verify._FILES.values() for name in names]
+    assert len(set(named)) == len(named)
+    assert {path.name for path in folder.glob("test_*.py")} == {*named, "test_canary.py"}
 
 
-def test_every_check_belongs_to_a_smaller_verb_or_is_the_canary():
-    folder = Path(verify.__file__).parents[2] / "checks"
-    named = {*check_gil.FILES, *check_imports.FILES, "test_canary.py"}
-    assert {path.name for path in folder.glob("test_*.py")} == named
+def test_another_verb_runs_its_files_only(run_verb, tmp_path, monkeypatch):
+    monkeypatch.setattr(verify, "_FILES", {"check-gil": ("test_gil.py",)})
+    assert run_verb("--lane", "fast", verb="check-gil") is ExitCode.CLEAN
+    assert {one.check.partition("/")[0] for one in saved(tmp_path).verdicts} == {"canary", "gil"}
 
 
 def test_a_scenario_for_another_outcome_is_not_repeated_like_a_race(run_verb, tmp_path):

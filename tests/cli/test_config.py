@@ -6,7 +6,7 @@ import pytest
 
 from python_tsan.config import OPTIONS, CompilerCache, Settings, load_settings
 from python_tsan.errors import UsageError
-from python_tsan.setting_file import line_of
+from python_tsan.toml_file import line_of
 
 
 def load(tmp_path, *, env=None, **overrides):
@@ -42,7 +42,7 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path):
     write(tmp_path, 'jobs = 3\ntoolchain = "gcc-12"\nbinding = "pybind11==3.0.0"\n')
     settings = load(tmp_path, env={"PYTHON_TSAN_JOBS": "5", "PYTHON_TSAN_TOOLCHAIN": "clang-18"}, jobs="7")
     assert (settings.jobs, settings.toolchain, str(settings.binding)) == (7, "clang-18", "pybind11 3.0.0")
-    assert settings.timeout == 20.0
+    assert settings.network_timeout == 20.0
 
 
 def test_an_option_that_was_not_given_hides_nothing(tmp_path):
@@ -106,15 +106,15 @@ def test_versions_that_are_refused(tmp_path, given):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('jobs = "2"', "jobs: '2' is not a whole number from 1"),
-        ("jobs = 0", "jobs: 0 is not a whole number from 1"),
-        ("jobs = true", "jobs: true is not a whole number from 1"),
-        ("jobs = 2.5", "jobs: 2.5 is not a whole number from 1"),
-        ("timeout = -1", "timeout: -1 is not a number of seconds above 0"),
-        ("timeout = nan", "timeout: nan is not a number of seconds above 0"),
+        ('jobs = "2"', "jobs: '2' is not a positive integer"),
+        ("jobs = 0", "jobs: 0 is not a positive integer"),
+        ("jobs = true", "jobs: true is not a positive integer"),
+        ("jobs = 2.5", "jobs: 2.5 is not a positive integer"),
+        ("network-timeout = -1", "network-timeout: -1 is not a positive number of seconds"),
+        ("network-timeout = nan", "network-timeout: nan is not a positive number of seconds"),
         ('free-threaded = "yes"', "free-threaded: 'yes' is not true or false"),
         ("python = 3.13", "python: 3.13 is not a CPython version"),
-        ("toolchain = ''", "toolchain: '' is not a string that is not empty"),
+        ("toolchain = ''", "toolchain: '' is not a non-empty string"),
         ("cache = ['a']", "cache: ['a'] is not a path"),
         ('compiler-cache = "zcache"', "compiler-cache: 'zcache' is not one of auto, off, ccache, sccache, install"),
     ],
@@ -162,7 +162,7 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path):
 
 def test_an_environment_value_that_does_not_fit_names_the_variable(tmp_path):
     error = refusal(tmp_path, env={"PYTHON_TSAN_JOBS": "many"})
-    assert error.message == "environment: PYTHON_TSAN_JOBS: 'many' is not a whole number from 1"
+    assert error.message == "environment: PYTHON_TSAN_JOBS: 'many' is not a positive integer"
 
 
 @pytest.mark.parametrize(("text", "flag"), [("1", True), ("TRUE", True), ("off", False), ("0", False)])

@@ -61,9 +61,9 @@ def test_the_report_says_what_was_found_what_was_chosen_and_why():
     text = joined(shown(MACHINE, WORKS))
     assert "clang-19 19.1.7 /usr/bin/clang-19; works: the canary's race found in 3 of 3 runs" in text
     assert "gcc-12 12.2.0 /usr/bin/gcc-12; no ThreadSanitizer runtime transcript: /logs/gcc-12.log" in text
-    assert "Chosen clang-19 the newest clang that works runtime /lib/tsan.a SHA-256 abababababababab" in text
+    assert "Selected clang-19 the newest clang that works runtime /lib/tsan.a SHA-256 abababababababab" in text
     assert "cores 2 memory 8.0 GB" in text
-    assert "Take care" not in text
+    assert "Warnings" not in text
 
 
 def test_no_line_is_wider_than_80_columns_unless_one_word_is():
@@ -95,7 +95,7 @@ def test_one_compiler_cache_is_enough():
 
 def test_without_a_toolchain_the_report_says_what_to_do():
     text = joined(shown(MACHINE, NONE))
-    assert "Chosen none no compiler on this machine serves what to do" in text
+    assert "Selected none no compiler on this machine serves what to do" in text
     assert "libgcc-12-dev" in text
     empty = joined(shown(MACHINE, Survey(probes=(), wanted=None, chosen=None, why=""), Manager.PACMAN))
     assert "Compilers none neither clang nor gcc" in empty
@@ -117,7 +117,7 @@ def test_the_launcher_is_shown_where_one_is_needed():
     ("change", "words"),
     [
         ({"mmap_rnd_bits": 32}, "setarch -R works"),
-        ({"mmap_rnd_bits": 32, "no_aslr_works": False}, "setarch -R is refused"),
+        ({"mmap_rnd_bits": 32, "no_aslr_works": False}, "setarch -R does not work"),
         ({"address_space_limit": 1 << 32}, "ulimit -v unlimited"),
         ({"ptrace_scope": 1}, "ptrace_scope is 1"),
         ({"overcommit": 2}, "overcommit_memory is 2"),
@@ -154,6 +154,6 @@ def test_the_exit_code_tells_whether_a_toolchain_works(monkeypatch, capsys, tmp_
     monkeypatch.setattr(doctor, "survey", lambda *_, **__: seen)
     parser = argparse.ArgumentParser()
     doctor.add_arguments(parser)
-    assert doctor.run(parser.parse_args(["--json"] if as_json else [])) is code
+    assert doctor.run(parser.parse_args(["--format", "json"] if as_json else [])) is code
     out = capsys.readouterr().out
     assert json.loads(out) if as_json else out.startswith("Compilers")

@@ -51,7 +51,7 @@ def here(monkeypatch, tmp_path):
 
     verify.broken, verify.racy = set(), set()
     verify.calls = verified
-    monkeypatch.setattr(matrix.verification, "verify", verify)
+    monkeypatch.setattr(matrix, "verify", verify)
     return verify
 
 
@@ -74,15 +74,19 @@ def test_each_combination_is_a_run_and_they_are_compared_at_the_end(here, tmp_pa
     assert main(["compare", str(made)]) == 0
 
 
-def test_the_comparison_is_written_for_the_docs_without_a_path_of_this_machine(here, tmp_path):
-    (tmp_path / "docs").mkdir()
-    assert main(["matrix", "--page", "docs"]) == 0
+def test_the_comparison_has_no_path_of_this_machine(here, tmp_path):
+    assert main(["matrix"]) == 0
     assert here.calls
-    pages = {path.name: path.read_text() for path in (tmp_path / "docs").iterdir()}
-    assert set(pages) == {"comparison.md", "comparison.html"}
+    pages = {path.name: path.read_text() for path in folder_of(tmp_path).glob("comparison.*")}
+    assert set(pages) == {"comparison.md", "comparison.html", "comparison.json"}
     assert [name for name, text in pages.items() if str(tmp_path) in text] == []
     assert "/run.json" in pages["comparison.html"]
-    assert main(["matrix", "--page", "nowhere"]) == 2
+
+
+def test_a_format_needs_the_list(here, capsys):
+    assert main(["matrix", "--format", "json"]) == 2
+    assert "--format needs --list" in capsys.readouterr().err
+    assert here.calls == []
 
 
 def test_one_that_fails_costs_none_of_the_others(here, tmp_path, capsys):
@@ -111,7 +115,7 @@ def test_a_matrix_goes_on_where_it_ended(here, tmp_path, capsys):
     assert main(["matrix", "--resume", str(folder_of(tmp_path))]) == 0
     assert here.calls == [("3.11.2", False, "clang-19", DEFAULT)]
     said = capsys.readouterr().out
-    assert said.count("done before") == 2
+    assert said.count("already done") == 2
     assert "3 runs" in said
 
 
@@ -156,7 +160,7 @@ def test_two_processes_may_go_on_with_one_matrix(here, tmp_path, monkeypatch):
         (folder / "matrix.json").write_text(json.dumps(again))
         return here(context, request)
 
-    monkeypatch.setattr(matrix.verification, "verify", meanwhile)
+    monkeypatch.setattr(matrix, "verify", meanwhile)
     here.broken.clear()
     here.calls.clear()
     main(["matrix", "--resume", str(folder)])
@@ -172,23 +176,21 @@ def test_an_interrupt_loses_nothing_that_was_done(here, tmp_path, monkeypatch, c
             raise KeyboardInterrupt
         return here(context, request)
 
-    monkeypatch.setattr(matrix.verification, "verify", interrupted)
-    page = tmp_path / "page"
-    assert main(["matrix", "--page", str(page)]) == 130
+    monkeypatch.setattr(matrix, "verify", interrupted)
+    assert main(["matrix"]) == 130
     folder = folder_of(tmp_path)
     record = json.loads((folder / "matrix.json").read_text())
     assert [each["combination"]["python"] for each in record["outcomes"]] == ["3.11.2", "3.13.5"]
     said = capsys.readouterr()
     assert f"comparison: {folder / 'comparison.html'}" in said.out
     assert said.err.endswith(
-        "python-tsan: interrupted: 2 of 3 combinations had been run\n"
+        "python-tsan: interrupted: 2 of 3 combinations finished\n"
         f"  evidence:   {folder}\n  to go on:   the same command with --resume {folder}\n"
     )
-    assert not page.exists(), "a page of a whole matrix is not replaced by one of a part"
 
 
 def test_the_matrix_for_github_is_one_line_that_it_reads(here, capsys):
-    assert main(["matrix", "--json"]) == 0
+    assert main(["matrix", "--list", "--format", "json"]) == 0
     said = capsys.readouterr().out
     assert said.count("\n") == 1
     assert json.loads(said)["include"][2] == {
@@ -204,11 +206,11 @@ def test_the_matrix_for_github_is_one_line_that_it_reads(here, capsys):
 
 @pytest.mark.usefixtures("here")
 def test_the_list_says_what_is_left_out_and_why(capsys):
-    assert main(["matrix", "--list", "--gil", "gil"]) == 0
+    assert main(["matrix", "--list", "--threading", "gil"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "3.11.2, clang-19, pybind11 2.13.6",
         "3.13.5, clang-19, pybind11 2.13.6",
-        "left out: free-threaded builds (not asked for)",
+        "not run: free-threaded builds (not asked for)",
     ]
 
 
@@ -232,7 +234,7 @@ def test_nothing_to_run_is_one_clear_error(monkeypatch, capsys):
     )
     monkeypatch.setattr(matrix, "look", lambda *_, **__: nothing)
     assert main(["matrix"]) == 6
-    assert "there is nothing to run: CPython 3.12: unreachable" in capsys.readouterr().err
+    assert "no combination can run here: CPython 3.12: unreachable" in capsys.readouterr().err
 
 
 def test_the_worst_code():

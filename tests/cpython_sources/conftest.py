@@ -38,7 +38,7 @@ def settings(tmp_path):
             "cache": tmp_path / "cache",
             "python_org": "http://127.0.0.1:9/ftp",
             "git": str(tmp_path / "no-such-repository"),
-            "timeout": 2.0,
+            "network_timeout": 2.0,
         }
         return load_settings(nowhere | values, env={}, cwd=tmp_path)
 

@@ -28,7 +28,7 @@ RUNS = 1
 def main():
     """Judge the corpus and write the page."""
     parser = argparse.ArgumentParser(prog="score_corpus.py", description=__doc__)
-    parser.add_argument("--write", type=Path, help="the page")
+    parser.add_argument("--output", type=Path, help="the page")
     parser.add_argument("--python", action="append", default=[], help="this interpreter, and not those at hand")
     parser.add_argument("--only", default="", help="trees whose names begin so")
     parser.add_argument("--again", action="store_true", help="judge anew what was judged before")
@@ -51,14 +51,14 @@ def main():
             f"{'.'.join(map(str, version))}: {score.pairs} pairs, {score.hazards} hazards, recall {score.recall:.3f}, "
             f"precision {score.precision:.3f}, after runs {score.confirmed_precision:.3f}"
         )
-    if arguments.write:
+    if arguments.output:
         text = page(
             judged,
             date=datetime.now(UTC).strftime("%Y-%m-%d"),
             machine=f"{platform.system()} {platform.machine()}",
             trees=len(trees),
         )
-        arguments.write.write_text(text, encoding="utf-8")
+        arguments.output.write_text(text, encoding="utf-8")
     return 0 if all(score.met for score in scores.values()) else 1
 
 
@@ -75,7 +75,7 @@ def _at_hand(console):
     settings = load_settings({}, env=os.environ, cwd=Path.cwd())
     found = pythons_at_hand()
     try:
-        paths = unpack_pythons(layout=Layout(root=settings.cache), console=console, timeout=settings.timeout)
+        paths = unpack_pythons(layout=Layout(root=settings.cache), console=console, timeout=settings.network_timeout)
     except PythonTsanError as error:
         console.warn(f"without Debian's newest: {error.message}")
         paths = ()

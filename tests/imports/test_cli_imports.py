@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from python_tsan.cli.imports import program_of
 from python_tsan.cli.main import main
 from python_tsan.imports.model import interpreter
 from python_tsan.imports.model.probe import Probe
@@ -30,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def imports(verb, *arguments):
-    return main(["imports", verb, *arguments, "--with", sys.executable, "--path", "."])
+    return main(["imports", verb, *arguments, "--python", sys.executable, "--path", "."])
 
 
 def bad(folder, text):
@@ -47,7 +48,7 @@ def test_hazards_are_findings_and_their_absence_is_clean(capsys):
 
 @BEFORE_3_15
 def test_confirm_answers_in_json_with_the_proof(capsys):
-    assert imports("confirm", "a", "b", "--runs", "1", "--format", "json") == 1
+    assert imports("confirm", "a", "b", "--repeat", "1", "--format", "json") == 1
     told = json.loads(capsys.readouterr().out)
     assert [each["proof"]["answer"] for each in told["hazards"]] == ["confirmed", "confirmed"]
     assert "_DeadlockError" in told["hazards"][0]["proof"]["error"]
@@ -94,7 +95,6 @@ def test_what_no_module_can_be_called_is_not_even_tried(name, capsys, monkeypatc
 @pytest.mark.parametrize(
     "options",
     [
-        *(("--patience", "nan"), ("--patience", "inf"), ("--patience", "0"), ("--limit", "-3"), ("--runs", "0")),
         *(("--path", "nothing here"), ("--path", "good.py")),
     ],
 )
@@ -112,7 +112,7 @@ def test_what_is_there_before_the_watching_begins_is_no_entry(name, capsys):
 
 def test_an_entry_that_hangs_is_ended_and_the_others_are_scanned(folder, capsys):
     bad(folder, "import time\ntime.sleep(60)\n")
-    assert imports("scan", "bad", "good", "--patience", "1") == 6
+    assert imports("scan", "bad", "good", "--timeout", "1") == 6
     told = capsys.readouterr()
     assert "bad: the trace of bad did not end within 1 s" in told.err
     assert "between 2 entries" in told.out
@@ -154,30 +154,49 @@ def test_an_interpreter_that_is_of_no_use_is_said_to_be_so(script, words, folder
     other = folder / "other"
     other.write_text(f"#!/bin/sh\n{script}\n")
     other.chmod(other.stat().st_mode | stat.S_IXUSR)
-    assert main(["imports", "scan", "good", "--with", str(other)]) == 6
+    assert main(["imports", "scan", "good", "--python", str(other)]) == 6
     assert words in capsys.readouterr().err
 
 
 def test_an_interpreter_that_is_not_there_is_said_to_be_so(capsys):
-    assert main(["imports", "scan", "good", "--with", "./no-such-python"]) == 6
+    assert main(["imports", "scan", "good", "--python", "./no-such-python"]) == 6
     assert "cannot be started: No such file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [("--runs", "0"), ("--runs", "-2"), ("--patience", "0")])
-def test_numbers_that_make_no_sense_are_usage_errors(option):
-    assert imports("scan", "good", *option) == 2
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--repeat", "0"), ("--repeat", "-2"), ("--limit", "-3"), *(("--timeout", text) for text in ("0", "nan", "inf"))],
+)
+def test_numbers_are_positive(option, value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        imports("scan", "good", option, value)
+    assert f"argument {option}: must be a positive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "program"),
+    [
+        ("3.13", "python3.13"),
+        ("3.14t", "python3.14t"),
+        ("python3", "python3"),
+        ("./3.13", "./3.13"),
+        ("3.13.5", "3.13.5"),
+    ],
+)
+def test_a_version_is_the_program_of_that_name(given, program):
+    assert program_of(given) == program
 
 
 @BEFORE_3_15
 def test_a_list_is_written_checked_and_found_stale(folder, capsys):
-    assert imports("preimport", "a", "b", "--runs", "1", "--write", "pre.py") == 0
+    assert imports("preimport", "a", "b", "--repeat", "1", "--output", "pre.py") == 0
     assert "import a  #" in (folder / "pre.py").read_text()
-    assert imports("preimport", "a", "b", "--runs", "1", "--check", "pre.py") == 0
-    assert imports("preimport", "a", "b", "--runs", "1", "--as", "cpp", "--check", "pre.py") == 1
+    assert imports("preimport", "a", "b", "--repeat", "1", "--check", "pre.py") == 0
+    assert imports("preimport", "a", "b", "--repeat", "1", "--format", "cpp", "--check", "pre.py") == 1
     assert "pre.py is stale; it should import a" in capsys.readouterr().err
-    assert imports("preimport", "a", "b", "--runs", "1", "--check", "none.py") == 1
-    assert "none.py is not there; it should import a" in capsys.readouterr().err
-    assert imports("preimport", "good", "fine", "--as", "cpp") == 0
+    assert imports("preimport", "a", "b", "--repeat", "1", "--check", "none.py") == 1
+    assert "none.py does not exist; it should import a" in capsys.readouterr().err
+    assert imports("preimport", "good", "fine", "--format", "cpp") == 0
     assert "std::array<const char*, 0>" in capsys.readouterr().out
 
 
@@ -185,16 +204,16 @@ def test_a_list_is_written_checked_and_found_stale(folder, capsys):
 @pytest.mark.parametrize("verb", ["preimport", "scan"])
 def test_a_place_that_cannot_be_written_is_said_to_be_so(target, verb, folder, capsys):
     before = sorted(folder.iterdir())
-    assert imports(verb, "good", "--write", target) == 2
+    assert imports(verb, "good", "--output", target) == 2
     told = capsys.readouterr().err
-    assert "choose a place that you may write to with --write" in told
+    assert "choose a place that you may write to with --output" in told
     assert target.partition("/")[0] in told
     assert "Traceback" not in told
     assert sorted(folder.iterdir()) == before
 
 
 def test_an_odd_name_of_a_file_is_only_a_name(folder):
-    assert imports("preimport", "good", "--write", "a b\n'\N{SNOWMAN}.py") == 0
+    assert imports("preimport", "good", "--output", "a b\n'\N{SNOWMAN}.py") == 0
     assert imports("preimport", "good", "--check", "a b\n'\N{SNOWMAN}.py") == 0
     assert len([path for path in folder.iterdir() if path.name.startswith("a b")]) == 1
 
@@ -204,16 +223,16 @@ def test_what_cannot_be_read_is_told_before_any_work(capsys, monkeypatch):
     assert imports("preimport", "good", "--check", ".") == 6
     assert "cannot read .: Is a directory" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
-        imports("preimport", "good", "--check", "x", "--write", "y")
+        imports("preimport", "good", "--check", "x", "--output", "y")
     assert caught.value.code == 2
 
 
 def test_a_scan_is_written_shown_again_and_changed_into_every_form(folder, capsys):
-    assert imports("scan", "good", "missing", "--format", "json", "--write", "scan.json") == 6
+    assert imports("scan", "good", "missing", "--format", "json", "--output", "scan.json") == 6
     told = capsys.readouterr()
     assert told.out == f"Python {sys.version.split()[0]}: 0 hazards between 2 entries, 1 module; 1 entry not scanned\n"
     assert "missing: ModuleNotFoundError" in told.err
-    assert main(["imports", "show", "scan.json", "--format", "html", "--write", "scan.html"]) == 6
+    assert main(["imports", "show", "scan.json", "--format", "html", "--output", "scan.html"]) == 6
     assert "ModuleNotFoundError" in (folder / "scan.html").read_text()
     assert main(["imports", "show", "scan.json", "--format", "markdown"]) == 6
     assert "| <code>missing</code> |" in capsys.readouterr().out
@@ -231,18 +250,24 @@ def test_a_watched_command_is_clean_failing_unwatched_or_at_fault(folder, capfd)
     assert watch("--", sys.executable, "-c", "raise SystemExit(4)") == 6
     assert "exit code 4" in capfd.readouterr().err
     assert watch("--", sys.executable, "-I", "-c", "") == 6
-    assert "no Python took up the watch" in capfd.readouterr().err
+    assert "no Python process was watched" in capfd.readouterr().err
     bad(
         folder,
         "import threading\nt = threading.Thread(target=lambda: __import__('bad'), daemon=True)\nt.start()\nt.join(1)\n",
     )
-    assert watch("--stall", "0.2", "--", sys.executable, "-c", "import bad") == 1
+    assert watch("--timeout", "0.2", "--", sys.executable, "-c", "import bad") == 1
     assert "stood still" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [(), ("--",), ("--stall", "0", "--", "true")])
-def test_watch_wants_a_command_and_a_time(arguments):
+@pytest.mark.parametrize("arguments", [(), ("--",)])
+def test_watch_needs_a_command(arguments, capsys):
     assert watch(*arguments) == 2
+    assert "error: no command" in capsys.readouterr().err
+
+
+def test_the_time_of_watch_is_positive():
+    with pytest.raises(SystemExit, match="2"):
+        watch("--timeout", "0", "--", "true")
 
 
 def test_a_line_is_as_long_as_a_person_reads():
@@ -255,7 +280,7 @@ def test_a_package_that_fails_takes_none_of_its_neighbours_along(folder, capsys)
     files = {"__init__": "", "fine": "", "dies": "import os\nos._exit(7)\n", "hangs": "import time\ntime.sleep(60)\n"}
     for name, text in files.items():
         (folder / "pack" / f"{name}.py").write_text(text)
-    assert imports("scan", "pack.dies", "pack.fine", "pack.hangs", "pack", "good", "--patience", "1") == 6
+    assert imports("scan", "pack.dies", "pack.fine", "pack.hangs", "pack", "good", "--timeout", "1") == 6
     told = capsys.readouterr()
     assert [line.split(": ")[1] for line in told.err.splitlines()] == ["pack.dies", "pack.hangs"]
     assert "exit 7" in told.err
@@ -269,6 +294,6 @@ def test_a_package_that_hangs_is_waited_for_once(folder, capsys, monkeypatch):
     traced = []
     trace = Probe.trace
     monkeypatch.setattr(Probe, "trace", lambda *given, **named: (traced.append(given[1]), trace(*given, **named))[1])
-    assert imports("scan", "stuck.a", "stuck.b", "stuck.c", "--patience", "1") == 6
+    assert imports("scan", "stuck.a", "stuck.b", "stuck.c", "--timeout", "1") == 6
     assert capsys.readouterr().err.count("the trace of stuck did not end within 1 s") == 3
     assert len(traced) == 1

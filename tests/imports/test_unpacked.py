@@ -23,7 +23,7 @@ def test_elsewhere_than_on_debian_it_is_said_what_to_do(tmp_path, monkeypatch):
     layout = Layout(root=tmp_path)
     with pytest.raises(FetchError) as caught:
         debian_pythons.unpack_pythons(layout=layout, console=make_console(quiet=True), timeout=5)
-    assert "--with" in caught.value.advice
+    assert "--python" in caught.value.advice
     assert not list(work_folder(layout).iterdir())
 
 

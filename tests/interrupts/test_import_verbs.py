@@ -28,7 +28,7 @@ def verb(tmp_path, monkeypatch):
 
 
 def here(*words):
-    return (*words, "--path", ".", "--with", sys.executable)
+    return (*words, "--path", ".", "--python", sys.executable)
 
 
 @BEFORE_3_15
@@ -58,8 +58,8 @@ def test_a_scan_keeps_the_proofs_that_it_has_beside_the_whole_scan_of_before(ver
     (tmp_path / "tight.py").write_text(BY_NAME.format("stuck"))
     whole = tmp_path / "scan.json"
     whole.write_text("{}")
-    words = here("a", "b", "stuck", "tight", "--confirm", "--runs", "1", "--format", "json", "--write", str(whole))
-    ended = interrupt(verb("scan", *words, "--no-calls", "--patience", "60"), when=lambda *_: began.exists())
+    words = here("a", "b", "stuck", "tight", "--confirm", "--repeat", "1", "--format", "json", "--output", str(whole))
+    ended = interrupt(verb("scan", *words, "--no-calls", "--timeout", "60"), when=lambda *_: began.exists())
     assert (ended.code, ended.orphans) == (130, [])
     told = json.loads(unfinished_file(whole).read_text())
     done = sum(each["proof"] is not None for each in told["hazards"])
@@ -77,7 +77,7 @@ def test_a_table_writes_what_it_has_beside_the_whole_page(interrupt, tmp_path, n
     page.write_text("whole")
     part = unfinished_file(page)
     # A row that hangs takes two seconds, so that the table is under way a second after it began.
-    command = [sys.executable, "-m", "tools.import_table", "--write", str(page)]
+    command = [sys.executable, "-m", "tools.import_table", "--output", str(page)]
     ended = interrupt(command, when=lambda _, err: "on 3." in err, number=number, pause=1.0)
     assert (ended.code, ended.orphans) == (130, [])
     assert page.read_text() == "whole"
@@ -92,7 +92,7 @@ def test_an_atlas_keeps_every_survey_that_had_ended(interrupt, tmp_path, number)
     folder = tmp_path / "cache" / "atlas"
     save_cell(folder, Cell(package="kept", python=python.text, date="2026-01-01", version="1.0"))
     # Debian's and PyPI's archives are not asked: this package is no name that there could be.
-    words = ("kept", "slow", "--with", sys.executable, "--surveys", "2")
+    words = ("kept", "slow", "--python", sys.executable, "--surveys", "2")
     command = [sys.executable, "-m", "tools.import_atlas", *words]
     env = {"UV_INDEX_URL": "http://127.0.0.1:9/simple", "UV_HTTP_TIMEOUT": "60", "UV_HTTP_RETRIES": "1000"}
     ended = interrupt(command, when=lambda _, err: "(kept)" in err, number=number, env=env)

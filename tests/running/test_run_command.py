@@ -9,6 +9,7 @@ import pytest
 from python_tsan.cli import replay, run
 from python_tsan.cli.main import build_parser, main
 from python_tsan.errors import ExitCode, SubjectError, UsageError
+from python_tsan.plain_text import counted
 from python_tsan.running.environment import environment_for
 from python_tsan.running.preflight import Prepared
 from python_tsan.running.record import (
@@ -62,7 +63,7 @@ def test_facts_about_the_program_are_kept_and_a_half_one_is_refused():
         "a": "b=c",
     }
     for words in ("binding", "=3", "binding="):
-        with pytest.raises(UsageError, match="a name and a text are wanted"):
+        with pytest.raises(UsageError, match="must be NAME=TEXT"):
             asked("--fact", words, "--", "p")
 
 
@@ -78,7 +79,7 @@ def test_a_shard_is_read_from_the_command_line():
 
 
 def test_an_unknown_format_and_no_command_are_usage_errors():
-    with pytest.raises(UsageError, match="no format 'pdf'"):
+    with pytest.raises(UsageError, match="unknown format 'pdf'"):
         asked("--format", "pdf", "--", "p")
     with pytest.raises(UsageError, match="no command"):
         asked("--repeat", "2", "--")
@@ -92,7 +93,6 @@ def test_an_unknown_format_and_no_command_are_usage_errors():
         (["run"], ExitCode.USAGE),
         (["run", "--baseline", "nothing.toml", "--", "/bin/ls"], ExitCode.USAGE),
         (["run", "--python", "/nowhere", "--", "/bin/ls"], ExitCode.USAGE),
-        (["run", "--repeat", "0", "--", "/bin/ls"], ExitCode.USAGE),
         (["replay", "nothing"], ExitCode.SUBJECT),
     ],
 )
@@ -104,9 +104,18 @@ def test_bad_input_has_its_own_exit_code_and_leaves_no_run(words, code, tmp_path
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--repeat", "0"), ("--repeat", "many"), ("--timeout", "0"), ("--timeout", "nan")]
+)
+def test_numbers_are_positive(option, value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", option, value, "--", "/bin/ls"])
+    assert f"argument {option}: must be a positive" in capsys.readouterr().err
+
+
 def test_the_settings_that_mean_more_here_are_declared_once():
     text = build_parser("run").parse_args(["run", "--", "p"])
-    assert text.deadline == 600.0
+    assert text.timeout == 600.0
     assert text.interpreter == ""
 
 
@@ -172,15 +181,15 @@ def test_a_run_is_replayed_after_what_differs_was_said(make_session, racy, monke
     monkeypatch.chdir(tmp_path)
     assert main(["replay", "--quiet", str(folder)]) == ExitCode.FINDINGS
     out = capsys.readouterr().out
-    assert out.splitlines()[0] == "differs from then:"
+    assert out.splitlines()[0] == "changed since the run:"
     assert f"cores: 512 then, {os.cpu_count()} now" in out
     assert out.index("cores: 512") < out.index(first.findings[0].fingerprint)
-    assert f"{len(first.findings)} of {len(first.findings)} findings seen again, 0 that were not there then" in out
+    assert f"{len(first.findings)} of {counted(len(first.findings), 'finding')} recurred, 0 new findings" in out
 
 
 def test_a_replay_whose_folder_is_gone_is_told(tmp_path):
     (tmp_path / "replay.json").write_bytes(encode_replay(a_replay(request=Request(command=("p",), cwd="/gone/away"))))
-    with pytest.raises(SubjectError, match="is gone"):
+    with pytest.raises(SubjectError, match="no longer exists"):
         replay.run(argparse.Namespace(folder=tmp_path, repeat=None, verbose=False, quiet=True))
 
 

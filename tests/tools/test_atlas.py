@@ -259,7 +259,7 @@ def test_who_is_interrupted_ends_the_surveys_that_are_under_way(tmp_path, monkey
 @pytest.mark.usefixtures("barrel")
 def test_one_package_is_surveyed_by_itself_and_kept_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "environ", dict(os.environ))  # a survey's process is its own, this one is not
-    words = ["--survey", "bp", "--with", sys.executable, "--runs", "1", "--modules", "5"]
+    words = ["--survey", "bp", "--python", sys.executable, "--repeat", "1", "--modules", "5"]
     assert main(words) == 1
     assert re.search(r"^bp 1.0 on \S+: (\d) hazards predicted, \1 of \1 confirmed, in ", capsys.readouterr().out)
     assert main([*words, "--keep", str(tmp_path)]) == 0
@@ -271,7 +271,7 @@ def test_a_package_that_cannot_be_surveyed_is_a_line_and_an_exit_code(monkeypatc
     monkeypatch.setattr(
         survey, "install", lambda *_, **__: (_ for _ in ()).throw(SubjectError("cannot be installed: x"))
     )
-    assert main(["--survey", "bp", "--with", sys.executable]) == 6
+    assert main(["--survey", "bp", "--python", sys.executable]) == 6
     assert "bp on" in capsys.readouterr().out
 
 
@@ -280,7 +280,7 @@ def test_the_atlas_can_parse_the_command_of_a_survey(tmp_path):
     assert words[:3] == [sys.executable, "-m", "tools.import_atlas"]
     parsed = command.parser().parse_args(words[3:])
     assert (parsed.survey, parsed.keep, parsed.interpreters) == ("-odd", tmp_path, [sys.executable])
-    assert (parsed.modules, parsed.runs, parsed.seconds) == (5, 1, 60.0)
+    assert (parsed.modules, parsed.repeat, parsed.timeout) == (5, 1, 60.0)
 
 
 def test_the_page_has_every_survey_in_one_of_its_parts():
@@ -337,17 +337,18 @@ def test_the_verb_writes_the_page_and_says_what_it_did(tmp_path, monkeypatch, ca
     monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path))
     save_cell(tmp_path / "atlas", replace(CELL, python=HERE.text))
     page = tmp_path / "atlas.md"
-    assert main(["bp", "--with", sys.executable, "--write", str(page)]) == 0
+    assert main(["bp", "--python", sys.executable, "--output", str(page)]) == 0
     told = capsys.readouterr()
     assert f"bp 1.0 on {HERE.text}: 1 hazards predicted, 1 of 1 confirmed, in 0.0 s (kept)" in told.err
     assert "1 surveys: 1 with a confirmed hazard, 0 that failed" in told.out
     assert "# Which packages" in page.read_text()
-    assert main(["bp", "--with", sys.executable, "--write", str(tmp_path / "no" / "x.md")]) == 2
-    assert main(["bp", "rich", "--kept", "--with", sys.executable]) == 0
+    assert main(["bp", "--python", sys.executable, "--output", str(tmp_path / "no" / "x.md")]) == 2
+    assert main(["bp", "rich", "--kept", "--python", sys.executable]) == 0
     assert "1 surveys: 1 with" in capsys.readouterr().out
     assert command.line(BROKEN) == "gone on 3.14.10: cannot be installed: no | wheel"
 
 
-@pytest.mark.parametrize("option", ["modules", "runs", "seconds", "surveys"])
+@pytest.mark.parametrize("option", ["modules", "repeat", "timeout", "surveys"])
 def test_bounds_that_make_no_sense_are_usage_errors(option):
-    assert main(["bp", f"--{option}", "0"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["bp", f"--{option}", "0"])

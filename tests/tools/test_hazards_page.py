@@ -44,7 +44,7 @@ PAGE = render_page(
     ],
     date="2026-01-02",
     machine="Linux x86_64, 2 cores",
-    command="tools.import_table --trials 60 --write page.md",
+    command="tools.import_table --repeat 60 --output page.md",
 )
 NOWHERE = {"date": "", "machine": "", "command": ""}
 
@@ -104,7 +104,7 @@ def test_builds_that_agree_in_every_cell_share_a_table_and_those_without_cures_h
 
 def test_when_and_where_it_was_measured_and_how_to_do_it_again():
     assert "Measured 2026-01-02 on Linux x86_64, 2 cores." in PAGE
-    assert "\n    python -m tools.import_table --trials 60 --write page.md\n" in PAGE
+    assert "\n    python -m tools.import_table --repeat 60 --output page.md\n" in PAGE
     assert PAGE.endswith("\n")
 
 

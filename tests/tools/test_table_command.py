@@ -21,7 +21,7 @@ def test_the_table_is_measured_and_written(tmp_path, capsys, monkeypatch):
         return made
 
     monkeypatch.setattr(command, "play_rows", played)
-    options = ["--with", sys.executable, "--built", "--trials", "1", "--write", "page.md"]
+    options = ["--python", sys.executable, "--built", "--repeat", "1", "--output", "page.md"]
     monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "empty"))
     assert command.main(options) == 0
     page = (tmp_path / "page.md").read_text()
@@ -34,7 +34,8 @@ def test_the_table_is_measured_and_written(tmp_path, capsys, monkeypatch):
     assert "nothing is as it was" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [["--trials", "-1"]])
-def test_a_negative_number_of_trials_is_refused(options, capsys):
-    assert command.main(options) == 2
-    assert "--trials must not be negative" in capsys.readouterr().err
+@pytest.mark.parametrize("options", [["--repeat", "-1"]])
+def test_a_negative_number_of_runs_is_refused(options, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        command.main(options)
+    assert "--repeat: must be a positive integer" in capsys.readouterr().err

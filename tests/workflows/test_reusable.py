@@ -83,7 +83,7 @@ def test_a_matrix_is_planned_run_added_up_and_compared(place, asked, racy, with_
 
 @pytest.mark.compiler
 def test_a_job_that_left_no_run_is_no_green(place, racy, with_compiler):
-    inputs = called(command="./program", build="echo 'int main(){}' >s.cpp; " + BUILD, python="3.13", gil="gil",
+    inputs = called(command="./program", build="echo 'int main(){}' >s.cpp; " + BUILD, python="3.13", threading="gil",
                     binding="pybind11==2.13.6", shards=2, repeat=2, toolchain=with_compiler.name)  # fmt: skip
     _, needs = plan(place("plan"), inputs)
     verify(place, needs, inputs, racy, skip=(1,))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.cli.options import open_pipeline, settings_parser
+from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_pipeline
 from python_tsan.errors import ExitCode
 from tools.bench.kinds import DEFAULT, KINDS
 from tools.bench.model import Part
@@ -27,7 +27,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.bench",
         description="Compare the pipeline with the manual recipe, or measure one part.",
-        parents=[settings_parser()],
         allow_abbrev=False,
     )
     parts = [part.value for part in Part]
@@ -41,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--again", action="store_true", help="repeat measurements that are already there")
     parser.add_argument("--folder", type=Path, help="where to build and keep results (default: the cache)")
+    add_settings(parser, *INTERPRETER, *NUMPY, "binding")
     return parser
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.cli.imports_scan import write_file
-from python_tsan.cli.options import open_context, settings_parser
+from python_tsan.cli.imports import write_file
+from python_tsan.cli.options import add_settings, count, open_context, seconds
 from python_tsan.cpython.debian_pythons import unpack_pythons
-from python_tsan.errors import ExitCode, Interrupted, UsageError
+from python_tsan.errors import ExitCode, Interrupted
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.plain_text import duration
 from python_tsan.process import keeping
@@ -42,20 +42,20 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.import_atlas",
         description="Scan and confirm the most used packages of PyPI, each in its own environment.",
-        parents=[settings_parser()],
     )
     add = parser.add_argument
     add("packages", nargs="*", metavar="PACKAGE", help="these instead of the whole list")
-    add("--with", dest="interpreters", metavar="PYTHON", action="append", default=[], help="instead of Debian's newest")
-    add("--surveys", type=int, default=JOBS, help="packages at a time (%(default)s)")
+    add("--python", dest="interpreters", metavar="PATH", action="append", default=[], help="instead of Debian's newest")
+    add("--surveys", type=count, default=JOBS, metavar="N", help="parallel surveys (%(default)s)")
     add("--again", action="store_true", help="repeat surveys that were made before")
-    add("--kept", action="store_true", help="survey nothing and report what earlier runs have kept")
-    add("--write", type=Path, metavar="FILE", help="write the page")
+    add("--kept", action="store_true", help="survey nothing, report the saved surveys")
+    add("--output", type=Path, metavar="FILE", help="write the page")
     add("--survey", metavar="PACKAGE", help="survey this package alone, in this process")
     add("--keep", type=Path, metavar="DIR", help="with --survey: keep the result here, for an atlas")
-    add("--modules", type=int, default=MODULES, help="public modules of a package that are entries (%(default)s)")
-    add("--runs", type=int, default=RUNS, help="directed runs a hazard (%(default)s)")
-    add("--seconds", type=float, default=SECONDS, help="for one package on one Python (%(default)s)")
+    add("--modules", type=count, default=MODULES, metavar="N", help="public modules of each package (%(default)s)")
+    add("--repeat", type=count, default=RUNS, metavar="N", help="run each hazard N times (%(default)s)")
+    add("--timeout", type=seconds, default=SECONDS, metavar="SECONDS", help="limit of one survey (%(default)s)")
+    add_settings(parser, "cache", "network-timeout")
     return parser
 
 
@@ -64,10 +64,7 @@ def _perform(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _bounds(arguments: argparse.Namespace) -> Bounds:
-    for option in ("modules", "runs", "seconds"):
-        if getattr(arguments, option) <= 0:
-            raise UsageError(f"--{option} must be positive")
-    return Bounds(modules=arguments.modules, runs=arguments.runs, seconds=arguments.seconds)
+    return Bounds(modules=arguments.modules, runs=arguments.repeat, seconds=arguments.timeout)
 
 
 def _survey(arguments: argparse.Namespace, context: Context) -> ExitCode:
@@ -89,8 +86,6 @@ def _survey(arguments: argparse.Namespace, context: Context) -> ExitCode:
 
 def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
     bounds = _bounds(arguments)
-    if arguments.surveys <= 0:
-        raise UsageError("--surveys must be positive")
     folder = context.layout.root / "atlas"
     atlas = Atlas(folder=folder, bounds=bounds, jobs=arguments.surveys, again=arguments.again)
     packages = tuple(dict.fromkeys(arguments.packages)) or listed().packages
@@ -114,9 +109,9 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
     else:
         with keeping(interrupted):
             cells = atlas.cells(packages, pythons, said=said)
-    if arguments.write:
+    if arguments.output:
         machine = f"{platform.system()} {platform.machine()}"
-        write_file(arguments.write, render_atlas(cells, listed(), bounds, machine=machine), context)
+        write_file(arguments.output, render_atlas(cells, listed(), bounds, machine=machine), context)
     failed = sum(bool(cell.problem) for cell in cells)
     hazardous = sum(bool(cell.confirmed) for cell in cells)
     context.console.say(
@@ -128,7 +123,7 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
 def _pythons(arguments: argparse.Namespace, context: Context) -> list[Python]:
     if arguments.interpreters:
         return [identify([name]) for name in arguments.interpreters]
-    timeout = context.settings.timeout
+    timeout = context.settings.network_timeout
     paths = unpack_pythons(layout=context.layout, console=context.console, timeout=timeout)
     return [identify([str(path)]) for path in reversed(paths)]
 

@@ -70,9 +70,9 @@ class Atlas:
 
     def _command(self, package: str, python: Python) -> list[str | Path]:
         bounds = self.bounds
-        limits = [f"--modules={bounds.modules}", f"--runs={bounds.runs}", f"--seconds={bounds.seconds}"]
+        limits = [f"--modules={bounds.modules}", f"--repeat={bounds.runs}", f"--timeout={bounds.seconds}"]
         survey = [sys.executable, "-m", "tools.import_atlas", *limits]
-        return [*survey, "--keep", self.folder, "--with", *python.command, f"--survey={package}"]
+        return [*survey, "--keep", self.folder, "--python", *python.command, f"--survey={package}"]
 
 
 def _why(timed_out: bool, seconds: float, exit_code: int, text: str) -> str:  # noqa: FBT001 -- facts of one end

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.cli.options import open_context, settings_parser
+from python_tsan.cli.options import add_settings, count, open_context
 from python_tsan.cpython.debian_pythons import unpack_pythons
-from python_tsan.errors import ExitCode, Interrupted, UsageError
+from python_tsan.errors import ExitCode, Interrupted
 from python_tsan.imports.model.interpreter import identify, pythons_at_hand
 from python_tsan.process import keeping
 from tools.import_table.case_results import disagreement
@@ -38,32 +38,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools.import_table",
         description="Measure every row of the import table on every interpreter of this machine.",
-        parents=[settings_parser()],
     )
     add = parser.add_argument
-    add("--with", dest="interpreters", metavar="PYTHON", action="append", default=[], help="additional interpreter")
+    add("--python", dest="interpreters", metavar="PATH", action="append", default=[], help="additional interpreter")
     add("--unpacked", action="store_true", help="also test Debian sid's Pythons, unpacked privately")
     add("--built", action="store_true", help="also test the interpreters that were built here, under ThreadSanitizer")
-    add("--trials", type=int, default=0, help="trials of threads without a schedule on each (%(default)s)")
-    add("--write", type=Path, metavar="FILE", help="write the page of import hazards")
+    add("--repeat", type=count, default=0, metavar="N", help="also run unscheduled threads N times on each (0)")
+    add("--output", type=Path, metavar="FILE", help="write the page of import hazards")
+    add_settings(parser, "cache", "jobs", "network-timeout")
     return as_exit_code(lambda: _table(parser.parse_args(arguments)), last=arguments is None)
 
 
 def _table(arguments: argparse.Namespace) -> ExitCode:
     context = open_context(arguments)
     console = context.console
-    if arguments.trials < 0:
-        raise UsageError("--trials must not be negative")
     pythons = _unique([*pythons_at_hand(), *(identify([name]) for name in _named(arguments, context))])
     console.note(f"on {', '.join(str(build_of(python)) for python in pythons)}")
     measuring = _Measuring(arguments=arguments, console=console)
     with keeping(measuring.interrupted):
         measuring.measured = play_rows(pythons, jobs=context.settings.jobs, told=measuring.played)
-        for rate in measure_rates(pythons, trials=arguments.trials):
+        for rate in measure_rates(pythons, trials=arguments.repeat):
             measuring.rates.append(rate)
             console.note(f"{rate.build}, {rate.mitigation}: {rate}")
-    if arguments.write:
-        measuring.write(arguments.write)
+    if arguments.output:
+        measuring.write(arguments.output)
     return ExitCode.FINDINGS if measuring.conclude() else ExitCode.CLEAN
 
 
@@ -102,7 +100,7 @@ class _Measuring:
             command=_command(self.arguments),
             unfinished=unfinished,
         )
-        with storage_errors(file, option="--write"):
+        with storage_errors(file, option="--output"):
             write_whole(file.absolute(), page.encode())
 
     def interrupted(self) -> Interrupted:
@@ -111,7 +109,7 @@ class _Measuring:
 
         measured = f"{len(self.measured)} runs had ended" + (f", and {len(self.rates)} rates" if self.rates else "")
         self.conclude()
-        target = unfinished_file(self.arguments.write.absolute()) if self.arguments.write else None
+        target = unfinished_file(self.arguments.output.absolute()) if self.arguments.output else None
         if target:
             self.write(target, unfinished=f"Interrupted when {measured}.")
         return Interrupted(measured, evidence=target, advice="the same command; a table is measured in one go")
@@ -121,17 +119,17 @@ def _command(arguments: argparse.Namespace) -> str:
     """Return the verb with the options that decide what is measured and where it is written."""
     words = ["tools.import_table"]
     for interpreter in arguments.interpreters:
-        words += ["--with", interpreter]
+        words += ["--python", interpreter]
     words += [f"--{name}" for name in ("unpacked", "built") if getattr(arguments, name)]
-    words += ["--trials", str(arguments.trials)] if arguments.trials else []
-    return shlex.join([*words, "--write", str(arguments.write)])
+    words += ["--repeat", str(arguments.repeat)] if arguments.repeat else []
+    return shlex.join([*words, "--output", str(arguments.output)])
 
 
 def _named(arguments: argparse.Namespace, context: Context) -> Iterator[str]:
     """Yield the interpreters that are asked for beside those at hand."""
     yield from arguments.interpreters
     if arguments.unpacked:
-        timeout = context.settings.timeout
+        timeout = context.settings.network_timeout
         yield from map(str, unpack_pythons(layout=context.layout, console=context.console, timeout=timeout))
     if arguments.built:
         yield from sorted(str(path) for path in context.layout.interpreters.glob("3.*/bin/python3"))

@@ -38,7 +38,7 @@ One row alone, on any interpreter from 3.9 on, with nothing installed:
 
 The same rows are played by C++ threads in `nox -s check_imports`. A `t` after a version is a build without the GIL;
 TSan marks one that was built here under ThreadSanitizer. Debian packages no build without the GIL, so there is none of
-its own among these; `--with` takes one that you have.
+its own among these; `--python` takes one that you have.
 
 **D** `_DeadlockError` (a `RuntimeError`: `except ImportError` misses it) · **P** a half-made module: `ImportError`,
 `AttributeError` or `KeyError` · **H** hang · ok · **?** the schedule could not be brought about. T1 or T2 is the

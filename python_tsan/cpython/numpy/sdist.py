@@ -65,9 +65,9 @@ def obtain_sdist(
         progress.start(label)
         page, archive = folder / "index.json", folder / plan.archive
         try:
-            download(f"{index}/numpy/", page, timeout=settings.timeout, progress=progress, accept=_ACCEPT)
+            download(f"{index}/numpy/", page, timeout=settings.network_timeout, progress=progress, accept=_ACCEPT)
             url = resolve(f"{index}/numpy/", _address(page.read_bytes(), plan))
-            download(url, archive, timeout=settings.timeout, progress=progress)
+            download(url, archive, timeout=settings.network_timeout, progress=progress)
         except Unavailable as error:
             raise FetchError(
                 f"numpy's source cannot be had: {error.reason}",

@@ -96,7 +96,7 @@ def _as_file(origin: str, settings: Settings, layout: Layout, console: Console) 
         path = folder / "archive.tar.zst"
         progress.start("download")
         try:
-            download(origin, path, timeout=settings.timeout, progress=progress)
+            download(origin, path, timeout=settings.network_timeout, progress=progress)
         except Unavailable as error:
             raise FetchError(
                 f"the archive could not be downloaded: {error.reason}", advice="give a file instead", page=PAGE

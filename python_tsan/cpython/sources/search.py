@@ -146,7 +146,7 @@ def _search(settings: Settings, layout: Layout, console: Console) -> SourceTree:
 
 
 def _supplies(settings: Settings, layout: Layout, console: Console) -> tuple[SourceProvider, ...]:
-    timeout = settings.timeout
+    timeout = settings.network_timeout
     return (
         Cache(layout=layout),
         PythonOrg(base=settings.python_org, timeout=timeout, layout=layout, console=console),

@@ -1,37 +1,43 @@
-"""Own how a verb's help is laid out: a usage of one line and 80 columns at most; leave its words to the verb."""
+"""Lay out a verb's help: a usage of one line, at most 80 columns, an example at the end; the verbs write its words."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from functools import partial
 
 from python_tsan.plain_text import WIDTH
 
-_COLUMN = 26  # where the words about an option begin
+EXAMPLE = "example:"
+_COLUMN = 26  # where the texts of options begin
 _FEWEST = 40
 _MANY = {"*", "+", argparse.REMAINDER}
 
 
 def formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
-    """Return what lays out a verb's help."""
+    """Return the formatter of a verb's help."""
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=_COLUMN, width=width())
 
 
 def width() -> int:
-    """Return the columns that COLUMNS names; more than 80 make long lines, not better help, and few make none."""
+    """Return the value of COLUMNS, from 40 to 80."""
     named = os.environ.get("COLUMNS", "")
     return min(WIDTH, max(_FEWEST, int(named))) if named.isdecimal() and int(named) else WIDTH
 
 
+def end_with(parser: argparse.ArgumentParser, example: str, *, before: str = "") -> None:
+    """End the help with an example, after the paragraphs ``before``; a line that ends in a backslash continues."""
+    lines = "\n".join(f"  {line}" for line in example.splitlines())
+    parser.epilog = f"{before.rstrip()}\n\n{EXAMPLE}\n{lines}".lstrip()
+
+
 def tidy(parser: argparse.ArgumentParser) -> None:
-    """Give a parser, and those of a verb's own verbs, this width and a usage without every option that it takes."""
-    for action in parser._actions:  # noqa: SLF001 -- argparse offers no other way to a parser's arguments
+    """Give a parser and its verbs this width, and a usage that does not list every option."""
+    for action in parser._actions:  # noqa: SLF001 -- argparse has no other way to a parser's arguments
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 -- as above
             summaries = {each.dest: each.help for each in action._choices_actions}  # noqa: SLF001 -- as above
             for name, child in action.choices.items():
                 child.description = child.description or sentence(summaries.get(name) or "") or None
-                child.formatter_class = partial(child.formatter_class, max_help_position=_COLUMN, width=width())
+                child.formatter_class = formatter
                 tidy(child)
     if parser.usage is None:
         plain = (usage_of(action) for action in parser._actions if not action.option_strings)  # noqa: SLF001
@@ -39,12 +45,12 @@ def tidy(parser: argparse.ArgumentParser) -> None:
 
 
 def sentence(summary: str) -> str:
-    """Return a line of a table of verbs as it stands above the verb's own help."""
+    """Return a line of a table of verbs as the first sentence of the verb's help."""
     return f"{summary[0].upper()}{summary[1:]}." if summary else ""
 
 
 def usage_of(action: argparse.Action) -> str:
-    """Return an argument without dashes as it stands in a usage: ``[LOG...]``."""
+    """Return an argument without dashes as a usage shows it: ``[LOG...]``."""
     words = f"{name_of(action)}{'...' if action.nargs in _MANY else ''}"
     if isinstance(action.nargs, int):
         words = " ".join([words] * action.nargs)
@@ -52,7 +58,7 @@ def usage_of(action: argparse.Action) -> str:
 
 
 def name_of(action: argparse.Action) -> str:
-    """Return what stands for an argument's value: ``FILE``, ``fast|full``."""
+    """Return the placeholder of an argument's value: ``FILE``, ``fast|full``."""
     if isinstance(action.metavar, tuple):
         return " ".join(action.metavar)
     return action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
