@@ -90,7 +90,8 @@ def copy(root: Path, destination: Path) -> None:
     """Fill the folder with every page and every file that a page links to."""
     shutil.rmtree(destination, ignore_errors=True)
     sources = pages(root)
-    files = {*sources, *(file for page in sources for file in linked_files(root, page))}
+    styles = root.glob("docs/*.css")
+    files = {*sources, *styles, *(file for page in sources for file in linked_files(root, page))}
     for file in sorted(files):
         copied = destination / file.relative_to(root)
         copied.parent.mkdir(parents=True, exist_ok=True)
