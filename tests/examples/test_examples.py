@@ -115,7 +115,7 @@ def test_a_newcomer_gets_red_and_then_green(interpreter, tmp_path):
         assert "data race on g_total" in done.stdout
         assert "tally_racy.cpp" in done.stdout
     runs = sorted(path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
-    report = decode_result((runs[0] / "report.json").read_bytes())
+    report = decode_result((runs[0] / "run.json").read_bytes())
     (finding,) = report.findings
     assert finding.location.name == "g_total"
     assert finding.attribution is Attribution.YOURS

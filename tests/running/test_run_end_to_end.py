@@ -74,7 +74,7 @@ def build(tmp_path, monkeypatch, cache):
 
 
 def saved():
-    return json.loads(Path("runs/latest/report.json").read_text())
+    return json.loads(Path("runs/latest/run.json").read_text())
 
 
 def test_a_race_is_red_and_again_in_its_replay(build, capsys):
@@ -85,7 +85,7 @@ def test_a_race_is_red_and_again_in_its_replay(build, capsys):
     assert report["audit"][0]["path"].endswith("/program")
     assert report["audit"][0]["instrumented"] is True
     assert report["audit"][0]["build_id"]
-    assert report["verdict"]["downgrades"] == []
+    assert report["verdicts"][0]["downgrades"] == []
     folder = Path("runs/latest").resolve()
     capsys.readouterr()
     assert main(["replay", "--quiet", str(folder)]) == ExitCode.FINDINGS
@@ -99,7 +99,9 @@ def test_a_race_is_red_and_again_in_its_replay(build, capsys):
 
 def test_a_program_without_a_race_is_green(build):
     assert main(["run", "--quiet", "--", build(SAFE)]) == ExitCode.CLEAN
-    assert saved()["verdict"] == {"status": "clean", "reason": "no new finding", "downgrades": []}
+    verdict = saved()["verdicts"][0]
+    assert (verdict["status"], verdict["reason"], verdict["downgrades"]) == ("passed", "no new finding", [])
+    assert (verdict["met"], verdict["runs"]) == (1, 1)
 
 
 def test_a_baseline_turns_it_green_once_it_is_filled_in(build):
@@ -111,7 +113,7 @@ def test_a_baseline_turns_it_green_once_it_is_filled_in(build):
     assert main(["run", "--quiet", "--baseline", "known.toml", "--", program]) == ExitCode.CLEAN
     build(SAFE)
     assert main(["run", "--quiet", "--baseline", "known.toml", "--", program]) == ExitCode.FINDINGS
-    assert "no longer occurs" in saved()["verdict"]["reason"]
+    assert "no longer occurs" in saved()["verdicts"][0]["reason"]
 
 
 def test_a_suppression_is_counted_as_the_runtime_counts_it(build):
@@ -119,25 +121,25 @@ def test_a_suppression_is_counted_as_the_runtime_counts_it(build):
     Path("quiet.txt").write_text("race:known_writer\nrace:^nobody_is_called_this$\n")
     assert main(["run", "--quiet", "--suppressions", "quiet.txt", "--", program]) == ExitCode.CLEAN
     assert [use["matched"] for use in saved()["suppressions"]] == [1, 0]
-    assert "race:^nobody_is_called_this$" in saved()["verdict"]["downgrades"][-1]
+    assert "race:^nobody_is_called_this$" in saved()["verdicts"][0]["downgrades"][-1]
 
 
 def test_a_fork_after_threads_is_no_verdict_and_says_why(build):
     assert main(["run", "--quiet", "--", build(FORKS)]) == ExitCode.SUBJECT
-    assert "forked after it had started threads" in saved()["verdict"]["reason"]
+    assert "forked after it had started threads" in saved()["verdicts"][0]["reason"]
 
 
 def test_a_hang_that_ignores_the_polite_signal_ends_with_stacks(build):
     assert main(["run", "--quiet", "--timeout", "1", "--", build(STUBBORN)]) == ExitCode.FINDINGS
     report = saved()
-    assert "still running at its deadline of 1 s" in report["verdict"]["reason"]
-    assert Path(report["subject"]["stacks"][0]).read_text()
+    assert "still running at its deadline of 1 s" in report["verdicts"][0]["reason"]
+    assert Path(report["subjects"][0]["stacks"][0]).read_text()
     assert any(each["path"].endswith("/program") for each in report["audit"])
 
 
 def test_a_crash_is_no_doubt(build):
     assert main(["run", "--quiet", "--", build(GOLDEN / "segv.cpp")]) == ExitCode.FINDINGS
-    assert "crashed: " in saved()["verdict"]["reason"]
+    assert "crashed: " in saved()["verdicts"][0]["reason"]
 
 
 def test_a_driver_is_judged_by_its_children(build):

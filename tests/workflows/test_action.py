@@ -77,7 +77,7 @@ def test_a_racy_program_is_built_run_shown_and_fails_the_step(place, asked, racy
     document = json.loads(machine.sarif[0])
     assert document["runs"][0]["results"][0]["ruleId"] == "data-race"
     kept = machine.store / "artifacts" / "python-tsan"
-    assert {"report.html", "report.sarif", "junit.xml", "evidence.json"} <= {path.name for path in kept.rglob("*")}
+    assert {"report.html", "report.sarif", "junit.xml", "run.json"} <= {path.name for path in kept.rglob("*")}
     (asked_run,) = (line for line in asked("python-tsan") if line[0] == "run")
     assert asked_run[asked_run.index("--") + 1 :] == ["./racy", "two words", "$HOME"]
     assert asked_run.count("--own") == 2
