@@ -65,7 +65,7 @@ def test_a_runtime_that_writes_elsewhere_is_a_problem(tmp_path, line):
     assert seen.problem.endswith(f"standard error: {line}")
 
 
-def test_fatal_lines_and_crashes_are_told_apart(tmp_path):
+def test_fatal_lines_and_crashes_are_distinguished(tmp_path):
     fatal = "FATAL: ThreadSanitizer: unexpected memory mapping 0x1-0x2\n"
     crash = "ThreadSanitizer:DEADLYSIGNAL\n==7==ERROR: ThreadSanitizer: SEGV on unknown address 0x0 (pc 0x1 T0)\n"
     seen = shown(tmp_path, FIND_LOG + f"open(log,'w').write({fatal!r}); open(log+'2','w').write({crash!r})")
@@ -90,7 +90,7 @@ def test_the_report_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "[1]"])
-def test_a_report_that_is_none_is_a_problem(tmp_path, text):
+def test_an_invalid_report_is_a_problem(tmp_path, text):
     seen = shown(tmp_path, "import sys; open(sys.argv[1],'w').write(sys.argv[2])", "{report}", text)
     assert "report is not" in seen.problem
 

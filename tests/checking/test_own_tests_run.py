@@ -82,7 +82,7 @@ def test_a_test_that_skips_all_that_is_in_it_has_not_passed(run):
     assert (mute.status, mute.reason) == (Status.COULD_NOT_JUDGE, "it did not say what it ran")
 
 
-def test_what_is_left_out_is_left_out_by_name_and_said(run, knows, tmp_path):
+def test_what_is_left_out_is_left_out_by_name_and_reported(run, knows, tmp_path):
     knows(known(test="test_good", seen=Seen.LEFT_OUT))
     (verdict,) = run("test_good")
     assert verdict.status is Status.PASSED
@@ -90,7 +90,7 @@ def test_what_is_left_out_is_left_out_by_name_and_said(run, knows, tmp_path):
     assert f"--ignore {CASE}" in (tmp_path / "run" / "test_good" / "argv").read_text()
 
 
-def test_a_known_case_that_fails_is_no_failure_and_is_said(run, knows, tmp_path):
+def test_a_known_case_that_fails_is_no_failure_and_is_reported(run, knows, tmp_path):
     knows(known(test="test_bad"))
     (verdict,) = run("test_bad")
     assert (verdict.status, verdict.met) == (Status.PASSED, 1)
@@ -99,13 +99,13 @@ def test_a_known_case_that_fails_is_no_failure_and_is_said(run, knows, tmp_path)
 
 
 @pytest.mark.parametrize("race", ["race_top:increment_unguarded", "race:increment_*"])
-def test_a_known_race_is_no_failure_and_is_said(run, knows, race):
+def test_a_known_race_is_no_failure_and_is_reported(run, knows, race):
     knows(known(test="test_race", case="", race=race, seen=Seen.SOMETIMES))
     (verdict,) = run("test_race")
     assert (verdict.status, verdict.reason) == (Status.PASSED, f"known upstream: {race}: it races ({ISSUE})")
 
 
-def test_what_is_not_known_fails_beside_what_is(run, knows):
+def test_what_is_not_known_fails_next_to_what_is(run, knows):
     knows(known(test="test_two"))
     (verdict,) = run("test_two")
     assert verdict.status is Status.FAILED
@@ -181,7 +181,7 @@ def test_every_kind_of_failure_is_noted_by_name_subtests_too(tmp_path):
     assert own_tests.failed_cases(tmp_path / "none.txt") == ()
 
 
-def test_another_tests_or_versions_failure_is_none_of_this_ones(run, knows):
+def test_another_tests_or_versions_failure_does_not_count_here(run, knows):
     knows(known(test="test_other"), known(test="test_bad"))
     (verdict,) = run("test_bad", interpreter=build(free_threaded=False, version="3.14.1"))
     assert verdict.reason == f"not known upstream: {CASE} failed"
@@ -208,7 +208,7 @@ def test_known_is_what_this_version_and_kind_of_build_is_known_of(version, free_
     assert entry.concerns(version, free_threaded=free_threaded) is concerned
 
 
-def test_every_known_failure_has_its_issue_and_one_way_to_be_told():
+def test_every_known_failure_has_its_issue_and_one_way_to_be_reported():
     for entry in known_failures_module.known_failures():
         upstream = re.fullmatch(r"https://github\.com/python/cpython/(issues|pull)/\d+", entry.issue)
         ours = entry.seen is Seen.LEFT_OUT and (Path(__file__).parents[2] / entry.issue).is_file()

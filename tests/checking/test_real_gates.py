@@ -79,7 +79,7 @@ def status(expectation, observation):
     return judge_check("x", Lane.FAST, expectation, [observation]).status
 
 
-def test_the_twins_are_told_apart(shown):
+def test_the_twins_are_distinguished(shown):
     racy, safe = shown("racy"), shown()
     assert (status(RACY, racy), status(SAFE, safe)) == (Status.PASSED, Status.PASSED)
     assert (status(SAFE, racy), status(RACY, safe)) == (Status.FAILED, Status.FAILED)

@@ -193,13 +193,13 @@ def test_a_keyword_that_matches_nothing_is_a_mistake(checks, make_bench):
 
 
 @pytest.mark.usefixtures("checks")
-def test_a_keyword_that_is_none_is_a_mistake(make_bench):
+def test_an_unknown_keyword_is_a_mistake(make_bench):
     with pytest.raises(UsageError, match="expression"):
         run_checks(make_bench(), keyword="(")
 
 
 @pytest.mark.usefixtures("checks")
-def test_a_check_that_cannot_be_loaded_is_told(make_bench, tmp_path):
+def test_a_check_that_cannot_be_loaded_is_reported(make_bench, tmp_path):
     (tmp_path / "checks" / "test_broken.py").write_text("import no_such_module\n")
     with pytest.raises(SubjectError, match="no_such_module"):
         run_checks(make_bench())
@@ -218,7 +218,7 @@ def test_the_callers_pytest_settings_stay_out(make_bench, monkeypatch):
     assert os.environ["PYTEST_ADDOPTS"] == "--no-such-option"
 
 
-def test_hanging_subjects_run_beside_the_others(checks, make_bench):
+def test_hanging_subjects_run_next_to_the_others(checks, make_bench):
     checks("test_alpha.py", "gil")
     hangs = Expectation(outcome=Outcome.HANG)
     names = ("h1", "h2", "h3")

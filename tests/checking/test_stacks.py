@@ -89,7 +89,7 @@ def test_names_noted_before_are_no_stacks(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("debugger", stacks.DEBUGGERS, ids=lambda one: one.name)
-def test_every_debugger_is_told_the_process(debugger):
+def test_every_debugger_gets_the_process(debugger):
     assert "4711" in debugger.command(4711)
     assert debugger.proof
 

@@ -40,7 +40,7 @@ def test_the_symbolizer_is_clangs():
     assert "external_symbolizer_path" not in options(compose_environment({}, toolchain=toolchain(Family.CLANG, None)))
 
 
-def test_the_users_options_win_and_that_is_said():
+def test_the_users_options_win_and_that_is_reported():
     environment = compose_environment({"TSAN_OPTIONS": "history_size=4 report_signal_unsafe=0"})
     assert options(environment)["history_size"] == "4"
     assert options(environment)["report_signal_unsafe"] == "0"

@@ -193,7 +193,7 @@ def test_an_interrupted_run_is_kept_and_not_called_clean(run_verb, tmp_path, cap
     assert str(tmp_path / "runs" / run.id) in said.err
 
 
-def test_the_users_tsan_options_are_told_once(run_verb, tmp_path, monkeypatch, capsys):
+def test_the_users_tsan_options_are_reported_once(run_verb, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TSAN_OPTIONS", "history_size=3")
     run_verb()
     assert capsys.readouterr().err.count("history_size=3 is yours") == 1

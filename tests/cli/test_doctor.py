@@ -102,7 +102,7 @@ def test_without_a_toolchain_the_report_says_what_to_do():
     assert "pacman -S --needed --noconfirm gcc" in empty
 
 
-def test_a_wanted_name_that_is_not_there_is_said():
+def test_a_requested_name_that_is_not_there_is_reported():
     text = joined(shown(MACHINE, Survey(probes=(GOOD,), wanted="clang-20", chosen=None, why="")))
     assert "no toolchain 'clang-20' on this machine; found: clang-19" in text
     assert "libclang-rt-20-dev" in text
@@ -126,7 +126,7 @@ def test_the_launcher_is_shown_where_one_is_needed():
         ({"memory": 1 << 30}, "1.0 GB of memory"),
     ],
 )
-def test_trouble_ahead_is_told(change, words):
+def test_trouble_ahead_is_reported(change, words):
     assert list(doctor.troubles(MACHINE)) == []
     (text,) = doctor.troubles(replace(MACHINE, **change))
     assert words in text
@@ -147,7 +147,7 @@ def test_the_json_holds_the_same_facts():
 
 @pytest.mark.parametrize("seen", [WORKS, NONE])
 @pytest.mark.parametrize("as_json", [True, False])
-def test_the_exit_code_tells_whether_a_toolchain_works(monkeypatch, capsys, tmp_path, seen, as_json):
+def test_the_exit_code_shows_whether_a_toolchain_works(monkeypatch, capsys, tmp_path, seen, as_json):
     code = ExitCode.CLEAN if seen is WORKS else ExitCode.TOOLCHAIN
     monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path))
     monkeypatch.chdir(tmp_path)

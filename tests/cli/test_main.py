@@ -39,7 +39,7 @@ def python(*arguments, **more):
 @pytest.mark.parametrize(
     ("kind", "code"), [(UsageError, 2), (ToolchainError, 3), (FetchError, 4), (BuildError, 5), (SubjectError, 6)]
 )
-def test_each_error_has_its_exit_code_and_is_told_whole(kind, code, capsys):
+def test_each_error_has_its_exit_code_and_is_reported_whole(kind, code, capsys):
     error = kind("it broke", evidence=Path("/tmp/x.log"), advice="mend it")
     assert failures.as_exit_code(raising(error)) == code
     assert capsys.readouterr().err.splitlines() == [
@@ -127,7 +127,7 @@ def test_storage_trouble_is_explained(number, code, words, capsys):
     assert "Traceback" not in said
 
 
-def test_a_full_disk_without_a_name_is_said_without_one(capsys):
+def test_a_full_disk_without_a_name_is_reported_without_one(capsys):
     assert failures.as_exit_code(raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))) == 6
     assert "error: the disk is full (`df` shows which)\n" in capsys.readouterr().err
 
@@ -233,7 +233,7 @@ def test_the_top_help_fits_80_columns(capsys):
 
 
 @pytest.mark.parametrize("columns", ["many", "-3", "0", "5", "1000", "²"])
-def test_whatever_columns_says_there_is_help(columns, monkeypatch, capsys):
+def test_help_is_printed_for_every_value_of_columns(columns, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", columns)
     with pytest.raises(SystemExit) as caught:
         main.main(["imports", "scan", "--help"])

@@ -30,7 +30,7 @@ def test_rules_name_things_that_there_are():
     assert {word for rule in rules() for part in (rule.before, rule.after) for word in part.split("|")} <= names
 
 
-def test_a_guard_that_excludes_nobody_is_told_what_to_use_instead():
+def test_a_guard_that_excludes_nobody_gets_what_to_use_instead():
     rule = rule_for(Axis.THREADING, Seen.CLEAN, Seen.RACE, "gil/counter_guarded")
     assert "no longer excludes anyone" in rule.says
     assert "std::mutex" in rule.do

@@ -51,7 +51,7 @@ def lines_of(comparison, **how):
 
 
 @pytest.mark.parametrize("count", [2, 7, 8, 50, 120])
-def test_lines_fit_a_terminal_whatever_the_number_of_runs(count, told):
+def test_lines_fit_a_terminal_for_every_number_of_runs(count, told):
     for comparison in (many(count), told):
         assert max(map(len, lines_of(comparison, whole=True))) <= WIDTH
 
@@ -75,7 +75,7 @@ def test_the_terminal_says_what_differs_by_what_and_what_to_do(told):
     assert "RACE" in text
 
 
-def test_no_difference_is_said_to_be_none():
+def test_no_difference_is_reported_as_none():
     same = compare([column("a", cells={"x": Seen.CLEAN}), column("b", cells={"x": Seen.CLEAN})], rows("x"))
     for text in ("\n".join(lines_of(same)), render_markdown(same), render_html(same)):
         assert "2 runs: no difference in 1 check" in text

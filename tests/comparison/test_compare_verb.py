@@ -126,7 +126,7 @@ def test_a_lock_order_inversion_is_not_called_a_race(tmp_path, capsys):
     assert {change.after, other.after} == {Seen.LOCK_ORDER}
 
 
-def test_other_commands_are_said_and_compared_all_the_same(tmp_path, capsys):
+def test_other_commands_are_reported_and_compared_all_the_same(tmp_path, capsys):
     one = program(tmp_path / "one")
     two = program(tmp_path / "two", command=("./other",))
     assert main(["compare", str(one), str(two)]) == 0

@@ -146,7 +146,7 @@ def test_what_is_no_matrix_cannot_be_gone_on_with(here, tmp_path, capsys, conten
     assert here.calls == []
 
 
-def test_two_processes_may_go_on_with_one_matrix(here, tmp_path, monkeypatch):
+def test_two_processes_may_continue_one_matrix(here, tmp_path, monkeypatch):
     here.broken.add("3.11.2")
     assert main(["matrix", "--python", "3.13"]) == 5
     folder = folder_of(tmp_path)
@@ -218,7 +218,7 @@ def test_the_list_says_what_is_left_out_and_why(capsys):
 @pytest.mark.parametrize(
     "words", [["--python", "4.1"], ["--python", "3.13,nonsense"], ["--gil", "maybe"], ["--binding", "nanobind,boost"]]
 )
-def test_a_wish_that_is_none_is_a_usage_error(words, capsys):
+def test_an_invalid_wish_is_a_usage_error(words, capsys):
     try:
         code = main(["matrix", "--list", *words])
     except SystemExit as ended:
@@ -274,7 +274,7 @@ def machine(monkeypatch, tmp_path):
     return look
 
 
-def test_what_cannot_be_had_is_left_out_with_every_place_and_its_answer(machine):
+def test_what_is_unavailable_is_left_out_with_every_place_and_its_answer(machine):
     found = machine()
     assert found.pythons == ("3.13.5",)
     assert found.bindings == BINDINGS
@@ -283,7 +283,7 @@ def test_what_cannot_be_had_is_left_out_with_every_place_and_its_answer(machine)
     assert [each.code for each in found.missing if each.what == "CPython 3.12"] == [None]
 
 
-def test_what_was_asked_for_by_name_and_cannot_be_had_counts(machine):
+def test_what_was_asked_for_by_name_and_is_unavailable_counts(machine):
     found = machine(pythons=("3.11.2", "3.12"), bindings=(parse_binding("nanobind==9.9.9"),))
     codes = {each.what: each.code for each in found.missing}
     assert codes == {
@@ -306,7 +306,7 @@ def test_the_compilers_of_this_machine_are_found(tmp_path, monkeypatch):
     assert found == []
 
 
-def test_a_folder_that_cannot_be_written_is_told(here, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(here, tmp_path):
     (tmp_path / "runs").write_text("in the way")
     assert main(["matrix"]) == 2
     assert here.calls == []

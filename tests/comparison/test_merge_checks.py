@@ -35,7 +35,7 @@ def test_k_of_n_is_added_up_exactly(counts):
     assert merged(*reversed(runs), runs[0]) == merged(*runs)
 
 
-def test_a_rate_is_bounded_anew():
+def test_a_rate_is_bounded_again():
     made = merged(run_of(race(3, 3), name="a"), run_of(race(5, 5), name="b"))
     assert made.verdicts[0].reason == "found in 8 of 8 (at least 68 % with 95 % confidence)"
     assert made.exit_code is ExitCode.CLEAN

@@ -144,7 +144,7 @@ def test_a_part_that_was_cut_short_leaves_no_green():
     assert merged(part("a", (), planned=4, until_found=True), part("b", ())).verdict.status is VerdictStatus.CLEAN
 
 
-def test_a_shard_that_was_run_again_counts_in_full_and_is_told():
+def test_a_shard_that_was_run_again_counts_in_full_and_is_reported():
     again = [sharded(f"s{index}", min(index, 3), (), ()) for index in (1, 2, 3, 4)]
     report = merged(*again)
     assert report.subject.rate.runs == 8

@@ -34,12 +34,12 @@ def choose(tmp_path, console):
     return call
 
 
-def test_off_is_none_even_if_there_is_one(choose, tmp_path):
+def test_off_uses_no_cache_even_if_there_is_one(choose, tmp_path):
     program(tmp_path / "bin", "ccache")
     assert choose("off") is None
 
 
-def test_auto_without_any_is_none(choose):
+def test_auto_without_any_uses_no_cache(choose):
     assert choose("auto") is None
 
 

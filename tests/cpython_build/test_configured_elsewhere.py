@@ -196,7 +196,7 @@ def test_another_place_of_a_tool_makes_another_machine(machine, redis, monkeypat
     assert machine("second", url)[1] == 1
 
 
-def test_what_is_damaged_there_is_said_configured_and_replaced(machine, web, console):
+def test_what_is_damaged_there_is_reported_configured_and_replaced(machine, web, console):
     url = f"http://127.0.0.1:{web.server_port}"
     machine("first", url)
     (path,) = web.kept

@@ -89,7 +89,7 @@ def test_a_script_and_an_ordinary_program_are_not_instrumented(tmp_path):
 
 
 @pytest.mark.compiler
-def test_a_compiled_library_tells(tmp_path):
+def test_a_compiled_library_shows_its_functions(tmp_path):
     compiler = shutil.which("clang-19") or shutil.which("gcc") or shutil.which("cc")
     source = tmp_path / "x.c"
     source.write_text("int shared; int f(void) { return shared++; }\n")

@@ -78,7 +78,7 @@ def test_a_version_without_hashes_is_not_built(base, tmp_path):
         plan_for(base, settings_for(tmp_path, numpy="2.1.0"), make_toolchain())
 
 
-def test_meson_is_told_of_the_sanitizer_and_of_nothing_on_this_machine(base, tmp_path):
+def test_meson_gets_the_sanitizer_and_nothing_of_this_machine(base, tmp_path):
     plan = plan_for(base, settings_for(tmp_path), make_toolchain())
     command = [str(word) for word in setup_command(["python3"], tmp_path / "numpy-2", tmp_path / "build", plan)]
     assert command[0] == "python3"

@@ -94,7 +94,7 @@ def test_the_selection_is_upstreams_own(tree):
     assert selected_tests(tree, Selection.PARALLEL) == ("test_abc",)
 
 
-def test_before_3_13_there_is_none(tree):
+def test_before_3_13_there_is_no_selection(tree):
     (tree / "Lib/test/libregrtest/tsan.py").unlink()
     assert [selected_tests(tree, each) for each in Selection] == [(), ()]
 
@@ -151,7 +151,7 @@ def test_upstreams_suppressions_are_those_of_the_kind_of_build(prepare, tree):
     assert prepare("test_queue", free_threaded=True).suppressions is None
 
 
-def test_a_module_that_cannot_be_built_is_told_and_not_left_behind(prepare, tree, tmp_path):
+def test_a_module_that_cannot_be_built_is_reported_and_not_left_behind(prepare, tree, tmp_path):
     setup = tree / "Modules" / "Setup.stdlib.in"
     setup.write_text(SETUP.replace("_testcapi/mem.c", "broken.c"))
     with pytest.raises(BuildError, match="compile _testcapi") as caught:

@@ -106,7 +106,7 @@ def test_numpy_is_installed_from_outside_with_hashes_and_no_build(install, runs,
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".numpy-")] == []
 
 
-def test_bytecode_is_made_whatever_the_caller_says(install, runs, interpreter, monkeypatch):
+def test_bytecode_is_made_for_every_setting_of_the_caller(install, runs, interpreter, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", "/elsewhere")
     install(launcher=("setarch", "-R"))
@@ -140,7 +140,7 @@ def test_what_is_damaged_is_installed_again(install, runs, damage):
     assert len(runs) == 4
 
 
-def test_a_named_version_is_not_hashed_and_that_is_said(install, runs, console):
+def test_a_named_version_is_not_hashed_and_that_is_reported(install, runs, console):
     runs.version = "2.1.0"
     install(numpy="2.1.0")
     assert "--require-hashes" not in runs[0][0]

@@ -350,7 +350,7 @@ def test_the_archive_can_be_pinned_by_its_own_hash(export, take):
     assert take(archive, sha256=digest.upper())
 
 
-def test_a_wanted_version_is_kept_to(export, take):
+def test_a_requested_version_is_kept(export, take):
     archive = export()
     with pytest.raises(UsageError, match=r"holds CPython 3\.13\.5, but 3\.12 was requested"):
         take(archive, python="3.12")
@@ -383,7 +383,7 @@ def test_an_address_serves_as_well_as_a_file(export, take, server, tmp_path):
         take(f"{server}/nothing.tar.zst")
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(export, take, monkeypatch, tmp_path):
+def test_a_full_disk_is_reported_and_leaves_nothing(export, take, monkeypatch, tmp_path):
     archive = export()
 
     def full(_bundle, folder):
@@ -398,7 +398,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(export, take, monkeypatch, tmp_p
     assert take(archive).executable.exists()
 
 
-def test_killed_half_way_it_starts_anew(export, take, tmp_path):
+def test_killed_half_way_it_starts_again(export, take, tmp_path):
     archive = export()
     script = f"""
 import os, signal, sys
@@ -490,6 +490,6 @@ def test_what_follows_the_last_file_is_bounded(export, take, tmp_path):
 
 
 @pytest.mark.parametrize("address", ["http://[::1", "http://[::1]:x/a", "ftp://x/a", "http:///a"])
-def test_an_address_that_is_none_is_refused(take, address):
+def test_an_invalid_address_is_refused(take, address):
     with pytest.raises(FetchError, match="could not be downloaded"):
         take(address)

@@ -51,7 +51,7 @@ def commands(monkeypatch, tmp_path):
     return asked
 
 
-def test_each_archive_is_restored_where_there_is_none(commands, tmp_path):
+def test_each_archive_is_restored_into_an_empty_cache(commands, tmp_path):
     settings = settings_for(tmp_path, python="3.13", free_threaded=True)
     made = list(rows(settings, tmp_path))
     assert [row.met for row in made] == [True, None, True, None, None, True]

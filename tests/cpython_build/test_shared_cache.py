@@ -253,7 +253,7 @@ def misbehaving(request):
     server.server_close()
 
 
-def test_a_server_that_is_none_is_said_and_left_out(machine, misbehaving, console):
+def test_a_wrong_server_is_reported_and_left_out(machine, misbehaving, console):
     here = machine("here", "ccache")
     cache = here.choose(misbehaving)
     assert cache.remote is None
@@ -307,7 +307,7 @@ def test_a_password_is_never_shown():
     assert "secret" not in caught.value.message
 
 
-def test_what_each_program_is_told(tmp_path):
+def test_the_environment_of_each_program(tmp_path):
     redis = parse_remote("redis://me:secret@cache.example:1")
     assert remote_environment("ccache", redis, tmp_path)["CCACHE_REMOTE_STORAGE"].startswith(f"{redis.url}|")
     told = remote_environment("sccache", redis, tmp_path)
@@ -346,13 +346,13 @@ def test_the_program_follows_from_the_address(tmp_path, console, monkeypatch):
         chosen("s3://x", "ccache")
 
 
-def test_nothing_is_said_without_a_shared_cache(console):
+def test_nothing_is_reported_without_a_shared_cache(console):
     with reported(None, {}, console), reported(choose.CacheProgram(path=Path("ccache")), {}, console):
         pass
     assert console.notes == ""
 
 
-def test_what_an_sccache_found_that_is_passed_by_is_not_told(tmp_path, console):
+def test_what_an_sccache_found_that_is_passed_by_is_not_reported(tmp_path, console):
     silent = tmp_path / "sccache"
     silent.write_text("#!/bin/sh\nexit 2\n")
     silent.chmod(0o755)
@@ -364,7 +364,7 @@ def test_what_an_sccache_found_that_is_passed_by_is_not_told(tmp_path, console):
     assert "objects found" not in console.notes
 
 
-def test_a_count_that_cannot_be_had_is_zero(tmp_path):
+def test_a_count_that_is_unavailable_is_zero(tmp_path):
     silent = tmp_path / "sccache"
     silent.write_text("#!/bin/sh\nexit 2\n")
     silent.chmod(0o755)

@@ -71,7 +71,7 @@ def test_newest_that_the_binding_supports(tmp_path):
     assert choose(found, newest=(3, 14)).version == "3.14.0"
 
 
-def test_a_wanted_minor_comes_first_and_is_not_a_must(tmp_path):
+def test_a_requested_minor_comes_first_and_is_not_required(tmp_path):
     found = [stock(tmp_path / version, version) for version in ("3.12.1", "3.13.0")]
     assert choose(found, newest=(3, 13), wanted=(3, 12)).version == "3.12.1"
     assert choose(found, newest=(3, 13), wanted=(3, 11)).version == "3.13.0"
@@ -118,7 +118,7 @@ def test_found_one_is_described_with_the_toolchain_of_the_harness(env, tmp_path,
     assert "Stock CPython 3.13.0" in console.notes
 
 
-def test_none_is_said(env, tmp_path, console, monkeypatch):
+def test_the_absence_of_a_cache_is_reported(env, tmp_path, console, monkeypatch):
     monkeypatch.setattr(sys, "_base_executable", "/none")
     settings = settings_for(tmp_path)
     assert (

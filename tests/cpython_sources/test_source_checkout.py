@@ -66,7 +66,7 @@ def test_a_tree_without_version_is_no_source(tmp_path):
         read_version(tmp_path)
 
 
-def test_git_tells_which_files_count(repository):
+def test_git_shows_which_files_count(repository):
     (repository / "build.log").write_text("untracked")
     (repository / "Lib" / "os.py").unlink()
     assert tracked_files(repository) == ("Include/patchlevel.h", "configure")
@@ -120,7 +120,7 @@ def test_a_checkout_without_configure_is_refused(repository, layout):
         take_folder(repository, layout)
 
 
-def test_a_broken_repository_says_what_git_said(tmp_path):
+def test_a_broken_repository_says_what_git_reported(tmp_path):
     folder = plain_tree(tmp_path / "tree")
     (folder / ".git").write_text("gitdir: /nowhere/at/all\n")
     with pytest.raises(UsageError, match="not a git repository"):

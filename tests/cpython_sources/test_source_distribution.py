@@ -149,7 +149,7 @@ def test_a_suite_that_moved_on_says_what_it_has():
 
 
 @needs_apt
-def test_apt_is_told_to_keep_out_of_the_machine(tmp_path):
+def test_apt_does_not_change_the_machine(tmp_path):
     options = private_apt(tmp_path, mirror="http://m.example.org/debian", suite="trixie", family="debian", timeout=7)
     shown = subprocess.run(
         [shutil.which("apt-config") or "", *options, "dump"],

@@ -61,7 +61,7 @@ def test_a_truncated_archive_is_put_aside(server, python_org, layout):
     assert not layout.sources.exists()
 
 
-def test_without_a_pinned_size_the_announced_one_tells_a_truncation(server, layout, console):
+def test_without_a_pinned_size_the_announced_one_shows_a_truncation(server, layout, console):
     unsized = Release(version="3.12.11", archives=(replace(RELEASE.archives[0], size=None),))
     server.answers[PATH] = sends(CONTENT[:100], length=len(CONTENT))
     supply = PythonOrg(base=f"{server.url}/ftp", timeout=2.0, layout=layout, console=console)

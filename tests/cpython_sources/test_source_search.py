@@ -57,7 +57,7 @@ def test_the_default_comes_from_python_org_and_is_remembered(server, online, lay
     assert server.requests == []
 
 
-def test_the_nearest_stands_in_for_the_default_and_that_is_said_in_one_line(server, online, layout, console):
+def test_the_nearest_replaces_the_default_and_that_is_reported_in_one_line(server, online, layout, console):
     server.answers[PATHS["3.13.5"]] = sends(NEWER)
     tree = obtain_source(online(), layout=layout, console=console)
     assert (tree.record.version, tree.record.replaces) == ("3.13.5", "3.12.11")
@@ -67,7 +67,7 @@ def test_the_nearest_stands_in_for_the_default_and_that_is_said_in_one_line(serv
     assert resolve_record(online(), layout) == tree.record
 
 
-def test_a_memory_of_a_replacement_is_said_again(server, online, layout, console):
+def test_a_memory_of_a_replacement_is_reported_again(server, online, layout, console):
     server.answers[PATHS["3.13.5"]] = sends(NEWER)
     obtain_source(online(), layout=layout, console=console)
     server.requests.clear()
@@ -111,7 +111,7 @@ def test_a_minor_takes_its_newest(server, online, layout, console):
     assert (record.version, record.replaces) == ("3.13.5", "")
 
 
-def test_when_nothing_can_be_had_each_place_is_listed_once(settings, layout, console):
+def test_when_nothing_is_available_each_place_is_listed_once(settings, layout, console):
     with pytest.raises(FetchError, match="nor any release in its place") as caught:
         obtain_source(settings(), layout=layout, console=console)
     assert len(caught.value.message.splitlines()) == 4
@@ -221,7 +221,7 @@ def named(tmp_path, content=NEWER, name="my.tar.xz"):
     return path
 
 
-def test_a_named_archive_is_taken_and_its_hash_said(tmp_path, settings, layout, console):
+def test_a_named_archive_is_taken_and_its_hash_reported(tmp_path, settings, layout, console):
     other = make_archive("3.14.2", suffix="gz")
     path = named(tmp_path, other)
     assert resolve_record(settings(source=path), layout) is None
@@ -233,7 +233,7 @@ def test_a_named_archive_is_taken_and_its_hash_said(tmp_path, settings, layout, 
     assert path.read_bytes() == other
 
 
-def test_a_named_pinned_archive_is_said_to_be_one(tmp_path, settings, layout, console):
+def test_a_named_pinned_archive_is_reported_as_pinned(tmp_path, settings, layout, console):
     path = named(tmp_path)
     assert (
         obtain_source(settings(source=path, python="3.13"), layout=layout, console=console).record.version == "3.13.5"

@@ -39,7 +39,7 @@ def test_any_bytes(data):
     assert list(parse_lines(lines_of([data]), "x")) == []
 
 
-def test_an_early_end_is_told_and_what_came_is_kept():
+def test_an_early_end_is_reported_and_what_came_is_kept():
     def broken():
         yield b"one\ntwo"
         raise EOFError("compressed file ended")

@@ -52,7 +52,7 @@ def test_a_folder_without_logs_says_so(tmp_path):
     assert digest.blocks == 0
 
 
-def test_a_binary_in_a_folder_is_passed_over_and_a_named_one_is_told(tmp_path, log):
+def test_a_binary_in_a_folder_is_passed_over_and_a_named_one_is_reported(tmp_path, log):
     (tmp_path / "program").write_bytes(b"\x7fELF\0\0" + log)
     (tmp_path / "core.12").write_bytes(b"\0\1\2 WARNING")
     (tmp_path / "tsan.1").write_bytes(log)
@@ -75,13 +75,13 @@ def test_a_missing_file_does_not_keep_others_from_being_read(tmp_path, log):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_told(tmp_path, log):
+def test_a_file_without_permission_is_reported(tmp_path, log):
     (tmp_path / "tsan.1").write_bytes(log)
     (tmp_path / "tsan.1").chmod(0)
     assert only(tmp_path / "tsan.1")[0].problem == "cannot be read: Permission denied"
 
 
-def test_a_file_name_that_is_no_text_can_be_told(tmp_path, log):
+def test_a_file_name_that_is_no_text_can_be_shown(tmp_path, log):
     name = os.fsdecode(b"tsan.\xff.1")
     (tmp_path / name).write_bytes(log)
     result = read_logs([str(tmp_path / name), str(tmp_path / os.fsdecode(b"gone.\xfe"))])
@@ -141,7 +141,7 @@ def test_standard_input_is_read(monkeypatch, log):
     assert (told.file, digest.blocks) == ("standard input", 1)
 
 
-def test_whether_the_sanitizer_spoke_is_told_for_each_file(tmp_path, golden):
+def test_whether_the_sanitizer_spoke_is_reported_for_each_file(tmp_path, golden):
     for name in ("race_global", "suppressed", "segv"):
         (source,) = golden(name)
         shutil.copy(source, tmp_path / f"{name}.log")

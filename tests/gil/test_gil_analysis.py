@@ -98,7 +98,7 @@ def test_counts_by_phase_leave_out_what_did_not_happen(releases):
     assert count_phases(releases) == {"path stat": 1, "read": 1, "other": 2}
 
 
-def test_what_a_trace_does_not_hold_is_said():
+def test_what_a_trace_does_not_hold_is_reported():
     record = samples.record(sees_internal=False, dropped=5, lost=6, lost_stacks=7)
     blind = samples.process(record=record, nodes=samples.NODES[:1])
     said = "\n".join(caveats(samples.trace(truncated=True, processes=(blind,))))
@@ -115,13 +115,13 @@ def test_what_a_trace_does_not_hold_is_said():
     assert caveats(samples.trace(untraced=())) == []
 
 
-def test_without_a_gil_it_is_said_what_a_release_is():
+def test_without_a_gil_it_is_reported_what_a_release_is():
     record = samples.record(free_threaded=True, sees_internal=False)
     (said,) = caveats(samples.trace(untraced=(), processes=(samples.process(record=record),)))
     assert "a thread detaches around a call" in said
 
 
-def test_why_tells_each_release_in_order(releases):
+def test_why_shows_each_release_in_order(releases):
     lines = list(why(releases, "alpha"))
     assert lines[0] == "import alpha: the GIL was released 2 times (path stat 1, read 1)"
     text = "\n".join(lines)
@@ -132,7 +132,7 @@ def test_why_tells_each_release_in_order(releases):
     assert "<module> (main.py:3)" in text
 
 
-def test_why_shows_as_many_frames_as_wanted(releases):
+def test_why_shows_as_many_frames_as_requested(releases):
     lines = list(why(releases, "alpha", frames=1))
     assert "     ... 2 more" in lines
     assert not any("main.py" in line for line in lines)

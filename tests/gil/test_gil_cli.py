@@ -145,7 +145,7 @@ def test_a_file_that_is_no_trace_is_named(capsys):
     assert "this is not a GIL trace" in capsys.readouterr().err
 
 
-def test_compare_tells_whether_two_traces_agree(saved, tmp_path, capsys):
+def test_compare_shows_whether_two_traces_agree(saved, tmp_path, capsys):
     assert main(["gil", "compare", str(saved), str(saved)]) == 0
     assert "call site and" in capsys.readouterr().out
     shorter = tmp_path / "shorter.trace"

@@ -44,7 +44,7 @@ def pair(tmp_path):
 
 
 @pytest.mark.usefixtures("pair")
-def test_an_import_is_told_phase_by_phase_cold_and_warm(run_traced):
+def test_an_import_is_reported_phase_by_phase_cold_and_warm(run_traced):
     cold = count_phases(imports_of(explain_trace(run_traced("import pair")), "pair"))
     warm = count_phases(imports_of(explain_trace(run_traced("import pair")), "pair"))
     assert cold[".pyc write"] > 0
@@ -110,7 +110,7 @@ def test_waiting_for_the_import_system_is_the_global_lock(run_traced):
     assert waits[0].away > 50_000_000
 
 
-def test_loading_an_extension_lets_go_of_nothing_once_it_is_found(run_traced):
+def test_loading_an_extension_releases_nothing_once_it_is_found(run_traced):
     trace = run_traced("import importlib.machinery as m, _ctypes\nassert _ctypes.__file__.endswith('.so')")
     found = imports_of(explain_trace(trace), "_ctypes")
     assert count_phases(found).keys() <= {"path stat", "directory listing", "getcwd"}
@@ -140,7 +140,7 @@ def test_one_thread_holds_the_gil_at_a_time_and_forced_switches_are_counted(run_
     assert all(0 < end <= start for (_, _, end), (_, start, _) in pairwise(spans))
 
 
-def test_a_thread_that_ends_lets_go(run_traced):
+def test_a_thread_that_ends_releases(run_traced):
     trace = run_traced("import threading\nt = threading.Thread(target=int); t.start(); t.join()")
     events = [event for event in trace.processes[0].events if event.thread == 1]
     assert events[0].acquire_way == Way.ACQUIRE_RELEASE

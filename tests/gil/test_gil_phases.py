@@ -38,22 +38,22 @@ def phase(*functions, frames, way=Way.SAVE_RESTORE, switched=True):
         ("_something_new", ["a_function"], Phase.OTHER),
     ],
 )
-def test_importlib_frame_and_c_function_tell_the_phase(function, c_functions, expected):
+def test_importlib_frame_and_c_function_show_the_phase(function, c_functions, expected):
     assert phase(*c_functions, frames=[frame(function), IMPORT]) is expected
 
 
 @pytest.mark.parametrize("c_function", ["os_mkdir_impl", "os_open_impl", "_Py_write_impl", "posix_do_stat"])
-def test_whatever_is_done_to_write_a_pyc_is_one_phase(c_function):
+def test_all_steps_of_writing_a_pyc_are_one_phase(c_function):
     frames = [frame("_write_atomic"), frame("SourceFileLoader.set_data"), frame("SourceLoader.get_code"), IMPORT]
     assert phase(c_function, frames=frames) is Phase.PYC_WRITE
 
 
-def test_an_extension_may_let_go_in_its_initialisation():
+def test_an_extension_may_release_in_its_initialisation():
     frames = [frame("_call_with_frames_removed", file=BOOTSTRAP), frame("ExtensionFileLoader.create_module"), IMPORT]
     assert phase("module_init", frames=frames) is Phase.DLOPEN
 
 
-def test_code_of_a_module_body_is_the_body_whatever_it_does():
+def test_all_code_of_a_module_body_is_the_body():
     frames = [frame("exists", file="genericpath.py"), BODY, frame("_load_unlocked", file=BOOTSTRAP), IMPORT]
     assert phase("posix_do_stat", frames=frames) is Phase.BODY
 
@@ -75,7 +75,7 @@ def test_outside_of_an_import_everything_is_other():
     assert phase("posix_do_stat", frames=[]) is Phase.OTHER
 
 
-def test_giving_way_is_told_from_ending():
+def test_giving_way_is_distinguished_from_ending():
     assert phase("drop_gil", frames=[], way=Way.INTERNAL) is Phase.FORCED
     assert phase("drop_gil", frames=[], way=Way.INTERNAL, switched=False) is Phase.OTHER
 

@@ -85,5 +85,5 @@ def test_an_unknown_function_is_no_error():
     [b"", b"x" * 100, make(chunks=[], magic=bytes(8)), make(chunks=[], version=2)],
     ids=["empty", "short", "unfinished", "newer"],
 )
-def test_what_is_no_record_is_none(data):
+def test_what_is_no_record_is_not_read(data):
     assert spool.read_spool(data) is None

@@ -183,7 +183,7 @@ def test_each_way_of_letting_go_is_seen_by_both_engines(command, python, tracer,
     assert _calls(engine.trace(command, env=environment)) == _calls(trace)
 
 
-def test_forced_switches_are_told_from_calls(python, tracer, environment):
+def test_forced_switches_are_distinguished_from_calls(python, tracer, environment):
     text = (
         "import threading, time\n"
         "def spin():\n"

@@ -46,7 +46,7 @@ def uv(tmp_path, monkeypatch):
     return path
 
 
-def test_a_tool_beside_the_package_wins_over_path(tmp_path, monkeypatch, script):
+def test_a_tool_next_to_the_package_wins_over_path(tmp_path, monkeypatch, script):
     beside, other = tmp_path / "scripts", tmp_path / "bin"
     for folder in (beside, other):
         folder.mkdir()
@@ -93,7 +93,7 @@ def test_what_a_matrix_is_made_of_is_fetched_by_its_hash(layout, console, uv, sc
     assert "--require-hashes" in (uv.parent / "asked").read_text().split()
 
 
-def test_a_version_that_cannot_be_had_is_a_build_error(layout, console, uv, script):
+def test_a_version_that_is_unavailable_is_a_build_error(layout, console, uv, script):
     script(uv, "echo no such version; exit 1")
     with pytest.raises(BuildError, match="no such version") as raised:
         bindings.find_binding(OTHER, layout=layout, console=console)

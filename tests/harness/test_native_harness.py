@@ -112,7 +112,7 @@ def test_without_its_guard_the_guarded_counter_races(build_real, real_toolchain,
     assert "g_guarded_counter" in ran.text
 
 
-def test_guards_that_take_the_gil_race_where_there_is_none(harness):
+def test_guards_that_take_the_gil_race_without_one(harness):
     for name in ("counter_guarded", "pygilstate_guarded", "counter_reacquired"):
         safe = find_scenario(harness.scenarios, name)
         assert safe.expect.outcome is Outcome.CLEAN
@@ -148,7 +148,7 @@ def test_the_report_says_how_it_stands_with_the_gil(run):
         (("counter_guarded", "--colour", "red"), "unknown option '--colour'"),
     ],
 )
-def test_bad_usage_is_told_with_the_list(run, arguments, complaint):
+def test_bad_usage_is_shown_with_the_list(run, arguments, complaint):
     ran = run(*arguments)
     assert ran.code == 2
     assert complaint in ran.text
@@ -183,7 +183,7 @@ def test_right_values_pass(run, packages):
     assert run("embed_test", "--packages", packages(right)).code == 0
 
 
-def test_a_report_that_cannot_be_written_is_told(harness, real_toolchain, tmp_path):
+def test_a_report_that_cannot_be_written_is_reported(harness, real_toolchain, tmp_path):
     ran = Ran(harness.executable, real_toolchain.launcher, tmp_path / "missing", "canary_safe")
     assert ran.code == 1
     assert "cannot write the report" in ran.text

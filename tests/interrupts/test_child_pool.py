@@ -27,14 +27,14 @@ def both_have_ended(out, _):
     return out.count("ended") == 2
 
 
-def test_results_are_in_the_order_of_the_items_and_told_as_they_come():
+def test_results_are_in_the_order_of_the_items_and_reported_as_they_come():
     told = []
     seconds = [0.2, 0.0, 0.1]
     assert in_parallel(lambda each: (time.sleep(each), each)[1], seconds, jobs=3, on_result=told.append) == seconds
     assert told == sorted(seconds)
 
 
-def test_results_are_told_on_the_callers_thread():
+def test_results_are_reported_on_the_callers_thread():
     threads = []
     in_parallel(abs, [1, 2], jobs=2, on_result=lambda _: threads.append(threading.current_thread()))
     assert set(threads) == {threading.current_thread()}
@@ -78,7 +78,7 @@ def test_who_is_impatient_takes_nothing_away(interrupt, python, gap):
     ]
 
 
-def test_what_had_ended_when_the_interrupt_came_is_told_once():
+def test_what_had_ended_when_the_interrupt_came_is_reported_once():
     told = []
 
     def tell(number):

@@ -47,7 +47,7 @@ def test_a_scan_predicts_from_what_was_traced(verb, interrupt, tmp_path, number)
 
 
 @BEFORE_3_15
-def test_a_scan_keeps_the_proofs_that_it_has_beside_the_whole_scan_of_before(verb, interrupt, tmp_path):
+def test_a_scan_keeps_the_proofs_that_it_has_next_to_the_whole_scan_of_before(verb, interrupt, tmp_path):
     # What nobody can confirm: the import of "stuck" ends when it is traced, and hangs when threads are driven into it.
     began = tmp_path / "stuck-began"
     (tmp_path / "stuck.py").write_text(
@@ -72,7 +72,7 @@ def test_a_scan_keeps_the_proofs_that_it_has_beside_the_whole_scan_of_before(ver
 
 @both
 @pytest.mark.usefixtures("verb")
-def test_a_table_writes_what_it_has_beside_the_whole_page(interrupt, tmp_path, number):
+def test_a_table_writes_what_it_has_next_to_the_whole_page(interrupt, tmp_path, number):
     page = tmp_path / "page.md"
     page.write_text("whole")
     part = unfinished_file(page)

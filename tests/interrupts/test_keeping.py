@@ -37,7 +37,7 @@ python-tsan: interrupted: 1 of 2 had ended
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_it_is_said_what_was_kept_where_and_how_to_go_on(interrupt, python, number):
+def test_it_is_reported_what_was_kept_where_and_how_to_continue(interrupt, python, number):
     ended = interrupt([*python, PROGRAM], when=lambda out, _: "begun" in out, number=number)
     assert (ended.code, ended.err) == (130, TOLD)
     assert ended.out.split() == ["begun", "keeping", "kept"]

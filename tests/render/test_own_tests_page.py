@@ -36,7 +36,7 @@ def test_a_row_for_each_test_and_a_column_for_each_build():
     assert r"- **test\_io**: not known upstream: a data race" in lines
 
 
-def test_the_newest_verdict_counts_whatever_the_order():
+def test_the_newest_verdict_counts_for_every_order():
     old, new = run_of("1", verdict("test_io", Status.FAILED, "exit 1")), run_of("2", verdict("test_io"))
     assert lines_of(old, new) == lines_of(new, old)
     assert r"| test\_io | passed, 1 s |" in lines_of(new, old)

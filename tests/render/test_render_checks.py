@@ -64,7 +64,7 @@ def test_columns_are_aligned():
     assert {row.index(row.split()[-1]) for row in rows} == {heading.index("check")}
 
 
-def test_what_went_wrong_is_told_with_its_evidence():
+def test_what_went_wrong_is_shown_with_its_evidence():
     shown = text(render_run(MIXED))
     assert "gil/counter_unguarded: FAILED" in shown
     assert "    expected a race, expected a race" in shown
@@ -72,7 +72,7 @@ def test_what_went_wrong_is_told_with_its_evidence():
     assert "the log folder is gone" in shown
 
 
-def test_what_was_set_aside_is_told_of_a_check_that_passed():
+def test_what_was_set_aside_is_reported_of_a_check_that_passed():
     passed = verdict("imports/x", reason="set aside in 1 of 1 runs, known upstream: race:f")
     (known,) = parse_log(LOG, "tsan.1").findings
     race = KnownRace(finding=known, suppression="race:f", reason="an issue")

@@ -37,7 +37,7 @@ def decoded(text):
     return text
 
 
-def test_a_race_is_shown_beside_its_line(report_of):
+def test_a_race_is_shown_next_to_its_line(report_of):
     report = report_of("race_global")
     ((name, properties, text),) = commands(render_annotations(report))
     assert name == "error"

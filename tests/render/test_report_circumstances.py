@@ -50,7 +50,7 @@ def test_the_program_and_how_it_ended(report_of):
     assert told(report_of("race_global"), **of(replace(SUBJECT, exit_codes=())))["ended"].startswith("not at all")
 
 
-def test_the_rate_is_told_with_its_bound(report_of):
+def test_the_rate_is_shown_with_its_bound(report_of):
     rate = Rate(found=3, runs=10, low=0.108, high=0.603)
     assert rate_words(rate) == "3 of 10 runs (95 %: 11 % to 60 %)"
     assert told(report_of("race_global"), **of(replace(SUBJECT, rate=rate)))["seen in"] == rate_words(rate)
@@ -81,7 +81,7 @@ def test_what_was_not_instrumented_is_named(report_of):
 
 
 @pytest.mark.parametrize("wanted", ["terminal", "markdown", "html", "junit"])
-def test_renderings_for_people_tell_them(report_of, wanted):
+def test_renderings_for_people_show_them(report_of, wanted):
     report = replace(report_of("race_global"), **of(replace(SUBJECT, rate=Rate(found=3, runs=10, low=0.1, high=0.6))))
     data = RENDERINGS[wanted].render(report).decode()
     assert "3 of 10 runs (95 %: 10 % to 60 %)" in data

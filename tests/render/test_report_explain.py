@@ -90,7 +90,7 @@ def test_a_finding_is_explained_by_the_beginning_of_its_fingerprint(golden, repo
     assert "How to read it" in told
 
 
-def test_a_finding_that_is_not_there_is_told(golden, capsys, tmp_path, monkeypatch):
+def test_a_finding_that_is_not_there_is_reported(golden, capsys, tmp_path, monkeypatch):
     assert main(["explain", "0123456789abcdef", "--log", *golden("race_global")]) == 2
     assert "no finding 0123456789abcdef" in capsys.readouterr().err
     monkeypatch.chdir(tmp_path)

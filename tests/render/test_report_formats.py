@@ -53,7 +53,7 @@ def damaged_logs(draw):
 
 @settings(deadline=None, max_examples=60)
 @given(damaged_logs())
-def test_whatever_a_log_says_every_rendering_is_well_formed(text):
+def test_for_every_log_every_rendering_is_well_formed(text):
     report = report_on_text(text)
     made = {name: each.render(report) for name, each in RENDERINGS.items()}
     assert decode_result(made["json"]) == report

@@ -65,7 +65,7 @@ def test_python_frames_follow_the_stacks(report_of):
     assert "Python, innermost first <lambda> at work.py:7" in text
 
 
-def test_last_words_and_doubts_are_told(report_of):
+def test_last_words_and_doubts_are_reported(report_of):
     markdown = render_markdown(report_of("segv"))
     assert "could not judge" in markdown
     assert "**The runtime gave up** (<code>" in markdown

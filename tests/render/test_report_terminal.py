@@ -107,7 +107,7 @@ def test_styles_follow_the_verdict(report_of):
     assert [line.style for line in render_lines(report_of("suppressed"))][-1] is Style.GOOD
 
 
-def test_a_stack_that_is_lost_is_told(report_of):
+def test_a_stack_that_is_lost_is_reported(report_of):
     (finding,) = report_of("race_global").findings
     lost = replace(finding.accesses[1], stack=replace(finding.accesses[1].stack, frames=(), restored=False))
     lines = [line.text for line in render_finding(replace(finding, accesses=(finding.accesses[0], lost)))]

@@ -53,7 +53,7 @@ def test_headlines_name_the_memory(report_of, name, headline):
     assert wording.headline(report_of(name).findings[0]).startswith(headline)
 
 
-def test_accesses_are_told_with_their_locks(report_of):
+def test_accesses_are_shown_with_their_locks(report_of):
     (finding,) = report_of("race_global").findings
     assert [wording.access_words(access, finding) for access in finding.accesses] == [
         "read of 8 bytes by thread T2 'careless', holding no mutex",
@@ -63,7 +63,7 @@ def test_accesses_are_told_with_their_locks(report_of):
     assert wording.access_words(finding.accesses[1], finding) == "earlier atomic write of 4 bytes by thread T1"
 
 
-def test_stacks_are_told_with_where_things_come_from(report_of):
+def test_stacks_are_shown_with_where_things_come_from(report_of):
     (finding,) = report_of("race_global").findings
     captions = [(panel.primary, panel.caption.replace("finished", "running")) for panel in wording.panels(finding)][2:]
     assert captions == [

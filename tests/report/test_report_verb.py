@@ -64,7 +64,7 @@ def test_an_empty_folder_answers_2(capsys, tmp_path):
     assert "no file in this folder has the name of a log" in err
 
 
-def test_bad_input_beside_a_good_log_is_told_and_counts_when_nothing_was_found(golden, capsys, tmp_path):
+def test_bad_input_next_to_a_good_log_is_reported_and_counts_when_nothing_was_found(golden, capsys, tmp_path):
     code, out, _ = told(capsys, tmp_path / "gone", *golden("race_global"))
     assert code == 1
     assert "take care" in out
@@ -92,7 +92,7 @@ def test_every_format_can_be_written_to_a_file(golden, capsys, tmp_path, renderi
     assert [path.name for path in tmp_path.iterdir()] == [rendering.file_name]
 
 
-def test_a_place_that_cannot_be_written_is_told(golden, capsys, tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(golden, capsys, tmp_path):
     code, _, err = told(capsys, *golden("race_global"), "--format", "json", "--output", tmp_path / "no" / "x.json")
     assert code == 2
     assert "cannot write" in err

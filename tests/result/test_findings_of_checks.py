@@ -28,7 +28,7 @@ def test_a_finding_that_a_check_is_there_to_see_is_expected():
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_surprise_to_one_check_is_new_whatever_another_expects(order):
+def test_a_surprise_to_one_check_is_new_even_if_another_check_expects_it(order):
     checks = [
         racy(check="gil/racy", outcome=Outcome.RACE),
         racy(check="gil/safe", status=Status.FAILED, met=0, reason="a race"),

@@ -59,7 +59,7 @@ def test_safe_twin_under_the_racy_twins_expectation():
     )
 
 
-def test_a_race_missed_once_is_told_and_fails():
+def test_a_race_missed_once_is_reported_and_fails():
     judged = verdict(RACY_TWIN, RACY, CLEAN, RACY)
     assert (judged.status, judged.met, judged.runs) == (Status.FAILED, 2, 3)
     assert judged.reason.endswith("saw none in 1 of 3 runs")
@@ -106,15 +106,15 @@ def test_of_several_there_may_be_any_number_but_none():
     assert "unexpected" in failed(several, replace(RACY, findings=(finding(), finding(location="other"))))
 
 
-def test_a_finding_beside_a_hang_fails():
+def test_a_finding_next_to_a_hang_fails():
     assert "unexpected" in failed(HANGING, replace(HUNG, findings=(finding(),)))
 
 
-def test_a_finding_beside_an_error_fails():
+def test_a_finding_next_to_an_error_fails():
     assert "unexpected" in failed(DEADLOCK, replace(LOST, findings=(finding(),)))
 
 
-def test_a_finding_beside_a_crash_fails():
+def test_a_finding_next_to_a_crash_fails():
     assert "unexpected" in failed(CRASHING, replace(DEAD, findings=(finding(),)))
 
 
@@ -124,7 +124,7 @@ def test_another_crash_is_not_the_expected_one():
     )
 
 
-def test_a_crash_that_the_sanitizer_tells_of_is_one():
+def test_a_crash_that_the_sanitizer_reports_is_one():
     told = replace(CLEAN, exit_code=66, crashes=("SEGV on unknown address",))
     assert judge_check("x", Lane.FULL, replace(CRASHING, error="SEGV"), [told]).status is Status.PASSED
 
@@ -168,7 +168,7 @@ def test_one_line_that_is_not_understood_is_enough(expectation):
     assert "1 line of the log was not understood" in doubted(expectation, replace(CLEAN, unparsed=Unparsed(count=1)))
 
 
-def test_lines_that_are_not_understood_beside_findings_or_a_crash_leave_no_doubt():
+def test_lines_that_are_not_understood_next_to_findings_or_a_crash_leave_no_doubt():
     one = Unparsed(count=1)
     assert verdict(RACY_TWIN, replace(RACY, unparsed=one)).status is Status.PASSED
     crash = replace(CLEAN, exit_code=66, crashes=("SEGV on unknown address",), unparsed=one)
@@ -190,7 +190,7 @@ def test_true_is_not_one():
     assert "got True" in failed(wanted, replace(CLEAN, report={"values": {"count": True}}))
 
 
-def test_values_count_whatever_the_outcome():
+def test_values_count_for_every_outcome():
     assert "expected n = 1, got 2" in failed(
         replace(RACY_TWIN, values={"n": 1}), replace(RACY, report={"values": {"n": 2}})
     )
@@ -275,7 +275,7 @@ GIL_IS_BACK = replace(CLEAN, report={"gil": {"built": False, "enabled": True, "e
 
 
 @pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN])
-def test_a_gil_that_came_back_is_said_and_never_judged_as_free_threaded(expectation):
+def test_a_gil_that_came_back_is_reported_and_never_judged_as_free_threaded(expectation):
     assert doubted(expectation, GIL_IS_BACK).startswith("the GIL came back: spam does not declare")
     racy = replace(RACY, report=GIL_IS_BACK.report)
     assert "the GIL came back" in doubted(expectation, racy)

@@ -27,7 +27,7 @@ def test_no_run_at_all_is_never_clean():
     assert verdict().status is Status.COULD_NOT_JUDGE
 
 
-def test_a_finding_fails_whatever_else_went_wrong():
+def test_a_finding_fails_even_if_more_went_wrong():
     seen = replace(FINE, seen=ONE, exit_code=66)
     judged = verdict(seen, replace(FINE, problem="the log folder is gone"), failing=ONE)
     assert judged.status is Status.FAILED
@@ -145,7 +145,7 @@ def test_the_verdict_counts_the_runs_that_showed_what_was_expected():
     assert (judged.met, judged.runs, judged.seconds) == (1, 2, 2.0)
 
 
-def test_the_rate_counts_runs_with_what_is_wanted():
+def test_the_rate_counts_runs_with_what_is_requested():
     seen = replace(FINE, seen=frozenset({"one", "two"}))
     assert rate([seen, FINE, replace(FINE, seen=frozenset({"two"}))], frozenset()).found == 2
     wanted = rate([seen, FINE, replace(FINE, seen=frozenset({"two"}))], ONE)

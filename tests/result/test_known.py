@@ -40,7 +40,7 @@ def test_where_nothing_is_known_it_fails():
     assert verdict(SAFE_TWIN, MET_IT, known=()).status is Status.FAILED
 
 
-def test_another_race_beside_it_fails_and_is_the_one_that_is_told():
+def test_another_race_next_to_it_fails_and_is_the_one_that_is_reported():
     got = verdict(SAFE_TWIN, replace(MET_IT, findings=(KNOWN_RACE, finding())))
     assert got.status is Status.FAILED
     assert "saw 1: a data race (read, write) on python_tsan::g_racy_counter" in got.reason

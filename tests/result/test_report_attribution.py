@@ -51,12 +51,12 @@ OTHER_EXTENSION = frame("spin", "/tmp/other.cpp", "other.cpython-312d-x86_64-lin
         (frame(), Attribution.UNKNOWN),
     ],
 )
-def test_a_frame_is_told_by_its_module_file_and_symbol(one, whose):
+def test_a_frame_is_attributed_by_its_module_file_and_symbol(one, whose):
     assert owner(one) is whose
 
 
 @given(st.text(), st.text(), st.text(), st.lists(st.text(), max_size=3))
-def test_any_frame_can_be_told_and_is_never_reached(symbol, file, module, own):
+def test_any_frame_can_be_attributed_and_is_never_reached(symbol, file, module, own):
     whose = owner(frame(symbol, file, module), tuple(own))
     assert whose in set(Attribution) - {Attribution.REACHED}
     assert owner(frame(symbol, file or "/x", module), (file or "/x",)) is Attribution.YOURS
@@ -99,7 +99,7 @@ def test_a_library_that_you_did_not_call_is_its_own():
     assert origin(Stack(frames=(ARRAY, DICT)), ("/elsewhere",)).yours is None
 
 
-def test_stacks_that_tell_nothing():
+def test_stacks_that_show_nothing():
     assert origin(Stack(frames=(MEMCPY, STDLIB))).attribution is Attribution.RUNTIME
     assert origin(Stack(restored=False)).attribution is Attribution.UNKNOWN
     assert origin(None).frame is None

@@ -76,7 +76,7 @@ def test_a_runtime_that_speaks_of_no_finding_is_clean(report_of):
     assert report_of("suppressed").verdict.status is VerdictStatus.CLEAN
 
 
-def test_what_could_not_be_read_is_told_with_the_verdict():
+def test_what_could_not_be_read_is_shown_with_the_verdict():
     inputs = (Input(file="a.log", spoke=True), Input(file="b.log", problem="cannot be read: gone"))
     report = build_result(Digest(), Facts(inputs=inputs))
     assert report.verdict.downgrades == ("b.log: cannot be read: gone",)

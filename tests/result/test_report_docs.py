@@ -29,7 +29,7 @@ def test_every_attribution_is_explained():
         assert f"| `{each.value}` |" in PAGE
 
 
-def test_every_field_of_a_report_is_told():
+def test_every_field_of_a_report_is_reported():
     untold = {"package", "blocks", "outside"}
     for field in fields(Result):
         assert f"`{field.name}" in PAGE or field.name in untold

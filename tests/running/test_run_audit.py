@@ -78,7 +78,7 @@ def test_one_runtime_is_no_mixture():
     assert two_runtimes(["/bin/ls", "/nothing", "/etc/passwd"]) == ""
 
 
-def test_a_program_beside_the_one_that_is_judged_does_not_count():
+def test_a_program_next_to_the_one_that_is_judged_does_not_count():
     assert watched_objects(["/bin/ls", "/opt/liba.so.1"]) == ["/opt/liba.so.1"]
 
 

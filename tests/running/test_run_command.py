@@ -139,7 +139,7 @@ def test_a_replay_is_read_back(tmp_path):
     ("data", "words"),
     [(b"{", "is damaged"), (b'{"schema": 99}', "newer than this python-tsan"), (b'{"schema": 2}', "is damaged")],
 )
-def test_what_is_no_replay_is_told(tmp_path, data, words):
+def test_what_is_no_replay_is_reported(tmp_path, data, words):
     (tmp_path / "replay.json").write_bytes(data)
     with pytest.raises(SubjectError, match=words):
         load_replay(tmp_path)
@@ -172,7 +172,7 @@ def test_a_difference_is_what_was_set_and_what_was_taken_away():
     assert difference({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "9", "d": "4"}) == ({"b": "9", "d": "4"}, ("c",))
 
 
-def test_a_run_is_replayed_after_what_differs_was_said(make_session, racy, monkeypatch, capsys, tmp_path):
+def test_a_run_is_replayed_after_what_differs_was_reported(make_session, racy, monkeypatch, capsys, tmp_path):
     first, folder = make_session(racy).run()
     saved = json.loads((folder / "replay.json").read_text())
     saved["facts"]["cores"] = "512"
@@ -187,7 +187,7 @@ def test_a_run_is_replayed_after_what_differs_was_said(make_session, racy, monke
     assert f"{len(first.findings)} of {counted(len(first.findings), 'finding')} recurred, 0 new findings" in out
 
 
-def test_a_replay_whose_folder_is_gone_is_told(tmp_path):
+def test_a_replay_whose_folder_is_gone_is_reported(tmp_path):
     (tmp_path / "replay.json").write_bytes(encode_replay(a_replay(request=Request(command=("p",), cwd="/gone/away"))))
     with pytest.raises(SubjectError, match="no longer exists"):
         replay.run(argparse.Namespace(folder=tmp_path, repeat=None, verbose=False, quiet=True))
@@ -207,7 +207,7 @@ def test_the_callers_preload_comes_after_the_companion(tmp_path):
     assert "LD_PRELOAD" not in environment_for(prepared, caller={}, companion=None, **options).variables
 
 
-def test_a_written_baseline_is_told(make_session, racy, monkeypatch, tmp_path, capsys):
+def test_a_written_baseline_is_reported(make_session, racy, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         "python_tsan.running.preparation.open_session",

@@ -262,7 +262,7 @@ def test_a_companion_for_another_version_shows_no_frames(layout, toolchains, tmp
     assert "stacks-python.txt" not in {path.name for path in execution.stacks}
 
 
-def test_without_a_compiler_the_companion_is_missing_and_said_to_be(layout, capsys):
+def test_without_a_compiler_the_missing_companion_is_reported(layout, capsys):
     found = obtain_companion(interpreter=None, compiler=None, layout=layout, console=make_console(quiet=True))
     assert found is None
     assert "no compiler is at hand" in capsys.readouterr().err

@@ -81,7 +81,7 @@ def test_a_block_and_its_report_agree(name):
         ({"mutexes": [{"id": 99, "address": "0x1", "destroyed": False}]}, "mutexes"),
     ],
 )
-def test_each_point_in_which_they_differ_is_told(change, point):
+def test_each_point_in_which_they_differ_is_reported(change, point):
     (only,) = disagreements(first("race_heap"), told(first("race_heap"), **change))
     assert only.startswith(f"{point}: the parser read ")
 
@@ -132,7 +132,7 @@ def test_a_report_too_few_gives_no_stack_to_the_wrong_finding():
     assert "2 findings were read, and the report hook was called 1 times" in problem
 
 
-def test_another_kind_in_the_same_place_is_told():
+def test_another_kind_in_the_same_place_is_reported():
     reports = (told(first("deadlock"), python=FRAMES), told(first("deadlock")))
     stacks, (problem,) = match_reports(digest_of("race_atomic", "deadlock"), [("logs/tsan.7", reports)])
     assert not stacks

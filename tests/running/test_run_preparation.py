@@ -96,7 +96,7 @@ def test_the_callers_own_suppressions_are_among_the_rules_and_not_twice(tmp_path
         session(tmp_path, layout, env)
 
 
-def test_a_companion_that_does_not_compile_is_told_and_done_without(built, layout, capsys):
+def test_a_companion_that_does_not_compile_is_reported_and_done_without(built, layout, capsys):
     assert obtain_companion(interpreter=built, compiler=None, layout=layout, console=make_console(quiet=True)) is None
     assert "the companion could not be built" in capsys.readouterr().err
     assert not list(layout.root.glob(f"companions/*/{LIBRARY}"))

@@ -207,13 +207,13 @@ def test_a_run_that_was_interrupted_is_not_called_clean(make_session, program):
     assert told[0].verdict.reason == "interrupted after 2 of 3 runs"
 
 
-def test_a_place_that_cannot_be_written_is_told(make_session, racy, tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(make_session, racy, tmp_path):
     (tmp_path / "runs").write_text("a file in the way")
     with pytest.raises(UsageError, match="cannot write"):
         make_session(racy).run()
 
 
-def test_the_replay_file_tells_the_difference_and_no_secret(make_session, racy):
+def test_the_replay_file_shows_the_difference_and_no_secret(make_session, racy):
     env = {"PATH": "/usr/bin:/bin", "MY_TOKEN": "secret", "PYTHON_API_TOKEN": "secret", "OMP_NUM_THREADS": "3"}
     _, folder = make_session(racy, env=env).run()
     text = (folder / "replay.json").read_text()
@@ -237,7 +237,7 @@ def test_a_driver_whose_child_shows_a_race_is_red(make_session, racy):
     assert report.verdict.status is VerdictStatus.FINDINGS
 
 
-def test_a_crash_is_told_as_one_also_without_the_line_that_goes_to_standard_error(make_session, program):
+def test_a_crash_is_reported_as_one_also_without_the_line_that_goes_to_standard_error(make_session, program):
     log = golden("segv").split("\n", 1)[1]
     report, _ = make_session(program(f"log.write_text({log!r}); sys.exit(66)")).run()
     assert report.verdict.status is VerdictStatus.FINDINGS

@@ -99,7 +99,7 @@ def test_a_part_that_cannot_be_read_ends_the_sum(shards, tmp_path, capsys, spoil
     assert not (tmp_path / "m").exists()
 
 
-def test_a_shard_given_twice_counts_once_and_is_told(shards, tmp_path, capsys):
+def test_a_shard_given_twice_counts_once_and_is_reported(shards, tmp_path, capsys):
     folders = [*shards, shards[0]]
     assert main(["merge", "--output", str(tmp_path / "m"), *map(str, folders)]) == 1
     # One path that is named twice is one run from the start; a copy of it is found to be the same run.

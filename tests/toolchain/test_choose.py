@@ -88,7 +88,7 @@ def test_the_reason_names_what_was_passed_over():
     assert "clang-19: no ThreadSanitizer runtime" in reason(gcc, [fails(CLANG_19, Rejection.NO_RUNTIME), gcc], None)
 
 
-def test_a_machine_without_compilers_is_told_how_to_get_one():
+def test_a_machine_without_compilers_gets_the_way_to_install_one():
     error = refusal([], [], None, Manager.DNF)
     assert error.exit_code is ExitCode.TOOLCHAIN
     assert "no C++ compiler" in error.message
@@ -109,7 +109,7 @@ def test_a_name_that_is_no_compiler_gets_the_list_to_choose_from():
     assert refusal([], [GCC_12], "clang-x", None).advice.startswith("choose one of: gcc-12;")
 
 
-def test_each_rejected_compiler_is_listed_with_its_reason_and_the_first_cure():
+def test_each_rejected_compiler_is_listed_with_its_reason_and_the_first_fix():
     probes = [
         fails(CLANG_19, Rejection.CRASHED, "exit code -11", Path("/logs/clang-19.log")),
         fails(GCC_12, Rejection.NO_RUNTIME),
@@ -121,7 +121,7 @@ def test_each_rejected_compiler_is_listed_with_its_reason_and_the_first_cure():
     assert error.advice.endswith("libgcc-12-dev")
 
 
-def test_a_wanted_compiler_that_fails_is_named():
+def test_a_requested_compiler_that_fails_is_named():
     error = refusal([fails(CLANG_19, Rejection.NO_RUNTIME)], EVERY, "clang", Manager.APT)
     assert error.message.startswith("the toolchain 'clang' does not serve")
     assert error.advice.endswith("libclang-rt-19-dev")
@@ -135,5 +135,5 @@ def test_address_space_trouble_is_explained():
     assert refusal([missing], EVERY, None, Manager.APT).advice.endswith("util-linux")
 
 
-def test_without_a_cure_the_transcript_is_pointed_at():
+def test_without_a_fix_the_transcript_is_pointed_at():
     assert "transcript" in refusal([fails(CLANG_9, Rejection.FALSE_ALARM)], EVERY, None, Manager.APT).advice

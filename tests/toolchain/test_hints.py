@@ -101,12 +101,12 @@ def probe(family: Family, rejection: Rejection | None, detail: str = "") -> Prob
         (Family.GCC, Rejection.COMPILE_FAILED, "gcc-18 g++-18 libc6-dev"),
     ],
 )
-def test_the_cure_fits_the_compilers_release(family, rejection, command):
+def test_the_fix_fits_the_compilers_release(family, rejection, command):
     assert " ".join(packages(cure(probe(family, rejection)), Manager.APT)) == command
 
 
 @pytest.mark.parametrize("rejection", [None, Rejection.CRASHED, Rejection.FOREIGN, Rejection.ADDRESS_SPACE])
-def test_what_no_package_mends_has_no_cure(rejection):
+def test_what_no_package_fixes_has_no_fix(rejection):
     assert cure(probe(Family.CLANG, rejection)) == ()
 
 

@@ -15,7 +15,7 @@ def write(path, text=""):
     path.write_text(text)
 
 
-def test_facts_are_read_from_where_the_kernel_tells_them(tmp_path):
+def test_facts_are_read_from_where_the_kernel_shows_them(tmp_path):
     write(tmp_path / "proc/meminfo", "MemTotal:       2048 kB\nMemFree: 1 kB\n")
     write(tmp_path / "proc/sys/vm/mmap_rnd_bits", "32\n")
     write(tmp_path / "proc/sys/vm/overcommit_memory", "2\n")
@@ -26,7 +26,7 @@ def test_facts_are_read_from_where_the_kernel_tells_them(tmp_path):
     assert (seen.ptrace_scope, seen.seccomp) == (1, 2)
 
 
-def test_what_the_kernel_does_not_tell_is_none(tmp_path):
+def test_what_the_kernel_does_not_show_is_missing(tmp_path):
     seen = inspect_machine(tmp_path, root=tmp_path)
     assert (seen.memory, seen.mmap_rnd_bits, seen.overcommit, seen.ptrace_scope, seen.seccomp) == (None,) * 5
     assert seen.container == ""
@@ -82,7 +82,7 @@ def test_setarch_is_tried_not_trusted(monkeypatch, tmp_path):
     assert not no_aslr_works()
 
 
-def test_programs_beside_the_interpreter_count(monkeypatch, tmp_path):
+def test_programs_next_to_the_interpreter_count(monkeypatch, tmp_path):
     tool = tmp_path / "ninja"
     write(tool, "#!/bin/sh\n")
     tool.chmod(0o755)

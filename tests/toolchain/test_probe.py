@@ -94,7 +94,7 @@ def test_a_finding_on_the_terminal_alone_does_not_count(put):
     assert made.rejection is Rejection.MISSED_RACE
 
 
-def test_one_miss_is_forgiven_and_told(put, tmp_path):
+def test_one_miss_is_forgiven_and_reported(put, tmp_path):
     once = tmp_path / "once"
     made = put(racy=f"[ -e {once} ] || {{ touch {once}; exit 0; }}\n{RACE}")
     assert made.toolchain is not None
@@ -102,7 +102,7 @@ def test_one_miss_is_forgiven_and_told(put, tmp_path):
     assert "2 of 3" in made.verdict
 
 
-def test_a_symbolizer_that_hangs_is_told_from_a_crash(put, monkeypatch):
+def test_a_symbolizer_that_hangs_is_distinguished_from_a_crash(put, monkeypatch):
     monkeypatch.setattr(module, "RUN_SECONDS", 0.3)
     made = put(racy="sleep 30")
     assert made.rejection is Rejection.SYMBOLIZER_HUNG
@@ -143,7 +143,7 @@ def test_a_filter_that_forbids_setarch_is_named(put, monkeypatch, tmp_path):
     assert "filter forbids" in made.detail
 
 
-def test_a_machine_without_setarch_is_told_so(put, monkeypatch):
+def test_a_machine_without_setarch_is_reported_so(put, monkeypatch):
     monkeypatch.setattr(module.shutil, "which", lambda _: None)
     made = put(safe=MAPPING)
     assert made.rejection is Rejection.ADDRESS_SPACE

@@ -94,7 +94,7 @@ def test_a_value_that_has_no_form_in_json_is_refused(memory):
         memory.remember("identity", COMPILER, object(), [])
 
 
-def test_a_stamp_follows_links_and_is_none_for_nothing(tmp_path):
+def test_a_stamp_follows_links_and_is_missing_for_nothing(tmp_path):
     (tmp_path / "real").write_text("four")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert stamp(tmp_path / "link") == stamp(tmp_path / "real")
@@ -102,7 +102,7 @@ def test_a_stamp_follows_links_and_is_none_for_nothing(tmp_path):
     assert stamp(tmp_path / "gone") is None
 
 
-def test_the_machine_is_told_by_kernel_randomisation_and_filter(tmp_path):
+def test_kernel_randomisation_and_filter_identify_the_machine(tmp_path):
     (tmp_path / "sys/vm").mkdir(parents=True)
     (tmp_path / "self").mkdir()
     (tmp_path / "sys/vm/mmap_rnd_bits").write_text("32\n")

@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_run_is_no_compiler(tmp_path):
     assert names(Places(folders=(tmp_path, tmp_path / "gone"))) == []
 
 
-def test_one_program_with_many_names_is_found_once_by_its_most_telling_name(tmp_path):
+def test_one_program_with_many_names_is_found_once_by_its_clearest_name(tmp_path):
     real = program(tmp_path / "lib" / "x86_64-linux-gnu-gcc-12")
     program(tmp_path / "lib" / "x86_64-linux-gnu-g++-12")
     for name in ("cc", "gcc", "gcc-12"):
@@ -99,7 +99,7 @@ def test_the_partner_has_the_matching_name(tmp_path, cc, cxx):
     assert find_cxx(tmp_path / cc) == tmp_path / cxx
 
 
-def test_the_partner_may_lie_beside_what_the_link_leads_to(tmp_path):
+def test_the_partner_may_lie_next_to_what_the_link_leads_to(tmp_path):
     real = program(tmp_path / "llvm" / "clang")
     partner = program(tmp_path / "llvm" / "clang++")
     assert find_cxx(link(tmp_path / "bin" / "clang-19", real)) == partner
@@ -141,7 +141,7 @@ def test_a_compiler_can_be_named_by_path_or_by_program(tmp_path):
         ("Ubuntu clang version 18.1.3 (1ubuntu1)\nTarget: x86_64-pc-linux-gnu", "18.1.3", "x86_64-pc-linux-gnu"),
     ],
 )
-def test_clang_tells_version_and_target_whatever_its_name(tmp_path, answer, version, target):
+def test_clang_shows_version_and_target_for_every_name(tmp_path, answer, version, target):
     cc = program(tmp_path / "gcc", f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
     assert identify(Found(cc=cc, cxx=None)) == Candidate(
         family=Family.CLANG, cc=cc, cxx=None, version=version, target=target
@@ -163,7 +163,7 @@ def test_gcc_is_asked_for_its_full_version(make_fake):
         "#!/no/such/shell\n",
     ],
 )
-def test_what_does_not_answer_as_a_compiler_is_none(tmp_path, text):
+def test_what_does_not_answer_as_a_compiler_is_left_out(tmp_path, text):
     assert identify(Found(cc=program(tmp_path / "clang", text), cxx=None)) is None
 
 

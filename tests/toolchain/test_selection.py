@@ -51,7 +51,7 @@ def test_gcc_is_the_fallback_when_no_clang_serves(make_fake, machine, choose):
 
 
 @pytest.mark.parametrize("wanted", ["gcc", "gcc-12", "gcc-12.2"])
-def test_a_wanted_compiler_overrides_the_order(make_fake, machine, choose, wanted):
+def test_a_requested_compiler_overrides_the_order(make_fake, machine, choose, wanted):
     machine(make_fake(), make_fake("gcc-12", number="12.2.0"))
     assert choose(wanted).name == "gcc-12"
 
@@ -62,7 +62,7 @@ def test_a_path_outside_the_search_is_taken(make_fake, machine, choose):
     assert choose(str(outside.candidate.cc)).candidate == outside.candidate
 
 
-def test_a_wanted_compiler_that_fails_is_never_replaced(make_fake, machine, choose):
+def test_a_requested_compiler_that_fails_is_never_replaced(make_fake, machine, choose):
     machine(make_fake(runtime=False), make_fake("gcc-12", number="12.2.0"))
     with pytest.raises(ToolchainError, match="'clang' does not serve") as caught:
         choose("clang")
@@ -168,7 +168,7 @@ def test_a_survey_looks_into_rejections_again_and_trusts_successes(make_fake, ma
     assert len(bad.calls) > before[1]
 
 
-def test_a_survey_for_a_wanted_name_chooses_only_that(make_fake, machine, layout, console):
+def test_a_survey_for_a_requested_name_chooses_only_that(make_fake, machine, layout, console):
     machine(make_fake("gcc-12", number="12.2.0"), make_fake())
     assert survey("gcc", layout=layout, console=console).chosen.name == "gcc-12"
     unknown = survey("clang-99", layout=layout, console=console)

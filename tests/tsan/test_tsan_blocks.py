@@ -88,7 +88,7 @@ def test_output_glued_to_the_heading():
     assert (finding.title, finding.pid, len(finding.accesses)) == ("data race", 7, 2)
 
 
-def test_two_processes_one_after_the_other():
+def test_two_processes_in_sequence():
     other = [HEADING.replace("7", "8"), *BLOCK[1:], END]
     assert [finding.pid for finding in parse_log([*BLOCK, END, *other]).findings] == [7, 8]
 
@@ -211,7 +211,7 @@ def test_digest_counts_a_repeated_text_without_parsing_it(monkeypatch):
     assert (group.occurrences, list(group.sources())) == (4, [("x", 1), ("y", 1), ("y", 10), ("y", 19)])
 
 
-def test_digest_knows_a_block_again_whatever_its_numbers_and_names(monkeypatch):
+def test_digest_recognizes_a_block_with_other_numbers_and_names(monkeypatch):
     def block(number, name):
         return [
             f"WARNING: ThreadSanitizer: data race (pid={number})",

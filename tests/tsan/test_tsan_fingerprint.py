@@ -98,7 +98,7 @@ def test_frame_function_skips_interceptors_only():
     assert frame_function(access(unnamed)) == "lib.so+0x10"
 
 
-def test_telling_frame_skips_plumbing_too():
+def test_the_identifying_frame_skips_plumbing_too():
     assert telling_frame(stack("memcpy", "std::copy()", "work()")).symbol == "work()"
     assert telling_frame(stack("std::copy()")).symbol == "std::copy()"
     assert telling_frame(None) is None

@@ -71,7 +71,7 @@ def test_kind_and_number(toolchain, name):
 
 
 @each_toolchain
-def test_a_destroyed_mutex_is_told_once_per_use(toolchain):
+def test_a_destroyed_mutex_is_reported_once_per_use(toolchain):
     kinds = [finding.kind for finding in findings(toolchain, "mutex_invalid_access")]
     assert kinds == [Kind.MUTEX_INVALID_ACCESS, Kind.MUTEX_BAD_UNLOCK, Kind.MUTEX_INVALID_ACCESS]
 

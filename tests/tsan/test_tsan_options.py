@@ -30,7 +30,7 @@ def test_words_without_a_value_are_reported():
     assert parse_options("verbose:a=1").wrong == ("verbose",)
 
 
-def test_theirs_wins_and_is_told():
+def test_theirs_wins_and_is_reported():
     options, overrides = merge_options({"exitcode": "66", "halt_on_error": "0", "same": "1"}, "exitcode=0:same=1:own=x")
     assert options.values == {"exitcode": "0", "halt_on_error": "0", "same": "1", "own": "x"}
     (told,) = overrides
@@ -38,7 +38,7 @@ def test_theirs_wins_and_is_told():
     assert str(told) == "TSAN_OPTIONS: exitcode=0 is yours and stays; exitcode=66 was wanted"
 
 
-def test_a_value_that_cannot_be_said():
+def test_a_value_that_cannot_be_reported():
     with pytest.raises(ValueError, match="both kinds of quotes"):
         str(Options(values={"log_path": "a b'\""}))
 
