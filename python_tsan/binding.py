@@ -1,4 +1,4 @@
-"""Own the concept of a binding: the library that joins C++ and Python in the harness, and its version. Pure, no I/O."""
+"""Name the binding library of the harness and its version. Pure, no I/O."""
 
 from __future__ import annotations
 

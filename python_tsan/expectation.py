@@ -1,4 +1,4 @@
-"""Own the words for what a subject must show, and in which lane; leave what it did show to judging. No I/O."""
+"""Describe what a subject must show, and in which lane; the judge compares it with what it did show. No I/O."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Expectation:
 
     ``error`` is a regular expression for an error's text, or for the last words of a crash; ``losing_thread`` is the
     thread that an error is to end (any if empty), ``waits`` the lines of a hang's wait-for graph (any if empty).
-    ``values`` are results that the subject must have reported, whatever the outcome.
+    ``values`` are results that the subject must have reported, for every outcome.
     """
 
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""Own the order of the stages: what needs what, each done at most once; leave a stage's work to its module."""
+"""Order the stages: each runs at most once, after those that it needs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Pipeline:
 
     @cached_property
     def toolchain(self) -> Toolchain:
-        """The compiler that serves, with its runtime."""
+        """The selected compiler, with its runtime."""
         return choose_toolchain(self.settings.toolchain, layout=self.layout, console=self.console)
 
     @cached_property

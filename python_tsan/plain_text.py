@@ -1,4 +1,4 @@
-"""Own how results are laid out as plain text: paragraphs of 80 columns, tables, spans of time. No I/O."""
+"""Lay out results as plain text: paragraphs of 80 columns, tables, spans of time. No I/O."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _code(letter: str) -> str:
 def wrapped(text: str, *, head: str = "", indent: str = "", width: int = WIDTH) -> list[str]:
     """Break a text into lines: ``head`` begins the first, ``indent`` the others; no line for no text.
 
-    Paths and commands are never cut: whoever copies one needs it whole.
+    Paths and commands are never cut: a reader who copies one needs all of it.
     """
     return textwrap.wrap(
         text, width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False

@@ -1,4 +1,4 @@
-"""Own the arithmetic of k of n: a rate, its bounds, and its words; what counts as one of the k is left to others."""
+"""Calculate k of n: a rate, its bounds, and its words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own imports that the threads of a Python program may make at the same time; the C++ header of this name is its twin.
+"""Import modules from several threads without deadlocks; the C++ header of this name is its twin.
 
 Opt-in, standard library only, CPython 3.9 and later; this file can be copied into a project that installs nothing::
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIXED_IN", "is_needed", "safe_import"]
 
-# gh-83065 takes parents first from 3.15.0 on; gh-159963 mends what it broke.
+# gh-83065 takes parents first from 3.15.0 on; gh-159963 fixes what it broke.
 FIXED_IN = (3, 15, 2)
 
 _BOOTSTRAP = "<frozen importlib._bootstrap>"
@@ -32,7 +32,7 @@ _turn = threading.RLock()
 
 
 def is_needed() -> bool:
-    """Tell whether this interpreter deadlocks where it need not."""
+    """Return whether this interpreter deadlocks where it need not."""
     return sys.implementation.name == "cpython" and sys.version_info[:3] < FIXED_IN
 
 

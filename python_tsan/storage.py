@@ -82,7 +82,7 @@ def storage_error(
 
 
 def write_whole(target: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content, or all of the new, whatever happens in between."""
+    """Write a file so that a reader sees the old content, or all of the new, at every moment."""
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     temporary = Path(name)
     try:

@@ -19,7 +19,7 @@ _POSITION = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of docume
 def read_text(file: Path, *, page: str = "") -> str:
     """Return the text of a TOML file.
 
-    Raises ``FileNotFoundError`` or ``NotADirectoryError`` when there is none, and :class:`UsageError`, which names
+    Raises ``FileNotFoundError`` or ``NotADirectoryError`` if it does not exist, and :class:`UsageError`, which names
     ``page`` of the errors' pages, for a file that is not regular, larger than 1 MB, or not UTF-8.
     """
     try:
@@ -66,7 +66,7 @@ def line_of(text: str, keys: tuple[str, ...]) -> int:
 
 
 def table_at(table: Any, keys: tuple[str, ...]) -> Any:  # noqa: ANN401 -- any TOML value
-    """Return the value at ``keys``, None if there is none."""
+    """Return the value at ``keys``, None if it is missing."""
     for key in keys:
         table = table.get(key) if isinstance(table, dict) else None
     return table

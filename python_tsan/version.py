@@ -46,7 +46,7 @@ def parse_version(text: str) -> Version:
 
 
 def is_version(text: str) -> bool:
-    """Tell whether ``text`` is a full version."""
+    """Return whether ``text`` is a full version."""
     return _VERSION.fullmatch(text) is not None
 
 

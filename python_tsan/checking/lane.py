@@ -1,4 +1,4 @@
-"""Own what a lane's checks run on, made from a harness and a toolchain; leave building those to the stages before."""
+"""Describe what a lane's checks run on: a harness and a toolchain, which earlier stages have built."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def _if_anything_ran(verdict: Verdict, output: Path) -> Verdict:
 
 
 def has_ended(verdict: Verdict) -> bool:
-    """Tell whether a test came to its end, rather than to that of the run."""
+    """Return whether a test came to its end, rather than to that of the run."""
     return verdict.reason not in {NOT_REACHED, CUT_SHORT, INTERRUPTED}
 
 

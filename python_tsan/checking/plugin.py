@@ -100,7 +100,7 @@ class CheckPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Put the canary first, whatever the files are called."""
+        """Put the canary first, for all names of files."""
         items[:] = [item for item in items if not _without_scenario(item)]
         items.sort(key=lambda item: not _is_canary(item))
 
@@ -217,7 +217,7 @@ def _scenario_name(item: pytest.Item) -> str:
 
 
 def _without_scenario(item: pytest.Item) -> bool:
-    """Tell whether pytest made this item of a check that has no scenario in this lane."""
+    """Return whether pytest made this item of a check that has no scenario in this lane."""
     return _FIXTURE in getattr(item, "fixturenames", ()) and not isinstance(_parameter(item), str)
 
 

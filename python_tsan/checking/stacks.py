@@ -1,4 +1,4 @@
-"""Own saving the stacks of a process that passed its deadline; leave ending it to :mod:`python_tsan.process`."""
+"""Save the stacks of a process that passed its deadline; :mod:`python_tsan.process` ends it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Debugger:
         return [self.name, *(part.replace("PID", str(pid)) for part in self.arguments)]
 
 
-# In order of what their stacks tell. Every one needs ptrace, which containers may forbid.
+# In order of what their stacks show. Every one needs ptrace, which containers may forbid.
 DEBUGGERS = (
     Debugger(
         name="gdb",
@@ -72,7 +72,7 @@ def save_group_stacks(pgid: int, folder: Path) -> tuple[Path, ...]:
 def save_stacks(pid: int, folder: Path) -> tuple[Path, ...]:
     """Save what every thread of ``pid`` is doing into ``folder`` and return the files that were written.
 
-    Native stacks come from the first debugger that works, else from what the kernel tells of each thread. Python's
+    Native stacks come from the first debugger that works, else from what the kernel shows of each thread. Python's
     come from the subject itself, if it handles the agreed signal. Never raises: a subject that goes away meanwhile
     leaves fewer stacks.
     """
@@ -103,7 +103,7 @@ def _kernel_stacks(pid: int, target: Path) -> bool:
     blocks = list(_kernel_threads(_PROC / str(pid) / "task"))
     if not blocks:
         return False
-    heading = f"# /proc, process {pid}: no debugger could attach, so this is what the kernel tells of each thread\n"
+    heading = f"# /proc, process {pid}: no debugger could attach, so this is what the kernel shows of each thread\n"
     target.write_text(heading + "\n".join(blocks), encoding="utf-8")
     return True
 
@@ -150,7 +150,7 @@ def _size(path: Path) -> int:
 
 
 def _handles(pid: int, number: signal.Signals) -> bool:
-    """Tell whether the process has a handler for a signal whose default is to end it (SigCgt in proc(5))."""
+    """Return whether the process has a handler for a signal whose default is to end it (SigCgt in proc(5))."""
     try:
         status = (_PROC / str(pid) / "status").read_text(encoding="utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""Own the running of a lane's scenarios, a few at a time and the detector's canary first; leave judging to the checks.
+"""Run a lane's scenarios, a few at a time and the detector's canary first; the checks judge them.
 
 Subjects are independent processes, so they run ahead of the checks that ask for them, as many at a time as there are
 cores. Those that are expected to hang cost no processor time and get places of their own.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from python_tsan.result.model import Observation
     from python_tsan.tsan.suppressions import Suppression
 
-# Hanging subjects sleep; this many may do so at once beside those that compute.
+# Hanging subjects sleep; this many may do so at once, in addition to those that compute.
 HANGING_AT_ONCE = 4
 # TSan may miss a race (google/sanitizers #1576), so one run says little of how reliably it is found.
 RACE_RUNS = 3
@@ -98,7 +98,7 @@ class Bench:
         return ("--packages", str(self.packages)) if self.packages else ()
 
     def serves(self, scenario: Scenario) -> bool:
-        """Tell whether the scenario belongs to this lane."""
+        """Return whether the scenario belongs to this lane."""
         return self.lane in scenario.lanes
 
     def runs_of(self, scenario: Scenario) -> int:

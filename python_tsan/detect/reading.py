@@ -1,4 +1,4 @@
-"""Find and read the logs of any project, whatever state they are in; the digest holds their findings."""
+"""Find and read the logs of any project, damaged ones too; the digest holds their findings."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def find_host(named: str, settings: Settings, *, layout: Layout, console: Consol
 def shared_runtime(toolchain: Toolchain) -> Path:
     """Return the runtime as a library that can be preloaded into a program that is not instrumented.
 
-    GCC's always is one; LLVM's stands beside the static one, where it was built.
+    GCC's always is one; LLVM's is next to the static one, if it was built.
 
     Raises :class:`ToolchainError` where it is not there.
     """

@@ -1,4 +1,4 @@
-"""Own the item that stands for a marked test and fails with what was found; leave running it to :mod:`.run`."""
+"""Define the item that replaces a marked test and fails with what was found; :mod:`.run` runs it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _host(config: pytest.Config) -> Host | str:
 
 
 def _named(config: pytest.Config) -> str:
-    """Return the path of the Python that was named: as typed in the current folder, as written beside the settings."""
+    """Return the path of the named Python, relative to the current folder or to the settings file that names it."""
     given, written = Path(config.getoption("tsan_python")), Path(config.getini("tsan_python"))
     if given.name:
         return str(config.invocation_params.dir / given.expanduser())

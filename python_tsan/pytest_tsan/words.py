@@ -16,5 +16,5 @@ HINT = (
 
 
 def lacks_runtime(text: str) -> bool:
-    """Tell whether a module could not be loaded for want of its sanitizer runtime."""
+    """Return whether a module could not be loaded for want of its sanitizer runtime."""
     return any(words in text for words in _NO_RUNTIME)

@@ -46,13 +46,13 @@ _WEIGHT = tuple(Attribution)
 
 
 def attribute(finding: Finding | DistinctFinding, own: tuple[str, ...] = ()) -> tuple[Attribution, tuple[Origin, ...]]:
-    """Return whose a finding is: its weightiest origin, and the origin of each of its telling stacks in order."""
-    origins = tuple(origin(stack, own) for stack in telling_stacks(finding))
+    """Return whose a finding is: its weightiest origin, and the origin of each of its identifying stacks in order."""
+    origins = tuple(origin(stack, own) for stack in identifying_stacks(finding))
     weights = [_WEIGHT.index(each.attribution) for each in origins]
     return _WEIGHT[min(weights)] if weights else Attribution.UNKNOWN, origins
 
 
-def telling_stacks(finding: Finding | DistinctFinding) -> tuple[Stack | None, ...]:
+def identifying_stacks(finding: Finding | DistinctFinding) -> tuple[Stack | None, ...]:
     """Return the stacks that say who did it: of the accesses, else of the acquisitions, else the best there are."""
     if finding.accesses:
         return tuple(access.stack for access in finding.accesses)

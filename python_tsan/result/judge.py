@@ -49,7 +49,7 @@ _FIXES = {
 
 
 def doubt_about(observation: Observation) -> str:
-    """Return why nothing can be concluded from a run, most telling first, or an empty string.
+    """Return why nothing can be concluded from a run, the clearest reason first, or an empty string.
 
     The log decides, not the code: the sanitizer's own exit code 66 also comes with start-up failures.
     """
@@ -134,7 +134,7 @@ def judge_check(
     """Judge all runs of one check together.
 
     The verdict is PASSED when every run did as expected, COULD_NOT_JUDGE when nothing can be concluded from one of
-    them or there are none, FAILED otherwise. An expected race that was missed in one run is a failure with its k of
+    them or nothing is listed, FAILED otherwise. An expected race that was missed in one run is a failure with its k of
     n: a retry would only hide it. A run that fails only for races of CPython itself that are ``known`` upstream is
     judged without them, and the reason says so.
     """
@@ -215,7 +215,7 @@ def _outcome_mismatch(expectation: Expectation, observation: Observation) -> str
         case Outcome.RACE:
             return died
         case Outcome.ERROR:
-            return died or ("" if observation.report.get("error") else "expected an error, and there was none")
+            return died or ("" if observation.report.get("error") else "expected an error, and no error was seen")
         case Outcome.CRASH:
             return _crash_mismatch(expectation, observation)
         case _ as never:
@@ -307,7 +307,7 @@ class Evidence:
 def judge_program(evidence: Evidence) -> Verdict:
     """Judge all runs of a program together.
 
-    A finding that fails is a finding whatever else went wrong; then a doubt outweighs a program that failed, because
+    A finding that fails is a finding even if more went wrong; then a doubt outweighs a program that failed, because
     its failure may come from the same cause. Nothing that leaves a doubt is called clean.
     """
     observations = evidence.observations

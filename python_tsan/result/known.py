@@ -80,16 +80,16 @@ class KnownFailure:
         return self.case or self.race
 
     def concerns(self, version: str, *, free_threaded: bool) -> bool:
-        """Tell whether it is known of this version and kind of build."""
+        """Return whether it is known of this version and kind of build."""
         known_of = version.rpartition(".")[0] in self.releases or version in self.releases
         return known_of and self.free_threaded in (None, free_threaded)
 
     def is_case(self, name: str) -> bool:
-        """Tell whether a failing case is this one."""
+        """Return whether a failing case is this one."""
         return bool(self.case) and fnmatchcase(name, self.case)
 
     def is_race(self, finding: Finding) -> bool:
-        """Tell whether a finding is this race."""
+        """Return whether a finding is this race."""
         return any(hides(entry, finding) for entry in parse_suppressions(self.race).entries)
 
 
@@ -118,7 +118,7 @@ def less_what_is_known(verdict: Verdict, failed: Sequence[str], known: Sequence[
 
 
 def _is_whole(verdict: Verdict, observation: Observation) -> bool:
-    """Tell whether the test ran to its end, so that what it did not show was not there."""
+    """Return whether the test ran to its end, so that what it did not show was not there."""
     died = observation.timed_out or observation.crashes or observation.exit_code < 0
     return verdict.status in {Status.PASSED, Status.FAILED} and not died
 

@@ -30,7 +30,7 @@ def compare_findings(expected: Sequence[ExpectedFinding], seen: Sequence[Finding
 
 
 def matches(sought: ExpectedFinding, finding: Finding | DistinctFinding) -> bool:
-    """Tell whether a finding is the expected one: its kind, the global, the accessing functions and the sides."""
+    """Return whether a finding is the expected one: its kind, the global, the accessing functions and the sides."""
     if finding.kind.value != sought.kind:
         return False
     if sought.location and not any(_names(sought.location, location.name) for location in finding.locations):
@@ -41,7 +41,7 @@ def matches(sought: ExpectedFinding, finding: Finding | DistinctFinding) -> bool
 
 
 def _names(sought: str, printed: str) -> bool:
-    """Tell whether a printed global is the expected one, which may be written without its namespace."""
+    """Return whether a printed global is the expected one, which may be written without its namespace."""
     return printed == sought or plain_symbol(printed).endswith(f"::{sought}")
 
 

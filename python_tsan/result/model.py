@@ -201,7 +201,7 @@ class SharedObject:
 class SuppressionUse:
     """One suppression (``type:pattern``), how often it matched, and why it is there.
 
-    ``shipped`` tells one that comes with python-tsan from the user's own.
+    ``shipped`` is true for one that comes with python-tsan, false for the user's own.
     """
 
     entry: str
@@ -349,7 +349,7 @@ class Provenance:
     ``facts`` are further ones by name (kernel, libc, interpreter, toolchain and the like), ``environment`` the
     variables that differed from the caller's, ``seeds`` those handed to the subjects by name. ``replaces`` is the
     unavailable CPython version that was requested, else empty. ``lock_file`` and ``lock_sha256`` pin ``numpy``.
-    ``notes`` are what was said to the user.
+    ``notes`` are what was shown to the user.
     """
 
     command: tuple[str, ...] = ()

@@ -106,7 +106,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
 
 
 def is_found(execution: Execution, rules: Rules) -> bool:
-    """Tell whether a run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
+    """Return whether a run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
     findings = {key: group.finding for key, group in read_runs([execution]).digest.groups.items()}
     if rules.expectation.outcome is Outcome.RACE:
         return not list(missing(rules.expectation, findings.values()))

@@ -1,4 +1,4 @@
-"""Own which loaded objects the sanitizer could see into, and what a verdict is worth without the others."""
+"""List which loaded objects the sanitizer could see into, and what a verdict does not cover without the others."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _version(path: Path, facts: ElfFacts) -> str:
 
 
 def is_system(path: str) -> bool:
-    """Tell whether an object is of the C or C++ runtime, or the sanitizer's own, whose calls are intercepted."""
+    """Return whether an object is of the C or C++ runtime, or the sanitizer's own, whose calls are intercepted."""
     return bool(_SYSTEM.match(path.rpartition("/")[2]))
 
 

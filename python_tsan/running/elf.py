@@ -1,6 +1,6 @@
-"""Own what an ELF file says of itself: instrumented or not, which runtime, which build; leave judging that to others.
+"""Read what an ELF file contains: instrumented code or none, which runtime, which build.
 
-Told by symbols, never by flags or names: a file may be linked to the runtime and hold no instrumented code at all.
+Symbols decide, never flags or names: a file may be linked to the runtime and hold no instrumented code at all.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class ElfFacts:
 
 
 def is_elf(path: Path) -> bool:
-    """Tell whether a file begins as ELF files do; a file that cannot be read does not."""
+    """Return whether a file begins as ELF files do; a file that cannot be read does not."""
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -101,7 +101,7 @@ def _read_once(path: Path, _changed: int, _size: int) -> ElfFacts:
     try:
         with path.open("rb") as file:
             return _read(path, file)
-    # pyelftools raises whatever its parsers run into when a file is cut short.
+    # pyelftools raises the errors of its parsers when a file is truncated.
     except (OSError, ELFError, ValueError, KeyError, AttributeError, UnicodeDecodeError, TypeError):
         return ElfFacts(path=path, instrumented=None)
 
@@ -116,7 +116,7 @@ def _read(path: Path, file: BinaryIO) -> ElfFacts:
     brings = ENTRY in defined
     return ElfFacts(
         path=path,
-        # GCC puts an object into every program that calls ENTRY, whatever the program itself was compiled with.
+        # GCC puts an object that calls ENTRY into every program, also into one that was compiled without the sanitizer.
         instrumented=_instrumented(table, starts=brings or ENTRY in wanted, calls=bool(wanted - {ENTRY})),
         runtime=_runtime(needed, compilers, brings=brings),
         needed=needed,
@@ -138,7 +138,7 @@ def _instrumented(table: object, *, starts: bool, calls: bool) -> bool:
 
 
 def _tsan_symbols(table: object) -> tuple[set[str], set[str]]:
-    """Return the names of the sanitizer's interface that a file defines, and those that it wants from elsewhere."""
+    """Return the names of the sanitizer's interface that a file defines, and those that it imports."""
     defined: set[str] = set()
     wanted: set[str] = set()
     # Parsing thousands of symbols takes a good part of a second; most libraries have no such name among theirs.

@@ -1,4 +1,4 @@
-"""Own what is looked at before anything runs, so that no run is a silent no-op; leave ELF files to :mod:`.elf`."""
+"""Check a command before anything runs, so that no run is a silent no-op; :mod:`.elf` reads ELF files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GIL_ENABLED = re.compile(r"The global interpreter lock \(GIL\) has been enabled
 class Prepared:
     """A command that can be run and judged. ``program`` is the ELF file that starts, None behind a driver.
 
-    ``interpreter`` is the one that the program embeds or is, None when it has none of ours. ``notes`` are to be told.
+    ``interpreter`` is the one that the program embeds or is, None if it has none built here. ``notes`` are shown.
     """
 
     command: tuple[str, ...]
@@ -38,7 +38,7 @@ class Prepared:
 
 
 def wants_interpreter(command: Sequence[str]) -> bool:
-    """Tell whether a command is Python's own: a bare ``python3``, or a ``.py`` file."""
+    """Return whether a command is Python's own: a bare ``python3``, or a ``.py`` file."""
     return bool(_PYTHON.match(command[0])) or command[0].endswith(".py")
 
 
@@ -65,7 +65,10 @@ def prepare(
     _refuse_two_runtimes(facts, cwd, env)
     embedded = _fitting(facts, interpreter, named=named)
     if facts.embeds_python and embedded is None:
-        notes = (*notes, f"{program.name} embeds a Python that is none of ours; its environment is left as it is")
+        notes = (
+            *notes,
+            f"{program.name} embeds another Python; its environment stays as it is",
+        )
     if embedded and embedded.free_threaded:
         _refuse_gil(env, argv)
     return Prepared(command=argv, program=facts, interpreter=embedded, notes=notes)

@@ -65,7 +65,7 @@ def encode_replay(replay: Replay) -> bytes:
 def load_replay(path: Path) -> Replay:
     """Read a run's folder, or the file in it.
 
-    Raises :class:`SubjectError` when there is none, or one that this version does not read.
+    Raises :class:`SubjectError` if it does not exist, or is one that this version does not read.
     """
     return FORMAT.load(path / REPLAY_FILE if path.is_dir() else path)
 

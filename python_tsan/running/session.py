@@ -209,7 +209,7 @@ class Session:
         with storage_errors(self.folder.path):
             found = replace(replay, findings=tuple(each.fingerprint for each in result.findings))
             self._write(REPLAY_FILE, encode_replay(found))
-            # The program's own folder is where its user works, whatever folder the result is in.
+            # The program's own folder is where its user works, not the folder of the result.
             context = Context(source_lines=source_reader((self.request.cwd, *self.request.own)))
             for name in dict.fromkeys((JSON, *self.request.formats)):
                 if name != TERMINAL:

@@ -1,4 +1,4 @@
-"""Own seeing which files a process group has mapped while it runs, for processes that never come to their end."""
+"""Record which files a process group has mapped while it runs, for processes that never end by themselves."""
 
 from __future__ import annotations
 

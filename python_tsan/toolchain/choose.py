@@ -21,7 +21,7 @@ def rank(candidates: Iterable[Candidate], wanted: str | None = None) -> tuple[Ca
 
 
 def fits(candidate: Candidate, wanted: str) -> bool:
-    """Tell whether ``wanted`` means this compiler: ``clang``, ``clang-19``, ``clang-19.1``, a file name, a path."""
+    """Return whether ``wanted`` means this compiler: ``clang``, ``clang-19``, ``clang-19.1``, a file name, a path."""
     if "/" in wanted:
         return candidate.cc.resolve() == Path(wanted).expanduser().resolve()
     full = f"{candidate.family.value}-{candidate.version}"

@@ -88,7 +88,7 @@ def usable_cores(root: Path = Path("/")) -> int:
 
 
 def no_aslr_works() -> bool:
-    """Tell whether a program may be started without address space randomisation here, by trying it."""
+    """Return whether a program may be started without address space randomisation here, by trying it."""
     setarch = shutil.which("setarch")
     if setarch is None:
         return False

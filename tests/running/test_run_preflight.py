@@ -137,7 +137,7 @@ def test_a_program_with_another_python_keeps_its_own(tmp_path, elf):
     elf["mine"] = facts(program, needed=("libpython3.12.so.1.0",))
     prepared = ready(["./mine"], tmp_path, interpreter=interpreter(tmp_path))
     assert prepared.interpreter is None
-    assert "none of ours" in prepared.notes[0]
+    assert "embeds another Python" in prepared.notes[0]
 
 
 def test_a_library_of_the_same_name_elsewhere_is_another_interpreter(tmp_path, elf):

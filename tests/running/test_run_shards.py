@@ -110,5 +110,5 @@ def test_a_shard_given_twice_counts_once_and_is_reported(shards, tmp_path, capsy
     capsys.readouterr()
     assert main(["merge", "--output", str(tmp_path / "n"), *map(str, [*shards, copy])]) == 1
     said = capsys.readouterr()
-    assert "1 of the runs were given more than once, and count once" in said.err
+    assert "1 duplicate skipped" in said.err
     assert "3 of 10 runs" in said.out
