@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from python_tsan.errors import UsageError
 from python_tsan.plain_text import duration, harmless, plain_table, remaining
 
 if TYPE_CHECKING:
@@ -152,8 +154,13 @@ def wants_colour(*, terminal: bool, env: Mapping[str, str]) -> bool:
 
 
 def make_console(*, quiet: bool = False) -> Console:
-    """Return the console of this process's own standard streams."""
-    return Console(out=sys.stdout, err=sys.stderr, env=os.environ, quiet=quiet)
+    """Return the console of this process's own standard streams.
+
+    Raises ``UsageError`` when standard output is closed: no result could be shown.
+    """
+    if sys.stdout is None:
+        raise UsageError("standard output is closed", advice="redirect it to /dev/null or to a file")
+    return Console(out=sys.stdout, err=sys.stderr or io.StringIO(), env=os.environ, quiet=quiet)
 
 
 class _Silent:

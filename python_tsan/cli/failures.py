@@ -38,7 +38,8 @@ def as_exit_code(action: Callable[[], ExitCode], *, last: bool = False) -> int:
 def _as_exit_code(action: Callable[[], ExitCode]) -> int:
     try:
         code = action()
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         return int(code)
     except PythonTsanError as error:
         _tell(error)

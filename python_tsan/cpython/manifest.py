@@ -29,7 +29,8 @@ class Interpreter:
 
     ``instrumented`` tells one that was built here under TSan from a *stock* one of the machine. ``key`` is the content
     key of the plan (for a stock one, of its libpython). Paths are absolute; ``library`` is the shared libpython.
-    ``missing_modules`` are optional extension modules that could not be built.
+    ``missing_modules`` are optional extension modules that could not be built. ``content`` is the hash of its files,
+    empty where they are not checked.
     """
 
     schema: int = SCHEMA
@@ -53,6 +54,7 @@ class Interpreter:
     missing_modules: tuple[str, ...] = ()
     seconds: float = 0.0
     built_at: str = ""
+    content: str = ""
 
 
 MANIFESTS = Format(kind=Interpreter, what="manifest", schema=SCHEMA)

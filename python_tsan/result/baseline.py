@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import UsageError
 from python_tsan.result.build import Standing
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.model import Baseline, BaselineEntry, BaselineResult, BaselineState, KnownFinding
+from python_tsan.toml_file import parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -23,7 +23,6 @@ _FILE_KEYS = ("version", "enough-runs", "finding")
 _ENTRY_KEYS = ("fingerprint", "reason", "link", "expires", "title")
 _NEEDED = ("fingerprint", "reason", "link", "expires")
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}$")
-_POSITION = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 _HEADER = re.compile(r"\s*\[\[\s*finding\s*\]\]")
 
 
@@ -33,10 +32,7 @@ def parse_baseline(text: str, file: str) -> Baseline:
     Raises :class:`UsageError` that names file and line for TOML that cannot be read, a key that is unknown or comes
     twice, one that is missing or empty, an invalid or repeated fingerprint, and an invalid date.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(text, file, error) from error
+    table = parse(text, file, page="baseline")
     lines = text.split("\n")
     for key in table:
         if key not in _FILE_KEYS:
@@ -106,12 +102,6 @@ def _line_of(lines: list[str], key: str, start: int) -> int:
     """Return the line, from 1, that sets a key at or after index ``start``; that of ``start`` if none does."""
     setting = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
     return next((number + 1 for number in range(start, len(lines)) if setting.match(lines[number])), start + 1)
-
-
-def _syntax_error(text: str, file: str, error: tomllib.TOMLDecodeError) -> UsageError:
-    position = _POSITION.search(str(error))
-    line = int(position["line"]) if position and position["line"] else len(text.rstrip().split("\n"))
-    return _wrong(file, line, _POSITION.sub("", str(error)), "correct the TOML syntax")
 
 
 def _wrong(file: str, line: int, what: str, advice: str = "") -> UsageError:

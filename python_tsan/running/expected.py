@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 
 from python_tsan.errors import UsageError
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
+from python_tsan.toml_file import parse
 from python_tsan.tsan.finding import Kind
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
@@ -29,10 +29,7 @@ def parse_expectation(text: str, file: str) -> Expectation:
 
     Raises :class:`UsageError` that names the file for anything else.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _wrong(file, str(error)) from error
+    table = parse(text, file, page="expectation")
     _refuse_unknown(table, _KEYS, file)
     for finding in table.get("findings", []):
         if isinstance(finding, dict):

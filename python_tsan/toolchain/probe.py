@@ -6,6 +6,8 @@ barrier that the runtime does not see, so the race shows in every run.
 
 from __future__ import annotations
 
+import errno
+import os
 import platform
 import re
 import shutil
@@ -205,8 +207,14 @@ class _Trial:
 
 
 def _require_built(done: Completed) -> None:
-    if not done.ok:
-        raise _RejectedError(*_why_not_built(done))
+    """Raise the reason against a compiler that did not compile, ``OSError`` when the disk is to blame."""
+    if done.ok:
+        return
+    # g++: fatal error: error writing to /tmp/x.s: No space left on device
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        if os.strerror(number) in done.stdout + done.stderr:
+            raise OSError(number, os.strerror(number), str(Path(done.command[-1]).parent))
+    raise _RejectedError(*_why_not_built(done))
 
 
 def _why_not_built(done: Completed) -> tuple[Rejection, str]:

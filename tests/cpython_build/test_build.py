@@ -77,6 +77,40 @@ def test_a_second_run_does_nothing_and_says_why(fake, trace, console):
     assert str(built.prefix) in last
 
 
+def test_a_changed_interpreter_is_noticed_and_built_again(fake, trace, console):
+    built = fake()
+    (built.prefix / "lib" / "cflags").write_text("changed\n")
+    again = fake()
+    assert trace() == [*ALL, *ALL[1:]]
+    assert console.notes.count("was changed after it was built, so it is not used") == 1
+    assert (again.prefix / "lib" / "cflags").read_text() == "-O1 -fsanitize=thread\n"
+
+
+def test_byte_code_and_packages_are_no_change(fake, trace):
+    built = fake()
+    for name in ("site-packages/numpy/__init__.py", "__pycache__/x.pyc"):
+        (built.prefix / "lib" / name).parent.mkdir(parents=True)
+        (built.prefix / "lib" / name).touch()
+    assert fake() == built
+    assert trace() == ALL
+
+
+def test_a_cache_that_everybody_may_write_is_refused(fake):
+    built = fake()
+    (built.prefix / "lib" / "cflags").chmod(0o666)
+    with pytest.raises(UsageError, match=r"cflags may be written by every user"):
+        fake()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_cache_of_another_user_is_refused(fake):
+    built = fake()
+    os.chown(built.prefix / "lib", 12345, -1)
+    os.chown(built.prefix / "lib" / "cflags", 12345, -1)
+    with pytest.raises(UsageError, match=r"cflags belongs to another user"):
+        fake()
+
+
 def test_refresh_builds_again_and_configures_again(fake, trace):
     first = fake()
     second = fake(refresh=True)

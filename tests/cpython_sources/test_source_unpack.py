@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import stat
 import tarfile
 
@@ -151,4 +152,34 @@ def test_a_damaged_tree_is_replaced(tmp_path, layout):
     path, digest = written(tmp_path, make_archive("3.13.5"))
     (unpack_archive(path, digest, layout) / "configure").unlink()
     assert is_tree(unpack_archive(path, digest, layout))
+    assert list(layout.work.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["top/d", "top/./d"], "comes twice"),
+        (["top/d", "top/d/e"], "below a file"),
+        (["top/" + "n" * 300], "too long"),
+    ],
+)
+def test_odd_members_are_refused(tmp_path, layout, names, reason):
+    archive = tmp_path / "odd.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name))
+    with pytest.raises(FetchError, match=reason):
+        unpack_archive(archive, "ab" * 32, layout)
+    assert list(layout.work.iterdir()) == []
+
+
+def test_what_an_archive_unpacks_to_is_bounded(tmp_path, layout, monkeypatch):
+    monkeypatch.setattr(unpack, "MOST_BYTES", 1000)
+    archive = tmp_path / "bomb.tar.xz"
+    with tarfile.open(archive, "w:xz") as tar:
+        member = tarfile.TarInfo("top/zeros")
+        member.size = 1_000_000
+        tar.addfile(member, io.BytesIO(bytes(member.size)))
+    with pytest.raises(FetchError, match="its members take more than"):
+        unpack_archive(archive, "ab" * 32, layout)
     assert list(layout.work.iterdir()) == []

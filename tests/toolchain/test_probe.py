@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
@@ -87,6 +88,14 @@ def test_each_way_to_fail_has_its_own_reason(put, answers, rejection, detail):
     assert made.rejection is rejection
     assert detail in made.detail
     assert rejection.value in made.verdict
+
+
+@pytest.mark.parametrize("part", ["compile_error", "link_error"])
+def test_a_full_disk_is_not_the_compilers_fault(put, part):
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        put(**{part: "g++: fatal error: error writing to /tmp/x.s: No space left on device"})
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename
 
 
 def test_a_finding_on_the_terminal_alone_does_not_count(put):

@@ -35,6 +35,8 @@ TOOLS = (
     *("ar", "dtrace", "egrep", "ggrep", "git", "ginstall", "gmkdir", "grep", "gsed", "install", "llvm-ar", "llvm-bolt"),
     *("llvm-profdata", "merge-fdata", "mkdir", "node", "pkg-config", "ranlib", "readelf", "scoinst", "sed", "true"),
 )
+# A configured folder takes 3 MB.
+MOST_UNPACKED = 64 << 20
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -126,7 +128,7 @@ def unpack(data: bytes, build: Path, own: Mapping[bytes, bytes]) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir()
-        with tarfile.open(fileobj=io.BytesIO(zstd.decompress(packed))) as tar:
+        with tarfile.open(fileobj=io.BytesIO(_decompressed(packed))) as tar:
             extract(tar, partial)
         for path in filter(Path.is_file, partial.rglob("*")):
             _settle(path, own)
@@ -135,6 +137,15 @@ def unpack(data: bytes, build: Path, own: Mapping[bytes, bytes]) -> None:
         raise ValueError(str(error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _decompressed(packed: bytes) -> bytes:
+    """Return what :func:`pack` compressed, which is bounded."""
+    with zstd.ZstdFile(io.BytesIO(packed)) as stream:
+        data = stream.read(MOST_UNPACKED + 1)
+    if len(data) > MOST_UNPACKED:
+        raise ValueError(f"it takes more than {MOST_UNPACKED >> 20} MB")
+    return data
 
 
 def _kept(build: Path) -> Iterator[Path]:

@@ -22,6 +22,7 @@ from python_tsan.cpython.build.presets import write_presets
 from python_tsan.cpython.build.progress import CompileCounter, follow
 from python_tsan.cpython.compiler_cache.choose import choose_cache, reported
 from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.integrity import sealed, usable
 from python_tsan.cpython.manifest import read_manifest, write_manifest
 from python_tsan.cpython.plan import BuildPlan, Placeholder, Step
 from python_tsan.cpython.planning import make_plan
@@ -66,8 +67,8 @@ def build_interpreter(settings: Settings, *, toolchain: Toolchain, layout: Layou
     Raises ``FetchError`` when the source is unavailable, ``BuildError`` when a step fails, ``UsageError`` when the
     settings contradict each other or the cache cannot be written.
     """
-    found = None if settings.refresh else find_built(settings, toolchain=toolchain, layout=layout)
-    if found:
+    known = None if settings.refresh else plan_offline(settings, toolchain=toolchain, layout=layout)
+    if known and (found := usable(layout.interpreters / known.key, console)):
         console.note(_up_to_date(found))
         return found
     refuse_unbuildable(layout.root)
@@ -77,7 +78,7 @@ def build_interpreter(settings: Settings, *, toolchain: Toolchain, layout: Layou
         layout.interpreters / plan.key,
         lambda work: _build(plan, tree, settings, toolchain=toolchain, layout=layout, console=console, work=work),
         key=plan.key,
-        ready=read_manifest,
+        ready=lambda folder: usable(folder, console),
         layout=layout,
         console=console,
         refresh=settings.refresh,
@@ -125,7 +126,7 @@ def _build(
         seconds=round(time.monotonic() - started, 3),
         built_at=datetime.now(tz=UTC).isoformat(timespec="microseconds"),
     )
-    write_manifest(interpreter, dirs.staged)
+    write_manifest(sealed(interpreter, dirs.staged), dirs.staged)
     return dirs.staged
 
 

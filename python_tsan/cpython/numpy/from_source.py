@@ -20,6 +20,7 @@ from python_tsan.cpython.build.build_dirs import build_environment
 from python_tsan.cpython.build.inspection import is_instrumented
 from python_tsan.cpython.compiler_cache.choose import choose_cache, reported
 from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.integrity import sealed, usable
 from python_tsan.cpython.locks import CYTHON
 from python_tsan.cpython.manifest import read_manifest, write_manifest
 from python_tsan.cpython.moving import copy_prefix
@@ -100,7 +101,7 @@ def build_numpy(
         layout.interpreters / plan.key,
         lambda work: _build(plan, base, settings, toolchain=toolchain, layout=layout, console=console, work=work),
         key=plan.key,
-        ready=read_manifest,
+        ready=lambda folder: usable(folder, console),
         layout=layout,
         console=console,
         refresh=settings.refresh,
@@ -149,7 +150,7 @@ def _build(
         inside = replace(interpreter, prefix=staged, executable=staged / base.executable.relative_to(base.prefix))
         complete(inside, plan.version, job.logs / "numpy-import.log", launcher=toolchain.launcher)
         progress.done()
-    write_manifest(interpreter, staged)
+    write_manifest(sealed(interpreter, staged), staged)
     console.note(
         f"numpy {plan.version} was built under the sanitizer in {duration(time.monotonic() - started)}, without BLAS, "
         f"in {final}"

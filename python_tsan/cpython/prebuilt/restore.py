@@ -17,7 +17,8 @@ from python_tsan.artifact import artifact
 from python_tsan.cpython.build.build_dirs import refuse_unmovable
 from python_tsan.cpython.build.inspection import describe_built
 from python_tsan.cpython.build.interpreter import libc_identity
-from python_tsan.cpython.manifest import read_manifest, write_manifest
+from python_tsan.cpython.integrity import sealed, usable
+from python_tsan.cpython.manifest import write_manifest
 from python_tsan.cpython.moving import ImmovableError, settle
 from python_tsan.cpython.numpy.from_source import plan_for
 from python_tsan.cpython.planning import make_plan
@@ -72,7 +73,7 @@ def restore_interpreter(
                 layout.interpreters / target.key,
                 lambda work: _restore(bundle, target, work, layout=layout, console=console),
                 key=target.key,
-                ready=read_manifest,
+                ready=lambda folder: usable(folder, console),
                 layout=layout,
                 console=console,
                 refresh=settings.refresh,
@@ -182,7 +183,7 @@ def _restore(bundle: Bundle, target: _Target, work: Path, *, layout: Layout, con
     contents, final, staged = bundle.contents, layout.interpreters / target.key, work / "prefix"
     interpreter = unpack_checked(bundle, target.plan, target.toolchain, staged, final)
     with cache_errors(staged):
-        write_manifest(replace(interpreter, key=target.key), staged)
+        write_manifest(sealed(replace(interpreter, key=target.key), staged), staged)
     packages = f" with numpy {contents.numpy}" if contents.numpy else ""
     console.note(
         f"CPython {interpreter.version}{packages}: {counted(len(contents.files), 'file')} restored and checked in "

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from python_tsan.paths import Layout
 
 
+# CPython's source takes 150 MB, numpy's 60.
+MOST_BYTES = 1 << 30
+LONGEST_NAME = 255
+
+
 class UnsafeMember(Exception):  # noqa: N818 -- the name says what was found
     """A member of an archive would leave the folder; the text names it and says how."""
 
@@ -65,10 +70,19 @@ def _unreadable(archive: Path, error: Exception) -> FetchError:
 
 
 def extract(tar: tarfile.TarFile, folder: Path) -> None:
-    """Unpack every member into ``folder``. Raises :class:`UnsafeMember` at the first that would leave it."""
+    """Unpack every member into ``folder``.
+
+    Raises :class:`UnsafeMember` at the first that would leave it, or that would fill more than any source takes.
+    """
     links: set[PurePosixPath] = set()
+    files: set[PurePosixPath] = set()
+    total = 0
     for member in tar:
         refuse_escape(member, links)
+        _refuse_clash(member, files)
+        total += member.size
+        if total > MOST_BYTES:
+            raise UnsafeMember(f"its members take more than {MOST_BYTES >> 20:,} MB")
         # The archive's owner means nothing here, and root would otherwise take it over.
         member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
         member.mode = (member.mode & 0o755) | (0o700 if member.isdir() else 0o600)
@@ -102,6 +116,17 @@ def refuse_escape(member: tarfile.TarInfo, links: set[PurePosixPath]) -> None:
         target = PurePosixPath(member.linkname)
         if any(part in links for part in (target, *target.parents)):
             raise UnsafeMember(f"member {member.name!r} is a hard link through a symbolic link")
+
+
+def _refuse_clash(member: tarfile.TarInfo, files: set[PurePosixPath]) -> None:
+    """Raise :class:`UnsafeMember` for a member that comes twice or below a file; note it in ``files``."""
+    path = PurePosixPath(member.name)
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts):
+        raise UnsafeMember(f"member {member.name[:40]!r}... has a name that is too long")
+    if any(parent in files for parent in (path, *path.parents)):
+        raise UnsafeMember(f"member {member.name!r} comes twice, or lies below a file")
+    if not member.isdir():
+        files.add(path)
 
 
 def _refuse_target(member: tarfile.TarInfo, *, up: int) -> None:
