@@ -1,4 +1,4 @@
-"""The detector's own test: a race that must be found and its safe twin that must be clean. It runs first."""
+"""The detector's own test, which runs first: a race that must be found and its safe twin that must be clean."""
 
 import pytest
 
@@ -6,5 +6,5 @@ pytestmark = pytest.mark.scenarios("canary")
 
 
 def test_scenario(subject):
-    """Every scenario of the group does as it says of itself."""
+    """Every scenario of the group shows what it expects."""
     subject.must_pass()

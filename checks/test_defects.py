@@ -8,7 +8,7 @@ pytestmark = pytest.mark.scenarios("defects")
 
 
 def test_scenario(subject):
-    """Every scenario of the group does as it says of itself."""
+    """Every scenario of the group shows what it expects."""
     subject.must_pass()
 
 
@@ -17,7 +17,7 @@ def _findings(subject, scenario):
 
 
 def test_a_shipped_suppression_hides_it(subject):
-    """No run of a program of the user's is red for it."""
+    """It fails no run of a user's program."""
     seen = [finding for observation in subject.observations for finding in observation.findings]
     bare = [finding for finding in seen if not any(hides(entry, finding) for entry in subject.bench.known_races)]
     assert not bare, f"no shipped suppression hides {bare[0].summary}"
@@ -25,7 +25,7 @@ def test_a_shipped_suppression_hides_it(subject):
 
 @pytest.mark.scenarios("defects", name="worker_comes_back_too_late")
 def test_no_shipped_suppression_is_idle(subject):
-    """What a suppression was shipped for is still to be seen; else it only hides what is new."""
+    """Each shipped suppression still matches its race; otherwise it could only hide new ones."""
     bench = subject.bench
     shown = [one for one in bench.scenarios if one.group == "defects" and not bench.missing(one)]
     findings = [finding for scenario in shown for finding in _findings(subject, scenario)]

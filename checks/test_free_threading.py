@@ -1,4 +1,4 @@
-"""What takes the GIL's place on a free-threaded build, clean on both kinds, and what brings the GIL back."""
+"""What replaces the GIL in a free-threaded build, clean in both kinds of build, and what enables the GIL again."""
 
 import pytest
 
@@ -6,5 +6,5 @@ pytestmark = pytest.mark.scenarios("free_threading")
 
 
 def test_scenario(subject):
-    """Every scenario of the group does as it says of itself."""
+    """Every scenario of the group shows what it expects."""
     subject.must_pass()

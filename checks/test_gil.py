@@ -1,4 +1,4 @@
-"""What the GIL orders and what it does not: each guarded behaviour beside its racy twin."""
+"""What the GIL orders and what it does not: each guarded behaviour and its racy twin."""
 
 import pytest
 
@@ -6,13 +6,13 @@ pytestmark = pytest.mark.scenarios("gil")
 
 
 def test_scenario(subject):
-    """Every scenario of the group does as it says of itself."""
+    """Every scenario of the group shows what it expects."""
     subject.must_pass()
 
 
 @pytest.mark.scenarios("gil", name="counter_unguarded")
 def test_race_has_a_reading_and_a_writing_side_in_two_threads(subject):
-    """The race is between two workers, and not between a worker and what the main thread does before or after."""
+    """The race is between two workers, and not between a worker and the main thread."""
     for observation in subject.observations:
         (finding,) = observation.findings
         first, second = finding.accesses

@@ -1,4 +1,4 @@
-"""Where the GIL goes while the original program runs: numpy imported first on the main thread, then by every worker."""
+"""GIL releases in the original program, in which the main thread imports numpy first, then every worker."""
 
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.scenarios("numpy", name="embed_test", needs=["gil"])
 
 MAIN = 0
 NUMPY = "/site-packages/numpy"  # "numpy" alone is in the name of an interpreter with one built from source
-# What Python does between reading a .pyc or .py file and running it, none of which lets go of the GIL.
+# What Python does between reading a .pyc or .py file and running it, without releasing the GIL.
 COMPUTES = {"_compile_bytecode", "SourceLoader.source_to_code", "_call_with_frames_removed"}
 
 
@@ -26,8 +26,8 @@ def releases(subject):
     return explain_trace(trace)
 
 
-def test_the_first_import_lets_go_in_every_phase_of_finding_and_reading(releases):
-    """The main thread's import of numpy stats, lists, asks for the working directory, opens and reads."""
+def test_the_first_import_releases_the_gil_in_every_phase_of_finding_and_reading(releases):
+    """The main thread's import of numpy stats, lists, gets the working directory, opens and reads."""
     found = imports_of(releases, "numpy")
     counts = count_phases(found)
     assert {one.event.thread for one in found} == {MAIN}, "another thread imported numpy first"
@@ -43,19 +43,19 @@ def test_the_first_release_of_the_import_is_its_first_stat(releases):
     assert frames[0].function == "_path_stat", f"the first release is in {frames[0].function}"
 
 
-def test_an_import_already_done_lets_go_of_nothing(releases):
-    """No worker lets go of the GIL in an import."""
+def test_an_import_already_done_does_not_release_the_gil(releases):
+    """No worker releases the GIL in an import."""
     inside = [one for one in releases if one.event.thread != MAIN and one.meaning.module]
-    assert not inside, f"a worker let go of the GIL while it imported {inside[0].meaning.module}"
+    assert not inside, f"a worker released the GIL while it imported {inside[0].meaning.module}"
     assert any(one.event.thread != MAIN for one in releases), "no worker was seen at all"
 
 
-def test_arange_lets_go_of_the_gil(releases):
-    """Of what the workers call in numpy, arange lets go, as the original report saw; nothing else does."""
+def test_arange_releases_the_gil(releases):
+    """Of the numpy functions that the workers call, only arange releases the GIL, as in the original report."""
     inside = [
         one for one in releases if one.event.thread != MAIN and NUMPY in one.process.sites[one.event.site].library
     ]
-    assert inside, "no worker let go of the GIL inside numpy"
+    assert inside, "no worker released the GIL inside numpy"
     others = {one.function for one in inside if "arange" not in one.function.lower()}
     assert not others, f"also in {', '.join(sorted(others))}"
 
@@ -68,10 +68,10 @@ def test_one_thread_holds_the_gil_at_a_time(releases):
     assert len({thread for thread, _, _ in spans}) > 1, "only one thread ever held the GIL"
 
 
-def test_unmarshalling_compiling_and_loading_let_go_of_nothing(releases):
-    """marshal.loads, compile, dlopen and an extension's PyInit hold the GIL from beginning to end."""
+def test_unmarshalling_compiling_and_loading_keep_the_gil(releases):
+    """marshal.loads, compile, dlopen and an extension's PyInit never release the GIL."""
     found = [one for one in imports_of(releases, "numpy") if one.event.release_way != Way.INTERNAL]
     computing = [one for one in found if one.process.stack(one.event.node)[0].function in COMPUTES]
-    assert not computing, f"{computing[0].function} let go of the GIL"
-    assert not [one for one in found if one.phase is Phase.DLOPEN], "loading an extension let go of the GIL"
+    assert not computing, f"{computing[0].function} released the GIL"
+    assert not [one for one in found if one.phase is Phase.DLOPEN], "loading an extension released the GIL"
     assert any("multiarray_umath" in one.meaning.module for one in found), "no extension was loaded"

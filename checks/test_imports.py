@@ -1,7 +1,7 @@
-"""Concurrent imports: each deadlock reproduced, with its text and the thread that loses, and gone with its mitigation.
+"""Concurrent imports: each deadlock, with its message and the thread that gets it, and its mitigation.
 
-What a scenario must show depends on the Python version; ``python_tsan/imports/outcomes.toml`` holds the table. A hang
-must also show who waits for whom, and the stacks that are saved when it is ended must agree.
+The expectation depends on the Python version; ``python_tsan/imports/outcomes.toml`` has the table. A hang must also
+show who waits for whom, in agreement with the saved stacks.
 """
 
 import re
@@ -12,12 +12,12 @@ pytestmark = pytest.mark.scenarios("imports")
 
 
 def test_scenario(subject):
-    """Every scenario of the group does as it says of itself."""
+    """Every scenario of the group shows what it expects."""
     subject.must_pass()
 
 
 def _one_imports_and_one_waits(subject):
-    """Assert that Python's stacks show one worker inside an import, and the other at the native lock."""
+    """Assert that the Python stacks show one worker inside an import, and the other at the native lock."""
     for observation in subject.observations:
         blocks = _python_stacks(observation).split("hread 0x")
         waiting = [block for block in blocks if "in wait_for_native_lock" in block]
@@ -54,7 +54,7 @@ def test_stacks_show_the_child(subject):
     """The child waits in its import. Under the sanitizer a forked child answers no signal: it has no Python stack."""
     for observation in subject.observations:
         child = [path for path in observation.stacks if re.fullmatch(r"stacks-native\.\d+\.txt", path.name)]
-        assert len(child) == 1, "the group of the subject has no child"
+        assert len(child) == 1, "the subject's process group has no child"
         text = child[0].read_text(encoding="utf-8")
-        # Where no debugger may attach, the kernel tells no more than that the child is there and waits.
+        # Without permission to attach, the kernel shows only that the child exists and waits.
         assert "PyImport_ImportModuleLevelObject" in text or text.startswith("# /proc"), "the child does not import"

@@ -1,4 +1,4 @@
-"""Threads that come and go, and an interpreter that does."""
+"""Short-lived threads, and repeated initialization and finalization of the interpreter."""
 
 import pytest
 
@@ -6,5 +6,5 @@ pytestmark = pytest.mark.scenarios("lifecycle")
 
 
 def test_scenario(subject):
-    """Every scenario of the group does as it says of itself."""
+    """Every scenario of the group shows what it expects."""
     subject.must_pass()

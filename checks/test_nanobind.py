@@ -1,4 +1,4 @@
-"""What only a harness that is compiled with nanobind can show: its locks, its report of leaks, its mark for modules."""
+"""What only a harness compiled with nanobind can show: its locks, its leak report, its FREE_THREADED option."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.scenarios("nanobind")
 
 
 def test_scenario(subject):
-    """Every scenario of the group does as it says of itself."""
+    """Every scenario of the group shows what it expects."""
     subject.must_pass()
 
 
@@ -16,5 +16,5 @@ def test_scenario(subject):
 def test_the_leaks_are_named_by_their_class(subject):
     """The report names the class of each object that outlived the interpreter."""
     for observation in subject.observations:
-        said = (observation.folder / "stderr.txt").read_text(encoding="utf-8")
-        assert said.count('of type "__main__.Ticket"') == TICKETS, "a ticket is not named"
+        output = (observation.folder / "stderr.txt").read_text(encoding="utf-8")
+        assert output.count('of type "__main__.Ticket"') == TICKETS, "a ticket is not named"

@@ -1,4 +1,4 @@
-"""Python objects changed from many threads under the GIL: clean, and with the right values at the end."""
+"""Python objects changed by many threads under the GIL: clean, with the expected values at the end."""
 
 import pytest
 
@@ -6,5 +6,5 @@ pytestmark = pytest.mark.scenarios("objects")
 
 
 def test_scenario(subject):
-    """Every scenario of the group does as it says of itself."""
+    """Every scenario of the group shows what it expects."""
     subject.must_pass()

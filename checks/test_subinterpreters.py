@@ -1,4 +1,4 @@
-"""Sub-interpreters with a GIL of their own, or a shared one: which threads exclude each other, and which do not."""
+"""Sub-interpreters with their own or a shared GIL: which threads exclude each other, and which do not."""
 
 import pytest
 
@@ -6,5 +6,5 @@ pytestmark = pytest.mark.scenarios("subinterpreters")
 
 
 def test_scenario(subject):
-    """Every scenario of the group does as it says of itself."""
+    """Every scenario of the group shows what it expects."""
     subject.must_pass()

@@ -1,7 +1,7 @@
-// GCC's runtime is a shared library and finds our __tsan_on_report before its own, as preloading promises. Clang's is
-// linked into the program, where the linker has bound the call to the runtime's own empty definition: preloading has no
-// effect. There the empty function, one `ret` in a slot of 16 bytes, is overwritten with a jump, if it looks as
-// expected.
+// GCC's runtime is a shared library and finds our __tsan_on_report before its own, because this library is preloaded.
+// Clang's is linked into the program, where the linker has bound the call to the runtime's own empty definition, so
+// that preloading has no effect. That empty function, one `ret` in a slot of 16 bytes, is overwritten with a jump, if
+// it looks as expected.
 
 #include "sanitizer.hpp"
 #include "symbols.hpp"
@@ -24,7 +24,7 @@ namespace {
 #if defined(__x86_64__)
 constexpr std::size_t kSlot = 16;
 
-/// Tells whether the slot holds nothing but `ret` and the padding that compilers put between functions.
+/// Returns whether the slot contains only `ret` and the padding that compilers put between functions.
 bool is_empty_function(const unsigned char* code) {
     constexpr unsigned char kPadding[] = {0x00, 0x0f, 0x1f, 0x2e, 0x40, 0x44, 0x66, 0x80, 0x84, 0x90, 0xcc};
     constexpr unsigned char kEndbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
@@ -41,7 +41,7 @@ bool overwrite(unsigned char* code) {
     const auto begin = reinterpret_cast<std::uintptr_t>(code) & ~(page - 1);
     constexpr int kWritable = PROT_READ | PROT_WRITE | PROT_EXEC;
     if (syscall(SYS_mprotect, begin, page, kWritable) != 0) {
-        return false; // a kernel that forbids code to be changed, as SELinux does with execmod
+        return false; // a kernel that forbids changes of code, as SELinux does with execmod
     }
     const auto target = reinterpret_cast<std::uintptr_t>(&python_tsan_companion_report);
     unsigned char jump[14] = {0xff, 0x25, 0, 0, 0, 0}; // jmp *0(%rip), then the address
@@ -56,7 +56,7 @@ bool patch(void* function) {
     return is_empty_function(code) && overwrite(code);
 }
 #else
-// AArch64's functions are 4 bytes apart, which no jump to a library fits into.
+// AArch64's functions are 4 bytes apart, too few for a jump to a library.
 bool patch(void*) {
     return false;
 }
@@ -85,7 +85,7 @@ void Sanitizer::look_up(const Symbols& symbols) {
 
 Attachment attach() {
     const Symbols symbols;
-    // Every instrumented program has this one, and exports it.
+    // Every instrumented program exports this one.
     if (dlsym(RTLD_DEFAULT, "__tsan_init") == nullptr) {
         return Attachment::absent;
     }

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kPathSize = 4096;
 constexpr char kDigits[] = "0123456789abcdef";
 
-/// Decimal or hexadecimal digits, as text that ends the array. The sanitizer intercepts snprintf and its like.
+/// Decimal or hexadecimal digits at the end of an array. The sanitizer intercepts snprintf and similar.
 struct Digits {
     Digits(std::uint64_t value, unsigned base) {
         do {
@@ -24,7 +24,7 @@ struct Digits {
     char* begin = text + sizeof text - 1;
 };
 
-/// The system calls are made directly: the sanitizer intercepts libc's functions, and it is what called us.
+/// Makes system calls directly: the sanitizer intercepts libc's functions, and it is our caller.
 int open_for_append(const char* path) {
     return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
 }

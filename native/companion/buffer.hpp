@@ -1,4 +1,4 @@
-// A line that is put together without the heap and handed to the kernel without libc's wrappers.
+// A line that is built without the heap and written without libc's wrappers.
 //
 // Thread rules: one writer at a time. The report hook runs under the sanitizer's own lock, the exit hook when the
 // process ends; neither may allocate, because the report may have come from inside an allocator.
@@ -13,16 +13,16 @@ class Line {
 public:
     /// Opens FOLDER/STEM.PID.jsonl for appending; nothing is written when that fails.
     Line(const char* folder, const char* stem);
-    /// Opens a file by its whole path for appending.
+    /// Opens a file for appending.
     explicit Line(const char* path);
     /// Ends the line and closes the file.
     ~Line();
     Line(const Line&) = delete;
     Line& operator=(const Line&) = delete;
 
-    /// Copies text as it is: brackets, commas, names that need no escape.
+    /// Copies text unchanged: brackets, commas, names without characters to escape.
     Line& raw(const char* text);
-    /// Writes a JSON string, or null for a null pointer; bytes are taken for UTF-8.
+    /// Writes a JSON string, or null for a null pointer; bytes are assumed to be UTF-8.
     Line& text(const char* value);
     Line& number(std::int64_t value);
     /// Writes a JSON string of lower-case hexadecimal digits after 0x.

@@ -1,6 +1,6 @@
-// A library to be preloaded into a program that runs under ThreadSanitizer. It keeps, in the folder that
-// PYTHON_TSAN_COMPANION names, what the sanitizer's report hook tells (reports.PID.jsonl) and which objects the process
-// had loaded when it ended (objects.PID.jsonl). Not instrumented, and inert in a process without the sanitizer.
+// A library to preload into a program that runs under ThreadSanitizer. In the folder PYTHON_TSAN_COMPANION it writes
+// what the sanitizer passes to its report hook (reports.PID.jsonl) and the objects that were loaded when the process
+// ended (objects.PID.jsonl). Not instrumented, and inert in a process without the sanitizer.
 
 #include "buffer.hpp"
 #include "python.hpp"

@@ -76,8 +76,8 @@ void write_stacks(int) {
     errno = before;
 }
 
-/// The sanitizer's sigaction would hold a signal back until the thread calls an intercepted function, and a thread that
-/// hangs may never do so: libc's own is asked.
+/// The sanitizer's sigaction delays a signal until the thread calls an intercepted function, which a hanging thread may
+/// never do: libc's own is used.
 void answer_signal() {
     void* libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
     using Sigaction = int (*)(int, const struct sigaction*, struct sigaction*);
@@ -86,10 +86,10 @@ void answer_signal() {
     if (set == nullptr || set(SIGUSR1, nullptr, &current) != 0 || current.sa_handler != SIG_DFL) {
         return;
     }
-    struct sigaction wanted{};
-    wanted.sa_handler = write_stacks;
-    wanted.sa_flags = SA_RESTART;
-    set(SIGUSR1, &wanted, nullptr);
+    struct sigaction action{};
+    action.sa_handler = write_stacks;
+    action.sa_flags = SA_RESTART;
+    set(SIGUSR1, &action, nullptr);
 }
 
 } // namespace
@@ -106,7 +106,7 @@ void begin_python() {
 void write_own_frames(Line& line) {
     line.raw(",\"python\":[");
     int count = -1;
-    // An instrumented libpython is asked for its thread state: a finding there, within a report, would end the process.
+    // The thread state is read from an instrumented libpython: a finding there, inside a report, would end the process.
     const Sanitizer& sanitizer = Sanitizer::in_process();
     if (sanitizer.ignore_begin != nullptr && sanitizer.ignore_end != nullptr) {
         Frames frames{line};

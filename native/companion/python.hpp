@@ -1,16 +1,16 @@
-// What the companion shows of Python. Without an interpreter's headers, it shows nothing.
+// The Python side of the companion. Without an interpreter's headers, it does nothing.
 #pragma once
 
 #include "buffer.hpp"
 
 namespace python_tsan::companion {
 
-/// Finds the process's interpreter, and answers SIGUSR1 with every Python thread's stack, in the file that
-/// PYTHON_TSAN_STACKS names, unless the program has another use for the signal. Once, before any thread exists.
+/// Finds the process's interpreter, and on SIGUSR1 writes every Python thread's stack to the file PYTHON_TSAN_STACKS,
+/// unless the program handles that signal. Called once, before any thread exists.
 void begin_python();
 
-/// Writes the Python frames of the calling thread, and whether it is attached to an interpreter that is known here.
-/// For the report hook: asks neither the dynamic linker nor the heap.
+/// Writes the Python frames of the calling thread, and whether it is attached to a supported interpreter. For the
+/// report hook: uses neither the dynamic linker nor the heap.
 void write_own_frames(Line& line);
 
 } // namespace python_tsan::companion

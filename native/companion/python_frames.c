@@ -32,7 +32,8 @@ static PyThreadState* (*first_thread)(PyInterpreterState*);
 static PyThreadState* (*next_thread)(PyThreadState*);
 static const PyTypeObject* code_type;
 
-/* Structures change with the minor version only, and with the GIL's absence. Py_Version is there from 3.11. */
+/* Structures change only with the minor version and between builds with and without the GIL. Py_Version exists
+ * from 3.11. */
 static int is_same_interpreter(void) {
     const unsigned long* version = (const unsigned long*)dlsym(RTLD_DEFAULT, "Py_Version");
     const int free_threaded = dlsym(RTLD_DEFAULT, "_Py_MergeZeroLocalRefcount") != NULL;
@@ -66,7 +67,7 @@ static PyThreadState* attached_state(void) {
     }
     PyThreadState* state = current_state();
 #if PY_VERSION_HEX < 0x030C0000
-    /* One variable for the whole process there: it may name the thread that holds the GIL, and not this one. */
+    /* One variable for the whole process there: it may refer to the thread that holds the GIL, not to this one. */
     if (own_state() != state) {
         return NULL;
     }

@@ -1,7 +1,7 @@
 /* Python frames of a thread, read from the interpreter's structures without calling into it.
  *
- * C, because CPython's internal headers are C. Compiled against the headers of one interpreter and silent in a process
- * that holds another one. Nothing is allocated, no reference is taken, no lock is waited for.
+ * C, because CPython's internal headers are C. Compiled against the headers of one interpreter, and inert in a process
+ * with another one. Nothing is allocated, no reference is taken, no lock is taken.
  */
 #pragma once
 
@@ -26,22 +26,22 @@ struct python_tsan_frame {
 
 typedef void (*python_tsan_visitor)(const struct python_tsan_frame* frame, void* context);
 
-/* Finds the interpreter of this process; to be called once, before any thread exists. The report hook itself must not
- * ask the dynamic linker: a thread that holds its lock may be waiting for the sanitizer's report lock. */
+/* Finds the interpreter of this process; called once, before any thread exists. The report hook must not call the
+ * dynamic linker: a thread that holds its lock may be waiting for the sanitizer's report lock. */
 void python_tsan_find_interpreter(void);
 
-/* Whether it found one of the version that this was compiled for. */
+/* Whether it found an interpreter of the version that this was compiled for. */
 int python_tsan_knows_interpreter(void);
 
 /* Visits the frames of the calling thread, innermost first, at most `limit`; returns how many.
- * -1: the thread is not attached to an interpreter, or the process holds no interpreter that is known here. */
+ * -1: the thread is not attached to an interpreter, or the process has no supported interpreter. */
 int python_tsan_own_frames(int limit, python_tsan_visitor visit, void* context);
 
-/* Told before the frames of each thread: its native number, and whether it is the one that asks. */
+/* Called before the frames of each thread: its native identifier, and whether it is the calling thread. */
 typedef void (*python_tsan_thread_visitor)(unsigned long native_id, int asks, void* context);
 
-/* Visits the frames of every thread of every interpreter, as a signal handler of a process that hangs may: what other
- * threads do meanwhile is not waited for, so that their frames may be out of date. Returns the number of threads. */
+/* Visits the frames of every thread of every interpreter, for a signal handler in a hanging process: it does not stop
+ * the other threads, so that their frames may be outdated. Returns the number of threads. */
 int python_tsan_all_frames(int limit, python_tsan_thread_visitor begin, python_tsan_visitor visit, void* context);
 
 #ifdef __cplusplus

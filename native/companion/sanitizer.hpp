@@ -1,4 +1,4 @@
-// The sanitizer's interface as it is found in the running process; a process without it has no functions here.
+// The sanitizer's interface in the running process; null pointers in a process without it.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,7 @@ struct Sanitizer {
     void (*ignore_begin)(const char* file, int line);
     void (*ignore_end)(const char* file, int line);
 
-    /// The functions of this process, none before look_up().
+    /// The functions of this process, null before look_up().
     static const Sanitizer& in_process();
     static void look_up(const Symbols& symbols);
     bool ok() const {
@@ -65,13 +65,13 @@ struct Sanitizer {
 
 enum class Attachment {
     absent,    // no sanitizer in this process
-    none,      // the hook cannot be reached: a stripped program, code that must not be changed
+    none,      // the hook cannot be installed: a stripped program, or code that must not be changed
     preloaded, // by the dynamic linker's search order
     patched    // by overwriting the runtime's empty function
 };
 
-/// Makes the sanitizer of this process call `python_tsan_companion_report` and says how that was done. Once, before any
-/// thread exists.
+/// Makes the sanitizer of this process call `python_tsan_companion_report` and returns by which method. Called once,
+/// before any thread exists.
 Attachment attach();
 
 } // namespace python_tsan::companion

@@ -1,12 +1,12 @@
-// Finds functions of the running process, also those that the program does not export.
+// Finds functions of the running process, including those that the program does not export.
 #pragma once
 
 #include <cstddef>
 
 namespace python_tsan::companion {
 
-/// Clang exports only part of its runtime's interface from a program; the rest is in the program's own symbol table
-/// until it is stripped. The file stays mapped for the lifetime of the object. Use before any thread exists.
+/// Clang exports only part of its runtime's interface from a program; the rest is in the program's symbol table, unless
+/// it is stripped. The file stays mapped for the lifetime of the object. Use before any thread exists.
 class Symbols {
 public:
     Symbols();
@@ -14,7 +14,7 @@ public:
     Symbols(const Symbols&) = delete;
     Symbols& operator=(const Symbols&) = delete;
 
-    /// Address of what the dynamic linker finds under the name, else of the program's own symbol, else null.
+    /// Address that the dynamic linker finds for the name, else of the program's own symbol, else null.
     void* find(const char* name) const;
     /// Address of the program's own symbol, exported or not, else null.
     void* find_in_program(const char* name) const;

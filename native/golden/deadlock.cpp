@@ -1,4 +1,4 @@
-// lock-order-inversion (potential deadlock): three mutexes taken in a circle by two threads, one after the other.
+// lock-order-inversion (potential deadlock): three mutexes taken in a cycle by two threads, sequentially.
 #include <mutex>
 #include <thread>
 

@@ -1,4 +1,4 @@
-// mutex held in the wrong context: a place that declares itself free of locks is reached with one.
+// mutex held in the wrong context: code that declares itself free of locks is reached with one held.
 #include <mutex>
 
 extern "C" void __tsan_check_no_mutexes_held();

@@ -1,4 +1,4 @@
-// No finding: the race is suppressed, and print_suppressions=1 says by which line and how often.
+// No finding: the race is suppressed, and print_suppressions=1 prints by which line and how often.
 #include "ordered.hpp"
 
 #include <thread>

@@ -1,4 +1,4 @@
-// thread leak: three threads from one place that nobody joins.
+// thread leak: three threads from one call site that are never joined.
 #include <pthread.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What a scenario is given and what it hands back: options in; values, checks and errors out.
+/// Input and output of a scenario: options in; values, checks and errors out.
 
 #include "harness/json.hpp"
 
@@ -38,18 +38,18 @@ public:
     /// Increments that `threads` workers make together.
     long long total() const { return static_cast<long long>(options_.threads) * options_.iterations; }
 
-    /// Report a value for the reader and for the expectation's `values`; it decides nothing here.
+    /// Report a value for the reader and for the expectation's `values`; it is not checked here.
     template <typename T>
     void value(const std::string& name, const T& actual) {
         values_.insert_or_assign(name, to_scalar(actual));
     }
 
-    /// Report a value and make the scenario fail (exit code 1) unless it is what it should be.
+    /// Report a value and make the scenario fail (exit code 1) unless it is the expected one.
     template <typename T>
-    void check(const std::string& name, const T& actual, const T& wanted) {
+    void check(const std::string& name, const T& actual, const T& expected) {
         value(name, actual);
-        if (actual != wanted) {
-            value(name + "_wanted", wanted);
+        if (actual != expected) {
+            value(name + "_expected", expected);
             wrong_.push_back(name);
         }
     }

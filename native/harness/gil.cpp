@@ -25,8 +25,8 @@ GilRecord g_record;
 
 void watch_gil() {
 #ifdef Py_GIL_DISABLED
-    // Once per interpreter, and by CPython's own API: a binding may bring the GIL back as soon as it is there. The
-    // warning still goes to standard error, where it is kept with the other output.
+    // Once per interpreter, and through CPython's API: a binding may enable the GIL as soon as it is loaded. The
+    // warning still goes to standard error with the other output.
     constexpr const char* source = R"(
 import sys, warnings
 sys.python_tsan_warnings = []
@@ -41,7 +41,7 @@ warnings.showwarning = keep
     Py_XDECREF(result);
     Py_XDECREF(names);
     if (!watched) {
-        throw std::runtime_error("CPython's warnings cannot be watched");
+        throw std::runtime_error("CPython's warnings cannot be recorded");
     }
 #endif
 }

@@ -1,7 +1,8 @@
 #pragma once
 
-/// Whether a GIL is there: by the build, and in fact. An import of a module that does not say that it can do without
-/// brings the GIL of a free-threaded build back for good, and what is seen from then on says nothing of free threading.
+/// Whether there is a GIL: by the build, and at run time. In a free-threaded build, the import of a module that does
+/// not declare Py_MOD_GIL_NOT_USED enables the GIL permanently, and later observations say nothing about free
+/// threading.
 
 #include <Python.h>
 #include <string>
@@ -14,20 +15,20 @@ inline constexpr bool built_with_gil = false;
 inline constexpr bool built_with_gil = true;
 #endif
 
-/// What the process has seen of the GIL, over all interpreters that it started. `enabled_by` is the name of the module
-/// whose import brought it back, empty for none.
+/// The state of the GIL in this process, over all its interpreters. `enabled_by` is the name of the module whose import
+/// enabled it, empty for none.
 struct GilRecord {
     bool enabled = built_with_gil;
     std::string enabled_by;
 };
 
-/// Begin to keep CPython's warning of a GIL that comes back. Call it once the interpreter runs, with the GIL held.
+/// Start to record CPython's warning that the GIL was enabled. Call it after initialization, with the GIL held.
 void watch_gil();
 
-/// Note how things stand. Call it with the GIL held, last before the interpreter ends.
+/// Record the current state. Call it with the GIL held, just before finalization.
 void note_gil();
 
-/// What has been noted so far.
+/// The state recorded so far.
 const GilRecord& gil_record();
 
 } // namespace python_tsan

@@ -39,10 +39,10 @@ void arm_stack_dump() {
     }
 }
 
-/// Without a GIL, 3.13 makes objects immortal when its second thread comes, and tells the others of it by a plain write
-/// that nothing orders. It is done here once, before a scenario's threads start; 3.14 has given the whole of it up.
+/// Without a GIL, 3.13 makes objects immortal when its second thread attaches, and publishes that by an unsynchronized
+/// write. It is triggered here once, before a scenario's threads start; 3.14 no longer does it:
 /// https://github.com/python/cpython/issues/117657
-void be_done_with_immortality() {
+void trigger_immortalization() {
 #if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030E0000
     const py::gil_scoped_release meanwhile;
     std::thread([] { const py::gil_scoped_acquire thread_state; }).join();
@@ -68,13 +68,13 @@ for thread in threading.enumerate() if threading else ():
 
 Interpreter::Interpreter(const Context& context) : exceptions_before_(std::uncaught_exceptions()) {
     Configuration configuration;
-    // From the executable's place CPython finds its library, also when the interpreter has been moved.
+    // CPython finds its library relative to the executable, even after the interpreter was moved.
     configuration.text(&configuration.python.program_name, PYTHON_TSAN_EXECUTABLE);
     configuration.python.write_bytecode = 0;
     python_ = std::make_unique<py::Embedded>(&configuration.python);
     watch_gil();
     python_->attach();
-    be_done_with_immortality();
+    trigger_immortalization();
     arm_stack_dump();
     if (!context.options().packages.empty()) {
         py::import_module("sys").attr("path").attr("insert")(0, context.options().packages);

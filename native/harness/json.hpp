@@ -1,6 +1,6 @@
 #pragma once
 
-/// JSON output, just as much as the registry and the report need; nothing here reads JSON or calls Python.
+/// JSON output as the registry and the report need it; nothing here reads JSON or calls Python.
 
 #include <ostream>
 #include <string>
@@ -14,7 +14,7 @@ namespace python_tsan {
 /// A value that a scenario reports or expects.
 using Scalar = std::variant<bool, long long, double, std::string>;
 
-/// Turn any plain value into a Scalar without the surprise that a `const char*` prefers to become a bool.
+/// Convert a plain value to a Scalar. A `const char*` becomes text, not a bool as by implicit conversion.
 template <typename T>
 Scalar to_scalar(const T& value) {
     if constexpr (std::is_same_v<T, bool>) {
@@ -28,7 +28,7 @@ Scalar to_scalar(const T& value) {
     }
 }
 
-/// Writes one JSON document to a stream. Commas are placed by the writer; nesting is the caller's duty.
+/// Writes one JSON document to a stream. The writer places commas; the caller is responsible for nesting.
 /// Bytes that are not UTF-8 are written as `?`, so that the document can always be read.
 class JsonWriter {
 public:

@@ -1,5 +1,5 @@
-/// The command line: `--list=json`, `run NAME [options]`. Exit code 0: the scenario ran as it says of itself; 1: its
-/// own values are wrong or an exception left it that it does not expect; 2: bad usage, with the list of scenarios.
+/// The command line: `--list=json`, `run NAME [options]`. Exit code 0: the scenario's own checks passed; 1: a value was
+/// wrong or an unexpected exception was thrown; 2: bad usage, with the list of scenarios.
 
 #include "harness/context.hpp"
 #include "harness/racer.hpp"
@@ -32,7 +32,7 @@ unsigned positive(const std::string& option, const std::string& text, unsigned m
     const char* end = text.data() + text.size();
     const auto parsed = std::from_chars(text.data(), end, value);
     if (parsed.ec != std::errc() || parsed.ptr != end || value == 0 || value > most) {
-        throw UsageError(option + " wants a whole number from 1 to " + std::to_string(most) + ", not '" + text + "'");
+        throw UsageError(option + " must be a whole number from 1 to " + std::to_string(most) + ", not '" + text + "'");
     }
     return value;
 }
@@ -42,7 +42,7 @@ Options read_options(const std::vector<std::string>& arguments) {
     for (std::size_t at = 0; at < arguments.size(); at += 2) {
         const std::string& option = arguments[at];
         if (at + 1 == arguments.size()) {
-            throw UsageError(option + " wants a value");
+            throw UsageError(option + " needs a value");
         }
         const std::string& value = arguments[at + 1];
         if (option == "--report") {
@@ -91,7 +91,7 @@ int dispatch(const std::vector<std::string>& arguments) {
         return exit_fine;
     }
     if (arguments.size() < 2 || arguments[0] != "run") {
-        throw UsageError("what to do?");
+        throw UsageError("a command is missing: --list=json or run");
     }
     return run(arguments[1], read_options({arguments.begin() + 2, arguments.end()}));
 }

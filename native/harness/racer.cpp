@@ -101,7 +101,7 @@ void take_turns(Context& context, const std::vector<std::function<void()>>& jobs
                     try {
                         jobs[mine]();
                     } catch (...) {
-                        thrown = std::current_exception(); // the others still wait for this turn to be over
+                        thrown = std::current_exception(); // the other threads still wait for the end of this turn
                     }
                 }
                 turn_over.wait();

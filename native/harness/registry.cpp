@@ -8,7 +8,7 @@ namespace python_tsan {
 
 namespace {
 
-/// A function's static, because scenarios register while other files' globals are still being made.
+/// A static variable of a function, because scenarios register before other files' globals are initialized.
 std::vector<Scenario>& storage() {
     static std::vector<Scenario> all;
     return all;
@@ -29,8 +29,8 @@ void write_expectation(JsonWriter& json, const Expectation& expectation) {
     json.end_array().member("error", expectation.error).member("losing_thread", expectation.losing_thread);
     json.member("waits", expectation.waits);
     json.key("values").begin_object();
-    for (const auto& [key, wanted] : expectation.values) {
-        json.member(key, wanted);
+    for (const auto& [key, expected] : expectation.values) {
+        json.member(key, expected);
     }
     json.end_object().end_object();
 }
@@ -50,7 +50,7 @@ std::string_view name_of(Outcome outcome) {
     case Outcome::crash:
         return "crash";
     }
-    throw std::logic_error("an outcome without a name");
+    throw std::logic_error("an outcome has no name");
 }
 
 Scenario& Scenario::outcome(Outcome outcome) {

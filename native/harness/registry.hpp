@@ -1,6 +1,6 @@
 #pragma once
 
-/// The list of scenarios. Each registers itself once, with what it must show; the list is what `--list=json` prints.
+/// The list of scenarios, which `--list=json` prints. Each registers itself once, with what it must show.
 
 #include "harness/context.hpp"
 #include "harness/json.hpp"
@@ -25,10 +25,10 @@ struct ExpectedFinding {
     std::string location;
     std::string function;
     std::vector<std::string> accesses;
-    bool several = false; // one at least, and luck decides how many
+    bool several = false; // at least one; their number varies
 };
 
-/// What a scenario must show on one kind of build.
+/// What a scenario must show in one kind of build.
 struct Expectation {
     Outcome outcome = Outcome::clean;
     std::vector<ExpectedFinding> findings{};
@@ -38,7 +38,7 @@ struct Expectation {
     std::map<std::string, Scalar> values{};
 };
 
-/// A scenario and its expectation, described by chained calls so that each fact is named where it is given.
+/// A scenario and its expectation, described by chained calls that name each fact.
 class Scenario {
 public:
     using Body = void (*)(Context&);
@@ -47,58 +47,57 @@ public:
         : name_(std::move(name)), group_(std::move(group)), summary_(std::move(summary)), file_(std::move(file)),
           body_(body) {}
 
-    /// No finding, exit code 0, every checked value right.
+    /// No finding, exit code 0, every checked value as expected.
     Scenario& clean() { return outcome(Outcome::clean); }
     /// Exactly one data race on the global `location`, both accesses in `function`, of these kinds (any if empty).
-    /// Given again, it is one more.
+    /// Each further call adds one.
     Scenario& race(std::string location, std::string function, std::vector<std::string> accesses = {"read", "write"});
-    /// Exactly one data race between two accesses of CPython's own, which is known upstream.
+    /// Exactly one data race between two accesses inside CPython, which is known upstream.
     Scenario& defect(std::vector<std::string> accesses);
-    /// The same, and luck decides how many of them there are.
+    /// The same, but the number of races varies.
     Scenario& defects(std::vector<std::string> accesses);
-    /// On CPython before `version`, written like PY_VERSION_HEX, it ends clean, whatever it shows from there on.
+    /// Before CPython `version`, in the form of PY_VERSION_HEX, it ends clean; the other expectations hold from then
+    /// on.
     Scenario& clean_before(unsigned long version);
-    /// On a build without the GIL: such races, one for each pair of accesses.
+    /// In a build without the GIL: such races, one for each pair of accesses.
     Scenario& defects_without_gil(std::vector<std::vector<std::string>> pairs);
-    /// Still running after `seconds`; the runner ends it.
+    /// Still running after `seconds`, when the runner ends it.
     Scenario& hang(double seconds);
     /// The wait-for graph of the hang, one line for each thread that waits (see Waits), sorted by thread.
     Scenario& waits(std::vector<std::string> lines);
     /// A Python error whose text matches the regular expression `pattern`, in thread `losing_thread` (empty: any).
     Scenario& error(std::string pattern, std::string losing_thread);
-    /// The process dies, by a signal or by the sanitizer's word on one, and says something on standard error that
-    /// matches the regular expression `pattern`.
+    /// The process is ended by a signal, or the sanitizer reports one, and standard error matches the regular
+    /// expression `pattern`.
     Scenario& crash(std::string pattern);
     /// The expectation depends on the Python version: row `id` of python_tsan/imports/outcomes.toml.
     Scenario& by_version(std::string id);
 
-    /// On a build without the GIL: exactly one data race, as of race(), since a guard that takes the GIL excludes
-    /// nobody.
+    /// In a build without the GIL: exactly one data race, as for race(), because a GIL guard does not lock there.
     Scenario& race_without_gil(std::string location, std::string function);
-    /// On a build without the GIL it ends clean, whatever it shows with one.
+    /// In a build without the GIL it ends clean; the other expectations are for a build with one.
     Scenario& clean_without_gil();
 
-    /// A value that must have been reported, whatever the outcome. It is of the last expectation given before it.
+    /// A value that must be reported, in any outcome. Belongs to the preceding expectation.
     template <typename T>
-    Scenario& expect_value(const std::string& key, const T& wanted) {
+    Scenario& expect_value(const std::string& key, const T& expected) {
         auto& expectation = without_gil_ ? *without_gil_ : expect_;
-        expectation.values.insert_or_assign(key, to_scalar(wanted));
+        expectation.values.insert_or_assign(key, to_scalar(expected));
         return *this;
     }
     /// The scenario that differs in one line and has the opposite outcome.
     Scenario& twin(std::string name);
-    /// Something that must be there: a package to import, "gil" for a build that has one, "free_threading" for one
-    /// that has none.
+    /// A requirement: a package to import, "gil" for a build with the GIL, "free_threading" for one without.
     Scenario& needs(std::string what);
     /// Only for an instrumented interpreter (the default is both lanes).
     Scenario& full_lane_only();
-    /// Seconds after which the runner takes the process for hung (default 60).
+    /// Seconds after which the runner treats the process as hung (default 60), on an idle machine.
     Scenario& deadline(double seconds);
     /// Runs per verify (default 1).
     Scenario& repeats(unsigned count);
 
     const std::string& name() const { return name_; }
-    /// True when an error that leaves a thread is what the scenario is about.
+    /// Whether the scenario may end with an error in a thread.
     bool may_raise() const { return expect_.outcome == Outcome::error || !case_.empty(); }
     void run(Context& context) const { body_(context); }
     void write(JsonWriter& json) const;
@@ -117,7 +116,7 @@ private:
     unsigned repeats_ = 1;
 };
 
-/// All scenarios, sorted by name whatever order the linker chose.
+/// All scenarios, sorted by name.
 const std::vector<Scenario>& scenarios();
 
 /// The scenario with this name, or nullptr.
@@ -133,7 +132,7 @@ struct Registration {
 } // namespace python_tsan
 
 /// Define a scenario: `SCENARIO(name, "group", "summary", .clean().twin("other")) { body using context }`.
-/// The name is typed here and nowhere else. The expectation comes before the body, so that it is read first.
+/// The name is defined only here. The expectation precedes the body, so that it is read first.
 #define SCENARIO(NAME, GROUP, SUMMARY, ...)                                                                            \
     static void NAME(::python_tsan::Context& context);                                                                 \
     static const ::python_tsan::Registration registration_of_##NAME(                                                   \

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Everything that a scenario's file includes.
+/// Everything that the file of a scenario needs.
 
 #include "harness/context.hpp"
 #include "harness/gil.hpp"
@@ -12,13 +12,13 @@
 #include <binding.hpp>
 #include <python_tsan/barrier.hpp>
 
-/// Keeps a function's frame in stack traces, where the expectation looks for it by name.
+/// Keeps a function's frame in stack traces, in which the expectation names it.
 #define PYTHON_TSAN_NOINLINE __attribute__((noinline))
 
 namespace python_tsan {
 
-/// Put this between a read and a write of one variable that reports shall name apart. Clang's pass leaves out a read
-/// that is followed by a write to the same place with no call in between, and would then name two writes.
+/// Call this between a read and a write of one variable that findings must distinguish. Clang's pass omits a read that
+/// is followed by a write to the same address without a call between, and would then report two writes.
 inline void keep_apart() {
     asm volatile("" ::: "memory");
 }

@@ -20,7 +20,7 @@ namespace {
 
 using Handler = void (*)(int);
 
-Handler faulthandlers_own = nullptr; // set before any thread starts that could be signalled
+Handler faulthandlers_own = nullptr; // set before any thread that may get the signal starts
 
 void dump_silently(int number) {
     const int saved = errno;
@@ -65,7 +65,7 @@ void note_thread(unsigned long identifier, const std::string& name) {
     line.fill('0');
     line << identifier << " is " << name << '\n';
     const std::string text = line.str();
-    // A lost line costs a name in a hang's evidence, never a verdict.
+    // If the line is lost, a name is missing in a hang's evidence; the verdict is the same.
     [[maybe_unused]] const auto written = ::write(stacks_file(), text.data(), text.size());
 }
 

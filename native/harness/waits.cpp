@@ -10,13 +10,13 @@ namespace {
 
 constexpr std::chrono::seconds standstill{1};
 
-std::string notes_beside(const std::string& report) {
+std::string notes_path(const std::string& report) {
     return report.empty() ? report : std::filesystem::path(report).replace_filename("waits.txt").string();
 }
 
 } // namespace
 
-Waits::Waits(const Options& options) : path_(notes_beside(options.report)), witness_([this] { watch(); }) {}
+Waits::Waits(const Options& options) : path_(notes_path(options.report)), monitor_([this] { watch(); }) {}
 
 Waits::~Waits() {
     {
@@ -24,18 +24,18 @@ Waits::~Waits() {
         done_ = true;
         change();
     }
-    witness_.join();
+    monitor_.join();
 }
 
 void Waits::want(const std::string& thread, const std::string& lock) {
     const std::lock_guard<std::mutex> noting(mutex_);
-    wanted_[thread] = lock;
+    waiting_[thread] = lock;
     change();
 }
 
 void Waits::own(const std::string& thread, const std::string& lock) {
     const std::lock_guard<std::mutex> noting(mutex_);
-    wanted_.erase(thread);
+    waiting_.erase(thread);
     owners_[lock] = thread;
     change();
 }
@@ -53,7 +53,7 @@ void Waits::change() {
 
 std::vector<std::string> Waits::lines() const {
     std::vector<std::string> all;
-    for (const auto& [thread, lock] : wanted_) {
+    for (const auto& [thread, lock] : waiting_) {
         const auto owner = owners_.find(lock);
         const std::string held_by = owner == owners_.end() ? "nobody" : owner->second;
         all.push_back(thread + " waits for " + lock + ", held by " + held_by);

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Who waits for which native lock, noted by the threads themselves. Where a thread waits with the GIL held, nothing in
-/// Python could tell any more.
+/// Who waits for which native lock, recorded by the threads themselves: when a thread waits with the GIL held, no
+/// Python code can run to find out.
 
 #include "harness/context.hpp"
 
@@ -14,9 +14,9 @@
 
 namespace python_tsan {
 
-/// Collects who owns and who waits for what; once that has stood still for a second with somebody waiting, a thread of
-/// its own writes it to waits.txt beside the report, one line for each that waits. Thread-safe, and never touches the
-/// GIL. Its own mutex orders the threads that note something: it is for scenarios about waiting, not about races.
+/// Records who owns and who waits for which lock. Whenever that has not changed for a second, a monitor thread writes
+/// it to waits.txt next to the report, one line for each waiting thread. Thread-safe, and never touches the GIL. Its
+/// mutex orders the threads that use it: it is for scenarios about waiting, not about races.
 class Waits {
 public:
     explicit Waits(const Options& options);
@@ -24,11 +24,11 @@ public:
     Waits(const Waits&) = delete;
     Waits& operator=(const Waits&) = delete;
 
-    /// `thread` is about to take `lock`, and stands there until own() is called.
+    /// `thread` is about to take `lock`, and waits for it until own() is called.
     void want(const std::string& thread, const std::string& lock);
-    /// `thread` has it.
+    /// `thread` has taken `lock`.
     void own(const std::string& thread, const std::string& lock);
-    /// Nobody has it.
+    /// No thread has `lock`.
     void release(const std::string& lock);
 
 private:
@@ -39,11 +39,11 @@ private:
     const std::string path_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::map<std::string, std::string> wanted_; // lock by thread
-    std::map<std::string, std::string> owners_; // thread by lock
+    std::map<std::string, std::string> waiting_; // lock by thread
+    std::map<std::string, std::string> owners_;  // thread by lock
     unsigned long changes_ = 0;
     bool done_ = false;
-    std::thread witness_;
+    std::thread monitor_;
 };
 
 } // namespace python_tsan

@@ -1,10 +1,10 @@
 # python_tsan_add_check(TARGET EXPECT clean|race|hang|FILE [NAME name] [ARGS arg...] [REPEAT n] [UNTIL_FOUND]
 #                       [TIMEOUT seconds] [OWN path...] [OPTIONS option...])
 #
-# Registers with CTest a run of the executable TARGET under `python-tsan run`, which passes when it shows what is
-# expected: in each of n runs, or with UNTIL_FOUND in one of them. TIMEOUT is the limit of each run, at which a hang is
-# called one (60 s, 10 s for EXPECT hang). OWN names the sources whose findings are "yours" (the project's). OPTIONS go to
-# `python-tsan run` as they are. What each run shows is kept in python_tsan/<name> of the build folder.
+# Registers a CTest test that runs the executable TARGET under `python-tsan run` and passes if the outcome is as
+# expected: in each of n runs, or with UNTIL_FOUND in one of them. TIMEOUT is the limit of each run, after which it
+# counts as hung (60 s, 10 s for EXPECT hang). OWN names the sources whose findings are "yours" (the project's). OPTIONS
+# are passed to `python-tsan run`. The results of each run are in python_tsan/<name> of the build folder.
 function(python_tsan_add_check target)
   cmake_parse_arguments(PARSE_ARGV 1 check "UNTIL_FOUND" "EXPECT;NAME;REPEAT;TIMEOUT" "ARGS;OWN;OPTIONS")
   if(NOT TARGET ${target})
@@ -12,7 +12,7 @@ function(python_tsan_add_check target)
   endif()
   get_target_property(type ${target} TYPE)
   if(NOT type STREQUAL "EXECUTABLE")
-    message(FATAL_ERROR "python_tsan_add_check: ${target} is no executable (${type})")
+    message(FATAL_ERROR "python_tsan_add_check: ${target} is not an executable (${type})")
   endif()
   if(check_UNPARSED_ARGUMENTS OR check_KEYWORDS_MISSING_VALUES)
     message(FATAL_ERROR "python_tsan_add_check(${target}): cannot read ${check_UNPARSED_ARGUMENTS}"
@@ -63,7 +63,7 @@ function(python_tsan_add_check target)
   endforeach()
   add_test(NAME ${check_NAME} COMMAND "${PYTHON_TSAN_COMMAND}" run ${options} ${check_OPTIONS} --
                                       "$<TARGET_FILE:${target}>" ${check_ARGS})
-  # The run ends by itself, with the stacks of what hangs; CTest's limit is for python-tsan's own failure.
+  # python-tsan ends the run itself and saves the stacks of a hang; CTest's limit is for a failure of python-tsan.
   math(EXPR limit "${check_REPEAT} * (${timeout} + 30) + 120")
   set_tests_properties(${check_NAME} PROPERTIES TIMEOUT ${limit} LABELS python_tsan PROCESSORS 2)
 endfunction()

@@ -1,6 +1,6 @@
 # The version of this package, for find_package(python_tsan VERSION). A test compares it with the Python package's.
 #
-# Before 1.0 a minor version may change what is offered, so that only one of the same minor version serves.
+# Before 1.0 a minor version may change the interface, so that only the same minor version is compatible.
 set(PACKAGE_VERSION "0.1.0")
 
 if(PACKAGE_FIND_VERSION_RANGE)
@@ -22,12 +22,12 @@ endif()
 string(REGEX MATCH "^[0-9]+\\.[0-9]+" python_tsan_series "${PACKAGE_VERSION}")
 if(PACKAGE_FIND_VERSION_COUNT LESS 2)
   string(REGEX MATCH "^[0-9]+" python_tsan_series "${PACKAGE_VERSION}")
-  set(python_tsan_wanted "${PACKAGE_FIND_VERSION_MAJOR}")
+  set(python_tsan_requested "${PACKAGE_FIND_VERSION_MAJOR}")
 else()
-  set(python_tsan_wanted "${PACKAGE_FIND_VERSION_MAJOR}.${PACKAGE_FIND_VERSION_MINOR}")
+  set(python_tsan_requested "${PACKAGE_FIND_VERSION_MAJOR}.${PACKAGE_FIND_VERSION_MINOR}")
 endif()
 
-if(PACKAGE_VERSION VERSION_LESS PACKAGE_FIND_VERSION OR NOT python_tsan_series STREQUAL python_tsan_wanted)
+if(PACKAGE_VERSION VERSION_LESS PACKAGE_FIND_VERSION OR NOT python_tsan_series STREQUAL python_tsan_requested)
   set(PACKAGE_VERSION_COMPATIBLE FALSE)
 else()
   set(PACKAGE_VERSION_COMPATIBLE TRUE)

@@ -5,14 +5,15 @@
 #   instrumented  python_tsan::instrumented: the sanitizer, the headers, and the interpreter to embed
 #   check         python_tsan_add_check(): a run under `python-tsan run`, registered with CTest
 #
-# All of them where none is named. Only `instrumented` needs an interpreter and only `check` and it the program itself.
+# Without a component, all of them. Only `instrumented` needs an interpreter; only `check` and `instrumented` need the
+# program python-tsan.
 cmake_policy(PUSH)
 cmake_policy(VERSION 3.25)
 
 set(python_tsan_known headers sanitizer instrumented check)
-set(python_tsan_wanted ${python_tsan_FIND_COMPONENTS})
-if(NOT python_tsan_wanted)
-  set(python_tsan_wanted ${python_tsan_known})
+set(python_tsan_requested ${python_tsan_FIND_COMPONENTS})
+if(NOT python_tsan_requested)
+  set(python_tsan_requested ${python_tsan_known})
   foreach(component IN LISTS python_tsan_known)
     set(python_tsan_FIND_REQUIRED_${component} TRUE)
   endforeach()
@@ -21,7 +22,7 @@ endif()
 include("${CMAKE_CURRENT_LIST_DIR}/python_tsan-targets.cmake")
 
 set(python_tsan_FOUND TRUE)
-foreach(component IN LISTS python_tsan_wanted)
+foreach(component IN LISTS python_tsan_requested)
   if(component IN_LIST python_tsan_known)
     cmake_language(CALL python_tsan_provide_${component} python_tsan_problem)
   else()

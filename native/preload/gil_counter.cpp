@@ -1,14 +1,14 @@
-// A library to be preloaded: counts how often the calling thread lets go of the GIL.
+// A library to preload: counts how often the calling thread releases the GIL.
 //
-// Works where libpython calls PyEval_SaveThread through its procedure linkage table, as every --enable-shared build
-// does that was not made with -fno-semantic-interposition. Forced switches (the eval breaker) do not pass here.
-// Neither instrumented nor linked to libpython: it must not bring a sanitizer runtime or a second Python along.
+// Works if libpython calls PyEval_SaveThread through its procedure linkage table, as every --enable-shared build does
+// without -fno-semantic-interposition. Forced switches (the eval breaker) are not counted. Neither instrumented nor
+// linked to libpython, so that it loads no sanitizer runtime and no second Python.
 
 #include <dlfcn.h>
 
 extern "C" {
 
-struct _ts; // CPython's own name for PyThreadState
+struct _ts; // CPython's name for PyThreadState
 
 static thread_local unsigned long releases = 0;
 

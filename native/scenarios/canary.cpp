@@ -1,5 +1,5 @@
-// The detector's own test, with no Python in it: a race that must be found and its twin that must be clean.
-// If either fails, no other verdict of the run is worth anything.
+// The detector's own test, without Python: a race that must be found and its twin that must be clean. If either fails,
+// no other verdict of the run counts.
 
 #include "harness/scenario.hpp"
 
@@ -26,7 +26,7 @@ static PYTHON_TSAN_NOINLINE void canary_increment_guarded() {
 
 SCENARIO(canary_race,
          "canary",
-         "No Python: two threads increment a global, each in its turn, and nothing orders the turns.",
+         "No Python: two threads increment a global in turn, without synchronization.",
          .race("g_canary_counter", "canary_increment_unguarded").twin("canary_safe")) {
     take_turns(context, {canary_increment_unguarded, canary_increment_unguarded});
     context.check("count", g_canary_counter, 2LL);

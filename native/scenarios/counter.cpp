@@ -1,4 +1,4 @@
-// A global counter incremented from C++ threads, with and without the GIL taken through pybind11's guard.
+// A global counter incremented from C++ threads, with and without the binding's GIL guard.
 
 #include "harness/scenario.hpp"
 
@@ -25,13 +25,13 @@ SCENARIO(counter_guarded,
          "Every increment of the global holds the GIL through gil_scoped_acquire.",
          .clean().twin("counter_unguarded").race_without_gil("g_guarded_counter", "increment_guarded")) {
     const Interpreter python(context);
-    const long long wanted = race_guarded(context, increment_guarded);
-    context.check("count", g_guarded_counter, wanted);
+    const long long expected = race_guarded(context, increment_guarded);
+    context.check("count", g_guarded_counter, expected);
 }
 
 SCENARIO(counter_unguarded,
          "gil",
-         "The same increments without the GIL. Two threads take turns, so the total is right and the race is there.",
+         "The same increments without the GIL. Two threads take turns, so the total is right despite the race.",
          .race("g_racy_counter", "increment_unguarded").twin("counter_guarded")) {
     const Interpreter python(context);
     const auto work = [&] {

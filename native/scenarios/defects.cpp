@@ -1,5 +1,5 @@
-// Races inside CPython itself, each known upstream, each without a defect of the program that shows it. They prove that
-// the suppressions which this package ships are needed, and fail once CPython has been mended.
+// Races inside CPython itself, known upstream, in programs that do nothing wrong. They show that the suppressions in
+// this package are needed, and fail once CPython is fixed.
 
 #include "harness/scenario.hpp"
 
@@ -7,10 +7,10 @@
 
 namespace python_tsan {
 
-// https://github.com/python/cpython/issues/128130: mended in 3.14
+// https://github.com/python/cpython/issues/128130: fixed in 3.14
 SCENARIO(eval_in_two_threads,
          "defects",
-         "Two threads evaluate text by PyRun_String: without a GIL, both clear one global flag of CPython's.",
+         "Two threads call PyRun_String: without a GIL, both clear the same global flag in CPython.",
          .defect({"write", "write"}).needs("free_threading").full_lane_only()) {
     const Interpreter python(context);
     take_turns_known(context, std::vector<std::function<void()>>(2, [] {
@@ -23,7 +23,7 @@ SCENARIO(eval_in_two_threads,
 // https://github.com/python/cpython/issues/127266
 SCENARIO(method_replaced_beside_its_use,
          "defects",
-         "T1 replaces a type's __len__, T2 asks an object of that type for its length: nothing orders the slot.",
+         "T1 replaces a type's __len__ while T2 gets the length of an instance: the slot is not synchronized.",
          .defect({"write", "read"}).needs("free_threading").full_lane_only()) {
     const Interpreter python(context);
     py::dict names;
@@ -41,18 +41,17 @@ SCENARIO(method_replaced_beside_its_use,
     take_turns_known(context, {replace, use});
 }
 
-// https://github.com/python/cpython/issues/131680: mended in 3.14. The races are on the key's owner and on its two
-// counts of references, as far as the sanitizer remembers who wrote them: it does four accesses of a word.
-SCENARIO(
-    key_inserted_beside_a_lookup,
-    "defects",
-    "T1 puts a new key into a dict, T2 looks up an equal one: what was written into the new object is not ordered.",
-    .defects({"write", "atomic read"}).needs("free_threading").full_lane_only()) {
+// https://github.com/python/cpython/issues/131680: fixed in 3.14. The races are on the key's owner and its two
+// reference counts, as far as the sanitizer remembers their writers: it keeps four accesses for each word.
+SCENARIO(key_inserted_beside_a_lookup,
+         "defects",
+         "T1 inserts a new key into a dict while T2 looks up an equal one: writes to the new object are not ordered.",
+         .defects({"write", "atomic read"}).needs("free_threading").full_lane_only()) {
     const Interpreter python(context);
-    constexpr long key = 1'000'000; // too large to be kept by Python
+    constexpr long key = 1'000'000; // too large for the cache of small ints
     py::dict names;
-    py::exec("numbers = {1: 0, 2: 0}", names); // no key that is a string, and room for another
-    const py::object numbers = names["numbers"], wanted = py::int_(key), value = py::int_(0);
+    py::exec("numbers = {1: 0, 2: 0}", names); // no string key, and space for another key
+    const py::object numbers = names["numbers"], lookup_key = py::int_(key), value = py::int_(0);
     const auto insert = [&] {
         const py::gil_scoped_acquire attached;
         const py::int_ fresh(key);
@@ -60,10 +59,10 @@ SCENARIO(
     };
     const auto look = [&] {
         const py::gil_scoped_acquire attached;
-        py::steal<py::object>(PyObject_GetItem(numbers.ptr(), wanted.ptr()));
+        py::steal<py::object>(PyObject_GetItem(numbers.ptr(), lookup_key.ptr()));
     };
     {
-        // The first look by another thread than the dict's takes its lock, which would order the turns.
+        // The first lookup by a thread that does not own the dict takes its lock, which would order the turns.
         const py::gil_scoped_release released;
         std::thread([&] {
             const py::gil_scoped_acquire attached;

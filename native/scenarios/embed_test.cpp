@@ -29,9 +29,9 @@ SCENARIO(embed_test,
     py::import_module("numpy");
     std::vector<long long> totals(context.threads());
     race(context, [&](unsigned worker) { totals[worker] = sum_in_numpy(context.iterations()); });
-    const long long wanted = context.iterations() * (embed_length * (embed_length - 1) / 2);
+    const long long expected = context.iterations() * (embed_length * (embed_length - 1) / 2);
     for (unsigned worker = 0; worker < context.threads(); ++worker) {
-        context.check("total_T" + std::to_string(worker + 1), totals[worker], wanted);
+        context.check("total_T" + std::to_string(worker + 1), totals[worker], expected);
     }
 }
 

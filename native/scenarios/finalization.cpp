@@ -1,5 +1,5 @@
-// A thread that is still there when the interpreter ends. CPython ends it when it asks for the GIL, up to 3.13.7 by
-// pthread_exit, and from 3.13.8 on by letting it wait for ever: https://github.com/python/cpython/issues/87135
+// Threads that still exist when the interpreter is finalized. When such a thread asks for the GIL, CPython up to 3.13.7
+// ends it with pthread_exit; from 3.13.8 on it blocks forever: https://github.com/python/cpython/issues/87135
 
 #include "harness/scenario.hpp"
 
@@ -11,9 +11,9 @@
 
 namespace python_tsan {
 
-constexpr bool latecomers_wait_for_ever = PY_VERSION_HEX >= 0x030D0800;
+constexpr bool late_threads_block_forever = PY_VERSION_HEX >= 0x030D0800;
 
-/// A thread that has been in Python and left, and the point at which it goes on.
+/// A thread that has used Python and detached, and the point at which it continues.
 struct Worker {
     Barrier has_left{2};
     Barrier goes_on{2};
@@ -22,15 +22,14 @@ struct Worker {
     pthread_t thread{};
 };
 
-// ThreadSanitizer keeps four accesses to each eight bytes and lets chance decide which one goes, so that with one
-// worker alone a race in its crowded thread state is missed in about one run of four. What all of them show is reported
-// once.
+// ThreadSanitizer keeps four accesses to each eight bytes and replaces one at random, so that with a single worker the
+// race in its thread state is missed in about one run of four. The same race in all workers is reported once.
 constexpr std::size_t crowd = 8;
 constexpr long long all_of_them = crowd;
 
-static std::array<Worker, crowd> g_workers; // a global for the capsule's destructor, which is given nothing of ours
+static std::array<Worker, crowd> g_workers; // global, because the capsule's destructor has no argument of ours
 
-/// A plain pthread: a C++ frame that catches everything, as race() has, may not be unwound by pthread_exit.
+/// A plain pthread: pthread_exit must not unwind a C++ frame that catches everything, as race() has.
 static void* work(void* argument) {
     auto& worker = *static_cast<Worker*>(argument);
     const PyGILState_STATE state = PyGILState_Ensure();
@@ -46,30 +45,30 @@ static void* work(void* argument) {
     return argument;
 }
 
-/// Called while the interpreter ends, with the workers still there.
-static void let_workers_go_on(PyObject*) {
+/// Called during finalization, while the workers still exist.
+static void resume_workers(PyObject*) {
     for (auto& worker : g_workers) {
         worker.goes_on.wait();
     }
     timespec limit{};
     clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += latecomers_wait_for_ever && g_workers.front().comes_back ? 5 : 30;
+    limit.tv_sec += late_threads_block_forever && g_workers.front().comes_back ? 5 : 30;
     for (auto& worker : g_workers) {
         worker.ended = pthread_timedjoin_np(worker.thread, nullptr, &limit) == 0;
     }
 }
 
-/// Start the workers one after the other, and end the interpreter while they live.
+/// Start the workers in turn, and finalize the interpreter while they exist.
 static void finalize_beside_workers(Context& context, bool come_back) {
     {
         const Interpreter python(context);
         py::import_module("__main__").attr("last") =
-            py::steal<py::object>(PyCapsule_New(&g_workers, nullptr, let_workers_go_on));
+            py::steal<py::object>(PyCapsule_New(&g_workers, nullptr, resume_workers));
         const py::gil_scoped_release meanwhile;
         for (auto& worker : g_workers) {
             worker.comes_back = come_back;
             if (pthread_create(&worker.thread, nullptr, work, &worker) != 0) {
-                throw std::runtime_error("no thread");
+                throw std::runtime_error("a thread could not be started");
             }
             worker.has_left.wait();
         }
@@ -78,16 +77,17 @@ static void finalize_beside_workers(Context& context, bool come_back) {
     context.value("workers_ended", static_cast<long long>(ended));
 }
 
-// Its thread state is freed meanwhile, with nothing to order that after its use: gh-124878. Up to 3.12 the eval
-// breaker, which a thread looks at after it has let the GIL go, was the interpreter's and not the thread state's.
+// Their thread states are freed meanwhile, without synchronization with their use:
+// https://github.com/python/cpython/issues/124878. Up to 3.12 the eval breaker, which a thread reads after it has
+// released the GIL, belonged to the interpreter and not to the thread state.
 SCENARIO(worker_comes_back_too_late,
          "defects",
-         "Workers ask for the GIL again while the interpreter ends: CPython lets them go no further.",
+         "Workers ask for the GIL again during finalization: CPython ends or blocks them.",
          .defect({"write", "atomic read"})
              .clean_before(0x030D0000)
-             .expect_value("workers_ended", latecomers_wait_for_ever ? 0LL : all_of_them)
+             .expect_value("workers_ended", late_threads_block_forever ? 0LL : all_of_them)
              .defects_without_gil({{"write", "read"}, {"write", "read"}})
-             .expect_value("workers_ended", latecomers_wait_for_ever ? 0LL : all_of_them)
+             .expect_value("workers_ended", late_threads_block_forever ? 0LL : all_of_them)
              .twin("worker_stays_away")
              .full_lane_only()) {
     finalize_beside_workers(context, true);
@@ -95,7 +95,7 @@ SCENARIO(worker_comes_back_too_late,
 
 SCENARIO(worker_stays_away,
          "lifecycle",
-         "Workers that have given their thread states back outlive the interpreter and end by themselves.",
+         "Workers that have released their thread states outlive the interpreter and end by themselves.",
          .clean().twin("worker_comes_back_too_late").expect_value("workers_ended", all_of_them)) {
     finalize_beside_workers(context, false);
 }
@@ -103,7 +103,7 @@ SCENARIO(worker_stays_away,
 // https://github.com/numpy/numpy/issues/8097, https://github.com/numpy/numpy/issues/28271
 SCENARIO(numpy_imported_again,
          "lifecycle",
-         "numpy is imported, the interpreter ended and started again, and numpy imported once more.",
+         "numpy is imported, the interpreter is finalized and initialized again, and numpy is imported again.",
          .error("cannot load module more than once per process|CPU dispatcher tracer already", "main")
              .twin("initialize_finalize")
              .needs("numpy")

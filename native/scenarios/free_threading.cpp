@@ -1,12 +1,12 @@
-// What stands in for the GIL where there is none, on both kinds of build: a mutex, a critical section. And what brings
-// the GIL back: https://docs.python.org/3.13/howto/free-threading-extensions.html
+// What replaces the GIL in a free-threaded build (a mutex, a critical section), and what enables the GIL again there:
+// https://docs.python.org/3.13/howto/free-threading-extensions.html
 
 #include "harness/scenario.hpp"
 
 #include <mutex>
 #include <stdexcept>
 
-// Before 3.13 the GIL is all there is, and the two macros stand for an ordinary block.
+// Before 3.13 there is always a GIL, and the two macros are an ordinary block.
 #ifndef Py_BEGIN_CRITICAL_SECTION
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
@@ -41,7 +41,7 @@ static PYTHON_TSAN_NOINLINE void increment_in_critical_section([[maybe_unused]] 
 
 SCENARIO(counter_mutex,
          "free_threading",
-         "Threads that know Python increment under a std::mutex, which they take with the GIL released.",
+         "Threads attached to Python increment under a std::mutex, which they lock with the GIL released.",
          .clean().twin("counter_guarded")) {
     const Interpreter python(context);
     race(context, [&](unsigned) {
@@ -54,7 +54,7 @@ SCENARIO(counter_mutex,
 
 SCENARIO(counter_critical_section,
          "free_threading",
-         "Every increment stands in a critical section of one Python object, or under the GIL where there is one.",
+         "Every increment is in a critical section of one Python object, or under the GIL if there is one.",
          .clean().twin("counter_two_critical_sections")) {
     const Interpreter python(context);
     const py::object guard = py::list();
@@ -75,13 +75,12 @@ static PYTHON_TSAN_NOINLINE void increment_in_another_section([[maybe_unused]] P
     Py_END_CRITICAL_SECTION();
 }
 
-SCENARIO(
-    counter_two_critical_sections,
-    "free_threading",
-    "The same increments, each thread in a critical section of an object of its own: without a GIL, no lock at all.",
-    .clean()
-        .race_without_gil("g_two_sections_counter", "increment_in_another_section")
-        .twin("counter_critical_section")) {
+SCENARIO(counter_two_critical_sections,
+         "free_threading",
+         "The same increments, each thread in a critical section of a different object: without a GIL, no common lock.",
+         .clean()
+             .race_without_gil("g_two_sections_counter", "increment_in_another_section")
+             .twin("counter_critical_section")) {
     const Interpreter python(context);
     const py::object one = py::list(), other = py::list();
     take_turns_known(context, {[&] { increment_in_another_section(one.ptr()); },
@@ -100,20 +99,20 @@ static PyModuleDef_Slot g_marked_slots[] = {
 static PyModuleDef g_marked{
     PyModuleDef_HEAD_INIT, "python_tsan_marked", nullptr, 0, nullptr, g_marked_slots, nullptr, nullptr, nullptr};
 
-/// Import `definition`, then let the threads increment under gil_scoped_acquire and report what became of the GIL.
+/// Import `definition`, let the threads increment under gil_scoped_acquire, and report whether the GIL is enabled.
 static void count_beside(
     Context& context, PyModuleDef& definition, PyObject* (*init)(), void (*increment)(), const long long& counter) {
     if (PyImport_AppendInittab(definition.m_name, init) != 0) {
-        throw std::runtime_error("no place for a module");
+        throw std::runtime_error("the module could not be added to the table of built-in modules");
     }
     {
         const Interpreter python(context);
         py::import_module(definition.m_name);
-        const long long wanted = race_guarded(context, [&] {
+        const long long expected = race_guarded(context, [&] {
             const py::gil_scoped_acquire gil;
             increment();
         });
-        context.check("count", counter, wanted);
+        context.check("count", counter, expected);
     }
     context.value("gil_enabled", gil_record().enabled);
     context.value("gil_enabled_by", gil_record().enabled_by);
@@ -131,29 +130,30 @@ static PYTHON_TSAN_NOINLINE void increment_beside_unmarked() {
     g_beside_unmarked_counter = seen + 1;
 }
 
-SCENARIO(module_with_gil_mark,
-         "free_threading",
-         "A module that declares Py_MOD_GIL_NOT_USED is imported: the GIL stays away, and a guard excludes nobody.",
-         .race_without_gil("g_beside_marked_counter", "increment_beside_marked")
-             .expect_value("gil_enabled", false)
-             .expect_value("gil_enabled_by", "")
-             .twin("module_without_gil_mark")
-             .needs("free_threading")) {
+SCENARIO(
+    module_with_gil_mark,
+    "free_threading",
+    "A module that declares Py_MOD_GIL_NOT_USED is imported: the GIL stays disabled, and a GIL guard locks nothing.",
+    .race_without_gil("g_beside_marked_counter", "increment_beside_marked")
+        .expect_value("gil_enabled", false)
+        .expect_value("gil_enabled_by", "")
+        .twin("module_without_gil_mark")
+        .needs("free_threading")) {
     count_beside(
         context, g_marked, [] { return PyModuleDef_Init(&g_marked); }, increment_beside_marked,
         g_beside_marked_counter);
 }
 
-SCENARIO(
-    module_without_gil_mark,
-    "free_threading",
-    "A module that does not declare it is imported: the GIL is back, and a clean run says nothing of doing without.",
-    .clean()
-        .clean_without_gil()
-        .expect_value("gil_enabled", true)
-        .expect_value("gil_enabled_by", "python_tsan_unmarked")
-        .twin("module_with_gil_mark")
-        .needs("free_threading")) {
+SCENARIO(module_without_gil_mark,
+         "free_threading",
+         "A module that does not declare it is imported: the GIL is enabled, so a clean run says nothing about free "
+         "threading.",
+         .clean()
+             .clean_without_gil()
+             .expect_value("gil_enabled", true)
+             .expect_value("gil_enabled_by", "python_tsan_unmarked")
+             .twin("module_with_gil_mark")
+             .needs("free_threading")) {
     count_beside(
         context, g_unmarked, [] { return PyModuleDef_Init(&g_unmarked); }, increment_beside_unmarked,
         g_beside_unmarked_counter);

@@ -1,5 +1,5 @@
-// A package whose body imports its own modules, and two threads that import one of those each: the most common shape of
-// all, in which an ordinary finder of import cycles sees nothing.
+// A package whose body imports its own modules, and two threads that each import one of them: the most common pattern,
+// in which ordinary tools for import cycles find nothing.
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"

@@ -1,6 +1,6 @@
-// The deadlock of the original report. A thread that imports pkg.sub owns that module's lock before it asks for pkg;
-// another thread owns pkg, which is not yet in sys.modules, and its body asks for pkg.sub. CPython sees the circle and
-// raises _DeadlockError in the thread that closes it. https://github.com/python/cpython/issues/83065
+// The deadlock of the original report. A thread that imports pkg.sub owns that module's lock before it requests pkg;
+// another thread owns pkg, which is not yet in sys.modules, and its body requests pkg.sub. CPython detects the cycle
+// and raises _DeadlockError in the thread that closes it. https://github.com/python/cpython/issues/83065
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"

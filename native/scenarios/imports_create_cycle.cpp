@@ -1,5 +1,5 @@
-// Modules that import each other while they are created, before they are in sys.modules: nothing half-made can be
-// handed out, so that the circle is an error in every release.
+// Modules that import each other while they are created, before they are in sys.modules: no partially initialized
+// module can be returned, so that the cycle is an error in every release.
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"

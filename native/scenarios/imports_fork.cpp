@@ -1,4 +1,4 @@
-// A fork while another thread imports. The child inherits the module's lock and nobody who could release it.
+// A fork while another thread imports. The child inherits the module's lock, but no thread that could release it.
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"
@@ -21,7 +21,7 @@ SCENARIO(imports_fork_preimport,
 
 SCENARIO(imports_fork_other,
          "imports",
-         "The child imports a module that nobody was importing: harmless, until a lock goes round every import.",
+         "The child imports a module that nobody was importing: harmless, unless a lock is held around every import.",
          .by_version("fork_other")) {
     play_row(context, "fork_other", "hazard");
 }

@@ -1,5 +1,5 @@
-// Two modules that take names from each other before they define their own: broken in one thread too. CPython sees the
-// circle of locks and hands out half-made modules, in every release; only the modules can be mended.
+// Two modules that take names from each other before they define their own: broken in one thread too. CPython detects
+// the cycle of locks and returns partially initialized modules, in every release; the modules have to be fixed.
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"

@@ -1,5 +1,6 @@
-// A package and its module take names from each other, in an order that is right in one thread. Up to 3.13.15 a second
-// thread gets a half-made module, or a bare KeyError; from 3.13.16 on the wait for the parent turns that into a circle.
+// A package and its module take names from each other, in an order that works in one thread. Up to 3.13.15 a second
+// thread gets a partially initialized module, or a KeyError; from 3.13.16 on it waits for the parent, which is a cycle:
+// https://github.com/python/cpython/issues/130094
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"

@@ -1,6 +1,6 @@
 // Two modules that import each other by importlib.import_module. Unlike an import statement, it waits for a module that
-// another thread is executing without accepting a half-made one, so the circle ends in _DeadlockError up to 3.14.
-// https://github.com/python/cpython/issues/82276
+// another thread is executing without accepting a partially initialized one, so the cycle ends in _DeadlockError up
+// to 3.14. https://github.com/python/cpython/issues/82276
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"
@@ -23,7 +23,7 @@ SCENARIO(imports_import_module_preimport,
 
 SCENARIO(imports_import_module_parent_first,
          "imports",
-         "The same threads, each importing pkg first: no cure for a cycle between siblings.",
+         "The same threads, each importing pkg first: this does not prevent a cycle between siblings.",
          .by_version("import_module.parent_first").twin("imports_import_module_preimport")) {
     play_row(context, "import_module", "parent_first");
 }

@@ -1,5 +1,5 @@
-// A finder that imports. Finders are called with the global import lock held, so one that waits for a module keeps
-// every other thread from beginning an import.
+// A finder that imports. Finders are called with the global import lock held, so one that waits for a module
+// blocks every import in other threads.
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"
@@ -8,7 +8,7 @@ namespace python_tsan {
 
 SCENARIO(imports_importing_finder,
          "imports",
-         "T1 is in a finder and waits for needed; T2 is in the body of needed and wants the global import lock.",
+         "T1 is in a finder and waits for needed; T2 is in the body of needed and waits for the global import lock.",
          .by_version("importing_finder").twin("imports_importing_finder_preimport")) {
     play_row(context, "importing_finder", "hazard");
 }

@@ -1,4 +1,4 @@
-// A module's body that starts a thread and waits for it. CPython cannot see that the circle is closed by a join.
+// A module's body that starts a thread and waits for it. CPython cannot see a cycle of which one edge is a join.
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"
@@ -19,11 +19,11 @@ SCENARIO(imports_joining_body_mended,
     play_row(context, "joining_body", "mended");
 }
 
-SCENARIO(
-    imports_joining_other,
-    "imports",
-    "The body of starter joins a thread that imports another module: harmless, until a lock goes round every import.",
-    .by_version("joining_other")) {
+SCENARIO(imports_joining_other,
+         "imports",
+         "The body of starter joins a thread that imports another module: harmless, unless a lock is held around every "
+         "import.",
+         .by_version("joining_other")) {
     play_row(context, "joining_other", "hazard");
 }
 

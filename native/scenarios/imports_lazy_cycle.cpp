@@ -1,5 +1,5 @@
-// A legal circle: a module is read only inside a function, when all is loaded. With two threads the function can run
-// while the other thread is still inside that module.
+// A valid cycle: the module is used only inside a function, after all modules are loaded. With two threads the function
+// can run while the other thread is still executing that module.
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"

@@ -1,5 +1,5 @@
-// A native lock round an import. The import lets go of the GIL inside, so whoever waits for the lock with the GIL held
-// keeps its owner from ever coming back. A function's static variable is such a lock, taken unseen.
+// A native lock around an import. The import releases the GIL, so a thread that waits for the lock with the GIL held
+// blocks the lock's owner forever. A function's static variable has such a lock, which the source does not show.
 
 #include "harness/scenario.hpp"
 
@@ -18,8 +18,8 @@ static std::atomic<bool> g_first_is_inside{false};
 static std::atomic<bool> g_other_is_at_the_lock{false};
 static Waits* g_import_waits = nullptr; // for the initialiser of a static variable, which takes no argument
 
-/// T1 has the native lock and imports until T2 has come to it. The import really happens: the module's body is the
-/// wait, with the GIL released as a read of a file would release it.
+/// T1 holds the native lock and imports until T2 has reached it. The import is real: the module's body waits, with the
+/// GIL released as a read of a file would release it.
 static void import_until_other_waits() {
     g_import_waits->own("T1", "the native lock");
     py::dict names;
@@ -52,7 +52,7 @@ sys.meta_path.insert(0, SlowModule())
     py::import_module("slow_module");
 }
 
-/// T1 imports inside the lock; T2 comes to the lock with the GIL held, once T1 is in the module's body.
+/// T1 imports with the lock held; T2 reaches the lock with the GIL held, once T1 is in the module's body.
 static void import_in_lock_and_wait_with_gil(Context& context, const std::function<void(bool first)>& under_lock) {
     const Interpreter python(context);
     Waits waits(context.options());

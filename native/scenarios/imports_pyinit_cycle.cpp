@@ -1,5 +1,5 @@
-// Extension modules of the old kind (single-phase) that import each other in their PyInit functions. CPython runs those
-// before the module is in sys.modules, so that no half-made module can be handed out: the circle is an error.
+// Single-phase extension modules that import each other in their PyInit functions. CPython calls those before the
+// module is in sys.modules, so that no partially initialized module can be returned: the cycle is an error.
 
 #include "harness/scenario.hpp"
 
@@ -13,10 +13,10 @@ static PyModuleDef g_definition_a = {
     PyModuleDef_HEAD_INIT, "a", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
 static PyModuleDef g_definition_b = {
     PyModuleDef_HEAD_INIT, "b", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
-static bool g_begun_a = false; // by the GIL
+static bool g_begun_a = false; // protected by the GIL
 static bool g_begun_b = false;
 
-/// Import `other` before the module is made, but not once more when that comes back to this one.
+/// Import `other` before the module is created, but not again when that import leads back here.
 static PyObject* initialise(PyModuleDef& definition, bool& begun, const char* other) {
     if (!begun) {
         begun = true;

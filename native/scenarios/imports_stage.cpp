@@ -16,7 +16,7 @@ namespace {
 
 std::mutex g_import_mutex;
 
-/// Where the row's packages are written: beside the report, as part of its evidence, or in a folder of this process.
+/// The folder for the row's packages: next to the report, as part of its evidence, or a folder of this process.
 std::string tree_folder(const Options& options) {
     if (!options.report.empty()) {
         return options.report + ".packages";
@@ -24,7 +24,7 @@ std::string tree_folder(const Options& options) {
     return std::filesystem::temp_directory_path() / ("python-tsan-packages-" + std::to_string(getpid()));
 }
 
-/// Start the thread that notes, beside the report, who waits for whom once the row's threads stand still.
+/// Start the thread that writes, next to the report, who waits for whom once the row's threads are blocked.
 std::optional<py::object> start_monitor(const Options& options, const py::object& run) {
     if (options.report.empty()) {
         return std::nullopt;
@@ -33,8 +33,8 @@ std::optional<py::object> start_monitor(const Options& options, const py::object
     return py::import_module("import_cases.stall_monitor").attr("StallMonitor")(run, notes.string());
 }
 
-/// What one thread imports, or calls in a module, copied out of Python so that a thread needs the GIL for the imports
-/// alone.
+/// What one thread imports, or calls in a module, copied out of Python so that a thread needs the GIL only for the
+/// imports.
 struct Part {
     std::string thread;
     std::vector<std::string> steps;

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Plays a row of the import table with C++ threads. The row's packages, schedule and variants are Python data in the
-/// package import_cases, found in the folder given by --packages; the threads, and every import of theirs, are C++.
+/// Runs a row of the import table with C++ threads. The row's packages, schedule and variants are Python data in the
+/// package import_cases, in the folder given by --packages; the threads and their imports are C++.
 
 #include "harness/context.hpp"
 
@@ -9,11 +9,11 @@
 
 namespace python_tsan {
 
-/// Play `variant` of `row`: each thread of the row takes the GIL, enters the stage under its name (T1, T2, …), imports
-/// what the row says through the C API, and leaves. Where the variant wants one import at a time, each thread lets go
-/// of the GIL, takes a std::mutex, and takes the GIL again inside it. An exception that leaves an import becomes an
-/// error of the context. In a hang, what each thread waits for is written to waits.txt beside the report. Reports
-/// `finished`, the number of threads that ended, and `lost`, the names of those that ended in an exception.
+/// Run `variant` of `row`: each thread of the row takes the GIL, registers under its name (T1, T2, …), imports the
+/// row's modules through the C API, and ends. If the variant allows one import at a time, each thread releases the GIL,
+/// locks a std::mutex, and takes the GIL again. An exception of an import is added to the context's errors. In a hang,
+/// what each thread waits for is written to waits.txt next to the report. Reports `finished`, the number of threads
+/// that ended, and `lost`, the names of those that ended with an exception.
 void play_row(Context& context, const std::string& row, const std::string& variant);
 
 } // namespace python_tsan

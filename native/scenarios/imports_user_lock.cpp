@@ -1,5 +1,4 @@
-// A lock of the program's own, taken in a module's body and round an import: one half of the circle is invisible to
-// CPython.
+// A lock of the program, taken in a module's body and around an import: CPython cannot see this half of the cycle.
 
 #include "harness/scenario.hpp"
 #include "scenarios/imports_stage.hpp"

@@ -1,5 +1,5 @@
-// The window that gh-130094 opened in 3.13.16 and 3.14: a child that is imported while its parent's body runs waits for
-// the parent with its own lock held, and that body comes to its own import of the child.
+// The window that gh-130094 opened in 3.13.16 and 3.14: the import of a child while its parent's body runs waits for
+// the parent with the child's lock held, and that body then imports the child.
 // https://github.com/python/cpython/issues/130094
 
 #include "harness/scenario.hpp"

@@ -1,4 +1,4 @@
-// The GIL and the interpreter at their edges: nested guards, short-lived threads, start and end of the interpreter.
+// Nested GIL guards, short-lived threads, and repeated initialization and finalization of the interpreter.
 
 #include "harness/scenario.hpp"
 
@@ -13,7 +13,7 @@ long long g_nested_counter = 0;
 std::atomic<long long> g_churn_counter{0};
 std::atomic<long long> g_lifecycle_counter{0};
 
-/// Count under a guard that is taken twice, let go of in between, and taken again by the other API.
+/// Increment under a guard that is taken twice, released between, and taken again through the other API.
 static void count_nested() {
     const py::gil_scoped_acquire outer;
     const py::gil_scoped_acquire inner;
@@ -40,24 +40,24 @@ SCENARIO(nested_acquire,
     context.check("count", g_nested_counter, 3 * context.total());
 }
 
-SCENARIO(thread_churn, "lifecycle", "A thousand threads, some at a time, each take the GIL once and end.", .clean()) {
+SCENARIO(thread_churn, "lifecycle", "A thousand threads, a few at a time, each take the GIL once and end.", .clean()) {
     const Interpreter python(context);
-    constexpr unsigned wanted = 1000;
+    constexpr unsigned total = 1000;
     unsigned started = 0;
-    while (started < wanted) {
-        const unsigned wave = std::min(context.threads(), wanted - started);
+    while (started < total) {
+        const unsigned wave = std::min(context.threads(), total - started);
         race(context, std::vector<std::function<void()>>(wave, [] {
                  const py::gil_scoped_acquire gil;
                  g_churn_counter += static_cast<long long>(py::len(py::str("1")));
              }));
         started += wave;
     }
-    context.check("threads", g_churn_counter.load(), static_cast<long long>(wanted));
+    context.check("threads", g_churn_counter.load(), static_cast<long long>(total));
 }
 
 SCENARIO(initialize_finalize,
          "lifecycle",
-         "The interpreter is started and ended five times; threads use it each time.",
+         "The interpreter is initialized and finalized five times; threads use it each time.",
          .clean().deadline(120)) {
     constexpr unsigned cycles = 5;
     for (unsigned cycle = 0; cycle < cycles; ++cycle) {

@@ -1,4 +1,4 @@
-// A lock of the program's own together with the GIL. The rule: never wait for a native lock while holding the GIL, for
+// A lock of the program together with the GIL. The rule: never wait for a native lock while holding the GIL, because
 // its owner may be waiting for the GIL. See https://pybind11.readthedocs.io/en/stable/advanced/deadlock.html
 
 #include "harness/scenario.hpp"
@@ -64,7 +64,7 @@ SCENARIO(mutex_wrong_order,
 SCENARIO(
     mutex_against_stopped_world,
     "locks",
-    "T1 waits for a mutex without letting go of Python; T2 holds it and collects garbage, for which all must stop.",
+    "T1 waits for a mutex while attached to Python; T2 holds it and collects garbage, for which all threads must stop.",
     .hang(60)
         .waits({"T1 waits for the mutex, held by T2", "T2 waits for the interpreter, held by T1"})
         .twin("mutex_right_order")) {
@@ -73,7 +73,7 @@ SCENARIO(
     Barrier each_holds_one(2);
     const auto python_then_mutex = [&] {
         const py::gil_scoped_acquire gil;
-        call_from_python("take_mutex_without_letting_go", [&] {
+        call_from_python("take_mutex_while_attached", [&] {
             waits.own("T1", "the interpreter");
             each_holds_one.wait();
             waits.want("T1", "the mutex");
@@ -85,8 +85,8 @@ SCENARIO(
         waits.own("T2", "the mutex");
         each_holds_one.wait();
         waits.want("T2", "the interpreter");
-        const py::gil_scoped_acquire never_with_a_gil;
-        PyGC_Collect(); // never without one
+        const py::gil_scoped_acquire blocks_forever_with_a_gil;
+        PyGC_Collect(); // blocks forever without a GIL
     };
     race(context, {python_then_mutex, mutex_then_collect});
 }

@@ -1,6 +1,6 @@
-// One numpy array, written by numpy itself and read by an extension at the same time. numpy lets go of the GIL while a
-// loop runs, so a thread that holds the GIL is not alone with the array. Only a numpy that was built under the
-// sanitizer shows its half of the race; a wheel's is silent.
+// One numpy array, written by numpy and read by an extension at the same time. numpy releases the GIL while a loop
+// runs, so a thread that holds the GIL has no exclusive access to the array. Only an instrumented numpy shows its half
+// of the race; the wheel's code is not instrumented.
 
 #include "harness/scenario.hpp"
 
@@ -12,19 +12,19 @@ namespace python_tsan {
 // numpy keeps the GIL for loops over fewer elements than 500 (NPY_BEGIN_THREADS_THRESHOLDED).
 static constexpr long ELEMENTS = 4096;
 
-/// The array's memory, and what stands for it in Python.
+/// The array's memory, and the Python object for it.
 struct Numbers {
     py::object array = py::import_module("numpy").attr("zeros")(ELEMENTS, "int64");
     long long* data = reinterpret_cast<long long*>(py::cast<std::size_t>(array.attr("ctypes").attr("data")));
 };
 
-/// Write the whole of `part`, by numpy: its loop runs without the GIL.
+/// Let numpy write all of `part`: its loop runs without the GIL.
 static void write_by_numpy(const py::object& part) {
     const py::gil_scoped_acquire gil;
     py::import_module("numpy").attr("add")(part, 1, py::arg("out") = part);
 }
 
-/// Read one element, as an extension does that took the buffer's address while it held the GIL.
+/// Read one element, like an extension that got the buffer's address while it held the GIL.
 static PYTHON_TSAN_NOINLINE long long read_by_extension(const long long* element) {
     return *element;
 }

@@ -1,5 +1,5 @@
-// Where the GIL goes while numpy is imported: the first import looks for files and reads them, and lets go of the GIL
-// each time; an import of what is in sys.modules does neither. The count comes from the preloaded gil_counter.
+// How often the GIL is released while numpy is imported: the first import searches and reads files, with a release for
+// each; an import of a module in sys.modules does neither. The preloaded gil_counter counts.
 
 #include "harness/scenario.hpp"
 
@@ -18,7 +18,7 @@ static ReleaseCount release_count() {
     return count;
 }
 
-/// How often this thread released the GIL while it imported numpy.
+/// Return how often this thread released the GIL while it imported numpy.
 static long long releases_of_import(ReleaseCount count) {
     const unsigned long before = count();
     py::import_module("numpy");
@@ -27,7 +27,7 @@ static long long releases_of_import(ReleaseCount count) {
 
 SCENARIO(numpy_import_releases,
          "numpy",
-         "The first import of numpy lets go of the GIL many times, the next one never.",
+         "The first import of numpy releases the GIL many times, the next one never.",
          .clean().needs("numpy").needs("gil").needs("gil_counter").deadline(120).expect_value("cached", 0LL)) {
     const Interpreter python(context);
     const auto count = release_count();

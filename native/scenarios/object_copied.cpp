@@ -1,5 +1,5 @@
-// An object of the binding's copied under the GIL. What comes of it without the GIL depends on the binding: see the
-// files of this name in the folders beside.
+// A binding's object copied under the GIL. The effect without the GIL depends on the binding: see the files of this
+// name in its folder.
 
 #include "harness/scenario.hpp"
 
@@ -7,7 +7,7 @@ namespace python_tsan {
 
 SCENARIO(object_copied_guarded,
          "objects",
-         "All threads copy the object, each under a guard, and are rid of their copies before it ends.",
+         "All threads copy the object, each under a guard, and destroy their copies before it ends.",
          .clean().twin("object_copied_unguarded")) {
     const Interpreter python(context);
     const py::object shared = py::list();

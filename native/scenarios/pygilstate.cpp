@@ -1,4 +1,4 @@
-// The counter again, for embedders who call CPython's own API and know nothing of pybind11.
+// The counter again, for embedders who call CPython's API without a binding.
 
 #include "harness/scenario.hpp"
 
@@ -13,7 +13,7 @@ static PYTHON_TSAN_NOINLINE void increment_before_ensure() {
     const long long seen = g_racy_pygilstate_counter;
     keep_apart();
     g_racy_pygilstate_counter = seen + 1;
-    // Too late: the GIL orders nothing that came before it in this thread's first iteration.
+    // Too late: the GIL does not order what precedes it in this thread's first iteration.
     PyGILState_Release(PyGILState_Ensure());
 }
 
@@ -27,11 +27,11 @@ static PYTHON_TSAN_NOINLINE void increment_under_ensure() {
 
 SCENARIO(pygilstate_guarded,
          "gil",
-         "Every increment stands between PyGILState_Ensure and PyGILState_Release.",
+         "Every increment is between PyGILState_Ensure and PyGILState_Release.",
          .clean().twin("pygilstate_unguarded").race_without_gil("g_pygilstate_counter", "increment_under_ensure")) {
     const Interpreter python(context);
-    const long long wanted = race_guarded(context, increment_under_ensure);
-    context.check("count", g_pygilstate_counter, wanted);
+    const long long expected = race_guarded(context, increment_under_ensure);
+    context.check("count", g_pygilstate_counter, expected);
 }
 
 SCENARIO(pygilstate_unguarded,
@@ -61,17 +61,17 @@ static PYTHON_TSAN_NOINLINE void increment_after_allowing() {
 
 SCENARIO(pygilstate_reacquired,
          "gil",
-         "The increment comes after Py_END_ALLOW_THREADS, which has taken the GIL back.",
+         "The increment follows Py_END_ALLOW_THREADS, which has acquired the GIL again.",
          .clean().twin("pygilstate_allowing").race_without_gil("g_allowed_counter", "increment_after_allowing")) {
     const Interpreter python(context);
-    const long long wanted = race_guarded(context, increment_after_allowing);
-    context.check("count", g_allowed_counter, wanted);
+    const long long expected = race_guarded(context, increment_after_allowing);
+    context.check("count", g_allowed_counter, expected);
 }
 
 // Both threads hold the GIL before and after, as in counter_released.
 SCENARIO(pygilstate_allowing,
          "gil",
-         "The increment stands between Py_BEGIN_ALLOW_THREADS and Py_END_ALLOW_THREADS.",
+         "The increment is between Py_BEGIN_ALLOW_THREADS and Py_END_ALLOW_THREADS.",
          .race("g_allowing_counter", "increment_while_allowing").twin("pygilstate_reacquired")) {
     const Interpreter python(context);
     Barrier gap(2);

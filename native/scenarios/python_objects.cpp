@@ -1,4 +1,4 @@
-// Python's own objects changed from many C++ threads, each change made whole under the GIL.
+// Python objects changed by many C++ threads, each change entirely under the GIL.
 
 #include "harness/scenario.hpp"
 
@@ -6,7 +6,7 @@
 
 namespace python_tsan {
 
-/// Run `change` once per thread and iteration, with the GIL held for the whole of it.
+/// Run `change` once per thread and iteration, with the GIL held throughout.
 static void change_under_gil(Context& context, const std::function<void()>& change) {
     race(context, [&](unsigned) {
         for (unsigned i = 0; i < context.iterations(); ++i) {
@@ -35,7 +35,7 @@ SCENARIO(python_dict, "objects", "Threads count in one Python dict: read, add, s
 
 SCENARIO(python_dict_lost_update,
          "objects",
-         "Two threads read a count from one dict before either stores its own: nothing races, and an update is lost.",
+         "Two threads read a count from one dict before either stores its own: no race, but an update is lost.",
          .clean().twin("python_dict").needs("free_threading").expect_value("count", 1)) {
     const Interpreter python(context);
     py::dict dict;
@@ -44,7 +44,7 @@ SCENARIO(python_dict_lost_update,
     const auto count = [&] {
         const py::gil_scoped_acquire no_guard;
         const auto seen = py::cast<long long>(dict["count"]);
-        both_have_read.wait(); // with a GIL the first to come would hold it, and the second never come
+        both_have_read.wait(); // with a GIL, the first thread would hold it and the second never arrive
         dict["count"] = seen + 1;
     };
     race(context, {count, count});

@@ -1,5 +1,5 @@
-// A reference counted without the GIL, by CPython's own macros, where no binding looks: see object_copied_unguarded for
-// those that do.
+// A reference counted without the GIL through CPython's macros, which do not check for it. Bindings do: see
+// object_copied_unguarded.
 
 #include "harness/scenario.hpp"
 
@@ -9,11 +9,17 @@ static PYTHON_TSAN_NOINLINE void count_reference(PyObject* object) {
     Py_INCREF(object);
 }
 
-// A debug build of CPython counts all references of an interpreter besides, and from 3.12 on looks for it in the thread
-// state that is attached: there is none. Up to 3.11 that number is a global of its own, and a second race. Compilers
-// put the read and the write of a count into one access, or leave two.
-#if defined(Py_REF_DEBUG) && PY_VERSION_HEX >= 0x030C0000
+// A debug build of CPython also counts all references of an interpreter. From 3.12 on that count belongs to the
+// interpreter of the attached thread state, and no thread state is attached here: 3.13 and later dereference null, 3.12
+// aborts with "the function must be called with the GIL held":
+// https://github.com/python/cpython/blob/v3.12.11/Include/internal/pycore_pystate.h (_PyInterpreterState_GET)
+// https://github.com/python/cpython/blob/v3.13.5/Objects/object.c#L270-L274
+// Up to 3.11 that count is a global, and a second race. Compilers combine the read and the write of a count into one
+// access, or leave two.
+#if defined(Py_REF_DEBUG) && PY_VERSION_HEX >= 0x030D0000
 #define PYTHON_TSAN_UNGUARDED_COUNT .crash("SEGV")
+#elif defined(Py_REF_DEBUG) && PY_VERSION_HEX >= 0x030C0000
+#define PYTHON_TSAN_UNGUARDED_COUNT .crash("_PyInterpreterState_GET: the function must be called with the GIL held")
 #elif defined(Py_REF_DEBUG)
 #define PYTHON_TSAN_UNGUARDED_COUNT .race("_Py_RefTotal", "Py_INCREF", {}).race("", "Py_INCREF", {})
 #else
@@ -22,7 +28,7 @@ static PYTHON_TSAN_NOINLINE void count_reference(PyObject* object) {
 
 SCENARIO(reference_counted_unguarded,
          "objects",
-         "Two threads count a reference of one object without the GIL, by Py_INCREF.",
+         "Two threads call Py_INCREF on one object without the GIL.",
          PYTHON_TSAN_UNGUARDED_COUNT.twin("reference_counted_guarded")) {
     const Interpreter python(context);
     const py::object shared = py::list();
@@ -33,7 +39,7 @@ SCENARIO(reference_counted_unguarded,
 
 SCENARIO(reference_counted_guarded,
          "objects",
-         "The same threads, each under PyGILState_Ensure: free-threaded CPython counts so that it needs no lock.",
+         "The same threads, each under PyGILState_Ensure: free-threaded CPython counts without a lock.",
          .clean().twin("reference_counted_unguarded")) {
     const Interpreter python(context);
     const py::object shared = py::list();

@@ -1,4 +1,4 @@
-// A function that rightly holds the GIL, lets go of it for some slow work, and goes on as if it still had it.
+// A function that holds the GIL, releases it for slow work, and continues as if it still held it.
 
 #include "harness/scenario.hpp"
 
@@ -25,18 +25,18 @@ static PYTHON_TSAN_NOINLINE void increment_after_reacquire() {
 
 SCENARIO(counter_reacquired,
          "gil",
-         "The increment comes after the GIL, released for slow work, has been taken back.",
+         "The increment follows after the GIL, released for slow work, has been acquired again.",
          .clean().twin("counter_released").race_without_gil("g_reacquired_counter", "increment_after_reacquire")) {
     const Interpreter python(context);
-    const long long wanted = race_guarded(context, increment_after_reacquire);
-    context.check("count", g_reacquired_counter, wanted);
+    const long long expected = race_guarded(context, increment_after_reacquire);
+    context.check("count", g_reacquired_counter, expected);
 }
 
-// Both threads hold the GIL before and after, which orders those parts. They increment one after the other while both
-// have let go of it: the barrier keeps the first from taking it back, and so from ordering what it did, too early.
+// Both threads hold the GIL before and after, which orders those parts. They increment in turn while both have released
+// it: the barrier keeps the first from acquiring it too early, which would order its increment.
 SCENARIO(counter_released,
          "gil",
-         "The increment stands between gil_scoped_release and the moment that the GIL is taken back.",
+         "The increment is between gil_scoped_release and the point at which the GIL is acquired again.",
          .race("g_racy_released_counter", "increment_while_released").twin("counter_reacquired")) {
     const Interpreter python(context);
     Barrier gap(2);

@@ -1,5 +1,5 @@
-// python_tsan::safe_import against plain imports, in the interleavings that break plain ones, and where it is called
-// with the GIL held by threads that all want the same module for the first time.
+// python_tsan::safe_import in the interleavings in which plain imports fail, and called with the GIL held by threads
+// that all import the same module for the first time.
 
 #include "harness/scenario.hpp"
 
@@ -13,8 +13,8 @@
 
 namespace python_tsan {
 
-/// Play the hazard of a row of import_cases, with every import of its threads made by safe_import. A thread says that
-/// it is at the lock before it imports, so that the row's schedule does not hold the lock's owner for ever.
+/// Run the hazard of a row of import_cases with safe_import for every import. A thread reports that it has reached the
+/// lock before it imports, so that the row's schedule does not hold the lock's owner forever.
 static void play_through_safe_import(Context& context, const char* row) {
     const auto name = "python-tsan-safe-import-" + std::to_string(getpid());
     const std::filesystem::path folder = std::filesystem::temp_directory_path() / name;
@@ -54,7 +54,7 @@ SCENARIO(safe_import_siblings,
 
 SCENARIO(safe_import_many_threads,
          "imports",
-         "Every thread imports the same modules through safe_import again and again, and finds each whole.",
+         "Every thread imports the same modules through safe_import repeatedly, and each is fully initialized.",
          .clean()) {
     const Interpreter python(context);
     race(context, [&](unsigned) {
@@ -67,8 +67,8 @@ SCENARIO(safe_import_many_threads,
     context.check("complete", py::hasattr(safe_import("email.mime.text"), "MIMEText"), true);
 }
 
-/// Import a module in a thread state of its own, of an interpreter that is not the main one, and return whether it is
-/// the module that `of_main` is. With the C API alone: pybind11 2.13 knows the main interpreter only.
+/// Import a module in a new thread state of a sub-interpreter, and return whether the result is `of_main`. With the C
+/// API only: pybind11 2.13 supports only the main interpreter.
 static bool imports_modules_of_main(PyInterpreterState* interpreter, PyObject* of_main) {
     PyThreadState* state = PyThreadState_New(interpreter);
     PyEval_RestoreThread(state);
@@ -84,7 +84,7 @@ static bool imports_modules_of_main(PyInterpreterState* interpreter, PyObject* o
 
 SCENARIO(safe_import_interpreters,
          "imports",
-         "Threads of two sub-interpreters import the same module, and each gets that of its own interpreter.",
+         "Threads of two sub-interpreters import the same module, and each gets its own interpreter's.",
          .clean()) {
     const Interpreter python(context);
     const py::module_ of_main = safe_import("xml.dom.domreg");
@@ -105,7 +105,7 @@ SCENARIO(safe_import_interpreters,
 
 SCENARIO(safe_import_unknown_name,
          "imports",
-         "A module that does not exist is an ordinary ModuleNotFoundError, and the next import goes on.",
+         "A module that does not exist raises an ordinary ModuleNotFoundError, and the next import works.",
          .clean()) {
     const Interpreter python(context);
     long long refused = 0;

@@ -1,4 +1,4 @@
-// A GIL of one's own excludes nobody else: threads in two sub-interpreters, by CPython's own API.
+// Interpreters with their own GIL do not exclude each other: threads in two sub-interpreters, through CPython's API.
 // https://docs.python.org/3/c-api/init.html#a-per-interpreter-gil (PEP 684, from 3.12)
 
 #include "harness/scenario.hpp"
@@ -18,7 +18,7 @@ long long g_swapped_counter = 0;
 
 #if PY_VERSION_HEX >= 0x030C0000
 
-/// A sub-interpreter, made and ended by the thread that holds the main interpreter's GIL.
+/// A sub-interpreter, created and ended by the thread that holds the main interpreter's GIL.
 class SubInterpreter {
 public:
     explicit SubInterpreter(bool own_gil) : main_(PyThreadState_Get()) {
@@ -29,7 +29,7 @@ public:
         config.gil = own_gil ? PyInterpreterConfig_OWN_GIL : PyInterpreterConfig_SHARED_GIL;
         const PyStatus status = Py_NewInterpreterFromConfig(&state_, &config);
         if (PyStatus_Exception(status) != 0) {
-            throw std::runtime_error(std::string("no sub-interpreter: ") + status.err_msg);
+            throw std::runtime_error(std::string("the sub-interpreter could not be created: ") + status.err_msg);
         }
         PyThreadState_Swap(main_);
     }
@@ -48,7 +48,7 @@ private:
     PyThreadState* state_ = nullptr;
 };
 
-/// The calling thread's own thread state in an interpreter, detached but for the time between enter and leave.
+/// The calling thread's thread state in an interpreter, attached only between enter and leave.
 class Guest {
 public:
     explicit Guest(PyInterpreterState* interpreter) : state_(PyThreadState_New(interpreter)) {}
@@ -62,15 +62,15 @@ public:
 
     void enter() { PyEval_RestoreThread(state_); }
     void leave() { PyEval_SaveThread(); }
-    /// Leave the interpreter that the thread is in for this one, and return the state to come back to.
+    /// Attach to this interpreter instead of the current one, and return the previous thread state.
     PyThreadState* swap_to() { return PyThreadState_Swap(state_); }
 
 private:
     PyThreadState* state_;
 };
 
-/// T1 and T2, each a guest of the interpreter given for it, take their turn. Thread states are made before the first
-/// turn and deleted after the last, because that takes a lock of the runtime, which would order the turns.
+/// T1 and T2, each a guest of its interpreters, take turns. Thread states are created before the first turn and deleted
+/// after the last, because both take a lock of the runtime, which would order the turns.
 static void take_turns_as_guests(Context& context,
                                  const std::vector<std::vector<PyInterpreterState*>>& interpreters,
                                  const std::vector<std::function<void(std::deque<Guest>&)>>& turns) {
@@ -106,7 +106,7 @@ static void increment_as_guest(long long& counter, Guest& guest) {
     guest.leave();
 }
 
-/// Each thread counts in a sub-interpreter of its own.
+/// Each thread counts in its own sub-interpreter.
 static void count_in_two(Context& context, bool own_gil, long long& counter) {
     const Interpreter python(context);
     const SubInterpreter one(own_gil), other(own_gil);
@@ -145,7 +145,7 @@ static void count_across(Context&, bool, long long&) {
 
 SCENARIO(own_gil,
          "subinterpreters",
-         "Two threads count, each in a sub-interpreter with a GIL of its own: they hold two locks, not one.",
+         "Two threads count, each in a sub-interpreter with its own GIL: they hold two different locks.",
          .race("g_own_gil_counter", "increment").twin("shared_gil").needs("own_gil")) {
     count_in_two(context, true, g_own_gil_counter);
 }
@@ -159,14 +159,14 @@ SCENARIO(shared_gil,
 
 SCENARIO(state_not_swapped,
          "subinterpreters",
-         "T1 counts in its sub-interpreter, T2 in another one, with each GIL held.",
+         "T1 counts in its sub-interpreter, T2 in another one, each with that interpreter's GIL.",
          .race("g_not_swapped_counter", "increment").twin("state_swapped").needs("own_gil")) {
     count_across(context, false, g_not_swapped_counter);
 }
 
 SCENARIO(state_swapped,
          "subinterpreters",
-         "T2 swaps its thread state for one of T1's sub-interpreter before it counts, and so holds the same GIL.",
+         "T2 swaps its thread state for one of T1's sub-interpreter before it counts, so that it holds the same GIL.",
          .clean().twin("state_not_swapped").needs("own_gil").race_without_gil("g_swapped_counter", "increment")) {
     count_across(context, true, g_swapped_counter);
 }

@@ -1,5 +1,5 @@
-// Embedders who make their thread states themselves, by CPython's own API and no binding's. A thread state is not yet
-// the right to use Python: that comes with PyEval_RestoreThread, and goes with PyEval_SaveThread.
+// Embedders that create thread states with CPython's API instead of a binding's. A thread may use Python only while its
+// thread state is attached: from PyEval_RestoreThread to PyEval_SaveThread.
 // https://docs.python.org/3/c-api/init.html#low-level-api
 
 #include "harness/scenario.hpp"
@@ -10,7 +10,7 @@ long long g_attached_counter = 0;
 long long g_detached_counter = 0;
 long long g_guarded_within_counter = 0;
 
-/// A thread state of the main interpreter for the calling thread, made by hand and not attached.
+/// A thread state of the main interpreter for the calling thread, not attached.
 class OwnState {
 public:
     OwnState() : state_(PyThreadState_New(PyInterpreterState_Main())) {}
@@ -45,8 +45,8 @@ static PYTHON_TSAN_NOINLINE void increment_detached(OwnState& mine) {
     g_detached_counter = seen + 1;
 }
 
-/// Each thread makes a state of its own and does `job` with it, one after the other. States are made before the first
-/// turn and deleted after the last, because that takes a lock of the runtime, which would order the turns.
+/// Each thread creates a thread state and runs `job` with it, in turn. States are created before the first turn and
+/// deleted after the last, because both take a lock of the runtime, which would order the turns.
 static void take_turns_with_states(Context& context, void (*job)(OwnState&)) {
     Barrier turn_over(2);
     const auto work = [&](unsigned mine) {
@@ -64,17 +64,17 @@ static void take_turns_with_states(Context& context, void (*job)(OwnState&)) {
 
 SCENARIO(thread_state_attached,
          "gil",
-         "Threads with thread states made by hand increment between PyEval_RestoreThread and PyEval_SaveThread.",
+         "Threads with explicit thread states increment between PyEval_RestoreThread and PyEval_SaveThread.",
          .clean().race_without_gil("g_attached_counter", "increment_attached").twin("thread_state_detached")) {
     const Interpreter python(context);
     take_turns_with_states(context, increment_attached);
     context.check("count", g_attached_counter, 2LL);
 }
 
-// The GIL orders what each thread does before it lets go. The increment comes after that, and nothing orders it.
+// The GIL orders what each thread does before it releases it. The increment follows the release and is not ordered.
 SCENARIO(thread_state_detached,
          "gil",
-         "The same threads increment once they have let go of the GIL: to have a thread state is not to hold it.",
+         "The same threads increment after they have released the GIL: a thread state alone does not hold it.",
          .race("g_detached_counter", "increment_detached").twin("thread_state_attached")) {
     const Interpreter python(context);
     take_turns_with_states(context, increment_detached);
@@ -95,7 +95,7 @@ static PYTHON_TSAN_NOINLINE void increment_guarded_within(OwnState& mine) {
 SCENARIO(
     guard_within_thread_state,
     "gil",
-    "A binding's gil_scoped_acquire inside a thread state made by hand: it takes the one that is there, and leaves it.",
+    "A binding's gil_scoped_acquire inside an explicit thread state: it uses the existing one and keeps it.",
     .clean().race_without_gil("g_guarded_within_counter", "increment_guarded_within").twin("thread_state_detached")) {
     const Interpreter python(context);
     take_turns_with_states(context, increment_guarded_within);

@@ -81,7 +81,7 @@ def test_a_call_that_makes_no_sense_is_refused(configure, program, call, words):
 
 def test_a_library_is_no_check(configure, program):
     lines = f"{CHECK}add_library(lib INTERFACE)\npython_tsan_add_check(lib EXPECT clean)\n"
-    assert "lib is no executable (INTERFACE_LIBRARY)" in configure(lines, program()).flat
+    assert "lib is not an executable (INTERFACE_LIBRARY)" in configure(lines, program()).flat
 
 
 def registered(configured):

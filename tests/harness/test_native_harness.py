@@ -142,9 +142,9 @@ def test_the_report_says_how_it_stands_with_the_gil(run):
     ("arguments", "complaint"),
     [
         (("nope",), "unknown scenario 'nope'"),
-        (("counter_guarded", "--threads", "0"), "--threads wants a whole number from 1 to 1022, not '0'"),
-        (("counter_guarded", "--threads", "2000"), "--threads wants a whole number"),
-        (("counter_guarded", "--iterations", "4x"), "--iterations wants a whole number"),
+        (("counter_guarded", "--threads", "0"), "--threads must be a whole number from 1 to 1022, not '0'"),
+        (("counter_guarded", "--threads", "2000"), "--threads must be a whole number"),
+        (("counter_guarded", "--iterations", "4x"), "--iterations must be a whole number"),
         (("counter_guarded", "--colour", "red"), "unknown option '--colour'"),
     ],
 )
@@ -175,7 +175,7 @@ def test_wrong_values_are_named(run, packages):
     assert ran.code == 1
     assert ran.report["wrong"] == ["total_T1", "total_T2"]
     assert ran.report["values"]["total_T1"] == 1
-    assert ran.report["values"]["total_T1_wanted"] == 4950
+    assert ran.report["values"]["total_T1_expected"] == 4950
 
 
 def test_right_values_pass(run, packages):

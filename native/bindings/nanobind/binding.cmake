@@ -21,11 +21,11 @@ endfunction()
 add_library(python_tsan_binding STATIC)
 python_tsan_nanobind(python_tsan_binding)
 if(PYTHON_TSAN_FREE_THREADED)
-  # Without it, modules of nanobind's bring the GIL back, and its own locks are none.
+  # Without it, nanobind's modules enable the GIL, and its locks do nothing.
   target_compile_definitions(python_tsan_binding PUBLIC NB_FREE_THREADED)
 endif()
 
-# An extension module with a nanobind of its own, for the scenario about the one who forgot to ask for FREE_THREADED.
+# An extension module with its own copy of nanobind, for the scenario without FREE_THREADED.
 if(PYTHON_TSAN_FREE_THREADED)
   add_library(python_tsan_nanobind_unmarked MODULE bindings/nanobind/modules/unmarked.cpp)
   python_tsan_nanobind(python_tsan_nanobind_unmarked)

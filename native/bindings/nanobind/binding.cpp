@@ -16,19 +16,19 @@ NB_MODULE(python_tsan_nanobind, module) {
 } // namespace
 
 Embedded::Embedded(PyConfig* configuration) {
-    // The table of modules is emptied when the interpreter ends, so this is done before each start.
+    // Finalization clears the table of built-in modules, so this is done before each initialization.
     if (PyImport_AppendInittab(module_name, PyInit_python_tsan_nanobind) != 0) {
-        throw std::runtime_error("no place for nanobind's module");
+        throw std::runtime_error("nanobind's module could not be added to the table of built-in modules");
     }
     const PyStatus status = Py_InitializeFromConfig(configuration);
     if (PyStatus_Exception(status) != 0) {
-        throw std::runtime_error(std::string("CPython does not start: ") + status.err_msg);
+        throw std::runtime_error(std::string("CPython could not be initialized: ") + status.err_msg);
     }
 }
 
 Embedded::~Embedded() {
     if (Py_FinalizeEx() != 0) {
-        std::cerr << "CPython could not flush its output at its end\n";
+        std::cerr << "CPython could not flush its output during finalization\n";
     }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/// nanobind, under the names by which harness and scenarios call a binding; see pybind11/binding.hpp.
+/// nanobind, under the names that harness and scenarios use for a binding; see pybind11/binding.hpp.
 
 #include <nanobind/eval.h>
 #include <nanobind/nanobind.h>
@@ -17,18 +17,18 @@ inline module_ import_module(const char* name) {
     return module_::import_(name);
 }
 
-/// The embedded CPython. nanobind is made for extension modules and has nothing that starts or ends an interpreter, so
-/// that is done by CPython's own API; and what it keeps in the interpreter comes with a module, so there has to be one.
+/// The embedded CPython. nanobind is for extension modules and cannot initialize or finalize an interpreter, so
+/// CPython's API does; and nanobind's internals are created with a module, so there must be one.
 class Embedded {
 public:
-    /// Throws std::runtime_error when CPython does not start.
+    /// Throws std::runtime_error when CPython cannot be initialized.
     explicit Embedded(PyConfig* configuration);
-    /// Objects of nanobind's that are still alive then are reported by it, on standard error.
+    /// nanobind reports its objects that are still alive then, on standard error.
     ~Embedded();
     Embedded(const Embedded&) = delete;
     Embedded& operator=(const Embedded&) = delete;
 
-    /// Import the module. Before it, none of nanobind's names but the guards of the GIL may be used.
+    /// Import the module. Before that, only nanobind's GIL guards may be used.
     void attach();
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 
-/// pybind11, under the names by which harness and scenarios call a binding. Every folder beside this one has the same
-/// names for another one: what both call alike is used as it is, and what they do not is spelled here.
+/// pybind11, under the names that harness and scenarios use for a binding. Each sibling folder defines the same names
+/// for another binding: common names are used as they are, and different ones are mapped here.
 
 #include <pybind11/embed.h>
 
@@ -18,12 +18,12 @@ T steal(PyObject* object) {
     return reinterpret_steal<T>(object);
 }
 
-/// The embedded CPython as this binding starts and ends it, both on the thread that has the object.
+/// The embedded CPython, initialized and finalized by this binding, both on the thread that owns the object.
 class Embedded {
 public:
     explicit Embedded(PyConfig* configuration) : python_(configuration, 0, nullptr, false) {}
 
-    /// Make ready what the binding keeps in the interpreter; pybind11 does so when it first needs it.
+    /// Create the binding's internals in the interpreter; pybind11 does so on first use.
     void attach() {}
 
 private:

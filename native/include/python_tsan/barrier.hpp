@@ -2,9 +2,9 @@
 
 /// A barrier that ThreadSanitizer does not see.
 ///
-/// An ordinary barrier, mutex or condition variable orders the threads that pass it, and TSan then knows one access as
-/// happening before the other and reports nothing. The runtimes of LLVM and GCC export the barrier of LLVM's own tests
-/// (compiler-rt/test/tsan/test.h), which lines threads up in time and leaves them unordered in TSan's clocks.
+/// An ordinary barrier, mutex or condition variable creates a happens-before order between the threads that pass it, so
+/// that TSan reports no race. The runtimes of LLVM and GCC export the barrier of LLVM's own tests
+/// (compiler-rt/test/tsan/test.h), which orders threads in time but not in TSan's clocks.
 
 #include <condition_variable>
 #include <mutex>
@@ -53,7 +53,7 @@ private:
 
 #else
 
-/// The same contract in a program that is not instrumented, where nobody watches the clocks.
+/// The same contract in a program that is not instrumented.
 class Barrier {
 public:
     explicit Barrier(unsigned count) : count_(count) {

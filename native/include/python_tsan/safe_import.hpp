@@ -1,9 +1,9 @@
 #pragma once
 
-/// Imports that threads of an embedding program may make at the same time. Header only, C++17; needs Python.h (CPython
-/// 3.9 or later) alone, and offers the types of pybind11 or nanobind as well when one of them was included before it.
+/// Imports that are safe in several threads of an embedding program at the same time. Header only, C++17; needs only
+/// Python.h (CPython 3.9 or later), and supports the types of pybind11 or nanobind if one is included before it.
 ///
-/// docs/import-safety.md says what it does not save from.
+/// docs/import-safety.md lists what it does not protect from.
 
 #if !defined(PY_VERSION_HEX)
 #include <Python.h>
@@ -19,8 +19,8 @@ namespace python_tsan {
 
 namespace safe_import_parts {
 
-/// One import through safe_import at a time. It has no guard that could be waited for with the GIL held: std::mutex has
-/// a constexpr constructor. Visible, so that the libraries of one program share it where their linking lets them.
+/// Allows one import through safe_import at a time. Its initialization needs no guard on which a thread could wait with
+/// the GIL held: std::mutex has a constexpr constructor. Visible, so that the libraries of a program can share it.
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
@@ -49,7 +49,7 @@ private:
     PyObject* object_;
 };
 
-/// Lets go of the GIL, or detaches from a free-threaded interpreter, for as long as it lives.
+/// Releases the GIL, or detaches from a free-threaded interpreter, during its lifetime.
 class Released {
 public:
     Released() : state_(PyEval_SaveThread()) {}
@@ -61,8 +61,7 @@ private:
     PyThreadState* state_;
 };
 
-/// Owns the mutex while it lives. It is waited for with the GIL released, so that nobody who waits here keeps its owner
-/// from coming back to Python.
+/// Owns the mutex during its lifetime. It waits with the GIL released, so that it does not block the mutex's owner.
 class Turn {
 public:
     Turn() {
@@ -78,7 +77,7 @@ private:
     std::unique_lock<std::mutex> lock_;
 };
 
-/// Return the value of an attribute, null without an error when there is none.
+/// Return the value of an attribute, or null without an error if it is missing.
 inline Reference attribute(PyObject* object, const char* name) {
     Reference value(PyObject_GetAttrString(object, name));
     if (!value) {
@@ -87,14 +86,15 @@ inline Reference attribute(PyObject* object, const char* name) {
     return Reference(value.release());
 }
 
-/// Return the module from this interpreter's own sys.modules if it is there and its body has ended, else null. An error
-/// may be set. `sys.modules` is the cache: each interpreter has one, and none outlives its interpreter.
+/// Return the module from this interpreter's sys.modules if it is fully initialized, else null. An error may be set.
+/// `sys.modules` is the cache: each interpreter has one, and none outlives its interpreter.
 inline PyObject* find_complete(const char* name) {
     const Reference text(PyUnicode_FromString(name));
     if (!text) {
         return nullptr;
     }
-    // Not PyImport_GetModule: it waits for a module that another thread executes, and hands it out if its body fails.
+    // Not PyImport_GetModule: it waits for a module that another thread executes, and returns it even if its body
+    // fails.
     Reference module(PyObject_GetItem(PyImport_GetModuleDict(), text.get()));
     if (!module) {
         if (PyErr_ExceptionMatches(PyExc_KeyError) != 0) {
@@ -110,8 +110,8 @@ inline PyObject* find_complete(const char* name) {
     return busy && PyObject_IsTrue(busy.get()) != 0 ? nullptr : module.release();
 }
 
-/// True when the calling thread is inside an import, and so owns a module's lock. Such a thread must not wait for the
-/// mutex: its owner may be waiting for that very module, and CPython cannot see a circle through a mutex of ours.
+/// Whether the calling thread is inside an import, and so owns a module's lock. Such a thread must not wait for the
+/// mutex: the mutex's owner may be waiting for that module, and CPython cannot detect a cycle through this mutex.
 inline bool is_inside_an_import() {
     PyFrameObject* frame = PyEval_GetFrame();
     Py_XINCREF(frame);
@@ -147,10 +147,10 @@ inline PyObject* import_parents_first(const std::string& name) {
 } // namespace safe_import_parts
 
 /// Import a module by its full name and return a new reference, or null with a Python error set. The GIL must be held
-/// (in a free-threaded build: a thread state attached); it may be let go of meanwhile, as by any import.
+/// (in a free-threaded build: a thread state attached); it may be released meanwhile, as by any import.
 ///
-/// Threads that import through it alone never meet `_DeadlockError` or a half-made module, and never wait for each
-/// other with the GIL held. Called from inside an import, it imports parents first and waits for nobody's turn.
+/// Threads that import only through it never get `_DeadlockError` or a partially initialized module, and never wait for
+/// each other with the GIL held. Called inside an import, it imports parents first and does not wait for the mutex.
 /// Throws std::system_error, with the GIL held again, if the mutex cannot be taken.
 inline PyObject* safe_import_raw(const char* name) {
     namespace parts = safe_import_parts;
@@ -160,7 +160,7 @@ inline PyObject* safe_import_raw(const char* name) {
     if (PyErr_Occurred() != nullptr) {
         return nullptr;
     }
-    const std::string copy(name); // the caller's text need not outlive a release of the GIL
+    const std::string copy(name); // the caller's text may be freed while the GIL is released
     if (parts::owns_it || parts::is_inside_an_import()) {
         return parts::import_parents_first(copy);
     }

@@ -21,7 +21,7 @@ std::atomic_flag attaching = ATOMIC_FLAG_INIT;
 
 const char* const seen_by = "PyEval_SaveThread";
 
-/// Whether the program itself holds a Python: its definitions come before those of any library, this one included.
+/// Whether the program itself contains a Python: its definitions precede those of any library, including this one.
 bool in_program() {
     const void* used = dlsym(RTLD_DEFAULT, seen_by);
     Dl_info theirs, ours;
@@ -35,30 +35,30 @@ void forked() {
     forget_stacks();
 }
 
-/// Look at the Python that is loaded; false where it cannot be traced.
+/// Examine the loaded Python; false if it cannot be traced.
 bool attach_to_python() {
     const void* save = find_next(seen_by);
     if (in_program() || !calls_can_be_seen(save, seen_by)) {
-        spool_tell("blind");
+        spool_note("blind");
         const char* starter = std::getenv("PYTHON_TSAN_GIL_STARTER");
         if (starter != nullptr && std::atoi(starter) == getppid()) {
-            _exit(EXIT_FAILURE); // before main: the one who asked for the trace hears why there can be none
+            _exit(EXIT_FAILURE); // before main: the user gets the reason why there is no trace
         }
         return false;
     }
     if (!traced.load()) {
-        spool_tell("unknown");
+        spool_note("unknown");
         return false;
     }
-    spool_tell("traced");
+    spool_note("traced");
     pthread_atfork(nullptr, nullptr, forked);
     start_recording(watch_gil_mutex(save));
     return true;
 }
 
 [[gnu::constructor]] void start() {
-    if (spool_wanted()) {
-        spool_tell("loaded");
+    if (spool_requested()) {
+        spool_note("loaded");
         tracing();
     }
 }
@@ -69,8 +69,8 @@ bool tracing() {
     if (ready.load(std::memory_order_acquire)) {
         return true;
     }
-    static const bool wanted = spool_wanted();
-    if (wanted && (in_program() || find_next(seen_by) != nullptr) && !attaching.test_and_set()) {
+    static const bool requested = spool_requested();
+    if (requested && (in_program() || find_next(seen_by) != nullptr) && !attaching.test_and_set()) {
         ready.store(attach_to_python(), std::memory_order_release);
     }
     return ready.load(std::memory_order_acquire);

@@ -4,7 +4,7 @@
 
 namespace gil_tracer {
 
-/// Whether events are recorded. The first call in a process looks for a Python; one may be loaded after the start.
+/// Whether events are recorded. The first call in a process searches for a Python, which may be loaded after start-up.
 bool tracing();
 
 } // namespace gil_tracer

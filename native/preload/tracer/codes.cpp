@@ -10,7 +10,7 @@ namespace gil_tracer {
 
 namespace {
 
-/// Where a code object is in the table, by some bits of its address.
+/// The position of a code object in the table, from some bits of its address.
 struct Shortcut {
     _object* object;
     std::uint32_t row;
@@ -24,15 +24,15 @@ Shortcut shortcuts[shortcut_count];
 
 bool ends_with(const char* text, const char* end) {
     const auto length = std::strlen(text);
-    const auto wanted = std::strlen(end);
-    return length >= wanted && std::strcmp(text + length - wanted, end) == 0;
+    const auto needed = std::strlen(end);
+    return length >= needed && std::strcmp(text + length - needed, end) == 0;
 }
 
 Role role_of(const char* file, const char* name) {
     const bool frozen = std::strncmp(file, "<frozen ", 8) == 0;
     if (frozen && (ends_with(file, "importlib._bootstrap>") || ends_with(file, "importlib._bootstrap_external>") ||
                    ends_with(file, "zipimport>"))) {
-        // The second is called where another thread is importing the module already.
+        // The second is called if another thread is already importing the module.
         const bool about = std::strcmp(name, "_find_and_load") == 0 || std::strcmp(name, "_lock_unlock_module") == 0;
         return about ? Role::about_module : Role::importlib;
     }
@@ -77,7 +77,7 @@ std::uint32_t add_code_by_table(Header* header, const Python& python, _object* o
     return keep_code(header, python, object, Code{file, name, 0, python.table.first_line(object)});
 }
 
-/// The row of a code object; `add` makes one for an object that is new.
+/// The row of a code object; `add` creates one for a new object.
 template <typename Add>
 std::uint32_t find_or_add(_object* object, Add add) {
     const auto address = reinterpret_cast<std::uint64_t>(object);

@@ -1,8 +1,8 @@
-// The file that a traced process writes while it runs, shared with whoever reads it; see python_tsan/gil/spool.py.
+// The file that a traced process writes while it runs; python_tsan/gil/spool.py reads it.
 //
-// It is mapped, so that whatever has been recorded outlives the process, however that ends. Every part is claimed
-// before it is written to: a disk that is full cannot stop the program. Counts are raised after what they count has
-// been written, so that a reader never sees half a row.
+// It is mapped, so that its content survives the process, however that ends. Every part is allocated before it is
+// written to: a full disk cannot stop the program. Counts are increased after the counted rows are written, so that a
+// reader never sees a partial row.
 
 #pragma once
 
@@ -17,17 +17,17 @@ constexpr std::uint32_t format_version = 1;
 constexpr std::uint64_t header_bytes = 8192;
 constexpr std::uint64_t chunk_bytes = 32768;
 
-/// How a thread let go of the GIL or took it. `internal` is without a call that can be seen: the eval breaker made the
-/// thread give way, or the thread ended.
+/// How a thread released or acquired the GIL. `internal` is without an interceptable call: the eval breaker forced a
+/// switch, or the thread ended.
 enum class Way : std::uint8_t { none, save_restore, acquire_release, gil_state, swap, deleted, internal };
 
 /// One release and the acquisition that followed it in the same thread. Times are of CLOCK_MONOTONIC in nanoseconds;
-/// 0 where there was none: a thread's first acquisition has no release before it, its last release nothing after it.
+/// 0 if absent: a thread's first acquisition follows no release, and no acquisition follows its last release.
 struct Event {
     std::uint64_t released;
     std::uint64_t requested;
     std::uint64_t acquired;
-    std::uint64_t site; // return address of the call that let go
+    std::uint64_t site; // return address of the call that released it
     std::uint32_t node; // innermost Python frame, 0 for none
     Way release_way;
     Way acquire_way;
@@ -35,15 +35,15 @@ struct Event {
 };
 static_assert(sizeof(Event) == 40);
 
-/// A Python function. Strings are offsets into the strings' region.
+/// A Python function. Strings are offsets into the region of strings.
 struct Code {
     std::uint32_t file;
     std::uint32_t name;
-    std::uint32_t module; // of a module's body: the module's name; 0 otherwise
+    std::uint32_t module; // for a module's body, the module's name; 0 otherwise
     std::uint32_t first_line;
 };
 
-/// A frame inside its callers: equal stacks are one node. Node 0 is the empty stack.
+/// A frame and its caller's node: equal stacks share one node. Node 0 is the empty stack.
 struct Node {
     std::uint32_t parent;
     std::uint32_t code;
@@ -83,21 +83,21 @@ struct Header {
     Region strings, codes, nodes, objects, chunks;
     std::atomic<std::uint64_t> next_chunk;
     std::atomic<std::uint64_t> dropped;     // old events overwritten by new ones
-    std::atomic<std::uint64_t> lost;        // new events for which there was no room
-    std::atomic<std::uint64_t> lost_stacks; // events whose stack is not known, for want of room
+    std::atomic<std::uint64_t> lost;        // new events that did not fit
+    std::atomic<std::uint64_t> lost_stacks; // events whose stack did not fit
     char executable[4096];
 };
 static_assert(sizeof(Header) <= header_bytes);
 
 enum ChunkState : std::uint32_t { chunk_free, chunk_active, chunk_full };
 
-/// A piece of one thread's events, in order. A thread fills one chunk at a time.
+/// Some events of one thread, in order. A thread fills one chunk at a time.
 struct Chunk {
     std::atomic<std::uint32_t> state;
     std::atomic<std::uint32_t> count;
     std::uint64_t sequence;
     std::uint32_t tid;
-    std::uint32_t ordinal; // counts threads, for a tid can be given out again
+    std::uint32_t ordinal; // counts threads, because a tid can be reused
     char name[16];
     char reserved[24];
 

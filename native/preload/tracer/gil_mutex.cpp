@@ -11,7 +11,7 @@ namespace gil_tracer {
 
 namespace {
 
-constexpr std::size_t most_gils = 8; // one for each interpreter that has its own; of further ones nothing is seen here
+constexpr std::size_t most_gils = 8; // one for each interpreter with its own GIL; further ones are not seen here
 std::atomic<pthread_mutex_t*> gil_mutexes[most_gils];
 int (*real_lock)(pthread_mutex_t*) = nullptr;
 int (*real_unlock)(pthread_mutex_t*) = nullptr;
@@ -69,7 +69,7 @@ int watch_unlock(pthread_mutex_t* mutex) {
 } // namespace
 
 bool watch_gil_mutex(const void* function) {
-    // Known before the first redirected call, which may come at once.
+    // Set before the first redirected call, which may come at once.
     real_lock = reinterpret_cast<decltype(real_lock)>(find_next("pthread_mutex_lock"));
     real_unlock = reinterpret_cast<decltype(real_unlock)>(find_next("pthread_mutex_unlock"));
     auto* unlock = redirect(function, "pthread_mutex_unlock", reinterpret_cast<void*>(watch_unlock));

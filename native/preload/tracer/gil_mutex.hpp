@@ -1,13 +1,13 @@
-// The GIL's own mutex, by which releases and acquisitions are known that are no call that can be seen.
+// The GIL's mutex, which reveals releases and acquisitions without an interceptable call.
 //
-// What the interpreter does by itself (the eval breaker making a thread give way, a thread that ends) locks the mutex
-// once, as every drop and every take does. The first mutex that libpython locks inside PyEval_SaveThread is that one.
+// The interpreter's own ones (a switch forced by the eval breaker, the end of a thread) lock the mutex once, as every
+// release and acquisition does. It is the first mutex that libpython locks inside PyEval_SaveThread.
 
 #pragma once
 
 namespace gil_tracer {
 
-/// Watch the calls of the mutex functions by whatever holds `function`: libpython. False where they cannot be watched.
+/// Intercept calls of the mutex functions in the library that contains `function`: libpython. False if that fails.
 bool watch_gil_mutex(const void* function);
 
 } // namespace gil_tracer

@@ -7,7 +7,7 @@ namespace gil_tracer {
 
 namespace {
 
-/// A stack of the recent past and its nodes, outermost first: most of the next one is the same.
+/// The previous stack and its nodes, outermost first: most of the next one is usually equal.
 struct Recent {
     Frame frames[deepest];
     std::uint32_t nodes[deepest];
@@ -21,12 +21,12 @@ std::uint32_t intern_node(Header* header, const Python& python, std::uint32_t pa
     const auto* nodes = rows<Node>(header, header->nodes);
     const auto place = static_cast<std::uint64_t>(frame.code) << 32 | static_cast<std::uint32_t>(frame.offset);
     const auto hash = mix(mix(mix(0, parent), place), frame.module);
-    const auto is_wanted = [&](std::uint32_t row) {
+    const auto matches = [&](std::uint32_t row) {
         const auto& node = nodes[row];
         return node.parent == parent && node.code == frame.code && node.offset == frame.offset &&
                node.module == frame.module;
     };
-    return table.find_or_make(hash, is_wanted, [&] {
+    return table.find_or_make(hash, matches, [&] {
         const auto line = python.code_line(frame.object, frame.offset);
         return append(header, header->nodes, Node{parent, frame.code, frame.offset, line, frame.module});
     });

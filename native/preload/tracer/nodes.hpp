@@ -1,4 +1,5 @@
-// The stacks of the file, equal ones kept once, as nodes inside their callers. The caller excludes other callers.
+// The stacks in the file, as nodes that refer to their callers, so that equal stacks are stored once. Callers must
+// exclude each other.
 
 #pragma once
 
@@ -7,7 +8,7 @@
 
 namespace gil_tracer {
 
-constexpr int deepest = 512; // frames; of a deeper stack the outermost are left out
+constexpr int deepest = 512; // frames; the outermost frames of a deeper stack are omitted
 
 struct Frame {
     std::uint32_t code;
@@ -20,11 +21,11 @@ struct Frame {
     }
 };
 
-/// Make room for the stacks of a new file, and forget those of another.
+/// Allocate the table for a new file, and discard the stacks of the previous one.
 void prepare_nodes(Header* header);
 void forget_nodes();
 
-/// The node of `count` frames, of which the innermost comes first; 0 if there is no room for it.
+/// The node of `count` frames, innermost first; 0 if it does not fit.
 std::uint32_t intern_stack(Header* header, const Python& python, const Frame* frames, int count);
 
 } // namespace gil_tracer

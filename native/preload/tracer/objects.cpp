@@ -13,20 +13,20 @@ namespace gil_tracer {
 
 namespace {
 
-struct Wanted {
+struct ObjectSearch {
     std::uint64_t address;
     dl_phdr_info found;
     std::uint64_t first, last;
 };
 
-bool executable_range(const dl_phdr_info& info, std::uint64_t address, Wanted& wanted) {
+bool executable_range(const dl_phdr_info& info, std::uint64_t address, ObjectSearch& target) {
     for (int i = 0; i < info.dlpi_phnum; ++i) {
         const auto& segment = info.dlpi_phdr[i];
         const auto first = info.dlpi_addr + segment.p_vaddr;
         if (segment.p_type == PT_LOAD && address >= first && address < first + segment.p_memsz) {
-            wanted.found = info;
-            wanted.first = first;
-            wanted.last = first + segment.p_memsz;
+            target.found = info;
+            target.first = first;
+            target.last = first + segment.p_memsz;
             return true;
         }
     }
@@ -34,13 +34,13 @@ bool executable_range(const dl_phdr_info& info, std::uint64_t address, Wanted& w
 }
 
 int visit(dl_phdr_info* info, std::size_t, void* data) {
-    auto& wanted = *static_cast<Wanted*>(data);
-    return executable_range(*info, wanted.address, wanted) ? 1 : 0;
+    auto& target = *static_cast<ObjectSearch*>(data);
+    return executable_range(*info, target.address, target) ? 1 : 0;
 }
 
-bool find_object(std::uint64_t address, Wanted& wanted) {
-    wanted.address = address;
-    return dl_iterate_phdr(visit, &wanted) == 1;
+bool find_object(std::uint64_t address, ObjectSearch& target) {
+    target.address = address;
+    return dl_iterate_phdr(visit, &target) == 1;
 }
 
 /// The tables that the dynamic linker reads. glibc has made their addresses absolute, except for the vDSO's.
@@ -98,13 +98,13 @@ const ElfW(Rela) * find_in(const Dynamic& dynamic, const ElfW(Rela) * table, std
     return nullptr;
 }
 
-/// The place that holds the address of `name` for the object of `function`; null if there is none.
+/// The slot with the address of `name` in the object that contains `function`; null if there is no such slot.
 void** slot_of(const void* function, const char* name) {
-    Wanted wanted;
-    if (!find_object(reinterpret_cast<std::uint64_t>(function), wanted)) {
+    ObjectSearch target;
+    if (!find_object(reinterpret_cast<std::uint64_t>(function), target)) {
         return nullptr;
     }
-    const Dynamic dynamic(wanted.found);
+    const Dynamic dynamic(target.found);
     if (dynamic.symbols == nullptr || dynamic.strings == nullptr) {
         return nullptr;
     }
@@ -112,7 +112,7 @@ void** slot_of(const void* function, const char* name) {
     if (row == nullptr) {
         row = find_in(dynamic, dynamic.others, dynamic.other_bytes, name); // built with -fno-plt
     }
-    return row == nullptr ? nullptr : reinterpret_cast<void**>(wanted.found.dlpi_addr + row->r_offset);
+    return row == nullptr ? nullptr : reinterpret_cast<void**>(target.found.dlpi_addr + row->r_offset);
 }
 
 struct Search {
@@ -121,15 +121,15 @@ struct Search {
 };
 
 int search(dl_phdr_info* info, std::size_t, void* data) {
-    auto& wanted = *static_cast<Search*>(data);
+    auto& target = *static_cast<Search*>(data);
     if (info->dlpi_name == nullptr || std::strstr(info->dlpi_name, "libpython3") == nullptr) {
         return 0;
     }
     if (void* handle = dlopen(info->dlpi_name, RTLD_LAZY | RTLD_NOLOAD)) {
-        wanted.found = dlsym(handle, wanted.name);
+        target.found = dlsym(handle, target.name);
         dlclose(handle);
     }
-    return wanted.found == nullptr ? 0 : 1;
+    return target.found == nullptr ? 0 : 1;
 }
 
 } // namespace
@@ -140,7 +140,7 @@ bool calls_can_be_seen(const void* function, const char* name) {
 
 void* redirect(const void* function, const char* name, void* replacement) {
     void** slot = slot_of(function, name);
-    // Not what the slot holds now: that may still be the linker's own entry, which would overwrite the slot later.
+    // Not the slot's current value: it may still be the linker's own entry, which would overwrite the slot later.
     void* target = slot == nullptr ? nullptr : dlsym(RTLD_DEFAULT, name);
     if (target == nullptr) {
         return nullptr;
@@ -159,9 +159,9 @@ void* find_next(const char* name) {
     if (void* found = dlsym(RTLD_NEXT, name)) {
         return found;
     }
-    Search wanted{name, nullptr};
-    dl_iterate_phdr(search, &wanted);
-    return wanted.found;
+    Search target{name, nullptr};
+    dl_iterate_phdr(search, &target);
+    return target.found;
 }
 
 void record_object(Header* header, std::uint64_t address, std::uint32_t (*intern)(Header*, const char*)) {
@@ -172,12 +172,12 @@ void record_object(Header* header, std::uint64_t address, std::uint32_t (*intern
             return;
         }
     }
-    Wanted wanted;
-    if (find_object(address, wanted)) {
-        const bool program = wanted.found.dlpi_name == nullptr || wanted.found.dlpi_name[0] == '\0';
-        const char* path = program ? header->executable : wanted.found.dlpi_name;
+    ObjectSearch target;
+    if (find_object(address, target)) {
+        const bool program = target.found.dlpi_name == nullptr || target.found.dlpi_name[0] == '\0';
+        const char* path = program ? header->executable : target.found.dlpi_name;
         append(header, header->objects,
-               Object{wanted.found.dlpi_addr, wanted.first, wanted.last, intern(header, path), 0});
+               Object{target.found.dlpi_addr, target.first, target.last, intern(header, path), 0});
     }
 }
 

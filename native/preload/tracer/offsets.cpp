@@ -8,8 +8,9 @@ namespace {
 
 constexpr std::uint64_t longest_code = 1 << 28;
 
-/// Positions among the table's numbers, which follow three words: cookie, version, free-threaded. By the order of
-/// Include/internal/pycore_runtime.h (3.13) and pycore_debug_offsets.h (3.14).
+/// Positions of the table's numbers, which follow three words: cookie, version, free-threaded. Their order is that of
+/// https://github.com/python/cpython/blob/3.13/Include/internal/pycore_runtime.h and, from 3.14 on, of
+/// https://github.com/python/cpython/blob/3.14/Include/internal/pycore_debug_offsets.h.
 constexpr int order_3_13[] = {20, 26, 27, 28, 29, 30, 32, 34, 36, 40, 66, 67};
 constexpr int order_3_14[] = {23, 29, 30, 31, 32, 33, 37, 39, 41, 45, 76, 77};
 

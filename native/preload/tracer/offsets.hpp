@@ -1,8 +1,8 @@
-// Python frames read from memory alone, by the table that CPython keeps for debuggers.
+// Python frames read from memory only, with the table of offsets that CPython has for debuggers.
 //
-// The C API makes an object of each frame, which costs a few per cent of an import, and without a GIL it takes locks:
-// a thread that lets go may be waiting for such a lock, and would wait for itself. Here nothing is locked, made or
-// called. The thread that is read is the calling one, so that its frames hold still.
+// The C API creates an object for each frame, which costs a few per cent of an import, and without a GIL it takes
+// locks: a thread that releases the GIL may be waiting for such a lock, and would deadlock. Here nothing is locked,
+// created or called. Only the calling thread is read, so that its frames do not change.
 
 #pragma once
 
@@ -16,25 +16,25 @@ namespace gil_tracer {
 
 class FrameTable {
 public:
-    /// Read the table at the beginning of _PyRuntime. False where this version's is not known: before 3.13.
+    /// Read the table at the start of _PyRuntime. False if the version has none or an unknown one: before 3.13.
     bool load(const void* runtime, std::uint32_t version);
 
     using Frame = const char*;
 
-    /// The innermost frame of a thread that runs Python code, null if none does.
+    /// The innermost frame of the calling thread, null if it runs no Python code.
     Frame first(const _ts* thread) const { return python_frame(word<Frame>(thread, current_frame)); }
     Frame back(Frame frame) const { return python_frame(word<Frame>(frame, previous)); }
 
     _object* code(Frame frame) const { return untagged(word<std::uint64_t>(frame, executable)); }
     _object* first_argument(Frame frame) const { return untagged(word<std::uint64_t>(frame, locals)); }
-    /// Of the instruction in its code, in bytes; -1 where the code is a copy for one thread.
+    /// Offset of the instruction in its code, in bytes; -1 if the code is a copy for one thread.
     std::int32_t offset(Frame frame) const;
 
     _object* file(const _object* code) const { return word<_object*>(code, code_file); }
     _object* name(const _object* code) const { return word<_object*>(code, code_name); }
     std::uint32_t first_line(const _object* code) const { return word<std::uint32_t>(code, code_line); }
 
-    /// Copy a str that is ASCII, cut to `size`; false for any other, whose form differs between versions.
+    /// Copy an ASCII str, truncated to `size`; false for any other, whose layout differs between versions.
     bool text(const _object* string, char* out, std::size_t size) const;
 
 private:
@@ -63,7 +63,7 @@ private:
         return reinterpret_cast<_object*>(reference & ~std::uint64_t{7}); // tagged since 3.14
     }
 
-    /// The frame, or the next one that is Python's rather than the interpreter's own.
+    /// The frame, or the next one that is not the interpreter's own.
     Frame python_frame(Frame frame) const;
 
     std::uint64_t at_[field_count] = {};

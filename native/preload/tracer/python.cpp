@@ -24,9 +24,9 @@ bool Python::load() {
         version = static_cast<std::uint32_t>(*number);
     }
     free_threaded = find_next("PyUnstable_Module_SetGIL") != nullptr; // exported by free-threaded builds only
-    // The tests ask for the C API, to hold the two against each other.
-    const bool wanted = free_threaded || std::getenv("PYTHON_TSAN_GIL_FRAMES_BY_API") == nullptr;
-    has_table = wanted && table.load(find_next("_PyRuntime"), version);
+    // Tests use the C API, to compare the two.
+    const bool use_table = free_threaded || std::getenv("PYTHON_TSAN_GIL_FRAMES_BY_API") == nullptr;
+    has_table = use_table && table.load(find_next("_PyRuntime"), version);
     return find(thread_state, "PyThreadState_Get") && find(top_frame, "PyThreadState_GetFrame") &&
            find(frame_back, "PyFrame_GetBack") && find(frame_code, "PyFrame_GetCode") &&
            find(frame_offset, "PyFrame_GetLasti") && find(frame_globals, "PyFrame_GetGlobals") &&

@@ -37,16 +37,16 @@ struct Python {
     std::uint32_t version = 0;
     bool free_threaded = false;
     FrameTable table;
-    bool has_table = false; // and is used
+    bool has_table = false; // and it is used
 
-    /// Look everything up. False if something is missing: the Python is older than 3.11.
+    /// Find all functions. False if one is missing: the Python is older than 3.11.
     bool load();
 };
 
-/// The Python of this process, once one has been found.
+/// The Python of this process, after it has been found.
 extern Python traced;
 
-/// Keeps the error that a caller may be handling from being changed. The caller is attached.
+/// Preserves the Python error that the caller may be handling. The caller is attached.
 class ErrorKept {
 public:
     explicit ErrorKept(const Python& python) : python_(python) { python.error_fetch(&type_, &value_, &trace_); }

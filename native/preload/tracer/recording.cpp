@@ -18,7 +18,7 @@ __thread Thread me;
 
 namespace {
 
-std::atomic<std::uint64_t> generation{1}; // raised in a child of fork
+std::atomic<std::uint64_t> generation{1}; // increased in a child of fork
 std::atomic<std::uint32_t> thread_count{0};
 pthread_key_t at_thread_end;
 bool sees_all_releases = false;
@@ -108,7 +108,7 @@ void note_release(Way way, const void* site, bool with_stack, std::uint64_t at) 
         me.capturing = true;
         node = capture_stack(header, traced);
         me.capturing = false;
-        me.state = State::released; // whatever the walk has let run
+        me.state = State::released; // even if reading the frames has run other code
     }
     if (auto* event = next_event(header)) {
         *event = Event{at == 0 ? monotonic() : at, 0, 0, address, node, way, Way::none, 0};
@@ -144,7 +144,7 @@ void forget_recording() {
     generation.fetch_add(1);
     me.pending = nullptr;
     me.last_site = 0;
-    me.state = State::unknown; // Python makes the GIL anew and takes it
+    me.state = State::unknown; // Python creates the GIL again and acquires it
 }
 
 } // namespace gil_tracer

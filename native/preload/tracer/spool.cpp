@@ -18,11 +18,11 @@ constexpr std::uint64_t smallest = 1 << 20;
 
 char folder[3072];
 constexpr std::uint64_t default_bytes = 64 << 20;
-std::uint64_t wanted_bytes;
-bool piecemeal; // the file is claimed as it is used, rather than all at once
+std::uint64_t file_size;
+bool piecemeal; // the file is allocated as it is used, rather than all at once
 constexpr std::uint64_t page = 4096;
 constexpr std::uint64_t piece = 1 << 16;
-constexpr int region_count = 4; // those that are claimed by claim(), in the header's order
+constexpr int region_count = 4; // those that claim() allocates, in the header's order
 std::uint64_t claimed[region_count];
 std::atomic<std::uint64_t> usable_chunks{0};
 std::atomic<Header*> current{nullptr};
@@ -53,7 +53,7 @@ void divide(Header* header, std::uint64_t bytes) {
     place(header->chunks, offset, header->chunk_count * chunk_bytes, 0);
 }
 
-/// Claim pages. Writing to one that cannot be had would end the program with SIGBUS; this says so instead.
+/// Allocate pages. Writing to a page without memory would end the program with SIGBUS; this returns false instead.
 bool populate(void* address, std::uint64_t bytes) {
     const auto begin = reinterpret_cast<std::uint64_t>(address) & ~(page - 1);
     const auto end = (reinterpret_cast<std::uint64_t>(address) + bytes + page - 1) & ~(page - 1);
@@ -61,16 +61,16 @@ bool populate(void* address, std::uint64_t bytes) {
     return madvise(reinterpret_cast<void*>(begin), end - begin, populate_write) == 0;
 }
 
-/// Map the file. Where pages cannot be claimed one by one, the whole is allocated now, which takes longer.
+/// Map the file. If pages cannot be allocated one by one, the whole file is allocated now, which takes longer.
 void* map(int file, int& failure) {
-    const auto size = static_cast<off_t>(wanted_bytes);
+    const auto size = static_cast<off_t>(file_size);
     rlimit limit;
-    const bool allowed = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur >= wanted_bytes;
-    failure = !allowed ? EFBIG : ftruncate(file, size) == 0 ? 0 : errno; // beyond the limit comes a signal
+    const bool allowed = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur >= file_size;
+    failure = !allowed ? EFBIG : ftruncate(file, size) == 0 ? 0 : errno; // beyond the limit there is a signal
     if (failure != 0) {
         return nullptr;
     }
-    void* memory = mmap(nullptr, wanted_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    void* memory = mmap(nullptr, file_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (memory == MAP_FAILED) {
         failure = errno;
         return nullptr;
@@ -78,7 +78,7 @@ void* map(int file, int& failure) {
     piecemeal = populate(memory, header_bytes);
     failure = piecemeal ? 0 : posix_fallocate(file, 0, size);
     if (failure != 0) {
-        munmap(memory, wanted_bytes);
+        munmap(memory, file_size);
         return nullptr;
     }
     std::memset(claimed, 0, sizeof claimed);
@@ -90,7 +90,7 @@ Header* make() {
     std::snprintf(path, sizeof path, "%s/%d-%llu.gil", folder, getpid(), static_cast<unsigned long long>(monotonic()));
     const int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0) {
-        spool_tell("problem", std::strerror(errno));
+        spool_note("problem", std::strerror(errno));
         return nullptr;
     }
     int failure = 0;
@@ -98,21 +98,21 @@ Header* make() {
     close(file);
     if (memory == nullptr) {
         unlink(path);
-        spool_tell("problem", std::strerror(failure));
+        spool_note("problem", std::strerror(failure));
         return nullptr;
     }
     auto* header = static_cast<Header*>(memory);
     header->version = format_version;
-    header->file_bytes = wanted_bytes;
+    header->file_bytes = file_size;
     header->started = clock_ns(CLOCK_MONOTONIC);
     header->started_unix = clock_ns(CLOCK_REALTIME);
     header->pid = static_cast<std::uint32_t>(getpid());
     header->parent = static_cast<std::uint32_t>(getppid());
     const auto length = readlink("/proc/self/exe", header->executable, sizeof header->executable - 1);
     header->executable[length < 0 ? 0 : length] = '\0';
-    divide(header, wanted_bytes);
+    divide(header, file_size);
     usable_chunks.store(header->chunk_count);
-    std::memcpy(header->magic, magic, sizeof magic); // last: a file without it was not finished
+    std::memcpy(header->magic, magic, sizeof magic); // last: a file without it is incomplete
     return header;
 }
 
@@ -122,7 +122,7 @@ std::uint64_t monotonic() {
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-bool spool_wanted() {
+bool spool_requested() {
     const char* where = std::getenv("PYTHON_TSAN_GIL_SPOOL");
     if (where == nullptr || std::strlen(where) >= sizeof folder) {
         return false;
@@ -132,12 +132,12 @@ bool spool_wanted() {
     if (const char* text = std::getenv("PYTHON_TSAN_GIL_BYTES")) {
         bytes = std::strtoull(text, nullptr, 10);
     }
-    // An eighth is for the tables by which rows are found again, which lie in memory of their own.
-    wanted_bytes = ((bytes < smallest ? smallest : bytes) / 8 * 7) & ~(page - 1);
+    // An eighth is for the hash tables of rows, which have their own memory.
+    file_size = ((bytes < smallest ? smallest : bytes) / 8 * 7) & ~(page - 1);
     return true;
 }
 
-void spool_tell(const char* what, const char* detail) {
+void spool_note(const char* what, const char* detail) {
     char program[1024];
     const auto length = readlink("/proc/self/exe", program, sizeof program - 1);
     program[length < 0 ? 0 : length] = '\0';
@@ -148,8 +148,8 @@ void spool_tell(const char* what, const char* detail) {
                                    detail == nullptr ? program : detail);
     const int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (file >= 0) {
-        // One write to a file opened for appending is not mixed with another process's. There is nobody to tell
-        // of a failure.
+        // One write to a file opened for appending is not mixed with another process's. A failure cannot be
+        // reported anywhere.
         [[maybe_unused]] const auto written = write(file, line, static_cast<std::size_t>(size));
         close(file);
     }
@@ -160,8 +160,8 @@ bool claim(Header* header, const Region& region, std::uint64_t bytes) {
     if (!piecemeal || bytes <= have) {
         return true;
     }
-    const auto wanted = (bytes + piece - 1) & ~(piece - 1);
-    const auto end = wanted < region.bytes ? wanted : region.bytes;
+    const auto rounded = (bytes + piece - 1) & ~(piece - 1);
+    const auto end = rounded < region.bytes ? rounded : region.bytes;
     if (!populate(rows<char>(header, region) + have, end - have)) {
         return false;
     }
@@ -190,7 +190,7 @@ Header* spool() {
 
 void spool_forget() {
     if (auto* header = current.exchange(nullptr)) {
-        munmap(header, header->file_bytes); // it is the parent's
+        munmap(header, header->file_bytes); // it belongs to the parent
     }
     refused.store(false);
     making.clear();
@@ -206,7 +206,7 @@ Chunk* spool_chunk(Header* header) {
         }
         auto* chunk = reinterpret_cast<Chunk*>(first + sequence % usable * chunk_bytes);
         if (piecemeal && sequence < usable && !populate(chunk, chunk_bytes)) {
-            usable_chunks.store(sequence, std::memory_order_relaxed); // the disk is full: make do with what there is
+            usable_chunks.store(sequence, std::memory_order_relaxed); // the disk is full: use the existing chunks
             continue;
         }
         auto state = chunk->state.load(std::memory_order_acquire);

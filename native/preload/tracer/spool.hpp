@@ -1,4 +1,4 @@
-// The mapped file of this process: where it is, how it is divided, and its chunks.
+// The mapped file of this process: its path, its regions, and its chunks.
 
 #pragma once
 
@@ -7,22 +7,22 @@
 namespace gil_tracer {
 
 /// Read the settings from the environment. False: this process is not to be traced.
-bool spool_wanted();
+bool spool_requested();
 
-/// Tell the reader something about this process: `what` and this program's path, or `detail` where it is not null.
-void spool_tell(const char* what, const char* detail = nullptr);
+/// Write a note about this process for the reader: `what` and this program's path, or `detail` if it is not null.
+void spool_note(const char* what, const char* detail = nullptr);
 
-/// The header of this process's file, made at the first call; null where it cannot be had, which has been told.
-/// Any thread.
+/// The header of this process's file, created at the first call; null if that failed, of which there is a note. Any
+/// thread.
 Header* spool();
 
-/// Forget the file, in a child of fork: the next call of spool() makes the child's own.
+/// Discard the file, in a child of fork: the next call of spool() creates the child's own.
 void spool_forget();
 
-/// A chunk for the calling thread: a free one, else the oldest that nobody fills. Null if there is none. Lock-free.
+/// A chunk for the calling thread: a free one, else the oldest that no thread fills, else null. Lock-free.
 Chunk* spool_chunk(Header* header);
 
-/// Make sure that a region's first `bytes` bytes can be written. False if the disk is full.
+/// Ensure that a region's first `bytes` bytes can be written. False if the disk is full.
 bool claim(Header* header, const Region& region, std::uint64_t bytes);
 
 /// A region as rows.
@@ -31,8 +31,8 @@ Row* rows(Header* header, const Region& region) {
     return reinterpret_cast<Row*>(reinterpret_cast<char*>(header) + region.offset);
 }
 
-/// Append a row and return its index, or 0 where the region is full: index 0 is never given out. The caller excludes
-/// other writers.
+/// Append a row and return its index, or 0 if the region is full: index 0 is never used. Callers must exclude each
+/// other.
 template <typename Row>
 std::uint32_t append(Header* header, Region& region, const Row& row) {
     const auto used = region.used.load(std::memory_order_relaxed);

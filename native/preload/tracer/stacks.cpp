@@ -13,13 +13,13 @@ namespace gil_tracer {
 
 namespace {
 
-// One lock for all that is kept once. With a GIL it is not contended, because a stack is captured by its holder;
-// without one, the wait is short, unless the holder has lost its processor, which the others then leave to it. The wait
-// has an end all the same: a stack is not worth a program that hangs.
+// One lock for all tables. With a GIL it is not contended, because the GIL's holder captures the stack. Without one,
+// the wait is short, unless the lock's holder has lost its processor; the others then yield theirs. The wait has a
+// limit: a missing stack is better than a hanging program.
 std::atomic_flag busy = ATOMIC_FLAG_INIT;
 constexpr int spins = 1 << 10;
 constexpr std::uint64_t patience = 200'000'000; // ns
-Header* owner = nullptr;                        // of what is kept
+Header* owner = nullptr;                        // of the tables
 bool can_keep = false;
 
 class Locked {
@@ -44,7 +44,7 @@ public:
     bool held = false;
 };
 
-/// Up to 3.11 the collector may run where a frame object is made, and with it any finalizer.
+/// Up to 3.11 creating a frame object may run the garbage collector, and with it any finalizer.
 class CollectorOff {
 public:
     explicit CollectorOff(const Python& python) : python_(python) {
@@ -86,7 +86,7 @@ std::uint32_t capture_stack(Header* header, const Python& python) {
         const bool blind = !can_keep || (python.free_threaded && !python.has_table);
         count = blind ? -1 : python.has_table ? walk_by_table(header, python, frames) : walk(header, python, frames);
     }
-    // Without the lock nothing of what it guards may be touched.
+    // Without the lock, the tables must not be touched.
     const auto node = count > 0 ? intern_stack(header, python, frames, count) : 0;
     if (count != 0 && node == 0) {
         header->lost_stacks.fetch_add(1, std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// The Python frames of the calling thread, each stack kept once.
+// The Python frames of the calling thread, each stack stored once.
 
 #pragma once
 
@@ -7,14 +7,14 @@
 
 namespace gil_tracer {
 
-/// The node of the calling thread's innermost frame; 0 when no Python code runs or there is no room for more. The
-/// caller is attached. Counts what it could not keep in the header.
+/// The node of the calling thread's innermost frame; 0 if no Python code runs or the stack does not fit. The caller is
+/// attached. Counts in the header what did not fit.
 std::uint32_t capture_stack(Header* header, const Python& python);
 
-/// Note where the code at `address` comes from. Any thread, attached or not.
+/// Record the object that contains the code at `address`. Any thread, attached or not.
 void capture_object(Header* header, std::uint64_t address);
 
-/// Forget what has been kept: it went into the file of the process that this one was forked from.
+/// Discard the tables: they refer to the file of the process that this one was forked from.
 void forget_stacks();
 
 } // namespace gil_tracer

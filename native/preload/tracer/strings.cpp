@@ -10,7 +10,7 @@ namespace gil_tracer {
 namespace {
 
 constexpr std::size_t longest = 65535; // bytes of a name or path
-constexpr std::uint64_t least = 48;    // bytes that each takes up, so that the table cannot fill up
+constexpr std::uint64_t least = 48;    // bytes that each takes at least, so that the table cannot overflow
 
 Table table;
 

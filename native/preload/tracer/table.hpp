@@ -1,4 +1,4 @@
-// A hash table of row numbers, of a fixed size, in memory that the system fills in as it is used.
+// A hash table of row numbers with a fixed size, in memory that the kernel allocates on use.
 
 #pragma once
 
@@ -9,7 +9,7 @@ namespace gil_tracer {
 
 class Table {
 public:
-    /// Make room for `rows` rows. Without memory the table stays empty and finds nothing.
+    /// Allocate space for `rows` rows. Without memory the table stays empty and finds nothing.
     void reserve(std::uint64_t rows) {
         std::uint64_t slots = 1024;
         while (slots < rows * 3 / 2) {
@@ -28,16 +28,16 @@ public:
         }
     }
 
-    /// The row for which `is_wanted(row)` holds, else what `make()` returns, which is kept unless it is 0. There are
-    /// more slots than rows, so that the search ends.
-    template <typename IsWanted, typename Make>
-    std::uint32_t find_or_make(std::uint64_t hash, IsWanted is_wanted, Make make) {
+    /// The row for which `matches(row)` is true, else the result of `make()`, which is stored unless it is 0. There
+    /// are more slots than rows, so that the search ends.
+    template <typename Matches, typename Make>
+    std::uint32_t find_or_make(std::uint64_t hash, Matches matches, Make make) {
         if (slots_ == nullptr) {
             return 0;
         }
         auto slot = (hash ^ (hash >> 29)) & mask_;
         for (; slots_[slot] != 0; slot = (slot + 1) & mask_) {
-            if (is_wanted(slots_[slot])) {
+            if (matches(slots_[slot])) {
                 return slots_[slot];
             }
         }

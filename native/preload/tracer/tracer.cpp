@@ -1,7 +1,6 @@
-// Stands between libpython, its extensions, and the functions by which a thread lets go of the GIL or takes it.
+// Intercepts the calls by which libpython and extensions release or acquire the GIL.
 //
-// Works where those calls go through the procedure linkage table. Where they do not, says so and leaves the process
-// alone.
+// Works if those calls go through the procedure linkage table. Otherwise it leaves a note and does nothing.
 
 #include "attach.hpp"
 #include "objects.hpp"
@@ -16,7 +15,7 @@ namespace gil_tracer {
 
 namespace {
 
-/// Counts a call that is under way, also when the thread ends inside it, as it does during finalization.
+/// Counts an unfinished call, even if the thread ends inside it, as it does during finalization.
 class Inside {
 public:
     Inside() { ++me.inside; }
@@ -25,7 +24,7 @@ public:
     Inside& operator=(const Inside&) = delete;
 };
 
-/// The caller that a person would look for: pybind11 or an extension, rather than PyGILState_* itself.
+/// The caller that matters to a reader: pybind11 or an extension, rather than PyGILState_* itself.
 const void* site(const void* caller) {
     return me.outer == nullptr ? caller : me.outer;
 }
@@ -56,7 +55,7 @@ Function real(Function, const char* name) {
 
 using namespace gil_tracer;
 
-// The next definition of the function that is being replaced. It is there: somebody has called it.
+// The next definition of the replaced function. It exists, because it was called.
 #define REAL(function) static const auto next = real(&function, #function)
 
 extern "C" {
@@ -127,7 +126,7 @@ TRACER_EXPORT void PyGILState_Release(int before) {
     next(before);
     const int unlocked = 1; // of PyGILState_STATE
     if (before == unlocked) {
-        // Unless PyEval_SaveThread was called, the thread's state has been deleted, and that has let go.
+        // Unless PyEval_SaveThread was called, the thread state was deleted, which released the GIL.
         note_release(Way::gil_state, me.outer, false, me.dropped);
     }
 }
@@ -144,8 +143,8 @@ TRACER_EXPORT void PyThreadState_DeleteCurrent() {
 
 TRACER_EXPORT _ts* PyThreadState_Swap(_ts* state) {
     REAL(PyThreadState_Swap);
-    constexpr std::uint32_t first_that_lets_go = 0x030C0000; // up to 3.11 it changes the pointer and nothing else
-    if (!tracing() || traced.version < first_that_lets_go) {
+    constexpr std::uint32_t first_that_releases = 0x030C0000; // up to 3.11 it only changes the pointer
+    if (!tracing() || traced.version < first_that_releases) {
         return next(state);
     }
     const Inside inside;

@@ -1,12 +1,12 @@
-// Keeps what the tracer itself reads and writes out of ThreadSanitizer's sight, in programs that have it.
+// Hides the tracer's own reads and writes from ThreadSanitizer, in programs that use it.
 //
-// The tracer is not instrumented, so its lock is not seen, while the runtime's stand-ins for strcmp, memcpy and the
-// like see what is guarded by it: they would report a race that is none, and hold the lock for as long as that takes.
-// The lock is not announced to the runtime either: its order would then hide races of the program.
+// The tracer is not instrumented, so TSan does not see its lock, but its interceptors for strcmp, memcpy and similar
+// see the memory that the lock protects: they would report false positives, and hold the lock meanwhile. The lock is
+// not announced to the runtime either: its happens-before order would hide races of the program.
 
 #pragma once
 
-// Weak: not there in a program without ThreadSanitizer. From the runtime's tsan_interface_ann.cpp.
+// Weak: missing in a program without ThreadSanitizer. From the runtime's tsan_interface_ann.cpp.
 #define TRACER_RUNTIME extern "C" __attribute__((weak, visibility("default")))
 
 TRACER_RUNTIME void AnnotateIgnoreReadsBegin(const char* file, int line);

@@ -8,7 +8,7 @@ namespace gil_tracer {
 
 namespace {
 
-/// The module that such a frame of importlib is about: its first argument.
+/// The module that such a frame of importlib imports: its first argument.
 std::uint32_t read_module(Header* header, const Python& python, _frame* frame) {
     const ErrorKept kept(python);
     if (python.frame_variable != nullptr) {
@@ -27,8 +27,8 @@ std::uint32_t read_module(Header* header, const Python& python, _frame* frame) {
 
 int walk(Header* header, const Python& python, Frame* frames) {
     int count = 0;
-    // The body of the module that is being imported, as long as only importlib's frames have been seen since: then the
-    // next frame that is about a module is about this one, and its argument need not be read.
+    // The body of the module that is being imported, as long as only importlib's frames follow: then the next frame
+    // with a module has this one, and its argument need not be read.
     std::uint32_t body = 0;
     for (_frame* frame = python.top_frame(python.thread_state()); frame != nullptr;) {
         _object* object = python.frame_code(frame);

@@ -1,4 +1,4 @@
-// The Python frames of the calling thread, by the C API or from memory. The caller excludes other callers.
+// The Python frames of the calling thread, through the C API or from memory. Callers must exclude each other.
 
 #pragma once
 
@@ -6,8 +6,8 @@
 
 namespace gil_tracer {
 
-/// Fill `frames`, innermost first and at most `deepest`, and return how many there are; -1 where there is no room for
-/// a function. The calling thread is attached.
+/// Fill `frames`, innermost first and at most `deepest`, and return their number; -1 if a function does not fit. The
+/// calling thread is attached.
 int walk(Header* header, const Python& python, Frame* frames);
 
 /// As walk(), without the C API. The name of a body's module is that of the import around it.

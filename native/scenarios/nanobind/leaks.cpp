@@ -1,5 +1,5 @@
-// What is left when the interpreter ends. nanobind counts the objects of its classes, and says on standard error which
-// ones outlived the interpreter; without a GIL it does not count.
+// Objects that outlive the interpreter. nanobind counts the objects of its classes and reports leaks on standard error;
+// without a GIL it does not count.
 // https://nanobind.readthedocs.io/en/latest/refleaks.html
 
 #include "harness/scenario.hpp"
@@ -11,12 +11,12 @@
 
 namespace python_tsan {
 
-/// Keeps what is written to standard error while it lives, and hands it on to the real one at its end.
+/// Captures standard error during its lifetime, and writes it to the real one in its destructor.
 class StandardError {
 public:
     StandardError() : real_(dup(STDERR_FILENO)), kept_(std::tmpfile()) {
         if (real_ < 0 || kept_ == nullptr || dup2(fileno(kept_), STDERR_FILENO) < 0) {
-            throw std::runtime_error("standard error cannot be kept");
+            throw std::runtime_error("standard error cannot be captured");
         }
     }
     ~StandardError() {
@@ -46,7 +46,8 @@ private:
 
 class Ticket {};
 
-/// Start the interpreter, make a ticket in each thread, keep `kept` of them, and report how many nanobind misses.
+/// Start the interpreter, make a ticket in each thread, keep `kept` of them, and report how many leaks nanobind
+/// reports.
 static void end_with_tickets(Context& context, unsigned kept) {
     const StandardError standard_error;
     {
@@ -69,14 +70,14 @@ static void end_with_tickets(Context& context, unsigned kept) {
 SCENARIO(
     nanobind_leak,
     "nanobind",
-    "Two objects of a bound class outlive the interpreter: nanobind says how many, where there is a GIL.",
+    "Two objects of a bound class outlive the interpreter: with a GIL, nanobind reports how many.",
     .clean().expect_value("leaked", 2LL).clean_without_gil().expect_value("leaked", 0LL).twin("nanobind_no_leak")) {
     end_with_tickets(context, 2);
 }
 
 SCENARIO(nanobind_no_leak,
          "nanobind",
-         "The same objects, each given back before the interpreter ends: nanobind misses none.",
+         "The same objects, each released before the interpreter ends: nanobind reports no leak.",
          .clean().expect_value("leaked", 0LL).twin("nanobind_leak")) {
     end_with_tickets(context, 0);
 }

@@ -1,5 +1,5 @@
-// nanobind's own locks. They are CPython's, and there only where there is no GIL: elsewhere ft_mutex, ft_lock_guard and
-// lock_self() are compiled to nothing. https://nanobind.readthedocs.io/en/latest/free_threaded.html
+// nanobind's own locks. They exist only in free-threaded builds: elsewhere ft_mutex, ft_lock_guard and lock_self() are
+// compiled to nothing. https://nanobind.readthedocs.io/en/latest/free_threaded.html
 
 #include "harness/scenario.hpp"
 
@@ -27,8 +27,7 @@ static PYTHON_TSAN_NOINLINE void increment_under_ft_mutex_alone() {
 
 SCENARIO(nanobind_ft_mutex,
          "nanobind",
-         "Every increment stands under a guard and an ft_mutex: with a GIL the one excludes the others, without it the "
-         "other.",
+         "Every increment is under a GIL guard and an ft_mutex: one of the two locks, depending on the build.",
          .clean().twin("nanobind_ft_mutex_alone")) {
     const Interpreter python(context);
     race(context, [&](unsigned) {
@@ -43,14 +42,14 @@ SCENARIO(nanobind_ft_mutex,
 SCENARIO(
     nanobind_ft_mutex_alone,
     "nanobind",
-    "The same increments under the ft_mutex alone: where there is a GIL, it is no lock at all.",
+    "The same increments under the ft_mutex only: in a build with a GIL, it does nothing.",
     .race("g_ft_mutex_alone_counter", "increment_under_ft_mutex_alone").clean_without_gil().twin("nanobind_ft_mutex")) {
     const Interpreter python(context);
     take_turns(context, {increment_under_ft_mutex_alone, increment_under_ft_mutex_alone});
     context.check("count", g_ft_mutex_alone_counter, 2LL);
 }
 
-/// A class as a user binds one, with a method that changes it.
+/// A class with a method that changes it, bound as users do.
 class Tally {
 public:
     PYTHON_TSAN_NOINLINE void add() {
@@ -64,7 +63,7 @@ private:
     long long count_ = 0;
 };
 
-/// One tally, of a class that is bound with `extra` for its method.
+/// One tally, whose class binds its method with `extra`.
 template <typename... Extra>
 static py::object bound_tally(const Extra&... extra) {
     const py::object type = py::class_<Tally>(py::import_module("__main__"), "Tally")
@@ -76,11 +75,11 @@ static py::object bound_tally(const Extra&... extra) {
 
 SCENARIO(nanobind_method,
          "nanobind",
-         "Two threads call a method of one object: with a GIL a call is whole, without it both are in the method.",
+         "Two threads call a method of one object: with a GIL the calls exclude each other, without it they do not.",
          .clean().race_without_gil("", "Tally::add").twin("nanobind_lock_self")) {
     const Interpreter python(context);
     const py::object tally = bound_tally();
-    // A method for each thread: to fetch it counts references of the object's, and counting orders the turns.
+    // A bound method for each thread: getting it changes the object's reference count, which orders the turns.
     const std::array<py::object, 2> methods{tally.attr("add"), tally.attr("add")};
     std::vector<std::function<void()>> turns;
     for (const auto& add : methods) {

@@ -1,6 +1,6 @@
-// An nb::object copied without the GIL. Where assertions are compiled in, as here, nanobind looks before it counts, and
-// ends the process. pybind11 has the same scenario in scenarios/pybind11; reference_counts.cpp shows what happens where
-// nobody looks.
+// An nb::object copied without the GIL. With assertions enabled, as here, nanobind checks for the GIL before it
+// counts, and aborts the process. pybind11 has the same scenario in scenarios/pybind11; reference_counts.cpp shows what
+// happens without a check.
 
 #include "harness/scenario.hpp"
 
@@ -8,7 +8,7 @@ namespace python_tsan {
 
 SCENARIO(object_copied_unguarded,
          "objects",
-         "A thread copies an object of the binding's without the GIL: nanobind ends the process.",
+         "A thread copies an nb::object without the GIL: nanobind aborts the process.",
          .crash("attempted to change the reference count of a Python object .*while the GIL was not held")
              .twin("object_copied_guarded")) {
     const Interpreter python(context);

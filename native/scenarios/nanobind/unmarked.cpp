@@ -1,4 +1,4 @@
-// A second extension module in the process, of nanobind's too, whose author did not ask for FREE_THREADED.
+// A second nanobind module in the process, built without FREE_THREADED.
 
 #include "harness/scenario.hpp"
 
@@ -18,7 +18,7 @@ static PYTHON_TSAN_NOINLINE void increment_beside_nanobind() {
 SCENARIO(
     nanobind_without_free_threaded,
     "nanobind",
-    "A module of nanobind's that was built without FREE_THREADED is imported: the GIL is back, for the whole process.",
+    "A nanobind module that was built without FREE_THREADED is imported: the GIL is enabled for the whole process.",
     .clean()
         .clean_without_gil()
         .expect_value("gil_enabled", true)
@@ -30,8 +30,8 @@ SCENARIO(
         const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
         py::import_module("sys").attr("path").attr("insert")(0, beside.string());
         py::import_module("python_tsan_nanobind_unmarked");
-        const long long wanted = race_guarded(context, increment_beside_nanobind);
-        context.check("count", g_beside_nanobind_counter, wanted);
+        const long long expected = race_guarded(context, increment_beside_nanobind);
+        context.check("count", g_beside_nanobind_counter, expected);
     }
     context.value("gil_enabled", gil_record().enabled);
     context.value("gil_enabled_by", gil_record().enabled_by);

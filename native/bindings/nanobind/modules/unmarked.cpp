@@ -1,5 +1,4 @@
-// An extension module as its author gets it who does not ask nanobind for FREE_THREADED: it takes part in nothing, and
-// its import alone brings the GIL back.
+// An extension module built without nanobind's FREE_THREADED option: it does nothing, and its import enables the GIL.
 
 #include <nanobind/nanobind.h>
 
