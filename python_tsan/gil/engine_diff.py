@@ -39,7 +39,7 @@ COLUMNS = ("thread", "first", "second", "equal", "compared")
 class Agreement:
     """One thread in two traces, of ``first`` and ``second`` releases; the first ``equal`` releases agree.
 
-    ``difference`` is the first difference, empty if there is none. ``frames``: the Python frames were compared as
+    ``difference`` is the first difference, empty if all agree. ``frames``: the Python frames were compared as
     well; debuggers read them from 3.13 on.
     """
 

@@ -143,7 +143,7 @@ class Process:
         return {}
 
     def stack(self, node: int) -> tuple[Node, ...]:
-        """Return the Python frames of a node, innermost first; empty if there were none or they are unknown."""
+        """Return the Python frames of a node, innermost first; empty without any or if they are unknown."""
         found = self._stacks.get(node)
         if found is None:
             frames = []

@@ -98,10 +98,10 @@ def test_counts_by_phase_leave_out_what_did_not_happen(releases):
     assert count_phases(releases) == {"path stat": 1, "read": 1, "other": 2}
 
 
-def test_what_a_trace_does_not_hold_is_reported():
+def test_what_a_trace_lacks_is_reported():
     record = samples.record(sees_internal=False, dropped=5, lost=6, lost_stacks=7)
     blind = samples.process(record=record, nodes=samples.NODES[:1])
-    said = "\n".join(caveats(samples.trace(truncated=True, processes=(blind,))))
+    text = "\n".join(caveats(samples.trace(truncated=True, processes=(blind,))))
     for words in (
         "cut short",
         "forced switches",
@@ -110,18 +110,18 @@ def test_what_a_trace_does_not_hold_is_reported():
         "7 events have no",
         "no Python frames were read",
     ):
-        assert words in said
-    assert "process 30 was not traced (it is old): /bin/old" in said
+        assert words in text
+    assert "process 30 was not traced (it is old): /bin/old" in text
     assert caveats(samples.trace(untraced=())) == []
 
 
-def test_without_a_gil_it_is_reported_what_a_release_is():
+def test_without_a_gil_the_meaning_of_a_release_is_explained():
     record = samples.record(free_threaded=True, sees_internal=False)
-    (said,) = caveats(samples.trace(untraced=(), processes=(samples.process(record=record),)))
-    assert "a thread detaches around a call" in said
+    (text,) = caveats(samples.trace(untraced=(), processes=(samples.process(record=record),)))
+    assert "a thread detaches around a call" in text
 
 
-def test_why_shows_each_release_in_order(releases):
+def test_why_lists_each_release_in_order(releases):
     lines = list(why(releases, "alpha"))
     assert lines[0] == "import alpha: the GIL was released 2 times (path stat 1, read 1)"
     text = "\n".join(lines)
@@ -138,7 +138,7 @@ def test_why_shows_as_many_frames_as_requested(releases):
     assert not any("main.py" in line for line in lines)
 
 
-def test_why_names_the_imports_that_there_are(releases):
+def test_why_names_the_imports_in_the_trace(releases):
     with pytest.raises(UsageError, match="while beta was imported") as caught:
         list(why(releases, "beta"))
     assert "alpha" in caught.value.advice

@@ -22,7 +22,7 @@ def make_bench(tracer, stock_python):
 
 @pytest.fixture
 def answers(monkeypatch):
-    """Stand in for the processes: what each run took, in seconds, and what it printed."""
+    """Replace the processes: how long each run took, in seconds, and what it printed."""
 
     def set_(plain, traced, *, ok=True, text=""):
         plain, traced = cycle(plain), cycle(traced)

@@ -68,7 +68,7 @@ def test_what_follows_damage_is_not_believed():
         (MAGIC, "cut short before its header"),
     ],
 )
-def test_what_is_no_trace_is_refused(data, words, tmp_path):
+def test_a_file_that_is_not_a_trace_is_refused(data, words, tmp_path):
     with pytest.raises(UsageError, match=words) as caught:
         decode(data, source=tmp_path)
     assert caught.value.evidence == tmp_path

@@ -57,7 +57,7 @@ def test_a_script_without_an_interpreter_is_refused(tmp_path):
         resolve_script([str(script)], os.environ)
 
 
-def test_a_swap_between_states_releases_and_takes_again():
+def test_a_swap_between_states_is_a_release_and_an_acquisition():
     lines = [line("swap", 1, way=4, offset=0x30), line("release", 2, way=4), line("swap", 3, way=4)]
     made = make_process(lines, executable="p", version=0x030C01F0)
     assert [(event.released, event.acquired) for event in made.events] == [(1, 1), (2, 3)]
@@ -102,7 +102,7 @@ def test_the_debugger_that_is_installed_is_taken(tmp_path):
     assert installed_debugger(env) is GDB
 
 
-def test_a_debugger_that_fails_is_shown_with_its_last_words(monkeypatch, tmp_path):
+def test_a_debugger_that_fails_is_reported_with_its_last_line(monkeypatch, tmp_path):
     program(tmp_path, "gdb")
     program(tmp_path, "tool")
 

@@ -44,7 +44,7 @@ def pair(tmp_path):
 
 
 @pytest.mark.usefixtures("pair")
-def test_an_import_is_reported_phase_by_phase_cold_and_warm(run_traced):
+def test_an_import_is_recorded_phase_by_phase_cold_and_warm(run_traced):
     cold = count_phases(imports_of(explain_trace(run_traced("import pair")), "pair"))
     warm = count_phases(imports_of(explain_trace(run_traced("import pair")), "pair"))
     assert cold[".pyc write"] > 0
@@ -110,7 +110,7 @@ def test_waiting_for_the_import_system_is_the_global_lock(run_traced):
     assert waits[0].away > 50_000_000
 
 
-def test_loading_an_extension_releases_nothing_once_it_is_found(run_traced):
+def test_loading_an_extension_keeps_the_gil_once_it_is_found(run_traced):
     trace = run_traced("import importlib.machinery as m, _ctypes\nassert _ctypes.__file__.endswith('.so')")
     found = imports_of(explain_trace(trace), "_ctypes")
     assert count_phases(found).keys() <= {"path stat", "directory listing", "getcwd"}
@@ -140,7 +140,7 @@ def test_one_thread_holds_the_gil_at_a_time_and_forced_switches_are_counted(run_
     assert all(0 < end <= start for (_, _, end), (_, start, _) in pairwise(spans))
 
 
-def test_a_thread_that_ends_releases(run_traced):
+def test_a_thread_that_ends_releases_the_gil(run_traced):
     trace = run_traced("import threading\nt = threading.Thread(target=int); t.start(); t.join()")
     events = [event for event in trace.processes[0].events if event.thread == 1]
     assert events[0].acquire_way == Way.ACQUIRE_RELEASE
@@ -265,9 +265,9 @@ def test_under_a_debugger_streams_and_environment_are_the_commands_own(debugger,
     text = "import os, sys; print(*[n for n in os.environ if 'GIL' in n]); print('aside', file=sys.stderr)"
     home = {"PYTHONHOME": str(Path(stock_python).parents[1])}  # would mislead the Python inside the debugger
     debugger.trace([stock_python, "-S", "-c", text], env={**environment, **home})
-    told = capfd.readouterr()
-    assert told.out == "\n"
-    assert told.err == "aside\n"
+    printed = capfd.readouterr()
+    assert printed.out == "\n"
+    assert printed.err == "aside\n"
 
 
 def test_a_debugger_that_sees_no_python_keeps_the_exit_code(debugger):
@@ -305,13 +305,13 @@ def test_a_static_program_is_refused(compile_program, tracer):
     assert "--engine debugger" in caught.value.advice
 
 
-def test_what_is_no_python_is_run_and_then_named(tracer):
+def test_a_program_without_python_is_run_and_then_named(tracer):
     with pytest.raises(NothingSeenError, match="no Python was loaded by") as caught:
         trace_preloaded(["sh", "-c", "exit 4"], library=tracer, env=os.environ)
     assert caught.value.command_exit == 4
 
 
-def test_without_room_the_program_runs_untraced(run_traced):
+def test_without_space_the_program_runs_untraced(run_traced):
     with pytest.raises(NothingSeenError, match="nothing could be recorded") as caught:
         run_traced("raise SystemExit(9)", memory=1 << 60)
     assert caught.value.command_exit == 9

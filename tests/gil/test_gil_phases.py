@@ -38,27 +38,27 @@ def phase(*functions, frames, way=Way.SAVE_RESTORE, switched=True):
         ("_something_new", ["a_function"], Phase.OTHER),
     ],
 )
-def test_importlib_frame_and_c_function_show_the_phase(function, c_functions, expected):
+def test_importlib_frame_and_c_function_determine_the_phase(function, c_functions, expected):
     assert phase(*c_functions, frames=[frame(function), IMPORT]) is expected
 
 
 @pytest.mark.parametrize("c_function", ["os_mkdir_impl", "os_open_impl", "_Py_write_impl", "posix_do_stat"])
-def test_all_steps_of_writing_a_pyc_are_one_phase(c_function):
+def test_every_step_of_writing_a_pyc_is_one_phase(c_function):
     frames = [frame("_write_atomic"), frame("SourceFileLoader.set_data"), frame("SourceLoader.get_code"), IMPORT]
     assert phase(c_function, frames=frames) is Phase.PYC_WRITE
 
 
-def test_an_extension_may_release_in_its_initialisation():
+def test_an_extension_may_release_the_gil_in_its_initialisation():
     frames = [frame("_call_with_frames_removed", file=BOOTSTRAP), frame("ExtensionFileLoader.create_module"), IMPORT]
     assert phase("module_init", frames=frames) is Phase.DLOPEN
 
 
-def test_all_code_of_a_module_body_is_the_body():
+def test_every_call_of_a_module_body_is_the_body():
     frames = [frame("exists", file="genericpath.py"), BODY, frame("_load_unlocked", file=BOOTSTRAP), IMPORT]
     assert phase("posix_do_stat", frames=frames) is Phase.BODY
 
 
-def test_a_finder_of_somebody_else_is_no_body():
+def test_a_finder_of_another_package_is_not_a_body():
     outer = [BODY, IMPORT]
     inner = frame("_find_and_load", file=BOOTSTRAP, imports="beta")
     assert phase("posix_do_stat", frames=[frame("find_spec", file="finder.py"), inner, *outer]) is Phase.OTHER
@@ -75,7 +75,7 @@ def test_outside_of_an_import_everything_is_other():
     assert phase("posix_do_stat", frames=[]) is Phase.OTHER
 
 
-def test_giving_way_is_distinguished_from_ending():
+def test_a_forced_switch_is_distinguished_from_an_end():
     assert phase("drop_gil", frames=[], way=Way.INTERNAL) is Phase.FORCED
     assert phase("drop_gil", frames=[], way=Way.INTERNAL, switched=False) is Phase.OTHER
 

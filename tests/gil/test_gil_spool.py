@@ -1,6 +1,8 @@
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from python_tsan.gil import spool
 from python_tsan.gil.trace import Event, Node, Thread
@@ -67,7 +69,7 @@ def test_a_row_that_was_being_written_is_left_out():
     assert len(read.events) == 1
 
 
-def test_counts_that_cannot_be_are_held_against_the_room():
+def test_impossible_counts_are_limited_to_the_region():
     data = bytearray(make(chunks=[(0, 10, [EARLY])], used=1 << 60))
     struct.pack_into("<I", data, CHUNKS_AT + 4, 2**32 - 1)
     read = spool.read_spool(bytes(data))
@@ -85,5 +87,31 @@ def test_an_unknown_function_is_no_error():
     [b"", b"x" * 100, make(chunks=[], magic=bytes(8)), make(chunks=[], version=2)],
     ids=["empty", "short", "unfinished", "newer"],
 )
-def test_what_is_no_record_is_not_read(data):
+def test_a_file_that_is_not_a_record_is_ignored(data):
     assert spool.read_spool(data) is None
+
+
+WHOLE = make(chunks=[(0, 10, [EARLY, LATE]), (1, 11, [LATE])])
+HEADER_BYTES = spool._HEADER.size
+
+
+@given(st.integers(0, SIZE))
+def test_a_record_that_is_cut_anywhere_is_read_as_far_as_it_goes(length):
+    read = spool.read_spool(WHOLE[:length])
+    assert read is None or {event.released for event in read.events} <= {100, 200}
+
+
+@given(st.lists(st.tuples(st.integers(12, HEADER_BYTES - 1), st.integers(0, 255)), max_size=30))
+def test_a_damaged_header_is_no_error(changes):
+    data = bytearray(WHOLE)
+    for at, byte in changes:
+        data[at] = byte
+    read = spool.read_spool(bytes(data))
+    assert read is None or len(read.events) <= SIZE // spool._EVENT.size
+
+
+@given(st.integers(9000, 20000), st.binary(min_size=1, max_size=200))
+def test_damaged_tables_are_no_error(at, rubbish):
+    data = bytearray(WHOLE)
+    data[at : at + len(rubbish)] = rubbish
+    assert len(spool.read_spool(bytes(data)).events) == 3

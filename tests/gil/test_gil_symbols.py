@@ -1,6 +1,12 @@
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from python_tsan import process
+from python_tsan.gil import symbols
 from python_tsan.gil.symbols import parse_addr2line, symbolise
 from python_tsan.gil.trace import CFunction, Site
 
@@ -48,3 +54,48 @@ def test_a_chain_names_inlined_functions_from_the_inside_out():
     site = Site(library="/l.so", offset=1, functions=(CFunction("a", "dir/f.c", 3), CFunction("b")))
     assert site.name == "a"
     assert site.chain == "a (f.c:3) < b"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """A library with line tables and the address right after the call in its function `outer`."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None or shutil.which("nm") is None:
+        pytest.skip("no compiler")
+    folder = tmp_path_factory.mktemp("symbols")
+    source, made = folder / "code.c", folder / "libcode.so"
+    source.write_text("int inner(int);\nint outer(int x) { return inner(x) + 1; }\n")
+    subprocess.run([compiler, "-g", "-shared", "-fPIC", source, "-o", made], check=True, cwd=folder)
+    listed = subprocess.run(["nm", made], check=True, capture_output=True, text=True).stdout
+    (start,) = [int(line.split()[0], 16) for line in listed.splitlines() if line.endswith(" T outer")]
+    return str(made), start + 12
+
+
+def test_a_library_with_line_tables_has_function_file_and_line(library):
+    function = symbolise([library])[library].functions[0]
+    assert (function.name, Path(function.file).name, function.line) == ("outer", "code.c", 2)
+
+
+@pytest.mark.parametrize("broken", ["missing", "fails", "cannot be started"])
+def test_without_addr2line_the_symbol_table_names_the_function(library, broken, monkeypatch):
+    def run(_command, *, timeout):
+        if broken == "fails":
+            return real(["false"], timeout=timeout)
+        raise OSError(8, "Exec format error")
+
+    real = process.run
+    monkeypatch.setattr(process, "run", run)
+    if broken == "missing":
+        monkeypatch.setattr(symbols.shutil, "which", lambda _: None)
+    assert symbolise([library])[library].functions == (CFunction("outer"),)
+
+
+def test_an_answer_for_each_address_only_is_used(monkeypatch, library):
+    done = process.run([sys.executable, "-c", "print('garbage')"], timeout=60)
+    monkeypatch.setattr(process, "run", lambda *_, **__: done)
+    assert symbolise([library])[library].functions == (CFunction("outer"),)
+
+
+@pytest.mark.parametrize("name", ["f.constprop.0", "f.isra.3", "f.part.1.cold", "f.lto_priv.0", "f.llvm.12345", "f"])
+def test_what_a_compiler_adds_to_a_name_is_removed(name):
+    assert parse_addr2line(f"0x1: {name} at f.c:1") == [(CFunction("f", "f.c", 1),)]

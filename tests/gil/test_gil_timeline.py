@@ -85,6 +85,6 @@ def test_the_page_needs_no_network_and_cannot_be_broken_by_a_name():
     assert "</script><script>alert(1)" in page_data(page)["processes"][0]["names"]
 
 
-def test_a_trace_without_processes_is_a_page_all_the_same():
+def test_a_trace_without_processes_is_a_page_too():
     assert page_data(html_page(samples.trace(processes=())))["processes"] == []
     assert chrome(samples.trace(processes=())) == []

@@ -1,4 +1,4 @@
-"""Every way of letting go of the GIL, on each stock Python that this machine has."""
+"""Every way of releasing the GIL, on each stock Python on this machine."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ void hand(void) { State* state = PyThreadState_Get(); PyEval_ReleaseThread(state
 static void* visitor(void* unused) {
     int outer = PyGILState_Ensure(), inner = PyGILState_Ensure();
     PyRun_SimpleString("pass");
-    PyGILState_Release(inner); /* lets go of nothing */
+    PyGILState_Release(inner); /* keeps the GIL */
     PyGILState_Release(outer);
     return unused;
 }

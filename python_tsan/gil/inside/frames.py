@@ -1,7 +1,7 @@
-"""Own reading the Python frames of a stopped process from its memory, by the table that CPython keeps for debuggers.
+"""Read the Python frames of a stopped process from its memory, with CPython's table of offsets for debuggers.
 
-The table is ``_Py_DebugOffsets``, at the beginning of ``_PyRuntime`` since 3.13. Nothing is called in the process.
-This runs in a debugger's own Python and imports the standard library alone.
+The table is ``_Py_DebugOffsets``, at the start of ``_PyRuntime`` since 3.13. Nothing is called in the process.
+This runs in a debugger's own Python and imports only the standard library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WORD = struct.Struct("<Q")
 _LONGEST = 4096  # bytes of a name or path
 _DEEPEST = 512  # frames
 _C_STACK = 3  # frame owners from here on are the interpreter's own, not Python's
-_TAGS = 0x7  # of a reference in a frame, since 3.14
+_TAGS = 0x7  # in a reference of a frame, since 3.14
 # Include/internal/pycore_runtime.h (3.13) and pycore_debug_offsets.h (3.14): the structures in order, 8 bytes a field.
 _FIELDS = {
     (3, 13): """
@@ -70,7 +70,7 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """The Python frames of one process. ``read(address, size)`` gives its memory, ``runtime`` is _PyRuntime's."""
+    """The Python frames of one process. ``read(address, size)`` reads its memory, ``runtime`` is _PyRuntime."""
 
     def __init__(self, read: Read, runtime: int, version: tuple[int, int]) -> None:
         self._read = read
@@ -85,7 +85,7 @@ class Frames:
             self._at = dict(zip(names, offsets, strict=True))
 
     def stack(self, tid: int) -> list[Frame]:
-        """Return the frames of a thread, innermost first; none where this version keeps no table, or for no Python."""
+        """Return the frames of a thread, innermost first; none if this version has no table or no Python code runs."""
         return list(self._walk(tid)) if self._at else []
 
     def _walk(self, tid: int) -> Iterator[Frame]:
@@ -109,7 +109,7 @@ class Frames:
             interpreter = self._word(interpreter, "interpreter.next")
 
     def _describe(self, frame: int, code: int) -> Frame:
-        # By its names' addresses and not by its own, which may come to mean another function.
+        # Identified by the addresses of its names, because the code's own address may be reused.
         names = self._word(code, "code.filename"), self._word(code, "code.qualname")
         if names not in self._codes:
             (line,) = struct.unpack("<i", self._read(code + self._at["code.firstlineno"], 4))
@@ -123,7 +123,7 @@ class Frames:
         return int(_WORD.unpack(self._read(base + self._at[field], 8))[0])
 
     def _text(self, address: int) -> str:
-        """Return a str that is ASCII; ``?`` for any other, whose form differs between versions."""
+        """Return an ASCII str; ``?`` for any other, whose layout differs between versions."""
         if not address:
             return "?"
         length = min(self._word(address, "unicode.length"), _LONGEST)

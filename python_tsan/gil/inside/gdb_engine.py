@@ -1,7 +1,7 @@
-"""Own the breakpoints under gdb, which runs this file: one line for each release and acquisition.
+"""Set the breakpoints in gdb, which runs this file: one line for each release and acquisition.
 
-:mod:`python_tsan.gil.debugger` reads the lines. Nothing is shared with the preload engine, so that the two can be held
-against each other.
+:mod:`python_tsan.gil.debugger` reads the lines. No code is shared with the preload engine, so that the two can be
+compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EXECUTABLE_TYPE = b"\x02\x00"  # ET_EXEC: linked for fixed addresses
 
 
 class Places:
-    """Where code comes from: the file and the address in the file's own terms."""
+    """Finds the file of an address, and the offset from its load base."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[str, int]] = {}
@@ -56,7 +56,7 @@ def _is_fixed(path: str) -> bool:
 
 
 def _callers(places: Places) -> Iterator[Caller]:
-    """Yield the functions around the one that is called, past those that were inlined into them."""
+    """Yield the callers of the called function, without inlined functions."""
     frame = _called(gdb.newest_frame())
     while True:
         frame = _called(frame.older())
@@ -70,7 +70,7 @@ def _called(frame: gdb.Frame) -> gdb.Frame:
 
 
 def _argument() -> int:
-    """Return the first argument, as the called function finds it."""
+    """Return the first argument of the called function."""
     register = _FIRST_ARGUMENT.get(gdb.newest_frame().architecture().name(), "$rdi")
     return int(gdb.parse_and_eval(register)) & 0xFFFFFFFFFFFFFFFF
 
@@ -78,7 +78,7 @@ def _argument() -> int:
 def _address(symbol: str) -> int:
     try:
         return int(gdb.parse_and_eval(f"(unsigned long)&{symbol}"))
-    except gdb.error:  # there is no such symbol
+    except gdb.error:  # the symbol does not exist
         return 0
 
 
@@ -87,7 +87,7 @@ def _read(address: int, size: int) -> bytes:
 
 
 class Watch(gdb.Breakpoint):  # type: ignore[misc]
-    """A breakpoint that has its call written and goes on."""
+    """A breakpoint that records its call and continues."""
 
     def __init__(self, function: str, *, recorder: Recorder, places: Places) -> None:
         super().__init__(function)
@@ -97,14 +97,14 @@ class Watch(gdb.Breakpoint):  # type: ignore[misc]
         self._recorder = recorder
 
     def stop(self) -> bool:
-        """Have the call written."""
+        """Record the call."""
         thread = gdb.selected_thread().ptid[1]
         self._recorder.call(self._function, _argument(), thread, _callers(self._places))
         return False
 
 
 def start() -> None:
-    """Set the breakpoints, run the program to its end, and leave its exit code behind."""
+    """Set the breakpoints, run the program to its end, and record its exit code."""
     recorder, places = Recorder(address=_address, read=_read), Places()
     program = GatedProgram()
     for setting in (

@@ -1,7 +1,7 @@
-"""Own the breakpoints under lldb, which imports this file: one line for each release and acquisition.
+"""Set the breakpoints in lldb, which imports this file: one line for each release and acquisition.
 
-:mod:`python_tsan.gil.debugger` reads the lines. Nothing is shared with the preload engine, so that the two can be held
-against each other.
+:mod:`python_tsan.gil.debugger` reads the lines. No code is shared with the preload engine, so that the two can be
+compared.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _SETTINGS = (
 
 
 class Memory:
-    """The program as the debugger sees it: its symbols and its memory."""
+    """The symbols and the memory of the program."""
 
     def __init__(self, process: lldb.SBProcess) -> None:
         self._process = process
 
     def address(self, symbol: str) -> int:
-        """Return where a symbol is, 0 if there is none."""
+        """Return the address of a symbol, 0 if it does not exist."""
         target = self._process.GetTarget()
         found = target.FindSymbols(symbol)
         if not len(found):
@@ -41,7 +41,7 @@ class Memory:
         return int(found[0].GetSymbol().GetStartAddress().GetLoadAddress(target))
 
     def read(self, address: int, size: int) -> bytes:
-        """Return ``size`` bytes. Raises RuntimeError where there is nothing to read."""
+        """Return ``size`` bytes. Raises RuntimeError if they cannot be read."""
         error = lldb.SBError()
         data = self._process.ReadMemory(address, size, error)
         if error.Fail():
@@ -50,9 +50,9 @@ class Memory:
 
 
 def _record_call(recorder: Recorder, thread: lldb.SBThread) -> None:
-    """Have the call written at which ``thread`` stopped."""
+    """Record the call at which ``thread`` stopped."""
     frame = thread.GetFrameAtIndex(0)
-    # A copy that was inlined into another function is named by the debug information alone.
+    # Only the debug information names a copy that was inlined into another function.
     name = next((name for name in (frame.GetSymbol().GetName(), frame.GetFunctionName()) if name in WATCHED), "")
     if name:
         argument = frame.FindRegister("arg1").GetValueAsUnsigned()
@@ -60,10 +60,10 @@ def _record_call(recorder: Recorder, thread: lldb.SBThread) -> None:
 
 
 def _callers(thread: lldb.SBThread) -> Iterator[Caller]:
-    """Yield the functions around the one that is called."""
+    """Yield the callers of the called function."""
     called = _whole(thread, 0)
     while True:
-        # Of the frames that share a return address, lldb keeps it for the innermost one alone.
+        # Of the frames that share a return address, only the innermost has it in lldb.
         address = thread.GetFrameAtIndex(called + 1).GetPCAddress()
         library = address.GetModule().GetFileSpec().fullpath or ""
         called = _whole(thread, called + 1)
@@ -71,7 +71,7 @@ def _callers(thread: lldb.SBThread) -> Iterator[Caller]:
 
 
 def _whole(thread: lldb.SBThread, index: int) -> int:
-    """Return the number of the function that frame ``index`` is in, past what was inlined into it."""
+    """Return the index of the frame that ``index`` was inlined into, or ``index``."""
     while thread.GetFrameAtIndex(index).IsInlined():
         index += 1
     return index
@@ -87,7 +87,7 @@ def _attach(debugger: lldb.SBDebugger, pid: int) -> lldb.SBProcess:
         target.BreakpointCreateByName(name)
     signals = process.GetUnixSignals()
     for number in map(signals.GetSignalAtIndex, range(signals.GetNumSignals())):
-        if number != signal.SIGTRAP:  # lldb's own
+        if number != signal.SIGTRAP:  # lldb uses it
             for change in (signals.SetShouldStop, signals.SetShouldNotify, signals.SetShouldSuppress):
                 change(number, False)  # noqa: FBT003 -- lldb's signature
     return process
@@ -113,8 +113,8 @@ def _run(debugger: lldb.SBDebugger) -> None:
 
 
 def __lldb_init_module(_debugger: lldb.SBDebugger, _session: object) -> None:
-    """Be imported by lldb: set the breakpoints, run the program to its end, and leave its exit code behind."""
-    # Not lldb's own, which would say on the program's standard output what it does.
+    """Set the breakpoints, run the program to its end, and record its exit code; lldb calls this on import."""
+    # A new debugger, because lldb's own would print its progress to the program's standard output.
     debugger = lldb.SBDebugger.Create()
     debugger.SetAsync(False)  # noqa: FBT003 -- lldb's signature
     for setting in _SETTINGS:

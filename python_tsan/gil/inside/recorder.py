@@ -1,7 +1,7 @@
-"""Own what is written of a call at which a debugger has stopped the program, and of the program's end.
+"""Record the calls at which a debugger stops the program, and the program's end.
 
-How a debugger reads memory, symbols and frames is its engine's to say. This runs in a debugger's own Python and imports
-the standard library alone.
+Each engine provides access to memory, symbols and frames. This runs in a debugger's own Python and imports only the
+standard library.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from watched import GIL_STATE, WRAPPERS, Lines, what_it_does  # type: ignore[imp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    # The name of a function that called, and where the call returns to: a file and the address in the file's own terms.
+    # The name of a calling function, and its return address: a file and the offset from its load base.
     Caller = tuple[str | None, tuple[str, int]]
 
 _SIGNALLED = 128
 
 
 class Recorder:
-    """What is known of the program and its interpreter, and the lines about it.
+    """Writes the lines about one program.
 
-    ``address`` gives where a symbol is, 0 if there is none; ``read`` gives that many bytes of the program's memory.
+    ``address`` returns the address of a symbol, 0 if it does not exist; ``read`` returns bytes of the program's memory.
     """
 
     def __init__(self, *, address: Callable[[str], int], read: Callable[[int, int], bytes]) -> None:
@@ -34,9 +34,9 @@ class Recorder:
         self._seen = False
 
     def call(self, function: str, argument: int, thread: int, callers: Iterator[Caller]) -> None:
-        """Write what a call of a watched function does, if it does something, and where it comes from.
+        """Write a line for a call of a traced function, unless the call has no effect on the GIL.
 
-        ``argument`` is its first one; ``callers`` are the functions around it, innermost first.
+        ``argument`` is its first argument; ``callers`` are its callers, innermost first.
         """
         self._seen = True
         found = what_it_does(function, argument, self._version)
@@ -49,11 +49,11 @@ class Recorder:
         self.lines.call(kind, thread, way, place, [] if kind == "acquire" else self._frames.stack(thread))
 
     def end(self, code: int | None, signal: int = 0) -> None:
-        """Write the interpreter's version and how the program ended: its exit code, None if ``signal`` ended it."""
+        """Write the interpreter's version and the program's exit code, which is None if ``signal`` ended it."""
         self.lines.write("python", self._version if self._seen else 0)
-        self.lines.write("exit", _SIGNALLED + signal if code is None else code)  # a signal as a shell tells it
+        self.lines.write("exit", _SIGNALLED + signal if code is None else code)  # a signal as a shell reports it
 
-    # Both are first asked for once a function of the interpreter is called: before, it is not loaded.
+    # Both are read on the first call of a function of the interpreter; before, it is not loaded.
     @cached_property
     def _version(self) -> int:
         address = self._address("Py_Version")  # since 3.11

@@ -1,6 +1,6 @@
-"""Own what both debuggers' engines share: which functions are watched, the lines about them, the program's start.
+"""Share between both debuggers: the traced functions, the file of lines, the start of the program.
 
-This runs in a debugger's own Python and imports the standard library alone.
+This runs in a debugger's own Python and imports only the standard library.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from python_tsan.gil.inside.frames import Frame
 
-OUT = "PYTHON_TSAN_GIL_OUT"  # the file of lines; behind its name:
-LOG = ".log"  # what the debugger said
-COMMAND = ".command"  # the command with its environment, which may hold what would mislead the debugger's own Python
+OUT = "PYTHON_TSAN_GIL_OUT"  # the file of lines; with a suffix:
+LOG = ".log"  # the debugger's output
+COMMAND = ".command"  # the command with its environment, which could misconfigure the debugger's own Python
 # What each function does, and its number in Way.
 WATCHED = {
     "PyEval_SaveThread": ("release", 1),
@@ -41,9 +41,9 @@ _SET_PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)  # <linux/prctl.h>; wher
 
 
 def what_it_does(name: str, argument: int, version: int) -> tuple[str, int] | None:
-    """Return the kind of a watched function's call and its way; None if this call does nothing to the GIL.
+    """Return the kind of a traced function's call and its way; None if this call has no effect on the GIL.
 
-    ``argument`` is the first one, ``version`` is ``Py_Version``.
+    ``argument`` is the call's first argument, ``version`` is ``Py_Version``.
     """
     kind, way = WATCHED[name]
     if way == GIL_STATE and argument & 0xFFFFFFFF != _UNLOCKED:
@@ -54,13 +54,13 @@ def what_it_does(name: str, argument: int, version: int) -> tuple[str, int] | No
 
 
 class Lines:
-    """The file of lines, each of them JSON, whole as soon as it is written."""
+    """The file of lines in JSON; each is complete as soon as it is written."""
 
     def __init__(self) -> None:
         self._file = Path(os.environ[OUT]).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 -- until the end
 
     def call(self, kind: str, thread: int, way: int, place: tuple[str, int], frames: Sequence[Frame]) -> None:
-        """Write what a call did, now, the place that it returns to, and the Python frames, innermost first."""
+        """Write a call with the current time, its return address, and the Python frames, innermost first."""
         self.write(kind, time.monotonic_ns(), thread, way, *place, frames)
 
     def write(self, *row: str | int | Sequence[Frame]) -> None:
@@ -69,10 +69,10 @@ class Lines:
 
 
 class GatedProgram:
-    """The command, held back until the debugger has attached to it.
+    """The command, which starts only after the debugger has attached to it.
 
-    A debugger that starts a program gives it streams and an environment of its own making. Here a shell with the
-    debugger's own waits at a named pipe, and then becomes the program.
+    A program that a debugger starts gets other streams and another environment. Here a shell with the debugger's own
+    streams waits at a named pipe, and then executes the program.
     """
 
     def __init__(self) -> None:
@@ -86,11 +86,11 @@ class GatedProgram:
             env=env,
             preexec_fn=lambda: libc.prctl(_SET_PTRACER, _ANYBODY, 0, 0, 0),  # noqa: PLW1509 -- one call of the kernel
         )
-        # What the debugger has to say does not belong among what the program writes, which has its streams by now.
+        # The debugger's output goes to the log, not among the program's, which has its streams by now.
         log = os.open(f"{os.environ[OUT]}{LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for stream in (1, 2):
             os.dup2(log, stream)
 
     def open(self) -> None:
-        """Let the shell go on, once it is let run."""
+        """Start the program once the debugger lets the shell run."""
         os.write(self._gate, b"go\n")

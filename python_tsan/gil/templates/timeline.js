@@ -158,9 +158,9 @@ function describe(px, py) {
   return "";
 }
 
-function find(count, at, wanted) { // the last one that starts no later
+function find(count, at, time) { // the last one that starts no later
   let low = 0, high = count;
-  while (low < high) { const middle = (low + high) >> 1; if (at(middle) <= wanted) low = middle + 1; else high = middle; }
+  while (low < high) { const middle = (low + high) >> 1; if (at(middle) <= time) low = middle + 1; else high = middle; }
   return low - 1;
 }
 
