@@ -2,7 +2,7 @@
 
 set(PYTHON_TSAN_LANE "full" CACHE STRING "full: CPython under ThreadSanitizer; fast: a stock one with a shared library")
 set_property(CACHE PYTHON_TSAN_LANE PROPERTY STRINGS full fast)
-set(PYTHON_TSAN_MANIFEST "" CACHE FILEPATH "manifest.json of an interpreter; empty for the one that python-tsan means")
+set(PYTHON_TSAN_MANIFEST "" CACHE FILEPATH "manifest.json of an interpreter; empty for the one that python-tsan selects")
 
 # Next to the package if it was installed from a wheel, otherwise on PATH.
 find_program(PYTHON_TSAN_COMMAND python-tsan HINTS "${CMAKE_CURRENT_LIST_DIR}/../../../../../../bin"
@@ -48,7 +48,7 @@ function(python_tsan_ask answer problem)
   endif()
   execute_process(
     COMMAND "${PYTHON_TSAN_COMMAND}" interpreter --quiet --lane "${PYTHON_TSAN_LANE}"
-    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" # settings are looked for from there upwards
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" # settings are searched from there upwards
     OUTPUT_VARIABLE output
     ERROR_VARIABLE words
     RESULT_VARIABLE code)

@@ -1,4 +1,4 @@
-# Makes the targets and commands of each component. Each function sets its argument to why it cannot, or to nothing.
+# Defines the targets and commands of each component. Each function sets its argument to an error, or to nothing.
 
 include("${CMAKE_CURRENT_LIST_DIR}/python_tsan-interpreter.cmake")
 set(PYTHON_TSAN_PACKAGE_DIR "${CMAKE_CURRENT_LIST_DIR}")
@@ -13,7 +13,7 @@ function(python_tsan_provide_headers problem)
                                                   "${PYTHON_TSAN_PACKAGE_DIR}/../../../include"
             NO_CACHE NO_DEFAULT_PATH)
   if(NOT include)
-    set(${problem} "the headers are not there: ${PYTHON_TSAN_PACKAGE_DIR}" PARENT_SCOPE)
+    set(${problem} "the headers were not found: ${PYTHON_TSAN_PACKAGE_DIR}" PARENT_SCOPE)
     return()
   endif()
   cmake_path(NORMAL_PATH include)
@@ -28,9 +28,9 @@ function(python_tsan_provide_sanitizer problem)
     return()
   endif()
   add_library(python_tsan::sanitizer INTERFACE IMPORTED)
-  # Line tables are all that a stack trace reads, and cost less than full debug information.
+  # Stack traces need only line tables, which cost less than full debug information.
   set(lines "$<IF:$<OR:$<COMPILE_LANG_AND_ID:CXX,Clang>,$<COMPILE_LANG_AND_ID:C,Clang>>,-gline-tables-only,-g1>")
-  # GCC warns of std::atomic_thread_fence, which its own libstdc++ has in shared_ptr.
+  # GCC warns about std::atomic_thread_fence, which its own libstdc++ uses in shared_ptr.
   set(fences "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-tsan>")
   target_compile_options(python_tsan::sanitizer INTERFACE -fsanitize=thread -fno-omit-frame-pointer ${lines} ${fences})
   target_link_options(python_tsan::sanitizer INTERFACE -fsanitize=thread)
@@ -64,7 +64,7 @@ function(python_tsan_provide_instrumented problem)
   add_library(python_tsan::instrumented INTERFACE IMPORTED)
   target_link_libraries(python_tsan::instrumented
                         INTERFACE python_tsan::sanitizer python_tsan::headers python_tsan::interpreter)
-  # What python_tsan_add_check() hands to `run`; a stock interpreter is found in the program itself.
+  # python_tsan_add_check() passes this to `run`; a stock interpreter is found in the program itself.
   if(instrumented)
     set_property(GLOBAL PROPERTY PYTHON_TSAN_PREFIX "${prefix}")
   endif()
@@ -75,7 +75,7 @@ function(python_tsan_provide_instrumented problem)
   endif()
 endfunction()
 
-# One process can hold only one ThreadSanitizer runtime, so an instrumented interpreter decides on the compiler.
+# A process can have only one ThreadSanitizer runtime, so an instrumented interpreter determines the compiler.
 function(python_tsan_refuse_compiler manifest problem)
   set(${problem} "" PARENT_SCOPE)
   string(JSON instrumented GET "${manifest}" instrumented)

@@ -38,7 +38,7 @@ def recorded(monkeypatch):
 def test_trace_keeps_the_commands_exit_code_and_writes_the_trace(recorded, tmp_path, capsys):
     path = tmp_path / "new.trace"
     with pytest.raises(SystemExit) as caught:
-        main(["gil", "trace", "-o", str(path), "--memory", "2", "--", "python", "-c", "1"])
+        main(["gil", "trace", "--output", str(path), "--memory", "2", "--", "python", "-c", "1"])
     assert caught.value.code == 3
     assert recorded == [("preload", ["python", "-c", "1"], 2 << 20)]
     assert decode(path.read_bytes()).command == ("python", "-c", "1")
@@ -53,7 +53,7 @@ def test_a_debugger_is_chosen_by_its_name_or_as_the_first_that_is_installed(
     name, engine, recorded, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(DebuggerEngine, "is_installed", lambda one, _env: one.name in {name, "lldb"})
-    assert main(["gil", "trace", "--engine", name, "-o", str(tmp_path / "new.trace"), "--", "python"]) == 0
+    assert main(["gil", "trace", "--engine", name, "--output", str(tmp_path / "new.trace"), "--", "python"]) == 0
     assert [call[:2] for call in recorded] == [(engine, ["python"])]
 
 
@@ -64,7 +64,7 @@ def test_a_command_of_which_nothing_was_seen(own, code, monkeypatch, tmp_path, c
         raise NothingSeenError("no Python was loaded", command_exit=own)
 
     monkeypatch.setattr(PreloadEngine, "trace", nothing)
-    command = ["gil", "trace", "-o", str(tmp_path / "new.trace"), "--", "sh"]
+    command = ["gil", "trace", "--output", str(tmp_path / "new.trace"), "--", "sh"]
     if own:
         with pytest.raises(SystemExit) as caught:
             main(command)
@@ -84,24 +84,26 @@ def test_a_full_disk_keeps_the_exit_code_and_what_was_written(recorded, monkeypa
 
     monkeypatch.setattr(verb, "encode", full)
     with pytest.raises(SystemExit) as caught:
-        main(["gil", "trace", "-o", str(path), "--", "python"])
+        main(["gil", "trace", "--output", str(path), "--", "python"])
     assert caught.value.code == 3
     assert recorded
     assert "new.trace is cut short at" in capsys.readouterr().err
     assert decode(path.read_bytes()).truncated
-    assert main(["gil", "trace", "--engine", "gdb", "-o", str(path), "--", "python"]) == 6  # that command ends with 0
+    command = ["gil", "trace", "--engine", "gdb", "--output", str(path), "--", "python"]  # ends with 0
+    assert main(command) == 6
     assert "No space left on device" in capsys.readouterr().err
     assert decode(path.read_bytes()).truncated
 
 
 def test_what_cannot_be_written_is_refused_before_anything_runs(recorded, tmp_path, capsys):
-    assert main(["gil", "trace", "-o", str(tmp_path), "--", "python"]) == 2
-    assert main(["gil", "trace", "-o", str(tmp_path / "no" / "where"), "--", "python"]) == 2
-    assert main(["gil", "trace", "--memory", "0", "-o", str(tmp_path / "x"), "--", "python"]) == 2
+    assert main(["gil", "trace", "--output", str(tmp_path), "--", "python"]) == 2
+    assert main(["gil", "trace", "--output", str(tmp_path / "no" / "where"), "--", "python"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["gil", "trace", "--memory", "0", "--output", str(tmp_path / "x"), "--", "python"])
     assert recorded == []
     text = capsys.readouterr().err
     assert "is a folder" in text
-    assert "choose a place that you may write to with -o" in text
+    assert "choose a place that you may write to with --output" in text
 
 
 def test_summary_prints_the_tables(saved, capsys):
@@ -120,12 +122,17 @@ def test_why_answers_for_one_module(saved, capsys):
     assert "imports of: alpha" in capsys.readouterr().err
 
 
-def test_timeline_writes_a_page_and_a_perfetto_file(saved, tmp_path, capsys):
-    page, perfetto = tmp_path / "t.html", tmp_path / "t.json"
-    assert main(["gil", "timeline", str(saved), "--html", str(page), "--json", str(perfetto)]) == 0
+def test_timeline_writes_a_page_or_a_perfetto_file(saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page, perfetto = tmp_path / "gil.html", tmp_path / "t.json"
+    assert main(["gil", "timeline", str(saved), "--format", "json", "--output", str(perfetto)]) == 0
+    assert main(["gil", "timeline", str(saved)]) == 0
     assert page.read_text().startswith("<!DOCTYPE html>")
     assert json.loads(perfetto.read_text())["traceEvents"]
-    assert str(page) in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{perfetto}: open it at https://ui.perfetto.dev" in shown
+    assert f"{page.name}: open it in a browser" in shown
+    assert main(["gil", "timeline", str(saved), "--output", "no/where.html"]) == 2
 
 
 def test_a_missing_trace_says_how_to_make_one(tmp_path, capsys):
@@ -138,7 +145,7 @@ def test_a_file_that_is_no_trace_is_named(capsys):
     assert "this is not a GIL trace" in capsys.readouterr().err
 
 
-def test_compare_reports_whether_two_traces_agree(saved, tmp_path, capsys):
+def test_compare_shows_whether_two_traces_agree(saved, tmp_path, capsys):
     assert main(["gil", "compare", str(saved), str(saved)]) == 0
     assert "call site and" in capsys.readouterr().out
     shorter = tmp_path / "shorter.trace"

@@ -70,7 +70,7 @@ def test_no_debugger_at_all_leads_to_the_default_engine(tmp_path):
 @pytest.mark.usefixtures("sampling")
 def test_an_added_engine_is_offered_run_and_kept_in_the_trace(monkeypatch, tmp_path, capsys):
     path = tmp_path / "new.trace"
-    command = ["gil", "trace", "--engine", "sampling", "-o", str(path), "--", "python"]
+    command = ["gil", "trace", "--engine", "sampling", "--output", str(path), "--", "python"]
     monkeypatch.delenv("SAMPLER", raising=False)
     assert main(command) == 3
     assert "sampling was not found" in capsys.readouterr().err
