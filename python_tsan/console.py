@@ -1,4 +1,4 @@
-"""Own the terminal: results on standard output, progress and warnings on standard error; leave wording to callers."""
+"""Print results on standard output, progress and warnings on standard error; callers provide the words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from python_tsan.errors import UsageError
-from python_tsan.plain_text import duration, harmless, plain_table, remaining
+from python_tsan.plain_text import duration, harmless, remaining, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -55,8 +55,13 @@ class Console:
         self._rich_err = err.isatty() and not dumb
 
     def say(self, text: str) -> None:
-        """Print a result, as it stands, on standard output."""
+        """Print a line of a result for people on standard output."""
         self._line(self._out, text)
+
+    def data(self, text: str) -> None:
+        """Print output for programs (JSON, a path, a script) unchanged on standard output."""
+        self._out.write(text + "\n")
+        self._out.flush()
 
     def lines(self, lines: Iterable[tuple[str, str]]) -> None:
         """Print lines of a result, each with a style such as ``bold red`` or none, shown where there is colour."""
@@ -87,8 +92,9 @@ class Console:
             return
         if title and not self._quiet:
             self._line(self._out, title)
-        for line in plain_table(columns, rows):
-            self._line(self._out, line)
+        for lines in text_table(columns, rows, rule=True):
+            for line in lines:
+                self._line(self._out, line)
 
     @contextlib.contextmanager
     def steps(self, names: Sequence[str], *, mostly_short: bool = False) -> Iterator[StepProgress]:

@@ -1,13 +1,14 @@
-"""Lay out results as plain text: paragraphs of 80 columns, tables, spans of time. No I/O."""
+"""Lay out plain text: paragraphs of 80 columns, tables, spans of time, and text that is safe to print. No I/O."""
 
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 WIDTH = 80
 LINE_LENGTH = 300
@@ -37,21 +38,36 @@ def _code(letter: str) -> str:
 def wrapped(text: str, *, head: str = "", indent: str = "", width: int = WIDTH) -> list[str]:
     """Break a text into lines: ``head`` begins the first, ``indent`` the others; no line for no text.
 
-    Paths and commands are never cut: a reader who copies one needs all of it.
+    Paths and commands are never cut: a reader copies them whole.
     """
     return textwrap.wrap(
         text, width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
     )
 
 
-def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay out a table as lines: columns padded to their widest cell, two spaces apart, nothing after the last."""
-    widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns))]
-    rule = ["-" * width for width in widths]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (columns, rule, *rows)
-    ]
+def text_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[int] = (),
+    rule: bool = False,
+    width: int = sys.maxsize,
+) -> Iterator[list[str]]:
+    """Yield the lines of the heading, with a ``rule`` below it and of each row.
+
+    Columns are two spaces apart, those in ``right`` aligned at their right end; the last one is wrapped at ``width``.
+    """
+    *widths, longest = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    left = sum(widths) + 2 * len(widths)
+    for number, (*cells, last) in enumerate((columns, *rows)):
+        padded = (
+            cell.rjust(room) if index in right else cell.ljust(room)
+            for index, (cell, room) in enumerate(zip(cells, widths, strict=True))
+        )
+        start = "".join(f"{cell}  " for cell in padded)
+        first, *more = [last] if left + len(last) <= width else wrapped(last, width=width - left)
+        lines = [(start + first).rstrip(), *(" " * left + line for line in more)]
+        yield [*lines, "  ".join("-" * room for room in (*widths, longest))] if rule and not number else lines
 
 
 def duration(seconds: float) -> str:

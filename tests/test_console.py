@@ -7,7 +7,7 @@ import io
 import pytest
 
 from python_tsan.console import Console, _Lines, _LongOnly, make_console
-from python_tsan.plain_text import duration, plain_table, remaining
+from python_tsan.plain_text import duration, remaining, text_table
 
 
 class Terminal(io.StringIO):
@@ -104,8 +104,12 @@ def test_quiet_keeps_results_and_warnings_only():
     assert err.getvalue() == "warning: careful\n"
 
 
-def test_plain_table_is_aligned_without_trailing_blanks():
-    assert plain_table(["check", "k of n"], [["gil", "5 of 5"], ["imports", "1"]]) == [
+def lines_of(columns, rows, **how):
+    return [line for lines in text_table(columns, rows, **how) for line in lines]
+
+
+def test_a_table_is_aligned_without_trailing_blanks():
+    assert lines_of(["check", "k of n"], [["gil", "5 of 5"], ["imports", "1"]], rule=True) == [
         "check    k of n",
         "-------  ------",
         "gil      5 of 5",
@@ -113,8 +117,17 @@ def test_plain_table_is_aligned_without_trailing_blanks():
     ]
 
 
-def test_plain_table_without_rows_is_a_header():
-    assert plain_table(["a"], []) == ["a", "-"]
+def test_a_table_without_rows_is_a_header():
+    assert lines_of(["a"], [], rule=True) == ["a", "-"]
+
+
+def test_numbers_are_aligned_at_the_right_and_the_last_column_is_wrapped():
+    assert lines_of(["times", "what"], [["7", "two words"], ["1,234,567", "x"]], right={0}, width=15) == [
+        "    times  what",
+        "        7  two",
+        "           words",
+        "1,234,567  x",
+    ]
 
 
 def test_table_off_a_terminal_has_no_escapes():

@@ -50,20 +50,20 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     _refuse_conflicts(arguments)
     pipeline = open_pipeline(arguments)
     if arguments.export:
-        pipeline.console.say(export(pipeline, arguments.export.absolute(), with_numpy=arguments.with_numpy))
+        pipeline.console.data(export(pipeline, arguments.export.absolute(), with_numpy=arguments.with_numpy))
         return ExitCode.CLEAN
     if arguments.print_key or arguments.print_plan:
         plan = _plan(pipeline)
-        pipeline.console.say(plan.key if arguments.print_key else plan.describe())
+        pipeline.console.data(plan.key if arguments.print_key else plan.describe())
         return ExitCode.CLEAN
     interpreter = (
         restore(pipeline, arguments.archive, arguments.sha256 or "") if arguments.archive else pipeline.interpreter
     )
     if arguments.print_env:
         for line in shell_lines(interpreter):
-            pipeline.console.say(line)
+            pipeline.console.data(line)
     else:
-        pipeline.console.say(str(interpreter.executable))
+        pipeline.console.data(str(interpreter.executable))
     return ExitCode.CLEAN
 
 

@@ -26,5 +26,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(_arguments: argparse.Namespace) -> ExitCode:
     """Print the folder, alone on its line."""
-    make_console().say(str(native_folder() / PACKAGE))
+    make_console().data(str(native_folder() / PACKAGE))
     return ExitCode.CLEAN

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import add_quiet
 from python_tsan.comparison.compare import compare
 from python_tsan.comparison.model import ColumnVerdict, Comparison
 from python_tsan.comparison.reading import sides_of
+from python_tsan.comparison.renderings import RENDERINGS
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode
+from python_tsan.render.registry import TERMINAL, Context
 from python_tsan.result.runs import find_runs, load_all
 
 if TYPE_CHECKING:
@@ -26,25 +27,16 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 -- only the requested rendering is loaded
 
 
-class View(Enum):
-    """The renderings of a comparison."""
-
-    TERMINAL = "terminal"
-    JSON = "json"
-    MARKDOWN = "markdown"
-    HTML = "html"
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``compare``."""
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help="a run's folder, its run.json, or a folder of runs")
     add("--lane", choices=("fast", "full"), help="the lane to compare (full, where a run has it)")
-    views = [each.value for each in View]
+    views = list(RENDERINGS)
     add(
         "--format",
         choices=views,
-        default=View.TERMINAL.value,
+        default=TERMINAL,
         metavar="FORMAT",
         help=f"{', '.join(views[:-1])} or {views[-1]} ({views[0]})",
     )
@@ -58,8 +50,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Compare, and return the worst code of the runs: 1 if one is not clean, 6 if one could not be judged."""
     comparison = comparison_of(arguments.runs, _lane(arguments.lane))
     console = make_console(quiet=arguments.quiet)
-    show(comparison, View(arguments.format), console, output=arguments.output, whole=arguments.whole)
-    if arguments.output or arguments.format != View.TERMINAL.value:
+    show(comparison, arguments.format, console, output=arguments.output, whole=arguments.whole)
+    if arguments.output or arguments.format != TERMINAL:
         for complaint in comparison.unreadable:
             console.warn(f"not compared: {complaint}")
     return exit_code(comparison)
@@ -82,15 +74,15 @@ def exit_code(comparison: Comparison) -> ExitCode:
 
 
 def show(
-    comparison: Comparison, view: View, console: Console, *, output: Path | None = None, whole: bool = False
+    comparison: Comparison, name: str, console: Console, *, output: Path | None = None, whole: bool = False
 ) -> None:
     """Write a rendering to its file, or to standard output."""
-    if view is View.TERMINAL and output is None:
+    if name == TERMINAL and output is None:
         from python_tsan.comparison.terminal import render_lines
 
         console.lines(render_lines(comparison, whole=whole))
         return
-    data = rendered(comparison, view, whole=whole)
+    data = RENDERINGS[name].render(comparison, Context(verbose=whole))
     if output is None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -99,33 +91,7 @@ def show(
 
     with storage_errors(output):
         write_whole(output.absolute(), data)
-    console.note(f"{view.value} in {output}")
-
-
-def rendered(comparison: Comparison, view: View, *, whole: bool = False) -> bytes:
-    """Return a comparison in one format, encoded, with a line feed at its end."""
-    match view:
-        case View.JSON:
-            from python_tsan.comparison.codec import encode_comparison
-            from python_tsan.render import escape
-
-            return escape.json(encode_comparison(comparison))
-        case View.TERMINAL:
-            from python_tsan.comparison.terminal import render_lines
-            from python_tsan.render.lines import as_text
-
-            text = as_text(render_lines(comparison, whole=whole))
-        case View.MARKDOWN:
-            from python_tsan.comparison.markdown import render_markdown
-
-            text = render_markdown(comparison, whole=whole)
-        case View.HTML:
-            from python_tsan.comparison.html import render_html
-
-            text = render_html(comparison)
-        case _:
-            assert_never(view)
-    return text.encode("utf-8", errors="backslashreplace")
+    console.note(f"{name} in {output}")
 
 
 def _lane(name: str | None) -> Lane | None:

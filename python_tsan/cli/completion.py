@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     import shtab  # noqa: PLC0415 -- nothing else needs it
 
     script = shtab.complete(completable(build_parser(*(verb.name for verb in VERBS))), shell=arguments.shell)
-    make_console().say(script.rstrip())
+    make_console().data(script.rstrip())
     return ExitCode.CLEAN
 
 

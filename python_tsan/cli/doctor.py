@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     machine = inspect_machine(context.layout.root)
     seen = survey(context.settings.toolchain, layout=context.layout, console=console)
     if arguments.format == "json":
-        console.say(json.dumps(as_json(machine, seen, this_manager()), indent=2))
+        console.data(json.dumps(as_json(machine, seen, this_manager()), indent=2))
     else:
         report(machine, seen, this_manager(), console)
     return ExitCode.CLEAN if seen.chosen else ExitCode.TOOLCHAIN

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError
+from python_tsan.plain_text import harmless
 from python_tsan.storage import storage_error
 
 if TYPE_CHECKING:
@@ -143,4 +144,4 @@ def _tell_kept(interrupted: Interrupted) -> None:
 
 def _print(text: str) -> None:
     with contextlib.suppress(OSError):  # a closed standard error must not change the exit code
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 -- no console can be assumed to exist here
+        print(harmless(text), file=sys.stderr, flush=True)  # noqa: T201 -- no console can be assumed to exist here

@@ -22,12 +22,13 @@ from python_tsan.imports.model.public_modules import PUBLIC_MODULES, public_modu
 from python_tsan.imports.model.tracing import NOT_TRACED
 from python_tsan.imports.preimport import STEPS as PREIMPORT_STEPS
 from python_tsan.imports.preimport import Language, plan, write
+from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.imports.scan import STEPS, ScanCut, scan
-from python_tsan.imports.told import Format, tell
 from python_tsan.imports.watch import watch
 from python_tsan.imports.wording import summary
 from python_tsan.plain_text import counted
 from python_tsan.process import keeping
+from python_tsan.render.registry import TERMINAL
 from python_tsan.storage import read_regular, storage_errors, unfinished_file, write_whole
 
 if TYPE_CHECKING:
@@ -162,8 +163,7 @@ def _add_probe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
-    formats = [form.value for form in Format]
-    parser.add_argument("--format", choices=formats, default=Format.TERMINAL.value, help="format (%(default)s)")
+    parser.add_argument("--format", choices=list(RENDERINGS), default=TERMINAL, help="format (%(default)s)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the result to this file")
 
 
@@ -264,16 +264,16 @@ def _render_unfinished(document: Document, arguments: argparse.Namespace, contex
 
 
 def _render(document: Document, arguments: argparse.Namespace, context: Context) -> ExitCode:
-    form = Format(arguments.format)
-    if form is Format.TERMINAL or arguments.output:
+    text = RENDERINGS[arguments.format].render(document).decode()
+    if arguments.format == TERMINAL or arguments.output:
         for entry, problem in document.problems.items():
             if problem != NOT_TRACED:  # one line has their number
                 context.console.warn(f"{entry}: {problem}")
     if arguments.output:
-        write_file(arguments.output, f"{tell(document, form)}\n", context)
+        write_file(arguments.output, text, context)
         context.console.say(summary(document))
     else:
-        context.console.say(tell(document, form))
+        context.console.data(text.rstrip("\n"))
     if document.standing:
         return ExitCode.FINDINGS
     return ExitCode.SUBJECT if document.problems or document.unfinished else ExitCode.CLEAN
@@ -305,7 +305,7 @@ def _preimport(arguments: argparse.Namespace, context: Context) -> ExitCode:
     if arguments.output:
         write_file(arguments.output, text, context)
     else:
-        context.console.say(text.rstrip("\n"))
+        context.console.data(text.rstrip("\n"))
     return ExitCode.CLEAN
 
 

@@ -21,5 +21,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Build the interpreter and install numpy into it, unless they are up to date."""
     pipeline = open_pipeline(arguments)
-    pipeline.console.say(str(pipeline.interpreter_with_numpy.executable))
+    pipeline.console.data(str(pipeline.interpreter_with_numpy.executable))
     return ExitCode.CLEAN

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Print the interpreter's description as JSON; build nothing."""
     context = open_context(arguments)
-    context.console.say(MANIFESTS.encode(_find(context, Lane(arguments.lane))).decode().rstrip())
+    context.console.data(MANIFESTS.encode(_find(context, Lane(arguments.lane))).decode().rstrip())
     return ExitCode.CLEAN
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.binding import parse_binding
-from python_tsan.cli.compare import View, comparison_of, rendered, show
+from python_tsan.cli.compare import comparison_of, show
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_context
 from python_tsan.cli.verify import CheckRequest, add_check_options, verify
+from python_tsan.comparison.renderings import HTML, MARKDOWN, RENDERINGS
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError, UsageError
 from python_tsan.expectation import Lane
 from python_tsan.matrix.available import look
@@ -26,8 +27,9 @@ from python_tsan.matrix.outcomes import (
     exit_code,
 )
 from python_tsan.matrix.plan import plan_matrix
-from python_tsan.plain_text import duration, plain_table
+from python_tsan.plain_text import duration
 from python_tsan.process import keeping
+from python_tsan.render.registry import JSON, TERMINAL
 from python_tsan.result.store import open_run
 from python_tsan.setting_values import Kind, convert
 from python_tsan.storage import storage_errors, write_whole
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from python_tsan.matrix.model import Combination, Plan
 
 _THREADING = {"gil": (False,), "free-threaded": (True,), "both": ()}
-_PAGES = {View.JSON: "comparison.json", View.HTML: "comparison.html", View.MARKDOWN: "comparison.md"}
+_PAGES = (JSON, HTML, MARKDOWN)
 _ENOUGH_TO_COMPARE = 2
 # Options that take several values here.
 _AXES = ("python", "free-threaded", "toolchain")
@@ -125,7 +127,7 @@ def github_matrix(plan: Plan) -> str:
 
 def _list(plan: Plan, form: str, console: Console) -> None:
     if form == "json":
-        console.say(github_matrix(plan))
+        console.data(github_matrix(plan))
         _show_unavailable(plan, console.warn)
         return
     for each in plan.combinations:
@@ -224,17 +226,16 @@ def _conclude(outcomes: Sequence[Outcome], folder: Path, console: Console) -> No
     """Show the outcome of every combination, and compare those that have a run."""
     rows = [(each.combination.name, _word(each), duration(each.seconds)) for each in outcomes]
     console.say("")
-    for line in plain_table(("combination", "verdict", "time"), rows):
-        console.say(line)
+    console.table("", ("combination", "verdict", "time"), rows)
     if sum(bool(each.run) for each in outcomes) < _ENOUGH_TO_COMPARE:
         return
     comparison = _relative(comparison_of([str(folder / each.run) for each in outcomes if each.run]), folder)
     with storage_errors(folder):
-        for view, name in _PAGES.items():
-            write_whole(folder / name, rendered(comparison, view))
+        for name in _PAGES:
+            write_whole(folder / RENDERINGS[name].file_name, RENDERINGS[name].render(comparison))
     console.say("")
-    show(comparison, View.TERMINAL, console)
-    console.say(f"\ncomparison: {folder / _PAGES[View.HTML]}")
+    show(comparison, TERMINAL, console)
+    console.say(f"\ncomparison: {folder / RENDERINGS[HTML].file_name}")
 
 
 def _relative(comparison: Comparison, folder: Path) -> Comparison:

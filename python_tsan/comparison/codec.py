@@ -1,11 +1,22 @@
-"""Own the JSON of a comparison and its published schema; leave files to those who write them."""
+"""Write a comparison as JSON, and publish its schema."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from python_tsan.comparison.model import Comparison
 from python_tsan.json_schema import published_schema
+from python_tsan.render import escape
+
+if TYPE_CHECKING:
+    from python_tsan.render.registry import Context
+
+
+def render(comparison: Comparison, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+    """Return the document, with control characters as codes."""
+    return escape.json(encode_comparison(comparison)).decode()
 
 
 def encode_comparison(comparison: Comparison) -> bytes:

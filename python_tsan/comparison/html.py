@@ -1,4 +1,4 @@
-"""Own the page of a comparison: one file that needs no network; leave words to wording, looks to the template."""
+"""Render a comparison as one offline page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from python_tsan.render.page import page_template
 
 if TYPE_CHECKING:
     from python_tsan.comparison.model import Cell, Comparison, Row
+    from python_tsan.render.registry import Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class RowView:
     cells: tuple[Cell | None, ...]
 
 
-def render_html(comparison: Comparison) -> str:
+def render(comparison: Comparison, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
     """Return the page."""
     differing = set(comparison.differing)
     return page_template("python_tsan.comparison", "comparison.html.j2").render(

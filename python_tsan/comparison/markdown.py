@@ -1,4 +1,4 @@
-"""Own the Markdown of a comparison, as GitHub shows it in a job's summary; leave its words to wording."""
+"""Render a comparison as Markdown, for job summaries on GitHub."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from python_tsan.comparison.model import Cell, Comparison
+    from python_tsan.render.registry import Context
 
 
-def render_markdown(comparison: Comparison, *, whole: bool = False) -> str:
-    """Return the comparison: the runs, what differs and what that means; ``whole``: every row."""
+def render(comparison: Comparison, context: Context) -> str:
+    """Return the comparison: the runs, what differs (verbose: every row) and what that means."""
     lines = [f"### ThreadSanitizer, compared: {markdown(wording.headline(comparison))}", ""]
     alike = wording.shared(comparison)
     lines += [f"{markdown(wording.verdicts(comparison))}{f'; {markdown(alike)}' if alike else ''}.", ""]
@@ -32,7 +33,7 @@ def render_markdown(comparison: Comparison, *, whole: bool = False) -> str:
             for number, column in enumerate(comparison.columns, start=1)
         ),
     )
-    rows = [row for row in comparison.rows if whole or row.id in set(comparison.differing)]
+    rows = [row for row in comparison.rows if context.verbose or row.id in set(comparison.differing)]
     if rows:
         numbers = tuple(str(number) for number in range(1, len(comparison.columns) + 1))
         cells = ((row.title, *(_cell(column.cells.get(row.id)) for column in comparison.columns)) for row in rows)

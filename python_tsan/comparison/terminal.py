@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from python_tsan.comparison import wording
 from python_tsan.comparison.model import Axis, Cell, Comparison, RowKind, Seen
-from python_tsan.plain_text import WIDTH
-from python_tsan.render.lines import Line, Style, styled
-from python_tsan.render.table import text_table
+from python_tsan.plain_text import WIDTH, text_table
+from python_tsan.render.lines import Line, Style, as_text, styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from python_tsan.comparison.model import Row
+    from python_tsan.render.registry import Context
 
 # With this many runs or fewer, a word for each fits beside a check's name.
 WORDY_COLUMNS = 7
@@ -44,7 +44,12 @@ _LETTERS = {
     Seen.CLEAN: ".",
     Seen.SKIPPED: "-",
 }
-KEY = ". clean, r race, e error, h hang, x crash, w wrong result, ? doubt, - not run"
+KEY = ". clean, r race, l lock order, f other finding, e error, h hang, x crash, w wrong result, ? doubt, - not run"
+
+
+def render(comparison: Comparison, context: Context) -> str:
+    """Return the comparison as text without colour."""
+    return as_text(render_lines(comparison, whole=context.verbose))
 
 
 def render_lines(comparison: Comparison, *, whole: bool = False) -> Iterator[Line]:
@@ -86,7 +91,7 @@ def _runs(comparison: Comparison) -> Iterator[Line]:
         )
         for number, column in enumerate(comparison.columns, start=1)
     ]
-    for lines in text_table(columns, rows):
+    for lines in text_table(columns, rows, width=WIDTH):
         yield from map(Line, lines)
 
 
@@ -96,7 +101,7 @@ def _table(comparison: Comparison, rows: Sequence[Row]) -> Iterator[Line]:
     if wordy:
         yield Line(f"{'':{_NAME}}" + "".join(f"{number:>6}" for number in range(1, count + 1)), Style.TITLE)
     else:
-        yield Line(KEY, Style.FAINT)
+        yield from styled(KEY, Style.FAINT)
         yield from _numbers(count)
     for row in rows:
         cells = [column.cells.get(row.id) for column in comparison.columns]

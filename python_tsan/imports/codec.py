@@ -1,17 +1,28 @@
-"""Own the JSON of a scan and its published schema; leave files to those who read and write them."""
+"""Write and read a scan of imports as JSON, and publish its schema."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.document import FORMAT_NAME, FORMAT_VERSION, Document
 from python_tsan.json_schema import published_schema
+from python_tsan.render import escape
+
+if TYPE_CHECKING:
+    from python_tsan.render.registry import Context
 
 
 class _Header(msgspec.Struct):
     format: str
     version: int
+
+
+def render(document: Document, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+    """Return the document, with control characters as codes."""
+    return escape.json(encode_document(document)).decode()
 
 
 def encode_document(document: Document) -> bytes:

@@ -1,4 +1,4 @@
-"""Own the page of a scan: one file that needs no network; leave its looks to the template, its words to wording."""
+"""Render a scan of imports as one offline page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from python_tsan.render.page import page_template
 
 if TYPE_CHECKING:
     from python_tsan.imports.document import Document, HazardRecord
+    from python_tsan.render.registry import Context
 
 MOST_CARDS = 200  # a browser begins to be slow beyond it; all are in the JSON
 
@@ -26,7 +27,7 @@ class HazardView:
     picture: Markup
 
 
-def render_html(document: Document) -> str:
+def render(document: Document, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
     """Return the page."""
     return page_template("python_tsan.imports", "imports.html.j2").render(
         document=document,

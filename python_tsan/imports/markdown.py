@@ -1,4 +1,4 @@
-"""Own a scan as Markdown, for job summaries and pages; leave writing it to the verb. Pure, no I/O."""
+"""Render a scan of imports as Markdown, for job summaries and pages."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.imports.document import Document, HazardRecord, ThreadRecord
+    from python_tsan.render.registry import Context
 
 MOST_DETAILS = 10  # a job's summary may hold one megabyte, and nobody reads more
 
 
-def render_markdown(document: Document) -> str:
-    """Return a scan as Markdown: the sentence, the entries that failed, the table, and the first hazards in full."""
-    return "\n".join(_lines(document)).rstrip("\n")
+def render(document: Document, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+    """Return the sentence, the entries that failed, the table, and the first hazards in full."""
+    return "\n".join(_lines(document)).rstrip("\n") + "\n"
 
 
 def _lines(document: Document) -> Iterator[str]:

@@ -1,23 +1,29 @@
-"""Own how a scan is shown on a terminal: a table and what is behind each hazard, at 80 columns; leave printing it."""
+"""Render a scan of imports for a terminal: a table, and what is behind each hazard, at 80 columns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from python_tsan.imports import wording
-from python_tsan.plain_text import plain_table, wrapped
+from python_tsan.plain_text import text_table, wrapped
+from python_tsan.render.lines import Line, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.imports.document import Document, HazardRecord, ProofRecord, ThreadRecord
+    from python_tsan.render.registry import Context
 
 MOST_ROWS, MOST_DETAILS, MOST_LINES = 40, 6, 12
 _NAME = 24  # of a module in the table: two of them, the number, outcome and answer fit into the width
 
 
-def render_terminal(document: Document) -> list[str]:
-    """Return a scan as lines: the table of hazards, the first of them in full, and the sentence that sums it up."""
+def render(document: Document, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+    """Return the table of hazards, the first of them in full, and the sentence that sums it up."""
+    return as_text(map(Line, _lines(document)))
+
+
+def _lines(document: Document) -> list[str]:
     lines: list[str] = []
     if document.hazards:
         lines += [*_table(document), "", *_wrapped(wording.ONCE), ""]
@@ -42,7 +48,8 @@ def _table(document: Document) -> list[str]:
         )
         for number, hazard in enumerate(document.hazards[:MOST_ROWS], start=1)
     ]
-    lines = plain_table(("", "T1 imports", "T2 imports", "outcome", "runs"), rows)
+    table = text_table(("", "T1 imports", "T2 imports", "outcome", "runs"), rows, rule=True)
+    lines = [line for row in table for line in row]
     left = len(document.hazards) - MOST_ROWS
     return [*lines, f"and {left:,} more"] if left > 0 else lines
 

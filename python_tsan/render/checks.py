@@ -6,11 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from python_tsan.expectation import Outcome
-from python_tsan.plain_text import WIDTH
+from python_tsan.plain_text import WIDTH, text_table
 from python_tsan.rate import describe_rate
 from python_tsan.render.escape import markdown
 from python_tsan.render.lines import Line, Style, styled
-from python_tsan.render.table import markdown_table, text_table
+from python_tsan.render.table import markdown_table
 from python_tsan.result.model import Status, Verdict
 
 if TYPE_CHECKING:

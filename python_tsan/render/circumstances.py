@@ -1,4 +1,4 @@
-"""Own the sentences about the run that a result comes from: program, rate, baseline, suppressions, audit."""
+"""Describe the run that a result comes from: program, rate, baseline, suppressions, loaded objects."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def circumstances(result: Result) -> Iterator[tuple[str, str]]:
         yield from _subject(result.subject)
     if result.baseline:
         yield "baseline", _baseline(result.baseline)
-    if result.suppressions:
-        yield "suppressions", _suppressions(result.suppressions)
+    if result.suppressions and (words := _suppressions(result.suppressions)):
+        yield "suppressions", words
     if result.audit:
         yield "loaded", _audit(result.audit)
 
@@ -54,28 +54,35 @@ def _end(code: int) -> str:
 
 def _baseline(baseline: BaselineResult) -> str:
     counts = Counter(entry.state for entry in baseline.entries)
-    told = ", ".join(f"{counts[state]} {state.value}" for state in BaselineState if counts[state]) or "no entries"
+    states = ", ".join(f"{counts[state]} {state.value}" for state in BaselineState if counts[state]) or "no entries"
     gone = [entry.fingerprint for entry in baseline.entries if entry.state is BaselineState.GONE]
-    return f"{baseline.file}: {told}{f'; gone: {_names(gone)}' if gone else ''}"
+    return f"{baseline.file}: {states}{f'; gone: {_names(gone)}' if gone else ''}"
 
 
 def _suppressions(uses: Sequence[SuppressionUse]) -> str:
-    unused = [use.entry for use in uses if not use.matched]
-    told = (
-        f"{len(uses) - len(unused)} of {len(uses)} matched, {counted(sum(use.matched for use in uses), 'time')} in all"
-    )
-    return f"{told}{f'; unused: {_names(unused)}' if unused else ''}"
+    yours = [use for use in uses if not use.shipped]
+    shipped = sum(use.matched for use in uses if use.shipped)
+    unused = [use.entry for use in yours if not use.matched]
+    parts = []
+    if yours:
+        times = counted(sum(use.matched for use in yours), "time")
+        parts.append(f"{len(yours) - len(unused)} of {len(yours)} matched, {times} in all")
+    if unused:
+        parts.append(f"unused: {_names(unused)}")
+    if shipped:
+        parts.append(f"those of python-tsan matched {counted(shipped, 'time')}")
+    return "; ".join(parts)
 
 
 def _audit(objects: Sequence[SharedObject]) -> str:
     plain = [each.path.rpartition("/")[2] for each in objects if each.instrumented is False]
     unknown = sum(each.instrumented is None for each in objects)
-    told = [counted(len(objects), "object")]
+    parts = [counted(len(objects), "object")]
     if plain:
-        told.append(f"{len(plain)} not instrumented ({_names(plain)})")
+        parts.append(f"{len(plain)} not instrumented ({_names(plain)})")
     if unknown:
-        told.append(f"{unknown} that cannot be read")
-    return ", ".join(told)
+        parts.append(f"{unknown} unreadable")
+    return ", ".join(parts)
 
 
 def _names(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""List the renderings of a result. A new one is a module with a function ``render`` and a line in :data:`RENDERINGS`.
+"""List the renderings of a result. A new one is a module with a function ``render`` and a row in :data:`RENDERINGS`.
 
 A rendering is loaded only when it is requested: a short log is shown in half a second.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     SourceLines = Callable[[str, int], tuple[tuple[int, str], ...]]
 
 TERMINAL, JSON = "terminal", "json"
+Document = TypeVar("Document")
 
 
 def no_source(file: str, line: int) -> tuple[tuple[int, str], ...]:  # noqa: ARG001 -- the shape of SourceLines
@@ -31,7 +32,7 @@ class Context:
 
     Files below the absolute folder ``root`` are relative to it where a host requires that (SARIF, GitHub);
     ``source_lines`` gives a page its source. ``verbose`` and ``quiet`` are the terminal's: whole stacks and findings
-    that do not fail, or the table and the conclusion only.
+    that do not fail, or the tables and the conclusion only.
     """
 
     root: str = ""
@@ -46,34 +47,42 @@ DEFAULT = Context()
 class Renderer(Protocol):
     """What the module of a rendering provides."""
 
-    def render(self, result: Result, context: Context) -> str:
-        """Return the whole rendering, with a line feed at its end."""
+    def render(self, document: object, context: Context) -> str:
+        """Return the whole rendering of a result (or of a comparison, or a scan), with a line feed at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rendering:
-    """One format: its name on the command line, the name of its file in a run's folder, and its module."""
+class Rendering(Generic[Document]):
+    """One format of a kind of document: its name on the command line, the name of its file, and its module."""
 
     name: str
     file_name: str
     media_type: str
     module: str
 
-    def render(self, result: Result, context: Context = DEFAULT) -> bytes:
-        """Return ``result`` in this format."""
-        renderer = cast("Renderer", import_module(f"{__package__}.{self.module}"))
-        return renderer.render(result, context).encode("utf-8", errors="backslashreplace")
+    def render(self, document: Document, context: Context = DEFAULT) -> bytes:
+        """Return ``document`` in this format."""
+        renderer = cast("Renderer", import_module(self.module))
+        return renderer.render(document, context).encode("utf-8", errors="backslashreplace")
 
 
-RENDERINGS = {
-    each.name: each
-    for each in (
-        Rendering(name=TERMINAL, file_name="report.txt", media_type="text/plain", module="terminal"),
-        Rendering(name=JSON, file_name="run.json", media_type="application/json", module="document"),
-        Rendering(name="sarif", file_name="report.sarif", media_type="application/sarif+json", module="sarif"),
-        Rendering(name="junit", file_name="junit.xml", media_type="application/xml", module="junit"),
-        Rendering(name="html", file_name="report.html", media_type="text/html", module="html"),
-        Rendering(name="markdown", file_name="report.md", media_type="text/markdown", module="markdown"),
-        Rendering(name="github", file_name="annotations.txt", media_type="text/plain", module="github"),
-    )
-}
+def renderings(room: str, rows: tuple[tuple[str, str, str, str], ...]) -> dict[str, Rendering[Document]]:
+    """Return renderings by name; a row is a name, a file name, a media type, and a module of ``room``."""
+    return {
+        name: Rendering(name=name, file_name=file_name, media_type=media_type, module=f"{room}.{module}")
+        for name, file_name, media_type, module in rows
+    }
+
+
+RENDERINGS: dict[str, Rendering[Result]] = renderings(
+    "python_tsan.render",
+    (
+        (TERMINAL, "report.txt", "text/plain", "terminal"),
+        (JSON, "run.json", "application/json", "document"),
+        ("sarif", "report.sarif", "application/sarif+json", "sarif"),
+        ("junit", "junit.xml", "application/xml", "junit"),
+        ("html", "report.html", "text/html", "html"),
+        ("markdown", "report.md", "text/markdown", "markdown"),
+        ("github", "annotations.txt", "text/plain", "github"),
+    ),
+)

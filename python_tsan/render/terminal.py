@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from python_tsan.plain_text import WIDTH, counted
+from python_tsan.plain_text import WIDTH, counted, text_table
 from python_tsan.render import wording
 from python_tsan.render.advice import Program, advice, program_of
 from python_tsan.render.causes import causes
@@ -13,7 +13,6 @@ from python_tsan.render.checks import lane_lines, replaced_line
 from python_tsan.render.circumstances import circumstances
 from python_tsan.render.lines import Line, Style, as_text, styled
 from python_tsan.render.stack import Gap, base_name, first_frame, frame_name, frame_place, short_name, trim
-from python_tsan.render.table import text_table
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.model import VerdictStatus
 from python_tsan.tsan.frames import is_interceptor

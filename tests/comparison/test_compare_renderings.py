@@ -8,12 +8,12 @@ from compared import NASTY, column, rows
 
 from python_tsan.comparison.codec import comparison_schema, encode_comparison
 from python_tsan.comparison.compare import compare
-from python_tsan.comparison.html import render_html
-from python_tsan.comparison.markdown import render_markdown
 from python_tsan.comparison.model import Cell, ColumnVerdict, Comparison, Seen
+from python_tsan.comparison.renderings import RENDERINGS
 from python_tsan.comparison.terminal import render_lines
 from python_tsan.plain_text import WIDTH
 from python_tsan.render.lines import as_text
+from python_tsan.render.registry import Context
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "comparison-schema.json"
 ELSEWHERE = {"python": "3.14.0", "compiler": "gcc-12"}
@@ -44,6 +44,14 @@ def many(count):
         column(f"r{number}", cells={"gil/x_guarded": each}, python=f"3.13.{number}") for number, each in enumerate(seen)
     ]
     return compare(columns, rows("gil/x_guarded"))
+
+
+def render_html(comparison):
+    return RENDERINGS["html"].render(comparison).decode()
+
+
+def render_markdown(comparison, *, whole=False):
+    return RENDERINGS["markdown"].render(comparison, Context(verbose=whole)).decode()
 
 
 def lines_of(comparison, **how):

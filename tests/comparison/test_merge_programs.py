@@ -68,7 +68,7 @@ def test_parts_come_to_what_the_whole_run_comes_to(shown, rules, known, chance: 
     assert without_folders(merged(*parts)) == without_folders(whole)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(RUNS, min_size=3, max_size=5), EXPECTATIONS, st.randoms(use_true_random=False))
 def test_neither_order_nor_grouping_nor_saying_it_twice_changes_a_byte(shown, rules, chance: random.Random):
     parts = [part(f"p{number}", *each, rules=rules) for number, each in enumerate(shown)]

@@ -18,10 +18,15 @@ from python_tsan.imports.document import WindowRecord, document_of
 from python_tsan.imports.gil_windows import held_chain, with_windows
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
+from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.imports.scan import scan
-from python_tsan.imports.told import Format, tell
 from python_tsan.imports.wording import window
 from python_tsan.paths import Layout, default_root
+
+
+def rendered(document, name):
+    return RENDERINGS[name].render(document).decode().rstrip("\n")
+
 
 HERE = identify([sys.executable])
 BOOTSTRAP = "<frozen importlib._bootstrap>"
@@ -76,8 +81,8 @@ def test_the_release_is_told_with_what_the_other_thread_did(monkeypatch):
     )
     words = "the importer of a let go of the GIL 2 times; at one, path stat of a, in os_stat (posixmodule.c:7), another"
     assert window(found.hazards[0]).startswith(words)
-    for form in Format:
-        assert "let go of the GIL 2 times" in " ".join(tell(found, form).split()) or form is Format.JSON
+    for form in RENDERINGS:
+        assert "let go of the GIL 2 times" in " ".join(rendered(found, form).split()) or form == "json"
     assert [command[-2:] for command in asked] == [["a", "b"]]
 
 
@@ -87,7 +92,7 @@ def test_a_call_is_not_traced_as_an_import(monkeypatch):
     call = replace(HAZARD, first="a:load")
     found = with_windows(document(None, hazards=[call]), HERE, (), Path("tracer.so"))
     assert "one of the two is a call" in window(found.hazards[0])
-    assert "its own import of a and call of load" in tell(found, Format.TERMINAL)
+    assert "its own import of a and call of load" in rendered(found, "terminal")
 
 
 def test_where_nobody_came_in_that_is_said(monkeypatch):
@@ -99,7 +104,7 @@ def test_why_there_is_no_trace_is_told_and_tried_once(monkeypatch):
     found, asked = traced(monkeypatch, SubjectError("a static build"), CONFIRMED, None)
     assert [window(hazard) for hazard in found.hazards] == ["no release can be shown: a static build"] * 2
     assert len(asked) == 1
-    assert "No release can be shown: a static build." in tell(found, Format.HTML)
+    assert "No release can be shown: a static build." in rendered(found, "html")
 
 
 def test_a_trace_without_the_lock_says_so(monkeypatch):

@@ -9,8 +9,13 @@ from import_samples import CONFIRMED, HAZARD, REFUTED, document
 
 from python_tsan.imports import html
 from python_tsan.imports.lock_graph import lock_graph
+from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.imports.search.schedules import Link
-from python_tsan.imports.told import Format, tell
+
+
+def rendered(document, name):
+    return RENDERINGS[name].render(document).decode().rstrip("\n")
+
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = '</script><b onload="x">&'
@@ -45,7 +50,7 @@ def read(page):
 
 
 def test_the_page_shows_chains_graph_stacks_and_cure_and_needs_no_network():
-    page = read(tell(document(CONFIRMED, REFUTED, problems={"c": "no such module"}), Format.HTML))
+    page = read(rendered(document(CONFIRMED, REFUTED, problems={"c": "no such module"}), "html"))
     text = " ".join(" ".join(page.text).split())
     for words in (
         "1 hazard between 2 entries",
@@ -70,7 +75,7 @@ def test_names_from_outside_stay_text():
         HAZARD, first=NASTY, awaited=NASTY, chains=((Link(module=NASTY, place=f"{NASTY}:3"),), HAZARD.chains[1])
     )
     proof = replace(CONFIRMED, error=NASTY)
-    page = read(tell(document(proof, hazards=[hazard], problems={NASTY: NASTY}), Format.HTML))
+    page = read(rendered(document(proof, hazards=[hazard], problems={NASTY: NASTY}), "html"))
     assert "script" not in page.tags
     assert "b" not in [tag for tag in page.tags if tag == "b"][2:]  # the two of the wait-for graph are ours
     assert "".join(page.text).count(NASTY) > 4
@@ -80,13 +85,13 @@ def test_names_from_outside_stay_text():
     ("proofs", "tone"), [((CONFIRMED,), "bad"), ((None,), "doubt"), ((REFUTED,), "good"), ((), "good")]
 )
 def test_the_colour_says_how_bad_it_is(proofs, tone):
-    assert f'class="banner {tone}"' in tell(document(*proofs), Format.HTML)
+    assert f'class="banner {tone}"' in rendered(document(*proofs), "html")
 
 
 def test_beyond_what_a_browser_bears_cycles_are_counted(monkeypatch):
     monkeypatch.setattr(html, "MOST_CARDS", 1)
     hazards = [HAZARD, replace(HAZARD, awaited="other")]
-    told = tell(document(None, None, hazards=hazards), Format.HTML)
+    told = rendered(document(None, None, hazards=hazards), "html")
     assert told.count("<svg") == 1
     assert "1 more hazard: all are in the JSON." in told
 

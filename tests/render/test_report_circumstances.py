@@ -71,12 +71,23 @@ def test_unused_suppressions_are_named(report_of):
     assert told(report_of("race_global"), suppressions=uses[:1])["suppressions"] == "1 of 1 matched, 3 times in all"
 
 
+def test_suppressions_of_python_tsan_are_told_apart(report_of):
+    uses = (
+        SuppressionUse(entry="race:a", matched=1),
+        SuppressionUse(entry="race:free_threadstate", matched=0, shipped=True),
+    )
+    assert told(report_of("race_global"), suppressions=uses)["suppressions"] == "1 of 1 matched, 1 time in all"
+    assert "suppressions" not in told(report_of("race_global"), suppressions=uses[1:])
+    used = (SuppressionUse(entry="race:b", matched=2, shipped=True),)
+    assert told(report_of("race_global"), suppressions=used)["suppressions"] == "those of python-tsan matched 2 times"
+
+
 def test_what_was_not_instrumented_is_named(report_of):
     audit = tuple(SharedObject(path=f"/lib/lib{number}.so", instrumented=False) for number in range(7))
     audit += (SharedObject(path="/x", instrumented=True), SharedObject(path="/y", instrumented=None))
     words = told(report_of("race_global"), audit=audit)["loaded"]
     assert words == (
-        "9 objects, 7 not instrumented (lib0.so, lib1.so, lib2.so, lib3.so, lib4.so and 2 more), 1 that cannot be read"
+        "9 objects, 7 not instrumented (lib0.so, lib1.so, lib2.so, lib3.so, lib4.so and 2 more), 1 unreadable"
     )
 
 

@@ -9,14 +9,18 @@ from markdown_it import MarkdownIt
 from python_tsan.imports.confirm.proof import Answer
 from python_tsan.imports.document import statement_at
 from python_tsan.imports.outcomes import ImportOutcome
+from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.imports.search.schedules import Link
-from python_tsan.imports.told import Format, tell
 from python_tsan.imports.wording import OUTCOMES, answer, common_folder, cure, summary, verdict
 from python_tsan.plain_text import counted
 
 
+def rendered(document, name):
+    return RENDERINGS[name].render(document).decode().rstrip("\n")
+
+
 def test_a_terminal_shows_the_table_the_stacks_and_what_removes_it():
-    assert tell(document(CONFIRMED, main=("z",)), Format.TERMINAL).splitlines() == [
+    assert rendered(document(CONFIRMED, main=("z",)), "terminal").splitlines() == [
         "   T1 imports  T2 imports  outcome  runs",
         "-  ----------  ----------  -------  ----------------",
         "1  a           b           error    confirmed 2 of 3",
@@ -43,7 +47,7 @@ def test_a_terminal_shows_the_table_the_stacks_and_what_removes_it():
 
 
 def test_without_runs_the_predicted_chain_is_shown():
-    told = tell(document(None), Format.TERMINAL)
+    told = rendered(document(None), "terminal")
     assert "     /site/a.py:3: import c  # asks\n   T2 holds b" in told
     assert "1  a           b           error    predicted" in told
     assert "confirmed" not in told
@@ -52,7 +56,7 @@ def test_without_runs_the_predicted_chain_is_shown():
 def test_the_confirmed_come_first_and_the_refuted_last():
     found = document(REFUTED, None, CONFIRMED)
     assert [hazard.answer for hazard in found.hazards] == [Answer.CONFIRMED, None, Answer.REFUTED]
-    told = tell(found, Format.TERMINAL)
+    told = rendered(found, "terminal")
     assert told.endswith("2 hazards between 2 entries, 7 modules; 1 more predicted and\n  refuted")
 
 
@@ -70,7 +74,7 @@ def test_nothing_is_wider_than_a_terminal_however_long_the_names_and_many_the_ha
         )
         for number in range(60)
     ]
-    lines = tell(document(*[None] * 60, hazards=long), Format.TERMINAL).splitlines()
+    lines = rendered(document(*[None] * 60, hazards=long), "terminal").splitlines()
     assert "and 20 more" in lines
     assert "54 more in full by --format html or json" in lines
     assert "     … 29 more …" in lines
@@ -78,7 +82,7 @@ def test_nothing_is_wider_than_a_terminal_however_long_the_names_and_many_the_ha
 
 
 def test_markdown_keeps_its_tables_whole_and_nothing_in_it_becomes_markup():
-    told = tell(document(CONFIRMED, None, problems={"c|<x>": "bad | name\nmore"}), Format.MARKDOWN)
+    told = rendered(document(CONFIRMED, None, problems={"c|<x>": "bad | name\nmore"}), "markdown")
     html = MarkdownIt("commonmark").enable("table").render(told)
     assert html.count("<table>") == 2
     assert html.count("<tr>") == 2 + 3
@@ -86,7 +90,7 @@ def test_markdown_keeps_its_tables_whole_and_nothing_in_it_becomes_markup():
     assert "c&#124;&lt;x&gt;" in told
     assert "_DeadlockError: x|y&lt;b&gt;" in html
     assert "| <code>a</code> | <code>b</code> | error | predicted |" in told
-    assert tell(document(), Format.MARKDOWN) == "Python 3.13.0: 0 hazards between 2 entries, 7 modules."
+    assert rendered(document(), "markdown") == "Python 3.13.0: 0 hazards between 2 entries, 7 modules."
 
 
 @pytest.mark.parametrize(
@@ -147,17 +151,17 @@ def test_the_folder_of_all_places_is_named_once():
     )
     found = document(None, hazards=[places])
     assert common_folder(found) == "/x/site/"
-    assert "places are below /x/site/" in tell(found, Format.TERMINAL)
-    assert "p/q/b.py:1" in tell(found, Format.TERMINAL)
+    assert "places are below /x/site/" in rendered(found, "terminal")
+    assert "p/q/b.py:1" in rendered(found, "terminal")
     assert (
         common_folder(document(None, hazards=[replace(HAZARD, chains=((Link(module="a", place="<string>:1"),), ()))]))
         == ""
     )
 
 
-@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("form", RENDERINGS)
 def test_no_form_of_an_interrupted_scan_reads_like_a_whole_one(form):
     whole = document()
     cut = replace(whole, unfinished="3 of 9 entries had been traced")
-    assert "UNFINISHED" not in tell(whole, form).upper().replace('"UNFINISHED": ""', "")
-    assert "3 of 9 entries had been traced" in " ".join(tell(cut, form).split())
+    assert "UNFINISHED" not in rendered(whole, form).upper().replace('"UNFINISHED": ""', "")
+    assert "3 of 9 entries had been traced" in " ".join(rendered(cut, form).split())
