@@ -68,7 +68,7 @@ def suite_home(tmp_path):
 
 @pytest.fixture
 def make_bench(tmp_path):
-    """Return a function that makes a bench whose program does as it is told for each scenario."""
+    """Return a function that makes a bench whose program does what each scenario asks for."""
     import json  # noqa: PLC0415 -- the program above has an import line of its own
 
     def make(*scenarios, plays=None, canary=CANARY, **settings):

@@ -1,4 +1,4 @@
-"""Scenarios as a harness would list them, made by hand."""
+"""Scenarios as a harness would list them."""
 
 from python_tsan.expectation import Expectation, ExpectedFinding, Lane, Outcome
 from python_tsan.harness.registry import Scenario

@@ -152,7 +152,7 @@ def test_a_hang_ends_when_the_subject_has_noted_what_is_expected(tmp_path):
 
 
 def test_a_hang_that_notes_something_else_has_its_whole_deadline(tmp_path):
-    seen = shown(tmp_path, NOTE, waits=["T2 stands at b.py:1"], deadline=1.5)
+    seen = shown(tmp_path, NOTE, waits=["T2 is at b.py:1"], deadline=1.5)
     assert (seen.timed_out, seen.waits) == (True, ("T1 waits for a, held by T2",))
     assert seen.seconds >= 1.5
 

@@ -231,7 +231,7 @@ def test_a_hang_must_be_the_one_that_is_expected():
     wanted = replace(HANGING, waits=("T1 waits for a, held by T2",))
     assert verdict(wanted, replace(HUNG, waits=wanted.waits)).status is Status.PASSED
     assert "nothing had been noted" in failed(wanted, HUNG)
-    assert "T1 stands at b.py:1" in failed(wanted, replace(HUNG, waits=("T1 stands at b.py:1",)))
+    assert "T1 is at b.py:1" in failed(wanted, replace(HUNG, waits=("T1 is at b.py:1",)))
 
 
 @pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, DEADLOCK])

@@ -1,4 +1,4 @@
-"""Races of CPython itself that are known upstream, beside what a check is about."""
+"""Races of CPython itself that are known upstream, together with what a check is about."""
 
 from dataclasses import replace
 

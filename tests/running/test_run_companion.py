@@ -83,7 +83,7 @@ def compile_with(toolchain, source, target, *more):
 
 
 def watched(toolchain, program, companion, folder, env=None):
-    """Run a program with the companion; return what it said, and the parsed log of the process."""
+    """Run a program with the companion; return what it reported, and the parsed log of the process."""
     folder.mkdir()
     variables = (env or os.environ) | {
         "TSAN_OPTIONS": f"{OPTIONS}:log_path={folder}/tsan",
@@ -111,7 +111,7 @@ def test_the_hook_and_the_parser_agree_on_every_kind_with_every_toolchain(toolch
             for pid, log in logs.items():
                 reports = told.reports.get(pid, ())
                 if len(reports) != len(log.findings):
-                    wrong.append(f"{program.name}: {len(log.findings)} read, {len(reports)} said")
+                    wrong.append(f"{program.name}: {len(log.findings)} read, {len(reports)} reported")
                 for finding, report in zip(log.findings, reports, strict=False):
                     counts = agreed.setdefault(finding.kind.value, {})
                     counts[toolchain.name] = counts.get(toolchain.name, 0) + 1

@@ -23,7 +23,7 @@ def first(name):
     return parse_log(golden(name), name).findings[0]
 
 
-def told(finding, **changes):
+def hooked(finding, **changes):
     """Return what the hook would say of a finding, written as the companion writes it."""
     line = {
         "kind": next(word for word, kind in KINDS.items() if kind is finding.kind),
@@ -68,7 +68,7 @@ def told(finding, **changes):
 
 @pytest.mark.parametrize("name", ["race_global", "race_heap", "race_atomic", "race_tls", "deadlock", "thread_leak"])
 def test_a_block_and_its_report_agree(name):
-    assert list(disagreements(first(name), told(first(name)))) == []
+    assert list(disagreements(first(name), hooked(first(name)))) == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_block_and_its_report_agree(name):
     ],
 )
 def test_each_point_in_which_they_differ_is_reported(change, point):
-    (only,) = disagreements(first("race_heap"), told(first("race_heap"), **change))
+    (only,) = disagreements(first("race_heap"), hooked(first("race_heap"), **change))
     assert only.startswith(f"{point}: the parser read ")
 
 
@@ -92,13 +92,13 @@ def test_the_size_and_the_side_of_an_access_count():
     flipped = Operation.READ if access.operation is Operation.WRITE else Operation.WRITE
     for other in (replace(access, size=access.size + 1), replace(access, operation=flipped), replace(access, thread=9)):
         changed = replace(finding, accesses=(other, *finding.accesses[1:]))
-        assert [text.partition(":")[0] for text in disagreements(finding, told(changed))] == ["accesses"]
+        assert [text.partition(":")[0] for text in disagreements(finding, hooked(changed))] == ["accesses"]
 
 
 def test_a_heap_block_agrees_by_start_and_size_too():
     finding = first("race_heap")
     moved = replace(finding.location, address=finding.location.address + 8)
-    assert list(disagreements(replace(finding, locations=(moved, *finding.locations[1:])), told(finding)))
+    assert list(disagreements(replace(finding, locations=(moved, *finding.locations[1:])), hooked(finding)))
 
 
 def test_every_kind_of_the_runtime_has_a_name():
@@ -117,7 +117,7 @@ FRAMES = (HookFrame(function="outer", file="a.py", line=3),)
 def test_python_frames_go_to_the_finding_in_the_same_place():
     digest = digest_of("race_atomic", "deadlock")
     race, deadlock = in_order(digest)["logs/tsan.7"]
-    reports = (told(first("race_atomic")), told(first("deadlock"), python=FRAMES, attached=True))
+    reports = (hooked(first("race_atomic")), hooked(first("deadlock"), python=FRAMES, attached=True))
     stacks, problems = match_reports(digest, [("logs/tsan.7", reports)])
     assert problems == ()
     assert race not in stacks
@@ -127,20 +127,20 @@ def test_python_frames_go_to_the_finding_in_the_same_place():
 
 def test_a_report_too_few_gives_no_stack_to_the_wrong_finding():
     digest = digest_of("race_atomic", "deadlock")
-    stacks, (problem,) = match_reports(digest, [("logs/tsan.7", (told(first("race_atomic"), python=FRAMES),))])
+    stacks, (problem,) = match_reports(digest, [("logs/tsan.7", (hooked(first("race_atomic"), python=FRAMES),))])
     assert not stacks
     assert "2 findings were read, and the report hook was called 1 times" in problem
 
 
 def test_another_kind_in_the_same_place_is_reported():
-    reports = (told(first("deadlock"), python=FRAMES), told(first("deadlock")))
+    reports = (hooked(first("deadlock"), python=FRAMES), hooked(first("deadlock")))
     stacks, (problem,) = match_reports(digest_of("race_atomic", "deadlock"), [("logs/tsan.7", reports)])
     assert not stacks
     assert "a data race was read where the report hook reports lock-order-inversion" in problem
 
 
 def test_what_companions_wrote_is_read_and_a_cut_line_left_out(tmp_path):
-    whole = msgspec.json.encode(told(first("race_atomic")))
+    whole = msgspec.json.encode(hooked(first("race_atomic")))
     (tmp_path / "reports.7.jsonl").write_bytes(whole + b"\n" + whole + b"\n" + whole[:50])
     (tmp_path / "objects.7.jsonl").write_text('{"pid":7,"hook":"patched","objects":["/p","/l.so"]}\n{"pid"')
     read = read_hook_output(tmp_path)

@@ -10,7 +10,7 @@ from python_tsan.cli.main import main
 from python_tsan.result.codec import decode_result, load_result
 from python_tsan.result.shard import Shard
 
-# Shows its race in every third of its runs, whichever machine makes them.
+# Shows its race in every third of its runs, on any machine.
 SOMETIMES = f"""\
 number = int(log.parent.parent.name)
 if number % 3 == 0:
@@ -45,7 +45,7 @@ def test_shards_come_to_what_one_machine_would_have_seen(shards, make_session, p
     assert code == 1
     assert report.subject.rate == whole.subject.rate
     assert (report.subject.rate.found, report.subject.rate.runs) == (3, 10)
-    # Which objects a process of a few milliseconds was seen to load is luck, and so is what is said of them.
+    # Which objects a process of a few milliseconds was seen to load is luck, and so are the sentences about them.
     assert replace(report.verdict, downgrades=()) == replace(whole.verdict, downgrades=())
     assert [each.occurrences for each in report.findings] == [each.occurrences for each in whole.findings] == [3]
 
