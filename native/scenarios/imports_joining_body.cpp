@@ -8,15 +8,15 @@ namespace python_tsan {
 SCENARIO(imports_joining_body,
          "imports",
          "The body of starter joins a thread that imports starter.",
-         .by_version("joining_body").twin("imports_joining_body_mended")) {
+         .by_version("joining_body").twin("imports_joining_body_fixed")) {
     play_row(context, "joining_body", "hazard");
 }
 
-SCENARIO(imports_joining_body_mended,
+SCENARIO(imports_joining_body_fixed,
          "imports",
          "The same body without the join.",
-         .by_version("joining_body.mended").twin("imports_joining_body")) {
-    play_row(context, "joining_body", "mended");
+         .by_version("joining_body.fixed").twin("imports_joining_body")) {
+    play_row(context, "joining_body", "fixed");
 }
 
 SCENARIO(imports_joining_other,

@@ -19,11 +19,11 @@ SCENARIO(imports_user_lock_preimport,
     play_row(context, "user_lock", "preimport");
 }
 
-SCENARIO(imports_user_lock_mended,
+SCENARIO(imports_user_lock_fixed,
          "imports",
          "The same threads, but T1 imports service before it takes the lock.",
-         .by_version("user_lock.mended").twin("imports_user_lock")) {
-    play_row(context, "user_lock", "mended");
+         .by_version("user_lock.fixed").twin("imports_user_lock")) {
+    play_row(context, "user_lock", "fixed");
 }
 
 } // namespace python_tsan

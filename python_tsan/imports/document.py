@@ -1,4 +1,4 @@
-"""Own what a scan is to those who read it: plain values that every rendering is made from. Pure, no I/O."""
+"""Turn a scan into the plain values that every rendering is made from. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMAT_VERSION: Literal[1] = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRecord:
-    """One module of a chain, and the statement that asked for it; both texts are empty for an entry or a parent."""
+    """One module of a chain, and the statement that requested it; both texts are empty for an entry or a parent."""
 
     module: str
     where: str
@@ -66,9 +66,9 @@ class ProofRecord:
 class WindowRecord:
     """When another thread could come in while the lock that T1 holds was held, as a trace of the GIL shows it.
 
-    ``releases`` is how often the GIL was let go meanwhile by the thread that held it. The release that is told was for
+    ``releases`` is how often the thread that held the lock released the GIL meanwhile. The release shown was for
     ``phase`` while ``module`` was imported, in the C ``function``; ``intruder`` is what another thread imported then,
-    empty when nobody came. ``problem`` says why no release can be shown.
+    empty when no thread did. ``problem`` says why no release can be shown.
     """
 
     releases: int = 0
@@ -83,7 +83,7 @@ class WindowRecord:
 class HazardRecord:
     """Two imports that can break each other. ``outcome`` is what is predicted; ``proof`` is None without a run.
 
-    ``window`` is None when no trace of the GIL was asked for. Any one of ``removed_by``, imported on the main thread
+    ``window`` is None when no trace of the GIL was requested. Any one of ``removed_by``, imported on the main thread
     before the threads begin, removes this hazard.
     """
 
@@ -128,7 +128,7 @@ class Document:
 
 
 def document_of(scan: Scan) -> Document:
-    """Return what is to be told of a scan: hazards that were confirmed first, those that were refuted last."""
+    """Return the document of a scan: hazards that were confirmed first, those that were refuted last."""
     finishes = cache(partial(finished_by, scan.model))
     statement = partial(statement_at, read=scan.model.sources.text)
     hazards = tuple(
@@ -157,10 +157,10 @@ def _hazard(
             thread=thread,
             imports=entry,
             holds=held,
-            waits_for=wanted,
+            waits_for=awaited,
             chain=tuple(_link(link, statement) for link in chain),
         )
-        for thread, entry, held, wanted, chain in (
+        for thread, entry, held, awaited, chain in (
             ("T1", hazard.first, hazard.awaited, hazard.closing, hazard.chains[0]),
             ("T2", hazard.second, hazard.closing, hazard.awaited, hazard.chains[1]),
         )

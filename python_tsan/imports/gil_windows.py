@@ -1,7 +1,7 @@
-"""Own the join with the GIL tracer: which release let another thread in while a lock of a hazard was held.
+"""Join a scan with the GIL tracer: which release let another thread in while a lock of a hazard was held.
 
-The run that is traced is nobody's schedule: two threads begin the two imports together, as a program would. What the
-releases mean is left to :mod:`python_tsan.gil`, and how a window reads to :mod:`.wording`.
+The traced run follows no schedule: two threads begin the two imports together, as a program would. What the releases
+mean is left to :mod:`python_tsan.gil`, and how a window reads to ``wording``.
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ for thread in threads:
 
 
 def with_windows(document: Document, python: Python, path: Sequence[Path], library: Path) -> Document:
-    """Return ``document`` with the window of each hazard that stands, or with the reason why there is none.
+    """Return ``document`` with the window of each hazard that is not refuted, or with the reason why there is none.
 
     ``library`` is the tracer. After the first trace that cannot be made, no other is tried.
     """
-    told: list[HazardRecord] = []
+    hazards: list[HazardRecord] = []
     problem = ""
     for hazard in document.hazards:
-        wanted = hazard.stands and len(told) < MOST_TRACES
-        if wanted and not problem:
+        needed = hazard.stands and len(hazards) < MOST_TRACES
+        if needed and not problem:
             try:
                 window = _window(document, hazard, python, path, library)
             except PythonTsanError as error:
                 problem = error.message
-        if wanted and problem:
+        if needed and problem:
             window = WindowRecord(problem=problem)
-        told.append(replace(hazard, window=window) if wanted else hazard)
-    return replace(document, hazards=tuple(told))
+        hazards.append(replace(hazard, window=window) if needed else hazard)
+    return replace(document, hazards=tuple(hazards))
 
 
 def _window(
@@ -76,7 +76,9 @@ def _window(
     folders = os.pathsep.join([*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])])
     trace = trace_preloaded(command, library=library, env={**os.environ, "PYTHONPATH": folders})
     found = find_window(explain_trace(trace), held_chain(hazard))
-    return _told(found) if found else WindowRecord(problem="the traced run never let go of the GIL with that lock held")
+    return (
+        _record(found) if found else WindowRecord(problem="the traced run never released the GIL with that lock held")
+    )
 
 
 def held_chain(hazard: HazardRecord) -> list[str]:
@@ -86,7 +88,7 @@ def held_chain(hazard: HazardRecord) -> list[str]:
     return modules[: modules.index(one.holds) + 1] if one.holds in modules else [one.holds]
 
 
-def _told(window: Window) -> WindowRecord:
+def _record(window: Window) -> WindowRecord:
     release = window.release
     return WindowRecord(
         releases=window.releases,

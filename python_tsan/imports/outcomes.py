@@ -1,4 +1,4 @@
-"""Own what concurrent imports do in each Python version, read from ``outcomes.toml``; leave running them to others."""
+"""Read ``outcomes.toml``: what concurrent imports do in each Python version; leave running them to others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ImportOutcome(Enum):
 
     OK = "ok"
     ERROR = "error"  # _DeadlockError, a RuntimeError
-    PARTIAL = "partial"  # a half-made module was handed out
+    PARTIAL = "partial"  # a partially initialized module was handed out
     HANG = "hang"
 
 
@@ -51,7 +51,7 @@ class Range:
     free_threaded: bool | None = None
 
     def covers(self, version: Version, *, free_threaded: bool) -> bool:
-        """Tell whether this range speaks of that version and kind of build."""
+        """Return whether this range speaks of that version and kind of build."""
         if self.free_threaded is not None and self.free_threaded is not free_threaded:
             return False
         return self.since <= version and (self.before is None or version < self.before)

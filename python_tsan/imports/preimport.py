@@ -1,4 +1,4 @@
-"""Own the list of modules to import on the main thread: whether it holds, and how it is written down."""
+"""Make the list of modules to import on the main thread: choose it, check that it holds, and write it as source."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def plan(probe: Probe, entries: Sequence[str], *, runs: int, advance: Advance = 
     """Scan ``entries``, choose the list, scan again behind it, and drive two threads into each old hazard once more.
 
     Raises SubjectError when an entry cannot be scanned, since its hazards would be missing, or when the list does not
-    hold. ``advance`` is told which of the ``STEPS`` is under way, and how much of it is done.
+    hold. ``advance`` receives which of the ``STEPS`` is under way, and how much of it is done.
     """
     before = scan(probe, entries, calls=True, advance=advance)
     if before.problems:
-        told = "; ".join(f"{entry}: {problem}" for entry, problem in before.problems.items())
-        raise SubjectError(f"no list can be made: {told}", advice="Mend or leave out what cannot be imported.")
+        reasons = "; ".join(f"{entry}: {problem}" for entry, problem in before.problems.items())
+        raise SubjectError(f"no list can be made: {reasons}", advice="Fix or exclude what cannot be imported.")
     known = [finding.hazard for finding in before.findings]
     modules = choose(before.model, (*before.entries, *before.calls), known=known, advance=partial(advance, CHOOSE))
     after = scan(probe, entries, main=modules, calls=True, advance=lambda step, done: advance(f"{step}{AGAIN}", done))
@@ -106,7 +106,7 @@ def _statement(module: str) -> str:
 
 
 def _has_keyword(module: str) -> bool:
-    """Tell whether no import statement can name the module, as with a package ``a.async`` from the time before 3.7."""
+    """Return whether no import statement can name the module, as with ``a.async``, which was valid before 3.7."""
     return any(iskeyword(part) for part in module.split("."))
 
 

@@ -1,4 +1,4 @@
-"""Own a scan from entry points to weighed hazards: trace each, predict between them, confirm what is predicted."""
+"""Scan entry points for hazards: trace each, predict between them, confirm what is predicted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Finding:
 class Scan:
     """What a scan found. ``problems`` has a line for each entry that could not be traced, by entry.
 
-    ``main`` is what the main thread imports before any thread begins, ``calls`` the calls that are entries besides, and
+    ``main`` is what the main thread imports before any thread begins, ``calls`` the calls that are entries too, and
     ``calls_left_out`` the number of those that would be, too, were they not beyond the limit. ``unfinished`` says how
     far it came before it was interrupted, and is empty for a whole scan.
     """
@@ -58,7 +58,7 @@ class Scan:
 
 
 class ScanCut(KeyboardInterrupt):
-    """An interrupt of a scan that has something to tell: ``scan`` says of itself that it is unfinished."""
+    """An interrupt of a scan that has a partial result: ``scan`` says of itself that it is unfinished."""
 
     def __init__(self, scan: Scan) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class _Cut:
         try:
             yield
         except KeyboardInterrupt:
-            if not self.allowed or self.words:  # whoever asks twice means it
+            if not self.allowed or self.words:  # a second interrupt ends the scan
                 raise
             self.words = words()
 
@@ -96,25 +96,25 @@ def scan(
 ) -> Scan:
     """Scan ``entries``, after the main thread's imports ``main``; with ``runs``, confirm each hazard by directed runs.
 
-    An entry that cannot be imported is told in ``problems``, and the others are scanned all the same. ``jobs`` is the
+    An entry that cannot be imported is reported in ``problems``, and the others are scanned. ``jobs`` is the
     number of processes at a time. With ``calls``, what functions of the entries' packages import when they are called
-    is an entry too. ``advance`` is told which of the ``STEPS`` is under way, and how much of it is done.
+    is an entry too. ``advance`` receives which of the ``STEPS`` is under way, and how much of it is done.
 
     With ``partial``, raises :class:`ScanCut` when it is interrupted: what had been traced by then is searched all the
-    same, which takes no process and mostly no time, and what was predicted is told without its proof.
+    same, which takes no process and mostly no time, and what was predicted is reported without its proof.
     """
-    wanted = tuple(dict.fromkeys(entries))
+    needed = tuple(dict.fromkeys(entries))
     cut = _Cut(allowed=partial)
     advance(TRACE, None)
-    modelled = _modelled(probe, wanted, cut, main=main, jobs=jobs, calls=calls)
+    modelled = _modelled(probe, needed, cut, main=main, jobs=jobs, calls=calls)
     model, problems = modelled.model, modelled.problems
     hazards: list[Hazard] = []
     with cut.noted(lambda: f"{len(hazards)} hazards had been predicted"):
-        traced = (*(entry for entry in wanted if entry not in problems), *modelled.calls)
+        traced = (*(entry for entry in needed if entry not in problems), *modelled.calls)
         hazards.extend(predict(model, traced, lambda fraction: advance(SEARCH, fraction)))
     proofs: dict[int, Proof] = {}
 
-    def tell(proven: tuple[int, Proof]) -> None:
+    def note(proven: tuple[int, Proof]) -> None:
         proofs.update([proven])
         advance(CONFIRM, len(proofs) / len(hazards))
 
@@ -125,7 +125,7 @@ def scan(
                 lambda number: (number, prove(probe, hazards[number], runs, main)),
                 range(len(hazards)),
                 jobs=jobs,
-                on_result=tell,
+                on_result=note,
             )
     found = Scan(
         python=probe.python.text,

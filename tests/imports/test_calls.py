@@ -116,6 +116,6 @@ def test_a_scan_finds_the_calls_that_can_be_part_of_a_cycle_and_drives_them(tmp_
 def test_a_call_that_is_named_and_is_none_is_told(tmp_path):
     probe = tree(tmp_path, {"a.py": "def f():\n    pass\n"})
     problems = model_of(probe, ("a:f", "a:nothing", "missing:f", "a"), jobs=1).problems
-    assert "in which an import stands" in problems["a:f"]
+    assert "with an import inside" in problems["a:f"]
     assert "ModuleNotFoundError" in problems["missing:f"]
     assert set(problems) == {"a:f", "a:nothing", "missing:f"}

@@ -107,7 +107,7 @@ def test_options_that_make_no_sense_are_refused_before_any_work(options, capsys,
 @pytest.mark.parametrize("name", ["os", "json"])
 def test_what_is_there_before_the_watching_begins_is_no_entry(name, capsys):
     assert imports("scan", name, "good") == 6
-    assert f"{name}: is imported before the watching begins" in capsys.readouterr().err
+    assert f"{name}: is imported before the trace begins" in capsys.readouterr().err
 
 
 def test_an_entry_that_hangs_is_ended_and_the_others_are_scanned(folder, capsys):

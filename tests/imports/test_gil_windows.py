@@ -109,7 +109,7 @@ def test_why_there_is_no_trace_is_told_and_tried_once(monkeypatch):
 
 def test_a_trace_without_the_lock_says_so(monkeypatch):
     found, _ = traced(monkeypatch, trace_of(release(10, 12, 3)), CONFIRMED)
-    assert "never let go of the GIL with that lock held" in window(found.hazards[0])
+    assert "never released the GIL with that lock held" in window(found.hazards[0])
 
 
 def test_what_is_refuted_or_beyond_the_limit_is_not_traced(monkeypatch):

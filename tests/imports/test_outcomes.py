@@ -100,7 +100,7 @@ def test_a_hang_expects_no_values_since_none_can_be_written():
     assert expectation is not None
     assert expectation.outcome is Outcome.HANG
     assert expectation.values == {}
-    assert expectation.waits == ("T1 waits for service, held by T2", "T2 stands at service.py:3 in <module>")
+    assert expectation.waits == ("T1 waits for service, held by T2", "T2 is at service.py:3 in <module>")
 
 
 def test_every_loser_is_a_thread_of_its_row_and_every_error_or_hang_is_described():

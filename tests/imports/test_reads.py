@@ -1,4 +1,4 @@
-"""Which attributes of a half-made module are read too early."""
+"""Which attributes of a partially initialized module are read too early."""
 
 import pytest
 from text_sources import body

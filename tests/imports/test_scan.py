@@ -78,7 +78,7 @@ def test_a_module_that_prints_megabytes_does_not_spoil_the_trace(tmp_path):
 
 
 def test_a_module_that_every_process_has_already_is_no_entry(tmp_path):
-    assert "before the watching begins" in scan(Probe(python=HERE, path=(tmp_path,)), ["os"]).problems["os"]
+    assert "before the trace begins" in scan(Probe(python=HERE, path=(tmp_path,)), ["os"]).problems["os"]
 
 
 def test_a_stop_that_is_never_reached_refutes_nothing(tmp_path):
@@ -95,7 +95,7 @@ def test_a_stop_that_is_never_reached_refutes_nothing(tmp_path):
     assert weigh([run_directed(probe, hazard)]).answer is Answer.NOT_REACHED
 
 
-@pytest.mark.skipif(HERE.version >= (3, 15), reason="3.15 hands out the half-made module")
+@pytest.mark.skipif(HERE.version >= (3, 15), reason="3.15 hands out the partially initialized module")
 @pytest.mark.parametrize(("statement", "answer"), [("import p.sub", "confirmed"), ("from p.sub import N", "refuted")])
 def test_an_import_of_a_dotted_name_really_waits_for_its_package_at_its_end(statement, answer, tmp_path):
     files = {"p/__init__.py": BY_NAME.format("m"), "p/sub.py": "N = 1\n", "m.py": f"{statement}\n"}

@@ -52,7 +52,7 @@ def test_a_witness_writes_the_circle_through_the_global_import_lock(watch):
 
 
 def test_a_witness_writes_where_a_thread_stands_that_waits_for_no_import(watch):
-    assert watch("joining_body") == ["T1 stands at starter.py:5 in <module>", "body waits for starter, held by T1"]
+    assert watch("joining_body") == ["T1 is at starter.py:5 in <module>", "body waits for starter, held by T1"]
 
 
 def test_without_the_gil_nobody_looks_at_the_frames_of_a_thread_that_runs(monkeypatch):
@@ -70,4 +70,4 @@ def test_without_the_gil_nobody_looks_at_the_frames_of_a_thread_that_runs(monkey
 
 
 def test_a_witness_has_nothing_to_write_where_all_ends_well(watch):
-    assert watch("user_lock", "mended") == []
+    assert watch("user_lock", "fixed") == []

@@ -53,7 +53,7 @@ def python(folder, *arguments, stall=10.0, **more):
     return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 hands out the half-made module")
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 hands out the partially initialized module")
 def test_a_deadlock_is_told_with_both_threads_their_modules_and_the_statements(tmp_path):
     write(tmp_path, {**CROSSED, "main.py": RUN_BOTH})
     ended = python(tmp_path, "main.py")
@@ -74,7 +74,7 @@ def test_a_module_handed_out_half_made_is_told_as_that(tmp_path):
              for name, text in CROSSED.items() for other in "ba" if name != f"{other}.py"}  # fmt: skip
     write(tmp_path, {**files, "main.py": RUN_BOTH})
     ended = python(tmp_path, "main.py")
-    assert "handed out half made" in ended.stderr
+    assert "handed out partially initialized" in ended.stderr
     assert ended.stdout == ""
 
 
@@ -229,7 +229,7 @@ def embedding_flags():
 @pytest.mark.compiler
 @pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
 @pytest.mark.skipif(embedding_flags() is None, reason="this Python has no shared library")
-@pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 hands out the half-made module")
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 hands out the partially initialized module")
 def test_a_program_of_c_plus_plus_needs_nothing_but_the_variable(tmp_path):
     write(tmp_path, {**CROSSED, "embed.cpp": EMBEDDER})
     command = ["c++", "-std=c++17", "embed.cpp", *embedding_flags(), "-o", "embed"]

@@ -100,5 +100,5 @@ def test_an_atlas_keeps_every_survey_that_had_ended(interrupt, tmp_path, number)
     assert load_cell(folder, "kept", python.text).version == "1.0"
     assert ended.err.endswith(
         "python-tsan: interrupted: 1 of 2 surveys had ended\n"
-        f"  evidence:   {folder}\n  to go on:   the same command; --kept tells what there is\n"
+        f"  evidence:   {folder}\n  to go on:   the same command; --kept shows what there is\n"
     )

@@ -159,7 +159,7 @@ def test_a_cell_comes_back_as_it_was_and_what_is_cut_off_is_none(tmp_path):
 
 def cells_of(atlas, packages):
     said = []
-    cells = atlas.cells(packages, [HERE], said=lambda cell, kept: said.append((cell.package, kept)))
+    cells = atlas.cells(packages, [HERE], on_cell=lambda cell, kept: said.append((cell.package, kept)))
     return cells, said
 
 
@@ -250,7 +250,7 @@ def test_who_is_interrupted_ends_the_surveys_that_are_under_way(tmp_path, monkey
     atlas = Atlas(folder=tmp_path, bounds=BOUNDS, jobs=2)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        atlas.cells(["quick", "slow"], [HERE], said=interrupt)
+        atlas.cells(["quick", "slow"], [HERE], on_cell=interrupt)
     assert time.monotonic() - started < 30
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

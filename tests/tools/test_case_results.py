@@ -49,7 +49,7 @@ def test_the_first_loser_speaks():
 
 
 def test_a_hang_that_is_not_the_tables_hang_disagrees():
-    waits = ["T1 waits for service, held by T2", "T2 stands at service.py:3 in <module>"]
+    waits = ["T1 waits for service, held by T2", "T2 is at service.py:3 in <module>"]
     hang = {"row": "user_lock", "errors": {}, "unfinished": ["T1", "T2"]}
     assert disagreement(read_report(report(**hang, waits=waits))) == ""
     assert "service.py:3" in disagreement(read_report(report(**hang, waits=waits[:1])))

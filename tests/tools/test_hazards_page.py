@@ -24,7 +24,7 @@ def played(row, outcome, *, build=HERE, variant="hazard", mitigation="none", los
     )
 
 
-WAITS = ("T1 stands at forker.py:14 in fork", "T2 is kept at exec slow by the schedule")
+WAITS = ("T1 is at forker.py:14 in fork", "T2 is kept at exec slow by the schedule")
 PAGE = render_page(
     [
         played("cold_window", ImportOutcome.ERROR, losers=("T2",)),
@@ -71,7 +71,7 @@ def test_the_rates_stand_with_their_bounds():
 
 
 def test_the_graph_of_a_hang_is_told_once_for_all_that_share_it():
-    assert "`fork` (R10), on 3.14.10, 3.15.2:\n\n    T1 stands at forker.py:14 in fork\n" in PAGE
+    assert "`fork` (R10), on 3.14.10, 3.15.2:\n\n    T1 is at forker.py:14 in fork\n" in PAGE
 
 
 def test_the_harm_of_a_cure_is_shown_and_explained():
@@ -82,10 +82,10 @@ def test_the_harm_of_a_cure_is_shown_and_explained():
     assert line_of(why, "- **hangs** joining_body, joining_other: the thread that the body waits for")
 
 
-def test_every_cure_is_explained():
+def test_every_mitigation_is_explained():
     for name in set(MITIGATIONS) - {"none"}:
         assert f"**`{name}`**: " in PAGE
-    assert "- mends, up to the release before 3.15.2, fork: the fork waits" in PAGE
+    assert "- fixes, up to the release before 3.15.2, fork: the fork waits" in PAGE
     assert "- takes the `_DeadlockError` away from cold_window" in PAGE
 
 
@@ -110,7 +110,7 @@ def test_when_and_where_it_was_measured_and_how_to_do_it_again():
 
 def test_the_page_in_the_repository_is_about_these_rows_and_these_reasons():
     page = (Path(__file__).parents[2] / "docs" / "import-hazards.md").read_text(encoding="utf-8")
-    reasons = "## Why a cure does what it does\n"
+    reasons = "## Why a mitigation does what it does\n"
     assert page.partition(reasons)[2] == render_page([], **NOWHERE).partition(reasons)[2], "generate it anew"
     assert all(f"| `{row.name}` ({row.label}) | {row.summary} |" in page for row in ROWS)
     assert f"| row | {' | '.join(MITIGATIONS)} |" in page

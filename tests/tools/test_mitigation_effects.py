@@ -68,5 +68,5 @@ def test_the_documentation_of_safe_import_names_the_rows_that_it_prevents():
     text = (Path(__file__).parents[2] / "docs" / "import-safety.md").read_text(encoding="utf-8")
     sentence = re.search(r"It prevents the rows ([\w,\s]+?)\.", text)
     assert sentence is not None
-    prevents = {row for reason in effects()["safe_import"] if reason.effect is Effect.CURES for row in reason.rows}
+    prevents = {row for reason in effects()["safe_import"] if reason.effect is Effect.FIXES for row in reason.rows}
     assert set(re.findall(r"[a-z]+_[a-z_]+|barrel|fork", sentence[1])) == prevents

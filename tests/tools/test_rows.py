@@ -10,7 +10,7 @@ from python_tsan.imports.model.interpreter import Python, identify
 from python_tsan.imports.outcomes import ImportOutcome
 from tools.import_table.case_results import disagreement
 from tools.import_table.inside.mitigations import MITIGATIONS
-from tools.import_table.measure import play, play_rows
+from tools.import_table.measure import run_row, run_rows
 from tools.import_table.mitigation_effects import expected_outcome
 
 HERE = identify([sys.executable])
@@ -21,7 +21,7 @@ HANGS = 0.6
     ("name", "variant"), [pytest.param(each.name, variant.name) for each in ROWS for variant in each.variants]
 )
 def test_a_row_does_what_the_table_says(name, variant):
-    played = play(HERE, name, variant=variant, deadline=HANGS if "hang" in outcome(name, variant) else 20)
+    played = run_row(HERE, name, variant=variant, deadline=HANGS if "hang" in outcome(name, variant) else 20)
     assert disagreement(played) == ""
     assert played.outcome is not None
 
@@ -34,9 +34,9 @@ def outcome(name, variant):
 
 
 def test_a_hang_comes_with_who_waits_for_whom():
-    played = play(HERE, "user_lock", deadline=HANGS)
+    played = run_row(HERE, "user_lock", deadline=HANGS)
     assert played.outcome is ImportOutcome.HANG
-    assert played.waits == ("T1 waits for service, held by T2", "T2 stands at service.py:3 in <module>")
+    assert played.waits == ("T1 waits for service, held by T2", "T2 is at service.py:3 in <module>")
 
 
 @pytest.mark.skipif(HERE.version >= (3, 15), reason="the row is mended there")
@@ -51,33 +51,33 @@ def test_a_hang_comes_with_who_waits_for_whom():
     ],
 )
 def test_some_cures_help_and_some_do_not(mitigation, wanted):
-    assert play(HERE, "cold_window", mitigation=mitigation, deadline=20).outcome is wanted
+    assert run_row(HERE, "cold_window", mitigation=mitigation, deadline=20).outcome is wanted
 
 
 @pytest.mark.parametrize("name", ["joining_other", "fork_other", "lock_then_import"])
 def test_a_lock_round_every_import_makes_a_harmless_program_hang(name):
-    assert play(HERE, name, deadline=20).outcome is ImportOutcome.OK
-    assert play(HERE, name, mitigation="lock_round_import", deadline=HANGS).outcome is ImportOutcome.HANG
+    assert run_row(HERE, name, deadline=20).outcome is ImportOutcome.OK
+    assert run_row(HERE, name, mitigation="lock_round_import", deadline=HANGS).outcome is ImportOutcome.HANG
 
 
 @pytest.mark.parametrize("mitigation", sorted(set(MITIGATIONS) - {"none"}))
 def test_every_cure_does_to_one_row_what_its_table_says(mitigation):
     wanted = expected_outcome(mitigation, "by_name", HERE.version, free_threaded=HERE.free_threaded)
     deadline = HANGS if wanted is ImportOutcome.HANG else 20
-    assert disagreement(play(HERE, "by_name", mitigation=mitigation, deadline=deadline)) == ""
+    assert disagreement(run_row(HERE, "by_name", mitigation=mitigation, deadline=deadline)) == ""
 
 
 @pytest.mark.parametrize("lock", ["mutex", "call_once", "static_guard"])
 def test_a_native_lock_is_a_cure_in_the_right_order_and_a_hang_in_the_wrong_one(lock):
-    right = play(HERE, "cold_window", mitigation=f"{lock}_gil_released", deadline=20)
-    wrong = play(HERE, "cold_window", mitigation=f"{lock}_gil_held", deadline=HANGS)
+    right = run_row(HERE, "cold_window", mitigation=f"{lock}_gil_released", deadline=20)
+    wrong = run_row(HERE, "cold_window", mitigation=f"{lock}_gil_held", deadline=HANGS)
     assert (right.outcome, wrong.outcome) == (ImportOutcome.OK, ImportOutcome.HANG)
 
 
 @pytest.mark.parametrize("name", [each.name for each in ROWS])
 def test_the_python_safe_import_mends_what_its_table_says(name):
     hangs = expected_outcome("safe_import", name, HERE.version, free_threaded=HERE.free_threaded) is ImportOutcome.HANG
-    played = play(HERE, name, mitigation="safe_import", deadline=HANGS if hangs else 20)
+    played = run_row(HERE, name, mitigation="safe_import", deadline=HANGS if hangs else 20)
     assert disagreement(played) == ""
     assert played.outcome is not None
 
@@ -107,7 +107,7 @@ def test_an_interpreter_that_ends_without_a_report_leaves_the_others_their_runs(
     script.write_text("#!/bin/sh\necho gone >&2\nexit 3\n")
     script.chmod(0o755)
     broken = Python(command=(str(script),), version=(3, 13, 0), text="3.13.0", sanitized=True)
-    seen = play_rows([broken], jobs=2)
+    seen = run_rows([broken], jobs=2)
     assert {each.outcome for each in seen} == {None}
     assert len(seen) == sum(len(each.variants) for each in ROWS)
     assert "ended without a report (exit 3): gone" in disagreement(seen[0])

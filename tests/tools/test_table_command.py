@@ -6,7 +6,7 @@ import pytest
 
 from python_tsan.imports.model.interpreter import identify
 from tools.import_table import __main__ as command
-from tools.import_table.measure import build_of, play
+from tools.import_table.measure import build_of, run_row
 
 
 def test_the_table_is_measured_and_written(tmp_path, capsys, monkeypatch):
@@ -14,13 +14,13 @@ def test_the_table_is_measured_and_written(tmp_path, capsys, monkeypatch):
     here = identify([sys.executable])
     monkeypatch.setattr(command, "pythons_at_hand", lambda: [here])
 
-    def played(pythons, *, told, **_):
-        made = [play(each, "cold_window") for each in pythons]
+    def played(pythons, *, on_result, **_):
+        made = [run_row(each, "cold_window") for each in pythons]
         for each in made:
-            told(each)
+            on_result(each)
         return made
 
-    monkeypatch.setattr(command, "play_rows", played)
+    monkeypatch.setattr(command, "run_rows", played)
     options = ["--python", sys.executable, "--built", "--repeat", "1", "--output", "page.md"]
     monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "empty"))
     assert command.main(options) == 0

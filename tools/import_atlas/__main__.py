@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add("--again", action="store_true", help="repeat surveys that were made before")
     add("--kept", action="store_true", help="survey nothing, report the saved surveys")
     add("--output", type=Path, metavar="FILE", help="write the page")
-    add("--survey", metavar="PACKAGE", help="survey this package alone, in this process")
+    add("--survey", metavar="PACKAGE", help="survey only this package, in this process")
     add("--keep", type=Path, metavar="DIR", help="with --survey: keep the result here, for an atlas")
     add("--modules", type=count, default=MODULES, metavar="N", help="public modules of each package (%(default)s)")
     add("--repeat", type=count, default=RUNS, metavar="N", help="run each hazard N times (%(default)s)")
@@ -91,24 +91,24 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
     packages = tuple(dict.fromkeys(arguments.packages)) or listed().packages
     pythons = _pythons(arguments, context)
 
-    told: list[Cell] = []
+    ended: list[Cell] = []
 
-    def said(cell: Cell, kept: bool) -> None:  # noqa: FBT001 -- a callback of two facts
-        told.append(cell)
+    def on_cell(cell: Cell, kept: bool) -> None:  # noqa: FBT001 -- a callback of two facts
+        ended.append(cell)
         context.console.note(f"{line(cell)}{' (kept)' if kept else ''}")
 
     def interrupted() -> Interrupted:
         return Interrupted(
-            f"{len(told)} of {len(packages) * len(pythons)} surveys had ended",
+            f"{len(ended)} of {len(packages) * len(pythons)} surveys had ended",
             evidence=folder,
-            advice="the same command; --kept tells what there is",
+            advice="the same command; --kept shows what there is",
         )
 
     if arguments.kept:
         cells = list(atlas.kept(packages, pythons))
     else:
         with keeping(interrupted):
-            cells = atlas.cells(packages, pythons, said=said)
+            cells = atlas.cells(packages, pythons, on_cell=on_cell)
     if arguments.output:
         machine = f"{platform.system()} {platform.machine()}"
         write_file(arguments.output, render_atlas(cells, listed(), bounds, machine=machine), context)

@@ -1,4 +1,4 @@
-"""Own what the surveys come to, in sentences made from their figures and nothing else. Pure, no I/O."""
+"""Sum up the surveys in sentences made from their figures and nothing else. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def analyse(cells: Sequence[Cell]) -> Iterator[str]:
-    """Yield a few sentences: how many packages by Python, what the predictions were worth, which shape, which cure."""
+    """Yield a few sentences: how many packages by Python, what the predictions were worth, which shape, which fix."""
     for python in dict.fromkeys(cell.python for cell in cells):
         yield _by_python(python, [cell for cell in cells if cell.python == python])
     driven = [cycle for cell in cells for cycle in cell.cycles if cycle.answer]
@@ -52,11 +52,11 @@ def _shape(confirmed: Sequence[CycleSeen]) -> str:
         for cycle in confirmed
     )
     kinds = Counter(cycle.outcome.value for cycle in confirmed if cycle.outcome)
-    told = ", ".join(f"{number} end in {kind}" for kind, number in kinds.most_common())
+    outcomes = ", ".join(f"{number} end in {kind}" for kind, number in kinds.most_common())
     strangers = len(confirmed) - family - siblings
     return (
         f"In {family} of the {len(confirmed)} confirmed hazards a package is imported against a module of its own, in "
-        f"{siblings} two modules of one package, in {strangers} modules of two packages; {told}."
+        f"{siblings} two modules of one package, in {strangers} modules of two packages; {outcomes}."
     )
 
 

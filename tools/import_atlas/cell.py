@@ -1,4 +1,4 @@
-"""Own what was seen of one package on one Python, and how it is kept; leave seeing it to ``survey``."""
+"""Define what was seen of one package on one Python, and keep it in a file; leave seeing it to ``survey``."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def save_cell(folder: Path, cell: Cell) -> None:
 
 
 def load_cell(folder: Path, package: str, python: str) -> Cell | None:
-    """Return a cell that was kept, None if there is none or it is not readable any more."""
+    """Return a cell that was kept, None if it is missing or not readable any more."""
     try:
         return msgspec.json.decode(cell_file(folder, package, python).read_bytes(), type=Cell)
     except (OSError, msgspec.DecodeError):

@@ -1,4 +1,4 @@
-"""Own private environments for one package each: wheels only, put there by uv without running the interpreter."""
+"""Install one package into a private environment: wheels only, by uv, without running the interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own the list of packages of the atlas, read from ``packages.toml``; why each is in it is said there."""
+"""Read the list of packages of the atlas from ``packages.toml``, which says why each one is in it."""
 
 from __future__ import annotations
 

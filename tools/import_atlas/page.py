@@ -1,4 +1,4 @@
-"""Own the page ``docs/import-atlas.md``, written from surveys and nothing else. Pure, no I/O."""
+"""Write the page ``docs/import-atlas.md`` from surveys and nothing else. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Measured {dates} on {machine}. To measure again what is missing, and to write th
 
     nox -s import_atlas
 
-A **hazard** is two imports and the two module locks that they cross; it is told for the first pair of entries that
+A **hazard** is two imports and the two module locks that they cross; it is listed for the first pair of entries that
 meets there. **Confirmed** k of n: of n hazards that were driven into, k went wrong in at least one run.
 A confirmed hazard needs one unlucky switch between threads. How often that happens in a program depends on the program;
 that it can, does not. Entries are the first {modules} public modules of a package, the shallowest first, and the

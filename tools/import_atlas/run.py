@@ -1,4 +1,4 @@
-"""Own a run over the whole list: what is kept already, one process for each cell, and its end at the deadline."""
+"""Run the whole list: what is kept already, one process for each cell, and its end at the deadline."""
 
 from __future__ import annotations
 
@@ -42,12 +42,15 @@ class Atlas:
                 yield cell
 
     def cells(
-        self, packages: Iterable[str], pythons: Iterable[Python], *, said: Callable[[Cell, bool], None]
+        self, packages: Iterable[str], pythons: Iterable[Python], *, on_cell: Callable[[Cell, bool], None]
     ) -> list[Cell]:
-        """Return one cell for each package on each Python; ``said`` is told of each, and whether it was kept."""
-        wanted = [(package, python) for python in pythons for package in packages]
+        """Return one cell for each package on each Python; ``on_cell`` receives each, and whether it was kept."""
+        missing = [(package, python) for python in pythons for package in packages]
         made = in_parallel(
-            lambda each: self._cell(*each), wanted, jobs=self.jobs, on_result=lambda made: said(made[0], made[1])
+            lambda each: self._cell(*each),
+            missing,
+            jobs=self.jobs,
+            on_result=lambda made: on_cell(made[0], made[1]),
         )
         return [cell for cell, _ in made]
 

@@ -1,7 +1,7 @@
-"""Own the survey of one package on one Python: install, scan, drive threads into each cycle, choose what to pre-import.
+"""Survey one package on one Python: install, scan, drive threads into each cycle, choose what to pre-import.
 
-Time is bounded twice: the survey stops driving when its own time is up and tells what it has, and whoever started its
-process ends it at the deadline.
+Time is bounded twice: the survey stops driving when its own time is up and reports what it has, and the process that
+started it ends it at the deadline.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Bounds:
 def survey(
     package: str, probe: Probe, folder: Path, bounds: Bounds, *, keep: Callable[[Cell], None] = lambda _: None
 ) -> Cell:
-    """Install ``package`` into ``folder`` and return what is seen of it. Whatever fails is the cell's ``problem``.
+    """Install ``package`` into ``folder`` and return what is seen of it. What fails is the cell's ``problem``.
 
     ``keep`` is given what is known after each step, for the case that this process is ended.
     """
@@ -114,7 +114,7 @@ def _steps(probe: Probe, cell: Cell, bounds: Bounds, *, until: float) -> Iterato
 def _own(found: Scan, own: frozenset[str]) -> list[Hazard]:
     """Return the hazards of which one import at least is the package's own, one for each two locks.
 
-    A scan tells each also with the threads changed over, and so does what becomes of them: the other one loses.
+    A scan reports each also with the threads exchanged; then the other one loses.
     """
     hazards = (finding.hazard for finding in found.findings)
     mine = [hazard for hazard in hazards if not own.isdisjoint({hazard.first, hazard.second})]
@@ -144,7 +144,7 @@ def _seen(hazard: Hazard, proof: Proof | None, folder: Path) -> CycleSeen:
 
 
 def _holds(probe: Probe, confirmed: Sequence[Hazard], modules: tuple[str, ...], *, until: float) -> bool | None:
-    """Tell whether every confirmed hazard is gone behind ``modules``; None when the time was too short, or none is."""
+    """Return whether every confirmed hazard is gone behind ``modules``, None when there was no time or no hazard."""
     for hazard in confirmed:
         if time.monotonic() >= until:
             return None

@@ -1,4 +1,4 @@
-"""Own ``imports table``: its options and exit codes; leave measuring and the page to the imports room."""
+"""Read the options of the import table, measure it, and write its page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from python_tsan.errors import ExitCode, Interrupted
 from python_tsan.imports.model.interpreter import identify, pythons_at_hand
 from python_tsan.process import keeping
 from tools.import_table.case_results import disagreement
-from tools.import_table.measure import build_of, play_rows
+from tools.import_table.measure import build_of, run_rows
 from tools.import_table.page import render_page
 from tools.import_table.rates import measure_rates
 
@@ -56,7 +56,7 @@ def _table(arguments: argparse.Namespace) -> ExitCode:
     console.note(f"on {', '.join(str(build_of(python)) for python in pythons)}")
     measuring = _Measuring(arguments=arguments, console=console)
     with keeping(measuring.interrupted):
-        measuring.measured = play_rows(pythons, jobs=context.settings.jobs, told=measuring.played)
+        measuring.measured = run_rows(pythons, jobs=context.settings.jobs, on_result=measuring.keep)
         for rate in measure_rates(pythons, trials=arguments.repeat):
             measuring.rates.append(rate)
             console.note(f"{rate.build}, {rate.mitigation}: {rate}")
@@ -74,17 +74,17 @@ class _Measuring:
     measured: list[CaseResult] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
 
-    def played(self, played: CaseResult) -> None:
-        """Keep a run, and say aloud what is not as the table says."""
-        self.measured.append(played)
-        difference = disagreement(played)
+    def keep(self, result: CaseResult) -> None:
+        """Keep a result, and warn when it is not as the table says."""
+        self.measured.append(result)
+        difference = disagreement(result)
         if difference:
-            cure = "" if played.mitigation == "none" else f" under {played.mitigation}"
-            self.console.warn(f"{played.case}{cure} on {played.build}: {difference}")
+            mitigation = "" if result.mitigation == "none" else f" under {result.mitigation}"
+            self.console.warn(f"{result.case}{mitigation} on {result.build}: {difference}")
 
     def conclude(self) -> int:
         """Say how many runs there were, and return how many were not as the table says."""
-        wrong = sum(bool(disagreement(played)) for played in self.measured)
+        wrong = sum(bool(disagreement(result)) for result in self.measured)
         self.console.say(f"{len(self.measured)} runs, {wrong} not as the table says")
         return wrong
 
@@ -126,7 +126,7 @@ def _command(arguments: argparse.Namespace) -> str:
 
 
 def _named(arguments: argparse.Namespace, context: Context) -> Iterator[str]:
-    """Yield the interpreters that are asked for beside those at hand."""
+    """Yield the interpreters that are requested in addition to those at hand."""
     yield from arguments.interpreters
     if arguments.unpacked:
         timeout = context.settings.network_timeout

@@ -1,4 +1,4 @@
-"""Own the meaning of what a row reported: its outcome in one word, who lost, and how. Pure, no I/O."""
+"""Interpret what a row reported: its outcome in one word, which threads lost, and how. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """One row as one interpreter played it.
+    """One row as one interpreter ran it.
 
     ``mitigation`` is ``none`` for the row by itself. ``losers`` are the threads that failed, in order, and ``error``
     the first one's ``Type: text``. ``waits`` has a line for each thread of a run that hangs: what it waits for, and who
@@ -68,33 +68,33 @@ def read_report(report: Mapping[str, Any], build: Build) -> CaseResult:
     )
 
 
-def disagreement(played: CaseResult) -> str:
+def disagreement(result: CaseResult) -> str:
     """Return how a run differs from the tables, or an empty string when it agrees or they are silent."""
-    build = played.build
-    if played.mitigation != "none":
-        expected = expected_outcome(played.mitigation, played.row, build.version, free_threaded=build.free_threaded)
-        return "" if expected in (None, played.outcome) else f"expected {expected.value}, saw {_word(played)}"
-    wanted = find_range(played.case, build.version, free_threaded=build.free_threaded)
-    return "" if wanted is None else _difference(played, wanted)
+    build = result.build
+    if result.mitigation != "none":
+        expected = expected_outcome(result.mitigation, result.row, build.version, free_threaded=build.free_threaded)
+        return "" if expected in (None, result.outcome) else f"expected {expected.value}, saw {_word(result)}"
+    found = find_range(result.case, build.version, free_threaded=build.free_threaded)
+    return "" if found is None else _difference(result, found)
 
 
-def _word(played: CaseResult) -> str:
+def _word(result: CaseResult) -> str:
     return (
-        played.error or "no schedule" if played.outcome is None else f"{played.outcome.value} {played.error}".rstrip()
+        result.error or "no schedule" if result.outcome is None else f"{result.outcome.value} {result.error}".rstrip()
     )
 
 
-def _difference(played: CaseResult, wanted: Range) -> str:
-    if played.outcome is None:
-        return played.error or "the schedule was not reached"
-    if played.outcome is not wanted.outcome:
-        return f"expected {wanted.outcome.value}, saw {_word(played)}"
-    if played.losers != wanted.threads:
-        return f"expected {' '.join(wanted.threads)} to lose, but it was {' '.join(played.losers)}"
-    if not re.search(wanted.error, played.error):
-        return f"expected an error like {wanted.error!r}, got {played.error}"
-    if played.waits != wanted.waits:
-        return f"expected the threads to wait like {wanted.waits}, but saw {played.waits}"
+def _difference(result: CaseResult, expected: Range) -> str:
+    if result.outcome is None:
+        return result.error or "the schedule was not reached"
+    if result.outcome is not expected.outcome:
+        return f"expected {expected.outcome.value}, saw {_word(result)}"
+    if result.losers != expected.threads:
+        return f"expected {' '.join(expected.threads)} to lose, but it was {' '.join(result.losers)}"
+    if not re.search(expected.error, result.error):
+        return f"expected an error like {expected.error!r}, got {result.error}"
+    if result.waits != expected.waits:
+        return f"expected the threads to wait like {expected.waits}, but saw {result.waits}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Own the running of rows on interpreters, each in a fresh process; leave what a report means to ``played``."""
+"""Run rows on interpreters, each in a fresh process; leave what a report means to ``case_results``."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def build_of(python: Python) -> Build:
     return Build(version=python.version, free_threaded=python.free_threaded, sanitized=python.sanitized)
 
 
-def play(
+def run_row(
     python: Python, row: str, *, variant: str = HAZARD, mitigation: str = "none", deadline: float = HANG_SECONDS
 ) -> CaseResult:
-    """Play one row in a fresh process; ``deadline`` is the time in seconds after which it is taken for hung.
+    """Run one row in a fresh process; ``deadline`` is the time in seconds after which it is taken for hung.
 
     Raises SubjectError when the process ends without a report.
     """
@@ -67,13 +67,13 @@ def rows_environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def play_rows(
-    pythons: Iterable[Python], *, jobs: int, told: Callable[[CaseResult], None] = lambda _: None
+def run_rows(
+    pythons: Iterable[Python], *, jobs: int, on_result: Callable[[CaseResult], None] = lambda _: None
 ) -> list[CaseResult]:
-    """Play every variant of every row, and every row under every mitigation, on each interpreter.
+    """Run every variant of every row, and every row under every mitigation, on each interpreter.
 
     Under the sanitizer, where a start takes a second, the mitigations are left out, and no more runs go at once than
-    there are cores. ``told`` is told of each run as it ends, and of all that have ended when ``KeyboardInterrupt`` is
+    there are cores. ``on_result`` receives each result as it comes, all of them before ``KeyboardInterrupt`` is
     raised.
     """
     stock: list[Python] = []
@@ -81,20 +81,18 @@ def play_rows(
     for python in pythons:
         (sanitized if python.sanitized else stock).append(python)
     return [
-        played
+        result
         for group, limit, deadline in (
             (stock, jobs, HANG_SECONDS),
             (sanitized, min(jobs, os.cpu_count() or 1), SANITIZED_HANG_SECONDS),
         )
-        for played in in_parallel(
-            partial(_play_patiently, deadline=deadline), _wanted(group), jobs=limit, on_result=told
-        )
+        for result in in_parallel(partial(_run_once, deadline=deadline), _cases(group), jobs=limit, on_result=on_result)
     ]
 
 
-def _wanted(pythons: Sequence[Python]) -> list[tuple[Python, str, str, str]]:
+def _cases(pythons: Sequence[Python]) -> list[tuple[Python, str, str, str]]:
     plain = [(python, row.name, variant.name, "none") for python in pythons for row in ROWS for variant in row.variants]
-    cured = [
+    mitigated = [
         (python, row.name, HAZARD, mitigation)
         for python in pythons
         if not python.sanitized
@@ -102,14 +100,14 @@ def _wanted(pythons: Sequence[Python]) -> list[tuple[Python, str, str, str]]:
         for mitigation in MITIGATIONS
         if mitigation != "none"
     ]
-    return [*plain, *cured]
+    return [*plain, *mitigated]
 
 
-def _play_patiently(wanted: tuple[Python, str, str, str], deadline: float) -> CaseResult:
-    """Play once; a process that ends without a report has no outcome, and the others are still played."""
-    python, row, variant, mitigation = wanted
+def _run_once(case: tuple[Python, str, str, str], deadline: float) -> CaseResult:
+    """Run once; a process that ends without a report has no outcome, and the others still run."""
+    python, row, variant, mitigation = case
     try:
-        return play(python, row, variant=variant, mitigation=mitigation, deadline=deadline)
+        return run_row(python, row, variant=variant, mitigation=mitigation, deadline=deadline)
     except SubjectError as error:
         return CaseResult(
             row=row, variant=variant, mitigation=mitigation, build=build_of(python), outcome=None, error=error.message

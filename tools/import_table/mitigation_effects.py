@@ -1,4 +1,4 @@
-"""Own what each cure does to each row and why, read from ``mitigations.toml``; leave running them to ``measure``."""
+"""Read ``mitigations.toml``: what each mitigation does to each row and why; leave running them to ``measure``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ FIELDS = frozenset({"rows", "effect", "why", "before", "gil"})
 
 
 class Effect(Enum):
-    """What a cure does to a row."""
+    """What a mitigation does to a row."""
 
-    CURES = "cures"
-    CURES_ERRORS = "cures_errors"  # a _DeadlockError goes away, a half-made module stays
+    FIXES = "fixes"
+    FIXES_ERRORS = "fixes_errors"  # a _DeadlockError goes away, a partially initialized module stays
     LEAVES = "leaves"
-    HARMS = "harms"  # it hangs, whatever it did by itself
+    HARMS = "harms"  # it hangs, no matter what it did by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One effect of one cure on some rows. From ``before`` on it leaves them alone; ``gil``: of builds with one."""
+    """One effect of one mitigation on some rows. It ends with release ``before``; ``gil``: only builds with a GIL."""
 
     rows: tuple[str, ...]
     effect: Effect
@@ -39,9 +39,9 @@ class Reason:
 
 @cache
 def effects() -> dict[str, tuple[Reason, ...]]:
-    """Return the effects of every cure, by its name."""
+    """Return the effects of every mitigation, by its name."""
     text = files("tools.import_table").joinpath("mitigations.toml").read_text(encoding="utf-8")
-    return {cure: tuple(read_reason(item) for item in items) for cure, items in tomllib.loads(text).items()}
+    return {mitigation: tuple(read_reason(item) for item in items) for mitigation, items in tomllib.loads(text).items()}
 
 
 def read_reason(item: Mapping[str, Any]) -> Reason:
@@ -58,26 +58,26 @@ def read_reason(item: Mapping[str, Any]) -> Reason:
     )
 
 
-def expected_outcome(cure: str, row: str, version: Version, *, free_threaded: bool) -> ImportOutcome | None:
-    """Return what ``row`` ends in under ``cure``, or None where nothing is said. ``KeyError`` for an unknown pair."""
+def expected_outcome(mitigation: str, row: str, version: Version, *, free_threaded: bool) -> ImportOutcome | None:
+    """Return what ``row`` ends in under ``mitigation``, or None where the table is silent. Raises KeyError."""
     found = find_range(row, version, free_threaded=free_threaded)
-    reason = next((each for each in effects()[cure] if row in each.rows), None)
+    reason = next((each for each in effects()[mitigation] if row in each.rows), None)
     if reason is None:
-        raise KeyError((cure, row))
+        raise KeyError((mitigation, row))
     if found is None or (reason.gil and free_threaded):
         return None
     gone = reason.before is not None and version >= reason.before
     return _after(Effect.LEAVES if gone else reason.effect, found.outcome)
 
 
-def _after(effect: Effect, alone: ImportOutcome) -> ImportOutcome:
+def _after(effect: Effect, without: ImportOutcome) -> ImportOutcome:
     match effect:
-        case Effect.CURES:
+        case Effect.FIXES:
             return ImportOutcome.OK
-        case Effect.CURES_ERRORS:
-            return ImportOutcome.OK if alone is ImportOutcome.ERROR else alone
+        case Effect.FIXES_ERRORS:
+            return ImportOutcome.OK if without is ImportOutcome.ERROR else without
         case Effect.LEAVES:
-            return alone
+            return without
         case Effect.HARMS:
             return ImportOutcome.HANG
         case _ as never:

@@ -1,4 +1,4 @@
-"""Own the page ``docs/import-hazards.md``, written from measurements and nothing else. Pure, no I/O."""
+"""Write the page ``docs/import-hazards.md`` from measurements and nothing else. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ To run it again on the interpreters of a machine, and to write this page:
 
     python -m {command}
 
-One row alone, on any interpreter from 3.9 on, with nothing installed:
+A single row, on any interpreter from 3.9 on, with nothing installed:
 
     PYTHONPATH=python_tsan/imports/cases python3.13 -m import_cases cold_window
 
-The same rows are played by C++ threads in `nox -s check_imports`. A `t` after a version is a build without the GIL;
+C++ threads run the same rows in `nox -s check_imports`. A `t` after a version is a build without the GIL;
 TSan marks one that was built here under ThreadSanitizer. Debian packages no build without the GIL, so there is none of
 its own among these; `--python` takes one that you have.
 
-**D** `_DeadlockError` (a `RuntimeError`: `except ImportError` misses it) · **P** a half-made module: `ImportError`,
-`AttributeError` or `KeyError` · **H** hang · ok · **?** the schedule could not be brought about. T1 or T2 is the
+**D** `_DeadlockError` (a `RuntimeError`: `except ImportError` misses it) · **P** a partially initialized module:
+`ImportError`, `AttributeError` or `KeyError` · **H** hang · ok · **?** the schedule was not reached. T1 or T2 is the
 thread that loses.
 """
 
@@ -51,7 +51,7 @@ warm_window, barrel and from_parent deadlock. 3.15 takes parents first (gh-83065
 """
 
 _UNFORCED = """\
-## How often, when nobody directs the threads
+## How often, without a schedule
 
 One package whose body takes a name from each of its eight modules; four threads leave a barrier and import another of
 those each. A fresh process for each trial, one trial at a time. In how many of how many trials a thread met an error,
@@ -59,11 +59,11 @@ with the exact bound of the rate on the open side, each with {confidence} confid
 depends on the machine and on what else it does: {machine}.
 """
 
-_CURES = """\
-## Cures that leave the modules alone
+_MITIGATIONS = """\
+## Mitigations that do not change the modules
 
-Each row under each cure. Where a cure makes a harmless row hang, that is its price. Interpreters that agree in every
-cell share a table; under ThreadSanitizer the cures were not measured.
+Each row under each mitigation. Where one makes a harmless row hang, that is its price. Interpreters that agree in every
+cell share a table; under ThreadSanitizer the mitigations were not measured.
 """
 
 
@@ -76,11 +76,11 @@ def render_page(
     command: str,
     unfinished: str = "",
 ) -> str:
-    """Write the page: what each row does, how often by itself, what its own cures do, and what general cures do.
+    """Write the page: what each row does, how often by itself, what its own fixes do, and what general mitigations do.
 
     ``command`` is the verb with the options that made it, ``unfinished`` says why the page is not whole.
     """
-    builds = sorted({played.build for played in measured})
+    builds = sorted({result.build for result in measured})
     names = [str(build) for build in builds]
     parts = [
         _INTRODUCTION.format(date=date, machine=machine, command=command),
@@ -91,11 +91,11 @@ def render_page(
         *_unforced(rates, machine),
         "## Who waits for whom in a hang\n",
         *_waits(measured),
-        "## Cures that change the program\n",
-        _table(["row", "cure", *names], _variant_lines(measured, builds)),
-        _CURES,
+        "## Fixes that change the program\n",
+        _table(["row", "fix", *names], _variant_lines(measured, builds)),
+        _MITIGATIONS,
         *_matrices(measured, builds),
-        "## Why a cure does what it does\n",
+        "## Why a mitigation does what it does\n",
         *(part for name in MITIGATIONS if name != "none" for part in _explained(name)),
     ]
     return "\n".join(parts).rstrip() + "\n"
@@ -107,8 +107,8 @@ def _row_lines(measured: Iterable[CaseResult], builds: Sequence[Build]) -> Itera
         yield [_label(row), row.summary, *(_cell(cells.get((row.name, build))) for build in builds)]
 
 
-def _is_plain(played: CaseResult) -> bool:
-    return played.variant == HAZARD and played.mitigation == "none"
+def _is_plain(result: CaseResult) -> bool:
+    return result.variant == HAZARD and result.mitigation == "none"
 
 
 def _unforced(rates: Sequence[Rate], machine: str) -> Iterator[str]:
@@ -144,8 +144,8 @@ def _variant_lines(measured: Iterable[CaseResult], builds: Sequence[Build]) -> I
 
 
 def _matrices(measured: Sequence[CaseResult], builds: Sequence[Build]) -> Iterator[str]:
-    with_cures = {each.build for each in measured if each.mitigation != "none"}
-    tables = [(build, _matrix(measured, build)) for build in builds if build in with_cures]
+    with_mitigations = {each.build for each in measured if each.mitigation != "none"}
+    tables = [(build, _matrix(measured, build)) for build in builds if build in with_mitigations]
     for table, group in groupby(tables, key=lambda pair: pair[1]):
         yield f"### {', '.join(str(build) for build, _ in group)}\n"
         yield table
@@ -153,7 +153,7 @@ def _matrices(measured: Sequence[CaseResult], builds: Sequence[Build]) -> Iterat
 
 def _matrix(measured: Iterable[CaseResult], build: Build) -> str:
     cells = {(each.row, each.mitigation): each for each in measured if each.build == build and each.variant == HAZARD}
-    # Who loses may be a matter of luck under a cure that does not order the threads.
+    # Who loses may be a matter of luck under a mitigation that does not order the threads.
     lines = [[_label(row), *(_mark(cells.get((row.name, name))) for name in MITIGATIONS)] for row in ROWS]
     return _table(["row", *MITIGATIONS], lines)
 
@@ -166,9 +166,9 @@ def _explained(name: str) -> Iterator[str]:
 def _verb(reason: Reason) -> str:
     until = f", up to the release before {as_version(reason.before)}," if reason.before else ""
     match reason.effect:
-        case Effect.CURES:
-            return f"mends{until}"
-        case Effect.CURES_ERRORS:
+        case Effect.FIXES:
+            return f"fixes{until}"
+        case Effect.FIXES_ERRORS:
             return f"takes the `_DeadlockError` away from{until}"
         case Effect.LEAVES:
             return f"leaves as they are{until}"
@@ -182,14 +182,14 @@ def _label(row: Row) -> str:
     return f"`{row.name}` ({row.label})"
 
 
-def _cell(played: CaseResult | None) -> str:
-    return f"{_mark(played)} {', '.join(played.losers)}".rstrip() if played else ""
+def _cell(result: CaseResult | None) -> str:
+    return f"{_mark(result)} {', '.join(result.losers)}".rstrip() if result else ""
 
 
-def _mark(played: CaseResult | None) -> str:
-    if played is None:
+def _mark(result: CaseResult | None) -> str:
+    if result is None:
         return ""
-    match played.outcome:
+    match result.outcome:
         case None:
             return "?"
         case ImportOutcome.OK:

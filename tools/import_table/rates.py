@@ -1,4 +1,4 @@
-"""Own how often threads that nobody directs deadlock: the same trial in many fresh processes, k of n with a bound."""
+"""Measure how often threads without a schedule deadlock: the same trial in many processes, k of n with a bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own the answer of directed runs: confirmed k of n, refuted, or not reached. Pure, no I/O."""
+"""Drive real threads into a predicted hazard and weigh what they met: confirmed k of n, refuted, or not reached."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def outcome_of(report: Mapping[str, Any]) -> ImportOutcome | None:
 
 
 def weigh(reports: Sequence[Mapping[str, Any]]) -> Proof:
-    """Weigh the reports of directed runs. One run that goes wrong confirms; ``seen`` tells how many did."""
+    """Weigh the reports of directed runs. One run that goes wrong confirms; ``seen`` counts those that did."""
     wrong = [report for report in reports if outcome_of(report) not in {ImportOutcome.OK, None}]
     if not wrong:
         reached = any(report["reached"] and not report["held"] for report in reports)

@@ -1,4 +1,4 @@
-"""Own the way from entries to the model that predictions rest on: traces, and what functions import when called."""
+"""Build the model of a prediction from entry points: traces, and what functions import when they are called."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.target_sources import Calls
     from python_tsan.imports.model.tracing import Traced
 
-NO_CALL = "is no function in which an import stands, and no attribute that a package loads when it is asked for"
+NO_CALL = "is not a function with an import inside, nor an attribute that a package loads on request"
 # Calls of which each imports what can be part of a cycle; pairs grow with their square.
 MOST_CALLS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Modelled:
-    """A model, the calls that are entries of a thread besides those named, and which of these are none, by entry.
+    """A model, the calls that are entries too, and why named entries are not entries of a thread, by entry.
 
     ``left_out`` is the number of calls that would be entries too, were they not beyond the limit.
     """
@@ -68,8 +68,8 @@ def model_of(
         found, unread = find_calls(probe, program, roots, jobs=jobs)
         problems |= unread
     problems |= dict.fromkeys((entry for entry in named if entry not in found), NO_CALL)
-    wanted = found if calls else {entry: found[entry] for entry in named if entry in found}
-    if later := _targets_by_package(program, wanted):
+    needed = found if calls else {entry: found[entry] for entry in named if entry in found}
+    if later := _targets_by_package(program, needed):
         traced_later = trace_later(probe, later, main=main, jobs=jobs)
         program = merge([program, traced_later.program])
         problems |= traced_later.problems
@@ -78,7 +78,7 @@ def model_of(
         program=program,
         rules=rules,
         sources=TargetSources(probe, program, first=cyclic_modules(program, rules), jobs=jobs),
-        calls=wanted,
+        calls=needed,
         finders_import=bool(finder_requests(program)),
     ).after(main)
     others = [name for name in _that_matter(model) if name not in named] if calls else []
@@ -126,7 +126,7 @@ def _that_matter(model: Model) -> Iterator[str]:
         names = [name for request in requests for name in _targets(request) if name in model.program]
         for home in (module.partition(".")[0], module):
             names = [name for name in names if name not in finished(home)]
-        wanted = (module.partition(".")[0], frozenset(names))
-        if wanted not in known and any(meets_a_cycle(name) for name in names):
-            known.add(wanted)
+        needed = (module.partition(".")[0], frozenset(names))
+        if needed not in known and any(meets_a_cycle(name) for name in names):
+            known.add(needed)
             yield call

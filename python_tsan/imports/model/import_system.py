@@ -1,7 +1,7 @@
-"""Own a model of CPython's import system: modules, their locks, and threads that can be stopped inside an import.
+"""Model CPython's import system: modules, their locks, and threads that can be stopped inside an import.
 
 It follows ``importlib._bootstrap`` and ``import_ensure_initialized`` by the rules of one release. Which schedules to
-try, and what a conflict means, is left to ``hazards``. Pure, no I/O.
+try, and what a conflict means, is left to ``search``. Pure, no I/O.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.rules import Rules
 
 
-# Requests in order, each with the modules that are looked at to tell whether all of it is there.
+# Requests in order, each with the modules that are looked up to decide whether all of it is there.
 Agenda = tuple[tuple[ImportRequest, tuple[str, ...]], ...]
 Agendas = dict[tuple[str, LoadStage], Agenda]  # by module and stage
 
@@ -42,7 +42,7 @@ class ImportSystem:
     handouts: list[Handout] = field(default_factory=list)
     stacks: dict[str, list[tuple[str, ImportRequest | None]]] = field(default_factory=dict)
     asking: dict[str, ImportRequest | None] = field(default_factory=dict)
-    looks: list[str] = field(default_factory=list)  # the modules whose state this machine has gone by, each time
+    lookups: list[str] = field(default_factory=list)  # each module that was looked up, each time
     changed: list[tuple[int, str]] = field(default_factory=list)  # whose phase or owner has changed, after which look
     brought: dict[str, tuple[Manner, ImportRequest | None]] = field(
         default_factory=dict
@@ -55,7 +55,7 @@ class ImportSystem:
     def start(self, thread: str, entry: str, *later: ImportRequest, stops: bool = True) -> Step:
         """Return the steps of ``thread`` importing ``entry`` with a statement and then making ``later`` requests.
 
-        Without ``stops`` it is never stopped, only sleeps: its steps are waits alone.
+        Without ``stops`` it is never stopped, only sleeps: its steps are only waits.
         """
         self.stacks[thread] = []
         if stops:
@@ -76,7 +76,7 @@ class ImportSystem:
         return [name for name, lock in self._locks.items() if lock.owner == thread]
 
     def owns(self, thread: str, name: str) -> bool:
-        """Tell whether ``thread`` owns the lock of a module."""
+        """Return whether ``thread`` owns the lock of a module."""
         lock = self._locks.get(name)
         return lock is not None and lock.owner == thread
 
@@ -84,7 +84,7 @@ class ImportSystem:
         """Return how far a module is. One that the program does not know was there from the beginning."""
         if name not in self.program:
             return Phase.DONE
-        self.looks.append(name)
+        self.lookups.append(name)
         return self.phases.get(name, Phase.ABSENT)
 
     def _import(self, thread: str, name: str, manner: Manner, request: ImportRequest | None) -> Nested:
@@ -108,7 +108,7 @@ class ImportSystem:
             self._release(name)
 
     def _wait_for(self, thread: str, name: str, request: ImportRequest | None, *, hard: bool) -> Nested:
-        """Take and release the lock of a module that is being executed; without ``hard``, accept it half made."""
+        """Take and release the lock of a module that is being executed; without ``hard``, accept it as it is."""
         before = len(self.handouts)
         yield from self._acquire(thread, name, request, hard=hard)
         if len(self.handouts) == before:
@@ -133,7 +133,7 @@ class ImportSystem:
         if absent or (parent is Phase.EXECUTING and self.rules.child_waits_for_parent):
             yield self._import(thread, module.parent, manner, None)
         if not self._listed(module.name):
-            # What it asks for while it is created may ask for itself, which is created then and asks no more.
+            # What it requests while it is created may request itself, which is created then and requests no more.
             again = module.name in self._making
             self._making.add(module.name)
             if self.finders_import and not again:
@@ -157,7 +157,7 @@ class ImportSystem:
         self._note_change(name)
 
     def _note_change(self, name: str) -> None:
-        self.changed.append((len(self.looks), name))
+        self.changed.append((len(self.lookups), name))
 
     def _find(self, thread: str, module: Module) -> Nested:
         """Follow ``_find_spec``: the finders run with the global import lock held, and may import themselves."""
@@ -175,14 +175,14 @@ class ImportSystem:
 
     def _follow(self, thread: str, agenda: Agenda) -> Nested:
         for request, names in agenda:
-            for name in names:  # of most of what a program asks for, all is complete
-                self.looks.append(name)
+            for name in names:  # of most of what a program requests, all is complete
+                self.lookups.append(name)
                 if self.phases.get(name) is not Phase.DONE:
                     yield self._request(thread, request)
                     break
 
     def _settled_by(self, request: ImportRequest) -> tuple[str, ...]:
-        """Return the modules of the program that are complete if all is there that a request asks for."""
+        """Return the modules of the program that are complete if all is there that a request requests."""
         if request.names:
             others = [f"{request.module}.{name}" for name in request.names]
         else:
@@ -195,7 +195,7 @@ class ImportSystem:
             return
         yield from self._import(thread, request.module, request.manner, request)
         for name in request.names:
-            # `from package import module` asks for the module when the package has no such name yet.
+            # `from package import module` requests the module when the package has no such name yet.
             full = f"{request.module}.{name}"
             if self.phase(full) is not Phase.DONE:
                 yield from self._statement(thread, full, request)
@@ -216,7 +216,7 @@ class ImportSystem:
         self, thread: str, name: str, request: ImportRequest | None, *, hard: bool
     ) -> Iterable[Point | Waiting]:
         """Take a module's lock. It is looked up under the global import lock, which no search for cycles knows."""
-        self.looks += (GLOBAL, name) if self.finders_import else (name,)
+        self.lookups += (GLOBAL, name) if self.finders_import else (name,)
         return () if self._take(thread, name) else self._wait(thread, name, request, hard=hard)
 
     def _wait(self, thread: str, name: str, request: ImportRequest | None, *, hard: bool) -> Step:
@@ -256,7 +256,7 @@ class ImportSystem:
         del self._wants[thread]
 
     def is_stuck(self, thread: str, other: str) -> bool:
-        """Tell whether the two threads sleep, each on a lock of the other's, where CPython sees no cycle."""
+        """Return whether the two threads sleep, each on a lock of the other's, where CPython sees no cycle."""
         return self.owner_wanted_by(thread) == other and self.owner_wanted_by(other) == thread
 
     def owner_wanted_by(self, thread: str) -> str:
@@ -271,10 +271,10 @@ class ImportSystem:
                 return True
             seen.add(owner)
             name = self._wants.get(owner, "")
-            wanted = self._locks.get(name)
-            if wanted is None or name == GLOBAL:
+            awaited = self._locks.get(name)
+            if awaited is None or name == GLOBAL:
                 return False
-            owner = wanted.owner
+            owner = awaited.owner
         return False
 
     def _release(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Own the lock-order graph: which module's lock is held while which other may be asked for. Pure, no I/O."""
+"""Build the lock-order graph: while a module's lock is held, which others may be requested. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Graph = dict[str, tuple[str, ...]]
 
 
 def lock_order(program: Program, rules: Rules) -> Graph:
-    """Return, for each module, those whose locks may be asked for while its own is held.
+    """Return, for each module, those whose locks may be requested while its own is held.
 
     A child's parents are among them, save where a release resolves them before it takes the child's lock. Where a
-    finder imports, the global import lock is one of them: whoever looks for a module takes it, and a finder holds it.
+    finder imports, the global import lock is one of them: a search for a module takes it, and a finder holds it.
     """
     graph = {name: tuple(dict.fromkeys(_asked(module, program, rules))) for name, module in program.items()}
     if finding := finder_requests(program):
@@ -30,7 +30,7 @@ def lock_order(program: Program, rules: Rules) -> Graph:
 
 
 def finder_requests(program: Program) -> list[ImportRequest]:
-    """Return what finders ask for while they look for modules."""
+    """Return what finders request while they look for modules."""
     return [request for module in program.values() for request in module.requests if request.stage is LoadStage.FIND]
 
 
@@ -42,14 +42,14 @@ def _asked(module: Module, program: Program, rules: Rules) -> Iterator[str]:
 
 
 def targets(request: ImportRequest, program: Program) -> Iterator[str]:
-    """Yield the modules of a program whose locks a request may ask for."""
+    """Yield the modules of a program whose locks a request may request."""
     for target in (request.module, *(f"{request.module}.{name}" for name in request.names)):
         parts = target.split(".")
         yield from (name for count in range(len(parts), 0, -1) if (name := ".".join(parts[:count])) in program)
 
 
 def askers(graph: Graph) -> dict[str, frozenset[str]]:
-    """Return, for each module, the others that hold their locks while its own may be asked for."""
+    """Return, for each module, the others that hold their locks while its own may be requested."""
     found: dict[str, set[str]] = {}
     for name, asked in graph.items():
         for target in asked:
@@ -59,7 +59,7 @@ def askers(graph: Graph) -> dict[str, frozenset[str]]:
 
 
 def cyclic_modules(program: Program, rules: Rules) -> dict[str, int]:
-    """Return on which knot of cycles of the lock-order graph each module lies, as a number, by module.
+    """Return on which component of cycles of the lock-order graph each module lies, as a number, by module.
 
     A module that is on none cannot be part of a deadlock, nor can two modules that lie on different ones.
     """

@@ -1,4 +1,4 @@
-"""Own the processes in which imports are traced and driven; leave their meaning to ``hazards`` and ``proof``."""
+"""Start the processes in which imports are traced and driven; leave what their answers mean to the callers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Probe:
     """An interpreter and the folders that its modules are found in, first of all.
 
     ``patience`` is the time in seconds that the import of an entry may take. Bytecode goes to the folder ``bytecode``,
-    or nowhere: it would otherwise be left among the modules, under the name of whoever scans them.
+    or nowhere: it would otherwise be left among the modules, owned by the user who scans them.
     """
 
     python: Python
@@ -55,10 +55,10 @@ class Probe:
         options = [f"--main={name}" for name in main] + [f"--patience={self.patience}"]
         deadline = START_SECONDS + self.patience * len(steps)
         ended = self._run(["trace", *options, "--", *entries], deadline=deadline)
-        told = _read_lines(ended.stdout)
-        if told and "modules" in told[-1]:
-            return told[-1]
-        finished = [line["finished"] for line in told]
+        lines = _read_lines(ended.stdout)
+        if lines and "modules" in lines[-1]:
+            return lines[-1]
+        finished = [line["finished"] for line in lines]
         entry = next((step for step in steps if step not in finished), steps[-1])
         raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience))
 
@@ -96,13 +96,13 @@ class Probe:
 
 def _read_lines(text: str) -> list[dict[str, Any]]:
     """Read the lines of JSON that a process wrote before it ended, the last of which may be cut off."""
-    told = []
+    lines = []
     for line in text.splitlines():
         try:
-            told.append(json.loads(line))
+            lines.append(json.loads(line))
         except ValueError:
             break
-    return told
+    return lines
 
 
 def _why(what: str, ended: Completed, deadline: float) -> str:

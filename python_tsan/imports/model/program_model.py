@@ -1,4 +1,4 @@
-"""Own what a prediction rests on: a program, the rules of a release, and how far its modules are. Pure, no I/O."""
+"""Combine what a prediction rests on: a program, the rules of a release, and how far its modules are. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Model:
     """What a prediction rests on.
 
     ``sources`` answers for the modules' source files; ``phases`` is how far each module is when the
-    threads begin (a module that it does not name is absent). ``calls`` has what a thread asks for besides after it has
+    threads begin (a module that it does not name is absent). ``calls`` has what else a thread requests after it has
     imported an entry, by entry.
     """
 
@@ -55,7 +55,7 @@ class Model:
         return (home(entry), *(request.module for request in self.calls.get(entry, ())))
 
     def after(self, main: Iterable[str]) -> Model:
-        """Return the model in which the main thread has imported ``main`` besides, in that order."""
+        """Return the model in which the main thread has also imported ``main``, in that order."""
         machine = self.machine()
         for module in main:
             collections.deque(self.start(machine, MAIN, module, stops=False), maxlen=0)

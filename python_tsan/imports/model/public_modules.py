@@ -1,4 +1,4 @@
-"""Own which modules of an installed distribution are entries: its public ones, the shallowest first, up to a limit."""
+"""List the modules of an installed distribution that are entry points: public ones, shallowest first, up to a limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PUBLIC_MODULES = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicModules:
-    """What one distribution offers; ``left_out`` public modules are beyond the limit, ``problem`` says why none is."""
+    """The modules of one distribution; ``left_out`` more are beyond the limit, ``problem`` says why there are none."""
 
     distribution: str
     modules: tuple[str, ...]
@@ -26,7 +26,7 @@ class PublicModules:
 
 def public_modules(probe: Probe, distributions: Sequence[str], *, limit: int) -> tuple[PublicModules, ...]:
     """Ask the interpreter for at most ``limit`` modules of each. Raises SubjectError if it cannot answer."""
-    told = probe.list_modules(distributions, limit=limit)
+    answers = probe.list_modules(distributions, limit=limit)
     return tuple(
         PublicModules(
             distribution=name,
@@ -34,5 +34,5 @@ def public_modules(probe: Probe, distributions: Sequence[str], *, limit: int) ->
             left_out=answer["public"] - len(answer["modules"]),
             problem=answer["error"],
         )
-        for name, answer in told.items()
+        for name, answer in answers.items()
     )

@@ -1,4 +1,4 @@
-"""Own what is known of the modules of a program: which module asks for which, where, and when. Pure, no I/O."""
+"""Describe the modules of a program: which module requests which, where, and when. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Manner(Enum):
-    """How a module is asked for. The two wait in different ways up to 3.14."""
+    """How a module is requested. The two wait in different ways up to 3.14."""
 
     STATEMENT = "statement"
     BY_NAME = "by_name"  # importlib.import_module
@@ -30,7 +30,7 @@ class LoadStage(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequest:
-    """One import request: ``module`` is asked for at ``file:line``, and ``names`` are taken from it."""
+    """One import request: ``module`` is requested at ``file:line``, and ``names`` are taken from it."""
 
     module: str
     manner: Manner
@@ -82,7 +82,7 @@ def _read_request(item: Mapping[str, Any]) -> ImportRequest:
 
 
 def merge(programs: Iterable[Program]) -> Program:
-    """Join the traces of several roots: what a module asks for may depend on what was there before.
+    """Join the traces of several roots: what a module requests may depend on what was there before.
 
     To the longer of two records of one module come the requests that only the other has, in the order of their lines.
     """

@@ -1,4 +1,4 @@
-"""Own how CPython takes module locks, version by version, as facts that the machine acts on. Pure, no I/O."""
+"""State how CPython takes module locks, version by version, as facts that the import system acts on. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Rules:
     ``child_waits_for_parent``: with the child's lock held, wait for a parent that is still initialising (gh-130094).
     ``parents_first``: parents are imported or waited for before the child's lock is taken (gh-83065).
     ``looks_twice``: a module that a statement has found absent is looked for again before its lock is taken.
-    ``by_name_accepts_partial``: a cycle closed by ``import_module`` hands out a half-made module (gh-82276).
+    ``by_name_accepts_partial``: a cycle closed by ``import_module`` hands out a partial module (gh-82276).
     """
 
     child_waits_for_parent: bool

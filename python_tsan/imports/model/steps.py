@@ -1,6 +1,6 @@
-"""Own what a thread of the model does and meets, step by step: where it can be stopped, where it sleeps, how it fails.
+"""Define the steps of a thread in the model: where it can be stopped, where it blocks, how it fails.
 
-Who takes which lock is left to ``machine``. Pure, no I/O.
+Who takes which lock is left to ``import_system``. Pure, no I/O.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GLOBAL = "<import lock>"
 class Phase(Enum):
     """How far a module is: CREATING is not in ``sys.modules`` yet, EXECUTING is, and its body runs.
 
-    Two are places, not states: at ASKING a statement has found the module absent and has not asked for its lock yet; at
+    Two are places, not states: at ASKING a statement has found the module absent and has not requested its lock yet; at
     FINDING the lock is owned, and the global import lock not yet.
     """
 
@@ -87,7 +87,7 @@ class Deadlock(Exception):  # noqa: N818 -- control flow of the model, as _Deadl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handout:
-    """A half-made module was handed out to end a cycle: ``owner`` was executing ``module`` when it was asked for.
+    """A partial module was handed out to end a cycle: ``owner`` was executing ``module`` when it was requested.
 
     ``stack`` is what the thread that asked was loading then.
     """

@@ -48,8 +48,8 @@ class TargetSources:
 
     def bodies(self, files: Iterable[str]) -> list[Body | None]:
         """Return the bodies of files in order, None for one that has no source or a problem."""
-        wanted = list(files)
-        missing = {file for file in wanted if has_source(file) and file not in self._bodies}
+        needed = list(files)
+        missing = {file for file in needed if has_source(file) and file not in self._bodies}
         if missing:
             names = self.program if self._began else self.first
             self._began = True
@@ -62,7 +62,7 @@ class TargetSources:
                     and module.file not in self._bodies
                 }
             )
-        return [self._bodies.get(file) for file in wanted]
+        return [self._bodies.get(file) for file in needed]
 
     def _read(self, modules: dict[str, str]) -> None:
         answers = ask(self.probe, "body", [(name, file) for file, name in modules.items()], jobs=self.jobs)
@@ -77,7 +77,7 @@ def find_calls(probe: Probe, program: Program, roots: set[str], *, jobs: int) ->
     """Return the requests that functions make when they are called, of every module of these top-level packages.
 
     A function is named ``module:function``, a method ``module:Class.method``, and an attribute that a module's
-    ``__getattr__`` loads when it is first asked for ``module:attribute``. The second value has a line for each module
+    ``__getattr__`` loads when it is first read as ``module:attribute``. The second value has a line for each module
     whose source could not be read.
     """
     modules = [
@@ -143,7 +143,7 @@ def _ask(
 
 
 def has_source(file: str) -> bool:
-    """Tell whether a module's file is source text; extension modules and namespace packages have none."""
+    """Return whether a module's file is source text; extension modules and namespace packages have none."""
     return file.endswith(".py")
 
 

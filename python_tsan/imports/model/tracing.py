@@ -1,4 +1,4 @@
-"""Own the traces of many entries: which are made in one process, what each brings in, and which cannot be imported."""
+"""Trace many entry points: which share a process, what each brings in, and which cannot be imported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_PARSED = ("SyntaxError: ", "IndentationError: ", "TabError: ")
 NO_NAME = "is not the name of a module"
 NOT_TRACED = "had not been traced when the scan was interrupted"
 # The interpreter's start has imported it, or what traces: json and threading, for example.
-ALREADY = "is imported before the watching begins, so that nobody can be seen to be the first"
+ALREADY = "is imported before the trace begins, so that no thread of the program can be the first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +64,12 @@ def trace_entries(probe: Probe, entries: Sequence[str], *, main: Sequence[str] =
 def _together(entries: Sequence[str], names: Sequence[str], made: Sequence[tuple[list[str], Traced]]) -> Traced:
     """Return the traces of groups as one, with the reason of each entry that has none."""
     reached = {entry for group, _ in made for entry in group}
-    told = {entry: NOT_TRACED if entry in names else NO_NAME for entry in entries if entry not in reached}
+    problems = {entry: NOT_TRACED if entry in names else NO_NAME for entry in entries if entry not in reached}
     for _, traced in made:
-        told |= traced.problems
+        problems |= traced.problems
     return Traced(
         program=merge(traced.program for _, traced in made),
-        problems={entry: told[entry] for entry in entries if entry in told},
+        problems={entry: problems[entry] for entry in entries if entry in problems},
     )
 
 

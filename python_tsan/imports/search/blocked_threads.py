@@ -1,6 +1,6 @@
-"""Own where T2 falls asleep against a T1 that stands still, remembered by what T2 has looked at on its way.
+"""Find where T2 blocks against a T1 that is stopped, and remember it by the modules that T2 has looked up on its way.
 
-T2 does the same wherever all modules that it goes by are in the same state, whoever T1 is. Pure, no I/O.
+T2 does the same wherever all modules that it looks up are in the same state, for any T1. Pure, no I/O.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from python_tsan.imports.model.program_model import FIRST, SECOND
 from python_tsan.imports.model.steps import Phase
 from python_tsan.imports.search.decision_tree import DecisionTree
 from python_tsan.imports.search.partial_modules import standing_at
-from python_tsan.imports.search.schedules import run_until_asleep
+from python_tsan.imports.search.schedules import run_until_blocked
 from python_tsan.imports.search.solo_trace import State
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ABSENT = State(Phase.ABSENT, owned=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedThread:
-    """T2 asleep on the lock ``awaited`` of T1's, or at its end if that is empty; it owns the locks ``held``.
+    """T2 blocked on the lock ``awaited`` of T1's, or at its end if that is empty; it owns the locks ``held``.
 
     ``changes`` are the states that it has brought modules to, and ``lines`` where it stands in those that it holds.
     """
@@ -40,8 +40,8 @@ class BlockedThread:
 
 
 @dataclass(slots=True)
-class Memory:
-    """Where the thread of one entry has fallen asleep so far."""
+class BlockedThreads:
+    """Where the thread of one entry has blocked so far."""
 
     model: Model
     entry: str
@@ -52,9 +52,9 @@ class Memory:
         machine = self.model.machine({name: state.phase for name, state in states.items()})
         machine.lock_for(FIRST, held)
         steps = self.model.start(machine, SECOND, self.entry, stops=False)
-        awaited = run_until_asleep(steps)
+        awaited = run_until_blocked(steps)
         owned = tuple(machine.held_by(SECOND))
-        sleeper = BlockedThread(
+        blocked = BlockedThread(
             awaited=awaited or "",
             held=owned,
             changes={
@@ -64,17 +64,17 @@ class Memory:
             lines={name: standing_at(machine, SECOND, name) for name in owned},
         )
         steps.close()  # and not before: it gives up its locks
-        self.root.add(machine.looks, lambda name: states.get(name, ABSENT), sleeper)
+        self.root.add(machine.lookups, lambda name: states.get(name, ABSENT), blocked)
 
 
 @dataclass(slots=True)
 class Walk:
     """The way of T2 through its memory, followed from stop to stop of one T1, whose world there is ``states``.
 
-    T2 sleeps at the same place from a stop on ``until`` there is news of a module that it has gone by.
+    T2 blocks at the same place from a stop on ``until`` there is news of a module that it has looked up.
     """
 
-    memory: Memory
+    memory: BlockedThreads
     one: SoloTrace
     states: dict[str, State]
     _here: int = -1
@@ -87,7 +87,7 @@ class Walk:
         return self._until[-1]
 
     def look(self, number: int) -> BlockedThread:
-        """Return where T2 sleeps while T1 stands at a stop, which is none of those that lie behind it."""
+        """Return where T2 blocks while T1 is at a stop; stops must come in order."""
         self.go_to(number)
         self._turn()
         while True:

@@ -1,6 +1,6 @@
-"""Own the memory of deterministic threads: trees of looks, in which the same answers lead to the same end. Pure.
+"""Remember deterministic threads as trees of lookups, in which the same answers lead to the same end. Pure.
 
-A node is the module that a thread goes by next, a branch what it sees there, and a leaf what comes of it.
+A node is the module that a thread looks up next, a branch what it sees there, and a leaf what comes of it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class DecisionTree(Generic[Leaf]):
     module: str = ""
     branches: dict[Hashable, DecisionTree[Leaf] | Leaf] = field(default_factory=dict)
 
-    def add(self, looks: Iterable[str], see: Callable[[str], Hashable], leaf: Leaf) -> None:
-        """Remember below this root that a thread that goes by ``looks`` in this order ends in ``leaf``."""
+    def add(self, lookups: Iterable[str], see: Callable[[str], Hashable], leaf: Leaf) -> None:
+        """Remember below this root that a thread that makes ``lookups`` in this order ends in ``leaf``."""
         node = self
-        for name in dict.fromkeys(looks):
+        for name in dict.fromkeys(lookups):
             seen = see(node.module)
             after = node.branches.get(seen)
             if after is None:

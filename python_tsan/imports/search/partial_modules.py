@@ -1,7 +1,4 @@
-"""Judge what becomes of a module that is handed out partially initialized: is what is taken or read of it there? Pure.
-
-Standing at a line of its body, a module has bound the names above it, and those alone.
-"""
+"""Judge partially initialized modules that are handed out: is what is taken or read of them there? Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -17,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def breaks(machine: ImportSystem, handout: Handout, sources: Sources) -> bool:
-    """Tell whether what is taken or read from the partial module is missing at the line that its body has reached."""
+    """Return whether what is taken or read from the partial module is missing at the line that its body has reached."""
     outer = sources.bodies(machine.program[name].file for name, _ in handout.stack[:-1])
     return _is_missing(machine, handout, sources, [body for body in outer if body])
 
 
 def hinges_on_callers(machine: ImportSystem, handout: Handout, sources: Sources) -> bool:
-    """Tell whether ``breaks`` depends on which functions are called by the bodies that wait for the requesting one."""
+    """Return whether ``breaks`` depends on which functions the bodies call that wait for the requesting one."""
     return _is_missing(machine, handout, sources, ()) != _is_missing(machine, handout, sources, None)
 
 

@@ -1,7 +1,7 @@
-"""Own the search: which schedules of two threads are tried on the model, so that no hazard is missed.
+"""Search the schedules of two threads on the model, so that no hazard is missed.
 
 Each place where T1 can stop is a schedule (after CHESS: Musuvathi and Qadeer, "Iterative context bounding", PLDI 2007).
-Most are left out because they cannot show anything new; docs/decisions/import-predictor.md has the proof for
+Most are left out because they cannot show anything new; docs/decisions/what-the-predictor-models.md has the proof for
 each rule, and a test compares with a search that leaves out nothing. Pure, no I/O.
 """
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from python_tsan.imports.model.lock_order import askers, cyclic_modules, lock_order, targets
 from python_tsan.imports.model.program_model import FIRST, Model, home
-from python_tsan.imports.search.blocked_threads import ABSENT, BlockedThread, Memory, Walk
+from python_tsan.imports.search.blocked_threads import ABSENT, BlockedThread, BlockedThreads, Walk
 from python_tsan.imports.search.decision_tree import DecisionTree
 from python_tsan.imports.search.preemption_points import Period, periods
 from python_tsan.imports.search.schedules import Hazard, Pair, try_schedule
-from python_tsan.imports.search.solo_trace import SoloTrace, State, Stop, trace_alone
+from python_tsan.imports.search.solo_trace import SoloTrace, State, Stop, trace_solo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -29,20 +29,20 @@ def predict(
     """Yield the hazards between each two of ``entries``: for each two locks the first pair of entries that meets there.
 
     Many pairs meet at the same locks, as all modules of one package may, and what removes one hazard removes the rest.
-    ``advance`` is told how much of the search is done, from 0 to 1.
+    ``advance`` receives how much of the search is done, from 0 to 1.
     """
     cyclic = cyclic_modules(model.program, model.rules)
     search = _Search(model=model, cyclic=cyclic, askers=askers(lock_order(model.program, model.rules)))
-    alone = {entry: _run_alone(model, entry, cyclic) for entry in {*entries, *map(home, entries)}}
+    traces = {entry: _trace(model, entry, cyclic) for entry in {*entries, *map(home, entries)}}
     for done, (first, second) in enumerate(permutations(entries, 2)):
         advance(done / (len(entries) * (len(entries) - 1)))
-        if alone[first].cycles & alone[second].cycles:
-            yield from search.between(Pair(first, second), alone)
+        if traces[first].cycles & traces[second].cycles:
+            yield from search.between(Pair(first, second), traces)
 
 
-def _run_alone(model: Model, entry: str, cyclic: Mapping[str, int]) -> SoloTrace:
+def _trace(model: Model, entry: str, cyclic: Mapping[str, int]) -> SoloTrace:
     machine = model.machine()
-    return trace_alone(machine, model.start(machine, FIRST, entry), cyclic)
+    return trace_solo(machine, model.start(machine, FIRST, entry), cyclic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class _Search:
     """What need not be tried again: two locks that are a hazard, and a T1 that has come the same way and sees the same.
 
     Calls of one module share its import: T1 is stopped once within that (``homes``), for by its end all that it took is
-    released. ``memories`` are those of each T2.
+    released. ``blocked_by_entry`` are those of each T2.
     """
 
     model: Model
@@ -60,79 +60,79 @@ class _Search:
     tried: dict[Hashable, DecisionTree[bool]] = field(default_factory=dict)
     homes: set[Pair] = field(default_factory=set)
     periods: dict[str, list[Period]] = field(default_factory=dict)
-    memories: dict[str, Memory] = field(default_factory=dict)
+    blocked_by_entry: dict[str, BlockedThreads] = field(default_factory=dict)
 
-    def between(self, pair: Pair, alone: Mapping[str, SoloTrace]) -> Iterator[Hazard]:
+    def between(self, pair: Pair, traces: Mapping[str, SoloTrace]) -> Iterator[Hazard]:
         """Try T1 at each stop at which T2 would sleep elsewhere than at the one before."""
-        one = alone[pair.first]
-        memory = self.memories.setdefault(pair.second, Memory(self.model, pair.second))
+        one = traces[pair.first]
+        memory = self.blocked_by_entry.setdefault(pair.second, BlockedThreads(self.model, pair.second))
         walk = Walk(memory, one, {name: State(phase, owned=False) for name, phase in self.model.phases.items()})
-        number = len(alone[home(pair.first)].stops) if self._knows_home(pair) else 0
-        for first, last in self._spans(pair, alone):
+        number = len(traces[home(pair.first)].stops) if self._knows_home(pair) else 0
+        for first, last in self._spans(pair, traces):
             number = max(number, first)
             while number <= last:
-                sleeper = walk.look(number)
-                if sleeper.awaited:
-                    yield from self._at(one.stops[number], pair, walk, sleeper)
+                blocked = walk.look(number)
+                if blocked.awaited:
+                    yield from self._at(one.stops[number], pair, walk, blocked)
                     # The one thing that T1 can do unseen is to find absent what T2 has loaded or is loading by then.
                     for later in one.asks_between(number, walk.until):
-                        if one.stops[later].point.module in sleeper.changes:
+                        if one.stops[later].point.module in blocked.changes:
                             walk.go_to(later)
-                            yield from self._at(one.stops[later], pair, walk, sleeper)
+                            yield from self._at(one.stops[later], pair, walk, blocked)
                 number = walk.until
 
-    def _spans(self, pair: Pair, alone: Mapping[str, SoloTrace]) -> Iterator[tuple[int, int]]:
+    def _spans(self, pair: Pair, traces: Mapping[str, SoloTrace]) -> Iterator[tuple[int, int]]:
         """Yield first and last stops between which T2 can come to hold what T1 takes later."""
-        one = alone[pair.first]
+        one = traces[pair.first]
         if self.model.finders_import:
             yield 0, len(one.stops) - 1
             return
         if pair.first not in self.periods:
             self.periods[pair.first] = periods(one, self.cyclic, self.askers, self.model.phases)
-        direct, looks = self._asked_directly(pair.second), alone[pair.second].looks
+        direct, lookups = self._asked_directly(pair.second), traces[pair.second].lookups
         for period in self.periods[pair.first]:
-            yield period.first, period.until(direct, looks)
+            yield period.first, period.until(direct, lookups)
 
-    def _at(self, stop: Stop, pair: Pair, walk: Walk, sleeper: BlockedThread) -> Iterator[Hazard]:
-        """Try one stop, unless T1 cannot ask for what T2 holds, at two locks that are no hazard yet."""
+    def _at(self, stop: Stop, pair: Pair, walk: Walk, blocked: BlockedThread) -> Iterator[Hazard]:
+        """Try one stop, unless T1 cannot request what T2 holds, at two locks that are no hazard yet."""
         one, states = walk.one, walk.states
-        if self._crossings(stop, one, sleeper) <= self.found:
+        if self._crossings(stop, one, blocked) <= self.found:
             return
-        way = one.way_to(stop, sleeper.awaited)
+        way = one.way_to(stop, blocked.awaited)
 
         def see(name: str) -> Hashable:
-            return states.get(name, ABSENT), sleeper.changes.get(name), sleeper.lines.get(name)
+            return states.get(name, ABSENT), blocked.changes.get(name), blocked.lines.get(name)
 
         if any(key in self.tried and self.tried[key].find(see) for key in (way, (way, pair.first))):
             return
         trial = try_schedule(self.model, pair, stop.step)
         self.tried.setdefault((way, pair.first) if trial.by_callers else way, DecisionTree()).add(
-            trial.looks, see, leaf=True
+            trial.lookups, see, leaf=True
         )
         if trial.hazard and trial.hazard.locks not in self.found:
             self.found.add(trial.hazard.locks)
             yield trial.hazard
 
-    def _crossings(self, stop: Stop, one: SoloTrace, sleeper: BlockedThread) -> set[tuple[str, str]]:
+    def _crossings(self, stop: Stop, one: SoloTrace, blocked: BlockedThread) -> set[tuple[str, str]]:
         """Return the two locks of each meeting that may come of it, before T1 lets T2 go on."""
-        knot = self.cyclic.get(sleeper.awaited)
-        if knot is None:
+        component = self.cyclic.get(blocked.awaited)
+        if component is None:
             return set()
         return {
-            (sleeper.awaited, name)
-            for name in sleeper.held
-            if self.cyclic.get(name) == knot and one.looks_at(name, stop, sleeper.awaited)
+            (blocked.awaited, name)
+            for name in blocked.held
+            if self.cyclic.get(name) == component and one.looks_up(name, stop, blocked.awaited)
         }
 
     def _asked_directly(self, entry: str) -> frozenset[str]:
-        """Return what a thread may ask for outside any module: its entry with the parents, and what a call asks for."""
+        """Return what a thread may request outside any module: its entry with the parents, and what a call requests."""
         parts = home(entry).split(".")
         parents = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
         called = (name for each in self.model.calls.get(entry, ()) for name in targets(each, self.model.program))
         return frozenset([*parents, *called])
 
     def _knows_home(self, pair: Pair) -> bool:
-        """Tell whether T1 has been stopped within the import of this module before, and note that it now is."""
+        """Return whether T1 has been stopped within the import of this module before, and note that it now is."""
         shared = Pair(home(pair.first), pair.second)
         known = shared in self.homes
         self.homes.add(shared)

@@ -1,7 +1,8 @@
-"""Own where it pays to stop T1: where T2 can come to hold what T1 takes later. Pure, no I/O.
+"""Find where it pays to stop T1: where T2 can come to hold what T1 takes later. Pure, no I/O.
 
 T2 holds only what T1 has not touched, and comes to it from its entry by modules that T1 has not touched: those that
-both look at alone. So what T1 takes later is a chance up to the stop at which it has touched the last of these.
+both look up in their solo traces. So what T1 takes later is a point up to the stop at which it has touched the last of
+these.
 """
 
 from __future__ import annotations
@@ -28,57 +29,59 @@ class PreemptionPoint:
     last: int
     ways: Sequence[tuple[int, str]]
 
-    def until(self, direct: Container[str], looks: Container[str]) -> int:
-        """Return the last stop at which T2 can come to hold it, that asks for ``direct`` and goes by ``looks`` alone.
+    def until(self, direct: Container[str], lookups: Container[str]) -> int:
+        """Return the last stop at which T2 can come to hold it, -1 if there is no such stop.
 
-        It is -1 if there is none.
+        T2 requests ``direct`` itself, and its solo trace looks up ``lookups``.
         """
         if self.module in direct:
             return self.last
-        return min(self.last, next((untouched for untouched, way in self.ways if way in looks), -1))
+        return min(self.last, next((untouched for untouched, way in self.ways if way in lookups), -1))
 
     @property
     def at_most(self) -> int:
-        """The last stop at which any T2 that asks for it in a module can come to hold it."""
+        """The last stop at which any T2 that requests it in a module can come to hold it."""
         return min(self.last, self.ways[0][0]) if self.ways else -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """The time in which T1 holds locks of one knot, from its stop ``first`` on, and the chances in it."""
+    """The time in which T1 holds locks of one component, from its stop ``first`` on, and the points in it."""
 
     first: int
-    chances: Sequence[PreemptionPoint]
+    points: Sequence[PreemptionPoint]
 
-    def until(self, direct: Container[str], looks: Container[str]) -> int:
+    def until(self, direct: Container[str], lookups: Container[str]) -> int:
         """Return the last stop of the period at which T2 can come to hold what T1 takes later in it, or -1."""
-        return max((chance.until(direct, looks) for chance in self.chances), default=-1)
+        return max((point.until(direct, lookups) for point in self.points), default=-1)
 
 
 def periods(
     one: SoloTrace, cyclic: Mapping[str, int], askers: Mapping[str, frozenset[str]], known: Container[str]
 ) -> list[Period]:
     """Return the periods of T1 in their order; ``known`` are the modules that are no longer absent at its beginning."""
-    knots: dict[int, list[tuple[Hold, str]]] = {}
+    components: dict[int, list[tuple[Hold, str]]] = {}
     for name, holds in one.holds.items():
         if name in cyclic:
-            knots.setdefault(cyclic[name], []).extend((hold, name) for hold in holds)
+            components.setdefault(cyclic[name], []).extend((hold, name) for hold in holds)
     steps, clocks = [stop.step for stop in one.stops], [stop.clock for stop in one.stops]
 
     def way(name: str) -> tuple[int, str]:
         return -1 if name in known else one.next_change(name, -1) - 1, name
 
-    ways = {name: sorted(map(way, askers.get(name, ())), reverse=True) for taken in knots.values() for _, name in taken}
+    ways = {
+        name: sorted(map(way, askers.get(name, ())), reverse=True) for taken in components.values() for _, name in taken
+    }
     found = []
-    for taken in knots.values():
+    for taken in components.values():
         for period in _outermost(sorted(taken, key=lambda each: each[0].begun)):
             first = bisect_left(steps, period[0][0].step)
-            chances = [
+            points = [
                 PreemptionPoint(module=name, last=last, ways=ways[name])
                 for hold, name in period
                 if (last := bisect_right(clocks, hold.begun) - 1) >= first
             ]
-            found.append(Period(first=first, chances=chances))
+            found.append(Period(first=first, points=points))
     return sorted(found, key=lambda period: period.first)
 
 

@@ -1,4 +1,4 @@
-"""Own which modules the main thread has to import so that no hazard is left; leave trying it to ``preimport``. Pure."""
+"""Choose what the main thread must import so that no hazard is left; leave trying it to ``preimport``. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def choose(
 ) -> tuple[str, ...]:
     """Return the shortest list behind which no hazard between ``entries`` is predicted.
 
-    ``known`` are the hazards that a scan has predicted without a list; they need not be predicted again. ``advance`` is
-    told how much of the search behind a list is done.
+    ``known`` are the hazards that a scan has predicted without a list; they need not be predicted again. ``advance``
+    receives how much of the search behind a list is done.
 
     A hazard needs two modules that are not there yet. Importing a module finishes what it brings in; the list finishes
     one of the two for each hazard. Hazards that only show behind the list are added until none is left (an implicit
@@ -90,17 +90,17 @@ def cover(
             for name in cheapest
         }
     )
-    wanted = frozenset(range(len(pairs)))
-    if frozenset().union(*settles.values()) != wanted:
+    needed = frozenset(range(len(pairs)))
+    if frozenset().union(*settles.values()) != needed:
         raise SubjectError("no list of imports on the main thread removes every hazard")
     tried = 0
     for size in range(1, len(settles) + 1):
         for names in combinations(settles, size):
             tried += 1
-            if frozenset().union(*(settles[name] for name in names)) == wanted:
+            if frozenset().union(*(settles[name] for name in names)) == needed:
                 return names
             if tried > EXACT_LIMIT:
-                return _greedy(settles, wanted)
+                return _greedy(settles, needed)
     return ()
 
 
@@ -113,10 +113,10 @@ def _useful(settles: dict[str, frozenset[int]]) -> dict[str, frozenset[int]]:
     return kept
 
 
-def _greedy(settles: dict[str, frozenset[int]], wanted: frozenset[int]) -> tuple[str, ...]:
+def _greedy(settles: dict[str, frozenset[int]], needed: frozenset[int]) -> tuple[str, ...]:
     chosen: list[str] = []
-    while wanted:
-        gain: Callable[[str], int] = lambda name: len(settles[name] & wanted)  # noqa: E731, B023 -- used at once
+    while needed:
+        gain: Callable[[str], int] = lambda name: len(settles[name] & needed)  # noqa: E731, B023 -- used at once
         chosen.append(max(settles, key=gain))
-        wanted -= settles[chosen[-1]]
+        needed -= settles[chosen[-1]]
     return tuple(name for name in settles if name in chosen)

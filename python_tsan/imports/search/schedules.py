@@ -1,7 +1,7 @@
-"""Own what a hazard is, and the trial of one schedule on the model: T1 stops, T2 runs until it sleeps, T1 goes on.
+"""Define a hazard, and try one schedule on the model: T1 stops, T2 runs until it blocks, T1 goes on.
 
 Two threads need one preemption to reach a deadlock that two module locks make. Which schedules are worth a trial is
-left to ``search``, and running real threads to ``confirm``. Pure, no I/O.
+left to ``prediction``, and running real threads to ``confirm``. Pure, no I/O.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Hazard:
     """Two imports that can break each other.
 
     T1 imports ``first`` and stops at ``stop``; T2 imports ``second`` and sleeps on ``awaited``, which T1 holds; T1 goes
-    on and asks for ``closing``, which T2 holds. An entry ``module:function`` is an import and the requests of a call,
+    on and requests ``closing``, which T2 holds. An entry ``module:function`` is an import and the requests of a call,
     which are the thread's ``calls``. ``chains`` are the modules that T1 and T2 are loading then, outermost first.
     """
 
@@ -68,13 +68,13 @@ class Hazard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What came of one schedule: a hazard or nothing, and what T1 has looked at once T2 was asleep.
+    """What came of one schedule: a hazard or nothing, and what T1 looked up once T2 was blocked.
 
     ``by_callers``: it depends on what the bodies call that T1 was loading outside.
     """
 
     hazard: Hazard | None = None
-    looks: tuple[str, ...] = ()
+    lookups: tuple[str, ...] = ()
     by_callers: bool = False
 
 
@@ -84,15 +84,15 @@ def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
     one = model.start(machine, FIRST, pair.first)
     two = model.start(machine, SECOND, pair.second, stops=False)
     stop = next(islice(one, step, None))
-    awaited = run_until_asleep(two)
+    awaited = run_until_blocked(two)
     if awaited is None or not isinstance(stop, Point):
         return Trial()
-    begun = len(machine.looks)
+    begun = len(machine.lookups)
     outcome, closing, stack = _close(machine, one, model.sources)
-    looks = tuple(machine.looks[begun:])
+    lookups = tuple(machine.lookups[begun:])
     by_callers = any(hinges_on_callers(machine, handout, model.sources) for handout in machine.handouts)
     if outcome is ImportOutcome.OK:
-        return Trial(looks=looks, by_callers=by_callers)
+        return Trial(lookups=lookups, by_callers=by_callers)
     hazard = Hazard(
         first=pair.first,
         second=pair.second,
@@ -103,16 +103,16 @@ def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
         chains=(_chain(stack), _chain(machine.stacks[SECOND])),
         calls=(model.calls.get(pair.first, ()), model.calls.get(pair.second, ())),
     )
-    return Trial(hazard=hazard, looks=looks, by_callers=by_callers)
+    return Trial(hazard=hazard, lookups=lookups, by_callers=by_callers)
 
 
-def run_until_asleep(steps: Step) -> str | None:
+def run_until_blocked(steps: Step) -> str | None:
     """Run a thread until it sleeps and return the module that it waits for, or None when it ends."""
     return next((step.module for step in steps if isinstance(step, Waiting)), None)
 
 
 def _close(machine: ImportSystem, steps: Step, sources: Sources) -> tuple[ImportOutcome, str, Stack]:
-    """Run T1 on, to the cycle or to its end: what comes of it, which module it asked for, what it was loading."""
+    """Run T1 on, to the cycle or to its end: what comes of it, which module it requested, what it was loading."""
     judged = 0
     try:
         for step in steps:
@@ -123,7 +123,7 @@ def _close(machine: ImportSystem, steps: Step, sources: Sources) -> tuple[Import
             if isinstance(step, Waiting) and machine.is_stuck(FIRST, SECOND):
                 return ImportOutcome.HANG, step.module, machine.stacks[FIRST]
             if machine.owner_wanted_by(SECOND) != FIRST:
-                # T2 can go on meanwhile. What T1 may then want of it is a conflict with which another stop begins.
+                # T2 can go on meanwhile. What T1 may then wait for is a conflict with which another stop begins.
                 return ImportOutcome.OK, "", ()
     except Deadlock as deadlock:
         return ImportOutcome.ERROR, deadlock.module, machine.stacks[FIRST]

@@ -1,7 +1,7 @@
-"""Own what one thread does alone: where it can be stopped, what it holds there, and what it looks at after that.
+"""Trace one thread by itself: where it can be stopped, what it holds there, and what it looks up after that.
 
-Time is counted in looks: the clock is the number of times that the thread has gone by the state of a module. Pure, no
-I/O.
+Time is counted in lookups: the clock is the number of times that the thread has looked up the state of a module. Pure,
+no I/O.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.requests import ImportRequest, Manner
     from python_tsan.imports.model.steps import Step
 
-ALONE = "T1"
+THREAD = "T1"
 
 
 class State(NamedTuple):
@@ -59,25 +59,25 @@ class SoloTrace:
 
     ``changes`` are the stops at which there is news of a module, and ``asked`` those at which a statement has found one
     absent. ``log`` is what the thread has looked at, in order, and ``looks`` the times of that, by module; ``holds``
-    and ``history`` (times and states) are each module's; ``brought`` is how it was asked for; ``cycles`` are those of
-    the lock-order graph that the thread comes by.
+    and ``history`` (times and states) are each module's; ``brought`` is how it was requested; ``cycles`` are those of
+    the lock-order graph on which it looks up modules.
     """
 
     stops: tuple[Stop, ...]
     changes: Mapping[str, Sequence[int]]
     asked: Sequence[int]
     log: Sequence[str]
-    looks: Mapping[str, list[int]]
+    lookups: Mapping[str, list[int]]
     holds: Mapping[str, list[Hold]]
     history: Mapping[str, list[tuple[int, State]]]
     brought: Mapping[str, tuple[Manner, ImportRequest | None]]
     cycles: frozenset[int]
 
-    def looks_at(self, name: str, stop: Stop, awaited: str) -> bool:
-        """Tell whether the thread goes by a module between ``stop`` and its next release of the lock ``awaited``."""
-        looks = self.looks.get(name, ())
-        first = bisect_left(looks, stop.clock)
-        return first < len(looks) and looks[first] < self._hold(awaited, stop).ended
+    def looks_up(self, name: str, stop: Stop, awaited: str) -> bool:
+        """Return whether the thread looks up a module between ``stop`` and its next release of the lock ``awaited``."""
+        lookups = self.lookups.get(name, ())
+        first = bisect_left(lookups, stop.clock)
+        return first < len(lookups) and lookups[first] < self._hold(awaited, stop).ended
 
     def next_change(self, name: str, stop: int) -> int:
         """Return the first stop behind ``stop`` at which there is news of a module, the number of stops if none is."""
@@ -90,7 +90,7 @@ class SoloTrace:
         return self.asked[bisect_right(self.asked, stop) : bisect_left(self.asked, end)]
 
     def way_to(self, stop: Stop, awaited: str) -> Hashable:
-        """Return all that decides where the thread stands at ``stop`` since it took the lock ``awaited``.
+        """Return all that decides what the thread does at ``stop`` since it took the lock ``awaited``.
 
         That is how it came to load that module, and the states in which it found what it has looked at.
         """
@@ -108,7 +108,7 @@ class SoloTrace:
 
 @dataclass(slots=True)
 class _Notes:
-    """What is written down while the thread runs; ``knotted`` counts the locks held that can be part of a cycle."""
+    """What is written down while the thread runs; ``cyclic_held`` counts the locks held that can be part of a cycle."""
 
     machine: ImportSystem
     cyclic: Mapping[str, int]
@@ -117,37 +117,37 @@ class _Notes:
     history: dict[str, list[tuple[int, State]]] = field(default_factory=dict)
     news: dict[str, State] = field(default_factory=dict)
     held: dict[str, tuple[int, int]] = field(default_factory=dict)
-    knotted: int = 0
+    cyclic_held: int = 0
     read: int = 0
 
     def catch_up(self, step: int) -> None:
         """Take in what has changed since the last step."""
         machine = self.machine
         for time, name in machine.changed[self.read :]:
-            owned = machine.owns(ALONE, name)
+            owned = machine.owns(THREAD, name)
             state = State(machine.phases.get(name, Phase.ABSENT), owned)
             self.news[name] = state
             self.history.setdefault(name, []).append((time, state))
             if owned and name not in self.held:
                 self.held[name] = time, step
-                self.knotted += name in self.cyclic
+                self.cyclic_held += name in self.cyclic
             elif not owned and name in self.held:
                 begun, first = self.held.pop(name)
-                self.knotted -= name in self.cyclic
+                self.cyclic_held -= name in self.cyclic
                 self.holds.setdefault(name, []).append(Hold(begun=begun, ended=time, step=first))
         self.read = len(machine.changed)
 
     def stop_at(self, point: Point, step: int) -> None:
         """Note a stop, if the thread holds a lock there that can be part of a cycle."""
-        if not self.knotted:
+        if not self.cyclic_held:
             return
-        held = tuple(self.machine.held_by(ALONE))
-        self.stops.append(Stop(point=point, step=step, clock=len(self.machine.looks), held=held, news=self.news))
+        held = tuple(self.machine.held_by(THREAD))
+        self.stops.append(Stop(point=point, step=step, clock=len(self.machine.lookups), held=held, news=self.news))
         self.news = {}
 
 
-def trace_alone(machine: ImportSystem, steps: Step, cyclic: Mapping[str, int]) -> SoloTrace:
-    """Run the thread ``ALONE`` to its end and note each stop at which it holds a lock that can be part of a cycle."""
+def trace_solo(machine: ImportSystem, steps: Step, cyclic: Mapping[str, int]) -> SoloTrace:
+    """Run the thread ``THREAD`` to its end and note each stop at which it holds a lock that can be part of a cycle."""
     notes = _Notes(machine=machine, cyclic=cyclic)
     number = 0
     for number, step in enumerate(steps):
@@ -155,17 +155,17 @@ def trace_alone(machine: ImportSystem, steps: Step, cyclic: Mapping[str, int]) -
         if isinstance(step, Point) and _matters(step, machine, cyclic):
             notes.stop_at(step, number)
     notes.catch_up(number + 1)
-    looks = _places([name] for name in machine.looks)
+    lookups = _places([name] for name in machine.lookups)
     return SoloTrace(
         stops=tuple(notes.stops),
         changes=_places(stop.news for stop in notes.stops),
         asked=[number for number, stop in enumerate(notes.stops) if stop.point.phase is Phase.ASKING],
-        log=machine.looks,
-        looks=looks,
+        log=machine.lookups,
+        lookups=lookups,
         holds=notes.holds,
         history=notes.history,
         brought=machine.brought,
-        cycles=frozenset(cyclic[name] for name in looks if name in cyclic),
+        cycles=frozenset(cyclic[name] for name in lookups if name in cyclic),
     )
 
 

@@ -1,4 +1,8 @@
-"""Own a command run under the watch: its environment, and what its log says; leave the watch to ``inside/watch``."""
+"""Run a command under the watch, which reports deadlocks between imports as they happen.
+
+In: a command. Out: its exit code, and how many interpreters were watched and reported something. This folder goes on
+``PYTHONPATH`` for its ``sitecustomize``; the watch itself is ``import_cases.watch``.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ class Watched:
 def watch(command: Sequence[str], *, stall: float, env: Mapping[str, str]) -> Watched:
     """Run ``command`` on this process's own streams, to which its reports go too.
 
-    ``stall`` is the time in seconds after which imports that do not move are told. Raises SubjectError when the
+    ``stall`` is the time in seconds after which imports that do not move are reported. Raises SubjectError when the
     command cannot be started.
     """
     with tempfile.TemporaryDirectory(prefix="python-tsan-watch-") as folder:

@@ -1,6 +1,6 @@
-"""Own the cures that a program may try without changing its modules, each as code that is put in force for a row.
+"""Define the mitigations that a program may try without changing its modules, each as code that applies it to a row.
 
-Which of them helps where is for the measurements to say: several of them do not.
+Which of them helps where is for the measurements to show: several of them do not.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def lock_round_import(program: Program) -> Import:
 
 
 def lock_round_entries(program: Program) -> Import:
-    """Put one lock round each thread's own imports and leave the import statements within them alone."""
+    """Put one lock round each thread's own imports and leave the import statements within them as they are."""
     return _under(threading.RLock(), program)
 
 
@@ -78,7 +78,7 @@ def parents_first(program: Program) -> Import:
 def parents_first_everywhere(program: Program) -> Import:
     """Wrap the private ``importlib._bootstrap._find_and_load``, so that every import takes its parents first."""
     bootstrap = vars(importlib)["_bootstrap"]
-    original = bootstrap._find_and_load  # noqa: SLF001 -- this cure lives by a private function, and that is its price
+    original = bootstrap._find_and_load  # noqa: SLF001 -- this mitigation needs a private function, and that is its price
 
     def wrapped(name: str, import_: Import, *arguments: object) -> object:
         parent = name.rpartition(".")[0]
@@ -116,11 +116,11 @@ def one_import_thread(program: Program) -> Import:
     """Hand every thread's imports to one thread that does them all."""
     from queue import SimpleQueue  # noqa: PLC0415 -- a subject under ThreadSanitizer pays for what it does not use
 
-    wanted: queue.SimpleQueue[tuple[str, str, queue.SimpleQueue[BaseException | None]]] = SimpleQueue()
+    requests: queue.SimpleQueue[tuple[str, str, queue.SimpleQueue[BaseException | None]]] = SimpleQueue()
 
     def serve() -> None:
         while True:
-            thread, name, answer = wanted.get()
+            thread, name, answer = requests.get()
             program.scheduler.act_for(thread)
             try:
                 program.plain(name)
@@ -134,7 +134,7 @@ def one_import_thread(program: Program) -> Import:
     def ask(name: str) -> object:
         program.scheduler.mark(LOCK)
         answer: queue.SimpleQueue[BaseException | None] = SimpleQueue()
-        wanted.put((program.scheduler.name_of(threading.get_ident()), name, answer))
+        requests.put((program.scheduler.name_of(threading.get_ident()), name, answer))
         error = answer.get()
         if error is not None:
             raise error

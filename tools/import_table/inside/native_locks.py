@@ -1,4 +1,4 @@
-"""Own native locks round imports, as an embedding program would put them there: a mutex, a once flag, a static guard.
+"""Put native locks around imports, as an embedding program would: a mutex, a once flag, a static guard.
 
 The program's own library functions are called: ``pthread_once`` is what libstdc++'s ``std::call_once`` calls, and
 ``__cxa_guard_acquire`` what a compiler writes before the initialisation of a function's static variable. With the GIL
@@ -23,7 +23,7 @@ _ROOM = 64  # bytes; no pthread type of Linux takes more
 
 
 def round_import(program: Program, lock: AbstractContextManager[object]) -> Import:
-    """Put ``lock`` round ``builtins.__import__`` and tell the scheduler when a thread comes to it."""
+    """Put ``lock`` round ``builtins.__import__`` and mark when a thread comes to it."""
     original = builtins.__import__
 
     def guarded(name: str, *arguments: object, **keywords: object) -> object:
@@ -124,9 +124,9 @@ def _behind_guard(program: Program, *, gil_held: bool) -> Import:
 
 
 def _import_everything(program: Program) -> None:
-    """Import what each thread wants, as a program's one initialiser would. Each thread meets its own error later."""
+    """Import what each thread needs, as a program's one initialiser would. Each thread meets its own error later."""
     for name in program.entries:
         try:
             program.plain(name)
-        except Exception:  # noqa: BLE001, S112 -- a callback of C has nobody to tell
+        except Exception:  # noqa: BLE001, S112 -- a callback of C cannot raise
             continue

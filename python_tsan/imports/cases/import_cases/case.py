@@ -1,4 +1,4 @@
-"""Own the words of a row: its package tree, what each thread imports, and where a thread is held until when.
+"""Define a row of the outcome table: its package tree, what each thread imports, and where a thread is held until when.
 
 No thread is started and no file is written here. Named tuples rather than dataclasses: a subject under ThreadSanitizer
 pays a fifth of a second for importing :mod:`dataclasses`.
@@ -16,13 +16,13 @@ class ThreadStates(Protocol):
     """What a condition may ask about the threads of a row."""
 
     def is_blocked(self, thread: str, module: str) -> bool:
-        """Tell whether ``thread`` sleeps on the lock of ``module``, or of any module if that is empty."""
+        """Return whether ``thread`` sleeps on the lock of ``module``, or of any module if that is empty."""
 
     def has_reached(self, thread: str, point: str, module: str) -> bool:
-        """Tell whether ``thread`` has come to ``point`` of importing ``module``."""
+        """Return whether ``thread`` has come to ``point`` of importing ``module``."""
 
     def has_ended(self, thread: str) -> bool:
-        """Tell whether ``thread`` has finished, well or not."""
+        """Return whether ``thread`` has finished, well or not."""
 
 
 Condition = Callable[[ThreadStates], bool]
@@ -80,7 +80,7 @@ class Variant(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the outcome table: files by path, the schedule, the hazard first and then its cures."""
+    """One line of the outcome table: files by path, the schedule, the hazard first and then its fixes."""
 
     name: str
     label: str

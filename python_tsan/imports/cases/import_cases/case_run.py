@@ -1,6 +1,6 @@
-"""Own one performance of a row: write its packages, run its threads' imports, report what each thread met.
+"""Run one row: write its packages, do its threads' imports, report what each thread met.
 
-The threads may be Python's or the embedding program's; their order is the scheduler's.
+The threads may be Python's or the embedding program's; the scheduler orders them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def no_mitigation(program: Program) -> Import:
 
 
 def _import_as_a_statement_does(name: str) -> object:
-    """Call what ``__import__`` is now: an import statement looks it up each time, and a cure may replace it."""
+    """Call what ``__import__`` is now: an import statement looks it up each time, and a mitigation may replace it."""
     return builtins.__import__(name)
 
 

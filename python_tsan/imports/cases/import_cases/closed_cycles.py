@@ -1,6 +1,7 @@
-"""Own what stands at the moment when a thread closes a cycle of module locks: who waits for whom, and where each is.
+"""Record the moment when a thread closes a cycle of module locks: who waits for whom, and every stack.
 
-Afterwards it is too late: the error ends the one thread, and lets the other go on. Which thread lost is ``drive``'s.
+Afterwards it is too late: the error ends the one thread, and the other goes on. Which thread lost is decided in
+``directed_run``.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Closings:
         if thread in self._threads:
             self._seen.append(self._now(thread))
 
-    def told(self, losers: list[str]) -> dict[str, Any]:
+    def record(self, losers: list[str]) -> dict[str, Any]:
         """Return the last cycle that one of ``losers`` closed, else the last one, else how the threads stand now."""
         theirs = [each for each in self._seen if each["thread"] in losers]
         return next(iter((theirs or self._seen)[::-1]), None) or self._now("")

@@ -1,4 +1,4 @@
-"""Own one directed run of two threads: T1 stops inside a module, T2 runs until it sleeps, T1 goes on."""
+"""Drive two threads into one interleaving: T1 stops inside a module, T2 runs until it blocks, T1 goes on."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
         time.sleep(JOIN_SECONDS)
         free = [thread for name, thread in threads.items() if name not in errors and name not in scheduler.held()]
         now = [_processor_seconds(thread) for thread in free]
-        if now != spent:  # on a busy machine a large package takes longer than a hang may, and is none
+        if now != spent:  # on a busy machine a large package takes longer than a hang may
             spent, limit = now, time.monotonic() + plan["deadline"]
     return {
         "version": list(sys.version_info[:3]),
@@ -63,7 +63,7 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
         "unfinished": [thread for thread in entries if thread not in errors],
         "held": scheduler.held(),
         "errors": {thread: error for thread, error in errors.items() if error},
-        **closings.told([thread for thread, error in errors.items() if error]),
+        **closings.record([thread for thread, error in errors.items() if error]),
     }
 
 
@@ -88,7 +88,7 @@ def _hold_before_finding(scheduler: Scheduler) -> None:
     names = vars(bootstrap)
     find_spec = names["_find_spec"]
 
-    def passed(name: str, *given: Any) -> Any:  # noqa: ANN401 -- whatever the original takes and returns
+    def passed(name: str, *given: Any) -> Any:  # noqa: ANN401 -- what the original takes and returns
         scheduler.pass_point(FIND, name)
         return find_spec(name, *given)
 

@@ -1,9 +1,9 @@
-"""Hold the rows with something besides the locks of modules: a lock of the program's, a fork, a finder, a loader."""
+"""Define the rows with more than module locks: a lock of the program, a fork, a finder, a loader."""
 
 from __future__ import annotations
 
 from .case import CREATE, EXEC, START, Hold, Row, Variant, ended, reached
-from .schedules import HAZARD, LOCK, MENDED, PREIMPORT, cross, let_in
+from .schedules import FIXED, HAZARD, LOCK, PREIMPORT, cross, let_in
 
 A_AND_B = {"T1": ("a",), "T2": ("b",)}
 
@@ -21,7 +21,7 @@ USER_LOCK = Row(
         Variant(HAZARD, {"T1": ("client",), "T2": ("service",)}, main=("shared",)),
         Variant(PREIMPORT, {"T1": ("client",), "T2": ("service",)}, main=("service",)),
         Variant(
-            MENDED,
+            FIXED,
             {"T1": ("client",), "T2": ("service",)},
             main=("shared",),
             tree={"client.py": "import shared\nimport service\n\nwith shared.LOCK:\n    VALUE = service.VALUE\n"},
@@ -93,7 +93,7 @@ import sys
 
 class ImportingFinder:
     def find_spec(self, name, path=None, target=None):
-        if name == "wanted":
+        if name == "outer":
             import needed
         return None
 
@@ -105,11 +105,11 @@ IMPORTING_FINDER = Row(
     name="importing_finder",
     label="R11",
     summary="a finder, called with the global import lock held, imports needed; the body of needed imports extra",
-    tree={"finders.py": _IMPORTING_FINDER, "wanted.py": "", "needed.py": "import extra\n", "extra.py": ""},
+    tree={"finders.py": _IMPORTING_FINDER, "outer.py": "", "needed.py": "import extra\n", "extra.py": ""},
     holds=let_in("T1", "T2", EXEC, "needed"),
     variants=(
-        Variant(HAZARD, {"T1": ("wanted",), "T2": ("needed",)}, main=("finders",)),
-        Variant(PREIMPORT, {"T1": ("wanted",), "T2": ("needed",)}, main=("finders", "needed")),
+        Variant(HAZARD, {"T1": ("outer",), "T2": ("needed",)}, main=("finders",)),
+        Variant(PREIMPORT, {"T1": ("outer",), "T2": ("needed",)}, main=("finders", "needed")),
     ),
 )
 

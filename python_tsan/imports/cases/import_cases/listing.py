@@ -1,4 +1,4 @@
-"""Own which modules an installed distribution offers. Its files are looked at; nothing of it is imported."""
+"""List the modules of an installed distribution from its files; nothing of it is imported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOT_FOR_IMPORT = frozenset({"tests", "test", "testing", "conftest", "setup"})
 def list_modules(name: str, limit: int) -> dict[str, Any]:
     """Return the ``modules`` of a distribution, shallowest first, at most ``limit``, and how many it has (``public``).
 
-    Those with a part that begins with an underscore are private, and no entries. ``error`` says why there is none.
+    Those with a part that begins with an underscore are private, and no entries. ``error`` says why the list is empty.
     """
     try:
         found = distribution(name)
@@ -64,5 +64,5 @@ def module_of(parts: tuple[str, ...]) -> Iterator[str]:
 
 
 def is_public(names: tuple[str, ...] | list[str]) -> bool:
-    """Tell whether a module of this dotted name, in parts, is one that an application may import."""
+    """Return whether a module of this dotted name, in parts, is one that an application may import."""
     return all(name.isidentifier() and not name.startswith("_") and name not in NOT_FOR_IMPORT for name in names)

@@ -1,11 +1,11 @@
-"""Hold the rows in which threads wait for the locks of modules alone."""
+"""Define the rows in which threads wait only for module locks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from .case import CREATE, EXEC, Hold, Row, Variant, ended, reached
-from .schedules import HAZARD, LOCK, MENDED, ONE_AT_A_TIME, PARENT_FIRST, PREIMPORT, cross, let_in
+from .schedules import FIXED, HAZARD, LOCK, ONE_AT_A_TIME, PARENT_FIRST, PREIMPORT, cross, let_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ A_AND_B = {"T1": ("a",), "T2": ("b",)}
 def _cured(
     threads: Mapping[str, tuple[str, ...]], apart: Mapping[str, tuple[str, ...]], *, main: tuple[str, ...]
 ) -> tuple[Variant, ...]:
-    """Return the hazard of ``threads`` and its cures; ``apart`` is what they import with each parent first."""
+    """Return the hazard of ``threads`` and its fixes; ``apart`` is what they import with each parent first."""
     return (
         Variant(HAZARD, threads),
         Variant(PREIMPORT, threads, main=main),
@@ -89,7 +89,7 @@ FROM_EACH_OTHER = Row(
     holds=cross("a", "b", EXEC),
     variants=(
         Variant(HAZARD, A_AND_B),
-        Variant(MENDED, A_AND_B, tree={"a.py": "A = 1\n\nfrom b import B\n", "b.py": "B = 2\n\nfrom a import A\n"}),
+        Variant(FIXED, A_AND_B, tree={"a.py": "A = 1\n\nfrom b import B\n", "b.py": "B = 2\n\nfrom a import A\n"}),
     ),
 )
 
@@ -140,7 +140,7 @@ JOINING_BODY = Row(
     holds=(),
     variants=(
         Variant(HAZARD, {"T1": ("starter",)}),
-        Variant(MENDED, {"T1": ("starter",)}, tree={"starter.py": _STARTS_THREAD}),
+        Variant(FIXED, {"T1": ("starter",)}, tree={"starter.py": _STARTS_THREAD}),
     ),
 )
 

@@ -34,21 +34,21 @@ def main() -> None:
     result = os.dup(1)
     os.dup2(2, 1)
 
-    def tell(answer: dict[str, Any]) -> None:
+    def write(answer: dict[str, Any]) -> None:
         data = json.dumps(answer).encode() + b"\n"
         while data:
             data = data[os.write(result, data) :]
 
-    tell(_answer(arguments, tell))
+    write(_answer(arguments, write))
     sys.stderr.flush()
     os._exit(0)
 
 
-def _answer(arguments: argparse.Namespace, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def _answer(arguments: argparse.Namespace, write: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     if arguments.verb == "trace":
         from .tracer import trace  # noqa: PLC0415 -- what a trace does not need must not be cached by it
 
-        return trace(arguments.entries, arguments.main, patience=arguments.patience, note=tell)
+        return trace(arguments.entries, arguments.main, patience=arguments.patience, note=write)
     if arguments.verb == "list":
         from .listing import list_modules  # noqa: PLC0415 -- as above
 
@@ -58,7 +58,7 @@ def _answer(arguments: argparse.Namespace, tell: Callable[[dict[str, Any]], None
 
         with open(arguments.order, encoding="utf-8") as file:  # noqa: PTH123 -- as above
             order = json.load(file)
-        return read_sources(order["kind"], order["modules"], order["names"], tell)
+        return read_sources(order["kind"], order["modules"], order["names"], write)
     from .directed_run import confirm  # noqa: PLC0415 -- as above
 
     return confirm(json.loads(arguments.plan))

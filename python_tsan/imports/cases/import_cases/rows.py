@@ -1,4 +1,4 @@
-"""Own the rows of the outcome table as data: the package, the schedule, the hazard and its cures, in the table's order.
+"""List the rows of the outcome table in its order: the package, the schedule, the hazard and its fixes.
 
 What each Python version does with a row is left to the outcome table.
 """

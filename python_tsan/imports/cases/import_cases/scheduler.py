@@ -1,6 +1,6 @@
-"""Own the schedule of a row: hold each thread where the row says, and know which module lock each one sleeps on.
+"""Schedule the threads of a row: hold each one where the row says until its conditions are true.
 
-Ordering comes from CPython's own tables of module locks, never from a delay. What the threads import is the stage's.
+Ordering comes from CPython's own tables of module locks, never from a delay. What the threads import is the row's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ POLL_SECONDS = 0.0005
 
 
 class HeldLoader:
-    """A loader that tells the scheduler before it creates and before it executes a module."""
+    """A loader that calls the scheduler before it creates and before it executes a module."""
 
     def __init__(self, loader: Loader, scheduler: Scheduler) -> None:
         self._loader = loader
@@ -105,16 +105,16 @@ class Scheduler:
         return dict(self._holding)
 
     def is_blocked(self, thread: str, module: str) -> bool:
-        """Tell whether ``thread`` sleeps on the lock of ``module``, or of any module if that is empty."""
-        wanted = [sleeps_on(ident) for ident, name in list(self._names.items()) if name == thread]
-        return module in wanted if module else any(wanted)
+        """Return whether ``thread`` sleeps on the lock of ``module``, or of any module if that is empty."""
+        awaited = [sleeps_on(ident) for ident, name in list(self._names.items()) if name == thread]
+        return module in awaited if module else any(awaited)
 
     def has_reached(self, thread: str, point: str, module: str) -> bool:
-        """Tell whether ``thread`` has come to ``point`` of importing ``module``."""
+        """Return whether ``thread`` has come to ``point`` of importing ``module``."""
         return (thread, point, module) in self._reached
 
     def has_ended(self, thread: str) -> bool:
-        """Tell whether ``thread`` has finished, well or not."""
+        """Return whether ``thread`` has finished, well or not."""
         return thread in self._ended
 
     def find_spec(

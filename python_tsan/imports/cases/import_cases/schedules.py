@@ -1,15 +1,15 @@
-"""Own where the threads of a row are held until when, and what a row's variants are called."""
+"""Define schedules that rows share, and the names of a row's variants."""
 
 from __future__ import annotations
 
 from .case import START, Hold, blocked, ended, reached
 
-HAZARD, PREIMPORT, PARENT_FIRST, ONE_AT_A_TIME, MENDED = (
+HAZARD, PREIMPORT, PARENT_FIRST, ONE_AT_A_TIME, FIXED = (
     "hazard",
     "preimport",
     "parent_first",
     "one_at_a_time",
-    "mended",
+    "fixed",
 )
 LOCK = "lock"
 
@@ -17,7 +17,7 @@ LOCK = "lock"
 def let_in(waiting: str, owner: str, point: str, module: str) -> tuple[Hold, Hold]:
     """Start ``waiting`` when ``owner`` is at ``point`` of ``module``, and keep ``owner`` there until the other sleeps.
 
-    A cure takes the conflict away, so the other thread may also end, or stop at the program's own lock.
+    A mitigation removes the conflict, so the other thread may also end, or stop at the program's own lock.
     """
     return (
         Hold(waiting, START, "", (reached(owner, point, module), ended(owner))),

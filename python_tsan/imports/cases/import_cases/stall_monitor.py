@@ -1,7 +1,7 @@
-"""Own what threads that do not go on stand at: a module's lock, the global import lock, or a line of the program's.
+"""Describe what blocked threads wait for: a module's lock, the global import lock, or a line of the program.
 
 The text is the wait-for graph of a hang, one edge a line. It is taken from inside, without an import of its own: an
-import would wait for the very locks that it tells of.
+import would wait for the very locks in question.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ _PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 -- compared with the text o
 def describe_waits(scheduler: Scheduler, folder: str) -> list[str]:
     """Return a line for each thread but the calling and the main one: what it waits for and who has that.
 
-    ``folder`` holds the program; a thread that waits for no lock of the imports stands at its innermost line there.
-    Without the GIL that line is not told: a look at the frames of a thread that may run is a data race of CPython's.
+    ``folder`` holds the program; a thread that waits for no import lock is described by its innermost line
+    there.
+    Without the GIL that line is left out: a look at the frames of a thread that may run is a data race of CPython's.
     """
     others = _others(scheduler)
     frames = {} if _is_free_threaded() else {ident: top for ident, top in all_frames().items() if ident in others}
@@ -62,7 +63,7 @@ def _line(scheduler: Scheduler, ident: int, top: FrameType | None, owner: int | 
     if wants_global_lock(top):
         # Code that calls _imp.acquire_lock() by itself leaves no trace of whose it is.
         return f"{name} waits for {GLOBAL_LOCK}" + (f", held by {scheduler.name_of(owner)}" if owner else "")
-    return f"{name} stands at {_place(top, folder)}"
+    return f"{name} is at {_place(top, folder)}"
 
 
 def _place(top: FrameType, folder: str) -> str:
@@ -74,10 +75,10 @@ def _place(top: FrameType, folder: str) -> str:
 
 
 class StallMonitor:
-    """A thread that writes what the others stand at into a file, once they stand still. It ends when they have ended.
+    """A thread that writes what the others wait for into a file, once they are stalled. It ends when they have ended.
 
     Made for a program that a deadline ends from outside, where nothing could be asked any more. On a slow machine a
-    standstill may be none: what is seen later, again two times, is written in its place.
+    stall may be a false one: what is seen later, again two times, replaces it.
     """
 
     def __init__(self, case: CaseRun, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Own the record of import requests: which module's body asks for which module, where, and in which manner.
+"""Record import requests: which module's body requests which module, where, and in which manner.
 
 Every import statement is seen, those included that find their module in ``sys.modules`` and take no lock: a patched
 lock would miss them, and they are the ones that another thread's timing brings to life.
@@ -47,7 +47,7 @@ class Tracer:
             locals: Mapping[str, Any] | None = None,  # noqa: A002
             fromlist: tuple[str, ...] | None = (),
             level: int = 0,
-        ) -> Any:  # noqa: ANN401 -- whatever the original returns
+        ) -> Any:  # noqa: ANN401 -- what the original returns
             if get_ident() == self._thread:
                 target = name if not level else _absolute(name, globals or {}, level)
                 if target:
@@ -119,9 +119,9 @@ def _stage(asker: str) -> str:
 
 
 def _brings_in(request: Mapping[str, Any], name: str) -> bool:
-    """Tell whether a request explains that ``name`` is loaded: it names it, a module below it, or takes it from one."""
-    wanted = [request["module"], *(f"{request['module']}.{each}" for each in request["names"])]
-    return any(each == name or each.startswith(f"{name}.") for each in wanted)
+    """Return whether a request explains that ``name`` is loaded: as its module, a parent, or a name."""
+    requested = [request["module"], *(f"{request['module']}.{each}" for each in request["names"])]
+    return any(each == name or each.startswith(f"{name}.") for each in requested)
 
 
 def _first_outside(frame: FrameType) -> FrameType:
@@ -147,7 +147,7 @@ def trace(
 ) -> dict[str, Any]:
     """Import ``main`` and then ``entries`` in turn and return the requests of every module that they bring in.
 
-    ``note`` is told of each import that has ended, so that the one that ends the process is known. An import that takes
+    ``note`` receives each import that has ended, so that the one that ends the process is known. An import that takes
     longer than ``patience`` seconds ends it, with the stack of every thread on standard error.
     """
     already = sorted(sys.modules)

@@ -91,20 +91,20 @@ def outwards(frame: "FrameType | None") -> "Iterator[FrameType]":
 
 
 def is_machinery(frame: "FrameType") -> bool:
-    """Tell whether a frame is the import system's, which is no place of the program's own."""
+    """Return whether a frame is the import system's, which is no place of the program's own."""
     name = frame.f_code.co_filename
     return name.startswith("<frozen importlib") or name.endswith("/importlib/__init__.py")
 
 
 def wants_global_lock(top: "FrameType | None") -> bool:
-    """Tell whether a thread is in ``_imp.acquire_lock()``, which is C and has no frame: its callers have."""
+    """Return whether a thread is in ``_imp.acquire_lock()``, which is C and has no frame: its callers have."""
     if top is None:
         return False
     return top.f_code.co_filename == _BOOTSTRAP and top.f_code.co_name in {"_get_module_lock", "__enter__"}
 
 
 def holds_global_lock(top: "FrameType | None") -> bool:
-    """Tell whether a thread is inside a finder, which ``_find_spec`` calls with the global import lock held."""
+    """Return whether a thread is inside a finder, which ``_find_spec`` calls with the global import lock held."""
     return not wants_global_lock(top) and any(
         frame.f_code.co_filename == _BOOTSTRAP and frame.f_code.co_name == "_find_spec" for frame in outwards(top)
     )

@@ -1,8 +1,8 @@
-"""Own the watch over module locks in a user's process: who waits for whom when a deadlock is met or nothing moves.
+"""Watch module locks in a user's process: report who waits for whom when a cycle closes or nothing moves.
 
-Two places of ``importlib._bootstrap`` are taken, and neither is passed by an import that finds its lock free: the
-exception that a deadlock raises, and the search for a deadlock that a thread makes before it sleeps. The thread that
-looks for standstill lives only while some thread sleeps. How a report reads is left to ``report``.
+It changes two places of ``importlib._bootstrap`` that no import reaches which finds its lock free: the
+exception that a deadlock raises, and the search for a deadlock that a thread makes before it blocks. The thread that
+looks for a stall lives only while some thread is blocked. How a report reads is left to ``watch_report``.
 """
 
 import _frozen_importlib as bootstrap
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 STALL_VARIABLE, LOG_VARIABLE = "PYTHON_TSAN_WATCH_STALL", "PYTHON_TSAN_WATCH_LOG"
 STALL_SECONDS = 10.0
-POLLS = 20  # looks within the time after which imports are said to stand still
+POLLS = 20  # looks within the time after which imports count as stalled
 STARTED = "python-tsan: watching the imports of"
 
 
 def start(env: "Mapping[str, str]") -> None:
-    """Take up the watch as the environment says: seconds of standstill, and a file that gets every report too."""
+    """Take up the watch as the environment says: seconds without movement, and a file that also gets every report."""
     try:
         stall = float(env.get(STALL_VARIABLE, ""))
     except ValueError:
@@ -43,8 +43,8 @@ class ImportWatch:
     def __init__(self, stall: float, log: str) -> None:
         self.stall = stall
         self.log = log
-        self._attending = 0  # the process whose sleepers are looked after: a fork takes no thread along
-        self._told: set[object] = set()
+        self._attending = 0  # the process whose blocked threads are watched: a fork takes no thread along
+        self._reported: set[object] = set()
 
     def install(self) -> None:
         """Take the two places."""
@@ -70,18 +70,18 @@ class ImportWatch:
         os.register_at_fork(after_in_child=forked)
 
     def deadlock(self) -> None:
-        """Tell of the cycle that the calling thread has just closed."""
+        """Report the cycle that the calling thread has just closed."""
         try:
             cycle = cycle_from(get_ident())
             key = (os.getpid(), tuple(sorted(lock.name for _, lock in cycle)))
-            if cycle and key not in self._told:
-                self._told.add(key)
-                self._tell(deadlock_lines(cycle))
+            if cycle and key not in self._reported:
+                self._reported.add(key)
+                self._report(deadlock_lines(cycle))
         except Exception as error:  # noqa: BLE001 -- the watch must never change what the program does
-            self._tell([f"python-tsan: a deadlock could not be told: {error!r}"])
+            self._report([f"python-tsan: a deadlock could not be reported: {error!r}"])
 
     def attend(self) -> None:
-        """Have someone look after the calling thread, which is about to sleep."""
+        """Have the calling thread watched, which is about to block."""
         if self._attending != os.getpid():
             self._attending = os.getpid()
             try:
@@ -90,38 +90,38 @@ class ImportWatch:
                 self._attending = 0
 
     def _look(self) -> None:
-        """Look at the sleeping threads until there are none, and tell when nothing of theirs moves."""
+        """Watch the blocked threads until there are none, and report when none of them moves."""
         since, before = time.monotonic(), None
         while True:
             time.sleep(self.stall / POLLS)
-            sleepers = dict(waits())
-            if not sleepers:
+            blocked = dict(waits())
+            if not blocked:
                 self._attending = 0
-                if not waits():  # one that came in between has seen itself looked after
+                if not waits():  # one that blocked in between saw itself watched
                     return
                 self._attending = os.getpid()
                 continue
-            now = _fingerprint(sleepers)
+            now = _fingerprint(blocked)
             if now != before:
                 since, before = time.monotonic(), now
-            elif now not in self._told and time.monotonic() - since >= self.stall:
-                self._told.add(now)
+            elif now not in self._reported and time.monotonic() - since >= self.stall:
+                self._reported.add(now)
                 self._stalled()
 
     def _stalled(self) -> None:
         try:
-            self._tell(stall_lines(self.stall))
+            self._report(stall_lines(self.stall))
         except Exception as error:  # noqa: BLE001 -- as above
-            self._tell([f"python-tsan: a standstill of imports could not be told: {error!r}"])
+            self._report([f"python-tsan: a stall of imports could not be reported: {error!r}"])
 
-    def _tell(self, lines: "list[str]") -> None:
+    def _report(self, lines: "list[str]") -> None:
         text = "\n".join(lines) + "\n"
         try:
             os.write(2, text.encode("utf-8", "replace"))
             if self.log:
                 _append(self.log, text)
         except OSError:
-            return  # nobody listens
+            return  # standard error is closed
 
 
 def _append(path: str, text: str) -> None:
@@ -136,10 +136,10 @@ def _append(path: str, text: str) -> None:
         os.close(file)
 
 
-def _fingerprint(sleepers: "dict[int, Any]") -> object:
-    """Return what changes as soon as a sleeper or the owner of what it waits for moves."""
+def _fingerprint(blocked: "dict[int, Any]") -> object:
+    """Return what changes as soon as a blocked thread or the owner of what it waits for moves."""
     frames = all_frames()
-    involved = {*sleepers, *(lock.owner for lock in sleepers.values())}
+    involved = {*blocked, *(lock.owner for lock in blocked.values())}
     places = []
     for ident in sorted(involved):
         places += [(ident, id(frame), frame.f_lasti) for frame in outwards(frames.get(ident))]

@@ -1,6 +1,6 @@
-"""Own how a deadlock or a standstill of imports reads; leave noticing them to ``notice``.
+"""Write the report of a deadlock or a stall of imports; leave noticing them to ``watch``.
 
-It is imported while other imports stand still, so it may import nothing that is not there already.
+It runs while imports stand still, so it imports nothing at run time.
 """
 
 import os
@@ -43,11 +43,11 @@ def _owner(lock: "Any") -> "int | None":  # noqa: ANN401 -- a class that no stub
 
 
 def deadlock_lines(cycle: "list[tuple[int, Any]]") -> "list[str]":
-    """Tell of a cycle: who wants which module, by which import statement, who holds it, and every stack."""
+    """Write a cycle: who wants which module, by which import statement, who holds it, and every stack."""
     frames = all_frames()
     ident, wanted = cycle[0]
     soft = _is_swallowed(wanted, frames.get(ident))
-    what = "no error is raised, the module is handed out half made" if soft else "_DeadlockError"
+    what = "no error is raised, the module is handed out partially initialized" if soft else "_DeadlockError"
     head = f"python-tsan: deadlock between imports, closed by {_name(ident)} at {wanted.name}: {what}"
     lines = [f"{head} (process {os.getpid()})"]
     lines += [_wants(thread, lock, frames.get(thread)) for thread, lock in cycle]
@@ -57,7 +57,7 @@ def deadlock_lines(cycle: "list[tuple[int, Any]]") -> "list[str]":
 
 
 def _is_swallowed(lock: "Any", frame: "FrameType | None") -> bool:  # noqa: ANN401 -- as above
-    """Tell whether the caller of ``_ModuleLock.acquire`` puts up with a deadlock, and takes the module half made.
+    """Return whether the caller of ``_ModuleLock.acquire`` accepts a deadlock, and the module as it is.
 
     ``_find_and_load`` calls it by itself from 3.15 on, and lets the error through only when there is no module.
     """
@@ -67,18 +67,18 @@ def _is_swallowed(lock: "Any", frame: "FrameType | None") -> bool:  # noqa: ANN4
 
 
 def stall_lines(seconds: float) -> "list[str]":
-    """Tell of a standstill: each thread that waits in an import, each that holds what is waited for, and stacks."""
+    """Write a stall: each thread that waits in an import, each that holds an awaited lock, and stacks."""
     frames = other_frames()
     lines = [f"python-tsan: imports have stood still for {seconds:g} s (process {os.getpid()})"]
     waiting = {ident: locks_awaited(ident) for ident in frames}
     owners = {_owner(lock) for locks in waiting.values() for lock in locks}
-    told = [ident for ident in frames if waiting[ident] or ident in owners or _global_lock(frames[ident])]
-    for ident in told:
+    shown = [ident for ident in frames if waiting[ident] or ident in owners or _global_lock(frames[ident])]
+    for ident in shown:
         lines += [_wants(ident, lock, frames[ident]) for lock in waiting[ident]]
         if not waiting[ident]:
             part = " and ".join(each for each in (_holds(ident), _global_lock(frames[ident])) if each)
             lines.append(f"  {_name(ident)} {part}: {_here(frames[ident])}")
-    for ident in told:
+    for ident in shown:
         lines += _stack(ident, frames[ident])
     return lines
 
@@ -96,7 +96,7 @@ def _holds(ident: int) -> str:
 
 
 def _global_lock(frame: "FrameType | None") -> str:
-    """Say what a thread has to do with the global import lock, as far as its stack shows."""
+    """Describe how a thread uses the global import lock, as far as its stack shows."""
     if wants_global_lock(frame):
         return "waits for the global import lock"
     return "holds the global import lock, as finders do" if holds_global_lock(frame) else ""
