@@ -27,6 +27,7 @@ _SECTION = struct.Struct("<4sII")
 _EVENT = struct.Struct("<QQQIIIBBxx")
 _INDEX = struct.Struct("<I")
 BLOCK = 65536  # events in one section
+MOST_TABLE_BYTES = 128 << 20  # of one process, decompressed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +111,24 @@ def _read_processes(head: _Head, sections: Iterable[tuple[bytes, bytes]]) -> tup
     events: list[list[Event]] = [[] for _ in processes]
     for tag, payload in sections:
         if tag == b"TABL":
-            tables = msgspec.json.decode(zlib.decompress(payload), type=_Tables)
+            tables = msgspec.json.decode(_inflate(payload, MOST_TABLE_BYTES), type=_Tables)
             processes[tables.process] = replace(processes[tables.process], sites=tables.sites, nodes=tables.nodes)
         elif tag == b"EVNT":
             (index,) = _INDEX.unpack_from(payload)
-            rows = zlib.decompress(payload[_INDEX.size :])
-            events[index].extend(map(Event._make, _EVENT.iter_unpack(rows)))
+            rows = map(Event._make, _EVENT.iter_unpack(_inflate(payload[_INDEX.size :], BLOCK * _EVENT.size)))
+            events[index].extend(rows)
+            if any(event.site >= len(processes[index].sites) for event in events[index]):
+                raise IndexError("an event refers to a call site that is not in the file")
     return tuple(replace(one, events=tuple(rows)) for one, rows in zip(processes, events, strict=True))
+
+
+def _inflate(payload: bytes, limit: int) -> bytes:
+    """Decompress at most ``limit`` bytes. Raises ``zlib.error`` if there are more."""
+    inflater = zlib.decompressobj()
+    data = inflater.decompress(payload, limit)
+    if inflater.unconsumed_tail or not inflater.eof:
+        raise zlib.error(f"a section has more than {limit:,} bytes, or is incomplete")
+    return data
 
 
 def _sections(data: bytes) -> Iterator[tuple[bytes, bytes]]:

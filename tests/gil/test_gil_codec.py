@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from python_tsan.errors import UsageError
+from python_tsan.gil import codec
 from python_tsan.gil.codec import BLOCK, MAGIC, decode, encode
 from python_tsan.gil.trace import Event
 
 TIMES = st.integers(0, 2**63)
 NUMBERS = st.integers(0, 2**32 - 1)
 WAYS = st.integers(0, 6)
-EVENTS = st.lists(st.builds(Event, TIMES, TIMES, TIMES, NUMBERS, NUMBERS, NUMBERS, WAYS, WAYS), max_size=20)
+SITES = st.integers(0, len(samples.SITES) - 1)
+EVENTS = st.lists(st.builds(Event, TIMES, TIMES, TIMES, SITES, NUMBERS, NUMBERS, WAYS, WAYS), max_size=20)
 
 
 def test_a_trace_is_read_as_it_was_written():
@@ -88,3 +90,21 @@ def test_a_section_that_refers_to_nothing_is_damage(section):
     bad = struct.pack("<4sII", tag, len(payload), zlib.crc32(payload)) + payload
     with pytest.raises(UsageError, match="the trace is damaged"):
         decode(b"".join([*encode(samples.trace()), bad]))
+
+
+def test_a_small_file_that_decompresses_to_very_much_is_refused(monkeypatch):
+    monkeypatch.setattr(codec, "MOST_TABLE_BYTES", 1 << 20)
+    for tag, payload in (
+        (b"TABL", zlib.compress(b" " * (1 << 21))),
+        (b"EVNT", bytes(4) + zlib.compress(bytes(1 << 26))),
+    ):
+        section = struct.pack("<4sII", tag, len(payload), zlib.crc32(payload)) + payload
+        with pytest.raises(UsageError, match="the trace is damaged: a section has more than"):
+            decode(b"".join([*encode(samples.trace()), section]))
+
+
+def test_an_event_of_a_site_that_is_not_in_the_file_is_damage():
+    events = (samples.EVENTS[0]._replace(site=len(samples.SITES)),)
+    data = b"".join(encode(samples.trace(processes=(samples.process(events=events),))))
+    with pytest.raises(UsageError, match="refers to a call site that is not in the file"):
+        decode(data)

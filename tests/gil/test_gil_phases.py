@@ -1,7 +1,14 @@
+import importlib
+import platform
+import sys
+import types
+from pathlib import Path
+
 import gil_samples as samples
 import pytest
 from gil_samples import BOOTSTRAP, EXTERNAL, frame
 
+from python_tsan.gil import phases
 from python_tsan.gil.phases import MEANINGS, Phase, explain
 from python_tsan.gil.trace import CFunction, Way
 
@@ -83,3 +90,25 @@ def test_a_forced_switch_is_distinguished_from_an_end():
 def test_every_phase_has_a_meaning():
     assert set(MEANINGS) == set(Phase)
     assert samples.NODES[3].function == "_path_stat"
+
+
+def names_in(code):
+    """Yield the qualified names of a code object and of everything in it."""
+    yield code.co_qualname
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from names_in(constant)
+
+
+def test_the_frames_that_decide_are_those_of_this_pythons_importlib():
+    folder = Path(importlib.__file__).parent
+    texts = [(folder / name).read_text() for name in ("_bootstrap.py", "_bootstrap_external.py")]
+    names = {name for text in texts for name in names_in(compile(text, "importlib", "exec"))}
+    decisive = {*phases._BY_FRAME, *phases._WRITERS, *phases._OTHERWISE}
+    later = {"_path_abspath"} if sys.version_info < (3, 12) else set()
+    assert decisive <= names | later, f"not in CPython {platform.python_version()}: {decisive - names}"
+
+
+def test_no_frame_decides_twice():
+    assert not {*phases._BY_FRAME} & {*phases._OTHERWISE}
+    assert not phases._WRITERS & {*phases._BY_FRAME, *phases._OTHERWISE}

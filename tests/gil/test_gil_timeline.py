@@ -4,6 +4,7 @@ import re
 from array import array
 
 import gil_samples as samples
+import pytest
 from gil_samples import BOOTSTRAP, EXTERNAL, MS
 
 from python_tsan.gil.phases import Phase
@@ -88,3 +89,29 @@ def test_the_page_needs_no_network_and_cannot_be_broken_by_a_name():
 def test_a_trace_without_processes_is_a_page_too():
     assert page_data(html_page(samples.trace(processes=())))["processes"] == []
     assert chrome(samples.trace(processes=())) == []
+
+
+def numbers(kind, text):
+    return list(array(kind, base64.b64decode(text)))
+
+
+def test_the_page_has_each_holding_with_start_and_length_in_microseconds():
+    held = page_data(html_page(samples.trace()))["processes"][0]["held"]
+    assert numbers("H", held["thread"]) == [0, 1, 0]
+    assert numbers("d", held["start"]) == pytest.approx([1000.5, 3000.1, 8000.0])
+    assert numbers("f", held["length"]) == pytest.approx([1999.5, 3999.9, 1000.0])
+
+
+def test_numbers_beyond_16_bits_share_the_last_one():
+    many = 0xFFFF + 10
+    events = (Event(1, 2, 3, 1, 0, many, 1, 1), Event(4, 5, 6, 1, 0, 0, 1, 1))
+    data = page_data(html_page(samples.trace(processes=(samples.process(events=events),))))["processes"][0]
+    assert numbers("H", data["thread"]) == [0xFFFE, 0]
+    assert numbers("H", data["next"]) == [0xFFFF, 0xFFFF], "each thread acquires the GIL again itself"
+
+
+def test_an_import_that_another_thread_interrupts_stays_one_span():
+    worker = Event(3 * MS, 3 * MS, 4 * MS, 1, 0, 1, 1, 1)
+    events = (samples.EVENTS[0], worker, samples.EVENTS[1])
+    spans = import_spans(samples.process(events=events))
+    assert [(span.thread, span.start, span.end, span.module) for span in spans] == [(0, 1 * MS, 9 * MS, "alpha")]
