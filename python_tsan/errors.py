@@ -1,4 +1,4 @@
-"""Own the errors and interrupts that a user may see and their exit codes; leave printing to :mod:`python_tsan.cli`."""
+"""Define the errors and interrupts that a user may see, and their exit codes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class UsageError(PythonTsanError):
 
 
 class ToolchainError(PythonTsanError):
-    """No compiler with a working ThreadSanitizer runtime serves."""
+    """No compiler has a working ThreadSanitizer runtime."""
 
     exit_code = ExitCode.TOOLCHAIN
     default_page = "toolchain"
@@ -76,9 +76,9 @@ class SubjectError(PythonTsanError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, or being told to end, after what had finished was kept.
+    """Ctrl-C, SIGTERM or SIGHUP, after the finished results were saved.
 
-    ``message`` says how much that is, ``evidence`` where it is, and ``advice`` how to go on.
+    ``message`` says how much that is, ``evidence`` where it is, and ``advice`` how to continue.
     """
 
     def __init__(self, message: str, *, evidence: Path | None = None, advice: str) -> None:

@@ -1,4 +1,4 @@
-"""Own where things are: the cache folder's layout, and the files that travel with the package; leave using them."""
+"""Lay out the cache folder, and find the files that are installed with the package."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Layout:
 
     @property
     def work(self) -> Path:
-        """Private folders of builds under way; whatever is in here is never taken for complete."""
+        """Private folders of running builds; nothing in here counts as complete."""
         return self.root / "work"
 
     @property
@@ -92,9 +92,9 @@ def errors_page() -> Path:
 
 
 def _travelling(name: str, proof: str) -> Path:
-    """Return a folder that a wheel holds inside the package and a checkout beside it, by a file that it must have.
+    """Return a folder that a wheel has inside the package and a checkout next to it, identified by a file in it.
 
-    The package is asked first: beside an installed one stand other people's folders.
+    The package comes first: folders next to an installed one belong to others.
     """
     for folder in (_PACKAGE / name, _PACKAGE.parent / name):
         if (folder / proof).is_file():

@@ -1,4 +1,4 @@
-"""Order the stages: each runs at most once, after those that it needs."""
+"""Order the stages of a run: what needs what, each done at most once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Pipeline:
     """The stages of one invocation. Each property does its stage, and those before it, when it is first read.
 
-    A stage whose result is already in the cache says why it does nothing. Every property raises the
+    A stage whose result is already in the cache reports that it is up to date. Every property raises the
     :class:`python_tsan.errors.PythonTsanError` of its stage.
     """
 
@@ -71,8 +71,8 @@ class Pipeline:
     @cached_property
     def harness(self) -> Harness:
         """The C++ program that embeds the built interpreter (the full lane)."""
-        wanted = self.interpreter_with_numpy if self.settings.instrumented_numpy else self.interpreter
-        return self._harness_for(wanted)
+        interpreter = self.interpreter_with_numpy if self.settings.instrumented_numpy else self.interpreter
+        return self._harness_for(interpreter)
 
     @cached_property
     def stock(self) -> Interpreter | None:

@@ -13,7 +13,7 @@ from python_tsan.errors import ExitCode
 from python_tsan.plain_text import wrapped
 from python_tsan.toolchain import Survey, survey
 from python_tsan.toolchain.choose import rank, refusal, remedy
-from python_tsan.toolchain.hints import cure, install_command, this_manager, without_root
+from python_tsan.toolchain.hints import fix_for, install_command, this_manager, without_root
 from python_tsan.toolchain.machine import SAFE_RND_BITS, Machine, inspect_machine
 from python_tsan.toolchain.model import Candidate, Family, Probe, Toolchain
 from python_tsan.toolchain.package_names import Manager, Missing, Need
@@ -56,7 +56,7 @@ def as_json(machine: Machine, seen: Survey, manager: Manager | None) -> dict[str
         "machine": _plain(asdict(machine)),
         "compilers": [_plain(asdict(probe)) | {"verdict": probe.verdict} for probe in seen.probes],
         "chosen": _plain(asdict(seen.chosen)) if seen.chosen else None,
-        "why": seen.why if seen.chosen else refusal(_asked(seen), _known(seen), seen.wanted, manager).message,
+        "why": seen.why if seen.chosen else refusal(_asked(seen), _known(seen), seen.requested, manager).message,
         "missing": [{"what": what, "install": how} for what, how in shortages(machine, seen, manager)],
         "warnings": list(troubles(machine)),
     }
@@ -77,7 +77,7 @@ def report(machine: Machine, seen: Survey, manager: Manager | None, console: Con
 def shortages(machine: Machine, seen: Survey, manager: Manager | None) -> Iterator[tuple[str, str]]:
     """Yield what is missing, each with the command that installs it; required tools come first."""
     for probe in seen.probes:
-        if missing := cure(probe):
+        if missing := fix_for(probe):
             yield f"{probe.candidate.name}", install_command(missing, manager)
     if not seen.probes:
         yield "a compiler", install_command([Missing(need=Need.GCC)], manager)
@@ -141,7 +141,7 @@ def _compilers(seen: Survey) -> Iterator[tuple[str, str]]:
 
 def _choice(seen: Survey, manager: Manager | None) -> Iterator[tuple[str, str]]:
     if seen.chosen is None:
-        error = refusal(_asked(seen), _known(seen), seen.wanted, manager)
+        error = refusal(_asked(seen), _known(seen), seen.requested, manager)
         yield "none", error.message.splitlines()[0].rstrip(":")
         yield "what to do", remedy(_asked(seen), manager) if _asked(seen) else error.advice
         return
@@ -189,7 +189,7 @@ def _wrapped(label: str, text: str) -> Sequence[str]:
 
 
 def _asked(seen: Survey) -> list[Probe]:
-    allowed = rank(_known(seen), seen.wanted)
+    allowed = rank(_known(seen), seen.requested)
     return [probe for probe in seen.probes if probe.candidate in allowed]
 
 

@@ -1,4 +1,4 @@
-"""Own turning a failed build step into an error that a person can act on; leave running steps to :mod:`.build`."""
+"""Turn a failed build step into an error that a person can act on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CAUSES = (
     # clang: error: unable to execute command: Killed   /   g++: fatal error: Killed signal terminated program cc1
     Cause(
         pattern=re.compile(r"\bKilled\b|out of memory|Cannot allocate memory|virtual memory exhausted"),
-        advice="A compiler was killed, most likely for want of memory. Try again with --jobs 1.",
+        advice="A compiler was killed, most likely because memory ran out: try again with --jobs 1",
     ),
     # ld.lld: error: cannot open .../libclang_rt.tsan-x86_64.a   /   ld: cannot find libtsan_preinit.o
     Cause(
@@ -80,7 +80,7 @@ def advise(text: str, ended: Completed, *, free_bytes: int) -> str:
         if cause.pattern.search(text):
             return cause.advice
     if ended.exit_code == -signal.SIGKILL:
-        return "It was killed, most likely for want of memory. Try again with --jobs 1."
+        return "It was killed, most likely because memory ran out: try again with --jobs 1"
     if free_bytes < LOW_DISK_BYTES:
         return f"Only {free_bytes // 2**20} MB are left on the disk: free some, or name another folder with --cache."
     return "Read the log from its first error on; `python-tsan doctor` shows what the build relies on."

@@ -1,4 +1,4 @@
-"""Own the environment in which an interpreter under test, or a program that embeds it, has to run."""
+"""Make the environment for an interpreter under test, and for programs that embed it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def clean_environment(base: Mapping[str, str]) -> dict[str, str]:
 def subject_environment(interpreter: Interpreter, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for programs that embed ``interpreter``, made from ``base``.
 
-    ``PYTHONHOME`` tells the embedded library where its standard library is: it cannot tell from a foreign program's
-    path. ``LD_LIBRARY_PATH`` puts the interpreter's libraries first, whatever else is there. Stock numpy's OpenBLAS
+    ``PYTHONHOME`` tells the embedded library where its standard library is: it cannot infer it from a foreign program's
+    path. ``LD_LIBRARY_PATH`` puts the interpreter's libraries first. Stock numpy's OpenBLAS
     gets one thread: its own threads are not what is being checked.
     """
     library = str(interpreter.library.parent)

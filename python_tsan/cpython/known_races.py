@@ -1,4 +1,4 @@
-"""Own the races of CPython itself that are known upstream, by version, as suppressions; leave their use to others."""
+"""List the known races of CPython itself, by version, as suppressions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def shipped_file(version: str, *, free_threaded: bool = False) -> Path | None:
 
 
 def known_races(version: str, *, free_threaded: bool = False) -> tuple[Suppression, ...]:
-    """Return what that list says; each entry's ``reason`` names upstream's issue."""
+    """Return the entries of that list; each entry's ``reason`` names upstream's issue."""
     file = shipped_file(version, free_threaded=free_threaded)
     return parse_suppressions(file.read_text(encoding="utf-8")).entries if file else ()

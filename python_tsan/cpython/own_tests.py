@@ -1,7 +1,7 @@
-"""Own CPython's own tests beside a built interpreter: which ones it picks for ThreadSanitizer, and what they need.
+"""Prepare CPython's own tests for a built interpreter: which ones are for ThreadSanitizer, and what they need.
 
 The build leaves out the package ``test`` and the extension modules that only tests use. Both are added here when they
-are wanted, outside the interpreter's prefix, in a virtual environment of their own. Running tests is left to others.
+are needed, outside the interpreter's prefix, in a virtual environment of their own. Running tests is left to others.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def _make_environment(interpreter: Interpreter, tree: Path, folder: Path, site: 
 def _copy_tests(tests: Path, package: Path) -> None:
     """Copy the package, 33 MB, under its name once it is whole.
 
-    Its byte-code then lies beside it, and the source stays as it was checked. A link with PYTHONPYCACHEPREFIX would do
-    that too, but tests of importlib fail with that variable.
+    Its byte-code is then stored with it, and the source stays as it was checked. A link with PYTHONPYCACHEPREFIX would
+    do that too, but tests of importlib fail with that variable.
     """
     if package.is_dir() and not package.is_symlink():
         return

@@ -1,4 +1,4 @@
-"""Own what a plan of a build is; leave making one to :mod:`.planning`, and executing it to :mod:`.build`.
+"""Define a build plan; :mod:`.planning` makes one, :mod:`.build` executes it.
 
 A plan names places (``{source}``, ``{build}``, ...) instead of paths, so that it is the same on every machine and can
 be compared with a golden file.
@@ -102,7 +102,7 @@ class BuildPlan:
 
     @property
     def executable_name(self) -> str:
-        """File name of the installed interpreter: the one that every kind of build has, whatever it names its ABI."""
+        """File name of the installed interpreter: the one that every kind of build has."""
         return f"python{self.minor}"
 
     @property

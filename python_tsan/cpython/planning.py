@@ -44,7 +44,7 @@ LAST_WITH_DEEPFREEZE = (3, 12)
 def make_plan(settings: Settings, record: SourceRecord, toolchain: Toolchain, *, libc: str) -> BuildPlan:
     """Plan the build of ``record`` with ``toolchain``.
 
-    The settings are those of the manual recipe: debug build (unless a release is wanted), shared library, ``-O1``,
+    The settings are those of the manual recipe: debug build (or release build, if requested), shared library, ``-O1``,
     frame pointers, sanitizer in the library, in every module and in ``sysconfig``. ``libc`` is a name and version such
     as ``glibc-2.36``.
     Raises ``UsageError`` for a free-threaded build of a version that has none.
@@ -56,7 +56,7 @@ def make_plan(settings: Settings, record: SourceRecord, toolchain: Toolchain, *,
         "cflags": f"-O1 -fno-omit-frame-pointer {_line_tables(toolchain.candidate.family)}",
         "ldflags": f"-fuse-ld={toolchain.linker}" if toolchain.linker else "",
         "sanitizer": SANITIZER,
-        # Warnings about a released CPython are noise; -MD tells a compiler cache what was included.
+        # Warnings about a released CPython are noise; -MD lists for a compiler cache what was included.
         "private": f"-w -MD {_virtual_paths(toolchain.candidate.family)}",
     }
     parts: dict[str, Any] = {
@@ -134,7 +134,7 @@ def _edits() -> tuple[Append | Room, ...]:
 
 
 def _make_steps(version: tuple[int, int], flags: Mapping[str, str]) -> tuple[Step, ...]:
-    # The same in each step: make would build anew what it then finds to depend on something else.
+    # The same in each step: make would otherwise rebuild what depends on something else.
     common = (
         "CC={compile}",
         f"CFLAGS_NODIST={flags['private']}",

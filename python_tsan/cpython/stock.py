@@ -1,4 +1,4 @@
-"""Own finding a stock interpreter with a shared library for the fast lane; leave building against it to the harness."""
+"""Find a stock interpreter with a shared library for the fast lane."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def find_stock(
     chosen = choose(
         found,
         newest=settings.binding.newest_python,
-        wanted=release_of(settings.python) if settings.python else None,
+        requested=release_of(settings.python) if settings.python else None,
     )
     if chosen is None:
-        console.note("No stock Python with a shared library and headers was found: the fast lane is left out.")
+        console.note("no stock Python with a shared library and headers was found: the fast lane is left out")
         return None
     console.note(f"Stock CPython {chosen.version}: {chosen.library}.")
     return _interpreter(chosen, toolchain, layout)
@@ -102,7 +102,7 @@ def candidates(env: Mapping[str, str]) -> Iterator[Path]:
 
 
 def ask(executable: Path) -> Stock | None:
-    """Let a Python describe itself; None if it does not answer, whatever the reason."""
+    """Let a Python describe itself; None if it does not answer."""
     try:
         ended = process.run([executable, "-I", "-c", _QUESTION], env=clean_environment(os.environ), timeout=ASK_SECONDS)
         answer = json.loads(ended.stdout) if ended.ok else {}
@@ -120,10 +120,12 @@ def ask(executable: Path) -> Stock | None:
         return None
 
 
-def choose(found: Iterable[Stock], *, newest: tuple[int, int], wanted: tuple[int, int] | None = None) -> Stock | None:
-    """Return the Python to embed: of the ``wanted`` version if there is one, else the newest up to ``newest``.
+def choose(
+    found: Iterable[Stock], *, newest: tuple[int, int], requested: tuple[int, int] | None = None
+) -> Stock | None:
+    """Return the Python to embed: of the ``requested`` version if there is one, else the newest up to ``newest``.
 
-    Only ordinary builds count: the fast lane can tell nothing of free-threaded ones.
+    Only ordinary builds count: the fast lane finds nothing in free-threaded ones.
     """
     usable = [
         stock
@@ -134,7 +136,7 @@ def choose(found: Iterable[Stock], *, newest: tuple[int, int], wanted: tuple[int
         and stock.library.is_file()
         and (stock.include / "Python.h").is_file()
     ]
-    return max(usable, key=lambda stock: (stock.release == wanted, not stock.debug, stock.order), default=None)
+    return max(usable, key=lambda stock: (stock.release == requested, not stock.debug, stock.order), default=None)
 
 
 def _places(env: Mapping[str, str]) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Own where Zstandard comes from: the standard library from Python 3.14 on, its backport before."""
+"""Import Zstandard: from the standard library since Python 3.14, from its backport before."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Building the C++ harness, and what it says of its scenarios."""
+"""Build the C++ harness, and read its list of scenarios."""

@@ -1,4 +1,4 @@
-"""Own finding the binding that a harness is built with; leave the building to :mod:`.build`."""
+"""Find the binding library that a harness is built with."""
 
 from __future__ import annotations
 

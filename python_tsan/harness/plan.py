@@ -1,4 +1,4 @@
-"""Own what a harness build is made of and its content key; reads the sources, changes nothing."""
+"""Describe what a harness is built from, and compute its content key; reads the sources, changes nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RECIPE = 1
 KEY_LENGTH = 20
 _SUFFIXES = {".cpp", ".hpp", ".txt", ".cmake", ".json"}
-# Folders beside the harness that are built by others, or are builds.
+# Folders next to the harness that others build, or that are builds.
 _NOT_OURS = ("build", "companion", "golden", "package", "preload/tracer")
 
 

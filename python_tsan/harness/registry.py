@@ -1,4 +1,4 @@
-"""Own the list of scenarios as the harness prints it; leave running them to :mod:`python_tsan.checking`."""
+"""Read the list of scenarios that the harness prints; :mod:`python_tsan.checking` runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own finding out what this machine can build and have; leave what is worth a run to :mod:`.plan`."""
+"""Find out what this machine can build and fetch for a matrix."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def look(settings: Settings, wish: Wish, *, layout: Layout, console: Console) -> Available:
-    """Return what there is of what is wished for. Sources are fetched: only then is it known that they can be had."""
+    """Return what is available of the request. Sources are fetched, to be sure of them."""
     missing: list[LeftOut] = []
     return Available(
         toolchains=_toolchains(settings, wish, missing, layout=layout, console=console),
@@ -56,7 +56,7 @@ def _toolchains(
 
 
 def _best_of_each(probes: Sequence[Probe]) -> tuple[str, ...]:
-    """Return the best compiler of each family; ``probes`` are most wanted first."""
+    """Return the best compiler of each family; ``probes`` are most requested first."""
     of_families = ([probe for probe in probes if probe.candidate.family is family] for family in Family)
     working = (first_working(family) for family in of_families)
     return tuple(probe.toolchain.name for probe in working if probe and probe.toolchain)
@@ -66,9 +66,9 @@ def _pythons(
     settings: Settings, wish: Wish, missing: list[LeftOut], *, layout: Layout, console: Console
 ) -> tuple[str, ...]:
     named = wish.pythons or ((settings.python,) if settings.python else ())
-    wanted = named or tuple(f"3.{minor}" for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1))
+    requested = named or tuple(f"3.{minor}" for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1))
     found: dict[str, None] = {}
-    for version in wanted:
+    for version in requested:
         try:
             tree = obtain_source(replace(settings, python=version), layout=layout, console=console)
         except PythonTsanError as error:
@@ -93,7 +93,7 @@ def _bindings(
 
 
 def _unobtainable(what: str, error: PythonTsanError, *, asked: bool) -> LeftOut:
-    # The first line says that it cannot be had, the others why, place by place.
+    # The first line says that it is unavailable, the others why, provider by provider.
     heading, *places = error.message.splitlines()
     reason = "; ".join(line.strip() for line in places) or heading
     return LeftOut(what=what, reason=reason, code=error.exit_code if asked else None)

@@ -1,4 +1,4 @@
-"""Own the vocabulary of a matrix: what there is, what was asked for, what is run, what is left out. No I/O."""
+"""Define a matrix: what is available, what is requested, what is run, what is left out. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own what became of each combination, kept in ``matrix.json`` so that a matrix can be gone on with; no I/O."""
+"""Record the outcome of each combination in ``matrix.json``, so that a matrix can be resumed; no I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSION = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one combination came to: its run's folder, empty if there is none, its exit code, its error in words.
+    """The outcome of one combination: its run's folder, empty if there is none, its exit code, its error in words.
 
     ``seconds`` is wall time, builds included.
     """
@@ -65,18 +65,18 @@ def decode_record(data: bytes, *, name: str) -> Record:
         raise SubjectError(f"{name} is no record of a matrix: {error}", page="matrix") from error
     raise SubjectError(
         f"{name} is of version {version}; this python-tsan reads {VERSION}",
-        advice="update python-tsan" if version > VERSION else "start the matrix anew",
+        advice="update python-tsan" if version > VERSION else "start the matrix again",
         page="matrix",
     )
 
 
 def worst(codes: Iterable[ExitCode]) -> ExitCode:
     """Return what a matrix answers: a finding outweighs everything; then the first thing that failed."""
-    told = [code for code in codes if code is not ExitCode.CLEAN]
-    return ExitCode.FINDINGS if ExitCode.FINDINGS in told else next(iter(told), ExitCode.CLEAN)
+    failed = [code for code in codes if code is not ExitCode.CLEAN]
+    return ExitCode.FINDINGS if ExitCode.FINDINGS in failed else next(iter(failed), ExitCode.CLEAN)
 
 
 def exit_code(plan: Plan, outcomes: Iterable[Outcome]) -> ExitCode:
-    """Return the worst of the runs; what was asked for by name and cannot be had counts too."""
+    """Return the worst of the runs; what was requested by name and is unavailable counts too."""
     asked = [each.code for each in plan.left_out if each.code is not None]
     return worst([*(each.code for each in outcomes), *asked])

@@ -1,4 +1,4 @@
-"""Own which combinations are worth a run; leave what there is to :mod:`.available`. Pure, no I/O.
+"""Choose the combinations that are worth a run. Pure, no I/O.
 
 The plan is a star: every point differs from a neighbour in one respect alone, for only then can `compare` say what
 makes a difference. All combinations of everything would be many times the builds and would say little more.
@@ -23,10 +23,10 @@ _BOTH = (False, True)
 
 def plan_matrix(available: Available, wish: Wish) -> Plan:
     """Return the combinations to run, oldest CPython first, and what is left out."""
-    wanted = tuple(dict.fromkeys(_every(available) if wish.whole else _star(available, wish.threading or _BOTH)))
+    requested = tuple(dict.fromkeys(_every(available) if wish.whole else _star(available, wish.threading or _BOTH)))
     threading = wish.threading or _BOTH
-    refused = {combination: why(combination) for combination in wanted}
-    kept = [each for each in wanted if each.free_threaded in threading and not refused[each]]
+    refused = {combination: why(combination) for combination in requested}
+    kept = [each for each in requested if each.free_threaded in threading and not refused[each]]
     return Plan(
         combinations=tuple(sorted(kept, key=lambda each: _rank(each, available))),
         left_out=(*available.missing, *_left_out(available, threading, refused)),
@@ -102,10 +102,10 @@ def _rank(combination: Combination, available: Available) -> tuple[object, ...]:
 
 
 def _left_out(available: Available, threading: Iterable[bool], refused: dict[Combination, str]) -> Iterator[LeftOut]:
-    told = {combination: reason for combination, reason in refused.items() if reason}
-    for combination, reason in told.items():
+    named = {combination: reason for combination, reason in refused.items() if reason}
+    for combination, reason in named.items():
         yield LeftOut(what=combination.name, reason=reason)
     if not available.toolchains:
         yield LeftOut(what="everything", reason="no compiler with a working ThreadSanitizer runtime; see doctor")
     if not any(threading):
-        yield LeftOut(what="free-threaded builds", reason="not asked for")
+        yield LeftOut(what="free-threaded builds", reason="not requested")

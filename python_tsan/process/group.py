@@ -44,7 +44,7 @@ def _signal_group(pgid: int, number: int) -> bool:
 
 
 def _group_runs(pgid: int) -> bool:
-    """Tell whether a member of the group still runs.
+    """Return whether a member of the group still runs.
 
     ``killpg`` alone is not enough: it counts zombies, and a symbolizer that outlived its subject stays one until init
     collects it, which may take as long as the whole grace.

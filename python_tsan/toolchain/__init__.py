@@ -1,4 +1,4 @@
-"""Own compilers with a ThreadSanitizer runtime: search, choose, probe; leave building with them to other rooms."""
+"""Find a compiler with a working ThreadSanitizer runtime: search, choose, probe."""
 
 from python_tsan.toolchain.selection import Survey, choose_toolchain, survey
 

@@ -1,4 +1,4 @@
-"""Own the choice among compilers: who is asked first, who is taken, what is said if nobody serves. Pure, no I/O."""
+"""Choose among compilers: the order of probing, the choice, and the error if none works. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import ToolchainError
-from python_tsan.toolchain.hints import cure, describe, first_compiler, install_command
+from python_tsan.toolchain.hints import describe, first_compiler, fix_for, install_command
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection
 from python_tsan.toolchain.package_names import Manager, Missing, Need
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-def rank(candidates: Iterable[Candidate], wanted: str | None = None) -> tuple[Candidate, ...]:
-    """Return the candidates that ``wanted`` allows (all if None), most wanted first: clang before gcc, newest first."""
-    allowed = (candidate for candidate in candidates if wanted is None or fits(candidate, wanted))
+def rank(candidates: Iterable[Candidate], requested: str | None = None) -> tuple[Candidate, ...]:
+    """Return the candidates that ``requested`` allows (all if None), best first: clang before gcc, newest first."""
+    allowed = (candidate for candidate in candidates if requested is None or fits(candidate, requested))
     return tuple(sorted(allowed, key=lambda each: (each.family is Family.CLANG, each.release), reverse=True))
 
 
-def fits(candidate: Candidate, wanted: str) -> bool:
-    """Return whether ``wanted`` means this compiler: ``clang``, ``clang-19``, ``clang-19.1``, a file name, a path."""
-    if "/" in wanted:
-        return candidate.cc.resolve() == Path(wanted).expanduser().resolve()
+def fits(candidate: Candidate, requested: str) -> bool:
+    """Return whether ``requested`` means this compiler: ``clang``, ``clang-19``, ``clang-19.1``, file name or path."""
+    if "/" in requested:
+        return candidate.cc.resolve() == Path(requested).expanduser().resolve()
     full = f"{candidate.family.value}-{candidate.version}"
-    return wanted in {candidate.family.value, candidate.cc.name} or f"{full}.".startswith(f"{wanted}.")
+    return requested in {candidate.family.value, candidate.cc.name} or f"{full}.".startswith(f"{requested}.")
 
 
 def first_working(probes: Iterable[Probe]) -> Probe | None:
@@ -33,11 +33,11 @@ def first_working(probes: Iterable[Probe]) -> Probe | None:
     return next((probe for probe in probes if probe.toolchain is not None), None)
 
 
-def reason(chosen: Probe, probes: Sequence[Probe], wanted: str | None) -> str:
+def reason(chosen: Probe, probes: Sequence[Probe], requested: str | None) -> str:
     """Say in one sentence why ``chosen`` was taken from ``probes``."""
     family = chosen.candidate.family
-    if wanted is not None:
-        return f"{wanted} was asked for"
+    if requested is not None:
+        return f"{requested} was requested"
     if family is Family.CLANG:
         return "the newest clang that works"
     clangs = [probe for probe in probes if probe.candidate.family is Family.CLANG]
@@ -48,17 +48,17 @@ def reason(chosen: Probe, probes: Sequence[Probe], wanted: str | None) -> str:
 
 
 def refusal(
-    probes: Sequence[Probe], known: Sequence[Candidate], wanted: str | None, manager: Manager | None
+    probes: Sequence[Probe], known: Sequence[Candidate], requested: str | None, manager: Manager | None
 ) -> ToolchainError:
     """Return the error that says what was found, why each compiler was rejected, and what to install.
 
-    ``probes`` are those that ``wanted`` allows, ``known`` is every compiler of this machine.
+    ``probes`` are those that ``requested`` allows, ``known`` is every compiler of this machine.
     """
-    if not probes and wanted is not None:
+    if not probes and requested is not None:
         found = ", ".join(describe(candidate) for candidate in known) or "no compiler at all"
         return ToolchainError(
-            f"no toolchain {wanted!r} on this machine; found: {found}",
-            advice=_how_to_get(wanted, known, manager),
+            f"no toolchain {requested!r} on this machine; found: {found}",
+            advice=_how_to_get(requested, known, manager),
             page="toolchain-unknown",
         )
     if not probes:
@@ -68,7 +68,7 @@ def refusal(
             page="toolchain-none",
         )
     lines = [f"  {describe(probe.candidate)}: {probe.verdict}" for probe in probes]
-    subject = "no compiler on this machine serves" if wanted is None else f"the toolchain {wanted!r} does not serve"
+    subject = "no compiler on this machine works" if requested is None else f"the toolchain {requested!r} does not work"
     return ToolchainError(
         "\n".join([f"{subject}:", *lines]),
         evidence=next((probe.evidence for probe in probes if probe.evidence), None),
@@ -80,18 +80,18 @@ def refusal(
 def remedy(probes: Sequence[Probe], manager: Manager | None) -> str:
     """Return what to do about the first of the rejected ``probes`` for which something is known."""
     for probe in probes:
-        if probe.rejection is Rejection.ADDRESS_SPACE and not cure(probe):
+        if probe.rejection is Rejection.ADDRESS_SPACE and not fix_for(probe):
             return (
                 "as root: sysctl vm.mmap_rnd_bits=28; in a container: start it with "
                 "--security-opt seccomp=unconfined, so that setarch -R may be used"
             )
-        if missing := cure(probe):
+        if missing := fix_for(probe):
             return install_command(missing, manager)
-    return "read the transcript of what was tried, and what `python -m python_tsan doctor` says under Take care"
+    return "read the transcript of what was tried, and what `python -m python_tsan doctor` reports under Take care"
 
 
-def _how_to_get(wanted: str, known: Sequence[Candidate], manager: Manager | None) -> str:
-    family, _, release = wanted.partition("-")
+def _how_to_get(requested: str, known: Sequence[Candidate], manager: Manager | None) -> str:
+    family, _, release = requested.partition("-")
     if family in {each.value for each in Family} and (not release or release.isdecimal()):
         major = int(release) if release else 0
         needs = (Need.GCC,) if family == Family.GCC.value else (Need.CLANG, Need.CLANG_RUNTIME, Need.SYMBOLIZER)

@@ -1,4 +1,4 @@
-"""Own the commands that install what is missing, by package manager; leave finding out what is missing to others."""
+"""Print the commands that install what is missing, by package manager."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def this_manager() -> Manager | None:
 def install_command(missing: Sequence[Missing], manager: Manager | None, *, root: bool | None = None) -> str:
     """Return the one command that installs all of ``missing``; words for people where the manager is not known.
 
-    ``root`` says whether it would be typed by root, which is looked up if None.
+    ``root`` says whether the user is root, which is looked up if None.
     """
     if manager is None:
         named = (f"{item.need.value}{f' {item.major}' if item.major else ''}" for item in missing)
@@ -93,8 +93,8 @@ def without_root(need: Need) -> str:
     return f"pip install {package}" if package else ""
 
 
-def cure(probe: Probe) -> tuple[Missing, ...]:
-    """Return what would make a rejected compiler serve, as far as a package can."""
+def fix_for(probe: Probe) -> tuple[Missing, ...]:
+    """Return what would make a rejected compiler work, as far as a package can."""
     candidate = probe.candidate
     match probe.rejection:
         case Rejection.NO_CXX | Rejection.NO_RUNTIME | Rejection.NO_SYMBOLIZER | Rejection.COMPILE_FAILED:

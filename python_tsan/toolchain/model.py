@@ -1,4 +1,4 @@
-"""Own the vocabulary of toolchains: what was found, what its canary showed, what was chosen. No I/O."""
+"""Define compilers, probes and toolchains. No I/O."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Candidate:
 class Toolchain:
     """A compiler with its ThreadSanitizer runtime and symbolizer that passed the canary pair on this machine.
 
-    ``runtime_id`` is the SHA-256 of the runtime library, so that two builds of one version are told apart.
+    ``runtime_id`` is the SHA-256 of the runtime library, which distinguishes two builds of one version.
     ``launcher`` is the command prefix under which instrumented programs must run here (``setarch -R`` where the
     address space is too random for the runtime), mostly empty. ``linker`` is what ``-fuse-ld=`` may name, if faster
     than the default.
@@ -69,10 +69,10 @@ class Toolchain:
 
 
 class Rejection(Enum):
-    """Why a compiler does not serve."""
+    """Why a compiler does not work."""
 
     FOREIGN = "builds for another kind of machine"
-    NO_CXX = "no C++ compiler beside it"
+    NO_CXX = "no C++ compiler in its folder"
     NO_RUNTIME = "no ThreadSanitizer runtime"
     COMPILE_FAILED = "cannot compile the canary"
     ADDRESS_SPACE = "the address space is too random for its runtime"

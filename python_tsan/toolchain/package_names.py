@@ -1,4 +1,4 @@
-"""Own what a machine can be short of, and what each package manager calls the packages that bring it."""
+"""Name what a machine can lack, and the packages that provide it in each package manager."""
 
 from __future__ import annotations
 

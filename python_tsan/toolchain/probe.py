@@ -1,4 +1,4 @@
-"""Own the canary pair: a race that a toolchain must find, its safe twin that must be clean; leave choosing to others.
+"""Run the canary pair: a race that a toolchain must find, and its safe twin that must be clean.
 
 The three sources in ``canary/`` use both compilers, threads, and the C++ library. Their order in time is fixed by a
 barrier that the runtime does not see, so the race shows in every run.

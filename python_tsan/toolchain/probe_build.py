@@ -1,4 +1,4 @@
-"""Own the folder where a compiler's programs are made and run, and its transcript; leave judging to :mod:`.probe`."""
+"""Compile, link and run a compiler's test programs in a private folder, with a transcript."""
 
 from __future__ import annotations
 

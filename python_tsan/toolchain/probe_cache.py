@@ -1,4 +1,4 @@
-"""Own what earlier runs learnt of compilers, and when it may still be believed; leave learning to the probe."""
+"""Keep what earlier runs learnt of compilers while it is still valid."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def machine_identity(proc: Path = Path("/proc")) -> str:
 
 
 def mmap_rnd_bits(proc: Path = Path("/proc")) -> int | None:
-    """Return how many bits of a mapping's address the kernel draws at random (``vm.mmap_rnd_bits``), if it tells."""
+    """Return how many bits of a mapping's address the kernel draws at random (``vm.mmap_rnd_bits``), if known."""
     try:
         return int((proc / "sys/vm/mmap_rnd_bits").read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Own where a compiler's ThreadSanitizer runtime lies; leave trying whether it works to the probe."""
+"""Find a compiler's ThreadSanitizer runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own the search for compilers and their symbolizers on this machine; leave ranking and testing them to others."""
+"""Search this machine for compilers and their symbolizers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from python_tsan.toolchain.model import Candidate, Family
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-# Where distributions keep whole LLVM or GCC releases beside PATH: Debian, Alpine, Fedora, Gentoo, RHEL, Homebrew.
+# Where distributions keep whole LLVM or GCC releases outside PATH: Debian, Alpine, Fedora, Gentoo, RHEL, Homebrew.
 RELEASE_FOLDERS = (
     "usr/lib/llvm-*/bin",
     "usr/lib/llvm[0-9]*/bin",
@@ -25,7 +25,7 @@ RELEASE_FOLDERS = (
     "opt/homebrew/opt/llvm*/bin",
     "home/linuxbrew/.linuxbrew/opt/llvm*/bin",
 )
-# Programs that stand in for a compiler: a link to one of these in PATH hides the compiler, which comes later in PATH.
+# Wrapper programs of compilers: a link to one of these in PATH hides the compiler, which comes later in PATH.
 WRAPPERS = {"ccache", "sccache", "distcc", "icecc", "colorgcc", "buildcache", "goma", "gomacc", "reclient", "rewrapper"}
 IDENTIFY_SECONDS = 20.0
 
@@ -95,7 +95,7 @@ def find_program(name: str, folders: Iterable[Path]) -> Path | None:
 
 
 def find_cxx(cc: Path) -> Path | None:
-    """Return the C++ compiler that belongs to ``cc``, beside it or beside what it links to, or None."""
+    """Return the C++ compiler that belongs to ``cc``, in its folder or in that of what it links to, or None."""
     for path in (cc, cc.resolve()):
         for pattern, replacement in ((r"clang(?!\+)", "clang++"), (r"gcc", "g++"), (r"(?<![a-z])cc\b", "c++")):
             name, count = re.subn(pattern, replacement, path.name, count=1)
@@ -162,7 +162,7 @@ def _keep_best_name(seen: dict[Path, Path], path: Path) -> None:
 
 
 def _precision(path: Path) -> int:
-    """Rank the names of one program: ``gcc-12`` tells more than ``gcc``, and that more than ``cc``."""
+    """Rank the names of one program: ``gcc-12`` is more precise than ``gcc``, and that than ``cc``."""
     match = _COMPILER.fullmatch(path.name)
     if match is None or match["family"] is None:
         return 0

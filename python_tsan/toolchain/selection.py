@@ -1,4 +1,4 @@
-"""Own the walk from search to choice, with the memory of earlier runs; leave each step to its own module."""
+"""Search, probe and choose a toolchain, with the help of a cache of earlier probes."""
 
 from __future__ import annotations
 
@@ -25,47 +25,47 @@ SETTLED = {Rejection.FOREIGN, Rejection.NO_CXX, Rejection.NO_RUNTIME, Rejection.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """Every compiler of the machine with its probe, most wanted first; ``chosen`` is None if none serves."""
+    """Every compiler of the machine with its probe, most requested first; ``chosen`` is None if none works."""
 
     probes: tuple[Probe, ...]
-    wanted: str | None
+    requested: str | None
     chosen: Toolchain | None
     why: str
 
 
 def choose_toolchain(
-    wanted: str | None, *, layout: Layout, console: Console, env: Mapping[str, str] | None = None
+    requested: str | None, *, layout: Layout, console: Console, env: Mapping[str, str] | None = None
 ) -> Toolchain:
-    """Return the toolchain to use: what ``wanted`` names, else the newest clang that works, else the newest gcc.
+    """Return the toolchain to use: what ``requested`` names, else the newest clang that works, else the newest gcc.
 
-    ``wanted`` is a family (``gcc``), a release (``clang-19``) or a path. A compiler that was probed before and has not
-    changed is not started again. Raises :class:`python_tsan.errors.ToolchainError` when none serves, and ``OSError``
+    ``requested`` is a family (``gcc``), a release (``clang-19``) or a path. A compiler that was probed before and is
+    unchanged is not started again. Raises :class:`python_tsan.errors.ToolchainError` when none works, and ``OSError``
     when the cache cannot be written.
     """
     desk = _Desk(places(os.environ if env is None else env), layout, console)
-    known = desk.candidates(wanted)
+    known = desk.candidates(requested)
     tried: list[Probe] = []
-    chosen = first_working(desk.probes(rank(known, wanted), into=tried))
+    chosen = first_working(desk.probes(rank(known, requested), into=tried))
     if chosen is None or chosen.toolchain is None:
-        raise refusal(tried, rank(known), wanted, this_manager())
+        raise refusal(tried, rank(known), requested, this_manager())
     return chosen.toolchain
 
 
 def survey(
-    wanted: str | None = None, *, layout: Layout, console: Console, env: Mapping[str, str] | None = None
+    requested: str | None = None, *, layout: Layout, console: Console, env: Mapping[str, str] | None = None
 ) -> Survey:
     """Probe every compiler of this machine and say which one would be chosen; raises no ToolchainError.
 
     Rejections are looked into again, so that the answer holds now; successes are remembered.
     """
     desk = _Desk(places(os.environ if env is None else env), layout, console, trust_rejections=False)
-    probes = tuple(desk.probes(rank(desk.candidates(wanted))))
-    allowed = {candidate.cc for candidate in rank((probe.candidate for probe in probes), wanted)}
+    probes = tuple(desk.probes(rank(desk.candidates(requested))))
+    allowed = {candidate.cc for candidate in rank((probe.candidate for probe in probes), requested)}
     eligible = [probe for probe in probes if probe.candidate.cc in allowed]
     chosen = first_working(eligible)
     if chosen is None:
-        return Survey(probes=probes, wanted=wanted, chosen=None, why="")
-    return Survey(probes=probes, wanted=wanted, chosen=chosen.toolchain, why=reason(chosen, eligible, wanted))
+        return Survey(probes=probes, requested=requested, chosen=None, why="")
+    return Survey(probes=probes, requested=requested, chosen=chosen.toolchain, why=reason(chosen, eligible, requested))
 
 
 class _Desk:
@@ -78,16 +78,16 @@ class _Desk:
         self._trust_rejections = trust_rejections
         self._cache = ProbeCache(layout.probes)
 
-    def candidates(self, wanted: str | None) -> tuple[Candidate, ...]:
-        """Return every compiler of the machine, and the one that ``wanted`` names by path or file name."""
+    def candidates(self, requested: str | None) -> tuple[Candidate, ...]:
+        """Return every compiler of the machine, and the one that ``requested`` names by path or file name."""
         found = {each.cc.resolve(): each for each in find_compilers(self._places)}
-        if wanted and (named := locate(wanted, self._places)):
+        if requested and (named := locate(requested, self._places)):
             found.setdefault(named.cc.resolve(), named)
         answers = (self._identify(each) for each in found.values())
         return tuple(candidate for candidate in answers if candidate is not None)
 
     def probes(self, candidates: Iterable[Candidate], *, into: list[Probe] | None = None) -> Iterator[Probe]:
-        """Yield the probe of each candidate as it is asked for, and note it in ``into``."""
+        """Yield the probe of each candidate as it is requested, and note it in ``into``."""
         for candidate in candidates:
             probe = self._probe(candidate)
             if into is not None:

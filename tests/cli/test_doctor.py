@@ -43,8 +43,8 @@ TOOLCHAIN = Toolchain(
 )
 GOOD = Probe(candidate=CLANG, toolchain=TOOLCHAIN, detected=3, runs=3)
 BAD = Probe(candidate=GCC, rejection=Rejection.NO_RUNTIME, evidence=Path("/logs/gcc-12.log"))
-WORKS = Survey(probes=(GOOD, BAD), wanted=None, chosen=TOOLCHAIN, why="the newest clang that works")
-NONE = Survey(probes=(BAD,), wanted=None, chosen=None, why="")
+WORKS = Survey(probes=(GOOD, BAD), requested=None, chosen=TOOLCHAIN, why="the newest clang that works")
+NONE = Survey(probes=(BAD,), requested=None, chosen=None, why="")
 
 
 def shown(machine: Machine, seen: Survey, manager: Manager | None = Manager.APT) -> str:
@@ -95,15 +95,15 @@ def test_one_compiler_cache_is_enough():
 
 def test_without_a_toolchain_the_report_says_what_to_do():
     text = joined(shown(MACHINE, NONE))
-    assert "Selected none no compiler on this machine serves what to do" in text
+    assert "Selected none no compiler on this machine works what to do" in text
     assert "libgcc-12-dev" in text
-    empty = joined(shown(MACHINE, Survey(probes=(), wanted=None, chosen=None, why=""), Manager.PACMAN))
+    empty = joined(shown(MACHINE, Survey(probes=(), requested=None, chosen=None, why=""), Manager.PACMAN))
     assert "Compilers none neither clang nor gcc" in empty
     assert "pacman -S --needed --noconfirm gcc" in empty
 
 
 def test_a_requested_name_that_is_not_there_is_reported():
-    text = joined(shown(MACHINE, Survey(probes=(GOOD,), wanted="clang-20", chosen=None, why="")))
+    text = joined(shown(MACHINE, Survey(probes=(GOOD,), requested="clang-20", chosen=None, why="")))
     assert "no toolchain 'clang-20' on this machine; found: clang-19" in text
     assert "libclang-rt-20-dev" in text
 

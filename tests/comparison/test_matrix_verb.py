@@ -210,7 +210,7 @@ def test_the_list_says_what_is_left_out_and_why(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "3.11.2, clang-19, pybind11 2.13.6",
         "3.13.5, clang-19, pybind11 2.13.6",
-        "not run: free-threaded builds (not asked for)",
+        "not run: free-threaded builds (not requested)",
     ]
 
 

@@ -167,5 +167,5 @@ def test_a_server_that_fails_half_way_costs_time_only(filled, failure, source, t
     request.config.get_terminal_writer().line(f"\n{line}")
     # sccache's counts go with its server.
     assert (counts is None) if program == "sccache" else (int(counts[1]) > 0 and int(counts[2]) > 0)
-    assert len([line for line in text.splitlines() if "failed meanwhile" in line]) == 1
+    assert len([line for line in text.splitlines() if "failed during the build" in line]) == 1
     assert second.works()

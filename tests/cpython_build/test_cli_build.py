@@ -102,7 +102,7 @@ def test_what_is_no_hash_is_refused_before_anything_is_fetched(digest, capsys):
     with pytest.raises(SystemExit) as caught:
         call(verb, "--from", "http://127.0.0.1:9/a", "--sha256", digest)
     assert caught.value.code == 2
-    assert f"64 hexadecimal digits are wanted, not {digest!r}" in capsys.readouterr().err
+    assert f"must be 64 hexadecimal digits, not {digest!r}" in capsys.readouterr().err
 
 
 def test_an_archive_goes_the_whole_way_by_the_verb(pipeline, tmp_path, monkeypatch):

@@ -58,7 +58,7 @@ def test_auto_uses_what_was_installed_before(choose, tmp_path):
 
 @pytest.mark.parametrize("name", ["ccache", "sccache"])
 def test_a_named_one_has_to_be_there(choose, name):
-    with pytest.raises(UsageError, match=f"{name} is wanted"):
+    with pytest.raises(UsageError, match=f"{name} not found on PATH"):
         choose(name)
 
 

@@ -184,7 +184,7 @@ def test_a_machine_like_the_first_one_does_not_configure(machine, redis, console
     assert (configured_there, configured_here) == (1, 0)
     assert first.prefix != second.prefix
     assert (second.prefix / "bin" / "python3.13").is_file()  # installed to the prefix that its own Makefile names
-    assert f"{url}: what configure finds out was there" in console.notes
+    assert f"{url}: using the result of configure from a machine like this one" in console.notes
 
 
 def test_another_place_of_a_tool_makes_another_machine(machine, redis, monkeypatch, tmp_path):
@@ -202,7 +202,7 @@ def test_what_is_damaged_there_is_reported_configured_and_replaced(machine, web,
     (path,) = web.kept
     web.kept[path] = b"garbage"
     assert machine("second", url)[1] == 1
-    assert "gave nothing of what configure finds out: 7 bytes that are not what was kept" in console.notes
+    assert "did not provide the result of configure: 7 bytes that are not what was kept" in console.notes
     assert machine("third", url)[1] == 0
 
 
@@ -213,4 +213,4 @@ def test_without_a_server_the_build_goes_on(machine, redis, console):
     built, configured_here = machine("first", url)
     assert Path(built.prefix).is_dir()
     assert configured_here == 1
-    assert console.notes.count("what configure f") == 2
+    assert console.notes.count("the result of configure") == 2

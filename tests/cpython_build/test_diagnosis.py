@@ -33,7 +33,7 @@ def test_advice_follows_the_log(text, word):
 
 
 def test_advice_for_a_killed_step_and_for_a_disk_that_is_nearly_full():
-    assert "want of memory" in advise("", ended(-9), free_bytes=10**12)
+    assert "memory ran out" in advise("", ended(-9), free_bytes=10**12)
     assert "Only 2 MB" in advise("", ended(1), free_bytes=2 * 2**20)
 
 

@@ -177,7 +177,7 @@ def test_an_index_without_it_or_none_at_all_is_a_plain_message(fetch, index):
     index.file = "numpy-1.0.tar.gz"
     with pytest.raises(FetchError, match=r"the index has no numpy-2\.5\.5\.tar\.gz"):
         fetch(index.url)
-    with pytest.raises(FetchError, match=r"numpy's source cannot be had: 127\.0\.0\.1 cannot be reached"):
+    with pytest.raises(FetchError, match=r"numpy's source could not be downloaded: 127\.0\.0\.1 cannot be reached"):
         fetch("http://127.0.0.1:1/simple")
 
 

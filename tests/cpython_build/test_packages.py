@@ -201,7 +201,7 @@ def test_free_threaded_wheels_are_chosen_by_the_interpreter_itself(install, runs
 
 def test_a_python_without_lock_needs_a_named_numpy(interpreter, tmp_path):
     unknown = dataclasses.replace(interpreter, version="3.16.0")
-    with pytest.raises(UsageError, match=r"No numpy is locked for Python 3\.16"):
+    with pytest.raises(UsageError, match=r"no numpy is locked for Python 3\.16"):
         choose_numpy(unknown, settings_for(tmp_path))
     wanted = choose_numpy(unknown, settings_for(tmp_path, numpy="3.0.0"))
     assert wanted.requirements == "numpy==3.0.0\n"

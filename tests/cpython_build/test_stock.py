@@ -73,8 +73,8 @@ def test_newest_that_the_binding_supports(tmp_path):
 
 def test_a_requested_minor_comes_first_and_is_not_required(tmp_path):
     found = [stock(tmp_path / version, version) for version in ("3.12.1", "3.13.0")]
-    assert choose(found, newest=(3, 13), wanted=(3, 12)).version == "3.12.1"
-    assert choose(found, newest=(3, 13), wanted=(3, 11)).version == "3.13.0"
+    assert choose(found, newest=(3, 13), requested=(3, 12)).version == "3.12.1"
+    assert choose(found, newest=(3, 13), requested=(3, 11)).version == "3.13.0"
 
 
 @pytest.mark.parametrize(

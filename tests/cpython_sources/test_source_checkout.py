@@ -62,7 +62,7 @@ def test_the_version_that_a_tree_states(tmp_path, line, version):
 
 
 def test_a_tree_without_version_is_no_source(tmp_path):
-    with pytest.raises(UsageError, match="is no CPython source"):
+    with pytest.raises(UsageError, match="is not a CPython source"):
         read_version(tmp_path)
 
 
@@ -116,7 +116,7 @@ def test_an_edited_checkout_is_another_tree(repository, layout):
 
 def test_a_checkout_without_configure_is_refused(repository, layout):
     git(repository, "rm", "--quiet", "configure")
-    with pytest.raises(UsageError, match="there is no configure"):
+    with pytest.raises(UsageError, match="configure is missing"):
         take_folder(repository, layout)
 
 

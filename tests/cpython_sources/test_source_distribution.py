@@ -193,7 +193,7 @@ def test_another_system_is_whole(layout, console):
 
 def test_a_release_without_suite_asks_nobody(monkeypatch, layout, console):
     monkeypatch.setattr(distribution, "distribution_family", lambda: "debian")
-    with pytest.raises(Unavailable, match=r"no suite of Debian is known to carry 3\.12\.11") as caught:
+    with pytest.raises(Unavailable, match=r"no suite of Debian is known to have 3\.12\.11") as caught:
         DistributionArchive(timeout=5, layout=layout, console=console).provide(make_release("3.12.11", b""))
     assert not caught.value.whole
 

@@ -63,7 +63,7 @@ def test_the_nearest_replaces_the_default_and_that_is_reported_in_one_line(serve
     assert (tree.record.version, tree.record.replaces) == ("3.13.5", "3.12.11")
     warnings = [line for line in console.text().splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
-    assert "3.13.5 stands in for it" in warnings[0]
+    assert "CPython 3.12.11 is unavailable; using 3.13.5 (" in warnings[0]
     assert resolve_record(online(), layout) == tree.record
 
 
@@ -72,7 +72,7 @@ def test_a_memory_of_a_replacement_is_reported_again(server, online, layout, con
     obtain_source(online(), layout=layout, console=console)
     server.requests.clear()
     assert obtain_source(online(), layout=layout, console=console).record.replaces == "3.12.11"
-    assert console.text().count("stands in for it") == 2
+    assert console.text().count("is unavailable; using ") == 2
     assert server.requests == []
 
 
@@ -87,7 +87,7 @@ def test_refresh_tries_the_default_again(server, online, layout, console):
 
 def test_a_named_version_is_never_replaced(server, online, layout, console):
     server.answers[PATHS["3.13.5"]] = sends(NEWER)
-    with pytest.raises(FetchError, match=r"CPython 3\.12\.11 cannot be had") as caught:
+    with pytest.raises(FetchError, match=r"CPython 3\.12\.11 is unavailable") as caught:
         obtain_source(online(python="3.12.11"), layout=layout, console=console)
     assert caught.value.exit_code is ExitCode.FETCH
     for supply in ("python.org: ", "answered 404", "git: ", "the distribution's archive: "):
@@ -248,7 +248,7 @@ def test_a_named_archive_of_another_version_is_refused(tmp_path, settings, layou
         with pytest.raises(UsageError):
             settings(source=path, python=version)
         return
-    with pytest.raises(UsageError, match=f"is CPython 3.13.5, but {version} was asked for") as caught:
+    with pytest.raises(UsageError, match=f"is CPython 3.13.5, but {version} was requested") as caught:
         obtain_source(settings(source=path, python=version), layout=layout, console=console)
     assert caught.value.evidence == path
     with pytest.raises(UsageError):
@@ -274,7 +274,7 @@ def test_an_archive_must_be_what_its_name_says(tmp_path, settings, obtain, conte
 
 def test_a_damaged_named_archive_is_an_integrity_error(tmp_path, settings, layout, console):
     path = named(tmp_path, NEWER[: len(NEWER) // 2])
-    with pytest.raises(FetchError, match="truncated or no tar archive") as caught:
+    with pytest.raises(FetchError, match="truncated or not a tar archive") as caught:
         obtain_source(settings(source=path), layout=layout, console=console)
     assert caught.value.evidence == path
 
@@ -293,7 +293,7 @@ def test_a_named_folder_is_resolved_and_taken(tmp_path, settings, layout, consol
     record = resolve_record(chosen, layout)
     assert record.version == "3.15.0b1"
     assert obtain_source(chosen, layout=layout, console=console).record == record
-    with pytest.raises(UsageError, match="was asked for"):
+    with pytest.raises(UsageError, match="was requested"):
         obtain_source(settings(source=tmp_path / "tree", python="3.13.5"), layout=layout, console=console)
 
 

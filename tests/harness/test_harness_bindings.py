@@ -15,7 +15,7 @@ from python_tsan.errors import BuildError, UsageError
 from python_tsan.harness import bindings
 from python_tsan.paths import Layout
 
-# The installer unpacks what it was asked for, and tells what that was in a file of the package.
+# The installer unpacks the requested packages, and names them in a file of the package.
 MAKE_WHEEL = """
 echo "$@" > "$(dirname "$0")/asked"
 while [ "$1" != --requirements ]; do shift; done

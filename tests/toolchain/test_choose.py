@@ -83,7 +83,7 @@ def test_the_first_that_works_is_taken_and_no_later_one_is_tried():
 def test_the_reason_names_what_was_passed_over():
     clang, gcc = works(CLANG_19), works(GCC_12)
     assert reason(clang, [clang, gcc], None) == "the newest clang that works"
-    assert reason(gcc, [gcc], "gcc") == "gcc was asked for"
+    assert reason(gcc, [gcc], "gcc") == "gcc was requested"
     assert "there is no clang" in reason(gcc, [gcc], None)
     assert "clang-19: no ThreadSanitizer runtime" in reason(gcc, [fails(CLANG_19, Rejection.NO_RUNTIME), gcc], None)
 
@@ -123,7 +123,7 @@ def test_each_rejected_compiler_is_listed_with_its_reason_and_the_first_fix():
 
 def test_a_requested_compiler_that_fails_is_named():
     error = refusal([fails(CLANG_19, Rejection.NO_RUNTIME)], EVERY, "clang", Manager.APT)
-    assert error.message.startswith("the toolchain 'clang' does not serve")
+    assert error.message.startswith("the toolchain 'clang' does not work")
     assert error.advice.endswith("libclang-rt-19-dev")
 
 

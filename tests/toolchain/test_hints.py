@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.toolchain.hints import cure, detect_manager, headers_of, install_command, this_manager, without_root
+from python_tsan.toolchain.hints import detect_manager, fix_for, headers_of, install_command, this_manager, without_root
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection
 from python_tsan.toolchain.package_names import Manager, Missing, Need, packages
 
@@ -102,12 +102,12 @@ def probe(family: Family, rejection: Rejection | None, detail: str = "") -> Prob
     ],
 )
 def test_the_fix_fits_the_compilers_release(family, rejection, command):
-    assert " ".join(packages(cure(probe(family, rejection)), Manager.APT)) == command
+    assert " ".join(packages(fix_for(probe(family, rejection)), Manager.APT)) == command
 
 
 @pytest.mark.parametrize("rejection", [None, Rejection.CRASHED, Rejection.FOREIGN, Rejection.ADDRESS_SPACE])
 def test_what_no_package_fixes_has_no_fix(rejection):
-    assert cure(probe(Family.CLANG, rejection)) == ()
+    assert fix_for(probe(Family.CLANG, rejection)) == ()
 
 
 def test_the_modules_of_cpython_name_their_headers():

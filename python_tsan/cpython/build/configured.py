@@ -1,4 +1,4 @@
-"""Own keeping what ``configure`` found out for the next build of the same plan on the same host.
+"""Keep the result of ``configure`` for the next build of the same plan on the same host.
 
 A configured build folder is a pure function of the plan, the places and what is installed on the host; the last is
 summed up in a fingerprint. Leave running ``configure`` to :mod:`.build`.
@@ -23,7 +23,7 @@ LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 PKG_CONFIG_VARIABLES = ("PKG_CONFIG", "PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "PATH")
 _LIBRARY_SUFFIXES = (".so", ".a", ".pc")
 
-# Logs tell of the run that made them, and nothing in the build reads them.
+# Logs describe one run, and nothing in the build reads them.
 NOT_KEPT = shutil.ignore_patterns("config.log", "confdefs.h", "conftest*")
 
 

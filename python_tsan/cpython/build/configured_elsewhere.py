@@ -1,4 +1,4 @@
-"""Own what ``configure`` found out on one machine, used on another that is like it; through a cache that both share.
+"""Reuse the result of ``configure`` from another machine like this one, through a cache that both share.
 
 Two machines are alike when :mod:`.configured` sees the same headers and libraries on both, and the tools that configure
 looks for are in the same places. Where the folders are does not count: their names are taken out and put in.
@@ -58,9 +58,9 @@ class Exchange:
                 return False
             unpack(data, build, self.own)
         except (RemoteStoreError, ValueError) as error:
-            self._warn("gave nothing of what configure finds out", error)
+            self._warn("did not provide the result of configure", error)
             return False
-        self.console.note(f"{self.shown}: what configure finds out was there, from a machine like this one.")
+        self.console.note(f"{self.shown}: using the result of configure from a machine like this one")
         return True
 
     def give(self, build: Path) -> None:
@@ -68,7 +68,7 @@ class Exchange:
         try:
             self.shelf.put(self.name, pack(build, self.own))
         except (RemoteStoreError, ValueError) as error:
-            self._warn("does not keep what configure found out", error)
+            self._warn("does not keep the result of configure", error)
 
     def _warn(self, what: str, error: Exception) -> None:
         self.console.warn(f"{self.shown} {what}: {error}")

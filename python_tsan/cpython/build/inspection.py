@@ -1,4 +1,4 @@
-"""Own what is looked at before a fresh interpreter is believed: it runs, it is the right one, it is instrumented."""
+"""Check a new interpreter before it is used: it runs, its version fits, it is instrumented."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def describe_built(
 ) -> Interpreter:
     """Return the manifest of the interpreter under ``staged``, which will be moved to ``final``.
 
-    Raises ``BuildError`` when it does not run there by itself, or is not what the plan says.
+    Raises ``BuildError`` when it does not run there by itself, or does not match the plan.
     """
     executable = staged / "bin" / plan.executable_name
     library = _library(staged, plan)
@@ -55,9 +55,9 @@ def describe_built(
     ]
     if wrong:
         raise BuildError(
-            f"The interpreter is not what the plan says: {'; '.join(wrong)}.",
+            f"the interpreter does not match the plan: {'; '.join(wrong)}",
             evidence=executable,
-            advice="Please report this with the log folder: the plan does not fit this release.",
+            advice="please report this with the log folder: the plan does not fit this release",
         )
     return Interpreter(
         key=plan.key,
@@ -81,7 +81,7 @@ def describe_built(
 
 
 def is_instrumented(path: Path) -> bool:
-    """Tell whether an ELF file's code calls the sanitizer. A file that is no ELF file is not instrumented."""
+    """Return whether an ELF file's code calls the sanitizer. Other files are not instrumented."""
     try:
         with path.open("rb") as file:
             table = ELFFile(file).get_section_by_name(".dynsym")
@@ -93,7 +93,7 @@ def is_instrumented(path: Path) -> bool:
 def _library(staged: Path, plan: BuildPlan) -> Path:
     found = staged / "lib" / f"libpython{plan.abi_name}.so.1.0"
     if not found.is_file():
-        raise BuildError(f"The build ended without {found.name}.", evidence=staged / "lib")
+        raise BuildError(f"the build ended without {found.name}", evidence=staged / "lib")
     return found
 
 
@@ -109,7 +109,7 @@ def _ask(executable: Path, launcher: tuple[str, ...]) -> dict[str, object]:
         answer = None
     if not isinstance(answer, dict):
         raise BuildError(
-            f"The new interpreter does not run (exit code {ended.exit_code}): {ended.stderr.strip()[-2000:]}",
+            f"the new interpreter does not run (exit code {ended.exit_code}): {ended.stderr.strip()[-2000:]}",
             evidence=executable,
             advice="`python-tsan doctor` shows whether instrumented programs run on this machine.",
         )
@@ -117,9 +117,11 @@ def _ask(executable: Path, launcher: tuple[str, ...]) -> dict[str, object]:
 
 
 def _differences(plan: BuildPlan, answer: dict[str, object]) -> list[str]:
-    wanted = {"version": plan.version, "debug": plan.debug, "free_threaded": plan.free_threaded}
+    expected = {"version": plan.version, "debug": plan.debug, "free_threaded": plan.free_threaded}
     wrong = [
-        f"{name} is {answer.get(name)!r}, not {value!r}" for name, value in wanted.items() if answer.get(name) != value
+        f"{name} is {answer.get(name)!r}, not {value!r}"
+        for name, value in expected.items()
+        if answer.get(name) != value
     ]
     if SANITIZER not in str(answer.get("cflags")).split():
         wrong.append(f"sysconfig's CFLAGS lack {SANITIZER}")

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 def libc_identity() -> str:
-    """Return the C library's name and version, such as ``glibc-2.36``; ``unknown`` where Python cannot tell."""
+    """Return the C library's name and version, such as ``glibc-2.36``; ``unknown`` where Python does not know."""
     name, version = platform.libc_ver()
     return f"{name}-{version}" if name else "unknown"
 

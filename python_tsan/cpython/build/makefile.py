@@ -1,4 +1,4 @@
-"""Own reading and editing CPython's configured Makefile, as text; leave files to :mod:`.build`."""
+"""Read and edit the text of CPython's configured Makefile."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _reserve(text: str, room: Room) -> str:
 
 def _unexpected(what: str) -> BuildError:
     return BuildError(
-        f"CPython's Makefile {what}.", advice="This release is laid out differently; please report it with its version."
+        f"CPython's Makefile {what}", advice="this release is laid out differently; please report it with its version"
     )
 
 

@@ -1,7 +1,7 @@
-"""Own answering in bulk what ``configure`` would ask the compiler one by one; leave running it to :mod:`.build`.
+"""Answer in bulk what ``configure`` would ask the compiler one by one.
 
 Only "yes" is ever answered, and only where the bulk question implies the single one: every function of a program that
-links as a whole links alone, and a header is compiled by itself, as ``configure`` would. Whatever is not answered here
+links as a whole links alone, and a header is compiled by itself, as ``configure`` would. Everything else
 is asked by ``configure`` as always. The answers are handed over in a site file, autoconf's own way to preset them:
 https://www.gnu.org/savannah-checkouts/gnu/autoconf/manual/autoconf.html#Site-Defaults
 """
@@ -55,7 +55,7 @@ _DEFAULT_INCLUDES = "".join(
 def questions(configure: str, pattern: re.Pattern[str]) -> dict[str, str]:
     """Return the names that a configure script asks for by ``pattern``, each with its cache variable.
 
-    A variable that the script also sets by other means stands for another question, and is left out.
+    A variable that the script also sets by other means answers another question, and is left out.
     """
     found = {match["name"]: match["variable"] for match in pattern.finditer(configure)}
     set_otherwise = {match[1] for match in re.finditer(r"\b(ac_cv_(?:func|header)_\w+)=", configure)}

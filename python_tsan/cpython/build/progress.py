@@ -1,4 +1,4 @@
-"""Own telling from a growing log how far a build is; leave showing it to :mod:`python_tsan.console`."""
+"""Follow a growing log to show the progress of a build."""
 
 from __future__ import annotations
 

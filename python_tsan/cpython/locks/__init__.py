@@ -1,7 +1,7 @@
 """Name the lock file of each package and interpreter; installing them is left to others.
 
 The files are data that ``python -m tools.locks`` writes in a checkout. Each lists every file of the locked release with
-its hash, so that it serves any machine.
+its hash, so that it is valid for any machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s\\;]+)", re.MULTILINE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """One lock file: what is asked for (with what it has to exclude, and why in a comment) for which Python."""
+    """One lock file: a requirement (with its exclusions, explained in a comment) for one Python."""
 
     name: str
     requirement: str

@@ -1,4 +1,4 @@
-"""Own numpy's source archive: found in a package index, checked against the lock, kept in the cache.
+"""Get numpy's source archive: find it in a package index, check it against the lock, keep it in the cache.
 
 An index is asked by the standard interface, https://peps.python.org/pep-0691/. pip and uv would do it, and build the
 package on the way, to learn what it needs.
@@ -70,7 +70,7 @@ def obtain_sdist(
             download(url, archive, timeout=settings.network_timeout, progress=progress)
         except Unavailable as error:
             raise FetchError(
-                f"numpy's source cannot be had: {error.reason}",
+                f"numpy's source could not be downloaded: {error.reason}",
                 advice=f"set {INDEX_VARIABLE} to a package index that can be reached",
             ) from error
         progress.done()
@@ -80,10 +80,10 @@ def obtain_sdist(
 def _index(env: Mapping[str, str]) -> str:
     """Return the package index that uv's settings mean, else the one of pip's variable."""
     pip = {INDEX_VARIABLE: env["PIP_INDEX_URL"]} if env.get("PIP_INDEX_URL") and not env.get("UV_INDEX_URL") else {}
-    told = _INDEX.search(run(uv_index(), env={**pip, **env}).stdout)
-    if told is None:
-        raise FetchError("uv does not say which package index it asks", advice=f"set {INDEX_VARIABLE}, or update uv")
-    return told["url"].rstrip("/")
+    index = _INDEX.search(run(uv_index(), env={**pip, **env}).stdout)
+    if index is None:
+        raise FetchError("uv does not report which package index it uses", advice=f"set {INDEX_VARIABLE}, or update uv")
+    return index["url"].rstrip("/")
 
 
 def _address(page: bytes, plan: NumpyPlan) -> str:

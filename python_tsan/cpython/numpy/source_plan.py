@@ -1,4 +1,4 @@
-"""Own what an instrumented numpy is made of and the key of the interpreter that holds it. Pure."""
+"""Plan an instrumented numpy and compute the key of the interpreter that holds it. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NUMPY_SCHEMA = 1
 VIRTUAL_ROOT = "/numpy"
 
-# No BLAS: that of the wheels is a binary that nobody instruments, and numpy's own routines are seen into. One code path
+# No BLAS: that of the wheels is an uninstrumented binary, and numpy's own routines are instrumented. One code path
 # for all processors: the others do the same to the same memory, and there are dozens of them to compile.
 OPTIONS = (
     "-Dblas=none",
@@ -71,19 +71,19 @@ class NumpyPlan:
         return f"numpy-{self.version}.tar.gz"
 
 
-def plan_numpy(wanted: NumpyChoice, interpreter: str, toolchain: Toolchain, *, tools: str) -> NumpyPlan:
-    """Return the plan for ``wanted`` in the interpreter with that key; ``tools`` is the text of Cython's lock.
+def plan_numpy(choice: NumpyChoice, interpreter: str, toolchain: Toolchain, *, tools: str) -> NumpyPlan:
+    """Return the plan for ``choice`` in the interpreter with that key; ``tools`` is the text of Cython's lock.
 
     Raises ``UsageError`` for a version that is not locked: its source could not be checked.
     """
-    if not wanted.hashed:
+    if not choice.hashed:
         raise UsageError(
-            f"numpy {wanted.version} is not locked, so its source cannot be checked before it is built",
+            f"numpy {choice.version} is not locked, so its source cannot be checked before it is built",
             advice="leave --numpy out: the locked version is built",
         )
     return NumpyPlan(
-        version=wanted.version,
-        hashes=tuple(sorted(match["digest"] for match in _HASH.finditer(wanted.requirements))),
+        version=choice.version,
+        hashes=tuple(sorted(match["digest"] for match in _HASH.finditer(choice.requirements))),
         interpreter=interpreter,
         flags=f"-fno-omit-frame-pointer {_LINES[toolchain.candidate.family]} -w",
         tools=hashlib.sha256(tools.encode()).hexdigest(),
@@ -100,7 +100,7 @@ def interpreter_script(*, target: list[str], host: list[str]) -> str:
     """Return the program that Meson takes for the interpreter which numpy is built for.
 
     Meson asks it about itself once, with a script of its own, and that question goes to the instrumented interpreter.
-    Whatever else it is started for makes source code, which any Python can do, and an ordinary one faster.
+    All other starts generate source code, which any Python can do, and an ordinary one faster.
     """
     return (
         "#!/bin/sh\n"
@@ -118,7 +118,7 @@ def setup_command(python: list[str], source: Path, build: Path, plan: NumpyPlan)
 
 
 def setup_options(plan: NumpyPlan, *, source: str | None) -> list[str]:
-    """Return what Meson is told of numpy and of the compiler; paths below ``source`` are called by another name."""
+    """Return what Meson is target of numpy and of the compiler; paths below ``source`` are called by another name."""
     mapped = f" -ffile-prefix-map={source}={VIRTUAL_ROOT}" if source else ""
     flags = f"{plan.flags}{mapped} {SANITIZER}"
     return [*plan.options, f"-Dc_args={flags}", f"-Dcpp_args={flags}"]
@@ -130,7 +130,7 @@ def needed_targets(install_plan: bytes, build: Path) -> list[str]:
     ``install_plan`` is Meson's own list, https://mesonbuild.com/IDE-integration.html#install-plan.
     """
     targets: dict[str, dict[str, str]] = json.loads(install_plan)["targets"]
-    return [str(PurePath(name).relative_to(build)) for name, told in targets.items() if told["tag"] in TAGS]
+    return [str(PurePath(name).relative_to(build)) for name, target in targets.items() if target["tag"] in TAGS]
 
 
 def meson(python: list[str], source: Path) -> list[str | Path]:

@@ -1,7 +1,4 @@
-"""Own numpy for an interpreter: the locked wheel, put there from outside, and the byte-code of what it imports.
-
-Which numpy it is, is decided by :mod:`.wanted`; placing its wheel belongs to :mod:`.wheel`.
-"""
+"""Install numpy for an interpreter: choose the version, unpack its wheel from outside, and make its byte-code."""
 
 from __future__ import annotations
 
@@ -62,8 +59,8 @@ def choose_numpy(interpreter: Interpreter | BuildPlan, settings: Settings) -> Nu
         return NumpyChoice(version=lock.version, requirements=lock.file.read_text(encoding="utf-8"), hashed=True)
     if settings.numpy is None:
         raise UsageError(
-            f"No numpy is locked for Python {minor}{'t' if interpreter.free_threaded else ''}.",
-            advice="Name a version that has a wheel for it: --numpy VERSION.",
+            f"no numpy is locked for Python {minor}{'t' if interpreter.free_threaded else ''}",
+            advice="name a version that has a wheel for it: --numpy VERSION",
         )
     return NumpyChoice(version=settings.numpy, requirements=f"numpy=={settings.numpy}\n", hashed=False)
 
@@ -73,33 +70,33 @@ INSTALL_SECONDS = 600.0
 _NO_WHEEL = re.compile(r"has no (?:usable )?wheels")
 
 
-def place_wheel(interpreter: Interpreter, wanted: NumpyChoice, folder: Path, log: Path) -> None:
-    """Unpack the wheel beside its place, then move it in, so that a half-made numpy is never in the path.
+def place_wheel(interpreter: Interpreter, choice: NumpyChoice, folder: Path, log: Path) -> None:
+    """Unpack the wheel next to its place, then move it in, so that an incomplete numpy is never on the path.
 
-    Raises ``BuildError`` when there is none for this interpreter, or it cannot be had.
+    Raises ``BuildError`` when there is none for this interpreter, or it is unavailable.
     """
     writable(folder)
     with tempfile.TemporaryDirectory(prefix=".numpy-", dir=folder.parent) as name:
         scratch = folder.parent / name
         lock = scratch / "requirements.txt"
-        lock.write_text(wanted.requirements, encoding="utf-8")
-        command = [*uv_install(lock, hashed=wanted.hashed), "--target", scratch / "out", *_for_python(interpreter)]
+        lock.write_text(choice.requirements, encoding="utf-8")
+        command = [*uv_install(lock, hashed=choice.hashed), "--target", scratch / "out", *_for_python(interpreter)]
         ended = process.run(command, env=_uv_environment(), stdout=log, timeout=INSTALL_SECONDS)
         if not ended.ok:
-            raise _no_wheel(interpreter, wanted, log) or step_error("install numpy", ended, log)
+            raise _no_wheel(interpreter, choice, log) or step_error("install numpy", ended, log)
         for entry in sorted((scratch / "out").iterdir()):
             _replace(entry, folder / entry.name)
 
 
-def _no_wheel(interpreter: Interpreter, wanted: NumpyChoice, log: Path) -> BuildError | None:
+def _no_wheel(interpreter: Interpreter, choice: NumpyChoice, log: Path) -> BuildError | None:
     """Return the error for a release that has its source and other wheels, but none for this interpreter, else None."""
     if not _NO_WHEEL.search(tail(log)):
         return None
     kind = "free-threaded Python" if interpreter.free_threaded else "Python"
     return BuildError(
-        f"numpy {wanted.version} has no wheel for {kind} {interpreter.version}, and is not built from source unasked.",
+        f"numpy {choice.version} has no wheel for {kind} {interpreter.version}, and no source build was requested",
         evidence=log,
-        advice="Leave --numpy out, or name a version that has one; --instrumented-numpy builds the locked one.",
+        advice="drop --numpy, or name a version that has one; --instrumented-numpy builds the locked one",
     )
 
 
@@ -132,7 +129,7 @@ WARM_UP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageRecord:
-    """What was installed: written last, believed only when it matches what is wanted now."""
+    """What was installed: written last, believed only when it matches what is choice now."""
 
     version: str
     pinned_by: str
@@ -150,38 +147,38 @@ def install_numpy(
     programs. Raises ``UsageError`` when no numpy is locked for this Python and none was named, ``BuildError`` when no
     wheel fits or it cannot be imported.
     """
-    wanted = choose_numpy(interpreter, settings)
-    folder = package_folder(interpreter, wanted, layout)
-    found = None if settings.refresh else read_record(folder, wanted)
+    choice = choose_numpy(interpreter, settings)
+    folder = package_folder(interpreter, choice, layout)
+    found = None if settings.refresh else read_record(folder, choice)
     if found is None:
         with exclusive(layout, f"numpy-{interpreter.key}", console):
-            found = None if settings.refresh else read_record(folder, wanted)
+            found = None if settings.refresh else read_record(folder, choice)
             if found is None:
-                _install(interpreter, wanted, folder, layout=layout, console=console, launcher=launcher)
+                _install(interpreter, choice, folder, layout=layout, console=console, launcher=launcher)
                 return folder
     console.note(f"numpy {found.version} is up to date: installed at {found.installed_at} in {folder}")
     return folder
 
 
-def package_folder(interpreter: Interpreter, wanted: NumpyChoice, layout: Layout) -> Path:
+def package_folder(interpreter: Interpreter, choice: NumpyChoice, layout: Layout) -> Path:
     """Return where numpy for this interpreter belongs."""
     if interpreter.instrumented:
         return library_folder(interpreter) / "site-packages"
-    return layout.root / "packages" / interpreter.key / f"numpy-{wanted.version}"
+    return layout.root / "packages" / interpreter.key / f"numpy-{choice.version}"
 
 
-def read_record(folder: Path, wanted: NumpyChoice) -> PackageRecord | None:
-    """Return the record in ``folder`` if it is of what is wanted, else None."""
+def read_record(folder: Path, choice: NumpyChoice) -> PackageRecord | None:
+    """Return the record in ``folder`` if it is of what is choice, else None."""
     try:
         record = msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=PackageRecord)
     except (OSError, msgspec.MsgspecError):
         return None
-    return record if record.pinned_by == wanted.pinned_by and (folder / "numpy").is_dir() else None
+    return record if record.pinned_by == choice.pinned_by and (folder / "numpy").is_dir() else None
 
 
 def _install(
     interpreter: Interpreter,
-    wanted: NumpyChoice,
+    choice: NumpyChoice,
     folder: Path,
     *,
     layout: Layout,
@@ -192,14 +189,14 @@ def _install(
     started = datetime.now(tz=UTC)
     with console.steps(["numpy wheel", "numpy byte-code"]) as progress:
         progress.start("numpy wheel")
-        place_wheel(interpreter, wanted, folder, logs / "install.log")
+        place_wheel(interpreter, choice, folder, logs / "install.log")
         progress.start("numpy byte-code")
         with _kept_bytecode(interpreter, layout):
-            _warm_up(interpreter, wanted.version, folder, logs / "import.log", launcher)
+            _warm_up(interpreter, choice.version, folder, logs / "import.log", launcher)
         progress.done()
     record = PackageRecord(
-        version=wanted.version,
-        pinned_by=wanted.pinned_by,
+        version=choice.version,
+        pinned_by=choice.pinned_by,
         interpreter=interpreter.key,
         installed_at=started.isoformat(timespec="seconds"),
     )
@@ -207,8 +204,8 @@ def _install(
     partial.write_bytes(msgspec.json.encode(record))
     partial.rename(folder / RECORD_NAME)
     seconds = (datetime.now(tz=UTC) - started).total_seconds()
-    pinned = "" if wanted.hashed else ", not pinned by hash"
-    console.note(f"numpy {wanted.version}: installed in {duration(seconds)}{pinned}, in {folder}.")
+    pinned = "" if choice.hashed else ", not pinned by hash"
+    console.note(f"numpy {choice.version}: installed in {duration(seconds)}{pinned}, in {folder}.")
 
 
 def complete(interpreter: Interpreter, version: str, log: Path, *, launcher: tuple[str, ...]) -> None:
@@ -217,7 +214,7 @@ def complete(interpreter: Interpreter, version: str, log: Path, *, launcher: tup
 
 
 def _warm_up(interpreter: Interpreter, version: str, folder: Path, log: Path, launcher: tuple[str, ...]) -> None:
-    """Import numpy once with byte-code allowed, whatever the caller's environment says, and check the version."""
+    """Import numpy once with byte-code allowed, regardless of the caller's environment, and check the version."""
     env = {**clean_environment(os.environ), "PYTHONPATH": str(folder), "OPENBLAS_NUM_THREADS": "1"}
     if interpreter.instrumented:
         env["TSAN_OPTIONS"] = BUILD_TSAN_OPTIONS
@@ -232,9 +229,9 @@ def _warm_up(interpreter: Interpreter, version: str, folder: Path, log: Path, la
         raise step_error("import numpy", ended, log)
     if log.read_text(errors="replace").split()[-1:] != [version]:
         raise BuildError(
-            f"numpy {version} was installed, but another one is imported.",
+            f"numpy {version} was installed, but another one is imported",
             evidence=log,
-            advice="Look for another numpy on this interpreter's path.",
+            advice="look for another numpy on this interpreter's path",
         )
 
 

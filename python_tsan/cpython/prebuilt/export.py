@@ -120,7 +120,7 @@ def _check(
 
 
 def _is_same(path: str, content: bytes, before: Path, after: Path) -> bool:
-    """Tell whether a restored file is what was written, and an ELF file as long as it was before."""
+    """Return whether a restored file is what was written, and an ELF file as long as it was before."""
     found = (after / path).read_bytes()
     if content.startswith(ELF_MAGIC) and len(found) != (before / path).stat().st_size:
         return False

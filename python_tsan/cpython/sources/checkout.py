@@ -1,4 +1,4 @@
-"""Own sources that are trees already: a folder the user names, and a git tag; leave archives to unpack."""
+"""Take sources that are trees already: a folder that the user names, and a git tag."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_version(tree: Path) -> str:
         match = None
     if match is None:
         raise UsageError(
-            f"{tree} is no CPython source: Include/patchlevel.h states no PY_VERSION",
+            f"{tree} is not a CPython source tree: Include/patchlevel.h states no PY_VERSION",
             evidence=tree,
             advice="name a CPython checkout, an unpacked source, or a source archive with --source",
         )
@@ -103,7 +103,7 @@ def _copied(folder: Path, names: Iterable[str], digest: str, layout: Layout) -> 
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, target)
         if not is_tree(inside):
-            raise UsageError(f"{folder} is no complete CPython source: there is no configure", evidence=folder)
+            raise UsageError(f"{folder} is not a complete CPython source tree: configure is missing", evidence=folder)
         return adopt_tree(inside, digest, layout)
 
 

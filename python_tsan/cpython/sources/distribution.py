@@ -1,4 +1,4 @@
-"""Own the way to the source archive of Debian or Ubuntu without touching the machine's apt; leave checks to storage.
+"""Get the source archive of Debian or Ubuntu without changes to the machine's apt.
 
 apt itself reads the machine's configuration, in both of its formats and with its proxies, and checks the signatures.
 Only the state is private: lists, caches and the list of sources lie in a folder that goes away afterwards.
@@ -63,7 +63,7 @@ class DistributionArchive:
         if not family:
             raise Unavailable("this machine is neither Debian, Ubuntu nor derived from them", whole=True)
         if not suites:
-            raise Unavailable(f"no suite of {family.capitalize()} is known to carry {release.version}")
+            raise Unavailable(f"no suite of {family.capitalize()} is known to have {release.version}")
         mirror = self._mirror()
         reasons = []
         for suite in suites:
@@ -92,7 +92,7 @@ class DistributionArchive:
                 options = private_apt(folder, mirror=mirror, suite=suite, family=family, timeout=self.timeout)
             updated = _apt("apt-get", [*options, "update"], timeout=_UPDATE_SECONDS)
             if complaint := _complaint(updated):
-                # A missing suite says nothing of the others; a mirror that does not answer would not for any suite.
+                # A missing suite does not exclude the others; a mirror that does not answer would not for any suite.
                 raise Unavailable(f"{mirror} {suite}: {complaint}", whole="404" not in updated.stdout + updated.stderr)
             listing = _apt("apt-cache", [*options, "showsrc", "--only-source", f"python{release.minor}"])
             package = _holding(release, parse_showsrc(listing.stdout), suite)
@@ -106,17 +106,17 @@ class DistributionArchive:
         )
 
     def _download(self, options: Sequence[str], package: SourcePackage, folder: Path) -> Path:
-        wanted = f"{package.package}={package.version}"
-        arguments = [*options, "source", "--download-only", "--tar-only", "--only-source", wanted]
+        requested = f"{package.package}={package.version}"
+        arguments = [*options, "source", "--download-only", "--tar-only", "--only-source", requested]
         fetched = _apt("apt-get", arguments, cwd=folder, timeout=_SOURCE_SECONDS)
         found = sorted(folder.glob("*.orig.tar.*"))
         if not fetched.ok or not found:
-            raise Unavailable(f"apt-get source {wanted}: {_complaint(fetched) or 'brought no archive'}")
+            raise Unavailable(f"apt-get source {requested}: {_complaint(fetched) or 'brought no archive'}")
         return found[0]
 
 
 def _holding(release: Release, packages: Iterable[SourcePackage], suite: str) -> SourcePackage:
-    """Return the package with an archive that is pinned; the signed index says so before anything is fetched."""
+    """Return the package with an archive that is pinned; known from the signed index before anything is downloaded."""
     seen = []
     for package in packages:
         if any(release.archive_with(digest) for digest in package.files.values()):
@@ -210,7 +210,7 @@ def _apt(program: str, arguments: Sequence[str], *, cwd: Path | None = None, tim
 
 
 def _complaint(completed: Completed) -> str:
-    """Return what apt complained of: update ends with 0 even when an index could not be had."""
+    """Return what apt complained of: update ends with 0 even when an index could not be downloaded."""
     if completed.timed_out:
         return f"no answer within {completed.seconds:.0f} s"
     marks = ("E: ", "W: Failed", "Err:")

@@ -1,4 +1,4 @@
-"""Own the source that the user names: a tarball, a checkout or an unpacked tree; leave searching to sources."""
+"""Take the source that the user names: an archive, a checkout or an unpacked tree."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def record_of_named(settings: Settings, source: Path, layout: Layout) -> SourceR
 def take_named(settings: Settings, source: Path, layout: Layout, console: Console) -> SourceTree:
     """Return the named source as a tree in the cache and say its hash; the source itself is left as it is.
 
-    Raises :class:`UsageError` when it is no CPython source or another version than the one asked for, and
-    :class:`FetchError` when an archive is damaged, unsafe to unpack, or not the one whose name it bears.
+    Raises :class:`UsageError` when it is not a CPython source or not the requested version, and
+    :class:`FetchError` when an archive is damaged, unsafe to unpack, or not the pinned one of that name.
     """
     if source.is_dir():
         _refuse_other_version(settings, source, read_version(source))
@@ -70,7 +70,7 @@ def _say_named(record: SourceRecord, console: Console) -> None:
 
 
 def _checked_file(source: Path) -> str:
-    """Return the hash of a named archive. One that bears the name of a pinned archive must be that archive."""
+    """Return the hash of a named archive. One with the name of a pinned archive must be that archive."""
     try:
         digest = sha256_of(source)
         size = source.stat().st_size
@@ -83,13 +83,13 @@ def _checked_file(source: Path) -> str:
     pinned = _pinned_by_name(source.name, load_releases())
     if pinned is not None and digest != pinned.sha256:
         short = pinned.size is not None and size < pinned.size
-        said = (
+        problem = (
             f"truncated: {size} of {pinned.size} bytes"
             if short
             else f"different: SHA-256 is {digest}, pinned is {pinned.sha256}"
         )
         raise FetchError(
-            f"{source.name} is not the archive of that name: {said}",
+            f"{source.name} is not the archive of that name: {problem}",
             evidence=source,
             advice="fetch it again; if you changed it on purpose, give it another name",
         )
@@ -103,7 +103,7 @@ def _pinned_by_name(name: str, releases: Mapping[str, Release]) -> Archive | Non
 def _refuse_other_version(settings: Settings, source: Path, version: str) -> None:
     if settings.python is not None and version != settings.python and not version.startswith(f"{settings.python}."):
         raise UsageError(
-            f"{source} is CPython {version}, but {settings.python} was asked for",
+            f"{source} is CPython {version}, but {settings.python} was requested",
             evidence=source,
             advice=f"drop --python, or ask for {version}",
         )

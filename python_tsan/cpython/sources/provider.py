@@ -1,4 +1,4 @@
-"""Own what the places that a CPython source can come from have in common; leave the places to their own modules."""
+"""Define what all providers of CPython sources have in common."""
 
 from __future__ import annotations
 

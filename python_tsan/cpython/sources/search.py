@@ -1,4 +1,4 @@
-"""Own which CPython source is taken and from where; leave the places themselves to fetch, checkout and distribution.
+"""Choose the CPython source and search its providers.
 
 Order: what the user names, then what is in the cache, python.org, a git tag, the distribution's archive.
 """
@@ -47,7 +47,7 @@ class Failure:
     """Why one place did not give one release; ``whole`` if it then was not asked for another."""
 
     version: str
-    supply: str
+    provider: str
     reason: str
     evidence: Path | None
     whole: bool
@@ -57,7 +57,7 @@ def resolve_record(settings: Settings, layout: Layout) -> SourceRecord | None:
     """Say without the network which source these settings mean, or None if only a search can tell.
 
     A source that the user names is read and hashed each time, since it may have changed. With ``refresh`` the search
-    is always made anew.
+    is always repeated.
 
     Raises :class:`UsageError` when the named source is not there, or is another version than the named one.
     """
@@ -65,15 +65,15 @@ def resolve_record(settings: Settings, layout: Layout) -> SourceRecord | None:
         return record_of_named(settings, settings.source, layout)
     if settings.refresh:
         return None
-    record = recall(_wanted(settings), layout)
+    record = recall(_requested(settings), layout)
     return record if record is not None and _is_still_pinned(record) else None
 
 
 def obtain_source(settings: Settings, *, layout: Layout, console: Console) -> SourceTree:
     """Return the unpacked, checked source that these settings mean, fetching it if need be.
 
-    A version that the user named is never replaced; without one, the nearest pinned release that can be had stands in
-    for the default, which is said in one line and in the record. What was taken is remembered.
+    A version that the user named is never replaced; without one, the nearest available pinned release replaces
+    the default, which one line and the record report. The choice is remembered.
 
     Raises :class:`FetchError` with every place and its answer when no place can give the source, and when the cache
     cannot be written; :class:`UsageError` for a named source that is not what it should be.
@@ -92,29 +92,31 @@ def obtain_source(settings: Settings, *, layout: Layout, console: Console) -> So
 
 
 def remember_restored(record: SourceRecord, settings: Settings, layout: Layout) -> None:
-    """Let later runs without network know that this source is meant, as if it had been fetched here.
+    """Record the source for later runs without network, as if it had been fetched here.
 
     What was decided on this machine before stays decided.
     """
     minor = minor_of(record.version)
-    for wanted in dict.fromkeys((_wanted(settings), record.version, minor)):
-        standing_in = wanted == _wanted(settings) and settings.python is None and record.version != DEFAULT_PYTHON
-        known = recall(wanted, layout)
+    for requested in dict.fromkeys((_requested(settings), record.version, minor)):
+        replaces_default = (
+            requested == _requested(settings) and settings.python is None and record.version != DEFAULT_PYTHON
+        )
+        known = recall(requested, layout)
         if known is None or not _is_still_pinned(known):
-            remember(wanted, replace(record, replaces=DEFAULT_PYTHON if standing_in else ""), layout)
+            remember(requested, replace(record, replaces=DEFAULT_PYTHON if replaces_default else ""), layout)
 
 
 def replacement_line(record: SourceRecord) -> str:
-    """Say in one line that a release stands in for the default."""
-    return f"CPython {record.replaces} cannot be had from here; {record.version} stands in for it ({record.origin})"
+    """Report in one line that another release is used instead of the default."""
+    return f"CPython {record.replaces} is unavailable; using {record.version} ({record.origin})"
 
 
-def _wanted(settings: Settings) -> str:
+def _requested(settings: Settings) -> str:
     return settings.python or f"default-{DEFAULT_PYTHON}"
 
 
 def _is_still_pinned(record: SourceRecord) -> bool:
-    """Tell whether the table still vouches for what was taken: a corrected pin must not be outlived by a memory."""
+    """Return whether what was taken is still pinned: a corrected pin must also correct earlier decisions."""
     release = load_releases().get(record.version)
     if release is None:
         return False
@@ -135,17 +137,17 @@ def _at_hand(settings: Settings, layout: Layout) -> SourceTree | None:
 
 def _search(settings: Settings, layout: Layout, console: Console) -> SourceTree:
     choices = candidates(settings.python, load_releases())
-    supplies = _supplies(settings, layout, console)
+    providers = _providers(settings, layout, console)
     failures: list[Failure] = []
-    for tree in _offers(choices, supplies, failures, console):
+    for tree in _offers(choices, providers, failures, console):
         replaced = settings.python is None and tree.record.version != DEFAULT_PYTHON
         record = replace(tree.record, replaces=DEFAULT_PYTHON) if replaced else tree.record
-        remember(_wanted(settings), record, layout)
+        remember(_requested(settings), record, layout)
         return SourceTree(path=tree.path, record=record)
     raise _exhausted(settings, failures)
 
 
-def _supplies(settings: Settings, layout: Layout, console: Console) -> tuple[SourceProvider, ...]:
+def _providers(settings: Settings, layout: Layout, console: Console) -> tuple[SourceProvider, ...]:
     timeout = settings.network_timeout
     return (
         Cache(layout=layout),
@@ -156,46 +158,46 @@ def _supplies(settings: Settings, layout: Layout, console: Console) -> tuple[Sou
 
 
 def _offers(
-    choices: Sequence[Release], supplies: Sequence[SourceProvider], failures: list[Failure], console: Console
+    choices: Sequence[Release], providers: Sequence[SourceProvider], failures: list[Failure], console: Console
 ) -> Iterator[SourceTree]:
     """Yield what the places give, best release first, and note in ``failures`` why each other one gave nothing."""
     down: set[str] = set()
     for release in choices:
-        for supply in supplies:
-            if supply.name in down:
+        for provider in providers:
+            if provider.name in down:
                 continue
             try:
-                yield supply.provide(release)
+                yield provider.provide(release)
             except Unavailable as answer:
                 failure = Failure(
                     version=release.version,
-                    supply=supply.name,
+                    provider=provider.name,
                     reason=answer.reason,
                     evidence=answer.evidence,
                     whole=answer.whole,
                 )
                 failures.append(failure)
                 if answer.whole:
-                    down.add(supply.name)
+                    down.add(provider.name)
                 if answer.evidence:
-                    console.warn(f"{supply.name}: {answer.reason}; kept as {answer.evidence}")
-                elif release is choices[0] and not isinstance(supply, Cache):
-                    console.note(f"CPython {release.version}: {supply.name}: {answer.reason}")
+                    console.warn(f"{provider.name}: {answer.reason}; kept as {answer.evidence}")
+                elif release is choices[0] and not isinstance(provider, Cache):
+                    console.note(f"CPython {release.version}: {provider.name}: {answer.reason}")
 
 
 def _exhausted(settings: Settings, failures: Sequence[Failure]) -> FetchError:
-    wanted = settings.python or f"{DEFAULT_PYTHON}, nor any release in its place,"
-    told: dict[str, Failure] = {}
+    requested = settings.python or f"{DEFAULT_PYTHON}, nor any release in its place,"
+    latest: dict[str, Failure] = {}
     for failure in failures:
-        # That a place is out of reach says more than what it lacked before.
-        if failure.supply != CACHE and (failure.supply not in told or failure.whole):
-            told[failure.supply] = failure
-    lines = [f"  {failure.supply}: {failure.reason}" for failure in told.values()]
-    advice = "fetch the source archive yourself and name it with --source"
+        # That a provider cannot be reached is more important than what it lacked before.
+        if failure.provider != CACHE and (failure.provider not in latest or failure.whole):
+            latest[failure.provider] = failure
+    lines = [f"  {failure.provider}: {failure.reason}" for failure in latest.values()]
+    advice = "download the source archive yourself and name it with --source"
     if settings.python is not None:
-        advice += ", or name no version: then the nearest that can be had is taken"
+        advice += ", or drop --python to use the nearest available version"
     evidence = next((failure.evidence for failure in failures if failure.evidence), None)
-    return FetchError("\n".join([f"CPython {wanted} cannot be had:", *lines]), evidence=evidence, advice=advice)
+    return FetchError("\n".join([f"CPython {requested} is unavailable:", *lines]), evidence=evidence, advice=advice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""Own what the sources keep in the cache: archives, trees, decisions, and the lock; leave getting them to the supplies.
+"""Keep archives, unpacked trees and decisions about sources in the cache, under one lock.
 
-Whatever has its final name is complete and was checked: everything is made under ``work`` and renamed.
+What has its final name is complete and was checked: everything is made under ``work`` and renamed.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def tree_path(digest: str, layout: Layout) -> Path:
 
 
 def is_tree(path: Path) -> bool:
-    """Tell whether an unpacked CPython source lies there."""
+    """Return whether an unpacked CPython source lies there."""
     return path.joinpath("Include", "patchlevel.h").is_file() and path.joinpath("configure").is_file()
 
 
@@ -153,13 +153,13 @@ def adopt_tree(made: Path, digest: str, layout: Layout) -> Path:
 # Decisions
 
 
-def _decision_path(wanted: str, layout: Layout) -> Path:
-    return layout.sources / f"wanted-{wanted}.json"
+def _decision_path(requested: str, layout: Layout) -> Path:
+    return layout.sources / f"wanted-{requested}.json"
 
 
-def remember(wanted: str, record: SourceRecord, layout: Layout) -> None:
-    """Keep what was taken for ``wanted``, so that the next run needs no network."""
-    path = _decision_path(wanted, layout)
+def remember(requested: str, record: SourceRecord, layout: Layout) -> None:
+    """Keep what was taken for ``requested``, so that the next run needs no network."""
+    path = _decision_path(requested, layout)
     with cache_errors(layout.sources):
         layout.sources.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
@@ -167,9 +167,9 @@ def remember(wanted: str, record: SourceRecord, layout: Layout) -> None:
         partial.replace(path)
 
 
-def recall(wanted: str, layout: Layout) -> SourceRecord | None:
-    """Return what an earlier run took for ``wanted``, or None. A file that cannot be understood counts as none."""
+def recall(requested: str, layout: Layout) -> SourceRecord | None:
+    """Return what an earlier run took for ``requested``, or None. A file that cannot be read counts as none."""
     try:
-        return SourceRecord(**json.loads(_decision_path(wanted, layout).read_text(encoding="utf-8")))
+        return SourceRecord(**json.loads(_decision_path(requested, layout).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None

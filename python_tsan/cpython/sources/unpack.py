@@ -1,4 +1,4 @@
-"""Own the unpacking of source archives into one folder and nowhere else; leave trust in their bytes to the pins."""
+"""Unpack source archives into one folder and nowhere else; the pins decide whether their content is trusted."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _explained(archive: Path) -> Iterator[None]:
 
 def _unreadable(archive: Path, error: Exception) -> FetchError:
     return FetchError(
-        f"{archive.name} is truncated or no tar archive: {error}",
+        f"{archive.name} is truncated or not a tar archive: {error}",
         evidence=archive,
         advice="fetch it again and compare its SHA-256 with the published one",
     )
@@ -99,7 +99,7 @@ def refuse_escape(member: tarfile.TarInfo, links: set[PurePosixPath]) -> None:
     """Raise :class:`UnsafeMember` unless the member stays in the folder; note it in ``links`` if it is a symlink.
 
     The rules are stricter than tarfile's: nothing is unpacked through a symlink, and a link goes up only at its start.
-    Then a path's text says where it leads, whatever was unpacked before.
+    Then a path's text says where it leads, regardless of what was unpacked before.
     """
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
@@ -149,7 +149,7 @@ def _top(inside: Path, archive: Path) -> Path:
         if is_tree(folder):
             return folder
     raise FetchError(
-        f"{archive.name} holds no CPython source: no Include/patchlevel.h beside a configure",
+        f"{archive.name} holds no CPython source: no folder has both configure and Include/patchlevel.h",
         evidence=archive,
         advice="name a source archive of CPython",
     )

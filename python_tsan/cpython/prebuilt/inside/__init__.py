@@ -1,1 +1,1 @@
-"""Own what runs inside the instrumented interpreter: the standard library and nothing else."""
+"""Scripts that run inside the instrumented interpreter: the standard library and nothing else."""

@@ -1,4 +1,4 @@
-"""Own rewriting byte-code for another place and time; runs inside the interpreter that made it.
+"""Rewrite byte-code for another folder and file time; runs inside the interpreter that made it.
 
 ``python bytecode.py PREFIX NEUTRAL SECONDS FOLDER`` copies every ``.pyc`` below PREFIX into FOLDER, with file names
 that begin by NEUTRAL and for sources of the time SECONDS. Only the version that wrote the code can read it.
@@ -34,7 +34,7 @@ def main(prefix: str, neutral: str, seconds: str, folder: str) -> None:
 
 
 def is_fresh(data: bytes, source: str) -> bool:
-    """Tell whether an import would take a ``.pyc`` file's bytes for ``source``: by time and size, as most go."""
+    """Return whether an import would take a ``.pyc`` file's bytes for ``source``: by time and size, as most go."""
     flags, seconds, size = struct.unpack_from("<III", data, 4)
     try:
         status = os.stat(source)  # noqa: PTH116
