@@ -125,7 +125,7 @@ class Splitter:
             self._inside(block, raw, text, number, numbers, speaks=speaks)
 
     def _unwrap(self, raw: str, number: int, *, speaks: bool) -> bool:
-        """Read a line that a collector has wrapped by a splitter of its source; return False if it is none."""
+        """Read a line that a collector has wrapped by a splitter of its source; return False if it is not one."""
         line = clean(raw)
         record = self._unwrapper.record(line)
         if record is None:

@@ -52,7 +52,7 @@ class Section:
     restored: bool | None = None
 
     def stack(self, caption: str = "") -> Stack:
-        """Return the frames as a stack, UNRESTORED if there are none."""
+        """Return the frames as a stack, UNRESTORED without frames."""
         return Stack(frames=tuple(self.frames), caption=caption) if self.frames else UNRESTORED
 
 

@@ -1,4 +1,4 @@
-"""Own the parts of one parsed ThreadSanitizer block. Standard library only, no I/O."""
+"""Define the parts of one parsed ThreadSanitizer block. Standard library only, no I/O."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Operation(Enum):
 
 
 class LocationKind(Enum):
-    """What the memory is, as far as the runtime could tell."""
+    """What the memory is, as far as the runtime knows."""
 
     GLOBAL = "global"
     HEAP = "heap block"
@@ -250,7 +250,7 @@ class Finding:
 
 
 class FatalKind(Enum):
-    """Ways in which the runtime gives up, as told by the first line of its last words."""
+    """Fatal errors of the runtime, by the first line of each."""
 
     FATAL = "FATAL"
     CHECK = "CHECK failed"
@@ -261,7 +261,7 @@ class FatalKind(Enum):
 class Fatal:
     """The end of a process by its runtime: not a finding, and never to be read as one.
 
-    ``message`` is the telling line, ``stack`` the frames below it where there are any.
+    ``message`` is the line that names the error, ``stack`` the frames below it, if any.
     """
 
     kind: FatalKind

@@ -1,6 +1,6 @@
-"""Own the identity of a finding across runs, machines, builds and compilers; leave its display to renderings.
+"""Compute the identity of a finding across runs, machines, builds and compilers.
 
-What counts: the kind, the telling frame of each stack (function and file name, no line), and the global. What does
+What counts: the kind, the identifying frame of each stack (function and file name, no line), and the global. What does
 not: addresses, pids, thread and mutex numbers, build ids, offsets, columns, lines, folders, the order of the two
 accesses, and whether they read or wrote. Lines are left out because an edit above must not make an old finding new.
 Reads and writes are left out because one ``counter++`` is a write to Clang, which drops the read before it, and a
@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.finding import Kind, LocationKind
-from python_tsan.tsan.frames import is_interceptor, plain_symbol, telling_frame
+from python_tsan.tsan.frames import identifying_frame, is_interceptor, plain_symbol
 
 if TYPE_CHECKING:
     from python_tsan.tsan.finding import Finding, Frame, Stack
@@ -32,7 +32,7 @@ def fingerprint(finding: Finding) -> str:
 
 
 def identity(finding: Finding) -> tuple[str, ...]:
-    """Return the lines that a fingerprint is made of: readable, so that two fingerprints can be told apart."""
+    """Return the lines that a fingerprint is made of: readable, so that two fingerprints can be compared."""
     title = finding.title if finding.kind is Kind.UNRECOGNISED else finding.kind.value
     return (f"v{VERSION}", title, *_stacks(finding), *_globals(finding))
 
@@ -51,7 +51,7 @@ def _stacks(finding: Finding) -> list[str]:
 
 
 def _spell(stack: Stack | None) -> str:
-    frame = telling_frame(stack)
+    frame = identifying_frame(stack)
     return _frame(frame) if frame else "?"
 
 

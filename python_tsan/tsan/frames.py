@@ -1,4 +1,4 @@
-"""Own which frames of a stack matter and how a symbol is spelled without its compiler's habits."""
+"""Decide which frames of a stack matter, and spell a symbol the same for every compiler."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _PLUMBING_SYMBOL = re.compile(
 
 
 def is_interceptor(frame: Frame) -> bool:
-    """Tell whether a frame is the runtime's stand-in for a library function, or the runtime itself."""
+    """Return whether a frame is the runtime's interceptor of a library function, or the runtime itself."""
     if _RUNTIME_SYMBOL.match(frame.symbol) or _RUNTIME_MODULE.search(frame.module) or _RUNTIME_FILE.search(frame.file):
         return True
     return not frame.file and bool(_LIBC_NAME.fullmatch(frame.symbol))
 
 
 def is_plumbing(frame: Frame) -> bool:
-    """Tell whether a frame belongs to the C++ standard library or to the primitives that CPython is made of."""
+    """Return whether a frame belongs to the C++ standard library or to the primitives that CPython is made of."""
     return bool(_PLUMBING_FILE.search(frame.file) or _PLUMBING_SYMBOL.match(plain_symbol(frame.symbol)))
 
 
@@ -61,7 +61,7 @@ def frame_function(access: Access) -> str:
     return frame.symbol or (f"{frame.module}+{frame.offset:#x}" if frame.offset is not None else frame.module)
 
 
-def telling_frame(stack: Stack | None) -> Frame | None:
+def identifying_frame(stack: Stack | None) -> Frame | None:
     """Return the frame that identifies a stack: the innermost that is neither an interceptor nor plumbing.
 
     Without such a one it is the best there is, and None without frames.

@@ -44,7 +44,7 @@ _NOTICE = re.compile(
     r"|[Bb]reakpoint .*ThreadSanitizer",
     re.IGNORECASE,
 )
-# A line that is never a mere remark, whatever functions it names.
+# A line that is never a mere remark, for all functions that it names.
 _REPORT = re.compile(r"(?:SUMMARY|FATAL|ERROR): ThreadSanitizer|ThreadSanitizer:DEADLYSIGNAL|CHECK failed")
 # ThreadSanitizer: reported 2 warnings
 # Found 2 data race(s)

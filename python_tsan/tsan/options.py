@@ -1,4 +1,4 @@
-"""Own the syntax of ``TSAN_OPTIONS``: read, merge, print; leave which options are wanted to those who run subjects."""
+"""Read, merge and print ``TSAN_OPTIONS``; the callers decide which options they set."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _ITEM = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """An option where the user's value stands against the one we wanted; theirs wins."""
+    """An option that the user and python-tsan both set; the user's value wins."""
 
     name: str
     ours: str
     theirs: str
 
     def __str__(self) -> str:
-        return f"TSAN_OPTIONS: {self.name}={self.theirs} is yours and stays; {self.name}={self.ours} was wanted"
+        return f"TSAN_OPTIONS: {self.name}={self.theirs} is yours and stays; {self.name}={self.ours} is not used"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def parse_options(text: str) -> Options:
 
 
 def merge_options(ours: Mapping[str, str], theirs: str) -> tuple[Options, tuple[Override, ...]]:
-    """Lay the user's ``TSAN_OPTIONS`` over ours. Also return each place where theirs replaced ours, to be told."""
+    """Lay the user's ``TSAN_OPTIONS`` over ours. Also return each place where theirs replaced ours, to be shown."""
     user = parse_options(theirs)
     overrides = tuple(
         Override(name=name, ours=value, theirs=user.values[name])
@@ -64,7 +64,7 @@ def merge_options(ours: Mapping[str, str], theirs: str) -> tuple[Options, tuple[
 
 
 def _quote(value: str) -> str:
-    """Quote a value that holds a separator. The runtime knows no escape: a value with both quotes cannot be said."""
+    """Quote a value that holds a separator. The runtime knows no escape: it cannot express a value with both quotes."""
     if not any(letter in _SEPARATORS for letter in value):
         return value
     quote = "'" if '"' in value else '"'

@@ -30,7 +30,7 @@ _PID = re.compile(r"==(\d+)==")
 
 
 def parse_block(block: Block, source: str) -> Finding:
-    """Turn one block of shape FINDING into a finding; never raises, whatever its lines are."""
+    """Turn one block of shape FINDING into a finding; never raises, for any lines."""
     heading = lex(block.lines[0])
     if not isinstance(heading, Heading):  # glued to program output; the splitter found it further in
         heading = _late_heading(block.lines[0])

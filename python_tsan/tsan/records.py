@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Where a record holds its text, if no record of the log has shown it yet.
 _TEXT_FIELDS = ("log", "MESSAGE", "message", "msg", "full_message", "short_message", "Output", "text", "line", "event")
-# Part of the name of a field that names the source of a record, whatever its value looks like.
+# Part of the name of a field that names the source of a record, for any value.
 _SOURCE_FIELD = re.compile(
     r"container|pod|host|node|pid|process|unit|stream|source|service|app|logger|tag|name|rank|job|task|worker|test"
     r"|package|facility|identifier|instance|comm|exe|cmdline|label|runner|machine|boot|transport|thread",
@@ -37,7 +37,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One wrapped line: what tells its source from others, and the text in it, which may be several lines."""
+    """One wrapped line: what identifies its source, and the text in it, which may be several lines."""
 
     source: str
     text: str

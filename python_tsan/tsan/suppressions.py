@@ -1,4 +1,4 @@
-"""Own the syntax of suppression files and of the runtime's account of their use; leave opening files to callers."""
+"""Read the syntax of suppression files and of the runtime's report of their use; callers open the files."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def pattern_matches(pattern: str, text: str) -> bool:
 
 
 def hides(entry: Suppression, finding: Finding) -> bool:
-    """Tell whether a suppression of races would have kept the runtime from reporting this finding.
+    """Return whether a suppression of races would have kept the runtime from reporting this finding.
 
     As ``IsSuppressed`` of ``tsan_suppressions.cpp`` does: ``race`` looks at every frame of every stack of an access,
     ``race_top`` at the innermost alone; a frame matches by its function, file or module. The other types are not

@@ -102,7 +102,7 @@ def test_zsh_completes_what_is_typed(script, typed, wanted):
 
 
 def read_until(terminal, wanted, seconds=20):
-    """Return what a terminal shows until it shows ``wanted``, or all that it showed in that time."""
+    """Return what a terminal shows until it shows the expected text, or all that it showed in that time."""
     text, deadline = "", time.monotonic() + seconds
     while wanted not in text and time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.2)[0]:

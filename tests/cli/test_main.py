@@ -40,12 +40,12 @@ def python(*arguments, **more):
     ("kind", "code"), [(UsageError, 2), (ToolchainError, 3), (FetchError, 4), (BuildError, 5), (SubjectError, 6)]
 )
 def test_each_error_has_its_exit_code_and_is_reported_whole(kind, code, capsys):
-    error = kind("it broke", evidence=Path("/tmp/x.log"), advice="mend it")
+    error = kind("it broke", evidence=Path("/tmp/x.log"), advice="fix it")
     assert failures.as_exit_code(raising(error)) == code
     assert capsys.readouterr().err.splitlines() == [
         "python-tsan: error: it broke",
         "  evidence:   /tmp/x.log",
-        "  what to do: mend it",
+        "  what to do: fix it",
         f"  read more:  docs/errors.md#{kind.default_page}",
     ]
 

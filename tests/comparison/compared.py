@@ -1,4 +1,4 @@
-"""Columns by hand, and runs on disk, to be compared."""
+"""Columns in memory, and runs on disk, to be compared."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ UNMET = Cell(seen=Seen.RACE, as_expected=False, met=1, runs=3, detail="expected 
 
 
 @pytest.fixture
-def told():
+def shown():
     """Return a comparison with every section in it."""
     return compare(
         [
@@ -59,8 +59,8 @@ def lines_of(comparison, **how):
 
 
 @pytest.mark.parametrize("count", [2, 7, 8, 50, 120])
-def test_lines_fit_a_terminal_for_every_number_of_runs(count, told):
-    for comparison in (many(count), told):
+def test_lines_fit_a_terminal_for_every_number_of_runs(count, shown):
+    for comparison in (many(count), shown):
         assert max(map(len, lines_of(comparison, whole=True))) <= WIDTH
 
 
@@ -71,8 +71,8 @@ def test_of_many_runs_each_has_a_letter():
     assert len("".join(line[34:] for line in lines[start:end])) == 120
 
 
-def test_the_terminal_says_what_differs_by_what_and_what_to_do(told):
-    text = "\n".join(lines_of(told))
+def test_the_terminal_says_what_differs_by_what_and_what_to_do(shown):
+    text = "\n".join(lines_of(shown))
     assert "GIL -> free-threaded" in text
     assert "no longer excludes anyone" in text
     assert "Do: Use a mutex" in text
@@ -90,8 +90,8 @@ def test_no_difference_is_reported_as_none():
         assert "Nothing that was checked changes" in text
 
 
-def test_json_is_as_published(told):
-    document = json.loads(encode_comparison(told))
+def test_json_is_as_published(shown):
+    document = json.loads(encode_comparison(shown))
     assert json.loads(SCHEMA.read_bytes()) == json.loads(comparison_schema()), "run `nox -s schemas`"
     jsonschema.validate(document, json.loads(SCHEMA.read_bytes()), cls=jsonschema.Draft202012Validator)
     assert document["differing"] == ["gil/x_guarded", NASTY, "y", "z"]
@@ -112,21 +112,21 @@ class _Page(HTMLParser):
         self.texts.append(data.strip())
 
 
-def test_the_page_needs_no_network_and_escapes_what_it_shows(told):
+def test_the_page_needs_no_network_and_escapes_what_it_shows(shown):
     page = _Page()
-    page.feed(render_html(told))
+    page.feed(render_html(shown))
     assert page.links == []
     assert page.tags.count("script") == 1
     assert "b" not in page.tags
     assert NASTY in page.texts
-    text = render_html(told)
+    text = render_html(shown)
     assert "unmet" in text
     assert "1 of 3" in text
     assert all(word in text for word in ("no longer excludes anyone", "luck decides", "schema 9", "commands differ"))
 
 
-def test_markdown_escapes_what_it_shows(told):
-    text = render_markdown(told)
+def test_markdown_escapes_what_it_shows(shown):
+    text = render_markdown(shown)
     row = next(line for line in text.splitlines() if line.startswith("| a/std"))
     assert "</script>" not in text
     assert row.count("|") - row.count("\\|") == 7

@@ -52,7 +52,7 @@ def test_the_whole_matrix_is_every_combination_that_can_be():
 
 
 def test_what_is_left_out_has_its_reason():
-    missing = LeftOut(what="CPython 3.12", reason="cannot be had")
+    missing = LeftOut(what="CPython 3.12", reason="unavailable")
     without = Available(pythons=("3.11.2",), toolchains=(), bindings=BINDINGS[:1], missing=(missing,))
     plan = plan_matrix(without, Wish(threading=(False,)))
     assert plan.combinations == ()

@@ -135,7 +135,7 @@ def test_a_machine_that_fell_out_leaves_no_green():
     assert verdict.status is VerdictStatus.COULD_NOT_JUDGE
     assert "of 3 shards, these are missing: 2" in verdict.reason
     found = merged(sharded("s1", 1, (), ("race_global",)), sharded("s3", 3, (), ())).verdict
-    assert found.status is VerdictStatus.FINDINGS, "a finding is one whoever fell out"
+    assert found.status is VerdictStatus.FINDINGS, "a finding counts even if a machine failed"
 
 
 def test_a_part_that_was_cut_short_leaves_no_green():

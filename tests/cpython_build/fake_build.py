@@ -17,7 +17,7 @@ from python_tsan.toolchain.model import Candidate, Family, Toolchain
 
 RECORD = SourceRecord(version="3.13.5", origin="test", sha256="ab" * 32)
 
-# Each script leaves a trace in $TRACE, so that a test can tell what was run and how often.
+# Each script leaves a trace in $TRACE, so that a test can check what was run and how often.
 CONFIGURE = """\
 #!/bin/sh
 echo configure >> "$TRACE"
@@ -87,7 +87,7 @@ def settings_for(root: Path, **changes: object):
 
 
 def describe(plan, record, toolchain, *, staged: Path, final: Path) -> Interpreter:
-    """Stand in for the inspection of a real interpreter, which a script cannot pass."""
+    """Replace the inspection of a real interpreter, which a script cannot pass."""
     assert (staged / "bin" / "python3.13").exists()
     return Interpreter(
         key=plan.key,

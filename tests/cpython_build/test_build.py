@@ -259,7 +259,7 @@ def test_kill_leaves_nothing_that_is_taken_for_complete(fake, trace, tmp_path, v
 
 
 def test_kill_between_move_steps_leaves_the_old_or_the_new(fake, tmp_path, monkeypatch):
-    """The rename is the last step: whatever fails before it leaves no folder under the final name."""
+    """The rename is the last step: a failure before it leaves no folder under the final name."""
     seen = []
 
     def write_and_die(_interpreter, folder):

@@ -35,7 +35,7 @@ FOUND = re.compile(r"(\d+) objects found, (\d+) not there yet")
 
 
 class Garbage(socketserver.StreamRequestHandler):
-    """Answer whatever is asked with the same nonsense, as long as someone asks."""
+    """Answer every request with the same nonsense."""
 
     def handle(self):
         with contextlib.suppress(OSError):
@@ -109,7 +109,7 @@ class Machine:
         self.command = [sys.executable, "-m", "python_tsan", "build", *options]
 
     def build(self, url, meanwhile=None):
-        """Build CPython; return what was said and the seconds. ``meanwhile`` is called again and again until true."""
+        """Build CPython; return the output and the seconds. ``meanwhile`` is called again and again until true."""
         started = time.monotonic()
         with (self.root / "said").open("w+") as said:
             command = [*self.command, "--compiler-cache-remote", url]
@@ -124,7 +124,7 @@ class Machine:
         return text, time.monotonic() - started
 
     def works(self):
-        """Tell whether what was built does what an interpreter does, and is instrumented."""
+        """Return whether what was built does what an interpreter does, and is instrumented."""
         (manifest,) = (self.root / "cache" / "interpreters").glob("*/manifest.json")
         python = json.loads(manifest.read_text())["executable"]
         code = "import ctypes, ssl, threading; ctypes.CDLL(None).__tsan_read1; print(sum(range(10)))"

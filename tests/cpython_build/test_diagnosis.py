@@ -1,4 +1,4 @@
-"""What a failed step is told as."""
+"""How a failed step is reported."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ METADATA = f"Metadata-Version: 2.2\nName: numpy\nVersion: {VERSION}\n"
 
 
 def sdist(sprung):
-    """Return a source archive whose build leaves a mark, whatever it is asked for."""
+    """Return a source archive whose build leaves a mark for every request."""
     trap = f"open({str(sprung)!r}, 'w').close()\nraise SystemExit('the source was run')\n"
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:

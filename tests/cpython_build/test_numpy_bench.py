@@ -28,7 +28,7 @@ def test_the_guides_way_gets_our_options_and_our_cython():
     ours = {str(word) for word in setup_command(["python"], Path("/src"), Path("/build"), PLAN)}
     assert set(PLAN.options) <= theirs
     assert "-Db_sanitize=thread" in theirs
-    # But for the name of the source's folder, which is none of the compiler's work.
+    # But for the name of the source's folder, which does not affect the compiler.
     mapped = {word.replace(" -ffile-prefix-map=../src=/numpy", "") for word in ours}
     assert theirs <= mapped
     assert build[:3] == ["/venv/bin/python", "-m", "pip"]
@@ -45,7 +45,7 @@ def test_the_limit_is_half_of_the_processor_time(seconds, met):
 
 @pytest.fixture
 def pipeline(tmp_path, monkeypatch, console):
-    """Stand in for uv, for the interpreter, which logs what it is asked for, and for our own build."""
+    """Replace uv, the interpreter, which logs its arguments, and our own build."""
     fake = tmp_path / "python"
     fake.write_text(
         f'#!/bin/sh\necho "$CC $TSAN_OPTIONS $CCACHE_DIR" "$@" >>{tmp_path}/asked\n[ ! -e {tmp_path}/broken ]\n'

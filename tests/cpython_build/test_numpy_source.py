@@ -1,4 +1,4 @@
-"""numpy from its source: what decides its key, what Meson is told, and where the source comes from."""
+"""numpy from its source: what decides its key, what Meson gets, and where the source comes from."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_what_only_numpys_tests_use_is_not_compiled(build, steps):
 
 @pytest.fixture
 def steps(monkeypatch, plan, tmp_path):
-    """Stand in for Meson, ninja, the compilers and the interpreter; note the commands."""
+    """Replace Meson, ninja, the compilers and the interpreter; note the commands."""
     archive = tmp_path / "numpy.tar.gz"
     archive.write_bytes(sdist())
 

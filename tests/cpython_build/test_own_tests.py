@@ -1,4 +1,4 @@
-"""CPython's own tests beside an interpreter: which are picked, what they need, and the modules built for them."""
+"""CPython's own tests in an environment of their own: which are selected, what they need, and their modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numpy: which one, where, and when nothing is to do."""
+"""Numpy: which one, where, and when it is up to date."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def interpreter(tmp_path):
 
 @pytest.fixture
 def runs(monkeypatch, interpreter):
-    """Stand in for uv and for the interpreter; note the commands and their environments."""
+    """Replace uv and the interpreter; note the commands and their environments."""
     calls = []
 
     def run(command, *, env=None, stdout=None, **_named):

@@ -60,7 +60,7 @@ def elf(prefix: bytes) -> bytes:
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
-    """Stand in for compilers and for starting the interpreter, whose files are made up here."""
+    """Replace compilers and the start of the interpreter, whose files are made up here."""
     monkeypatch.setattr(restore, "choose_toolchain", lambda *_arguments, **_named: here())
     monkeypatch.setattr(restore, "describe_built", fake_build.describe)
 
@@ -200,7 +200,7 @@ def test_a_restored_interpreter_gives_the_same_archive(export, take, tmp_path, c
 
 
 def rebuilt(archive, change, tmp_path):
-    """Write the archive anew with its contents and members changed by ``change(contents, members)``."""
+    """Write the archive again with its contents and members changed by ``change(contents, members)``."""
     data = io.BytesIO(bundle.zstd.decompress(archive.read_bytes()))
     with tarfile.open(fileobj=data) as tar:
         members = [(member, tar.extractfile(member).read() if member.isreg() else b"") for member in tar]

@@ -1,4 +1,4 @@
-"""How far a build is, told from its log."""
+"""The progress of a build, read from its log."""
 
 from __future__ import annotations
 

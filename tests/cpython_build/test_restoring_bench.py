@@ -33,7 +33,7 @@ def test_the_best_restore_counts(best, met):
 
 @pytest.fixture
 def commands(monkeypatch, tmp_path):
-    """Stand in for the verb; note what it is asked for, and whether the cache had an interpreter then."""
+    """Replace the verb; note what it is asked for, and whether the cache had an interpreter then."""
     asked = []
 
     def run(command, *, stdout, **_named):

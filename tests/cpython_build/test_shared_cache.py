@@ -40,7 +40,7 @@ COMPILER = shutil.which("gcc") or shutil.which("clang") or shutil.which("cc")
 
 
 def program(name):
-    """Return a real program: the one beside this Python, else the machine's."""
+    """Return a real program: the one next to this Python, else the machine's."""
     found = shutil.which(name, path=str(SCRIPTS)) or shutil.which(name)
     return found or pytest.skip(f"{name} is not installed")
 

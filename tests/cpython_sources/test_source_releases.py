@@ -1,4 +1,4 @@
-"""The table of pins and the order in which releases stand in for one another."""
+"""The table of pins and the order in which releases replace one another."""
 
 import re
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The whole: which source is taken, what is said of it, what is remembered, and what is refused."""
+"""The whole: which source is taken, what is reported, what is remembered, and what is refused."""
 
 import errno
 import os

@@ -78,7 +78,7 @@ def make_entry(name="one", **changes):
 
 
 class Workshop:
-    """A native folder, a cache, and a cmake that does what the test tells it to."""
+    """A native folder, a cache, and a cmake that does what the test specifies."""
 
     def __init__(self, root):
         self.native = root / "native"
@@ -132,7 +132,7 @@ def script():
 
 
 @pytest.fixture
-def workshop(tmp_path, monkeypatch):
+def fake_native(tmp_path, monkeypatch):
     made = Workshop(tmp_path)
     monkeypatch.setattr("python_tsan.harness.build.native_folder", lambda: made.native)
     monkeypatch.setattr("python_tsan.harness.build.find_tool", lambda name: made.cmake if name == "cmake" else name)

@@ -12,59 +12,59 @@ from python_tsan.harness.build import RECORD_NAME, build_harness
 
 
 @pytest.fixture
-def build(workshop, interpreter, toolchain):
+def build(fake_native, interpreter, toolchain):
     def make(**changes):
         return build_harness(
             interpreter,
-            replace(workshop.settings, **changes),
+            replace(fake_native.settings, **changes),
             toolchain=toolchain,
-            layout=workshop.layout,
-            console=workshop.console,
+            layout=fake_native.layout,
+            console=fake_native.console,
         )
 
     return make
 
 
-def test_the_harness_that_was_built_is_returned(build, workshop, interpreter):
+def test_the_harness_that_was_built_is_returned(build, fake_native, interpreter):
     harness = build()
-    assert harness.executable.parent == workshop.layout.harnesses / harness.key
+    assert harness.executable.parent == fake_native.layout.harnesses / harness.key
     assert [scenario.name for scenario in harness.scenarios] == ["one"]
     assert harness.interpreter is interpreter
 
 
-def test_configuration_is_by_preset_and_manifest(build, workshop):
+def test_configuration_is_by_preset_and_manifest(build, fake_native):
     build()
-    configure = workshop.calls.read_text().splitlines()[0]
+    configure = fake_native.calls.read_text().splitlines()[0]
     assert "--preset clang-full" in configure
     assert "-DCMAKE_CXX_COMPILER=/usr/bin/clang++-19" in configure
     assert "/manifest.json" in configure
-    assert workshop.builds() == 1
+    assert fake_native.builds() == 1
 
 
-def test_the_second_run_does_nothing_and_says_why(build, workshop):
+def test_the_second_run_does_nothing_and_says_why(build, fake_native):
     first = build()
     assert build() == first
-    assert workshop.builds() == 1
-    assert "up to date" in workshop.spoken.getvalue()
+    assert fake_native.builds() == 1
+    assert "up to date" in fake_native.spoken.getvalue()
 
 
-def test_refresh_builds_again(build, workshop):
+def test_refresh_builds_again(build, fake_native):
     build()
     build(refresh=True)
-    assert workshop.builds() == 2
+    assert fake_native.builds() == 2
 
 
-def test_an_edited_source_builds_again_and_keeps_the_older_build(build, workshop):
+def test_an_edited_source_builds_again_and_keeps_the_older_build(build, fake_native):
     first = build()
-    (workshop.native / "scenarios" / "one.cpp").write_text("int two;\n")
+    (fake_native.native / "scenarios" / "one.cpp").write_text("int two;\n")
     second = build()
     assert second.key != first.key
     assert first.executable.exists()
-    assert workshop.builds() == 2
+    assert fake_native.builds() == 2
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "other key", "no program", "no preload"])
-def test_a_build_that_is_not_whole_is_made_again(build, workshop, damage):
+def test_a_build_that_is_not_whole_is_made_again(build, fake_native, damage):
     harness = build()
     record = harness.executable.parent / RECORD_NAME
     match damage:
@@ -79,63 +79,63 @@ def test_a_build_that_is_not_whole_is_made_again(build, workshop, damage):
         case "no preload":
             next(harness.executable.parent.glob("*.so")).unlink()
     assert build() == harness
-    assert workshop.builds() == 2
+    assert fake_native.builds() == 2
     assert harness.executable.exists()
 
 
-def test_a_failed_step_shows_the_end_of_its_log(build, workshop):
-    workshop.set_cmake("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo error $i.; done; false")
+def test_a_failed_step_shows_the_end_of_its_log(build, fake_native):
+    fake_native.set_cmake("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo error $i.; done; false")
     with pytest.raises(BuildError, match=r"error 12\.") as raised:
         build()
     assert "error 1." not in raised.value.message
     assert "error 1." in raised.value.evidence.read_text()
-    assert not workshop.layout.harnesses.exists()
+    assert not fake_native.layout.harnesses.exists()
 
 
-def test_a_program_that_does_not_start_is_a_build_error(build, workshop):
-    workshop.program = "#!/bin/sh\necho FATAL: ThreadSanitizer: unexpected memory mapping >&2; exit 66\n"
-    workshop.set_cmake("true")
+def test_a_program_that_does_not_start_is_a_build_error(build, fake_native):
+    fake_native.program = "#!/bin/sh\necho FATAL: ThreadSanitizer: unexpected memory mapping >&2; exit 66\n"
+    fake_native.set_cmake("true")
     with pytest.raises(BuildError, match="unexpected memory mapping"):
         build()
 
 
-def test_a_list_that_contradicts_itself_is_never_installed(build, workshop, entry):
-    workshop.listing.write_text(json.dumps([entry(twin="nobody")]))
+def test_a_list_that_contradicts_itself_is_never_installed(build, fake_native, entry):
+    fake_native.listing.write_text(json.dumps([entry(twin="nobody")]))
     with pytest.raises(BuildError, match="'nobody', which is not listed"):
         build()
-    assert not workshop.layout.harnesses.exists()
+    assert not fake_native.layout.harnesses.exists()
 
 
-def test_a_source_edited_during_the_build_is_refused(build, workshop):
-    workshop.set_cmake(f"echo changed >> {workshop.native}/scenarios/one.cpp")
+def test_a_source_edited_during_the_build_is_refused(build, fake_native):
+    fake_native.set_cmake(f"echo changed >> {fake_native.native}/scenarios/one.cpp")
     with pytest.raises(BuildError, match=r"changed during the build: scenarios/one\.cpp"):
         build()
-    assert not workshop.layout.harnesses.exists()
+    assert not fake_native.layout.harnesses.exists()
 
 
-def test_what_a_killed_build_left_is_no_obstacle(build, workshop):
+def test_what_a_killed_build_left_is_no_obstacle(build, fake_native):
     harness = build()
-    left = work_folder(workshop.layout) / f"harness-{harness.key}" / "build"
+    left = work_folder(fake_native.layout) / f"harness-{harness.key}" / "build"
     left.mkdir(parents=True)
     (left / "half.o").touch()
     build(refresh=True)
     assert not left.exists()
 
 
-def test_flags_from_the_environment_stay_out(build, workshop, monkeypatch):
+def test_flags_from_the_environment_stay_out(build, fake_native, monkeypatch):
     monkeypatch.setenv("CXXFLAGS", "-O3")
-    workshop.set_cmake(f'echo "flags=[$CXXFLAGS]" >> {workshop.calls}')
+    fake_native.set_cmake(f'echo "flags=[$CXXFLAGS]" >> {fake_native.calls}')
     build()
-    assert "flags=[]" in workshop.calls.read_text()
+    assert "flags=[]" in fake_native.calls.read_text()
 
 
-def test_two_runs_at_once_share_one_build(build, workshop):
-    workshop.set_cmake("sleep 0.3")
+def test_two_runs_at_once_share_one_build(build, fake_native):
+    fake_native.set_cmake("sleep 0.3")
     found = []
     threads = [threading.Thread(target=lambda: found.append(build())) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert workshop.builds() == 1
+    assert fake_native.builds() == 1
     assert found[0] == found[1]

@@ -1,4 +1,4 @@
-"""Real signals for real commands: send one half-way, and see what is said and which processes are left."""
+"""Real signals for real commands: send one half-way, and check the output and the remaining processes."""
 
 import contextlib
 import os

@@ -17,9 +17,9 @@ PROGRAM = textwrap.dedent("""
     def work(seconds):
         run(["sh", "-c", f"sleep {seconds} & wait; sleep {seconds}"])
         return seconds
-    def told(seconds):
+    def seen(seconds):
         print("ended", seconds, flush=True)
-    sys.exit(as_exit_code(lambda: in_parallel(work, [60, 0.01, 60, 0.02], jobs=4, on_result=told), last=True))
+    sys.exit(as_exit_code(lambda: in_parallel(work, [60, 0.01, 60, 0.02], jobs=4, on_result=seen), last=True))
 """)
 
 
@@ -28,10 +28,10 @@ def both_have_ended(out, _):
 
 
 def test_results_are_in_the_order_of_the_items_and_reported_as_they_come():
-    told = []
+    seen = []
     seconds = [0.2, 0.0, 0.1]
-    assert in_parallel(lambda each: (time.sleep(each), each)[1], seconds, jobs=3, on_result=told.append) == seconds
-    assert told == sorted(seconds)
+    assert in_parallel(lambda each: (time.sleep(each), each)[1], seconds, jobs=3, on_result=seen.append) == seconds
+    assert seen == sorted(seconds)
 
 
 def test_results_are_reported_on_the_callers_thread():
@@ -79,17 +79,17 @@ def test_who_is_impatient_takes_nothing_away(interrupt, python, gap):
 
 
 def test_what_had_ended_when_the_interrupt_came_is_reported_once():
-    told = []
+    seen = []
 
-    def tell(number):
-        told.append(number)
-        if len(told) == 1:
+    def note(number):
+        seen.append(number)
+        if len(seen) == 1:
             time.sleep(0.3)  # the others end meanwhile
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        in_parallel(abs, [1, 2, 3], jobs=3, on_result=tell)
-    assert sorted(told) == [1, 2, 3]
+        in_parallel(abs, [1, 2, 3], jobs=3, on_result=note)
+    assert sorted(seen) == [1, 2, 3]
 
 
 def test_a_child_that_was_ended_is_no_result():

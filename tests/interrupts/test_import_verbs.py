@@ -1,4 +1,4 @@
-"""The import verbs as typed, interrupted half-way: what had finished is told, and no whole result is replaced."""
+"""The import verbs as typed, interrupted half-way: what had finished is shown, and no whole result is replaced."""
 
 import json
 import signal

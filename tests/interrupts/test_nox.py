@@ -1,4 +1,4 @@
-"""A session of nox that is told to end: the verb in it is, too."""
+"""A session of nox that is ended: its verb ends, too."""
 
 import ast
 import signal

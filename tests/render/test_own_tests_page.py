@@ -1,4 +1,4 @@
-"""The page on CPython's own tests: the newest verdict of each test and build, and what had to be said of it."""
+"""The page on CPython's own tests: the newest verdict of each test and build, and its remarks."""
 
 import dataclasses
 

@@ -29,63 +29,63 @@ def of(subject):
     return {"kind": ResultKind.PROGRAM, "subjects": (subject,)}
 
 
-def told(report, **facts):
+def shown(report, **facts):
     return dict(circumstances(replace(report, **facts)))
 
 
 def test_mere_logs_have_no_circumstances(report_of):
-    assert told(report_of("race_global")) == {}
-    assert told(report_of("race_global"), audit=(), suppressions=()) == {}
+    assert shown(report_of("race_global")) == {}
+    assert shown(report_of("race_global"), audit=(), suppressions=()) == {}
 
 
 def test_the_program_and_how_it_ended(report_of):
-    assert told(report_of("race_global"), **of(SUBJECT)) == {
+    assert shown(report_of("race_global"), **of(SUBJECT)) == {
         "command": "./embed 'a b'",
         "ended": "exit code 66 (2 times), exit code 0, 3.2 s, 52 MB",
     }
     killed = replace(SUBJECT, exit_codes=(-9,), timed_out=True, stacks=("native.txt", "python.txt"))
-    words = told(report_of("race_global"), **of(killed))
+    words = shown(report_of("race_global"), **of(killed))
     assert words["ended"].startswith("signal 9, ")
     assert words["deadline"] == "passed while it was still running; stacks in native.txt, python.txt"
-    assert told(report_of("race_global"), **of(replace(SUBJECT, exit_codes=())))["ended"].startswith("not at all")
+    assert shown(report_of("race_global"), **of(replace(SUBJECT, exit_codes=())))["ended"].startswith("not at all")
 
 
 def test_the_rate_is_shown_with_its_bound(report_of):
     rate = Rate(found=3, runs=10, low=0.108, high=0.603)
     assert rate_words(rate) == "3 of 10 runs (95 %: 11 % to 60 %)"
-    assert told(report_of("race_global"), **of(replace(SUBJECT, rate=rate)))["seen in"] == rate_words(rate)
+    assert shown(report_of("race_global"), **of(replace(SUBJECT, rate=rate)))["seen in"] == rate_words(rate)
 
 
 def test_what_a_baseline_came_to(report_of):
     states = (BaselineState.SEEN, BaselineState.SEEN, BaselineState.GONE, BaselineState.EXPIRED)
     entries = tuple(BaselineEntry(fingerprint=f"f{number}", state=state) for number, state in enumerate(states))
-    words = told(report_of("race_global"), baseline=BaselineResult(file="b.toml", entries=entries))
+    words = shown(report_of("race_global"), baseline=BaselineResult(file="b.toml", entries=entries))
     assert words["baseline"] == "b.toml: 2 seen, 1 expired, 1 gone; gone: f2"
-    assert told(report_of("race_global"), baseline=BaselineResult(file="b.toml"))["baseline"] == "b.toml: no entries"
+    assert shown(report_of("race_global"), baseline=BaselineResult(file="b.toml"))["baseline"] == "b.toml: no entries"
 
 
 def test_unused_suppressions_are_named(report_of):
     uses = (SuppressionUse(entry="race_top:a", matched=3), SuppressionUse(entry="race_top:b", matched=0))
-    words = told(report_of("race_global"), suppressions=uses)
+    words = shown(report_of("race_global"), suppressions=uses)
     assert words["suppressions"] == "1 of 2 matched, 3 times in all; unused: race_top:b"
-    assert told(report_of("race_global"), suppressions=uses[:1])["suppressions"] == "1 of 1 matched, 3 times in all"
+    assert shown(report_of("race_global"), suppressions=uses[:1])["suppressions"] == "1 of 1 matched, 3 times in all"
 
 
-def test_suppressions_of_python_tsan_are_told_apart(report_of):
+def test_suppressions_of_python_tsan_are_distinguished(report_of):
     uses = (
         SuppressionUse(entry="race:a", matched=1),
         SuppressionUse(entry="race:free_threadstate", matched=0, shipped=True),
     )
-    assert told(report_of("race_global"), suppressions=uses)["suppressions"] == "1 of 1 matched, 1 time in all"
-    assert "suppressions" not in told(report_of("race_global"), suppressions=uses[1:])
+    assert shown(report_of("race_global"), suppressions=uses)["suppressions"] == "1 of 1 matched, 1 time in all"
+    assert "suppressions" not in shown(report_of("race_global"), suppressions=uses[1:])
     used = (SuppressionUse(entry="race:b", matched=2, shipped=True),)
-    assert told(report_of("race_global"), suppressions=used)["suppressions"] == "those of python-tsan matched 2 times"
+    assert shown(report_of("race_global"), suppressions=used)["suppressions"] == "those of python-tsan matched 2 times"
 
 
 def test_what_was_not_instrumented_is_named(report_of):
     audit = tuple(SharedObject(path=f"/lib/lib{number}.so", instrumented=False) for number in range(7))
     audit += (SharedObject(path="/x", instrumented=True), SharedObject(path="/y", instrumented=None))
-    words = told(report_of("race_global"), audit=audit)["loaded"]
+    words = shown(report_of("race_global"), audit=audit)["loaded"]
     assert words == (
         "9 objects, 7 not instrumented (lib0.so, lib1.so, lib2.so, lib3.so, lib4.so and 2 more), 1 unreadable"
     )

@@ -31,7 +31,7 @@ def report_on_text(text):
 
 @st.composite
 def damaged_logs(draw):
-    """Draw golden logs, one after the other, with lines cut, dropped, doubled and replaced."""
+    """Draw golden logs in sequence, with lines cut, dropped, doubled and replaced."""
     lines = [
         line for path in draw(st.lists(st.sampled_from(LOGS), max_size=3)) for line in path.read_text().split("\n")
     ]

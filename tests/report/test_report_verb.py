@@ -15,36 +15,36 @@ from python_tsan.render.source import source_reader
 from python_tsan.result.codec import encode_result
 
 
-def told(capsys, *arguments):
+def shown(capsys, *arguments):
     code = main(["report", *map(str, arguments)])
     return code, *capsys.readouterr()
 
 
 def test_findings_answer_1_and_none_0(golden, capsys):
-    code, out, err = told(capsys, *golden("race_global"))
+    code, out, err = shown(capsys, *golden("race_global"))
     assert (code, err) == (1, "")
     assert out.splitlines()[-1] == "NOT clean: 1 finding"
-    code, out, _ = told(capsys, *golden("suppressed"))
+    code, out, _ = shown(capsys, *golden("suppressed"))
     assert (code, out.splitlines()[-1]) == (0, "clean: no finding")
 
 
 def test_what_proves_nothing_answers_6(golden, capsys, tmp_path):
     (tmp_path / "hello.log").write_text("hello\n")
     for path in (tmp_path / "hello.log", tmp_path, *golden("segv")):
-        code, out, _ = told(capsys, path)
+        code, out, _ = shown(capsys, path)
         assert code == 6
         assert "could not judge" in out
 
 
 def test_the_user_may_vouch_for_a_silent_log(capsys, tmp_path):
     (tmp_path / "hello.log").write_text("hello\n")
-    assert told(capsys, tmp_path / "hello.log", "--silent-is-clean")[0] == 0
-    assert told(capsys, tmp_path / "gone.log", "--silent-is-clean")[0] == 2
+    assert shown(capsys, tmp_path / "hello.log", "--silent-is-clean")[0] == 0
+    assert shown(capsys, tmp_path / "gone.log", "--silent-is-clean")[0] == 2
 
 
 def test_the_runtime_writes_no_log_without_a_finding(capsys, tmp_path):
-    assert told(capsys, tmp_path)[0] == 2
-    assert told(capsys, tmp_path, "--silent-is-clean")[0] == 0
+    assert shown(capsys, tmp_path)[0] == 2
+    assert shown(capsys, tmp_path, "--silent-is-clean")[0] == 0
 
 
 @pytest.mark.parametrize("content", [None, b"\x7fELF\2\1\1", b"\0\1\2\3"])
@@ -52,23 +52,23 @@ def test_input_that_is_no_log_answers_2_with_a_reason(capsys, tmp_path, content)
     path = tmp_path / "thing"
     if content is not None:
         path.write_bytes(content)
-    code, out, err = told(capsys, path)
+    code, out, err = shown(capsys, path)
     assert (code, out) == (2, "")
     assert str(path) in err
     assert "docs/errors.md#logs" in err
 
 
 def test_an_empty_folder_answers_2(capsys, tmp_path):
-    code, _, err = told(capsys, tmp_path)
+    code, _, err = shown(capsys, tmp_path)
     assert code == 2
     assert "no file in this folder has the name of a log" in err
 
 
 def test_bad_input_next_to_a_good_log_is_reported_and_counts_when_nothing_was_found(golden, capsys, tmp_path):
-    code, out, _ = told(capsys, tmp_path / "gone", *golden("race_global"))
+    code, out, _ = shown(capsys, tmp_path / "gone", *golden("race_global"))
     assert code == 1
     assert "take care" in out
-    code, out, err = told(capsys, tmp_path / "gone", *golden("suppressed"), "--format", "json")
+    code, out, err = shown(capsys, tmp_path / "gone", *golden("suppressed"), "--format", "json")
     assert code == 2
     assert json.loads(out)["verdicts"][0]["status"] == "passed"
     assert "cannot be read: No such file or directory" in err
@@ -86,14 +86,14 @@ def test_every_format_is_the_rendering_of_the_report(golden, report_of, capsysbi
 @pytest.mark.parametrize("rendering", RENDERINGS.values(), ids=RENDERINGS)
 def test_every_format_can_be_written_to_a_file(golden, capsys, tmp_path, rendering):
     target = tmp_path / rendering.file_name
-    code, out, _ = told(capsys, *golden("race_global"), "--format", rendering.name, "--output", target)
+    code, out, _ = shown(capsys, *golden("race_global"), "--format", rendering.name, "--output", target)
     assert (code, out) == (1, "")
     assert target.stat().st_size > 300
     assert [path.name for path in tmp_path.iterdir()] == [rendering.file_name]
 
 
 def test_a_place_that_cannot_be_written_is_reported(golden, capsys, tmp_path):
-    code, _, err = told(capsys, *golden("race_global"), "--format", "json", "--output", tmp_path / "no" / "x.json")
+    code, _, err = shown(capsys, *golden("race_global"), "--format", "json", "--output", tmp_path / "no" / "x.json")
     assert code == 2
     assert "cannot write" in err
 
@@ -101,11 +101,11 @@ def test_a_place_that_cannot_be_written_is_reported(golden, capsys, tmp_path):
 def test_a_saved_report_is_shown_again(golden, report_of, capsys, tmp_path):
     (tmp_path / "run.json").write_bytes(encode_result(report_of("race_global")))
     (tmp_path / "tsan.1").write_text("not looked at")
-    first = told(capsys, *golden("race_global"))
-    assert told(capsys, tmp_path) == first
-    assert told(capsys, tmp_path / "run.json") == first
+    first = shown(capsys, *golden("race_global"))
+    assert shown(capsys, tmp_path) == first
+    assert shown(capsys, tmp_path / "run.json") == first
     (tmp_path / "run.json").write_text("{}")
-    code, _, err = told(capsys, tmp_path)
+    code, _, err = shown(capsys, tmp_path)
     assert code == 6
     assert "not a run.json of python-tsan" in err
 
@@ -113,7 +113,7 @@ def test_a_saved_report_is_shown_again(golden, report_of, capsys, tmp_path):
 def test_a_report_of_an_older_version_is_refused_in_one_line(capsys, tmp_path):
     (tmp_path / "report.json").write_text('{\n "version": 1,\n "findings": []\n}')
     for path in (tmp_path, tmp_path / "report.json"):
-        code, _, err = told(capsys, path)
+        code, _, err = shown(capsys, path)
         assert code == 6
         assert "report.json is a report of an older python-tsan, which is not supported" in err
 
@@ -121,7 +121,7 @@ def test_a_report_of_an_older_version_is_refused_in_one_line(capsys, tmp_path):
 def test_a_saved_report_can_be_attributed_again(report_of, capsys, tmp_path):
     (tmp_path / "run.json").write_bytes(encode_result(report_of("race_global")))
     for own, whose in (("/src/golden", "yours"), ("/elsewhere", "unknown")):
-        _, out, _ = told(capsys, tmp_path, "--own", own, "--format", "json")
+        _, out, _ = shown(capsys, tmp_path, "--own", own, "--format", "json")
         (finding,) = json.loads(out)["findings"]
         assert finding["attribution"] == whose
         assert finding["origins"][0]["attribution"] == whose
@@ -133,7 +133,7 @@ def test_own_paths_are_believed_relative_and_absolute(golden, capsys, tmp_path, 
     (tmp_path / "src").mkdir()
     monkeypatch.chdir(tmp_path)
     for own, whose in (("src", "yours"), (str(tmp_path / "src"), "yours"), ("elsewhere", "unknown")):
-        _, out, _ = told(capsys, "tsan.1", "--own", own, "--format", "json")
+        _, out, _ = shown(capsys, "tsan.1", "--own", own, "--format", "json")
         assert json.loads(out)["findings"][0]["attribution"] == whose
 
 

@@ -34,7 +34,7 @@ def ready(command, tmp_path, **options):
 
 @pytest.fixture
 def elf(monkeypatch):
-    """Let `read_elf` say what a test wants of files by their names; others are as they are."""
+    """Let `read_elf` return a test's facts for files by their names; others are read."""
     said = {}
     monkeypatch.setattr(preflight, "read_elf", lambda path: said.get(path.name) or read_elf(path))
     monkeypatch.setattr(preflight, "is_elf", lambda path: path.name in said or is_elf(path))

@@ -1,4 +1,4 @@
-"""Make the golden logs anew: compile and run every program of native/golden with each toolchain named.
+"""Write the golden logs again: compile and run every program of native/golden with each toolchain named.
 
     python tests/tsan/refresh_golden.py clang-19 gcc-12
 

@@ -11,7 +11,7 @@ from tsan_strategies import findings
 
 from python_tsan.tsan.finding import Access, Frame, Operation, Stack
 from python_tsan.tsan.fingerprint import fingerprint, identity
-from python_tsan.tsan.frames import frame_function, is_interceptor, is_plumbing, plain_symbol, telling_frame
+from python_tsan.tsan.frames import frame_function, identifying_frame, is_interceptor, is_plumbing, plain_symbol
 from python_tsan.tsan.parser import parse_log
 
 
@@ -99,9 +99,9 @@ def test_frame_function_skips_interceptors_only():
 
 
 def test_the_identifying_frame_skips_plumbing_too():
-    assert telling_frame(stack("memcpy", "std::copy()", "work()")).symbol == "work()"
-    assert telling_frame(stack("std::copy()")).symbol == "std::copy()"
-    assert telling_frame(None) is None
+    assert identifying_frame(stack("memcpy", "std::copy()", "work()")).symbol == "work()"
+    assert identifying_frame(stack("std::copy()")).symbol == "std::copy()"
+    assert identifying_frame(None) is None
 
 
 BLOCK = """==================

@@ -35,7 +35,7 @@ def test_theirs_wins_and_is_reported():
     assert options.values == {"exitcode": "0", "halt_on_error": "0", "same": "1", "own": "x"}
     (told,) = overrides
     assert (told.name, told.ours, told.theirs) == ("exitcode", "66", "0")
-    assert str(told) == "TSAN_OPTIONS: exitcode=0 is yours and stays; exitcode=66 was wanted"
+    assert str(told) == "TSAN_OPTIONS: exitcode=0 is yours and stays; exitcode=66 is not used"
 
 
 def test_a_value_that_cannot_be_reported():

@@ -1,4 +1,4 @@
-"""Print findings as the runtime does, so that what the parser reads can be compared with what was meant."""
+"""Print findings as the runtime does, so that what the parser reads can be compared with the original."""
 
 from __future__ import annotations
 
