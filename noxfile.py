@@ -299,6 +299,13 @@ def cli_pages(session: nox.Session) -> None:
 
 
 @nox.session(tags=["look"])
+def examples(session: nox.Session) -> None:
+    """Write the renderings in docs/examples/ from the run that they show."""
+    install(session)
+    session.run("python", "-m", "tools.examples")
+
+
+@nox.session(tags=["look"])
 def schemas(session: nox.Session) -> None:
     """Write the published JSON schemas in docs/ from the dataclasses that they describe."""
     install(session)

@@ -17,6 +17,7 @@ WANTED = [
     *("verify", "verify_fast", "tests", "lint", "types", "bench", "gil_page", "fuzz", "golden", "wheel", "cli_pages"),
     "cache_failures",
     "soak_verify",
+    "examples",
     "schemas",
     "docs",
     "import_atlas",

@@ -1,4 +1,4 @@
-"""Own the comparison itself: which rows differ, and which single step makes each difference. Pure, no I/O.
+"""Compare runs: find the rows that differ, and the single step that makes each difference. No I/O.
 
 A difference is put down to a step only where two runs are alike in all else, so that nothing else can have made it.
 Runs of one configuration that differ among themselves show that luck decides; then no step is blamed.

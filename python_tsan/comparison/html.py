@@ -42,7 +42,6 @@ def render(comparison: Comparison, context: Context) -> str:  # noqa: ARG001 -- 
             for row in comparison.rows
         ],
         titles={row.id: row.title for row in comparison.rows},
-        unmet=tuple(wording.unmet(comparison)),
         wording=wording,
     )
 

@@ -39,15 +39,8 @@ def render(comparison: Comparison, context: Context) -> str:
         cells = ((row.title, *(_cell(column.cells.get(row.id)) for column in comparison.columns)) for row in rows)
         lines += ["", *_table(("", *numbers), cells), "", markdown(wording.CAPITALS)]
     lines += ["", *_meanings(comparison)]
-    for heading, items in (
-        (wording.UNMET, list(wording.unmet(comparison))),
-        (wording.CHANCE, [wording.chance_words(each, comparison) for each in comparison.chances]),
-        (wording.UNEXPLAINED, [wording.unexplained_words(each, comparison) for each in comparison.unexplained]),
-        ("Left out:", comparison.unreadable),
-        ("Notes:", comparison.notes),
-    ):
-        if items:
-            lines += ["", f"**{markdown(heading)}**", "", *(f"- {markdown(item)}" for item in items)]
+    for heading, sentences in wording.sections(comparison):
+        lines += ["", f"**{markdown(heading)}**", "", *(f"- {markdown(sentence)}" for sentence in sentences)]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Own what a difference means for someone who migrates: sentences of ``meanings.toml``, chosen from the data. Pure."""
+"""Choose the sentences of ``meanings.toml`` that say what a difference means for a migration. No I/O."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Rule:
     link: str = ""
 
     def fits(self, axis: Axis, before: Seen, after: Seen, row: str) -> bool:
-        """Tell whether this rule speaks of such a change."""
+        """Return whether this rule is about such a change."""
         return (
             self.axis is axis
             and _is_one(before, self.before)
@@ -45,7 +45,7 @@ def _is_one(seen: Seen, words: str) -> bool:
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """Return the rules in order; the first that fits speaks."""
+    """Return the rules in order; the first that fits is used."""
     table = tomllib.loads(resources.files(__package__).joinpath("meanings.toml").read_text(encoding="utf-8"))
     return tuple(
         Rule(
@@ -62,12 +62,12 @@ def rules() -> tuple[Rule, ...]:
 
 
 def rule_for(axis: Axis, before: Seen, after: Seen, row: str) -> Rule:
-    """Return the rule that speaks of a change. There is one for each, by the last table of its axis."""
+    """Return the rule for a change. Each change has one, by the last table of its axis."""
     return next(rule for rule in rules() if rule.fits(axis, before, after, row))
 
 
 def meanings_of(changes: Iterable[Change]) -> tuple[Meaning, ...]:
-    """Return what the changes mean, those that one sentence speaks of together."""
+    """Return what the changes mean; those with one sentence are together."""
     together: dict[tuple[Rule, str, str, Seen, Seen], list[str]] = {}
     for change in changes:
         rule = rule_for(change.axis, change.before, change.after, change.row)

@@ -1,4 +1,4 @@
-"""Own the comparison, the one thing that its renderings are made from; leave filling it to :mod:`.compare`. No I/O.
+"""The comparison of runs, which its renderings are made from. No I/O.
 
 Its JSON is published as ``docs/comparison-schema.json``. A field may be added under the same ``version``; one that is
 renamed, removed or given another meaning raises it.
@@ -65,7 +65,7 @@ class Configuration:
     numpy: str = ""
 
     def value(self, axis: Axis) -> str:
-        """Return what the run had in one respect."""
+        """Return the run's value of one axis."""
         text: str = getattr(self, axis.name.lower())
         return text
 
@@ -74,7 +74,7 @@ class Configuration:
 class Cell:
     """What one run showed in one row: ``met`` of ``runs`` showed ``seen``.
 
-    ``as_expected`` tells whether that run calls it fulfilled; ``detail`` is its reason in words.
+    ``as_expected`` is whether that run counts it as met; ``detail`` is its reason in words.
     """
 
     seen: Seen

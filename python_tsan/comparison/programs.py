@@ -1,4 +1,4 @@
-"""Turn a result of a program into a column: the program as a whole, and each finding that it showed. Pure."""
+"""Turn a result of a program into a column: the program as a whole, and each finding that it showed. No I/O."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """The columns and rows to compare, and what has to be said about them."""
+    """The columns and rows to compare, and notes on them."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]

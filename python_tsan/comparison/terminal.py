@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from python_tsan.comparison.model import Row
     from python_tsan.render.registry import Context
 
-# With this many runs or fewer, a word for each fits beside a check's name.
+# With this many runs or fewer, a word for each fits next to a check's name.
 WORDY_COLUMNS = 7
 _NAME = 34
 _WORDS = {
@@ -64,18 +64,11 @@ def render_lines(comparison: Comparison, *, whole: bool = False) -> Iterator[Lin
         yield Line("")
         yield from _table(comparison, rows)
     yield from _meanings(comparison)
-    for heading, lines in (
-        (wording.UNMET, list(wording.unmet(comparison))),
-        (wording.CHANCE, [wording.chance_words(each, comparison) for each in comparison.chances]),
-        (wording.UNEXPLAINED, [wording.unexplained_words(each, comparison) for each in comparison.unexplained]),
-        ("Left out:", list(comparison.unreadable)),
-        ("Note:", list(comparison.notes)),
-    ):
-        if lines:
-            yield Line("")
-            yield from styled(heading, Style.TITLE)
-            for line in lines:
-                yield from styled(line, indent="  ")
+    for heading, sentences in wording.sections(comparison):
+        yield Line("")
+        yield from styled(heading, Style.TITLE)
+        for sentence in sentences:
+            yield from styled(sentence, indent="  ")
 
 
 def _runs(comparison: Comparison) -> Iterator[Line]:
@@ -145,7 +138,7 @@ def _letter(cell: Cell | None) -> str:
     if cell is None:
         return "-"
     letter = _LETTERS[cell.seen]
-    # A full stop has no capital: what is clean and had to show something is a missing finding.
+    # A full stop has no capital: clean where something was expected is a missing finding.
     return letter if cell.as_expected or not cell.seen.compares else {".": "C"}.get(letter, letter.upper())
 
 

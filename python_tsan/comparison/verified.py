@@ -1,4 +1,4 @@
-"""Turn a run of checks into a column: what each check showed, whatever it exists to show. Pure."""
+"""Turn a run of checks into a column: what each check showed, expected or not. No I/O."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ RACES = frozenset({Kind.RACE, Kind.VPTR_RACE, Kind.USE_AFTER_FREE, Kind.VPTR_USE
 _VERDICTS = {ExitCode.CLEAN: ColumnVerdict.CLEAN, ExitCode.FINDINGS: ColumnVerdict.NOT_CLEAN}
 
 
-def lane_of(run: Result, wanted: Lane | None) -> Lane | None:
-    """Return the lane of a run to compare: the ``wanted`` one, else the full one, else the fast one; None for none."""
-    for lane in (wanted,) if wanted else (Lane.FULL, Lane.FAST):
+def lane_of(run: Result, requested: Lane | None) -> Lane | None:
+    """Return the lane of a run to compare: the ``requested`` one, else the full, else the fast one, None for none."""
+    for lane in (requested,) if requested else (Lane.FULL, Lane.FAST):
         if run.of(lane):
             return lane
     return None
@@ -58,7 +58,7 @@ def cell_of(verdict: Verdict, kinds: Mapping[str, Kind]) -> Cell:
     if verdict.status is Status.COULD_NOT_JUDGE:
         seen = Seen.DOUBT
     elif verdict.status is Status.FAILED and seen is Seen.CLEAN and verdict.expectation.outcome is Outcome.CLEAN:
-        seen = Seen.OTHER  # nothing was found and it ended well: a value is not what it had to be
+        seen = Seen.OTHER  # nothing was found and it ended well: a value is wrong
     return Cell(
         seen=seen,
         as_expected=verdict.status is Status.PASSED,

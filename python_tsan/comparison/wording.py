@@ -1,4 +1,4 @@
-"""Own the sentences about a comparison that all renderings share; leave their layout and escaping to each rendering."""
+"""Describe a comparison in the sentences that all its renderings share, without layout and escaping."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from python_tsan.comparison.model import Chance, Change, Column, Comparison, Meaning, Unexplained
 
-# Respects that every run shares are said once, above the table.
+# What every run shares is stated once, above the table.
 AXES = tuple(Axis)
 
 
@@ -91,19 +91,32 @@ def chance_words(chance: Chance, comparison: Comparison) -> str:
 
 
 def unexplained_words(unexplained: Unexplained, comparison: Comparison) -> str:
-    """Say why a difference cannot be put down to anything."""
+    """Say why no step explains a difference."""
     title = next(row.title for row in comparison.rows if row.id == unexplained.row)
     axes = " and ".join(axis.value for axis in unexplained.axes) or "nothing that is recorded"
     return f"{title}: the runs that differ here differ in {axes} at once"
 
 
 def unmet(comparison: Comparison) -> Iterator[str]:
-    """Say of each row what a run shows that it had not to show, and why, in that run's words."""
+    """Yield what a run shows against its expectation, and why, in that run's words."""
     for row in comparison.rows:
         for number, column in enumerate(comparison.columns, start=1):
             cell = column.cells.get(row.id)
             if cell and not cell.as_expected and cell.seen is not Seen.SKIPPED:
                 yield f"{row.title}, run {number}: {cell.detail or cell.seen.value}"
+
+
+def sections(comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the lists below the meanings, each with its heading; none that is empty."""
+    for heading, sentences in (
+        (UNMET, tuple(unmet(comparison))),
+        (CHANCE, tuple(chance_words(each, comparison) for each in comparison.chances)),
+        (UNEXPLAINED, tuple(unexplained_words(each, comparison) for each in comparison.unexplained)),
+        ("Left out:", comparison.unreadable),
+        ("Notes:", comparison.notes),
+    ):
+        if sentences:
+            yield heading, sentences
 
 
 def configuration_words(column: Column) -> str:
@@ -112,9 +125,9 @@ def configuration_words(column: Column) -> str:
     return ", ".join(values) or "nothing is known of what it ran on"
 
 
-MARKED = "Marked: not what that run had to show."
-CAPITALS = "In capitals: not what that run had to show."
+MARKED = "Marked: not as that run expected."
+CAPITALS = "In capitals: not as that run expected."
 UNMET = "Not as expected:"
-CHANCE = "These differ between runs of one configuration, so luck decides, and no step is blamed:"
-UNEXPLAINED = "These cannot be put down to one step; a run that changes one thing at a time would tell:"
-NOTHING_CHANGES = "Nothing that was checked changes with any single step between these runs."
+CHANCE = "These differ between runs of one configuration, so chance decides, and no step explains them:"
+UNEXPLAINED = "No single step explains these; add a run that changes one thing at a time:"
+NOTHING_CHANGES = "No result changes with a single step between these runs."

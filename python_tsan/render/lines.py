@@ -35,5 +35,5 @@ def styled(text: str, style: Style = Style.PLAIN, *, indent: str = "", width: in
 
 
 def as_text(lines: Iterable[Line]) -> str:
-    """Return lines without their look, each with its line feed, harmless whatever names are in them."""
+    """Return lines without their look, each with its line feed, with nothing in them that a terminal obeys."""
     return "".join(f"{harmless(line.text, keep='')}\n" for line in lines)

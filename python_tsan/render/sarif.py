@@ -150,7 +150,7 @@ def _result(finding: DistinctFinding, rule: int, places: Places) -> Json:
 
 
 def _state(finding: DistinctFinding, result: Result) -> Json:
-    """Say how a result stands against the baseline, which is only to be said when there was one."""
+    """Return the state against the baseline, where there is one."""
     if result.baseline is None:
         return {}
     return {"baselineState": "new" if finding.status is FindingStatus.NEW else "unchanged"}
