@@ -19,11 +19,10 @@ from python_tsan.expectation import Lane
 from python_tsan.matrix.available import look
 from python_tsan.matrix.model import Wish
 from python_tsan.matrix.outcomes import (
+    FORMAT,
     MATRIX_FILE,
     Outcome,
     Record,
-    decode_record,
-    encode_record,
     exit_code,
 )
 from python_tsan.matrix.plan import plan_matrix
@@ -149,7 +148,7 @@ def run_all(plan: Plan, context: Context, request: CheckRequest, *, resume: Path
         reasons = "; ".join(f"{each.what}: {each.reason}" for each in plan.left_out)
         raise SubjectError(f"no combination can run here: {reasons}", advice="see `python-tsan doctor`", page="matrix")
     folder = resume.absolute() if resume else open_run(context.settings.output).path
-    record = _load_record(folder) if resume else Record(left_out=plan.left_out)
+    record = FORMAT.load(folder / MATRIX_FILE) if resume else Record(left_out=plan.left_out)
     matrix = _Matrix(context=context, request=request, folder=folder, record=record)
     _show_unavailable(plan, context.console.note)
 
@@ -166,17 +165,6 @@ def run_all(plan: Plan, context: Context, request: CheckRequest, *, resume: Path
     outcomes = matrix.record.outcomes  # those of earlier parts too: a matrix may run in several parts
     _conclude(outcomes, folder, context.console)
     return exit_code(plan, outcomes)
-
-
-def _load_record(folder: Path) -> Record:
-    file = folder / MATRIX_FILE
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise SubjectError(
-            f"cannot read {file}: {error.strerror}", advice="name the folder of an earlier matrix", page="matrix"
-        ) from error
-    return decode_record(data, name=str(file))
 
 
 @dataclass(kw_only=True)
@@ -215,11 +203,11 @@ class _Matrix:
 
     def _keep(self, outcome: Outcome) -> None:
         if (self.folder / MATRIX_FILE).is_file():  # another process may run the same matrix
-            self.record = _load_record(self.folder)
+            self.record = FORMAT.load(self.folder / MATRIX_FILE)
         others = tuple(each for each in self.record.outcomes if each.combination != outcome.combination)
         self.record = replace(self.record, outcomes=(*others, outcome))
         with storage_errors(self.folder):
-            write_whole(self.folder / MATRIX_FILE, encode_record(self.record))
+            write_whole(self.folder / MATRIX_FILE, FORMAT.encode(self.record))
 
 
 def _conclude(outcomes: Sequence[Outcome], folder: Path, console: Console) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from python_tsan.comparison.model import Comparison
 from python_tsan.json_schema import published_schema
 from python_tsan.render import escape
+from python_tsan.versioned_json import encode
 
 if TYPE_CHECKING:
     from python_tsan.render.registry import Context
@@ -21,7 +20,7 @@ def render(comparison: Comparison, context: Context) -> str:  # noqa: ARG001 -- 
 
 def encode_comparison(comparison: Comparison) -> bytes:
     """Return ``comparison`` as JSON for people and programs: indented, one line feed at the end."""
-    return msgspec.json.format(msgspec.json.encode(comparison), indent=1) + b"\n"
+    return encode(comparison)
 
 
 def comparison_schema() -> bytes:

@@ -1,6 +1,6 @@
 """The comparison of runs, which its renderings are made from. No I/O.
 
-Its JSON is published as ``docs/comparison-schema.json``. A field may be added under the same ``version``; one that is
+Its JSON is published as ``docs/comparison-schema.json``. A field may be added under the same ``schema``; one that is
 renamed, removed or given another meaning raises it.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-VERSION = 1
+SCHEMA = 2
 
 
 class Axis(Enum):
@@ -166,7 +166,7 @@ class Unexplained:
 class Comparison:
     """Everything that a rendering may say. Columns are counted from 1; ``unreadable`` are files that were left out."""
 
-    version: int = VERSION
+    schema: int = SCHEMA
     package: str = ""
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]

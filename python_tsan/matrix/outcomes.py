@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from python_tsan.errors import ExitCode, SubjectError
+from python_tsan.errors import ExitCode
 from python_tsan.matrix.model import Combination, LeftOut  # noqa: TC001 -- msgspec resolves the annotations at run time
+from python_tsan.versioned_json import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from python_tsan.matrix.model import Plan
 
 MATRIX_FILE = "matrix.json"
-VERSION = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class Outcome:
 class Record:
     """A matrix so far."""
 
-    version: int = VERSION
+    schema: int = SCHEMA
     outcomes: tuple[Outcome, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
@@ -46,28 +45,13 @@ class Record:
         return next((each for each in self.outcomes if each.combination == combination and each.run), None)
 
 
-class _Header(msgspec.Struct):
-    version: int
-
-
-def encode_record(record: Record) -> bytes:
-    """Return ``record`` as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
-
-
-def decode_record(data: bytes, *, name: str) -> Record:
-    """Read what :func:`encode_record` wrote; raises :class:`SubjectError` for anything else."""
-    try:
-        version = msgspec.json.decode(data, type=_Header).version
-        if version == VERSION:
-            return msgspec.json.decode(data, type=Record)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SubjectError(f"{name} is no record of a matrix: {error}", page="matrix") from error
-    raise SubjectError(
-        f"{name} is of version {version}; this python-tsan reads {VERSION}",
-        advice="update python-tsan" if version > VERSION else "start the matrix again",
-        page="matrix",
-    )
+FORMAT = Format(
+    kind=Record,
+    what=MATRIX_FILE,
+    schema=SCHEMA,
+    page="matrix",
+    advice="name the folder of an earlier matrix, or start it again",
+)
 
 
 def worst(codes: Iterable[ExitCode]) -> ExitCode:

@@ -60,7 +60,7 @@ def cut(shown, chance):
     return parts
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(RUNS, EXPECTATIONS, st.sampled_from([None, KNOWN]), st.randoms(use_true_random=False))
 def test_parts_come_to_what_the_whole_run_comes_to(shown, rules, known, chance: random.Random):
     whole = part("whole", *shown, rules=rules, known=known)
