@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import platform
 import sys
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.lane import installed_version
 from python_tsan.cpython.locks import numpy_lock
-from python_tsan.result.model import InterpreterRecord, Machine, Provenance, SourceOrigin
-from python_tsan.toolchain.probe_cache import mmap_rnd_bits
+from python_tsan.result.model import InterpreterRecord, Provenance, SourceOrigin
+from python_tsan.toolchain.host import this_machine
 from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ def provenance_of(
     unavailable, ``numpy_of`` the interpreter whose numpy they use.
     """
     lock = _lock_of(numpy_of) if numpy_of else None
-    machine = _machine(launcher)
+    machine = this_machine(launcher)
     return Provenance(
         command=tuple(sys.argv),
         folder=str(folder.path),
@@ -71,18 +69,6 @@ def interpreter_record(interpreter: Interpreter) -> InterpreterRecord:
         flags=interpreter.flags,
         configure=interpreter.configure,
         missing_modules=interpreter.missing_modules,
-    )
-
-
-def _machine(launcher: tuple[str, ...]) -> Machine:
-    return Machine(
-        system=platform.system(),
-        kernel=platform.release(),
-        architecture=platform.machine(),
-        libc=" ".join(platform.libc_ver()).strip(),
-        cores=os.cpu_count() or 1,
-        mmap_rnd_bits=mmap_rnd_bits(),
-        launcher=launcher,
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING
 from python_tsan import __version__
 from python_tsan.running.elf import code_digest
 from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
-from python_tsan.toolchain.probe_cache import mmap_rnd_bits
+from python_tsan.toolchain.host import this_machine
 from python_tsan.versioned_json import Format, encode
 
 if TYPE_CHECKING:
@@ -87,14 +85,14 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dic
 
 def machine_facts(prepared: Prepared, toolchain: Toolchain | None) -> dict[str, str]:
     """Return what a result may depend on, by name and as text."""
-    interpreter, program = prepared.interpreter, prepared.program
+    machine, interpreter, program = this_machine(), prepared.interpreter, prepared.program
     facts = {
         "python-tsan": __version__,
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "libc": " ".join(platform.libc_ver()).strip(),
-        "cores": str(os.cpu_count() or 1),
-        "mmap_rnd_bits": "unknown" if (bits := mmap_rnd_bits()) is None else str(bits),
+        "system": f"{machine.system} {machine.kernel}",
+        "architecture": machine.architecture,
+        "libc": machine.libc,
+        "cores": str(machine.cores),
+        "mmap_rnd_bits": "unknown" if machine.mmap_rnd_bits is None else str(machine.mmap_rnd_bits),
         "toolchain": toolchain.name if toolchain else "none",
         "launcher": " ".join(toolchain.launcher) if toolchain else "",
         "program": _sha256(Path(prepared.command[0])),

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.toolchain.machine import address_space_limit
+from python_tsan.toolchain.host import address_space_limit
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection, Toolchain
 from python_tsan.toolchain.probe_build import (
     COMPILE_SECONDS,

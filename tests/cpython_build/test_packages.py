@@ -133,7 +133,9 @@ def test_what_is_damaged_is_installed_again(install, runs, damage):
         (folder / "numpy").rmdir()
     else:
         text = (
-            "{" if damage == "record" else (folder / RECORD_NAME).read_text().replace('"pinned_by":"', '"pinned_by":"0')
+            "{"
+            if damage == "record"
+            else (folder / RECORD_NAME).read_text().replace('"pinned_by": "', '"pinned_by": "0')
         )
         (folder / RECORD_NAME).write_text(text)
     install()

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from python_tsan import process
 from python_tsan.artifact import exclusive, writable
 from python_tsan.cpython.diagnosis import step_error, tail
@@ -22,9 +20,11 @@ from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.locks import numpy_lock
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.tools import uv_install
-from python_tsan.errors import BuildError, UsageError
+from python_tsan.errors import BuildError, PythonTsanError, UsageError
 from python_tsan.plain_text import duration
+from python_tsan.storage import write_whole
 from python_tsan.version import minor_of
+from python_tsan.versioned_json import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +47,9 @@ class NumpyChoice:
 
     @property
     def pinned_by(self) -> str:
-        """Identity of exactly these requirements."""
-        return hashlib.sha256(self.requirements.encode()).hexdigest()
+        """Identity of exactly these requirements, without their comments."""
+        lines = [line for line in self.requirements.splitlines() if not line.startswith("#")]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def choose_numpy(interpreter: Interpreter | BuildPlan, settings: Settings) -> NumpyChoice:
@@ -129,18 +130,22 @@ WARM_UP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageRecord:
-    """What was installed: written last, believed only when it matches what is choice now."""
+    """What was installed: written last, valid only while it matches the choice."""
 
+    schema: int = 1
     version: str
     pinned_by: str
     interpreter: str
     installed_at: str
 
 
+_RECORDS = Format(kind=PackageRecord, what="record of a package", schema=1)
+
+
 def install_numpy(
     interpreter: Interpreter, settings: Settings, *, layout: Layout, console: Console, launcher: tuple[str, ...] = ()
 ) -> Path:
-    """Install numpy for ``interpreter`` unless it is there, and return the folder that holds it.
+    """Install numpy for ``interpreter`` unless it is installed, and return the folder that holds it.
 
     That is the ``site-packages`` of an interpreter that we built; for a stock one it is a folder of our own, since a
     Python that belongs to the machine is never touched. ``launcher`` is the toolchain's prefix for instrumented
@@ -168,10 +173,10 @@ def package_folder(interpreter: Interpreter, choice: NumpyChoice, layout: Layout
 
 
 def read_record(folder: Path, choice: NumpyChoice) -> PackageRecord | None:
-    """Return the record in ``folder`` if it is of what is choice, else None."""
+    """Return the record in ``folder`` if it matches ``choice``, else None."""
     try:
-        record = msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=PackageRecord)
-    except (OSError, msgspec.MsgspecError):
+        record = _RECORDS.load(folder / RECORD_NAME)
+    except PythonTsanError:
         return None
     return record if record.pinned_by == choice.pinned_by and (folder / "numpy").is_dir() else None
 
@@ -200,12 +205,10 @@ def _install(
         interpreter=interpreter.key,
         installed_at=started.isoformat(timespec="seconds"),
     )
-    partial = folder / f".{RECORD_NAME}"
-    partial.write_bytes(msgspec.json.encode(record))
-    partial.rename(folder / RECORD_NAME)
+    write_whole(folder / RECORD_NAME, _RECORDS.encode(record))
     seconds = (datetime.now(tz=UTC) - started).total_seconds()
     pinned = "" if choice.hashed else ", not pinned by hash"
-    console.note(f"numpy {choice.version}: installed in {duration(seconds)}{pinned}, in {folder}.")
+    console.note(f"numpy {choice.version}: installed in {duration(seconds)}{pinned}, in {folder}")
 
 
 def complete(interpreter: Interpreter, version: str, log: Path, *, launcher: tuple[str, ...]) -> None:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,8 @@ from python_tsan.artifact import exclusive
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.errors import FetchError
-from python_tsan.storage import sha256_of, storage_errors
+from python_tsan.storage import sha256_of, storage_errors, write_whole
+from python_tsan.versioned_json import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,9 +161,7 @@ def remember(requested: str, record: SourceRecord, layout: Layout) -> None:
     path = _decision_path(requested, layout)
     with cache_errors(layout.sources):
         layout.sources.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(record)), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, encode(record))
 
 
 def recall(requested: str, layout: Layout) -> SourceRecord | None:

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from python_tsan.toolchain import machine as module
-from python_tsan.toolchain.machine import container, inspect_machine, no_aslr_works, usable_cores
+from python_tsan.toolchain import host as module
+from python_tsan.toolchain.host import container, inspect_host, no_aslr_works, usable_cores
 
 
 def write(path, text=""):
@@ -21,19 +21,19 @@ def test_facts_are_read_from_where_the_kernel_shows_them(tmp_path):
     write(tmp_path / "proc/sys/vm/overcommit_memory", "2\n")
     write(tmp_path / "proc/sys/kernel/yama/ptrace_scope", "1\n")
     write(tmp_path / "proc/self/status", "Seccomp:\t2\n")
-    seen = inspect_machine(tmp_path / "cache", root=tmp_path)
+    seen = inspect_host(tmp_path / "cache", root=tmp_path)
     assert (seen.memory, seen.mmap_rnd_bits, seen.overcommit) == (2048 * 1024, 32, 2)
     assert (seen.ptrace_scope, seen.seccomp) == (1, 2)
 
 
 def test_what_the_kernel_does_not_show_is_missing(tmp_path):
-    seen = inspect_machine(tmp_path, root=tmp_path)
+    seen = inspect_host(tmp_path, root=tmp_path)
     assert (seen.memory, seen.mmap_rnd_bits, seen.overcommit, seen.ptrace_scope, seen.seccomp) == (None,) * 5
     assert seen.container == ""
 
 
 def test_a_cache_that_does_not_exist_is_measured_where_it_would_be(tmp_path):
-    seen = inspect_machine(tmp_path / "a" / "b")
+    seen = inspect_host(tmp_path / "a" / "b")
     assert seen.disk_free > 0
     assert seen.cache_writable
     assert not (tmp_path / "a").exists()
@@ -88,6 +88,6 @@ def test_programs_next_to_the_interpreter_count(monkeypatch, tmp_path):
     tool.chmod(0o755)
     monkeypatch.setattr(module.sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", "/nowhere")
-    tools = inspect_machine(tmp_path).tools
+    tools = inspect_host(tmp_path).tools
     assert tools["ninja"] == tool
     assert tools["make"] is None

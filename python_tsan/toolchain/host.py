@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.process import run
+from python_tsan.result.model import Machine
 from python_tsan.toolchain.probe_cache import mmap_rnd_bits, seccomp_mode
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SAFE_RND_BITS = 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Host:
     """What was found. Sizes in bytes; None where the system does not report it.
 
     ``address_space_limit`` is RLIMIT_AS, None if unlimited. ``no_aslr_works`` tells whether ``setarch -R`` may be used.
@@ -50,14 +51,15 @@ class Machine:
     tools: Mapping[str, Path | None]
 
 
-def inspect_machine(cache: Path, *, root: Path = Path("/")) -> Machine:
+def inspect_host(cache: Path, *, root: Path = Path("/")) -> Host:
     """Return the facts about this machine; ``root`` is where ``/proc`` and ``/run`` are looked for."""
     existing = _existing(cache)
     proc = root / "proc"
-    return Machine(
-        kernel=f"{platform.system()} {platform.release()}",
-        architecture=platform.machine(),
-        libc=_libc(),
+    machine = this_machine()
+    return Host(
+        kernel=f"{machine.system} {machine.kernel}",
+        architecture=machine.architecture,
+        libc=machine.libc,
         cores=usable_cores(root),
         memory=_memory(proc),
         disk_free=shutil.disk_usage(existing).free,
@@ -71,6 +73,19 @@ def inspect_machine(cache: Path, *, root: Path = Path("/")) -> Machine:
         overcommit=_number(proc / "sys/vm/overcommit_memory"),
         address_space_limit=address_space_limit(),
         tools={name: _program(name) for name in TOOLS},
+    )
+
+
+def this_machine(launcher: tuple[str, ...] = ()) -> Machine:
+    """Return what a result depends on of this machine; ``launcher`` is the prefix of the programs under test."""
+    return Machine(
+        system=platform.system(),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        libc=_libc(),
+        cores=os.cpu_count() or 1,
+        mmap_rnd_bits=mmap_rnd_bits(),
+        launcher=launcher,
     )
 
 
