@@ -1,1 +1,1 @@
-"""Save runs, and show them: every rendering is made from a run alone, so it can be made again later."""
+"""Render results: seven formats in one registry, and the pieces that all documents' renderings share."""

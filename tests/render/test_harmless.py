@@ -11,6 +11,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from report_samples import renamed
 
+from python_tsan.comparison import renderings as comparison
+from python_tsan.comparison.compare import compare
+from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
 from python_tsan.console import Console
 from python_tsan.plain_text import harmless, printable
 from python_tsan.render import escape
@@ -81,3 +84,27 @@ def test_no_text_ends_a_script():
     shown = escape.script_json({"name": "</script><!--<script>"})
     assert "<" not in shown
     assert json.loads(shown) == {"name": "</script><!--<script>"}
+
+
+@pytest.mark.parametrize("name", comparison.RENDERINGS)
+@pytest.mark.parametrize("text", [ESCAPE, BIDIRECTIONAL, *COMMANDS])
+def test_no_comparison_has_anything_to_obey(name, text):
+    cell = Cell(seen=Seen.RACE, as_expected=False, met=1, runs=3, detail=text)
+    columns = [
+        Column(
+            run=text,
+            file=text,
+            configuration=Configuration(python=python, compiler=text),
+            verdict=ColumnVerdict.NOT_CLEAN,
+            conclusion=text,
+            cells={text: found},
+        )
+        for python, found in (("3.12.1", cell), ("3.13.1", Cell(seen=Seen.CLEAN)))
+    ]
+    rows = (Row(id=text, title=text, kind=RowKind.FINDING),)
+    shown = comparison.RENDERINGS[name].render(compare(columns, rows, unreadable=(text,), notes=(text,))).decode()
+    assert not OBEYED.search(shown)
+    if name == "json":
+        assert json.loads(shown)["notes"] == [text]
+    elif name == "terminal":
+        assert not re.search(r"^\s*::|##\[", shown, re.MULTILINE)
