@@ -42,7 +42,7 @@ class Console:
     No text changes what a terminal or GitHub's log does, wherever it comes from (:func:`plain_text.harmless`).
 
     ``quiet`` drops notes, tables' titles and progress; results and warnings are always shown. Whether there is colour
-    is said by :func:`wants_colour`; without it, no escape sequence changes how text looks.
+    is decided by :func:`wants_colour`; without it, no escape sequence changes how text looks.
     """
 
     def __init__(self, *, out: TextIO, err: TextIO, env: Mapping[str, str], quiet: bool = False) -> None:
@@ -147,7 +147,7 @@ class Console:
 
 
 def wants_colour(*, terminal: bool, env: Mapping[str, str]) -> bool:
-    """Tell whether text may be coloured: as the reader says, else on a terminal that can.
+    """Return whether text may be coloured: as the reader says, else on a terminal that can.
 
     ``NO_COLOR`` (https://no-color.org) wins over ``FORCE_COLOR`` (https://force-color.org) and ``CLICOLOR_FORCE``
     (https://bixense.com/clicolors), and those over ``CLICOLOR=0`` and ``TERM=dumb``, as in CPython's ``_colorize``.
@@ -170,7 +170,7 @@ def make_console(*, quiet: bool = False) -> Console:
 
 
 class _Silent:
-    """Progress that nobody wants to see."""
+    """Progress that is not shown."""
 
     def start(self, name: str) -> None:
         """Show nothing."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every verb. 1 is kept for findings, so that CI can tell a race from a broken build."""
+    """Exit codes of every verb. 1 is kept for findings, so that CI can distinguish a race from a broken build."""
 
     CLEAN = 0
     FINDINGS = 1

@@ -95,7 +95,7 @@ def shorten(line: str) -> str:
 
 
 def tail(log: Path) -> str:
-    """Return the end of a log, at most 64 KiB, undecodable bytes replaced; empty if there is none."""
+    """Return the end of a log, at most 64 KiB, undecodable bytes replaced; empty if the log does not exist."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, 2)

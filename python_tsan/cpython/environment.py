@@ -26,7 +26,7 @@ def clean_environment(base: Mapping[str, str]) -> dict[str, str]:
 def subject_environment(interpreter: Interpreter, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for programs that embed ``interpreter``, made from ``base``.
 
-    ``PYTHONHOME`` tells the embedded library where its standard library is: it cannot infer it from a foreign program's
+    ``PYTHONHOME`` shows the embedded library where its standard library is: it cannot infer it from a foreign program's
     path. ``LD_LIBRARY_PATH`` puts the interpreter's libraries first. Stock numpy's OpenBLAS
     gets one thread: its own threads are not what is being checked.
     """

@@ -15,7 +15,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 
 def shipped_file(version: str, *, free_threaded: bool = False) -> Path | None:
-    """Return the list that comes with this package for a CPython version such as ``3.13.5``, None where there is none.
+    """Return the list that comes with this package for a CPython version such as ``3.13.5``, None if no list exists.
 
     Only defects of CPython itself that have an issue of their own are listed; nothing is known of most versions.
     """

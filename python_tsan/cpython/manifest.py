@@ -27,7 +27,7 @@ class SourceRecord:
 class Interpreter:
     """A CPython under test.
 
-    ``instrumented`` tells one that was built here under TSan from a *stock* one of the machine. ``key`` is the content
+    ``instrumented`` is false for a *stock* one of the machine. ``key`` is the content
     key of the plan (for a stock one, of its libpython). Paths are absolute; ``library`` is the shared libpython.
     ``missing_modules`` are optional extension modules that could not be built. ``content`` is the hash of its files,
     empty where they are not checked.

@@ -72,7 +72,7 @@ class Stock:
 def find_stock(
     settings: Settings, *, toolchain: Toolchain, layout: Layout, console: Console, env: Mapping[str, str] | None = None
 ) -> Interpreter | None:
-    """Return a stock interpreter with a shared library and headers, or None; say which, or that there is none.
+    """Return a stock interpreter with a shared library and headers, or None; say which, or that none was found.
 
     ``toolchain`` is what the harness around it will be built with. ``layout`` is not written to.
     """

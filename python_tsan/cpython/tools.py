@@ -30,7 +30,7 @@ def find_uv() -> Path:
 def find_tool(name: str, *, purpose: str = "it is needed to build") -> Path:
     """Return the program ``name``: the one that this package's extras installed, else the one on PATH.
 
-    Raises ``BuildError`` when there is none; ``purpose`` says what it is for.
+    Raises ``BuildError`` if it is missing; ``purpose`` says what it is for.
     """
     own = Path(sysconfig.get_path("scripts")) / name
     found = str(own) if os.access(own, os.X_OK) else shutil.which(name)

@@ -66,5 +66,5 @@ def _fetched(binding: Binding, layout: Layout, console: Console) -> Path:
         raise
     package = folder / binding.library.value
     if not _is_whole(package, binding):
-        raise BuildError(f"The wheel of {binding} holds no {_NEEDED[binding.library]}.", evidence=folder)
+        raise BuildError(f"the wheel of {binding} contains no {_NEEDED[binding.library]}", evidence=folder)
     return package

@@ -58,13 +58,13 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, binding: Bin
     """
     if toolchain.candidate.cxx is None:
         raise ToolchainError(
-            f"{toolchain.name} has no C++ compiler, which the harness needs.",
+            f"{toolchain.name} has no C++ compiler, which the harness needs",
             advice="`python -m python_tsan doctor` prints how to install it.",
         )
     if interpreter.instrumented and interpreter.runtime_id != toolchain.runtime_id:
         raise ToolchainError(
             f"CPython {interpreter.version} was built with {interpreter.toolchain}, whose ThreadSanitizer runtime is "
-            f"not that of {toolchain.name}; one process can hold only one.",
+            f"not that of {toolchain.name}; one process can hold only one",
             evidence=interpreter.prefix,
             advice=f"Choose --toolchain {interpreter.toolchain}, or build CPython again with {toolchain.name}.",
         )

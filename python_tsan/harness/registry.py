@@ -62,7 +62,7 @@ def read_registry(text: str | bytes, *, source: Path) -> tuple[Scenario, ...]:
 
 
 def find_scenario(scenarios: Sequence[Scenario], name: str) -> Scenario:
-    """Return the scenario called ``name``. Raises ``UsageError`` with all the names when there is none."""
+    """Return the scenario called ``name``. Raises ``UsageError`` with all the names if it does not exist."""
     for scenario in scenarios:
         if scenario.name == name:
             return scenario

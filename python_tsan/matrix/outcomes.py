@@ -20,7 +20,7 @@ SCHEMA = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The outcome of one combination: its run's folder, empty if there is none, its exit code, its error in words.
+    """The outcome of one combination: its run's folder, empty without a run, its exit code, its error in words.
 
     ``seconds`` is wall time, builds included.
     """

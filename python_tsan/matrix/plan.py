@@ -65,7 +65,7 @@ def _combination(python: str, compiler: str, binding: Binding, *, free: bool) ->
 def _base(available: Available, threading: tuple[bool, ...]) -> str:
     """Return the CPython at the star's centre: the newest of those that take the most bindings, without a GIL too.
 
-    It is what joins versions that have no binding in common.
+    It connects versions that have no binding in common.
     """
 
     def reach(python: str) -> tuple[object, ...]:

@@ -157,7 +157,7 @@ def _state(finding: DistinctFinding, result: Result) -> Json:
 
 
 def _main_location(finding: DistinctFinding, places: Places) -> Json:
-    """Return where a reader should look first. Code scanning wants a file: without one it is the log."""
+    """Return where a reader should look first. Code scanning needs a file: without one it is the log."""
     frame = wording.main_frame(finding)
     if frame and frame.file:
         return places.frame(frame)

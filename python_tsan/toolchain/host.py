@@ -28,7 +28,7 @@ SAFE_RND_BITS = 28
 class Host:
     """What was found. Sizes in bytes; None where the system does not report it.
 
-    ``address_space_limit`` is RLIMIT_AS, None if unlimited. ``no_aslr_works`` tells whether ``setarch -R`` may be used.
+    ``address_space_limit`` is RLIMIT_AS, None if unlimited. ``no_aslr_works`` says whether ``setarch -R`` may be used.
     ``ptrace_scope`` is Yama's: above 0, a debugger may only attach to its own children. ``tools`` maps a program's name
     to its path, None if it is missing.
     """

@@ -85,7 +85,7 @@ class Rejection(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What the canary pair showed of one compiler: a toolchain, or the reason why there is none.
+    """What the canary pair showed of one compiler: a toolchain, or the reason why it is not one.
 
     ``detail`` adds one sentence to the reason, and ``evidence`` is the transcript of what was tried. The race was found
     in ``detected`` of ``runs`` runs.

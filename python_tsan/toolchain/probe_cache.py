@@ -70,7 +70,7 @@ class ProbeCache:
 
 
 def stamp(path: Path) -> Stamp:
-    """Return size and time of the last change of the file behind ``path``, None if there is none."""
+    """Return size and time of the last change of the file behind ``path``, None if it does not exist."""
     try:
         status = path.stat()
     except OSError:

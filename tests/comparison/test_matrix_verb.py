@@ -245,12 +245,12 @@ def test_the_worst_code():
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """Let sources and bindings be had by name only, and return what looks for them."""
+    """Make sources and bindings available by name only, and return the functions that search them."""
 
     def obtain(settings, **_):
         if settings.python not in {"3.13", "3.11.2"}:
             raise FetchError(
-                f"CPython {settings.python} cannot be had:\n  python.org: cannot be reached\n  git: no tag"
+                f"CPython {settings.python} is unavailable:\n  python.org: cannot be reached\n  git: no tag"
             )
         version = {"3.13": "3.13.5"}.get(settings.python, settings.python)
         return type("Tree", (), {"record": SourceRecord(version=version, origin="x", sha256="y")})

@@ -19,11 +19,11 @@ from python_tsan.paths import Layout
 MAKE_WHEEL = """
 echo "$@" > "$(dirname "$0")/asked"
 while [ "$1" != --requirements ]; do shift; done
-wanted=$2
+requested=$2
 while [ "$1" != --target ]; do shift; done
 mkdir -p "$2/pybind11/include/pybind11" "$2/nanobind/src"
-cp "$wanted" "$2/pybind11/include/pybind11/embed.h"
-cp "$wanted" "$2/nanobind/src/nb_combined.cpp"
+cp "$requested" "$2/pybind11/include/pybind11/embed.h"
+cp "$requested" "$2/nanobind/src/nb_combined.cpp"
 """
 OTHER = Binding(library=Library.PYBIND11, version="9.9")
 
@@ -105,7 +105,7 @@ def test_a_version_that_is_unavailable_is_a_build_error(layout, console, uv, scr
 @pytest.mark.parametrize("library", Library)
 def test_a_wheel_without_its_sources_is_a_build_error(layout, console, uv, script, library):
     script(uv, 'while [ "$1" != --target ]; do shift; done; mkdir -p "$2"')
-    with pytest.raises(BuildError, match=r"holds no (include/pybind11/embed\.h|src/nb_combined\.cpp)"):
+    with pytest.raises(BuildError, match=r"contains no (include/pybind11/embed\.h|src/nb_combined\.cpp)"):
         bindings.find_binding(replace(OTHER, library=library), layout=layout, console=console)
 
 

@@ -104,7 +104,7 @@ def test_a_survey_predicts_drives_and_verifies(tmp_path):
 
 
 @pytest.mark.usefixtures("barrel")
-def test_without_time_nothing_is_driven_and_that_is_told(tmp_path):
+def test_without_time_nothing_is_driven_and_that_is_reported(tmp_path):
     cell = survey.survey("bp", Probe(python=HERE), tmp_path / "packages", replace(BOUNDS, seconds=0.0))
     assert cell.cycles[0].answer is None
     assert (cell.tried, cell.confirmed, cell.verified) == (0, (), None)
@@ -130,7 +130,7 @@ def test_what_cannot_be_installed_is_a_problem_and_no_crash(monkeypatch, tmp_pat
     assert survey.survey("bp", Probe(python=HERE), tmp_path, BOUNDS).problem == "cannot be installed: x"
 
 
-def test_uvs_reason_is_told_without_its_drawing(monkeypatch, tmp_path):
+def test_uvs_reason_is_shown_without_its_drawing(monkeypatch, tmp_path):
     text = (
         "  × No solution found when resolving dependencies:\n  ╰─▶ Because x has no wheels,\n      x cannot be used.\n"  # noqa: RUF001
     )
@@ -149,7 +149,7 @@ def test_a_package_without_a_public_module_is_a_problem(monkeypatch, tmp_path):
     assert "no public module" in survey.survey("bp", Probe(python=HERE), tmp_path, BOUNDS).problem
 
 
-def test_a_cell_comes_back_as_it_was_and_what_is_cut_off_is_none(tmp_path):
+def test_a_cell_comes_back_as_it_was_and_a_truncated_one_does_not(tmp_path):
     save_cell(tmp_path, CELL)
     assert load_cell(tmp_path, "bp", "3.14.10") == CELL
     assert load_cell(tmp_path, "bp", "3.15.2") is None
@@ -212,7 +212,7 @@ def test_a_survey_that_was_interrupted_with_its_run_leaves_no_result(tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_survey_tells_what_it_knows_step_by_step(barrel, tmp_path):  # noqa: ARG001 -- a fixture that installs
+def test_a_survey_reports_what_it_knows_step_by_step(barrel, tmp_path):  # noqa: ARG001 -- a fixture that installs
     told = []
     survey.survey("bp", Probe(python=HERE), tmp_path / "packages", BOUNDS, keep=told.append)
     known = [(len(cell.cycles) > 0, cell.tried > 0, bool(cell.preimport)) for cell in told]
@@ -298,7 +298,7 @@ def test_the_page_has_every_survey_in_one_of_its_parts():
     assert "nox -s import_atlas" in page
 
 
-def test_what_was_predicted_and_not_confirmed_is_told_apart():
+def test_what_was_predicted_and_not_confirmed_is_distinguished():
     refuted = replace(CYCLE, answer=Answer.REFUTED, seen=0, outcome=None)
     cells = [replace(CELL, cycles=(refuted,)), replace(CELL, package="slow", cycles=(replace(refuted, answer=None),))]
     page = render_atlas(cells, LISTED, BOUNDS, machine="m")

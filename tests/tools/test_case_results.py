@@ -72,7 +72,7 @@ def test_a_run_as_the_table_says_agrees():
         ({"variant": "preimport"}, "expected ok, saw error"),
     ],
 )
-def test_a_run_that_differs_is_told_in_words(changes, words):
+def test_a_run_that_differs_is_reported_in_words(changes, words):
     assert words in disagreement(read_report(report(**changes)))
 
 
@@ -81,7 +81,7 @@ def test_the_version_and_the_kind_of_build_decide():
     assert disagreement(read_report(report(), version=(3, 15, 0))) == ""
 
 
-def test_a_cure_is_held_against_its_own_table():
+def test_a_mitigation_is_compared_with_its_own_table():
     assert disagreement(read_report(report(mitigation="retry", errors={}))) == ""
     assert "expected ok, saw error _DeadlockError" in disagreement(read_report(report(mitigation="retry")))
     held = report(row="fork", mitigation="imp_lock", errors={}, unfinished=["T1"], held={"T1": "start"})
@@ -90,6 +90,6 @@ def test_a_cure_is_held_against_its_own_table():
     assert disagreement(wrong_order) == ""
 
 
-def test_a_build_is_named_by_what_tells_it_from_others():
+def test_a_build_is_named_by_what_distinguishes_it():
     builds = [Build(version=(3, 13, 5)), Build(version=(3, 13, 5), free_threaded=True, sanitized=True)]
     assert [str(build) for build in sorted(builds)] == ["3.13.5", "3.13.5t TSan"]

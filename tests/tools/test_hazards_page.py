@@ -70,11 +70,11 @@ def test_the_rates_stand_with_their_bounds():
     assert "## How often" not in render_page([], **NOWHERE)
 
 
-def test_the_graph_of_a_hang_is_told_once_for_all_that_share_it():
+def test_the_graph_of_a_hang_is_shown_once_for_all_that_share_it():
     assert "`fork` (R10), on 3.14.10, 3.15.2:\n\n    T1 is at forker.py:14 in fork\n" in PAGE
 
 
-def test_the_harm_of_a_cure_is_shown_and_explained():
+def test_the_harm_of_a_mitigation_is_shown_and_explained():
     matrix = PAGE[PAGE.index("### 3.14.10") :]
     cells = [cell.strip() for cell in line_of(matrix, "| `joining_other`").split("|")[2:-1]]
     assert dict(zip(MITIGATIONS, cells, strict=True))["lock_round_import"] == "**H**"
@@ -89,7 +89,7 @@ def test_every_mitigation_is_explained():
     assert "- takes the `_DeadlockError` away from cold_window" in PAGE
 
 
-def test_builds_that_agree_in_every_cell_share_a_table_and_those_without_cures_have_none():
+def test_builds_that_agree_in_every_cell_share_a_table_and_those_without_mitigations_get_no_table():
     differ = played("fork", ImportOutcome.OK, mitigation="imp_lock", build=NEWEST)
     same = [played("fork", ImportOutcome.OK, mitigation="imp_lock"), differ, played("fork", None, build=FREE)]
     page = render_page(same, **NOWHERE)
@@ -111,7 +111,7 @@ def test_when_and_where_it_was_measured_and_how_to_do_it_again():
 def test_the_page_in_the_repository_is_about_these_rows_and_these_reasons():
     page = (Path(__file__).parents[2] / "docs" / "import-hazards.md").read_text(encoding="utf-8")
     reasons = "## Why a mitigation does what it does\n"
-    assert page.partition(reasons)[2] == render_page([], **NOWHERE).partition(reasons)[2], "generate it anew"
+    assert page.partition(reasons)[2] == render_page([], **NOWHERE).partition(reasons)[2], "generate it again"
     assert all(f"| `{row.name}` ({row.label}) | {row.summary} |" in page for row in ROWS)
     assert f"| row | {' | '.join(MITIGATIONS)} |" in page
     with pytest.raises(SystemExit, match="0"):

@@ -1,4 +1,4 @@
-"""What cures do to rows, as data: complete, without contradiction, and with a reason for each cell."""
+"""What mitigations do to rows, as data: complete, without contradiction, and with a reason for each cell."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from tools.import_table.mitigation_effects import Effect, effects, expected_outc
 NAMES = sorted(row.name for row in ROWS)
 
 
-def test_every_cure_says_what_it_does_to_every_row_once():
+def test_every_mitigation_says_what_it_does_to_every_row_once():
     assert set(effects()) == set(MITIGATIONS) - {"none"}
     for cure, reasons in effects().items():
         assert sorted(row for reason in reasons for row in reason.rows) == NAMES, cure
@@ -46,12 +46,12 @@ def test_what_a_row_ends_in_follows_from_the_row_and_the_effect(cure, row, versi
     assert expected_outcome(cure, row, version, free_threaded=False) is outcome
 
 
-def test_nothing_is_said_of_a_lock_that_waits_with_the_gil_where_there_is_none():
+def test_no_outcome_is_listed_for_a_lock_that_waits_with_the_gil_without_one():
     assert expected_outcome("mutex_gil_held", "cold_window", (3, 13, 5), free_threaded=True) is None
     assert expected_outcome("mutex_gil_held", "cold_window", (3, 13, 5), free_threaded=False) is ImportOutcome.HANG
 
 
-def test_nothing_is_said_of_releases_that_nobody_measured():
+def test_no_outcome_is_listed_for_releases_that_nobody_measured():
     assert expected_outcome("retry", "cold_window", (3, 15, 0), free_threaded=False) is None
 
 

@@ -39,7 +39,7 @@ def test_a_hang_comes_with_who_waits_for_whom():
     assert played.waits == ("T1 waits for service, held by T2", "T2 is at service.py:3 in <module>")
 
 
-@pytest.mark.skipif(HERE.version >= (3, 15), reason="the row is mended there")
+@pytest.mark.skipif(HERE.version >= (3, 15), reason="the row is fixed there")
 @pytest.mark.parametrize(
     ("mitigation", "wanted"),
     [
@@ -50,7 +50,7 @@ def test_a_hang_comes_with_who_waits_for_whom():
         ("long_switch_interval", ImportOutcome.ERROR),
     ],
 )
-def test_some_cures_help_and_some_do_not(mitigation, wanted):
+def test_some_mitigations_help_and_some_do_not(mitigation, wanted):
     assert run_row(HERE, "cold_window", mitigation=mitigation, deadline=20).outcome is wanted
 
 
@@ -61,28 +61,28 @@ def test_a_lock_round_every_import_makes_a_harmless_program_hang(name):
 
 
 @pytest.mark.parametrize("mitigation", sorted(set(MITIGATIONS) - {"none"}))
-def test_every_cure_does_to_one_row_what_its_table_says(mitigation):
+def test_every_mitigation_does_to_one_row_what_its_table_says(mitigation):
     wanted = expected_outcome(mitigation, "by_name", HERE.version, free_threaded=HERE.free_threaded)
     deadline = HANGS if wanted is ImportOutcome.HANG else 20
     assert disagreement(run_row(HERE, "by_name", mitigation=mitigation, deadline=deadline)) == ""
 
 
 @pytest.mark.parametrize("lock", ["mutex", "call_once", "static_guard"])
-def test_a_native_lock_is_a_cure_in_the_right_order_and_a_hang_in_the_wrong_one(lock):
+def test_a_native_lock_helps_in_the_right_order_and_hangs_in_the_wrong_one(lock):
     right = run_row(HERE, "cold_window", mitigation=f"{lock}_gil_released", deadline=20)
     wrong = run_row(HERE, "cold_window", mitigation=f"{lock}_gil_held", deadline=HANGS)
     assert (right.outcome, wrong.outcome) == (ImportOutcome.OK, ImportOutcome.HANG)
 
 
 @pytest.mark.parametrize("name", [each.name for each in ROWS])
-def test_the_python_safe_import_mends_what_its_table_says(name):
+def test_the_python_safe_import_fixes_what_its_table_says(name):
     hangs = expected_outcome("safe_import", name, HERE.version, free_threaded=HERE.free_threaded) is ImportOutcome.HANG
     played = run_row(HERE, name, mitigation="safe_import", deadline=HANGS if hangs else 20)
     assert disagreement(played) == ""
     assert played.outcome is not None
 
 
-def test_names_of_rows_and_cures_are_unique_and_known():
+def test_names_of_rows_and_mitigations_are_unique_and_known():
     assert len({each.name for each in ROWS}) == len({each.label for each in ROWS}) == len(ROWS)
     assert "none" in MITIGATIONS
     with pytest.raises(LookupError, match="cold_window"):

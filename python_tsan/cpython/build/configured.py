@@ -40,7 +40,7 @@ def fingerprint(plan: BuildPlan, places: Mapping[Placeholder, str], env: Mapping
 
 
 def restore(saved: Path, build: Path) -> bool:
-    """Copy a kept state into the new folder ``build``; False if there is none."""
+    """Copy a kept state into the new folder ``build``; False if no state is kept."""
     if not (saved / "Makefile").is_file():
         return False
     shutil.copytree(saved, build, symlinks=True)

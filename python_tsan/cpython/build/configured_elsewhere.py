@@ -75,7 +75,7 @@ class Exchange:
 
 
 def exchange_of(remote: Remote | None, plan: BuildPlan, dirs: BuildDirs, console: Console) -> Exchange | None:
-    """Return the exchange through ``remote``, or None if there is none, or it keeps objects only."""
+    """Return the exchange through ``remote``, or None without a remote, or if it keeps objects only."""
     shelf = remote_store_of(remote) if remote else None
     if shelf is None or remote is None:
         return None

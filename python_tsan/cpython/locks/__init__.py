@@ -64,10 +64,10 @@ LOCKS: tuple[Lock, ...] = (
 
 
 def numpy_lock(minor: str, *, free_threaded: bool) -> Lock | None:
-    """Return the lock of numpy for a Python such as ``3.13``, or None if there is none."""
+    """Return the lock of numpy for a Python such as ``3.13``, or None if it does not exist."""
     return lock_named(f"numpy-cp{minor.replace('.', '')}{'t' if free_threaded else ''}")
 
 
 def lock_named(name: str) -> Lock | None:
-    """Return the lock of that name, or None if there is none."""
+    """Return the lock of that name, or None if it does not exist."""
     return next((lock for lock in LOCKS if lock.name == name), None)

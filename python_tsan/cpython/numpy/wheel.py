@@ -74,7 +74,7 @@ _NO_WHEEL = re.compile(r"has no (?:usable )?wheels")
 def place_wheel(interpreter: Interpreter, choice: NumpyChoice, folder: Path, log: Path) -> None:
     """Unpack the wheel next to its place, then move it in, so that an incomplete numpy is never on the path.
 
-    Raises ``BuildError`` when there is none for this interpreter, or it is unavailable.
+    Raises ``BuildError`` if no wheel fits this interpreter, or it is unavailable.
     """
     writable(folder)
     with tempfile.TemporaryDirectory(prefix=".numpy-", dir=folder.parent) as name:

@@ -153,7 +153,7 @@ def refusal(there: Mapping[str, Any], here: BuildPlan) -> str:
 
 
 def machine_refusal(there: Mapping[str, Any], *, libc: str, architecture: str) -> str:
-    """Say why an interpreter cannot run here, whatever the compiler; empty if it may."""
+    """Say why an interpreter cannot run here with any compiler; empty if it may."""
     # clang 19.1.7 x86_64-pc-linux-gnu
     processor = str(there.get("compiler", "")).rpartition(" ")[2].partition("-")[0]
     if processor != architecture:

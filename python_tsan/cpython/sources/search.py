@@ -54,7 +54,7 @@ class Failure:
 
 
 def resolve_record(settings: Settings, layout: Layout) -> SourceRecord | None:
-    """Say without the network which source these settings mean, or None if only a search can tell.
+    """Say without the network which source these settings mean, or None if that needs a search.
 
     A source that the user names is read and hashed each time, since it may have changed. With ``refresh`` the search
     is always repeated.
