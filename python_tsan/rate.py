@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 DEFAULT_CONFIDENCE = 0.95
 _BISECTIONS = 60
@@ -57,6 +56,8 @@ def wilson_bounds(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -
         raise ValueError(f"confidence is between 0 and 1, not {confidence}")
     if runs == 0:
         return 0.0, 1.0
+    from statistics import NormalDist  # noqa: PLC0415 -- brings fractions and decimals with it
+
     quantile = NormalDist().inv_cdf((1.0 + confidence) / 2)
     rate, weight = met / runs, quantile**2 / runs
     centre = (rate + weight / 2) / (1 + weight)

@@ -14,7 +14,7 @@ from python_tsan.checking.known_failures import known_of
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.process import in_parallel
-from python_tsan.result.judge import judge_check
+from python_tsan.result.judge.check import judge_check
 from python_tsan.result.known import Seen, less_what_is_known
 from python_tsan.result.model import Status, Verdict
 

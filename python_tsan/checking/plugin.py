@@ -15,7 +15,7 @@ import pytest
 
 from python_tsan.checking.deadlines import slowness
 from python_tsan.expectation import Expectation, Outcome
-from python_tsan.result.judge import judge_check
+from python_tsan.result.judge.check import judge_check
 from python_tsan.result.model import Observation, Status, Verdict
 
 if TYPE_CHECKING:

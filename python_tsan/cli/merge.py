@@ -12,9 +12,9 @@ from python_tsan.cli.run import add_formats, exit_code, formats_of
 from python_tsan.plain_text import counted
 from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
-from python_tsan.result.codec import RUN_FILE, encode_result
+from python_tsan.result.codec import encode_result
 from python_tsan.result.merge import merge, unite
-from python_tsan.result.model import ResultKind
+from python_tsan.result.model import RUN_FILE, ResultKind
 from python_tsan.result.runs import PARTS_FOLDER, load_parts
 from python_tsan.result.store import open_run
 from python_tsan.storage import storage_errors, write_whole

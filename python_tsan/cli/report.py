@@ -15,8 +15,7 @@ from python_tsan.errors import ExitCode, UsageError
 from python_tsan.render.registry import RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
 from python_tsan.result.build import Facts, attributed, build_result
-from python_tsan.result.codec import OLD_FILE, RUN_FILE, load_result
-from python_tsan.result.model import Result, VerdictStatus
+from python_tsan.result.model import OLD_FILE, RUN_FILE, Result, VerdictStatus
 
 if TYPE_CHECKING:
     import argparse
@@ -139,4 +138,8 @@ def _saved(paths: Sequence[str]) -> Result | None:
         return None
     path = Path(paths[0])
     file = next((each for each in (path / RUN_FILE, path / OLD_FILE, path) if each.is_file()), None)
-    return load_result(file) if file and file.name in {RUN_FILE, OLD_FILE} else None
+    if file is None or file.name not in {RUN_FILE, OLD_FILE}:
+        return None
+    from python_tsan.result.codec import load_result  # noqa: PLC0415 -- most reports are of logs
+
+    return load_result(file)

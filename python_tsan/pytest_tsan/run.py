@@ -17,7 +17,7 @@ from python_tsan.process import preloading
 from python_tsan.pytest_tsan.words import CHILD_VARIABLE, HINT, lacks_runtime
 from python_tsan.render.lines import as_text
 from python_tsan.render.terminal import render_lines
-from python_tsan.result.judge import judge_marked_test
+from python_tsan.result.judge.program import judge_marked_test
 from python_tsan.result.model import Status
 from python_tsan.running.audit import is_system
 from python_tsan.running.companion import obtain_companion

@@ -11,7 +11,7 @@ from python_tsan import __version__
 from python_tsan.expectation import Outcome
 from python_tsan.result.attribution import attribute
 from python_tsan.result.finding import DistinctFinding, FindingStatus, Occurrence, PythonStack
-from python_tsan.result.judge import doubts_about_logs, judge_logs, shortfalls_of_logs
+from python_tsan.result.judge.logs import doubts_about_logs, judge_logs, shortfalls_of_logs
 from python_tsan.result.model import Input, Result, ResultKind, Status, Subject, Unparsed, Verdict
 from python_tsan.tsan.digest import Digest, Group
 from python_tsan.tsan.fingerprint import fingerprint

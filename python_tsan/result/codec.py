@@ -6,16 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
-from python_tsan.json_schema import published_schema
-from python_tsan.result.model import SCHEMA, Result
+from python_tsan.result.model import RUN_FILE, SCHEMA, Result
 from python_tsan.versioned_json import Format, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-RUN_FILE = "run.json"
-# What `run` and `report` wrote before there was one document.
-OLD_FILE = "report.json"
 _OLD_REPORT = re.compile(rb'\s*\{\s*"version":')
 FORMAT = Format(
     kind=Result, what=RUN_FILE, schema=SCHEMA, page="run-json", advice="make the run again with this version"
@@ -49,4 +45,6 @@ def load_result(path: Path) -> Result:
 
 def result_schema() -> bytes:
     """Return the JSON schema of a result, as ``docs/run-schema.json`` holds it."""
+    from python_tsan.json_schema import published_schema  # noqa: PLC0415 -- for the file in docs/ only
+
     return published_schema(Result, "python-tsan run.json")

@@ -18,7 +18,7 @@ from python_tsan.expectation import Lane, Outcome
 from python_tsan.rate import describe_rate
 from python_tsan.result import baseline
 from python_tsan.result.build import merge_findings
-from python_tsan.result.judge import Evidence, judge_program, rate
+from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.known import set_aside
 from python_tsan.result.matching import covered, missing
 from python_tsan.result.model import (

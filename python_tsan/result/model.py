@@ -21,6 +21,9 @@ from python_tsan.result.shard import Shard  # noqa: TC001 -- so too
 from python_tsan.tsan.finding import Fatal, Finding  # noqa: TC001 -- so too
 
 SCHEMA = 2
+RUN_FILE = "run.json"
+# What `run` and `report` wrote before there was one document.
+OLD_FILE = "report.json"
 TSAN_EXIT_CODE = 66
 CLEAN = Expectation(outcome=Outcome.CLEAN)
 

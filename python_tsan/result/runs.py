@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import PythonTsanError, UsageError
-from python_tsan.result.codec import OLD_FILE, RUN_FILE, load_result
+from python_tsan.result.codec import load_result
+from python_tsan.result.model import OLD_FILE, RUN_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

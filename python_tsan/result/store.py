@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from python_tsan.result.codec import RUN_FILE, encode_result
+from python_tsan.result.codec import encode_result
+from python_tsan.result.model import RUN_FILE
 from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:

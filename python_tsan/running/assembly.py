@@ -12,7 +12,7 @@ from python_tsan.detect.registry import detectors
 from python_tsan.expectation import Outcome
 from python_tsan.result import baseline
 from python_tsan.result.build import NEW, Facts, build_result
-from python_tsan.result.judge import Evidence, judge_program, rate
+from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.matching import covered, missing
 from python_tsan.result.model import Observation, Provenance, Result, ShardRecord, Subject
 from python_tsan.running import audit, hook_crosscheck, suppressing

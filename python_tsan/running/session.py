@@ -12,7 +12,8 @@ from python_tsan.plain_text import counted
 from python_tsan.process import keeping
 from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
-from python_tsan.result.judge import doubts_about_logs, gil_returned
+from python_tsan.result.judge.logs import doubts_about_logs
+from python_tsan.result.judge.process import gil_returned
 from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
 from python_tsan.running.assembly import SessionRecord, assemble, is_found, read_runs

@@ -8,7 +8,7 @@ from python_tsan.checking.deadlines import CANARY_SECONDS, MOST, disturbance, sl
 from python_tsan.checking.subjects import Bench, Subjects
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.harness.registry import Scenario
-from python_tsan.result.judge import judge_check
+from python_tsan.result.judge.check import judge_check
 from python_tsan.result.model import Status
 
 ENDS = Expectation(outcome=Outcome.CLEAN)

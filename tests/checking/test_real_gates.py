@@ -10,7 +10,7 @@ from python_tsan import process
 from python_tsan.checking.environment import compose_environment
 from python_tsan.checking.execution import observe
 from python_tsan.expectation import Expectation, ExpectedFinding, Lane, Outcome
-from python_tsan.result.judge import judge_check
+from python_tsan.result.judge.check import judge_check
 from python_tsan.result.model import Status
 
 pytestmark = pytest.mark.compiler

@@ -9,7 +9,7 @@ from pathlib import Path
 from python_tsan.result import baseline
 from python_tsan.result.build import Facts, Standing, build_result
 from python_tsan.result.finding import FindingStatus, Occurrence
-from python_tsan.result.judge import Evidence, judge_program, rate
+from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.matching import covered, missing
 from python_tsan.result.model import Observation, Provenance, ShardRecord, Subject, SuppressionUse
 from python_tsan.result.shard import Shard

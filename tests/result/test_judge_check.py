@@ -7,7 +7,7 @@ import pytest
 from observed import CLEAN, CRASHING, DEAD, DEADLOCK, HANGING, HUNG, LOST, RACY, RACY_TWIN, SAFE_TWIN, finding
 
 from python_tsan.expectation import ExpectedFinding, Lane
-from python_tsan.result.judge import judge_check
+from python_tsan.result.judge.check import judge_check
 from python_tsan.result.model import Status, Unparsed
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
-from python_tsan.result.judge import Evidence, judge_program, rate
+from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.model import Observation, Status, SuppressionUse, Unparsed
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)

@@ -8,7 +8,7 @@ from observed import CLEAN, DEADLOCK, LOST, RACY, RACY_TWIN, SAFE_TWIN, finding
 from python_tsan.comparison.model import Seen
 from python_tsan.comparison.verified import cell_of
 from python_tsan.expectation import Lane
-from python_tsan.result.judge import judge_check
+from python_tsan.result.judge.check import judge_check
 from python_tsan.result.model import KnownRace, Status
 from python_tsan.tsan.suppressions import parse_suppressions
 
