@@ -157,10 +157,9 @@ def _from_file(cwd: Path) -> dict[str, Any]:
     for folder in (cwd, *cwd.parents):
         for name, section in ((FILE_NAME, ()), ("pyproject.toml", ("tool", "python-tsan"))):
             file = folder / name
-            try:
-                text = read_text(file)
-            except (FileNotFoundError, NotADirectoryError):
+            if not file.exists():
                 continue
+            text = read_text(file)
             table = table_at(parse(text, file), section)
             if isinstance(table, dict):
                 return dict(_checked(table, text, file, section))

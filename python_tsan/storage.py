@@ -15,6 +15,7 @@ from python_tsan.errors import PythonTsanError, SubjectError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
 
 # More than any document or settings file of this package; less than what endangers a machine's memory.
 MOST_BYTES = 1 << 30
@@ -102,24 +103,31 @@ def unfinished_file(target: Path) -> Path:
     return target.with_name(f"{target.stem}.unfinished{target.suffix}")
 
 
-def read_regular(file: Path, *, limit: int = MOST_BYTES) -> bytes:
-    """Return the content of a regular file of at most ``limit`` bytes.
+@contextlib.contextmanager
+def open_regular(file: Path) -> Iterator[BufferedReader]:
+    """Open a regular file to read it.
 
     Raises ``OSError`` for everything else: to open a pipe or a device could wait for ever or never end.
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as opened:
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file", str(file))
-        if found.st_size > limit:
+        yield opened
+
+
+def read_regular(file: Path, *, limit: int = MOST_BYTES) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes. Raises ``OSError`` for everything else."""
+    with open_regular(file) as opened:
+        if os.fstat(opened.fileno()).st_size > limit:
             raise OSError(errno.EFBIG, f"larger than {limit >> 20} MB", str(file))
         return opened.read(limit)
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a regular file in hexadecimal."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,22 +12,20 @@ from python_tsan.storage import read_regular
 if TYPE_CHECKING:
     from pathlib import Path
 
-MOST_BYTES = 1 << 20
+MOST_BYTES = 16 << 20
 _POSITION = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 
-def read_text(file: Path, *, page: str = "") -> str:
-    """Return the text of a TOML file.
+def read_text(file: Path, *, what: str = "", page: str = "") -> str:
+    """Return the text of a file that the user names as ``what``.
 
-    Raises ``FileNotFoundError`` or ``NotADirectoryError`` if it does not exist, and :class:`UsageError`, which names
-    ``page`` of the errors' pages, for a file that is not regular, larger than 1 MB, or not UTF-8.
+    Raises :class:`UsageError` for a file that does not exist, is not regular, larger than 16 MB, or not UTF-8; ``page``
+    is its page in ``docs/errors.md``.
     """
     try:
         return read_regular(file, limit=MOST_BYTES).decode("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        raise
     except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror}", page=page) from error
+        raise UsageError(f"cannot read {what}{' ' if what else ''}{file}: {error.strerror}", page=page) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{file}: not UTF-8 text (byte {error.start})", page=page) from error
 

@@ -1,4 +1,4 @@
-"""Own how a failure is told: one message on standard error and one exit code; leave raising to everyone else."""
+"""Catch every error, print it on standard error, and map it to an exit code; the other modules raise."""
 
 from __future__ import annotations
 
@@ -22,18 +22,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-# For so long after an interrupt another one is taken for the same. Children are ended within two seconds.
+# A second interrupt within this time counts as the same one. Children end within two seconds.
 AGAIN_SECONDS = 5.0
 
 
 def as_exit_code(action: Callable[[], ExitCode], *, last: bool = False) -> int:
-    """Do ``action`` and return the process's exit code, whatever happens; ``SystemExit`` passes through.
+    """Run ``action`` and return the exit code of the process; only ``SystemExit`` passes through.
 
-    An exception that nobody foresaw gives 6, not Python's own 1: 1 is kept for findings. ``last`` says that the process
-    ends with that code.
+    An unexpected exception gives 6, not Python's own 1, which means findings. ``last`` says that the process ends with
+    that code.
     """
+    if last:
+        _open_closed_streams()
     with _termination_as_interrupt(last=last):
         return _as_exit_code(action)
+
+
+def _open_closed_streams() -> None:
+    """Connect standard streams that the caller closed to the null device, so that no other file takes their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _as_exit_code(action: Callable[[], ExitCode]) -> int:
@@ -43,34 +56,34 @@ def _as_exit_code(action: Callable[[], ExitCode]) -> int:
             sys.stdout.flush()
         return int(code)
     except PythonTsanError as error:
-        _tell(error)
+        _show(error)
         return int(error.exit_code)
     except Interrupted as interrupted:
-        _tell_kept(interrupted)
+        _show_interrupt(interrupted)
         return int(ExitCode.INTERRUPTED)
     except KeyboardInterrupt:
         _print("python-tsan: interrupted; finished stages are kept, the current stage will restart")
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # The reader has gone. Python flushes standard output once more at exit, and must find it writable.
+        # Python flushes standard output once more at exit, which must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.SUBJECT)
     except OSError as error:
-        told = storage_error(error) or _unforeseen(error)
+        shown = storage_error(error) or _unexpected(error)
     except ModuleNotFoundError as error:
-        told = _explain_missing(error) or _unforeseen(error)
-    except Exception as error:  # noqa: BLE001 -- the one place where nothing may get past
-        told = _unforeseen(error)
-    _tell(told)
-    return int(told.exit_code)
+        shown = _explain_missing(error) or _unexpected(error)
+    except Exception as error:  # noqa: BLE001 -- the one place that catches everything
+        shown = _unexpected(error)
+    _show(shown)
+    return int(shown.exit_code)
 
 
 @contextlib.contextmanager
 def _termination_as_interrupt(*, last: bool) -> Iterator[None]:
-    """Make SIGTERM and SIGHUP end the run as Ctrl-C does, so that no child outlives it, and each of them end it once.
+    """Handle SIGTERM and SIGHUP as Ctrl-C, so that no child outlives the run, and ignore a second signal soon after.
 
-    The impatient press Ctrl-C twice, and a second interrupt amid the answer to the first would lose what that keeps.
-    ``last`` says that the process ends next: then none takes its exit code away.
+    Users press Ctrl-C twice; a second interrupt while the first one is handled would lose results. ``last`` says that
+    the process ends next: then no signal changes its exit code.
     """
     taken = [-math.inf]
 
@@ -81,10 +94,10 @@ def _termination_as_interrupt(*, last: bool) -> Iterator[None]:
             raise KeyboardInterrupt
 
     before = {}
-    # Not in another thread than the main one: the program that called us owns its signals.
+    # In another thread than the main one, the calling program owns its signals.
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as of what a shell starts in the background
+            if signal.getsignal(number) is not signal.SIG_IGN:  # a shell ignores it in background jobs
                 before[number] = signal.signal(number, interrupt)
     try:
         yield
@@ -94,18 +107,18 @@ def _termination_as_interrupt(*, last: bool) -> Iterator[None]:
 
 
 def _explain_missing(error: ModuleNotFoundError) -> PythonTsanError | None:
-    """Return what a person can act on when a package is missing that is not this one, else None."""
+    """Return the error for a missing package of another project, None for one of this project."""
     package = (error.name or "python_tsan").partition(".")[0]
     if package == "python_tsan":
         return None
     return SubjectError(
         f"the package {package} is not installed for {sys.executable}",
-        advice="install python-tsan with what it needs: python -m pip install 'python-tsan[verify]'",
+        advice="install python-tsan with its dependencies: python -m pip install 'python-tsan[verify]'",
         page="extra",
     )
 
 
-def _unforeseen(error: Exception) -> PythonTsanError:
+def _unexpected(error: Exception) -> PythonTsanError:
     text = "".join(traceback.format_exception(error))
     try:
         with tempfile.NamedTemporaryFile(
@@ -120,12 +133,12 @@ def _unforeseen(error: Exception) -> PythonTsanError:
     return SubjectError(
         f"an error inside python-tsan: {type(error).__name__}: {error}",
         evidence=evidence,
-        advice="please report it with the traceback",
+        advice="report it with the traceback",
         page="internal",
     )
 
 
-def _tell(error: PythonTsanError) -> None:
+def _show(error: PythonTsanError) -> None:
     lines = [f"python-tsan: error: {error.message}"]
     if error.evidence is not None:
         lines.append(f"  evidence:   {error.evidence}")
@@ -135,7 +148,7 @@ def _tell(error: PythonTsanError) -> None:
     _print("\n".join(lines))
 
 
-def _tell_kept(interrupted: Interrupted) -> None:
+def _show_interrupt(interrupted: Interrupted) -> None:
     lines = [f"python-tsan: interrupted: {interrupted.message}"]
     if interrupted.evidence is not None:
         lines.append(f"  evidence:   {interrupted.evidence}")

@@ -152,9 +152,9 @@ def _cut_short(path: Path, trace: Trace) -> SubjectError | None:
 
 def _refuse_unwritable(path: Path) -> None:
     """Raise before anything is run, so that no trace is lost."""
-    if path.is_dir():
-        raise UsageError(f"the trace cannot be written: {path} is a folder", page="gil")
     existed = path.exists()
+    if existed and not path.is_file():  # to open a pipe could wait for ever
+        raise UsageError(f"the trace cannot be written: {path} is not a regular file", page="gil")
     with storage_errors(path), path.open("ab"):
         pass
     if not existed:

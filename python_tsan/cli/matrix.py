@@ -77,6 +77,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise UsageError("--format needs --list", advice="`python-tsan compare` shows a matrix in other formats")
     wish = wish_of(arguments)
     context = open_context(arguments)
+    if arguments.resume:  # a wrong folder is reported before the search
+        FORMAT.load(arguments.resume / MATRIX_FILE)
     plan = plan_matrix(look(context.settings, wish, layout=context.layout, console=context.console), wish)
     if arguments.listed:
         _list(plan, arguments.format, context.console)

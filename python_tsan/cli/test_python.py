@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Run CPython's own tests and return the code of the run: 0 clean, 1 a test failed, 6 not all were judged."""
     context = open_context(arguments)
+    earlier = load_result(arguments.resume) if arguments.resume else None
     tree = obtain_source(context.settings, layout=context.layout, console=context.console)
     selection = Selection.PARALLEL if arguments.parallel else Selection.THREADED
     chosen = choose_tests(arguments.tests, tree.path, tree.record.version, selection)
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         tests=tests,
         threads=arguments.parallel,
         limits=Limits(whole=arguments.session_timeout, each=arguments.timeout, jobs=context.settings.jobs),
-        earlier=load_result(arguments.resume) if arguments.resume else None,
+        earlier=earlier,
         notes=(f"shard {arguments.shard}: {len(tests)} of {len(chosen)} tests",) if arguments.shard else (),
     )
     return judge_tests(request, tree, context).exit_code

@@ -77,7 +77,7 @@ def refuse_nested(env: Mapping[str, str]) -> None:
 def find_program(name: str, env: Mapping[str, str]) -> Path:
     """Return the absolute path of the program that a shell would start. Raises :class:`UsageError` if none exists."""
     found = shutil.which(name, path=env.get("PATH"))
-    if found is None:
+    if found is None or not Path(found).is_file():
         raise UsageError(f"the command does not exist or is not executable: {name}", page="gil")
     # Path drops the "./" of "./program", and without a slash the system would search PATH again.
     return Path(found).absolute()

@@ -18,6 +18,8 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection, SymbolTableSection
 
+from python_tsan.storage import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -68,7 +70,7 @@ class ElfFacts:
 def is_elf(path: Path) -> bool:
     """Return whether a file begins as ELF files do; a file that cannot be read does not."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:
         return False
@@ -89,7 +91,7 @@ def code_digest(path: Path) -> str:
     Two machines that build one source differ in more: the folder in the debug information, and with it the build id.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             section = ELFFile(file).get_section_by_name(".text")
             return hashlib.sha256(section.data()).hexdigest() if section is not None else ""
     except (OSError, ELFError, ValueError, KeyError, AttributeError, UnicodeDecodeError, TypeError):
@@ -99,7 +101,7 @@ def code_digest(path: Path) -> str:
 @lru_cache(maxsize=512)
 def _read_once(path: Path, _changed: int, _size: int) -> ElfFacts:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _read(path, file)
     # pyelftools raises the errors of its parsers when a file is truncated.
     except (OSError, ELFError, ValueError, KeyError, AttributeError, UnicodeDecodeError, TypeError):

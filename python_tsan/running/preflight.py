@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.running.elf import ElfFacts, Runtime, is_elf, read_elf
+from python_tsan.storage import open_regular
 from python_tsan.toolchain.model import Family
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _find(name: str, cwd: Path, env: Mapping[str, str]) -> Path:
     path = cwd / name
     if not path.exists():
         raise SubjectError(f"{path}: no such file", advice="build it first, or correct its path", page="command")
-    if path.is_dir() or not os.access(path, os.X_OK):
+    if not path.is_file() or not os.access(path, os.X_OK):
         raise SubjectError(
             f"{path} cannot be executed", advice="name a program; chmod +x it if it is one", page="command"
         )
@@ -132,7 +133,7 @@ def _facts(program: Path, *, children: bool) -> ElfFacts | None:
 
 
 def _shebang(script: Path) -> Path | None:
-    with script.open("rb") as file:
+    with open_regular(script) as file:
         line = file.readline(4096)
     words = line[2:].split() if line.startswith(b"#!") else []
     return Path(os.fsdecode(words[0])) if words else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from python_tsan import __version__
 from python_tsan.running.elf import code_digest
 from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
+from python_tsan.storage import sha256_of
 from python_tsan.toolchain.host import this_machine
 from python_tsan.versioned_json import Format, encode
 
@@ -116,8 +116,7 @@ def machine_facts(prepared: Prepared, toolchain: Toolchain | None) -> dict[str, 
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return "cannot be read"
 

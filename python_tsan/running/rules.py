@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.known_races import shipped_file
-from python_tsan.errors import UsageError
 from python_tsan.result import baseline
 from python_tsan.result.build import Standing
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.matching import covered
 from python_tsan.running import expected
 from python_tsan.running.suppressing import read_suppressions
+from python_tsan.toml_file import read_text
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -70,9 +70,4 @@ def with_shipped(rules: Rules, interpreter: Interpreter | None) -> Rules:
 
 
 def _text(path: str, what: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the {what} {path}: {error.strerror}", page=what) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text (byte {error.start})", page=what) from error
+    return read_text(Path(path), what=f"the {what}", page=what)

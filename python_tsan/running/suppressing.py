@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.errors import UsageError
 from python_tsan.result.model import SuppressionUse
+from python_tsan.toml_file import read_text
 from python_tsan.tsan.suppressions import Suppression, parse_matches, parse_suppressions
 
 if TYPE_CHECKING:
@@ -31,11 +32,7 @@ def read_suppressions(files: Iterable[Path], *, shipped: bool = False) -> tuple[
     """
     placed: list[PlacedSuppression] = []
     for file in files:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read suppressions from {file}: {_why(error)}", page="suppressions") from error
-        read = parse_suppressions(text)
+        read = parse_suppressions(read_text(file, what="the suppressions", page="suppressions"))
         for refusal in read.refused:
             raise UsageError(
                 f"{file}:{refusal.line}: {refusal.text}: {refusal.reason}",
@@ -44,10 +41,6 @@ def read_suppressions(files: Iterable[Path], *, shipped: bool = False) -> tuple[
             )
         placed += [PlacedSuppression(suppression=entry, file=str(file), shipped=shipped) for entry in read.entries]
     return tuple(placed)
-
-
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
 def merged_text(placed: Iterable[PlacedSuppression]) -> str:

@@ -152,7 +152,7 @@ def test_a_section_that_is_no_table_is_refused(tmp_path):
 
 def test_a_folder_of_that_name_is_refused(tmp_path):
     (tmp_path / "python-tsan.toml").mkdir()
-    assert refusal(tmp_path).message == f"{tmp_path / 'python-tsan.toml'}: cannot be read: Is a directory"
+    assert refusal(tmp_path).message == f"cannot read {tmp_path / 'python-tsan.toml'}: Is a directory"
 
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path):

@@ -102,7 +102,7 @@ def test_what_cannot_be_written_is_refused_before_anything_runs(recorded, tmp_pa
         main(["gil", "trace", "--memory", "0", "--output", str(tmp_path / "x"), "--", "python"])
     assert recorded == []
     text = capsys.readouterr().err
-    assert "is a folder" in text
+    assert "is not a regular file" in text
     assert "choose a place that you may write to with --output" in text
 
 
