@@ -31,7 +31,7 @@ class Combination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """Something that is not in the matrix, and why. ``code`` is there when it was asked for by name and has failed."""
+    """Something that is not in the matrix, and why. ``code`` is set when it was requested by name and failed."""
 
     what: str
     reason: str

@@ -163,6 +163,13 @@ def test_no_redirect_leads_from_https_to_plain_http():
     assert kept.full_url == "https://mirror.invalid/x"
 
 
+def test_a_release_without_an_archive_is_left_to_git(python_org, server):
+    with pytest.raises(Unavailable, match=r"no archive of 3\.14\.7 is pinned") as caught:
+        python_org.provide(Release(version="3.14.7", archives=()))
+    assert not caught.value.whole
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("target", ["ftp://mirror.invalid/x", "file:///etc/passwd", "data:,x", "http://[::1"])
 def test_a_redirect_leads_to_the_web_only(target):
     request = download_module._request("http://www.python.org/x?token=secret", "*/*")

@@ -57,6 +57,14 @@ def test_known_facts_of_two_pins():
     assert bookworm.archive_with("0" * 64) is None
 
 
+def test_git_can_give_the_default_and_releases_without_an_archive():
+    table = load_releases()
+    assert table[DEFAULT_PYTHON].commit == "55fee9cf216abe4ec0d1139f94b1930fbd0c7644"
+    assert table["3.14.7"].commit == "823f0323ee6ec1402088b73bce1a38473cac36dc"
+    assert table["3.14.7"].archives == ()
+    assert len({release.commit for release in table.values() if release.commit}) >= 57
+
+
 def test_a_version_is_satisfied_by_itself_alone():
     assert versions(candidates("3.13.5", load_releases())) == ["3.13.5"]
 

@@ -44,7 +44,7 @@ CACHE = "cache"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why one place did not give one release; ``whole`` if it then was not asked for another."""
+    """Why one place did not give one release; ``whole`` if no other release was requested from it then."""
 
     version: str
     provider: str
