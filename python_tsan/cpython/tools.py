@@ -48,8 +48,12 @@ def uv_install(requirements: Path, *, hashed: bool = True) -> list[str | Path]:
     Never from source: numpy's build would run for many minutes without output.
     """
     hashes = ("--require-hashes",) if hashed else ()
-    options = ("--quiet", "--no-config", "--no-deps", "--only-binary", ":all:", *hashes)
-    return [find_uv(), "pip", "install", *options, "--requirements", requirements]
+    return uv_pip("--no-config", "--no-deps", "--only-binary", ":all:", *hashes, "--requirements", requirements)
+
+
+def uv_pip(*arguments: str | Path) -> list[str | Path]:
+    """Return the command that installs packages with uv, for callers that need neither hashes nor the cache."""
+    return [find_uv(), "pip", "install", "--quiet", *arguments]
 
 
 def uv_index() -> list[str | Path]:

@@ -9,7 +9,7 @@ from python_tsan import process
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.stock import find_stock
-from python_tsan.cpython.tools import find_uv
+from python_tsan.cpython.tools import find_uv, uv_pip
 from python_tsan.gil.library import build_tracer
 from tools.bench.gil import COLUMNS, GilBench
 from tools.bench.gil_rivals import GIL_LOAD, GIL_LOAD_NEEDS, rival_rows
@@ -59,12 +59,10 @@ def _with_packages(executable: Path, folder: Path) -> Path:
     if not python.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         make: list[str | Path] = [find_uv(), "venv", "--quiet", "--allow-existing", "--python", executable, folder]
-        fill: list[str | Path] = [find_uv(), "pip", "install", "--quiet", "--python", python, "numpy", GIL_LOAD_NEEDS]
+        fill: list[str | Path] = uv_pip("--python", python, "numpy", GIL_LOAD_NEEDS)
         for command in (make, fill):
             ended = process.run(command, stdout=log, timeout=_INSTALL_SECONDS)
             if not ended.ok:
                 raise step_error("install numpy for the bench", ended, log)
-        process.run(
-            [find_uv(), "pip", "install", "--quiet", "--python", python, GIL_LOAD], stdout=log, timeout=_INSTALL_SECONDS
-        )
+        process.run(uv_pip("--python", python, GIL_LOAD), stdout=log, timeout=_INSTALL_SECONDS)
     return python

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.cpython.diagnosis import step_error
-from python_tsan.cpython.tools import find_uv
+from python_tsan.cpython.tools import uv_pip
 from python_tsan.imports.confirm.proof import prove
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.interpreter import CASES, identify
@@ -68,7 +68,7 @@ def rows(folder: Path, say: Callable[[str], None], python: str = sys.executable)
 
 def _install(python: str, site: Path) -> None:
     work = site.with_suffix(".part")
-    command = [str(find_uv()), "pip", "install", "--quiet", "--python", python, "--target", str(work), *PACKAGES]
+    command = uv_pip("--python", python, "--target", work, *PACKAGES)
     log = site.with_suffix(".log")
     ended = process.run(command, stdout=log, timeout=INSTALL_SECONDS)
     if not ended.ok:

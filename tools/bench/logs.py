@@ -15,7 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
-from python_tsan.cpython.tools import find_uv
+from python_tsan.cpython.tools import find_uv, uv_pip
 from tools.bench.table import Table
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _codechecker(environment: Path) -> Path | None:
     converter = environment / "bin" / "report-converter"
     if not converter.is_file():
         made = process.run([find_uv(), "venv", "--clear", environment], timeout=HOUR)
-        installed = process.run([find_uv(), "pip", "install", "--python", environment, CODECHECKER], timeout=HOUR)
+        installed = process.run(uv_pip("--python", environment, CODECHECKER), timeout=HOUR)
         if not (made.ok and installed.ok):
             return None
     return converter

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.tools import find_uv
+from python_tsan.cpython.tools import uv_pip
 from python_tsan.errors import SubjectError
 from python_tsan.process import run
 
@@ -35,19 +35,8 @@ def install(package: str, folder: Path, *, minor: str) -> Installed:
 
     Raises SubjectError with uv's own reason when there is no wheel, or none can be fetched.
     """
-    options = ["--quiet", "--no-config", "--only-binary", ":all:", "--python", sys.executable]
-    command: list[str | Path] = [
-        find_uv(),
-        "pip",
-        "install",
-        *options,
-        "--python-version",
-        minor,
-        "--target",
-        folder,
-        package,
-    ]
-    ended = run(command, timeout=INSTALL_SECONDS)
+    wheels = ("--no-config", "--only-binary", ":all:", "--python", sys.executable, "--python-version", minor)
+    ended = run(uv_pip(*wheels, "--target", folder, package), timeout=INSTALL_SECONDS)
     if not ended.ok:
         raise SubjectError(f"cannot be installed: {_reason(ended.stderr)}")
     versions = {_normal(each.metadata["Name"]): each.version for each in distributions(path=[str(folder)])}
