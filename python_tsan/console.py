@@ -42,7 +42,7 @@ class Console:
     No text changes what a terminal or GitHub's log does, wherever it comes from (:func:`plain_text.harmless`).
 
     ``quiet`` drops notes, tables' titles and progress; results and warnings are always shown. Whether there is colour
-    is decided by :func:`wants_colour`; without it, no escape sequence changes how text looks.
+    is decided by :func:`may_colour`; without it, no escape sequence changes how text looks.
     """
 
     def __init__(self, *, out: TextIO, err: TextIO, env: Mapping[str, str], quiet: bool = False) -> None:
@@ -131,7 +131,7 @@ class Console:
         )
 
     def _colour(self, stream: TextIO) -> bool:
-        return wants_colour(terminal=stream.isatty(), env=self._env)
+        return may_colour(terminal=stream.isatty(), env=self._env)
 
     def _rich_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         import rich.table  # noqa: PLC0415 -- as above
@@ -146,8 +146,8 @@ class Console:
         self._rich(self._out).print(table)
 
 
-def wants_colour(*, terminal: bool, env: Mapping[str, str]) -> bool:
-    """Return whether text may be coloured: as the reader says, else on a terminal that can.
+def may_colour(*, terminal: bool, env: Mapping[str, str]) -> bool:
+    """Return whether text may be coloured: as the environment states, else on a terminal that can.
 
     ``NO_COLOR`` (https://no-color.org) wins over ``FORCE_COLOR`` (https://force-color.org) and ``CLICOLOR_FORCE``
     (https://bixense.com/clicolors), and those over ``CLICOLOR=0`` and ``TERM=dumb``, as in CPython's ``_colorize``.

@@ -25,7 +25,7 @@ class Axis(Enum):
 
 
 class Seen(Enum):
-    """What the runs of one row showed; of several runs, the weightiest (the order of this list) speaks."""
+    """What the runs of one row showed; of several runs, the weightiest (the order of this list) counts."""
 
     DOUBT = "could not judge"
     CRASH = "crash"

@@ -34,7 +34,7 @@ def render(document: Document, context: Context) -> str:  # noqa: ARG001 -- the 
         summary=wording.summary(document),
         tone=_tone(document),
         hazards=[_view(hazard) for hazard in document.hazards[:MOST_CARDS]],
-        untold=max(0, len(document.hazards) - MOST_CARDS),
+        more=max(0, len(document.hazards) - MOST_CARDS),
         common=wording.common_folder(document),
         words=wording,
         confirmed=Answer.CONFIRMED,

@@ -40,14 +40,14 @@ def _lines(document: Document) -> Iterator[str]:
 
 def _row(hazard: HazardRecord) -> tuple[str, ...]:
     one, two = hazard.threads
-    cure = f"import {', or '.join(map(markdown_code, hazard.removed_by))} first" if hazard.removed_by else ""
-    return (markdown_code(one.imports), markdown_code(two.imports), hazard.outcome.value, wording.answer(hazard), cure)
+    fix = f"import {', or '.join(map(markdown_code, hazard.removed_by))} first" if hazard.removed_by else ""
+    return (markdown_code(one.imports), markdown_code(two.imports), hazard.outcome.value, wording.answer(hazard), fix)
 
 
 def _details(hazard: HazardRecord, common: str) -> Iterator[str]:
     yield from (f"<details><summary>{_names(hazard)}</summary>", "")
     for thread in hazard.threads:
-        yield f"- {thread.thread} holds {markdown_code(thread.holds)} and wants {markdown_code(thread.waits_for)}"
+        yield f"- {thread.thread} holds {markdown_code(thread.holds)} and waits for {markdown_code(thread.waits_for)}"
         yield from (f"  - {line}" for line in _chain(thread, common))
     if hazard.proof:
         yield f"- {markdown(wording.verdict(hazard.proof))}"

@@ -76,9 +76,9 @@ def _details(number: int, hazard: HazardRecord, common: str) -> Iterator[str]:
         yield from _proof(hazard.proof, common)
     if hazard.window:
         yield from _wrapped(f"what opens it: {wording.window(hazard)}", indent="   ")
-    cure = wording.cure(hazard)
-    if cure:
-        yield from _wrapped(f"what removes it: {cure}", indent="   ")
+    fix = wording.fix(hazard)
+    if fix:
+        yield from _wrapped(f"what removes it: {fix}", indent="   ")
 
 
 def _chain(thread: ThreadRecord) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Own the sentences that every rendering of a scan shares; leave their layout to each. Pure, no I/O."""
+"""Describe a scan of imports in the sentences that all its renderings share, without layout and escaping."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def summary(document: Document) -> str:
     )
 
 
-ONCE = "each hazard is told for the first pair of entries that meets at its two locks; others may meet there too"
+ONCE = "each hazard is listed once, for the first pair of entries that meets at its two locks"
 
 
 def pair(hazard: HazardRecord) -> str:
@@ -74,8 +74,8 @@ def own(thread: ThreadRecord) -> str:
 
 
 def position(thread: ThreadRecord) -> str:
-    """Say what a thread has and what it wants when the cycle is closed."""
-    return f"{thread.thread} holds {thread.holds} and wants {thread.waits_for}"
+    """Say what a thread holds and what it waits for when the cycle is closed."""
+    return f"{thread.thread} holds {thread.holds} and waits for {thread.waits_for}"
 
 
 def waits(edge: Wait) -> str:
@@ -84,20 +84,20 @@ def waits(edge: Wait) -> str:
 
 
 def window(hazard: HazardRecord) -> str:
-    """Say which release of the GIL let another thread in, why that is not known, or nothing when nobody asked."""
-    told = hazard.window
-    if told is None:
+    """Say which release of the GIL let another thread in, why that is not known, or nothing when it was not traced."""
+    opening = hazard.window
+    if opening is None:
         return ""
-    if told.problem:
-        return f"no release can be shown: {told.problem}"
-    times = f"the importer of {hazard.threads[0].holds} let go of the GIL {counted(told.releases, 'time')}"
-    phase = f"{told.phase}{f' of {told.module}' if told.module else ''}, in {told.function}"
-    if told.intruder:
-        return f"{times}; at one, {phase}, another thread took it and went on to import {told.intruder}"
+    if opening.problem:
+        return f"no release can be shown: {opening.problem}"
+    times = f"the importer of {hazard.threads[0].holds} released the GIL {counted(opening.releases, 'time')}"
+    phase = f"{opening.phase}{f' of {opening.module}' if opening.module else ''}, in {opening.function}"
+    if opening.intruder:
+        return f"{times}; at one, {phase}, another thread took it and went on to import {opening.intruder}"
     return f"{times}, first at {phase}; in the traced run no other thread imported meanwhile"
 
 
-def cure(hazard: HazardRecord) -> str:
+def fix(hazard: HazardRecord) -> str:
     """Say what removes a hazard, an empty text when the model knows of no import that does."""
     if not hazard.removed_by:
         return ""
@@ -116,8 +116,8 @@ def places(document: Document) -> Iterator[str]:
 
 
 def common_folder(document: Document) -> str:
-    """Return the folder below which every place lies, with a slash at its end; an empty text if there is none."""
-    folders = {os.path.dirname(place) for place in places(document)}  # noqa: PTH120 -- a text, whatever machine it is of
+    """Return the folder below which every place is, with a slash at its end, or an empty text."""
+    folders = {os.path.dirname(place) for place in places(document)}  # noqa: PTH120 -- a text of any machine
     if not folders or not all(folder.startswith("/") for folder in folders):
         return ""
     # One folder further up, so that what is left of a place begins with the package.

@@ -104,7 +104,7 @@ def row(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _word(status: Status) -> str:
-    # What needs a person's eye stands out without colour too.
+    # What a person must read is visible without colour too.
     word: str = status.value
     return word if status in {Status.PASSED, Status.SKIPPED} else word.upper()
 

@@ -79,10 +79,10 @@ def test_the_release_is_told_with_what_the_other_thread_did(monkeypatch):
     assert found.hazards[0].window == WindowRecord(
         releases=2, phase="path stat", module="a", function="os_stat (posixmodule.c:7)", intruder="b"
     )
-    words = "the importer of a let go of the GIL 2 times; at one, path stat of a, in os_stat (posixmodule.c:7), another"
+    words = "the importer of a released the GIL 2 times; at one, path stat of a, in os_stat (posixmodule.c:7), another"
     assert window(found.hazards[0]).startswith(words)
     for form in RENDERINGS:
-        assert "let go of the GIL 2 times" in " ".join(rendered(found, form).split()) or form == "json"
+        assert "released the GIL 2 times" in " ".join(rendered(found, form).split()) or form == "json"
     assert [command[-2:] for command in asked] == [["a", "b"]]
 
 

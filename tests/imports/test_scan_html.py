@@ -55,7 +55,7 @@ def test_the_page_shows_chains_graph_stacks_and_cure_and_needs_no_network():
     for words in (
         "1 hazard between 2 entries",
         "How to read this",
-        "T1 holds a and wants b",
+        "T1 holds a and waits for b",
         "import c # asks",
         "site/a.py:3",
         "confirmed 2 of 3 (at least 13 % with 95 % confidence)",

@@ -11,7 +11,7 @@ from python_tsan.imports.document import statement_at
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.imports.search.schedules import Link
-from python_tsan.imports.wording import OUTCOMES, answer, common_folder, cure, summary, verdict
+from python_tsan.imports.wording import OUTCOMES, answer, common_folder, fix, summary, verdict
 from python_tsan.plain_text import counted
 
 
@@ -25,15 +25,15 @@ def test_a_terminal_shows_the_table_the_stacks_and_what_removes_it():
         "-  ----------  ----------  -------  ----------------",
         "1  a           b           error    confirmed 2 of 3",
         "",
-        "each hazard is told for the first pair of entries that meets at its two locks;",
-        "  others may meet there too",
+        "each hazard is listed once, for the first pair of entries that meets at its two",
+        "  locks",
         "",
         "1  a against b: _DeadlockError, which is a RuntimeError and no ImportError",
-        "   T1 holds a and wants b, by",
+        "   T1 holds a and waits for b, by",
         "     its own import of a",
         "     /site/a.py:3 in <module>: import c  # asks",
         "     /site/c.py:1 in <module>: import b",
-        "   T2 holds b and wants a, by",
+        "   T2 holds b and waits for a, by",
         "     its own import of b",
         "   confirmed 2 of 3 (at least 13 % with 95 % confidence)",
         "     T1: _DeadlockError: x|y<b>",
@@ -119,8 +119,8 @@ def test_a_scan_that_could_not_see_an_entry_does_not_read_like_one_that_found_no
 def test_what_removes_a_hazard_is_what_the_model_says():
     found = document(None).hazards[0]
     assert found.removed_by == ("a", "b")
-    assert cure(replace(found, removed_by=())) == ""
-    assert cure(replace(found, removed_by=("b",))).startswith("import b on the main thread")
+    assert fix(replace(found, removed_by=())) == ""
+    assert fix(replace(found, removed_by=("b",))).startswith("import b on the main thread")
 
 
 def test_every_outcome_has_words():
