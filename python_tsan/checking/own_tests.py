@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import re
 import time
+import tomllib
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import compose_environment
 from python_tsan.checking.execution import STDOUT_FILE, observe
-from python_tsan.checking.known_failures import known_of
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.process import in_parallel
 from python_tsan.result.judge.check import judge_check
-from python_tsan.result.known import Seen, less_what_is_known
+from python_tsan.result.known import DATA_FILE, KnownFailure, Seen, less_what_is_known
 from python_tsan.result.model import Status, Verdict
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from python_tsan.checking.environment import SubjectEnvironment
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.own_tests import SuiteHome
-    from python_tsan.result.known import KnownFailure
     from python_tsan.toolchain.model import Toolchain
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
@@ -123,6 +124,24 @@ def run_tests(
         return less_what_is_known(verdict, failed_cases(place / FAILED_FILE), known)
 
     return tuple(in_parallel(one, tests, jobs=limits.jobs, on_result=on_verdict))
+
+
+@cache
+def known_failures() -> tuple[KnownFailure, ...]:
+    """Return what is known of CPython's own tests."""
+    table = tomllib.loads(files(__package__).joinpath(DATA_FILE).read_text(encoding="utf-8"))
+    return tuple(
+        KnownFailure(**{**entry, "releases": tuple(entry["releases"]), "seen": Seen(entry["seen"])})
+        for entry in table.get("known", ())
+    )
+
+
+def known_of(test: str, interpreter: Interpreter) -> tuple[KnownFailure, ...]:
+    """Return what is known of one test in this interpreter."""
+    version, free_threaded = interpreter.version, interpreter.free_threaded
+    return tuple(
+        each for each in known_failures() if each.test == test and each.concerns(version, free_threaded=free_threaded)
+    )
 
 
 def check_name(test: str, threads: int | None) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from test_lane import TOOLCHAIN, build
 
-from python_tsan.checking import known_failures as known_failures_module
 from python_tsan.checking import own_tests
+from python_tsan.checking import own_tests as own_tests_module
 from python_tsan.checking.own_tests import Limits, run_tests, suite_environment
 from python_tsan.cpython.own_tests import SuiteHome
 from python_tsan.result.known import KnownFailure, Seen
@@ -30,7 +30,7 @@ def known(**changes):
 @pytest.fixture
 def knows(monkeypatch):
     """Replace the table of known failures."""
-    return lambda *entries: monkeypatch.setattr(known_failures_module, "known_failures", lambda: entries)
+    return lambda *entries: monkeypatch.setattr(own_tests_module, "known_failures", lambda: entries)
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_known_is_what_this_version_and_kind_of_build_is_known_of(version, free_
 
 
 def test_every_known_failure_has_its_issue_and_one_way_to_be_reported():
-    for entry in known_failures_module.known_failures():
+    for entry in own_tests_module.known_failures():
         upstream = re.fullmatch(r"https://github\.com/python/cpython/(issues|pull)/\d+", entry.issue)
         ours = entry.seen is Seen.LEFT_OUT and (Path(__file__).parents[2] / entry.issue).is_file()
         assert upstream or ours
