@@ -23,7 +23,7 @@ from python_tsan.imports.model.tracing import NOT_TRACED
 from python_tsan.imports.preimport import STEPS as PREIMPORT_STEPS
 from python_tsan.imports.preimport import Language, plan, write
 from python_tsan.imports.renderings import RENDERINGS
-from python_tsan.imports.scan import STEPS, ScanCut, scan
+from python_tsan.imports.scan import CALL_SECONDS, STEPS, ScanCut, scan
 from python_tsan.imports.watch import watch
 from python_tsan.imports.wording import summary
 from python_tsan.plain_text import counted
@@ -198,6 +198,11 @@ def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
         document = document_of(replace(interrupt.scan, problems={**problems, **interrupt.scan.problems}))
         with keeping(partial(_render_unfinished, document, arguments, context)):
             raise
+    if found.pairs_left_out:
+        pairs = counted(found.pairs_left_out, "pair")
+        context.console.warn(
+            f"{pairs} with a call not searched within {CALL_SECONDS:g} s; name fewer entries, or --no-calls"
+        )
     if found.calls_left_out:
         context.console.note(f"{len(found.calls)} calls scanned, {found.calls_left_out} not scanned")
     document = document_of(replace(found, problems={**problems, **found.problems}))

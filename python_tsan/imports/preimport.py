@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -46,13 +47,20 @@ def plan(probe: Probe, entries: Sequence[str], *, runs: int, advance: Advance = 
     Raises SubjectError when an entry cannot be scanned, since its hazards would be missing, or when the list does not
     hold. ``advance`` receives which of the ``STEPS`` is under way, and how much of it is done.
     """
-    before = scan(probe, entries, calls=True, advance=advance)
+    before = scan(probe, entries, calls=True, call_seconds=math.inf, advance=advance)
     if before.problems:
         reasons = "; ".join(f"{entry}: {problem}" for entry, problem in before.problems.items())
         raise SubjectError(f"no list can be made: {reasons}", advice="Fix or exclude what cannot be imported.")
     known = [finding.hazard for finding in before.findings]
     modules = choose(before.model, (*before.entries, *before.calls), known=known, advance=partial(advance, CHOOSE))
-    after = scan(probe, entries, main=modules, calls=True, advance=lambda step, done: advance(f"{step}{AGAIN}", done))
+    after = scan(
+        probe,
+        entries,
+        main=modules,
+        calls=True,
+        call_seconds=math.inf,
+        advance=lambda step, done: advance(f"{step}{AGAIN}", done),
+    )
     _check(probe, before, after, runs, partial(advance, TRY))
     return Plan(entries=before.entries, modules=modules, before=before, after=after)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     Advance = Callable[[str, float | None], None]
 
+# Pairs of calls grow with the square of their number, and hazards between modules are found before.
+CALL_SECONDS = 60.0
 CORES = os.cpu_count() or 1
 STEPS = TRACE, SEARCH, CONFIRM = "trace", "search", "confirm"
 
@@ -41,8 +44,9 @@ class Scan:
     """What a scan found. ``problems`` has a line for each entry that could not be traced, by entry.
 
     ``main`` is what the main thread imports before any thread begins, ``calls`` the calls that are entries too, and
-    ``calls_left_out`` the number of those that would be, too, were they not beyond the limit. ``unfinished`` says how
-    far it came before it was interrupted, and is empty for a whole scan.
+    ``calls_left_out`` the number of those that would be, too, were they not beyond the limit. ``pairs_left_out`` is
+    the number of pairs with a call that were not searched in time. ``unfinished`` says how far it came before it was
+    interrupted, and is empty for a whole scan.
     """
 
     python: str
@@ -53,6 +57,7 @@ class Scan:
     main: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     calls_left_out: int = 0
+    pairs_left_out: int = 0
     unfinished: str = ""
     model: Model = field(repr=False)
 
@@ -63,6 +68,19 @@ class ScanCut(KeyboardInterrupt):
     def __init__(self, scan: Scan) -> None:
         super().__init__()
         self.scan = scan
+
+
+@dataclass(kw_only=True)
+class _Limit:
+    """The time for pairs with calls, and how many were left out of the search."""
+
+    until: float
+    left_out: int = 0
+
+    def is_over(self, pairs: int) -> bool:
+        """Return whether the next ``pairs`` are left out, and note them."""
+        self.left_out = pairs if time.monotonic() > self.until else 0
+        return bool(self.left_out)
 
 
 @dataclass(kw_only=True)
@@ -92,13 +110,15 @@ def scan(
     jobs: int = CORES,
     calls: bool = False,
     partial: bool = False,
+    call_seconds: float = CALL_SECONDS,
     advance: Advance = lambda _step, _fraction: None,
 ) -> Scan:
     """Scan ``entries``, after the main thread's imports ``main``; with ``runs``, confirm each hazard by directed runs.
 
     An entry that cannot be imported is reported in ``problems``, and the others are scanned. ``jobs`` is the
     number of processes at a time. With ``calls``, what functions of the entries' packages import when they are called
-    is an entry too. ``advance`` receives which of the ``STEPS`` is under way, and how much of it is done.
+    is an entry too; pairs with a call are searched until ``call_seconds`` have passed. ``advance`` receives which
+    of the ``STEPS`` is under way, and how much of it is done.
 
     With ``partial``, raises :class:`ScanCut` when it is interrupted: what had been traced by then is searched all the
     same, which takes no process and mostly no time, and what was predicted is reported without its proof.
@@ -109,9 +129,10 @@ def scan(
     modelled = _modelled(probe, needed, cut, main=main, jobs=jobs, calls=calls)
     model, problems = modelled.model, modelled.problems
     hazards: list[Hazard] = []
+    limit = _Limit(until=time.monotonic() + call_seconds)
     with cut.noted(lambda: f"{len(hazards)} hazards had been predicted"):
         traced = (*(entry for entry in needed if entry not in problems), *modelled.calls)
-        hazards.extend(predict(model, traced, lambda fraction: advance(SEARCH, fraction)))
+        hazards.extend(predict(model, traced, lambda fraction: advance(SEARCH, fraction), leave_out=limit.is_over))
     proofs: dict[int, Proof] = {}
 
     def note(proven: tuple[int, Proof]) -> None:
@@ -136,6 +157,7 @@ def scan(
         main=tuple(main),
         calls=modelled.calls,
         calls_left_out=modelled.left_out,
+        pairs_left_out=limit.left_out,
         unfinished=cut.words,
         model=model,
     )

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from python_tsan.cli.main import main
 from python_tsan.imports.cases.import_cases.source_reader import calls_of, resolve
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.interpreter import identify
@@ -119,3 +120,31 @@ def test_a_call_that_is_named_and_is_none_is_told(tmp_path):
     assert "with an import inside" in problems["a:f"]
     assert "ModuleNotFoundError" in problems["missing:f"]
     assert set(problems) == {"a:f", "a:nothing", "missing:f"}
+
+
+@pytest.mark.skipif(HERE.version >= (3, 15), reason="3.15 has no hazard here")
+def test_pairs_with_calls_are_searched_last_and_as_long_as_there_is_time(tmp_path):
+    files = {
+        "a.py": "def f():\n    import b\n\n\ndef g():\n    import c\n",
+        "b.py": BY_NAME.format("c"),
+        "c.py": BY_NAME.format("b"),
+    }
+    probe = tree(tmp_path, files)
+    whole = scan(probe, ["a", "b", "c"], calls=True)
+    assert whole.pairs_left_out == 0
+    assert [(each.hazard.first, each.hazard.second) for each in whole.findings[:2]] == [("b", "c"), ("c", "b")]
+    bounded = scan(probe, ["a", "b", "c"], calls=True, call_seconds=-1)
+    assert [each.hazard.locks for each in bounded.findings] == [each.hazard.locks for each in whole.findings[:2]]
+    assert bounded.pairs_left_out == 5 * 4 - 3 * 2
+
+
+def test_a_scan_whose_calls_were_cut_by_time_says_so(tmp_path, capsys, monkeypatch):
+    tree(
+        tmp_path, {"a.py": "def f():\n    import b\n", "b.py": "import c\n", "c.py": "def g():\n    import b\n    b\n"}
+    )
+    monkeypatch.setattr("python_tsan.imports.scan.predict", lambda *_, leave_out, **__: [] if leave_out(7) else None)
+    found = scan(Probe(python=HERE, path=(tmp_path,)), ["a", "b"], calls=True, call_seconds=-1)
+    assert found.pairs_left_out == 7
+    monkeypatch.setattr("python_tsan.cli.imports.scan", lambda *_, **__: found)
+    assert main(["imports", "scan", "a", "b", "--python", sys.executable, "--path", str(tmp_path)]) == 0
+    assert "7 pairs with a call not searched within 60 s" in capsys.readouterr().err

@@ -57,7 +57,7 @@ def test_calls_are_found_and_their_hazards_are_confirmed_and_removed(python, tmp
 
 
 def run_scan(capsys, folder, *words):
-    code = main(["imports", "scan", *words, "--with", sys.executable, "--path", str(folder), "--format", "json"])
+    code = main(["imports", "scan", *words, "--python", sys.executable, "--path", str(folder), "--format", "json"])
     return code, json.loads(capsys.readouterr().out)
 
 

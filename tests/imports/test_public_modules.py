@@ -95,6 +95,6 @@ def test_the_verb_scans_a_package_by_its_distribution(tmp_path, capsys):
     assert "missing: is not installed for this Python" in told.err
     assert "between 3 entries" in told.out
     main([*scanning, "wares", "--limit", "2"])
-    assert "2 modules are scanned and 1 deeper ones are left out" in capsys.readouterr().err
+    assert "2 modules scanned, 1 deeper ones not scanned (--limit)" in capsys.readouterr().err
     assert main([*scanning, "wares", "--limit", "0"]) == 2
     assert main(["imports", "scan"]) == 2

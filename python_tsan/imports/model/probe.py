@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.model.interpreter import CASES
+from python_tsan.imports.model.patience import Patience
 from python_tsan.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from python_tsan.imports.model.interpreter import Python
     from python_tsan.process import Completed
@@ -21,24 +23,23 @@ if TYPE_CHECKING:
 TRACE_SECONDS = 60.0
 START_SECONDS = 30.0
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
-# What faulthandler writes first when a process is over its time.
-_WATCHDOG = "Timeout ("
 
 
 class TraceEndedError(SubjectError):
-    """The import of ``entry`` ended the process of its trace, or did not end in time."""
+    """The import of ``entry`` ended its process, or did not end in time; ``busy``: it was at work then."""
 
-    def __init__(self, entry: str, message: str) -> None:
+    def __init__(self, entry: str, message: str, *, busy: bool = False) -> None:
         super().__init__(message)
         self.entry = entry
+        self.busy = busy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """An interpreter and the folders that its modules are found in, first of all.
 
-    ``patience`` is the time in seconds that the import of an entry may take. Bytecode goes to the folder ``bytecode``,
-    or nowhere: it would otherwise be left among the modules, owned by the user who scans them.
+    ``patience`` is the processor time in seconds that the import of an entry may take. Bytecode goes to the folder
+    ``bytecode``, or nowhere: it would otherwise be left among the modules, owned by the user who scans them.
     """
 
     python: Python
@@ -52,15 +53,13 @@ class Probe:
         Raises TraceEndedError, which names the import that the process did not survive.
         """
         steps = [*main, *entries]
-        options = [f"--main={name}" for name in main] + [f"--patience={self.patience}"]
-        deadline = START_SECONDS + self.patience * len(steps)
-        ended = self._run(["trace", *options, "--", *entries], deadline=deadline)
+        ended, busy = self._run(["trace", *(f"--main={name}" for name in main), "--", *entries], self.patience)
         lines = _read_lines(ended.stdout)
         if lines and "modules" in lines[-1]:
             return lines[-1]
         finished = [line["finished"] for line in lines]
         entry = next((step for step in steps if step not in finished), steps[-1])
-        raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience))
+        raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience), busy=busy)
 
     def list_modules(self, distributions: Sequence[str], *, limit: int) -> dict[str, Any]:
         """Ask which public modules each distribution has: ``modules``, ``public`` (their number) and ``error``."""
@@ -68,11 +67,12 @@ class Probe:
         return self.ask(["list", f"--limit={limit}", "--", *distributions], what=f"the list of {names}", deadline=30.0)
 
     def lines(self, arguments: Sequence[str], *, what: str, deadline: float) -> list[dict[str, Any]]:
-        """Run one command of ``import_cases.probe`` and return what it wrote; ``deadline`` is in seconds.
+        """Run one command of ``import_cases.probe`` and return what it wrote.
 
-        Raises SubjectError, which calls the command ``what``, when it wrote nothing or did not end in time.
+        ``deadline`` is in seconds of processor time. Raises SubjectError, which calls the command ``what``, when it
+        wrote nothing or did not end in time.
         """
-        ended = self._run(arguments, deadline=deadline)
+        ended, _ = self._run(arguments, deadline)
         lines = _read_lines(ended.stdout)
         if ended.timed_out or not lines:
             raise SubjectError(_why(what, ended, deadline))
@@ -82,9 +82,22 @@ class Probe:
         """Return the answer of one command, which is the last line that it writes, as :meth:`lines` does."""
         return self.lines(arguments, what=what, deadline=deadline)[-1]
 
-    def _run(self, arguments: Sequence[str], *, deadline: float) -> Completed:
+    def _run(self, arguments: Sequence[str], seconds: float) -> tuple[Completed, bool]:
+        """Run one command; the second value says that it was ended at work, after ``seconds`` of processor time."""
         command = [*self.python.command, "-m", "import_cases.probe", *arguments]
-        return run(command, env=self._environment(os.environ), timeout=deadline)
+        with tempfile.TemporaryDirectory(prefix="python-tsan-imports-") as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            patience = Patience(seconds=seconds, lines=out)
+            ended = run(
+                command,
+                env=self._environment(os.environ),
+                stdout=out,
+                stderr=err,
+                until=patience.is_over,
+                on_start=patience.begin,
+            )
+            ended = replace(ended, stdout=_text(out), stderr=_text(err))
+        return ended, ended.timed_out and patience.busy
 
     def _environment(self, base: Mapping[str, str]) -> dict[str, str]:
         folders = [str(CASES), *(str(folder) for folder in self.path)]
@@ -106,7 +119,11 @@ def _read_lines(text: str) -> list[dict[str, Any]]:
 
 
 def _why(what: str, ended: Completed, deadline: float) -> str:
-    if ended.timed_out or (ended.exit_code == 1 and _WATCHDOG in ended.stderr):
+    if ended.timed_out:
         return f"{what} did not end within {deadline:g} s"
     last = ended.stderr.strip().rpartition("\n")[2]
     return f"{what} ended without a result ({ended.how})" + (f": {last}" if last else "")
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")

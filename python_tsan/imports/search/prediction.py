@@ -24,20 +24,33 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Model, entries: tuple[str, ...], advance: Callable[[float], None] = lambda _fraction: None
+    model: Model,
+    entries: tuple[str, ...],
+    advance: Callable[[float], None] = lambda _fraction: None,
+    *,
+    leave_out: Callable[[int], bool] = lambda _pairs: False,
 ) -> Iterator[Hazard]:
     """Yield the hazards between each two of ``entries``: for each two locks the first pair of entries that meets there.
 
     Many pairs meet at the same locks, as all modules of one package may, and what removes one hazard removes the rest.
-    ``advance`` receives how much of the search is done, from 0 to 1.
+    Imports of modules come first, then pairs with one call and pairs of two calls. ``advance`` receives how much of the
+    search is done, from 0 to 1. ``leave_out`` is asked before each pair with a call whether it and those behind it, of
+    which it receives the number, are to be left out.
     """
     cyclic = cyclic_modules(model.program, model.rules)
     search = _Search(model=model, cyclic=cyclic, askers=askers(lock_order(model.program, model.rules)))
     traces = {entry: _trace(model, entry, cyclic) for entry in {*entries, *map(home, entries)}}
-    for done, (first, second) in enumerate(permutations(entries, 2)):
-        advance(done / (len(entries) * (len(entries) - 1)))
+    pairs = sorted(permutations(entries, 2), key=_calls_in)
+    for done, (first, second) in enumerate(pairs):
+        advance(done / len(pairs))
+        if _calls_in((first, second)) and leave_out(len(pairs) - done):
+            return
         if traces[first].cycles & traces[second].cycles:
             yield from search.between(Pair(first, second), traces)
+
+
+def _calls_in(pair: tuple[str, str]) -> int:
+    return sum(":" in entry for entry in pair)
 
 
 def _trace(model: Model, entry: str, cyclic: Mapping[str, int]) -> SoloTrace:

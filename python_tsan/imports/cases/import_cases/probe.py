@@ -20,7 +20,6 @@ def main() -> None:
     tracing = verbs.add_parser("trace")
     tracing.add_argument("entries", nargs="+")
     tracing.add_argument("--main", action="append", default=[])
-    tracing.add_argument("--patience", type=float, default=60.0)
     listing = verbs.add_parser("list")
     listing.add_argument("distributions", nargs="+")
     listing.add_argument("--limit", type=int, default=40)
@@ -48,7 +47,7 @@ def _answer(arguments: argparse.Namespace, write: Callable[[dict[str, Any]], Non
     if arguments.verb == "trace":
         from .tracer import trace  # noqa: PLC0415 -- what a trace does not need must not be cached by it
 
-        return trace(arguments.entries, arguments.main, patience=arguments.patience, note=write)
+        return trace(arguments.entries, arguments.main, note=write)
     if arguments.verb == "list":
         from .listing import list_modules  # noqa: PLC0415 -- as above
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import _frozen_importlib as bootstrap
 import _imp
 import builtins
-import faulthandler
 import sys
 from threading import get_ident
 from typing import TYPE_CHECKING
@@ -142,13 +141,10 @@ def _absolute(name: str, names: Mapping[str, Any], level: int) -> str:
     return f"{base}.{name}" if name and base else base
 
 
-def trace(
-    entries: list[str], main: list[str], *, patience: float, note: Callable[[dict[str, Any]], None]
-) -> dict[str, Any]:
+def trace(entries: list[str], main: list[str], *, note: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Import ``main`` and then ``entries`` in turn and return the requests of every module that they bring in.
 
-    ``note`` receives each import that has ended, so that the one that ends the process is known. An import that takes
-    longer than ``patience`` seconds ends it, with the stack of every thread on standard error.
+    ``note`` receives each import that has ended, so that the one that ends the process is known.
     """
     already = sorted(sys.modules)
     tracer = Tracer()
@@ -157,12 +153,10 @@ def trace(
     sys.setrecursionlimit(2 * sys.getrecursionlimit())
     errors: dict[str, str] = {}
     for entry in (*main, *entries):
-        faulthandler.dump_traceback_later(patience, exit=True)
         try:
             __import__(entry)
         except BaseException as caught:  # noqa: BLE001 -- a module may raise anything, SystemExit included
             errors[entry] = f"{type(caught).__name__}: {caught}"
-        faulthandler.cancel_dump_traceback_later()
         note({"finished": entry})
     return {
         "version": list(sys.version_info[:3]),
