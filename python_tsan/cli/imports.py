@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return act(arguments, open_context(arguments))
 
 
-def _add_scan(parser: argparse.ArgumentParser) -> None:
+def _add_entry_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("entries", nargs="*", metavar="ENTRY", help="a module that a thread may import")
     add("--package", nargs="+", action="extend", default=[], metavar="DIST", help="the modules of a distribution")
@@ -81,7 +81,11 @@ def _add_scan(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="also scan what functions import when called (default: not with --package)",
     )
-    add("--confirm", action="store_true", help="drive two threads into each predicted hazard")
+
+
+def _add_scan(parser: argparse.ArgumentParser) -> None:
+    _add_entry_options(parser)
+    parser.add_argument("--confirm", action="store_true", help="drive two threads into each predicted hazard")
     _add_hazard_options(parser)
     end_with(parser, "python-tsan imports scan --package numpy --confirm")
 
@@ -110,7 +114,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_preimport(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("entries", nargs="+", metavar="ENTRY", help="a module that a thread may import")
+    _add_entry_options(parser)
     languages = [each.value for each in Language]
     parser.add_argument("--format", choices=languages, default="python", help="language (%(default)s)")
     target = parser.add_mutually_exclusive_group()
@@ -186,8 +190,7 @@ def program_of(interpreter: str) -> str:
 def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
     probe = _probe_of(arguments, context)
     entries, problems = _entries(probe, arguments, context)
-    # A package has very many functions.
-    calls = bool(arguments.calls if arguments.calls is not None else not arguments.package)
+    calls = _with_calls(arguments)
     runs = arguments.repeat if arguments.confirm else 0
     try:
         with _shown(STEPS, context) as advance:
@@ -213,10 +216,18 @@ def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
     return _render(document, arguments, context)
 
 
+def _with_calls(arguments: argparse.Namespace) -> bool:
+    """Return whether calls are entries too; a package has very many functions."""
+    return bool(arguments.calls if arguments.calls is not None else not arguments.package)
+
+
 def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> tuple[list[str], dict[str, str]]:
     """Return the named entries and those of the named distributions, and the distributions that have a problem."""
     if not arguments.entries and not arguments.package:
-        raise UsageError("name an entry or --package", advice="for example: python-tsan imports scan --package numpy")
+        raise UsageError(
+            "name an entry or --package",
+            advice=f"for example: python-tsan imports {arguments.imports_verb} --package numpy",
+        )
     offered = public_modules(probe, arguments.package, limit=arguments.limit) if arguments.package else ()
     for offer in offered:
         if offer.left_out:
@@ -291,13 +302,32 @@ def write_file(path: Path, text: str, context: Context) -> None:
     context.console.note(f"written to {path}")
 
 
+def _request(arguments: argparse.Namespace) -> str:
+    """Return the words of the command line that choose the entries."""
+    words = [*arguments.entries, *(["--package", *arguments.package] if arguments.package else [])]
+    words += ["--limit", f"{arguments.limit}"] if arguments.limit != PUBLIC_MODULES else []
+    return " ".join([*words, *({True: ["--calls"], False: ["--no-calls"], None: []}[arguments.calls])])
+
+
 def _preimport(arguments: argparse.Namespace, context: Context) -> ExitCode:
     # A file that cannot be read is reported before the work.
     existing = _text_of(arguments.check) if arguments.check else ""
     probe = _probe_of(arguments, context)
+    entries, problems = _entries(probe, arguments, context)
+    for distribution, problem in problems.items():
+        raise SubjectError(f"{distribution}: {problem}")
     with _shown(PREIMPORT_STEPS, context) as advance:
-        found = plan(probe, arguments.entries, runs=arguments.repeat, advance=advance)
-    text = write(found, Language(arguments.format))
+        found = plan(
+            probe,
+            entries,
+            runs=arguments.repeat,
+            calls=_with_calls(arguments),
+            optional=frozenset(entries).difference(arguments.entries),
+            advance=advance,
+        )
+    for entry in found.left_out:
+        context.console.note(f"{entry} cannot be imported and is left out")
+    text = write(found, Language(arguments.format), request=_request(arguments))
     hazards = counted(len(found.before.findings), "hazard")
     context.console.note(f"{hazards} without the list, none with it ({counted(len(found.modules), 'module')})")
     if arguments.check:

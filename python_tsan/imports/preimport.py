@@ -15,7 +15,7 @@ from python_tsan.imports.scan import SEARCH, TRACE, scan
 from python_tsan.imports.search.preimport_choice import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from python_tsan.imports.model.probe import Probe
     from python_tsan.imports.scan import Advance, Scan
@@ -33,36 +33,50 @@ class Language(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The modules to import, in order, and what was seen without them (``before``) and with them (``after``)."""
+    """The modules to import, in order, and what was seen without them (``before``) and with them (``after``).
+
+    ``left_out`` are optional entries that cannot be imported.
+    """
 
     entries: tuple[str, ...]
     modules: tuple[str, ...]
     before: Scan
     after: Scan
+    left_out: tuple[str, ...] = ()
 
 
-def plan(probe: Probe, entries: Sequence[str], *, runs: int, advance: Advance = lambda _step, _fraction: None) -> Plan:
+def plan(
+    probe: Probe,
+    entries: Sequence[str],
+    *,
+    runs: int,
+    calls: bool = True,
+    optional: Container[str] = (),
+    advance: Advance = lambda _step, _fraction: None,
+) -> Plan:
     """Scan ``entries``, choose the list, scan again behind it, and drive two threads into each old hazard once more.
 
     Raises SubjectError when an entry cannot be scanned, since its hazards would be missing, or when the list does not
-    hold. ``advance`` receives which of the ``STEPS`` is under way, and how much of it is done.
+    hold. An ``optional`` entry that cannot be imported is left out. ``advance`` receives which of the ``STEPS`` is
+    under way, and how much of it is done.
     """
-    before = scan(probe, entries, calls=True, call_seconds=math.inf, advance=advance)
-    if before.problems:
-        reasons = "; ".join(f"{entry}: {problem}" for entry, problem in before.problems.items())
+    before = scan(probe, entries, calls=calls, call_seconds=math.inf, advance=advance)
+    left_out = tuple(entry for entry in before.entries if entry in before.problems and entry in optional)
+    if reasons := "; ".join(f"{name}: {text}" for name, text in before.problems.items() if name not in left_out):
         raise SubjectError(f"no list can be made: {reasons}", advice="Fix or exclude what cannot be imported.")
+    kept = tuple(entry for entry in before.entries if entry not in left_out)
     known = [finding.hazard for finding in before.findings]
-    modules = choose(before.model, (*before.entries, *before.calls), known=known, advance=partial(advance, CHOOSE))
+    modules = choose(before.model, (*kept, *before.calls), known=known, advance=partial(advance, CHOOSE))
     after = scan(
         probe,
-        entries,
+        kept,
         main=modules,
-        calls=True,
+        calls=calls,
         call_seconds=math.inf,
         advance=lambda step, done: advance(f"{step}{AGAIN}", done),
     )
     _check(probe, before, after, runs, partial(advance, TRY))
-    return Plan(entries=before.entries, modules=modules, before=before, after=after)
+    return Plan(entries=kept, modules=modules, before=before, after=after, left_out=left_out)
 
 
 def _check(probe: Probe, before: Scan, after: Scan, runs: int, advance: Callable[[float], None]) -> None:
@@ -83,14 +97,17 @@ def _check(probe: Probe, before: Scan, after: Scan, runs: int, advance: Callable
             raise SubjectError(f"{pair} still goes wrong behind the list: {proof.error}", advice=advice)
 
 
-def write(found: Plan, language: Language) -> str:
-    """Return the text of the file that holds the list. It names no version and no date, so that it stays the same."""
-    command = f"python-tsan imports preimport {' '.join(found.entries)}"
+def write(found: Plan, language: Language, *, request: str = "") -> str:
+    """Return the text of the file that holds the list. It names no version and no date, so that it stays the same.
+
+    ``request`` has the words of the command line that chose the entries, by default their names.
+    """
+    command = f"python-tsan imports preimport {request or ' '.join(found.entries)}"
     match language:
         case Language.PYTHON:
             return _python(found.modules, command)
         case Language.CPP:
-            return _cpp(found.modules, f"{command} --as cpp")
+            return _cpp(found.modules, f"{command} --format cpp")
         case _ as never:
             assert_never(never)
 

@@ -96,5 +96,26 @@ def test_the_verb_scans_a_package_by_its_distribution(tmp_path, capsys):
     assert "between 3 entries" in told.out
     main([*scanning, "wares", "--limit", "2"])
     assert "2 modules scanned, 1 deeper ones not scanned (--limit)" in capsys.readouterr().err
-    assert main([*scanning, "wares", "--limit", "0"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main([*scanning, "wares", "--limit", "0"])
+    assert "--limit: must be a positive integer" in capsys.readouterr().err
     assert main(["imports", "scan"]) == 2
+
+
+@pytest.mark.skipif(HERE.version >= (3, 15), reason="3.15 has no hazard here")
+def test_the_list_of_a_package_leaves_out_what_cannot_be_imported(tmp_path, capsys):
+    probe = install(tmp_path, files=("wares/__init__.py", "wares/a.py", "wares/b.py", "wares/old.py"))
+    (tmp_path / "wares/__init__.py").write_text("from . import a, b\n")
+    (tmp_path / "wares/old.py").write_text("import no_such_module\n")
+    words = ["imports", "preimport", "--python", sys.executable, "--path", str(probe.path[0]), "--repeat", "1"]
+    assert main([*words, "--package", "wares"]) == 0
+    shown = capsys.readouterr()
+    assert "wares.old cannot be imported and is left out" in shown.err
+    assert "Written by: python-tsan imports preimport --package wares\n" in shown.out
+    assert "import wares  # noqa" in shown.out
+    assert main([*words, "wares", "wares.old"]) == 6
+    assert "no list can be made: wares.old: ModuleNotFoundError" in capsys.readouterr().err
+    assert main([*words, "--package", "missing"]) == 6
+    assert "missing: is not installed for this Python" in capsys.readouterr().err
+    assert main(words) == 2
+    assert "imports preimport --package numpy" in capsys.readouterr().err
