@@ -10,14 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 from python_tsan.result.finding import Attribution, Origin
-from python_tsan.tsan.frames import is_interceptor, is_plumbing
+from python_tsan.tsan.frames import identifying_stacks, is_interceptor, is_plumbing
 
 if TYPE_CHECKING:
     from python_tsan.result.finding import DistinctFinding
     from python_tsan.tsan.finding import Finding, Frame, Stack
 
-# libpython3.12d.so.1.0, python3, python3.13t
-_LIBPYTHON_MODULE = re.compile(r"(?:lib)?python(?:\d[\d.]*)?[a-z]*(?:\.so[\d.]*)?$")
+# libpython3.12d.so.1.0, libpython3.14.dylib, python3, python3.13t; macOS calls the image of its framework Python
+_LIBPYTHON_MODULE = re.compile(r"(?:lib)?python(?:\d+(?:\.\d+)*)?[a-z]*(?:\.so[\d.]*|\.dylib)?$|Python$")
 # ./Objects/dictobject.c, /build/Python-3.12.11/Include/internal/pycore_dict.h
 _LIBPYTHON_FILE = re.compile(
     r"(?:^|/)(?:Objects|Python|Modules|Parser|Programs|Include)/(?:(?:clinic|internal|cpython|mimalloc|stringlib|_\w+)/)*\w+\.[ch]$"
@@ -36,12 +36,27 @@ _NUMPY_SYMBOL = re.compile(r"_?Py(?:Array|UFunc)_|npy_")
 _EXTENSION_MODULE = re.compile(r"\.(?:cpython-\w[\w-]*|abi3t?|pypy\w[\w-]*)\.so$")
 _EXTENSION_FILE = re.compile(r"/(?:site|dist)-packages/")
 # libc.so.6, ld-linux-x86-64.so.2, libstdc++.so.6, libtsan.so.2, [vdso]
+# libsystem_pthread.dylib, libc++.1.dylib, libclang_rt.tsan_osx_dynamic.dylib, libswiftCore.dylib, dyld
 _RUNTIME_MODULE = re.compile(
-    r"(?:lib(?:c|m|dl|rt|pthread|gcc_s|stdc\+\+|c\+\+(?:abi)?|unwind|tsan|clang_rt[\w.-]*)|ld-[\w-]+|ld)(?:-[\d.]+)?\.so[\d.]*$|\[vdso\]$"
+    r"(?:lib(?:c|m|dl|rt|pthread|gcc_s|stdc\+\+|c\+\+(?:abi)?|unwind|tsan|dispatch|clang_rt[\w.-]*)|ld-[\w-]+|ld)"
+    r"(?:-[\d.]+)?(?:\.so[\d.]*|(?:\.\d+)*\.dylib)$|\[vdso\]$"
+    r"|lib(?:system_\w+|System(?:\.\w+)?|objc(?:\.A)?|swift\w+|xpc|os_\w+|Block\w*)\.dylib$|dyld(?:_sim)?$"
 )
-# csu/../sysdeps/nptl/libc_start_call_main.h
-_RUNTIME_FILE = re.compile(r"(?:^|/)(?:csu|nptl|sysdeps|libsanitizer|compiler-rt)/")
-_SHARED = re.compile(r"\.so(?:\.|$)")
+# Frameworks of macOS, which are images without an ending
+_FRAMEWORK = re.compile(
+    r"(?:CoreFoundation|Foundation|AppKit|UIKit|UIKitCore|CFNetwork|Security|QuartzCore|CoreGraphics|CoreData|CoreText"
+    r"|CoreServices|CoreAudio|CoreMedia|AudioToolbox|AVFoundation|AVFAudio|Accelerate|vecLib|IOKit|Metal|SwiftUI|Combine"
+    r"|Network|HIToolbox|GraphicsServices|BoardServices|FrontBoardServices|XCTest|XCTestCore|JavaScriptCore|WebKit"
+    r"|SystemConfiguration|LaunchServices)$"
+)
+# /System/Library/Frameworks/Foundation.framework/Foundation, /usr/lib/libobjc.A.dylib
+_SYSTEM_PATH = re.compile(r"/System/Library/|/usr/lib/(?:system/)?lib[\w.+-]+\.dylib$|/usr/lib/dyld$")
+# csu/../sysdeps/nptl/libc_start_call_main.h, /rustc/90b35a62/library/core/src/ops/function.rs, go/src/runtime/proc.go
+_RUNTIME_FILE = re.compile(
+    r"(?:^|/)(?:csu|nptl|sysdeps|libsanitizer|compiler-rt)/|(?:^|/)rustc/\w+/|/library/(?:std|core|alloc)/src/"
+    r"|/go[\d.]*/src/(?:runtime|sync|internal|testing)/"
+)
+_SHARED = re.compile(r"\.so(?:\.|$)|\.(?:dylib|dll|pyd|bundle)$")
 _WEIGHT = tuple(Attribution)
 
 
@@ -50,19 +65,6 @@ def attribute(finding: Finding | DistinctFinding, own: tuple[str, ...] = ()) -> 
     origins = tuple(origin(stack, own) for stack in identifying_stacks(finding))
     weights = [_WEIGHT.index(each.attribution) for each in origins]
     return _WEIGHT[min(weights)] if weights else Attribution.UNKNOWN, origins
-
-
-def identifying_stacks(finding: Finding | DistinctFinding) -> tuple[Stack | None, ...]:
-    """Return the stacks that say who did it: of the accesses, else of the acquisitions, else the best there are."""
-    if finding.accesses:
-        return tuple(access.stack for access in finding.accesses)
-    if finding.acquisitions:
-        return tuple(edge.stack for edge in finding.acquisitions)
-    if finding.stacks:
-        return finding.stacks
-    if finding.threads:
-        return tuple(thread.stack for thread in finding.threads)
-    return tuple(mutex.stack for mutex in finding.mutexes)
 
 
 def origin(stack: Stack | None, own: tuple[str, ...] = ()) -> Origin:
@@ -89,7 +91,7 @@ def owner(frame: Frame, own: tuple[str, ...] = ()) -> Attribution:
     if any(_is_in(frame, module, mine) for mine in own):
         return Attribution.YOURS
     for whose, matches in (
-        (Attribution.RUNTIME, _RUNTIME_MODULE.match(module) or _RUNTIME_FILE.search(frame.file)),
+        (Attribution.RUNTIME, _is_runtime(frame, module)),
         (Attribution.NUMPY, _is_numpy(frame, module)),
         (Attribution.LIBPYTHON, _is_libpython(frame, module)),
         (Attribution.EXTENSION, _EXTENSION_MODULE.search(module) or _EXTENSION_FILE.search(frame.module)),
@@ -98,6 +100,12 @@ def owner(frame: Frame, own: tuple[str, ...] = ()) -> Attribution:
             return whose
     program = bool(module or frame.file) and not _SHARED.search(module)
     return Attribution.YOURS if program and not own else Attribution.UNKNOWN
+
+
+def _is_runtime(frame: Frame, module: str) -> bool:
+    if _RUNTIME_MODULE.match(module) or _FRAMEWORK.match(module) or _SYSTEM_PATH.match(frame.module):
+        return True
+    return bool(_RUNTIME_FILE.search(frame.file))
 
 
 def _is_numpy(frame: Frame, module: str) -> bool:

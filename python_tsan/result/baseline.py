@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from python_tsan.errors import UsageError
 from python_tsan.result.build import Standing
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.model import Baseline, BaselineEntry, BaselineResult, BaselineState, KnownFinding
 from python_tsan.toml_file import parse
+from python_tsan.tsan.legacy import legacy_fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from python_tsan.result.finding import DistinctFinding
+
+
+class HasRaw(Protocol):
+    """A finding with the text of its block."""
+
+    @property
+    def raw(self) -> str: ...  # noqa: D102 -- as of Finding
+
 
 VERSION = 1
 VALID_DAYS = 90
@@ -119,6 +129,26 @@ def standings(baseline: Baseline, *, today: dt.date) -> dict[str, Standing]:
         )
         for entry in baseline.known
     }
+
+
+def with_current_fingerprints(baseline: Baseline, findings: Mapping[str, HasRaw]) -> Baseline:
+    """Return a baseline whose entries from an older release have today's fingerprints of the findings they are about.
+
+    ``findings`` are those of the run, by fingerprint. One old entry may be about several of them.
+    """
+    if all(entry.fingerprint in findings for entry in baseline.known):
+        return baseline
+    old: dict[str, list[str]] = {}
+    for fingerprint, finding in findings.items():
+        for legacy in legacy_fingerprints(finding.raw):
+            old.setdefault(legacy, []).append(fingerprint)
+    known: dict[str, KnownFinding] = {}
+    for entry in baseline.known:
+        current = [] if entry.fingerprint in findings else old.get(entry.fingerprint, [])
+        known |= {
+            fingerprint: replace(entry, fingerprint=fingerprint) for fingerprint in current or [entry.fingerprint]
+        }
+    return replace(baseline, known=tuple(known.values()))
 
 
 def compare_baseline(baseline: Baseline, seen: Collection[str], *, runs: int, today: dt.date) -> BaselineResult:

@@ -146,9 +146,10 @@ def _merge_programs(parts: Sequence[Result]) -> Result:
     record = _record(parts[0])
     states = None
     if record.baseline:
-        seen = {finding.fingerprint for part in parts for finding in part.findings}
+        seen = {finding.fingerprint: finding for part in parts for finding in part.findings}
+        known = baseline.with_current_fingerprints(record.baseline, seen)
         today = max(_record(part).today for part in parts)
-        states = baseline.compare_baseline(record.baseline, seen, runs=len(evidence.observations), today=today)
+        states = baseline.compare_baseline(known, seen.keys(), runs=len(evidence.observations), today=today)
         evidence = replace(evidence, complaints=tuple(baseline.complaints(states)))
     uses = _uses(parts)
     return Result(

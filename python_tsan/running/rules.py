@@ -38,7 +38,8 @@ class Rules:
 
     def standings(self, findings: Mapping[str, Finding]) -> dict[str, Standing]:
         """Return the standings of known and expected findings, by fingerprint; any other is new."""
-        known = baseline.standings(self.baseline, today=self.today) if self.baseline else {}
+        current = self.baseline and baseline.with_current_fingerprints(self.baseline, findings)
+        known = baseline.standings(current, today=self.today) if current else {}
         expected_ones = frozenset().union(*covered(self.expectation, findings))
         return known | {each: Standing(status=FindingStatus.EXPECTED, reason="expected") for each in expected_ones}
 

@@ -14,12 +14,12 @@ import re
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.finding import Kind, LocationKind
-from python_tsan.tsan.frames import identifying_frame, is_interceptor, plain_symbol
+from python_tsan.tsan.frames import identifying_frame, identifying_stacks, is_interceptor, plain_symbol
 
 if TYPE_CHECKING:
     from python_tsan.tsan.finding import Finding, Frame, Stack
 
-# Part of every fingerprint; to be raised when the rules change, so that old baselines are seen to be old.
+# Part of every fingerprint; raised when the rules change, so that old baselines are recognised as old.
 VERSION = 1
 # counter(.constprop.0), counter.lto_priv.0, counter.1234: a static that the compiler renamed
 _RENAMED = re.compile(r"(?:\.(?:lto_priv|constprop|llvm|isra)?\.?\d+)+$")
@@ -38,16 +38,11 @@ def identity(finding: Finding) -> tuple[str, ...]:
 
 
 def _stacks(finding: Finding) -> list[str]:
-    """Spell the stacks that matter, in an order that does not depend on which thread came first."""
-    if finding.accesses:
-        return sorted(_spell(access.stack) for access in finding.accesses)
-    if finding.acquisitions:
-        return sorted(_spell(edge.stack) for edge in finding.acquisitions)
-    if finding.stacks:
-        return [_spell(stack) for stack in finding.stacks]
-    if finding.threads:
-        return sorted({_spell(thread.stack) for thread in finding.threads})
-    return sorted(_spell(mutex.stack) for mutex in finding.mutexes)
+    """Spell the stacks that identify a finding, in an order that does not depend on which thread came first."""
+    spelled = [_spell(stack) for stack in identifying_stacks(finding)]
+    if finding.accesses or finding.acquisitions or not (finding.stacks or finding.threads):
+        return sorted(spelled)
+    return spelled if finding.stacks else sorted(set(spelled))
 
 
 def _spell(stack: Stack | None) -> str:

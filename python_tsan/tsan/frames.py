@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from python_tsan.tsan.finding import Access, Frame, Stack
+    from python_tsan.tsan.finding import Access, Acquisition, Frame, Mutex, Stack, Thread
+
+
+class HasStacks(Protocol):
+    """The parts of a finding that have stacks."""
+
+    @property
+    def accesses(self) -> tuple[Access, ...]: ...  # noqa: D102 -- as of Finding
+    @property
+    def acquisitions(self) -> tuple[Acquisition, ...]: ...  # noqa: D102 -- as of Finding
+    @property
+    def stacks(self) -> tuple[Stack, ...]: ...  # noqa: D102 -- as of Finding
+    @property
+    def threads(self) -> tuple[Thread, ...]: ...  # noqa: D102 -- as of Finding
+    @property
+    def mutexes(self) -> tuple[Mutex, ...]: ...  # noqa: D102 -- as of Finding
+
 
 # Files and modules of the runtime itself, as FrameIsInternal of tsan_report.cpp and its GCC fork know them.
 _RUNTIME_FILE = re.compile(
@@ -44,6 +60,14 @@ def is_plumbing(frame: Frame) -> bool:
     return bool(_PLUMBING_FILE.search(frame.file) or _PLUMBING_SYMBOL.match(plain_symbol(frame.symbol)))
 
 
+def identifying_stacks(finding: HasStacks) -> tuple[Stack | None, ...]:
+    """Return the stacks that identify a finding: of its accesses, else of its acquisitions, else the best there are."""
+    if finding.stacks and not finding.accesses and not finding.acquisitions:
+        return finding.stacks
+    parts = finding.accesses or finding.acquisitions or finding.threads or finding.mutexes
+    return tuple(part.stack for part in parts)
+
+
 def top_frame(stack: Stack | None) -> Frame | None:
     """Return the innermost frame that is no interceptor, the innermost of all if every one is, None without frames."""
     frames = stack.frames if stack else ()
@@ -64,7 +88,7 @@ def frame_function(access: Access) -> str:
 def identifying_frame(stack: Stack | None) -> Frame | None:
     """Return the frame that identifies a stack: the innermost that is neither an interceptor nor plumbing.
 
-    Without such a one it is the best there is, and None without frames.
+    If there is none, it is the best there is, and None without frames.
     """
     frames = stack.frames if stack else ()
     own = (frame for frame in frames if not is_interceptor(frame) and not is_plumbing(frame) and frame.symbol)

@@ -40,6 +40,10 @@ from python_tsan.tsan.tokens import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from python_tsan.tsan.finding import Frame
+
+    FrameReader = Callable[[str], Frame | None]
+
 FENCE = "=================="
 
 # Titles that need no pid behind them to be known; the longest first.
@@ -115,8 +119,8 @@ _GO_PLACE = re.compile(
 )
 
 
-def lex(line: str) -> Token:
-    """Say what one line is; the line is free of its log prefix, colours and line end. Never raises."""
+def lex(line: str, read_frame: FrameReader = read_frame) -> Token:
+    """Return what one line is; the line is free of its log prefix, colours and line end. Never raises."""
     text = line.strip()
     if not text:
         return Mark.BLANK

@@ -18,6 +18,8 @@ from python_tsan.tsan.tokens import Heading
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from python_tsan.tsan.lexer import FrameReader
+
 _KINDS: dict[str, Kind] = {
     **{kind.value: kind for kind in Kind if kind is not Kind.UNRECOGNISED},
     "Swift access race": Kind.EXTERNAL_RACE,
@@ -29,19 +31,22 @@ SUMMARY_CAPTION = "only the summary of this report is left"
 _PID = re.compile(r"==(\d+)==")
 
 
-def parse_block(block: Block, source: str) -> Finding:
-    """Turn one block of shape FINDING into a finding; never raises, for any lines."""
+def parse_block(block: Block, source: str, *, frame: FrameReader = read_frame, summarised: bool = True) -> Finding:
+    """Turn one block of shape FINDING into a finding; never raises, for any lines.
+
+    ``frame`` reads the line of a frame. If ``summarised``, the place in the summary counts where there is no other.
+    """
     heading = lex(block.lines[0])
     if not isinstance(heading, Heading):  # glued to program output; the splitter found it further in
         heading = _late_heading(block.lines[0])
     draft = Draft(heading.dialect)
     for line in block.lines[1:]:
-        draft.take(line, lex(line))
+        draft.take(line, lex(line, frame))
     parts = Parts()
     for section in draft.sections:
         parts.file(section)
-    if not draft.sections and (frame := summary_frame(draft.summary, heading.title)):
-        parts.stacks.append(Stack(frames=(frame,), caption=SUMMARY_CAPTION))
+    if summarised and not draft.sections and (last := summary_frame(draft.summary, heading.title)):
+        parts.stacks.append(Stack(frames=(last,), caption=SUMMARY_CAPTION))
     kind = _KINDS.get(heading.title)
     if kind is None:
         # "race on " and the object's type, unless the program registers a heading of its own

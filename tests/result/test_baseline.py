@@ -1,13 +1,23 @@
 import datetime as dt
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from python_tsan.errors import UsageError
-from python_tsan.result.baseline import compare_baseline, complaints, parse_baseline, standings, write_baseline
+from python_tsan.result.baseline import (
+    compare_baseline,
+    complaints,
+    parse_baseline,
+    standings,
+    with_current_fingerprints,
+    write_baseline,
+)
 from python_tsan.result.finding import Attribution, DistinctFinding, FindingStatus
 from python_tsan.result.model import BaselineState
 from python_tsan.tsan.finding import Dialect, Kind
+from python_tsan.tsan.fingerprint import fingerprint
+from python_tsan.tsan.parser import parse_log
 
 TODAY = dt.date(2026, 6, 1)
 HEAD = "version = 1\n"
@@ -129,3 +139,39 @@ def test_a_title_with_quotes_and_controls_is_written_as_toml():
     odd = finding(ONE, title='a "b" \\ \x1b c')
     (written,) = tomllib.loads(write_baseline([odd], None, today=TODAY))["finding"]
     assert written["title"] == odd.title
+
+
+def logged(name):
+    text = (Path(__file__).parents[1] / "tsan" / "kinds" / f"{name}.log").read_text()
+    return {fingerprint(each): each for each in parse_log(text).findings}
+
+
+@pytest.mark.parametrize(
+    ("name", "old"),
+    [
+        ("place_question_marks", "6c8c365386e4e63e"),
+        ("place_null_line", "af5b240e62f59391"),
+        ("place_discriminator", "7e05b3f13c8b340f"),
+        ("place_blank_relative", "266b2335e993e158"),
+        ("frames_no_hash", "d42a053d63325f9f"),
+        ("mac_images", "ee3b33eb7ec8786d"),
+        ("two_summaries", "88310e200436d3ba"),
+    ],
+)
+def test_an_entry_of_an_older_release_is_recognised(name, old):
+    findings = logged(name)
+    baseline = with_current_fingerprints(read(HEAD + entry(old) + entry(TWO)), findings)
+    assert [known.fingerprint for known in baseline.known] == [*findings, TWO]
+    assert {known.reason for known in baseline.known} == {"the counter is a statistic"}
+    assert standings(baseline, today=TODAY).keys() == {*findings, TWO}
+    states = compare_baseline(baseline, findings.keys(), runs=1, today=TODAY).entries
+    assert [each.state for each in states] == [*[BaselineState.SEEN] * len(findings), BaselineState.GONE]
+
+
+def test_entries_with_current_fingerprints_stay_as_they_are():
+    findings = logged("reference")
+    (current,) = findings
+    baseline = read(HEAD + entry(current))
+    assert with_current_fingerprints(baseline, findings) is baseline
+    other = read(HEAD + entry(current) + entry(TWO))
+    assert with_current_fingerprints(other, findings) == other

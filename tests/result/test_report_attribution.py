@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,26 @@ OTHER_EXTENSION = frame("spin", "/tmp/other.cpp", "other.cpython-312d-x86_64-lin
             Attribution.RUNTIME,
         ),
         (frame("start", "", "libmine.so.2"), Attribution.UNKNOWN),
+        (frame("start", "", "libmine.2.dylib"), Attribution.UNKNOWN),
+        (frame("start", "/src/a.cpp", "libmine.dylib"), Attribution.UNKNOWN),
+        (frame("start", "/src/a.cpp", "App"), Attribution.YOURS),
+        (frame("slot", "", "libpython3.14.dylib"), Attribution.LIBPYTHON),
+        (frame("slot", "", "Python"), Attribution.LIBPYTHON),
+        (frame("_pthread_start", "", "libsystem_pthread.dylib"), Attribution.RUNTIME),
+        (frame("dispatch", "", "libdispatch.dylib"), Attribution.RUNTIME),
+        (frame("dispatch", "", "libdispatch.so"), Attribution.RUNTIME),
+        (frame("run", "", "libc++.1.dylib"), Attribution.RUNTIME),
+        (frame("run", "", "libobjc.A.dylib"), Attribution.RUNTIME),
+        (frame("run", "", "libswiftCore.dylib"), Attribution.RUNTIME),
+        (frame("run", "", "Foundation"), Attribution.RUNTIME),
+        (frame("run", "", "/System/Library/PrivateFrameworks/X.framework/X"), Attribution.RUNTIME),
+        (frame("start", "", "dyld"), Attribution.RUNTIME),
+        (
+            frame("call", "/rustc/90b35a6239c3d8bdabc530a6a0816f7ff89a0aaf/library/core/src/f.rs", "a"),
+            Attribution.RUNTIME,
+        ),
+        (frame("goexit", "/usr/local/go/src/runtime/proc.go", ""), Attribution.RUNTIME),
+        (frame("main.put", "/src/m.go", ""), Attribution.YOURS),
         (frame(), Attribution.UNKNOWN),
     ],
 )
@@ -111,6 +132,44 @@ def test_a_finding_is_as_weighty_as_its_weightiest_side(golden):
     whose, origins = attribute(finding)
     assert whose is Attribution.YOURS
     assert [each.attribution for each in origins] == [Attribution.YOURS, Attribution.RUNTIME]
+
+
+@pytest.mark.parametrize(
+    ("frames", "whose"),
+    [
+        ([STDLIB, MINE], Attribution.YOURS),
+        ([MINE, STDLIB], Attribution.YOURS),
+        ([STDLIB, DICT], Attribution.LIBPYTHON),
+        ([DICT, ARRAY], Attribution.NUMPY),
+        ([DICT, ARRAY, OTHER_EXTENSION], Attribution.EXTENSION),
+        ([frame(), STDLIB], Attribution.RUNTIME),
+        ([frame(), frame()], Attribution.UNKNOWN),
+        ([], Attribution.UNKNOWN),
+    ],
+)
+def test_the_weightiest_side_decides_in_any_order(frames, whose, golden):
+    (path,) = golden("race_tls")
+    finding = parse_log(Path(path).read_text()).findings[1]
+    for order in (frames, frames[::-1]):
+        sides = tuple(replace(finding.accesses[0], stack=Stack(frames=(each,))) for each in order)
+        changed = replace(finding, accesses=sides, threads=(), mutexes=(), stacks=())
+        assert attribute(changed)[0] is whose
+
+
+def test_an_image_of_macos_is_yours_by_its_name():
+    text = (Path(__file__).parents[1] / "tsan" / "kinds" / "mac_images.log").read_text()
+    (finding,) = parse_log(text).findings
+    whose, (first, second) = attribute(finding)
+    assert (whose, first.attribution, second.attribution) == (
+        Attribution.LIBPYTHON,
+        Attribution.LIBPYTHON,
+        Attribution.RUNTIME,
+    )
+    (elf,) = parse_log(text.replace(".dylib:arm64", ".so")).findings
+    assert [each.attribution for each in attribute(elf)[1]] == [first.attribution, second.attribution]
+    assert attribute(finding, ("libother.dylib",))[0] is Attribution.REACHED
+    (app,) = parse_log(text.replace("libother.dylib:arm64", "App:x86_64")).findings
+    assert attribute(app, ("App",))[0] is Attribution.REACHED
 
 
 @pytest.mark.parametrize("name", ["deadlock", "errno_in_signal", "thread_leak", "mutex_double_lock"])
