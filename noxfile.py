@@ -274,7 +274,7 @@ def fuzz(session: nox.Session) -> None:
     """Feed the parser many more random logs than the tests do; `-- 500` for 500 times as many."""
     install(session, "test")
     session.env["PYTHON_TSAN_FUZZ_SCALE"] = next(iter(session.posargs), "20")
-    session.run("pytest", "tests/tsan/test_tsan_properties.py", "--timeout=0")
+    session.run("pytest", "tests/tsan/test_tsan_properties.py", "tests/tsan/test_tsan_mixed.py", "--timeout=0")
 
 
 @nox.session(tags=["quality"])

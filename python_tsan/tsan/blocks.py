@@ -31,7 +31,7 @@ MAX_SAMPLE_LENGTH = 500
 # ==4711==ABORTING
 _ABORTING = re.compile(r"==\d+==ABORTING\s*$")
 # 12: , web-1  | , [rank 1] , GET> : how a collector's prefix ends, as opposed to output without a line end
-_PREFIX_END = re.compile(r"[:|\]>)]\s*$")
+_PREFIX_END = re.compile(r"[:|\]>)\s]$")
 
 
 @dataclass(slots=True)
@@ -52,6 +52,7 @@ class Splitter:
     other_tools: dict[str, None] = field(default_factory=dict)
     _plain: Block | None = None  # without a prefix
     _others: list[Block] = field(default_factory=list)  # with one, the oldest first
+    _live: list[Form] = field(default_factory=list)  # of the prefixes that headings had, the latest last
     _fresh: Block | None = None  # opened by the line before
     _forms: Forms = field(default_factory=Forms)
     _records: dict[str, Splitter] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class Splitter:
             elif fast is not None and raw.startswith("SUMMARY: ThreadSanitizer: "):
                 append(raw)
                 self._finish(fast)
-            elif raw == FENCE and not (self._plain or self._others or self._records):
+            elif raw == FENCE and not (self._plain or self._live or self._records):
                 continue
             else:
                 if fast is not None:
@@ -97,7 +98,7 @@ class Splitter:
     def _fast(self) -> Block | None:
         """Return the open block if every line that does not end it belongs to it."""
         block = self._plain
-        if block is None or self._others or self._records or block.fenced or block.doubted:
+        if block is None or self._live or self._records or block.fenced:
             return None
         return block if block.shape is Shape.FINDING else None
 
@@ -196,6 +197,8 @@ class Splitter:
         if form is None:
             self._plain = opened
         else:
+            if form not in self._live:
+                self._live = [*self._live, form][-MAX_OPEN:]
             if len(self._others) >= MAX_OPEN:
                 self._cut(self._others[0])
             self._others.append(opened)
@@ -247,17 +250,17 @@ class Splitter:
 
     def _source(self, line: str) -> tuple[Block | None, str, tuple[int, ...]]:
         """Return the open block that a line belongs to, and its text without the prefix."""
-        plain = self._plain
-        if plain is not None and plain.doubted and plain.doubted.numbers(line):
-            self._restore(plain)
         best: tuple[int, tuple[int, ...], Form] | None = None
-        for form in {id(block.form): block.form for block in self._others}.values():
-            found = form.numbers(line) if form else None
-            if form and found and (best is None or found[0] > best[0]):
+        for form in reversed(self._live):
+            found = form.numbers(line)
+            if found and (best is None or found[0] > best[0]):
                 best = (*found, form)
         if best is None:
             return self._plain, line, ()
         start, numbers, form = best
+        plain = self._plain
+        if plain is not None and plain.doubted is form and lex(line[start:]) is not Mark.UNKNOWN:
+            self._restore(plain)
         form.used = True
         if numbers:
             self._observe(form, numbers)
@@ -358,7 +361,7 @@ class Splitter:
             return
         line = clean(raw).rstrip()
         known = self._forms.of(line.removesuffix(FENCE)) if line.endswith(FENCE) else None
-        if known:
+        if known and known[0] not in self._live:  # else its numbers were observed before
             known[0].used = True
             self._observe(*known)
 

@@ -34,10 +34,12 @@ from python_tsan.tsan.tokens import (
     Token,
 )
 
-# done 10%    #0 worker /src/race.cpp:12:5 (race+0xe4590)
+# done 10%    #0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # done 10%  Previous write of size 8 at 0x7b0400000000 by thread T1:
+# but not [1,0]<stderr>:    #0 f /src/other.cpp:3: a colon or bracket ends the prefix of another source
 _GLUED = re.compile(
-    r"(?<=\S)(?:    (?=#\d+ \S)|  (?=(?:Previous |Atomic |Write of |Read of |Location is |Mutex M|Thread T|As if )))"
+    r"(?<=[^\s:|\]>)])"
+    r"(?:    (?=#\d+ \S)|  (?=(?:Previous |Atomic |Write of |Read of |Location is |Mutex M|Thread T|As if )))"
 )
 
 Part = Access | Location | Mutex | Thread | Acquisition | HeldBefore | SignalCaption | Mark | None

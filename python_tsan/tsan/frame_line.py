@@ -23,8 +23,9 @@ _BUILD_ID = r"(?: \(BuildId: (?P<build_id>[0-9a-f]*)\))?"
 #   * #0 <null> <null> (libstdc++.so.6+0x0000000b8c7f)
 #     # 0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
 #     #0: 0x55d0e0a0 in worker(int) /src/race.cpp:12:5
+# but not #8 0.245 of a build's output
 _FRAME = re.compile(
-    r"(?P<star>\*\s*)?(?:frame )?#\s*(?P<index>\d+)(?P<late_star>\*)?:?\s+(?:0x[0-9a-f]+ in )?(?P<what>.*?)"
+    r"(?P<star>\*\s*)?(?:frame )?#\s*(?P<index>\d+)(?P<late_star>\*)?:?\s+(?:0x[0-9a-f]+ in )?(?P<what>(?!\d+\.\d).*?)"
     rf"{_MODULE}?{_BUILD_ID}\s*$"
 )
 # 0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
@@ -70,7 +71,8 @@ def read_frame(text: str) -> Frame | None:
     A frame without ``#`` must have a module, or a number and a place: anything else is program output.
     """
     found = _FRAME.match(text)
-    if found is None and (text.endswith(")") or text[-1:].isdecimal()):
+    bare = found is None
+    if bare and (text.endswith(")") or text[-1:].isdecimal()):
         found = _BARE_FRAME.match(text) or _BARE_PLACED.match(text)
         if found and _NOT_BARE.search(found["what"]):
             return None
@@ -79,7 +81,7 @@ def read_frame(text: str) -> Frame | None:
     symbol, place = split_place(_DISCRIMINATOR.sub("", found["what"]))
     file, line, column = _place(place)
     index = number(found["index"])
-    if index is None and not line and not _NO_PLACE.search(found["what"]):
+    if bare and not line and not _NO_PLACE.search(found["what"]):
         return None
     return Frame(
         index=UNNUMBERED if index is None else index,

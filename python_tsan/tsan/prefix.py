@@ -91,16 +91,31 @@ class Forms:
         parts: list[str] = []
         done = 0
         for found in _TIME.finditer(body):
-            parts += [_any_number(body[done : found.start()]), _TIME_PART.sub(_any_time, found[0])]
+            # A time or number that is aligned to the right has blanks before it, or none.
+            parts += [_any_number(body[done : found.start()]).removesuffix(_BLANKS), _BLANKS]
+            parts.append(_TIME_PART.sub(_any_time, found[0]))
             done = found.end()
         text = "".join([*parts, _any_number(body[done:])])
         form = self._known.get(text)
         if form is None:
-            form = Form(re.compile(rf"{text}[ \t]{{0,{len(prefix) - len(body)}}}"))
+            form = Form(re.compile(text + _end(body, len(prefix) - len(body))))
             if len(self._known) < MAX_FORMS:
                 self._known[text] = form
         numbers = form.numbers(prefix)
         return (form, numbers[1]) if numbers else None
+
+
+_BLANKS = r"[ \t]*"
+
+
+def _end(body: str, blanks: int) -> str:
+    """Return a pattern for the blanks behind a prefix: ``w6 `` is no prefix of ``w68 ``.
+
+    An empty line may have lost them, and a number that is aligned to the left may have more or fewer.
+    """
+    if _NUMBER.search(body, len(body.rstrip("0123456789"))):
+        return rf"[ \t]{{0,{blanks}}}"
+    return rf"(?:[ \t]{{{blanks}}}|[ \t]*$)" if blanks else ""
 
 
 # The parts of a time: a fraction (which may be left out), digits, names of months and zones, blanks, the rest
@@ -117,10 +132,10 @@ def _any_number(text: str) -> str:
     parts = []
     done = 0
     for found in _NUMBER.finditer(text):
-        parts += [_literal(text[done : found.start()]), r"(\d{1,9})(?![\w.,-])"]
+        parts += [_literal(text[done : found.start()]).removesuffix(_BLANKS), _BLANKS, r"(\d{1,9})(?![\w.,-])"]
         done = found.end()
     return "".join([*parts, _literal(text[done:])])
 
 
 def _literal(text: str) -> str:
-    return r"[ \t]*".join(map(re.escape, re.split(r"[ \t]+", text)))
+    return _BLANKS.join(map(re.escape, re.split(r"[ \t]+", text)))
