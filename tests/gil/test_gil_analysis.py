@@ -150,3 +150,10 @@ def test_releases_of_an_import_are_those_inside_it():
         Phase.READ,
         Phase.PATH_STAT,
     ]
+
+
+def test_the_sum_of_the_rest_has_its_longest_wait():
+    sites = tuple(Site(library="/x.so", offset=number) for number in range(25))
+    events = tuple(Event(number * 10 + 1, number * 10 + 2, number * 10 + 4, number, 0, 0, 1, 1) for number in range(25))
+    table = summarise(list(explain_process(samples.process(sites=sites, events=events))))[2]
+    assert table.rows[-1] == ("(5 more)", "5", "35 ns", "15 ns", "2 ns", "0")

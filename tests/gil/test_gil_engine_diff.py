@@ -1,6 +1,6 @@
 import gil_samples as samples
 
-from python_tsan.gil.engine_diff import LOCKS, calls, compare
+from python_tsan.gil.engine_diff import COLUMNS, LOCKS, calls, compare
 from python_tsan.gil.trace import CFunction, Event, Site, Way
 
 STAT, READ = samples.EVENTS[0], samples.EVENTS[1]
@@ -45,3 +45,20 @@ def test_without_frames_the_places_are_compared():
     (main,) = compare(samples.process(events=(STAT,)), bare)
     assert main.holds
     assert not main.frames
+
+
+def test_a_row_has_the_columns_of_the_table():
+    (main,) = compare(samples.process(), samples.process())
+    assert dict(zip(COLUMNS, main.cells, strict=True)) == {
+        "thread": "main",
+        "first": "3",
+        "second": "3",
+        "equal": "3",
+        "compared": "call site and Python frames",
+    }
+
+
+def test_threads_are_paired_by_their_order_and_not_by_the_kernels_number():
+    other = samples.record(threads=(samples.record().threads[0],))
+    agreements = compare(samples.process(events=(STAT,)), samples.process(record=other, events=(STAT,)))
+    assert [one.difference for one in agreements] == [""]
