@@ -179,7 +179,7 @@ def _link(link: Link, statement: Callable[[str, int], str]) -> LinkRecord:
 
 
 def statement_at(file: str, line: int, *, read: Callable[[str], str | None]) -> str:
-    """Return a line of source without its indentation, an empty text where it cannot be had."""
+    """Return a line of source without its indentation, an empty text if it is unavailable."""
     source = read(file)
     lines = source.splitlines() if source else []
     return lines[line - 1].strip() if 0 < line <= len(lines) else ""

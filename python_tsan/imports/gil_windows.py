@@ -47,7 +47,7 @@ for thread in threads:
 
 
 def with_windows(document: Document, python: Python, path: Sequence[Path], library: Path) -> Document:
-    """Return ``document`` with the window of each hazard that is not refuted, or with the reason why there is none.
+    """Return ``document`` with the window of each hazard that is not refuted, or with the reason why it is missing.
 
     ``library`` is the tracer. After the first trace that cannot be made, no other is tried.
     """

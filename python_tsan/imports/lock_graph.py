@@ -1,4 +1,4 @@
-"""Own the picture of a hazard: the locks that each thread takes in order, and the two arrows that close the circle.
+"""Draw a hazard: the locks that each thread takes in order, and the two arrows that close the cycle.
 
 Colours are the page's, by class, so that one picture serves light and dark. Pure, no I/O.
 """
@@ -39,15 +39,15 @@ class _Column:
 
 
 def lock_graph(hazard: HazardRecord) -> str:
-    """Return an SVG element: a column of locks for each thread, and who wants which lock of the other."""
+    """Return an SVG element: a column of locks for each thread, and who waits for which lock of the other."""
     one, two = (
         _Column(thread=thread, x=x, modules=_boxes(thread)) for thread, x in zip(hazard.threads, COLUMNS, strict=True)
     )
     rows = max(len(one.modules), len(two.modules))
     height = TOP + STEP * rows + 8
     parts = [
-        *_wanted(one, two, leftwards=False),
-        *_wanted(two, one, leftwards=True),
+        *_waiting(one, two, leftwards=False),
+        *_waiting(two, one, leftwards=True),
         *(part for column in (one, two) for part in _draw(column)),
     ]
     title = f"Locks that {one.thread.imports} and {two.thread.imports} take, and the circle that they close"
@@ -100,8 +100,8 @@ def _draw(column: _Column) -> Iterator[str]:
         yield _text(column.x + BOX // 2, y + 4, _short(module), "function", "middle")
 
 
-def _wanted(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str]:
-    """Draw the arrow from the last lock that ``asker`` took to the one of ``owner`` that it wants."""
+def _waiting(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str]:
+    """Draw the arrow from the last lock that ``asker`` took to the one of ``owner`` that it waits for."""
     start = list(asker.ys.values())[-1]
     end = owner.ys.get(asker.thread.waits_for)
     if end is None:
@@ -118,7 +118,7 @@ def _wanted(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str]
     yield _text(
         middle,
         (start + end) // 2 + shift + (18 if leftwards else -8),
-        f"{asker.thread.thread} wants",
+        f"{asker.thread.thread} waits for",
         "clash-text",
         "middle",
     )

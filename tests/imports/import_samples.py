@@ -1,4 +1,4 @@
-"""A scan made by hand, with everything that a rendering may have to show."""
+"""A sample scan, with everything that a rendering may have to show."""
 
 from text_sources import TextSources
 

@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--output", type=Path, help="the page")
     parser.add_argument("--python", action="append", default=[], help="this interpreter, and not those at hand")
     parser.add_argument("--only", default="", help="trees whose names begin so")
-    parser.add_argument("--again", action="store_true", help="judge anew what was judged before")
+    parser.add_argument("--again", action="store_true", help="judge again what was judged before")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     console = make_console(quiet=False)
@@ -44,7 +44,7 @@ def main():
         for each in judge_all(trees, pythons, Path(folder), runs=RUNS, jobs=arguments.jobs, kept=kept):
             judged.append(each)
             if not each.broken and bool(each.truth) != bool(each.predicted):
-                console.warn(f"{each.tree} on {each.python}: {' against '.join(each.pair)}: {_told(each)}")
+                console.warn(f"{each.tree} on {each.python}: {' against '.join(each.pair)}: {_summary(each)}")
     scores = by_python(judged)
     for version, score in scores.items():
         console.say(
@@ -62,7 +62,7 @@ def main():
     return 0 if all(score.met for score in scores.values()) else 1
 
 
-def _told(judged):
+def _summary(judged):
     truth, predicted = (", ".join(sorted(each)) or "nothing" for each in (judged.truth, judged.predicted))
     return f"{truth} happened, {predicted} was predicted"
 

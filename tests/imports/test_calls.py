@@ -114,7 +114,7 @@ def test_a_scan_finds_the_calls_that_can_be_part_of_a_cycle_and_drives_them(tmp_
     assert place == f"{tmp_path / 'a.py'}:2"
 
 
-def test_a_call_that_is_named_and_is_none_is_told(tmp_path):
+def test_a_named_call_that_does_not_exist_is_reported(tmp_path):
     probe = tree(tmp_path, {"a.py": "def f():\n    pass\n"})
     problems = model_of(probe, ("a:f", "a:nothing", "missing:f", "a"), jobs=1).problems
     assert "with an import inside" in problems["a:f"]

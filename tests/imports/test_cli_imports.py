@@ -149,7 +149,7 @@ def test_hazards_count_more_than_an_entry_that_cannot_be_imported(capsys):
         ("echo 1", "does not answer as a Python does"),
     ],
 )
-def test_an_interpreter_that_is_of_no_use_is_said_to_be_so(script, words, folder, capsys, monkeypatch):
+def test_an_unusable_interpreter_is_reported(script, words, folder, capsys, monkeypatch):
     monkeypatch.setattr(interpreter, "PROCESS_SECONDS", 2.0)
     other = folder / "other"
     other.write_text(f"#!/bin/sh\n{script}\n")
@@ -158,7 +158,7 @@ def test_an_interpreter_that_is_of_no_use_is_said_to_be_so(script, words, folder
     assert words in capsys.readouterr().err
 
 
-def test_an_interpreter_that_is_not_there_is_said_to_be_so(capsys):
+def test_a_missing_interpreter_is_reported(capsys):
     assert main(["imports", "scan", "good", "--python", "./no-such-python"]) == 6
     assert "cannot be started: No such file" in capsys.readouterr().err
 
@@ -202,7 +202,7 @@ def test_a_list_is_written_checked_and_found_stale(folder, capsys):
 
 @pytest.mark.parametrize("target", ["missing/pre.py", ".", "good.py/pre.py"])
 @pytest.mark.parametrize("verb", ["preimport", "scan"])
-def test_a_place_that_cannot_be_written_is_said_to_be_so(target, verb, folder, capsys):
+def test_a_place_that_cannot_be_written_is_reported(target, verb, folder, capsys):
     before = sorted(folder.iterdir())
     assert imports(verb, "good", "--output", target) == 2
     told = capsys.readouterr().err
@@ -218,7 +218,7 @@ def test_an_odd_name_of_a_file_is_only_a_name(folder):
     assert len([path for path in folder.iterdir() if path.name.startswith("a b")]) == 1
 
 
-def test_what_cannot_be_read_is_told_before_any_work(capsys, monkeypatch):
+def test_what_cannot_be_read_is_reported_before_any_work(capsys, monkeypatch):
     monkeypatch.setattr(Probe, "trace", lambda *_: pytest.fail("a process was started"))
     assert imports("preimport", "good", "--check", ".") == 6
     assert "cannot read .: Is a directory" in capsys.readouterr().err

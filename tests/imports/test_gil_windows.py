@@ -73,7 +73,7 @@ def traced(monkeypatch, answer, *proofs):
     return with_windows(document(*proofs), HERE, (), Path("tracer.so")), asked
 
 
-def test_the_release_is_told_with_what_the_other_thread_did(monkeypatch):
+def test_the_release_is_shown_with_what_the_other_thread_did(monkeypatch):
     seen = trace_of(release(10, 12, 2), release(20, 40, 2), release(15, 25, 0, 1), release(30, 50, 3, 1))
     found, asked = traced(monkeypatch, seen, CONFIRMED)
     assert found.hazards[0].window == WindowRecord(
@@ -95,12 +95,12 @@ def test_a_call_is_not_traced_as_an_import(monkeypatch):
     assert "its own import of a and call of load" in rendered(found, "terminal")
 
 
-def test_where_nobody_came_in_that_is_said(monkeypatch):
+def test_where_nobody_came_in_that_is_reported(monkeypatch):
     found, _ = traced(monkeypatch, trace_of(release(10, 12, 2)), None)
     assert window(found.hazards[0]).endswith("in the traced run no other thread imported meanwhile")
 
 
-def test_why_there_is_no_trace_is_told_and_tried_once(monkeypatch):
+def test_why_there_is_no_trace_is_reported_and_tried_once(monkeypatch):
     found, asked = traced(monkeypatch, SubjectError("a static build"), CONFIRMED, None)
     assert [window(hazard) for hazard in found.hazards] == ["no release can be shown: a static build"] * 2
     assert len(asked) == 1

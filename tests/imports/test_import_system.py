@@ -137,7 +137,7 @@ def test_a_statement_ends_with_a_wait_for_the_outermost_package_unless_it_takes_
             list(one)
 
 
-def test_a_cycle_closed_by_a_statement_hands_out_a_half_made_module():
+def test_a_cycle_closed_by_a_statement_returns_a_partially_initialized_module():
     program = program_of(a=[asks("b", "B", line=7)], b=[asks("a", "A", line=3)])
     machine = ImportSystem(program, CLASSIC)
     one, waiting = stopped(machine, "a", Point(phase=Phase.EXECUTING, module="a"), "b")

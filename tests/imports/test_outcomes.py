@@ -88,7 +88,7 @@ def test_two_losers_are_both_in_the_values():
     assert re.search(expectation.error, "KeyError: 'pkg'")
 
 
-def test_a_cure_must_be_clean_and_all_its_threads_must_end():
+def test_a_fix_must_be_clean_and_all_its_threads_must_end():
     expectation = expectation_of("cold_window.one_at_a_time", (3, 12, 11))
     assert expectation is not None
     assert expectation.outcome is Outcome.CLEAN

@@ -108,7 +108,7 @@ def test_it_needs_nothing_but_the_standard_library(play):
     [((3, 9, 18), "cpython", True), ((3, 15, 1), "cpython", True), ((3, 15, 2), "cpython", False),
      ((3, 16, 0), "cpython", False), ((3, 11, 13), "pypy", False)],
 )  # fmt: skip
-def test_it_is_needed_where_cpython_is_not_mended(monkeypatch, version, name, needed):
+def test_it_is_needed_where_cpython_is_not_fixed(monkeypatch, version, name, needed):
     monkeypatch.setattr(module.sys, "version_info", (*version, "final", 0))
     monkeypatch.setattr(module.sys.implementation, "name", name)
     assert module.is_needed() is needed

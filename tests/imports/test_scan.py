@@ -55,7 +55,7 @@ def test_what_a_file_asks_for_is_seen_with_its_line_even_when_it_is_there_alread
         ("import os\nos._exit(7)\n", "exit 7"),
     ],
 )
-def test_an_entry_that_fails_is_told_and_the_others_are_scanned(text, problem, tmp_path):
+def test_an_entry_that_fails_is_reported_and_the_others_are_scanned(text, problem, tmp_path):
     probe = write(tmp_path, CYCLE if text is None else {**CYCLE, "bad.py": text})
     found = scan(probe, ["bad", "a", "b"])
     assert problem in found.problems["bad"]
@@ -63,7 +63,7 @@ def test_an_entry_that_fails_is_told_and_the_others_are_scanned(text, problem, t
     assert len(found.findings) == (2 if HERE.version < (3, 15) else 0)
 
 
-def test_an_entry_that_opens_a_window_without_a_display_is_told_and_the_others_are_scanned(tmp_path, monkeypatch):
+def test_an_entry_that_opens_a_window_without_a_display_is_reported_and_the_others_are_scanned(tmp_path, monkeypatch):
     pytest.importorskip("tkinter", reason="this Python has no tkinter", exc_type=ImportError)
     monkeypatch.delenv("DISPLAY", raising=False)
     probe = write(tmp_path, {**CYCLE, "window.py": "import tkinter\n\nROOT = tkinter.Tk()\n"})

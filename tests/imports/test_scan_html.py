@@ -49,7 +49,7 @@ def read(page):
     return reader
 
 
-def test_the_page_shows_chains_graph_stacks_and_cure_and_needs_no_network():
+def test_the_page_shows_chains_graph_stacks_and_fix_and_needs_no_network():
     page = read(rendered(document(CONFIRMED, REFUTED, problems={"c": "no such module"}), "html"))
     text = " ".join(" ".join(page.text).split())
     for words in (
@@ -88,7 +88,7 @@ def test_the_colour_says_how_bad_it_is(proofs, tone):
     assert f'class="banner {tone}"' in rendered(document(*proofs), "html")
 
 
-def test_beyond_what_a_browser_bears_cycles_are_counted(monkeypatch):
+def test_beyond_what_a_browser_supports_cycles_are_counted(monkeypatch):
     monkeypatch.setattr(html, "MOST_CARDS", 1)
     hazards = [HAZARD, replace(HAZARD, awaited="other")]
     told = rendered(document(None, None, hazards=hazards), "html")

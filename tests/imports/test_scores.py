@@ -1,4 +1,4 @@
-"""How scores are added up and told; each gate of the page can turn red."""
+"""How scores are added and shown; each gate of the page can turn red."""
 
 import sys
 from dataclasses import replace
@@ -43,7 +43,7 @@ def test_a_hazard_that_is_missed_and_one_that_is_made_up_turn_the_score_red(chan
     assert words in page([changed, HARMLESS], date="d", machine="m", trees=2)
 
 
-def test_a_hazard_that_is_not_confirmed_is_told_and_is_no_failure():
+def test_a_hazard_that_is_not_confirmed_is_reported_and_is_no_failure():
     unconfirmed = replace(HIT, confirmed=frozenset())
     assert add_up([unconfirmed, HIT]).met
     assert "did not confirm: `shape/one`" in page([unconfirmed], date="d", machine="m", trees=1)

@@ -1,4 +1,4 @@
-"""What threads that stand still wait for, told from inside a fresh process."""
+"""What blocked threads wait for, reported from inside a fresh process."""
 
 import json
 import os

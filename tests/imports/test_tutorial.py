@@ -15,7 +15,7 @@ ANY = "…"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.version_info >= (3, 15), reason="CPython mends the tutorial's program from 3.15 on"),
+    pytest.mark.skipif(sys.version_info >= (3, 15), reason="CPython fixes the tutorial's program from 3.15 on"),
 ]
 
 

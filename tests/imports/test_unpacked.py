@@ -18,7 +18,7 @@ def test_each_interpreter_needs_its_four_packages_and_all_share_the_libraries():
     assert set(debian_pythons.LIBRARIES) <= set(names)
 
 
-def test_elsewhere_than_on_debian_it_is_said_what_to_do(tmp_path, monkeypatch):
+def test_elsewhere_than_on_debian_it_is_reported_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(debian_pythons, "distribution_family", lambda: "ubuntu")
     layout = Layout(root=tmp_path)
     with pytest.raises(FetchError) as caught:

@@ -54,7 +54,7 @@ def python(folder, *arguments, stall=10.0, **more):
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 hands out the partially initialized module")
-def test_a_deadlock_is_told_with_both_threads_their_modules_and_the_statements(tmp_path):
+def test_a_deadlock_is_shown_with_both_threads_their_modules_and_the_statements(tmp_path):
     write(tmp_path, {**CROSSED, "main.py": RUN_BOTH})
     ended = python(tmp_path, "main.py")
     assert "_DeadlockError deadlock detected by _ModuleLock" in ended.stdout
@@ -63,13 +63,13 @@ def test_a_deadlock_is_told_with_both_threads_their_modules_and_the_statements(t
     assert ": _DeadlockError (process " in head
     told = sorted([first, second])
     for line, (mine, other) in zip(told, ("ab", "ba"), strict=True):
-        assert f"imports {mine} holds {mine} and wants {other}, which imports {other} holds: " in line
+        assert f"imports {mine} holds {mine} and waits for {other}, which imports {other} holds: " in line
         assert line.endswith(f"{mine}.py:6 in <module>: import_module({other!r})")
     assert ended.stderr.count("innermost last:") == 2
     assert (tmp_path / "log").read_text().endswith(ended.stderr)
 
 
-def test_a_module_handed_out_half_made_is_told_as_that(tmp_path):
+def test_a_partially_initialized_module_is_reported_as_such(tmp_path):
     files = {name: text.replace(f"import_module({other!r})", f"import {other}")
              for name, text in CROSSED.items() for other in "ba" if name != f"{other}.py"}  # fmt: skip
     write(tmp_path, {**files, "main.py": RUN_BOTH})
@@ -78,18 +78,18 @@ def test_a_module_handed_out_half_made_is_told_as_that(tmp_path):
     assert ended.stdout == ""
 
 
-def test_imports_that_stand_still_are_told_once_and_with_the_place_of_the_owner(tmp_path):
+def test_imports_that_stand_still_are_reported_once_and_with_the_place_of_the_owner(tmp_path):
     write(tmp_path, {"stuck.py": JOINING})
     ended = python(tmp_path, "-c", "import stuck", stall=0.2)
     lines = ended.stderr.splitlines()
     assert lines[0].startswith("python-tsan: imports have stood still for 0.2 s")
     assert sum("stood still" in line for line in lines) == 1
-    assert any(line.startswith("  inner wants stuck, which MainThread holds: ") for line in lines)
+    assert any(line.startswith("  inner waits for stuck, which MainThread holds: ") for line in lines)
     assert any(line.startswith("  MainThread holds stuck: ") for line in lines)
     assert any(line.endswith("stuck.py:5 in <module>: thread.join(1.5)") for line in lines)
 
 
-def test_a_forked_child_is_told_of_a_lock_whose_owner_it_does_not_have(tmp_path):
+def test_a_forked_child_reports_a_lock_whose_owner_it_does_not_have(tmp_path):
     code = (
         "import os, sync, threading, time\n"
         "thread = threading.Thread(target=lambda: __import__('slow'), daemon=True)\n"
@@ -105,11 +105,11 @@ def test_a_forked_child_is_told_of_a_lock_whose_owner_it_does_not_have(tmp_path)
     slow = "import sync\nsync.A.set()\nsync.B.wait()\n"
     write(tmp_path, {"sync.py": SYNC, "slow.py": slow, "main.py": code})
     ended = python(tmp_path, "-W", "ignore", "main.py", stall=0.2)
-    assert "MainThread wants slow, which thread " in ended.stderr
+    assert "MainThread waits for slow, which thread " in ended.stderr
     assert "held when this process was forked from its" in ended.stderr
 
 
-def test_a_slow_import_that_another_thread_waits_for_is_not_told(tmp_path):
+def test_a_slow_import_that_another_thread_waits_for_is_not_reported(tmp_path):
     slow = "import time\n\nfor _ in range(15):\n    time.sleep(0.04)\n"
     code = (
         "import threading\nt = threading.Thread(target=__import__, args=('slow',))\nt.start()\nimport slow\nt.join()\n"
@@ -168,8 +168,8 @@ def test_the_folder_of_the_watch_comes_before_the_users_own():
     assert path.split(os.pathsep) == [str(WATCH), "/theirs"]
 
 
-def test_an_owner_that_waits_for_a_native_lock_is_told_with_the_line_that_waits(tmp_path):
-    # ctypes lets go of the GIL round the call, as a careful extension does; the mutex is held by nobody's Python.
+def test_an_owner_that_waits_for_a_native_lock_is_shown_with_the_line_that_waits(tmp_path):
+    # ctypes releases the GIL around the call, as a careful extension does; the mutex is held by nobody's Python.
     native = (
         "import ctypes\n"
         "mutex = ctypes.create_string_buffer(256)\n"
@@ -190,7 +190,7 @@ def test_an_owner_that_waits_for_a_native_lock_is_told_with_the_line_that_waits(
     assert "imports have stood still" in lines[0]
     owner = next(line for line in lines if " holds native: " in line)
     assert owner.endswith("native.py:6 in <module>: library.pthread_mutex_timedlock(mutex, seconds)")
-    assert any(" wants native, which " in line for line in lines)
+    assert any(" waits for native, which " in line for line in lines)
 
 
 EMBEDDER = r"""
@@ -241,8 +241,8 @@ def test_a_program_of_c_plus_plus_needs_nothing_but_the_variable(tmp_path):
     head, first, second = ended.stderr.splitlines()[:3]
     assert head.startswith("python-tsan: deadlock between imports, closed by thread ")
     told = sorted([first, second], key=lambda line: line.partition(" holds ")[2])
-    assert " holds a and wants b, which thread " in told[0]
-    assert " holds b and wants a, which thread " in told[1]
+    assert " holds a and waits for b, which thread " in told[0]
+    assert " holds b and waits for a, which thread " in told[1]
     assert told[0].endswith("a.py:6 in <module>: import_module('b')")
 
 

@@ -105,14 +105,14 @@ def written(version, bodies):
     return Model(program=program, rules=rules_of(version), sources=TextSources(sources))
 
 
-def test_what_the_second_thread_holds_tells_trials_apart():
+def test_what_the_second_thread_holds_distinguishes_trials():
     model = written((3, 12, 0), {"w": ["by name i", "by name k"], "i": ["by name k"], "k": ["import w"]})
     entries = ("w", "i", "k")
     assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
     assert {("w", "i"), ("w", "k")} <= exhaustively(model, entries)
 
 
-def test_what_the_first_thread_was_doing_before_tells_trials_apart():
+def test_what_the_first_thread_was_doing_before_distinguishes_trials():
     # From g, w finds g begun and goes on to i; by itself it loads g, which asks for k first.
     bodies = {
         "g": ["by name w", "by name k"],
@@ -126,7 +126,7 @@ def test_what_the_first_thread_was_doing_before_tells_trials_apart():
     assert {("w", "i"), ("w", "k")} <= exhaustively(model, entries)
 
 
-def test_what_waiting_bodies_call_tells_trials_apart():
+def test_what_waiting_bodies_call_distinguishes_trials():
     # Both ask for p as a parent, so that p is brought in alike.
     bodies = {
         "quiet": ["import p.c"],
@@ -141,7 +141,7 @@ def test_what_waiting_bodies_call_tells_trials_apart():
 
 
 def test_a_module_found_absent_is_asked_for_though_the_other_thread_has_loaded_it():
-    # T1 has found q absent; T2 loads q, once p's body runs, and looks for r in a finder that wants p of T1.
+    # T1 has found q absent; T2 loads q, once p's body runs, and looks for r in a finder that needs p of T1.
     wants = ImportRequest(module="p", manner=Manner.STATEMENT, file="/f.py", line=1, stage=LoadStage.FIND)
     model = written(
         (3, 12, 0), {"p": ["import q"], "p.z": [], "q": ["by name p.z"], "b": ["import q", "import r"], "r": []}
@@ -152,7 +152,7 @@ def test_a_module_found_absent_is_asked_for_though_the_other_thread_has_loaded_i
     assert {hazard.locks for hazard in predict(model, ("p", "b"))} == exhaustively(model, ("p", "b"))
 
 
-def test_the_line_at_which_the_second_thread_stands_tells_trials_apart():
+def test_the_line_at_which_the_second_thread_stands_distinguishes_trials():
     # From u, k has bound V before it asks for w; by itself it waits for u, which asks for w, and has not.
     bodies = {"w": ["import k", "k.V"], "u": ["import k", "import w"], "k": ["import u", "V = 1", "import w"]}
     model = written((3, 15, 2), bodies)
@@ -161,7 +161,7 @@ def test_the_line_at_which_the_second_thread_stands_tells_trials_apart():
     assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
 
 
-def test_what_the_second_thread_has_completed_tells_trials_apart():
+def test_what_the_second_thread_has_completed_distinguishes_trials():
     # From g, the second thread loads d, which w then finds complete; from k, it asks for w before it comes to d.
     bodies = {
         "w": ["import d"],
@@ -182,7 +182,7 @@ def test_the_parent_of_an_entry_needs_nobody_else_who_asks_for_it():
     assert {hazard.locks for hazard in predict(model, ("w", "p.x"))} == exhaustively(model, ("w", "p.x"))
 
 
-def test_what_the_first_thread_had_begun_before_and_only_meets_later_tells_trials_apart():
+def test_what_the_first_thread_had_begun_before_and_only_meets_later_distinguishes_trials():
     # Both come to w by x. From d, w finds d begun; from x, it loads d, which asks for k.
     bodies = {
         "d": ["import x", "by name k"],
@@ -206,7 +206,7 @@ def test_calls_of_the_second_thread_are_not_taken_for_each_other():
     assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
 
 
-def test_the_lock_that_the_second_thread_waits_for_tells_trials_apart():
+def test_the_lock_that_the_second_thread_waits_for_distinguishes_trials():
     # p and q are both brought in as parents of an entry, by as many steps.
     bodies = {
         "p": ["import p.y"],
@@ -222,7 +222,7 @@ def test_the_lock_that_the_second_thread_waits_for_tells_trials_apart():
     assert {hazard.locks for hazard in predict(model, entries)} == exhaustively(model, entries)
 
 
-def test_how_a_module_is_brought_in_tells_trials_apart():
+def test_how_a_module_is_brought_in_distinguishes_trials():
     # By name, q.x waits for a parent that is being executed with an error at the end of a cycle; by statement, without.
     model = written((3, 14, 0), {"p": ["import q.x"], "q": ["import p"], "q.x": [], "a": []})
     f, g = (ImportRequest(module=name, manner=Manner.BY_NAME, file="/a.py", line=1) for name in ("q", "q.x"))

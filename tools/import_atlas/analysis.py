@@ -23,7 +23,7 @@ def analyse(cells: Sequence[Cell]) -> Iterator[str]:
     confirmed = [cycle for cycle in driven if cycle.confirmed]
     if confirmed:
         yield _shape(confirmed)
-        yield _cures([cell for cell in cells if cell.confirmed])
+        yield _fixes([cell for cell in cells if cell.confirmed])
 
 
 def _by_python(python: str, cells: Sequence[Cell]) -> str:
@@ -64,7 +64,7 @@ def _is_family(one: str, other: str) -> bool:
     return one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
-def _cures(cells: Sequence[Cell]) -> str:
+def _fixes(cells: Sequence[Cell]) -> str:
     single = sum(len(cell.preimport) == 1 for cell in cells)
     verified = sum(bool(cell.verified) for cell in cells)
     failed = sum(cell.verified is False for cell in cells)

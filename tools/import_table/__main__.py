@@ -104,7 +104,7 @@ class _Measuring:
             write_whole(file.absolute(), page.encode())
 
     def interrupted(self) -> Interrupted:
-        """Tell what had been measured; a page that is whole is not replaced."""
+        """Show what had been measured; a page that is whole is not replaced."""
         from python_tsan.storage import unfinished_file  # noqa: PLC0415 -- as above
 
         measured = f"{len(self.measured)} runs had ended" + (f", and {len(self.rates)} rates" if self.rates else "")

@@ -37,8 +37,8 @@ A single row, on any interpreter from 3.9 on, with nothing installed:
     PYTHONPATH=python_tsan/imports/cases python3.13 -m import_cases cold_window
 
 C++ threads run the same rows in `nox -s check_imports`. A `t` after a version is a build without the GIL;
-TSan marks one that was built here under ThreadSanitizer. Debian packages no build without the GIL, so there is none of
-its own among these; `--python` takes one that you have.
+TSan marks one that was built here under ThreadSanitizer. Debian packages no build without the GIL, so Debian's Pythons
+include none; `--python` takes one that you have.
 
 **D** `_DeadlockError` (a `RuntimeError`: `except ImportError` misses it) · **P** a partially initialized module:
 `ImportError`, `AttributeError` or `KeyError` · **H** hang · ok · **?** the schedule was not reached. T1 or T2 is the

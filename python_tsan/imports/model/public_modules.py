@@ -16,7 +16,7 @@ PUBLIC_MODULES = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicModules:
-    """The modules of one distribution; ``left_out`` more are beyond the limit, ``problem`` says why there are none."""
+    """The modules of one distribution; ``left_out`` more are beyond the limit, ``problem`` says why it is empty."""
 
     distribution: str
     modules: tuple[str, ...]

@@ -27,7 +27,7 @@ class Sources(Protocol):
         """Why files have no body, by module."""
 
     def text(self, file: str) -> str | None:
-        """Return the text of a file, None where there is none, as with extension modules."""
+        """Return the text of a file, None if it has no source, as with extension modules."""
 
     def bodies(self, files: Iterable[str]) -> list[Body | None]:
         """Return the bodies of files in order, None for one that has no source or a problem."""

@@ -43,7 +43,7 @@ class TargetSources:
     _began: bool = False
 
     def text(self, file: str) -> str | None:
-        """Return the text of a file, None where there is none, as with extension modules."""
+        """Return the text of a file, None if it has no source, as with extension modules."""
         return read_text(file)
 
     def bodies(self, files: Iterable[str]) -> list[Body | None]:
@@ -149,7 +149,7 @@ def has_source(file: str) -> bool:
 
 @cache
 def read_text(file: str) -> str | None:
-    """Return the text of a file to quote lines from, None where there is none."""
+    """Return the text of a file to quote lines from, None if it does not exist."""
     if not has_source(file):
         return None
     try:

@@ -101,7 +101,7 @@ class Walk:
                 self._push(after)
 
     def go_to(self, number: int) -> None:
-        """Let T1 go on to a stop."""
+        """Run T1 to a stop."""
         for stop in self.one.stops[self._here + 1 : number + 1]:
             self.states.update(stop.news)
         self._here = number

@@ -127,7 +127,7 @@ class _Search:
             yield trial.hazard
 
     def _crossings(self, stop: Stop, one: SoloTrace, blocked: BlockedThread) -> set[tuple[str, str]]:
-        """Return the two locks of each meeting that may come of it, before T1 lets T2 go on."""
+        """Return the two locks of each meeting that may come of it, before T1 lets T2 continue."""
         component = self.cyclic.get(blocked.awaited)
         if component is None:
             return set()

@@ -79,7 +79,7 @@ class Trial:
 
 
 def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
-    """Stop T1 at the step of this number, run T2 until it sleeps, and let T1 go on."""
+    """Stop T1 at the step of this number, run T2 until it sleeps, and let T1 continue."""
     machine = model.machine()
     one = model.start(machine, FIRST, pair.first)
     two = model.start(machine, SECOND, pair.second, stops=False)
@@ -122,7 +122,7 @@ def _close(machine: ImportSystem, steps: Step, sources: Sources) -> tuple[Import
             judged = len(machine.handouts)
             if isinstance(step, Waiting) and machine.is_stuck(FIRST, SECOND):
                 return ImportOutcome.HANG, step.module, machine.stacks[FIRST]
-            if machine.owner_wanted_by(SECOND) != FIRST:
+            if machine.owner_awaited_by(SECOND) != FIRST:
                 # T2 can go on meanwhile. What T1 may then wait for is a conflict with which another stop begins.
                 return ImportOutcome.OK, "", ()
     except Deadlock as deadlock:

@@ -129,7 +129,7 @@ class Schedule:
             self.begin.wait(DEADLINE)
         try:
             perform(entry)
-        except BaseException as error:  # noqa: BLE001 -- whatever a module raises is what is to be known
+        except BaseException as error:  # noqa: BLE001 -- any error of a module is the result
             self.errors[name] = f"{type(error).__name__}: {error}"
         self.ended.add(name)
         self.begin.set()
@@ -202,7 +202,7 @@ def perform(entry):
 
 
 def in_child(action):
-    """Return what ``action`` returns in a forked child, or None if the child does not live to tell."""
+    """Return what ``action`` returns in a forked child, or None if the child dies first."""
     source, sink = os.pipe()
     child = os.fork()
     if not child:
@@ -226,7 +226,7 @@ def scheduled(first, second, stop):
 
 
 def alone(entries):
-    """Return the error of importing the entries one after the other in one thread, an empty string if there is none."""
+    """Return the error of importing the entries in sequence in one thread, an empty string without an error."""
 
     def action():
         try:

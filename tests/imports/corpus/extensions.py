@@ -26,10 +26,10 @@ static struct PyModuleDef definition = {{PyModuleDef_HEAD_INIT, "{name}", NULL, 
 
 PyMODINIT_FUNC PyInit_{name}(void)
 {{
-    PyObject *wanted = PyImport_ImportModule("{wanted}");
-    if (wanted == NULL)
+    PyObject *requested = PyImport_ImportModule("{requested}");
+    if (requested == NULL)
         return NULL;
-    Py_DECREF(wanted);
+    Py_DECREF(requested);
     return PyModule_Create(&definition);
 }}
 """
@@ -38,10 +38,10 @@ MULTI_PHASE = """\
 
 static int execute(PyObject *module)
 {{
-    PyObject *wanted = PyImport_ImportModule("{wanted}");
-    if (wanted == NULL)
+    PyObject *requested = PyImport_ImportModule("{requested}");
+    if (requested == NULL)
         return -1;
-    Py_DECREF(wanted);
+    Py_DECREF(requested);
     return 0;
 }}
 
@@ -60,10 +60,10 @@ def extension_files() -> Iterator[tuple[str, dict[str, str], tuple[tuple[str, st
     """Yield the twin's name, its files (C sources among them), and the pairs of entries."""
     for phase, text in PHASES.items():
         back = "from importlib import import_module\n\nX = import_module('a')\n"
-        ring = {"a.c": text.format(name="a", wanted="b"), "b.py": back}
+        ring = {"a.c": text.format(name="a", requested="b"), "b.py": back}
         yield f"{phase}_ring", ring, (("a", "b"),)
         yield f"{phase}_line", {**ring, "b.py": "V = 1\n"}, (("a", "b"),)
-        barrel = {"p/__init__.py": "from . import c\n", "p/c.c": text.format(name="c", wanted="p.m"), "p/m.py": ""}
+        barrel = {"p/__init__.py": "from . import c\n", "p/c.c": text.format(name="c", requested="p.m"), "p/m.py": ""}
         pairs = (("p", "p.m"), ("p.c", "p.m"))
         yield f"{phase}_barrel", barrel, pairs
         yield f"{phase}_empty_package", {**barrel, "p/__init__.py": ""}, pairs
@@ -83,7 +83,7 @@ def _ask(python):
 
 
 def compile_extension(source, python):
-    """Compile a C file to the extension module of its name beside it."""
+    """Compile a C file to the extension module of its name next to it."""
     include, suffix = _ask(python)
     target = source.with_name(source.stem + suffix)
     command = ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-I{include}", str(source), "-o", str(target)]

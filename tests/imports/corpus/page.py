@@ -58,7 +58,7 @@ class Score:
 
     @property
     def met(self):
-        """Tell whether the group is as good as it must be."""
+        """Return whether the group is as good as it must be."""
         return (
             self.recall >= LEAST_RECALL
             and self.precision >= LEAST_PRECISION
@@ -107,7 +107,7 @@ def page(judged, *, date, machine, trees):
         "The truth of a pair of entries is not the predictor's: `tests/imports/corpus/driver.py` stops the one thread",
         "at every event of its imports in turn, lets the other run until it sleeps or ends, and sees what comes of it,",
         "in both orders. A pair is a hazard when any of these ends in an error, a half-made module or a hang.",
-        f"{len(broken)} pairs are left out, since one thread cannot import their entries one after the other.",
+        f"{len(broken)} pairs are left out, because one thread cannot import their entries in sequence.",
         *_not_compiled(judged),
         "",
         "## By Python version",
@@ -178,7 +178,7 @@ def _differing(judged):
 
 
 def _not_compiled(judged):
-    """Tell on which versions trees were left out: those with an extension, where there are no headers for it."""
+    """Say on which versions trees were left out: those with an extension, where there are no headers for it."""
     trees = {}
     for each in judged:
         trees.setdefault(each.python, set()).add(each.tree)

@@ -1,4 +1,4 @@
-"""The corpus: package trees made by code, hazardous and harmless twins side by side. What is which is not said here.
+"""The corpus: package trees made by code, hazardous and harmless twins side by side. Which is which is not stated here.
 
 The truth of a tree is what `driver.py` sees when it runs. A tree is called ``shape/twin``.
 """
@@ -194,20 +194,20 @@ import importlib
 import importlib.machinery
 import sys
 
-WANTED = {wanted!r}
+REQUESTED = {requested!r}
 BEGUN = set()
 
 
 class CreatingLoader(importlib.machinery.SourceFileLoader):
     def create_module(self, spec):
-        if spec.name not in BEGUN and spec.name in WANTED:
+        if spec.name not in BEGUN and spec.name in REQUESTED:
             BEGUN.add(spec.name)
-            importlib.import_module(WANTED[spec.name])
+            importlib.import_module(REQUESTED[spec.name])
 
 
 class CreatingFinder:
     def find_spec(self, name, path=None, target=None):
-        if name not in WANTED:
+        if name not in REQUESTED:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         spec.loader = CreatingLoader(name, spec.origin)
@@ -222,7 +222,7 @@ import sys
 
 class ImportingFinder:
     def find_spec(self, name, path=None, target=None):
-        if name == "wanted":
+        if name == "requested":
             import needed
         return None
 
@@ -233,25 +233,28 @@ sys.meta_path.insert(0, ImportingFinder())
 
 def loaders() -> Iterator[Tree]:
     """As extension modules do, these import in `create_module`, before they are in `sys.modules`."""
-    ring = {"hook.py": CREATING.format(wanted={"a": "b", "b": "a"}), "a.py": "", "b.py": ""}
+    ring = {"hook.py": CREATING.format(requested={"a": "b", "b": "a"}), "a.py": "", "b.py": ""}
     yield Tree(name="create/ring", files=ring, main=("hook",))
-    line = {"hook.py": CREATING.format(wanted={"a": "b"}), "a.py": "", "b.py": ""}
+    line = {"hook.py": CREATING.format(requested={"a": "b"}), "a.py": "", "b.py": ""}
     yield Tree(name="create/line", files=line, main=("hook",))
     mixed = {**line, "b.py": by_name("a")}
     yield Tree(name="create/against_body", files=mixed, main=("hook",))
     child = {
-        "hook.py": CREATING.format(wanted={"p.a": "p.b"}),
+        "hook.py": CREATING.format(requested={"p.a": "p.b"}),
         "p/__init__.py": "from . import a\n",
         "p/a.py": "",
         "p/b.py": "",
     }
     yield Tree(name="create/in_barrel", files=child, main=("hook",), pairs=(("p", "p.b"), ("p.a", "p.b")))
-    finder = {"hook.py": FINDING, "wanted.py": "", "needed.py": "import extra\n", "extra.py": ""}
-    yield Tree(name="finder/imports", files=finder, main=("hook",), pairs=(("wanted", "needed"),))
-    yield Tree(name="finder/pre_imported", files=finder, main=("hook", "needed"), pairs=(("wanted", "extra"),))
+    finder = {"hook.py": FINDING, "requested.py": "", "needed.py": "import extra\n", "extra.py": ""}
+    yield Tree(name="finder/imports", files=finder, main=("hook",), pairs=(("requested", "needed"),))
+    yield Tree(name="finder/pre_imported", files=finder, main=("hook", "needed"), pairs=(("requested", "extra"),))
     alone = {**finder, "needed.py": "", "other.py": "import extra\n"}
     yield Tree(
-        name="finder/imports_a_leaf", files=alone, main=("hook",), pairs=(("wanted", "needed"), ("wanted", "other"))
+        name="finder/imports_a_leaf",
+        files=alone,
+        main=("hook",),
+        pairs=(("requested", "needed"), ("requested", "other")),
     )
 
 
@@ -356,7 +359,7 @@ def at_random() -> Iterator[Tree]:
 
 
 def random_tree(seed):
-    dice = random.Random(seed)  # noqa: S311 -- the same trees each time are what is wanted
+    dice = random.Random(seed)  # noqa: S311 -- the same trees each time are what is requested
     package = dice.random() < 0.5
     names = [f"{'p.' if package else ''}m{number}" for number in range(dice.randint(3, 5))]
     files = {f"{name.replace('.', '/')}.py": _random_body(dice, name, names) for name in names}

@@ -39,7 +39,7 @@ def write_package(folder: Path) -> tuple[str, ...]:
 
 
 def trial(folder: Path, mitigation: str) -> list[str]:
-    """Let the threads go at once and return the types of the errors that they met."""
+    """Start the threads at once and return the types of the errors that they met."""
     entries = write_package(folder)
     sys.path.insert(0, str(folder))
     nothing_held = Scheduler((), frozenset())

@@ -17,7 +17,7 @@ PARENT_THEN_SIBLING = {"T1": ("pkg", "pkg.a"), "T2": ("pkg", "pkg.b")}
 A_AND_B = {"T1": ("a",), "T2": ("b",)}
 
 
-def _cured(
+def _outcomes_with(
     threads: Mapping[str, tuple[str, ...]], apart: Mapping[str, tuple[str, ...]], *, main: tuple[str, ...]
 ) -> tuple[Variant, ...]:
     """Return the hazard of ``threads`` and its fixes; ``apart`` is what they import with each parent first."""
@@ -32,10 +32,10 @@ def _cured(
 COLD_WINDOW = Row(
     name="cold_window",
     label="R2",
-    summary="T1 owns the lock of pkg.sub and wants pkg; T2 owns pkg, not yet in sys.modules, whose body wants pkg.sub",
+    summary="T1 owns the lock of pkg.sub and needs pkg; T2 owns pkg, not yet in sys.modules, whose body needs pkg.sub",
     tree={"pkg/__init__.py": "import pkg.sub\n", "pkg/sub.py": "VALUE = 1\n"},
     holds=let_in("T1", "T2", CREATE, "pkg"),
-    variants=_cured(CHILD_AND_PARENT, PARENT_THEN_CHILD, main=("pkg", "pkg.sub")),
+    variants=_outcomes_with(CHILD_AND_PARENT, PARENT_THEN_CHILD, main=("pkg", "pkg.sub")),
 )
 
 WARM_WINDOW = Row(
@@ -44,7 +44,7 @@ WARM_WINDOW = Row(
     summary="T2 is inside the body of pkg; T1 imports pkg.sub; then that body comes to its own import of pkg.sub",
     tree={"pkg/__init__.py": "import pkg.sub\n", "pkg/sub.py": "VALUE = 1\n"},
     holds=let_in("T1", "T2", EXEC, "pkg"),
-    variants=_cured(CHILD_AND_PARENT, PARENT_THEN_CHILD, main=("pkg", "pkg.sub")),
+    variants=_outcomes_with(CHILD_AND_PARENT, PARENT_THEN_CHILD, main=("pkg", "pkg.sub")),
 )
 
 BARREL = Row(
@@ -53,7 +53,7 @@ BARREL = Row(
     summary="pkg imports pkg.a and pkg.b in its body; T1 imports pkg.a and T2 imports pkg.b",
     tree={"pkg/__init__.py": "import pkg.a\nimport pkg.b\n", "pkg/a.py": "VALUE = 1\n", "pkg/b.py": "VALUE = 2\n"},
     holds=let_in("T2", "T1", EXEC, "pkg"),
-    variants=_cured(SIBLINGS, PARENT_THEN_SIBLING, main=("pkg", "pkg.a", "pkg.b")),
+    variants=_outcomes_with(SIBLINGS, PARENT_THEN_SIBLING, main=("pkg", "pkg.a", "pkg.b")),
 )
 
 FROM_PARENT = Row(
@@ -65,7 +65,7 @@ FROM_PARENT = Row(
         "pkg/sub.py": "from pkg import NAME\n\nVALUE = NAME + 1\n",
     },
     holds=let_in("T1", "T2", EXEC, "pkg"),
-    variants=_cured(CHILD_AND_PARENT, PARENT_THEN_CHILD, main=("pkg", "pkg.sub")),
+    variants=_outcomes_with(CHILD_AND_PARENT, PARENT_THEN_CHILD, main=("pkg", "pkg.sub")),
 )
 
 BY_NAME = Row(
@@ -101,7 +101,7 @@ IMPORT_MODULE = Row(
     summary="pkg.a and pkg.b import each other by importlib.import_module",
     tree={"pkg/__init__.py": "", "pkg/a.py": _BY_NAME.format("pkg.b"), "pkg/b.py": _BY_NAME.format("pkg.a")},
     holds=cross("pkg.a", "pkg.b", EXEC),
-    variants=_cured(SIBLINGS, PARENT_THEN_SIBLING, main=("pkg.a", "pkg.b")),
+    variants=_outcomes_with(SIBLINGS, PARENT_THEN_SIBLING, main=("pkg.a", "pkg.b")),
 )
 
 LAZY_CYCLE = Row(

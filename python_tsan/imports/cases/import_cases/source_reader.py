@@ -199,7 +199,7 @@ def _requests(function: ast.AST, package: str) -> Iterator[dict[str, Any]]:
 
 
 def resolve(name: str, level: int, package: str) -> str:
-    """Return the absolute name that a relative one means in ``package``, an empty string if there is none."""
+    """Return the absolute name that a relative one means in ``package``, an empty string if it means no module."""
     if not level:
         return name
     parts = package.split(".") if package else []

@@ -19,7 +19,7 @@ GLOBAL_LOCK = "the global import lock"
 _BOOTSTRAP = "<frozen importlib._bootstrap>"
 
 
-def locks_wanted(ident: "int | None") -> "list[Any]":
+def requested_locks(ident: "int | None") -> "list[Any]":
     """Return the module locks that a thread is taking at this moment.
 
     ``_blocking_on`` maps a thread to one lock up to 3.11 and to a list of locks from 3.12 on (re-entrant imports); the
@@ -33,7 +33,7 @@ def locks_wanted(ident: "int | None") -> "list[Any]":
 
 def locks_awaited(ident: int) -> "list[Any]":
     """Return the module locks that a thread is taking and that another thread holds."""
-    return [lock for lock in locks_wanted(ident) if lock.owner not in (None, ident)]
+    return [lock for lock in requested_locks(ident) if lock.owner not in (None, ident)]
 
 
 def waits() -> "list[tuple[int, Any]]":
@@ -51,10 +51,10 @@ def sleeps_on(ident: int) -> str:
 
 
 def cycle_from(ident: int) -> "list[tuple[int, Any]]":
-    """Return the cycle that a thread closes as pairs of a thread and the lock that it wants, from ``ident`` on."""
+    """Return the cycle that a thread closes as pairs of a thread and the lock that it waits for, from ``ident`` on."""
 
     def follow(thread: int, path: "list[tuple[int, Any]]") -> "list[tuple[int, Any]]":
-        for lock in locks_wanted(thread):
+        for lock in requested_locks(thread):
             here = [*path, (thread, lock)]
             if lock.owner == ident:
                 return here

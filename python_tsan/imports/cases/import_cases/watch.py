@@ -90,7 +90,7 @@ class ImportWatch:
                 self._attending = 0
 
     def _look(self) -> None:
-        """Watch the blocked threads until there are none, and report when none of them moves."""
+        """Watch the blocked threads until no thread is blocked, and report when none of them moves."""
         since, before = time.monotonic(), None
         while True:
             time.sleep(self.stall / POLLS)

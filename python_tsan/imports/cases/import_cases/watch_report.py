@@ -38,12 +38,12 @@ def forked() -> None:
 
 
 def _owner(lock: "Any") -> "int | None":  # noqa: ANN401 -- a class that no stub knows
-    """Return the thread of this process that holds the lock, None if there is none."""
+    """Return the thread of this process that holds the lock, None without an owner."""
     return None if any(lock is orphan for orphan in _ORPHANS) else lock.owner
 
 
 def deadlock_lines(cycle: "list[tuple[int, Any]]") -> "list[str]":
-    """Write a cycle: who wants which module, by which import statement, who holds it, and every stack."""
+    """Write a cycle: who waits for which module, by which import statement, who holds it, and every stack."""
     frames = all_frames()
     ident, wanted = cycle[0]
     soft = _is_swallowed(wanted, frames.get(ident))
@@ -87,7 +87,7 @@ def _wants(ident: int, lock: "Any", frame: "FrameType | None") -> str:  # noqa: 
     known = _owner(lock) is not None
     owner = f"{_name(lock.owner)} holds" if known else f"thread {lock.owner} held when this process was forked from its"
     held = f"{_holds(ident)} and " if _holds(ident) else ""
-    return f"  {_name(ident)} {held}wants {lock.name}, which {owner}: {_here(frame)}"
+    return f"  {_name(ident)} {held}waits for {lock.name}, which {owner}: {_here(frame)}"
 
 
 def _holds(ident: int) -> str:
