@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import __version__
+from python_tsan.paths import default_root
 from python_tsan.running.elf import code_digest
 from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
-from python_tsan.storage import sha256_of
+from python_tsan.storage import read_regular, sha256_of
 from python_tsan.toolchain.host import this_machine
 from python_tsan.versioned_json import Format, encode
 
@@ -20,10 +25,14 @@ if TYPE_CHECKING:
     from python_tsan.toolchain.model import Toolchain
 
 REPLAY_FILE = "replay.json"
+KEY_FILE = "seal.key"
+_KEY_BYTES = 32
 SCHEMA = 2
 SEED_VARIABLE = "PYTHONHASHSEED"
 # What changes the course of a program under test. The rest of an environment does not matter, and may be secret.
 _RELEVANT = ("PYTHON", "TSAN_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "GLIBC_", "LC_", "LANG", "TZ")
+# Of these, those that neither load code nor name files.
+_HARMLESS = ("OMP_", "OPENBLAS_NUM", "MKL_NUM", "LC_", "LANG", "TZ", "PYTHONHASHSEED")
 _MASKED = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 
 
@@ -31,8 +40,9 @@ _MASKED = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 class Replay:
     """Everything that is needed to run the same again.
 
-    ``given`` are the caller's variables that may matter, ``changed`` those that the run set, ``removed`` those that it
-    took away; ``facts`` describe the machine and the programs by name, ``seeds`` are handed to the program by variable.
+    ``seal`` shows that this user wrote it on this machine. ``given`` are the caller's variables that may matter,
+    ``changed`` those that the run set, ``removed`` those that it took away; ``facts`` describe the machine and the
+    programs by name, ``seeds`` are handed to the program by variable.
     """
 
     schema: int = SCHEMA
@@ -44,6 +54,7 @@ class Replay:
     seeds: dict[str, int] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
+    seal: str = ""
 
 
 FORMAT = Format(
@@ -56,8 +67,8 @@ FORMAT = Format(
 
 
 def encode_replay(replay: Replay) -> bytes:
-    """Return ``replay`` as indented JSON."""
-    return encode(replay)
+    """Return ``replay`` as indented JSON, with a seal of this user on this machine."""
+    return encode(replace(replay, seal=_seal(replay)))
 
 
 def load_replay(path: Path) -> Replay:
@@ -66,6 +77,27 @@ def load_replay(path: Path) -> Replay:
     Raises :class:`SubjectError` if it does not exist, or is one that this version does not read.
     """
     return FORMAT.load(path / REPLAY_FILE if path.is_dir() else path)
+
+
+def is_ours(replay: Replay) -> bool:
+    """Return whether this user wrote the record on this machine, and nobody changed it."""
+    return bool(replay.seal) and hmac.compare_digest(replay.seal.encode(), _seal(replay).encode())
+
+
+def _seal(replay: Replay) -> str:
+    """Return the authentication code of a record by a key that only this user can read; empty without a key."""
+    file = default_root() / KEY_FILE
+    with contextlib.suppress(OSError):
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with os.fdopen(descriptor, "wb") as opened:
+                    opened.write(secrets.token_bytes(_KEY_BYTES))
+        key = read_regular(file)
+        if len(key) == _KEY_BYTES:
+            return hmac.new(key, encode(replace(replay, seal="")), "sha256").hexdigest()
+    return ""
 
 
 def relevant_variables(env: Mapping[str, str]) -> dict[str, str]:
@@ -127,10 +159,11 @@ def differences(then: Replay, *, facts: Mapping[str, str], env: Mapping[str, str
         before, now = then.facts.get(name, "unknown"), facts.get(name, "unknown")
         if before != now:
             yield f"{name}: {before} then, {now} now"
-    here = relevant_variables(env)
+    here, used = relevant_variables(env), _usable(then)
     for name in sorted({*then.given, *here}):
         if then.given.get(name) != here.get(name):
-            yield f"{name}: {_shown(then.given.get(name))} then, {_shown(here.get(name))} now; then's is used"
+            which = "now's" if name in then.given and name not in used else "then's"
+            yield f"{name}: {_shown(then.given.get(name))} then, {_shown(here.get(name))} now; {which} is used"
 
 
 def _shown(value: str | None) -> str:
@@ -138,6 +171,17 @@ def _shown(value: str | None) -> str:
 
 
 def restored(then: Replay, env: Mapping[str, str]) -> dict[str, str]:
-    """Return the present environment with the relevant variables, and the seeds, as they were."""
-    others = {name: value for name, value in env.items() if name not in relevant_variables(env)}
-    return {**others, **then.given, **{name: str(seed) for name, seed in then.seeds.items()}}
+    """Return the present environment with the relevant variables, and the seeds, as they were.
+
+    From a record that is not ours, only variables come back that neither load code nor name files.
+    """
+    used = _usable(then)
+    replaced = set(relevant_variables(env)) - (set(then.given) - set(used))
+    others = {name: value for name, value in env.items() if name not in replaced}
+    seeds = {name: str(seed) for name, seed in then.seeds.items() if name == SEED_VARIABLE}
+    return {**others, **used, **seeds}
+
+
+def _usable(then: Replay) -> dict[str, str]:
+    given = relevant_variables(then.given)
+    return given if is_ours(then) else {name: value for name, value in given.items() if name.startswith(_HARMLESS)}

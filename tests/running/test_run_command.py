@@ -1,6 +1,7 @@
 import argparse
 import json
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from python_tsan.running.record import (
     difference,
     differences,
     encode_replay,
+    is_ours,
     load_replay,
     relevant_variables,
     restored,
@@ -131,8 +133,8 @@ def a_replay(**changes):
 
 def test_a_replay_is_read_back(tmp_path):
     (tmp_path / "replay.json").write_bytes(encode_replay(a_replay()))
-    assert load_replay(tmp_path) == a_replay()
-    assert load_replay(tmp_path / "replay.json") == a_replay()
+    for path in (tmp_path, tmp_path / "replay.json"):
+        assert replace(load_replay(path), seal="") == a_replay()
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,58 @@ def test_differences_name_what_was_and_what_is():
     assert not list(differences(a_replay(), facts={"a": "1"}, env={"OMP_NUM_THREADS": "2"}))
 
 
+@pytest.fixture
+def sealed(tmp_path, monkeypatch):
+    """Return a function that writes a record and reads it back, with a key of this test."""
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "cache"))
+
+    def make(**changes):
+        (tmp_path / "replay.json").write_bytes(encode_replay(a_replay(**changes)))
+        return load_replay(tmp_path)
+
+    return make
+
+
+def test_a_record_is_ours_until_it_is_changed_or_the_key_is_another(sealed, tmp_path):
+    record = sealed()
+    assert is_ours(record)
+    assert not is_ours(replace(record, request=replace(record.request, command=("rm", "-rf", "/"))))
+    assert not is_ours(replace(record, given={"LD_PRELOAD": "evil.so"}))
+    assert not is_ours(replace(record, seal=""))
+    key = tmp_path / "cache" / "seal.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    key.write_bytes(bytes(32))
+    assert not is_ours(record)
+
+
+@pytest.mark.parametrize("broken", [b"", b"short"])
+def test_without_a_key_nothing_is_ours(sealed, tmp_path, broken):
+    sealed()
+    (tmp_path / "cache" / "seal.key").write_bytes(broken)
+    assert not is_ours(sealed())
+
+
+def test_a_cache_that_cannot_be_written_costs_the_seal_only(sealed, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "file" / "cache"))
+    assert not is_ours(sealed())
+
+
+ENV_OF_THEN = {"LD_PRELOAD": "x.so", "PYTHONPATH": "p", "TSAN_OPTIONS": "o", "OMP_NUM_THREADS": "2", "PATH": "evil"}
+
+
+def test_from_elsewhere_no_variable_comes_back_that_loads_code(sealed):
+    record = sealed(given=ENV_OF_THEN)
+    now = {"PATH": "/bin", "LD_PRELOAD": "mine.so"}
+    relevant = {name: value for name, value in ENV_OF_THEN.items() if name != "PATH"}
+    assert restored(record, now) == {"PATH": "/bin", **relevant, "PYTHONHASHSEED": "7"}
+    foreign = replace(record, seal="", seeds={"PYTHONHASHSEED": 7, "LD_AUDIT": 1})
+    assert restored(foreign, now) == {**now, "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "7"}
+    lines = list(differences(foreign, facts={"a": "1"}, env=now))
+    assert "LD_PRELOAD: 'x.so' then, 'mine.so' now; now's is used" in lines
+    assert "OMP_NUM_THREADS: '2' then, not set now; then's is used" in lines
+
+
 def test_the_environment_of_then_is_restored_with_its_seed():
     now = {"HOME": "/home", "OMP_NUM_THREADS": "4", "LANG": "C"}
     assert restored(a_replay(), now) == {"HOME": "/home", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "7"}
@@ -179,12 +233,72 @@ def test_a_run_is_replayed_after_what_differs_was_reported(make_session, racy, m
     (folder / "replay.json").write_text(json.dumps(saved))
     monkeypatch.setattr(replay, "open_session", lambda request, *_args, **_options: make_session(*request.command))
     monkeypatch.chdir(tmp_path)
-    assert main(["replay", "--quiet", str(folder)]) == ExitCode.FINDINGS
+    assert main(["replay", "--quiet", str(folder)]) == ExitCode.USAGE, "the record was changed"
+    assert "was written by another user, on another machine, or changed since" in capsys.readouterr().err
+    assert main(["replay", "--quiet", "--yes", str(folder)]) == ExitCode.FINDINGS
     out = capsys.readouterr().out
-    assert out.splitlines()[0] == "changed since the run:"
+    assert out.splitlines()[:2] == [f"command: {racy} (in {tmp_path})", "changed since the run:"]
     assert f"cores: 512 then, {os.cpu_count()} now" in out
     assert out.index("cores: 512") < out.index(first.findings[0].fingerprint)
     assert f"{len(first.findings)} of {counted(len(first.findings), 'finding')} recurred, 0 new findings" in out
+
+
+@pytest.fixture
+def elsewhere(make_session, racy, monkeypatch, tmp_path):
+    """Return the folder of a run that is not ours, and what was run of it since."""
+    _, folder = make_session(racy).run()
+    saved = json.loads((folder / "replay.json").read_text())
+    (folder / "replay.json").write_text(json.dumps({**saved, "seal": "00"}))
+    monkeypatch.setattr(replay, "open_session", lambda request, *_args, **_options: make_session(*request.command))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def runs_of(folder):
+    return len([path for path in folder.parent.iterdir() if not path.is_symlink()])
+
+
+def test_a_command_from_elsewhere_is_shown_and_not_run_without_a_terminal(elsewhere, racy, capsys):
+    assert main(["replay", str(elsewhere)]) == ExitCode.USAGE
+    shown = capsys.readouterr()
+    assert f"command: {racy}" in shown.out
+    assert "check the command above, then add --yes" in shown.err
+    assert runs_of(elsewhere) == 1
+    assert main(["replay", "--yes", str(elsewhere)]) == ExitCode.FINDINGS
+    assert runs_of(elsewhere) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("y\n", ExitCode.FINDINGS), ("YES\n", ExitCode.FINDINGS), *((no, 2) for no in ("n\n", "\n", ""))],
+)
+def test_on_a_terminal_it_asks(answer, code, elsewhere, monkeypatch, capsys):
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdin, "readline", lambda: answer)
+    assert main(["replay", str(elsewhere)]) == code
+    assert "Run the command? [y/N] " in capsys.readouterr().err
+    assert runs_of(elsewhere) == (2 if code == ExitCode.FINDINGS else 1)
+
+
+def test_a_changed_program_is_asked_about(make_session, racy, monkeypatch, capsys, tmp_path):
+    _, folder = make_session(racy).run()
+    monkeypatch.setattr(replay, "open_session", lambda request, *_args, **_options: make_session(*request.command))
+    monkeypatch.chdir(tmp_path)
+    assert main(["replay", str(folder)]) == ExitCode.FINDINGS
+    racy.write_text(racy.read_text() + "# changed\n")
+    assert main(["replay", str(folder)]) == ExitCode.USAGE
+    assert "the program has changed since the run" in capsys.readouterr().err
+
+
+def test_control_characters_of_a_command_are_not_printed(elsewhere, capsys):
+    saved = json.loads((elsewhere / "replay.json").read_text())
+    saved["request"]["command"].append("\x1b[2J\u202e")
+    (elsewhere / "replay.json").write_text(json.dumps(saved))
+    assert main(["replay", str(elsewhere)]) == ExitCode.USAGE
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
 
 
 def test_a_replay_whose_folder_is_gone_is_reported(tmp_path):
