@@ -71,7 +71,7 @@ def _tally(verdicts: Iterable[Verdict]) -> str:
     judged = list(verdicts)
     counts = {status: sum(one.status is status for one in judged) for status in Status}
     excused = sum(one.status is Status.PASSED and bool(one.reason) for one in judged)
-    parts = [f"{counts[Status.PASSED]} of {len(judged)} tests passed"]
+    parts = [f"{counts[Status.PASSED]} of {counted(len(judged), 'test')} passed"]
     parts += [f"{excused} of them for the reasons below"] if excused else []
     parts += [f"{number} {status.value}" for status, number in counts.items() if number and status is not Status.PASSED]
     return f"{', '.join(parts)}; {sum(one.seconds for one in judged):.0f} s in all."

@@ -10,6 +10,7 @@ import msgspec
 
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.expectation import Expectation, Lane, Outcome
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,7 +93,7 @@ def _contradictions(scenarios: Iterable[Scenario]) -> Iterable[str]:
             if (expected.outcome is Outcome.RACE) != bool(expected.findings):
                 yield (
                     f"{scenario.name!r} expects the outcome {expected.outcome.value!r} "
-                    f"with {len(expected.findings)} findings"
+                    f"with {counted(len(expected.findings), 'finding')}"
                 )
         if scenario.repeats < 1 or scenario.deadline_seconds <= 0 or not scenario.lanes:
             yield f"{scenario.name!r} would never be run: repeats, deadline_seconds or lanes is empty"

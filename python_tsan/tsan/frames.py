@@ -88,7 +88,7 @@ def frame_function(access: Access) -> str:
 def identifying_frame(stack: Stack | None) -> Frame | None:
     """Return the frame that identifies a stack: the innermost that is neither an interceptor nor plumbing.
 
-    If there is none, it is the best there is, and None without frames.
+    Without such a frame it is the best other one, and None without frames.
     """
     frames = stack.frames if stack else ()
     own = (frame for frame in frames if not is_interceptor(frame) and not is_plumbing(frame) and frame.symbol)

@@ -1,4 +1,4 @@
-"""Tell the sources of a log apart by what a collector puts before each line.
+"""Separate the sources of a log by what a collector puts before each line.
 
 ``3: `` of ctest, ``web-1  | `` of compose, ``[rank 1] `` of MPI, a pod's name, a program and its pid: two lines are of
 one source if the text before them is the same. Only a time may vary, and a number that counts lines. Whether a number

@@ -53,7 +53,7 @@ def test_sorted_by_name(entry):
         ([("a", {}), ("a", {})], "two scenarios are named 'a'"),
         ([("a", {"twin": "b"})], "has the twin 'b', which is not listed"),
         ([("a", {"expect": {"outcome": "race"}})], "expects the outcome 'race' with 0 findings"),
-        ([("a", {"expect": RACE | {"outcome": "clean"}})], "expects the outcome 'clean' with 1 findings"),
+        ([("a", {"expect": RACE | {"outcome": "clean"}})], "expects the outcome 'clean' with 1 finding"),
         ([("a", {"expect_free_threaded": RACE | {"findings": []}})], "expects the outcome 'race' with 0 findings"),
         ([("a", {"repeats": 0})], "would never be run"),
         ([("a", {"deadline_seconds": 0})], "would never be run"),

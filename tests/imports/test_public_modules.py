@@ -59,13 +59,13 @@ def test_an_editable_installation_is_followed_to_its_folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nothing-of-that-name", "", "../x"])
-def test_a_distribution_that_is_not_there_is_told_and_the_others_are_listed(name, tmp_path):
+def test_a_missing_distribution_is_reported_and_the_others_are_listed(name, tmp_path):
     absent, present = public_modules(install(tmp_path), [name, "wares"], limit=1)
     assert "is not installed" in absent.problem
     assert present.modules == ("loose",)
 
 
-def test_a_distribution_without_a_module_is_told(tmp_path):
+def test_a_distribution_without_a_module_is_reported(tmp_path):
     (offer,) = public_modules(install(tmp_path, "data", ("data.json",)), ["data"], limit=40)
     assert "no public module" in offer.problem
 

@@ -88,7 +88,7 @@ def test_files_are_shared_between_processes(program, asked):
     assert {name for name, answer in answers.items() if "facts" in answer} == {"a", "b"}
 
 
-def test_text_of_any_encoding_is_quoted_and_missing_text_is_none(tmp_path):
+def test_text_of_any_encoding_is_quoted_and_missing_text_is_not(tmp_path):
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
     assert read_text(str(tmp_path / "latin.py")) == "# caf\ufffd\n"
     assert read_text(str(tmp_path / "missing.py")) is None

@@ -57,7 +57,7 @@ def test_a_thread_that_may_still_be_the_victim_does_not_sleep(tables):
     assert wait_graph.sleeps_on(1) == ""
 
 
-def test_a_cycle_has_each_thread_once_and_a_chain_is_none(tables):
+def test_a_cycle_has_each_thread_once_and_a_chain_is_no_cycle(tables):
     tables(t1=lock("b", 2), t2=lock("a", 1))
     assert [(ident, each.name) for ident, each in wait_graph.cycle_from(1)] == [(1, "b"), (2, "a")]
     tables(t1=lock("b", 2), t2=lock("c", 3))

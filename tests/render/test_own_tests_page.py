@@ -32,7 +32,7 @@ def test_a_row_for_each_test_and_a_column_for_each_build():
     assert r"| test\_io | **failed**, 1 s | passed, 1 s |" in lines
     assert r"| test\_queue | not run | passed, see below, 1 s |" in lines
     assert "- 3.13.5, clang-19, debug: 2 of 2 tests passed, 1 of them for the reasons below; 2 s in all." in lines
-    assert "- 3.13.5 free-threaded, clang-19, debug: 0 of 1 tests passed, 1 failed; 1 s in all." in lines
+    assert "- 3.13.5 free-threaded, clang-19, debug: 0 of 1 test passed, 1 failed; 1 s in all." in lines
     assert r"- **test\_io**: not known upstream: a data race" in lines
 
 

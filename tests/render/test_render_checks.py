@@ -73,12 +73,12 @@ def test_what_went_wrong_is_shown_with_its_evidence():
 
 
 def test_what_was_set_aside_is_reported_of_a_check_that_passed():
-    passed = verdict("imports/x", reason="set aside in 1 of 1 runs, known upstream: race:f")
+    passed = verdict("imports/x", reason="set aside in 1 of 2 runs, known upstream: race:f")
     (known,) = parse_log(LOG, "tsan.1").findings
     race = KnownRace(finding=known, suppression="race:f", reason="an issue")
     aside = replace(passed, observations=(replace(passed.observations[0], exit_code=66, known=(race,)),))
-    assert "  imports/x: passed\n    set aside in 1 of 1 runs" in text(render_run(run(aside)))
-    assert "- **imports/x**: set aside in 1 of 1 runs" in render_markdown(run(aside))
+    assert "  imports/x: passed\n    set aside in 1 of 2 runs" in text(render_run(run(aside)))
+    assert "- **imports/x**: set aside in 1 of 2 runs" in render_markdown(run(aside))
     assert "set aside" not in text(render_run(run(passed)))
 
 

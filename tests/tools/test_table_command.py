@@ -26,7 +26,7 @@ def test_the_table_is_measured_and_written(tmp_path, capsys, monkeypatch):
     assert command.main(options) == 0
     page = (tmp_path / "page.md").read_text()
     assert f"    python -m tools.import_table {' '.join(options)}\n" in page
-    assert "1 runs, 0 not as the table says" in capsys.readouterr().out
+    assert "1 run, 0 not as the table says" in capsys.readouterr().out
     assert f"| {build_of(here)} | " in page
     assert f"| {here.text} |" in page
     monkeypatch.setattr(command, "disagreement", lambda _: "nothing is as it was")

@@ -14,7 +14,7 @@ from python_tsan.cli.options import add_settings, count, open_context, seconds
 from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.errors import ExitCode, Interrupted
 from python_tsan.imports.model.interpreter import identify
-from python_tsan.plain_text import duration
+from python_tsan.plain_text import counted, duration
 from python_tsan.process import keeping
 from tools.import_atlas.cell import save_cell
 from tools.import_atlas.listed import listed
@@ -133,7 +133,7 @@ def line(cell: Cell) -> str:
     name = f"{cell.package} {cell.version}".strip()
     if cell.problem:
         return f"{name} on {cell.python}: {cell.problem}"
-    found = f"{len(cell.cycles)} hazards predicted, {len(cell.confirmed)} of {cell.tried} confirmed"
+    found = f"{counted(len(cell.cycles), 'hazard')} predicted, {len(cell.confirmed)} of {cell.tried} confirmed"
     return f"{name} on {cell.python}: {found}, in {duration(cell.seconds)}"
 
 

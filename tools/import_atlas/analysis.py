@@ -56,7 +56,7 @@ def _shape(confirmed: Sequence[CycleSeen]) -> str:
     strangers = len(confirmed) - family - siblings
     return (
         f"In {family} of the {len(confirmed)} confirmed hazards a package is imported against a module of its own, in "
-        f"{siblings} two modules of one package, in {strangers} modules of two packages; {outcomes}."
+        f"{siblings} two modules of one package, in {strangers} two modules of two packages; {outcomes}."
     )
 
 

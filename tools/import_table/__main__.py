@@ -17,6 +17,7 @@ from python_tsan.cli.options import add_settings, count, open_context
 from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.errors import ExitCode, Interrupted
 from python_tsan.imports.model.interpreter import identify, pythons_at_hand
+from python_tsan.plain_text import counted
 from python_tsan.process import keeping
 from tools.import_table.case_results import disagreement
 from tools.import_table.measure import build_of, run_rows
@@ -85,7 +86,7 @@ class _Measuring:
     def conclude(self) -> int:
         """Say how many runs there were, and return how many were not as the table says."""
         wrong = sum(bool(disagreement(result)) for result in self.measured)
-        self.console.say(f"{len(self.measured)} runs, {wrong} not as the table says")
+        self.console.say(f"{counted(len(self.measured), 'run')}, {wrong} not as the table says")
         return wrong
 
     def write(self, file: Path, *, unfinished: str = "") -> None:
