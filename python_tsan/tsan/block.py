@@ -28,7 +28,7 @@ _COLOUR = re.compile(
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
 # <span style="color:red">WARNING: ThreadSanitizer: data race (pid=1)</span><br>
 _TAG = re.compile(
-    r"</(?:span|font|div|pre|code|td|tr|li|p|b)>|<(?:span|font|div|td|tr|li|p|a)\s[^<>]*=[^<>]*>|<br ?/?>|<pre>"
+    r"</(?:span|font|div|pre|code|td|tr|li|p|b)>|<(?:span|font|div|td|tr|li|p|a)\s[^<>=]*=[^<>]*>|<br ?/?>|<pre>"
 )
 
 

@@ -26,19 +26,19 @@ _BUILD_ID = r"(?: \(BuildId: (?P<build_id>[0-9a-f]*)\))?"
 # but not #8 0.245 of a build's output
 _FRAME = re.compile(
     r"(?P<star>\*\s*)?(?:frame )?#\s*(?P<index>\d+)(?P<late_star>\*)?:?\s+(?:0x[0-9a-f]+ in )?(?P<what>(?!\d+\.\d).*?)"
-    rf"{_MODULE}?{_BUILD_ID}\s*$"
+    rf"{_MODULE}?{_BUILD_ID}$"
 )
 # 0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # [0] worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # worker(int) /src/race.cpp:12:5 (race+0xe4590)
 _BARE_FRAME = re.compile(
     r"(?P<star>\*\s*)?(?:[\[(]?(?P<index>\d+)[\]).:]*(?P<late_star>\*)?\s+)?(?:0x[0-9a-f]+ in )?(?P<what>\S.*?)"
-    rf"{_MODULE}{_BUILD_ID}\s*$"
+    rf"{_MODULE}{_BUILD_ID}$"
 )
 # 0 worker(int) /src/race.cpp:12:5
 _BARE_PLACED = re.compile(
     r"(?P<star>\*\s*)?[\[(]?(?P<index>\d{1,3})[\]).:]*(?P<late_star>\*)?\s+"
-    r"(?P<what>\S.*?[ /][^\s:/][^:/]*:\d+(?::\d+)?)(?P<module>)(?P<offset>)(?P<build_id>)\s*$"
+    r"(?P<what>\S.*?[ /][^\s:/][^:/]{0,300}:\d+(?::\d+)?)(?P<module>)(?P<offset>)(?P<build_id>)$"
 )
 # done 10%    #0 f, web-1 | f, 12: 0 f: output without a line end, or another source's prefix, comes before the frame
 _NOT_BARE = re.compile(r"#\d|\s{2}|[|:\]] |^\d+ ")

@@ -109,6 +109,11 @@ _INNERMOST = re.compile(r"<[^<>()]*>|\([^<>()]*\)")
 _ANGLE = {"<": "lt", ">": "gt", "(": "call", ")": ""}
 
 
+# Beyond these a symbol is not a compiler's.
+MAX_SYMBOL = 16_384
+MAX_NESTING = 100
+
+
 def plain_symbol(symbol: str) -> str:
     """Spell a symbol so that Clang's and GCC's demanglers agree: qualified name, no types, arguments or clones.
 
@@ -116,10 +121,13 @@ def plain_symbol(symbol: str) -> str:
     scope of what is in an unnamed namespace or in a lambda: GCC gives such functions no linkage name, and its
     runtime then prints the last part of the name alone.
     """
-    name = _DECORATION.sub("", symbol).replace("(anonymous namespace)", "{anonymous}")
+    name = _DECORATION.sub("", symbol[:MAX_SYMBOL]).replace("(anonymous namespace)", "{anonymous}")
     name = _LAMBDA.sub("{lambda}", name)
     name = _OPERATOR.sub(_spell_operator, name)
-    while (shorter := _INNERMOST.sub("", name)) != name:
+    for _ in range(MAX_NESTING):
+        shorter = _INNERMOST.sub("", name)
+        if shorter == name:
+            break
         name = shorter
     name = _QUALIFIERS.sub("", name).strip()
     name = name.rpartition(" ")[2]

@@ -40,8 +40,8 @@ FATAL_DETAIL = re.compile(
 _NOTICE = re.compile(
     r"ThreadSanitizer: (?:reported \d+ warnings?|matched |failed to intercept |growing |re-?exec|breakpoint|verbosity)"
     r"|\*{5} Running under ThreadSanitizer|WARNING: ThreadSanitizer: memory layout is incompatible"
-    r"|WARNING: Program is run with .* ThreadSanitizer|ThreadSanitizer report breakpoint|Re-?exec\w* .*ThreadSanitizer"
-    r"|[Bb]reakpoint .*ThreadSanitizer",
+    r"|WARNING: Program is run with .{0,200} ThreadSanitizer|ThreadSanitizer report breakpoint"
+    r"|Re-?exec\w{0,9} .{0,200}ThreadSanitizer|breakpoint .{0,200}ThreadSanitizer",
     re.IGNORECASE,
 )
 # A line that is never a mere remark, for all functions that it names.
@@ -57,7 +57,7 @@ _CLAIM = re.compile(r"(?:SUMMARY|WARNING): ThreadSanitizer")
 #   Write of size 8 at 0x7b0400000000 by thread T3
 # Previous read at 0x00c0000b4010 by main goroutine
 _PART = re.compile(
-    r"\b(?:write|read|access)\b[^:]* at 0x[0-9a-f]+ by (?:main thread|thread T?\d|main goroutine|goroutine \d)",
+    r"\b(?:write|read|access)\b[^:]{0,200} at 0x[0-9a-f]+ by (?:main thread|thread T?\d|main goroutine|goroutine \d)",
     re.IGNORECASE,
 )
 # BUG: KCSAN: data-race in foo / bar

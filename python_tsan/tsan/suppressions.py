@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from python_tsan.tsan.fields import number
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -94,13 +96,13 @@ def parse_suppressions(text: str) -> SuppressionFile:
     entries: list[Suppression] = []
     refused: list[Refusal] = []
     comment: list[str] = []
-    for number, raw in enumerate(text.splitlines(), 1):
+    for place, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if line.startswith("#"):
             comment.append(line.lstrip("# "))
             continue
         if line:
-            read = _read(line, number, " ".join(comment))
+            read = _read(line, place, " ".join(comment))
             entries.append(read) if isinstance(read, Suppression) else refused.append(read)
         comment = []
     return SuppressionFile(entries=tuple(entries), refused=tuple(refused))
@@ -173,9 +175,9 @@ def parse_matches(lines: Iterable[str]) -> Iterator[Match]:
     pid: int | None = None
     for line in lines:
         if head := _MATCHED.search(line):
-            pid = int(head["pid"])
+            pid = number(head["pid"]) or 0
         elif pid is not None and (count := _COUNT.match(line)):
-            yield Match(pid=pid, hits=int(count["hits"]), suppression=count["suppression"])
+            yield Match(pid=pid, hits=number(count["hits"]) or 0, suppression=count["suppression"])
         else:
             pid = None
 

@@ -159,3 +159,16 @@ def test_no_bytes_make_it_fail(tmp_path_factory, data, chunk):
         patch.setattr(reading, "CHUNK", chunk)
         (told,) = read_logs([str(path)]).inputs
     assert told.size == len(data)
+
+
+def test_pipes_and_devices_are_refused_without_being_opened(tmp_path, log):
+    os.mkfifo(tmp_path / "tsan.1")
+    (tmp_path / "link.log").symlink_to("tsan.1")
+    (tmp_path / "tsan.2").write_bytes(log)
+    refused = "is not a log but a named pipe; send its content to standard input, and name -"
+    assert only(tmp_path / "tsan.1")[0].problem == refused
+    assert only(tmp_path / "link.log")[0].problem == refused
+    assert only("/dev/zero")[0].problem.startswith("is not a log but a device")
+    result = read_logs([str(tmp_path)])
+    assert [each.file for each in result.inputs] == [str(tmp_path / "tsan.2")]
+    assert result.digest.blocks == 1

@@ -8,11 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
+from report_samples import report_on
 
 from python_tsan.cli.main import main
 from python_tsan.render.registry import RENDERINGS, Context
 from python_tsan.render.source import source_reader
+from python_tsan.result.build import Standing
 from python_tsan.result.codec import encode_result
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.model import VerdictStatus
 
 
 def shown(capsys, *arguments):
@@ -170,3 +174,69 @@ def test_a_small_log_is_shown_at_once(golden):
         used = after.children_user + after.children_system - before.children_user - before.children_system
         best = min(best, used, time.monotonic() - started)
     assert best < 0.5
+
+
+KINDS = Path(__file__).parents[1] / "tsan" / "kinds"
+REFERENCE = (KINDS / "reference.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("only_tail", 6, "could not judge: the log says 3 warnings, 0 blocks could be read"),
+        ("only_reported", 6, "could not judge: the log says 3 warnings, 0 blocks could be read"),
+        ("heading_with_words", 1, "NOT clean: 1 finding"),
+        ("docker_json", 1, "NOT clean: 1 finding"),
+        ("no_pid", 1, "NOT clean: 1 finding"),
+        ("reports_missing", 1, "4 reports are missing from this log"),
+        ("two_summaries", 1, "alpha.c:4"),
+        ("several_fatals", 6, "2 fatal ends"),
+    ],
+)
+@pytest.mark.parametrize("vouched", [[], ["--silent-is-clean"]])
+def test_a_log_that_says_that_something_was_found_is_never_clean(capsys, name, code, words, vouched):
+    found, out, _ = shown(capsys, KINDS / f"{name}.log", *vouched)
+    assert found == code
+    assert words in " ".join(out.split())
+
+
+def test_reports_that_are_missing_outweigh_findings_that_do_not_fail(tmp_path):
+    (tmp_path / "tsan.1").write_text(REFERENCE + "ThreadSanitizer: reported 2 warnings\n")
+    (finding,) = report_on(tmp_path).findings
+    known = {finding.fingerprint: Standing(status=FindingStatus.KNOWN)}
+    verdict = report_on(tmp_path, standings=known).verdict
+    assert (verdict.status, verdict.reason) == (VerdictStatus.COULD_NOT_JUDGE, "1 report is missing from the log")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("BUG: KCSAN: data-race in a / b", "this is a KCSAN log, which is not supported"),
+        ("==7== Helgrind, a thread error detector", "this is a Helgrind log, which is not supported"),
+        ("==7==ERROR: AddressSanitizer: x", "this is an AddressSanitizer log, which is not supported"),
+    ],
+)
+def test_a_log_of_another_tool_is_named(capsys, tmp_path, line, words):
+    (tmp_path / "x.log").write_text(f"hello\n{line}\n")
+    for vouched in ([], ["--silent-is-clean"]):
+        code, out, _ = shown(capsys, tmp_path / "x.log", *vouched)
+        assert (code, words in " ".join(out.split())) == (6, True)
+    (tmp_path / "x.log").write_text(f"{line}\n{REFERENCE}")
+    assert shown(capsys, tmp_path / "x.log")[0] == 1
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_fields_of_too_many_digits_break_no_rendering(capsysbinary, tmp_path, rendering):
+    text = REFERENCE
+    for old, new in (
+        ("pid=100", f"pid={'1' * 5000}"),
+        ("tid=101", f"tid={'1' * 5000}"),
+        ("0x7b0400000000", f"0x{'f' * 5000}"),
+        ("b.c:4", f"b.c:{'4' * 5000}"),
+        ("app+0x1000", f"app+0x{'f' * 5000}"),
+        ("size 4", f"size {'4' * 5000}"),
+    ):
+        text = text.replace(old, new)
+    (tmp_path / "x.log").write_text(text)
+    assert main(["report", "--format", rendering, str(tmp_path / "x.log")]) == 1
+    assert b"show" in capsysbinary.readouterr().out

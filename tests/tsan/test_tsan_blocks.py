@@ -242,3 +242,44 @@ def test_digest_keeps_different_findings_apart(old, new):
     digest = Digest()
     digest.add([*block, *(line.replace(old, new) for line in block)], "x")
     assert [group.occurrences for group in digest.groups.values()] == [1, 1]
+
+
+def test_samples_are_cut_inside_and_outside_of_blocks():
+    digest = Digest()
+    digest.add([*BLOCK[:2], "x" * 9000, *BLOCK[2:], END, "ThreadSanitizer ate " + "y" * 9000], "x")
+    assert [len(sample) for sample in digest.samples] == [blocks.MAX_SAMPLE_LENGTH] * 2
+
+
+def test_a_cut_block_and_its_whole_are_one_finding():
+    digest = Digest()
+    digest.add([*BLOCK, FENCE, *BLOCK, END], "x")
+    (group,) = digest.groups.values()
+    assert (group.occurrences, group.finding.truncated) == (2, True)
+
+
+def test_blocks_that_differ_in_the_module_of_an_unnamed_frame_are_two():
+    def block(offset):
+        return [line.replace("#0 f(int) /src/a.cpp:3:5 (a+0x10)", f"0 <null> <null> (a+{offset})") for line in BLOCK]
+
+    digest = Digest()
+    digest.add([*block("0x10"), END, *block("0x20"), END], "x")
+    assert len(digest.groups) == 2
+
+
+def test_a_long_block_is_not_remembered():
+    digest = Digest()
+    digest.add([*BLOCK[:3], *["noise"] * 500, *BLOCK[3:], END], "x")
+    assert not digest._texts
+
+
+def test_a_block_of_long_lines_is_cut():
+    log = parse_log([*BLOCK[:3], *["x" * 1_000_000] * 9, *BLOCK, END])
+    assert [finding.truncated for finding in log.findings] == [True, False]
+
+
+def test_the_oldest_of_too_many_open_blocks_is_cut():
+    heads = [f"web-{number}: {HEADING}" for number in range(blocks.MAX_OPEN + 1)]
+    ends = [f"web-{number}: {END}" for number in range(blocks.MAX_OPEN + 1)]
+    log = parse_log([*heads, *ends])
+    assert [finding.truncated for finding in log.findings] == [True] + [False] * blocks.MAX_OPEN
+    assert log.missing == 0

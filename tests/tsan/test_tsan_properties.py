@@ -182,3 +182,38 @@ def test_the_digest_agrees_with_the_parser(several):
         expected[fingerprint(finding)] = expected.get(fingerprint(finding), 0) + 2
     assert {key: group.occurrences for key, group in digest.groups.items()} == expected
     assert sum(len(list(group.sources())) for group in digest.groups.values()) == 2 * len(several)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "WARNING: ThreadSanitizer: ",
+        "WARNING: Program is run with ",
+        "Re-exec ThreadSanitizer ",
+        "write at 0x1 by ",
+        "#0 ",
+        "#0 f (",
+        "#0 ( / ",
+        "    #1 f(((((",
+        "0 a 1",
+        "<a =ThreadSanitizer",
+        "\x1b]ThreadSanitizer",
+        "{ThreadSanitizer",
+        '["ThreadSanitizer",',
+        "1 ThreadSanitizer: ",
+        "Thread T1 '",
+        "Location is global '",
+        "Location is x of size 1 ",
+        "modifying access of x at 0x1 ",
+        "M1 (0x1) => ",
+        " ",
+    ],
+)
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.timeout(120)
+def test_no_line_takes_long(unit, inside):
+    line = (unit * 600_000)[: 1 << 20]
+    heading = ["WARNING: ThreadSanitizer: data race (pid=1)"] if inside else []
+    log = parse_log([*heading, f"#0 {unit * 2000}x (a+0x1)", f"ThreadSanitizer {line}x", line + "x", f"#0 {line}x"])
+    for finding in log.findings:
+        assert fingerprint(finding)
