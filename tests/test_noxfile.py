@@ -12,9 +12,10 @@ SESSIONS = [
     for node in TREE.body
     if isinstance(node, ast.FunctionDef) and any("nox.session" in ast.unparse(each) for each in node.decorator_list)
 ]
-WANTED = [
+EXPECTED = [
     *("doctor", "build_python", "install_numpy", "build_harness", "check_gil", "check_imports"),
     *("verify", "verify_fast", "tests", "lint", "types", "bench", "gil_page", "fuzz", "golden", "wheel", "cli_pages"),
+    *("coverage", "lock", "mutants", "tests_lowest", "tests_newest"),
     "cache_failures",
     "soak_verify",
     "examples",
@@ -29,13 +30,14 @@ WANTED = [
 
 
 def test_every_session_is_there():
-    assert sorted(node.name for node in SESSIONS) == sorted(WANTED)
+    assert sorted(node.name for node in SESSIONS) == sorted(EXPECTED)
 
 
 def test_sessions_are_thin():
     long = [node.name for node in SESSIONS if len(node.body) > 12]
     assert long == []
-    own_steps = {"cache_failures", "docs", "lint", "tests", "types", "fuzz", "wheel"}
+    own_steps = {"cache_failures", "docs", "lint", "types", "fuzz", "wheel"}
+    own_steps |= {"coverage", "lock", "mutants", "tests_lowest", "tests_newest"}
     assert all(node.end_lineno - node.lineno <= 3 for node in SESSIONS if node.name not in own_steps)
 
 
@@ -45,7 +47,7 @@ def test_each_session_says_what_it_is_for():
 
 def test_words_after_the_dashes_are_read_in_sessions_only():
     readers = {node.name for node in TREE.body if isinstance(node, ast.FunctionDef) and ".posargs" in ast.unparse(node)}
-    assert readers <= set(WANTED)
+    assert readers - {"run_tests"} <= set(EXPECTED)
     assert "requires=" not in ast.unparse(TREE), "nox hands these words to required sessions too"
 
 
@@ -67,18 +69,20 @@ class Session:
             subprocess.run(command, check=True)
 
 
-def install_of(tmp_path, pyproject):
-    """Return the noxfile's `install`, working on a pyproject.toml of the test."""
+def install_of(tmp_path, pyproject, lock):
+    """Return the noxfile's `install`, working on a pyproject.toml and a lock of the test."""
     (tmp_path / "pyproject.toml").write_text(pyproject)
+    (tmp_path / "requirements-lock.txt").write_text(lock)
     (source,) = (node for node in TREE.body if isinstance(node, ast.FunctionDef) and node.name == "install")
     nox = type("nox", (), {"Session": Session, "project": type("p", (), {"dependency_groups": lambda _, *g: g})})
     scope = {"nox": nox, "hashlib": hashlib, "Path": Path, "ROOT": tmp_path, "PROJECT": {}}
+    scope |= {"LOCK": tmp_path / "requirements-lock.txt", "LOCKED": ("--constraint", "requirements-lock.txt")}
     exec(compile(ast.Module([source], []), "noxfile.py", "exec"), scope)  # noqa: S102 -- the project's own noxfile
     return scope["install"]
 
 
-def installs(tmp_path, session, *groups, pyproject="a = 1"):
-    install_of(tmp_path, pyproject)(session, *groups)
+def installs(tmp_path, session, *groups, pyproject="a = 1", lock="b==1"):
+    install_of(tmp_path, pyproject, lock)(session, *groups)
     return len(session.installed)
 
 
@@ -87,10 +91,19 @@ def test_an_environment_is_filled_once(tmp_path):
     assert installs(tmp_path, Session(tmp_path), "test") == 0
 
 
-def test_it_is_filled_again_when_the_project_or_the_groups_change(tmp_path):
+def test_it_is_filled_again_when_the_project_the_lock_or_the_groups_change(tmp_path):
     assert installs(tmp_path, Session(tmp_path), "test") == 1
     assert installs(tmp_path, Session(tmp_path), "test", pyproject="a = 2") == 1
     assert installs(tmp_path, Session(tmp_path), "lint", pyproject="a = 2") == 1
+    assert installs(tmp_path, Session(tmp_path), "lint", pyproject="a = 2", lock="b==2") == 1
+
+
+def test_versions_and_build_tools_come_from_the_lock(tmp_path):
+    session = Session(tmp_path)
+    installs(tmp_path, session, "test")
+    assert session.installed == [("--constraint", "requirements-lock.txt", "--editable", ".[verify]", "test")]
+    (locked,) = (node for node in TREE.body if isinstance(node, ast.Assign) and ast.unparse(node).startswith("LOCKED"))
+    assert "--build-constraint" in ast.unparse(locked)
 
 
 def test_no_install_never_counts_as_installed(tmp_path):

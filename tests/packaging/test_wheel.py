@@ -92,5 +92,5 @@ def test_the_readme_renders(metadata):
     assert "|---" not in page
     links = re.findall(r'(?:href|src)="([^"]*)"', page)
     assert [link for link in links if not link.startswith(("https://", "#"))] == []
-    assert "examples holds projects" in page  # the words of a link stay
+    assert "how to read a finding" in page  # the words of a link stay
     assert "```" not in page
