@@ -12,7 +12,7 @@ from python_tsan.imports.confirm.proof import Proof, prove
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.tracing import NOT_TRACED, TracingCut
 from python_tsan.imports.search.prediction import predict
-from python_tsan.plain_text import one_line
+from python_tsan.plain_text import counted, one_line
 from python_tsan.process import in_parallel
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def scan(
     model, problems = modelled.model, modelled.problems
     hazards: list[Hazard] = []
     limit = _Limit(until=time.monotonic() + call_seconds)
-    with cut.noted(lambda: f"{len(hazards)} hazards had been predicted"):
+    with cut.noted(lambda: f"{counted(len(hazards), 'hazard')} predicted"):
         traced = (*(entry for entry in needed if entry not in problems), *modelled.calls)
         hazards.extend(predict(model, traced, lambda fraction: advance(SEARCH, fraction), leave_out=limit.is_over))
     proofs: dict[int, Proof] = {}
@@ -139,7 +139,7 @@ def scan(
         proofs.update([proven])
         advance(CONFIRM, len(proofs) / len(hazards))
 
-    with cut.noted(lambda: f"{len(proofs)} of {len(hazards)} hazards had been driven into"):
+    with cut.noted(lambda: f"{len(proofs)} of {counted(len(hazards), 'hazard')} tried"):
         if runs and not cut.words:
             advance(CONFIRM, 0.0)
             in_parallel(

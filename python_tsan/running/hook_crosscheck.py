@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from python_tsan.plain_text import counted
 from python_tsan.result.finding import PythonFrame, PythonStack
 from python_tsan.tsan.finding import Kind, LocationKind, Operation, ThreadStatus
 
@@ -128,7 +129,7 @@ def match_reports(
         fingerprints = printed.get(name, [])
         if len(fingerprints) != len(hooked):
             problems.append(
-                f"{name}: {len(fingerprints)} findings were read, and the report hook was called {len(hooked)} times"
+                f"{name}: {counted(len(fingerprints), 'finding')} read, {counted(len(hooked), 'hook call')}"
             )
             continue
         for fingerprint, report in zip(fingerprints, hooked, strict=True):

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from python_tsan.imports.model.interpreter import identify
+from python_tsan.plain_text import counted
 from python_tsan.storage import unfinished_file
 from tools.import_atlas.cell import Cell, load_cell, save_cell
 
@@ -63,7 +64,7 @@ def test_a_scan_keeps_the_proofs_that_it_has_next_to_the_whole_scan_of_before(ve
     assert (ended.code, ended.orphans) == (130, [])
     told = json.loads(unfinished_file(whole).read_text())
     done = sum(each["proof"] is not None for each in told["hazards"])
-    assert told["unfinished"] == f"{done} of {len(told['hazards'])} hazards had been driven into"
+    assert told["unfinished"] == f"{done} of {counted(len(told['hazards']), 'hazard')} tried"
     assert len(told["hazards"]) == 4
     assert done < 4
     assert whole.read_text() == "{}"
@@ -99,6 +100,6 @@ def test_an_atlas_keeps_every_survey_that_had_ended(interrupt, tmp_path, number)
     assert (ended.code, ended.orphans) == (130, [])
     assert load_cell(folder, "kept", python.text).version == "1.0"
     assert ended.err.endswith(
-        "python-tsan: interrupted: 1 of 2 surveys had ended\n"
+        "python-tsan: interrupted: 1 of 2 surveys finished\n"
         f"  evidence:   {folder}\n  to go on:   the same command; --kept shows what there is\n"
     )

@@ -340,11 +340,11 @@ def test_the_verb_writes_the_page_and_says_what_it_did(tmp_path, monkeypatch, ca
     assert main(["bp", "--python", sys.executable, "--output", str(page)]) == 0
     told = capsys.readouterr()
     assert f"bp 1.0 on {HERE.text}: 1 hazard predicted, 1 of 1 confirmed, in 0.0 s (kept)" in told.err
-    assert "1 surveys: 1 with a confirmed hazard, 0 that failed" in told.out
+    assert "1 survey: 1 with a confirmed hazard, 0 that failed" in told.out
     assert "# Which packages" in page.read_text()
     assert main(["bp", "--python", sys.executable, "--output", str(tmp_path / "no" / "x.md")]) == 2
     assert main(["bp", "rich", "--kept", "--python", sys.executable]) == 0
-    assert "1 surveys: 1 with" in capsys.readouterr().out
+    assert "1 survey: 1 with" in capsys.readouterr().out
     assert command.line(BROKEN) == "gone on 3.14.10: cannot be installed: no | wheel"
 
 

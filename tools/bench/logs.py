@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan import process
 from python_tsan.cpython.tools import find_uv, uv_pip
+from python_tsan.plain_text import counted
 from tools.bench.table import Table
 
 if TYPE_CHECKING:
@@ -164,13 +165,13 @@ def _finds(reader: Reader, output: Path, folder: Path) -> str:
             from python_tsan.result.codec import decode_result  # noqa: PLC0415 -- 30 MB of JSON, after the measurement
 
             report = decode_result(output.read_bytes())
-            return f"{len(report.findings)} findings in {report.blocks:,} blocks"
+            return f"{counted(len(report.findings), 'finding')} in {counted(report.blocks, 'block')}"
         case Reader.GREP:
             counts = output.read_text(encoding="utf-8").split()
             return f"{sum(int(count.rpartition(':')[2]) for count in counts):,} headings"
         case Reader.CODECHECKER:
             results = list((folder / "converted").glob("*.sarif")) if (folder / "converted").is_dir() else []
-            return f"{len(results)} files of results"
+            return counted(len(results), "result file")
         case _:
             assert_never(reader)
 

@@ -99,7 +99,7 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
 
     def interrupted() -> Interrupted:
         return Interrupted(
-            f"{len(ended)} of {len(packages) * len(pythons)} surveys had ended",
+            f"{len(ended)} of {len(packages) * len(pythons)} surveys finished",
             evidence=folder,
             advice="the same command; --kept shows what there is",
         )
@@ -115,7 +115,7 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
     failed = sum(bool(cell.problem) for cell in cells)
     hazardous = sum(bool(cell.confirmed) for cell in cells)
     context.console.say(
-        f"{len(cells)} surveys: {hazardous} with a confirmed hazard, {failed} that failed; kept in {folder}"
+        f"{counted(len(cells), 'survey')}: {hazardous} with a confirmed hazard, {failed} that failed; kept in {folder}"
     )
     return ExitCode.CLEAN
 

@@ -108,7 +108,9 @@ class _Measuring:
         """Show what had been measured; a page that is whole is not replaced."""
         from python_tsan.storage import unfinished_file  # noqa: PLC0415 -- as above
 
-        measured = f"{len(self.measured)} runs had ended" + (f", and {len(self.rates)} rates" if self.rates else "")
+        measured = f"{counted(len(self.measured), 'run')} finished" + (
+            f", and {counted(len(self.rates), 'rate')}" if self.rates else ""
+        )
         self.conclude()
         target = unfinished_file(self.arguments.output.absolute()) if self.arguments.output else None
         if target:
