@@ -44,7 +44,7 @@ class Block:
     """One block under construction. ``lines`` are free of prefix, colours and line ends, ``raw`` as in the log.
 
     A block with a ``form`` has a prefix, whose ``numbers`` are those of its heading; ``marks`` has number and prefix
-    numbers of each line. ``doubted`` is the form of a prefix that no line but the heading had. The lines of a
+    numbers of each line. ``doubted`` is the form of a prefix that no line but the heading has. The lines of a
     ``wrapped`` block come from a collector's records.
     """
 

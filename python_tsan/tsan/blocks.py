@@ -52,7 +52,7 @@ class Splitter:
     other_tools: dict[str, None] = field(default_factory=dict)
     _plain: Block | None = None  # without a prefix
     _others: list[Block] = field(default_factory=list)  # with one, the oldest first
-    _live: list[Form] = field(default_factory=list)  # of the prefixes that headings had, the latest last
+    _live: list[Form] = field(default_factory=list)  # of the prefixes of headings, the latest last
     _fresh: Block | None = None  # opened by the line before
     _forms: Forms = field(default_factory=Forms)
     _records: dict[str, Splitter] = field(default_factory=dict)

@@ -188,7 +188,7 @@ class Thread:
 class Acquisition:
     """One edge of a lock-order cycle: ``mutex`` was taken by ``thread`` while it held ``holding``.
 
-    ``stack`` is where ``mutex`` was taken; ``holding_stack`` is where ``holding`` had been, which the runtime prints
+    ``stack`` is where ``mutex`` was taken; ``holding_stack`` is where ``holding`` was taken, which the runtime prints
     under ``second_deadlock_stack=1`` only.
     """
 

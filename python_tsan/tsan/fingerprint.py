@@ -56,7 +56,7 @@ def _frame(frame: Frame) -> str:
         return plain_symbol(frame.symbol)  # of the program's own module with Clang, of the runtime's with GCC
     if frame.symbol:
         return f"{plain_symbol(frame.symbol)} {_base(frame.file) or _module(frame)}"
-    return f"{_module(frame)}+{frame.offset or 0:#x}"
+    return f"{_module(frame)}+{frame.offset or 0:#x}" if frame.module else _base(frame.file)
 
 
 def _base(path: str) -> str:

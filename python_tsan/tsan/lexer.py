@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     FrameReader = Callable[[str], Frame | None]
 
 FENCE = "=================="
-# A longer line is not the printer's. No rule takes more than a second for a line of this length, whatever is in it.
+# A longer line is not the printer's. No rule takes more than a second for any line of this length.
 MAX_TEXT = 1 << 16
 
 # Titles that need no pid behind them to be known; the longest first.

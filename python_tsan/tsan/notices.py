@@ -105,12 +105,12 @@ class Tally:
     def line(self, line: str) -> bool:
         """Take note of a line outside of findings; return whether it says how many reports there were."""
         if counted := _REPORTED.search(line):
-            said = number(counted["cxx"] or counted["go"])
-            if said is None:  # too many digits
-                said = 1
-            self._short += max(0, said - self._unnamed)
-            self._unnamed = max(0, self._unnamed - said)
-            self._summaries, self._parts = 0, self._parts and said == 0
+            count = number(counted["cxx"] or counted["go"])
+            if count is None:  # too many digits
+                count = 1
+            self._short += max(0, count - self._unnamed)
+            self._unnamed = max(0, self._unnamed - count)
+            self._summaries, self._parts = 0, self._parts and count == 0
             return True
         if _CLAIM.search(line) and not is_notice(line):
             self._summaries += 1

@@ -77,10 +77,17 @@ def parse_block(block: Block, source: str, *, frame: FrameReader = read_frame, s
     )
 
 
+# /src/race.cpp:12:5 worker, as old runtimes print it
+_OLD_SUMMARY = re.compile(r"(?P<place>\S.*:\d+) (?P<symbol>\S+)$")
+
+
 def summary_frame(summary: str, title: str) -> Frame | None:
     """Return the frame that a summary names: ``data race /src/race.cpp:12:5 in worker(int)``."""
-    place, found, symbol = summary.removeprefix(title).strip().partition(" in ")
-    return read_frame(f"#0 {symbol} {place}") if found and place else None
+    rest = summary.removeprefix(title).rstrip()
+    place, found, symbol = rest.partition(" in ")
+    if not found and (old := _OLD_SUMMARY.match(rest.strip())):
+        place, symbol = old["place"], old["symbol"]
+    return read_frame(f"#0 {symbol or '<null>'} {place.strip() or '<null>'}") if rest.strip() else None
 
 
 def _leaked(kind: Kind, printed: int) -> int:

@@ -39,7 +39,7 @@ class Form:
     """All prefixes that differ in times and numbers alone: ``[rank 1] `` and ``[rank 2] ``.
 
     ``names`` holds the positions of numbers that name a source, ``run`` counts the last lines whose other numbers
-    grew from line to line up to ``last``. ``used`` says that a line other than a heading had it.
+    grew from line to line up to ``last``. ``used`` says that a line other than a heading has shown it.
     """
 
     pattern: re.Pattern[str]

@@ -44,7 +44,7 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class HeldBefore:
-    """Introduces the stack where an acquisition's other mutex had been taken."""
+    """Introduces the stack where an acquisition's other mutex was taken."""
 
     mutex: int
 

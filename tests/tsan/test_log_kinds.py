@@ -307,6 +307,23 @@ def test_summaries_of_two_races_are_two_findings():
 
 
 @pytest.mark.parametrize(
+    ("summary", "name"),
+    [
+        ("/src/alpha.c:4:2 in alpha(int)", "alpha alpha.c"),
+        ("in alpha", "alpha "),
+        ("(app+0x10) in alpha", "alpha app"),
+        ("??:? in alpha", "alpha "),
+        ("/my src/alpha.c:4 alpha", "alpha alpha.c"),
+        ("/src/alpha.c:4", "alpha.c"),
+        ("/src/alpha.c:4 in operator new(unsigned long)", "operator{new} alpha.c"),
+    ],
+)
+def test_places_of_summaries(summary, name):
+    finding = only([LINES[1], f"SUMMARY: ThreadSanitizer: data race {summary}"])
+    assert identity(finding) == ("v1", "data race", name)
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "==4711==WARNING: ThreadSanitizer: memory layout is incompatible, possibly due to high-entropy ASLR.",
