@@ -1,6 +1,7 @@
 // A library to preload into a program that runs under ThreadSanitizer. In the folder PYTHON_TSAN_COMPANION it writes
-// what the sanitizer passes to its report hook (reports.PID.jsonl) and the objects that were loaded when the process
-// ended (objects.PID.jsonl). Not instrumented, and inert in a process without the sanitizer.
+// with which options a process started (starts.PID.jsonl), what the sanitizer passes to its report hook
+// (reports.PID.jsonl) and the objects that were loaded when the process ended (objects.PID.jsonl). Not instrumented,
+// and inert in a process without the sanitizer.
 
 #include "buffer.hpp"
 #include "python.hpp"
@@ -103,6 +104,21 @@ const char* word(Attachment how) {
     return "absent";
 }
 
+void read_program(char (&path)[4096]) {
+    const auto length = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = '\0';
+}
+
+void write_start() {
+    char program[4096];
+    read_program(program);
+    const char* options = std::getenv("TSAN_OPTIONS");
+    Line line(folder, "starts");
+    line.raw("{\"pid\":").number(syscall(SYS_getpid)).raw(",\"parent\":").number(syscall(SYS_getppid));
+    line.raw(",\"program\":").text(program);
+    line.raw(",\"options\":").text(options == nullptr ? "" : options).raw("}");
+}
+
 __attribute__((constructor)) void begin() {
     const char* chosen = std::getenv("PYTHON_TSAN_COMPANION");
     if (chosen == nullptr || std::strlen(chosen) >= sizeof folder) {
@@ -110,6 +126,9 @@ __attribute__((constructor)) void begin() {
     }
     std::strcpy(folder, chosen);
     attachment = attach();
+    if (attachment != Attachment::absent) {
+        write_start();
+    }
     begin_python();
 }
 
@@ -117,10 +136,8 @@ __attribute__((destructor)) void end() {
     if (attachment == Attachment::absent) {
         return; // a shell, a symbolizer
     }
-    char program[4096] = {};
-    if (readlink("/proc/self/exe", program, sizeof program - 1) < 0) {
-        program[0] = '\0';
-    }
+    char program[4096];
+    read_program(program);
     Line line(folder, "objects");
     line.raw("{\"pid\":").number(syscall(SYS_getpid)).raw(",\"hook\":").text(word(attachment));
     line.raw(",\"objects\":[").text(program);

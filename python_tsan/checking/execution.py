@@ -62,12 +62,14 @@ def execute(
     cwd: Path | None = None,
     until: Callable[[], bool] | None = None,
     on_start: Callable[[int], None] | None = None,
+    on_end: Callable[[], None] | None = None,
 ) -> Execution:
     """Run a program whose logs and output go into ``folder``, which must not exist yet; it starts in ``cwd``, or there.
 
     ``env`` is its whole environment; where the logs go is added here. When ``deadline`` seconds have passed, or once
     ``until`` returns true because the rest of them would show nothing more, the stacks of every thread of every process
     in its group are saved, and the whole group is ended.
+    ``on_start`` is called with its pid, ``on_end`` when it has ended by itself; what its group still runs ends then.
     ``launcher`` is the prefix under which instrumented programs run on this machine.
 
     Raises :class:`SubjectError` when the folder cannot be made or the program cannot be started.
@@ -86,6 +88,7 @@ def execute(
             until=until,
             on_deadline=lambda pid: stacks.extend(save_group_stacks(pid, folder)),
             on_start=on_start,
+            on_end=on_end,
         )
     except OSError as error:
         raise SubjectError(f"the subject could not be started: {error}", evidence=folder) from error

@@ -48,6 +48,7 @@ class Completed:
     """
 
     command: tuple[str, ...]
+    pid: int = 0
     exit_code: int
     timed_out: bool
     seconds: float
@@ -81,6 +82,7 @@ def run(
     until: Callable[[], bool] | None = None,
     on_deadline: Callable[[int], None] | None = None,
     on_start: Callable[[int], None] | None = None,
+    on_end: Callable[[], None] | None = None,
     preexec: Callable[[], None] | None = None,
 ) -> Completed:
     """Run ``command`` in its own process group and wait for it; its standard input is empty.
@@ -88,7 +90,8 @@ def run(
     Output is captured as text (undecodable bytes replaced) unless ``stdout``/``stderr`` name files; with ``stdout``
     alone, both go into that file. ``timeout`` is in seconds; when it passes, or once ``until`` returns True,
     ``on_deadline`` is called with the pid while the process still lives (to save its stacks), and then the whole group
-    is ended: SIGTERM, a grace period, SIGKILL. What the child leaves in its group is ended too, whether it ended by
+    is ended: SIGTERM, a grace period, SIGKILL. ``on_end`` is called once the child has ended by itself, before
+    the rest of its group is. What the child leaves in its group is ended too, whether it ended by
     itself, by its deadline, or because this call was interrupted, so no orphan survives Ctrl-C. On a thread of a pool
     that is stopped, ``KeyboardInterrupt`` is raised instead of a result.
 
@@ -124,11 +127,13 @@ def run(
             until=until,
             on_deadline=on_deadline,
             on_start=on_start,
+            on_end=on_end,
         )
         if pool:
             pool.raise_if_cancelled()
         return Completed(
             command=argv,
+            pid=child.pid,
             exit_code=child.exit_code,
             timed_out=timed_out,
             seconds=child.ended_at - started,
@@ -177,6 +182,7 @@ def _attend(
     until: Callable[[], bool] | None,
     on_deadline: Callable[[int], None] | None,
     on_start: Callable[[int], None] | None,
+    on_end: Callable[[], None] | None,
 ) -> bool:
     """Wait for the child and leave nothing of its group behind; return whether its deadline passed."""
     try:
@@ -187,6 +193,8 @@ def _attend(
             timed_out = not (_wait_unless(child, timeout, until) if until else child.wait(timeout))
             if timed_out and on_deadline:
                 on_deadline(child.pid)
+            if not timed_out and on_end:
+                on_end()
             return timed_out
     finally:
         try:

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from python_tsan.detect.races import LOG_FOLDER, LOG_STEM
 from python_tsan.detect.reading import Reading
 from python_tsan.detect.registry import detectors
 from python_tsan.expectation import Outcome
@@ -15,7 +16,7 @@ from python_tsan.result.build import NEW, Facts, build_result
 from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.matching import covered, missing
 from python_tsan.result.model import Observation, Provenance, Result, ShardRecord, Subject
-from python_tsan.running import audit, hook_crosscheck, suppressing
+from python_tsan.running import audit, hook_crosscheck, processes, suppressing
 from python_tsan.running.companion import LIBRARY, HookOutput, read_hook_output
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class SessionRecord:
     """Everything that a session has gathered; ``runs`` pairs each observation with its files.
 
     ``hook_folder`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code,
-    ``cut`` says why there are fewer runs than requested.
+    ``left`` describes what outlived the program without the sanitizer, ``cut`` says why there are fewer runs than
+    requested.
     """
 
     folder: RunFolder
@@ -48,6 +50,7 @@ class SessionRecord:
     hook_folder: Path | None
     mapped: tuple[str, ...]
     notes: tuple[str, ...]
+    left: tuple[str, ...] = ()
     cut: str = ""
 
 
@@ -77,8 +80,17 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
         missing=tuple(missing(rules.expectation, findings.values())),
         complaints=tuple(baseline.complaints(states)) if states else (),
         once=request.until_found,
-        doubts=(*filter(None, [record.cut]), *_doubts(request, hooks, objects, observations)),
-        downgrades=(*audit.downgrades(objects), *_unaudited(hooks, objects)),
+        doubts=(
+            *filter(None, [record.cut]),
+            *_changed_options(hooks, record),
+            *_doubts(request, hooks, objects, observations),
+        ),
+        downgrades=(
+            *audit.downgrades(objects),
+            *_unaudited(hooks, objects),
+            *_without_end(hooks, executions),
+            *record.left,
+        ),
         suppressions=uses,
     )
     result = build_result(
@@ -197,6 +209,17 @@ def _doubts(
     )
     if request.children and not watched:
         yield "no instrumented process was seen, so nothing shows that anything ran under ThreadSanitizer"
+
+
+def _changed_options(hooks: HookOutput, record: SessionRecord) -> Iterator[str]:
+    logs = {str(execution.folder / LOG_FOLDER / LOG_STEM) for _, execution in record.runs}
+    yield from processes.changed_options(hooks, options=record.tsan_options, logs=logs)
+
+
+def _without_end(hooks: HookOutput, executions: Sequence[Execution]) -> Iterator[str]:
+    # At a deadline every process was ended, and the verdict says so.
+    if not any(execution.completed.timed_out for execution in executions):
+        yield from processes.without_end(hooks, {execution.completed.pid for execution in executions})
 
 
 def _unaudited(hooks: HookOutput, objects: tuple[SharedObject, ...]) -> Iterator[str]:

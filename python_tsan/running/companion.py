@@ -98,12 +98,25 @@ class ProcessObjects(msgspec.Struct, frozen=True, kw_only=True):
     objects: tuple[str, ...]
 
 
+class ProcessStart(msgspec.Struct, frozen=True, kw_only=True):
+    """A process with a sanitizer runtime when it started; ``options`` is its ``TSAN_OPTIONS``.
+
+    One pid starts several times when it executes other programs.
+    """
+
+    pid: int
+    parent: int
+    program: str
+    options: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookOutput:
-    """All that the companions of one run have written: reports by pid in order, and the processes that ended."""
+    """All that the companions of one run have written: reports by pid in order, the processes that started or ended."""
 
     reports: dict[int, tuple[HookReport, ...]]
     processes: tuple[ProcessObjects, ...]
+    starts: tuple[ProcessStart, ...] = ()
 
 
 def obtain_companion(
@@ -184,7 +197,8 @@ def read_hook_output(folder: Path) -> HookOutput:
         int(path.name.split(".")[1]): tuple(_lines(path, HookReport)) for path in sorted(folder.glob("reports.*.jsonl"))
     }
     processes = tuple(line for path in sorted(folder.glob("objects.*.jsonl")) for line in _lines(path, ProcessObjects))
-    return HookOutput(reports=reports, processes=processes)
+    starts = tuple(line for path in sorted(folder.glob("starts.*.jsonl")) for line in _lines(path, ProcessStart))
+    return HookOutput(reports=reports, processes=processes, starts=starts)
 
 
 def _lines(path: Path, kind: type[_T]) -> list[_T]:

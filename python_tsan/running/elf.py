@@ -35,6 +35,11 @@ _CLANG_VERSION = re.compile(r"clang version (\d+)")
 _GCC_VERSION = re.compile(r"GCC: \([^)]*\) (\d+)")
 
 
+def is_runtime(path: str) -> bool:
+    """Return whether a file is, by its name, a sanitizer runtime that is a shared library."""
+    return bool(_SHARED_GCC.search(path) or _SHARED_LLVM.search(path))
+
+
 class Runtime(Enum):
     """Which sanitizer runtime a file brings into a process, if any."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
 from python_tsan.running.assembly import SessionRecord, assemble, is_found, read_runs
 from python_tsan.running.environment import environment_for
+from python_tsan.running.leftovers import Leftover, end_leftovers, wait_for_leftovers
 from python_tsan.running.preflight import gil_enabled_by
 from python_tsan.running.record import (
     REPLAY_FILE,
@@ -34,7 +36,7 @@ from python_tsan.storage import storage_errors, write_whole
 from python_tsan.tsan.finding import FatalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from python_tsan.checking.environment import SubjectEnvironment
     from python_tsan.checking.execution import Execution
@@ -74,6 +76,7 @@ class Session:
     runs: list[tuple[Observation, Execution]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     mapped: dict[str, None] = field(default_factory=dict)
+    left: dict[str, None] = field(default_factory=dict)
 
     def run(self, *, cut: Callable[[Result, Path], None] = lambda _result, _folder: None) -> tuple[Result, Path]:
         """Run the command as often as asked; return the result and the folder that holds it.
@@ -111,6 +114,7 @@ class Session:
             tsan_options=environment.tsan_options,
             hook_folder=self._hook_folder if self.setup.companion else None,
             mapped=tuple(self.mapped),
+            left=tuple(self.left),
             notes=tuple(self.notes),
             cut=cut,
         )
@@ -167,17 +171,24 @@ class Session:
 
     def _run_once(self, number: int, variables: Mapping[str, str]) -> Observation:
         toolchain = self.setup.toolchain
-        with MappedObjects() as mapped:
-            execution = execute(
-                self.setup.prepared.command,
-                folder=self.folder.path / str(number),
-                env=variables,
-                deadline=self.request.timeout,
-                launcher=toolchain.launcher if toolchain else (),
-                cwd=Path(self.request.cwd),
-                on_start=mapped.start,
-            )
+        folder, limit = self.folder.path / str(number), time.monotonic() + self.request.timeout
+        left: list[Leftover] = []
+        try:
+            with MappedObjects() as mapped:
+                execution = execute(
+                    self.setup.prepared.command,
+                    folder=folder,
+                    env=variables,
+                    deadline=self.request.timeout,
+                    launcher=toolchain.launcher if toolchain else (),
+                    cwd=Path(self.request.cwd),
+                    on_start=mapped.start,
+                    on_end=lambda: left.extend(wait_for_leftovers(folder, limit=limit)),
+                )
+        finally:
+            end_leftovers(folder)
         self.mapped.update(dict.fromkeys(mapped.paths))
+        self.left.update(dict.fromkeys(f"{each} outlived the program and was ended." for each in _plain(left)))
         digest = read_runs([execution]).digest
         completed = execution.completed
         observation = Observation(
@@ -190,7 +201,10 @@ class Session:
             folder=execution.folder,
             logs=execution.logs,
             stacks=execution.stacks,
-            problem=execution.problem or self._gil_problem(execution) or "".join(doubts_about_logs(digest)[:1]),
+            problem=execution.problem
+            or self._gil_problem(execution)
+            or _unjudged(left, self.request.timeout)
+            or "".join(doubts_about_logs(digest)[:1]),
             fatal=tuple(each.message for each in digest.fatal if each.kind is not FatalKind.SIGNAL),
             crashes=tuple(each.message for each in digest.fatal if each.kind is FatalKind.SIGNAL),
             unparsed=Unparsed(count=digest.unparsed, samples=tuple(digest.samples)),
@@ -219,3 +233,12 @@ class Session:
 
     def _write(self, name: str, data: bytes) -> None:
         write_whole(self.folder.path / name, data)
+
+
+def _plain(left: Sequence[Leftover]) -> list[Leftover]:
+    return [each for each in left if not each.instrumented]
+
+
+def _unjudged(left: Sequence[Leftover], timeout: float) -> str:
+    names = ", ".join(str(each) for each in left if each.instrumented)
+    return f"{names} outlived the program, was ended at the deadline of {timeout:g} s and not judged" if names else ""

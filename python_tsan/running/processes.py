@@ -1,0 +1,92 @@
+"""Judge by their start records whether the processes of a run were watched as the verdict assumes. Pure."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from python_tsan.plain_text import counted
+from python_tsan.tsan.options import parse_options
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from python_tsan.running.companion import HookOutput, ProcessStart
+
+MAX_NAMED = 3
+# The options that decide which findings are made and where they are written, with the runtime's own defaults
+# (tsan_flags.inc, sanitizer_flags.inc). Others only change how a finding is shown.
+DECISIVE = {
+    "report_bugs": "1",
+    "exitcode": "66",
+    "halt_on_error": "0",
+    "suppressions": "",
+    "include": "",
+    "include_if_exists": "",
+    "detect_deadlocks": "1",
+    "report_thread_leaks": "1",
+    "report_destroy_locked": "1",
+    "report_mutex_bugs": "1",
+    "report_signal_unsafe": "1",
+    "report_atomic_races": "1",
+    "force_seq_cst_atomics": "0",
+    "ignore_interceptors_accesses": "0",
+    "ignore_noninstrumented_modules": "0",
+}
+# One spelling for each truth value that the runtime reads (sanitizer_flag_parser.h).
+_SPELLINGS = {"true": "1", "yes": "1", "false": "0", "no": "0"}
+
+
+def changed_options(hooks: HookOutput, *, options: str, logs: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each process whose options are not the ones of the run.
+
+    ``options`` is the run's ``TSAN_OPTIONS`` without the log path, ``logs`` are the log paths that the run has set.
+    """
+    ours = parse_options(options).values
+    for words, starts in _alike(hooks.starts, ours, logs).items():
+        first, *more = starts
+        others = f" and {counted(len(more), 'other process')}" if more else ""
+        yield f"{_named(first)}{others} {words}"
+
+
+def _alike(
+    starts: Collection[ProcessStart], ours: Mapping[str, str], logs: Collection[str]
+) -> dict[str, list[ProcessStart]]:
+    alike: dict[str, list[ProcessStart]] = {}
+    for start in starts:
+        theirs = parse_options(start.options).values
+        parts = []
+        path = theirs.get("log_path", "")
+        if path not in logs:
+            parts.append(f"logged elsewhere: {f'log_path={path}' if path else 'no log_path, so to standard error'}")
+        changed = [
+            f"{name}={theirs.get(name, '')}"
+            for name, default in DECISIVE.items()
+            if _plain(theirs.get(name, default)) != _plain(ours.get(name, default))
+        ]
+        if changed:
+            parts.append(f"had other TSAN_OPTIONS: {' '.join(changed)}")
+        if parts:
+            alike.setdefault(", and ".join(parts), []).append(start)
+    return alike
+
+
+def without_end(hooks: HookOutput, leaders: Collection[int]) -> Iterator[str]:
+    """Yield a sentence if processes left no record of their end; those of ``leaders`` are judged by their exit codes.
+
+    A signal ended them, or they called ``_exit``, where the runtime does report but no destructor runs.
+    """
+    ended = {process.pid for process in hooks.processes} | set(leaders)
+    left = {start.pid: start for start in hooks.starts if start.pid not in ended}
+    if left:
+        names = ", ".join(_named(start) for start in list(left.values())[:MAX_NAMED])
+        more = f" and {len(left) - MAX_NAMED} more" if len(left) > MAX_NAMED else ""
+        yield f"{names}{more} left no record of an orderly end: killed, or ended by _exit."
+
+
+def _named(start: ProcessStart) -> str:
+    return f"process {start.pid} ({PurePath(start.program).name})"
+
+
+def _plain(value: str) -> str:
+    return _SPELLINGS.get(value, value)

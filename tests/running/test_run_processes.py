@@ -1,0 +1,154 @@
+"""Processes other than the one that `run` starts: their options, and what outlives the program."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from python_tsan.cli.main import main
+from python_tsan.console import make_console
+from python_tsan.errors import ExitCode
+from python_tsan.paths import Layout
+from python_tsan.result.model import Status
+from python_tsan.running.companion import HookOutput, ProcessObjects, ProcessStart
+from python_tsan.running.leftovers import leftovers
+from python_tsan.running.processes import changed_options, without_end
+from python_tsan.toolchain import survey
+
+OURS = "exitcode=66:halt_on_error=0:history_size=7"
+LOG = "/runs/1/logs/tsan"
+RACER = Path(__file__).parents[2] / "native" / "golden" / "race_global.cpp"
+DETACHED = "import subprocess; subprocess.Popen(['sleep', '60'], start_new_session=True)"
+DAEMON = """
+#include <cstdlib>
+#include <thread>
+#include <unistd.h>
+int shared;
+int main(int count, char**) {
+    if (fork() == 0) {
+        setsid();
+        if (fork() == 0) {
+            sleep(count > 1 ? 600 : 1);
+            std::thread other([] { shared = 1; });
+            shared = 2;
+            other.join();
+        }
+        _exit(0);
+    }
+}
+"""
+
+
+def start(options, pid=7):
+    return ProcessStart(pid=pid, parent=1, program="/bin/racer", options=options)
+
+
+def changed(*starts):
+    return list(changed_options(HookOutput(reports={}, processes=(), starts=starts), options=OURS, logs={LOG}))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (f"{OURS} log_path='{LOG}'", None),
+        (f"{OURS}:second_deadlock_stack=0:report_bugs=true log_path={LOG}", None),
+        ("log_path=/tmp/other", "logged elsewhere: log_path=/tmp/other"),
+        ("", "logged elsewhere: no log_path, so to standard error"),
+        (f"{OURS}:log_path={LOG}:report_bugs=0", "had other TSAN_OPTIONS: report_bugs=0"),
+        (f"{OURS}:log_path={LOG}:exitcode=0", "had other TSAN_OPTIONS: exitcode=0"),
+        (f"{OURS}:log_path={LOG}:suppressions=/s", "had other TSAN_OPTIONS: suppressions=/s"),
+        ("log_path=/x:report_bugs=no", "logged elsewhere: log_path=/x, and had other TSAN_OPTIONS: report_bugs=no"),
+    ],
+)
+def test_options_that_the_verdict_rests_on_are_compared(options, words):
+    assert changed(start(options)) == ([f"process 7 (racer) {words}"] if words else [])
+
+
+def test_processes_with_the_same_options_are_one_sentence():
+    starts = [start("log_path=/x", pid) for pid in (7, 8, 9)]
+    assert changed(*starts) == ["process 7 (racer) and 2 other processes logged elsewhere: log_path=/x"]
+
+
+def test_a_process_that_left_no_record_of_its_end_is_named():
+    ended = ProcessObjects(pid=7, hook="none", objects=())
+    starts = tuple(start("", pid) for pid in (6, 7, 8))
+    (words,) = without_end(HookOutput(reports={}, processes=(ended,), starts=starts), leaders={6})
+    assert words.startswith("process 8 (racer) left no record of an orderly end")
+
+
+def test_a_plain_process_that_outlives_the_program_is_ended_and_named(make_session, program):
+    result, folder = make_session(program(DETACHED)).run()
+    assert any("outlived the program and was ended" in each for each in result.verdicts[0].downgrades)
+    assert leftovers(folder / "1") == ()
+
+
+def test_a_daemon_is_ended_with_a_run_that_passes_its_deadline(make_session, program):
+    result, folder = make_session(program(f"{DETACHED}; import time; time.sleep(60)"), timeout=2.0).run()
+    assert result.verdicts[0].status is Status.FAILED
+    assert leftovers(folder / "1") == ()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", params=["clang", "gcc"])
+def toolchain(request, cache):
+    probes = survey(layout=Layout(root=cache), console=make_console(quiet=True)).probes
+    found = [each.toolchain for each in probes if each.toolchain and each.toolchain.name.startswith(request.param)]
+    if not found:
+        pytest.skip(f"no {request.param}")
+    return found[0]
+
+
+@pytest.fixture
+def run(toolchain, cache, tmp_path, monkeypatch):
+    """Return a function that compiles a source, runs a command that starts it, and returns code and verdict."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(cache))
+
+    def compile_and_run(source, *command):
+        file = source if isinstance(source, Path) else tmp_path / "source.cpp"
+        if file is not source:
+            file.write_text(source)
+        flags = ("-std=c++17", "-g", "-O1", "-fsanitize=thread", "-pthread")
+        subprocess.run([toolchain.candidate.cxx, *flags, file, "-o", "racer"], check=True)
+        code = main(["run", "--quiet", "--toolchain", toolchain.name, *command])
+        return code, json.loads(Path("runs/latest/run.json").read_text())["verdicts"][0]
+
+    return compile_and_run
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("options", ["log_path=elsewhere", "report_bugs=0", "exitcode=0 log_path=x"])
+def test_children_whose_options_were_replaced_are_not_judged(run, options):
+    command = ("--children", "--", "/bin/sh", "-c", f"TSAN_OPTIONS='{options}' ./racer; true")
+    code, verdict = run(RACER, *command)
+    assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
+    assert "(racer) logged elsewhere" in verdict["reason"]
+
+
+@pytest.mark.compiler
+def test_a_child_that_adds_a_harmless_option_is_judged(run):
+    command = ("--children", "--", "/bin/sh", "-c", 'TSAN_OPTIONS="$TSAN_OPTIONS:history_size=3" ./racer; true')
+    code, verdict = run(RACER, *command)
+    assert (code, verdict["status"]) == (ExitCode.FINDINGS, "failed")
+
+
+@pytest.mark.compiler
+def test_a_daemon_that_races_after_its_program_has_ended_is_judged(run):
+    code, verdict = run(DAEMON, "--", "./racer")
+    assert (code, verdict["status"]) == (ExitCode.FINDINGS, "failed")
+
+
+@pytest.mark.compiler
+def test_a_daemon_that_never_ends_is_not_judged_and_ended(run):
+    began = time.monotonic()
+    code, verdict = run(DAEMON, "--timeout", "3", "--", "./racer", "long")
+    assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
+    assert "(racer) outlived the program, was ended at the deadline of 3 s and not judged" in verdict["reason"]
+    assert time.monotonic() - began < 60
+    assert leftovers(Path("runs/latest/1").resolve()) == ()
