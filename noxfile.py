@@ -264,9 +264,9 @@ def import_atlas(session: nox.Session) -> None:
 
 @nox.session(tags=["look"])
 def import_score(session: nox.Session) -> None:
-    """Score the prediction of import hazards on every interpreter at hand and write docs/import-scores.md."""
+    """Score the prediction of import hazards on every interpreter found here and write docs/import-scores.md."""
     install(session)
-    session.run("python", "tests/imports/score_corpus.py", "--output", "docs/import-scores.md", *session.posargs)
+    session.run("python", "-m", "tools.import_score", "--output", "docs/import-scores.md", *session.posargs)
 
 
 @nox.session(tags=["quality"])

@@ -6,11 +6,11 @@
 import sys
 
 import pytest
-from corpus.extensions import why_not
-from corpus.score import judge, write
 from corpus.trees import corpus
 
 from python_tsan.imports.model.interpreter import identify
+from tools.import_score.extensions import why_not_compiled
+from tools.import_score.judging import judge_tree, write_tree
 
 HERE = identify([sys.executable])
 TREES = {tree.name: tree for tree in corpus()}
@@ -61,10 +61,10 @@ def test_the_corpus_is_large_and_is_the_same_each_time():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GATE)
 def test_what_is_predicted_is_what_happens(name, tmp_path):
-    if reason := why_not(TREES[name], HERE):
+    if reason := why_not_compiled(TREES[name], HERE):
         pytest.skip(reason)
-    write(TREES[name], tmp_path, HERE)
-    judged = list(judge(TREES[name], HERE, tmp_path, runs=1))
+    write_tree(TREES[name], tmp_path, HERE)
+    judged = list(judge_tree(TREES[name], HERE, tmp_path, runs=1))
     assert [each.broken for each in judged] == [""] * len(TREES[name].pairs)
     assert all(each.schedules > 0 or TREES[name].main for each in judged)
     for each in judged:
@@ -76,6 +76,6 @@ def test_what_is_predicted_is_what_happens(name, tmp_path):
 def test_the_gate_sees_harm_and_harmlessness(tmp_path):
     seen = set()
     for name in ("gate/closed", "gate/both_go_round"):
-        write(TREES[name], tmp_path / name, HERE)
-        seen |= {bool(each.truth) for each in judge(TREES[name], HERE, tmp_path / name, runs=0)}
+        write_tree(TREES[name], tmp_path / name, HERE)
+        seen |= {bool(each.truth) for each in judge_tree(TREES[name], HERE, tmp_path / name, runs=0)}
     assert seen == ({True, False} if HERE.version < (3, 15) else {False})

@@ -267,8 +267,8 @@ def main():
         __import__(module)
     result = os.dup(1)
     os.dup2(2, 1)
-    told = [try_pair(first, second, plan["most"]) for first, second in plan["pairs"]]
-    os.write(result, json.dumps(told).encode())
+    seen = [try_pair(first, second, plan["most"]) for first, second in plan["pairs"]]
+    os.write(result, json.dumps(seen).encode())
 
 
 if __name__ == "__main__":

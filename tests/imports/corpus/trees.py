@@ -6,29 +6,17 @@ The truth of a tree is what `driver.py` sees when it runs. A tree is called ``sh
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
+
+from tools.import_score.model import Tree
 
 from .extensions import extension_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 RANDOM_TREES = 48
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
-    """Files by path; ``pairs`` of entries, each a module or ``module:function``; ``main`` is imported before them."""
-
-    name: str
-    files: Mapping[str, str]
-    pairs: tuple[tuple[str, str], ...] = (("a", "b"),)
-    main: tuple[str, ...] = ()
-    most: int = 60
-    recursion: int = 1000
-    tags: frozenset[str] = field(default_factory=frozenset)
 
 
 def by_name(*modules):
@@ -368,7 +356,7 @@ def random_tree(seed):
             _random_line(dice, dice.choice(names), number) for number in range(dice.choice((0, 0, 1, 2)))
         )
     pairs = dice.sample([(one, other) for place, one in enumerate(names) for other in names[place + 1 :]], 2)
-    return Tree(name=f"random/{seed}", files=files, pairs=tuple(pairs), tags=frozenset({"random"}))
+    return Tree(name=f"random/{seed}", files=files, pairs=tuple(pairs))
 
 
 def _random_body(dice, name, names):

@@ -4,15 +4,16 @@ import sys
 from dataclasses import replace
 
 import pytest
-from corpus import kept
-from corpus.kept import Kept
-from corpus.page import add_up, page
-from corpus.score import Judged
-from corpus.trees import Tree
 
 from python_tsan.imports.model.interpreter import identify
+from tools.import_score import __main__ as command
+from tools.import_score import kept
+from tools.import_score.__main__ import main
+from tools.import_score.kept import Kept
+from tools.import_score.model import JudgedPair, Tree
+from tools.import_score.page import add_up, page
 
-HIT = Judged(
+HIT = JudgedPair(
     tree="shape/one",
     python="3.13.0",
     pair=("a", "b"),
@@ -21,8 +22,8 @@ HIT = Judged(
     confirmed=frozenset({"error"}),
     schedules=10,
 )
-HARMLESS = Judged(tree="shape/two", python="3.13.0", pair=("a", "b"), schedules=5)
-BROKEN = Judged(tree="shape/three", python="3.13.0", pair=("a", "b"), broken="ImportError")
+HARMLESS = JudgedPair(tree="shape/two", python="3.13.0", pair=("a", "b"), schedules=5)
+BROKEN = JudgedPair(tree="shape/three", python="3.13.0", pair=("a", "b"), broken="ImportError")
 
 
 def test_pairs_are_added_up_and_broken_ones_left_out():
@@ -38,7 +39,7 @@ def test_pairs_are_added_up_and_broken_ones_left_out():
         (replace(HIT, truth=frozenset()), "predicted, and harmless: `shape/one`"),
     ],
 )
-def test_a_hazard_that_is_missed_and_one_that_is_made_up_turn_the_score_red(changed, words):
+def test_a_missed_hazard_and_a_false_one_turn_the_score_red(changed, words):
     assert not add_up([changed, HARMLESS]).met
     assert words in page([changed, HARMLESS], date="d", machine="m", trees=2)
 
@@ -68,3 +69,26 @@ def test_trees_that_could_not_be_compiled_are_named_with_their_versions():
     text = page([HIT, HARMLESS, replace(HIT, python="3.9.18")], date="d", machine="m", trees=2)
     assert "1 trees with a compiled extension are left out where there are no headers:\non 3.9.18." in text
     assert "no headers" not in page([HIT, HARMLESS], date="d", machine="m", trees=2)
+
+
+def test_shapes_and_versions_have_one_row_each_with_its_shares():
+    other = replace(HIT, tree="ring/one", python="3.9.18", truth=frozenset(), confirmed=frozenset())
+    text = page([HIT, HARMLESS, other], date="d", machine="m", trees=3)
+    assert "| ring | 1 | 0 | 1 | 1.000 | 0.000 |" in text
+    assert "| shape | 2 | 1 | 1 | 1.000 | 1.000 |" in text
+    assert "| 3.13.0 | 2 | 15 | 1 | 1 | 1.000 | 1.000 | 1 | 1.000 | 1.000 | 2 of 2 |" in text
+
+
+def test_the_command_scores_chosen_trees_and_writes_the_page(tmp_path, capsys):
+    page_file = tmp_path / "page.md"
+    options = ["--python", sys.executable, "--only", "by_name/line_2", "--again"]
+    assert main([*options, "--cache", str(tmp_path / "cache"), "--output", str(page_file)]) == 0
+    assert "1 pairs, 0 hazards, recall 1.000" in capsys.readouterr().out
+    assert "1 package trees" in page_file.read_text(encoding="utf-8")
+    assert not (tmp_path / "cache" / "import-scores").exists()
+
+
+def test_the_command_warns_of_a_difference_and_exits_with_1(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "judge_all", lambda *_, **__: [replace(HIT, predicted=frozenset())])
+    assert main(["--python", sys.executable, "--only", "by_name/line_2", "--cache", str(tmp_path)]) == 1
+    assert "shape/one on 3.13.0: a against b: error happened, nothing was predicted" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Score the prediction of import hazards against what happens in package trees, and write docs/import-scores.md."""
