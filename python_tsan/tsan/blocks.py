@@ -417,4 +417,4 @@ def _continues(block: Block, opened: Block) -> bool:
 
 def _is_wrapped(raw: str) -> bool:
     """Report whether a line may be one that a collector has wrapped, see :mod:`.records`; fast."""
-    return "{" in raw or '"' in raw or "\\n" in raw or "&#" in raw or "%0A" in raw or "<br" in raw
+    return "{" in raw or '"' in raw or "\\n" in raw or "&#" in raw or "%0A" in raw or "<br" in raw or "\r" in raw[:-2]

@@ -62,20 +62,22 @@ HEADING = re.compile(
 GO_HEADING = re.compile(r"WARNING: (?P<title>DATA RACE|DEADLOCK)(?![\w:-])")
 # SUMMARY: ThreadSanitizer: data race /src/race.cpp:12:5 in worker(int)
 SUMMARY = re.compile(r"SUMMARY: ThreadSanitizer: (?P<text>.*)$")
+# thread T3 'worker' (tid=4711): what some printers add to a thread
+_DETAILS = r"(?: '[^'\n]*')?(?: \(tid=\d+[^()]*\))?"
 #   Write of size 8 at 0x7b0400000000 by thread T3 (mutexes: write M12, read M3):
 #   Previous atomic read of size 4 at 0x7b0400000000 by main thread:
 # Previous write at 0x00c0000b4010 by goroutine 7:
 # Write by goroutine 7:
 _ACCESS = re.compile(
     r"(?P<previous>Previous )?(?P<atomic>atomic )?(?P<operation>read|write)(?: of size (?P<size>\d+))?"
-    rf"(?: at (?P<address>0x[0-9a-f]+))? by {THREAD}(?: \(mutexes: (?P<mutexes>[^)]*)\))?:",
+    rf"(?: at (?P<address>0x[0-9a-f]+))? by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)",
     re.IGNORECASE,
 )
 #   Modifying access of Swift variable at 0x7b0400000000 by thread T1:
 #   Previous read-only access of external object at 0x7b0400000000 by main thread (mutexes: write M1):
 _EXTERNAL_ACCESS = re.compile(
     r"(?P<previous>Previous )?(?P<operation>modifying|read-only) access of (?P<object>.+)"
-    rf" at (?P<address>0x[0-9a-f]+) by {THREAD}(?: \(mutexes: (?P<mutexes>[^)]*)\))?:",
+    rf" at (?P<address>0x[0-9a-f]+) by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)",
     re.IGNORECASE,
 )
 #  write M12, read M3

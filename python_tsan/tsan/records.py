@@ -1,4 +1,4 @@
-"""Unwrap log lines that a collector has wrapped: JSON records, and whole reports with escaped line ends.
+"""Unwrap log lines that a collector has wrapped: records in JSON or logfmt, and whole reports in one line.
 
 Docker's json-file, journald's JSON, GELF, bunyan, ``go test -json`` and the like hold one line of output, or several,
 in one of their fields.
@@ -28,9 +28,13 @@ _MAX_SOURCE_DIGITS = 3
 _MAX_DEPTH = 4
 _MAX_PREFIX = 200
 # What stands for a line end where a whole report was put into one line
-_BREAK = re.compile(r"(?:\\r)?\\n|&#(?:10|x0?[aA]);|%0A|<br ?/?>", re.IGNORECASE)
+_BREAK = re.compile(r"\r|(?:\\r)?\\n|&#(?:10|x0?[aA]);|%0A|<br ?/?>", re.IGNORECASE)
 _ESCAPE = re.compile(r'\\(["\\/tr])')
 _ESCAPED = {"t": "\t", "r": ""}
+
+# time=2026-01-02T03:04:05Z level=error msg="WARNING: ThreadSanitizer: data race (pid=1)"
+_LOGFMT = re.compile(r'\b(?:msg|message|log)="(?P<text>(?:[^"\\]|\\.)*)"')
+_FIELD = re.compile(r'(?P<name>[\w.]+)=(?P<value>"[^"]*"|\S+)')
 
 Path = tuple[str, ...]
 
@@ -50,10 +54,11 @@ class Unwrapper:
     paths: list[Path] = field(default_factory=list)
 
     def record(self, line: str) -> Record | None:
-        """Read a JSON record, or a JSON string in a line of its own; None if the line is neither."""
+        """Read a record in JSON or logfmt, or a JSON string in a line of its own; None for any other line."""
+        line = line.rstrip().removesuffix(",")
         start = line.find("{", 0, _MAX_PREFIX)
-        if start < 0 or not line.rstrip().endswith("}"):
-            return _string(line)
+        if start < 0 or not line.endswith("}"):
+            return _string(line) or _logfmt(line)
         value = _decode(line[start:])
         if not isinstance(value, dict):
             return None
@@ -63,8 +68,7 @@ class Unwrapper:
             return None
         text = fields.pop(path)
         prefix = line[:start].strip()
-        source = sorted(f"{'.'.join(name)}={content}" for name, content in fields.items() if _names(name, content))
-        return Record("\n".join((_without_digits(prefix), *source)), text if isinstance(text, str) else str(text))
+        return Record("\n".join((_without_digits(prefix), *_sources(fields))), str(text))
 
     def _path(self, fields: dict[Path, Any]) -> Path | None:
         """Return the field that holds the text: the longest one that speaks, else one that is known to."""
@@ -89,8 +93,23 @@ def holds_several(line: str) -> bool:
     return bool(_BREAK.search(line))
 
 
+def _sources(fields: dict[Path, Any]) -> list[str]:
+    return sorted(f"{'.'.join(name)}={content}" for name, content in fields.items() if _names(name, content))
+
+
+def _logfmt(line: str) -> Record | None:
+    found = _LOGFMT.search(line)
+    if not found:
+        return None
+    fields: dict[Path, Any] = {
+        (field["name"],): field["value"] for field in _FIELD.finditer(line[: found.start()] + line[found.end() :])
+    }
+    text = _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), found["text"].replace("\\n", "\n"))
+    return Record("\n".join(_sources(fields)), text)
+
+
 def _string(line: str) -> Record | None:
-    text = line.strip().rstrip(",")
+    text = line.strip()
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':  # noqa: PLR2004 -- two quotes
         return None
     value = _decode(text)

@@ -223,13 +223,31 @@ def test_every_prefix_is_a_source_of_its_own(prefixes, step):
         lambda line, _: "web-1  | " + json.dumps({"message": line}),
         lambda line, _: f"  {json.dumps(line + chr(10))},",
         lambda line, n: json.dumps({"a": {"b": {"text": line}}, "n": n}),
+        lambda line, _: json.dumps({"log": line}) + ",",
+        lambda line, n: f'time="2026-01-02T03:04:{n:02}Z" level=error msg="{line}"',
+        lambda line, n: f'level=error msg="{line}" time=2026-01-02T03:04:{n:02}Z pid=9',
+        lambda line, n: f"[+{n * 13}ms] {line}",
+        lambda line, n: f"{n * 0.5:.1f}s {line}",
+        lambda line, n: f"[{n * 0.53:.2f}] {line}",
     ],
 )
 def test_collectors(dress):
     assert identity(only([dress(line, number) for number, line in enumerate(LINES)])) == REFERENCE
 
 
-@pytest.mark.parametrize("end", ["\\n", "&#10;", "&#xA;", "%0A", "\\r\\n", "<br>"])
+def test_records_of_two_processes_in_logfmt_are_two_sources():
+    lines = [f'msg="{line}" pid={pid}' for line in LINES for pid in (1, 2)]
+    assert [identity(finding) for finding in parse_log(lines).findings] == [REFERENCE, REFERENCE]
+
+
+@pytest.mark.parametrize(
+    "who", ["thread T1 'w'", "thread T1 (tid=101)", "thread T1 'w' (tid=101, running)", "thread 1"]
+)
+def test_threads_of_accesses(who):
+    assert only(kind("reference").replace("by thread T1:", f"by {who}:")).accesses[0].thread == 1
+
+
+@pytest.mark.parametrize("end", ["\r", "\\n", "&#10;", "&#xA;", "%0A", "\\r\\n", "<br>"])
 def test_a_report_in_one_line(end):
     assert identity(only(['  "longrepr": "E  failed' + end + end.join(LINES) + '"'])) == REFERENCE
 
