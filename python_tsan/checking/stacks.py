@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ PYTHON_FILE = "stacks-python.txt"
 PYTHON_STACKS_VARIABLE = "PYTHON_TSAN_STACKS"
 PYTHON_STACKS_SIGNAL = signal.SIGUSR1
 
-DEBUGGER_SECONDS = 20.0
+DEBUGGER_SECONDS = 60.0
 HANDLER_SECONDS = 20.0
 _SETTLE_SECONDS = 0.2  # a busy machine may suspend the handler between two threads
 _PROC = Path("/proc")
@@ -92,10 +93,21 @@ def _debugger_stacks(pid: int, target: Path, debuggers: tuple[Debugger, ...] = D
         if shutil.which(debugger.name) is None:
             continue
         done = run(debugger.command(pid), env=env, timeout=DEBUGGER_SECONDS)
+        if done.timed_out:
+            _continue(pid)
         if debugger.proof in done.stdout:
             target.write_text(f"# {debugger.name}, process {pid}\n{done.stdout}", encoding="utf-8")
             return True
     return False
+
+
+def _continue(pid: int) -> None:
+    """Let a process run that a debugger stopped and did not detach from before it was ended.
+
+    A stopped process could not write its Python stacks.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def _kernel_stacks(pid: int, target: Path) -> bool:

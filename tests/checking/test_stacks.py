@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,17 @@ def test_the_first_debugger_that_works_is_taken(tmp_path, monkeypatch):
     absent = Debugger(name="dbg-absent", arguments=(), proof="#0 ")
     assert stacks._debugger_stacks(7, target, (absent, refused, works))
     assert target.read_text() == "# dbg-works, process 7\n#0 wait () of 7, server=[]\n"
+
+
+def test_a_process_that_a_slow_debugger_left_stopped_goes_on(tmp_path, monkeypatch):
+    slow = program(tmp_path, monkeypatch, "dbg-slow", "kill -STOP $2; exec sleep 60")
+    monkeypatch.setattr(stacks, "DEBUGGER_SECONDS", 0.5)
+    with sleeping() as process:
+        assert not stacks._debugger_stacks(process.pid, tmp_path / "native", (slow,))
+        assert "State:\tT" not in Path(f"/proc/{process.pid}/status").read_text()
+        process.kill()
+        process.wait()
+        assert not stacks._debugger_stacks(process.pid, tmp_path / "native", (slow,))
 
 
 def test_without_a_debugger_the_kernel_speaks(tmp_path, monkeypatch):
