@@ -111,6 +111,7 @@ _RANKS = {Answer.CONFIRMED: 0, None: 1, Answer.NOT_REACHED: 1, Answer.REFUTED: 2
 class Document:
     """A scan. ``problems`` has one line for each entry that could not be scanned; ``standing`` hazards are not refuted.
 
+    It also has one for each module whose source could not be read, and ``unread`` are their names.
     ``modules`` is how many were traced, ``main`` what the main thread imports before the threads begin. ``unfinished``
     says how far the scan had come when it was interrupted, and is empty for a whole one.
     """
@@ -125,6 +126,7 @@ class Document:
     problems: dict[str, str]
     hazards: tuple[HazardRecord, ...]
     unfinished: str = ""
+    unread: tuple[str, ...] = ()
 
 
 def document_of(scan: Scan) -> Document:
@@ -145,6 +147,7 @@ def document_of(scan: Scan) -> Document:
         problems=scan.problems,
         hazards=hazards,
         unfinished=scan.unfinished,
+        unread=scan.unread,
     )
 
 

@@ -18,7 +18,7 @@ MOST_DETAILS = 10  # a job's summary may hold one megabyte, and nobody reads mor
 
 
 def render(document: Document, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
-    """Return the sentence, the entries that failed, the table, and the first hazards in full."""
+    """Return the sentence, what could not be scanned, the table, and the first hazards in full."""
     return "\n".join(_lines(document)).rstrip("\n") + "\n"
 
 
@@ -26,7 +26,7 @@ def _lines(document: Document) -> Iterator[str]:
     yield f"{markdown(wording.summary(document))}."
     if document.problems:
         rows = ((markdown_code(entry), markdown(text)) for entry, text in document.problems.items())
-        yield from ("", *markdown_table(("entry", "problem"), rows))
+        yield from ("", *markdown_table(("name", "problem"), rows))
     if not document.hazards:
         return
     columns = ("T1 imports", "T2 imports", "outcome", "runs", "what removes it")

@@ -43,6 +43,7 @@ class Finding:
 class Scan:
     """What a scan found. ``problems`` has a line for each entry that could not be traced, by entry.
 
+    It also has one for each module whose source could not be read, and ``unread`` are their names.
     ``main`` is what the main thread imports before any thread begins, ``calls`` the calls that are entries too, and
     ``calls_left_out`` the number of those that would be, too, were they not beyond the limit. ``pairs_left_out`` is
     the number of pairs with a call that were not searched in time. ``unfinished`` says how far it came before it was
@@ -59,6 +60,7 @@ class Scan:
     calls_left_out: int = 0
     pairs_left_out: int = 0
     unfinished: str = ""
+    unread: tuple[str, ...] = ()
     model: Model = field(repr=False)
 
 
@@ -148,17 +150,19 @@ def scan(
                 jobs=jobs,
                 on_result=note,
             )
+    unread = {**modelled.unread, **model.sources.problems}
     found = Scan(
         python=probe.python.text,
         entries=tuple(entries),
         modules=len(model.program),
-        problems={name: one_line(problem) for name, problem in {**problems, **model.sources.problems}.items()},
+        problems={name: one_line(problem) for name, problem in {**unread, **problems}.items()},
         findings=tuple(Finding(hazard=each, proof=proofs.get(number)) for number, each in enumerate(hazards)),
         main=tuple(main),
         calls=modelled.calls,
         calls_left_out=modelled.left_out,
         pairs_left_out=limit.left_out,
         unfinished=cut.words,
+        unread=tuple(name for name in unread if name not in problems),
         model=model,
     )
     if cut.words:

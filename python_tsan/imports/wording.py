@@ -31,10 +31,13 @@ def summary(document: Document) -> str:
     more = f"; {refuted} more predicted and refuted" if refuted else ""
     # A scan that saw nothing must not read like one that found nothing.
     cut = f"UNFINISHED, interrupted when {document.unfinished}: " if document.unfinished else ""
-    missed = f"; {counted(len(document.problems), 'entry')} not scanned" if document.problems else ""
+    missed = len(document.problems) - len(document.unread)
+    problems = f"; {counted(missed, 'entry')} not scanned" if missed else ""
+    if document.unread:
+        problems += f"; source of {counted(len(document.unread), 'module')} not read"
     return (
         f"{cut}Python {document.python}: {counted(document.standing, 'hazard')} between "
-        f"{counted(len(document.entries), 'entry')}{after}, {counted(document.modules, 'module')}{more}{missed}"
+        f"{counted(len(document.entries), 'entry')}{after}, {counted(document.modules, 'module')}{more}{problems}"
     )
 
 

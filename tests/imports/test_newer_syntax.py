@@ -66,7 +66,7 @@ def test_a_module_with_a_syntax_error_that_only_a_function_imports_is_a_doubt(br
     probe_of(None, tmp_path, {"p/__init__.py": "def f():\n    from p import broken\n", "p/broken.py": broken})
     code, document = run_scan(capsys, tmp_path, "p")
     assert code == 6
-    assert list(document["problems"]) == ["p.broken"]
+    assert list(document["problems"]) == document["unread"] == ["p.broken"]
     assert "Error: " in document["problems"]["p.broken"]
 
 
@@ -75,6 +75,7 @@ def test_an_entry_with_a_syntax_error_is_a_doubt(tmp_path, capsys):
     code, document = run_scan(capsys, tmp_path, "good", "broken")
     assert code == 6
     assert document["problems"]["broken"].startswith("SyntaxError: ")
+    assert document["unread"] == []
 
 
 def test_a_name_that_is_no_module_and_a_missing_dependency_are_no_doubt(tmp_path, capsys):
@@ -93,6 +94,7 @@ def test_source_that_changes_after_its_import_and_cannot_be_parsed_is_a_doubt(tm
     code, document = run_scan(capsys, tmp_path, "p")
     assert code == 6
     assert document["problems"]["p.q"].startswith("cannot be parsed: SyntaxError: ")
+    assert document["unread"] == ["p.q"]
 
 
 def test_a_warning_that_the_environment_makes_an_error_hides_no_source(tmp_path, monkeypatch):

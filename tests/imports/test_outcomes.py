@@ -23,10 +23,10 @@ VERSIONS = [parse_version(text) for text in RELEASES]
 
 
 def test_the_table_has_each_row_and_each_variant_and_nothing_else():
-    wanted = {
+    expected = {
         row.name if variant.name == HAZARD else f"{row.name}.{variant.name}" for row in ROWS for variant in row.variants
     }
-    assert set(outcome_table()) == wanted
+    assert set(outcome_table()) == expected
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=RELEASES)

@@ -25,8 +25,8 @@ def stack(*frames):
 
 @pytest.fixture
 def tables(monkeypatch):
-    def set_to(**wanted):
-        blocking = {int(thread[1:]): locks for thread, locks in wanted.items()}
+    def set_to(**awaited):
+        blocking = {int(thread[1:]): locks for thread, locks in awaited.items()}
         monkeypatch.setitem(vars(bootstrap), "_blocking_on", blocking)
         monkeypatch.setattr(wait_graph, "all_frames", lambda: dict.fromkeys([1, 2, 3]))
 
@@ -47,7 +47,7 @@ def test_a_free_lock_and_an_own_lock_are_no_edge(tables, owner):
     tables(t1=lock("a", owner))
     assert edges() == []
     assert wait_graph.locks_awaited(1) == []
-    assert len(wait_graph.locks_wanted(1)) == 1
+    assert len(wait_graph.requested_locks(1)) == 1
 
 
 def test_a_thread_that_may_still_be_the_victim_does_not_sleep(tables):
@@ -81,7 +81,7 @@ def test_a_cycle_has_each_thread_once_and_a_chain_is_no_cycle(tables):
 )
 def test_a_stack_shows_who_waits_for_the_global_import_lock_and_who_holds_it(frames, wants, holds):
     top = stack(*frames)
-    assert wait_graph.wants_global_lock(top) is wants
+    assert wait_graph.waits_for_global_lock(top) is wants
     assert wait_graph.holds_global_lock(top) is holds
 
 

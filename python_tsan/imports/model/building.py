@@ -31,6 +31,7 @@ MOST_CALLS = 12
 class Modelled:
     """A model, the calls that are entries too, and why named entries are not entries of a thread, by entry.
 
+    ``unread`` says of modules why their source could not be read, by module; the imports of such a module are known.
     ``left_out`` is the number of calls that would be entries too, were they not beyond the limit.
     """
 
@@ -38,6 +39,7 @@ class Modelled:
     calls: tuple[str, ...]
     left_out: int
     problems: dict[str, str]
+    unread: dict[str, str]
 
 
 def model_of(
@@ -63,16 +65,16 @@ def model_of(
     program = traced.program
     named = [entry for entry in entries if ":" in entry and entry not in problems]
     found: Calls = {}
+    unread: dict[str, str] = {}
     if named or calls:
         roots = {name.partition(".")[0] for name in modules}
         found, unread = find_calls(probe, program, roots, jobs=jobs)
-        problems |= unread
     problems |= dict.fromkeys((entry for entry in named if entry not in found), NO_CALL)
     needed = found if calls else {entry: found[entry] for entry in named if entry in found}
     if later := _targets_by_package(program, needed):
         traced_later = trace_later(probe, later, main=main, jobs=jobs)
         program = merge([program, traced_later.program])
-        problems |= traced_later.problems
+        unread |= traced_later.problems
     rules = rules_of(probe.python.version)
     model = Model(
         program=program,
@@ -83,7 +85,7 @@ def model_of(
     ).after(main)
     others = [name for name in _that_matter(model) if name not in named] if calls else []
     kept = tuple(others[:MOST_CALLS])
-    return Modelled(model=model, calls=kept, left_out=len(others) - len(kept), problems=problems)
+    return Modelled(model=model, calls=kept, left_out=len(others) - len(kept), problems=problems, unread=unread)
 
 
 def _targets_by_package(program: Program, calls: Mapping[str, tuple[ImportRequest, ...]]) -> dict[str, list[str]]:

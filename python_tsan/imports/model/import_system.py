@@ -48,7 +48,7 @@ class ImportSystem:
         default_factory=dict
     )  # how a module came to be loaded
     _locks: dict[str, _Lock] = field(default_factory=dict)
-    _wants: dict[str, str] = field(default_factory=dict)
+    _awaited: dict[str, str] = field(default_factory=dict)
     _making: set[str] = field(default_factory=set)  # what is being found or created
     _stopped: set[str] = field(default_factory=set)
 
@@ -250,10 +250,10 @@ class ImportSystem:
         return barred is not None and barred.owner != thread
 
     def _sleep(self, thread: str, name: str, request: ImportRequest | None) -> Step:
-        self._wants[thread] = name
+        self._awaited[thread] = name
         self.asking[thread] = request
         yield Waiting(module=name)
-        del self._wants[thread]
+        del self._awaited[thread]
 
     def is_stuck(self, thread: str, other: str) -> bool:
         """Return whether the two threads sleep, each on a lock of the other's, where CPython sees no cycle."""
@@ -261,7 +261,7 @@ class ImportSystem:
 
     def owner_awaited_by(self, thread: str) -> str:
         """Return which thread owns the lock that ``thread`` sleeps on, or an empty string."""
-        lock = self._locks.get(self._wants.get(thread, ""))
+        lock = self._locks.get(self._awaited.get(thread, ""))
         return lock.owner if lock else ""
 
     def _would_deadlock(self, thread: str, owner: str) -> bool:
@@ -270,7 +270,7 @@ class ImportSystem:
             if owner == thread:
                 return True
             seen.add(owner)
-            name = self._wants.get(owner, "")
+            name = self._awaited.get(owner, "")
             awaited = self._locks.get(name)
             if awaited is None or name == GLOBAL:
                 return False

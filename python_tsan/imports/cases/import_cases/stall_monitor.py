@@ -13,7 +13,7 @@ import time
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from .wait_graph import GLOBAL_LOCK, all_frames, holds_global_lock, locks_awaited, outwards, wants_global_lock
+from .wait_graph import GLOBAL_LOCK, all_frames, holds_global_lock, locks_awaited, outwards, waits_for_global_lock
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -60,7 +60,7 @@ def _line(scheduler: Scheduler, ident: int, top: FrameType | None, owner: int | 
         return f"{name} waits for {lock.name}, held by {scheduler.name_of(lock.owner)}"
     if top is None:
         return f"{name} has not ended"
-    if wants_global_lock(top):
+    if waits_for_global_lock(top):
         # Code that calls _imp.acquire_lock() by itself leaves no trace of whose it is.
         return f"{name} waits for {GLOBAL_LOCK}" + (f", held by {scheduler.name_of(owner)}" if owner else "")
     return f"{name} is at {_place(top, folder)}"

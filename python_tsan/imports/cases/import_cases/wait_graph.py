@@ -25,10 +25,10 @@ def requested_locks(ident: "int | None") -> "list[Any]":
     ``_blocking_on`` maps a thread to one lock up to 3.11 and to a list of locks from 3.12 on (re-entrant imports); the
     later mapping offers ``get`` but no ``values``.
     """
-    wanted = vars(bootstrap)["_blocking_on"].get(ident)
-    if wanted is None:
+    awaited = vars(bootstrap)["_blocking_on"].get(ident)
+    if awaited is None:
         return []
-    return list(wanted) if isinstance(wanted, list) else [wanted]
+    return list(awaited) if isinstance(awaited, list) else [awaited]
 
 
 def locks_awaited(ident: int) -> "list[Any]":
@@ -96,7 +96,7 @@ def is_machinery(frame: "FrameType") -> bool:
     return name.startswith("<frozen importlib") or name.endswith("/importlib/__init__.py")
 
 
-def wants_global_lock(top: "FrameType | None") -> bool:
+def waits_for_global_lock(top: "FrameType | None") -> bool:
     """Return whether a thread is in ``_imp.acquire_lock()``, which is C and has no frame: its callers have."""
     if top is None:
         return False
@@ -105,6 +105,6 @@ def wants_global_lock(top: "FrameType | None") -> bool:
 
 def holds_global_lock(top: "FrameType | None") -> bool:
     """Return whether a thread is inside a finder, which ``_find_spec`` calls with the global import lock held."""
-    return not wants_global_lock(top) and any(
+    return not waits_for_global_lock(top) and any(
         frame.f_code.co_filename == _BOOTSTRAP and frame.f_code.co_name == "_find_spec" for frame in outwards(top)
     )

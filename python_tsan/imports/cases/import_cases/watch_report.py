@@ -15,7 +15,7 @@ from .wait_graph import (
     module_locks,
     other_frames,
     outwards,
-    wants_global_lock,
+    waits_for_global_lock,
 )
 
 TYPE_CHECKING = False
@@ -45,12 +45,12 @@ def _owner(lock: "Any") -> "int | None":  # noqa: ANN401 -- a class that no stub
 def deadlock_lines(cycle: "list[tuple[int, Any]]") -> "list[str]":
     """Write a cycle: who waits for which module, by which import statement, who holds it, and every stack."""
     frames = all_frames()
-    ident, wanted = cycle[0]
-    soft = _is_swallowed(wanted, frames.get(ident))
+    ident, awaited = cycle[0]
+    soft = _is_swallowed(awaited, frames.get(ident))
     what = "no error is raised, the module is handed out partially initialized" if soft else "_DeadlockError"
-    head = f"python-tsan: deadlock between imports, closed by {_name(ident)} at {wanted.name}: {what}"
+    head = f"python-tsan: deadlock between imports, closed by {_name(ident)} at {awaited.name}: {what}"
     lines = [f"{head} (process {os.getpid()})"]
-    lines += [_wants(thread, lock, frames.get(thread)) for thread, lock in cycle]
+    lines += [_wait_line(thread, lock, frames.get(thread)) for thread, lock in cycle]
     for thread, _ in cycle:
         lines += _stack(thread, frames.get(thread))
     return lines
@@ -74,7 +74,7 @@ def stall_lines(seconds: float) -> "list[str]":
     owners = {_owner(lock) for locks in waiting.values() for lock in locks}
     shown = [ident for ident in frames if waiting[ident] or ident in owners or _global_lock(frames[ident])]
     for ident in shown:
-        lines += [_wants(ident, lock, frames[ident]) for lock in waiting[ident]]
+        lines += [_wait_line(ident, lock, frames[ident]) for lock in waiting[ident]]
         if not waiting[ident]:
             part = " and ".join(each for each in (_holds(ident), _global_lock(frames[ident])) if each)
             lines.append(f"  {_name(ident)} {part}: {_here(frames[ident])}")
@@ -83,7 +83,7 @@ def stall_lines(seconds: float) -> "list[str]":
     return lines
 
 
-def _wants(ident: int, lock: "Any", frame: "FrameType | None") -> str:  # noqa: ANN401 -- a class that no stub knows
+def _wait_line(ident: int, lock: "Any", frame: "FrameType | None") -> str:  # noqa: ANN401 -- a class that no stub knows
     known = _owner(lock) is not None
     owner = f"{_name(lock.owner)} holds" if known else f"thread {lock.owner} held when this process was forked from its"
     held = f"{_holds(ident)} and " if _holds(ident) else ""
@@ -97,7 +97,7 @@ def _holds(ident: int) -> str:
 
 def _global_lock(frame: "FrameType | None") -> str:
     """Describe how a thread uses the global import lock, as far as its stack shows."""
-    if wants_global_lock(frame):
+    if waits_for_global_lock(frame):
         return "waits for the global import lock"
     return "holds the global import lock, as finders do" if holds_global_lock(frame) else ""
 
