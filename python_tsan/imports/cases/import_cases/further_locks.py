@@ -46,6 +46,7 @@ LOCK_THEN_IMPORT = Row(
     variants=(Variant(HAZARD, {"T1": ("caller:work",), "T2": ("service",)}, main=("shared", "caller")),),
 )
 
+# The alarm is for a child whose parent was killed. It comes later than any deadline: those scale to 10 minutes.
 _FORKER = """\
 import os
 import signal
@@ -54,7 +55,7 @@ import signal
 def fork():
     child = os.fork()
     if child == 0:
-        signal.alarm(45)
+        signal.alarm(1800)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(1, 2)
         import slow
