@@ -12,7 +12,7 @@ from python_tsan.result.model import BaselineState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from python_tsan.result.model import BaselineResult, Rate, Result, SharedObject, Subject, SuppressionUse
+    from python_tsan.result.model import BaselineResult, Provenance, Rate, Result, SharedObject, Subject, SuppressionUse
 
 # Names in one sentence; the JSON has them all.
 MAX_NAMES = 5
@@ -26,6 +26,8 @@ def circumstances(result: Result) -> Iterator[tuple[str, str]]:
         yield "baseline", _baseline(result.baseline)
     if result.suppressions and (words := _suppressions(result.suppressions)):
         yield "suppressions", words
+    if result.subject and result.provenance and (words := _environment(result.provenance)):
+        yield "environment", words
     if result.audit:
         yield "loaded", _audit(result.audit)
 
@@ -72,6 +74,12 @@ def _suppressions(uses: Sequence[SuppressionUse]) -> str:
     if shipped:
         parts.append(f"those of python-tsan matched {counted(shipped, 'time')}")
     return "; ".join(parts)
+
+
+def _environment(provenance: Provenance) -> str:
+    """Return which variables of the program differed from the caller's."""
+    changed, removed = ", ".join(provenance.environment), ", ".join(provenance.removed)
+    return "; ".join([*([f"{changed} set"] if changed else []), *([f"{removed} removed"] if removed else [])])
 
 
 def _audit(objects: Sequence[SharedObject]) -> str:

@@ -350,9 +350,9 @@ class Provenance:
     """What is needed to repeat a run. ``started_at`` is ISO time in UTC.
 
     ``facts`` are further ones by name (kernel, libc, interpreter, toolchain and the like), ``environment`` the
-    variables that differed from the caller's, ``seeds`` those handed to the subjects by name. ``replaces`` is the
-    unavailable CPython version that was requested, else empty. ``lock_file`` and ``lock_sha256`` pin ``numpy``.
-    ``notes`` are what was shown to the user.
+    variables that differed from the caller's, ``removed`` those of the caller's that were left out, ``seeds`` those
+    handed to the subjects by name. ``replaces`` is the unavailable CPython version that was requested, else empty.
+    ``lock_file`` and ``lock_sha256`` pin ``numpy``. ``notes`` are what was shown to the user.
     """
 
     command: tuple[str, ...] = ()
@@ -362,6 +362,7 @@ class Provenance:
     machine: Machine | None = None
     facts: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
     seeds: dict[str, int] = field(default_factory=dict)
     replaces: str = ""
     lock_file: str = ""

@@ -243,6 +243,7 @@ def _provenance(record: SessionRecord, notes: tuple[str, ...]) -> Provenance:
         tsan_options=record.tsan_options,
         facts=replay.facts,
         environment=replay.changed,
+        removed=replay.removed,
         seeds=replay.seeds,
         notes=notes,
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import compose_environment
@@ -15,13 +19,15 @@ from python_tsan.tsan.options import parse_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from python_tsan.checking.environment import SubjectEnvironment
+    from python_tsan.cpython.manifest import Interpreter
     from python_tsan.running.preflight import Prepared
     from python_tsan.toolchain.model import Toolchain
 
 _HASH_SEEDS = 1 << 32
+# The program would see them without this package too.
+_KEPT = ("PYTHONPATH", "PYTHONSTARTUP")
 
 
 def environment_for(
@@ -39,7 +45,7 @@ def environment_for(
 
     Raises :class:`SubjectError` when there is no symbolizer for the program's findings.
     """
-    base = subject_environment(prepared.interpreter, caller) if prepared.interpreter else dict(caller)
+    base, notes = _python_environment(prepared, prepared.interpreter, caller) if prepared.interpreter else (caller, ())
     options = {"print_suppressions": "1"}
     symbolizer = find_symbolizer(prepared.program, toolchain, caller)
     require_symbolizer(prepared.program, symbolizer, parse_options(caller.get("TSAN_OPTIONS", "")).values)
@@ -51,7 +57,43 @@ def environment_for(
     if prepared.interpreter and SEED_VARIABLE not in caller:
         # CPython draws one by itself; drawn here, it is known afterwards.
         extra[SEED_VARIABLE] = str(secrets.randbelow(_HASH_SEEDS))
-    return compose_environment(base, options=options, extra=extra)
+    environment = compose_environment(base, options=options, extra=extra)
+    return replace(environment, notes=(*notes, *environment.notes))
+
+
+def _python_environment(
+    prepared: Prepared, interpreter: Interpreter, caller: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the environment for a program that is or embeds ``interpreter``, and what to say about it.
+
+    An embedded CPython searches ``PATH`` for ``python3`` and takes a ``pyvenv.cfg`` next to its folder for its own
+    (Modules/getpath.py), also when ``PYTHONHOME`` is set: with an activated virtual environment of another Python it
+    finds none of its packages. So its own folder comes first in ``PATH``.
+    """
+    kept = {name: caller[name] for name in _KEPT if name in caller}
+    variables = {**subject_environment(interpreter, caller), **kept}
+    if prepared.program and prepared.program.path.resolve() == interpreter.executable.resolve():
+        return variables, ()
+    active = _virtual_environment(caller)
+    home, own = active or ("", None)
+    if own and Path(home).resolve() == interpreter.executable.parent.resolve():
+        return variables, (f"the active virtual environment {own} is of this interpreter, so its packages are used",)
+    folder = str(interpreter.executable.parent)
+    variables["PATH"] = os.pathsep.join([folder, caller.get("PATH", os.defpath)])
+    note = f"the active virtual environment {own} is of another Python, so the interpreter's own packages are used"
+    return variables, (note,) if own else ()
+
+
+def _virtual_environment(env: Mapping[str, str]) -> tuple[str, Path] | None:
+    """Return the virtual environment that an embedded CPython would find, after the folder of its Python."""
+    found = shutil.which("python3", path=env.get("PATH", os.defpath))
+    folder = Path(found).parent.parent if found else Path()
+    try:
+        lines = (folder / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    values = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+    return values.get("home", ""), folder
 
 
 def _preload(caller: Mapping[str, str], base: Mapping[str, str], companion: tuple[Path, Path] | None) -> dict[str, str]:
