@@ -61,7 +61,7 @@ def parse_baseline(text: str, file: str) -> Baseline:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise _wrong(file, _line_of(lines, "finding", 0), "each known finding is a table headed [[finding]]")
     starts = [number for number, line in enumerate(lines) if _HEADER.match(line)]
-    starts += [len(lines)] * (len(entries) - len(starts))  # written inline; rare enough to be reported without its line
+    starts += [_line_of(lines, "finding", 0) - 1] * (len(entries) - len(starts))  # written inline
     known = tuple(_entry(entry, lines, start, file) for entry, start in zip(entries, starts, strict=False))
     _refuse_twice(known, file)
     return Baseline(file=file, enough_runs=enough, known=known)

@@ -27,7 +27,14 @@ def executed(steps):
 
 @pytest.mark.parametrize(
     ("version", "same_as"),
-    [((3, 9, 0), CLASSIC), ((3, 13, 15), CLASSIC), ((3, 13, 16), WAITING), ((3, 15, 0), ORDERED)],
+    [
+        ((3, 9, 0), CLASSIC),
+        ((3, 13, 15), CLASSIC),
+        ((3, 13, 16), WAITING),
+        ((3, 14, 9), WAITING),
+        ((3, 15), ORDERED),
+        ((3, 15, 0), ORDERED),
+    ],
 )
 def test_the_rules_change_where_cpython_changed(version, same_as):
     assert rules_of(version) == same_as

@@ -1,5 +1,6 @@
 import datetime as dt
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,32 +59,73 @@ def test_entries_are_read_with_their_lines():
     assert baseline.known[0].link == "https://example.org/1"
 
 
+ENTRY_KEYS = "known keys: fingerprint, reason, link, expires, title"
+DATE = "expires must be a date such as 2026-12-31, without quotes"
+HEADED = "each known finding is a table headed [[finding]]"
+POSITIVE = "enough-runs must be a positive integer"
+REWRITE = "write it again with --write-baseline"
+WRITE = "write it, or fix the defect"
+NEEDED = "every entry has fingerprint, reason, link, expires"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what", "advice"),
+    [
+        (HEAD + entry() + entry(), 9, f"{ONE} is already in line 3", "keep one of them"),
+        (HEAD + entry() + 'owner = "me"\n', 8, "unknown key 'owner'", ENTRY_KEYS),
+        (HEAD + 'owner = "me"\n' + entry(), 2, "unknown key 'owner'", "known keys: version, enough-runs, finding"),
+        (HEAD + "colour = 1\n", 2, "unknown key 'colour'", "known keys: version, enough-runs, finding"),
+        (HEAD + entry().replace('"the counter is a statistic"', '" "'), 5, "reason is empty", WRITE),
+        (HEAD + entry().replace('"the counter is a statistic"', "5"), 5, "reason is empty", WRITE),
+        (HEAD + entry().replace('"https://example.org/1"', '""'), 6, "link is empty", WRITE),
+        (HEAD + entry(" "), 4, "fingerprint is empty", WRITE),
+        (HEAD + entry() + entry(TWO).replace('"the counter is a statistic"', '""'), 11, "reason is empty", WRITE),
+        (HEAD + entry().replace('link = "https://example.org/1"\n', ""), 3, "this finding has no link", NEEDED),
+        (HEAD + entry().replace("fingerprint", "title"), 3, "this finding has no fingerprint", NEEDED),
+        (HEAD + entry("nothexadecimal00"), 4, "'nothexadecimal00' is not a fingerprint", ""),
+        (HEAD + entry(ONE + "0"), 4, f"'{ONE}0' is not a fingerprint", ""),
+        (HEAD + entry(expires='"2026-12-31"'), 7, DATE, ""),
+        (HEAD + entry(expires="2026-12-31T10:00:00"), 7, DATE, ""),
+        ("version = 2\n", 1, "version must be 1", REWRITE),
+        ("# known\nversion = 2\n", 2, "version must be 1", REWRITE),
+        (entry(), 1, "version must be 1", REWRITE),
+        (HEAD + "enough-runs = 0\n", 2, POSITIVE, ""),
+        (HEAD + "enough-runs = true\n", 2, POSITIVE, ""),
+        (HEAD + 'enough-runs = "3"\n', 2, POSITIVE, ""),
+        (HEAD + "finding = 3\n", 2, HEADED, ""),
+        (HEAD + "finding = [3]\n", 2, HEADED, ""),
+        (HEAD + "\nfinding = [{}]\n", 3, "this finding has no fingerprint", NEEDED),
+    ],
+)
+def test_a_mistake_is_reported_with_its_line_and_what_to_do(text, line, what, advice):
+    with pytest.raises(UsageError) as caught:
+        read(text)
+    assert caught.value.message == f"known.toml:{line}: {what}"
+    assert (caught.value.advice, caught.value.page) == (advice, "baseline")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        (HEAD + entry() + entry(), 9, "already in line 3"),
-        (HEAD + entry() + 'owner = "me"\n', 8, "unknown key 'owner'"),
-        (HEAD + "colour = 1\n", 2, "unknown key 'colour'"),
-        (HEAD + entry().replace('"the counter is a statistic"', '" "'), 5, "reason is empty"),
-        (HEAD + entry().replace('link = "https://example.org/1"\n', ""), 3, "has no link"),
-        (HEAD + entry("nothexadecimal00"), 4, "not a fingerprint"),
-        (HEAD + entry(expires='"2026-12-31"'), 7, "must be a date"),
-        (HEAD + entry(expires="2026-12-31T10:00:00"), 7, "must be a date"),
-        ("version = 2\n", 1, "version must be 1"),
-        (entry(), 1, "version must be 1"),
-        (HEAD + "enough-runs = 0\n", 2, "must be a positive integer"),
-        (HEAD + "enough-runs = true\n", 2, "must be a positive integer"),
-        (HEAD + "finding = 3\n", 2, "[[finding]]"),
         (HEAD + "version = 1\n", 2, "overwrite"),
         (HEAD + entry() + 'reason = "again"\n', 8, "overwrite"),
         (HEAD + "[[finding]\n", 2, "xpected"),
     ],
 )
-def test_a_mistake_is_reported_with_its_line(text, line, what):
+def test_toml_that_cannot_be_read_is_reported_with_its_line(text, line, what):
     with pytest.raises(UsageError) as caught:
         read(text)
     assert caught.value.message.startswith(f"known.toml:{line}: ")
     assert what in caught.value.message
+    assert caught.value.page == "baseline"
+
+
+def test_an_entry_may_be_written_inline_and_with_a_title():
+    text = 'version = 1\nfinding = [{fingerprint = "%s", reason = "r", link = "l", expires = 2026-12-31, title = "t"}]'
+    (known,) = read(text % ONE).known
+    assert (known.fingerprint, known.title, known.line) == (ONE, "t", 2)
+    assert read(HEAD + entry()).known[0].title == ""
+    assert read(HEAD + entry()).enough_runs == 1
 
 
 def test_an_entry_stands_until_its_date_and_that_day_too():
@@ -91,6 +133,7 @@ def test_an_entry_stands_until_its_date_and_that_day_too():
     stands = standings(baseline, today=TODAY)
     assert stands[ONE].status is FindingStatus.KNOWN
     assert stands[ONE].reason == "the counter is a statistic"
+    assert (stands[ONE].link, stands[ONE].expires) == ("https://example.org/1", "2026-06-01")
     assert stands[TWO].status is FindingStatus.EXPIRED
 
 
@@ -110,6 +153,10 @@ def test_an_entry_is_gone_only_after_enough_runs(seen, runs, expires, state):
     baseline = read(HEAD + "enough-runs = 3\n" + entry(expires=expires))
     (entry_,) = compare_baseline(baseline, seen, runs=runs, today=TODAY).entries
     assert entry_.state is state
+    assert (entry_.fingerprint, entry_.reason, entry_.link, entry_.expires) == (
+        *(ONE, "the counter is a statistic"),
+        *("https://example.org/1", expires),
+    )
 
 
 def test_complaints_name_the_entries_that_fail():
@@ -133,6 +180,28 @@ def test_a_written_baseline_keeps_what_was_written_and_asks_for_the_rest():
         read(text)
     filled = text.replace('reason = ""', 'reason = "accepted"').replace('link = ""', 'link = "https://example.org/2"')
     assert [known.fingerprint for known in read(filled).known] == [ONE, TWO]
+
+
+def test_a_first_baseline_is_written_line_by_line():
+    assert write_baseline([finding(ONE), replace(finding(TWO), summary="data race a.cpp in f")], None, today=TODAY) == (
+        "# Findings that are accepted for now. Each needs a reason and a link before this file can be used.\n"
+        "version = 1\n"
+        "enough-runs = 1\n"
+        "\n"
+        "[[finding]]\n"
+        f'fingerprint = "{ONE}"\n'
+        'title = "data race"\n'
+        'reason = ""\n'
+        'link = ""\n'
+        "expires = 2026-08-30\n"
+        "\n"
+        "[[finding]]\n"
+        f'fingerprint = "{TWO}"\n'
+        'title = "data race a.cpp in f"\n'
+        'reason = ""\n'
+        'link = ""\n'
+        "expires = 2026-08-30\n"
+    )
 
 
 def test_a_title_with_quotes_and_controls_is_written_as_toml():

@@ -129,6 +129,19 @@ def test_a_crash_that_the_sanitizer_reports_is_one():
     assert judge_check("x", Lane.FULL, replace(CRASHING, error="SEGV"), [told]).status is Status.PASSED
 
 
+def test_a_crash_is_sought_in_the_reports_and_in_the_last_words():
+    both = replace(CLEAN, exit_code=66, crashes=("SEGV on unknown address",), last_words="Fatal Python error: x")
+    for error in ("SEGV", "Fatal Python", "address\nFatal"):
+        assert verdict(replace(CRASHING, error=error), both).status is Status.PASSED
+    assert failed(CRASHING, both) == (
+        "it crashed: SEGV on unknown address, and printed nothing like 'nanobind error: .* reference count'"
+    )
+
+
+def test_a_subject_that_does_not_crash_fails():
+    assert failed(CRASHING, CLEAN) == "expected a crash, but it ended with exit 0"
+
+
 def test_a_hang_is_no_crash():
     assert "expected a crash, but it still running" not in failed(CRASHING, HUNG)
     assert failed(CRASHING, HUNG).startswith("expected a crash, but it was still running at its deadline")
@@ -176,13 +189,16 @@ def test_lines_that_are_not_understood_next_to_findings_or_a_crash_leave_no_doub
 
 
 def test_a_refused_command_line_cannot_be_judged():
-    assert "refused its command line" in doubted(SAFE_TWIN, replace(CLEAN, exit_code=2))
+    refused = replace(CLEAN, exit_code=2)
+    assert doubted(SAFE_TWIN, refused) == "the subject refused its command line (exit 2)"
+    # At its deadline the harness was ended, whatever its code is then.
+    assert failed(SAFE_TWIN, replace(refused, timed_out=True)).startswith("still running at its deadline")
 
 
 def test_wrong_values_fail():
     wanted = replace(SAFE_TWIN, values={"count": 800})
     assert "expected count = 800, got 796" in failed(wanted, replace(CLEAN, report={"values": {"count": 796}}))
-    assert "did not report it" in failed(wanted, CLEAN)
+    assert failed(wanted, CLEAN) == "expected count = 800, but the subject did not report it"
 
 
 def test_true_is_not_one():
@@ -209,9 +225,24 @@ def test_another_errors_text_fails():
     assert failed(DEADLOCK, other).endswith("got ImportError: no")
 
 
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        ({"type": "ImportError", "text": "no"}, "ImportError: no"),
+        ({"text": "no"}, "?: no"),
+        ({"type": "ImportError"}, "ImportError: "),
+        ("the harness was stopped", "the harness was stopped"),
+    ],
+)
+def test_an_error_is_shown_as_far_as_it_is_known(error, shown):
+    other = replace(LOST, report={"error": error})
+    assert failed(SAFE_TWIN, other) == f"expected no error, got {shown}"
+    assert failed(DEADLOCK, other) == f"expected an error like {DEADLOCK.error!r}, got {shown}"
+
+
 def test_another_losing_thread_fails():
     other = replace(LOST, report={**LOST.report, "error": {**LOST.report["error"], "thread": "T1"}})
-    assert "expected thread 'T2' to lose, but it was 'T1'" in failed(DEADLOCK, other)
+    assert failed(DEADLOCK, other) == "expected thread 'T2' to lose, but it was 'T1'"
 
 
 def test_a_second_loser_fails():
@@ -224,14 +255,17 @@ def test_a_hang_that_does_not_hang_fails():
 
 
 def test_a_hang_without_stacks_fails():
-    assert "no thread's stack could be saved" in failed(HANGING, replace(HUNG, stacks=()))
+    assert failed(HANGING, replace(HUNG, stacks=())) == "it hung as expected, but no thread's stack could be saved"
 
 
 def test_a_hang_must_be_the_one_that_is_expected():
     wanted = replace(HANGING, waits=("T1 waits for a, held by T2",))
     assert verdict(wanted, replace(HUNG, waits=wanted.waits)).status is Status.PASSED
-    assert "nothing had been noted" in failed(wanted, HUNG)
-    assert "T1 is at b.py:1" in failed(wanted, replace(HUNG, waits=("T1 is at b.py:1",)))
+    words = "it hung, but not as expected: expected T1 waits for a, held by T2"
+    assert failed(wanted, HUNG) == f"{words}; nothing had been noted"
+    assert failed(wanted, replace(HUNG, waits=("T1 is at b.py:1", "T2 ended"))) == f"{words}; T1 is at b.py:1; T2 ended"
+    both = replace(wanted, waits=(*wanted.waits, "T2 waits for b, held by T1"))
+    assert failed(both, HUNG) == f"{words}; T2 waits for b, held by T1; nothing had been noted"
 
 
 @pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN, DEADLOCK])
@@ -263,7 +297,16 @@ def test_reasons_are_counted():
 
 
 def test_a_verdict_keeps_its_evidence():
-    assert verdict(SAFE_TWIN, RACY).observations[0].folder == Path("/run/x/1")
+    judged = verdict(SAFE_TWIN, RACY)
+    assert judged.observations[0].folder == Path("/run/x/1")
+    assert (judged.check, judged.lane, judged.expectation) == ("group/scenario", Lane.FULL, SAFE_TWIN)
+
+
+def test_a_race_that_is_found_has_its_rate_and_a_repeated_run_its_reason():
+    assert verdict(RACY_TWIN, RACY, RACY).reason == "found in 2 of 2 (at least 22 % with 95 % confidence)"
+    disturbed = replace(CLEAN, disturbed="the machine slept")
+    other = replace(CLEAN, disturbed="the disk was full")
+    assert verdict(SAFE_TWIN, CLEAN, disturbed, other).reason == "2 of 3 runs repeated: the machine slept"
 
 
 def test_more_reasons_than_a_reader_wants_are_counted():
@@ -276,7 +319,13 @@ GIL_IS_BACK = replace(CLEAN, report={"gil": {"built": False, "enabled": True, "e
 
 @pytest.mark.parametrize("expectation", [SAFE_TWIN, RACY_TWIN])
 def test_a_gil_that_came_back_is_reported_and_never_judged_as_free_threaded(expectation):
-    assert doubted(expectation, GIL_IS_BACK).startswith("the GIL came back: spam does not declare")
+    words = (
+        "the GIL came back: {} does not declare that it can do without (Py_mod_gil), "
+        "so nothing was seen of a free-threaded build"
+    )
+    assert doubted(expectation, GIL_IS_BACK) == words.format("spam")
+    unnamed = replace(GIL_IS_BACK, report={"gil": {"built": False, "enabled": True}})
+    assert doubted(expectation, unnamed) == words.format("a module")
     racy = replace(RACY, report=GIL_IS_BACK.report)
     assert "the GIL came back" in doubted(expectation, racy)
 

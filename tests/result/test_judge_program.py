@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
-from python_tsan.result.judge.program import Evidence, judge_program, rate
-from python_tsan.result.model import Observation, Status, SuppressionUse, Unparsed
+from python_tsan.result.judge.program import Evidence, judge_marked_test, judge_program, rate
+from python_tsan.result.model import Conclusion, Observation, Status, SuppressionUse, Unparsed, VerdictStatus
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
 HANG = Expectation(outcome=Outcome.HANG)
@@ -20,6 +20,7 @@ def verdict(*attempts, expectation=CLEAN, **evidence):
 
 def test_nothing_found_is_clean():
     assert verdict(FINE).status is Status.PASSED
+    assert verdict(FINE).reason == "no new finding"
     assert verdict(FINE, FINE).reason == "no new finding in 2 runs"
 
 
@@ -99,6 +100,7 @@ def test_a_program_that_fails_is_not_clean(attempt, words):
 def test_an_expected_race_is_clean_when_each_run_shows_it():
     seen = replace(FINE, seen=ONE, exit_code=66)
     assert verdict(seen, seen, expectation=RACE, expected=(ONE,)).status is Status.PASSED
+    assert verdict(seen, expectation=RACE, expected=(ONE,)).reason == "exactly the expected findings"
     missed = verdict(seen, FINE, expectation=RACE, expected=(ONE,))
     assert (missed.status, missed.reason) == (Status.FAILED, "what was expected was seen in 1 of 2 runs only")
 
@@ -124,6 +126,7 @@ def test_an_expected_race_that_never_came_is_named():
 def test_an_expected_hang_must_hang():
     hung = replace(FINE, timed_out=True, exit_code=-15)
     assert verdict(hung, expectation=HANG).status is Status.PASSED
+    assert verdict(hung, hung, expectation=HANG).reason == "hung as expected in 2 runs"
     assert verdict(FINE, hung, expectation=HANG).reason == "expected a hang, but it ended by itself in 1 of 2 runs"
 
 
@@ -151,3 +154,26 @@ def test_the_rate_counts_runs_with_what_is_requested():
     wanted = rate([seen, FINE, replace(FINE, seen=frozenset({"two"}))], ONE)
     assert (wanted.found, wanted.runs) == (1, 3)
     assert 0.0 < wanted.low < 1 / 3 < wanted.high < 1.0
+
+
+CLEAN_RUN = Conclusion(status=VerdictStatus.CLEAN, reason="no new finding")
+RACY_RUN = Conclusion(status=VerdictStatus.FINDINGS, reason="1 finding")
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "found", "failed", "skipped", "judged"),
+    [
+        (CLEAN_RUN, False, (), (), (Status.PASSED, "")),
+        (CLEAN_RUN, True, (), (), (Status.PASSED, "")),
+        (CLEAN_RUN, False, (), ("no numpy", "later"), (Status.SKIPPED, "no numpy")),
+        (CLEAN_RUN, True, (), ("no numpy",), (Status.PASSED, "")),
+        (CLEAN_RUN, False, ("assert 1 == 2", "later"), (), (Status.FAILED, "assert 1 == 2")),
+        (CLEAN_RUN, False, ("assert 1 == 2",), ("no numpy",), (Status.FAILED, "assert 1 == 2")),
+        (RACY_RUN, True, (), (), (Status.FAILED, "ThreadSanitizer: 1 finding")),
+        (RACY_RUN, True, (), ("no numpy",), (Status.FAILED, "ThreadSanitizer: 1 finding")),
+        (RACY_RUN, True, ("assert 1 == 2",), (), (Status.FAILED, "assert 1 == 2")),
+        (RACY_RUN, False, (), ("no numpy",), (Status.SKIPPED, "no numpy")),
+    ],
+)
+def test_a_marked_test_is_judged_by_its_runs_and_its_own_outcomes(conclusion, found, failed, skipped, judged):
+    assert judge_marked_test(conclusion, found=found, failed=failed, skipped=skipped) == judged
