@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, save_group_stacks
 from python_tsan.detect.registry import detectors
 from python_tsan.errors import SubjectError
-from python_tsan.process import Completed, run
+from python_tsan.process import Completed, interrupt_group, run
 from python_tsan.result.model import Observation, Unparsed
 from python_tsan.tsan.finding import FatalKind
 
@@ -63,6 +63,8 @@ def execute(
     until: Callable[[], bool] | None = None,
     on_start: Callable[[int], None] | None = None,
     on_end: Callable[[], None] | None = None,
+    on_deadline: Callable[[int], None] | None = None,
+    interrupt: bool = False,
 ) -> Execution:
     """Run a program whose logs and output go into ``folder``, which must not exist yet; it starts in ``cwd``, or there.
 
@@ -70,6 +72,8 @@ def execute(
     ``until`` returns true because the rest of them would show nothing more, the stacks of every thread of every process
     in its group are saved, and the whole group is ended.
     ``on_start`` is called with its pid, ``on_end`` when it has ended by itself; what its group still runs ends then.
+    ``on_deadline`` is called before the stacks are saved; with ``interrupt``, the group gets SIGINT afterwards, so that
+    a test runner prints what it has.
     ``launcher`` is the prefix under which instrumented programs run on this machine.
 
     Raises :class:`SubjectError` when the folder cannot be made or the program cannot be started.
@@ -77,6 +81,14 @@ def execute(
     folder = folder.absolute()
     variables = _prepare(folder, env)
     stacks: list[Path] = []
+
+    def at_deadline(pid: int) -> None:
+        if on_deadline:
+            on_deadline(pid)
+        stacks.extend(save_group_stacks(pid, folder))
+        if interrupt:
+            interrupt_group(pid)
+
     try:
         completed = run(
             [*_LIMITS, *launcher, *command],
@@ -86,7 +98,7 @@ def execute(
             stdout=folder / STDOUT_FILE,
             stderr=folder / STDERR_FILE,
             until=until,
-            on_deadline=lambda pid: stacks.extend(save_group_stacks(pid, folder)),
+            on_deadline=at_deadline,
             on_start=on_start,
             on_end=on_end,
         )

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from python_tsan.process.child import Child
 from python_tsan.process.child_pool import ChildPool, current_pool, in_parallel
-from python_tsan.process.group import end_group, group_members
+from python_tsan.process.group import end_group, group_cpu_seconds, group_members, interrupt_group
 from python_tsan.process.interrupts import hold_interrupts, keeping
 from python_tsan.process.preloading import preloading
 
@@ -26,8 +26,10 @@ __all__ = [
     "ChildPool",
     "Completed",
     "end_group",
+    "group_cpu_seconds",
     "group_members",
     "in_parallel",
+    "interrupt_group",
     "keeping",
     "preloading",
     "run",

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TERM_GRACE_SECONDS = 2.0
+# A test runner prints what it has, under a sanitizer that makes it slow.
+INTERRUPT_GRACE_SECONDS = 5.0
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _POLL_SECONDS = 0.01
 
 
@@ -33,6 +36,28 @@ def end_groups(pgids: Iterable[int]) -> None:
         # Also when a second Ctrl-C cuts the grace short.
         for pgid in left:
             _signal_group(pgid, signal.SIGKILL)
+
+
+def interrupt_group(pgid: int) -> None:
+    """Send SIGINT to a group, as Ctrl-C does, and give it five seconds to end by itself."""
+    if _signal_group(pgid, signal.SIGINT):
+        limit = time.monotonic() + INTERRUPT_GRACE_SECONDS
+        while _group_runs(pgid) and time.monotonic() < limit:
+            time.sleep(_POLL_SECONDS)
+
+
+def group_cpu_seconds(pgid: int) -> float:
+    """Return the processor time that the running members of a group have used, with that of children they reaped."""
+    return sum(map(_cpu_seconds, group_members(pgid)))
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        stat = Path("/proc", str(pid), "stat").read_text(errors="replace")
+    except OSError:
+        return 0.0
+    # proc_pid_stat(5): fields 14 to 17, counted from 1, are utime, stime, cutime and cstime.
+    return sum(map(int, stat.rpartition(")")[2].split()[11:15])) / _CLOCK_TICKS
 
 
 def _signal_group(pgid: int, number: int) -> bool:

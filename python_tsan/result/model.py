@@ -74,6 +74,7 @@ class Observation:
     standard error of a subject that died by a signal. ``problem`` says why the logs prove nothing (the log folder is
     gone, the program could not be started). ``known`` are races of CPython itself that were set aside from
     ``findings``. ``disturbed`` says why an earlier run, which this one replaces, could not count.
+    ``recent_cpu`` is the processor time that it used in the last seconds before its deadline, and how many those are.
     """
 
     number: int = 1
@@ -81,6 +82,7 @@ class Observation:
     exit_code: int
     timed_out: bool
     deadline: float = 0.0
+    recent_cpu: tuple[float, float] | None = None
     seconds: float
     max_rss_bytes: int = 0
     folder: Path = field(default_factory=Path)

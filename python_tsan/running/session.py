@@ -31,7 +31,7 @@ from python_tsan.running.record import (
     relevant_variables,
 )
 from python_tsan.running.suppressing import merged_text
-from python_tsan.running.watch import MappedObjects
+from python_tsan.running.watch import GroupWatch
 from python_tsan.storage import storage_errors, write_whole
 from python_tsan.tsan.finding import FatalKind
 
@@ -173,8 +173,9 @@ class Session:
         toolchain = self.setup.toolchain
         folder, limit = self.folder.path / str(number), time.monotonic() + self.request.timeout
         left: list[Leftover] = []
+        recent: list[tuple[float, float]] = []
         try:
-            with MappedObjects() as mapped:
+            with GroupWatch() as watch:
                 execution = execute(
                     self.setup.prepared.command,
                     folder=folder,
@@ -182,12 +183,14 @@ class Session:
                     deadline=self.request.timeout,
                     launcher=toolchain.launcher if toolchain else (),
                     cwd=Path(self.request.cwd),
-                    on_start=mapped.start,
+                    on_start=watch.start,
+                    on_deadline=lambda pid: recent.append(watch.recent_cpu(pid)),
+                    interrupt=True,
                     on_end=lambda: left.extend(wait_for_leftovers(folder, limit=limit)),
                 )
         finally:
             end_leftovers(folder)
-        self.mapped.update(dict.fromkeys(mapped.paths))
+        self.mapped.update(dict.fromkeys(watch.paths))
         self.left.update(dict.fromkeys(f"{each} outlived the program and was ended." for each in _plain(left)))
         digest = read_runs([execution]).digest
         completed = execution.completed
@@ -209,6 +212,7 @@ class Session:
             crashes=tuple(each.message for each in digest.fatal if each.kind is FatalKind.SIGNAL),
             unparsed=Unparsed(count=digest.unparsed, samples=tuple(digest.samples)),
             deadline=self.request.timeout,
+            recent_cpu=recent[0] if recent else None,
         )
         self.runs.append((observation, execution))
         return observation

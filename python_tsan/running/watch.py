@@ -1,12 +1,14 @@
-"""Record which files a process group has mapped while it runs, for processes that never end by themselves."""
+"""Record what a process group has mapped and computed while it runs, for processes that never end by themselves."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from python_tsan.process import group_members
+from python_tsan.process import group_cpu_seconds, group_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,16 +17,19 @@ if TYPE_CHECKING:
 FIRST_SECONDS = 0.05
 # Libraries are mostly loaded early, so that looking ever less often misses little and costs nothing in a long run.
 MOST_SECONDS = 2.0
+RECENT_SECONDS = 5.0
+_SAMPLES = 8
 
 
-class MappedObjects:
-    """Collects what the processes of one group have mapped as code, between ``start`` and the end of the context.
+class GroupWatch:
+    """Collects what the processes of one group map as code and their processor time, from ``start`` to its exit.
 
     A sample every now and then: what is loaded and gone between two of them is missed.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, None] = {}
+        self._cpu: deque[tuple[float, float]] = deque(maxlen=_SAMPLES)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -43,6 +48,15 @@ class MappedObjects:
         """The files, the first seen first."""
         return tuple(self._seen)
 
+    def recent_cpu(self, pgid: int) -> tuple[float, float]:
+        """Return the processor seconds that the group used in the last five seconds or so, and how long those are."""
+        now, used = time.monotonic(), group_cpu_seconds(pgid)
+        samples = list(self._cpu)
+        then, before = next(
+            (each for each in reversed(samples) if now - each[0] >= RECENT_SECONDS), (samples or [(now, used)])[0]
+        )
+        return max(0.0, used - before), now - then
+
     def start(self, pgid: int) -> None:
         """Begin to look at the group ``pgid``; to be called once."""
         self._thread = threading.Thread(target=self._watch, args=(pgid,), name="mapped-objects", daemon=True)
@@ -53,6 +67,7 @@ class MappedObjects:
         while not self._ended.wait(pause):
             for pid in group_members(pgid):
                 self._seen.update(dict.fromkeys(mapped_code(pid)))
+            self._cpu.append((time.monotonic(), group_cpu_seconds(pgid)))
             pause = min(pause * 2, MOST_SECONDS)
 
 

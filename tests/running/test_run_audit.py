@@ -8,7 +8,7 @@ import pytest
 
 from python_tsan.result.model import SharedObject
 from python_tsan.running.audit import downgrades, inspect_objects, is_system, two_runtimes, watched_objects
-from python_tsan.running.watch import MappedObjects, mapped_code
+from python_tsan.running.watch import GroupWatch, mapped_code
 
 
 def shared(path, *, instrumented=False):
@@ -85,22 +85,22 @@ def test_a_program_next_to_the_one_that_is_judged_does_not_count():
 def test_what_a_process_maps_is_seen_while_it_runs():
     sleeper = subprocess.Popen(["/bin/sleep", "30"], process_group=0)
     try:
-        with MappedObjects() as mapped:
-            mapped.start(sleeper.pid)
+        with GroupWatch() as watch:
+            watch.start(sleeper.pid)
             limit = time.monotonic() + 10
-            while not mapped.paths and time.monotonic() < limit:
+            while not watch.paths and time.monotonic() < limit:
                 time.sleep(0.02)
-        assert any(Path(path).name == "sleep" for path in mapped.paths)
-        assert any("libc" in path for path in mapped.paths)
+        assert any(Path(path).name == "sleep" for path in watch.paths)
+        assert any("libc" in path for path in watch.paths)
     finally:
         sleeper.kill()
         sleeper.wait()
 
 
 def test_a_watch_that_was_never_started_ends_at_once():
-    with MappedObjects() as mapped:
+    with GroupWatch() as watch:
         pass
-    assert mapped.paths == ()
+    assert watch.paths == ()
 
 
 def test_only_code_is_mapped_code():

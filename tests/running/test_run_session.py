@@ -95,15 +95,33 @@ if number == 1: log.write_text({golden("race_global")!r}); sys.exit(66)"""
 
 
 def test_a_deadline_ends_a_program_that_ignores_the_polite_signal(make_session, program):
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    code = """import signal, time
+for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.SIG_IGN)
+time.sleep(60)"""
     started = time.monotonic()
-    report, folder = make_session(program(code), timeout=1.0).run()
+    report, folder = make_session(program(code), timeout=3.0).run()
     assert time.monotonic() - started < 40
     assert report.verdict.status is VerdictStatus.FINDINGS
-    assert "still running at its deadline of 1 s (stacks: stacks-native.txt" in report.verdict.reason
+    assert "still running at its deadline of 3 s; used 0." in report.verdict.reason
+    assert ": hung (stacks: stacks-native.txt" in report.verdict.reason
     assert report.subject.exit_codes == (-signal.SIGKILL,)
     assert (folder / "1" / "stacks-native.txt").stat().st_size
     assert str(folder / "1" / "stacks-native.txt") in report.subject.stacks
+
+
+def test_a_program_is_interrupted_first_so_that_it_can_print_what_it_has(make_session, program):
+    code = """import time
+try: time.sleep(60)
+except KeyboardInterrupt: print("2 failed", flush=True); sys.exit(2)"""
+    report, folder = make_session(program(code), timeout=1.0).run()
+    assert (folder / "1" / "stdout.txt").read_text() == "2 failed\n"
+    assert report.subject.exit_codes == (2,)
+    assert report.verdict.status is VerdictStatus.FINDINGS
+
+
+def test_a_slow_program_is_distinguished_from_one_that_hangs(make_session, program):
+    report, _ = make_session(program("while True: pass"), timeout=2.0).run()
+    assert "slow or in an endless loop, raise --timeout (stacks" in report.verdict.reason
 
 
 def test_a_known_finding_is_green_and_an_expired_one_red(make_session, racy):

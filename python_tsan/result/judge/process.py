@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from python_tsan.result.model import Observation
 
 MAX_REASONS = 3
+# The share of one core below which a program counts as hung: the sanitizer's own thread needs less.
+IDLE_SHARE = 0.05
 NO_RUN = "no run of it"
 # What to do about the runtime's last words, by a part of them; see docs/errors.md#runtime.
 _FIXES = {
@@ -73,10 +75,19 @@ def death_of(observation: Observation) -> str:
     if observation.timed_out:
         stacks = ", ".join(path.name for path in observation.stacks) or "none could be saved"
         limit = f"{observation.deadline or round(observation.seconds, 1):g} s"
-        return f"still running at its deadline of {limit} (stacks: {stacks})"
+        return f"still running at its deadline of {limit}{_recent_use(observation)} (stacks: {stacks})"
     if observation.crashes:
         return f"crashed: {observation.crashes[0]}"
     return f"ended by signal {-observation.exit_code}" if observation.exit_code < 0 else ""
+
+
+def _recent_use(observation: Observation) -> str:
+    """Say whether a program that passed its deadline was still computing."""
+    if observation.recent_cpu is None:
+        return ""
+    used, seconds = observation.recent_cpu
+    what = "hung" if used < IDLE_SHARE * seconds else "slow or in an endless loop, raise --timeout"
+    return f"; used {used:.1f} CPU s in the last {seconds:.1f} s: {what}"
 
 
 def _with_fix(line: str) -> str:
