@@ -67,8 +67,9 @@ static void import_in_lock_and_wait_with_gil(Context& context, const std::functi
         }
         const py::gil_scoped_acquire gil;
         waits.own("T2", "the GIL");
-        g_other_is_at_the_lock.store(true);
         call_from_python("wait_for_native_lock", [&] {
+            // From here to the lock no Python code runs, in which CPython could hand the GIL to T1 after 5 ms.
+            g_other_is_at_the_lock.store(true);
             waits.want("T2", "the native lock");
             under_lock(false);
             waits.own("T2", "the native lock");
