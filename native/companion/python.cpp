@@ -52,10 +52,10 @@ void write_frame_as_json(const python_tsan_frame* frame, void* context) {
     frames.line.raw("\",\"line\":").number(frame->line).raw("}");
 }
 
-void write_thread_as_text(unsigned long native_id, int asks, void* context) {
+void write_thread_as_text(unsigned long native_id, int asks, int holds_gil, void* context) {
     auto& line = *static_cast<Line*>(context);
-    line.raw(asks != 0 ? "Current thread " : "Thread ").number(static_cast<std::int64_t>(native_id));
-    line.raw(" (most recent call first):\n");
+    line.raw("Thread ").number(static_cast<std::int64_t>(native_id)).raw(holds_gil != 0 ? ", holds the GIL" : "");
+    line.raw(asks != 0 ? ", answers the signal" : "").raw(" (most recent call first):\n");
 }
 
 void write_frame_as_text(const python_tsan_frame* frame, void* context) {

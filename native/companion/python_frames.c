@@ -6,6 +6,7 @@
 // clang-format off: Python.h comes before everything else of CPython
 #include <Python.h>
 #include "internal/pycore_frame.h"
+#include "internal/pycore_interp.h"
 #if PY_VERSION_HEX >= 0x030E0000
 #include "internal/pycore_interpframe.h"
 #endif
@@ -177,6 +178,21 @@ int python_tsan_own_frames(int limit, python_tsan_visitor visit, void* context) 
     return state == NULL ? -1 : visit_frames(state, limit, visit, context);
 }
 
+/* Read without a lock, and compared only: the thread state may be gone. */
+static const PyThreadState* gil_holder(PyInterpreterState* interpreter) {
+#if PY_VERSION_HEX < 0x030C0000 || defined(Py_GIL_DISABLED)
+    (void)interpreter;
+    return NULL;
+#else
+    const struct _gil_runtime_state* gil = interpreter->ceval.gil;
+#if PY_VERSION_HEX >= 0x030D0000
+    return gil != NULL && gil->locked == 1 ? gil->last_holder : NULL;
+#else
+    return gil != NULL && gil->locked._value == 1 ? (const PyThreadState*)gil->last_holder._value : NULL;
+#endif
+#endif
+}
+
 int python_tsan_all_frames(int limit, python_tsan_thread_visitor begin, python_tsan_visitor visit, void* context) {
     if (code_type == NULL || first_interpreter == NULL || next_interpreter == NULL || first_thread == NULL ||
         next_thread == NULL) {
@@ -185,8 +201,9 @@ int python_tsan_all_frames(int limit, python_tsan_thread_visitor begin, python_t
     const unsigned long own = (unsigned long)syscall(SYS_gettid);
     int count = 0;
     for (PyInterpreterState* each = first_interpreter(); each != NULL; each = next_interpreter(each)) {
+        const PyThreadState* holder = gil_holder(each);
         for (PyThreadState* state = first_thread(each); state != NULL; state = next_thread(state)) {
-            begin(state->native_thread_id, state->native_thread_id == own, context);
+            begin(state->native_thread_id, state->native_thread_id == own, state == holder, context);
             visit_frames(state, limit, visit, context);
             ++count;
         }

@@ -37,8 +37,9 @@ int python_tsan_knows_interpreter(void);
  * -1: the thread is not attached to an interpreter, or the process has no supported interpreter. */
 int python_tsan_own_frames(int limit, python_tsan_visitor visit, void* context);
 
-/* Called before the frames of each thread: its native identifier, and whether it is the calling thread. */
-typedef void (*python_tsan_thread_visitor)(unsigned long native_id, int asks, void* context);
+/* Called before the frames of each thread: its native identifier, whether it is the calling thread, and whether it
+ * holds its interpreter's GIL (known from CPython 3.12). */
+typedef void (*python_tsan_thread_visitor)(unsigned long native_id, int asks, int holds_gil, void* context);
 
 /* Visits the frames of every thread of every interpreter, for a signal handler in a hanging process: it does not stop
  * the other threads, so that their frames may be outdated. Returns the number of threads. */

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, save_group_stacks
+from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, describe_group_hang, save_group_stacks
 from python_tsan.detect.registry import detectors
 from python_tsan.errors import SubjectError
 from python_tsan.process import Completed, interrupt_group, run
@@ -43,13 +43,17 @@ _LAST_LINES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """One process that has ended, and the files it left. ``problem`` says why its logs prove nothing, mostly empty."""
+    """One process that has ended, and the files it left. ``problem`` says why its logs prove nothing, mostly empty.
+
+    ``hang`` has a line for each thread that did not end in time.
+    """
 
     completed: Completed
     folder: Path
     logs: tuple[Path, ...]
     stacks: tuple[Path, ...]
     problem: str
+    hang: tuple[str, ...] = ()
 
 
 def execute(
@@ -81,12 +85,14 @@ def execute(
     folder = folder.absolute()
     variables = _prepare(folder, env)
     stacks: list[Path] = []
+    hang: list[str] = []
 
     def at_deadline(pid: int) -> None:
         if on_deadline:
             on_deadline(pid)
         stacks.extend(save_group_stacks(pid, folder))
         if interrupt:
+            hang.extend(describe_group_hang(pid, folder))
             interrupt_group(pid)
 
     try:
@@ -109,6 +115,7 @@ def execute(
         folder=folder,
         logs=tuple(file for detector in detectors() for file in detector.files(folder)),
         stacks=tuple(stacks),
+        hang=tuple(hang),
         problem=_problem(completed, folder),
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.checking.hang import describe_hang
 from python_tsan.process import group_members, run
 
 if TYPE_CHECKING:
@@ -68,6 +69,20 @@ def save_group_stacks(pgid: int, folder: Path) -> tuple[Path, ...]:
             python = folder / PYTHON_FILE
             written += [python] if _python_stacks(pid, python) and python not in written else []
     return tuple(written)
+
+
+def describe_group_hang(pgid: int, folder: Path) -> tuple[str, ...]:
+    """Describe what the threads of a group wait for, by its saved stacks and by what the kernel shows of it."""
+    python = _text(folder / PYTHON_FILE)
+    lines: list[str] = []
+    for pid in group_members(pgid):
+        name = NATIVE_FILE if pid == pgid else NATIVE_FILE.replace(".", f".{pid}.")
+        lines += describe_hang(pid, native=_text(folder / name), python=python)
+    return tuple(lines)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def save_stacks(pid: int, folder: Path) -> tuple[Path, ...]:

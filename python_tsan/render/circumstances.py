@@ -22,6 +22,7 @@ def circumstances(result: Result) -> Iterator[tuple[str, str]]:
     """Yield label and sentence for all that is known of the run; nothing for a result of mere logs."""
     if result.subject:
         yield from _subject(result.subject)
+        yield from (("thread", line) for line in _hang(result))
     if result.baseline:
         yield "baseline", _baseline(result.baseline)
     if result.suppressions and (words := _suppressions(result.suppressions)):
@@ -48,6 +49,12 @@ def _subject(subject: Subject) -> Iterator[tuple[str, str]]:
         yield "deadline", f"passed while it was still running{saved}"
     if subject.rate:
         yield "seen in", rate_words(subject.rate)
+
+
+def _hang(result: Result) -> tuple[str, ...]:
+    """Return what the threads did at the deadline of the first run that passed it."""
+    observations = [each for verdict in result.verdicts for each in verdict.observations]
+    return next((each.hang for each in observations if each.hang), ())
 
 
 def _end(code: int) -> str:

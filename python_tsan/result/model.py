@@ -74,7 +74,8 @@ class Observation:
     standard error of a subject that died by a signal. ``problem`` says why the logs prove nothing (the log folder is
     gone, the program could not be started). ``known`` are races of CPython itself that were set aside from
     ``findings``. ``disturbed`` says why an earlier run, which this one replaces, could not count.
-    ``recent_cpu`` is the processor time that it used in the last seconds before its deadline, and how many those are.
+    ``recent_cpu`` is the processor time that it used in the last seconds before its deadline, and how many those are;
+    ``hang`` says of each thread what it then waited for or held, and where it was.
     """
 
     number: int = 1
@@ -89,6 +90,7 @@ class Observation:
     logs: tuple[Path, ...] = ()
     stacks: tuple[Path, ...] = ()
     waits: tuple[str, ...] = ()
+    hang: tuple[str, ...] = ()
     seen: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
     known: tuple[KnownRace, ...] = ()

@@ -212,6 +212,7 @@ class Session:
             crashes=tuple(each.message for each in digest.fatal if each.kind is FatalKind.SIGNAL),
             unparsed=Unparsed(count=digest.unparsed, samples=tuple(digest.samples)),
             deadline=self.request.timeout,
+            hang=execution.hang,
             recent_cpu=recent[0] if recent else None,
         )
         self.runs.append((observation, execution))

@@ -9,18 +9,51 @@ import pytest
 
 from python_tsan.cli.main import main
 from python_tsan.console import make_console
+from python_tsan.cpython.manifest import read_manifest
 from python_tsan.errors import ExitCode
-from python_tsan.paths import Layout
+from python_tsan.paths import Layout, default_root
 from python_tsan.result.model import Status
 from python_tsan.running.companion import HookOutput, ProcessObjects, ProcessStart
 from python_tsan.running.leftovers import leftovers
 from python_tsan.running.processes import changed_options, without_end
 from python_tsan.toolchain import survey
 
+# Before any test moves the cache.
+INTERPRETERS = default_root() / "interpreters"
 OURS = "exitcode=66:halt_on_error=0:history_size=7"
 LOG = "/runs/1/logs/tsan"
 RACER = Path(__file__).parents[2] / "native" / "golden" / "race_global.cpp"
 DETACHED = "import subprocess; subprocess.Popen(['sleep', '60'], start_new_session=True)"
+HANG = """
+#include <mutex>
+#include <thread>
+std::mutex lock;
+void waits_for_lock() { lock.lock(); }
+int main() {
+    lock.lock();
+    std::thread other(waits_for_lock);
+    other.join();
+}
+"""
+GIL_HANG = """
+#include <Python.h>
+#include <mutex>
+#include <thread>
+#include <unistd.h>
+std::mutex lock;
+void needs_gil() {
+    lock.lock();
+    sleep(1);
+    PyGILState_Ensure();
+}
+int main() {
+    Py_Initialize();
+    std::thread other(needs_gil);
+    usleep(300000);
+    lock.lock();
+    other.join();
+}
+"""
 DAEMON = """
 #include <cstdlib>
 #include <thread>
@@ -110,12 +143,12 @@ def run(toolchain, cache, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHON_TSAN_CACHE", str(cache))
 
-    def compile_and_run(source, *command):
+    def compile_and_run(source, *command, flags=()):
         file = source if isinstance(source, Path) else tmp_path / "source.cpp"
         if file is not source:
             file.write_text(source)
-        flags = ("-std=c++17", "-g", "-O1", "-fsanitize=thread", "-pthread")
-        subprocess.run([toolchain.candidate.cxx, *flags, file, "-o", "racer"], check=True)
+        flags = (*flags, "-std=c++17", "-g", "-O1", "-fsanitize=thread", "-pthread")
+        subprocess.run([toolchain.candidate.cxx, file, "-o", "racer", *flags], check=True)
         code = main(["run", "--quiet", "--toolchain", toolchain.name, *command])
         return code, json.loads(Path("runs/latest/run.json").read_text())["verdicts"][0]
 
@@ -152,3 +185,41 @@ def test_a_daemon_that_never_ends_is_not_judged_and_ended(run):
     assert "(racer) outlived the program, was ended at the deadline of 3 s and not judged" in verdict["reason"]
     assert time.monotonic() - began < 60
     assert leftovers(Path("runs/latest/1").resolve()) == ()
+
+
+def threads_of(verdict):
+    return [line for observation in verdict["observations"] for line in observation["hang"]]
+
+
+@pytest.mark.compiler
+def test_a_hang_names_the_owner_of_the_mutex(run, capsys):
+    code, verdict = run(HANG, "--timeout", "4", "--", "./racer")
+    assert code == ExitCode.FINDINGS
+    assert ": hung" in verdict["reason"]
+    waits, *others = threads_of(verdict)
+    number, _, rest = waits.partition(" (racer) waits for the mutex 0x")
+    owner = rest.partition(", which thread ")[2].partition(" holds")[0]
+    assert number != owner
+    assert waits.endswith("holds: waits_for_lock source.cpp:5")
+    assert any(line.startswith(f"{owner} (racer)") and line.endswith(": main source.cpp:9") for line in others)
+    assert f"thread: {owner} (racer)" in capsys.readouterr().out
+
+
+@pytest.mark.compiler
+def test_a_hang_names_the_holder_of_the_gil(run, toolchain):
+    manifests = [read_manifest(each) for each in INTERPRETERS.glob(f"3.13*-{toolchain.name}-*")]
+    if not (interpreter := next(filter(None, manifests), None)):
+        pytest.skip(f"no interpreter was built with {toolchain.name}")
+    library = interpreter.library.parent
+    link = (f"-L{library}", f"-l{interpreter.library.name[3:].partition('.so')[0]}", f"-Wl,-rpath,{library}")
+    command = ("--python", str(interpreter.prefix), "--timeout", "6", "--", "./racer")
+    code, verdict = run(GIL_HANG, *command, flags=(f"-I{interpreter.include}", *link))
+    assert code == ExitCode.FINDINGS
+    lines = threads_of(verdict)
+    (holder,) = [line for line in lines if "holds the GIL" in line]
+    (waiting,) = [line for line in lines if "waits for the GIL" in line]
+    assert "waits for the mutex 0x" in holder
+    assert f"which thread {waiting.split()[0]} holds" in holder
+    text = Path("runs/latest/1/stacks-python.txt").read_text()
+    assert f"Thread {holder.split()[0]}, holds the GIL" in text
+    assert "Current" not in text
