@@ -64,7 +64,7 @@ def _end(code: int) -> str:
 def _baseline(baseline: BaselineResult) -> str:
     counts = Counter(entry.state for entry in baseline.entries)
     states = ", ".join(f"{counts[state]} {state.value}" for state in BaselineState if counts[state]) or "no entries"
-    gone = [entry.fingerprint for entry in baseline.entries if entry.state is BaselineState.GONE]
+    gone = [entry.cause or entry.fingerprint for entry in baseline.entries if entry.state is BaselineState.GONE]
     return f"{baseline.file}: {states}{f'; gone: {_names(gone)}' if gone else ''}"
 
 

@@ -5,33 +5,30 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import UsageError
+from python_tsan.result.attribution import attribute
 from python_tsan.result.build import Standing
-from python_tsan.result.finding import FindingStatus
+from python_tsan.result.finding import DistinctFinding, FindingStatus
 from python_tsan.result.model import Baseline, BaselineEntry, BaselineResult, BaselineState, KnownFinding
 from python_tsan.toml_file import parse
+from python_tsan.tsan.frames import plain_symbol
 from python_tsan.tsan.legacy import legacy_fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from python_tsan.result.finding import DistinctFinding
-
-
-class HasRaw(Protocol):
-    """A finding with the text of its block."""
-
-    @property
-    def raw(self) -> str: ...  # noqa: D102 -- as of Finding
+    from python_tsan.tsan.finding import Finding
 
 
 VERSION = 1
 VALID_DAYS = 90
 _FILE_KEYS = ("version", "enough-runs", "finding")
-_ENTRY_KEYS = ("fingerprint", "reason", "link", "expires", "title")
-_NEEDED = ("fingerprint", "reason", "link", "expires")
+_ENTRY_KEYS = ("fingerprint", "function", "object", "reason", "link", "expires", "title")
+_CAUSE_KEYS = ("function", "object")
+_NEEDED = ("reason", "link", "expires")
+_SUBJECT = "every entry has a fingerprint, or a function, an object or both"
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}$")
 _HEADER = re.compile(r"\s*\[\[\s*finding\s*\]\]")
 
@@ -73,20 +70,23 @@ def _entry(entry: Mapping[str, Any], lines: list[str], start: int, file: str) ->
             raise _wrong(
                 file, _line_of(lines, key, start), f"unknown key {key!r}", f"known keys: {', '.join(_ENTRY_KEYS)}"
             )
+    causes = _causes(entry, lines, start, file)
     for key in _NEEDED:
         if key not in entry:
             raise _wrong(file, start + 1, f"this finding has no {key}", f"every entry has {', '.join(_NEEDED)}")
-    for key in ("fingerprint", "reason", "link"):
+    for key in (*(causes or ["fingerprint"]), "reason", "link"):
         if not isinstance(entry[key], str) or not entry[key].strip():
             raise _wrong(file, _line_of(lines, key, start), f"{key} is empty", "write it, or fix the defect")
-    if not _FINGERPRINT.match(entry["fingerprint"]):
+    if not causes and not _FINGERPRINT.match(entry["fingerprint"]):
         raise _wrong(file, _line_of(lines, "fingerprint", start), f"{entry['fingerprint']!r} is not a fingerprint")
     if not isinstance(entry["expires"], dt.date) or isinstance(entry["expires"], dt.datetime):
         raise _wrong(
             file, _line_of(lines, "expires", start), "expires must be a date such as 2026-12-31, without quotes"
         )
     return KnownFinding(
-        fingerprint=entry["fingerprint"],
+        fingerprint=entry.get("fingerprint", ""),
+        function=entry.get("function", ""),
+        object=entry.get("object", ""),
         reason=entry["reason"],
         link=entry["link"],
         expires=entry["expires"],
@@ -95,17 +95,23 @@ def _entry(entry: Mapping[str, Any], lines: list[str], start: int, file: str) ->
     )
 
 
+def _causes(entry: Mapping[str, Any], lines: list[str], start: int, file: str) -> list[str]:
+    """Return the keys that name a cause; an entry has those or a fingerprint."""
+    causes = [key for key in _CAUSE_KEYS if key in entry]
+    if "fingerprint" not in entry and not causes:
+        raise _wrong(file, start + 1, "this finding has no fingerprint", _SUBJECT)
+    if "fingerprint" in entry and causes:
+        raise _wrong(file, _line_of(lines, causes[0], start), f"{causes[0]} in an entry with a fingerprint", _SUBJECT)
+    return causes
+
+
 def _refuse_twice(known: tuple[KnownFinding, ...], file: str) -> None:
     first: dict[str, int] = {}
     for entry in known:
-        if entry.fingerprint in first:
-            raise _wrong(
-                file,
-                entry.line,
-                f"{entry.fingerprint} is already in line {first[entry.fingerprint]}",
-                "keep one of them",
-            )
-        first[entry.fingerprint] = entry.line
+        name = entry.cause or entry.fingerprint
+        if name in first:
+            raise _wrong(file, entry.line, f"{name} is already in line {first[name]}", "keep one of them")
+        first[name] = entry.line
 
 
 def _line_of(lines: list[str], key: str, start: int) -> int:
@@ -131,10 +137,13 @@ def standings(baseline: Baseline, *, today: dt.date) -> dict[str, Standing]:
     }
 
 
-def with_current_fingerprints(baseline: Baseline, findings: Mapping[str, HasRaw]) -> Baseline:
-    """Return a baseline whose entries from an older release have today's fingerprints of the findings they are about.
+def with_current_fingerprints(
+    baseline: Baseline, findings: Mapping[str, Finding] | Mapping[str, DistinctFinding], own: tuple[str, ...] = ()
+) -> Baseline:
+    """Return a baseline whose entries by cause or from an older release have the fingerprints that they are about.
 
-    ``findings`` are those of the run, by fingerprint. One old entry may be about several of them.
+    ``findings`` are those of the run, by fingerprint, and ``own`` is what the user calls theirs. One entry may be about
+    several findings; an entry with a finding's own fingerprint comes before any by cause.
     """
     if all(entry.fingerprint in findings for entry in baseline.known):
         return baseline
@@ -144,11 +153,35 @@ def with_current_fingerprints(baseline: Baseline, findings: Mapping[str, HasRaw]
             old.setdefault(legacy, []).append(fingerprint)
     known: dict[str, KnownFinding] = {}
     for entry in baseline.known:
+        if entry.cause:
+            continue
         current = [] if entry.fingerprint in findings else old.get(entry.fingerprint, [])
         known |= {
             fingerprint: replace(entry, fingerprint=fingerprint) for fingerprint in current or [entry.fingerprint]
         }
-    return replace(baseline, known=tuple(known.values()))
+    unmatched = []
+    for entry in baseline.known:
+        if entry.cause:
+            about = [each for each, finding in findings.items() if is_about(entry, finding, own)]
+            for fingerprint in about:
+                known.setdefault(fingerprint, replace(entry, fingerprint=fingerprint))
+            unmatched += [] if about else [entry]
+    return replace(baseline, known=(*known.values(), *unmatched))
+
+
+def is_about(entry: KnownFinding, finding: Finding | DistinctFinding, own: tuple[str, ...] = ()) -> bool:
+    """Return whether a finding has the cause of an entry: its function on one side, and its object."""
+    origins = finding.origins if isinstance(finding, DistinctFinding) else attribute(finding, own)[1]
+    frames = [frame for origin in origins for frame in (origin.yours, origin.frame) if frame]
+    return (not entry.function or any(_is_named(entry.function, frame.symbol) for frame in frames)) and (
+        not entry.object or any(_is_named(entry.object, location.name) for location in finding.locations)
+    )
+
+
+def _is_named(sought: str, printed: str) -> bool:
+    """Return whether a printed name is the one of an entry, which may be written without types and namespaces."""
+    plain = plain_symbol(printed)
+    return bool(printed) and (sought in {printed, plain} or plain.endswith(f"::{plain_symbol(sought)}"))
 
 
 def compare_baseline(baseline: Baseline, seen: Collection[str], *, runs: int, today: dt.date) -> BaselineResult:
@@ -158,6 +191,7 @@ def compare_baseline(baseline: Baseline, seen: Collection[str], *, runs: int, to
         entries=tuple(
             BaselineEntry(
                 fingerprint=entry.fingerprint,
+                cause=entry.cause,
                 state=_state(entry, entry.fingerprint in seen, enough=runs >= baseline.enough_runs, today=today),
                 reason=entry.reason,
                 link=entry.link,
@@ -178,11 +212,19 @@ def _state(entry: KnownFinding, was_seen: bool, *, enough: bool, today: dt.date)
 
 def complaints(result: BaselineResult) -> Iterator[str]:
     """Describe each entry that makes the run fail."""
-    for entry in result.entries:
-        if entry.state is BaselineState.EXPIRED:
-            yield f"baseline entry {entry.fingerprint} expired on {entry.expires}"
-        elif entry.state is BaselineState.GONE:
-            yield f"baseline entry {entry.fingerprint} no longer occurs; take it out of {result.file}"
+    # An entry by cause is there once for each of its findings.
+    yield from dict.fromkeys(words for entry in result.entries if (words := _complaint(entry, result.file)))
+
+
+def _complaint(entry: BaselineEntry, file: str) -> str:
+    name = entry.cause or entry.fingerprint
+    match entry.state:
+        case BaselineState.EXPIRED:
+            return f"baseline entry {name} expired on {entry.expires}"
+        case BaselineState.GONE:
+            return f"baseline entry {name} no longer occurs; take it out of {file}"
+        case _:
+            return ""
 
 
 def write_baseline(findings: Iterable[DistinctFinding], old: Baseline | None, *, today: dt.date) -> str:
@@ -190,18 +232,24 @@ def write_baseline(findings: Iterable[DistinctFinding], old: Baseline | None, *,
 
     A reader refuses an empty reason, so that no finding is accepted without a reason.
     """
-    kept = {entry.fingerprint: entry for entry in old.known} if old else {}
+    causes = [entry for entry in old.known if entry.cause] if old else []
+    kept = {entry.fingerprint: entry for entry in old.known if not entry.cause} if old else {}
     until = today + dt.timedelta(days=VALID_DAYS)
     heading = "# Findings that are accepted for now. Each needs a reason and a link before this file can be used."
     blocks = [f"{heading}\nversion = {VERSION}\nenough-runs = {old.enough_runs if old else 1}\n"]
+    entries = list(causes)
     for finding in findings:
-        entry = kept.get(finding.fingerprint) or KnownFinding(
+        new = KnownFinding(
             fingerprint=finding.fingerprint, reason="", link="", expires=until, title=finding.summary or finding.title
         )
+        if finding.fingerprint in kept or not any(is_about(entry, finding) for entry in causes):
+            entries.append(kept.get(finding.fingerprint, new))
+    for entry in entries:
+        names = [name for name in ("fingerprint", "function", "object") if getattr(entry, name)]
         blocks.append(
             "[[finding]]\n"
-            f"fingerprint = {_quoted(entry.fingerprint)}\n"
-            f"title = {_quoted(entry.title)}\n"
+            + "".join(f"{name} = {_quoted(getattr(entry, name))}\n" for name in names)
+            + f"title = {_quoted(entry.title)}\n"
             f"reason = {_quoted(entry.reason)}\n"
             f"link = {_quoted(entry.link)}\n"
             f"expires = {entry.expires.isoformat()}\n"

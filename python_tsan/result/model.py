@@ -230,10 +230,11 @@ class BaselineState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineEntry:
-    """One known finding. ``expires`` is an ISO date, empty for never."""
+    """One known finding, or the ``cause`` of several in words. ``expires`` is an ISO date, empty for never."""
 
     fingerprint: str
     state: BaselineState
+    cause: str = ""
     reason: str = ""
     link: str = ""
     expires: str = ""
@@ -249,14 +250,26 @@ class BaselineResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFinding:
-    """An entry of a baseline: the finding, why it is accepted, where it is worked on, and its last accepted day."""
+    """An entry of a baseline: the finding, why it is accepted, where it is worked on, and its last accepted day.
 
-    fingerprint: str
+    An entry by cause has an empty fingerprint, and is about every finding with this ``function`` on one of its sides,
+    on this global ``object``.
+    """
+
+    fingerprint: str = ""
+    function: str = ""
+    object: str = ""
     reason: str
     link: str
     expires: dt.date
     title: str = ""
     line: int = 0
+
+    @property
+    def cause(self) -> str:
+        """The function and the object in words, empty for an entry by fingerprint."""
+        parts = [f"{name} {text}" for name, text in (("function", self.function), ("object", self.object)) if text]
+        return " and ".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

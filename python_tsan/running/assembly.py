@@ -65,7 +65,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
     python_stacks, mismatches = hook_crosscheck.match_reports(reading.digest, _hook_reports(executions, hooks))
     loaded = [path for process in hooks.processes for path in process.objects] or audit.watched_objects(record.mapped)
     objects = audit.inspect_objects(path for path in loaded if not path.endswith(LIBRARY))
-    known = rules.baseline and baseline.with_current_fingerprints(rules.baseline, findings)
+    known = rules.baseline and baseline.with_current_fingerprints(rules.baseline, findings, rules.own)
     standings = rules.standings(findings)
     states = (
         baseline.compare_baseline(known, findings.keys(), runs=len(observations), today=rules.today) if known else None

@@ -29,16 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What findings are compared with. ``today`` decides what has expired."""
+    """What findings are compared with. ``today`` decides what has expired, ``own`` is what the user calls theirs."""
 
     expectation: Expectation
     today: dt.date
     baseline: Baseline | None = None
     suppressions: tuple[PlacedSuppression, ...] = ()
+    own: tuple[str, ...] = ()
 
     def standings(self, findings: Mapping[str, Finding]) -> dict[str, Standing]:
         """Return the standings of known and expected findings, by fingerprint; any other is new."""
-        current = self.baseline and baseline.with_current_fingerprints(self.baseline, findings)
+        current = self.baseline and baseline.with_current_fingerprints(self.baseline, findings, self.own)
         known = baseline.standings(current, today=self.today) if current else {}
         expected_ones = frozenset().union(*covered(self.expectation, findings))
         return known | {each: Standing(status=FindingStatus.EXPECTED, reason="expected") for each in expected_ones}
@@ -59,6 +60,7 @@ def read_rules(request: Request, *, today: dt.date, theirs: str = "") -> Rules:
         if request.baseline
         else None,
         suppressions=placed,
+        own=request.own,
     )
 
 

@@ -36,6 +36,11 @@ def entry(fingerprint=ONE, expires="2026-12-31"):
     return ENTRY.format(fingerprint=fingerprint, expires=expires)
 
 
+def by_cause(**names):
+    lines = "\n".join(f'{name} = "{text}"' for name, text in names.items())
+    return entry().replace(f'fingerprint = "{ONE}"', lines)
+
+
 def read(text):
     return parse_baseline(text, "known.toml")
 
@@ -59,13 +64,14 @@ def test_entries_are_read_with_their_lines():
     assert baseline.known[0].link == "https://example.org/1"
 
 
-ENTRY_KEYS = "known keys: fingerprint, reason, link, expires, title"
+ENTRY_KEYS = "known keys: fingerprint, function, object, reason, link, expires, title"
 DATE = "expires must be a date such as 2026-12-31, without quotes"
 HEADED = "each known finding is a table headed [[finding]]"
 POSITIVE = "enough-runs must be a positive integer"
 REWRITE = "write it again with --write-baseline"
 WRITE = "write it, or fix the defect"
-NEEDED = "every entry has fingerprint, reason, link, expires"
+NEEDED = "every entry has reason, link, expires"
+SUBJECT = "every entry has a fingerprint, or a function, an object or both"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +87,10 @@ NEEDED = "every entry has fingerprint, reason, link, expires"
         (HEAD + entry(" "), 4, "fingerprint is empty", WRITE),
         (HEAD + entry() + entry(TWO).replace('"the counter is a statistic"', '""'), 11, "reason is empty", WRITE),
         (HEAD + entry().replace('link = "https://example.org/1"\n', ""), 3, "this finding has no link", NEEDED),
-        (HEAD + entry().replace("fingerprint", "title"), 3, "this finding has no fingerprint", NEEDED),
+        (HEAD + entry().replace("fingerprint", "title"), 3, "this finding has no fingerprint", SUBJECT),
+        (HEAD + entry() + 'function = "f"\n', 8, "function in an entry with a fingerprint", SUBJECT),
+        (HEAD + by_cause(function=""), 4, "function is empty", WRITE),
+        (HEAD + by_cause(function="f") * 2, 9, "function f is already in line 3", "keep one of them"),
         (HEAD + entry("nothexadecimal00"), 4, "'nothexadecimal00' is not a fingerprint", ""),
         (HEAD + entry(ONE + "0"), 4, f"'{ONE}0' is not a fingerprint", ""),
         (HEAD + entry(expires='"2026-12-31"'), 7, DATE, ""),
@@ -94,7 +103,7 @@ NEEDED = "every entry has fingerprint, reason, link, expires"
         (HEAD + 'enough-runs = "3"\n', 2, POSITIVE, ""),
         (HEAD + "finding = 3\n", 2, HEADED, ""),
         (HEAD + "finding = [3]\n", 2, HEADED, ""),
-        (HEAD + "\nfinding = [{}]\n", 3, "this finding has no fingerprint", NEEDED),
+        (HEAD + "\nfinding = [{}]\n", 3, "this finding has no fingerprint", SUBJECT),
     ],
 )
 def test_a_mistake_is_reported_with_its_line_and_what_to_do(text, line, what, advice):
@@ -244,3 +253,61 @@ def test_entries_with_current_fingerprints_stay_as_they_are():
     assert with_current_fingerprints(baseline, findings) is baseline
     other = read(HEAD + entry(current) + entry(TWO))
     assert with_current_fingerprints(other, findings) == other
+
+
+GOLDEN = Path(__file__).parents[1] / "tsan" / "golden"
+
+
+def race(toolchain="clang-19", name="race_global"):
+    found = parse_log((GOLDEN / toolchain / f"{name}.log").read_text(), "x").findings
+    return {fingerprint(each): each for each in found}
+
+
+@pytest.mark.parametrize(
+    ("names", "matched"),
+    [
+        ({"function": "careless"}, True),
+        ({"function": "careful"}, True),
+        ({"function": "less"}, False),
+        ({"function": "main"}, False),
+        ({"object": "g_total"}, True),
+        ({"object": "total"}, False),
+        ({"function": "careless", "object": "g_total"}, True),
+        ({"function": "careless", "object": "g_other"}, False),
+    ],
+)
+def test_an_entry_by_cause_is_about_the_findings_with_its_function_and_object(names, matched):
+    for toolchain in ("clang-19", "gcc-12"):
+        findings = race(toolchain)
+        known = with_current_fingerprints(read(HEAD + by_cause(**names)), findings)
+        assert [each in standings(known, today=TODAY) for each in findings] == [matched]
+        (one,) = compare_baseline(known, findings, runs=1, today=TODAY).entries
+        assert one.state is (BaselineState.SEEN if matched else BaselineState.GONE)
+
+
+def test_an_entry_by_cause_that_expired_or_no_longer_occurs_is_named_once():
+    findings = race() | race(name="race_heap")
+    gone = with_current_fingerprints(read(HEAD + by_cause(function="f", object="g")), findings)
+    states = compare_baseline(gone, findings, runs=1, today=TODAY)
+    assert list(complaints(states)) == [
+        "baseline entry function f and object g no longer occurs; take it out of known.toml"
+    ]
+    late = with_current_fingerprints(read(HEAD + by_cause(object="g_total")), findings)
+    states = compare_baseline(late, findings, runs=1, today=dt.date(2027, 1, 1))
+    assert list(complaints(states)) == ["baseline entry object g_total expired on 2026-12-31"]
+
+
+def test_a_findings_own_entry_comes_before_one_by_cause():
+    findings = race()
+    (own,) = findings
+    text = HEAD + by_cause(object="g_total").replace("the counter is a statistic", "by cause") + entry(own)
+    known = with_current_fingerprints(read(text), findings)
+    assert standings(known, today=TODAY)[own].reason == "the counter is a statistic"
+
+
+def test_a_baseline_that_is_written_again_keeps_its_entries_by_cause():
+    old = read(HEAD + by_cause(function="careless"))
+    written = write_baseline([finding(ONE)], old, today=TODAY)
+    first, second = tomllib.loads(written)["finding"]
+    assert (first["function"], "fingerprint" in first) == ("careless", False)
+    assert second["fingerprint"] == ONE
