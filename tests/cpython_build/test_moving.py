@@ -53,6 +53,16 @@ def test_what_has_no_room_is_not_moved():
         neutralise(b"\x7fELF/usr/lib/python\0", Path("/usr"))
 
 
+def test_a_prefix_may_fill_the_room_up_to_the_zero_that_ends_it():
+    longest = "/" + "a" * (len(NEUTRAL) + PREFIX_ROOM - 2)
+    data = ELF_MAGIC + NEUTRAL + bytes(PREFIX_ROOM) + b"code"
+    assert settle(data, Path(longest)) == ELF_MAGIC + longest.encode() + b"\0code"
+    with pytest.raises(ImmovableError, match=f"is {len(longest) + 1} bytes long, and there is room for {PREFIX_ROOM}"):
+        settle(data, Path(longest + "a"))
+    with pytest.raises(ImmovableError, match="without room"):
+        settle(ELF_MAGIC + NEUTRAL + bytes(PREFIX_ROOM - 1) + b"code", Path(longest))
+
+
 def test_build_folders_are_named_as_debug_information_does():
     text = b"-I/c/work/a/3.13-x~1/build/Include /c/work/a/k/build/../../../src/x.c /c/workshop"
     assert without_build_paths(text, Path("/c/work")) == b"-I/cpython/build/Include /cpython /c/workshop"

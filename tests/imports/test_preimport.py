@@ -78,6 +78,21 @@ def test_the_fewest_are_taken_even_where_the_greedy_way_takes_more(monkeypatch):
     assert cover(pairs, candidates) == ("wide", "left", "right")
 
 
+@pytest.mark.parametrize(
+    ("candidates", "entries", "chosen"),
+    [
+        ({"b": "x", "c": "x"}, ("c",), "c"),  # one of the entries, although it comes later
+        ({"b": "xyz", "c": "xyzw"}, ("c",), "c"),  # although it brings in more
+        ({"b": "xy", "c": "x"}, (), "c"),  # brings in the least
+        ({"b.c.d": "x", "c.d": "x"}, (), "c.d"),  # the outermost
+        ({"c": "x", "b": "x"}, (), "b"),  # the first by name
+    ],
+)
+def test_of_candidates_that_settle_the_same_one_is_chosen_by_rule(candidates, entries, chosen):
+    finished = {name: frozenset(letters) for name, letters in candidates.items()}
+    assert cover([frozenset("x")], finished, entries) == (chosen,)
+
+
 def test_a_conflict_that_nothing_settles_is_an_error():
     with pytest.raises(SubjectError, match="removes every hazard"):
         cover([frozenset({"a", "b"})], {"c": frozenset("c")})

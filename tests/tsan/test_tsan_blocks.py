@@ -202,6 +202,22 @@ def test_digest_memory_is_bounded_by_distinct_texts(monkeypatch):
     assert len(digest.samples) == blocks.MAX_SAMPLES
 
 
+@pytest.mark.parametrize("where", ["in a block", "outside"])
+def test_a_sample_is_cut_at_its_greatest_length(where):
+    line = "ThreadSanitizer: " + "x" * blocks.MAX_SAMPLE_LENGTH
+    digest = Digest()
+    digest.add([*BLOCK[:3], line, *BLOCK[3:], END] if where == "in a block" else [line], "x")
+    assert (digest.unparsed, digest.samples) == (1, [line[: blocks.MAX_SAMPLE_LENGTH]])
+    assert len(digest.samples[0]) == 500
+
+
+def test_a_sample_that_fits_is_kept_whole():
+    lines = ["x" * blocks.MAX_SAMPLE_LENGTH, "noise"]
+    digest = Digest()
+    digest.add([*BLOCK[:3], *lines, *BLOCK[3:], END], "x")
+    assert digest.samples == lines
+
+
 def test_digest_counts_a_repeated_text_without_parsing_it(monkeypatch):
     digest = Digest()
     digest.add(many(1), "x")
