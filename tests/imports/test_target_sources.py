@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from python_tsan.errors import SubjectError
+from python_tsan.imports.model import target_sources
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
 from python_tsan.imports.model.requests import Module
@@ -42,7 +43,7 @@ def sources_of(program, *first):
     return TargetSources(Probe(python=HERE), program, first=first, jobs=1)
 
 
-def test_the_first_question_reads_the_modules_of_cycles_and_the_second_one_all(program, asked):
+def test_a_question_reads_some_modules_of_cycles_ahead_and_no_others(program, asked):
     sources = sources_of(program, "a", "b")
     (body,) = sources.bodies([program["a"].file])
     assert body.bound_before(9) >= {"A"}
@@ -81,7 +82,25 @@ def test_an_interpreter_that_ends_early_names_what_it_had_not_read(program, monk
         ask(Probe(python=HERE), "calls", modules, jobs=1)
 
 
-def test_files_are_shared_between_processes(program, asked):
+def test_each_question_reads_more_ahead_than_the_one_before_and_packages_first(tmp_path, asked):
+    names = ["p", "p.q", *(f"p.m{number}" for number in range(20))]
+    program = {}
+    for name in names:
+        file = tmp_path / (f"{name}/__init__.py" if name in {"p", "p.q"} else f"{name}.py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("")
+        program[name] = Module(name=name, file=str(file))
+    sources = sources_of(program, *names)
+    sources.bodies([program["p.m19"].file])
+    sources.bodies([program["p"].file, program["p.q"].file])
+    assert asked == [1 + 4]
+    sources.bodies([program["p.m18"].file])
+    sources.bodies([program["p.m9"].file])
+    assert asked == [1 + 4, 1 + 8, 22 - 14]
+
+
+def test_files_are_shared_between_processes(program, asked, monkeypatch):
+    monkeypatch.setattr(target_sources, "FILES_A_PROCESS", 2)
     modules = [(name, program[name].file) for name in ("a", "b", "bad")]
     answers = ask(Probe(python=HERE), "body", modules, jobs=2)
     assert sorted(asked) == [1, 2]

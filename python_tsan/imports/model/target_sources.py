@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.requests import Program
 
 SECONDS_A_FILE = 1.0  # the longest module of a large package takes that on a busy machine
+MORE_FILES = 4
+FILES_A_PROCESS = 16
 Calls = dict[str, tuple[ImportRequest, ...]]
 
 
@@ -30,8 +33,8 @@ Calls = dict[str, tuple[ImportRequest, ...]]
 class TargetSources:
     """The sources of a program, read by the interpreter that imports it, as they are needed.
 
-    Starting it takes longer than parsing a file. So the first question for a body has those of ``first`` read too, the
-    modules that can be part of a cycle, and the second one those of all modules.
+    Starting it takes as long as parsing several files, and most files are never needed. So each question reads more
+    than it asks for, of ``first``, the modules that can be part of a cycle: some more each time, packages first.
     """
 
     probe: Probe
@@ -40,7 +43,7 @@ class TargetSources:
     jobs: int
     problems: dict[str, str] = field(default_factory=dict)
     _bodies: dict[str, Body | None] = field(default_factory=dict)
-    _began: bool = False
+    _questions: int = 0
 
     def text(self, file: str) -> str | None:
         """Return the text of a file, None if it has no source, as with extension modules."""
@@ -51,17 +54,17 @@ class TargetSources:
         needed = list(files)
         missing = {file for file in needed if has_source(file) and file not in self._bodies}
         if missing:
-            names = self.program if self._began else self.first
-            self._began = True
-            self._read(
-                {
-                    module.file: name
-                    for name, module in self.program.items()
-                    if (name in names or module.file in missing)
-                    and has_source(module.file)
-                    and module.file not in self._bodies
-                }
-            )
+            self._questions += 1
+            unread = {
+                module.file: name
+                for name, module in self.program.items()
+                if (name in self.first or module.file in missing)
+                and has_source(module.file)
+                and module.file not in self._bodies
+            }
+            others = sorted(unread.keys() - missing, key=lambda file: (not file.endswith("__init__.py"), file))
+            more = others[: MORE_FILES * self._questions]
+            self._read({file: unread[file] for file in (*missing, *more)})
         return [self._bodies.get(file) for file in needed]
 
     def _read(self, modules: dict[str, str]) -> None:
@@ -122,7 +125,8 @@ def ask(
 
     Raises SubjectError when the interpreter ends before it has answered for all of them.
     """
-    shares = [share for number in range(jobs) if (share := modules[number::jobs])]
+    processes = min(jobs, math.ceil(len(modules) / FILES_A_PROCESS))
+    shares = [modules[number::processes] for number in range(processes)]
     answers = in_parallel(lambda share: _ask(probe, kind, share, names), shares, jobs=jobs)
     return {name: answer for share in answers for name, answer in share.items()}
 
