@@ -119,7 +119,7 @@ def _is_libpython(frame: Frame, module: str) -> bool:
 
 
 def _is_in(frame: Frame, module: str, mine: str) -> bool:
-    if "/" not in mine and mine == module:
+    if mine == module:
         return True
     folder = mine.rstrip("/")
     return any(path == folder or path.startswith(folder + "/") for path in (frame.file, frame.module))

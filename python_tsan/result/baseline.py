@@ -150,15 +150,14 @@ def with_current_fingerprints(
     old: dict[str, list[str]] = {}
     for fingerprint, finding in findings.items():
         for legacy in legacy_fingerprints(finding.raw):
-            old.setdefault(legacy, []).append(fingerprint)
+            if legacy not in findings:
+                old.setdefault(legacy, []).append(fingerprint)
     known: dict[str, KnownFinding] = {}
     for entry in baseline.known:
         if entry.cause:
             continue
-        current = [] if entry.fingerprint in findings else old.get(entry.fingerprint, [])
-        known |= {
-            fingerprint: replace(entry, fingerprint=fingerprint) for fingerprint in current or [entry.fingerprint]
-        }
+        current = old.get(entry.fingerprint, [entry.fingerprint])
+        known |= {fingerprint: replace(entry, fingerprint=fingerprint) for fingerprint in current}
     unmatched = []
     for entry in baseline.known:
         if entry.cause:

@@ -101,6 +101,9 @@ SUBJECT = "every entry has a fingerprint, or a function, an object or both"
         (HEAD + "enough-runs = 0\n", 2, POSITIVE, ""),
         (HEAD + "enough-runs = true\n", 2, POSITIVE, ""),
         (HEAD + 'enough-runs = "3"\n', 2, POSITIVE, ""),
+        ("finding = 3\n" + HEAD, 1, HEADED, ""),
+        ("colour = 1\n" + HEAD, 1, "unknown key 'colour'", "known keys: version, enough-runs, finding"),
+        ("enough-runs = 0\n" + HEAD, 1, POSITIVE, ""),
         (HEAD + "finding = 3\n", 2, HEADED, ""),
         (HEAD + "finding = [3]\n", 2, HEADED, ""),
         (HEAD + "\nfinding = [{}]\n", 3, "this finding has no fingerprint", SUBJECT),
@@ -135,6 +138,7 @@ def test_an_entry_may_be_written_inline_and_with_a_title():
     assert (known.fingerprint, known.title, known.line) == (ONE, "t", 2)
     assert read(HEAD + entry()).known[0].title == ""
     assert read(HEAD + entry()).enough_runs == 1
+    assert read(HEAD).known == ()
 
 
 def test_an_entry_stands_until_its_date_and_that_day_too():
@@ -311,3 +315,10 @@ def test_a_baseline_that_is_written_again_keeps_its_entries_by_cause():
     first, second = tomllib.loads(written)["finding"]
     assert (first["function"], "fingerprint" in first) == ("careless", False)
     assert second["fingerprint"] == ONE
+
+
+def test_a_current_fingerprint_is_never_taken_for_an_older_one(monkeypatch):
+    monkeypatch.setattr("python_tsan.result.baseline.legacy_fingerprints", lambda _raw: (ONE,))
+    findings = dict.fromkeys((ONE, TWO), next(iter(logged("reference").values())))
+    baseline = with_current_fingerprints(read(HEAD + entry(ONE) + entry("f" * 16)), findings)
+    assert [known.fingerprint for known in baseline.known] == [ONE, "f" * 16]

@@ -342,3 +342,26 @@ def test_what_is_about_a_gil_that_comes_back_is_judged():
 )
 def test_a_gil_that_belongs_there_or_stayed_away_is_no_doubt(gil):
     assert verdict(SAFE_TWIN, replace(CLEAN, report={"gil": gil})).status is Status.PASSED
+
+
+def test_what_leaves_a_check_unmet_is_said_in_full():
+    assert failed(DEADLOCK, CLEAN) == "expected an error, and no error was seen"
+    two = replace(HUNG, stacks=(Path("/r/stacks-native.txt"), Path("/r/stacks-python.txt")), seconds=4.26)
+    assert failed(SAFE_TWIN, two) == (
+        "still running at its deadline of 4.3 s (stacks: stacks-native.txt, stacks-python.txt)"
+    )
+    assert doubted(SAFE_TWIN, replace(CLEAN, unparsed=Unparsed(count=2))) == (
+        "2 lines of the log were not understood, so it cannot be called clean"
+    )
+
+
+def test_only_the_doubts_are_named_where_a_run_leaves_one():
+    assert doubted(RACY_TWIN, CLEAN, replace(CLEAN, problem="the log folder is gone")) == (
+        "the log folder is gone in 1 of 2 runs"
+    )
+
+
+def test_all_that_is_to_say_of_a_passed_check_is_said():
+    disturbed = replace(RACY, disturbed="the machine slept")
+    rate = "found in 2 of 2 (at least 22 % with 95 % confidence)"
+    assert verdict(RACY_TWIN, RACY, disturbed).reason == f"{rate}; 1 of 2 runs repeated: the machine slept"

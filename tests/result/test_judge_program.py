@@ -185,3 +185,17 @@ RACY_RUN = Conclusion(status=VerdictStatus.FINDINGS, reason="1 finding")
 )
 def test_a_marked_test_is_judged_by_its_runs_and_its_own_outcomes(conclusion, found, failed, skipped, judged):
     assert judge_marked_test(conclusion, found=found, failed=failed, skipped=skipped) == judged
+
+
+def test_a_verdict_keeps_expectation_and_runs_without_their_findings():
+    judged = verdict(replace(FINE, findings=("a finding",)), expectation=RACE)
+    assert (judged.expectation, judged.observations) == (RACE, (FINE,))
+    assert verdict(FINE, complaints=("one", "two")).reason == "one; two"
+    assert verdict(FINE, expectation=RACE, missing=("a data race",), expected=(ONE,)).reason == (
+        "expected a data race, which was not seen"
+    )
+
+
+def test_a_used_suppression_is_not_named():
+    used = SuppressionUse(entry="race:f", matched=2, file="s.txt", line=2)
+    assert verdict(FINE, suppressions=(used,)).downgrades == ()

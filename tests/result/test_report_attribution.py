@@ -98,6 +98,17 @@ def test_own_folders_decide_first_and_end_at_a_folder():
     assert owner(DICT, ("/build/Python-3.12.11",)) is Attribution.YOURS
 
 
+def test_only_slashes_are_dropped_at_the_end_of_an_own_folder():
+    assert owner(frame("f", "/src/a.cpp", "m"), ("/srcX/",)) is Attribution.UNKNOWN
+
+
+def test_a_bare_name_is_a_module_in_any_folder():
+    assert owner(frame("f", "", "/opt/lib/libmine.so"), ("libmine.so",)) is Attribution.YOURS
+    assert owner(frame("f", "", "/opt/lib/libpython3.13.so.1.0")) is Attribution.LIBPYTHON
+    assert owner(frame("f", "../numpy/a.c", "m.so")) is Attribution.NUMPY
+    assert owner(frame("PyArray_New", "", "m.so")) is Attribution.NUMPY
+
+
 def test_a_bare_name_is_a_module():
     own = ("other.cpython-312d-x86_64-linux-gnu.so",)
     assert owner(OTHER_EXTENSION, own) is Attribution.YOURS
@@ -122,6 +133,7 @@ def test_a_library_that_you_did_not_call_is_its_own():
 
 def test_stacks_that_show_nothing():
     assert origin(Stack(frames=(MEMCPY, STDLIB))).attribution is Attribution.RUNTIME
+    assert origin(Stack(frames=(MEMCPY, STDLIB))).frame is MEMCPY
     assert origin(Stack(restored=False)).attribution is Attribution.UNKNOWN
     assert origin(None).frame is None
 

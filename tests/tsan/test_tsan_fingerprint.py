@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tsan_printer import print_finding
 from tsan_strategies import findings
 
-from python_tsan.tsan.finding import Access, Frame, Operation, Stack
+from python_tsan.tsan.finding import Access, Frame, Kind, LocationKind, Operation, Stack, Thread, ThreadStatus
 from python_tsan.tsan.fingerprint import fingerprint, identity
 from python_tsan.tsan.frames import frame_function, identifying_frame, is_interceptor, is_plumbing, plain_symbol
 from python_tsan.tsan.parser import parse_log
@@ -191,3 +191,52 @@ def test_addresses_and_pids_never_count(finding, shift):
     )
     (other,) = parse_log(print_finding(moved)).findings
     assert fingerprint(read) == fingerprint(other)
+
+
+def parsed():
+    (finding,) = parse_log(BLOCK).findings
+    return finding
+
+
+def with_frame(**parts):
+    """Return the identity of a finding of which one access has this frame."""
+    frame = Frame(index=0, **parts)
+    return identity(replace(parsed(), accesses=(access(Stack(frames=(frame,))),), locations=()))[2:]
+
+
+def test_a_frame_is_spelled_by_symbol_and_file_else_module_else_offset():
+    assert with_frame(symbol="f(int)", file="C:\\src\\a.cpp", module="m") == ("f a.cpp",)
+    assert with_frame(symbol="f(int)", module="/lib/libx.so.1.2") == ("f libx.so",)
+    assert with_frame(module="/lib/libx.so.1", offset=16) == ("libx.so+0x10",)
+    assert with_frame(module="libx.so") == ("libx.so+0x0",)
+
+
+def test_a_renamed_static_keeps_its_name_and_only_globals_count():
+    (place,) = parsed().locations
+    assert identity(replace(parsed(), locations=(replace(place, name="g_sum.lto_priv.0"),)))[-1] == "global g_sum"
+    unnamed = replace(place, name="")
+    heap = replace(place, kind=LocationKind.HEAP)
+    assert identity(replace(parsed(), locations=(unnamed, heap)))[-1] == "sum b.cpp"
+
+
+def test_a_title_that_is_not_known_is_taken_as_printed():
+    assert identity(replace(parsed(), kind=Kind.UNRECOGNISED, title="quantum race"))[1] == "quantum race"
+    assert identity(replace(parsed(), title="other words"))[1] == "data race"
+
+
+def test_stacks_without_accesses_keep_their_order_and_threads_count_once():
+    bare = replace(parsed(), accesses=(), threads=(), mutexes=(), stacks=(), locations=())
+    stacks = replace(bare, stacks=(stack("z()"), stack("a()"), stack("z()")))
+    assert [line.split()[0] for line in identity(stacks)[2:]] == ["z", "a", "z"]
+    made = [
+        Thread(id=number, name="", tid=None, status=ThreadStatus.RUNNING, stack=stack(name))
+        for number, name in enumerate(("z()", "a()", "z()"))
+    ]
+    assert [line.split()[0] for line in identity(replace(bare, threads=tuple(made)))[2:]] == ["a", "z"]
+    twice = replace(bare, accesses=(access(stack("z()")), access(stack("z()"))), threads=tuple(made))
+    assert [line.split()[0] for line in identity(twice)[2:]] == ["z", "z"]
+
+
+def test_any_symbol_has_a_fingerprint():
+    odd = replace(parsed(), accesses=(access(stack("\ud800")),))
+    assert re.fullmatch(r"[0-9a-f]{16}", fingerprint(odd))

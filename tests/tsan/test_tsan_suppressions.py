@@ -181,3 +181,13 @@ def test_a_finding_is_hidden_as_the_runtime_would(entry, hidden):
 def test_without_a_stack_nothing_is_hidden():
     (suppression,) = parse_suppressions("race_top:x").entries
     assert not hides(suppression, finding([], []))
+
+
+def test_counts_without_their_heading_are_not_read():
+    assert list(parse_matches(["4 race:^my_counter$"])) == []
+
+
+def test_a_comment_loses_its_mark_only_and_a_pattern_spans_lines():
+    (entry,) = parse_suppressions("# XX is racy\nrace:g_counter").entries
+    assert entry.reason == "XX is racy"
+    assert pattern_matches("a*b", "a\nb")

@@ -101,7 +101,7 @@ def _doubt_about_check(expectation: Expectation, observation: Observation) -> st
         return "the subject refused its command line (exit 2)"
     gil: Mapping[str, Any] | Any = observation.report.get("gil")
     returned = isinstance(gil, dict) and not gil.get("built", True) and bool(gil.get("enabled"))
-    return gil_returned(gil.get("enabled_by", "")) if returned and GIL_VALUE not in expectation.values else ""
+    return gil_returned(gil.get("enabled_by")) if returned and GIL_VALUE not in expectation.values else ""
 
 
 def _outcome_mismatch(expectation: Expectation, observation: Observation) -> str:

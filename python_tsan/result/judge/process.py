@@ -54,7 +54,7 @@ def gave_up(last_words: str) -> str:
     return f"the runtime gave up: {_with_fix(last_words)}"
 
 
-def gil_returned(module: str) -> str:
+def gil_returned(module: str | None) -> str:
     """Say that a module brought the GIL of a free-threaded build back."""
     return (
         f"the GIL came back: {module or 'a module'} does not declare that it can do without (Py_mod_gil), "
