@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
 from pathlib import Path
@@ -115,19 +114,18 @@ def _other_options(restored: Interpreter, selected: BuildPlan | None, *, instrum
 
 
 def shell_lines(interpreter: Interpreter) -> list[str]:
-    """Return POSIX shell lines with which the build of an embedding program finds the interpreter and its compiler."""
-    library = str(interpreter.library.parent)
+    """Return POSIX shell lines with which the build of an embedding program finds the interpreter and its compiler.
+
+    ``LD_LIBRARY_PATH`` is not among them: another Python of the same version would load this libpython and fail.
+    """
     values = {
         "PYTHON_TSAN_PREFIX": str(interpreter.prefix),
         "PYTHON_TSAN_EXECUTABLE": str(interpreter.executable),
         "PYTHON_TSAN_CC": str(interpreter.cc),
         "PYTHON_TSAN_CXX": str(interpreter.cxx),
-        "PYTHON_TSAN_LIBRARY_PATH": library,
+        "PYTHON_TSAN_LIBRARY_PATH": str(interpreter.library.parent),
     }
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    # The shell expands it when the line runs, so that the line can run twice.
-    rest = f"${{LD_LIBRARY_PATH:+{os.pathsep}$LD_LIBRARY_PATH}}"
-    return [*lines, f'export LD_LIBRARY_PATH={shlex.quote(library)}"{rest}"']
+    return [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
 
 
 def _plan(pipeline: Pipeline) -> BuildPlan:

@@ -64,15 +64,17 @@ def test_print_plan_is_json(pipeline):
     assert '"source_sha256"' in pipeline.console.out.getvalue()
 
 
-def test_print_env_can_be_evaluated_twice(pipeline):
+def test_print_env_can_be_evaluated_and_leaves_the_library_path_alone(pipeline):
     call(verb, "--print-env")
     lines = pipeline.console.out.getvalue()
-    script = f'{lines}echo "$PYTHON_TSAN_PREFIX|$PYTHON_TSAN_CC|$PYTHON_TSAN_CXX|$LD_LIBRARY_PATH"'
+    script = (
+        f'{lines}echo "$PYTHON_TSAN_PREFIX|$PYTHON_TSAN_CC|$PYTHON_TSAN_CXX|$PYTHON_TSAN_LIBRARY_PATH|$LD_LIBRARY_PATH"'
+    )
     shown = subprocess.run(
         ["/bin/sh", "-c", script], env={"LD_LIBRARY_PATH": "/mine"}, capture_output=True, text=True, check=True
     ).stdout.strip()
     built = pipeline.interpreter
-    assert shown == f"{built.prefix}|{built.cc}|{built.cxx}|{built.library.parent}:/mine"
+    assert shown == f"{built.prefix}|{built.cc}|{built.cxx}|{built.library.parent}|/mine"
 
 
 def test_the_questions_exclude_each_other(pipeline):

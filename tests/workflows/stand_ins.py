@@ -122,7 +122,7 @@ def _build(verb, options):
         return 0 if Path(options.archive).read_text() == f"interpreter {settings}" else 4
     elif options.print_env:
         compiler = os.environ["STAND_INS_CXX"]
-        sys.stdout.write(f"export PYTHON_TSAN_CXX={compiler}\nexport LD_LIBRARY_PATH=/nowhere\n")
+        sys.stdout.write(f"export PYTHON_TSAN_CXX={compiler}\n")
     return 0
 
 
