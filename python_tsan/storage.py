@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import PythonTsanError, SubjectError, UsageError
+from python_tsan.plain_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 
 # More than any document or settings file of this package; less than what endangers a machine's memory.
 MOST_BYTES = 1 << 30
+_HEAD_BYTES = 4096
 FOLDERS = "--cache or --output"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_BROKEN = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE})
 _UNUSABLE = _FORBIDDEN | {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 
 
@@ -61,7 +64,8 @@ def storage_error(
 ) -> PythonTsanError | None:
     """Return the error for a disk that is full or a place that cannot be used; None for any other failure.
 
-    Without ``path`` it is the one that ``failure`` names, and only a lack of permission makes a place unusable.
+    Without ``path`` it is the one that ``failure`` names, and only a lack of permission, a name that is too long, links
+    in a circle and a broken disk count.
     """
     if failure.errno in _FULL:
         where = path or failure.filename
@@ -69,6 +73,18 @@ def storage_error(
             f"the disk is full: cannot write {where}" if where else "the disk is full (`df` shows which)",
             evidence=path,
             advice=f"free {needs or 'some space'}, or choose another place with {option}",
+            page="storage",
+        )
+    if path is None and failure.errno in {errno.ENAMETOOLONG, errno.ELOOP}:
+        return (error or UsageError)(
+            f"cannot open {one_line(str(failure.filename or 'a file'))}: {failure.strerror}",
+            advice="name another file or folder",
+            page="storage",
+        )
+    if path is None and failure.errno in _BROKEN:
+        return (error or SubjectError)(
+            f"cannot read or write {failure.filename or 'a file'}: {failure.strerror}",
+            advice="check the file and its disk (`dmesg` may say more)",
             page="storage",
         )
     if failure.errno in (_UNUSABLE if path else _FORBIDDEN):
@@ -119,11 +135,17 @@ def open_regular(file: Path) -> Iterator[BufferedReader]:
         yield opened
 
 
-def read_regular(file: Path, *, limit: int = MOST_BYTES) -> bytes:
-    """Return the content of a regular file of at most ``limit`` bytes. Raises ``OSError`` for everything else."""
+def read_regular(file: Path, *, limit: int = MOST_BYTES, begins: bytes = b"") -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes. Raises ``OSError`` for everything else.
+
+    Of a file that does not begin with ``begins``, after blanks, only the first bytes are returned: it is another kind
+    of file, and may be too large for the memory.
+    """
     with open_regular(file) as opened:
         if os.fstat(opened.fileno()).st_size > limit:
             raise OSError(errno.EFBIG, f"larger than {limit >> 20} MB", str(file))
+        if not opened.peek(_HEAD_BYTES).lstrip().startswith(begins):
+            return opened.read(_HEAD_BYTES)
         return opened.read(limit)
 
 

@@ -40,6 +40,8 @@ def parse(text: str, file: Path | str, *, page: str = "") -> dict[str, Any]:
         raise UsageError(
             f"{file}:{line}: {_POSITION.sub('', str(error))}", advice="correct the TOML syntax", page=page
         ) from error
+    except ValueError as error:  # a number of more digits than Python converts
+        raise UsageError(f"{file}: {error}", advice="correct the TOML syntax", page=page) from error
     except RecursionError as error:
         raise UsageError(f"{file}: nested too deeply", page=page) from error
 

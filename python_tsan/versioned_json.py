@@ -45,7 +45,7 @@ class Format(Generic[Kind]):
     def read(self, file: Path) -> bytes:
         """Return the bytes of ``file``. Raises ``error`` when it cannot be read."""
         try:
-            return read_regular(file)
+            return read_regular(file, begins=b"{")
         except OSError as error:
             raise self.error(
                 f"cannot read {file}: {error.strerror}", evidence=file, advice=self.advice, page=self.page

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # A second interrupt within this time counts as the same one. Children end within two seconds.
 AGAIN_SECONDS = 5.0
+LONGEST_MESSAGE = 3000
 
 
 def as_exit_code(action: Callable[[], ExitCode], *, last: bool = False) -> int:
@@ -139,13 +140,19 @@ def _unexpected(error: Exception) -> PythonTsanError:
 
 
 def _show(error: PythonTsanError) -> None:
-    lines = [f"python-tsan: error: {error.message}"]
+    lines = [f"python-tsan: error: {_bounded(error.message)}"]
     if error.evidence is not None:
         lines.append(f"  evidence:   {error.evidence}")
     if error.advice:
         lines.append(f"  what to do: {error.advice}")
     lines.append(f"  read more:  docs/errors.md#{error.page}")
     _print("\n".join(lines))
+
+
+def _bounded(message: str) -> str:
+    """Return a message without the middle of a very long one: it may quote a line of any file."""
+    half = LONGEST_MESSAGE // 2
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} ... {message[-half:]}"
 
 
 def _show_interrupt(interrupted: Interrupted) -> None:

@@ -11,7 +11,7 @@ from python_tsan.cli.options import add_quiet, add_settings, count, open_context
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, SubjectError, UsageError
 from python_tsan.gil.analysis import explain_trace
-from python_tsan.gil.codec import decode, encode
+from python_tsan.gil.codec import MAGIC, decode, encode
 from python_tsan.gil.engine import DEFAULT_BYTES, NothingSeenError, Settings
 from python_tsan.gil.engine_diff import COLUMNS as AGREEMENT
 from python_tsan.gil.engine_diff import compare
@@ -196,7 +196,7 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
 
 def _read(path: Path) -> Trace:
     try:
-        data = read_regular(path, limit=MOST_BYTES)
+        data = read_regular(path, limit=MOST_BYTES, begins=MAGIC.rstrip())
     except OSError as error:
         raise UsageError(
             f"cannot read {path}: {error.strerror}", advice="record one: python-tsan gil trace -- COMMAND", page="gil"

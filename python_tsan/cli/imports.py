@@ -266,7 +266,7 @@ def _traced(document: Document, probe: Probe, context: Context) -> Document:
 
 def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:
     try:
-        data = read_regular(arguments.file)
+        data = read_regular(arguments.file, begins=b"{")
     except OSError as error:
         raise SubjectError(f"cannot read {arguments.file}: {error.strerror}") from error
     return _render(decode_document(data, name=str(arguments.file)), arguments, context)

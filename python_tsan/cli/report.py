@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +102,7 @@ def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_cl
 
 def own_paths(given: Sequence[str]) -> tuple[str, ...]:
     """Return the user's paths as a log may spell them: as given, and absolute if they exist."""
-    there = [Path(path) for path in given if Path(path).exists()]
+    there = [Path(path) for path in given if os.path.exists(path)]  # noqa: PTH110 -- Path.exists raises for long names
     # A compiler writes the path that it was given, with links or without.
     absolute = (str(path) for each in there for path in (each.absolute(), each.resolve()))
     return tuple(dict.fromkeys((*given, *absolute)))
@@ -137,7 +138,7 @@ def _saved(paths: Sequence[str]) -> Result | None:
     if len(paths) != 1 or paths[0] == STANDARD_INPUT:
         return None
     path = Path(paths[0])
-    file = next((each for each in (path / RUN_FILE, path / OLD_FILE, path) if each.is_file()), None)
+    file = next((each for each in (path / RUN_FILE, path / OLD_FILE, path) if os.path.isfile(each)), None)  # noqa: PTH113 -- see own_paths
     if file is None or file.name not in {RUN_FILE, OLD_FILE}:
         return None
     from python_tsan.result.codec import load_result  # noqa: PLC0415 -- most reports are of logs

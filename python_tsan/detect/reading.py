@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import re
@@ -17,7 +18,7 @@ from python_tsan.tsan.digest import Digest
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 CHUNK = 1 << 20
 STANDARD_INPUT = "-"
@@ -73,7 +74,7 @@ def read_into(reading: Reading, paths: Iterable[str]) -> None:
     for path in paths:
         if path == STANDARD_INPUT:
             _read(reading, "standard input", cast("io.BufferedReader", sys.stdin.buffer))
-        elif Path(path).is_dir():
+        elif os.path.isdir(path):  # noqa: PTH112 -- Path.is_dir raises for a long name
             _read_folder(reading, Path(path), seen)
         else:
             _read_file(reading, Path(path), seen)
@@ -122,6 +123,19 @@ def _read_file(reading: Reading, path: Path, seen: set[tuple[int, int]], *, name
         reading.inputs.pop()
 
 
+def _chunks(file: io.BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
+    """Yield the content in pieces, without the holes of a file that was truncated while it was written."""
+    while data := file.read1(CHUNK):
+        yield data
+        if isinstance(file, gzip.GzipFile) or not file.seekable() or data.strip(b"\0"):
+            continue
+        try:
+            file.seek(file.tell(), os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a hole to the end
+                return
+
+
 def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int = 0) -> None:
     head = file.peek(512)
     if what := next((what for magic, what in _MAGIC.items() if head.startswith(magic)), ""):
@@ -131,7 +145,7 @@ def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int = 0
     before = digest.blocks + len(digest.fatal)
     spoke = digest.notices
     plain = gzip.GzipFile(fileobj=file) if head.startswith(_GZIP) else file
-    lines = Lines(iter(lambda: plain.read1(CHUNK), b""), "utf-16" if head[:2] in _UTF16 else "utf-8-sig")
+    lines = Lines(_chunks(plain), "utf-16" if head[:2] in _UTF16 else "utf-8-sig")
     digest.add(lines, name)
     blocks = digest.blocks + len(digest.fatal) - before
     problem = lines.problem

@@ -42,7 +42,7 @@ def decode_document(data: bytes, *, name: str) -> Document:
                 advice=advice,
             )
         return msgspec.json.decode(data, type=Document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SubjectError(f"{name} is no scan of imports: {error}", advice=advice) from error
 
 

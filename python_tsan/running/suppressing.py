@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import UsageError
+from python_tsan.plain_text import one_line
 from python_tsan.result.model import SuppressionUse
 from python_tsan.toml_file import read_text
 from python_tsan.tsan.suppressions import Suppression, parse_matches, parse_suppressions
@@ -35,7 +36,7 @@ def read_suppressions(files: Iterable[Path], *, shipped: bool = False) -> tuple[
         read = parse_suppressions(read_text(file, what="the suppressions", page="suppressions"))
         for refusal in read.refused:
             raise UsageError(
-                f"{file}:{refusal.line}: {refusal.text}: {refusal.reason}",
+                f"{file}:{refusal.line}: {one_line(refusal.text)}: {refusal.reason}",
                 advice="name the racing function with race_top:, or take the line out",
                 page="suppressions",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.manifest import SourceRecord
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from python_tsan.config import Settings
     from python_tsan.console import Console
     from python_tsan.paths import Layout
+
+MOST_ARCHIVE_BYTES = 256 << 20  # uncompressed, CPython's source takes 150 MB
 
 
 def record_of_named(settings: Settings, source: Path, layout: Layout) -> SourceRecord | None:
@@ -72,8 +75,10 @@ def _say_named(record: SourceRecord, console: Console) -> None:
 def _checked_file(source: Path) -> str:
     """Return the hash of a named archive. One with the name of a pinned archive must be that archive."""
     try:
-        digest = sha256_of(source)
         size = source.stat().st_size
+        if source.is_file() and size > MOST_ARCHIVE_BYTES:
+            raise OSError(errno.EFBIG, f"larger than {MOST_ARCHIVE_BYTES >> 20} MB")  # noqa: TRY301 -- as a failed read
+        digest = sha256_of(source)
     except OSError as error:
         raise UsageError(
             f"cannot read the source {source}: {error.strerror}",
