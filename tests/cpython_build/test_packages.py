@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_build import RECORD, describe, make_toolchain, settings_for
@@ -208,3 +209,24 @@ def test_a_python_without_lock_needs_a_named_numpy(interpreter, tmp_path):
     wanted = choose_numpy(unknown, settings_for(tmp_path, numpy="3.0.0"))
     assert wanted.requirements == "numpy==3.0.0\n"
     assert package_folder(unknown, wanted, Layout(root=tmp_path)).name == "site-packages"
+
+
+def test_the_record_of_an_earlier_numpy_goes_before_the_next_one_is_moved_in(tmp_path, monkeypatch):
+    """A kill between two entries leaves parts of both installations: no record may call either of them whole."""
+    folder = tmp_path / "site-packages"
+    (folder / "numpy").mkdir(parents=True)
+    (folder / wheel.RECORD_NAME).write_text("{}")
+
+    def unpack(command, **_named):
+        (command[command.index("--target") + 1] / "numpy").mkdir(parents=True)
+        return SimpleNamespace(ok=True)
+
+    def killed(_entry, _place):
+        assert not (folder / wheel.RECORD_NAME).exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wheel.process, "run", unpack)
+    monkeypatch.setattr(wheel, "_replace", killed)
+    choice = wheel.NumpyChoice(version="2", requirements="numpy==2\n", hashed=False)
+    with pytest.raises(KeyboardInterrupt):
+        wheel.place_wheel(SimpleNamespace(free_threaded=False, version="3.13.5"), choice, folder, tmp_path / "log")

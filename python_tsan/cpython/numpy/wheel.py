@@ -85,6 +85,8 @@ def place_wheel(interpreter: Interpreter, choice: NumpyChoice, folder: Path, log
         ended = process.run(command, env=_uv_environment(), stdout=log, timeout=INSTALL_SECONDS)
         if not ended.ok:
             raise _no_wheel(interpreter, choice, log) or step_error("install numpy", ended, log)
+        # From here on the folder holds parts of two installations, of which no record may speak.
+        (folder / RECORD_NAME).unlink(missing_ok=True)
         for entry in sorted((scratch / "out").iterdir()):
             _replace(entry, folder / entry.name)
 
@@ -259,7 +261,10 @@ def _copy_bytecode(source: Path, target: Path) -> None:
         place = target / path.relative_to(source)
         if not place.exists() or place.stat().st_mtime_ns < path.stat().st_mtime_ns:
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, place)
+            # By rename: an import fails on byte-code that was cut short, and its time would keep it here for ever.
+            unfinished = place.with_name(f"{place.name}.{os.getpid()}")
+            shutil.copy2(path, unfinished)
+            unfinished.replace(place)
 
 
 def library_folder(interpreter: Interpreter) -> Path:
