@@ -2,8 +2,8 @@
 # Surprising: an object of a class that a module built with pybind11 2.13.6 has registered is refused by a module built
 # with pybind11 3.0.1, by the same compiler on the same machine: TypeError "incompatible function arguments", which names
 # the right type twice. A class derived from the other module's class fails at definition: "unknown base type".
-# Both versions have the method _pybind11_conduit_v1_, made for this very case; it answers None, because the two spell the
-# compiler's ABI differently (..._cxxabi1017 against system_libstdcpp_gxx_abi_1xxx_...), and the spelling must be equal.
+# Both versions have the method _pybind11_conduit_v1_, made for this very case; it does not help. Their headers spell the
+# compiler's ABI differently (..._cxxabi1017 against system_libstdcpp_gxx_abi_1xxx_...).
 # For whom: packages that take each other's C++ objects, when one of them moves to pybind11 3.
 # Versions: pybind11 2.13.6 and 3.0.1, GCC 12.2.0 of Debian 12, with python3 or PYTHON; run with CPython 3.12.1.
 # Seen: 2.13.6 with 2.13.6 works, 2.13.6 with 3.0.1 fails in both directions, and 3.0.1 with 3.0.1 works; 3 of 3 runs each.

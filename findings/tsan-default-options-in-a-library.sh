@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Surprising: __tsan_default_options and __tsan_default_suppressions work in the main program only. The same functions,
-# exported by a shared library that the program is linked to, are ignored without a word; the library is loaded.
+# Surprising: __tsan_default_options works in the main program only. The same function, exported by a shared library that
+# the program is linked to, is ignored without a word; the library is loaded.
 # With clang the program contains the runtime and its own weak definition; with gcc libtsan comes first in the search.
-# For whom: authors of plug-ins, of Python extension modules and of libraries that want to bring their suppressions along.
+# For whom: authors of plug-ins, of Python extension modules and of libraries that want to bring their options along.
 # Versions: GCC 12.2.0 (libtsan2) and clang 19.1.7 of Debian 12.
-# Seen: with the functions in the program the status is 9, with them in the library it is 66; 3 of 3 runs, both compilers.
-# Instead: link an object file with them into the main program, or set TSAN_OPTIONS outside.
+# Seen: with the function in the program the status is 9, with it in the library it is 66; 3 of 3 runs, both compilers.
+# Instead: link an object file with it into the main program, or set TSAN_OPTIONS outside.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
