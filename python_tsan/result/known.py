@@ -114,7 +114,7 @@ def less_what_is_known(verdict: Verdict, failed: Sequence[str], known: Sequence[
     if gone:
         reason = f"no longer fails, so take it out of {DATA_FILE}: {_described(gone[0])}"
         return _with(replace(verdict, status=Status.FAILED, met=0), reason, *words)
-    return _with(replace(verdict, status=Status.PASSED, met=1), *words) if shown else _with(verdict, *words)
+    return _with(replace(verdict, status=Status.PASSED, met=1), *words)
 
 
 def _is_whole(verdict: Verdict, observation: Observation) -> bool:

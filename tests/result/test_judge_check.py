@@ -300,6 +300,7 @@ def test_a_verdict_keeps_its_evidence():
     judged = verdict(SAFE_TWIN, RACY)
     assert judged.observations[0].folder == Path("/run/x/1")
     assert (judged.check, judged.lane, judged.expectation) == ("group/scenario", Lane.FULL, SAFE_TWIN)
+    assert verdict(RACY_TWIN, RACY).expectation == RACY_TWIN
 
 
 def test_a_race_that_is_found_has_its_rate_and_a_repeated_run_its_reason():
@@ -338,7 +339,14 @@ def test_what_is_about_a_gil_that_comes_back_is_judged():
 
 
 @pytest.mark.parametrize(
-    "gil", [{"built": True, "enabled": True, "enabled_by": ""}, {"built": False, "enabled": False}, None, "odd"]
+    "gil",
+    [
+        {"built": True, "enabled": True, "enabled_by": ""},
+        {"built": False, "enabled": False},
+        {"enabled": True},
+        None,
+        "odd",
+    ],
 )
 def test_a_gil_that_belongs_there_or_stayed_away_is_no_doubt(gil):
     assert verdict(SAFE_TWIN, replace(CLEAN, report={"gil": gil})).status is Status.PASSED

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from tsan_printer import print_finding
 from tsan_strategies import findings
 
-from python_tsan.tsan.finding import Access, Frame, Kind, LocationKind, Operation, Stack, Thread, ThreadStatus
+from python_tsan.tsan.finding import (
+    Access,
+    Acquisition,
+    Frame,
+    Kind,
+    LocationKind,
+    Operation,
+    Stack,
+    Thread,
+    ThreadStatus,
+)
 from python_tsan.tsan.fingerprint import fingerprint, identity
 from python_tsan.tsan.frames import frame_function, identifying_frame, is_interceptor, is_plumbing, plain_symbol
 from python_tsan.tsan.parser import parse_log
@@ -209,6 +219,7 @@ def test_a_frame_is_spelled_by_symbol_and_file_else_module_else_offset():
     assert with_frame(symbol="f(int)", module="/lib/libx.so.1.2") == ("f libx.so",)
     assert with_frame(module="/lib/libx.so.1", offset=16) == ("libx.so+0x10",)
     assert with_frame(module="libx.so") == ("libx.so+0x0",)
+    assert with_frame(file="/src/m.go") == ("m.go",)
 
 
 def test_a_renamed_static_keeps_its_name_and_only_globals_count():
@@ -240,3 +251,13 @@ def test_stacks_without_accesses_keep_their_order_and_threads_count_once():
 def test_any_symbol_has_a_fingerprint():
     odd = replace(parsed(), accesses=(access(stack("\ud800")),))
     assert re.fullmatch(r"[0-9a-f]{16}", fingerprint(odd))
+
+
+def test_each_acquisition_of_a_deadlock_counts_although_its_threads_are_named():
+    made = Thread(id=1, name="", tid=None, status=ThreadStatus.RUNNING, stack=stack("main()"))
+    taken = [
+        Acquisition(mutex=number, holding=3 - number, thread=1, main_thread=False, stack=stack("lock()"))
+        for number in (1, 2)
+    ]
+    deadlock = replace(parsed(), accesses=(), locations=(), acquisitions=tuple(taken), threads=(made,))
+    assert [line.split()[0] for line in identity(deadlock)[2:]] == ["lock", "lock"]
