@@ -68,6 +68,7 @@ def execute(
     on_start: Callable[[int], None] | None = None,
     on_end: Callable[[], None] | None = None,
     on_deadline: Callable[[int], None] | None = None,
+    describe_hang: bool = False,
     interrupt: bool = False,
 ) -> Execution:
     """Run a program whose logs and output go into ``folder``, which must not exist yet; it starts in ``cwd``, or there.
@@ -76,8 +77,8 @@ def execute(
     ``until`` returns true because the rest of them would show nothing more, the stacks of every thread of every process
     in its group are saved, and the whole group is ended.
     ``on_start`` is called with its pid, ``on_end`` when it has ended by itself; what its group still runs ends then.
-    ``on_deadline`` is called before the stacks are saved; with ``interrupt``, the group gets SIGINT afterwards, so that
-    a test runner prints what it has.
+    ``on_deadline`` is called before the stacks are saved; with ``describe_hang``, what each thread waits for is read
+    afterwards. With ``interrupt``, the group then gets SIGINT, so that a test runner prints what it has.
     ``launcher`` is the prefix under which instrumented programs run on this machine.
 
     Raises :class:`SubjectError` when the folder cannot be made or the program cannot be started.
@@ -91,8 +92,9 @@ def execute(
         if on_deadline:
             on_deadline(pid)
         stacks.extend(save_group_stacks(pid, folder))
-        if interrupt:
+        if describe_hang:
             hang.extend(describe_group_hang(pid, folder))
+        if interrupt:
             interrupt_group(pid)
 
     try:

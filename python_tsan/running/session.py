@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, execute
 from python_tsan.errors import Interrupted
+from python_tsan.expectation import Outcome
 from python_tsan.plain_text import counted
 from python_tsan.process import keeping
 from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
@@ -185,7 +186,9 @@ class Session:
                     cwd=Path(self.request.cwd),
                     on_start=watch.start,
                     on_deadline=lambda pid: recent.append(watch.recent_cpu(pid)),
-                    interrupt=True,
+                    describe_hang=True,
+                    # A hang that is expected ends there: what the program does after an interrupt is not its hang.
+                    interrupt=self.rules.expectation.outcome is not Outcome.HANG,
                     on_end=lambda: left.extend(wait_for_leftovers(folder, limit=limit)),
                 )
         finally:
