@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from corpus import CONTENTS, NAMES, PLACES
 from fake_build import make_toolchain
+from hostile_files import CONTENTS, NAMES, PLACES
 
 from python_tsan import pipeline
 from python_tsan.cli.failures import LONGEST_MESSAGE
