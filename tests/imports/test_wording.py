@@ -123,7 +123,7 @@ def test_markdown_shows_the_first_hazards_in_full_and_all_in_the_table():
     assert text.count("| <code>a</code> | <code>b</code> | error | predicted |") == 12
 
 
-def test_markdown_leaves_the_fix_out_where_there_is_none():
+def test_markdown_leaves_the_fix_out_that_is_missing():
     found = document(None)
     without = replace(found, hazards=(replace(found.hazards[0], removed_by=()),))
     assert "first |" in rendered(found, "markdown")

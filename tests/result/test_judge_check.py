@@ -191,7 +191,7 @@ def test_lines_that_are_not_understood_next_to_findings_or_a_crash_leave_no_doub
 def test_a_refused_command_line_cannot_be_judged():
     refused = replace(CLEAN, exit_code=2)
     assert doubted(SAFE_TWIN, refused) == "the subject refused its command line (exit 2)"
-    # At its deadline the harness was ended, whatever its code is then.
+    # At its deadline the harness was ended, its code does not matter then.
     assert failed(SAFE_TWIN, replace(refused, timed_out=True)).startswith("still running at its deadline")
 
 
@@ -352,7 +352,7 @@ def test_a_gil_that_belongs_there_or_stayed_away_is_no_doubt(gil):
     assert verdict(SAFE_TWIN, replace(CLEAN, report={"gil": gil})).status is Status.PASSED
 
 
-def test_what_leaves_a_check_unmet_is_said_in_full():
+def test_what_leaves_a_check_unmet_is_reported_in_full():
     assert failed(DEADLOCK, CLEAN) == "expected an error, and no error was seen"
     two = replace(HUNG, stacks=(Path("/r/stacks-native.txt"), Path("/r/stacks-python.txt")), seconds=4.26)
     assert failed(SAFE_TWIN, two) == (
@@ -369,7 +369,7 @@ def test_only_the_doubts_are_named_where_a_run_leaves_one():
     )
 
 
-def test_all_that_is_to_say_of_a_passed_check_is_said():
+def test_all_that_matters_of_a_passed_check_is_reported():
     disturbed = replace(RACY, disturbed="the machine slept")
     rate = "found in 2 of 2 (at least 22 % with 95 % confidence)"
     assert verdict(RACY_TWIN, RACY, disturbed).reason == f"{rate}; 1 of 2 runs repeated: the machine slept"

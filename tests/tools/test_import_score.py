@@ -83,7 +83,7 @@ def test_the_command_scores_chosen_trees_and_writes_the_page(tmp_path, capsys):
     page_file = tmp_path / "page.md"
     options = ["--python", sys.executable, "--only", "by_name/line_2", "--again"]
     assert main([*options, "--cache", str(tmp_path / "cache"), "--output", str(page_file)]) == 0
-    assert "1 pairs, 0 hazards, recall 1.000" in capsys.readouterr().out
+    assert "1 pair, 0 hazards, recall 1.000" in capsys.readouterr().out
     assert "1 package trees" in page_file.read_text(encoding="utf-8")
     assert not (tmp_path / "cache" / "import-scores").exists()
 

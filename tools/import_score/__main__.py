@@ -17,6 +17,7 @@ from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.errors import ExitCode, PythonTsanError
 from python_tsan.imports.model.interpreter import identify, pythons_at_hand
 from python_tsan.imports.scan import CORES
+from python_tsan.plain_text import counted
 from tools.import_score.judging import CORPUS, judge_all
 from tools.import_score.kept import Kept
 from tools.import_score.page import by_python, page
@@ -65,7 +66,8 @@ def _perform(arguments: argparse.Namespace) -> ExitCode:
     scores = by_python(judged)
     for version, score in scores.items():
         console.say(
-            f"{'.'.join(map(str, version))}: {score.pairs} pairs, {score.hazards} hazards, recall {score.recall:.3f}, "
+            f"{'.'.join(map(str, version))}: {counted(score.pairs, 'pair')}, {counted(score.hazards, 'hazard')}, "
+            f"recall {score.recall:.3f}, "
             f"precision {score.precision:.3f}, after runs {score.confirmed_precision:.3f}"
         )
     if arguments.output:
