@@ -25,9 +25,10 @@ _ELSEWHERE = re.compile(r"[a-z]+:")
 
 
 def pages(root: Path) -> list[Path]:
-    """Return the pages of the repository."""
+    """Return the pages of the repository, those of caches in hidden folders (pytest's has a README) left out."""
     folders = (root.glob("*.md"), root.glob("docs/**/*.md"), root.glob("examples/**/*.md"))
-    return sorted(page for folder in folders for page in folder)
+    found = (page for folder in folders for page in folder)
+    return sorted(page for page in found if not any(part.startswith(".") for part in page.relative_to(root).parts))
 
 
 def navigation(configuration: str) -> list[str]:
