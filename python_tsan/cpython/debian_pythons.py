@@ -32,10 +32,11 @@ LIBRARIES = (
 _UPDATE_SECONDS = 300.0
 _DOWNLOAD_SECONDS = 600.0
 _QUICK_SECONDS = 60.0
+_BINARIES = "usr/libexec"  # below the folder; their places in usr/bin belong to the scripts that start them
 
 
 def unpack_pythons(*, layout: Layout, console: Console, timeout: float) -> tuple[Path, ...]:
-    """Return one launcher for each unpacked interpreter, after fetching them if they are missing.
+    """Return one executable script for each unpacked interpreter, after fetching them if they are missing.
 
     ``timeout`` is in seconds, for one connection. Raises FetchError on a machine without Debian's apt, or when a
     package is unavailable.
@@ -52,8 +53,8 @@ def unpack_pythons(*, layout: Layout, console: Console, timeout: float) -> tuple
 
 
 def folder_name() -> str:
-    """Return the name of the folder, which depends on the set of packages."""
-    return f"debian-{SUITE}-{hashlib.sha256(' '.join(package_names()).encode()).hexdigest()[:8]}"
+    """Return the name of the folder, which depends on the set of packages and on where their executables are."""
+    return f"debian-{SUITE}-{hashlib.sha256(' '.join([*package_names(), _BINARIES]).encode()).hexdigest()[:8]}"
 
 
 def package_names(minors: Sequence[str] = MINORS) -> tuple[str, ...]:
@@ -76,6 +77,7 @@ def _fill(work: Path, timeout: float) -> None:
     _must("apt-get", [*options, "download", *package_names()], work, _DOWNLOAD_SECONDS)
     for package in sorted(work.glob("*.deb")):
         _must("dpkg-deb", ["--extract", str(package), str(work / "root")], work, _QUICK_SECONDS)
+    (work / "root/usr/bin").rename(work / "root" / _BINARIES)
 
 
 def _mirror() -> str:
@@ -104,13 +106,23 @@ def _must(program: str, arguments: Sequence[str], folder: Path, seconds: float) 
 
 
 def _launcher(home: Path, minor: str) -> Path:
-    """Write the script that starts one interpreter; its text holds the folder, so it is made at each call."""
-    libraries = home / "usr/lib/x86_64-linux-gnu"
-    script = home / f"python{minor}"
-    script.write_text(
-        f'#!/bin/sh\nexec "{libraries}/ld-linux-x86-64.so.2" --library-path "{libraries}" '
-        f'"{home}/usr/bin/python{minor}" "$@"\n',
-        encoding="utf-8",
-    )
-    script.chmod(0o755)
+    """Write the script that starts one interpreter, in the place of its executable, and return it.
+
+    Python takes the script for its own executable (``--argv0``), so what it starts by ``sys.executable``, as
+    multiprocessing does, runs with the loader and libraries of the packages, too. The text holds the folder, which is
+    known only after the rename.
+    """
+    libraries, name = home / "usr/lib/x86_64-linux-gnu", f"python{minor}"
+    start = f'"{libraries}/ld-linux-x86-64.so.2" --library-path "{libraries}" --argv0 "$0" "{home / _BINARIES / name}"'
+    return _write_script(home / "usr/bin" / name, f'#!/bin/sh\nexec {start} "$@"\n')
+
+
+def _write_script(script: Path, text: str) -> Path:
+    """Write a script by rename: another process may start it at this moment."""
+    if not script.is_file() or script.read_bytes() != text.encode():
+        script.parent.mkdir(parents=True, exist_ok=True)
+        draft = script.with_name(f".{script.name}.{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
+        draft.chmod(0o755)
+        draft.replace(script)
     return script

@@ -36,14 +36,38 @@ def test_what_is_there_is_not_fetched_again(tmp_path, monkeypatch):
     assert str(tmp_path) in paths[0].read_text()
 
 
+def test_a_script_that_has_not_changed_is_not_written_again(tmp_path):
+    """Another process may start it at this moment."""
+    first = debian_pythons._launcher(tmp_path, "3.15").stat().st_ino
+    assert debian_pythons._launcher(tmp_path, "3.15").stat().st_ino == first
+    (tmp_path / "usr/bin/python3.15").write_text("another")
+    assert debian_pythons._launcher(tmp_path, "3.15").read_text().startswith("#!/bin/sh")
+    assert [path.name for path in (tmp_path / "usr/bin").iterdir()] == ["python3.15"]
+
+
+POOL = """\
+import multiprocessing, subprocess, sys
+
+if __name__ == "__main__":
+    for method in ("spawn", "forkserver"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            assert pool.map(abs, [-1, 2]) == [1, 2]
+    started = subprocess.check_output([sys.executable, "-c", "import sys; print(sys.executable)"], text=True)
+    assert started.strip() == sys.executable == sys.argv[1], started
+"""
+
+
 @pytest.mark.network
 @pytest.mark.slow
 @pytest.mark.skipif(debian_pythons.distribution_family() != "debian", reason="needs Debian's apt")
 def test_they_start_and_are_what_they_are_called(tmp_path):
     paths = debian_pythons.unpack_pythons(layout=Layout(root=tmp_path), console=make_console(quiet=True), timeout=20)
+    script = tmp_path / "pool.py"
+    script.write_text(POOL)
     assert [identify([str(path)]).version[:2] for path in paths] == [(3, 13), (3, 14), (3, 15)]
     for path in paths:
         subprocess.run([path, "-c", "import bz2, ctypes, curses, lzma, readline, sqlite3, ssl, uuid, zlib"], check=True)
+        subprocess.run([path, script, str(path)], check=True, timeout=60)
 
 
 def test_another_set_of_packages_is_another_folder(monkeypatch):
