@@ -20,7 +20,7 @@ from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
 from python_tsan.running.assembly import SessionRecord, assemble, is_found, read_runs
 from python_tsan.running.environment import environment_for
-from python_tsan.running.leftovers import Leftover, end_leftovers, wait_for_leftovers
+from python_tsan.running.leftovers import NOT_ADOPTED, Leftover, Orphans
 from python_tsan.running.preflight import gil_enabled_by
 from python_tsan.running.record import (
     REPLAY_FILE,
@@ -175,25 +175,30 @@ class Session:
         folder, limit = self.folder.path / str(number), time.monotonic() + self.request.timeout
         left: list[Leftover] = []
         recent: list[tuple[float, float]] = []
-        try:
-            with GroupWatch() as watch:
-                execution = execute(
-                    self.setup.prepared.command,
-                    folder=folder,
-                    env=variables,
-                    deadline=self.request.timeout,
-                    launcher=toolchain.launcher if toolchain else (),
-                    cwd=Path(self.request.cwd),
-                    on_start=watch.start,
-                    on_deadline=lambda pid: recent.append(watch.recent_cpu(pid)),
-                    describe_hang=True,
-                    # A hang that is expected ends there: what the program does after an interrupt is not its hang.
-                    interrupt=self.rules.expectation.outcome is not Outcome.HANG,
-                    on_end=lambda: left.extend(wait_for_leftovers(folder, limit=limit)),
-                )
-        finally:
-            end_leftovers(folder)
+        with Orphans() as orphans, GroupWatch() as watch:
+
+            def started(pid: int) -> None:
+                orphans.child = pid
+                watch.start(pid)
+
+            execution = execute(
+                self.setup.prepared.command,
+                folder=folder,
+                env=variables,
+                deadline=self.request.timeout,
+                launcher=toolchain.launcher if toolchain else (),
+                cwd=Path(self.request.cwd),
+                on_start=started,
+                until=orphans.collect,
+                on_deadline=lambda pid: recent.append(watch.recent_cpu(pid)),
+                describe_hang=True,
+                # A hang that is expected ends there: what the program does after an interrupt is not its hang.
+                interrupt=self.rules.expectation.outcome is not Outcome.HANG,
+                on_end=lambda: left.extend(orphans.wait(limit=limit)),
+            )
         self.mapped.update(dict.fromkeys(watch.paths))
+        if not orphans.adopts:
+            self.left[NOT_ADOPTED] = None
         self.left.update(dict.fromkeys(f"{each} outlived the program and was ended." for each in _plain(left)))
         digest = read_runs([execution]).digest
         completed = execution.completed

@@ -1,6 +1,8 @@
 """Processes other than the one that `run` starts: their options, and what outlives the program."""
 
+import contextlib
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -13,8 +15,9 @@ from python_tsan.cpython.manifest import read_manifest
 from python_tsan.errors import ExitCode
 from python_tsan.paths import Layout, default_root
 from python_tsan.result.model import Status
+from python_tsan.running import leftovers
 from python_tsan.running.companion import HookOutput, ProcessObjects, ProcessStart
-from python_tsan.running.leftovers import leftovers
+from python_tsan.running.leftovers import NOT_ADOPTED, Orphans
 from python_tsan.running.processes import changed_options, without_end
 from python_tsan.toolchain import survey
 
@@ -23,7 +26,7 @@ INTERPRETERS = default_root() / "interpreters"
 OURS = "exitcode=66:halt_on_error=0:history_size=7"
 LOG = "/runs/1/logs/tsan"
 RACER = Path(__file__).parents[2] / "native" / "golden" / "race_global.cpp"
-DETACHED = "import subprocess; subprocess.Popen(['sleep', '60'], start_new_session=True)"
+DETACHED = "import subprocess; subprocess.Popen(['tail', '-F', '{mark}/none'], start_new_session=True)"
 HANG = """
 #include <mutex>
 #include <thread>
@@ -54,23 +57,42 @@ int main() {
     other.join();
 }
 """
+# Both threads write at any time, and the sanitizer sees no order between them: it finds the race in every run.
 DAEMON = """
+#include <atomic>
 #include <cstdlib>
 #include <thread>
 #include <unistd.h>
 int shared;
+std::atomic<bool> written;
 int main(int count, char**) {
     if (fork() == 0) {
         setsid();
         if (fork() == 0) {
             sleep(count > 1 ? 600 : 1);
-            std::thread other([] { shared = 1; });
+            std::thread other([] {
+                shared = 1;
+                written.store(true, std::memory_order_relaxed);
+            });
+            while (!written.load(std::memory_order_relaxed)) {
+            }
             shared = 2;
             other.join();
         }
         _exit(0);
     }
 }
+"""
+# Leaves a chain of processes, each started by one that has ended.
+CHAIN = """
+import os, sys, time
+for number in range({length}):
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+os.environ.clear()
+code = "import time; time.sleep(0.5); open({path!r}, 'w').close(); time.sleep({seconds})"
+os.execve(sys.executable, [sys.executable, "-ISc", code], {{}})
 """
 
 
@@ -111,16 +133,89 @@ def test_a_process_that_left_no_record_of_its_end_is_named():
     assert words.startswith("process 8 (racer) left no record of an orderly end")
 
 
-def test_a_plain_process_that_outlives_the_program_is_ended_and_named(make_session, program):
-    result, folder = make_session(program(DETACHED)).run()
+def running(mark):
+    """Return the processes whose command line has a text."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                found += [entry.name] if os.fsencode(mark) in (entry / "cmdline").read_bytes() else []
+    return found
+
+
+def test_a_plain_process_that_outlives_the_program_is_ended_and_named(make_session, program, tmp_path):
+    result, _ = make_session(program(DETACHED.format(mark=tmp_path))).run()
     assert any("outlived the program and was ended" in each for each in result.verdicts[0].downgrades)
-    assert leftovers(folder / "1") == ()
+    assert running(tmp_path / "none") == []
 
 
-def test_a_daemon_is_ended_with_a_run_that_passes_its_deadline(make_session, program):
-    result, folder = make_session(program(f"{DETACHED}; import time; time.sleep(60)"), timeout=2.0).run()
+def test_a_daemon_is_ended_with_a_run_that_passes_its_deadline(make_session, program, tmp_path):
+    code = f"{DETACHED.format(mark=tmp_path)}; import time; time.sleep(60)"
+    result, _ = make_session(program(code), timeout=2.0).run()
     assert result.verdicts[0].status is Status.FAILED
-    assert leftovers(folder / "1") == ()
+    assert running(tmp_path / "none") == []
+
+
+def test_a_process_that_has_cleared_its_environment_behind_a_chain_of_others_is_waited_for(
+    make_session, program, tmp_path
+):
+    code = CHAIN.format(length=20, path=str(tmp_path / "came here"), seconds=0)
+    result, _ = make_session(program(code)).run()
+    assert (tmp_path / "came here").exists()
+    assert not any("outlived" in each for each in result.verdicts[0].downgrades)
+
+
+def test_such_a_process_that_stays_is_ended_and_named(make_session, program, tmp_path):
+    code = CHAIN.format(length=5, path=str(tmp_path / "came here"), seconds=600)
+    result, _ = make_session(program(code)).run()
+    assert any("outlived the program and was ended" in each for each in result.verdicts[0].downgrades)
+    assert running(tmp_path / "came here") == []
+
+
+def test_orphans_that_end_while_the_program_runs_do_not_pile_up(make_session, program):
+    code = """
+import os, pathlib, time
+for number in range(5):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            time.sleep(0.01)
+        os._exit(0)
+    os.wait()
+def is_zombie(stat):
+    try:
+        state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return False
+    return state == "Z" and int(parent) == os.getppid()
+time.sleep(0.5)
+while any(map(is_zombie, pathlib.Path("/proc").glob("[0-9]*/stat"))):
+    time.sleep(0.01)
+"""
+    result, _ = make_session(program(code), timeout=30.0).run()
+    (observation,) = result.verdicts[0].observations
+    assert (observation.exit_code, observation.timed_out) == (0, False)
+
+
+def test_children_that_this_process_had_before_are_no_orphans_of_a_run():
+    with subprocess.Popen(["sleep", "60"]) as before:
+        with Orphans() as orphans:
+            assert orphans.pids() == ()
+            with subprocess.Popen(["sleep", "60"]) as after:
+                assert orphans.pids() == (after.pid,)
+                orphans.end()
+        assert before.poll() is None
+        before.kill()
+
+
+def test_a_system_that_passes_no_orphans_on_leaves_a_doubt(make_session, program, monkeypatch):
+    monkeypatch.setattr(leftovers, "_adopt", lambda **_on: False)
+    result, _ = make_session(program("")).run()
+    assert NOT_ADOPTED in result.verdicts[0].downgrades
+
+
+def test_a_run_leaves_this_process_as_it_was(make_session, program):
+    make_session(program("")).run()
+    assert not leftovers._is_adopting()
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +275,11 @@ def test_a_daemon_that_races_after_its_program_has_ended_is_judged(run):
 @pytest.mark.compiler
 def test_a_daemon_that_never_ends_is_not_judged_and_ended(run):
     began = time.monotonic()
-    code, verdict = run(DAEMON, "--timeout", "3", "--", "./racer", "long")
+    code, verdict = run(DAEMON, "--timeout", "3", "--", str(Path("racer").resolve()), "long")
     assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
     assert "(racer) outlived the program, was ended at the deadline of 3 s and not judged" in verdict["reason"]
     assert time.monotonic() - began < 60
-    assert leftovers(Path("runs/latest/1").resolve()) == ()
+    assert running(Path("racer").resolve()) == []
 
 
 def threads_of(verdict):
