@@ -38,6 +38,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--events", type=int, default=50_000_000, help="GIL releases for --gil's memory test (%(default)s, 0: skip)"
     )
+    parser.add_argument(
+        "--against", type=Path, metavar="DIR", help="with --logs: read each log by this checkout too, and show ratios"
+    )
+    parser.add_argument(
+        "--log", action="append", metavar="NAME", help="with --against: only logs with this in the name"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="with --against: size of the logs, of that in the table (%(default)s)"
+    )
     parser.add_argument("--again", action="store_true", help="repeat measurements that are already there")
     parser.add_argument("--folder", type=Path, help="where to build and keep results (default: the cache)")
     add_settings(parser, *INTERPRETER, *NUMPY, "binding")
@@ -52,6 +61,9 @@ def _measure(arguments: argparse.Namespace) -> ExitCode:
         parts=[Part(name) for name in arguments.only] if arguments.only else list(Part),
         again=arguments.again,
         events=arguments.events,
+        against=arguments.against.absolute() if arguments.against else None,
+        log=arguments.log or (),
+        scale=arguments.scale,
     )
     console, missed = pipeline.console, False
     for number, table in enumerate(arguments.tables(order)):

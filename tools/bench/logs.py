@@ -72,13 +72,14 @@ def write_log(folder: Path, size: int) -> int:
         pid = 4000 + number
         with (folder / f"tsan.{pid}").open("w", encoding="utf-8") as log:
             while log.tell() < size // PROCESSES:
-                log.writelines(_block(template, pid, chance) for _ in range(64))
+                log.writelines(fill(template, pid, chance.randrange(RACES), chance) for _ in range(64))
                 blocks += 64
     return blocks
 
 
-def _block(template: str, pid: int, chance: random.Random) -> str:
-    race, thread = chance.randrange(RACES), chance.randrange(1, 60)
+def fill(template: str, pid: int, race: int, chance: random.Random) -> str:
+    """Return the block of this race, with addresses, threads and mutexes by chance."""
+    thread = chance.randrange(1, 60)
     return template.format(
         pid=pid,
         address=hex(0x7B0400000000 + chance.randrange(1 << 28) * 8),
@@ -93,7 +94,12 @@ def _block(template: str, pid: int, chance: random.Random) -> str:
 
 
 def tables(order: Order) -> Iterator[Table]:
-    """Read logs of each size by each reader; only ours has limits."""
+    """Read logs of each size by each reader; only ours has limits. With another checkout, compare with that instead."""
+    if order.against:
+        from tools.bench import against  # noqa: PLC0415 -- which imports this module
+
+        yield from against.tables(order)
+        return
     made = list(measure_logs(order.folder, order.say))
     told = complaints(made)
     yield Table(title="reading logs", columns=COLUMNS, rows=rows(made), missed=bool(told), complaints=told)

@@ -18,7 +18,8 @@ class Order:
     """What the user requests to be measured.
 
     ``folder`` receives what is built and kept. ``parts`` are those of the building, measured again if ``again``;
-    ``events`` is how many releases of the GIL the measurement of the tracer's memory makes, 0 for none.
+    ``events`` is how many releases of the GIL the measurement of the tracer's memory makes, 0 for none. ``against`` is
+    another checkout, to be compared with on logs with one of ``log`` in their names, ``scale`` times as large.
     """
 
     pipeline: Pipeline
@@ -26,6 +27,9 @@ class Order:
     parts: Sequence[Part]
     again: bool
     events: int
+    against: Path | None = None
+    log: Sequence[str] = ()
+    scale: float = 1.0
 
     def say(self, text: str) -> None:
         """Show what is being measured."""
