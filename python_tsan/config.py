@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from python_tsan.binding import DEFAULT as DEFAULT_BINDING
 from python_tsan.errors import UsageError
 from python_tsan.paths import default_root
-from python_tsan.setting_values import DEFAULT_PYTHON, CompilerCache, Kind, convert
+from python_tsan.plain_text import did_you_mean
+from python_tsan.setting_values import DEFAULT_PYTHON, NEWEST_MINOR, OLDEST_MINOR, CompilerCache, Kind, convert
 from python_tsan.toml_file import line_of, parse, read_text, table_at
 from python_tsan.version import FIRST_FREE_THREADED, dotted, free_threading_refusal
 
@@ -176,8 +176,8 @@ def _checked(table: Mapping[str, object], text: str, file: Path, section: tuple[
 
         option = _BY_NAME.get(key)
         if option is None:
-            near = get_close_matches(key.replace("_", "-"), _BY_NAME, n=1)
-            advice = f"did you mean {near[0]!r}?" if near else "known settings: " + ", ".join(_BY_NAME)
+            known = "known settings: " + ", ".join(_BY_NAME)
+            advice = did_you_mean(key.replace("_", "-"), _BY_NAME, otherwise=known)
             raise UsageError(f"{where()}: unknown setting", advice=advice)
         if isinstance(value, str) is not option.kind.is_text:
             raise _invalid(option, value, where())
@@ -194,4 +194,8 @@ def _convert(option: Option, value: object, base: Path, where: Callable[[], str]
 
 def _invalid(option: Option, value: object, where: str) -> UsageError:
     shown = str(value).lower() if isinstance(value, bool) else repr(value)
-    return UsageError(f"{where}: {shown} is not {option.kind.value}", advice=f"{option.name}: {option.summary}")
+    advice = f"{option.name}: {option.summary}"
+    if option.kind is Kind.VERSION:
+        minors = ", ".join(f"3.{minor}" for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1))
+        advice = f"name one of {minors} for its newest release"
+    return UsageError(f"{where}: {shown} is not {option.kind.value}", advice=advice)

@@ -8,7 +8,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 WIDTH = 80
 LINE_LENGTH = 300
@@ -89,6 +89,14 @@ def counted(number: int, noun: str) -> str:
     """Write a number with its noun: ``1 hazard``, ``1,200 modules``, ``0 entries``, ``2 processes``."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
+
+
+def did_you_mean(word: str, known: Iterable[str], *, most: int = 1, otherwise: str = "") -> str:
+    """Return a question that suggests the known words most like ``word``, or ``otherwise`` if none is like it."""
+    from difflib import get_close_matches  # noqa: PLC0415 -- only errors need it
+
+    near = get_close_matches(word.lower(), list(known), n=most, cutoff=0.6 if most == 1 else 0.4)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 
 def one_line(text: str) -> str:

@@ -54,6 +54,14 @@ def storage_errors(
         ) from failure
 
 
+def unreadable(
+    path: Path, failure: OSError, *, error: type[PythonTsanError] = SubjectError, advice: str = "", page: str = ""
+) -> PythonTsanError:
+    """Return the error for a file that the user names: a wrong name is a wrong command line, a bad disk is not."""
+    kind = UsageError if failure.errno in {errno.ENOENT, errno.ENOTDIR} else error
+    return kind(f"cannot read {path}: {failure.strerror}", evidence=path, advice=advice, page=page)
+
+
 def storage_error(
     failure: OSError,
     path: Path | None = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from python_tsan.errors import PythonTsanError, SubjectError
-from python_tsan.storage import read_regular
+from python_tsan.storage import read_regular, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,17 +39,15 @@ class Format(Generic[Kind]):
         return encode(value)
 
     def load(self, file: Path) -> Kind:
-        """Read a document from ``file``. Raises ``error`` when it cannot be read, is damaged, or of another schema."""
+        """Read a document from ``file``. Raises as :meth:`read`, and ``error`` for a damaged one or another schema."""
         return self.decode(self.read(file), name=str(file))
 
     def read(self, file: Path) -> bytes:
-        """Return the bytes of ``file``. Raises ``error`` when it cannot be read."""
+        """Return the bytes of ``file``. Raises ``UsageError`` when it does not exist, ``error`` for other reasons."""
         try:
             return read_regular(file, begins=b"{")
         except OSError as error:
-            raise self.error(
-                f"cannot read {file}: {error.strerror}", evidence=file, advice=self.advice, page=self.page
-            ) from error
+            raise unreadable(file, error, error=self.error, advice=self.advice, page=self.page) from error
 
     def decode(self, data: bytes, *, name: str) -> Kind:
         """Read what :meth:`encode` wrote; ``name`` is the document's in errors, which are those of :meth:`load`."""

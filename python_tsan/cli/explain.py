@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import textwrap
 from pathlib import Path
@@ -12,7 +11,7 @@ from python_tsan.cli.help_format import end_with
 from python_tsan.cli.report import load_report
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, UsageError
-from python_tsan.plain_text import wrapped
+from python_tsan.plain_text import did_you_mean, wrapped
 from python_tsan.render.explain import Answer, explain_kind, explain_word, kind_text, known_words
 from python_tsan.tsan.finding import Kind
 
@@ -72,11 +71,8 @@ def _say(answer: Answer, console: Console) -> None:
 
 def _explain_finding(word: str, paths: list[str], console: Console) -> None:
     if not _FINGERPRINT.match(word):
-        near = difflib.get_close_matches(word.lower(), known_words(), n=3, cutoff=0.4)
-        raise UsageError(
-            f"unknown word {word!r}",
-            advice=f"did you mean {' or '.join(near)}?" if near else "`python-tsan explain` lists all words",
-        )
+        listing = "`python-tsan explain` lists all words"
+        raise UsageError(f"unknown word {word!r}", advice=did_you_mean(word, known_words(), most=3, otherwise=listing))
     places = paths or ([str(LATEST)] if LATEST.exists() else [])
     if not places:
         raise UsageError(f"no run to find {word} in", advice="name the log or the run with --log")

@@ -29,7 +29,7 @@ from python_tsan.imports.wording import summary
 from python_tsan.plain_text import counted
 from python_tsan.process import keeping
 from python_tsan.render.registry import TERMINAL
-from python_tsan.storage import read_regular, storage_errors, unfinished_file, write_whole
+from python_tsan.storage import read_regular, storage_errors, unfinished_file, unreadable, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -268,7 +268,7 @@ def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:
     try:
         data = read_regular(arguments.file, begins=b"{")
     except OSError as error:
-        raise SubjectError(f"cannot read {arguments.file}: {error.strerror}") from error
+        raise unreadable(arguments.file, error, advice="name the output of `scan --format json`") from error
     return _render(decode_document(data, name=str(arguments.file)), arguments, context)
 
 
@@ -284,7 +284,9 @@ def _render(document: Document, arguments: argparse.Namespace, context: Context)
     if arguments.format == TERMINAL or arguments.output:
         for entry, problem in document.problems.items():
             if problem != NOT_TRACED:  # one line has their number
-                context.console.warn(f"{entry}: {problem}")
+                searched = "interpreter" in arguments and problem.startswith("ModuleNotFoundError")
+                advice = "; --python and --path choose where modules are searched" if searched else ""
+                context.console.warn(f"{entry}: {problem}{advice}")
     if arguments.output:
         write_file(arguments.output, text, context)
         context.console.say(summary(document))
@@ -350,7 +352,7 @@ def _text_of(file: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SubjectError(f"cannot read {file}: {error.strerror}") from error
+        raise unreadable(file, error) from error
 
 
 def _watch(arguments: argparse.Namespace, context: Context) -> ExitCode:

@@ -11,13 +11,13 @@ import importlib
 import sys
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 from python_tsan import __version__
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.cli.help_format import formatter, sentence, tidy
-from python_tsan.errors import ExitCode
-from python_tsan.plain_text import WIDTH
+from python_tsan.cli.help_format import formatter, name_of, sentence, tidy
+from python_tsan.errors import ExitCode, UsageError
+from python_tsan.plain_text import WIDTH, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,9 +95,44 @@ def _dispatch(arguments: Sequence[str]) -> ExitCode:
     return module.run(parsed)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are those of every other stage: they name the verb and say what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        self._refuse(message, f"see `{self.prog} --help`")
+
+    def parse_known_args(  # type: ignore[override]  # the overloads differ only in the class of the namespace
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, and refuse what is left: the outer parser, which gets it otherwise, has no names to suggest."""
+        parsed, rest = super().parse_known_args(args, namespace)
+        if rest:
+            option = next((word.partition("=")[0] for word in rest if word.startswith("-")), "")
+            known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+            what = f"unknown option {option}" if option else f"unexpected argument {rest[0]!r}"
+            self._refuse(what, did_you_mean(option, known, otherwise=f"`{self.prog} --help` lists the options"))
+        return parsed, rest
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        known = [str(choice) for choice in action.choices or ()]
+        if known and value not in (action.choices or ()):
+            what = (
+                f"{action.option_strings[-1]} {value}"
+                if action.option_strings
+                else f"{name_of(action).lower()} {value!r}"
+            )
+            self._refuse(
+                f"unknown {what}", did_you_mean(str(value), known, otherwise=f"choose from {', '.join(known)}")
+            )
+
+    def _refuse(self, message: str, advice: str) -> NoReturn:
+        verb = self.prog.partition(" ")[2]
+        raise UsageError(f"{verb}: {message}" if verb else message, advice=advice)
+
+
 def build_parser(*loaded: str) -> argparse.ArgumentParser:
     """Return the parser of every verb; only the modules of the ``loaded`` verbs are imported and add arguments."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python-tsan",
         usage="python-tsan [-h] [--version] VERB ...",
         description="Prove that a multi-threaded C++ program that embeds CPython\nis free of data races and safe from "

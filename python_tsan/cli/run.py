@@ -15,7 +15,7 @@ from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import PLAN, add_settings, add_verbose, count, open_context, seconds
 from python_tsan.cli.report import OWN_HELP, own_paths
 from python_tsan.errors import ExitCode, UsageError
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, did_you_mean
 from python_tsan.render.registry import RENDERINGS, TERMINAL
 from python_tsan.result.model import TSAN_EXIT_CODE, VerdictStatus
 from python_tsan.result.shard import parse_shard
@@ -134,7 +134,10 @@ def formats_of(given: Sequence[str]) -> tuple[str, ...]:
     known = list(RENDERINGS)
     for name in names:
         if name not in known:
-            raise UsageError(f"unknown format {name!r}", advice=f"formats: {', '.join(known)}")
+            raise UsageError(
+                f"unknown format {name!r}",
+                advice=did_you_mean(name, known, otherwise=f"choose from {', '.join(known)}"),
+            )
     return tuple(dict.fromkeys(names))
 
 

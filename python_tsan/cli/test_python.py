@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ from python_tsan.cpython.sources.search import obtain_source
 from python_tsan.errors import ExitCode, Interrupted, UsageError
 from python_tsan.expectation import Lane
 from python_tsan.pipeline import Pipeline
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, did_you_mean
 from python_tsan.process import keeping
 from python_tsan.render.checks import lane_lines, matched
 from python_tsan.render.lines import Line
@@ -107,10 +106,9 @@ def choose_tests(named: list[str], tree: Path, version: str, selection: Selectio
     for test in chosen:
         if not files_of_test(tree, test):
             known = [path.stem for path in sorted(tree.joinpath("Lib", "test").glob("test_*"))]
-            near = get_close_matches(test, known, n=1)
+            listing = "--list prints the default selection; the others are in Lib/test of its source"
             raise UsageError(
-                f"CPython {version} has no test {test!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
-                advice="--list prints the default selection; the others are in Lib/test of its source",
+                f"CPython {version} has no test {test!r}", advice=did_you_mean(test, known, otherwise=listing)
             )
     return chosen
 

@@ -59,7 +59,7 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, binding: Bin
     if toolchain.candidate.cxx is None:
         raise ToolchainError(
             f"{toolchain.name} has no C++ compiler, which the harness needs",
-            advice="`python -m python_tsan doctor` prints how to install it.",
+            advice="`python-tsan doctor` prints how to install it",
         )
     if interpreter.instrumented and interpreter.runtime_id != toolchain.runtime_id:
         raise ToolchainError(

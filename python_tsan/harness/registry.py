@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.expectation import Expectation, Lane, Outcome
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,12 +67,8 @@ def find_scenario(scenarios: Sequence[Scenario], name: str) -> Scenario:
         if scenario.name == name:
             return scenario
     names = [scenario.name for scenario in scenarios]
-    close = get_close_matches(name, names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise UsageError(
-        f"There is no scenario {name!r}.{hint} The scenarios are:\n" + "\n".join(f"    {known}" for known in names),
-        advice="`python -m python_tsan build-harness --list` prints what each of them shows.",
-    )
+    listing = "`python-tsan build-harness --list` prints all scenarios"
+    raise UsageError(f"unknown scenario {name!r}", advice=did_you_mean(name, names, otherwise=listing))
 
 
 def _contradictions(scenarios: Iterable[Scenario]) -> Iterable[str]:

@@ -31,13 +31,17 @@ def summary(document: Document) -> str:
     more = f"; {refuted} more predicted and refuted" if refuted else ""
     # A scan that saw nothing must not read like one that found nothing.
     cut = f"UNFINISHED, interrupted when {document.unfinished}: " if document.unfinished else ""
-    missed = len(document.problems) - len(document.unread)
-    problems = f"; {counted(missed, 'entry')} not scanned" if missed else ""
+    missed = set(document.problems).difference(document.unread)
+    scanned = len(set(document.entries) - missed)
+    problems = f"; {counted(len(missed), 'entry')} not scanned" if missed else ""
+    if not scanned and not document.standing:
+        return f"{cut}Python {document.python}: nothing was scanned{problems}"
     if document.unread:
         problems += f"; source of {counted(len(document.unread), 'module')} not read"
+    where = f"{'between' if scanned > 1 else 'in'} {counted(scanned, 'entry')}"
     return (
-        f"{cut}Python {document.python}: {counted(document.standing, 'hazard')} between "
-        f"{counted(len(document.entries), 'entry')}{after}, {counted(document.modules, 'module')}{more}{problems}"
+        f"{cut}Python {document.python}: {counted(document.standing, 'hazard')} {where}{after}, "
+        f"{counted(document.modules, 'module')}{more}{problems}"
     )
 
 

@@ -194,4 +194,4 @@ def _facts(result: Result) -> Iterator[Line]:
     if result.findings or not result.lanes:
         yield from styled(wording.tally(result))
     for downgrade in result.verdict.downgrades:
-        yield from styled(f"take care: {downgrade}", Style.TITLE)
+        yield from styled(f"warning: {downgrade}", Style.TITLE)

@@ -1,15 +1,17 @@
-"""Read what ``--expect`` takes, a word or a file. Pure."""
+"""Read what ``--expect`` takes, a word or a file."""
 
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from python_tsan.errors import UsageError
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
-from python_tsan.toml_file import parse
+from python_tsan.plain_text import did_you_mean
+from python_tsan.toml_file import parse, read_text
 from python_tsan.tsan.finding import Kind
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
@@ -22,6 +24,23 @@ WORDS = {
 _KEYS = ("outcome", "findings")
 # Here each may be seen any number of times.
 _FINDING_KEYS = tuple(each.name for each in fields(ExpectedFinding) if each.name != "several")
+
+
+def expectation_of(given: str) -> Expectation:
+    """Return the expectation that ``--expect`` names: one of :data:`WORDS`, or a file.
+
+    Raises :class:`UsageError` that names the words, or the file and what is wrong in it.
+    """
+    if given in WORDS:
+        return WORDS[given]
+    try:
+        text = read_text(Path(given), what="the expectation", page="expectation")
+    except UsageError as error:
+        word = Path(given).name
+        words = f"name a file, or one of {', '.join(WORDS)}"
+        error.advice = did_you_mean(word, WORDS, otherwise=words) if "." not in word else words
+        raise
+    return parse_expectation(text, given)
 
 
 def parse_expectation(text: str, file: str) -> Expectation:

@@ -53,8 +53,7 @@ def read_rules(request: Request, *, today: dt.date, theirs: str = "") -> Rules:
     files = [Path(path) for path in (*request.suppressions, *([theirs] if theirs else []))]
     placed = read_suppressions(files)
     return Rules(
-        expectation=expected.WORDS.get(request.expect)
-        or expected.parse_expectation(_text(request.expect, "expectation"), request.expect),
+        expectation=expected.expectation_of(request.expect),
         today=today,
         baseline=baseline.parse_baseline(_text(request.baseline, "baseline"), request.baseline)
         if request.baseline

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
 
 def rank(candidates: Iterable[Candidate], requested: str | None = None) -> tuple[Candidate, ...]:
-    """Return the candidates that ``requested`` allows (all if None), best first: clang before gcc, newest first."""
+    """Return the candidates that ``requested`` allows (all if None), best first.
+
+    Those in ``PATH`` are before the others, then clang before gcc, then the newest first.
+    """
     allowed = (candidate for candidate in candidates if requested is None or fits(candidate, requested))
-    return tuple(sorted(allowed, key=lambda each: (each.family is Family.CLANG, each.release), reverse=True))
+    return tuple(
+        sorted(allowed, key=lambda each: (each.in_path, each.family is Family.CLANG, each.release), reverse=True)
+    )
 
 
 def fits(candidate: Candidate, requested: str) -> bool:
@@ -38,11 +43,13 @@ def reason(chosen: Probe, probes: Sequence[Probe], requested: str | None) -> str
     family = chosen.candidate.family
     if requested is not None:
         return f"{requested} was requested"
+    if not chosen.candidate.in_path:
+        return f"no compiler in PATH works; the newest {family.value} outside PATH"
     if family is Family.CLANG:
-        return "the newest clang that works"
-    clangs = [probe for probe in probes if probe.candidate.family is Family.CLANG]
+        return "the newest clang in PATH that works"
+    clangs = [probe for probe in probes if probe.candidate.family is Family.CLANG and probe.candidate.in_path]
     if not clangs:
-        return "the newest gcc that works; there is no clang"
+        return "the newest gcc that works; no clang is in PATH"
     refused = "; ".join(f"{probe.candidate.name}: {probe.rejection.value}" for probe in clangs if probe.rejection)
     return f"the newest gcc that works; no clang does ({refused})"
 
@@ -87,7 +94,7 @@ def remedy(probes: Sequence[Probe], manager: Manager | None) -> str:
             )
         if missing := fix_for(probe):
             return install_command(missing, manager)
-    return "read the transcript of what was tried, and what `python -m python_tsan doctor` reports under Take care"
+    return "read the transcript of what was tried, and the warnings of `python-tsan doctor`"
 
 
 def _how_to_get(requested: str, known: Sequence[Candidate], manager: Manager | None) -> str:
@@ -95,6 +102,8 @@ def _how_to_get(requested: str, known: Sequence[Candidate], manager: Manager | N
     if family in {each.value for each in Family} and (not release or release.isdecimal()):
         major = int(release) if release else 0
         needs = (Need.GCC,) if family == Family.GCC.value else (Need.CLANG, Need.CLANG_RUNTIME, Need.SYMBOLIZER)
-        return install_command([Missing(need=need, major=major) for need in needs], manager)
+        install = install_command([Missing(need=need, major=major) for need in needs], manager)
+        others = " or ".join(candidate.name for candidate in known)
+        return f"use {others}, or install it if your distribution has it: {install}" if others else install
     names = ", ".join(candidate.name for candidate in known)
     return f"choose one of: {names}; or give the path of a compiler" if names else first_compiler(manager)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path  # noqa: TC003 -- msgspec resolves the annotations at run time
 
@@ -16,13 +16,17 @@ class Family(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A compiler seen on this machine, before anything is known of its runtime."""
+    """A compiler seen on this machine, before anything is known of its runtime.
+
+    ``in_path`` says that ``PATH`` or ``CC`` leads to it, not only a folder where distributions keep releases.
+    """
 
     family: Family
     cc: Path
     cxx: Path | None
     version: str
     target: str
+    in_path: bool = field(default=True, compare=False)  # of the environment, not of the compiler
 
     @property
     def major(self) -> int:

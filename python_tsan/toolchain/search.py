@@ -40,9 +40,13 @@ _SYMBOLIZER = re.compile(r"llvm-symbolizer(?:-?(?P<major>\d+))?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where to look. ``named`` are compilers that the environment names, each with its C++ partner if it names one."""
+    """Where to look. ``named`` are compilers that the environment names, each with its C++ partner if it names one.
+
+    ``releases`` are those of ``folders`` that are not in ``PATH``.
+    """
 
     folders: tuple[Path, ...]
+    releases: frozenset[Path] = frozenset()
     named: tuple[tuple[Path, Path | None], ...] = ()
 
 
@@ -52,6 +56,7 @@ class Found:
 
     cc: Path
     cxx: Path | None = field(default=None)
+    in_path: bool = True
 
 
 def places(env: Mapping[str, str], root: Path = Path("/")) -> Places:
@@ -61,7 +66,7 @@ def places(env: Mapping[str, str], root: Path = Path("/")) -> Places:
     folders = tuple(dict.fromkeys(path for path in (*in_path, *releases) if path.is_dir()))
     cc = _from_variable(env.get("CC", ""), folders)
     named = ((cc, _from_variable(env.get("CXX", ""), folders)),) if cc else ()
-    return Places(folders=folders, named=named)
+    return Places(folders=folders, releases=frozenset(folders).difference(in_path), named=named)
 
 
 def find_compilers(where: Places) -> Iterator[Found]:
@@ -71,14 +76,17 @@ def find_compilers(where: Places) -> Iterator[Found]:
     """
     seen: dict[Path, Path] = {}
     partners: dict[Path, Path | None] = {}
+    in_path: set[Path] = set()
     for cc, cxx in where.named:
         _keep_best_name(seen, cc)
         partners[cc.resolve()] = cxx
     for folder in where.folders:
         for path in _programs(folder, _COMPILER):
             _keep_best_name(seen, path)
+            if folder not in where.releases:
+                in_path.add(path.resolve())
     for real, path in seen.items():
-        yield Found(cc=path, cxx=partners.get(real) or find_cxx(path))
+        yield Found(cc=path, cxx=partners.get(real) or find_cxx(path), in_path=real in in_path or real in partners)
 
 
 def locate(name: str, where: Places) -> Found | None:

@@ -38,6 +38,8 @@ def choose_toolchain(
 ) -> Toolchain:
     """Return the toolchain to use: what ``requested`` names, else the newest clang that works, else the newest gcc.
 
+    A compiler that is only in a folder outside ``PATH`` is used when none in ``PATH`` works.
+
     ``requested`` is a family (``gcc``), a release (``clang-19``) or a path. A compiler that was probed before and is
     unchanged is not started again. Raises :class:`python_tsan.errors.ToolchainError` when none works, and ``OSError``
     when the cache cannot be written.
@@ -100,13 +102,13 @@ class _Desk:
             known = identify(found)
             if known is not None:
                 self._cache.remember("identity", found.cc, known, [found.cc])
-        # The C++ compiler may have come or gone since.
-        return None if known is None else replace(known, cxx=found.cxx)
+        # The C++ compiler may have come or gone since, and PATH may be another.
+        return None if known is None else replace(known, cxx=found.cxx, in_path=found.in_path)
 
     def _probe(self, candidate: Candidate) -> Probe:
         known = self._cache.recall("probe", candidate.cc, Probe)
         if known and known.candidate == candidate and (self._trust_rejections or known.toolchain):
-            return known
+            return replace(known, candidate=candidate)
         # Loaded here: a run that only looks into its memory pays neither for it nor for what it imports.
         from python_tsan.toolchain.probe import probe  # noqa: PLC0415
 

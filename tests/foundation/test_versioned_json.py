@@ -67,7 +67,7 @@ def test_what_cannot_be_read_is_one_clear_error(data: bytes, message: str, advic
 
 
 def test_a_file_that_is_not_there_names_itself(tmp_path: Path) -> None:
-    with pytest.raises(SubjectError, match=r"cannot read .*none\.json: No such file or directory") as caught:
+    with pytest.raises(UsageError, match=r"cannot read .*none\.json: No such file or directory") as caught:
         NOTES.load(tmp_path / "none.json")
     assert caught.value.evidence == tmp_path / "none.json"
 

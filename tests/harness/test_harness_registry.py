@@ -87,16 +87,15 @@ def test_find_scenario_returns_the_one_named(entry):
     assert find_scenario(read(entry("a"), entry("b")), "b").name == "b"
 
 
-def test_an_unknown_scenario_lists_all_and_guesses(entry):
+def test_an_unknown_scenario_gets_a_suggestion(entry):
     with pytest.raises(UsageError) as raised:
         find_scenario(read(entry("counter_guarded"), entry("canary_race")), "counter_garded")
-    text = raised.value.message
-    assert "Did you mean 'counter_guarded'?" in text
-    assert "    canary_race\n    counter_guarded" in text
+    assert raised.value.message == "unknown scenario 'counter_garded'"
+    assert raised.value.advice == "did you mean counter_guarded?"
     assert raised.value.exit_code is ExitCode.USAGE
 
 
 def test_an_unknown_scenario_unlike_any_other_is_not_guessed(entry):
     with pytest.raises(UsageError) as raised:
         find_scenario(read(entry("counter_guarded")), "zzz")
-    assert "Did you mean" not in raised.value.message
+    assert raised.value.advice == "`python-tsan build-harness --list` prints all scenarios"

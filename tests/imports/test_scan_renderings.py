@@ -113,7 +113,10 @@ def test_only_what_is_refuted_does_not_stand():
 
 
 def test_a_scan_that_could_not_see_an_entry_does_not_read_like_one_that_found_nothing():
-    assert summary(document(problems={"b": "ValueError: no"})).endswith("2 entries, 7 modules; 1 entry not scanned")
+    one = document(problems={"b": "ValueError: no"})
+    assert summary(one) == "Python 3.13.0: 0 hazards in 1 entry, 7 modules; 1 entry not scanned"
+    none = document(problems={"a": "SyntaxError: no", "b": "ValueError: no"})
+    assert summary(none) == "Python 3.13.0: nothing was scanned; 2 entries not scanned"
 
 
 def test_a_module_whose_source_was_not_read_is_not_called_an_entry():

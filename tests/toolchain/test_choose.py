@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,10 +83,20 @@ def test_the_first_that_works_is_taken_and_no_later_one_is_tried():
 
 def test_the_reason_names_what_was_passed_over():
     clang, gcc = works(CLANG_19), works(GCC_12)
-    assert reason(clang, [clang, gcc], None) == "the newest clang that works"
+    assert reason(clang, [clang, gcc], None) == "the newest clang in PATH that works"
     assert reason(gcc, [gcc], "gcc") == "gcc was requested"
-    assert "there is no clang" in reason(gcc, [gcc], None)
+    assert "no clang is in PATH" in reason(gcc, [gcc], None)
     assert "clang-19: no ThreadSanitizer runtime" in reason(gcc, [fails(CLANG_19, Rejection.NO_RUNTIME), gcc], None)
+
+
+def test_a_compiler_outside_path_is_taken_only_if_none_in_path_works():
+    outside = replace(CLANG_19, in_path=False)
+    assert rank([outside, GCC_12]) == (GCC_12, outside)
+    assert rank([outside, GCC_12], "clang") == (outside,)
+    assert reason(works(GCC_12), [works(GCC_12), works(outside)], None).endswith("no clang is in PATH")
+    chosen = works(outside)
+    tried = [fails(GCC_12, Rejection.NO_RUNTIME), chosen]
+    assert reason(chosen, tried, None) == "no compiler in PATH works; the newest clang outside PATH"
 
 
 def test_a_machine_without_compilers_gets_the_way_to_install_one():
@@ -99,6 +110,7 @@ def test_an_unknown_name_is_answered_with_what_there_is():
     error = refusal([], [CLANG_19, GCC_12], "clang-20", Manager.APT)
     assert "'clang-20'" in error.message
     assert "clang-19 (19.1.7, /usr/bin/clang-19), gcc-12 (12.2.0, /usr/bin/gcc-12)" in error.message
+    assert error.advice.startswith("use clang-19 or gcc-12, or install it if your distribution has it: ")
     assert error.advice.endswith("apt-get install -y clang-20 libclang-rt-20-dev llvm-20")
     assert refusal([], [GCC_12], "gcc-15", Manager.APT).advice.endswith("gcc-15 g++-15")
     assert "no compiler at all" in refusal([], [], "icc", Manager.APT).message

@@ -113,6 +113,21 @@ def test_places_are_path_and_the_releases_newest_first(tmp_path):
     assert shown == ["mine", "usr/lib64/llvm18/bin", "usr/lib/llvm-19/bin", "usr/lib/llvm-14/bin"]
 
 
+def test_a_compiler_is_in_path_by_any_name_of_it_or_by_cc(tmp_path):
+    outside = program(tmp_path / "usr/lib/llvm-19/bin/clang-19")
+    (tmp_path / "bin").mkdir()
+
+    def found(**env):
+        where = places({"PATH": str(tmp_path / "bin"), **env}, root=tmp_path)
+        return [(each.cc, each.in_path) for each in find_compilers(where)]
+
+    assert found() == [(outside, False)]
+    assert found(CC=str(outside)) == [(outside, True)]
+    assert found(PATH=f"{tmp_path}/bin:{outside.parent}") == [(outside, True)]
+    link(tmp_path / "bin" / "clang", outside)
+    assert found() == [(outside, True)]
+
+
 def test_cc_and_cxx_are_candidates_with_cache_and_flags_taken_off(tmp_path):
     cc, cxx = program(tmp_path / "own" / "my-cc"), program(tmp_path / "own" / "my-c++")
     where = places({"PATH": str(tmp_path / "own"), "CC": f"ccache {cc} -m64", "CXX": "my-c++"}, root=tmp_path)
