@@ -1,0 +1,43 @@
+"""Decide what makes two locks, or two requests, the same to a reader. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from python_tsan.result.attribution import owner
+from python_tsan.result.finding import Attribution
+
+if TYPE_CHECKING:
+    from python_tsan.locks.model import CallStack, TracedLock
+    from python_tsan.tsan.finding import Frame
+
+
+Place = tuple[object, ...]  # what can be compared, and nothing more
+
+
+def lock_class(lock: TracedLock) -> Place:
+    """Return what locks have in common that are called the same, or were created at the same place."""
+    if lock.name:
+        return (lock.kind, lock.name)
+    if lock.offset is not None:
+        return (lock.kind, lock.module, lock.offset)
+    created = site(lock.created)
+    return (lock.kind, created) if created else (lock.kind, lock.id)
+
+
+def site(stack: CallStack) -> Place:
+    """Return the innermost native frame that is neither Python's nor the system's, else the best that there is.
+
+    Python functions do not count where there is such a frame: a thread may ask for the GIL again in any of them.
+    """
+    for frame in stack.native:
+        if not is_machinery(frame):
+            return (frame.module, frame.offset)
+    if stack.python:
+        return (stack.python[0].file, stack.python[0].function)
+    return (stack.native[0].module, stack.native[0].offset) if stack.native else ()
+
+
+def is_machinery(frame: Frame) -> bool:
+    """Return whether a native frame is the interpreter's, the system's or the C++ library's."""
+    return owner(frame) in {Attribution.LIBPYTHON, Attribution.RUNTIME}
