@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from python_tsan.errors import UsageError
-from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Site, Trace, Untraced
+from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Trace, Untraced
+from python_tsan.symbols import Site  # noqa: TC001 -- msgspec resolves the annotations at run time
 from python_tsan.versioned_json import Format
 
 if TYPE_CHECKING:

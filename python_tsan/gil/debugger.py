@@ -23,8 +23,8 @@ from python_tsan.gil.engine import NothingSeenError, find_program, refuse_nested
 from python_tsan.gil.inside.frames import Frame
 from python_tsan.gil.inside.watched import COMMAND, LOG, OUT
 from python_tsan.gil.spool import python_version
-from python_tsan.gil.symbols import symbolise
-from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
+from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Thread, Trace, Way
+from python_tsan.symbols import Site, symbolise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -16,7 +16,8 @@ from python_tsan.gil.trace import Way
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from python_tsan.gil.trace import CFunction, Node
+    from python_tsan.gil.trace import Node
+    from python_tsan.symbols import CFunction
 
 
 class Phase(Enum):

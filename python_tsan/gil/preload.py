@@ -19,8 +19,8 @@ from python_tsan.errors import SubjectError
 from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL, NothingSeenError, find_program, refuse_nested
 from python_tsan.gil.library import build_tracer
 from python_tsan.gil.spool import Spool, SpoolObject, read_spool
-from python_tsan.gil.symbols import symbolise
-from python_tsan.gil.trace import Event, Process, Site, Trace, Untraced
+from python_tsan.gil.trace import Event, Process, Trace, Untraced
+from python_tsan.symbols import Site, symbolise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,6 +7,8 @@ from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
 
+from python_tsan.symbols import Site  # noqa: TC001 -- msgspec resolves the annotations at run time
+
 
 class Way(IntEnum):
     """Which of CPython's functions released or acquired the GIL; numbered as in ``format.hpp``.
@@ -57,40 +59,6 @@ class Node(NamedTuple):
     line: int
     body: str
     imports: str
-
-
-class CFunction(NamedTuple):
-    """A C function at a call site. ``file`` and ``line`` are empty without debug information."""
-
-    name: str
-    file: str = ""
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """A call in C that released the GIL: where it is, and its functions, inlined ones first.
-
-    ``functions`` is empty if the library has no symbol for the address.
-    """
-
-    library: str
-    offset: int
-    functions: tuple[CFunction, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The innermost function, else the offset in the library."""
-        return self.functions[0].name if self.functions else f"{self.library.rpartition('/')[2]}+{self.offset:#x}"
-
-    @property
-    def chain(self) -> str:
-        """All functions, outermost last, with the line of the innermost: ``a (f.c:3) < b``."""
-        if not self.functions:
-            return self.name
-        first = self.functions[0]
-        where = f" ({first.file.rpartition('/')[2]}:{first.line})" if first.file else ""
-        return " < ".join([first.name + where, *(function.name for function in self.functions[1:])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

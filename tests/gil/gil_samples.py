@@ -1,17 +1,7 @@
 """Small traces, written out."""
 
-from python_tsan.gil.trace import (
-    CFunction,
-    Event,
-    Node,
-    Process,
-    ProcessRecord,
-    Site,
-    Thread,
-    Trace,
-    Untraced,
-    Way,
-)
+from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Thread, Trace, Untraced, Way
+from python_tsan.symbols import CFunction, Site
 
 BOOTSTRAP = "<frozen importlib._bootstrap>"
 EXTERNAL = "<frozen importlib._bootstrap_external>"

@@ -8,7 +8,8 @@ from python_tsan.errors import UsageError
 from python_tsan.gil.analysis import explain_process, explain_trace, holders, imports_of
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.summary import caveats, count_phases, span, summarise, why
-from python_tsan.gil.trace import Event, Site, Way
+from python_tsan.gil.trace import Event, Way
+from python_tsan.symbols import Site
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 import gil_samples as samples
 
 from python_tsan.gil.engine_diff import COLUMNS, LOCKS, calls, compare
-from python_tsan.gil.trace import CFunction, Event, Site, Way
+from python_tsan.gil.trace import Event, Way
+from python_tsan.symbols import CFunction, Site
 
 STAT, READ = samples.EVENTS[0], samples.EVENTS[1]
 

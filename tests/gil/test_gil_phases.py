@@ -10,7 +10,8 @@ from gil_samples import BOOTSTRAP, EXTERNAL, frame
 
 from python_tsan.gil import phases
 from python_tsan.gil.phases import MEANINGS, Phase, explain
-from python_tsan.gil.trace import CFunction, Way
+from python_tsan.gil.trace import Way
+from python_tsan.symbols import CFunction
 
 IMPORT = frame("_find_and_load", file=BOOTSTRAP, imports="alpha")
 BODY = frame("<module>", file="alpha.py", body="alpha")

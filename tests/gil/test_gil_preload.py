@@ -16,8 +16,9 @@ from python_tsan.gil import preload
 from python_tsan.gil.engine import SPOOL, NothingSeenError
 from python_tsan.gil.preload import BYTES, STARTER, finish, make_spool_folder, trace_preloaded
 from python_tsan.gil.spool import Spool, SpoolObject
-from python_tsan.gil.trace import Event, Site
+from python_tsan.gil.trace import Event
 from python_tsan.process import Attached
+from python_tsan.symbols import Site
 
 PID = 77
 LIBRARY = Path("/lib/tracer.so")

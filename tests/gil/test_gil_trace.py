@@ -2,7 +2,8 @@ import gil_samples as samples
 import pytest
 
 from python_tsan.gil.spool import python_version
-from python_tsan.gil.trace import CFunction, Event, Site, Thread, Way
+from python_tsan.gil.trace import Event, Thread, Way
+from python_tsan.symbols import CFunction, Site
 
 
 def test_an_event_begins_at_its_release_or_else_at_its_acquisition():

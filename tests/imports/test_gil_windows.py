@@ -12,7 +12,7 @@ from import_samples import CONFIRMED, HAZARD, REFUTED, document
 from python_tsan.console import make_console
 from python_tsan.errors import SubjectError
 from python_tsan.gil.library import build_tracer
-from python_tsan.gil.trace import CFunction, Event, Node, Process, ProcessRecord, Site, Trace, Way
+from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Trace, Way
 from python_tsan.imports import gil_windows
 from python_tsan.imports.document import WindowRecord, document_of
 from python_tsan.imports.gil_windows import held_chain, with_windows
@@ -22,6 +22,7 @@ from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.imports.scan import scan
 from python_tsan.imports.wording import window
 from python_tsan.paths import Layout, default_root
+from python_tsan.symbols import CFunction, Site
 
 
 def rendered(document, name):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.gil.timeline import html_page
-from python_tsan.gil.trace import CFunction, Event, Node, Process, ProcessRecord, Site, Thread, Trace, Way
+from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Thread, Trace, Way
+from python_tsan.symbols import CFunction, Site
 from tools.bench.table import Row
 from tools.browser import find_browser
 

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan import process
-from python_tsan.gil import symbols
-from python_tsan.gil.symbols import parse_addr2line, symbolise
-from python_tsan.gil.trace import CFunction, Site
+from python_tsan import process, symbols
+from python_tsan.symbols import CFunction, Site, parse_addr2line, symbolise
 
 ANSWERS = """\
 0x00000000002cf465: posix_do_stat at ./Modules/posixmodule.c:2557 (discriminator 3)

@@ -1,20 +1,20 @@
-"""Resolve return addresses to C functions, after the traced program has ended."""
+"""Resolve return addresses to C functions, after the recorded program has ended."""
 
 from __future__ import annotations
 
 import re
 import shutil
 from collections import defaultdict
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from python_tsan import process
-from python_tsan.gil.trace import CFunction, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,40 @@ _UNKNOWN = "??"
 _COPY = re.compile(r"\.(constprop|isra|part|cold|lto_priv|llvm)\b.*$")
 # `os_stat_impl at ./Modules/posixmodule.c:2345 (discriminator 2)`
 _ADDR2LINE = re.compile(r"^(?P<name>.+) at (?P<file>.+?):(?P<line>\d+|\?)(?: \(discriminator \d+\))?$")
+
+
+class CFunction(NamedTuple):
+    """A C function at a call site. ``file`` and ``line`` are empty without debug information."""
+
+    name: str
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A call in C: where it returns to, and its functions, inlined ones first.
+
+    ``functions`` is empty if the library has no symbol for the address.
+    """
+
+    library: str
+    offset: int
+    functions: tuple[CFunction, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The innermost function, else the offset in the library."""
+        return self.functions[0].name if self.functions else f"{self.library.rpartition('/')[2]}+{self.offset:#x}"
+
+    @property
+    def chain(self) -> str:
+        """All functions, outermost last, with the line of the innermost: ``a (f.c:3) < b``."""
+        if not self.functions:
+            return self.name
+        first = self.functions[0]
+        where = f" ({first.file.rpartition('/')[2]}:{first.line})" if first.file else ""
+        return " < ".join([first.name + where, *(function.name for function in self.functions[1:])])
 
 
 def symbolise(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Site]:
