@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a property of the program for `compare`, such as binding='pybind11 3.0.4'; may be repeated",
     )
     add("--children", action="store_true", help="judge the instrumented programs that the command starts")
+    add("--keep-unlikely", action="store_true", help="judge findings that are inside a blind spot as any other")
     add_verbose(parser)
     add_settings(parser, *(name for name in PLAN if name != "python"), "instrumented-numpy", "numpy", "output")
     end_with(parser, "python-tsan run --repeat 20 --own src -- build/my_program --threads 4")
@@ -124,6 +125,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         own=own_paths(arguments.own),
         formats=formats_of(arguments.format),
         children=arguments.children,
+        keep_unlikely=arguments.keep_unlikely,
         facts=facts_of(arguments.fact),
     )
 

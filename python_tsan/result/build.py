@@ -31,6 +31,7 @@ class Standing:
     reason: str = ""
     link: str = ""
     expires: str = ""
+    blind_spot: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +166,7 @@ _WEIGHT = (
     FindingStatus.KNOWN,
     FindingStatus.EXPECTED,
     FindingStatus.SUPPRESSED,
+    FindingStatus.SET_ASIDE,
 )
 
 
@@ -188,6 +190,7 @@ def _merged(same: Sequence[DistinctFinding]) -> DistinctFinding:
         reason=weightiest.reason,
         link=weightiest.link,
         expires=weightiest.expires,
+        blind_spot=weightiest.blind_spot,
     )
 
 
@@ -215,6 +218,7 @@ def _finding(group: Group, facts: Facts) -> DistinctFinding:
         reason=standing.reason,
         link=standing.link,
         expires=standing.expires,
+        blind_spot=standing.blind_spot,
         summary=first.summary,
         dialect=first.dialect,
         pid=first.pid,

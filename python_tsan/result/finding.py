@@ -38,6 +38,7 @@ class FindingStatus(Enum):
     EXPIRED = "expired"  # in the baseline, past its date
     EXPECTED = "expected"  # the subject is expected to show it
     SUPPRESSED = "suppressed"
+    SET_ASIDE = "set aside"  # probably no race: its accesses are all in code whose locks the runtime cannot see
 
     @property
     def fails(self) -> bool:
@@ -89,7 +90,7 @@ class DistinctFinding:
     ``occurrences`` counts its blocks, ``sources`` says where each is; the parts are those of the first.
     ``attribution`` is the weightiest of ``origins``, which follow the accesses (or, without accesses, the acquisitions
     or stacks) one by one. ``reason``, ``link`` and ``expires`` (an ISO date) come from the entry of a
-    baseline or of a suppression file.
+    baseline or of a suppression file. ``blind_spot`` names the entry of ``blind_spots.toml`` for which it is set aside.
     """
 
     kind: Kind
@@ -102,6 +103,7 @@ class DistinctFinding:
     reason: str = ""
     link: str = ""
     expires: str = ""
+    blind_spot: str = ""
     summary: str = ""
     dialect: Dialect
     pid: int | None = None

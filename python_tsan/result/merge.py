@@ -187,10 +187,13 @@ def _evidence(parts: Sequence[Result]) -> Evidence:
     # Part by part: of one fingerprint, a read may be expected, and a write be what another part shows first.
     of_parts = [covered(expectation, {finding.fingerprint: finding for finding in part.findings}) for part in parts]
     absent = [tuple(missing(expectation, part.findings)) for part in parts]
+    failing = frozenset(finding.fingerprint for part in parts for finding in part.failing)
+    aside = {each.fingerprint: each.blind_spot for part in parts for each in part.findings if each.blind_spot}
     return Evidence(
         observations=tuple(observation for part in parts for observation in _observations(part)),
         expectation=expectation,
-        failing=frozenset(finding.fingerprint for part in parts for finding in part.failing),
+        failing=failing,
+        aside={key: name for key, name in aside.items() if key not in failing},
         expected=tuple(frozenset().union(*same) for same in zip(*of_parts, strict=True)),
         once=_record(parts[0]).until_found,
         # What no part saw is missing.
@@ -249,7 +252,7 @@ def _subject(parts: Sequence[Result], evidence: Evidence) -> Subject:
         # fsum rounds once, so that no order of adding gives another total.
         seconds=fsum(observation.seconds for observation in evidence.observations),
         max_rss_bytes=max((subject.max_rss_bytes for subject in subjects), default=0),
-        rate=rate(evidence.observations, frozenset().union(*evidence.expected)),
+        rate=rate(evidence.observations, frozenset().union(*evidence.expected), evidence.aside),
         stacks=tuple(path for subject in subjects for path in subject.stacks),
     )
 

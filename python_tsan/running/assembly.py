@@ -20,7 +20,7 @@ from python_tsan.running import audit, hook_crosscheck, processes, suppressing
 from python_tsan.running.companion import LIBRARY, HookOutput, read_hook_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from python_tsan.checking.execution import Execution
@@ -63,10 +63,10 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
     findings = {key: group.finding for key, group in groups.items()}
     hooks = read_hook_output(record.hook_folder) if record.hook_folder else _NO_OUTPUT
     python_stacks, mismatches = hook_crosscheck.match_reports(reading.digest, _hook_reports(executions, hooks))
-    loaded = [path for process in hooks.processes for path in process.objects] or audit.watched_objects(record.mapped)
-    objects = audit.inspect_objects(path for path in loaded if not path.endswith(LIBRARY))
+    objects = _loaded(hooks, record.mapped)
     known = rules.baseline and baseline.with_current_fingerprints(rules.baseline, findings, rules.own)
-    standings = rules.standings(findings)
+    standings = rules.standings_in(groups, objects)
+    aside = {key: standing.blind_spot for key, standing in standings.items() if standing.blind_spot}
     states = (
         baseline.compare_baseline(known, findings.keys(), runs=len(observations), today=rules.today) if known else None
     )
@@ -76,6 +76,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
         observations=observations,
         expectation=rules.expectation,
         failing=frozenset(each for each in findings if standings.get(each, NEW).status.fails),
+        aside=aside,
         expected=expected,
         missing=tuple(missing(rules.expectation, findings.values())),
         complaints=tuple(baseline.complaints(states)) if states else (),
@@ -106,7 +107,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
     return replace(
         result,
         id=record.folder.id,
-        subjects=(subject_of(request.command, observations, frozenset().union(*expected)),),
+        subjects=(subject_of(request.command, observations, frozenset().union(*expected), aside),),
         audit=objects or None,
         suppressions=uses,
         baseline=states,
@@ -116,16 +117,24 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
     )
 
 
-def is_found(execution: Execution, rules: Rules) -> bool:
+def _loaded(hooks: HookOutput, mapped: Sequence[str]) -> tuple[SharedObject, ...]:
+    loaded = [path for process in hooks.processes for path in process.objects] or audit.watched_objects(mapped)
+    return audit.inspect_objects(path for path in loaded if not path.endswith(LIBRARY))
+
+
+def is_found(execution: Execution, rules: Rules, hook_folder: Path | None, mapped: Sequence[str]) -> bool:
     """Return whether a run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
-    findings = {key: group.finding for key, group in read_runs([execution]).digest.groups.items()}
+    groups = read_runs([execution]).digest.groups
     if rules.expectation.outcome is Outcome.RACE:
-        return not list(missing(rules.expectation, findings.values()))
-    standings = rules.standings(findings)
-    return any(standings.get(each, NEW).status.fails for each in findings)
+        return not list(missing(rules.expectation, [group.finding for group in groups.values()]))
+    hooks = read_hook_output(hook_folder) if hook_folder and groups else _NO_OUTPUT
+    standings = rules.standings_in(groups, _loaded(hooks, mapped) if groups else ())
+    return any(standings.get(each, NEW).status.fails for each in groups)
 
 
-def subject_of(command: tuple[str, ...], observations: Sequence[Observation], sought: frozenset[str]) -> Subject:
+def subject_of(
+    command: tuple[str, ...], observations: Sequence[Observation], sought: frozenset[str], aside: Iterable[str] = ()
+) -> Subject:
     """Return the program that was run, with what its processes came to; ``sought`` are expected fingerprints."""
     return Subject(
         command=command,
@@ -133,7 +142,7 @@ def subject_of(command: tuple[str, ...], observations: Sequence[Observation], so
         timed_out=any(each.timed_out for each in observations),
         seconds=sum(each.seconds for each in observations),
         max_rss_bytes=max((each.max_rss_bytes for each in observations), default=0),
-        rate=rate(observations, sought),
+        rate=rate(observations, sought, aside),
         stacks=tuple(str(path) for each in observations for path in each.stacks),
     )
 
@@ -170,6 +179,7 @@ def _identity(request: Request, rules: Rules, replay: Replay) -> dict[str, str]:
         "suppressions": _digest(suppressing.merged_text(rules.suppressions)),
         "until found": "yes" if request.until_found else "no",
         "shards": shards,
+        **({"unlikely findings": "kept"} if request.keep_unlikely else {}),
     }
 
 

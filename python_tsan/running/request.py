@@ -17,8 +17,8 @@ class Request:
 
     ``python`` is a version, the folder of an interpreter or its program, empty for the one that the settings select.
     ``expect`` is a word such as ``clean`` or a file. ``children`` says that the command is a driver whose child
-    processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made. ``facts`` are what the
-    user states about the program, by name.
+    processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made. ``keep_unlikely`` judges
+    findings in blind spots as any other. ``facts`` are what the user states about the program, by name.
     """
 
     command: tuple[str, ...]
@@ -35,6 +35,7 @@ class Request:
     own: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     children: bool = False
+    keep_unlikely: bool = False
     facts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

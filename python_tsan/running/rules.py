@@ -8,23 +8,29 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cpython.known_races import shipped_file
 from python_tsan.result import baseline
+from python_tsan.result.blind_spots import blind_objects
 from python_tsan.result.build import Standing
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.matching import covered
+from python_tsan.result.unlikely import blind_spot_of
 from python_tsan.running import expected
 from python_tsan.running.suppressing import read_suppressions
 from python_tsan.toml_file import read_text
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.expectation import Expectation
-    from python_tsan.result.model import Baseline
+    from python_tsan.result.blind_spots import BlindSpot
+    from python_tsan.result.model import Baseline, SharedObject
     from python_tsan.running.request import Request
     from python_tsan.running.suppressing import PlacedSuppression
+    from python_tsan.tsan.digest import Group
     from python_tsan.tsan.finding import Finding
+
+BLIND_SPOTS_PAGE = "docs/blind-spots.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,7 @@ class Rules:
     baseline: Baseline | None = None
     suppressions: tuple[PlacedSuppression, ...] = ()
     own: tuple[str, ...] = ()
+    keep_unlikely: bool = False
 
     def standings(self, findings: Mapping[str, Finding]) -> dict[str, Standing]:
         """Return the standings of known and expected findings, by fingerprint; any other is new."""
@@ -43,6 +50,18 @@ class Rules:
         known = baseline.standings(current, today=self.today) if current else {}
         expected_ones = frozenset().union(*covered(self.expectation, findings))
         return known | {each: Standing(status=FindingStatus.EXPECTED, reason="expected") for each in expected_ones}
+
+    def standings_in(self, groups: Mapping[str, Group], objects: Iterable[SharedObject]) -> dict[str, Standing]:
+        """Return the standings of all that is known, and of what is set aside for the loaded ``objects``."""
+        known = self.standings({key: group.finding for key, group in groups.items()})
+        blind = {} if self.keep_unlikely else blind_objects(objects)
+        aside = {
+            key: spots[0]
+            for key, group in groups.items()
+            if key not in known
+            and None not in (spots := [blind_spot_of(each, blind) for each in group.variants.values()])
+        }
+        return known | {key: _set_aside(spot) for key, spot in aside.items() if spot}
 
 
 def read_rules(request: Request, *, today: dt.date, theirs: str = "") -> Rules:
@@ -60,6 +79,7 @@ def read_rules(request: Request, *, today: dt.date, theirs: str = "") -> Rules:
         else None,
         suppressions=placed,
         own=request.own,
+        keep_unlikely=request.keep_unlikely,
     )
 
 
@@ -69,6 +89,11 @@ def with_shipped(rules: Rules, interpreter: Interpreter | None) -> Rules:
     if file is None:
         return rules
     return replace(rules, suppressions=(*rules.suppressions, *read_suppressions([file], shipped=True)))
+
+
+def _set_aside(spot: BlindSpot) -> Standing:
+    reason = f"inside {spot.title}, which is not instrumented: {spot.why}"
+    return Standing(status=FindingStatus.SET_ASIDE, reason=reason, link=BLIND_SPOTS_PAGE, blind_spot=spot.name)
 
 
 def _text(path: str, what: str) -> str:

@@ -166,7 +166,9 @@ class Session:
             if self.request.repeat > 1:
                 found = counted(len(observation.seen), "finding")
                 self.setup.console.note(f"run {number} of {self.request.repeat}: {found}, exit {observation.exit_code}")
-            if self.request.until_found and is_found(self.runs[-1][1], self.rules):
+            if self.request.until_found and is_found(
+                self.runs[-1][1], self.rules, self._hook_folder if self.setup.companion else None, tuple(self.mapped)
+            ):
                 self._note((f"found in run {number}, so it was the last",))
                 break
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.tsan.block import Block, Shape
 from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
-from python_tsan.tsan.fingerprint import fingerprint
+from python_tsan.tsan.fingerprint import fingerprint, ways
 from python_tsan.tsan.parser import parse_block, parse_fatal
 
 if TYPE_CHECKING:
@@ -33,12 +33,14 @@ _VOLATILE = re.compile(r"0x(?<!\+0x)[0-9a-f]+| [TM]\d+|[tp]id=\d+| '[^'\n]*'(?= 
 class Group:
     """One distinct finding: the first block that showed it, how often it came and where.
 
-    ``places`` maps a log's name to the first lines of its blocks, in order.
+    ``places`` maps a log's name to the first lines of its blocks, in order. ``variants`` has one block of each way
+    through the modules: what is true of the first need not be true of all.
     """
 
     fingerprint: str
     finding: Finding
     occurrences: int = 0
+    variants: dict[tuple[object, ...], Finding] = field(default_factory=dict)
     places: dict[str, array[int]] = field(default_factory=dict)
 
     def sources(self) -> Iterator[tuple[str, int]]:
@@ -111,7 +113,9 @@ class Digest:
             finding = parse_block(block, source)
             self._sample(finding.unparsed)
             key = fingerprint(finding)
-            known = (self.groups.setdefault(key, Group(key, finding)), len(finding.unparsed))
+            group = self.groups.setdefault(key, Group(key, finding))
+            group.variants.setdefault(ways(finding), finding)
+            known = (group, len(finding.unparsed))
             if len(self._texts) >= MAX_TEXTS:
                 self._texts.clear()
             if len(text) <= MAX_TEXT_LINES:

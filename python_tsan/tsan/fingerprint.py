@@ -37,6 +37,16 @@ def identity(finding: Finding) -> tuple[str, ...]:
     return (f"v{VERSION}", title, *_stacks(finding), *_globals(finding))
 
 
+def ways(finding: Finding) -> tuple[object, ...]:
+    """Return through which modules the stacks of the accesses, the memory and the threads go, without repetitions."""
+    made = [*(location.stack for location in finding.locations), *(thread.stack for thread in finding.threads)]
+    stacks = [*(access.stack for access in finding.accesses), *filter(None, made)]
+    return (
+        finding.kind,
+        *(tuple(dict.fromkeys(_module(frame) for frame in each.frames)) for each in stacks),
+    )
+
+
 def _stacks(finding: Finding) -> list[str]:
     """Spell the stacks that identify a finding, in an order that does not depend on which thread came first."""
     spelled = [_spell(stack) for stack in identifying_stacks(finding)]

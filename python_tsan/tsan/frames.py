@@ -32,7 +32,7 @@ _RUNTIME_MODULE = re.compile(r"(?:^|/)(?:libtsan\.so|libclang_rt\.tsan)")
 _RUNTIME_SYMBOL = re.compile(r"_{2,3}(?:interceptor|tsan|sanitizer)_|wrap_(?=\w)|__(?:tsan|sanitizer)::")
 # Clang links its runtime into the program without line tables: an interceptor is then a libc name with no file.
 _LIBC_NAME = re.compile(
-    r"mem(?:cpy|move|set|cmp|chr|rchr|mem|align|pcpy)|(?:str|wcs)n?(?:len|cpy|cat|cmp|casecmp|chr|rchr|str|dup)"
+    r"mem(?:cpy|move|set|cmp|chr|rchr|mem|align|pcpy)|b(?:cmp|copy|zero)|(?:str|wcs)n?(?:len|cpy|cat|cmp|casecmp|chr|rchr|str|dup)"
     r"|[cm]alloc|(?:re|p?v)alloc(?:array)?|v?free|posix_memalign|aligned_alloc|operator (?:new|delete)(?:\[\])?\(.*\)"
     r"|(?:pthread|sem|mtx|cnd|thrd|epoll)_\w+|p?(?:read|write)v?(?:64)?|(?:open|creat)(?:at)?(?:64)?|close(?:dir)?"
     r"|socket(?:pair)?|accept4?|connect|bind|listen|dup[23]?|pipe2?|eventfd|(?:send|recv)(?:msg|to|from|mmsg)?"

@@ -72,6 +72,25 @@ def test_one_line_that_is_not_understood_is_a_doubt_with_its_text():
     )
 
 
+def test_findings_that_are_set_aside_are_counted_by_library_in_the_verdict():
+    aside = {"a": "grpcio", "b": "pyarrow", "c": "grpcio"}
+    seen = replace(FINE, seen=frozenset("abc"), exit_code=66)
+    assert verdict(seen, aside=aside).status is Status.PASSED
+    assert verdict(seen, aside=aside).reason == ("no new finding; 3 findings set aside: 2 in grpcio, 1 in pyarrow")
+    failed = verdict(replace(seen, seen=frozenset("abcd")), aside=aside, failing=frozenset("d"))
+    assert (failed.status, failed.reason) == (
+        Status.FAILED,
+        "1 finding; 3 findings set aside: 2 in grpcio, 1 in pyarrow",
+    )
+
+
+def test_a_run_with_nothing_but_findings_set_aside_is_no_run_with_a_finding():
+    runs = (replace(FINE, seen=ONE), replace(FINE, seen=frozenset({"one", "two"})))
+    assert rate(runs, frozenset(), ONE).found == 1
+    assert rate(runs, frozenset()).found == 2
+    assert rate(runs, ONE, ONE).found == 2
+
+
 def test_a_doubt_about_the_whole_run_counts_too():
     judged = verdict(FINE, doubts=("nothing instrumented ran",))
     assert (judged.status, judged.reason) == (Status.COULD_NOT_JUDGE, "nothing instrumented ran")

@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from run_logs import golden
@@ -7,9 +8,10 @@ from python_tsan.errors import UsageError
 from python_tsan.expectation import Outcome
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.matching import covered, missing
-from python_tsan.running.expected import parse_expectation
+from python_tsan.result.model import SharedObject
+from python_tsan.running.expected import WORDS, parse_expectation
 from python_tsan.running.request import Request
-from python_tsan.running.rules import read_rules
+from python_tsan.running.rules import Rules, read_rules
 from python_tsan.running.suppressing import count_uses, merged_text, read_suppressions
 from python_tsan.tsan.digest import Digest
 
@@ -137,3 +139,65 @@ def test_uses_are_counted_over_all_logs_and_the_unused_are_zero(tmp_path):
 def test_a_request_that_makes_no_sense_is_refused(tmp_path, options):
     with pytest.raises(UsageError):
         Request(**({"command": ("x",), "cwd": str(tmp_path)} | options))
+
+
+LIBRARY = SharedObject(path="/site/pyarrow/libarrow.so.2600", instrumented=False)
+BLOCK = """\
+==================
+WARNING: ThreadSanitizer: data race (pid=1)
+  Write of size 8 at 0x720c00003210 by thread T1:
+    #0 operator delete(void*) <null> (prog+0xe6fa8)
+    #1 arrow::Future::Finish() <null> (libarrow.so.2600+0x98a6e0)
+
+  Previous write of size 8 at 0x720c00003210 by thread T2:
+    #0 operator new(unsigned long) <null> (prog+0xe6812)
+    #1 arrow::Future::Make() <null> ({module}+0x98a6e0)
+
+==================
+"""
+
+
+def standings(*modules, objects=(LIBRARY,), **options):
+    """Return the statuses of findings that differ in the module of one access alone, so that they are one finding."""
+    digest = Digest()
+    digest.add("".join(BLOCK.format(module=module) for module in modules).splitlines(), "tsan.1")
+    (key,) = digest.groups
+    found = Rules(expectation=WORDS["clean"], today=TODAY, **options).standings_in(digest.groups, objects)
+    return found.get(key)
+
+
+def test_a_finding_inside_a_blind_library_is_set_aside_and_says_why():
+    standing = standings("libarrow.so.2600")
+    assert standing.status is FindingStatus.SET_ASIDE
+    assert not standing.status.fails
+    assert standing.blind_spot == "pyarrow"
+    assert "inside Apache Arrow, which is not instrumented: its futures" in standing.reason
+    assert standing.link == "docs/blind-spots.md"
+
+
+@pytest.mark.parametrize(
+    ("modules", "options"),
+    [
+        (["libarrow.so.2600"], {"keep_unlikely": True}),
+        (["libarrow.so.2600"], {"objects": ()}),
+        (["libarrow.so.2600"], {"objects": (replace(LIBRARY, instrumented=True),)}),
+        (["prog"], {}),
+    ],
+)
+def test_a_finding_is_kept_on_request_and_unless_the_library_is_known_to_be_loaded_and_blind(modules, options):
+    assert standings(*modules, **options) is None
+
+
+@pytest.mark.parametrize("modules", [["libarrow.so.2600", "mine.so"], ["mine.so", "libarrow.so.2600"]])
+def test_a_finding_is_kept_if_any_of_its_blocks_is_not_the_librarys(monkeypatch, modules):
+    """One function of one file may be in two objects; the fingerprint does not know the object then."""
+    monkeypatch.setattr("python_tsan.tsan.digest.fingerprint", lambda _finding: "one")
+    assert standings(*modules) is None
+
+
+def test_what_the_user_expects_or_knows_is_not_set_aside():
+    assert standings("libarrow.so.2600", keep_unlikely=False).status is FindingStatus.SET_ASIDE
+    digest = Digest()
+    digest.add(BLOCK.format(module="libarrow.so.2600").splitlines(), "tsan.1")
+    rules = Rules(expectation=WORDS["race"], today=TODAY)
+    assert [each.status for each in rules.standings_in(digest.groups, [LIBRARY]).values()] == [FindingStatus.EXPECTED]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping  # noqa: TC003 -- a dataclass's annotations stay readable at run time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from python_tsan.expectation import Expectation, Outcome
@@ -22,13 +24,15 @@ class Evidence:
     """All that a program's verdict rests on.
 
     ``failing`` are the fingerprints of findings that make it red, ``expected`` has those of each finding that must be
-    there, in every run or in ``once`` one, ``missing`` describes expected findings that never came. ``complaints`` are
-    the baseline's, ``doubts`` concern the whole run.
+    there, in every run or in ``once`` one, ``missing`` describes expected findings that never came. ``aside`` names,
+    by fingerprint, the blind spot for which a finding is set aside. ``complaints`` are the baseline's, ``doubts``
+    concern the whole run.
     """
 
     observations: tuple[Observation, ...]
     expectation: Expectation
     failing: frozenset[str] = frozenset()
+    aside: Mapping[str, str] = field(default_factory=dict)
     expected: tuple[frozenset[str], ...] = ()
     once: bool = False
     missing: tuple[str, ...] = ()
@@ -59,7 +63,7 @@ def judge_program(evidence: Evidence) -> Verdict:
         status, reasons = Status.PASSED, [_clean(evidence)]
     return Verdict(
         status=status,
-        reason="; ".join(reasons),
+        reason="; ".join([*reasons, *set_aside_words(evidence.aside.values())]),
         downgrades=downgrades,
         expectation=evidence.expectation,
         met=_met(evidence),
@@ -67,6 +71,14 @@ def judge_program(evidence: Evidence) -> Verdict:
         seconds=sum(each.seconds for each in observations),
         observations=tuple(replace(each, findings=()) for each in observations),
     )
+
+
+def set_aside_words(names: Iterable[str]) -> Iterator[str]:
+    """Say how many findings are set aside, by blind spot, the most frequent first; nothing if none is."""
+    counts = Counter(names)
+    if counts:
+        each = ", ".join(f"{count:,} in {name}" for name, count in counts.most_common())
+        yield f"{counted(counts.total(), 'finding')} set aside: {each}"
 
 
 def _unused(uses: Iterable[SuppressionUse]) -> Iterator[str]:
@@ -108,9 +120,10 @@ def _clean(evidence: Evidence) -> str:
             return f"no new finding{in_runs}"
 
 
-def rate(observations: Sequence[Observation], sought: frozenset[str]) -> Rate:
-    """Return how often a run showed a finding: any of ``sought``, or any at all when nothing is sought."""
-    found = sum(bool(each.seen & sought if sought else each.seen) for each in observations)
+def rate(observations: Sequence[Observation], sought: frozenset[str], aside: Iterable[str] = ()) -> Rate:
+    """Return how often a run showed a finding: any of ``sought``, or any not set ``aside`` when nothing is sought."""
+    without = frozenset(aside)
+    found = sum(bool(each.seen & sought if sought else each.seen - without) for each in observations)
     low, high = wilson_bounds(found, len(observations))
     return Rate(found=found, runs=len(observations), low=low, high=high)
 

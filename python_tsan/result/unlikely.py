@@ -1,0 +1,107 @@
+"""Recognise findings that are probably no race: each access was made by code whose locks the runtime cannot see. Pure.
+
+Code that is not instrumented is seen in the functions that the runtime intercepts, and in nothing else. If it locks
+without them (futex system calls, inlined atomics), the runtime knows the accesses and not their order. Such code
+leaves one frame on a stack, that of the caller of the intercepted function; what called it is not on the stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from python_tsan.result.attribution import owner
+from python_tsan.result.blind_spots import BlindSpot, module_name
+from python_tsan.result.finding import Attribution
+from python_tsan.tsan.finding import LocationKind
+from python_tsan.tsan.frames import is_interceptor
+from python_tsan.tsan.suppressions import HUBS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from python_tsan.tsan.finding import Access, Finding, Frame, Stack
+
+_CXX_LIBRARIES = frozenset({"libstdc++.so", "libc++.so", "libc++abi.so"})
+_LIBRARIES = _CXX_LIBRARIES | {"libc.so", "libgcc_s.so"}
+
+
+class _Side(Enum):
+    HIDDEN = "hidden"  # uninstrumented code that is not on the stack, through the C++ library or at a thread's start
+    OTHER = "other"  # yours, instrumented, or not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Borrowed:
+    """An access by CPython's C-API on behalf of a blind library, such as a copy out of its buffer."""
+
+    spot: BlindSpot
+
+
+def blind_spot_of(finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | None:
+    """Return the blind spot that explains a finding, None if one access may be the user's or is instrumented.
+
+    ``blind`` are the loaded objects that are known, by name. At least one access, or the allocation, must be inside
+    them; the C-API's own accesses count as the library's only on memory that the library allocated.
+    """
+    sides = [_side(access, finding, blind) for access in finding.accesses]
+    if not sides or _Side.OTHER in sides:
+        return None
+    known = next((side for side in sides if isinstance(side, BlindSpot)), None)
+    if any(isinstance(side, _Borrowed) for side in sides) and not _allocated_there(finding, blind):
+        return None
+    return known if known and finding.kind in known.kinds else None
+
+
+def _side(access: Access, finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Borrowed | _Side:
+    side = _maker(access.stack, blind)
+    if side is not _Side.HIDDEN or any(_is_named(frame) for frame in access.stack.frames):
+        return side
+    # Nothing but library code: it belongs to the code that started the thread.
+    made = next((thread.stack for thread in finding.threads if thread.id == access.thread), None)
+    starter = _maker(made, blind) if made and not access.main_thread else _Side.HIDDEN
+    return starter if isinstance(starter, BlindSpot) else _Side.HIDDEN
+
+
+def _is_named(frame: Frame) -> bool:
+    return not is_interceptor(frame) and owner(frame) is not Attribution.RUNTIME
+
+
+def _maker(stack: Stack, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Borrowed | _Side:
+    """Return who called the intercepted function, or the C-API, on a stack."""
+    frames = list(stack.frames)
+    if not frames or not stack.restored:
+        return _Side.OTHER
+    through = [frame for frame in frames if not is_interceptor(frame)]
+    called = len(through) < len(frames) and is_interceptor(frames[0])
+    rest = [frame for frame in through if module_name(frame.module) not in _LIBRARIES]
+    if not rest:
+        return _Side.HIDDEN if called else _Side.OTHER
+    frame, in_library = rest[0], through[: through.index(rest[0])]
+    if called and (spot := blind.get(module_name(frame.module))):
+        return spot
+    if owner(frame) is not Attribution.LIBPYTHON:
+        return _Side.OTHER
+    # CPython is written in C and never calls the C++ library.
+    if called and any(module_name(each.module) in _CXX_LIBRARIES for each in in_library):
+        return _Side.HIDDEN
+    return _behind_c_api(rest, blind) if not in_library else _Side.OTHER
+
+
+def _behind_c_api(frames: list[Frame], blind: Mapping[str, BlindSpot]) -> _Borrowed | _Side:
+    for frame in frames:
+        if owner(frame) is Attribution.LIBPYTHON:
+            if frame.symbol in HUBS:
+                return _Side.OTHER
+            continue
+        spot = blind.get(module_name(frame.module))
+        return _Borrowed(spot=spot) if spot else _Side.OTHER
+    return _Side.OTHER
+
+
+def _allocated_there(finding: Finding, blind: Mapping[str, BlindSpot]) -> bool:
+    return any(
+        location.kind is LocationKind.HEAP and location.stack and isinstance(_maker(location.stack, blind), BlindSpot)
+        for location in finding.locations
+    )

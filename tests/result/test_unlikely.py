@@ -1,0 +1,139 @@
+"""A finding is set aside when every access is a blind library's, and kept as soon as one may be the user's."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from python_tsan.result.blind_spots import BlindSpot, Measured, Treatment
+from python_tsan.result.unlikely import blind_spot_of
+from python_tsan.tsan.parser import parse_log
+
+SPOT = BlindSpot(
+    name="lib",
+    title="Lib",
+    treatment=Treatment.SET_ASIDE,
+    false="races",
+    why="futexes",
+    helps="",
+    objects=("libblind.so*",),
+    measured=(Measured(version="1", runtime="gcc 12", on="2026-11-30", seen=""),),
+)
+BLIND = {"libblind.so": SPOT}
+
+MEMCPY = "memcpy <null> (prog+0x5e91e)"  # as clang's runtime, inside the program, names its interceptor
+DELETE = "operator delete(void*) ../../src/libsanitizer/tsan/tsan_new_delete.cpp:126 (libtsan.so.2+0x868bd)"
+LIB = "<null> <null> (libblind.so.7+0x799838)"
+TEMPLATE = "std::_Sp_counted_base<(__gnu_cxx::_Lock_policy)2>::_M_release() <null> (libblind.so.7+0x54e09)"
+STRING = "std::string::_Rep::_S_create(unsigned long) <null> (libstdc++.so.6+0xebc48)"
+C_API = "PyBytes_FromStringAndSize /cpython/Objects/bytesobject.c:159 (libpython3.13d.so.1.0+0x18212d)"
+LOOP = "_PyEval_EvalFrameDefault /cpython/Python/generated_cases.c.h:813 (libpython3.13d.so.1.0+0x53e071)"
+YOURS = "worker(int) /home/me/main.cpp:11:19 (prog+0xe7e43)"
+YOUR_STRING = "std::string::append(char const*) /usr/include/c++/12/bits/basic_string.h:99 (prog+0xe7e99)"
+OTHER = "<null> <null> (libother.so.1+0x11)"
+NUMPY = "<null> <null> (_multiarray_umath.cpython-313-x86_64-linux-gnu.so+0x18b0f9)"
+
+
+def finding(one, other, *, memory=(), thread=(), kind="data race"):
+    """Return the finding of two stacks; ``memory`` is where the block was allocated, ``thread`` made thread 1."""
+
+    def stack(frames):
+        lines = [f"    #{number} {frame}" for number, frame in enumerate(frames)]
+        return "\n".join(lines or ["    [failed to restore the stack]"])
+
+    parts = [f"  Write of size 8 at 0x720c00003210 by thread T1:\n{stack(one)}"]
+    parts += [f"  Previous write of size 8 at 0x720c00003210 by thread T2:\n{stack(other)}"]
+    if memory:
+        parts += [f"  Location is heap block of size 64 at 0x720c00003200 allocated by thread T2:\n{stack(memory)}"]
+    if thread:
+        parts += [f"  Thread T1 'w' (tid=11, running) created by main thread at:\n{stack(thread)}"]
+    text = "\n\n".join(parts)
+    (only,) = parse_log(
+        f"{'=' * 18}\nWARNING: ThreadSanitizer: {kind} (pid=1)\n{text}\n\n{'=' * 18}\n", "tsan.1"
+    ).findings
+    return only
+
+
+def spot(*args, **parts):
+    found = blind_spot_of(finding(*args, **parts), BLIND)
+    return found and found.name
+
+
+@pytest.mark.parametrize("side", [[MEMCPY, LIB], [DELETE, LIB], [DELETE, TEMPLATE], [MEMCPY, STRING, LIB, YOURS]])
+def test_two_accesses_of_a_blind_library_are_set_aside(side):
+    assert spot([MEMCPY, LIB, LOOP, YOURS], side) == "lib"
+    assert spot(side, [MEMCPY, LIB]) == "lib"
+
+
+@pytest.mark.parametrize(
+    "side",
+    [
+        [YOURS],
+        [MEMCPY, YOURS],
+        [YOURS, LIB],
+        [MEMCPY, YOURS, LIB],
+        [MEMCPY, STRING, YOURS],
+        [MEMCPY, STRING, YOUR_STRING, YOURS],
+        [YOUR_STRING, YOURS],
+        [MEMCPY, OTHER],
+        [MEMCPY, NUMPY, LOOP],
+        [C_API, YOURS],
+        [MEMCPY, C_API, LOOP, LIB],
+        [LOOP, LIB],
+        [LIB],
+        [],
+    ],
+    ids=lambda side: " < ".join(frame.split()[0] for frame in side) or "not restored",
+)
+def test_a_finding_is_kept_if_one_access_may_be_the_users_or_is_instrumented(side):
+    """The last but one: an access that no interceptor made is of instrumented code, in any object."""
+    memory = [MEMCPY, LIB]
+    assert spot([MEMCPY, LIB], side, memory=memory) is None
+    assert spot(side, [MEMCPY, LIB], memory=memory) is None
+    assert spot(side, side, memory=memory) is None
+
+
+def test_the_c_library_that_cpython_calls_is_no_hidden_caller():
+    assert spot([MEMCPY, LIB], [MEMCPY, "<null> <null> (libc.so.6+0x1)", C_API, YOURS]) is None
+    assert spot([MEMCPY, LIB], [MEMCPY, STRING, C_API, YOURS]) == "lib"
+
+
+def test_a_copy_by_the_c_api_is_the_librarys_on_memory_that_it_allocated_alone():
+    copy = [MEMCPY, C_API, LIB, LOOP, YOURS]
+    assert spot(copy, [MEMCPY, LIB], memory=["malloc <null> (prog+0x61530)", LIB]) == "lib"
+    assert spot(copy, [MEMCPY, LIB], memory=["malloc <null> (prog+0x61530)", YOURS]) is None
+    assert spot(copy, [MEMCPY, LIB]) is None
+    assert spot(copy, copy, memory=["malloc <null> (prog+0x61530)", LIB]) is None
+
+
+def test_a_thread_of_the_librarys_makes_what_has_no_caller_the_librarys():
+    bare = [MEMCPY, STRING]
+    made = ["pthread_create <null> (prog+0x63091)", LIB, LOOP, YOURS]
+    assert spot(bare, bare) is None
+    assert spot(bare, bare, thread=made) == "lib"
+    assert spot(bare, bare, thread=["pthread_create <null> (prog+0x63091)", YOURS]) is None
+    assert spot([MEMCPY, STRING, YOURS], bare, thread=made) is None
+
+
+def test_nothing_is_set_aside_without_a_known_object():
+    assert blind_spot_of(finding([MEMCPY, LIB], [MEMCPY, LIB]), {}) is None
+
+
+@pytest.mark.parametrize("kind", ["heap-use-after-free", "data race on vptr (ctor/dtor vs virtual call)", "a new kind"])
+def test_only_the_kinds_of_the_entry_are_set_aside(kind):
+    assert spot([MEMCPY, LIB], [MEMCPY, LIB], kind=kind) is None
+
+
+STACKS = st.lists(
+    st.sampled_from([MEMCPY, DELETE, LIB, TEMPLATE, STRING, C_API, LOOP, YOURS, YOUR_STRING, OTHER, NUMPY]), max_size=5
+)
+PLANTED = st.sampled_from([YOURS, YOUR_STRING, OTHER, NUMPY])
+BEFORE = st.lists(st.sampled_from([MEMCPY, DELETE]), max_size=2)
+
+
+@given(other=STACKS, mine=st.tuples(BEFORE, PLANTED, STACKS), memory=STACKS, thread=STACKS)
+def test_a_planted_race_stays_with_any_other_side(other, mine, memory, thread):
+    """The first frame that is no interceptor is the user's: such an access is never the library's."""
+    before, planted, below = mine
+    mine = [*before, planted, *below]
+    assert spot(mine, other, memory=memory, thread=thread) is None
+    assert spot(other, mine, memory=memory, thread=thread) is None
