@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from python_tsan.errors import UsageError
-from python_tsan.plain_text import duration, harmless, remaining, text_table
+from python_tsan.plain_text import WIDTH, duration, harmless, remaining, text_table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # A plain log gets a line when this much has been done since the last one, or this long has passed.
 PLAIN_FRACTION = 0.1
 PLAIN_SECONDS = 15.0
+FEWEST_COLUMNS = 40
 
 
 class StepProgress(Protocol):
@@ -56,7 +57,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print a line of a result for people on standard output."""
-        self._line(self._out, text)
+        self._line(self._out, folded(text, self._out, self._env))
 
     def data(self, text: str) -> None:
         """Print output for programs (JSON, a path, a script) unchanged on standard output."""
@@ -76,14 +77,15 @@ class Console:
     def note(self, text: str) -> None:
         """Print a line about what is going on, on standard error."""
         if not self._quiet:
-            self._line(self._err, text)
+            self._line(self._err, folded(text, self._err, self._env))
 
     def warn(self, text: str) -> None:
         """Print a line that a person should not miss, on standard error."""
+        text = folded(f"warning: {text}", self._err, self._env)
         if self._colour(self._err):
-            self._rich(self._err).print(f"warning: {harmless(text)}", style="yellow", soft_wrap=True)
+            self._rich(self._err).print(harmless(text), style="yellow", soft_wrap=True)
         else:
-            self._line(self._err, f"warning: {text}")
+            self._line(self._err, text)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table of strings on standard output; every row is as long as ``columns``."""
@@ -167,6 +169,34 @@ def make_console(*, quiet: bool = False) -> Console:
     if sys.stdout is None:
         raise UsageError("standard output is closed", advice="redirect it to /dev/null or to a file")
     return Console(out=sys.stdout, err=sys.stderr or io.StringIO(), env=os.environ, quiet=quiet)
+
+
+def folded(text: str, stream: TextIO, env: Mapping[str, str]) -> str:
+    """Break lines that are wider than the terminal ``stream`` between words; no path is cut.
+
+    Where ``stream`` is no terminal, a line stays whole: programs read it.
+    """
+    if not stream.isatty():
+        return text
+    columns = _columns(stream, env)
+    return "\n".join(_folded(line, columns) for line in text.split("\n"))
+
+
+def _folded(line: str, columns: int) -> str:
+    if len(line) <= columns:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return "\n".join(wrapped(line.strip(), head=indent, indent=indent + "  ", width=max(columns, FEWEST_COLUMNS)))
+
+
+def _columns(stream: TextIO, env: Mapping[str, str]) -> int:
+    """Return the width of a terminal, as COLUMNS states or the terminal answers."""
+    named = env.get("COLUMNS", "")
+    if named.isdecimal() and int(named[:6]):
+        return int(named[:6])
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or WIDTH
+    return WIDTH
 
 
 class _Silent:
@@ -265,15 +295,31 @@ class _Bars:
         self._current = None
 
 
+def _state(elapsed: float | None, fraction: float | None, detail: str) -> str:
+    """Return what a bar says; a step that has not begun has no ``elapsed``, one of unknown length no ``fraction``."""
+    if elapsed is None:
+        return ""
+    share = "" if fraction is None or fraction >= 1 else f"{fraction:.0%}"
+    return ", ".join(part for part in (share, duration(elapsed), remaining(elapsed, fraction), detail) if part)
+
+
 def _rich_progress(console: rich.console.Console) -> rich.progress.Progress:
     import rich.progress as parts  # noqa: PLC0415 -- loaded only for a terminal
+    import rich.table  # noqa: PLC0415 -- as above
+    import rich.text  # noqa: PLC0415 -- as above
+
+    class State(parts.ProgressColumn):
+        """What is known of a step, and nothing for what is not: share, time, time to go, detail."""
+
+        def get_table_column(self) -> rich.table.Column:
+            return rich.table.Column(no_wrap=True, overflow="ellipsis", ratio=1)
+
+        def render(self, task: parts.Task) -> rich.text.Text:
+            return rich.text.Text(_state(task.elapsed, task.completed if task.total else None, task.fields["detail"]))
 
     return parts.Progress(
         parts.TextColumn("{task.description}", markup=False),
         parts.BarColumn(bar_width=24),
-        parts.TaskProgressColumn(),
-        parts.TimeElapsedColumn(),
-        parts.TimeRemainingColumn(),
-        parts.TextColumn("{task.fields[detail]}", markup=False),
+        State(),
         console=console,
     )

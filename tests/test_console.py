@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from python_tsan.console import Console, _Lines, _LongOnly, make_console
+from python_tsan.console import Console, _Lines, _LongOnly, _state, make_console
 from python_tsan.plain_text import duration, remaining, text_table
 
 
@@ -217,7 +217,59 @@ def test_steps_on_a_terminal_end_full():
     shown = err.getvalue()
     assert "compile" in shown
     assert "one more" in shown
-    assert "100%" in shown
+    assert "0.0 s" in shown
+    assert "-:--:--" not in shown
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "fraction", "detail", "words"),
+    [
+        (None, None, "", ""),
+        (2.0, None, "warming up", "2.0 s, warming up"),
+        (12.0, 0.25, "a.c", "25%, 12 s, about 36 s to go, a.c"),
+        (43.0, 1.0, "", "43 s"),
+    ],
+)
+def test_a_bar_says_what_is_known_and_nothing_else(elapsed, fraction, detail, words):
+    assert _state(elapsed, fraction, detail) == words
+
+
+LONG = "CPython 3.13.5 is up to date, in " + "/a/long/path" * 8
+
+
+@pytest.mark.parametrize("speak", ["say", "note"])
+def test_a_terminal_gets_lines_of_its_width_and_whole_paths(speak):
+    console, out, err = consoles(terminal=True, env={"COLUMNS": "40", "TERM": "dumb"})
+    getattr(console, speak)(LONG)
+    written = (out.getvalue() + err.getvalue()).splitlines()
+    assert written == ["CPython 3.13.5 is up to date, in", "  " + "/a/long/path" * 8]
+    console, out, err = consoles(env={"COLUMNS": "40"})
+    getattr(console, speak)(LONG)
+    assert out.getvalue() + err.getvalue() == LONG + "\n"
+
+
+def test_folding_keeps_indentation_and_what_fits():
+    console, _, err = consoles(terminal=True, env={"COLUMNS": "40", "TERM": "dumb"})
+    console.note("  what to do: " + "word " * 10 + "\n  short")
+    assert err.getvalue().splitlines() == [
+        "  what to do: word word word word word",
+        "    word word word word word",
+        "  short",
+    ]
+
+
+@pytest.mark.parametrize("columns", ["", "0", "many", "²", "3"])
+def test_any_value_of_columns_is_survived(columns):
+    console, _, err = consoles(terminal=True, env={"COLUMNS": columns, "TERM": "dumb"})
+    console.warn("word " * 30)
+    assert err.getvalue().split() == ["warning:", *["word"] * 30]
+    assert max(map(len, err.getvalue().splitlines())) <= 80
+
+
+def test_a_result_for_programs_is_never_folded():
+    console, out, _ = consoles(terminal=True, env={"COLUMNS": "40"})
+    console.data("x " * 60)
+    assert out.getvalue() == "x " * 60 + "\n"
 
 
 @pytest.mark.parametrize(

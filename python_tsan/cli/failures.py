@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.console import folded
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError
 from python_tsan.plain_text import harmless
 from python_tsan.storage import storage_error
@@ -164,4 +165,4 @@ def _show_interrupt(interrupted: Interrupted) -> None:
 
 def _print(text: str) -> None:
     with contextlib.suppress(OSError):  # a closed standard error must not change the exit code
-        print(harmless(text), file=sys.stderr, flush=True)  # noqa: T201 -- no console can be assumed to exist here
+        print(harmless(folded(text, sys.stderr, os.environ)), file=sys.stderr, flush=True)  # noqa: T201 -- no console can be assumed to exist here

@@ -182,7 +182,10 @@ def show(report: Result, folder: Path, request: Request, console: Console, *, de
             console.note(f"{name} in {folder / RENDERINGS[name].file_name}")
     if words := last_line(report, folder):
         console.note(f"last line on standard error: {words}")
-    console.note(f"all files: {folder}; to repeat: python-tsan replay {shlex.quote(str(folder))}")
+    here = Path.cwd()
+    place = str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+    console.note(f"all files: {place}")
+    console.note(f"to repeat: python-tsan replay {shlex.quote(place)}")
 
 
 def last_line(report: Result, folder: Path) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from python_tsan.render.registry import Context
 
 MOST_ROWS, MOST_DETAILS, MOST_LINES = 40, 6, 12
-_NAME = 24  # of a module in the table: two of them, the number, outcome and answer fit into the width
+_NAME = 23  # of a module in the table: two of them, the number, outcome and answer fit into the width
 
 
 def render(document: Document, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer

@@ -16,7 +16,7 @@ from python_tsan.console import Console
 from python_tsan.process import preloading
 from python_tsan.pytest_tsan.words import CHILD_VARIABLE, HINT, lacks_runtime
 from python_tsan.render.lines import as_text
-from python_tsan.render.terminal import render_lines
+from python_tsan.render.terminal import render_failure
 from python_tsan.result.judge.program import judge_marked_test
 from python_tsan.result.model import Status
 from python_tsan.running.audit import is_system
@@ -163,10 +163,10 @@ def _conclude(result: Result, endings: Sequence[Ending], folder: Path, call: Cal
     if result.subject and not endings and not result.subject.timed_out:
         parts = [f"The process of this test {_end(result)}.", _last_words(folder), *parts]
     if result.findings or not failed:
-        parts.append(as_text(render_lines(result)).rstrip("\n"))
+        parts.append(as_text(render_failure(result)).rstrip("\n"))
     if any(map(lacks_runtime, failed)):
         parts.append(HINT)
-    return Apart(failed=True, text="\n\n".join([*parts, f"everything in {folder}"]))
+    return Apart(failed=True, text="\n\n".join([*parts, f"all files: {folder}"]))
 
 
 def _end(result: Result) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # operator{call}, operator{lt}{lt}: how plain_symbol keeps brackets of a name apart from those of types
 _OPERATOR = re.compile(r"operator\{([^{}]*)\}")
+# Headers of libraries, which the compiler puts into the user's own module.
+_LIBRARY_HEADER = re.compile(r"/(?:site|dist)-packages/|/(?:pybind11|nanobind)/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +29,17 @@ class Gap:
 def trim(stack: Stack | None) -> list[Frame | Gap]:
     """Keep the frames that a reader needs: plumbing and the runtime's own frames are left out.
 
-    A stack of nothing else is kept whole.
+    Of headers of libraries only the innermost frame is kept. A stack of nothing that is kept is shown whole.
     """
     frames = stack.frames if stack else ()
     keep = [not is_interceptor(frame) and not is_plumbing(frame) and _is_shown(frame) for frame in frames]
     if not any(keep):
         return list(frames)
+    innermost = keep.index(True)
+    keep = [
+        kept and (number == innermost or not _LIBRARY_HEADER.search(frame.file))
+        for number, (frame, kept) in enumerate(zip(frames, keep, strict=True))
+    ]
     lines: list[Frame | Gap] = []
     for frame, kept in zip(frames, keep, strict=True):
         if kept:

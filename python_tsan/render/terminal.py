@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MAX_FRAMES, MAX_FRAMES_OF_ORIGIN = 8, 4
 MAX_SAMPLES = 3
 MAX_PLACES = 3
+# What says more about the run than about its findings.
+_LONG_CIRCUMSTANCES = {"command", "environment", "loaded"}
 # Findings of one cause that are shown in full; the table has all.
 MAX_BLOCKS_OF_CAUSE = 3
 
@@ -67,6 +69,19 @@ def conclusion_lines(result: Result) -> Iterator[Line]:
     yield from styled(replaced_line(result))
     good = result.verdict.status is VerdictStatus.CLEAN
     yield from styled(wording.conclusion(result), Style.GOOD if good else Style.BAD)
+
+
+def render_failure(result: Result) -> Iterator[Line]:
+    """Yield what a test that fails shows: its findings and how it ended. The files of the run have the rest."""
+    groups = causes(result.findings)
+    if len(result.findings) > 1:
+        yield from _table(groups)
+        yield Line("")
+    yield from _blocks(groups, program_of(result), verbose=False)
+    yield from _oddities(result, verbose=False)
+    for label, words in circumstances(result):
+        if label not in _LONG_CIRCUMSTANCES:
+            yield from styled(f"{label}: {words}")
 
 
 def render_finding(finding: DistinctFinding) -> Iterator[Line]:
@@ -161,11 +176,13 @@ def _stack(stack: Stack | None, *, verbose: bool, most: int = MAX_FRAMES) -> Ite
         if isinstance(frame, Gap):
             yield Line(f"    … {counted(frame.count, 'frame')} of libraries", Style.FAINT)
         else:
-            yield from _frame(frame)
+            yield from _frame(frame, verbose=verbose)
 
 
-def _frame(frame: Frame) -> Iterator[Line]:
+def _frame(frame: Frame, *, verbose: bool) -> Iterator[Line]:
     name, place = frame_name(frame), frame_place(frame)
+    if len(name) > WIDTH - 4 and not verbose:
+        name = short_name(frame)
     if len(name) + len(place) + 6 <= WIDTH:
         yield Line(f"    {name}  {place}".rstrip())
         return

@@ -8,7 +8,7 @@ from report_samples import GOLDEN, renamed, report_on
 
 from python_tsan.plain_text import WIDTH
 from python_tsan.render.lines import Style, as_text
-from python_tsan.render.terminal import render_finding, render_lines
+from python_tsan.render.terminal import render_failure, render_finding, render_lines
 from python_tsan.result.build import Standing
 from python_tsan.result.finding import FindingStatus, PythonFrame, PythonStack
 from python_tsan.tsan.finding import Kind
@@ -177,3 +177,57 @@ def test_a_stack_is_shown_once(tmp_path):
         1,
         1,
     ]
+
+
+PYBIND = "/home/me/.venv/lib/python3.13/site-packages/pybind11/include/pybind11/"
+HEADERS = f"""\
+==================
+WARNING: ThreadSanitizer: data race (pid=5)
+  Write of size 8 at 0x7b0400000000 by thread T1:
+    #0 count /src/histogram.cpp:18:9 (histogram.so+0x10)
+    #1 count_racy(std::string const&, {", ".join(["unsigned long"] * 8)}) /src/histogram.cpp:27:5 (histogram.so+0x11)
+    #2 call_impl<long, std::string const&> {PYBIND}cast.h:1631:16 (histogram.so+0x12)
+    #3 pybind11::cpp_function::dispatcher(_object*) {PYBIND}pybind11.h:971:30 (histogram.so+0x13)
+    #4 callback /src/other.cpp:5:1 (histogram.so+0x14)
+
+  Previous write of size 8 at 0x7b0400000000 by main thread:
+    #0 internals_pp_manager<long> {PYBIND}internals.h:55:16 (histogram.so+0x22)
+    #1 get_internals {PYBIND}internals.h:971:30 (histogram.so+0x23)
+
+SUMMARY: ThreadSanitizer: data race /src/histogram.cpp:18:9 in count
+==================
+"""
+
+
+def test_headers_of_libraries_are_folded_except_where_the_access_is(tmp_path):
+    (tmp_path / "log.1").write_text(HEADERS)
+    report = report_on(tmp_path / "log.1")
+    lines = plain_lines(report)
+    start = lines.index("  write of 8 bytes by thread T1")
+    assert lines[start + 1 : start + 9] == [
+        "    count  /src/histogram.cpp:18:9",
+        "    count_racy  /src/histogram.cpp:27:5",
+        "    … 2 frames of libraries",
+        "    callback  /src/other.cpp:5:1",
+        "  earlier write of 8 bytes by main thread",
+        "    internals_pp_manager<long>",
+        f"        {PYBIND}internals.h:55:16",
+        "    … 1 frame of libraries",
+    ]
+    whole = "\n".join(plain_lines(report, verbose=True))
+    assert "cpp_function::dispatcher(_object*)" in whole
+    assert "unsigned long, unsigned long" in whole
+
+
+def test_a_failing_test_shows_its_findings_and_not_how_it_was_run(report_of):
+    result = report_of("race_global")
+    whole = plain_lines(result)
+    lines = as_text(render_failure(result)).splitlines()
+    block = whole[whole.index("data race on (anonymous namespace)::g_total (global of 8 bytes)") :]
+    assert lines == block[: block.index("1 distinct finding in 1 block of 1 file")]
+
+
+def test_several_findings_of_a_failing_test_begin_with_their_table(report_of):
+    lines = as_text(render_failure(report_of("race_global", "race_tls"))).splitlines()
+    assert lines[0].startswith("finding ")
+    assert sum("by thread" in line for line in lines) >= 2
