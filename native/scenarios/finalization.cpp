@@ -100,6 +100,30 @@ SCENARIO(worker_stays_away,
     finalize_beside_workers(context, false);
 }
 
+// Before 3.13 a join of one of Python's threads returns while that thread frees its thread state, with the allocator
+// that finalization then replaces: https://github.com/python/cpython/issues/110829. 3.11 does not replace it while it
+// runs.
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+#define PYTHON_TSAN_JOINED_THREAD .defects({"write", "read"})
+#else
+#define PYTHON_TSAN_JOINED_THREAD .clean()
+#endif
+
+SCENARIO(python_thread_joined,
+         "defects",
+         "A thread of Python's threading is joined, and then the interpreter is finalized.",
+         PYTHON_TSAN_JOINED_THREAD.twin("worker_stays_away").full_lane_only()) {
+    const Interpreter python(context);
+    py::dict names;
+    py::exec(R"(
+import threading
+thread = threading.Thread(target=len, args=[()])
+thread.start()
+thread.join()
+)",
+             names);
+}
+
 // https://github.com/numpy/numpy/issues/8097, https://github.com/numpy/numpy/issues/28271
 SCENARIO(numpy_imported_again,
          "lifecycle",

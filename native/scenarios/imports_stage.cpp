@@ -4,9 +4,10 @@
 
 #include <filesystem>
 #include <functional>
+#include <iostream>
 #include <mutex>
-#include <optional>
 #include <stdexcept>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -24,14 +25,42 @@ std::string tree_folder(const Options& options) {
     return std::filesystem::temp_directory_path() / ("python-tsan-packages-" + std::to_string(getpid()));
 }
 
-/// Start the thread that writes, next to the report, who waits for whom once the row's threads are blocked.
-std::optional<py::object> start_monitor(const Options& options, const py::object& run) {
-    if (options.report.empty()) {
-        return std::nullopt;
+/// A thread that writes, next to the report, who waits for whom once the row's threads are blocked. It is not one of
+/// Python's: before 3.13 a join of those returns while the thread still frees its thread state, which races with
+/// finalization: https://github.com/python/cpython/issues/110829
+class Monitor {
+public:
+    Monitor(const Options& options, const py::object& run) {
+        if (!options.report.empty()) {
+            const auto notes = std::filesystem::path(options.report).replace_filename("waits.txt");
+            const py::object made =
+                py::import_module("import_cases.stall_monitor").attr("StallMonitor")(run, notes.string());
+            watch_ = made.attr("watch");
+            thread_ = std::thread([this] { watch(); });
+        }
     }
-    const auto notes = std::filesystem::path(options.report).replace_filename("waits.txt");
-    return py::import_module("import_cases.stall_monitor").attr("StallMonitor")(run, notes.string());
-}
+    ~Monitor() {
+        if (thread_.joinable()) {
+            const py::gil_scoped_release meanwhile;
+            thread_.join();
+        }
+    }
+    Monitor(const Monitor&) = delete;
+    Monitor& operator=(const Monitor&) = delete;
+
+private:
+    void watch() {
+        const py::gil_scoped_acquire gil;
+        try {
+            watch_();
+        } catch (const std::exception& problem) {
+            std::cerr << "who waits for whom is not known: " << problem.what() << '\n';
+        }
+    }
+
+    py::object watch_;
+    std::thread thread_;
+};
 
 /// What one thread imports, or calls in a module, copied out of Python so that a thread needs the GIL only for the
 /// imports.
@@ -96,15 +125,14 @@ void play_row(Context& context, const std::string& row, const std::string& varia
     const py::object run = py::import_module("import_cases.case_run").attr("CaseRun")(row, variant, folder);
     const std::vector<Part> parts = parts_of(run);
     const bool one_at_a_time = py::cast<bool>(run.attr("variant").attr("one_at_a_time"));
-    const std::optional<py::object> monitor = start_monitor(context.options(), run);
-    std::vector<std::function<void()>> jobs;
-    jobs.reserve(parts.size());
-    for (const auto& part : parts) {
-        jobs.emplace_back([&run, &part, one_at_a_time] { play_part(run, part, one_at_a_time); });
-    }
-    race(context, jobs);
-    if (monitor) {
-        monitor->attr("dismiss")();
+    {
+        const Monitor monitor(context.options(), run);
+        std::vector<std::function<void()>> jobs;
+        jobs.reserve(parts.size());
+        for (const auto& part : parts) {
+            jobs.emplace_back([&run, &part, one_at_a_time] { play_part(run, part, one_at_a_time); });
+        }
+        race(context, jobs);
     }
     context.value("finished", static_cast<long long>(py::cast<py::dict>(run.attr("errors")).size()));
     context.value("lost", py::cast<std::string>(run.attr("lost")));

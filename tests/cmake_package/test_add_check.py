@@ -14,6 +14,7 @@ CHECK = "find_package(python_tsan CONFIG REQUIRED COMPONENTS check)\nenable_test
 # An embedder in the C API alone: quick to compile, and the same GIL as anywhere.
 PROGRAM = r"""
 #include <Python.h>
+#include <python_tsan/attach.hpp>
 #include <python_tsan/barrier.hpp>
 #include <python_tsan/safe_import.hpp>
 #include <cstring>

@@ -19,7 +19,8 @@ from import_cases.stall_monitor import StallMonitor
 import threading, time, os, json
 
 stage = CaseRun(sys.argv[1], sys.argv[2], sys.argv[3])
-witness = StallMonitor(stage, sys.argv[4])
+witness = threading.Thread(target=StallMonitor(stage, sys.argv[4]).watch, daemon=True)
+witness.start()
 threads = [threading.Thread(target=stage.play, args=(name,), name=name, daemon=True) for name in stage.threads]
 for thread in threads:
     thread.start()
@@ -27,7 +28,7 @@ limit = time.monotonic() + 10
 while stage.unfinished() and not os.path.exists(sys.argv[4]) and time.monotonic() < limit:
     time.sleep(0.01)
 if not stage.unfinished():
-    witness.dismiss()
+    witness.join()
 print(json.dumps(os.path.exists(sys.argv[4])), flush=True)
 os._exit(0)
 """

@@ -23,8 +23,9 @@ class Embedded {
 public:
     explicit Embedded(PyConfig* configuration) : python_(configuration, 0, nullptr, false) {}
 
-    /// Create the binding's internals in the interpreter; pybind11 does so on first use.
-    void attach() {}
+    /// Create the binding's internals in the interpreter. pybind11 does so on first use, and looks at them without the
+    /// GIL: a thread whose first act is a guard would race with the thread that creates them.
+    void attach() { detail::get_internals(); }
 
 private:
     scoped_interpreter python_;

@@ -75,7 +75,7 @@ def _place(top: FrameType, folder: str) -> str:
 
 
 class StallMonitor:
-    """A thread that writes what the others wait for into a file, once they are stalled. It ends when they have ended.
+    """Writes what the threads of a case wait for into a file, once they are stalled.
 
     Made for a program that a deadline ends from outside, where nothing could be asked any more. On a slow machine a
     stall may be a false one: what is seen later, again two times, replaces it.
@@ -84,14 +84,9 @@ class StallMonitor:
     def __init__(self, case: CaseRun, path: str) -> None:
         self._case = case
         self._path = path
-        self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
-        self._thread.start()
 
-    def dismiss(self) -> None:
-        """Wait for the witness to notice that every thread has ended."""
-        self._thread.join()
-
-    def _watch(self) -> None:
+    def watch(self) -> None:
+        """Return when every thread of the case has ended. The caller provides the thread for it."""
         picture: tuple[object, ...] = ()
         seen: list[str] = []
         written: list[str] = []
