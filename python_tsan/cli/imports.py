@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import add_quiet, add_settings, count, open_context, seconds
 from python_tsan.errors import ExitCode, Interrupted, SubjectError, UsageError
+from python_tsan.imports.cases.import_cases.lazy_names import MODES, NORMAL
 from python_tsan.imports.codec import decode_document
 from python_tsan.imports.document import document_of
+from python_tsan.imports.model.building import LAZY_SINCE
 from python_tsan.imports.model.interpreter import identify
-from python_tsan.imports.model.probe import TRACE_SECONDS, Probe
+from python_tsan.imports.model.probe import LAZY_VARIABLE, TRACE_SECONDS, Probe
 from python_tsan.imports.model.public_modules import PUBLIC_MODULES, public_modules
 from python_tsan.imports.model.tracing import NOT_TRACED
 from python_tsan.imports.preimport import STEPS as PREIMPORT_STEPS
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from python_tsan.cli.options import Context
     from python_tsan.imports.document import Document
+    from python_tsan.imports.model.interpreter import Python
     from python_tsan.imports.scan import Advance
 
 CONFIRM_RUNS = 3
@@ -150,6 +153,7 @@ def _add_probe_options(parser: argparse.ArgumentParser) -> None:
         help="any CPython from 3.9 (%(default)s)",
     )
     add("--path", action="append", type=Path, default=[], metavar="DIR", help="a folder of modules; may be repeated")
+    add("--lazy", choices=MODES, help="mode of lazy imports, Python 3.15 (default: PYTHON_LAZY_IMPORTS, or normal)")
     add(
         "--repeat",
         type=count,
@@ -174,12 +178,26 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
 def _probe_of(arguments: argparse.Namespace, context: Context) -> Probe:
     if missing := next((folder for folder in arguments.path if not folder.is_dir()), None):
         raise UsageError(f"--path {missing}: no such folder")
+    python = identify([program_of(arguments.interpreter)])
     return Probe(
-        python=identify([program_of(arguments.interpreter)]),
+        python=python,
+        lazy=_lazy_mode(arguments.lazy, python),
         path=tuple(folder.absolute() for folder in arguments.path),
         patience=arguments.timeout,
         bytecode=(context.layout.root / "bytecode" / "imports").absolute(),
     )
+
+
+def _lazy_mode(named: str | None, python: Python) -> str:
+    """Return the mode that was named, or that of the environment, as ``python`` would take it."""
+    if python.version < LAZY_SINCE:
+        if named not in (None, NORMAL):
+            raise UsageError(f"--lazy {named}: Python {python.text} has no lazy imports", advice="they are new in 3.15")
+        return NORMAL
+    mode = named or os.environ.get(LAZY_VARIABLE) or NORMAL
+    if mode not in MODES:
+        raise UsageError(f"{LAZY_VARIABLE}={mode}: no such mode", advice=f"the modes are {' and '.join(MODES)}")
+    return mode
 
 
 def program_of(interpreter: str) -> str:
@@ -308,6 +326,7 @@ def _request(arguments: argparse.Namespace) -> str:
     """Return the words of the command line that choose the entries."""
     words = [*arguments.entries, *(["--package", *arguments.package] if arguments.package else [])]
     words += ["--limit", f"{arguments.limit}"] if arguments.limit != PUBLIC_MODULES else []
+    words += ["--lazy", arguments.lazy] if arguments.lazy else []
     return " ".join([*words, *({True: ["--calls"], False: ["--no-calls"], None: []}[arguments.calls])])
 
 

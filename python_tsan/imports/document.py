@@ -25,22 +25,31 @@ FORMAT_VERSION: Literal[1] = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRecord:
-    """One module of a chain, and the statement that requested it; both texts are empty for an entry or a parent."""
+    """One module of a chain, and the statement that requested it; both texts are empty for an entry or a parent.
+
+    Where that is the first use of a lazy name, ``lazy_where`` and ``lazy_statement`` are the import that binds it.
+    """
 
     module: str
     where: str
     statement: str
+    lazy_where: str = ""
+    lazy_statement: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadRecord:
-    """One of the two threads: what it imports, by which chain, what it holds, and what it waits for at the end."""
+    """One of the two threads: what it imports, by which chain, what it holds, and what it waits for at the end.
+
+    ``asks`` is where it requests what it waits for, None where no statement does.
+    """
 
     thread: str
     imports: str
     holds: str
     waits_for: str
     chain: tuple[LinkRecord, ...]
+    asks: LinkRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,10 +171,11 @@ def _hazard(
             holds=held,
             waits_for=awaited,
             chain=tuple(_link(link, statement) for link in chain),
+            asks=_link(asks, statement) if asks and asks.place else None,
         )
-        for thread, entry, held, awaited, chain in (
-            ("T1", hazard.first, hazard.awaited, hazard.closing, hazard.chains[0]),
-            ("T2", hazard.second, hazard.closing, hazard.awaited, hazard.chains[1]),
+        for thread, entry, held, awaited, chain, asks in (
+            ("T1", hazard.first, hazard.awaited, hazard.closing, hazard.chains[0], hazard.requests[0]),
+            ("T2", hazard.second, hazard.closing, hazard.awaited, hazard.chains[1], hazard.requests[1]),
         )
     )
     return HazardRecord(
@@ -177,8 +187,17 @@ def _hazard(
 
 
 def _link(link: Link, statement: Callable[[str, int], str]) -> LinkRecord:
-    file, _, line = link.place.rpartition(":")
-    return LinkRecord(module=link.module, where=link.place, statement=statement(file, int(line)) if file else "")
+    def text(place: str) -> str:
+        file, _, line = place.rpartition(":")
+        return statement(file, int(line)) if file else ""
+
+    return LinkRecord(
+        module=link.module,
+        where=link.place,
+        statement=text(link.place),
+        lazy_where=link.lazy,
+        lazy_statement=text(link.lazy),
+    )
 
 
 def statement_at(file: str, line: int, *, read: Callable[[str], str | None]) -> str:

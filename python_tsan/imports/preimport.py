@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from keyword import iskeyword
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.errors import SubjectError
@@ -119,20 +118,10 @@ def _python(modules: Sequence[str], command: str) -> str:
         f"Written by: {command}",
         '"""',
     ]
-    if any(_has_keyword(name) for name in modules):
-        lines += ["", "from importlib import import_module"]
     if modules:
-        lines += ["", *(_statement(name) for name in modules)]
+        # A statement would only bind a name where all imports are lazy (PEP 810).
+        lines += ["", "from importlib import import_module", "", *(f'import_module("{name}")' for name in modules)]
     return "\n".join(lines) + "\n"
-
-
-def _statement(module: str) -> str:
-    return f'import_module("{module}")' if _has_keyword(module) else f"import {module}  # noqa: F401, I001"
-
-
-def _has_keyword(module: str) -> bool:
-    """Return whether no import statement can name the module, as with ``a.async``, which was valid before 3.7."""
-    return any(iskeyword(part) for part in module.split("."))
 
 
 def _cpp(modules: Sequence[str], command: str) -> str:

@@ -72,6 +72,8 @@ def _details(number: int, hazard: HazardRecord, common: str) -> Iterator[str]:
         yield f"     its own {wording.own(thread)}"
         for line in _folded(lines):
             yield from _wrapped(line.replace(common, "") if common else line, indent="     ")
+        for line in wording.bindings(thread):
+            yield from _wrapped(line.replace(common, "") if common else line, indent="     ")
     if hazard.proof:
         yield from _proof(hazard.proof, common)
     if hazard.window:
@@ -87,6 +89,8 @@ def _chain(thread: ThreadRecord) -> Iterator[str]:
             yield f"{link.where}: {link.statement}"
         elif link.module != thread.imports:
             yield f"{link.module}, as the parent of the one before"
+    if thread.asks:
+        yield f"{thread.asks.where}: {thread.asks.statement}"
 
 
 def _folded(lines: list[str]) -> list[str]:

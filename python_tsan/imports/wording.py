@@ -37,7 +37,7 @@ def summary(document: Document) -> str:
     if not scanned and not document.standing:
         return f"{cut}Python {document.python}: nothing was scanned{problems}"
     if document.unread:
-        problems += f"; source of {counted(len(document.unread), 'module')} not read"
+        problems += f"; {counted(len(document.unread), 'module')} could not be read or imported"
     where = f"{'between' if scanned > 1 else 'in'} {counted(scanned, 'entry')}"
     return (
         f"{cut}Python {document.python}: {counted(document.standing, 'hazard')} {where}{after}, "
@@ -113,10 +113,19 @@ def fix(hazard: HazardRecord) -> str:
     return f"import {first}{also} on the main thread, before the threads begin"
 
 
+def bindings(thread: ThreadRecord) -> Iterator[str]:
+    """Yield a line for each lazy import of a chain: the module that a use requested, the place, and the statement."""
+    for link in (*thread.chain, *filter(None, [thread.asks])):
+        if link.lazy_where:
+            yield f"{link.module} is bound by {link.lazy_where}: {link.lazy_statement}"
+
+
 def places(document: Document) -> Iterator[str]:
     """Yield every place of a scan as ``file:line``."""
     for hazard in document.hazards:
-        yield from (link.where for thread in hazard.threads for link in thread.chain if link.where)
+        for thread in hazard.threads:
+            for link in (*thread.chain, *filter(None, [thread.asks])):
+                yield from filter(None, (link.where, link.lazy_where))
         if hazard.proof:
             yield from (f"{frame.file}:{frame.line}" for stack in hazard.proof.stacks for frame in stack.frames)
             yield from [hazard.proof.where] if hazard.proof.where else []

@@ -96,8 +96,7 @@ def test_the_verb_scans_a_package_by_its_distribution(tmp_path, capsys):
     assert "between 3 entries" in told.out
     main([*scanning, "wares", "--limit", "2"])
     assert "2 modules scanned, 1 deeper ones not scanned (--limit)" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        main([*scanning, "wares", "--limit", "0"])
+    assert main([*scanning, "wares", "--limit", "0"]) == 2
     assert "--limit: must be a positive integer" in capsys.readouterr().err
     assert main(["imports", "scan"]) == 2
 
@@ -112,7 +111,7 @@ def test_the_list_of_a_package_leaves_out_what_cannot_be_imported(tmp_path, caps
     shown = capsys.readouterr()
     assert "wares.old cannot be imported and is left out" in shown.err
     assert "Written by: python-tsan imports preimport --package wares\n" in shown.out
-    assert "import wares  # noqa" in shown.out
+    assert 'import_module("wares")' in shown.out
     assert main([*words, "wares", "wares.old"]) == 6
     assert "no list can be made: wares.old: ModuleNotFoundError" in capsys.readouterr().err
     assert main([*words, "--package", "missing"]) == 6

@@ -19,9 +19,12 @@ def names(merged):
 
 
 def test_a_trace_is_read_with_manner_stage_and_names():
-    item = {"module": "b", "kind": "by_name", "file": "/a.py", "line": 3, "names": ["x", "y"], "stage": "create"}
-    found = read_trace({"modules": {"a": {"file": "/a.py", "requests": [item]}, "b": {"file": "", "requests": []}}})
+    more = {"names": ["x", "y"], "stage": "create", "body_line": 2, "use": False}
+    item = {"module": "b", "kind": "by_name", "file": "/a.py", "line": 3, **more}
+    empty = {"file": "", "requests": [], "lazy": []}
+    found = read_trace({"modules": {"a": {"file": "/a.py", "requests": [item], "lazy": ["x"]}, "b": empty}})
     assert found["b"] == Module(name="b")
+    assert (found["a"].lazy, found["a"].requests[0].body_line, found["a"].requests[0].lazy) == ({"x"}, 2, None)
     (made,) = found["a"].requests
     assert (made.manner, made.stage, made.names) == (Manner.BY_NAME, LoadStage.CREATE, ("x", "y"))
     assert made.place == "/a.py:3"
@@ -31,7 +34,7 @@ def test_a_trace_is_read_with_manner_stage_and_names():
 def test_a_trace_with_an_unknown_manner_or_stage_is_refused(field, value):
     item = {"module": "b", "kind": "by_name", "file": "/a.py", "line": 3, "names": [], "stage": "body", field: value}
     with pytest.raises(ValueError, match=value):
-        read_trace({"modules": {"a": {"file": "/a.py", "requests": [item]}}})
+        read_trace({"modules": {"a": {"file": "/a.py", "requests": [item], "lazy": []}}})
 
 
 def test_modules_of_every_root_are_there():

@@ -43,9 +43,16 @@ def test_the_names_that_others_rely_on():
         "holds": "a",
         "waits_for": "b",
         "chain": [
-            {"module": "a", "where": "", "statement": ""},
-            {"module": "c", "where": "/site/a.py:3", "statement": "import c  # asks"},
+            {"module": "a", "where": "", "statement": "", "lazy_where": "", "lazy_statement": ""},
+            {
+                "module": "c",
+                "where": "/site/a.py:3",
+                "statement": "import c  # asks",
+                "lazy_where": "",
+                "lazy_statement": "",
+            },
         ],
+        "asks": None,
     }
     assert first["removed_by"] == ["a", "b"]
     assert first["proof"]["at_least"] == pytest.approx(0.135)

@@ -121,9 +121,9 @@ def test_a_scan_that_could_not_see_an_entry_does_not_read_like_one_that_found_no
 
 def test_a_module_whose_source_was_not_read_is_not_called_an_entry():
     found = document(problems={"p.q": "cannot be parsed: SyntaxError: x"})
-    assert summary(replace(found, unread=("p.q",))).endswith("7 modules; source of 1 module not read")
+    assert summary(replace(found, unread=("p.q",))).endswith("7 modules; 1 module could not be read or imported")
     both = replace(found, problems={**found.problems, "b": "ValueError: no"}, unread=("p.q",))
-    assert summary(both).endswith("7 modules; 1 entry not scanned; source of 1 module not read")
+    assert summary(both).endswith("7 modules; 1 entry not scanned; 1 module could not be read or imported")
 
 
 def test_what_removes_a_hazard_is_what_the_model_says():

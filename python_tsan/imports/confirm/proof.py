@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.model.probe import START_SECONDS
-from python_tsan.imports.model.requests import Manner
+from python_tsan.imports.model.requests import ImportRequest, Manner
 from python_tsan.imports.model.steps import Phase
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.plain_text import one_line
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from python_tsan.imports.model.probe import Probe
-    from python_tsan.imports.model.requests import ImportRequest
     from python_tsan.imports.search.schedules import Hazard
 
 HANG_SECONDS = 3.0
@@ -148,6 +147,7 @@ def run_directed(probe: Probe, hazard: Hazard, *, main: Sequence[str] = ()) -> d
         "point": _PAUSES[hazard.stop.phase],
         "module": hazard.stop.module,
         "main": list(main),
+        "lazy": probe.lazy,
         "deadline": HANG_SECONDS,
     }
     what = f"the run of {hazard.first} against {hazard.second}"
@@ -157,5 +157,13 @@ def run_directed(probe: Probe, hazard: Hazard, *, main: Sequence[str] = ()) -> d
 
 
 def _steps(entry: str, later: Sequence[ImportRequest]) -> list[dict[str, Any]]:
-    asked = [{"module": each.module, "names": each.names, "kind": each.manner.value} for each in later]
-    return [{"module": entry.partition(":")[0], "names": (), "kind": Manner.STATEMENT.value}, *asked]
+    first = ImportRequest(module=entry.partition(":")[0], manner=Manner.STATEMENT, file="", line=0)
+    return [
+        {
+            "module": each.module,
+            "names": each.names,
+            "kind": each.manner.value,
+            "lazy": [each.lazy.owner, each.lazy.name] if each.lazy else None,
+        }
+        for each in (first, *later)
+    ]

@@ -11,7 +11,7 @@ from python_tsan.imports.model.program_model import Model
 from python_tsan.imports.model.requests import merge
 from python_tsan.imports.model.rules import rules_of
 from python_tsan.imports.model.steps import Phase
-from python_tsan.imports.model.target_sources import TargetSources, find_calls
+from python_tsan.imports.model.target_sources import LazyNames, TargetSources, find_calls, find_lazy, with_places
 from python_tsan.imports.model.tracing import trace_entries, trace_later
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.target_sources import Calls
     from python_tsan.imports.model.tracing import Traced
 
+LAZY_SINCE = (3, 15)
 NO_CALL = "is not a function with an import inside, nor an attribute that a package loads on request"
 # Calls of which each imports what can be part of a cycle; pairs grow with their square.
 MOST_CALLS = 12
@@ -65,15 +66,19 @@ def model_of(
     program = traced.program
     named = [entry for entry in entries if ":" in entry and entry not in problems]
     found: Calls = {}
-    unread: dict[str, str] = {}
+    lazy = _lazy_names(probe, program, jobs)
+    program = with_places(program, lazy)
+    unread: dict[str, str] = dict(lazy.problems)
     if named or calls:
         roots = {name.partition(".")[0] for name in modules}
-        found, unread = find_calls(probe, program, roots, jobs=jobs)
+        found, problems_of_calls = find_calls(probe, program, roots, lazy=lazy, jobs=jobs)
+        unread |= problems_of_calls
     problems |= dict.fromkeys((entry for entry in named if entry not in found), NO_CALL)
     needed = found if calls else {entry: found[entry] for entry in named if entry in found}
     if later := _targets_by_package(program, needed):
         traced_later = trace_later(probe, later, main=main, jobs=jobs)
-        program = merge([program, traced_later.program])
+        more = _lazy_names(probe, traced_later.program, jobs)
+        program = merge([program, with_places(traced_later.program, more)])
         unread |= traced_later.problems
     rules = rules_of(probe.python.version)
     model = Model(
@@ -86,6 +91,10 @@ def model_of(
     others = [name for name in _that_matter(model) if name not in named] if calls else []
     kept = tuple(others[:MOST_CALLS])
     return Modelled(model=model, calls=kept, left_out=len(others) - len(kept), problems=problems, unread=unread)
+
+
+def _lazy_names(probe: Probe, program: Program, jobs: int) -> LazyNames:
+    return find_lazy(probe, program, jobs=jobs) if probe.python.version >= LAZY_SINCE else LazyNames()
 
 
 def _targets_by_package(program: Program, calls: Mapping[str, tuple[ImportRequest, ...]]) -> dict[str, list[str]]:

@@ -226,6 +226,7 @@ class ImportSystem:
                 continue
             lock = self._locks[name]
             if self._would_deadlock(thread, lock.owner):
+                self.asking[thread] = request
                 if hard:
                     raise Deadlock(name)
                 stack = tuple(self.stacks[thread])

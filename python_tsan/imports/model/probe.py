@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import SubjectError
+from python_tsan.imports.cases.import_cases.lazy_names import NORMAL
 from python_tsan.imports.model.interpreter import CASES
 from python_tsan.imports.model.patience import Patience
 from python_tsan.process import run
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TRACE_SECONDS = 60.0
 START_SECONDS = 30.0
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+LAZY_VARIABLE = "PYTHON_LAZY_IMPORTS"  # what directs the threads must not be lazy itself: it sets the mode later
 
 
 class TraceEndedError(SubjectError):
@@ -38,7 +40,8 @@ class TraceEndedError(SubjectError):
 class Probe:
     """An interpreter and the folders that its modules are found in, first of all.
 
-    ``patience`` is the processor time in seconds that the import of an entry may take. Bytecode goes to the folder
+    ``patience`` is the processor time in seconds that the import of an entry may take. ``lazy`` is the mode of lazy
+    imports, ``normal`` or ``all``, which the environment does not change. Bytecode goes to the folder
     ``bytecode``, or nowhere: it would otherwise be left among the modules, owned by the user who scans them.
     """
 
@@ -46,6 +49,7 @@ class Probe:
     path: tuple[Path, ...] = ()
     patience: float = TRACE_SECONDS
     bytecode: Path | None = None
+    lazy: str = NORMAL
 
     def trace(self, entries: Sequence[str], *, main: Sequence[str] = ()) -> dict[str, Any]:
         """Import ``main`` and then ``entries`` in a fresh process and return their trace.
@@ -53,7 +57,8 @@ class Probe:
         Raises TraceEndedError, which names the import that the process did not survive.
         """
         steps = [*main, *entries]
-        ended, busy = self._run(["trace", *(f"--main={name}" for name in main), "--", *entries], self.patience)
+        options = [f"--lazy={self.lazy}", *(f"--main={name}" for name in main)]
+        ended, busy = self._run(["trace", *options, "--", *entries], self.patience)
         lines = _read_lines(ended.stdout)
         if lines and "modules" in lines[-1]:
             return lines[-1]
@@ -102,7 +107,7 @@ class Probe:
     def _environment(self, base: Mapping[str, str]) -> dict[str, str]:
         folders = [str(CASES), *(str(folder) for folder in self.path)]
         inherited = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
-        kept = {name: value for name, value in base.items() if name != _NO_BYTECODE}
+        kept = {name: value for name, value in base.items() if name not in {_NO_BYTECODE, LAZY_VARIABLE}}
         kept |= {_NO_BYTECODE: "1"} if self.bytecode is None else {"PYTHONPYCACHEPREFIX": str(self.bytecode)}
         return {**kept, "PYTHONPATH": os.pathsep.join([*folders, *inherited])}
 

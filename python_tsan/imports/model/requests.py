@@ -29,8 +29,21 @@ class LoadStage(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LazyName:
+    """The name whose use is a request: the attribute ``name`` of the module ``owner``, bound at ``place`` (PEP 810)."""
+
+    owner: str
+    name: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequest:
-    """One import request: ``module`` is requested at ``file:line``, and ``names`` are taken from it."""
+    """One import request: ``module`` is requested at ``file:line``, and ``names`` are taken from it.
+
+    ``body_line`` is where the body stands that makes it, which may call a function elsewhere; 0 if it is not known.
+    ``lazy`` is the name of which this is the first use, None for an import statement.
+    """
 
     module: str
     manner: Manner
@@ -38,6 +51,8 @@ class ImportRequest:
     line: int
     names: tuple[str, ...] = ()
     stage: LoadStage = LoadStage.BODY
+    body_line: int = 0
+    lazy: LazyName | None = None
 
     @property
     def place(self) -> str:
@@ -47,11 +62,15 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """A module and the requests that its loading makes, in order."""
+    """A module and the requests that its loading makes, in order.
+
+    ``lazy`` are the names of it that nothing has used by the end of its body: their first use is an import.
+    """
 
     name: str
     file: str = ""
     requests: tuple[ImportRequest, ...] = ()
+    lazy: frozenset[str] = frozenset()
 
     @property
     def parent(self) -> str:
@@ -60,12 +79,18 @@ class Module:
 
 
 Program = dict[str, Module]
+UNKNOWN = LazyName(owner="", name="", place="")  # a trace sees that a name is used, and not what bound it
 
 
 def read_trace(trace: Mapping[str, Any]) -> Program:
     """Read the JSON object that ``import_probe trace`` prints."""
     return {
-        name: Module(name=name, file=entry["file"], requests=tuple(_read_request(item) for item in entry["requests"]))
+        name: Module(
+            name=name,
+            file=entry["file"],
+            requests=tuple(_read_request(item) for item in entry["requests"]),
+            lazy=frozenset(entry["lazy"]),
+        )
         for name, entry in trace["modules"].items()
     }
 
@@ -78,6 +103,8 @@ def _read_request(item: Mapping[str, Any]) -> ImportRequest:
         line=item["line"],
         names=tuple(item["names"]),
         stage=LoadStage(item["stage"]),
+        body_line=item["body_line"],
+        lazy=UNKNOWN if item["use"] else None,
     )
 
 
@@ -104,7 +131,7 @@ def _join(shorter: Module, longer: Module) -> Module:
         if request not in longer.requests:
             later = (place for place, each in enumerate(requests) if _comes_after(each, request))
             requests.insert(next(later, len(requests)), request)
-    return replace(longer, requests=tuple(requests))
+    return replace(longer, requests=tuple(requests), lazy=longer.lazy | shorter.lazy)
 
 
 def _comes_after(each: ImportRequest, request: ImportRequest) -> bool:

@@ -5,28 +5,41 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.model.probe import START_SECONDS
-from python_tsan.imports.model.requests import ImportRequest, Manner
+from python_tsan.imports.model.requests import ImportRequest, LazyName, Manner
 from python_tsan.imports.model.source import Body, read_body
 from python_tsan.plain_text import one_line
 from python_tsan.process import in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from python_tsan.imports.model.probe import Probe
-    from python_tsan.imports.model.requests import Program
+    from python_tsan.imports.model.requests import Module, Program
 
 SECONDS_A_FILE = 1.0  # the longest module of a large package takes that on a busy machine
 MORE_FILES = 4
 FILES_A_PROCESS = 16
 Calls = dict[str, tuple[ImportRequest, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LazyNames:
+    """What the use of a name requests that an import binds, by the module that binds it and the name.
+
+    The place of a request is its statement. ``unused`` are the names of which an import is still to come. ``problems``
+    has a line for each module whose source could not be read.
+    """
+
+    bound: Mapping[tuple[str, str], ImportRequest] = field(default_factory=dict)
+    unused: Collection[tuple[str, str]] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -76,41 +89,123 @@ class TargetSources:
                 self.problems[name] = one_line(answer["problem"])
 
 
-def find_calls(probe: Probe, program: Program, roots: set[str], *, jobs: int) -> tuple[Calls, dict[str, str]]:
+def find_calls(
+    probe: Probe, program: Program, roots: set[str], *, jobs: int, lazy: LazyNames | None = None
+) -> tuple[Calls, dict[str, str]]:
     """Return the requests that functions make when they are called, of every module of these top-level packages.
 
     A function is named ``module:function``, a method ``module:Class.method``, and an attribute that a module's
-    ``__getattr__`` loads when it is first read as ``module:attribute``. The second value has a line for each module
-    whose source could not be read.
+    ``__getattr__`` loads when it is first read as ``module:attribute``. The uses of ``lazy`` names are requests, too.
+    The second value has a line for each module whose source could not be read.
     """
     modules = [
         (name, module.file)
         for name, module in program.items()
         if name.partition(".")[0] in roots and has_source(module.file)
     ]
-    answers = ask(probe, "calls", modules, jobs=jobs)
+    answers = ask(probe, "calls", modules, lazy={name: sorted(program[name].lazy) for name, _ in modules}, jobs=jobs)
     problems = {name: one_line(answer["problem"]) for name, answer in answers.items() if "problem" in answer}
     found: Calls = {}
     for name, file in modules:
         for call, requests in answers[name].get("facts", {}).items():
             found[call] = tuple(_request(each, file) for each in requests)
-    lazy = {name: requests for name, requests in found.items() if _is_attribute(name, requests)}
-    if lazy:
-        readable = [(name, file) for name, file in modules if name not in problems]
-        for name, answer in ask(probe, "attributes", readable, names=list(lazy), jobs=jobs).items():
+    bound = {f"{owner}:{name}": (lazy.bound[owner, name],) for owner, name in lazy.unused} if lazy else {}
+    loaded = {name: requests for name, requests in found.items() if _is_attribute(name, requests)}
+    if loaded or bound:
+        readable = {name: file for name, file in modules if name not in problems}
+        names = [*loaded, *bound]
+        for name, answer in ask(probe, "attributes", [*readable.items()], names=names, jobs=jobs).items():
             for function, reads in answer.get("facts", {}).items():
                 call = f"{name}:{function}"
-                found[call] = (*found.get(call, ()), *(request for read in reads for request in lazy[read]))
+                uses = [_at(each, readable[name], line) for read, line in reads for each in bound.get(read, ())]
+                found[call] = (
+                    *_together(found.get(call, ()), uses),
+                    *(request for read, _ in reads for request in loaded.get(read, ())),
+                )
+    if bound:
+        found = {call: tuple(_with_names(requests, bound)) for call, requests in found.items()}
     return found, problems
 
 
+def _at(request: ImportRequest, file: str, line: int) -> ImportRequest:
+    return replace(request, file=file, line=line)
+
+
+def _together(known: Iterable[ImportRequest], uses: Iterable[ImportRequest]) -> list[ImportRequest]:
+    """Return what a function of one file requests, by line, each once: a submodule can be read by two ways."""
+    found: dict[tuple[object, ...], ImportRequest] = {}
+    for each in (*known, *uses):
+        found.setdefault((each.module, each.names, each.line), each)
+    return sorted(found.values(), key=lambda each: each.line)
+
+
+def _with_names(
+    requests: Iterable[ImportRequest], bound: Mapping[str, tuple[ImportRequest, ...]]
+) -> Iterator[ImportRequest]:
+    """Yield requests, and behind ``from m import x`` what a lazy ``x`` of ``m`` requests: the statement uses it."""
+    for request in requests:
+        yield request
+        for name in request.names:
+            for more in bound.get(f"{request.module}:{name}", ()):
+                yield _at(more, request.file, request.line)
+
+
+def find_lazy(probe: Probe, program: Program, *, jobs: int) -> LazyNames:
+    """Read which names the imports bind of each module that has lazy ones, or that has used some in its body."""
+    modules = [
+        (name, module.file)
+        for name, module in program.items()
+        if has_source(module.file) and (module.lazy or any_lazy(module))
+    ]
+    answers = ask(probe, "lazy", modules, jobs=jobs)
+    bound: dict[tuple[str, str], ImportRequest] = {}
+    unused: dict[tuple[str, str], None] = {}
+    for module, file in modules:
+        for item in answers[module].get("facts", ()):
+            parent, _, name = item["name"].rpartition(".")
+            place = LazyName(owner=parent or module, name=name, place=f"{file}:{item['line']}")
+            bound[place.owner, name] = replace(_request({**item, "kind": Manner.STATEMENT.value}, file), lazy=place)
+            # The attribute of a package is loaded when it is missing, by any name of the package.
+            if parent or name in program[module].lazy:
+                unused[place.owner, name] = None
+    problems = {name: one_line(answer["problem"]) for name, answer in answers.items() if "problem" in answer}
+    return LazyNames(bound=bound, unused=unused, problems=problems)
+
+
+def with_places(program: Program, lazy: LazyNames) -> Program:
+    """Return a program whose uses of lazy names know what bound them, where a statement explains it."""
+    explained: dict[tuple[str, tuple[str, ...]], list[LazyName]] = {}
+    for request in lazy.bound.values():
+        if request.lazy:
+            explained.setdefault((request.module, request.names), []).append(request.lazy)
+
+    def placed(request: ImportRequest) -> ImportRequest:
+        if request.lazy is None:
+            return request
+        names = explained.get((request.module, request.names), ())
+        own = (each for each in names if each.place.startswith(f"{request.file}:"))
+        return replace(request, lazy=next(own, next(iter(names), request.lazy)))
+
+    return {
+        name: replace(module, requests=tuple(map(placed, module.requests))) if any_lazy(module) else module
+        for name, module in program.items()
+    }
+
+
+def any_lazy(module: Module) -> bool:
+    """Return whether a body has used a lazy name."""
+    return any(request.lazy for request in module.requests)
+
+
 def _request(item: dict[str, Any], file: str) -> ImportRequest:
+    lazy = item.get("lazy")
     return ImportRequest(
         module=item["module"],
         manner=Manner(item["kind"]),
         file=file,
         line=item["line"],
         names=tuple(item["names"]),
+        lazy=LazyName(owner=lazy["owner"][0], name=lazy["owner"][1], place=f"{file}:{lazy['line']}") if lazy else None,
     )
 
 
@@ -119,7 +214,13 @@ def _is_attribute(name: str, requests: tuple[ImportRequest, ...]) -> bool:
 
 
 def ask(
-    probe: Probe, kind: str, modules: Sequence[tuple[str, str]], *, names: Sequence[str] = (), jobs: int
+    probe: Probe,
+    kind: str,
+    modules: Sequence[tuple[str, str]],
+    *,
+    names: Sequence[str] = (),
+    lazy: Mapping[str, Sequence[str]] | None = None,
+    jobs: int,
 ) -> dict[str, dict[str, Any]]:
     """Return the answer of ``source_reader`` for each of the modules, which are pairs of name and file, by name.
 
@@ -127,16 +228,17 @@ def ask(
     """
     processes = min(jobs, math.ceil(len(modules) / FILES_A_PROCESS))
     shares = [modules[number::processes] for number in range(processes)]
-    answers = in_parallel(lambda share: _ask(probe, kind, share, names), shares, jobs=jobs)
+    answers = in_parallel(lambda share: _ask(probe, kind, share, names, lazy or {}), shares, jobs=jobs)
     return {name: answer for share in answers for name, answer in share.items()}
 
 
 def _ask(
-    probe: Probe, kind: str, modules: Sequence[tuple[str, str]], names: Sequence[str]
+    probe: Probe, kind: str, modules: Sequence[tuple[str, str]], names: Sequence[str], lazy: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Any]]:
     deadline = START_SECONDS + probe.patience + SECONDS_A_FILE * len(modules)
     with tempfile.NamedTemporaryFile("w", prefix="python-tsan-sources-", suffix=".json") as order:
-        json.dump({"kind": kind, "modules": list(modules), "names": list(names)}, order)
+        wanted = {name: lazy[name] for name, _ in modules if lazy.get(name)}
+        json.dump({"kind": kind, "modules": list(modules), "names": list(names), "lazy": wanted}, order)
         order.flush()
         lines = probe.lines(["sources", order.name], what="reading the source of modules", deadline=deadline)
     answers = {line["module"]: line for line in lines if "module" in line}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.requests import Program
 
 _NOT_PARSED = ("SyntaxError: ", "IndentationError: ", "TabError: ")
+# Which of two modules comes first decides whether such an import fails, so that it can fail for the program, too.
+_CIRCULAR = "(most likely due to a circular import)"
 NO_NAME = "is not the name of a module"
 NOT_TRACED = "had not been traced when the scan was interrupted"
 # The interpreter's start has imported it, or what traces: json and threading, for example.
@@ -76,8 +78,8 @@ def _together(entries: Sequence[str], names: Sequence[str], made: Sequence[tuple
 def trace_later(probe: Probe, later: Mapping[str, Sequence[str]], *, main: Sequence[str] = (), jobs: int) -> Traced:
     """Trace what is imported once a package is there, by package.
 
-    What cannot be imported is no entry of a thread. It is a problem only if its source cannot be parsed: a name that is
-    taken from a module need not be a module, and an optional dependency need not be there.
+    What cannot be imported is no entry of a thread. It is a problem only if its source cannot be parsed, or if it fails
+    by a cycle: a name that is taken from a module need not be a module, and an optional dependency need not be there.
     """
     traces = in_parallel(lambda each: _trace_group(probe, each[0], each[1], main), later.items(), jobs=jobs)
     return Traced(
@@ -86,7 +88,7 @@ def trace_later(probe: Probe, later: Mapping[str, Sequence[str]], *, main: Seque
             name: problem
             for traced in traces
             for name, problem in traced.problems.items()
-            if problem.startswith(_NOT_PARSED)
+            if problem.startswith(_NOT_PARSED) or _CIRCULAR in problem
         },
     )
 

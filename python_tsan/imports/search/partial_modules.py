@@ -45,13 +45,18 @@ def _read_from(
 ) -> Sequence[str] | frozenset[str]:
     """Return the attributes that the bodies of the requesting thread read of the module as a whole."""
     requester = machine.program[handout.stack[-1][0]] if handout.stack else None
+    if requester is not None and requester.file != request.file and request.lazy:
+        # The body has called a function of another module, which is the one that uses the name.
+        requester, outer = next((each for each in machine.program.values() if each.file == request.file), None), None
     if requester is None or requester.file != request.file:
         return frozenset()
     body = sources.bodies([requester.file])[0]
     if body is None:
         return frozenset()
     package = requester.name if requester.file.endswith("__init__.py") else requester.parent
-    return body.read_of(handout.module, package=package, line=request.line, outer=outer)
+    # What a use of a lazy name reads of the module stands in the same line.
+    line = request.line - 1 if request.lazy else request.line
+    return body.read_of(handout.module, package=package, line=line, outer=outer)
 
 
 def standing_at(machine: ImportSystem, thread: str, module: str) -> int:
@@ -62,4 +67,4 @@ def standing_at(machine: ImportSystem, thread: str, module: str) -> int:
         return 0
     after = names.index(module) + 1
     request = stack[after][1] if after < len(stack) else machine.asking.get(thread)
-    return request.line if request else 0
+    return (request.body_line or request.line) if request else 0

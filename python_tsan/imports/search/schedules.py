@@ -36,10 +36,14 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One module of a chain and the place of the request that brought it in (empty for an entry or a parent)."""
+    """One module of a chain and the place of the request that brought it in (empty for an entry or a parent).
+
+    ``lazy`` is the place of the lazy import whose name was used there, empty for an import statement.
+    """
 
     module: str
     place: str
+    lazy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ class Hazard:
 
     T1 imports ``first`` and stops at ``stop``; T2 imports ``second`` and sleeps on ``awaited``, which T1 holds; T1 goes
     on and requests ``closing``, which T2 holds. An entry ``module:function`` is an import and the requests of a call,
-    which are the thread's ``calls``. ``chains`` are the modules that T1 and T2 are loading then, outermost first.
+    which are the thread's ``calls``. ``chains`` are the modules that T1 and T2 are loading then, outermost first, and
+    ``requests`` is where T1 requests ``closing`` and T2 requests ``awaited``.
     """
 
     first: str
@@ -59,6 +64,7 @@ class Hazard:
     outcome: ImportOutcome
     chains: tuple[tuple[Link, ...], tuple[Link, ...]]
     calls: tuple[tuple[ImportRequest, ...], tuple[ImportRequest, ...]] = ((), ())
+    requests: tuple[Link | None, Link | None] = (None, None)
 
     @property
     def locks(self) -> tuple[str, str]:
@@ -102,6 +108,7 @@ def try_schedule(model: Model, pair: Pair, step: int) -> Trial:
         outcome=outcome,
         chains=(_chain(stack), _chain(machine.stacks[SECOND])),
         calls=(model.calls.get(pair.first, ()), model.calls.get(pair.second, ())),
+        requests=(_link(closing, machine.asking.get(FIRST)), _link(awaited, machine.asking.get(SECOND))),
     )
     return Trial(hazard=hazard, lookups=lookups, by_callers=by_callers)
 
@@ -132,4 +139,10 @@ def _close(machine: ImportSystem, steps: Step, sources: Sources) -> tuple[Import
 
 
 def _chain(stack: Stack) -> tuple[Link, ...]:
-    return tuple(Link(module=name, place=request.place if request else "") for name, request in stack)
+    return tuple(_link(name, request) for name, request in stack)
+
+
+def _link(name: str, request: ImportRequest | None) -> Link:
+    if request is None:
+        return Link(module=name, place="")
+    return Link(module=name, place=request.place, lazy=request.lazy.place if request.lazy else "")

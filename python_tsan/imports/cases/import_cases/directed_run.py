@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .case import ASK, FIND, START, Hold, blocked_anywhere, ended, reached
 from .closed_cycles import Closings
+from .lazy_names import set_mode
 from .scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
         Hold("T1", plan["point"], plan["module"], (blocked_anywhere("T2"), ended("T2"))),
         Hold("T2", START, "", (reached("T1", plan["point"], plan["module"]), ended("T1"))),
     )
+    set_mode(plan["lazy"])
     for module in plan["main"]:
         __import__(module)
     scheduler = Scheduler(holds, frozenset({plan["module"]}))
@@ -102,7 +104,9 @@ def _import(
     error: dict[str, str] | None = None
     try:
         for step in steps:
-            if step["kind"] == "by_name":
+            if step["lazy"]:
+                _use(*step["lazy"])
+            elif step["kind"] == "by_name":
                 importlib.import_module(step["module"])
             else:
                 __import__(step["module"], fromlist=step["names"])
@@ -110,6 +114,13 @@ def _import(
         error = {"type": type(caught).__name__, "text": str(caught), "where": _where(caught)}
     errors[thread] = error
     scheduler.leave(thread)
+
+
+def _use(owner: str, name: str) -> None:
+    """Use a lazy name as a function of its module does: the attribute resolves it and puts the object in its place."""
+    if owner not in sys.modules:
+        __import__(owner)
+    getattr(sys.modules[owner], name)
 
 
 def _where(error: BaseException) -> str:

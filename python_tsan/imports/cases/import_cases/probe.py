@@ -8,6 +8,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from .lazy_names import NORMAL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -20,6 +22,7 @@ def main() -> None:
     tracing = verbs.add_parser("trace")
     tracing.add_argument("entries", nargs="+")
     tracing.add_argument("--main", action="append", default=[])
+    tracing.add_argument("--lazy", default=NORMAL)
     listing = verbs.add_parser("list")
     listing.add_argument("distributions", nargs="+")
     listing.add_argument("--limit", type=int, default=40)
@@ -47,7 +50,7 @@ def _answer(arguments: argparse.Namespace, write: Callable[[dict[str, Any]], Non
     if arguments.verb == "trace":
         from .tracer import trace  # noqa: PLC0415 -- what a trace does not need must not be cached by it
 
-        return trace(arguments.entries, arguments.main, note=write)
+        return trace(arguments.entries, arguments.main, mode=arguments.lazy, note=write)
     if arguments.verb == "list":
         from .listing import list_modules  # noqa: PLC0415 -- as above
 
@@ -57,7 +60,7 @@ def _answer(arguments: argparse.Namespace, write: Callable[[dict[str, Any]], Non
 
         with open(arguments.order, encoding="utf-8") as file:  # noqa: PTH123 -- as above
             order = json.load(file)
-        return read_sources(order["kind"], order["modules"], order["names"], write)
+        return read_sources(order, write)
     from .directed_run import confirm  # noqa: PLC0415 -- as above
 
     return confirm(json.loads(arguments.plan))

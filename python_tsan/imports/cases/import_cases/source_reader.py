@@ -12,8 +12,10 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
+from .lazy_names import dotted, resolve, statements_of, uses_in
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import Any
 
 GETATTR = "__getattr__"
@@ -28,32 +30,44 @@ _COMPOUND = (ast.If, ast.With, ast.For, ast.ClassDef)
 _CASE = getattr(ast, "match_case", ast.ExceptHandler)  # from 3.10 on
 
 
-def read_sources(
-    kind: str, modules: list[tuple[str, str]], names: list[str], note: Callable[[dict[str, Any]], None]
-) -> dict[str, Any]:
-    """Give ``note`` the facts of each of the ``modules``, which are pairs of name and file, and return a last answer.
+def read_sources(order: Mapping[str, Any], note: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Give ``note`` the facts of each of the ``modules`` of an order, pairs of name and file, and return a last answer.
 
-    ``kind`` is ``calls``, ``attributes`` (reads of ``names`` in functions) or ``body``. A file that cannot be read or
-    parsed has a ``problem`` in place of facts.
+    Its ``kind`` is ``calls``, ``attributes`` (reads of its ``names`` in functions), ``lazy`` (what imports bind) or
+    ``body``. ``lazy`` are the names that modules bind lazily, by module. A file that cannot be read or parsed has a
+    ``problem`` in place of facts.
     """
     warnings.simplefilter("ignore")  # of old escape sequences, which an environment may have made errors
-    for module, file in modules:
+    kind, names = order["kind"], order["names"]
+    for module, file in order["modules"]:
+        lazy = order["lazy"].get(module, ())
         try:
             with open(file, "rb") as stream:  # noqa: PTH123 -- pathlib would be an import of its own
                 source = stream.read()
             if kind == "body":
                 facts: object = body_of(ast.parse(source))
             elif kind == "calls":
-                facts = calls_of(ast.parse(source), module, file) if _WORTH_PARSING.search(source) else {}
+                facts = calls_of(ast.parse(source), module, file, lazy) if lazy or _WORTH_PARSING.search(source) else {}
+            elif kind == "lazy":
+                facts = statements_of(ast.parse(source), package_of(module, file))
             else:
-                facts = attributes_of(ast.parse(source), frozenset(names)) if _may_read(source, names) else {}
+                facts = (
+                    attributes_of(ast.parse(source), names, package_of(module, file))
+                    if _may_read(source, names)
+                    else {}
+                )
         except OSError as error:
             note({"module": module, "problem": f"cannot be read: {error.strerror}"})
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             note({"module": module, "problem": f"cannot be parsed: {type(error).__name__}: {error}"})
         else:
             note({"module": module, "facts": facts})
-    return {"finished": len(modules)}
+    return {"finished": len(order["modules"])}
+
+
+def package_of(module: str, file: str) -> str:
+    """Return the package to which relative imports of a module refer."""
+    return module if file.endswith("__init__.py") else module.rpartition(".")[0]
 
 
 def _may_read(source: bytes, names: list[str]) -> bool:
@@ -119,7 +133,7 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str, str, str]]:
 def _reads(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
     for line, node in _run(tree, None):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-            name = _dotted(node.value)
+            name = dotted(node.value)
             if name:
                 yield line, name, node.attr
 
@@ -146,27 +160,21 @@ def _called_name(call: ast.Call) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _dotted(node: ast.expr) -> str:
-    """Return a chain of names as it is written, an empty string for any other expression."""
-    if isinstance(node, ast.Attribute):
-        before = _dotted(node.value)
-        return f"{before}.{node.attr}" if before else ""
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def calls_of(tree: ast.Module, module: str, file: str) -> dict[str, list[dict[str, Any]]]:
+def calls_of(tree: ast.Module, module: str, file: str, lazy: Collection[str] = ()) -> dict[str, list[dict[str, Any]]]:
     """Return the requests that each function of a module makes when it is called, by ``module:function``.
 
-    What a module's ``__getattr__`` loads by a computed name is tried for each name that the module spells out.
+    A use of one of the module's ``lazy`` names is a request, too. What a module's ``__getattr__`` loads by a computed
+    name is tried for each name that the module spells out.
     """
-    package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
+    package = package_of(module, file)
+    statements = statements_of(tree, package) if lazy else ()
     calls: dict[str, list[dict[str, Any]]] = {}
     for name, function in _functions(tree, ""):
         if name == GETATTR:
             calls.update(_attributes(function, tree, module, file))
-        requests = list(_requests(function, package))
+        requests = [*_requests(function, package), *uses_in(function, module, statements, lazy)]
         if requests:
-            calls[f"{module}:{name}"] = requests
+            calls[f"{module}:{name}"] = sorted(requests, key=lambda each: each["line"])
     return calls
 
 
@@ -196,15 +204,6 @@ def _requests(function: ast.AST, package: str) -> Iterator[dict[str, Any]]:
         else:
             for alias in node.names:
                 yield {"module": alias.name, "kind": "statement", "names": [], "line": node.lineno}
-
-
-def resolve(name: str, level: int, package: str) -> str:
-    """Return the absolute name that a relative one means in ``package``, an empty string if it means no module."""
-    if not level:
-        return name
-    parts = package.split(".") if package else []
-    kept = parts[: len(parts) - level + 1]
-    return ".".join([*kept, name] if name else kept) if len(parts) >= level else ""
 
 
 def _imports_by_name(call: ast.Call) -> bool:
@@ -244,12 +243,25 @@ def _is_module(path: str) -> bool:
     return os.path.isfile(f"{path}.py") or os.path.isfile(f"{path}/__init__.py")  # noqa: PTH113 -- as above
 
 
-def attributes_of(tree: ast.Module, names: Collection[str]) -> dict[str, list[str]]:
-    """Return which of ``names``, spelt ``package:attribute``, each function reads, by the function's name."""
-    found: dict[str, list[str]] = {}
+def attributes_of(tree: ast.Module, names: Collection[str], package: str = "") -> dict[str, list[tuple[str, int]]]:
+    """Return which of ``names``, spelt ``module:attribute``, each function reads and in which line, by function."""
+    wanted, known = frozenset(names), {each["name"]: each for each in statements_of(tree, package)}
+    found: dict[str, list[tuple[str, int]]] = {}
     for function, node in _functions(tree, ""):
-        attributes = (each for each in ast.walk(node) if isinstance(each, ast.Attribute))
-        reads = [read for each in attributes if (read := f"{_dotted(each.value)}:{each.attr}") in names]
+        own = {each["name"]: each for each in statements_of(node, package)}
+        reads = [
+            (read, each.lineno)
+            for each in ast.walk(node)
+            if isinstance(each, ast.Attribute)
+            and (read := f"{_meant(dotted(each.value), {**known, **own})}:{each.attr}") in wanted
+        ]
         if reads:
             found[function] = reads
     return found
+
+
+def _meant(name: str, imported: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the full name of the module that a dotted name means, as far as imports bind its first part."""
+    first, dot, rest = name.partition(".")
+    statement = imported.get(first)
+    return ".".join([statement["module"], *statement["names"]]) + dot + rest if statement else name

@@ -11,7 +11,10 @@ import _imp
 import builtins
 import sys
 from threading import get_ident
+from types import ModuleType
 from typing import TYPE_CHECKING
+
+from .lazy_names import names_of, set_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +22,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 STATEMENT, BY_NAME = "statement", "by_name"
+# The instruction of an import statement, None before 3.15, where no other one imports. The module opcode is not asked:
+# what the tracer imports cannot be traced.
+IMPORT_NAME = (
+    next(
+        iter({*compile("import a", "", "exec").co_code[::2]} - {*compile("a = 0; b = None", "", "exec").co_code[::2]}),
+        None,
+    )
+    if sys.version_info >= (3, 15)
+    else None
+)
 _IMPORT_SYSTEM = frozenset({__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"})
 
 
@@ -28,6 +41,7 @@ class Tracer:
     def __init__(self) -> None:
         self.requests: dict[str, list[dict[str, Any]]] = {}
         self.files: dict[str, str] = {}
+        self.lazy: dict[str, list[str]] = {}
         self.elsewhere = 0
         self._stack: list[str] = []
         self._thread = get_ident()
@@ -47,10 +61,15 @@ class Tracer:
             fromlist: tuple[str, ...] | None = (),
             level: int = 0,
         ) -> Any:  # noqa: ANN401 -- what the original returns
+            frame = sys._getframe(1)  # noqa: SLF001 -- documented
+            use = not level and globals is locals and globals is not None and _is_use(frame)
+            if use and not fromlist:
+                # By itself CPython imports only the package when its name is used, and a hook is asked for all.
+                name = name.partition(".")[0]
             if get_ident() == self._thread:
                 target = name if not level else _absolute(name, globals or {}, level)
                 if target:
-                    self._note(STATEMENT, target, sys._getframe(1), fromlist or ())  # noqa: SLF001 -- documented
+                    self._note(STATEMENT, target, frame, fromlist or (), use=use)
             return original(name, globals, locals, fromlist, level)
 
         return traced
@@ -76,7 +95,9 @@ class Tracer:
                 module = original(name, *arguments, **keywords)
             finally:
                 self._stack.pop()
-            self.files[name] = getattr(module, "__file__", None) or ""
+            self.files[name] = _file_of(module)
+            if type(module) is ModuleType:
+                self.lazy[name] = names_of(module)
             return module
 
         return traced
@@ -90,14 +111,16 @@ class Tracer:
         if asker.startswith(f"{name}.") or any(_brings_in(request, name) for request in noted[-1:]):
             return
         frame = _first_outside(sys._getframe(2))  # noqa: SLF001 -- as above
-        self._add(asker, STATEMENT, name, frame, ())
+        self._add(asker, STATEMENT, name, frame, (), use=_is_use(frame))
 
-    def _note(self, kind: str, target: str, frame: FrameType, names: tuple[object, ...]) -> None:
+    def _note(self, kind: str, target: str, frame: FrameType, names: tuple[object, ...], *, use: bool = False) -> None:
         if not self._stack or frame.f_code.co_filename.startswith("<frozen importlib"):
             return
-        self._add(self._stack[-1], kind, target, frame, names)
+        self._add(self._stack[-1], kind, target, frame, names, use=use)
 
-    def _add(self, asker: str, kind: str, target: str, frame: FrameType, names: tuple[object, ...]) -> None:
+    def _add(
+        self, asker: str, kind: str, target: str, frame: FrameType, names: tuple[object, ...], *, use: bool
+    ) -> None:
         self.requests[asker].append(
             {
                 "module": target,
@@ -105,9 +128,34 @@ class Tracer:
                 "names": [name for name in names if isinstance(name, str)],
                 "file": frame.f_code.co_filename,
                 "line": frame.f_lineno,
+                "body_line": _line_of_body(frame, asker),
+                "use": use,
                 "stage": _stage(asker),
             }
         )
+
+
+def _file_of(module: object) -> str:
+    """Return the file of a module without an attribute of it: one that loads on request would be loaded by that."""
+    try:
+        return str(object.__getattribute__(module, "__dict__").get("__file__") or "")
+    except AttributeError:
+        return ""
+
+
+def _is_use(frame: FrameType) -> bool:
+    """Return whether a frame is at the use of a lazy name, which is no import statement of its own."""
+    return IMPORT_NAME is not None and frame.f_code.co_code[frame.f_lasti] != IMPORT_NAME
+
+
+def _line_of_body(frame: FrameType | None, module: str) -> int:
+    """Return the line at which the body of a module stands that has come to a frame, 0 if it is not known."""
+    names = getattr(sys.modules.get(module), "__dict__", None)
+    while frame is not None:
+        if frame.f_globals is names and frame.f_code.co_name == "<module>":
+            return frame.f_lineno
+        frame = frame.f_back
+    return 0
 
 
 def _stage(asker: str) -> str:
@@ -141,8 +189,10 @@ def _absolute(name: str, names: Mapping[str, Any], level: int) -> str:
     return f"{base}.{name}" if name and base else base
 
 
-def trace(entries: list[str], main: list[str], *, note: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Import ``main`` and then ``entries`` in turn and return the requests of every module that they bring in.
+
+    ``mode`` says which imports are lazy. Of a module that is no ordinary one, lazy names are not looked for.
 
     ``note`` receives each import that has ended, so that the one that ends the process is known.
     """
@@ -152,6 +202,7 @@ def trace(entries: list[str], main: list[str], *, note: Callable[[dict[str, Any]
     # The tracer stands twice in each level of a chain of imports, which has six frames of its own.
     sys.setrecursionlimit(2 * sys.getrecursionlimit())
     errors: dict[str, str] = {}
+    set_mode(mode)
     for entry in (*main, *entries):
         try:
             __import__(entry)
@@ -163,13 +214,9 @@ def trace(entries: list[str], main: list[str], *, note: Callable[[dict[str, Any]
         "errors": errors,
         "already": already,
         "modules": {
-            name: {"file": tracer.files.get(name, ""), "package": _is_package(name), "requests": requests}
+            name: {"file": tracer.files.get(name, ""), "lazy": tracer.lazy.get(name, []), "requests": requests}
             for name, requests in tracer.requests.items()
             if name in sys.modules
         },
         "elsewhere": tracer.elsewhere,
     }
-
-
-def _is_package(name: str) -> bool:
-    return hasattr(sys.modules.get(name), "__path__")
