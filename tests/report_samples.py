@@ -9,7 +9,10 @@ import pytest
 
 from python_tsan.detect.reading import read_logs
 from python_tsan.result.build import Facts, build_result
+from python_tsan.tsan.finding import Kind
 
+# Kinds that the runtime prints.
+OF_THE_RUNTIME = frozenset(Kind) - {Kind.UNRECOGNISED, Kind.POSSIBLE_DEADLOCK}
 GOLDEN = Path(__file__).parent / "tsan" / "golden"
 NASTY = "std::vector<int>::push_back(std::map<std::string, \"a\" & 'b'>, `x`|y*_z_, $HOME, [a](b), </script><b>)"
 

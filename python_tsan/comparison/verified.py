@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from python_tsan.result.model import LaneRecord, Observation, Result, Verdict
 
 RACES = frozenset({Kind.RACE, Kind.VPTR_RACE, Kind.USE_AFTER_FREE, Kind.VPTR_USE_AFTER_FREE, Kind.EXTERNAL_RACE})
+LOCK_ORDERS = frozenset({Kind.DEADLOCK, Kind.POSSIBLE_DEADLOCK})
 _VERDICTS = {ExitCode.CLEAN: ColumnVerdict.CLEAN, ExitCode.FINDINGS: ColumnVerdict.NOT_CLEAN}
 
 
@@ -92,7 +93,7 @@ def seen_in(observation: Observation, kinds: Mapping[str, Kind]) -> Seen:
 def seen_of_kinds(kinds: Iterable[Kind]) -> Seen:
     """Return what findings of these kinds are in a table: of several, the weightiest."""
     return weightiest(
-        Seen.RACE if kind in RACES else Seen.LOCK_ORDER if kind is Kind.DEADLOCK else Seen.FINDING for kind in kinds
+        Seen.RACE if kind in RACES else Seen.LOCK_ORDER if kind in LOCK_ORDERS else Seen.FINDING for kind in kinds
     )
 
 

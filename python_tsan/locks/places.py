@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from python_tsan.result.attribution import owner
 from python_tsan.result.finding import Attribution
+from python_tsan.tsan.frames import is_plumbing
 
 if TYPE_CHECKING:
     from python_tsan.locks.model import CallStack, TracedLock
     from python_tsan.tsan.finding import Frame
 
 
+# pybind11::gil_scoped_acquire::gil_scoped_acquire(), nanobind::gil_scoped_acquire::gil_scoped_acquire()
+_GUARD = re.compile(r"(?:pybind11|nanobind)::(?:gil_scoped_|ft_|detail::gil_|gil_safe_call_once)")
 Place = tuple[object, ...]  # what can be compared, and nothing more
 
 
@@ -39,5 +43,10 @@ def site(stack: CallStack) -> Place:
 
 
 def is_machinery(frame: Frame) -> bool:
-    """Return whether a native frame is the interpreter's, the system's or the C++ library's."""
-    return owner(frame) in {Attribution.LIBPYTHON, Attribution.RUNTIME}
+    """Return whether a native frame only serves a call: the interpreter's, the system's, or a guard's of C++."""
+    return owner(frame) in {Attribution.LIBPYTHON, Attribution.RUNTIME} or is_guard(frame)
+
+
+def is_guard(frame: Frame) -> bool:
+    """Return whether a frame is of the C++ library or of an object that holds the GIL or a lock for a scope."""
+    return is_plumbing(frame) or bool(_GUARD.match(frame.symbol))

@@ -6,8 +6,9 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from python_tsan.render.explain import kind_text
-from python_tsan.tsan.finding import Dialect
+from python_tsan.render.explain import kind_text, lock_advice
+from python_tsan.render.names import GIL
+from python_tsan.tsan.finding import Dialect, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,12 +45,20 @@ def program_of(result: Result) -> frozenset[Program]:
 def advice(finding: DistinctFinding, program: frozenset[Program]) -> str:
     """Return how to fix ``finding`` in such a program."""
     text = kind_text(finding.kind)
+    if finding.kind is Kind.POSSIBLE_DEADLOCK:
+        return " ".join(dict.fromkeys(filter(None, map(lock_advice, _kinds_of_locks(finding)))))
     if finding.dialect is Dialect.GO:
         return text.fix_go or text.fix
     parts = [text.fix]
     parts += [text.fix_python] if Program.PYTHON in program else []
     parts += [text.fix_openmp] if Program.OPENMP in program else []
     return " ".join(filter(None, parts))
+
+
+def _kinds_of_locks(finding: DistinctFinding) -> list[str]:
+    """Return the kinds of a circle's locks, those that the advice is about: the GIL only where there is no other."""
+    kinds = [mutex.kind for mutex in finding.mutexes if mutex.kind]
+    return [kind for kind in kinds if kind != GIL] or kinds
 
 
 def _frames(finding: DistinctFinding) -> Iterator[Frame]:

@@ -49,6 +49,12 @@ def kind_text(kind: Kind) -> KindText:
     return KindText(kind=kind, **{name: _joined(text) for name, text in table.items()})
 
 
+def lock_advice(kind: str) -> str:
+    """Return how to avoid a deadlock between the GIL and a lock of such a kind."""
+    text = _table("locks.toml").get(_plain(kind), "")
+    return _joined(text) if isinstance(text, str) else ""
+
+
 def explain_kind(kind: Kind) -> Answer:
     """Return the long answer about a kind."""
     text = kind_text(kind)

@@ -63,6 +63,7 @@ class FindingView:
     picture: Markup
     primary: tuple[PanelView, ...]
     others: tuple[PanelView, ...]
+    evidence: str
     fix: str
     places: tuple[str, ...]
     more_places: int
@@ -178,6 +179,7 @@ def _view(finding: DistinctFinding, source_lines: SourceLines, program: frozense
         picture=Markup(picture(finding)),  # noqa: S704 -- svg escapes every text that it puts in
         primary=primary or others,
         others=others if primary else (),
+        evidence=wording.evidence(finding),
         fix=advice(finding, program),
         places=tuple(f"{place.file}:{place.line}" for place in finding.sources[:MAX_PLACES]),
         more_places=max(0, len(finding.sources) - MAX_PLACES),

@@ -103,4 +103,6 @@ def _block(finding: DistinctFinding, program: frozenset[Program]) -> Iterator[st
         for python in finding.python_stack.frames[:MAX_FRAMES]:
             yield f"1. {markdown_code(python.function)} at {markdown_code(f'{python.file}:{python.line}')}"
         yield ""
+    if sure := wording.evidence(finding):
+        yield from (f"{markdown(sure)}.", "")
     yield from (markdown(advice(finding, program)), "", "</details>")

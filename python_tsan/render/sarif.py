@@ -17,6 +17,7 @@ from python_tsan.render.explain import kind_text
 from python_tsan.render.stack import Gap, first_frame, frame_name, trim
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.model import VerdictStatus
+from python_tsan.tsan.finding import Kind
 from python_tsan.tsan.fingerprint import VERSION as FINGERPRINT_VERSION
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from python_tsan.render.wording import Panel
     from python_tsan.result.finding import DistinctFinding
     from python_tsan.result.model import Result
-    from python_tsan.tsan.finding import Frame, Kind
+    from python_tsan.tsan.finding import Frame
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 HOME = "https://clang.llvm.org/docs/ThreadSanitizer.html"
 FINGERPRINT = f"pythonTsan/v{FINGERPRINT_VERSION}"
 _ROOT = "SRCROOT"
+# https://cwe.mitre.org: 833 is "Deadlock", 362 the race condition.
+_CWE = {Kind.DEADLOCK: 833, Kind.POSSIBLE_DEADLOCK: 833}
 # Code scanning shows no more of one run, and refuses a run with five times as many.
 MAX_RESULTS = 5000
 
@@ -124,7 +127,10 @@ def _rule(kind: Kind, fix: str) -> Json:
         },
         "helpUri": HOME,
         "defaultConfiguration": {"level": "error"},
-        "properties": {"tags": ["concurrency", "thread-safety", "external/cwe/cwe-362"], "precision": "very-high"},
+        "properties": {
+            "tags": ["concurrency", "thread-safety", f"external/cwe/cwe-{_CWE.get(kind, 362)}"],
+            "precision": "very-high",
+        },
     }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from python_tsan.plain_text import counted
 from python_tsan.render import wording
 from python_tsan.render.escape import html
+from python_tsan.render.names import lock_name, lock_of, thread_words
 from python_tsan.render.stack import Gap, short_name, trim
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _lanes(finding: DistinctFinding) -> list[_Lane]:
     return [
         _Lane(
             thread=number,
-            label=wording.thread_words(number, finding, main=number == 0),
+            label=thread_words(number, finding, main=number == 0),
             y=rows[number],
             parent_y=rows.get(parent) if (parent := parents.get(number)) is not None else None,
         )
@@ -120,9 +121,20 @@ def _locks(finding: DistinctFinding) -> str:
     places = {mutex: (centre[0] + x, centre[1] + y) for mutex, (x, y) in zip(finding.cycle, points, strict=True)}
     parts = [part for edge in finding.acquisitions for part in _draw_edge(edge, finding, places, centre)]
     for mutex, (x, y) in places.items():
-        parts.append(f'<circle class="mutex" cx="{x:.0f}" cy="{y:.0f}" r="22"/>')
-        parts.append(_text(round(x), round(y) + 5, f"M{mutex}", "letter-dark", anchor="middle"))
+        parts += _draw_lock(mutex, finding, round(x), round(y))
     return _svg(height, f"Locks: {wording.headline(finding)}", parts)
+
+
+def _draw_lock(mutex: int, finding: DistinctFinding, x: int, y: int) -> Iterator[str]:
+    """Draw a lock; one that was recorded has its name in it."""
+    if lock_of(mutex, finding) is None:
+        yield f'<circle class="mutex" cx="{x}" cy="{y}" r="22"/>'
+        yield _text(x, y + 5, f"M{mutex}", "letter-dark", anchor="middle")
+        return
+    name = _short(lock_name(mutex, finding))
+    half = max(30, 4 * len(name) + 12)
+    yield f'<rect class="mutex" x="{x - half}" y="{y - 22}" width="{2 * half}" height="44" rx="22"/>'
+    yield _text(x, y + 5, name, "letter-dark", anchor="middle")
 
 
 def _on_circle(radius: float, turn: float) -> tuple[float, float]:
@@ -148,7 +160,7 @@ def _draw_edge(
     )
     side = mx - centre[0]
     anchor = "middle" if abs(side) < 30 else "start" if side > 0 else "end"  # noqa: PLR2004 -- nearly in the middle
-    label = wording.thread_words(edge.thread, finding, main=edge.main_thread)
+    label = thread_words(edge.thread, finding, main=edge.main_thread)
     yield _text(
         round(mx + math.copysign(10, side)),
         round(my + (16 if my > centre[1] else -8)),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from python_tsan.render.registry import Context
     from python_tsan.result.finding import DistinctFinding
     from python_tsan.result.model import Result
-    from python_tsan.tsan.finding import Frame, Kind, Stack
+    from python_tsan.tsan.finding import Frame, Stack
 
 # What a reader takes in at a glance; the whole stack is in every other rendering, and under --verbose.
 MAX_FRAMES, MAX_FRAMES_OF_ORIGIN = 8, 4
@@ -116,14 +116,14 @@ def _table(groups: list[Cause]) -> Iterator[Line]:
 
 
 def _blocks(groups: list[Cause], program: frozenset[Program], *, verbose: bool) -> Iterator[Line]:
-    advised: set[Kind] = set()
+    advised: set[str] = set()
     for group in groups:
         shown = [finding for finding in group.findings if finding.status.fails or verbose]
         most = len(shown) if verbose else MAX_BLOCKS_OF_CAUSE
         for finding in shown[:most]:
-            text = "" if finding.kind in advised else advice(finding, program)
-            advised.add(finding.kind)
-            yield from _block(finding, text, verbose=verbose)
+            text = advice(finding, program)
+            yield from _block(finding, "" if text in advised else text, verbose=verbose)
+            advised.add(text)
             yield Line("")
         if len(shown) > most:
             yield from styled(f"{len(shown) - most:,} more: {group.title} (--verbose shows each)", Style.TITLE)
@@ -144,6 +144,7 @@ def _block(finding: DistinctFinding, fix: str, *, verbose: bool) -> Iterator[Lin
         yield Line("  Python, innermost first", Style.TITLE)
         for python in finding.python_stack.frames[: None if verbose else MAX_FRAMES]:
             yield from styled(f"{python.function} {python.file}:{python.line}", indent="    ")
+    yield from styled(wording.evidence(finding), indent="  ")
     yield from styled(f"how to fix it: {fix}" if fix else "", indent="  ")
     places = ", ".join(f"{place.file}:{place.line}" for place in finding.sources[:MAX_PLACES])
     more = len(finding.sources) - MAX_PLACES

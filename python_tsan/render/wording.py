@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.plain_text import counted
+from python_tsan.render.names import circle_words, edge_words, evidence_words, lock_name, thread_words, who
 from python_tsan.render.stack import base_name, first_frame, frame_name, short_name
 from python_tsan.result.finding import Attribution
 from python_tsan.result.model import VerdictStatus
-from python_tsan.tsan.finding import Dialect, Kind, LocationKind, ThreadStatus
+from python_tsan.tsan.finding import Kind, LocationKind, ThreadStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,8 @@ def tally(result: Result) -> str:
 
 def headline(finding: DistinctFinding) -> str:
     """Return what a finding is, on what: ``data race on g_total (global of 8 bytes)``."""
+    if finding.kind is Kind.POSSIBLE_DEADLOCK:
+        return f"{finding.title}: {circle_words(finding)}"
     if finding.cycle:
         return f"{finding.title}: {' → '.join(f'M{mutex}' for mutex in (*finding.cycle, finding.cycle[0]))}"
     return f"{finding.title} on {memory(finding.location)}" if finding.location else finding.title
@@ -106,7 +109,7 @@ def memory(location: Location) -> str:
         case LocationKind.HEAP:
             return f"a heap block{size}"
         case LocationKind.STACK | LocationKind.TLS:
-            return f"the {location.kind.value} of {_who(location.thread, main=location.main_thread)}"
+            return f"the {location.kind.value} of {who(location.thread, main=location.main_thread)}"
         case LocationKind.FILE_DESCRIPTOR:
             return f"file descriptor {location.descriptor}"
         case LocationKind.EXTERNAL:
@@ -125,15 +128,10 @@ def access_words(access: Access, finding: DistinctFinding) -> str:
     return f"{'earlier ' if access.previous else ''}{access.side}{size}{what} by {by}{holding}"
 
 
-def thread_words(number: int | None, finding: DistinctFinding, *, main: bool = False) -> str:
-    """Name a thread: ``main thread``, ``thread T1 'teller'``, ``goroutine 7``."""
-    name = next((thread.name for thread in finding.threads if thread.id == number and not main), "")
-    word = _who(number, main=main, goroutine=finding.dialect is Dialect.GO)
-    return f"{word} '{name}'" if name else word
-
-
 def acquisition_words(edge: Acquisition, finding: DistinctFinding) -> str:
     """Say which lock was taken: ``M1 taken while holding M0, by main thread``."""
+    if finding.kind is Kind.POSSIBLE_DEADLOCK:
+        return edge_words(edge, finding)
     return f"M{edge.mutex} taken while holding M{edge.holding}, by " + thread_words(
         edge.thread, finding, main=edge.main_thread
     )
@@ -150,6 +148,8 @@ def created_words(thread: Thread, finding: DistinctFinding) -> str:
 
 def mutex_words(mutex: Mutex) -> str:
     """Name a mutex: ``mutex M0, created`` or ``mutex M0, already destroyed``."""
+    if mutex.kind:
+        return f"{mutex.kind} {mutex.name or f'M{mutex.id}'}, created or first used"
     return f"mutex M{mutex.id}, {'already destroyed' if mutex.destroyed else 'created'}"
 
 
@@ -160,7 +160,8 @@ def panels(finding: DistinctFinding) -> Iterator[Panel]:
     for edge in finding.acquisitions:
         yield Panel(caption=acquisition_words(edge, finding), stack=edge.stack, primary=True, brief=True)
         if edge.holding_stack:
-            yield Panel(caption=f"M{edge.holding} had been acquired", stack=edge.holding_stack, brief=True)
+            taken = f"{lock_name(edge.holding, finding)} had been acquired"
+            yield Panel(caption=taken, stack=edge.holding_stack, brief=True)
     captions = _STACK_CAPTIONS.get(finding.kind, ())
     for number, stack in enumerate(finding.stacks):
         caption = stack.caption.rstrip(":") or (captions[number] if number < len(captions) else "here")
@@ -192,9 +193,14 @@ def message(finding: DistinctFinding) -> str:
     """Return a finding in one line of plain text: what it is, and each side with the function that did it."""
     sides = []
     for panel in (panel for panel in panels(finding) if panel.primary):
-        frame = first_frame(panel.stack)
+        frame = first_frame(panel.stack) if finding.kind is not Kind.POSSIBLE_DEADLOCK else None
         sides.append(f"{panel.caption}{f' in {frame_name(frame)}' if frame else ''}")
     return "; ".join((headline(finding), *sides))
+
+
+def evidence(finding: DistinctFinding) -> str:
+    """Say how sure a finding is, where the accesses themselves do not."""
+    return evidence_words(finding) if finding.kind is Kind.POSSIBLE_DEADLOCK else ""
 
 
 def where(finding: DistinctFinding) -> str:
@@ -237,11 +243,3 @@ def _made_words(location: Location, finding: DistinctFinding) -> str:
     if location.closed:
         verb = "closed"
     return f"{memory(location)}, {verb} by {thread_words(location.thread, finding, main=location.main_thread)}"
-
-
-def _who(number: int | None, *, main: bool = False, goroutine: bool = False) -> str:
-    if main:
-        return "main goroutine" if goroutine else "main thread"
-    if number is None:
-        return "an unknown thread"
-    return f"goroutine {number}" if goroutine else f"thread T{number}"

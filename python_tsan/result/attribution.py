@@ -35,6 +35,8 @@ _NUMPY_SYMBOL = re.compile(r"_?Py(?:Array|UFunc)_|npy_")
 # mine.cpython-312d-x86_64-linux-gnu.so, mine.abi3.so
 _EXTENSION_MODULE = re.compile(r"\.(?:cpython-\w[\w-]*|abi3t?|pypy\w[\w-]*)\.so$")
 _EXTENSION_FILE = re.compile(r"/(?:site|dist)-packages/")
+# /usr/lib/python3.13/threading.py, <frozen importlib._bootstrap>
+_STANDARD_LIBRARY = re.compile(r"/lib(?:64)?/python3\.\d+t?/|^<frozen ")
 # libc.so.6, ld-linux-x86-64.so.2, libstdc++.so.6, libtsan.so.2, [vdso]
 # libsystem_pthread.dylib, libc++.1.dylib, libclang_rt.tsan_osx_dynamic.dylib, libswiftCore.dylib, dyld
 _RUNTIME_MODULE = re.compile(
@@ -90,6 +92,8 @@ def owner(frame: Frame, own: tuple[str, ...] = ()) -> Attribution:
     module = frame.module.rpartition("/")[2]
     if any(_is_in(frame, module, mine) for mine in own):
         return Attribution.YOURS
+    if frame.python and (whose := _owner_of_python(frame.file)):
+        return whose
     for whose, matches in (
         (Attribution.RUNTIME, _is_runtime(frame, module)),
         (Attribution.NUMPY, _is_numpy(frame, module)),
@@ -100,6 +104,13 @@ def owner(frame: Frame, own: tuple[str, ...] = ()) -> Attribution:
             return whose
     program = bool(module or frame.file) and not _SHARED.search(module)
     return Attribution.YOURS if program and not own else Attribution.UNKNOWN
+
+
+def _owner_of_python(file: str) -> Attribution | None:
+    """Return whose a file of Python code is, None where its folder does not say."""
+    if _EXTENSION_FILE.search(file):
+        return Attribution.NUMPY if "/numpy/" in file else Attribution.EXTENSION
+    return Attribution.LIBPYTHON if _STANDARD_LIBRARY.search(file) else None
 
 
 def _is_runtime(frame: Frame, module: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping  # noqa: TC003 -- a dataclass's annotations stay readable at run time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from python_tsan.result.attribution import attribute
 from python_tsan.result.finding import DistinctFinding, FindingStatus, Occurrence, PythonStack
 from python_tsan.result.judge.logs import doubts_about_logs, judge_logs, shortfalls_of_logs
 from python_tsan.result.model import Input, Result, ResultKind, Status, Subject, Unparsed, Verdict
-from python_tsan.tsan.digest import Digest, Group
+from python_tsan.tsan.digest import Digest
 from python_tsan.tsan.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from python_tsan.result.model import Observation
+    from python_tsan.tsan.digest import Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,10 +130,7 @@ def _collect(
         if key not in standings or how.status.fails:
             standings[key] = how
         if not again:
-            group = digest.groups.setdefault(key, Group(key, finding))
-            group.occurrences += 1
-            group.places.setdefault(finding.source.file, array("Q")).append(finding.source.first_line)
-            digest.blocks += 1
+            digest.add_finding(finding, key)
     if not again:
         digest.unparsed += observation.unparsed.count
         digest.samples += observation.unparsed.samples

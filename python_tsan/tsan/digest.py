@@ -96,6 +96,14 @@ class Digest:
         if splitter.tally.missing:
             self.shortfalls.append(Shortfall(source=source, read=splitter.tally.found, missing=splitter.tally.missing))
 
+    def add_finding(self, finding: Finding, key: str = "") -> None:
+        """Add what is parsed already; ``key`` is its fingerprint where that is known."""
+        key = key or fingerprint(finding)
+        group = self.groups.setdefault(key, Group(key, finding))
+        group.occurrences += 1
+        group.places.setdefault(finding.source.file, array("Q")).append(finding.source.first_line)
+        self.blocks += 1
+
     @property
     def missing(self) -> int:
         """How many reports the logs speak of that could not be read."""

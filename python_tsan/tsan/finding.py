@@ -1,4 +1,4 @@
-"""Define the parts of one parsed ThreadSanitizer block. Standard library only, no I/O."""
+"""Define the parts of one finding: mostly a parsed ThreadSanitizer block. Standard library only, no I/O."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """The sixteen kinds of the runtime, spelled as ``ReportTypeString`` in ``tsan_report.cpp`` prints them."""
+    """The sixteen kinds of the runtime, spelled as ``ReportTypeString`` in ``tsan_report.cpp`` has them, and more."""
 
     RACE = "data race"
     VPTR_RACE = "data race on vptr (ctor/dtor vs virtual call)"
@@ -25,6 +25,8 @@ class Kind(Enum):
     ERRNO_IN_SIGNAL = "signal handler spoils errno"
     DEADLOCK = "lock-order-inversion (potential deadlock)"
     MUTEX_HELD_WRONG_CONTEXT = "mutex held in the wrong context"
+    # Not of the runtime: a circle in the graph of locks that was recorded, the GIL among them.
+    POSSIBLE_DEADLOCK = "possible deadlock"
     # Not of the runtime: a heading that none of the above spells. Such a block is kept, never guessed at.
     UNRECOGNISED = "unrecognised"
 
@@ -66,7 +68,7 @@ class Frame:
     """One frame of a stack. What the runtime printed as ``<null>`` or left out is an empty string, 0 or None.
 
     ``line`` and ``column`` count from 1, 0 is unknown. ``offset`` is the byte offset in ``module``. ``marked`` is
-    the ``*`` that newer runtimes put before the frames they hold guilty.
+    the ``*`` that newer runtimes put before the frames they hold guilty. ``python`` marks a frame of Python code.
     """
 
     index: int
@@ -78,6 +80,7 @@ class Frame:
     offset: int | None = None
     build_id: str = ""
     marked: bool = False
+    python: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +160,16 @@ class Location:
 class Mutex:
     """A mutex named in the block. ``stack`` is where it was created, None when the block does not say.
 
-    ``address`` is None for a mutex that older runtimes only call already destroyed.
+    ``address`` is None for a mutex that older runtimes only call already destroyed. ``kind`` ("GIL", "rwlock") and
+    ``name`` are known of locks that were recorded, not of those that the runtime reports.
     """
 
     id: int
     address: int | None = None
     destroyed: bool = False
     stack: Stack | None = None
+    kind: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +195,9 @@ class Acquisition:
     """One edge of a lock-order cycle: ``mutex`` was taken by ``thread`` while it held ``holding``.
 
     ``stack`` is where ``mutex`` was taken; ``holding_stack`` is where ``holding`` was taken, which the runtime prints
-    under ``second_deadlock_stack=1`` only.
+    under ``second_deadlock_stack=1`` only. Of a lock that was recorded, ``call`` is the function that asked for it, as
+    far as it is no frame of ``stack``, ``write`` is False for a reader's lock, and ``weak`` says that the lock was not
+    asked for, but may be.
     """
 
     mutex: int
@@ -198,6 +206,9 @@ class Acquisition:
     main_thread: bool
     stack: Stack = UNRESTORED
     holding_stack: Stack | None = None
+    call: str = ""
+    write: bool = True
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +222,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One ThreadSanitizer block.
+    """One ThreadSanitizer block, or what another detector found, in the same parts.
 
     ``title`` is the heading as printed (it differs from ``kind.value`` for external races that bring their own
     words and for kinds not known here), ``pid`` None for Go. ``stacks`` are those that belong to no other part, in

@@ -1,10 +1,10 @@
 """Compute the identity of a finding across runs, machines, builds and compilers.
 
-What counts: the kind, the identifying frame of each stack (function and file name, no line), and the global. What does
-not: addresses, pids, thread and mutex numbers, build ids, offsets, columns, lines, folders, the order of the two
-accesses, and whether they read or wrote. Lines are left out because an edit above must not make an old finding new.
-Reads and writes are left out because one ``counter++`` is a write to Clang, which drops the read before it, and a
-read or a write to GCC; they are circumstances of one race.
+What counts: the kind, the identifying frame of each stack (function and file name, no line), the global, and the names
+of recorded locks, or where they were created. What does not: addresses, pids, thread and mutex numbers, build ids,
+offsets, columns, lines, folders, the order of the two accesses, and whether they read or wrote. Lines are left out
+because an edit above must not make an old finding new. Reads and writes are left out because one ``counter++`` is a
+write to Clang, which drops the read before it, and a read or a write to GCC; they are circumstances of one race.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def fingerprint(finding: Finding) -> str:
 def identity(finding: Finding) -> tuple[str, ...]:
     """Return the lines that a fingerprint is made of: readable, so that two fingerprints can be compared."""
     title = finding.title if finding.kind is Kind.UNRECOGNISED else finding.kind.value
-    return (f"v{VERSION}", title, *_stacks(finding), *_globals(finding))
+    return (f"v{VERSION}", title, *_stacks(finding), *_globals(finding), *_locks(finding))
 
 
 def ways(finding: Finding) -> tuple[object, ...]:
@@ -80,3 +80,9 @@ def _module(frame: Frame) -> str:
 def _globals(finding: Finding) -> list[str]:
     names = {place.name for place in finding.locations if place.kind is LocationKind.GLOBAL and place.name}
     return sorted(f"global {plain_symbol(_RENAMED.sub('', name))}" for name in names)
+
+
+def _locks(finding: Finding) -> list[str]:
+    """Spell the locks that were recorded; those that the runtime reports have neither kind nor name."""
+    locks = (mutex for mutex in finding.mutexes if mutex.kind)
+    return sorted(f"lock {mutex.kind} {plain_symbol(mutex.name) or _spell(mutex.stack)}" for mutex in locks)

@@ -88,11 +88,14 @@ def frame_function(access: Access) -> str:
 def identifying_frame(stack: Stack | None) -> Frame | None:
     """Return the frame that identifies a stack: the innermost that is neither an interceptor nor plumbing.
 
-    Without such a frame it is the best other one, and None without frames.
+    Without such a frame it is the best other one, and None without frames. A Python frame identifies only a stack that
+    has no other: a thread may wait for the GIL in any of them.
     """
     frames = stack.frames if stack else ()
-    own = (frame for frame in frames if not is_interceptor(frame) and not is_plumbing(frame) and frame.symbol)
-    return next(own, top_frame(stack))
+    frames = tuple(frame for frame in frames if not frame.python) or frames
+    outside = [frame for frame in frames if not is_interceptor(frame)]
+    own = (frame for frame in outside if not is_plumbing(frame) and frame.symbol)
+    return next(own, next(iter(outside or frames), None))
 
 
 # foo[abi:cxx11](int), foo(int) [clone .isra.0], foo(int) (.constprop.0), foo.part.1, foo::h0123456789abcdef
