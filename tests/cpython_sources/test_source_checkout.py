@@ -1,13 +1,23 @@
 """Trees: the version they state, the hash of what they hold, and tags of a real repository."""
 
+import os
 import subprocess
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from lookalikes import make_release, source_files
 
 from python_tsan.cpython.sources import checkout
-from python_tsan.cpython.sources.checkout import GitTags, content_hash, read_version, take_folder, tracked_files
+from python_tsan.cpython.sources.checkout import (
+    GitTags,
+    content_hash,
+    read_version,
+    take_folder,
+    tracked_files,
+    why_no_release,
+)
 from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.cpython.sources.store import is_tree
 from python_tsan.errors import UsageError
@@ -53,6 +63,7 @@ def pinned(repository):
         ('#define PY_VERSION      "3.13.5"', "3.13.5"),
         ('#define PY_VERSION "3.14.0rc2"', "3.14.0rc2"),
         ('#  define PY_VERSION\t"3.12.11+"', "3.12.11"),
+        ('#define PY_VERSION "3.15.0rc1+dev"', "3.15.0rc1"),
     ],
 )
 def test_the_version_that_a_tree_states(tmp_path, line, version):
@@ -64,6 +75,29 @@ def test_the_version_that_a_tree_states(tmp_path, line, version):
 def test_a_tree_without_version_is_no_source(tmp_path):
     with pytest.raises(UsageError, match="is not a CPython source"):
         read_version(tmp_path)
+
+
+@pytest.mark.parametrize("line", ['"3.15.0rc1 "', '"3.15.0rc1-dev"', '"next"'])
+def test_a_version_that_is_not_understood_is_no_source(tmp_path, line):
+    (tmp_path / "Include").mkdir()
+    (tmp_path / "Include" / "patchlevel.h").write_text(f"#define PY_VERSION {line}\n")
+    with pytest.raises(UsageError, match="states no PY_VERSION"):
+        read_version(tmp_path)
+
+
+def test_a_tree_that_is_later_than_its_tag_is_no_release(tmp_path):
+    assert why_no_release(plain_tree(tmp_path / "release")) == ""
+    later = plain_tree(tmp_path / "later", "3.15.0rc1+dev")
+    assert why_no_release(later) == "it states 3.15.0rc1+dev, so it is later than that release"
+
+
+def test_a_checkout_with_local_changes_is_no_release(repository):
+    assert why_no_release(repository) == ""
+    (repository / "build.log").write_text("untracked")
+    assert why_no_release(repository) == ""
+    (repository / "Lib" / "os.py").write_text("edited")
+    git(repository, "rm", "--quiet", "configure")
+    assert why_no_release(repository) == "2 tracked files changed since the commit, Lib/os.py first"
 
 
 def test_git_shows_which_files_count(repository):
@@ -134,6 +168,55 @@ def test_a_tag_at_the_pinned_commit_is_cloned(tags, repository, layout, console)
     assert tree.record.origin == f"{repository.as_uri()} v3.12.11 ({git(repository, 'rev-parse', 'HEAD')})"
     assert "cloning v3.12.11" in console.text()
     assert list(layout.work.iterdir()) == []
+
+
+class GitOverHttp(BaseHTTPRequestHandler):
+    """git's own server for HTTP, one process for each request, as a web server starts it."""
+
+    folder = ""
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        length = int(self.headers.get("Content-Length") or 0)
+        env = {
+            **os.environ,
+            "GIT_PROJECT_ROOT": self.folder,
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(length),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }
+        sent = self.rfile.read(length)
+        answer = subprocess.run(["git", "http-backend"], input=sent, env=env, capture_output=True, check=True).stdout
+        head, _, body = answer.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 -- the name that http.server calls
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_a_tag_is_cloned_over_http(tags, repository):
+    handler = type("Handler", (GitOverHttp,), {"folder": str(repository.parent)})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        over_http = replace(tags, url=f"http://127.0.0.1:{server.server_port}/{repository.name}/.git")
+        tree = over_http.provide(pinned(repository))
+        with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:\d+/cpython/\.git has no tag v3\.12\.12"):
+            over_http.provide(make_release("3.12.12", b"", commit="0" * 40))
+        server.shutdown()
+    assert tree.record.sha256 == content_hash(repository, tracked_files(repository))
+    assert tree.record.origin.startswith(over_http.url)
 
 
 def test_a_light_tag_will_do(tags, repository):

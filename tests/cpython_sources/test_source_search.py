@@ -261,6 +261,30 @@ def test_a_named_source_of_an_unsupported_version_is_refused(tmp_path, settings,
         obtain_source(settings(source=path), layout=layout, console=console)
 
 
+def test_a_named_source_of_a_version_to_come_is_taken_with_a_warning(tmp_path, settings, layout, console):
+    path = named(tmp_path, make_archive("3.16.0a0"))
+    assert obtain_source(settings(source=path), layout=layout, console=console).record.version == "3.16.0a0"
+    assert "CPython 3.16 is not supported yet, 3.11 to 3.15 are" in console.text()
+    assert "is not the release" not in console.text()
+
+
+def test_a_named_source_that_is_later_than_its_release_is_taken_with_a_warning(tmp_path, settings, layout, console):
+    path = named(tmp_path, make_archive("3.15.0rc1+dev"))
+    assert obtain_source(settings(source=path, python="3.15"), layout=layout, console=console)
+    expected = f"{path} is not the release CPython 3.15.0rc1: it states 3.15.0rc1+dev, so it is later than that release"
+    assert expected in console.text()
+    assert "not supported yet" not in console.text()
+
+
+def test_a_mirror_without_the_tag_ends_as_a_fetch_error_that_names_it(tmp_path, settings, obtain, pin):
+    mirror = tmp_path / "mirror"
+    subprocess.run(["git", "init", "--quiet", mirror], check=True)
+    pin(make_release("3.12.11", b"", commit="1" * 40))
+    with pytest.raises(FetchError, match=rf"git: {mirror.as_uri()} has no tag v3\.12\.11") as caught:
+        obtain(settings(git=mirror.as_uri(), python="3.12.11"))
+    assert caught.value.exit_code is ExitCode.FETCH
+
+
 @pytest.mark.parametrize(
     ("content", "said"), [(NEWER[:100], "truncated: 100 of"), (NEWER + b"x", "different: SHA-256")]
 )

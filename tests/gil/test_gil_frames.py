@@ -48,7 +48,7 @@ class Memory:
 
 
 # The offsets lie behind the cookie in RUNTIME; what the runtime points to lies behind them.
-@pytest.fixture(params=[(3, 13), (3, 14)], ids=["3.13", "3.14"])
+@pytest.fixture(params=[(3, 13), (3, 14), (3, 15)], ids=["3.13", "3.14", "3.15"])
 def memory(request):
     memory = Memory(request.param)
     memory.version = request.param

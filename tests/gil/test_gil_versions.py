@@ -16,7 +16,7 @@ from python_tsan.paths import default_root
 
 pytestmark = pytest.mark.compiler
 
-VERSIONS = ["3.11", "3.12", "3.13", "3.14"]
+VERSIONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 STATES = """
 #include <pthread.h>
 typedef struct _ts State;

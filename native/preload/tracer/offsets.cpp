@@ -10,15 +10,29 @@ constexpr std::uint64_t longest_code = 1 << 28;
 
 /// Positions of the table's numbers, which follow three words: cookie, version, free-threaded. Their order is that of
 /// https://github.com/python/cpython/blob/3.13/Include/internal/pycore_runtime.h and, from 3.14 on, of
-/// https://github.com/python/cpython/blob/3.14/Include/internal/pycore_debug_offsets.h.
+/// https://github.com/python/cpython/blob/3.14/Include/internal/pycore_debug_offsets.h. A version that is not listed
+/// has no order that could be trusted.
 constexpr int order_3_13[] = {20, 26, 27, 28, 29, 30, 32, 34, 36, 40, 66, 67};
 constexpr int order_3_14[] = {23, 29, 30, 31, 32, 33, 37, 39, 41, 45, 76, 77};
+constexpr int order_3_15[] = {23, 37, 38, 39, 40, 41, 45, 47, 49, 53, 88, 89};
+
+const int* order_of(std::uint32_t version) {
+    switch (version >> 16) {
+    case 0x030D:
+        return order_3_13;
+    case 0x030E:
+        return order_3_14;
+    case 0x030F:
+        return order_3_15;
+    default:
+        return nullptr;
+    }
+}
 
 } // namespace
 
 bool FrameTable::load(const void* runtime, std::uint32_t version) {
-    const auto release = version >> 16;
-    const int* order = release == 0x030D ? order_3_13 : release == 0x030E ? order_3_14 : nullptr;
+    const int* order = order_of(version);
     if (runtime == nullptr || order == nullptr || std::memcmp(runtime, "xdebugpy", 8) != 0) {
         return false;
     }

@@ -13,6 +13,7 @@ from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.sources.provider import SourceTree, Unavailable
 from python_tsan.cpython.sources.store import adopt_tree, cache_errors, is_tree, scratch, tree_path
 from python_tsan.errors import UsageError
+from python_tsan.plain_text import counted
 from python_tsan.process import Completed, run
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from python_tsan.cpython.pins import Release
     from python_tsan.paths import Layout
 
-_PY_VERSION = re.compile(r'^#\s*define\s+PY_VERSION\s+"(?P<version>[0-9.]+(?:(?:a|b|rc)\d+)?)\+?"', re.MULTILINE)
+# #define PY_VERSION      "3.12.11"   /   "3.14.7+"   /   "3.15.0rc1+dev"
+_PY_VERSION = re.compile(
+    r'^#\s*define\s+PY_VERSION\s+"(?P<version>[0-9.]+(?:(?:a|b|rc)\d+)?)(?P<later>\+\w*)?"', re.MULTILINE
+)
 # As for HTTP: a first answer is due in a quarter of the time limit.
 _ANSWER_SHARE = 0.25
 _CLONE_SECONDS = 900.0
@@ -34,6 +38,30 @@ def read_version(tree: Path) -> str:
 
     Raises :class:`UsageError` when the tree states none.
     """
+    return _stated(tree)["version"]
+
+
+def why_no_release(tree: Path) -> str:
+    """Say why a tree is not a release, though it states the version of one; empty if nothing speaks against it.
+
+    Raises :class:`UsageError` as :func:`read_version` does.
+    """
+    stated = _stated(tree)
+    if stated["later"]:
+        return f"it states {stated['version']}{stated['later']}, so it is later than that release"
+    changed = _changed_files(tree)
+    return f"{counted(len(changed), 'tracked file')} changed since the commit, {changed[0]} first" if changed else ""
+
+
+def _changed_files(tree: Path) -> tuple[str, ...]:
+    """Return the tracked files that differ from the commit that is checked out; none where there is no git."""
+    if not tree.joinpath(".git").exists():
+        return ()
+    answer = _git(["-C", tree, "diff", "--name-only", "-z", "HEAD"], timeout=60)
+    return tuple(filter(None, answer.stdout.split("\0"))) if answer is not None and answer.ok else ()
+
+
+def _stated(tree: Path) -> re.Match[str]:
     path = tree / "Include" / "patchlevel.h"
     try:
         match = _PY_VERSION.search(path.read_text(encoding="utf-8", errors="replace"))
@@ -45,7 +73,7 @@ def read_version(tree: Path) -> str:
             evidence=tree,
             advice="name a CPython checkout, an unpacked source, or a source archive with --source",
         )
-    return match["version"]
+    return match
 
 
 def tracked_files(tree: Path) -> tuple[str, ...]:

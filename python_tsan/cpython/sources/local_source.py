@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.pins import Archive, Release, load_releases
-from python_tsan.cpython.sources.checkout import describe_folder, read_version, take_folder
+from python_tsan.cpython.sources.checkout import describe_folder, read_version, take_folder, why_no_release
 from python_tsan.cpython.sources.provider import SourceTree
 from python_tsan.cpython.sources.store import is_tree, tree_path
 from python_tsan.cpython.sources.unpack import unpack_archive
 from python_tsan.errors import FetchError, UsageError
 from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
 from python_tsan.storage import sha256_of
-from python_tsan.version import release_of
+from python_tsan.version import minor_of, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +62,13 @@ def take_named(settings: Settings, source: Path, layout: Layout, console: Consol
         _refuse_other_version(settings, source, record.version)
         tree = SourceTree(path=path, record=record)
     _say_named(tree.record, console)
+    if reason := why_no_release(source if source.is_dir() else tree.path):
+        console.warn(f"{source} is not the release CPython {tree.record.version}: {reason}")
+    if release_of(tree.record.version) > (3, NEWEST_MINOR):
+        console.warn(
+            f"CPython {minor_of(tree.record.version)} is not supported yet, 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR} are: "
+            f"what is known of 3.{NEWEST_MINOR} is applied to it"
+        )
     return tree
 
 
@@ -112,7 +119,7 @@ def _refuse_other_version(settings: Settings, source: Path, version: str) -> Non
             evidence=source,
             advice=f"drop --python, or ask for {version}",
         )
-    if not (3, OLDEST_MINOR) <= release_of(version) <= (3, NEWEST_MINOR):
+    if release_of(version) < (3, OLDEST_MINOR):
         raise UsageError(
             f"{source} is CPython {version}; 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR} are supported", evidence=source
         )

@@ -20,7 +20,7 @@ _LONGEST = 4096  # bytes of a name or path
 _DEEPEST = 512  # frames
 _C_STACK = 3  # frame owners from here on are the interpreter's own, not Python's
 _TAGS = 0x7  # in a reference of a frame, since 3.14
-# Include/internal/pycore_runtime.h (3.13) and pycore_debug_offsets.h (3.14): the structures in order, 8 bytes a field.
+# Include/internal/pycore_runtime.h (3.13), pycore_debug_offsets.h (3.14 on): the structures in order, 8 bytes a field.
 _FIELDS = {
     (3, 13): """
         runtime: size finalizing interpreters_head
@@ -46,6 +46,26 @@ _FIELDS = {
         code: size filename name qualname linetable firstlineno argcount names kinds adaptive tlbc
         object: size type
         type: size name repr flags
+        tuple: size item size
+        list: size item size
+        set: size used table mask
+        dict: size keys values
+        float: size value
+        long: size tag digit
+        bytes: size length value
+        unicode: size state length ascii_size
+    """,
+    (3, 15): """
+        runtime: size finalizing interpreters_head
+        interpreter: size id next threads_head main gc modules sysdict builtins ceval_gil gil enabled locked holder c t
+        thread: size prev next interp current_frame base_frame profiled profiled_seq thread_id native_thread_id chunk
+        thread: status holds_gil gil_requested exception exc_state
+        item: exc_value
+        frame: size previous executable instr_ptr localsplus owner stackpointer tlbc_index
+        code: size filename name qualname linetable firstlineno argcount names kinds adaptive tlbc
+        object: size type
+        type: size name repr flags basicsize dictoffset
+        heap_type: size cached_keys
         tuple: size item size
         list: size item size
         set: size used table mask
