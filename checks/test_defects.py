@@ -19,15 +19,15 @@ def _findings(subject, scenario):
 def test_a_shipped_suppression_hides_it(subject):
     """It fails no run of a user's program."""
     seen = [finding for observation in subject.observations for finding in observation.findings]
-    bare = [finding for finding in seen if not any(hides(entry, finding) for entry in subject.bench.known_races)]
+    bare = [finding for finding in seen if not any(hides(entry, finding) for entry in subject.setup.known_races)]
     assert not bare, f"no shipped suppression hides {bare[0].summary}"
 
 
 @pytest.mark.scenarios("defects", name="worker_comes_back_too_late")
 def test_no_shipped_suppression_is_idle(subject):
     """Each shipped suppression still matches its race; otherwise it could only hide new ones."""
-    bench = subject.bench
-    shown = [one for one in bench.scenarios if one.group == "defects" and not bench.missing(one)]
+    setup = subject.setup
+    shown = [one for one in setup.scenarios if one.group == "defects" and not setup.missing(one)]
     findings = [finding for scenario in shown for finding in _findings(subject, scenario)]
-    idle = [entry for entry in bench.known_races if not any(hides(entry, finding) for finding in findings)]
+    idle = [entry for entry in setup.known_races if not any(hides(entry, finding) for finding in findings)]
     assert not idle, f"{idle[0]} hides nothing any more"

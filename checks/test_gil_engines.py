@@ -31,7 +31,7 @@ def engine():
 @pytest.fixture
 def package(subject, tmp_path):
     """Return a function that makes a folder with the package in it, which imports a second file and an extension."""
-    dynamic = [path.name for path in Path(subject.bench.variables["PYTHONHOME"]).glob("lib/python3*/lib-dynload/*")]
+    dynamic = [path.name for path in Path(subject.setup.variables["PYTHONHOME"]).glob("lib/python3*/lib-dynload/*")]
     extension = next((name for name in EXTENSIONS if any(one.startswith(f"{name}.") for one in dynamic)), None)
     if extension is None:
         pytest.skip("this Python has its extensions built in")
@@ -50,8 +50,8 @@ def test_both_engines_see_the_same_cold_and_warm(subject, engine, package):
     """Counts by phase are equal, and so are call site and frames of each release; only a cold import writes a .pyc."""
     ours, theirs = package("preload"), package("debugger")
     for warm in (False, True):
-        preloaded = trace_import(subject.bench, ours, PACKAGE)
-        debugged = trace_import(subject.bench, theirs, PACKAGE, engine=engine)
+        preloaded = trace_import(subject.setup, ours, PACKAGE)
+        debugged = trace_import(subject.setup, theirs, PACKAGE, engine=engine)
         assert preloaded.exit_code == debugged.exit_code == 0, "the import failed"
         found, seen = (imports_of(explain_trace(trace), PACKAGE) for trace in (preloaded, debugged))
         differences = [one.difference for one in compare(preloaded.processes[0], debugged.processes[0])]

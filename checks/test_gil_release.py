@@ -21,7 +21,7 @@ COMPUTES = {"_compile_bytecode", "SourceLoader.source_to_code", "_call_with_fram
 @pytest.fixture
 def releases(subject):
     """Every release of one run. The working directory is on the module path."""
-    trace = trace_scenario(subject.bench, subject.scenario.name, packages=".")
+    trace = trace_scenario(subject.setup, subject.scenario.name, packages=".")
     assert trace.exit_code in {0, 66}, f"the scenario ended with {trace.exit_code} under the tracer"
     return explain_trace(trace)
 

@@ -17,17 +17,17 @@ from python_tsan.paths import Layout, default_root
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from python_tsan.checking.subjects import Bench
+    from python_tsan.checking.subjects import LaneSetup
     from python_tsan.gil.trace import Trace
 
 
-def trace_scenario(bench: Bench, name: str, *, packages: str = "") -> Trace:
-    """Run the scenario ``name`` of the bench's harness under the preloaded tracer; one run serves every check.
+def trace_scenario(setup: LaneSetup, name: str, *, packages: str = "") -> Trace:
+    """Run the scenario ``name`` of the lane's harness under the preloaded tracer; one run serves every check.
 
     ``packages`` is added to the scenario's module path. Raises as
     :meth:`~python_tsan.gil.engine.Engine.trace`.
     """
-    return _trace(bench.executable, bench.launcher, tuple(sorted(bench.variables.items())), name, packages)
+    return _trace(setup.executable, setup.launcher, tuple(sorted(setup.variables.items())), name, packages)
 
 
 @cache
@@ -41,16 +41,16 @@ def _trace(
         return _trace_with(PRELOAD, command, dict(variables))
 
 
-def trace_import(bench: Bench, folder: Path, module: str, *, engine: str = PRELOAD) -> Trace:
-    """Trace how the bench's interpreter imports ``module`` from ``folder``, which has its ``.pyc`` files too.
+def trace_import(setup: LaneSetup, folder: Path, module: str, *, engine: str = PRELOAD) -> Trace:
+    """Trace how the lane's interpreter imports ``module`` from ``folder``, which has its ``.pyc`` files too.
 
     Raises as :meth:`~python_tsan.gil.engine.Engine.trace`.
     """
-    python = Path(bench.variables["PYTHONHOME"]) / "bin" / "python3"
+    python = Path(setup.variables["PYTHONHOME"]) / "bin" / "python3"
     text = f"import sys; sys.path.insert(0, {str(folder)!r}); import {module}"
-    command = [*bench.launcher, str(python), "-S", "-c", text]
+    command = [*setup.launcher, str(python), "-S", "-c", text]
     without = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
-    env = {name: value for name, value in bench.variables.items() if name not in without}
+    env = {name: value for name, value in setup.variables.items() if name not in without}
     env[FRAMES_BY_API] = "1"  # shares no code with how the debuggers read frames
     return _trace_with(engine, command, env)
 

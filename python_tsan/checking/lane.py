@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import SubjectEnvironment, compose_environment
-from python_tsan.checking.subjects import Bench
+from python_tsan.checking.subjects import LaneSetup
 from python_tsan.cpython.build.inspection import is_instrumented
 from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.known_races import known_races
@@ -34,14 +34,14 @@ BLIND_SPOTS = {
 }
 
 
-def blind_spot(bench: Bench) -> str:
+def blind_spot(setup: LaneSetup) -> str:
     """Say what the checks of a lane cannot see."""
-    if INSTRUMENTED_NUMPY in bench.have:
+    if INSTRUMENTED_NUMPY in setup.available:
         return "accesses inside other binary wheels than numpy, which are not instrumented"
-    return BLIND_SPOTS[bench.lane]
+    return BLIND_SPOTS[setup.lane]
 
 
-def make_bench(
+def lane_setup(
     harness: Harness,
     *,
     toolchain: Toolchain,
@@ -49,22 +49,22 @@ def make_bench(
     base: Mapping[str, str],
     jobs: int,
     repeats: int | None = None,
-) -> tuple[Bench, SubjectEnvironment]:
-    """Return the bench of the lane that ``harness`` belongs to, and the environment its subjects get.
+) -> tuple[LaneSetup, SubjectEnvironment]:
+    """Return the setup of the lane that ``harness`` belongs to, and the environment its subjects get.
 
     ``base`` is the caller's environment, ``folder`` receives a folder for each subject.
     """
     interpreter = harness.interpreter
     environment = compose_environment(subject_environment(interpreter, base), toolchain=toolchain)
     preloads = {need: harness.executable.parent / name for need, name in PRELOADS.items()}
-    bench = Bench(
+    setup = LaneSetup(
         lane=Lane.FULL if interpreter.instrumented else Lane.FAST,
         executable=harness.executable,
         scenarios=harness.scenarios,
         folder=folder,
         variables=environment.variables,
         expected=partial(expectation_for, interpreter=interpreter),
-        have=frozenset(_capabilities(interpreter)),
+        available=frozenset(_capabilities(interpreter)),
         launcher=toolchain.launcher,
         jobs=jobs,
         repeats=repeats,
@@ -73,7 +73,7 @@ def make_bench(
         version=interpreter.version,
         known_races=_known_races(interpreter),
     )
-    return bench, environment
+    return setup, environment
 
 
 def _known_races(interpreter: Interpreter) -> tuple[Suppression, ...]:

@@ -21,7 +21,7 @@ from python_tsan.result.model import Observation, Status, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from python_tsan.checking.subjects import Bench, Subjects
+    from python_tsan.checking.subjects import LaneSetup, Subjects
     from python_tsan.harness.registry import Scenario
 
 MARK = "scenarios"
@@ -36,13 +36,13 @@ class Subject:
 
     check: str
     scenario: Scenario
-    bench: Bench
+    setup: LaneSetup
     subjects: Subjects
 
     @cached_property
     def expectation(self) -> Expectation:
         """What the scenario must show on this interpreter."""
-        return self.bench.expectation(self.scenario)
+        return self.setup.expectation(self.scenario)
 
     @cached_property
     def observations(self) -> tuple[Observation, ...]:
@@ -53,7 +53,7 @@ class Subject:
     def verdict(self) -> Verdict:
         """The observations judged against the expectation."""
         return judge_check(
-            self.check, self.bench.lane, self.expectation, self.observations, known=self.bench.known_races
+            self.check, self.setup.lane, self.expectation, self.observations, known=self.setup.known_races
         )
 
     def must_pass(self) -> None:
@@ -66,11 +66,11 @@ class CheckPlugin:
     """A pytest plugin that owns the verdicts of one lane. ``on_verdict`` is called with each at once."""
 
     def __init__(
-        self, bench: Bench, subjects: Subjects, *, on_verdict: Callable[[Verdict], None] | None = None
+        self, setup: LaneSetup, subjects: Subjects, *, on_verdict: Callable[[Verdict], None] | None = None
     ) -> None:
         self.verdicts: list[Verdict] = []
         self.errors: list[str] = []
-        self._bench = bench
+        self._setup = setup
         self._subjects = subjects
         self._on_verdict = on_verdict
         self._checked: dict[str, Subject] = {}
@@ -82,13 +82,13 @@ class CheckPlugin:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Call a marked check once for each of its scenarios that this lane has."""
         if _FIXTURE in metafunc.fixturenames:
-            chosen = [scenario for scenario in self._bench.scenarios if self._is_about(metafunc, scenario)]
+            chosen = [scenario for scenario in self._setup.scenarios if self._is_about(metafunc, scenario)]
             # No scenario in this lane leaves no check, rather than one that pytest skips for want of parameters.
             metafunc.parametrize(_FIXTURE, [one.name for one in chosen], indirect=True)
 
     def _is_about(self, metafunc: pytest.Metafunc, scenario: Scenario) -> bool:
         marks = list(metafunc.definition.iter_markers(MARK))
-        if not marks or not self._bench.serves(scenario):
+        if not marks or not self._setup.covers(scenario):
             return False
         mark = marks[0]
         name = mark.kwargs.get("name")
@@ -106,48 +106,48 @@ class CheckPlugin:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the canary alone; the others follow once it is trusted."""
-        canary = [scenario.name for scenario in self._bench.scenarios if self._is_canary(scenario)]
+        canary = [scenario.name for scenario in self._setup.scenarios if self._is_canary(scenario)]
         self._subjects.start(canary)
         self._chosen = [_scenario_name(item) for item in session.items if not _is_canary(item)]
 
     def _is_canary(self, scenario: Scenario) -> bool:
-        return scenario.group == CANARY_GROUP and self._bench.serves(scenario)
+        return scenario.group == CANARY_GROUP and self._setup.covers(scenario)
 
     @cached_property
     def distrust(self) -> str:
         """Say why the detector cannot be trusted in this run, or nothing: the canary pair judged, once."""
-        pair = [scenario for scenario in self._bench.scenarios if self._is_canary(scenario)]
+        pair = [scenario for scenario in self._setup.scenarios if self._is_canary(scenario)]
         outcomes = {scenario.expect.outcome for scenario in pair}
         if not {Outcome.RACE, Outcome.CLEAN} <= outcomes:
             return "the harness has no canary pair, so nothing shows that the detector works"
         for scenario in pair:
             seen = self._subjects.observations(scenario.name)
-            verdict = judge_check(scenario.name, self._bench.lane, scenario.expect, seen)
+            verdict = judge_check(scenario.name, self._setup.lane, scenario.expect, seen)
             if verdict.status is not Status.PASSED:
                 return f"the canary failed: {scenario.name}: {verdict.reason}"
         self._subjects.slowness = slowness(
             one.seconds for scenario in pair for one in self._subjects.observations(scenario.name)
         )
-        ready = [name for name in self._chosen if not self._bench.missing(self._bench.scenario(name))]
+        ready = [name for name in self._chosen if not self._setup.missing(self._setup.scenario(name))]
         self._subjects.start(self._hanging_first(ready))
         return ""
 
     def _hanging_first(self, names: list[str]) -> list[str]:
         # What sleeps for seconds, then what computes longest, so that the last subject to end is a short one.
         def order(name: str) -> tuple[bool, float]:
-            scenario = self._bench.scenario(name)
-            return self._bench.expectation(scenario).outcome is not Outcome.HANG, -scenario.deadline_seconds
+            scenario = self._setup.scenario(name)
+            return self._setup.expectation(scenario).outcome is not Outcome.HANG, -scenario.deadline_seconds
 
         return sorted(dict.fromkeys(names), key=order)
 
     @pytest.fixture
     def subject(self, request: pytest.FixtureRequest) -> Subject:
         """Give a check its scenario; skip the check if this interpreter lacks what the scenario needs."""
-        scenario = self._bench.scenario(request.param)
-        subject = Subject(check=check_name(request.node), scenario=scenario, bench=self._bench, subjects=self._subjects)
+        scenario = self._setup.scenario(request.param)
+        subject = Subject(check=check_name(request.node), scenario=scenario, setup=self._setup, subjects=self._subjects)
         self._checked[request.node.nodeid] = subject
         mark = next(request.node.iter_markers(MARK))
-        missing = self._bench.missing(scenario) or self._bench.lacks(mark.kwargs.get("needs", ()))
+        missing = self._setup.missing(scenario) or self._setup.lacks(mark.kwargs.get("needs", ()))
         if missing:
             pytest.skip(missing)
         if scenario.group != CANARY_GROUP and self.distrust:
@@ -180,7 +180,7 @@ class CheckPlugin:
         skipped = report.outcome == "skipped"
         return Verdict(
             check=check_name(item),
-            lane=self._bench.lane,
+            lane=self._setup.lane,
             status=Status.SKIPPED if skipped else Status.COULD_NOT_JUDGE,
             expectation=self._expected(subject) or Expectation(outcome=Outcome.CLEAN),
             met=0,
@@ -190,7 +190,7 @@ class CheckPlugin:
         )
 
     def _expected(self, subject: Subject | None) -> Expectation | None:
-        return (self._bench.expected(subject.scenario) or subject.scenario.expect) if subject else None
+        return (self._setup.expected(subject.scenario) or subject.scenario.expect) if subject else None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what could not be collected: a check that is not run must not look like one that passed."""
@@ -200,7 +200,7 @@ class CheckPlugin:
     def unchecked(self) -> list[str]:
         """Return the scenarios of this lane that no check is about."""
         checked = {subject.scenario.name for subject in self._checked.values()}
-        return [one.name for one in self._bench.scenarios if self._bench.serves(one) and one.name not in checked]
+        return [one.name for one in self._setup.scenarios if self._setup.covers(one) and one.name not in checked]
 
 
 def check_name(item: pytest.Item) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from python_tsan.checking.plugin import CheckPlugin
-from python_tsan.checking.subjects import Bench, Subjects
+from python_tsan.checking.subjects import LaneSetup, Subjects
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.expectation import Expectation, Outcome
 from python_tsan.paths import checks_folder
@@ -26,7 +26,7 @@ _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
 def run_checks(
-    bench: Bench,
+    setup: LaneSetup,
     *,
     files: Sequence[str] = (),
     keyword: str = "",
@@ -40,8 +40,8 @@ def run_checks(
     Raises :class:`UsageError` when nothing matches ``keyword`` or it is not an expression, :class:`SubjectError` when a
     check cannot be loaded, and ``KeyboardInterrupt`` when interrupted, after every subject has been ended.
     """
-    subjects = Subjects(bench)
-    plugin = CheckPlugin(bench, subjects, on_verdict=on_verdict)
+    subjects = Subjects(setup)
+    plugin = CheckPlugin(setup, subjects, on_verdict=on_verdict)
     try:
         with _alone(checks_folder()):
             code = pytest.main([*_QUIET, *_arguments(files, keyword)], plugins=[plugin])
@@ -51,7 +51,7 @@ def run_checks(
     verdicts = tuple(plugin.verdicts)
     if keyword and "canary" not in keyword and not any(not one.check.startswith("canary/") for one in verdicts):
         raise UsageError(f"no check matches {keyword!r}", advice="run without -k to see the names of all checks")
-    return verdicts if files or keyword else (*verdicts, *_unchecked(plugin, bench))
+    return verdicts if files or keyword else (*verdicts, *_unchecked(plugin, setup))
 
 
 def _arguments(files: Sequence[str], keyword: str) -> list[str]:
@@ -99,11 +99,11 @@ def _raise_for(code: int | pytest.ExitCode, plugin: CheckPlugin, keyword: str) -
         raise SubjectError(f"pytest ended with {pytest.ExitCode(code).name}", evidence=checks_folder(), page="checks")
 
 
-def _unchecked(plugin: CheckPlugin, bench: Bench) -> Iterator[Verdict]:
+def _unchecked(plugin: CheckPlugin, setup: LaneSetup) -> Iterator[Verdict]:
     for name in plugin.unchecked():
         yield Verdict(
             check=f"unchecked/{name}",
-            lane=bench.lane,
+            lane=setup.lane,
             status=Status.COULD_NOT_JUDGE,
             expectation=Expectation(outcome=Outcome.CLEAN),
             met=0,

@@ -40,10 +40,10 @@ _NEEDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class LaneSetup:
     """What the checks of one lane run on: the harness with its scenarios, and how a subject is started.
 
-    ``have`` is what scenarios may need (``numpy``, ``gil``, ``free_threading``), ``preloads`` maps a need to the
+    ``available`` is what scenarios may need (``numpy``, ``gil``, ``free_threading``), ``preloads`` maps a need to the
     library that is preloaded for it. ``expected`` gives a scenario's expectation on this interpreter, None where it is
     not known. ``repeats`` overrides every scenario's own number of runs, ``packages`` is put on every subject's path.
     ``version`` is the Python's, ``known_races`` what is known upstream of races inside it.
@@ -55,7 +55,7 @@ class Bench:
     folder: Path
     variables: dict[str, str]
     expected: Callable[[Scenario], Expectation | None]
-    have: frozenset[str] = frozenset()
+    available: frozenset[str] = frozenset()
     launcher: tuple[str, ...] = ()
     jobs: int = 1
     repeats: int | None = None
@@ -75,7 +75,7 @@ class Bench:
 
     def lacks(self, needs: Iterable[str]) -> str:
         """Say which of these needs are not there, or nothing."""
-        lacking = [_NEEDS.get(need, need) for need in needs if need not in self.have and need not in self.preloads]
+        lacking = [_NEEDS.get(need, need) for need in needs if need not in self.available and need not in self.preloads]
         return f"needs {', '.join(lacking)}" if lacking else ""
 
     def expectation(self, scenario: Scenario) -> Expectation:
@@ -97,7 +97,7 @@ class Bench:
         """The harness' own option for the module path, empty without one."""
         return ("--packages", str(self.packages)) if self.packages else ()
 
-    def serves(self, scenario: Scenario) -> bool:
+    def covers(self, scenario: Scenario) -> bool:
         """Return whether the scenario belongs to this lane."""
         return self.lane in scenario.lanes
 
@@ -110,9 +110,9 @@ class Bench:
 class Subjects:
     """The observations of a lane's scenarios, made on threads of their own. Close it, also when interrupted."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._busy = ChildPool(bench.jobs)
+    def __init__(self, setup: LaneSetup) -> None:
+        self._setup = setup
+        self._computing = ChildPool(setup.jobs)
         self._hanging = ChildPool(HANGING_AT_ONCE)
         self._futures: dict[str, list[Future[Observation]]] = {}
         self.slowness = 1.0  # every deadline is multiplied by it
@@ -121,10 +121,10 @@ class Subjects:
         """Queue the runs of these scenarios; those that are queued already are not queued again."""
         for name in names:
             if name not in self._futures:
-                scenario = self._bench.scenario(name)
-                hangs = self._bench.expectation(scenario).outcome is Outcome.HANG
-                pool = self._hanging if hangs else self._busy
-                runs = range(1, self._bench.runs_of(scenario) + 1)
+                scenario = self._setup.scenario(name)
+                hangs = self._setup.expectation(scenario).outcome is Outcome.HANG
+                pool = self._hanging if hangs else self._computing
+                runs = range(1, self._setup.runs_of(scenario) + 1)
                 self._futures[name] = [pool.submit(partial(self._run, scenario), number) for number in runs]
 
     def observations(self, name: str) -> tuple[Observation, ...]:
@@ -135,32 +135,32 @@ class Subjects:
     def close(self) -> None:
         """End every subject that still runs, and start no more."""
         try:
-            self._busy.stop()
+            self._computing.stop()
         finally:
             self._hanging.stop()
 
     def _run(self, scenario: Scenario, number: int) -> Observation:
         """Run the scenario, and once more if a busy machine disturbed it; the observation says so."""
-        deadline = self._bench.deadline_of(scenario) * self.slowness
+        deadline = self._setup.deadline_of(scenario) * self.slowness
         first = self._observe(scenario, str(number), deadline)
-        expectation = self._bench.expectation(scenario)
+        expectation = self._setup.expectation(scenario)
         why = disturbance(expectation, first, load=os.getloadavg()[0], cores=os.cpu_count() or 1)
         if not why:
             return first
         return replace(self._observe(scenario, f"{number}-again", deadline * REPEAT_FACTOR), disturbed=why)
 
     def _observe(self, scenario: Scenario, folder: str, deadline: float) -> Observation:
-        bench = self._bench
+        setup = self._setup
         return observe(
-            [bench.executable, "run", scenario.name, "--report", "{report}", *bench.packages_option],
-            folder=bench.folder / scenario.name / folder,
+            [setup.executable, "run", scenario.name, "--report", "{report}", *setup.packages_option],
+            folder=setup.folder / scenario.name / folder,
             env=self._variables(scenario),
             deadline=deadline,
-            launcher=bench.launcher,
-            waits=bench.expectation(scenario).waits,
+            launcher=setup.launcher,
+            waits=setup.expectation(scenario).waits,
         )
 
     def _variables(self, scenario: Scenario) -> dict[str, str]:
-        bench = self._bench
-        preloads = [bench.preloads[need] for need in scenario.needs if need in bench.preloads]
-        return bench.variables | (preloading(preloads, bench.variables) if preloads else {})
+        setup = self._setup
+        preloads = [setup.preloads[need] for need in scenario.needs if need in setup.preloads]
+        return setup.variables | (preloading(preloads, setup.variables) if preloads else {})

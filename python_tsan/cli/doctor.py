@@ -14,7 +14,7 @@ from python_tsan.plain_text import wrapped
 from python_tsan.toolchain import Survey, survey
 from python_tsan.toolchain.choose import rank, refusal, remedy
 from python_tsan.toolchain.hints import fix_for, install_command, this_manager, without_root
-from python_tsan.toolchain.host import SAFE_RND_BITS, Host, inspect_host
+from python_tsan.toolchain.host import SAFE_RND_BITS, HostFacts, inspect_host
 from python_tsan.toolchain.model import Candidate, Family, Probe, Toolchain
 from python_tsan.toolchain.package_names import Manager, Missing, Need
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.CLEAN if seen.chosen else ExitCode.TOOLCHAIN
 
 
-def as_json(machine: Host, seen: Survey, manager: Manager | None) -> dict[str, Any]:
+def as_json(machine: HostFacts, seen: Survey, manager: Manager | None) -> dict[str, Any]:
     """Return the whole report as plain JSON types."""
     return {
         "machine": _plain(asdict(machine)),
@@ -62,7 +62,7 @@ def as_json(machine: Host, seen: Survey, manager: Manager | None) -> dict[str, A
     }
 
 
-def report(machine: Host, seen: Survey, manager: Manager | None, console: Console) -> None:
+def report(machine: HostFacts, seen: Survey, manager: Manager | None, console: Console) -> None:
     """Print the report at 80 columns."""
     _section(console, "Compilers", _compilers(seen))
     _section(console, "Selected", _choice(seen, manager))
@@ -74,7 +74,7 @@ def report(machine: Host, seen: Survey, manager: Manager | None, console: Consol
         _section(console, "Missing", missing)
 
 
-def shortages(machine: Host, seen: Survey, manager: Manager | None) -> Iterator[tuple[str, str]]:
+def shortages(machine: HostFacts, seen: Survey, manager: Manager | None) -> Iterator[tuple[str, str]]:
     """Yield what is missing, each with the command that installs it; required tools come first."""
     for probe in seen.probes:
         if missing := fix_for(probe):
@@ -107,7 +107,7 @@ _USES = (
 )
 
 
-def troubles(machine: Host) -> Iterator[str]:
+def troubles(machine: HostFacts) -> Iterator[str]:
     """Yield what may fail on this machine, each in a sentence that says what to do."""
     if machine.mmap_rnd_bits is not None and machine.mmap_rnd_bits > SAFE_RND_BITS:
         way = "setarch -R works and is used when necessary" if machine.no_aslr_works else "setarch -R does not work"
@@ -158,7 +158,7 @@ def _parts(chosen: Toolchain) -> Iterator[tuple[str, str]]:
         yield "launcher", f"{' '.join(chosen.launcher)} (the address space is too random here)"
 
 
-def _machine(machine: Host) -> Iterator[tuple[str, str]]:
+def _machine(machine: HostFacts) -> Iterator[tuple[str, str]]:
     yield "system", f"{machine.kernel}, {machine.architecture}, {machine.libc}"
     if machine.container:
         yield "container", machine.container

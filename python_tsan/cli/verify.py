@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.checking.lane import blind_spot, installed_version, make_bench
+from python_tsan.checking.lane import blind_spot, installed_version, lane_setup
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, count, open_context
 from python_tsan.cli.provenance import interpreter_record, provenance_of
@@ -157,7 +157,7 @@ class _Verification:
             return
         if lane is Lane.FULL:
             self.full_interpreter = harness.interpreter
-        bench, environment = make_bench(
+        setup, environment = lane_setup(
             harness,
             toolchain=self.pipeline.toolchain,
             folder=self.folder.path / lane.value,
@@ -175,11 +175,11 @@ class _Verification:
             numpy=installed_version(harness.interpreter, "numpy"),
             symbolizer=str(self.pipeline.toolchain.symbolizer or ""),
             tsan_options=environment.tsan_options,
-            blind_spot=blind_spot(bench),
+            blind_spot=blind_spot(setup),
         )
         self.current, self.judged, self.began = record, [], time.monotonic()
         self.judged = list(
-            self.checks(bench, files=self.request.files, keyword=self.request.keyword, on_verdict=self._on_verdict)
+            self.checks(setup, files=self.request.files, keyword=self.request.keyword, on_verdict=self._on_verdict)
         )
         self._close_lane()
 

@@ -66,9 +66,9 @@ def explain_process(process: Process) -> Iterator[Release]:
     """Yield every release of one process, in order of time."""
 
     @cache
-    def meaning(site: int, node: int, way: int, *, switched: bool) -> Meaning:
+    def meaning(site: int, node: int, call: int, *, switched: bool) -> Meaning:
         frames = process.stack(node)
-        return explain(way=way, switched=switched, functions=process.sites[site].functions, frames=frames)
+        return explain(call=call, switched=switched, functions=process.sites[site].functions, frames=frames)
 
     taken = sorted((event.acquired, event.thread) for event in process.events if event.acquired)
     times = [time for time, _ in taken]
@@ -81,7 +81,7 @@ def explain_process(process: Process) -> Iterator[Release]:
             yield Release(
                 process=process,
                 event=event,
-                meaning=meaning(event.site, event.node, event.release_way, switched=switched),
+                meaning=meaning(event.site, event.node, event.release_call, switched=switched),
                 held=event.released - since[event.thread] if since.get(event.thread) else 0,
                 away=event.acquired - event.released if event.acquired else 0,
                 wait=event.acquired - event.requested if event.acquired else 0,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"python-tsan gil trace\n"
 _SECTION = struct.Struct("<4sII")
-# released, requested, acquired, site, node, thread, release_way, acquire_way
+# released, requested, acquired, site, node, thread, release_call, acquire_call
 _EVENT = struct.Struct("<QQQIIIBBxx")
 _INDEX = struct.Struct("<I")
 BLOCK = 65536  # events in one section

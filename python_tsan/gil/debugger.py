@@ -23,7 +23,7 @@ from python_tsan.gil.engine import NothingSeenError, find_program, refuse_nested
 from python_tsan.gil.inside.frames import Frame
 from python_tsan.gil.inside.watched import COMMAND, LOG, OUT
 from python_tsan.gil.spool import python_version
-from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Thread, Trace, Way
+from python_tsan.gil.trace import Event, GilCall, Node, Process, ProcessRecord, Thread, Trace
 from python_tsan.symbols import Site, symbolise
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Line(NamedTuple):
     kind: str
     time: int
     tid: int
-    way: int
+    call: int
     library: str
     offset: int
     frames: Sequence[Frame] = ()
@@ -223,15 +223,15 @@ def _join(
         elif line.kind == "swap" and not before:
             site = index[line.library, line.offset]
             node = stacks[line.frames]
-            events.append(Event(line.time, line.time, line.time, site, node, thread, line.way, line.way))
+            events.append(Event(line.time, line.time, line.time, site, node, thread, line.call, line.call))
         elif before:
             site = index[before.library, before.offset]
             node = stacks[before.frames]
-            events.append(Event(before.time, line.time, line.time, site, node, thread, before.way, line.way))
+            events.append(Event(before.time, line.time, line.time, site, node, thread, before.call, line.call))
         else:
-            events.append(Event(0, line.time, line.time, 0, 0, thread, Way.NONE, line.way))
+            events.append(Event(0, line.time, line.time, 0, 0, thread, GilCall.NONE, line.call))
     for line in pending.values():
         site = index[line.library, line.offset]
         node = stacks[line.frames]
-        events.append(Event(line.time, 0, 0, site, node, tids.index(line.tid), line.way, Way.NONE))
+        events.append(Event(line.time, 0, 0, site, node, tids.index(line.tid), line.call, GilCall.NONE))
     return events

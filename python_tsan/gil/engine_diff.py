@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from python_tsan.gil.analysis import explain_process
-from python_tsan.gil.trace import Way
+from python_tsan.gil.trace import GilCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +67,7 @@ def calls(process: Process) -> list[Release]:
     return [
         one
         for one in explain_process(process)
-        if one.event.release_way != Way.INTERNAL and not LOCKS.intersection(_names(one))
+        if one.event.release_call != GilCall.INTERNAL and not LOCKS.intersection(_names(one))
     ]
 
 

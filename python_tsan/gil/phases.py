@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from python_tsan.gil.trace import Way
+from python_tsan.gil.trace import GilCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -100,7 +100,7 @@ class Meaning:
     module: str
 
 
-def explain(*, way: int, switched: bool, functions: Sequence[CFunction], frames: Sequence[Node]) -> Meaning:
+def explain(*, call: int, switched: bool, functions: Sequence[CFunction], frames: Sequence[Node]) -> Meaning:
     """Return what a release was for. ``frames`` are innermost first; ``switched``: another thread ran meanwhile.
 
     A release without a call is a forced switch if another thread ran, because the eval breaker waits for that:
@@ -108,7 +108,7 @@ def explain(*, way: int, switched: bool, functions: Sequence[CFunction], frames:
     interpreter ended.
     """
     module = next((frame.imports for frame in frames if frame.imports), "")
-    if way == Way.INTERNAL:
+    if call == GilCall.INTERNAL:
         return Meaning(phase=Phase.FORCED if switched else Phase.OTHER, module=module)
     if not module:
         return Meaning(phase=Phase.OTHER, module="")

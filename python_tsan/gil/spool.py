@@ -132,8 +132,8 @@ def _events(chunks: memoryview, threads: dict[int, Thread]) -> Iterator[Event]:
         first = start + _CHUNK_HEAD
         rows = chunks[first : first + min(count, _CAPACITY) * _EVENT.size]
         found += [
-            Event(released, requested, acquired, site, node, ordinal, way, acquire_way)
-            for released, requested, acquired, site, node, way, acquire_way, _ in _EVENT.iter_unpack(rows)
+            Event(released, requested, acquired, site, node, ordinal, call, acquire_call)
+            for released, requested, acquired, site, node, call, acquire_call, _ in _EVENT.iter_unpack(rows)
             if released or acquired
         ]
     return iter(sorted(found, key=lambda event: event.released or event.acquired))

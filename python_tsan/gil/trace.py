@@ -10,7 +10,7 @@ from typing import NamedTuple
 from python_tsan.symbols import Site  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 
-class Way(IntEnum):
+class GilCall(IntEnum):
     """Which of CPython's functions released or acquired the GIL; numbered as in ``format.hpp``.
 
     ``INTERNAL`` is without a call: the eval breaker forced the thread to release it, or the thread ended.
@@ -38,8 +38,8 @@ class Event(NamedTuple):
     site: int
     node: int
     thread: int
-    release_way: int
-    acquire_way: int
+    release_call: int
+    acquire_call: int
 
     @property
     def time(self) -> int:

@@ -12,7 +12,7 @@ from python_tsan.config import load_settings
 from python_tsan.console import make_console
 from python_tsan.errors import PythonTsanError, ToolchainError
 from python_tsan.paths import Layout
-from python_tsan.pytest_tsan.host import Host, find_host
+from python_tsan.pytest_tsan.interpreter import MarkedTestPython, find_python
 from python_tsan.pytest_tsan.mark import read_mark
 from python_tsan.pytest_tsan.run import Call, run_apart
 from python_tsan.pytest_tsan.words import MARK, REQUIRE
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from python_tsan.config import Settings
 
 CACHE_FOLDER = "python-tsan"
-HOST_KEY = pytest.StashKey[Host | str]()
+PYTHON_KEY = pytest.StashKey[MarkedTestPython | str]()
 
 
 class MarkedTestFailure(Exception):  # noqa: N818 -- what pytest shows of it is its text, never its name
@@ -37,12 +37,12 @@ class MarkedTest(pytest.Item):
     def runtest(self) -> None:
         """Run it apart and judge it."""
         config = self.config
-        host = _host(config)
-        if isinstance(host, str):
+        python = _python(config)
+        if isinstance(python, str):
             if config.getoption("tsan") == REQUIRE:
-                raise MarkedTestFailure(host)
-            raise _skipped(host)
-        ended = run_apart(self._call(), host, layout=_layout(config))
+                raise MarkedTestFailure(python)
+            raise _skipped(python)
+        ended = run_apart(self._call(), python, layout=_layout(config))
         if ended.skipped:
             raise _skipped(ended.text)
         if ended.failed:
@@ -90,20 +90,20 @@ def _skipped(reason: str) -> BaseException:
     return pytest.skip.Exception(reason, _use_item_location=True)
 
 
-def _host(config: pytest.Config) -> Host | str:
+def _python(config: pytest.Config) -> MarkedTestPython | str:
     """Return the Python for marked tests, or why this machine has none; looked for once.
 
     Raises :class:`UsageError` when one was named that is not there.
     """
-    if HOST_KEY not in config.stash:
+    if PYTHON_KEY not in config.stash:
         try:
-            found: Host | str = find_host(
+            found: MarkedTestPython | str = find_python(
                 _named(config), _settings(config), layout=_layout(config), console=make_console(quiet=True)
             )
         except ToolchainError as error:
             found = f"no ThreadSanitizer for marked tests: {error.message} ({error.advice})"
-        config.stash[HOST_KEY] = found
-    return config.stash[HOST_KEY]
+        config.stash[PYTHON_KEY] = found
+    return config.stash[PYTHON_KEY]
 
 
 def _named(config: pytest.Config) -> str:

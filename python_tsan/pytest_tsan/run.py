@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from python_tsan.paths import Layout
-    from python_tsan.pytest_tsan.host import Host
+    from python_tsan.pytest_tsan.interpreter import MarkedTestPython
     from python_tsan.pytest_tsan.mark import MarkOptions
     from python_tsan.result.model import Result
 
@@ -71,7 +71,7 @@ class Ending:
     text: str
 
 
-def run_apart(call: Call, host: Host, *, layout: Layout) -> Apart:
+def run_apart(call: Call, python: MarkedTestPython, *, layout: Layout) -> Apart:
     """Run a test under ThreadSanitizer and judge it by its own outcome and by what was found.
 
     Raises :class:`python_tsan.errors.PythonTsanError` when it cannot be run.
@@ -79,7 +79,7 @@ def run_apart(call: Call, host: Host, *, layout: Layout) -> Apart:
     shutil.rmtree(call.output, ignore_errors=True)
     endings = call.output / ENDINGS
     endings.mkdir(parents=True)
-    result, folder = _session(call, host, layout).run()
+    result, folder = _session(call, python, layout).run()
     ended = _conclude(result, tuple(_read(endings)), folder, call)
     if not ended.failed:
         shutil.rmtree(call.output, ignore_errors=True)
@@ -101,15 +101,15 @@ def command(call: Call, python: Path) -> tuple[str, ...]:
     )
 
 
-def environment(call: Call, host: Host, base: dict[str, str]) -> dict[str, str]:
+def environment(call: Call, python: MarkedTestPython, base: dict[str, str]) -> dict[str, str]:
     """Return the environment of that command: the caller's, with the plugin within reach and the runtime preloaded."""
     changed = {
         "PYTHONPATH": _joined(str(INSIDE), base.get("PYTHONPATH", "")),
         "PYTEST_ADDOPTS": "",
         CHILD_VARIABLE: str(call.output / ENDINGS),
     }
-    if host.preload:
-        changed |= preloading([host.preload], base)
+    if python.preload:
+        changed |= preloading([python.preload], base)
     return {**base, **changed}
 
 
@@ -117,8 +117,8 @@ def _joined(*parts: str) -> str:
     return os.pathsep.join(part for part in parts if part)
 
 
-def _session(call: Call, host: Host, layout: Layout) -> Session:
-    line = command(call, host.python)
+def _session(call: Call, python: MarkedTestPython, layout: Layout) -> Session:
+    line = command(call, python.executable)
     console = Console(out=io.StringIO(), err=io.StringIO(), env={}, quiet=True)
     expect = call.options.expect
     request = Request(
@@ -131,16 +131,16 @@ def _session(call: Call, host: Host, layout: Layout) -> Session:
         # Where nothing instrumented was loaded there is no verdict; a Python with a preloaded runtime is like a driver.
         children=True,
     )
-    rules = with_shipped(read_rules(request, today=dt.datetime.now(tz=dt.UTC).date()), host.interpreter)
+    rules = with_shipped(read_rules(request, today=dt.datetime.now(tz=dt.UTC).date()), python.interpreter)
     companion = obtain_companion(
-        interpreter=host.interpreter, compiler=host.toolchain.candidate, layout=layout, console=console
+        interpreter=python.interpreter, compiler=python.toolchain.candidate, layout=layout, console=console
     )
     setup = Setup(
-        prepared=Prepared(command=line, program=None if host.preload else read_elf(host.python.resolve())),
-        toolchain=host.toolchain,
+        prepared=Prepared(command=line, program=None if python.preload else read_elf(python.executable.resolve())),
+        toolchain=python.toolchain,
         companion=companion,
         output=call.output,
-        env=environment(call, host, dict(os.environ)),
+        env=environment(call, python, dict(os.environ)),
         console=console,
     )
     return Session(request=request, rules=rules, setup=setup)

@@ -25,7 +25,7 @@ SAFE_RND_BITS = 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class HostFacts:
     """What was found. Sizes in bytes; None where the system does not report it.
 
     ``address_space_limit`` is RLIMIT_AS, None if unlimited. ``no_aslr_works`` says whether ``setarch -R`` may be used.
@@ -51,12 +51,12 @@ class Host:
     tools: Mapping[str, Path | None]
 
 
-def inspect_host(cache: Path, *, root: Path = Path("/")) -> Host:
+def inspect_host(cache: Path, *, root: Path = Path("/")) -> HostFacts:
     """Return the facts about this machine; ``root`` is where ``/proc`` and ``/run`` are looked for."""
     existing = _existing(cache)
     proc = root / "proc"
     machine = this_machine()
-    return Host(
+    return HostFacts(
         kernel=f"{machine.system} {machine.kernel}",
         architecture=machine.architecture,
         libc=machine.libc,

@@ -79,7 +79,7 @@ def probe(candidate: Candidate, folders: Sequence[Path], layout: Layout) -> Prob
     with probe_folder(layout) as folder:
         build = ProbeBuild(candidate, folder, symbolizer)
         try:
-            toolchain, detected = _Trial(candidate, build).conclude()
+            toolchain, detected = _CanaryTest(candidate, build).conclude()
         except _RejectedError as rejected:
             return Probe(
                 candidate=candidate,
@@ -99,7 +99,7 @@ def probe(candidate: Candidate, folders: Sequence[Path], layout: Layout) -> Prob
     )
 
 
-class _Trial:
+class _CanaryTest:
     """One candidate put to the test in its build; every step of it raises the reason against the candidate."""
 
     def __init__(self, candidate: Candidate, build: ProbeBuild) -> None:
@@ -114,7 +114,7 @@ class _Trial:
             raise _RejectedError(Rejection.CRASHED, str(error)) from error
 
     def _conclude(self) -> tuple[Toolchain, int]:
-        cxx = self._require_partner()
+        cxx = self._require_cxx()
         for source in SOURCES:
             _require_built(self._build.compile(cxx if source.suffix == ".cpp" else self._candidate.cc, source))
         runtime = find_runtime(self._candidate)
@@ -137,7 +137,7 @@ class _Trial:
         )
         return toolchain, detected
 
-    def _require_partner(self) -> Path:
+    def _require_cxx(self) -> Path:
         architecture = self._candidate.architecture
         here = _SAME_ARCHITECTURE.get(platform.machine(), platform.machine())
         if architecture != here or architecture not in ARCHITECTURES:

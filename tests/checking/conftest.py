@@ -12,7 +12,7 @@ import pytest
 from observed import race_log
 from staged import CANARY
 
-from python_tsan.checking.subjects import Bench
+from python_tsan.checking.subjects import LaneSetup
 from python_tsan.cpython.own_tests import SuiteHome
 from python_tsan.expectation import Lane
 
@@ -67,8 +67,8 @@ def suite_home(tmp_path):
 
 
 @pytest.fixture
-def make_bench(tmp_path):
-    """Return a function that makes a bench whose program does what each scenario asks for."""
+def lane_setup(tmp_path):
+    """Return a function that makes a setup whose program does what each scenario asks for."""
     import json  # noqa: PLC0415 -- the program above has an import line of its own
 
     def make(*scenarios, plays=None, canary=CANARY, **settings):
@@ -84,10 +84,10 @@ def make_bench(tmp_path):
             "folder": tmp_path / "run",
             "variables": {"PATH": "/usr/bin:/bin", "TSAN_OPTIONS": "exitcode=66"},
             "expected": lambda one: one.expect,
-            "have": frozenset({"gil"}),
+            "available": frozenset({"gil"}),
             "jobs": 2,
         }
-        return Bench(**(defaults | settings))
+        return LaneSetup(**(defaults | settings))
 
     return make
 

@@ -5,7 +5,7 @@ from observed import CLEAN, HUNG
 
 from python_tsan.checking import deadlines, subjects
 from python_tsan.checking.deadlines import CANARY_SECONDS, MOST, disturbance, slowness
-from python_tsan.checking.subjects import Bench, Subjects
+from python_tsan.checking.subjects import LaneSetup, Subjects
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.harness.registry import Scenario
 from python_tsan.result.judge.check import judge_check
@@ -75,7 +75,7 @@ def run_one(monkeypatch, tmp_path):
             case="",
             expect=ENDS,
         )
-        bench = Bench(
+        setup = LaneSetup(
             lane=Lane.FULL,
             executable=tmp_path / "harness",
             scenarios=(one,),
@@ -83,7 +83,7 @@ def run_one(monkeypatch, tmp_path):
             variables={},
             expected=lambda scenario: scenario.expect,
         )
-        made = Subjects(bench)
+        made = Subjects(setup)
         made.slowness = slowness
         observations = made.observations("one")
         made.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from staged import CLEAN, RACES, scenario
 
-from python_tsan.checking.lane import expectation_for, make_bench
+from python_tsan.checking.lane import expectation_for, lane_setup
 from python_tsan.cpython.manifest import Interpreter
 from python_tsan.expectation import Expectation, Outcome
 from python_tsan.harness.build import Harness
@@ -68,10 +68,10 @@ def test_a_build_has_a_gil_or_is_free_threaded(free_threaded, gil, threading, tm
     harness = Harness(
         key="h", executable=tmp_path / "h", scenarios=(GUARDED,), interpreter=build(free_threaded=free_threaded)
     )
-    bench, _ = make_bench(harness, toolchain=TOOLCHAIN, folder=tmp_path, base={}, jobs=1)
-    assert bench.missing(replace(GUARDED, needs=("gil",))) == gil
-    assert bench.missing(replace(GUARDED, needs=("free_threading",))) == threading
-    assert bench.runs_of(GUARDED) == (3 if free_threaded else 1)
+    setup, _ = lane_setup(harness, toolchain=TOOLCHAIN, folder=tmp_path, base={}, jobs=1)
+    assert setup.missing(replace(GUARDED, needs=("gil",))) == gil
+    assert setup.missing(replace(GUARDED, needs=("free_threading",))) == threading
+    assert setup.runs_of(GUARDED) == (3 if free_threaded else 1)
 
 
 @pytest.mark.parametrize(("free_threaded", "seconds"), [(False, 4.0), (True, 60.0)])
@@ -81,6 +81,6 @@ def test_a_hangs_short_deadline_is_not_for_a_build_on_which_it_ends(free_threade
     harness = Harness(
         key="h", executable=tmp_path / "h", scenarios=(hanging,), interpreter=build(free_threaded=free_threaded)
     )
-    bench, _ = make_bench(harness, toolchain=TOOLCHAIN, folder=tmp_path, base={}, jobs=1)
-    assert bench.deadline_of(hanging) == seconds
-    assert bench.deadline_of(GUARDED) == GUARDED.deadline_seconds
+    setup, _ = lane_setup(harness, toolchain=TOOLCHAIN, folder=tmp_path, base={}, jobs=1)
+    assert setup.deadline_of(hanging) == seconds
+    assert setup.deadline_of(GUARDED) == GUARDED.deadline_seconds

@@ -51,18 +51,18 @@ def interpreter(prefix, *, instrumented):
 
 
 class FakePipeline:
-    """What the verbs read of a pipeline, made from a bench's canned program."""
+    """What the verbs read of a pipeline, made from a setup's canned program."""
 
-    def __init__(self, bench, prefix):
+    def __init__(self, setup, prefix):
         self.toolchain = TOOLCHAIN
         built, stock = (interpreter(prefix, instrumented=which) for which in (True, False))
         self.interpreter_with_numpy = built
-        self.harness = Harness(key="h", executable=bench.executable, scenarios=bench.scenarios, interpreter=built)
+        self.harness = Harness(key="h", executable=setup.executable, scenarios=setup.scenarios, interpreter=built)
         self.stock_harness = replace(self.harness, interpreter=stock)
 
 
 @pytest.fixture
-def run_verb(make_bench, tmp_path, monkeypatch):
+def run_verb(lane_setup, tmp_path, monkeypatch):
     """Return a function that runs a verb with words from the command line over a canned harness."""
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.setenv("TSAN_OPTIONS", "")
@@ -76,8 +76,8 @@ def run_verb(make_bench, tmp_path, monkeypatch):
     monkeypatch.setattr("python_tsan.checking.session.checks_folder", lambda: gil)
 
     def run(*words, verb="verify", scenarios=RACY, plays=None, change=None):
-        bench = make_bench(*scenarios, plays={"counter_unguarded": {"race": True}} | (plays or {}), canary=CANARY)
-        pipeline = FakePipeline(bench, tmp_path / "python")
+        setup = lane_setup(*scenarios, plays={"counter_unguarded": {"race": True}} | (plays or {}), canary=CANARY)
+        pipeline = FakePipeline(setup, tmp_path / "python")
         if change:
             change(pipeline)
         monkeypatch.setattr(verify, "Pipeline", lambda **_: pipeline)

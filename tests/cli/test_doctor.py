@@ -12,11 +12,11 @@ from python_tsan.cli import doctor
 from python_tsan.console import Console
 from python_tsan.errors import ExitCode
 from python_tsan.toolchain import Survey
-from python_tsan.toolchain.host import TOOLS, Host
+from python_tsan.toolchain.host import TOOLS, HostFacts
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection, Toolchain
 from python_tsan.toolchain.package_names import Manager
 
-MACHINE = Host(
+MACHINE = HostFacts(
     kernel="Linux 6.1.0",
     architecture="x86_64",
     libc="glibc 2.36",
@@ -47,7 +47,7 @@ WORKS = Survey(probes=(GOOD, BAD), requested=None, chosen=TOOLCHAIN, why="the ne
 NONE = Survey(probes=(BAD,), requested=None, chosen=None, why="")
 
 
-def shown(machine: Host, seen: Survey, manager: Manager | None = Manager.APT) -> str:
+def shown(machine: HostFacts, seen: Survey, manager: Manager | None = Manager.APT) -> str:
     out = io.StringIO()
     doctor.report(machine, seen, manager, Console(out=out, err=io.StringIO(), env={}))
     return out.getvalue()

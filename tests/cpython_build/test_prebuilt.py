@@ -29,9 +29,10 @@ from python_tsan.cpython.manifest import write_manifest
 from python_tsan.cpython.moving import NEUTRAL
 from python_tsan.cpython.plan import PREFIX_ROOM
 from python_tsan.cpython.planning import make_plan
-from python_tsan.cpython.prebuilt import bundle, restore
+from python_tsan.cpython.prebuilt import archive as archive_file
 from python_tsan.cpython.prebuilt import export as export_module
-from python_tsan.cpython.prebuilt.bundle import CONTENTS_NAME, SCHEMA
+from python_tsan.cpython.prebuilt import restore
+from python_tsan.cpython.prebuilt.archive import CONTENTS_NAME, SCHEMA
 from python_tsan.cpython.prebuilt.export import export_interpreter
 from python_tsan.cpython.prebuilt.restore import restore_interpreter
 from python_tsan.errors import BuildError, FetchError, SubjectError, UsageError
@@ -131,7 +132,7 @@ def test_the_same_interpreter_gives_the_same_bytes(export, built):
 
 
 def test_an_archive_names_nothing_of_its_machine(export, tmp_path):
-    data = bundle.zstd.decompress(export().read_bytes())
+    data = archive_file.zstd.decompress(export().read_bytes())
     assert str(tmp_path).encode() not in data
     assert b"/home/someone" not in data
     assert NEUTRAL in data
@@ -201,7 +202,7 @@ def test_a_restored_interpreter_gives_the_same_archive(export, take, tmp_path, c
 
 def rebuilt(archive, change, tmp_path):
     """Write the archive again with its contents and members changed by ``change(contents, members)``."""
-    data = io.BytesIO(bundle.zstd.decompress(archive.read_bytes()))
+    data = io.BytesIO(archive_file.zstd.decompress(archive.read_bytes()))
     with tarfile.open(fileobj=data) as tar:
         members = [(member, tar.extractfile(member).read() if member.isreg() else b"") for member in tar]
     contents = json.loads(members.pop(0)[1])
@@ -214,7 +215,7 @@ def rebuilt(archive, change, tmp_path):
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     target = tmp_path / "changed.tar.zst"
-    target.write_bytes(bundle.zstd.compress(out.getvalue()))
+    target.write_bytes(archive_file.zstd.compress(out.getvalue()))
     return target
 
 
@@ -328,8 +329,8 @@ def test_a_flipped_bit_is_found_wherever_it_is(export, take, tmp_path):
 def says_the_same(one, other):
     """Whether two archives decode alike: zstd's frames have bits that mean nothing, or the same in two ways."""
     try:
-        return bundle.zstd.decompress(one) == bundle.zstd.decompress(other)
-    except bundle.zstd.ZstdError:
+        return archive_file.zstd.decompress(one) == archive_file.zstd.decompress(other)
+    except archive_file.zstd.ZstdError:
         return False
 
 
@@ -391,7 +392,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing(export, take, monkeypatch, t
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(bundle.Bundle, "unpack", full)
+        patched.setattr(archive_file.ArchiveReader, "unpack", full)
         with pytest.raises(FetchError, match="the disk is full: cannot write"):
             take(archive)
     assert not list(tmp_path.glob("elsewhere/**/manifest.json"))
@@ -438,7 +439,7 @@ def test_a_disk_too_small_for_an_archive_is_no_mistake_of_the_user(built, tmp_pa
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("python_tsan.cpython.prebuilt.export.write_bundle", full)
+    monkeypatch.setattr("python_tsan.cpython.prebuilt.export.write_archive", full)
     target = tmp_path / "out" / "a"
     with pytest.raises(SubjectError, match="the disk is full: cannot write"):
         write(built, target, tmp_path, console)
@@ -468,7 +469,7 @@ def test_an_archive_that_would_shorten_a_library_is_not_written(built, tmp_path,
 
 def test_a_list_nested_deeply_is_refused(export, take, tmp_path):
     archive = export()
-    with tarfile.open(fileobj=io.BytesIO(bundle.zstd.decompress(archive.read_bytes()))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive_file.zstd.decompress(archive.read_bytes()))) as tar:
         text = tar.extractfile(CONTENTS_NAME).read()
     text = text.replace(b'"plan": {', b'"plan": {"x": ' + b"[" * 100_000 + b"]" * 100_000 + b",")
     out = io.BytesIO()
@@ -477,14 +478,16 @@ def test_a_list_nested_deeply_is_refused(export, take, tmp_path):
         member.size = len(text)
         tar.addfile(member, io.BytesIO(text))
     deep = tmp_path / "deep.tar.zst"
-    deep.write_bytes(bundle.zstd.compress(out.getvalue()))
+    deep.write_bytes(archive_file.zstd.compress(out.getvalue()))
     with pytest.raises(FetchError, match="is refused: its list is damaged"):
         take(deep)
 
 
 def test_what_follows_the_last_file_is_bounded(export, take, tmp_path):
     long = tmp_path / "long.tar.zst"
-    long.write_bytes(bundle.zstd.compress(bundle.zstd.decompress(export().read_bytes()) + bytes(50_000_000)))
+    long.write_bytes(
+        archive_file.zstd.compress(archive_file.zstd.decompress(export().read_bytes()) + bytes(50_000_000))
+    )
     with pytest.raises(FetchError, match="goes on after its last file"):
         take(long)
 

@@ -1,6 +1,6 @@
 """Small traces, written out."""
 
-from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Thread, Trace, Untraced, Way
+from python_tsan.gil.trace import Event, GilCall, Node, Process, ProcessRecord, Thread, Trace, Untraced
 from python_tsan.symbols import CFunction, Site
 
 BOOTSTRAP = "<frozen importlib._bootstrap>"
@@ -46,11 +46,11 @@ SITES = (
 )
 # The main thread releases the GIL three times: no other thread runs, then the worker does, and at last the thread ends.
 EVENTS = (
-    Event(1 * MS, 2 * MS, 2 * MS + 500, 1, 3, 0, Way.SAVE_RESTORE, Way.SAVE_RESTORE),
-    Event(4 * MS, 5 * MS, 9 * MS, 2, 4, 0, Way.SAVE_RESTORE, Way.SAVE_RESTORE),
-    Event(0, 4 * MS, 4 * MS + 100, 0, 0, 1, Way.NONE, Way.ACQUIRE_RELEASE),
-    Event(8 * MS, 0, 0, 3, 0, 1, Way.INTERNAL, Way.NONE),
-    Event(10 * MS, 0, 0, 3, 1, 0, Way.SAVE_RESTORE, Way.NONE),
+    Event(1 * MS, 2 * MS, 2 * MS + 500, 1, 3, 0, GilCall.SAVE_RESTORE, GilCall.SAVE_RESTORE),
+    Event(4 * MS, 5 * MS, 9 * MS, 2, 4, 0, GilCall.SAVE_RESTORE, GilCall.SAVE_RESTORE),
+    Event(0, 4 * MS, 4 * MS + 100, 0, 0, 1, GilCall.NONE, GilCall.ACQUIRE_RELEASE),
+    Event(8 * MS, 0, 0, 3, 0, 1, GilCall.INTERNAL, GilCall.NONE),
+    Event(10 * MS, 0, 0, 3, 1, 0, GilCall.SAVE_RESTORE, GilCall.NONE),
 )
 
 

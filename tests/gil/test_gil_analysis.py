@@ -8,7 +8,7 @@ from python_tsan.errors import UsageError
 from python_tsan.gil.analysis import explain_process, explain_trace, holders, imports_of
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.summary import caveats, count_phases, span, summarise, why
-from python_tsan.gil.trace import Event, Way
+from python_tsan.gil.trace import Event, GilCall
 from python_tsan.symbols import Site
 
 
@@ -46,7 +46,7 @@ def test_the_holders_follow_one_another():
 
 
 def test_a_thread_that_still_holds_the_gil_has_no_end():
-    events = (Event(0, 1, 2, 0, 0, 4, Way.NONE, Way.GIL_STATE),)
+    events = (Event(0, 1, 2, 0, 0, 4, GilCall.NONE, GilCall.GIL_STATE),)
     assert holders(samples.process(events=events)) == [(4, 2, 0)]
 
 

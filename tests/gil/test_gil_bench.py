@@ -12,7 +12,7 @@ from tools.bench.gil_timeline import long_trace, timeline_row
 
 
 @pytest.fixture
-def make_bench(tracer, stock_python):
+def lane_setup(tracer, stock_python):
     def make(**changes):
         values = {"python": Path(stock_python), "library": tracer, "env": dict(os.environ), "ratio": 1.15, "repeats": 3}
         return GilBench(**{**values, **changes})
@@ -103,8 +103,8 @@ def test_a_release_may_cost_a_microsecond(bench, answers, traced, verdict):
 
 
 @pytest.mark.compiler
-def test_the_memory_is_measured_on_a_real_run(make_bench):
-    row = make_bench().memory_row(5000)
+def test_the_memory_is_measured_on_a_real_run(lane_setup):
+    row = lane_setup().memory_row(5000)
     assert "5,000 releases: 5," in row.what
     assert row.what.endswith("0 dropped")
     assert row.met

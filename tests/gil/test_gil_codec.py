@@ -13,9 +13,9 @@ from python_tsan.gil.trace import Event
 
 TIMES = st.integers(0, 2**63)
 NUMBERS = st.integers(0, 2**32 - 1)
-WAYS = st.integers(0, 6)
+CALLS = st.integers(0, 6)
 SITES = st.integers(0, len(samples.SITES) - 1)
-EVENTS = st.lists(st.builds(Event, TIMES, TIMES, TIMES, SITES, NUMBERS, NUMBERS, WAYS, WAYS), max_size=20)
+EVENTS = st.lists(st.builds(Event, TIMES, TIMES, TIMES, SITES, NUMBERS, NUMBERS, CALLS, CALLS), max_size=20)
 
 
 def test_a_trace_is_read_as_it_was_written():

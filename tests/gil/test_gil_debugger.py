@@ -9,13 +9,13 @@ from python_tsan.errors import SubjectError, ToolchainError, UsageError
 from python_tsan.gil.debugger import GDB, LLDB, Line, make_process, resolve_script
 from python_tsan.gil.inside.watched import what_it_does
 from python_tsan.gil.registry import ANY_DEBUGGER, find_engine, installed_debugger
-from python_tsan.gil.trace import Way
+from python_tsan.gil.trace import GilCall
 
 LIBRARY = "/nonexistent/libpython.so"
 
 
-def line(kind, time, tid=10, offset=0x10, way=1):
-    return Line(kind, time, tid, way, LIBRARY, offset)
+def line(kind, time, tid=10, offset=0x10, call=1):
+    return Line(kind, time, tid, call, LIBRARY, offset)
 
 
 def test_a_release_is_joined_with_the_same_threads_next_acquisition():
@@ -58,11 +58,11 @@ def test_a_script_without_an_interpreter_is_refused(tmp_path):
 
 
 def test_a_swap_between_states_is_a_release_and_an_acquisition():
-    lines = [line("swap", 1, way=4, offset=0x30), line("release", 2, way=4), line("swap", 3, way=4)]
+    lines = [line("swap", 1, call=4, offset=0x30), line("release", 2, call=4), line("swap", 3, call=4)]
     made = make_process(lines, executable="p", version=0x030C01F0)
     assert [(event.released, event.acquired) for event in made.events] == [(1, 1), (2, 3)]
     assert made.sites[made.events[0].site].offset == 0x30
-    assert {event.release_way for event in made.events} == {Way.SWAP}
+    assert {event.release_call for event in made.events} == {GilCall.SWAP}
     assert made.record.python == "3.12.1"
 
 
@@ -117,12 +117,12 @@ def test_a_debugger_that_fails_is_reported_with_its_last_line(monkeypatch, tmp_p
 @pytest.mark.parametrize(
     ("name", "argument", "version", "done"),
     [
-        ("PyEval_SaveThread", 0, 0, ("release", Way.SAVE_RESTORE)),
+        ("PyEval_SaveThread", 0, 0, ("release", GilCall.SAVE_RESTORE)),
         ("PyGILState_Release", 0, 0, None),
-        ("PyGILState_Release", 1 | 7 << 32, 0, ("release", Way.GIL_STATE)),
+        ("PyGILState_Release", 1 | 7 << 32, 0, ("release", GilCall.GIL_STATE)),
         ("PyThreadState_Swap", 0, 0x030B0000, None),
-        ("PyThreadState_Swap", 0, 0x030C0000, ("release", Way.SWAP)),
-        ("PyThreadState_Swap", 1, 0x030C0000, ("swap", Way.SWAP)),
+        ("PyThreadState_Swap", 0, 0x030C0000, ("release", GilCall.SWAP)),
+        ("PyThreadState_Swap", 1, 0x030C0000, ("swap", GilCall.SWAP)),
     ],
 )
 def test_what_a_call_does_depends_on_its_argument_and_the_version(name, argument, version, done):

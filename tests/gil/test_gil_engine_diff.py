@@ -1,7 +1,7 @@
 import gil_samples as samples
 
 from python_tsan.gil.engine_diff import COLUMNS, LOCKS, calls, compare
-from python_tsan.gil.trace import Event, Way
+from python_tsan.gil.trace import Event, GilCall
 from python_tsan.symbols import CFunction, Site
 
 STAT, READ = samples.EVENTS[0], samples.EVENTS[1]
@@ -36,7 +36,7 @@ def test_a_release_that_one_engine_missed_is_a_difference():
 
 
 def test_a_thread_that_one_engine_missed_is_a_difference():
-    worker = Event(5, 6, 7, 1, 0, 1, Way.SAVE_RESTORE, Way.SAVE_RESTORE)
+    worker = Event(5, 6, 7, 1, 0, 1, GilCall.SAVE_RESTORE, GilCall.SAVE_RESTORE)
     agreements = compare(samples.process(events=(STAT, worker)), samples.process(events=(STAT,)))
     assert [one.holds for one in agreements] == [True, False]
 

@@ -14,7 +14,7 @@ from python_tsan.gil.engine_diff import calls, compare
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.preload import FRAMES_BY_API, SPOOL, NothingSeenError, trace_preloaded
 from python_tsan.gil.summary import count_phases
-from python_tsan.gil.trace import Way
+from python_tsan.gil.trace import GilCall
 
 pytestmark = pytest.mark.compiler
 
@@ -143,8 +143,8 @@ def test_one_thread_holds_the_gil_at_a_time_and_forced_switches_are_counted(run_
 def test_a_thread_that_ends_releases_the_gil(run_traced):
     trace = run_traced("import threading\nt = threading.Thread(target=int); t.start(); t.join()")
     events = [event for event in trace.processes[0].events if event.thread == 1]
-    assert events[0].acquire_way == Way.ACQUIRE_RELEASE
-    assert (events[-1].release_way, events[-1].acquired) == (Way.INTERNAL, 0)
+    assert events[0].acquire_call == GilCall.ACQUIRE_RELEASE
+    assert (events[-1].release_call, events[-1].acquired) == (GilCall.INTERNAL, 0)
 
 
 def test_a_child_of_fork_is_a_process_of_its_own(run_traced):
@@ -160,7 +160,7 @@ def test_a_child_of_fork_is_a_process_of_its_own(run_traced):
     assert child.record.parent == main.record.pid
     functions = Counter(child.sites[event.site].name for event in child.events if event.released)
     assert functions["posix_do_stat"] == 3
-    calls = [event for event in child.events if event.release_way == Way.SAVE_RESTORE]
+    calls = [event for event in child.events if event.release_call == GilCall.SAVE_RESTORE]
     assert all(child.stack(event.node)[0].function == "<module>" for event in calls)
 
 

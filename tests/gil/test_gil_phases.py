@@ -10,16 +10,16 @@ from gil_samples import BOOTSTRAP, EXTERNAL, frame
 
 from python_tsan.gil import phases
 from python_tsan.gil.phases import MEANINGS, Phase, explain
-from python_tsan.gil.trace import Way
+from python_tsan.gil.trace import GilCall
 from python_tsan.symbols import CFunction
 
 IMPORT = frame("_find_and_load", file=BOOTSTRAP, imports="alpha")
 BODY = frame("<module>", file="alpha.py", body="alpha")
 
 
-def phase(*functions, frames, way=Way.SAVE_RESTORE, switched=True):
+def phase(*functions, frames, call=GilCall.SAVE_RESTORE, switched=True):
     names = [CFunction(name) for name in functions]
-    return explain(way=way, switched=switched, functions=names, frames=frames).phase
+    return explain(call=call, switched=switched, functions=names, frames=frames).phase
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_finder_of_another_package_is_not_a_body():
 
 def test_the_innermost_import_is_named():
     frames = [frame("_path_stat"), frame("_find_and_load", imports="alpha.beta"), BODY, IMPORT]
-    meaning = explain(way=Way.SAVE_RESTORE, switched=True, functions=[], frames=frames)
+    meaning = explain(call=GilCall.SAVE_RESTORE, switched=True, functions=[], frames=frames)
     assert meaning.module == "alpha.beta"
 
 
@@ -84,8 +84,8 @@ def test_outside_of_an_import_everything_is_other():
 
 
 def test_a_forced_switch_is_distinguished_from_an_end():
-    assert phase("drop_gil", frames=[], way=Way.INTERNAL) is Phase.FORCED
-    assert phase("drop_gil", frames=[], way=Way.INTERNAL, switched=False) is Phase.OTHER
+    assert phase("drop_gil", frames=[], call=GilCall.INTERNAL) is Phase.FORCED
+    assert phase("drop_gil", frames=[], call=GilCall.INTERNAL, switched=False) is Phase.OTHER
 
 
 def test_every_phase_has_a_meaning():

@@ -2,13 +2,13 @@ import gil_samples as samples
 import pytest
 
 from python_tsan.gil.spool import python_version
-from python_tsan.gil.trace import Event, Thread, Way
+from python_tsan.gil.trace import Event, GilCall, Thread
 from python_tsan.symbols import CFunction, Site
 
 
 def test_an_event_begins_at_its_release_or_else_at_its_acquisition():
-    assert Event(5, 6, 7, 0, 0, 0, Way.SAVE_RESTORE, Way.SAVE_RESTORE).time == 5
-    assert Event(0, 6, 7, 0, 0, 0, Way.NONE, Way.GIL_STATE).time == 7
+    assert Event(5, 6, 7, 0, 0, 0, GilCall.SAVE_RESTORE, GilCall.SAVE_RESTORE).time == 5
+    assert Event(0, 6, 7, 0, 0, 0, GilCall.NONE, GilCall.GIL_STATE).time == 7
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from python_tsan.gil.analysis import explain_process
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.preload import trace_preloaded
 from python_tsan.gil.registry import installed_debugger
-from python_tsan.gil.trace import Way
+from python_tsan.gil.trace import GilCall
 from python_tsan.paths import default_root
 
 pytestmark = pytest.mark.compiler
@@ -158,7 +158,7 @@ def _calls(trace):
     """By thread: function, way of releasing and of taking again, of what happened in the library."""
     (process,) = trace.processes
     return [
-        (event.thread, process.sites[event.site].name, Way(event.release_way), Way(event.acquire_way))
+        (event.thread, process.sites[event.site].name, GilCall(event.release_call), GilCall(event.acquire_call))
         for event in process.events
         if "states.so" in process.sites[event.site].library
     ]
@@ -166,17 +166,17 @@ def _calls(trace):
 
 def test_each_way_of_letting_go_is_seen_by_both_engines(command, python, tracer, environment):
     trace = trace_preloaded(command, library=tracer, env=environment)
-    swap = [(0, "swap", Way.SWAP, Way.SWAP)] if python.release >= (3, 12) else []
+    swap = [(0, "swap", GilCall.SWAP, GilCall.SWAP)] if python.release >= (3, 12) else []
     assert trace.processes[0].record.python == python.version
     assert _calls(trace) == [
-        (0, "save", Way.SAVE_RESTORE, Way.SAVE_RESTORE),
+        (0, "save", GilCall.SAVE_RESTORE, GilCall.SAVE_RESTORE),
         *swap,
-        (0, "hand", Way.ACQUIRE_RELEASE, Way.ACQUIRE_RELEASE),
-        (0, "visit", Way.SAVE_RESTORE, Way.SAVE_RESTORE),
-        (1, "visitor", Way.GIL_STATE, Way.NONE),
+        (0, "hand", GilCall.ACQUIRE_RELEASE, GilCall.ACQUIRE_RELEASE),
+        (0, "visit", GilCall.SAVE_RESTORE, GilCall.SAVE_RESTORE),
+        (1, "visitor", GilCall.GIL_STATE, GilCall.NONE),
     ]
     others = [event for event in trace.processes[0].events if event.thread == 1 and not event.released]
-    assert [event.acquire_way for event in others] == [Way.GIL_STATE]
+    assert [event.acquire_call for event in others] == [GilCall.GIL_STATE]
     engine = installed_debugger(os.environ)
     if engine is None:
         pytest.skip("no debugger is installed to compare with")

@@ -3,7 +3,7 @@ import pytest
 from gil_samples import BOOTSTRAP, EXTERNAL
 
 from python_tsan.gil.analysis import explain_trace, find_window, imports_around
-from python_tsan.gil.trace import Event, Node, Way
+from python_tsan.gil.trace import Event, GilCall, Node
 
 # pkg.sub, whose parent pkg is found and run first; another thread imports pkg.
 NODES = (
@@ -18,7 +18,7 @@ NODES = (
 
 
 def release(start, end, node, thread=0):
-    return Event(start, end, end, 1, node, thread, Way.SAVE_RESTORE, Way.SAVE_RESTORE)
+    return Event(start, end, end, 1, node, thread, GilCall.SAVE_RESTORE, GilCall.SAVE_RESTORE)
 
 
 def explained(*events):

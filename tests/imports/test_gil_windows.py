@@ -12,7 +12,7 @@ from import_samples import CONFIRMED, HAZARD, REFUTED, document
 from python_tsan.console import make_console
 from python_tsan.errors import SubjectError
 from python_tsan.gil.library import build_tracer
-from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Trace, Way
+from python_tsan.gil.trace import Event, GilCall, Node, Process, ProcessRecord, Trace
 from python_tsan.imports import gil_windows
 from python_tsan.imports.document import WindowRecord, document_of
 from python_tsan.imports.gil_windows import held_chain, with_windows
@@ -58,7 +58,7 @@ def trace_of(*events):
 
 
 def release(start, end, node, thread=0):
-    return Event(start, end, end, 1, node, thread, Way.SAVE_RESTORE, Way.SAVE_RESTORE)
+    return Event(start, end, end, 1, node, thread, GilCall.SAVE_RESTORE, GilCall.SAVE_RESTORE)
 
 
 def traced(monkeypatch, answer, *proofs):

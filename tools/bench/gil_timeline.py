@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.gil.timeline import html_page
-from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Thread, Trace, Way
+from python_tsan.gil.trace import Event, GilCall, Node, Process, ProcessRecord, Thread, Trace
 from python_tsan.symbols import CFunction, Site
 from tools.bench.table import Row
 from tools.browser import find_browser
@@ -71,7 +71,7 @@ def long_trace(events: int) -> Trace:
         asked = now + chance.randrange(200, 2000)
         taken = asked + chance.randrange(500)
         node, thread, site = places[number * _MODULES // events], chance.randrange(_THREADS), chance.randrange(_SITES)
-        rows.append(Event(now, asked, taken, site, node, thread, Way.SAVE_RESTORE, Way.SAVE_RESTORE))
+        rows.append(Event(now, asked, taken, site, node, thread, GilCall.SAVE_RESTORE, GilCall.SAVE_RESTORE))
         now = taken + chance.randrange(100, 3000)
     record = ProcessRecord(
         pid=1,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.gil_trace import trace_scenario
-from python_tsan.checking.lane import make_bench
+from python_tsan.checking.lane import lane_setup
 from python_tsan.config import load_settings
 from python_tsan.console import make_console
 from python_tsan.gil.codec import decode
@@ -44,7 +44,7 @@ def trace_original(folder: Path) -> Trace:
     settings = load_settings({}, env=os.environ, cwd=Path.cwd())
     pipeline = Pipeline(settings=settings, layout=Layout(root=settings.cache), console=make_console())
     pipeline.interpreter_with_numpy  # noqa: B018 -- reading the property builds it
-    bench, _ = make_bench(pipeline.harness, toolchain=pipeline.toolchain, folder=folder, base=os.environ, jobs=1)
+    bench, _ = lane_setup(pipeline.harness, toolchain=pipeline.toolchain, folder=folder, base=os.environ, jobs=1)
     return trace_scenario(bench, ORIGINAL, packages=".")
 
 

@@ -10,7 +10,7 @@ from python_tsan.errors import UsageError
 from python_tsan.gil.analysis import explain_trace, imports_of
 from python_tsan.gil.phases import MEANINGS, Phase
 from python_tsan.gil.summary import caveats, count_phases, span, summarise
-from python_tsan.gil.trace import Way
+from python_tsan.gil.trace import GilCall
 from python_tsan.plain_text import counted
 from python_tsan.render.escape import html
 from python_tsan.render.table import markdown_table
@@ -132,7 +132,7 @@ def _others(releases: Sequence[Release], found: Sequence[Release]) -> Iterator[s
     if not workers:
         return
     importing = sum(1 for one in workers if one.meaning.module)
-    calls = Counter(one.function for one in workers if one.event.release_way != Way.INTERNAL)
+    calls = Counter(one.function for one in workers if one.event.release_call != GilCall.INTERNAL)
     forced = sum(1 for one in workers if one.phase is Phase.FORCED)
     threads = len({one.event.thread for one in workers})
     yield "## Releases by other threads"

@@ -19,7 +19,7 @@ constexpr std::uint64_t chunk_bytes = 32768;
 
 /// How a thread released or acquired the GIL. `internal` is without an interceptable call: the eval breaker forced a
 /// switch, or the thread ended.
-enum class Way : std::uint8_t { none, save_restore, acquire_release, gil_state, swap, deleted, internal };
+enum class GilCall : std::uint8_t { none, save_restore, acquire_release, gil_state, swap, deleted, internal };
 
 /// One release and the acquisition that followed it in the same thread. Times are of CLOCK_MONOTONIC in nanoseconds;
 /// 0 if absent: a thread's first acquisition follows no release, and no acquisition follows its last release.
@@ -29,8 +29,8 @@ struct Event {
     std::uint64_t acquired;
     std::uint64_t site; // return address of the call that released it
     std::uint32_t node; // innermost Python frame, 0 for none
-    Way release_way;
-    Way acquire_way;
+    GilCall release_call;
+    GilCall acquire_call;
     std::uint16_t reserved;
 };
 static_assert(sizeof(Event) == 40);

@@ -48,7 +48,7 @@ int watch_lock(pthread_mutex_t* mutex) {
         if (me.inside > 0) {
             me.dropped = me.state == State::holding ? monotonic() : 0;
         } else if (me.state == State::holding) {
-            note_release(Way::internal, __builtin_return_address(0), false);
+            note_release(GilCall::internal, __builtin_return_address(0), false);
         } else if (!me.taking) {
             me.taking = true;
             me.requested = monotonic();
@@ -61,7 +61,7 @@ int watch_unlock(pthread_mutex_t* mutex) {
     const int result = real_unlock(mutex);
     if (me.taking && me.inside == 0 && is_gil(mutex)) {
         me.taking = false;
-        note_acquired(Way::internal, me.requested);
+        note_acquired(GilCall::internal, me.requested);
     }
     return result;
 }

@@ -83,7 +83,7 @@ void start_recording(bool sees_all) {
     pthread_key_create(&at_thread_end, end_thread);
 }
 
-void note_release(Way way, const void* site, bool with_stack, std::uint64_t at) {
+void note_release(GilCall call, const void* site, bool with_stack, std::uint64_t at) {
     const ErrnoKept kept;
     if (me.state == State::released) {
         return;
@@ -111,13 +111,13 @@ void note_release(Way way, const void* site, bool with_stack, std::uint64_t at) 
         me.state = State::released; // even if reading the frames has run other code
     }
     if (auto* event = next_event(header)) {
-        *event = Event{at == 0 ? monotonic() : at, 0, 0, address, node, way, Way::none, 0};
+        *event = Event{at == 0 ? monotonic() : at, 0, 0, address, node, call, GilCall::none, 0};
         me.pending = event;
         publish();
     }
 }
 
-void note_acquired(Way way, std::uint64_t requested) {
+void note_acquired(GilCall call, std::uint64_t requested) {
     const ErrnoKept kept;
     if (me.state == State::holding) {
         return;
@@ -131,10 +131,10 @@ void note_acquired(Way way, std::uint64_t requested) {
     }
     if (me.pending != nullptr && me.generation == generation.load(std::memory_order_relaxed)) {
         me.pending->requested = requested;
-        me.pending->acquire_way = way;
+        me.pending->acquire_call = call;
         __atomic_store_n(&me.pending->acquired, now, __ATOMIC_RELEASE);
     } else if (auto* event = next_event(header)) {
-        *event = Event{0, requested, now, 0, 0, Way::none, way, 0};
+        *event = Event{0, requested, now, 0, 0, GilCall::none, call, 0};
         publish();
     }
     me.pending = nullptr;

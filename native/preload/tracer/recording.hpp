@@ -11,10 +11,10 @@ void start_recording(bool sees_all);
 
 /// The calling thread is about to release the GIL, or did so at the time `at`. `with_stack`: it is attached, so that
 /// its frames can be read.
-void note_release(Way way, const void* site, bool with_stack, std::uint64_t at = 0);
+void note_release(GilCall call, const void* site, bool with_stack, std::uint64_t at = 0);
 
 /// The calling thread has acquired the GIL; it has waited for it since `requested`.
-void note_acquired(Way way, std::uint64_t requested);
+void note_acquired(GilCall call, std::uint64_t requested);
 
 /// Discard what threads have recorded, in a child of fork.
 void forget_recording();

@@ -40,8 +40,8 @@ private:
     const void* before_;
 };
 
-Way way_of(Way way) {
-    return me.outer == nullptr ? way : Way::gil_state;
+GilCall call_of(GilCall call) {
+    return me.outer == nullptr ? call : GilCall::gil_state;
 }
 
 template <typename Function>
@@ -66,7 +66,7 @@ TRACER_EXPORT _ts* PyEval_SaveThread() {
         return next();
     }
     const Inside inside;
-    note_release(way_of(Way::save_restore), site(__builtin_return_address(0)), true);
+    note_release(call_of(GilCall::save_restore), site(__builtin_return_address(0)), true);
     me.saving = true;
     _ts* result = next();
     me.saving = false;
@@ -81,7 +81,7 @@ TRACER_EXPORT void PyEval_RestoreThread(_ts* state) {
     const Inside inside;
     const auto requested = monotonic();
     next(state);
-    note_acquired(way_of(Way::save_restore), requested);
+    note_acquired(call_of(GilCall::save_restore), requested);
 }
 
 TRACER_EXPORT void PyEval_ReleaseThread(_ts* state) {
@@ -90,7 +90,7 @@ TRACER_EXPORT void PyEval_ReleaseThread(_ts* state) {
         return next(state);
     }
     const Inside inside;
-    note_release(Way::acquire_release, site(__builtin_return_address(0)), true);
+    note_release(GilCall::acquire_release, site(__builtin_return_address(0)), true);
     next(state);
 }
 
@@ -102,7 +102,7 @@ TRACER_EXPORT void PyEval_AcquireThread(_ts* state) {
     const Inside inside;
     const auto requested = monotonic();
     next(state);
-    note_acquired(Way::acquire_release, requested);
+    note_acquired(GilCall::acquire_release, requested);
 }
 
 TRACER_EXPORT int PyGILState_Ensure() {
@@ -127,7 +127,7 @@ TRACER_EXPORT void PyGILState_Release(int before) {
     const int unlocked = 1; // of PyGILState_STATE
     if (before == unlocked) {
         // Unless PyEval_SaveThread was called, the thread state was deleted, which released the GIL.
-        note_release(Way::gil_state, me.outer, false, me.dropped);
+        note_release(GilCall::gil_state, me.outer, false, me.dropped);
     }
 }
 
@@ -137,7 +137,7 @@ TRACER_EXPORT void PyThreadState_DeleteCurrent() {
         return next();
     }
     const Inside inside;
-    note_release(Way::deleted, site(__builtin_return_address(0)), true);
+    note_release(GilCall::deleted, site(__builtin_return_address(0)), true);
     next();
 }
 
@@ -149,12 +149,12 @@ TRACER_EXPORT _ts* PyThreadState_Swap(_ts* state) {
     }
     const Inside inside;
     if (me.state == State::holding) {
-        note_release(Way::swap, site(__builtin_return_address(0)), true);
+        note_release(GilCall::swap, site(__builtin_return_address(0)), true);
     }
     const auto requested = monotonic();
     _ts* result = next(state);
     if (state != nullptr) {
-        note_acquired(Way::swap, requested);
+        note_acquired(GilCall::swap, requested);
     }
     return result;
 }

@@ -1,6 +1,6 @@
 """Export a built interpreter as an archive, and check the archive by restoring it before it counts as written.
 
-The archive's bytes are :mod:`.bundle`'s business, moving files is :mod:`..moving`'s.
+The archive's bytes are :mod:`.archive`'s business, moving files is :mod:`..moving`'s.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from python_tsan.cpython.manifest import MANIFEST_NAME, SourceRecord
 from python_tsan.cpython.moving import ELF_MAGIC, NEUTRAL, ImmovableError, neutralise, without_build_paths
 from python_tsan.cpython.numpy.wheel import complete
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
-from python_tsan.cpython.prebuilt.bundle import (
+from python_tsan.cpython.prebuilt.archive import (
     FILE_TIME,
     ArchiveError,
     Contents,
     Entry,
     UnsafeMember,
-    open_bundle,
-    write_bundle,
+    open_archive,
+    write_archive,
 )
 from python_tsan.cpython.prebuilt.restore import unpack_checked
 from python_tsan.errors import BuildError
@@ -80,7 +80,7 @@ def export_interpreter(
             data = dict(_read(interpreter, bytecode, layout.work))
             contents = _contents(interpreter, plan, numpy, data)
             archive = Path(scratch) / target.name
-            write_bundle(archive, contents, data)
+            write_archive(archive, contents, data)
             _check(archive, interpreter, plan, data, toolchain=toolchain, layout=layout)
             archive.replace(target)
     digest = sha256_of(target)
@@ -108,9 +108,9 @@ def _check(
     with tempfile.TemporaryDirectory(prefix="export~", dir=writable(layout.work)) as name:
         prefix = Path(name) / "prefix"
         try:
-            with open_bundle(archive) as bundle:
-                restored = unpack_checked(bundle, plan, toolchain, prefix, prefix)
-            if numpy := bundle.contents.numpy:
+            with open_archive(archive) as reader:
+                restored = unpack_checked(reader, plan, toolchain, prefix, prefix)
+            if numpy := reader.contents.numpy:
                 complete(restored, numpy, layout.logs / plan.key / "export-numpy.log", launcher=toolchain.launcher)
             wrong = [path for path in data if not _is_same(path, data[path], interpreter.prefix, prefix)]
         except (ArchiveError, UnsafeMember) as error:

@@ -22,7 +22,7 @@ from python_tsan.cpython.manifest import write_manifest
 from python_tsan.cpython.moving import ImmovableError, settle
 from python_tsan.cpython.numpy.from_source import plan_for
 from python_tsan.cpython.planning import make_plan
-from python_tsan.cpython.prebuilt.bundle import ArchiveError, UnsafeMember, open_bundle
+from python_tsan.cpython.prebuilt.archive import ArchiveError, UnsafeMember, open_archive
 from python_tsan.cpython.sources.download import download
 from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.cpython.sources.search import remember_restored
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from python_tsan.console import Console
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.cpython.plan import BuildPlan
-    from python_tsan.cpython.prebuilt.bundle import Bundle, Contents
+    from python_tsan.cpython.prebuilt.archive import ArchiveReader, Contents
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Toolchain
 
@@ -67,11 +67,11 @@ def restore_interpreter(
     with _as_file(origin, settings, layout, console) as archive:
         if sha256 and (found := sha256_of(archive)) != sha256.lower():
             raise _refused(archive, f"its SHA-256 is {found}, not {sha256.lower()}", "fetch it again")
-        with _explained(archive), open_bundle(archive) as bundle:
-            target = _fit(bundle.contents, archive, settings, layout=layout, console=console)
+        with _explained(archive), open_archive(archive) as reader:
+            target = _fit(reader.contents, archive, settings, layout=layout, console=console)
             interpreter, made = artifact(
                 layout.interpreters / target.key,
-                lambda work: _restore(bundle, target, work, layout=layout, console=console),
+                lambda work: _restore(reader, target, work, layout=layout, console=console),
                 key=target.key,
                 ready=lambda folder: usable(folder, console),
                 layout=layout,
@@ -80,7 +80,7 @@ def restore_interpreter(
             )
     if not made:
         console.note(f"CPython {interpreter.version} is up to date: {interpreter.key} is in {interpreter.prefix}")
-    remember_restored(bundle.contents.source, settings, layout)
+    remember_restored(reader.contents.source, settings, layout)
     return interpreter
 
 
@@ -177,11 +177,11 @@ def _causes(there: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
         yield f"this version of python-tsan builds it differently: {', '.join(differing)}"
 
 
-def _restore(bundle: Bundle, target: _Target, work: Path, *, layout: Layout, console: Console) -> Path:
+def _restore(reader: ArchiveReader, target: _Target, work: Path, *, layout: Layout, console: Console) -> Path:
     """Unpack into ``work``, check, and return the complete prefix."""
     started = time.monotonic()
-    contents, final, staged = bundle.contents, layout.interpreters / target.key, work / "prefix"
-    interpreter = unpack_checked(bundle, target.plan, target.toolchain, staged, final)
+    contents, final, staged = reader.contents, layout.interpreters / target.key, work / "prefix"
+    interpreter = unpack_checked(reader, target.plan, target.toolchain, staged, final)
     with cache_errors(staged):
         write_manifest(sealed(replace(interpreter, key=target.key), staged), staged)
     packages = f" with numpy {contents.numpy}" if contents.numpy else ""
@@ -192,15 +192,17 @@ def _restore(bundle: Bundle, target: _Target, work: Path, *, layout: Layout, con
     return staged
 
 
-def unpack_checked(bundle: Bundle, plan: BuildPlan, toolchain: Toolchain, staged: Path, final: Path) -> Interpreter:
+def unpack_checked(
+    reader: ArchiveReader, plan: BuildPlan, toolchain: Toolchain, staged: Path, final: Path
+) -> Interpreter:
     """Unpack an archive into the new folder ``staged`` as if it were at ``final``, run it, and return its manifest.
 
-    Raises as :meth:`Bundle.unpack` does, and ``BuildError`` when the interpreter is not what ``plan`` says.
+    Raises as :meth:`ArchiveReader.unpack` does, and ``BuildError`` when the interpreter is not what ``plan`` says.
     """
-    contents = bundle.contents
+    contents = reader.contents
     with cache_errors(staged):
         staged.mkdir(parents=True)
-        bundle.unpack(staged)
+        reader.unpack(staged)
         for entry in contents.files:
             if entry.moves:
                 _settle(staged / entry.path, final)

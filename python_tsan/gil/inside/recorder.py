@@ -42,11 +42,11 @@ class Recorder:
         found = what_it_does(function, argument, self._version)
         if found is None:
             return
-        kind, way = found
+        kind, call = found
         name, place = next(callers)
         if name in WRAPPERS:
-            way, (_, place) = GIL_STATE, next(callers)
-        self.lines.call(kind, thread, way, place, [] if kind == "acquire" else self._frames.stack(thread))
+            call, (_, place) = GIL_STATE, next(callers)
+        self.lines.call(kind, thread, call, place, [] if kind == "acquire" else self._frames.stack(thread))
 
     def end(self, code: int | None, signal: int = 0) -> None:
         """Write the interpreter's version and the program's exit code, which is None if ``signal`` ended it."""

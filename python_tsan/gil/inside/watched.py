@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OUT = "PYTHON_TSAN_GIL_OUT"  # the file of lines; with a suffix:
 LOG = ".log"  # the debugger's output
 COMMAND = ".command"  # the command with its environment, which could misconfigure the debugger's own Python
-# What each function does, and its number in Way.
+# What each function does, and its number in GilCall.
 WATCHED = {
     "PyEval_SaveThread": ("release", 1),
     "PyEval_RestoreThread": ("acquire", 1),
@@ -41,16 +41,16 @@ _SET_PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)  # <linux/prctl.h>; wher
 
 
 def what_it_does(name: str, argument: int, version: int) -> tuple[str, int] | None:
-    """Return the kind of a traced function's call and its way; None if this call has no effect on the GIL.
+    """Return what a call of a traced function does, and its number in ``GilCall``; None if it leaves the GIL alone.
 
     ``argument`` is the call's first argument, ``version`` is ``Py_Version``.
     """
-    kind, way = WATCHED[name]
-    if way == GIL_STATE and argument & 0xFFFFFFFF != _UNLOCKED:
+    kind, call = WATCHED[name]
+    if call == GIL_STATE and argument & 0xFFFFFFFF != _UNLOCKED:
         return None
-    if way == _SWAP:
-        return None if version < _FIRST_SWAP else ("swap" if argument else "release", way)
-    return kind, way
+    if call == _SWAP:
+        return None if version < _FIRST_SWAP else ("swap" if argument else "release", call)
+    return kind, call
 
 
 class Lines:
@@ -59,9 +59,9 @@ class Lines:
     def __init__(self) -> None:
         self._file = Path(os.environ[OUT]).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 -- until the end
 
-    def call(self, kind: str, thread: int, way: int, place: tuple[str, int], frames: Sequence[Frame]) -> None:
+    def call(self, kind: str, thread: int, call: int, place: tuple[str, int], frames: Sequence[Frame]) -> None:
         """Write a call with the current time, its return address, and the Python frames, innermost first."""
-        self.write(kind, time.monotonic_ns(), thread, way, *place, frames)
+        self.write(kind, time.monotonic_ns(), thread, call, *place, frames)
 
     def write(self, *row: str | int | Sequence[Frame]) -> None:
         """Write a line."""

@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class MarkedTestPython:
     """A Python for marked tests.
 
     ``preload`` is the runtime for one that is not instrumented itself, None for one that is: then the runtime is in it.
     ``interpreter`` is its description if it is of those that python-tsan builds.
     """
 
-    python: Path
+    executable: Path
     toolchain: Toolchain
     preload: Path | None = None
     interpreter: Interpreter | None = None
 
 
-def find_host(named: str, settings: Settings, *, layout: Layout, console: Console) -> Host:
+def find_python(named: str, settings: Settings, *, layout: Layout, console: Console) -> MarkedTestPython:
     """Return the Python that was named, else the one that runs pytest.
 
     Raises :class:`UsageError` when the named one is not there, and :class:`ToolchainError` when no compiler serves or
@@ -53,8 +53,10 @@ def find_host(named: str, settings: Settings, *, layout: Layout, console: Consol
     toolchain = choose_toolchain(settings.toolchain, layout=layout, console=console)
     program = python.resolve()
     if read_elf(program).instrumented:
-        return Host(python=python, toolchain=toolchain, interpreter=read_manifest(program.parent.parent))
-    return Host(python=python, toolchain=toolchain, preload=shared_runtime(toolchain))
+        return MarkedTestPython(
+            executable=python, toolchain=toolchain, interpreter=read_manifest(program.parent.parent)
+        )
+    return MarkedTestPython(executable=python, toolchain=toolchain, preload=shared_runtime(toolchain))
 
 
 def shared_runtime(toolchain: Toolchain) -> Path:

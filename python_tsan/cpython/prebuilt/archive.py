@@ -93,7 +93,7 @@ class Contents:
 CONTENTS = Format(kind=Contents, what="list of an archive", schema=SCHEMA)
 
 
-def write_bundle(target: Path, contents: Contents, data: Mapping[str, bytes]) -> None:
+def write_archive(target: Path, contents: Contents, data: Mapping[str, bytes]) -> None:
     """Write the archive ``target`` by rename. ``data`` maps the path of each regular file to its bytes."""
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -119,7 +119,7 @@ def _add(tar: tarfile.TarFile, entry: Entry, data: bytes) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class ArchiveReader:
     """An archive that is being read: its list of files, and the rest of it."""
 
     contents: Contents
@@ -150,13 +150,13 @@ class Bundle:
 
 
 @contextlib.contextmanager
-def open_bundle(archive: Path) -> Iterator[Bundle]:
+def open_archive(archive: Path) -> Iterator[ArchiveReader]:
     """Open an archive and read its list of files. Raises :class:`ArchiveError`."""
     with _damage(), zstd.ZstdFile(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         member = tar.next()
         if member is None or member.name != CONTENTS_NAME or not member.isreg() or member.size > CONTENTS_BYTES:
             raise ArchiveError("it holds no interpreter of python-tsan", MAKE_AGAIN)
-        yield Bundle(contents=_read_contents(_content(tar, member).read()), tar=tar, stream=stream)
+        yield ArchiveReader(contents=_read_contents(_content(tar, member).read()), tar=tar, stream=stream)
 
 
 def _read_contents(text: bytes) -> Contents:
@@ -229,4 +229,4 @@ def _damage() -> Iterator[None]:
         raise ArchiveError(f"it is truncated or damaged: {error}") from error
 
 
-__all__ = ["FILE_TIME", "ArchiveError", "Bundle", "UnsafeMember", "open_bundle", "write_bundle"]
+__all__ = ["FILE_TIME", "ArchiveError", "ArchiveReader", "UnsafeMember", "open_archive", "write_archive"]
