@@ -16,12 +16,13 @@ import importlib
 import os
 import sys
 import threading
+import types
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
 
-__all__ = ["FIXED_IN", "is_needed", "safe_import"]
+__all__ = ["FIXED_IN", "import_lazy_names", "is_needed", "safe_import"]
 
 # gh-83065 takes parents first from 3.15.0 on; gh-159963 fixes what it broke.
 FIXED_IN = (3, 15, 2)
@@ -52,6 +53,18 @@ def safe_import(name: str) -> ModuleType:
         return _parents_first(name)
     with _turn:
         return _parents_first(name)
+
+
+def import_lazy_names(module: ModuleType) -> None:
+    """Import what the first uses of a module's lazy names would import (PEP 810, CPython 3.15).
+
+    Call it on the main thread, before others begin: they import nothing later, perhaps with a lock of the program held.
+    Raises what the first name raises that fails. ``vars(module)`` returns lazy objects, an attribute uses them.
+    """
+    kind = getattr(types, "LazyImportType", None)
+    for name, value in list(vars(module).items()):
+        if type(value) is kind:
+            getattr(module, name)
 
 
 def _complete(name: str) -> ModuleType | None:

@@ -26,7 +26,16 @@ static PyObject* call(PyObject*, PyObject* name) {
     return text == nullptr ? nullptr : python_tsan::safe_import_raw(text);
 }
 
-static PyMethodDef methods[] = {{"safe_import", call, METH_O, ""}, {nullptr, nullptr, 0, nullptr}};
+static PyObject* use(PyObject*, PyObject* module) {
+    if (python_tsan::import_lazy_names(module) != 0) {
+        return nullptr;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {{"safe_import", call, METH_O, ""},
+                                {"import_lazy_names", use, METH_O, ""},
+                                {nullptr, nullptr, 0, nullptr}};
 static PyModuleDef_Slot slots[] = {
 #if PY_VERSION_HEX >= 0x030c0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
@@ -149,6 +158,38 @@ def test_errors_are_pythons_own_and_leave_the_turn_free(play):
     told = play({"bad.py": "1 / 0\n"}, code)
     missing = "ModuleNotFoundError"
     assert told == ["ValueError", missing, missing, missing, "ZeroDivisionError", missing, "UnicodeEncodeError", "csv"]
+
+
+# What 3.15 has of its own, for every version: a type, and a module whose attribute uses and replaces an object of it.
+LAZY = """\
+import safely, types
+class Lazy: pass
+types.LazyImportType = getattr(types, "LazyImportType", Lazy)
+class Module(types.ModuleType):
+    def __getattribute__(self, name):
+        if name == "fails": raise LookupError
+        if name[0] == "q": vars(self)[name] = print(name)
+        return super().__getattribute__(name)
+m = Module("m")
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 has lazy names of its own")
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        ("m.q1, m.q2, m.x = Lazy(), Lazy(), 1; safely.import_lazy_names(m); safely.import_lazy_names(m)", ["q1", "q2"]),
+        ("m.x = 1; safely.import_lazy_names(m)", []),
+        ("del types.LazyImportType; m.q1 = Lazy(); safely.import_lazy_names(m)", []),
+        (
+            "m.fails = Lazy()\ntry: safely.import_lazy_names(m)\nexcept LookupError: print('raised')",
+            ["raised"],
+        ),
+        ("try: safely.import_lazy_names(1)\nexcept SystemError: print('no module')", ["no", "module"]),
+    ],
+)
+def test_lazy_names_are_used_in_their_order_and_nothing_else(code, printed, play):
+    assert play({}, LAZY + code) == printed
 
 
 def test_each_interpreter_has_modules_of_its_own(play):

@@ -6,11 +6,12 @@ import subprocess
 
 import pytest
 from cycling import CYCLE, SYNC, THREADS, write_files
+from lazy_python import LAZY
 
 from python_tsan import safe_import as module
 from python_tsan.imports.model.interpreter import pythons_at_hand
 
-PYTHONS = pythons_at_hand()
+PYTHONS = list({python.version: python for python in [*pythons_at_hand(), *filter(None, [LAZY])]}.values())
 
 
 @pytest.fixture(params=PYTHONS, ids=[python.text for python in PYTHONS])
@@ -119,3 +120,50 @@ def test_where_it_is_not_needed_it_does_nothing(monkeypatch):
     monkeypatch.setattr(module, "_turn", None)
     monkeypatch.setattr(module, "_complete", None)
     assert module.safe_import("csv").__name__ == "csv"
+
+
+def test_the_lazy_names_of_a_module_are_imported_and_only_those(play):
+    """Before 3.15 a program may use the words of the syntax, and nothing is lazy."""
+    lazy = "lazy " if play.version >= (3, 15) else ""
+    files = {
+        "m.py": f"{lazy}import q\n{lazy}from r import V as W\nX = 1\n",
+        "q.py": "print('q')\n",
+        "r.py": "V = print('r')\n",
+    }
+    code = (
+        "import m, safe_import\n"
+        "print('imported')\n"
+        "safe_import.import_lazy_names(m)\n"
+        "print(*(type(each).__name__ for each in (vars(m)['q'], vars(m)['W'])))\n"
+        "safe_import.import_lazy_names(m)\n"
+    )
+    before, after = (["imported", "q", "r"], []) if lazy else (["q", "r", "imported"], [])
+    assert play(files, code) == [*before, "module", "NoneType", *after]
+
+
+def test_a_lazy_name_that_fails_raises_its_own_error(play):
+    if play.version < (3, 15):
+        pytest.skip("there are no lazy names")
+    code = (
+        "import m, safe_import\n"
+        "try:\n"
+        "    safe_import.import_lazy_names(m)\n"
+        "except LookupError as error:\n"
+        "    print(type(error).__name__, 'q' in vars(m))\n"
+    )
+    assert play({"m.py": "lazy import q\n", "q.py": "raise LookupError\n"}, code) == ["LookupError", "True"]
+
+
+def test_the_file_itself_works_where_all_imports_are_lazy(play):
+    if play.version < (3, 15):
+        pytest.skip("there are no lazy imports")
+    code = (
+        "import sys\n"
+        "sys.set_lazy_imports('all')\n"
+        "from safe_import import import_lazy_names, safe_import\n"
+        "module = safe_import('m')\n"
+        "print(type(module).__name__, type(vars(module)['q']).__name__)\n"
+        "import_lazy_names(module)\n"
+        "print(type(vars(module)['q']).__name__)\n"
+    )
+    assert play({"m.py": "import q\n", "q.py": ""}, code) == ["module", "lazy_import", "module"]

@@ -8,6 +8,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from lazy_python import LAZY, needs_lazy
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.cases.import_cases import wait_graph
@@ -47,9 +48,9 @@ def write(folder, files):
         (folder / path).write_text(text)
 
 
-def python(folder, *arguments, stall=10.0, **more):
+def python(folder, *arguments, stall=10.0, command=(sys.executable,), **more):
     env = watch_environment({**os.environ, **more}, stall=stall, log=folder / "log")
-    command = [sys.executable, *arguments]
+    command = [*command, *arguments]
     return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
 
 
@@ -253,3 +254,46 @@ def test_a_sub_interpreter_is_watched_like_any_other(tmp_path):
         "interpreters.run_string(interpreters.create(), \"import sys; print('import_cases.watch' in sys.modules)\")\n"
     )
     assert python(tmp_path, "-c", code).stdout == "True\n"
+
+
+LAZY_MAIN = """\
+import sys
+import threading
+import types
+
+lazy import a
+lazy import b
+lazy import c
+
+
+def use_a():
+    a
+
+
+def use_b():
+    b
+
+
+threads = [threading.Thread(target=use, name=use.__name__) for use in (use_a, use_b)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+watch = [module for name, module in sys.modules.items() if name.startswith("import_cases")]
+raw = [name for module in watch for name, value in vars(module).items() if type(value) is types.LazyImportType]
+print(sys.get_lazy_imports(), len(watch) > 2, raw, type(globals()["c"]).__name__, "c" in sys.modules)
+"""
+
+
+@needs_lazy
+@pytest.mark.parametrize("mode", ["normal", "all"])
+def test_the_uses_of_lazy_names_are_watched_and_the_watch_makes_none(mode, tmp_path):
+    """In mode all, the imports of the watch would be lazy themselves, and its report of a stall would import."""
+    side = "X = 1\nimport sync\nsync.{0}.set()\nsync.{1}.wait()\nimport {2}\n{2}.X\n"
+    files = {"sync.py": SYNC, "a.py": side.format("A", "B", "b"), "b.py": side.format("B", "A", "a"), "c.py": ""}
+    write(tmp_path, {**files, "main.py": LAZY_MAIN})
+    ended = python(tmp_path, "-X", f"lazy_imports={mode}", "main.py", command=LAZY.command)
+    assert ended.stdout == f"{mode} True [] lazy_import False\n"
+    assert "deadlock between imports, closed by use_" in ended.stderr
+    assert " in use_a: a\n" in ended.stderr
+    assert " in use_b: b\n" in ended.stderr

@@ -168,6 +168,34 @@ inline PyObject* safe_import_raw(const char* name) {
     return parts::import_parents_first(copy);
 }
 
+/// Import what the first uses of a module's lazy names would import (PEP 810, CPython 3.15), so that no thread does
+/// that later with a lock of the program held. Return 0, or -1 with the error of the first name that fails. Before 3.15
+/// there are no such names. Reading a name from `PyModule_GetDict` returns the lazy object, and reading an attribute
+/// uses it.
+inline int import_lazy_names(PyObject* module) {
+    namespace parts = safe_import_parts;
+    const parts::Reference types(PyImport_ImportModule("types"));
+    if (!types) {
+        return -1;
+    }
+    const parts::Reference kind = parts::attribute(types.get(), "LazyImportType");
+    PyObject* names = PyModule_GetDict(module);
+    if (!kind || names == nullptr) {
+        return names == nullptr ? -1 : 0;
+    }
+    const parts::Reference items(PyDict_Items(names)); // a copy: a use changes the dictionary
+    for (Py_ssize_t place = 0; items && place < PyList_GET_SIZE(items.get()); ++place) {
+        PyObject* item = PyList_GET_ITEM(items.get(), place);
+        if (reinterpret_cast<PyObject*>(Py_TYPE(PyTuple_GET_ITEM(item, 1))) == kind.get()) {
+            const parts::Reference used(PyObject_GetAttr(module, PyTuple_GET_ITEM(item, 0)));
+            if (!used) {
+                return -1;
+            }
+        }
+    }
+    return items ? 0 : -1;
+}
+
 #if defined(PYBIND11_VERSION_MAJOR)
 
 /// The same for pybind11, 2.13 or 3.x. Throws pybind11::error_already_set when the import fails.
