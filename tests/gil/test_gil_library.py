@@ -4,10 +4,10 @@ import os
 
 import pytest
 
+from python_tsan import preload_library as library
 from python_tsan import process
 from python_tsan.console import make_console
 from python_tsan.errors import BuildError, ToolchainError
-from python_tsan.gil import library
 from python_tsan.gil.library import NAME, build_tracer
 from python_tsan.paths import Layout
 from python_tsan.process import Completed

@@ -1,0 +1,184 @@
+#include "gil.hpp"
+
+#include "file.hpp"
+#include "locks.hpp"
+#include "objects.hpp"
+#include "record.hpp"
+
+namespace lock_recorder {
+
+namespace {
+
+constexpr std::uint64_t page = 4096;
+constexpr std::size_t most_gils = 256; // one for each interpreter with a GIL of its own
+
+std::atomic<std::uint64_t> gils[most_gils];
+std::atomic<std::size_t> gil_count{0};
+
+bool is_taken(std::uint64_t gil) {
+    return __atomic_load_n(reinterpret_cast<const int*>(gil - to_locked), __ATOMIC_RELAXED) == 1;
+}
+
+/// Whether the integer before the mutex can be read: it may be another program's two mutexes and a condition.
+bool is_readable(std::uint64_t gil) {
+    if (gil % page >= to_locked) {
+        return true; // the mutex itself is on this page
+    }
+    unsigned char resident = 0;
+    return raw_call(SYS_mincore, static_cast<long>((gil - to_locked) & ~(page - 1)), page, as_long(&resident)) == 0;
+}
+
+bool called_by_python(const Site& site) {
+    Loaded object{};
+    return find_object(site.pc, object) && exported(object, "PyEval_RestoreThread") != nullptr;
+}
+
+What wanted(std::uint64_t gil) {
+    return What{gil, Kind::gil, Mode::write, Callee::gil, false};
+}
+
+void learn(std::uint64_t gil) {
+    const Latched latched(tables);
+    const auto count = gil_count.load(std::memory_order_relaxed);
+    auto place = count;
+    for (std::size_t i = 0; i < count && place == count; ++i) {
+        place = gils[i].load(std::memory_order_relaxed) == 0 ? i : place;
+    }
+    if (place == most_gils) {
+        count_lost(Lost::gils);
+        return;
+    }
+    gils[place].store(gil, std::memory_order_release);
+    if (place == count) {
+        gil_count.store(count + 1, std::memory_order_release);
+    }
+    lock_is_gil(gil);
+    header->flags.fetch_or(knows_gil);
+}
+
+} // namespace
+
+std::uint64_t gil_of(std::uint64_t mutex) {
+    const auto count = gil_count.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto gil = gils[i].load(std::memory_order_relaxed);
+        if (gil != 0 && (mutex == gil || mutex == gil + to_switch_mutex)) {
+            return gil;
+        }
+    }
+    return 0;
+}
+
+bool is_gil_condition(std::uint64_t condition) {
+    const auto count = gil_count.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto gil = gils[i].load(std::memory_order_relaxed);
+        if (gil != 0 && (condition == gil - to_condition || condition == gil + to_switch_condition)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void gil_before_lock(std::uint64_t gil, std::uint64_t mutex, const Site& site) {
+    if (mutex != gil || (self.holds_gil && held_at(gil) != nullptr)) {
+        return; // its release, or a forced switch
+    }
+    if (!self.holds_gil) {
+        self.last_gil = gil;
+    }
+    const bool blocks = is_taken(gil);
+    self.waits_for_gil = blocks;
+    if (blocks) {
+        gil_waiters.fetch_add(1, std::memory_order_relaxed);
+    }
+    request(wanted(gil), site, blocks);
+}
+
+void gil_after_lock(std::uint64_t gil, std::uint64_t mutex) {
+    if (mutex == gil) {
+        self.gil = gil;
+        self.takes_gil = false;
+    } else if (self.gil == gil) {
+        self.takes_gil = true;
+    }
+}
+
+void gil_before_unlock(std::uint64_t gil, std::uint64_t mutex, const Site& site) {
+    if (mutex != gil) {
+        return;
+    }
+    const bool held = self.holds_gil && held_at(gil) != nullptr;
+    if (!held && self.waits_for_gil) {
+        self.waits_for_gil = false;
+        gil_waiters.fetch_sub(1, std::memory_order_relaxed);
+    }
+    if (!held && self.takes_gil && is_taken(gil)) {
+        acquired(wanted(gil), site);
+        requested();
+    } else if (held && !is_taken(gil)) {
+        released(gil);
+    } else if (!held) {
+        requested(); // given up, at finalization
+    }
+    self.gil = 0;
+    self.takes_gil = false;
+}
+
+void suspect_lock(std::uint64_t mutex) {
+    if (self.last_mutex != 0 && mutex == self.last_mutex + to_switch_mutex) {
+        self.suspect = self.last_mutex;
+        self.steps = 1;
+    }
+    self.last_mutex = mutex;
+}
+
+void suspect_signal(std::uint64_t condition) {
+    if (self.suspect != 0 && self.steps == 1 && condition == self.suspect + to_switch_condition) {
+        self.steps = 2;
+    }
+}
+
+bool suspect_unlock(std::uint64_t mutex, const Site& site) {
+    if (self.suspect == 0 || mutex == self.suspect + to_switch_mutex) {
+        return false;
+    }
+    const bool is_gil =
+        mutex == self.suspect && self.steps == 2 && is_readable(mutex) && is_taken(mutex) && called_by_python(site);
+    self.suspect = 0;
+    self.steps = 0;
+    if (is_gil) {
+        learn(mutex);
+        self.last_gil = mutex;
+        released(mutex); // it was held as a mutex
+        acquired(wanted(mutex), site);
+    }
+    return is_gil;
+}
+
+void gil_gone(std::uint64_t mutex) {
+    const auto gil = gil_of(mutex);
+    if (gil != mutex || gil == 0) {
+        return;
+    }
+    const auto count = gil_count.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (gils[i].load(std::memory_order_relaxed) == gil) {
+            gils[i].store(0, std::memory_order_release);
+        }
+    }
+    released(gil);
+    self.last_gil = 0;
+}
+
+void gils_again() {
+    const auto count = gil_count.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (const auto gil = gils[i].load(std::memory_order_relaxed)) {
+            lock_is_gil(gil);
+            header->flags.fetch_or(knows_gil | sees_python);
+        }
+    }
+}
+
+} // namespace lock_recorder

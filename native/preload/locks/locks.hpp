@@ -1,0 +1,40 @@
+// The locks by address. A lock gets its row when something is requested while another is held, not before: most locks
+// of a program never meet another.
+
+#pragma once
+
+#include "format.hpp"
+#include "stacks.hpp"
+
+namespace lock_recorder {
+
+bool locks_prepare();
+void locks_forget();
+
+/// The row of the lock at an address now, 0 if it has none. Takes no lock.
+std::uint32_t lock_at(std::uint64_t address);
+
+/// The same; makes a row if it has none. 0 if it does not fit. Callers exclude each other.
+std::uint32_t lock_make(std::uint64_t address, Kind kind, Stack first_seen);
+
+/// A lock was initialised at the address, by a call with this native stack: it is a new one.
+void lock_initialised(std::uint64_t address, std::uint32_t created);
+
+/// The lock at the address is gone.
+void lock_gone(std::uint64_t address);
+
+/// All locks at addresses from `first` to before `last` are gone.
+void locks_gone(std::uint64_t first, std::uint64_t last);
+
+/// The key under which a join of a thread is a request of a lock.
+std::uint64_t key_of_thread(std::uint64_t handle);
+
+/// The row of the thread that has this handle now, 0 if unknown. Takes no lock.
+std::uint32_t thread_by_handle(std::uint64_t handle);
+/// A new thread has this handle, or (0) none has. Callers exclude each other.
+void thread_has_handle(std::uint64_t handle, std::uint32_t row);
+
+/// The lock is recognised as a GIL's mutex. Callers exclude each other.
+void lock_is_gil(std::uint64_t address);
+
+} // namespace lock_recorder

@@ -1,0 +1,29 @@
+// The loaded programs and libraries, found without the dynamic linker's lock: a thread that holds it may be waiting
+// for a lock of the program.
+
+#pragma once
+
+#include "format.hpp"
+
+namespace lock_recorder {
+
+struct Loaded {
+    std::uint64_t base;
+    std::uint64_t first;
+    std::uint64_t last;
+    const char* path;
+    const void* dynamic;
+};
+
+/// The object that contains an address. False if no object does.
+bool find_object(std::uint64_t address, Loaded& found);
+
+/// The address of what the object exports under this name, or null.
+void* exported(const Loaded& object, const char* name);
+
+/// The row of the object that contains an address, 0 for none. Callers exclude each other.
+std::uint32_t intern_object(std::uint64_t address);
+
+void objects_forget();
+
+} // namespace lock_recorder

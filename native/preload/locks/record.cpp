@@ -1,0 +1,402 @@
+#include "record.hpp"
+
+#include "file.hpp"
+#include "locks.hpp"
+#include "python.hpp"
+
+#include <pthread.h>
+
+namespace lock_recorder {
+
+std::atomic<std::uint32_t> gil_waiters{0};
+
+namespace {
+
+constexpr int frames_of_request = 64;
+constexpr int frames_of_holder = 16;
+constexpr int most_stacks_of_a_site = 1000; // a thread that recurses has endlessly many
+constexpr std::uint64_t site_slots = 4096;
+
+Table requests, contexts, wakes, waits;
+std::atomic<std::uint16_t> stacks_of_site[site_slots];
+
+enum Salt : std::uint64_t { salt_stack = 1, salt_python, salt_context, salt_request, salt_wake };
+
+/// A result that the calling thread found before, by a hash of all that it depends on; 0 for none.
+struct Remembered {
+    std::uint64_t* slot;
+    std::uint64_t tag;
+
+    explicit Remembered(std::uint64_t hash)
+        : slot(self.cache + (hash ^ hash >> 21) % cache_slots), tag(hash & ~std::uint64_t{0xffffffff}) {}
+    std::uint32_t row() const {
+        return (*slot & ~std::uint64_t{0xffffffff}) == tag ? static_cast<std::uint32_t>(*slot) : 0;
+    }
+    std::uint32_t keep(std::uint32_t row) const {
+        *slot = tag | row;
+        return row;
+    }
+};
+
+bool worth_a_stack(std::uint64_t pc) {
+    auto& count = stacks_of_site[mix(pc, 0x57ac) % site_slots];
+    const auto before = count.load(std::memory_order_relaxed);
+    if (before >= most_stacks_of_a_site) {
+        return false;
+    }
+    count.store(static_cast<std::uint16_t>(before + 1), std::memory_order_relaxed);
+    return true;
+}
+
+} // namespace
+
+std::uint32_t native_stack(const Site& site) {
+    const Remembered stack(mix(stack_key(site, self.top), salt_stack));
+    if (const auto known = stack.row()) {
+        return known;
+    }
+    const bool whole = worth_a_stack(site.pc) && !in_unwinder(site.pc);
+    const Latched latched(tables);
+    return stack.keep(whole ? intern_native_stack(site, frames_of_holder) : intern_call_site(site.pc));
+}
+
+namespace {
+
+std::uint32_t python_stack() {
+    if (!self.holds_gil) {
+        return 0;
+    }
+    const Remembered stack(mix(python_stack_key(), salt_python));
+    if (const auto known = stack.row()) {
+        return known;
+    }
+    const Latched latched(tables);
+    return stack.keep(intern_python_stack());
+}
+
+/// The same for the GIL, which a thread mostly takes again where it took it before.
+std::uint32_t gil_stack(const Site& site) {
+    const auto key = stack_key(site, self.top);
+    if (key != self.gil_key || self.gil_stack == 0) {
+        self.gil_key = key;
+        self.gil_stack = native_stack(site);
+    }
+    return self.gil_stack;
+}
+
+/// Whether it is held no longer although no release was seen: another thread unlocked the mutex, or an exception left
+/// the routine of pthread_once.
+bool is_stale(const Held& held) {
+    if (held.kind == Kind::once) {
+        constexpr int in_progress = 1; // __PTHREAD_ONCE_INPROGRESS of glibc
+        return (__atomic_load_n(reinterpret_cast<const int*>(held.address), __ATOMIC_RELAXED) & in_progress) == 0;
+    }
+    if (held.kind != Kind::mutex || held.inherited != 0) {
+        return false;
+    }
+    const auto* mutex = reinterpret_cast<const pthread_mutex_t*>(held.address);
+    const auto owner = __atomic_load_n(&mutex->__data.__owner, __ATOMIC_RELAXED);
+    return owner != static_cast<int>(rows<Thread>(Part::threads)[self.thread].tid);
+}
+
+void remove(std::uint32_t index) {
+    auto* live = self.live;
+    if (live->held[index].kind == Kind::gil) {
+        self.holds_gil = false;
+    }
+    for (auto i = index + 1; i < live->held_count; ++i) {
+        live->held[i - 1] = live->held[i];
+        live->held[i - 1].context = 0; // what is below it has changed
+    }
+    --live->held_count;
+}
+
+void drop_stale() {
+    for (std::uint32_t i = self.live->held_count; i-- > 0;) {
+        if (is_stale(self.live->held[i])) {
+            remove(i);
+        }
+    }
+}
+
+std::uint32_t intern_context(const Context& context) {
+    const auto hash =
+        mix(mix(mix(context.parent, context.lock), context.site), static_cast<std::uint64_t>(context.mode));
+    const auto* known = rows<Context>(Part::contexts);
+    return contexts.find_or_make(
+        hash,
+        [&](std::uint32_t row) {
+            const auto& one = known[row];
+            return one.parent == context.parent && one.lock == context.lock && one.site == context.site &&
+                   one.mode == context.mode;
+        },
+        [&] { return append(Part::contexts, context); });
+}
+
+std::uint32_t context_of(std::uint32_t parent, Held& held) {
+    held.lock = lock_at(held.address);
+    const auto hash = mix(mix(mix(parent, held.lock), held.site), static_cast<std::uint64_t>(held.mode));
+    const Remembered context(mix(hash, salt_context));
+    if (const auto known = held.lock == 0 ? 0 : context.row()) {
+        return known;
+    }
+    const Latched latched(tables);
+    held.lock = lock_make(held.address, held.kind, held.taken);
+    const auto made = intern_context(Context{parent, held.lock, held.taken, held.site, held.mode, {}});
+    return held.lock == 0 ? 0 : context.keep(made);
+}
+
+/// The row of all that the thread holds; 0 if nothing.
+std::uint32_t context() {
+    std::uint32_t row = 0;
+    auto* live = self.live;
+    for (std::uint32_t i = 0; i < live->held_count; ++i) {
+        auto& held = live->held[i];
+        if (held.context == 0) {
+            held.context = context_of(row, held);
+        }
+        row = held.context == 0 ? row : held.context;
+    }
+    return row;
+}
+
+std::uint32_t make_request(const Request& wanted, const Site& site) {
+    const auto hash = mix(mix(mix(wanted.segment, wanted.context), mix(wanted.lock, wanted.site)),
+                          static_cast<std::uint64_t>(wanted.mode));
+    const auto* known = rows<Request>(Part::requests);
+    const auto row = requests.find_or_make(
+        hash,
+        [&](std::uint32_t at) {
+            const auto& one = known[at];
+            return one.thread == wanted.thread && one.segment == wanted.segment && one.context == wanted.context &&
+                   one.lock == wanted.lock && one.site == wanted.site && one.mode == wanted.mode;
+        },
+        [&] {
+            auto request = wanted;
+            const bool alone = in_unwinder(site.pc);
+            request.stack.native = alone ? intern_call_site(site.pc) : intern_native_stack(site, frames_of_request);
+            request.stack.python = self.holds_gil ? intern_python_stack() : 0;
+            return append(Part::requests, request);
+        });
+    if (row == 0) {
+        count_lost(Lost::requests);
+    }
+    return row;
+}
+
+void record_request(const What& what, const Site& site) {
+    const auto held = context();
+    const auto lock = lock_at(what.address);
+    const auto key = mix(mix(mix(self.tail, held), mix(lock, site.pc)), static_cast<std::uint64_t>(what.mode));
+    const Remembered request(mix(key, salt_request));
+    auto row = lock == 0 || self.stale ? 0 : request.row();
+    if (row == 0) {
+        const Latched latched(tables);
+        Request wanted{};
+        wanted.thread = self.thread;
+        wanted.segment = threads_segment();
+        wanted.context = held;
+        wanted.lock = lock_make(what.address, what.kind, Stack{intern_call_site(site.pc), 0});
+        wanted.site = site.pc;
+        wanted.mode = what.mode;
+        wanted.timed = what.timed ? 1 : 0;
+        row = wanted.lock == 0 ? 0 : make_request(wanted, site);
+        if (row != 0 && lock != 0) {
+            const auto again =
+                mix(mix(mix(self.tail, held), mix(lock, site.pc)), static_cast<std::uint64_t>(what.mode));
+            Remembered(mix(again, salt_request)).keep(row);
+        }
+    }
+    if (row != 0) {
+        ++rows<Request>(Part::requests)[row].count;
+    }
+}
+
+} // namespace
+
+bool record_prepare() {
+    return requests.reserve(1 << 18) && contexts.reserve(1 << 18) && wakes.reserve(1 << 17) && waits.reserve(1 << 15);
+}
+
+void record_forget() {
+    requests.release();
+    contexts.release();
+    wakes.release();
+    waits.release();
+    for (auto& each : stacks_of_site) {
+        each.store(0, std::memory_order_relaxed);
+    }
+    gil_waiters.store(0);
+}
+
+Held* held_at(std::uint64_t address) {
+    auto* live = self.live;
+    for (std::uint32_t i = live->held_count; i-- > 0;) {
+        if (live->held[i].address == address) {
+            return &live->held[i];
+        }
+    }
+    return nullptr;
+}
+
+void request(const What& what, const Site& site, bool blocks, bool again) {
+    auto* live = self.live;
+    ++live->events;
+    if (live->held_count > 0 && !again) {
+        drop_stale();
+        if (live->held_count > 0) {
+            record_request(what, site);
+        }
+    }
+    if (!blocks && what.kind == Kind::gil) {
+        return; // it is taken at once
+    }
+    live->kind = what.kind;
+    live->mode = what.mode;
+    live->callee = what.callee;
+    live->site = site.pc;
+    live->stack = blocks ? Stack{native_stack(site), python_stack()} : Stack{};
+    __atomic_store_n(&live->wanted, what.address, __ATOMIC_RELEASE);
+}
+
+void requested() {
+    __atomic_store_n(&self.live->wanted, 0, __ATOMIC_RELEASE);
+}
+
+void acquired(const What& what, const Site& site) {
+    auto* live = self.live;
+    if (live->held_count == most_held) {
+        count_lost(Lost::held);
+        return;
+    }
+    auto& held = live->held[live->held_count];
+    held.address = what.address;
+    held.site = site.pc;
+    held.sp = site.sp;
+    held.taken = what.kind == Kind::gil ? Stack{gil_stack(site), 0} : Stack{native_stack(site), python_stack()};
+    held.lock = held.context = 0;
+    held.depth = 1;
+    held.kind = what.kind;
+    held.mode = what.mode;
+    held.inherited = 0;
+    ++live->held_count;
+    if (what.kind == Kind::gil) {
+        self.holds_gil = true;
+    }
+    auto& way = self.way;
+    for (std::uint32_t i = 0; i < way.count; ++i) {
+        if (way.taken[i].address == held.address) {
+            return;
+        }
+    }
+    if (way.count < most_on_the_way) {
+        way.taken[way.count++] = held;
+    }
+}
+
+void acquired_again(const What& what, const Site& site) {
+    if (auto* held = held_at(what.address)) {
+        ++held->depth;
+    } else {
+        acquired(what, site);
+    }
+}
+
+bool released(std::uint64_t address) {
+    auto* held = held_at(address);
+    if (held == nullptr) {
+        return false;
+    }
+    if (held->depth > 1) {
+        --held->depth;
+    } else {
+        remove(static_cast<std::uint32_t>(held - self.live->held));
+    }
+    return true;
+}
+
+void wake(std::uint64_t address, Kind kind, const Site& site) {
+    auto& way = self.way;
+    std::uint32_t on_the_way = 0;
+    for (std::uint32_t i = 0; i < way.count; ++i) {
+        const auto row = context_of(on_the_way, way.taken[i]);
+        on_the_way = row == 0 ? on_the_way : row;
+    }
+    const auto lock = lock_at(address);
+    const auto key = mix(mix(mix(self.tail, on_the_way), mix(lock, site.pc)), salt_wake);
+    const Remembered known(key);
+    if (lock != 0 && !self.stale && known.row() != 0) {
+        return;
+    }
+    const Latched latched(tables);
+    Wake one{};
+    one.thread = self.thread;
+    one.segment = threads_segment();
+    one.context = on_the_way;
+    one.lock = lock_make(address, kind, Stack{intern_call_site(site.pc), 0});
+    const auto* rows_known = rows<Wake>(Part::wakes);
+    const auto row = one.lock == 0
+                         ? 0
+                         : wakes.find_or_make(
+                               mix(mix(one.segment, one.context), mix(one.lock, site.pc)),
+                               [&](std::uint32_t at) {
+                                   return rows_known[at].segment == one.segment &&
+                                          rows_known[at].context == one.context && rows_known[at].lock == one.lock;
+                               },
+                               [&] {
+                                   one.stack = Stack{intern_native_stack(site, frames_of_request),
+                                                     self.holds_gil ? intern_python_stack() : 0};
+                                   return append(Part::wakes, one);
+                               });
+    if (row == 0) {
+        count_lost(Lost::wakes);
+    } else {
+        Remembered(mix(mix(mix(self.tail, on_the_way), mix(one.lock, site.pc)), salt_wake)).keep(1);
+    }
+}
+
+void forget_way() {
+    self.way.count = 0;
+}
+
+WaitUnderGil::WaitUnderGil(const What& what, bool blocks) : what_(what) {
+    if (blocks && self.holds_gil) {
+        stack_ = self.live->stack;
+        begun_ = raw_monotonic();
+    }
+}
+
+WaitUnderGil::~WaitUnderGil() {
+    if (begun_ == 0 || header == nullptr) {
+        return;
+    }
+    const auto time = raw_monotonic() - begun_;
+    const std::uint64_t others = gil_waiters.load(std::memory_order_relaxed);
+    const auto lock = lock_at(what_.address);
+    const Latched latched(tables);
+    auto* known = rows<Wait>(Part::waits);
+    const auto row = waits.find_or_make(
+        mix(mix(stack_.native, lock), static_cast<std::uint64_t>(what_.callee)),
+        [&](std::uint32_t at) {
+            return known[at].stack.native == stack_.native && known[at].lock == lock &&
+                   known[at].callee == what_.callee;
+        },
+        [&] {
+            Wait wait{};
+            wait.stack = stack_;
+            wait.lock = lock;
+            wait.callee = what_.callee;
+            return append(Part::waits, wait);
+        });
+    if (row == 0) {
+        count_lost(Lost::waits);
+        return;
+    }
+    auto& wait = known[row];
+    ++wait.count;
+    wait.total += time;
+    wait.longest = time > wait.longest ? time : wait.longest;
+    wait.others = others > wait.others ? others : wait.others;
+}
+
+} // namespace lock_recorder

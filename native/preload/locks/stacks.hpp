@@ -1,0 +1,33 @@
+// Native stacks as rows that refer to their callers' rows.
+
+#pragma once
+
+#include "format.hpp"
+
+namespace lock_recorder {
+
+/// Where a hooked function was called: its return address, its caller's stack pointer and frame pointer.
+struct Site {
+    std::uint64_t pc;
+    std::uint64_t sp;
+    std::uint64_t fp;
+};
+
+bool stacks_prepare();
+void stacks_forget();
+
+/// The row of the calling thread's frames from `site` on, at most `limit`; 0 if it does not fit. Callers exclude each
+/// other.
+std::uint32_t intern_native_stack(const Site& site, int limit);
+
+/// The row of one return address. Callers exclude each other.
+std::uint32_t intern_call_site(std::uint64_t pc);
+
+/// A number that differs between two stacks that lead to one site, as a rule: what costs little to find out.
+/// `top` is the highest address of the stack that may be read.
+std::uint64_t stack_key(const Site& site, std::uint64_t top);
+
+/// Whether the address belongs to the unwinder, which may hold a lock that unwinding takes.
+bool in_unwinder(std::uint64_t pc);
+
+} // namespace lock_recorder

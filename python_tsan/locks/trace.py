@@ -1,0 +1,389 @@
+"""Read what ``native/preload/locks`` recorded of one process; pure. The layout is that of ``format.hpp``.
+
+The process may have ended at any moment, or still run, so that every count is checked against the size of its part.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import starmap
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from python_tsan.locks.model import (
+    CallStack,
+    GilSight,
+    Holding,
+    LiveThread,
+    LockKind,
+    LockTrace,
+    Mode,
+    Order,
+    Request,
+    TracedLock,
+    TracedThread,
+    WaitUnderGil,
+    Wake,
+)
+from python_tsan.result.finding import PythonFrame
+from python_tsan.tsan.finding import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"PTLOCKS\n"
+VERSION = 1
+LIBRARY = "libpython_tsan_locks.so"
+# By number: enum Kind, Mode, Callee, Lost and Part of format.hpp.
+KINDS = (
+    LockKind.MUTEX,  # none
+    LockKind.GIL,
+    LockKind.MUTEX,
+    LockKind.RWLOCK,
+    LockKind.SPIN,
+    LockKind.ONCE,
+    LockKind.GUARD,
+    LockKind.CONDITION,
+    LockKind.FUTEX,
+    LockKind.SEMAPHORE,
+    LockKind.THREAD,
+)
+MODES = (Mode.WRITE, Mode.READ)
+CALLEES = (
+    "",
+    "PyEval_RestoreThread",
+    "pthread_mutex_lock",
+    "pthread_mutex_timedlock",
+    "pthread_rwlock_rdlock",
+    "pthread_rwlock_wrlock",
+    "pthread_spin_lock",
+    "pthread_once",
+    "__cxa_guard_acquire",
+    "pthread_cond_wait",
+    "pthread_cond_timedwait",
+    "pthread_join",
+    "sem_wait",
+    "sem_timedwait",
+    "futex",
+)
+LOST = (
+    "locks beyond the limit",
+    "threads beyond the limit",
+    "creations and joins of threads beyond the limit",
+    "requests beyond the limit",
+    "stacks beyond the limit",
+    "locks held by one thread beyond the limit",
+    "signals beyond the limit",
+    "waits beyond the limit",
+    "interpreters beyond the limit",
+)
+_PARTS = (
+    "strings",
+    "objects",
+    "frames",
+    "python_frames",
+    "locks",
+    "threads",
+    "segments",
+    "contexts",
+    "requests",
+    "wakes",
+    "waits",
+    "live",
+)
+_HEADER = struct.Struct("<8sIIIIIIQ" + "QQQ" * len(_PARTS) + "Q" * len(LOST))
+_OBJECT = struct.Struct("<QQQII")
+_FRAME = struct.Struct("<IIQ")
+_PYTHON_FRAME = struct.Struct("<IIIi")
+_LOCK = struct.Struct("<QQIIIIBB6x")
+_THREAD = struct.Struct("<QIIIIII16s")
+_SEGMENT = struct.Struct("<IIII")
+_CONTEXT = struct.Struct("<IIIIQB7x")
+_REQUEST = struct.Struct("<IIIIIIQQBB6x")
+_WAKE = struct.Struct("<IIIIII")
+_WAIT = struct.Struct("<IIIB3xQQQQ")
+_LIVE = struct.Struct("<IIIIQQQIIBBB5x")
+_HELD = struct.Struct("<QQQIIIIHBB4x")
+_MOST_HELD = 32
+_LIVE_BYTES = _LIVE.size + _MOST_HELD * _HELD.size
+_SEES_PYTHON, _KNOWS_GIL, _FREE_THREADED, _ENDED, _FORKED = 1, 2, 4, 8, 16
+_DEEPEST = 200
+
+
+def read_trace(data: bytes | memoryview) -> LockTrace | None:
+    """Return what a process recorded; None if it ended before it recorded anything."""
+    view = memoryview(data)
+    if len(view) < _HEADER.size:
+        return None
+    fields = _HEADER.unpack_from(view)
+    if fields[0] != MAGIC or fields[1] != VERSION:
+        return None
+    regions = fields[8 : 8 + 3 * len(_PARTS)]
+    parts = {name: _region(view, *regions[3 * i : 3 * i + 3]) for i, name in enumerate(_PARTS)}
+    return _Reader(fields=fields, parts=parts, executable=_c_string(view[_HEADER.size : _HEADER.size + 4096])).trace()
+
+
+def _region(view: memoryview, offset: int, size: int, used: int) -> memoryview:
+    return view[offset : offset + min(used, size)]
+
+
+def _rows(layout: struct.Struct, region: memoryview) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a part without the first, which means none."""
+    whole = len(region) // layout.size * layout.size
+    return layout.iter_unpack(region[layout.size : max(whole, layout.size)])
+
+
+def _c_string(view: memoryview) -> str:
+    return bytes(view).partition(b"\0")[0].decode(errors="replace")
+
+
+class _LiveRow(NamedTuple):
+    """A row of a living thread, without what it holds."""
+
+    used: int
+    thread: int
+    held_count: int
+    reserved: int
+    events: int
+    address: int
+    site: int
+    native: int
+    python: int
+    kind: int
+    mode: int
+    callee: int
+
+
+@dataclass(kw_only=True)
+class _Stacks:
+    """The rows of frames, each with its caller's row."""
+
+    parts: dict[str, memoryview]
+    _known: dict[tuple[int, int], CallStack] = field(default_factory=dict)
+
+    def __getitem__(self, rows: tuple[int, int]) -> CallStack:
+        """Return the stack of a native and a Python row; 0 for none."""
+        if rows not in self._known:
+            native, python = rows
+            self._known[rows] = CallStack(
+                native=tuple(self._native(native)),
+                python=tuple(
+                    PythonFrame(function=self._text(function), file=self._text(file), line=max(line, 0))
+                    for _, function, file, line in _chain(self._python_frames, python)
+                ),
+            )
+        return self._known[rows]
+
+    def object_path(self, row: int) -> str:
+        """Return the path of an object, empty if unknown."""
+        return self._text(self._objects[row][3]) if 0 < row < len(self._objects) else ""
+
+    def _native(self, row: int) -> Iterator[Frame]:
+        index = 0
+        for _, home, offset in _chain(self._frames, row):
+            path = self.object_path(home)
+            if not path.endswith(LIBRARY):
+                yield Frame(index=index, module=path, offset=offset)
+                index += 1
+
+    @cached_property
+    def _objects(self) -> list[tuple[int, ...]]:
+        return [(0,) * 5, *_rows(_OBJECT, self.parts["objects"])]
+
+    @cached_property
+    def _frames(self) -> list[tuple[int, ...]]:
+        return [(0,) * 3, *_rows(_FRAME, self.parts["frames"])]
+
+    @cached_property
+    def _python_frames(self) -> list[tuple[int, ...]]:
+        return [(0,) * 4, *_rows(_PYTHON_FRAME, self.parts["python_frames"])]
+
+    def _text(self, offset: int) -> str:
+        # Of a mapped file, whose strings end with a zero byte; the last one may be incomplete.
+        return _c_string(self.parts["strings"][offset : offset + 4096]) if offset else ""
+
+
+def _chain(rows: list[tuple[int, ...]], row: int) -> Iterator[tuple[int, ...]]:
+    """Yield a row and its parents; the first number of each is its parent's."""
+    for _ in range(_DEEPEST):
+        if not 0 < row < len(rows):
+            return
+        yield rows[row]
+        row = rows[row][0]
+
+
+@dataclass(kw_only=True)
+class _Reader:
+    """One file. Rows count from 1, numbers of the model from 0."""
+
+    fields: tuple[int, ...]
+    parts: dict[str, memoryview]
+    executable: str
+
+    def __post_init__(self) -> None:
+        self.stacks = _Stacks(parts=self.parts)
+        self.locks = list(starmap(self._lock, enumerate(_rows(_LOCK, self.parts["locks"]))))
+        self.by_address = {lock.address: lock.id for lock in self.locks if lock.kind is not LockKind.THREAD}
+        self.contexts = [(0,) * 6, *_rows(_CONTEXT, self.parts["contexts"])]
+        self.segments = list(_rows(_SEGMENT, self.parts["segments"]))
+        self.extra: dict[int, int] = {}  # segments of threads whose own ones did not fit
+
+    def trace(self) -> LockTrace:
+        flags = self.fields[4]
+        live_rows = list(self._live_rows())
+        threads = tuple(starmap(self._thread, enumerate(_rows(_THREAD, self.parts["threads"]))))
+        requests = tuple(self._requests(len(threads)))
+        wakes = tuple(self._wakes(len(threads)))
+        live = tuple(self._live(wanted, held) for wanted, held in live_rows if 0 < wanted.thread <= len(threads))
+        lost = {LOST[i]: count for i, count in enumerate(self.fields[-len(LOST) :]) if count}
+        return LockTrace(
+            pid=self.fields[2],
+            command=self.executable,
+            gil=_sight(flags),
+            threads=threads,
+            locks=tuple(self.locks),
+            segments=(*(thread - 1 for thread, *_ in self.segments), *self.extra),
+            orders=tuple(self._orders()),
+            requests=requests,
+            wakes=wakes,
+            waits=tuple(self._waits()),
+            live=live,
+            not_seen=lost
+            | ({"a fork, whose child starts with what the forking thread held": 1} if flags & _FORKED else {}),
+            events=self.fields[7] + sum(wanted.events for wanted, _ in live_rows),
+            truncated=not flags & _ENDED,
+        )
+
+    def _thread(self, number: int, row: tuple[Any, ...]) -> TracedThread:
+        _, tid, parent, native, python, _, _, name = row
+        return TracedThread(
+            id=number,
+            tid=tid,
+            parent=parent - 1 if parent else None,
+            name=_c_string(memoryview(name)),
+            stack=self.stacks[native, python],
+        )
+
+    def _lock(self, number: int, row: tuple[int, ...]) -> TracedLock:
+        address, offset, home, thread, native, python, kind, recursive = row
+        module = self.stacks.object_path(home)
+        return TracedLock(
+            id=number,
+            kind=KINDS[kind] if kind < len(KINDS) else LockKind.MUTEX,
+            address=address,
+            module=module,
+            offset=offset if module else None,
+            created=self.stacks[native, python],
+            thread=thread - 1 if thread else None,
+            recursive=bool(recursive),
+        )
+
+    def _holding(self, context: int) -> tuple[Holding, ...]:
+        """Return what a context holds, the first taken first."""
+        held = [
+            Holding(lock=lock - 1, mode=MODES[mode & 1], stack=self.stacks[native, python])
+            for _, lock, native, python, _, mode in _chain(self.contexts, context)
+            if 0 < lock <= len(self.locks)
+        ]
+        return tuple(reversed(held))
+
+    def _segment(self, segment: int, thread: int) -> int:
+        """Return the number of a segment, or of one without order if it is not of this thread."""
+        if 0 < segment <= len(self.segments) and self.segments[segment - 1][0] == thread + 1:
+            return segment - 1
+        known = list(self.extra)
+        if thread not in self.extra:
+            self.extra[thread] = len(known)
+        return len(self.segments) + self.extra[thread]
+
+    def _orders(self) -> Iterator[Order]:
+        count = len(self.segments)
+        for number, (thread, previous, other, _) in enumerate(self.segments):
+            for before in (previous, other):
+                if 0 < before <= count and self.segments[before - 1][0] != thread:
+                    yield Order(before=before - 1, after=number)
+
+    def _requests(self, threads: int) -> Iterator[Request]:
+        for thread, segment, context, lock, native, python, _, count, mode, timed in _rows(
+            _REQUEST, self.parts["requests"]
+        ):
+            if 0 < lock <= len(self.locks) and 0 < thread <= threads:
+                yield Request(
+                    thread=thread - 1,
+                    segment=self._segment(segment, thread - 1),
+                    holding=self._holding(context),
+                    lock=lock - 1,
+                    mode=MODES[mode & 1],
+                    stack=self.stacks[native, python],
+                    timed=bool(timed),
+                    count=max(count, 1),
+                )
+
+    def _wakes(self, threads: int) -> Iterator[Wake]:
+        for thread, segment, context, lock, native, python in _rows(_WAKE, self.parts["wakes"]):
+            if 0 < lock <= len(self.locks) and 0 < thread <= threads:
+                yield Wake(
+                    thread=thread - 1,
+                    segment=self._segment(segment, thread - 1),
+                    lock=lock - 1,
+                    needed=self._holding(context),
+                    stack=self.stacks[native, python],
+                )
+
+    def _waits(self) -> Iterator[WaitUnderGil]:
+        for native, python, lock, callee, count, total, longest, others in _rows(_WAIT, self.parts["waits"]):
+            yield WaitUnderGil(
+                callee=CALLEES[callee] if callee < len(CALLEES) else "",
+                stack=self.stacks[native, python],
+                lock=lock - 1 if 0 < lock <= len(self.locks) else None,
+                count=count,
+                total=total,
+                longest=longest,
+                others=others,
+            )
+
+    def _live_rows(self) -> Iterator[tuple[_LiveRow, list[tuple[int, ...]]]]:
+        part = self.parts["live"]
+        for start in range(0, len(part) - _LIVE_BYTES + 1, _LIVE_BYTES):
+            wanted = _LiveRow._make(_LIVE.unpack_from(part, start))
+            first = start + _LIVE.size
+            held = part[first : first + min(wanted.held_count, _MOST_HELD) * _HELD.size]
+            if wanted.used:
+                yield wanted, list(_HELD.iter_unpack(held))
+
+    def _live(self, wanted: _LiveRow, held: list[tuple[int, ...]]) -> LiveThread:
+        return LiveThread(
+            thread=wanted.thread - 1,
+            holding=tuple(
+                Holding(
+                    lock=self._lock_at(address, kind, lock), mode=MODES[mode & 1], stack=self.stacks[native, python]
+                )
+                for address, _, _, native, python, lock, _, _, kind, mode in held
+            ),
+            wants=self._lock_at(wanted.address, wanted.kind) if wanted.address else None,
+            mode=MODES[wanted.mode & 1],
+            stack=self.stacks[wanted.native, wanted.python],
+        )
+
+    def _lock_at(self, address: int, kind: int, row: int = 0) -> int:
+        """Return the lock at an address; one that no request met has no row."""
+        if 0 < row <= len(self.locks):
+            return row - 1
+        if kind == KINDS.index(LockKind.THREAD):
+            found = next((each.id for each in reversed(self.locks) if each.address == address), None)
+        else:
+            found = self.by_address.get(address)
+        if found is None:
+            found = len(self.locks)
+            self.locks.append(
+                TracedLock(id=found, kind=KINDS[kind] if kind < len(KINDS) else LockKind.MUTEX, address=address)
+            )
+            self.by_address[address] = found
+        return found
+
+
+def _sight(flags: int) -> GilSight:
+    if flags & _KNOWS_GIL:
+        return GilSight.RECOGNISED
+    return GilSight.NOT_RECOGNISED if flags & _SEES_PYTHON else GilSight.NO_PYTHON

@@ -1,0 +1,96 @@
+"""The lock recorder built for this session, and programs that run under it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from python_tsan.console import make_console
+from python_tsan.cpython.stock import OLDEST, ask, candidates
+from python_tsan.locks.trace import read_trace
+from python_tsan.paths import Layout
+from python_tsan.preload_library import LOCK_RECORDER, build_library
+from python_tsan.process import preloading
+
+
+@pytest.fixture(scope="session")
+def lock_recorder(tmp_path_factory):
+    if not shutil.which("g++"):
+        pytest.skip("no compiler")
+    layout = Layout(root=tmp_path_factory.mktemp("locks-cache"))
+    return build_library(LOCK_RECORDER, layout=layout, console=make_console(quiet=True))
+
+
+def embeddable():
+    """Return the stock Pythons with a shared library and headers, newest first."""
+    found = [stock for path in candidates(os.environ) if (stock := ask(path))]
+    usable = [stock for stock in found if stock.shared and not stock.free_threaded and stock.release >= OLDEST]
+    return sorted(usable, key=lambda stock: stock.order, reverse=True)
+
+
+QUERY = """
+import sysconfig
+get = sysconfig.get_config_var
+print(sysconfig.get_path("include"), get("LIBDIR"), get("LDVERSION"), sep="\\n")
+"""
+
+
+def python_flags(executable):
+    """Return the flags with which a program embeds this Python; empty without its headers."""
+    asked = subprocess.run([executable, "-c", QUERY], capture_output=True, text=True, check=True)
+    include, folder, version = asked.stdout.splitlines()
+    if not Path(include, "Python.h").exists():
+        return ()
+    return (f"-I{include}", f"-L{folder}", f"-Wl,-rpath,{folder}", f"-lpython{version}")
+
+
+@pytest.fixture(scope="session")
+def compile_cpp(tmp_path_factory):
+    """Compile a C++ program given as text."""
+
+    def build(text, *flags, compiler="g++"):
+        folder = tmp_path_factory.mktemp("program")
+        (folder / "program.cpp").write_text(text)
+        command = [compiler, "-std=c++17", "-g", "-pthread", "program.cpp", "-o", "program", *flags]
+        subprocess.run(command, cwd=folder, check=True, timeout=120)
+        return folder / "program"
+
+    return build
+
+
+@pytest.fixture
+def start_recorded(lock_recorder, tmp_path):
+    """Start a command under the recorder; returns its process and the folder of its recordings."""
+
+    def start(*command, env=None):
+        folder = tmp_path / f"recorded{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        given = {**os.environ, **(env or {})}
+        variables = {**given, **preloading([lock_recorder], given), "PYTHON_TSAN_LOCKS": str(folder)}
+        started = subprocess.Popen(
+            [str(each) for each in command], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        return started, folder
+
+    return start
+
+
+def read_traces(folder):
+    """Return what the processes of a folder recorded, the first that started first."""
+    files = sorted(folder.glob("*.locks"), key=lambda path: int(path.stem.split("-")[1]))
+    return [trace for path in files if (trace := read_trace(path.read_bytes()))]
+
+
+@pytest.fixture
+def record(start_recorded):
+    """Run a command to its end; returns the traces of its processes."""
+
+    def run(*command, exit_code=0, env=None):
+        started, folder = start_recorded(*command, env=env)
+        output, errors = started.communicate(timeout=60)
+        assert started.returncode == exit_code, output + errors
+        return read_traces(folder)
+
+    return run

@@ -1,0 +1,322 @@
+"""What the preloaded recorder sees in programs without Python, and that it changes nothing in them."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from python_tsan.locks.model import GilSight, LockKind, Mode
+from tests.locks.conftest import read_traces
+
+pytestmark = pytest.mark.compiler
+
+HEAD = """
+#include <cerrno>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <pthread.h>
+#include <semaphore.h>
+#include <shared_mutex>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+std::mutex first, second, third;
+using Guard = std::lock_guard<std::mutex>;
+"""
+
+
+@pytest.fixture
+def trace(compile_cpp, record):
+    """Compile the body of `main`, run it, and return its trace."""
+
+    def run(main, before="", flags=()):
+        return record(compile_cpp(HEAD + before + "\nint main() {\n" + main + "\n}\n", *flags))[0]
+
+    return run
+
+
+def edges(trace):
+    """Return what was requested while what was held, as kinds and modes."""
+    kinds = [lock.kind for lock in trace.locks]
+    return [(tuple(kinds[held.lock] for held in each.holding), kinds[each.lock]) for each in trace.requests]
+
+
+def requests_of(trace, kind):
+    return [each for each in trace.requests if trace.locks[each.lock].kind is kind]
+
+
+def test_a_nested_lock_is_one_request_with_what_was_held(trace):
+    seen = trace("for (int i = 0; i < 1000; ++i) { Guard a(first); Guard b(second); }")
+    (request,) = seen.requests
+    (held,) = request.holding
+    assert request.count == 1000
+    assert (seen.locks[held.lock].kind, seen.locks[request.lock].kind) == (LockKind.MUTEX, LockKind.MUTEX)
+    assert held.lock != request.lock
+    assert seen.gil is GilSight.NO_PYTHON
+    assert seen.events == 2000
+    assert not seen.truncated
+    for lock in seen.locks:
+        assert lock.module.endswith("/program"), "a lock with static storage has its place"
+        assert lock.offset
+    for stack in (request.stack, held.stack):
+        assert stack.native[0].module.endswith("/program")
+        assert not any("python_tsan" in frame.module for frame in stack.native), "its own frames are no evidence"
+
+
+def test_locks_that_do_not_meet_leave_nothing(trace):
+    seen = trace("{ Guard a(first); } { Guard b(second); }")
+    assert seen.requests == ()
+    assert seen.locks == ()
+    assert seen.events == 2
+
+
+def test_a_try_is_no_request_and_holds(trace):
+    seen = trace("second.lock(); if (!first.try_lock()) return 1; second.unlock(); Guard b(second); first.unlock();")
+    (request,) = seen.requests
+    assert seen.locks[request.lock].offset != seen.locks[request.holding[0].lock].offset
+
+
+def test_a_lock_that_is_held_already_is_no_request(trace):
+    seen = trace("std::recursive_mutex r; r.lock(); r.lock(); r.unlock(); Guard a(first); r.unlock(); Guard b(second);")
+    assert edges(seen) == [((LockKind.MUTEX,), LockKind.MUTEX), ((LockKind.MUTEX,), LockKind.MUTEX)]
+    assert seen.locks[seen.requests[0].holding[0].lock].recursive, "it was held until the second unlock"
+
+
+def test_a_mutex_that_another_thread_unlocked_is_held_no_longer(trace):
+    seen = trace("first.lock(); std::thread([] { first.unlock(); }).join(); Guard b(second);")
+    assert [each for each in seen.requests if seen.locks[each.lock].kind is LockKind.MUTEX] == []
+
+
+def test_readers_and_writers(trace):
+    seen = trace("std::shared_mutex s; { Guard a(first); s.lock_shared(); s.unlock_shared(); s.lock(); s.unlock(); }")
+    assert [(seen.locks[each.lock].kind, each.mode) for each in seen.requests] == [
+        (LockKind.RWLOCK, Mode.READ),
+        (LockKind.RWLOCK, Mode.WRITE),
+    ]
+
+
+def test_a_held_reader_is_a_reader(trace):
+    seen = trace("std::shared_mutex s; s.lock_shared(); { Guard a(first); } s.unlock_shared();")
+    assert [held.mode for held in seen.requests[0].holding] == [Mode.READ]
+
+
+def test_a_spin_lock(trace):
+    seen = trace(
+        "pthread_spinlock_t s; pthread_spin_init(&s, 0); { Guard a(first); pthread_spin_lock(&s);"
+        " pthread_spin_unlock(&s); } pthread_spin_destroy(&s);"
+    )
+    assert edges(seen) == [((LockKind.MUTEX,), LockKind.SPIN)]
+
+
+def test_a_routine_that_runs_once_holds_its_flag(trace):
+    seen = trace("{ Guard b(second); std::call_once(flag, [] { Guard a(first); }); }", before="std::once_flag flag;")
+    assert edges(seen) == [
+        ((LockKind.MUTEX,), LockKind.ONCE),
+        ((LockKind.MUTEX, LockKind.ONCE), LockKind.MUTEX),
+    ]
+
+
+def test_a_routine_that_throws_holds_its_flag_no_longer(trace):
+    seen = trace(
+        "try { std::call_once(flag, [] { throw 1; }); } catch (int) {}\n Guard a(first); Guard b(second);",
+        before="std::once_flag flag;",
+    )
+    assert edges(seen) == [((LockKind.MUTEX,), LockKind.MUTEX)]
+
+
+def test_a_static_variable_is_guarded_while_it_is_initialised(trace):
+    before = "struct One { One() { Guard a(first); } };\nvoid use() { static One one; }\n"
+    seen = trace("{ Guard b(second); use(); use(); }", before=before)
+    assert edges(seen) == [
+        ((LockKind.MUTEX,), LockKind.GUARD),
+        ((LockKind.MUTEX, LockKind.GUARD), LockKind.MUTEX),
+    ]
+
+
+CONDITION = """
+std::condition_variable changed;
+bool ready = false;
+"""
+
+
+def test_a_wait_for_a_condition_requests_it_and_its_mutex_again(trace):
+    seen = trace(
+        "Guard outer(second); std::unique_lock<std::mutex> lock(first);\n"
+        "std::thread other([] { Guard a(first); ready = true; changed.notify_one(); });\n"
+        "changed.wait(lock, [] { return ready; }); lock.unlock(); other.join();",
+        before=CONDITION,
+    )
+    (condition,) = requests_of(seen, LockKind.CONDITION)
+    assert len(condition.holding) == 1, "its mutex is given back meanwhile"
+    assert any(wake.lock == condition.lock for wake in seen.wakes)
+    (wake,) = [each for each in seen.wakes if each.lock == condition.lock]
+    assert [seen.locks[held.lock].kind for held in wake.needed] == [LockKind.MUTEX]
+    again = [each for each in seen.requests if each.stack.native[:1] == condition.stack.native[:1]]
+    assert {seen.locks[each.lock].kind for each in again} == {LockKind.CONDITION, LockKind.MUTEX}
+
+
+def test_a_join_requests_the_thread_and_orders_it(trace):
+    seen = trace(
+        "std::thread t([] { Guard b(second); Guard c(third); }); { Guard a(first); t.join(); }"
+        " { Guard a(first); Guard b(second); }"
+    )
+    (join,) = requests_of(seen, LockKind.THREAD)
+    assert seen.locks[join.lock].thread == 1
+    assert seen.threads[1].parent == 0
+    assert seen.threads[1].stack.native
+    inner = next(each for each in seen.requests if each.thread == 1)
+    last = max(seen.requests, key=lambda each: each.segment)
+    assert (last.thread, last.holding[0].lock) == (0, join.holding[0].lock)
+    assert {(order.before, order.after) for order in seen.orders} == {(inner.segment, last.segment)}
+
+
+def test_what_a_thread_does_comes_after_its_creation(trace):
+    seen = trace("{ Guard a(first); Guard b(second); } std::thread([] { Guard b(second); Guard a(first); }).join();")
+    before, after = (next(each.segment for each in seen.requests if each.thread == thread) for thread in (0, 1))
+    assert any((order.before, order.after) == (before, after) for order in seen.orders)
+
+
+def test_two_threads_of_one_parent_are_not_ordered(trace):
+    work = "[] { Guard a(first); Guard b(second); }"
+    seen = trace(f"std::thread s({work}); std::thread t({work}); s.join(); t.join();")
+    segments = {each.thread: each.segment for each in seen.requests if each.thread}
+    assert len(segments) == 2
+    assert not any({order.before, order.after} == set(segments.values()) for order in seen.orders)
+
+
+def test_a_semaphore_is_waited_for_and_posted(trace):
+    seen = trace("sem_t s; sem_init(&s, 0, 1); { Guard a(first); sem_wait(&s); } { Guard b(second); sem_post(&s); }")
+    assert edges(seen) == [((LockKind.MUTEX,), LockKind.SEMAPHORE)]
+    (wake,) = seen.wakes
+    assert len(wake.needed) == 1
+    assert wake.lock == seen.requests[0].lock
+
+
+def test_a_future_is_waited_for_and_set(trace):
+    seen = trace(
+        "std::promise<int> promise; auto future = promise.get_future(); std::thread t([&] { Guard b(second);"
+        " usleep(200000); promise.set_value(1); }); { Guard a(first); future.get(); } t.join();"
+    )
+    (request,) = requests_of(seen, LockKind.FUTEX)
+    assert len(request.holding) == 1
+    (wake,) = [each for each in seen.wakes if each.lock == request.lock]
+    assert wake.thread == 1
+    taken = [seen.locks[held.lock].kind for held in wake.needed]
+    assert taken[0] is LockKind.MUTEX, "the one that the other thread took on its way"
+
+
+def test_a_destroyed_mutex_and_the_next_at_its_address_are_two(trace):
+    one = "pthread_mutex_init(m, nullptr); { Guard a(first); pthread_mutex_lock(m); pthread_mutex_unlock(m); }"
+    seen = trace(f"auto* m = new pthread_mutex_t; {one} pthread_mutex_destroy(m); {one}")
+    locks = [seen.locks[each.lock] for each in seen.requests]
+    assert len({lock.id for lock in locks}) == len({id(each) for each in seen.requests}) == 2
+    assert len({lock.address for lock in locks}) == 1
+    assert all(lock.created.native for lock in locks)
+
+
+def test_two_calls_of_one_function_differ_by_their_callers(trace):
+    before = "void lock() { first.lock(); }\nvoid one() { lock(); }\nvoid other() { lock(); }\n"
+    inner = "{ Guard b(second); } first.unlock();"
+    seen = trace(f"one(); {inner} other(); {inner}", before=before)
+    callers = {each.holding[0].stack.native[2].offset for each in seen.requests}
+    assert len(callers) == len(seen.requests)
+
+
+def test_thousands_of_threads(trace):
+    seen = trace(
+        "for (int round = 0; round < 20; ++round) { std::vector<std::thread> all;"
+        " for (int i = 0; i < 100; ++i) all.emplace_back([] { Guard a(first); Guard b(second); });"
+        " for (auto& each : all) each.join(); }"
+    )
+    assert len(seen.threads) == 2001
+    assert {each.thread for each in seen.requests} == set(range(1, 2001))
+    assert seen.not_seen == {}
+    assert [each.thread for each in seen.live] == [0]
+
+
+def test_a_child_of_fork_has_its_own_recording(compile_cpp, record):
+    program = compile_cpp(
+        HEAD
+        + "int main() { { Guard a(first); Guard b(second); }\n first.lock(); const int child = fork();\n"
+        + "if (child == 0) { Guard b(second); return 0; } first.unlock(); int status; waitpid(child, &status, 0);"
+        + "return status; }"
+    )
+    parent, child = record(program)
+    assert parent.pid != child.pid
+    assert [len(each.requests) for each in (parent, child)] == [1, 1]
+    assert len(child.requests[0].holding) == 1, "it holds what its parent held"
+    assert "a fork, whose child starts with what the forking thread held" in child.not_seen
+
+
+def test_what_was_recorded_before_a_crash_is_read(compile_cpp, record):
+    program = compile_cpp(
+        HEAD + "int main() { Guard a(first); Guard b(second); raise(SIGKILL); }", "-include", "csignal"
+    )
+    (seen,) = record(program, exit_code=-signal.SIGKILL)
+    assert seen.truncated
+    assert len(seen.requests) == 1
+    (main,) = seen.live
+    assert len(main.holding) == 2
+
+
+def test_a_hang_is_read_while_it_lasts(compile_cpp, start_recorded):
+    program = compile_cpp(
+        HEAD
+        + "std::promise<void> one, other;\nint main() { std::thread t([] { second.lock(); one.set_value();"
+        + " other.get_future().wait(); first.lock(); });\n first.lock(); one.get_future().wait(); other.set_value();"
+        + " second.lock(); }"
+    )
+    started, folder = start_recorded(program)
+    try:
+        deadline = time.monotonic() + 30
+        stuck = []
+        while len(stuck) < 2 and time.monotonic() < deadline:
+            traces = read_traces(folder)
+            live = traces[0].live if traces else ()
+            stuck = [
+                each for each in live if each.wants is not None and traces[0].locks[each.wants].kind is LockKind.MUTEX
+            ]
+    finally:
+        started.kill()
+        started.communicate()
+    held = {each.thread: {holding.lock for holding in each.holding} for each in stuck}
+    assert held[0] == {stuck[1].wants}
+    assert held[1] == {stuck[0].wants}
+    assert all(each.stack.native for each in stuck), "a thread that blocks has its stack"
+
+
+def test_errno_is_kept(trace):
+    trace("errno = 42; { Guard a(first); Guard b(second); } return errno == 42 ? 0 : 1;")
+
+
+def test_without_the_variable_nothing_is_recorded(compile_cpp, lock_recorder, tmp_path):
+    program = compile_cpp(HEAD + "int main() { Guard a(first); Guard b(second); }")
+    env = {name: text for name, text in os.environ.items() if name != "PYTHON_TSAN_LOCKS"}
+    subprocess.run([program], env={**env, "LD_PRELOAD": str(lock_recorder)}, check=True, cwd=tmp_path, timeout=60)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_calls_nothing_that_a_sanitizer_intercepts(lock_recorder):
+    listed = subprocess.run(["nm", "-D", "--undefined-only", lock_recorder], capture_output=True, text=True, check=True)
+    names = set(re.findall(r" U (\w+)", listed.stdout))
+    assert names <= {
+        "_Unwind_Backtrace",
+        "_Unwind_GetIP",
+        "__environ",
+        "__libc_stack_end",
+        "__register_atfork",
+        "dladdr1",
+        "dlsym",
+        "dlvsym",
+        "pthread_key_create",
+        "pthread_self",
+        "pthread_setspecific",
+    }
