@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections import defaultdict
@@ -76,6 +77,38 @@ def symbolise(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Site]:
     }
 
 
+def variable_names(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """Return the variable with static storage at each (library, offset), for those that are in a symbol table.
+
+    An address inside of a variable is called by it and the distance: ``service+0x28``.
+    """
+    found: dict[tuple[str, int], tuple[str, int]] = {}
+    for library, offset in places:
+        with contextlib.suppress(OSError, ELFError):
+            spans = _spans(library, "STT_OBJECT")
+            inside = next(((name, offset - first) for first, last, name in spans if first <= offset < last), None)
+            if inside:
+                found[library, offset] = inside
+    plain = demangled(name for name, _ in found.values())
+    return {
+        place: f"{plain[name]}+{distance:#x}" if distance else plain[name] for place, (name, distance) in found.items()
+    }
+
+
+def demangled(names: Iterable[str]) -> dict[str, str]:
+    """Return names as a C++ programmer writes them, by the symbol table's; as they are without a demangler."""
+    plain = {name: name for name in names}
+    mangled = [name for name in plain if name.startswith("_Z")]
+    program = shutil.which("c++filt") or shutil.which("llvm-cxxfilt")
+    if mangled and program:
+        with contextlib.suppress(OSError):
+            ended = process.run([program, *mangled], timeout=SECONDS)
+            lines = ended.stdout.splitlines()
+            if ended.ok and len(lines) == len(mangled):
+                plain |= dict(zip(mangled, lines, strict=True))
+    return plain
+
+
 def _functions(library: str, offsets: Sequence[int]) -> dict[int, tuple[CFunction, ...]]:
     by_debugger = _ask_addr2line(library, offsets) if Path(library).is_file() else {}
     missing = [offset for offset in offsets if not by_debugger.get(offset)]
@@ -135,25 +168,26 @@ def _has_lines(library: str) -> bool:
 
 def _from_symbols(library: str, offsets: Sequence[int]) -> dict[int, tuple[CFunction, ...]]:
     try:
-        spans = _spans(library)
+        spans = _spans(library, "STT_FUNC")
     except (OSError, ELFError):
         return {}
-    found: dict[int, tuple[CFunction, ...]] = {}
+    found: dict[int, str] = {}
     for offset in offsets:
         name = next((name for first, last, name in spans if first <= offset - 1 < last), None)
         if name:
-            found[offset] = (CFunction(_COPY.sub("", name)),)
-    return found
+            found[offset] = name
+    plain = demangled(found.values())
+    return {offset: (CFunction(_COPY.sub("", plain[name])),) for offset, name in found.items()}
 
 
 @cache
-def _spans(library: str) -> tuple[tuple[int, int, str], ...]:
-    """Return first address, end and name of every function in the library's symbol tables."""
+def _spans(library: str, kind: str) -> tuple[tuple[int, int, str], ...]:
+    """Return first address, end and name of every symbol of this kind in the library's symbol tables."""
     with Path(library).open("rb") as file:
         return tuple(
             (symbol["st_value"], symbol["st_value"] + symbol["st_size"], symbol.name)
             for section in ELFFile(file).iter_sections()
             if isinstance(section, SymbolTableSection)
             for symbol in section.iter_symbols()
-            if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_value"] and symbol["st_size"]
+            if symbol["st_info"]["type"] == kind and symbol["st_value"] and symbol["st_size"]
         )

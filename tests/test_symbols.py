@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan import process, symbols
-from python_tsan.symbols import CFunction, Site, parse_addr2line, symbolise
+from python_tsan.symbols import CFunction, Site, demangled, parse_addr2line, symbolise, variable_names
 
 ANSWERS = """\
 0x00000000002cf465: posix_do_stat at ./Modules/posixmodule.c:2557 (discriminator 3)
@@ -97,3 +97,37 @@ def test_an_answer_for_each_address_only_is_used(monkeypatch, library):
 @pytest.mark.parametrize("name", ["f.constprop.0", "f.isra.3", "f.part.1.cold", "f.lto_priv.0", "f.llvm.12345", "f"])
 def test_what_a_compiler_adds_to_a_name_is_removed(name):
     assert parse_addr2line(f"0x1: {name} at f.c:1") == [(CFunction("f", "f.c", 1),)]
+
+
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory):
+    """A library with a static variable in a namespace, and the address of that."""
+    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None or shutil.which("nm") is None or not (shutil.which("c++filt") or shutil.which("llvm-cxxfilt")):
+        pytest.skip("no compiler")
+    folder = tmp_path_factory.mktemp("variables")
+    source, made = folder / "code.cpp", folder / "libcode.so"
+    source.write_text("namespace app { long table[8] = {1}; }\nlong use() { return app::table[3]; }\n")
+    subprocess.run([compiler, "-shared", "-fPIC", source, "-o", made], check=True, cwd=folder)
+    listed = subprocess.run(["nm", made], check=True, capture_output=True, text=True).stdout
+    (start,) = [int(line.split()[0], 16) for line in listed.splitlines() if line.endswith(" _ZN3app5tableE")]
+    return str(made), start
+
+
+def test_a_variable_is_called_by_its_name_and_the_distance_into_it(variables):
+    library, start = variables
+    places = [(library, start), (library, start + 24), (library, 1), ("/nonexistent.so", 1)]
+    assert variable_names(places) == {(library, start): "app::table", (library, start + 24): "app::table+0x18"}
+
+
+def test_without_a_demangler_a_name_stays_as_it_is(monkeypatch):
+    monkeypatch.setattr(symbols.shutil, "which", lambda _: None)
+    assert demangled(["_Z3usev", "main"]) == {"_Z3usev": "_Z3usev", "main": "main"}
+
+
+def test_a_function_of_cpp_is_called_as_it_is_written(variables):
+    library, _ = variables
+    listed = subprocess.run(["nm", library], check=True, capture_output=True, text=True).stdout
+    (start,) = [int(line.split()[0], 16) for line in listed.splitlines() if line.endswith(" _Z3usev")]
+    place = (library, start + 4)
+    assert symbolise([place])[place].functions == (CFunction("use()"),)

@@ -6,6 +6,7 @@ from python_tsan.detect.reading import Reading
 from python_tsan.locks.cycles import find_cycles
 from python_tsan.locks.findings import deadlock_findings
 from python_tsan.locks.model import CallStack, GilSight, Holding, LockKind, LockTrace, Request, TracedLock, TracedThread
+from python_tsan.locks.naming import Lookup
 from python_tsan.result.build import Facts, build_result
 from python_tsan.result.finding import PythonFrame
 from python_tsan.symbols import CFunction, Site
@@ -42,6 +43,10 @@ def symbolise(places):
     }
 
 
+VARIABLES = {(PROGRAM, 0x4040): "(anonymous namespace)::log_mutex", (PROGRAM, 0x4100): "service+0x28"}
+LOOKUP = Lookup(
+    functions=symbolise, variables=lambda places: {each: VARIABLES[each] for each in places if each in VARIABLES}
+)
 ENSURE = stack((PYTHON, 0x10), (PYTHON, 0x20), (PROGRAM, 0x100), (PROGRAM, 0x110))
 GIL, MUTEX = 0, 1
 
@@ -83,7 +88,7 @@ def sink_trace(**changes) -> LockTrace:
 
 
 def findings_of(trace, file=FILE):
-    return list(deadlock_findings(trace, find_cycles(trace).cycles, file, symbolise))
+    return list(deadlock_findings(trace, find_cycles(trace).cycles, file, LOOKUP))
 
 
 def report_on(*traces, **facts):

@@ -108,7 +108,7 @@ class Recorded:
     def trace(self, **more) -> LockTrace:
         count = max(self.segments, default=0) + 1
         return LockTrace(
-            pid=1,
+            pid=100,
             gil=GilSight.RECOGNISED,
             threads=tuple(TracedThread(id=number, tid=100 + number) for number in range(count)),
             locks=tuple(self.locks.values()),

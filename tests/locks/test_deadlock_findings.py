@@ -6,7 +6,9 @@ import pytest
 from deadlock_samples import ENSURE, LOG, MUTEX, PROGRAM, PYTHON, findings_of, report_on, sink_trace, stack
 from lock_samples import Recorded
 
+from python_tsan.locks.findings import deadlock_findings
 from python_tsan.locks.model import LockKind, Strength, TracedLock
+from python_tsan.locks.naming import Lookup
 from python_tsan.result.finding import Attribution, PythonFrame
 from python_tsan.tsan.finding import Kind
 from python_tsan.tsan.fingerprint import fingerprint, identity
@@ -149,7 +151,24 @@ def test_a_trace_without_circles_has_no_finding_and_asks_for_no_address():
         assert not set(places)
         return {}
 
-    from python_tsan.locks.findings import deadlock_findings  # noqa: PLC0415 -- the function under test, once
-
     trace = Recorded().ask(0, "gil", "m").trace()
-    assert list(deadlock_findings(trace, (), "f", refuse)) == []
+    assert list(deadlock_findings(trace, (), "f", Lookup(functions=refuse, variables=refuse))) == []
+
+
+@pytest.mark.parametrize(("offset", "name"), [(0x4040, "log_mutex"), (0x4100, "service+0x28"), (0x9999, "")])
+def test_a_lock_with_static_storage_is_called_by_its_variable(offset, name):
+    lock = TracedLock(id=MUTEX, kind=LockKind.MUTEX, module=PROGRAM, offset=offset)
+    (finding,) = findings_of(sink_trace(locks=(sink_trace().locks[0], lock)))
+    assert finding.mutexes[1].name == name
+
+
+def test_a_second_gil_is_a_sub_interpreters():
+    first, mutex = sink_trace().locks
+    second = replace(first, id=2, address=0x8000)
+    asks, takes = sink_trace().requests
+    trace = sink_trace(
+        locks=(first, mutex, second),
+        requests=(replace(asks, lock=2), replace(takes, holding=(replace(takes.holding[0], lock=2),))),
+    )
+    (finding,) = findings_of(trace)
+    assert [mutex.name for mutex in finding.mutexes] == ["GIL of a sub-interpreter", "log_mutex"]

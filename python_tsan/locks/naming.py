@@ -1,0 +1,161 @@
+"""Give the stacks and locks of a trace the words that a reader knows: functions, lines, names of variables. Pure.
+
+The functions of addresses come from outside, and only the addresses of what is reported are asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from python_tsan.locks.model import LockKind
+from python_tsan.locks.places import is_machinery
+from python_tsan.result.attribution import owner
+from python_tsan.result.finding import Attribution
+from python_tsan.tsan.finding import UNRESTORED, Frame, Mutex, Stack, Thread, ThreadStatus
+from python_tsan.tsan.frames import plain_symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from python_tsan.locks.model import CallStack, LockTrace, TracedLock, TracedThread
+    from python_tsan.result.finding import PythonFrame
+    from python_tsan.symbols import Site
+
+    Address = tuple[str, int]
+
+# A thread that asks for the GIL by one of these came from C or C++; by anything else, it was in Python code.
+_BY_CALL = (
+    *("PyGILState_", "PyThreadState_", "PyEval_Restore", "PyEval_Acquire", "PyEval_Release", "PyEval_SaveThread"),
+    *("Py_Initialize", "Py_Finalize", "Py_NewInterpreter", "Py_EndInterpreter"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """Finds the functions at addresses, and the variables with static storage."""
+
+    functions: Callable[[Iterable[Address]], Mapping[Address, Site]]
+    variables: Callable[[Iterable[Address]], Mapping[Address, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A stack as a reader sees it: from the first frame outside of the interpreter and the system.
+
+    ``call`` is the function that this frame called to get there, empty where it is not known.
+    """
+
+    stack: Stack
+    call: str = ""
+
+
+@dataclass(slots=True)
+class Namer:
+    """Knows a trace's tables by number, and the functions and variables of some of its stacks and locks."""
+
+    trace: LockTrace
+    lookup: Lookup
+    threads: dict[int, TracedThread] = field(init=False)
+    locks: dict[int, TracedLock] = field(init=False)
+    _sites: dict[Address, Site] = field(default_factory=dict)
+    _variables: dict[Address, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.threads = {thread.id: thread for thread in self.trace.threads}
+        self.locks = {lock.id: lock for lock in self.trace.locks}
+
+    def learn(self, stacks: Iterable[CallStack], locks: Iterable[int] = ()) -> None:
+        """Look up all addresses of these stacks and locks at once."""
+        stacks = list(stacks)
+        places = set()
+        for number in locks:
+            lock = self.locks[number]
+            stacks.append(lock.created)
+            if lock.offset is not None and not lock.name:
+                places.add((lock.module, lock.offset))
+        frames = [frame for stack in stacks for frame in stack.native if not frame.symbol]
+        addresses = {(frame.module, frame.offset) for frame in frames if frame.offset is not None}
+        self._sites.update(self.lookup.functions(addresses - self._sites.keys()))
+        self._variables.update(self.lookup.variables(places - self._variables.keys()))
+
+    def place(self, stack: CallStack) -> Place:
+        """Return a recorded stack for a reader."""
+        native = [each for frame in stack.native for each in self._frames(frame)]
+        skipped = next((number for number, frame in enumerate(native) if not is_machinery(frame)), len(native))
+        machinery, native = native[:skipped], native[skipped:]
+        python = [_python_frame(frame) for frame in stack.python]
+        call = plain_symbol(machinery[-1].symbol) if machinery else ""
+        inner = next((frame.symbol for frame in reversed(machinery) if owner(frame) is Attribution.LIBPYTHON), None)
+        if not native:
+            return Place(stack=_stack(python or machinery), call=call if python else "")
+        in_python = inner is not None and not inner.startswith(_BY_CALL)
+        frames = [*python, *native] if in_python else list(_with_python(native, python))
+        return Place(stack=_stack(frames), call=call)
+
+    def _frames(self, frame: Frame) -> tuple[Frame, ...]:
+        """Return the functions at one address, inlined ones first."""
+        site = self._sites.get((frame.module, frame.offset)) if frame.offset is not None else None
+        if frame.symbol or site is None or not site.functions:
+            return (frame,)
+        return tuple(
+            replace(frame, symbol=function.name, file=function.file, line=function.line) for function in site.functions
+        )
+
+    def mutex(self, number: int, as_number: int) -> Mutex:
+        """Return a lock as a part of a finding."""
+        lock = self.locks[number]
+        created = self.place(lock.created).stack
+        return Mutex(
+            id=as_number,
+            address=lock.address or None,
+            stack=created if created.frames else None,
+            kind=lock.kind.value,
+            name=self.lock_name(lock),
+        )
+
+    def lock_name(self, lock: TracedLock) -> str:
+        """Return the name of a lock, empty where it has none."""
+        if lock.name or lock.kind is LockKind.THREAD:
+            return lock.name
+        if lock.kind is LockKind.GIL:
+            first = next(each.id for each in self.trace.locks if each.kind is LockKind.GIL)
+            return lock.kind.value if lock.id == first else f"{lock.kind.value} of a sub-interpreter"
+        return plain_symbol(self._variables.get((lock.module, lock.offset or 0), ""))
+
+    def thread(self, number: int) -> Thread:
+        """Return a thread as a part of a finding."""
+        thread = self.threads[number]
+        stack = self.place(thread.stack).stack
+        return Thread(
+            id=thread.id,
+            name=thread.name,
+            tid=thread.tid,
+            status=ThreadStatus.RUNNING,
+            parent=thread.parent,
+            parent_main=thread.parent is not None and self.is_main(thread.parent),
+            stack=stack if stack.frames else None,
+        )
+
+    def is_main(self, number: int) -> bool:
+        """Return whether a thread is the one that the process started with."""
+        thread = self.threads.get(number)
+        return thread is not None and thread.tid == self.trace.pid
+
+
+def _with_python(native: Sequence[Frame], python: Sequence[Frame]) -> Iterator[Frame]:
+    """Yield native frames, the first run of the interpreter's replaced by the Python frames that it executed."""
+    start = next((n for n, frame in enumerate(native) if owner(frame) is Attribution.LIBPYTHON), len(native))
+    run = takewhile(lambda frame: owner(frame) is Attribution.LIBPYTHON, native[start:])
+    end = start + len(list(run)) if python else start
+    yield from (*native[:start], *python, *native[end:])
+
+
+def _stack(frames: Sequence[Frame]) -> Stack:
+    numbered = tuple(replace(frame, index=number) for number, frame in enumerate(frames))
+    return Stack(frames=numbered) if numbered else UNRESTORED
+
+
+def _python_frame(frame: PythonFrame) -> Frame:
+    return Frame(index=0, symbol=frame.function, file=frame.file, line=frame.line, python=True)
