@@ -29,6 +29,8 @@ def circumstances(result: Result) -> Iterator[tuple[str, str]]:
         yield "suppressions", words
     if result.subject and result.provenance and (words := _environment(result.provenance)):
         yield "environment", words
+    if result.provenance and result.provenance.shims:
+        yield "shims", f"{', '.join(result.provenance.shims)} (PYTHON_TSAN_SHIMS=0 switches them off)"
     if result.audit:
         yield "loaded", _audit(result.audit)
 

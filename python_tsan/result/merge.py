@@ -270,6 +270,7 @@ def _provenance_of_programs(parts: Sequence[Result]) -> Provenance:
             name: value for name, value in first.items() if all(one.environment.get(name) == value for one in each)
         },
         removed=_once(name for one in each for name in one.removed),
+        shims=_once(name for one in each for name in one.shims),
         notes=(*_made(parts), *_once(note for one in each for note in one.notes)),
     )
 

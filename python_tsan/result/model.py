@@ -368,7 +368,8 @@ class Provenance:
 
     ``facts`` are further ones by name (kernel, libc, interpreter, toolchain and the like), ``environment`` the
     variables that differed from the caller's, ``removed`` those of the caller's that were left out, ``seeds`` those
-    handed to the subjects by name. ``replaces`` is the unavailable CPython version that was requested, else empty.
+    handed to the subjects by name, ``shims`` the groups of preloaded functions that reported synchronization which the
+    runtime does not see. ``replaces`` is the unavailable CPython version that was requested, else empty.
     ``lock_file`` and ``lock_sha256`` pin ``numpy``. ``notes`` are what was shown to the user.
     """
 
@@ -381,6 +382,7 @@ class Provenance:
     environment: dict[str, str] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
     seeds: dict[str, int] = field(default_factory=dict)
+    shims: tuple[str, ...] = ()
     replaces: str = ""
     lock_file: str = ""
     lock_sha256: str = ""

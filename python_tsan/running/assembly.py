@@ -112,7 +112,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
         suppressions=uses,
         baseline=states,
         shard_record=_shard_record(request, rules, record.replay, evidence),
-        provenance=_provenance(record, (*record.notes, *mismatches, *_hook_notes(hooks))),
+        provenance=_provenance(record, (*record.notes, *mismatches, *_hook_notes(hooks)), hooks.shims),
         seconds=sum(each.seconds for each in observations),
     )
 
@@ -244,7 +244,7 @@ def _hook_notes(hooks: HookOutput) -> Iterator[str]:
         yield "the report hook could not be reached (mostly: a stripped program), so Python frames are missing"
 
 
-def _provenance(record: SessionRecord, notes: tuple[str, ...]) -> Provenance:
+def _provenance(record: SessionRecord, notes: tuple[str, ...], shims: tuple[str, ...]) -> Provenance:
     replay = record.replay
     return Provenance(
         command=replay.ran,
@@ -255,5 +255,6 @@ def _provenance(record: SessionRecord, notes: tuple[str, ...]) -> Provenance:
         environment=replay.changed,
         removed=replay.removed,
         seeds=replay.seeds,
+        shims=shims,
         notes=notes,
     )

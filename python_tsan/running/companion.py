@@ -110,13 +110,24 @@ class ProcessStart(msgspec.Struct, frozen=True, kw_only=True):
     options: str
 
 
+class ProcessShims(msgspec.Struct, frozen=True, kw_only=True):
+    """The groups of shims that a process used, by name."""
+
+    pid: int
+    groups: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookOutput:
-    """All that the companions of one run have written: reports by pid in order, the processes that started or ended."""
+    """All that the companions of one run have written: reports by pid in order, the processes that started or ended.
+
+    ``shims`` are the groups of shims that any process used.
+    """
 
     reports: dict[int, tuple[HookReport, ...]]
     processes: tuple[ProcessObjects, ...]
     starts: tuple[ProcessStart, ...] = ()
+    shims: tuple[str, ...] = ()
 
 
 def obtain_companion(
@@ -155,7 +166,8 @@ def _compilers(interpreter: Interpreter | None, compiler: Candidate | None) -> t
 
 
 def _sources() -> tuple[Path, ...]:
-    return tuple(sorted((native_folder() / "companion").iterdir()))
+    folders = (native_folder() / "companion", native_folder() / "preload" / "shims")
+    return tuple(sorted(path for folder in folders for path in folder.iterdir()))
 
 
 def _key(sources: Sequence[Path], interpreter: Interpreter | None, cxx: Path) -> str:
@@ -198,7 +210,10 @@ def read_hook_output(folder: Path) -> HookOutput:
     }
     processes = tuple(line for path in sorted(folder.glob("objects.*.jsonl")) for line in _lines(path, ProcessObjects))
     starts = tuple(line for path in sorted(folder.glob("starts.*.jsonl")) for line in _lines(path, ProcessStart))
-    return HookOutput(reports=reports, processes=processes, starts=starts)
+    shims = {
+        name for path in folder.glob("shims.*.jsonl") for line in _lines(path, ProcessShims) for name in line.groups
+    }
+    return HookOutput(reports=reports, processes=processes, starts=starts, shims=tuple(sorted(shims)))
 
 
 def _lines(path: Path, kind: type[_T]) -> list[_T]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _HASH_SEEDS = 1 << 32
 # The program would see them without this package too.
-_KEPT = ("PYTHONPATH", "PYTHONSTARTUP")
+_KEPT = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHON_TSAN_SHIMS")
 
 
 def environment_for(

@@ -12,6 +12,7 @@ from python_tsan.result.model import (
     BaselineEntry,
     BaselineResult,
     BaselineState,
+    Provenance,
     Rate,
     ResultKind,
     SharedObject,
@@ -110,3 +111,10 @@ def test_a_failure_without_a_finding_is_red_everywhere(report_of):
     (note,) = json.loads(RENDERINGS["sarif"].render(report))["runs"][0]["invocations"][0]["toolExecutionNotifications"]
     assert (note["level"], note["message"]["text"]) == ("error", "NOT clean: ended by signal 11")
     assert b"NOT clean: ended by signal 11" in RENDERINGS["markdown"].render(report)
+
+
+def test_the_shims_that_were_used_are_named_with_the_switch(report_of):
+    report = report_of("race_global")
+    assert "shims" not in shown(report, provenance=Provenance())
+    used = shown(report, provenance=Provenance(shims=("glib", "pthread")))["shims"]
+    assert used == "glib, pthread (PYTHON_TSAN_SHIMS=0 switches them off)"

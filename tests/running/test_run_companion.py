@@ -266,3 +266,9 @@ def test_without_a_compiler_the_missing_companion_is_reported(layout, capsys):
     found = obtain_companion(interpreter=None, compiler=None, layout=layout, console=make_console(quiet=True))
     assert found is None
     assert "no compiler is at hand" in capsys.readouterr().err
+
+
+def test_the_shims_of_all_processes_are_read_and_a_line_that_was_cut_off_is_left_out(tmp_path):
+    (tmp_path / "shims.1.jsonl").write_text('{"pid":1,"groups":["glib","pthread"]}\n')
+    (tmp_path / "shims.2.jsonl").write_text('{"pid":2,"groups":["descriptors","glib"]}\n{"pid":2,"gro')
+    assert read_hook_output(tmp_path).shims == ("descriptors", "glib", "pthread")

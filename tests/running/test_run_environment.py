@@ -52,6 +52,7 @@ def virtual_environment(folder, home):
 
 def test_pythonpath_is_kept_and_the_own_folder_comes_first_for_an_embedder(interpreter):
     made = composed(interpreter, Path("/x/program"), PYTHONPATH="/mine", PYTHONSTARTUP="/start", PYTHONHOME="/other")
+    assert composed(interpreter, Path("/x/program"), PYTHON_TSAN_SHIMS="0").variables["PYTHON_TSAN_SHIMS"] == "0"
     assert made.variables["PYTHONPATH"] == "/mine"
     assert made.variables["PYTHONSTARTUP"] == "/start"
     assert made.variables["PYTHONHOME"] == str(interpreter.prefix)

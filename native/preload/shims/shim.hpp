@@ -1,0 +1,96 @@
+// What all shims share: the next definition of a function, and the sanitizer's annotations.
+//
+// A shim defines a function whose synchronization the sanitizer does not see, calls the next definition, and reports
+// what it does. GCC's runtime is a shared library, so a call goes to the shim, the runtime, the C library. Clang's
+// is inside the program: what it intercepts goes there first and reaches a shim as its next definition. So a shim for
+// a function that the runtime intercepts itself must report nothing.
+//
+// Thread rules: shims run in any thread, before main and after exit. They allocate nothing and keep no lock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <dlfcn.h>
+
+#define PYTHON_TSAN_SHIM extern "C" __attribute__((visibility("default")))
+
+extern "C" {
+__attribute__((weak)) void __tsan_acquire(void* address);
+__attribute__((weak)) void __tsan_release(void* address);
+__attribute__((weak)) void __tsan_mutex_destroy(void* mutex, unsigned flags);
+__attribute__((weak)) void __tsan_mutex_pre_lock(void* mutex, unsigned flags);
+__attribute__((weak)) void __tsan_mutex_post_lock(void* mutex, unsigned flags, int recursion);
+__attribute__((weak)) int __tsan_mutex_pre_unlock(void* mutex, unsigned flags);
+__attribute__((weak)) void __tsan_mutex_post_unlock(void* mutex, unsigned flags);
+}
+
+namespace python_tsan::shims {
+
+/// Flags of sanitizer/tsan_interface.h.
+enum Flag : unsigned {
+    kStatic = 1U << 0, // has no constructor that the sanitizer saw
+    kReentrant = 1U << 1,
+    kRead = 1U << 3,
+    kTry = 1U << 4,
+    kFailed = 1U << 5,
+};
+
+/// One bit for each group of shims: which are on, and which a process has used.
+enum class Group : unsigned { pthread, descriptors, signals, glib, count };
+
+/// Whether the process has a sanitizer with the annotations, and the group is not switched off. Counts as a use.
+bool is_on(Group group);
+
+/// The next definition of a function. In a library that was opened for its opener alone, it is found by the library.
+template <typename Function> class Next {
+public:
+    constexpr explicit Next(const char* name, const char* library = nullptr) : name_(name), library_(library) {}
+
+    Function get() {
+        void* known = found_.load(std::memory_order_relaxed);
+        if (known == nullptr) {
+            known = dlsym(RTLD_NEXT, name_);
+            if (known == nullptr && library_ != nullptr) {
+                void* handle = dlopen(library_, RTLD_LAZY | RTLD_NOLOAD);
+                known = handle == nullptr ? nullptr : dlsym(handle, name_);
+            }
+            found_.store(known, std::memory_order_relaxed);
+        }
+        return reinterpret_cast<Function>(known);
+    }
+
+    template <typename... Arguments> auto operator()(Arguments... arguments) { return get()(arguments...); }
+
+private:
+    const char* name_;
+    const char* library_;
+    std::atomic<void*> found_{nullptr};
+};
+
+inline void acquire(const void* address) {
+    __tsan_acquire(const_cast<void*>(address));
+}
+
+inline void release(const void* address) {
+    __tsan_release(const_cast<void*>(address));
+}
+
+inline void locked(void* mutex, unsigned flags) {
+    __tsan_mutex_pre_lock(mutex, flags);
+    __tsan_mutex_post_lock(mutex, flags, 0);
+}
+
+inline void unlocked(void* mutex, unsigned flags) {
+    __tsan_mutex_pre_unlock(mutex, flags);
+    __tsan_mutex_post_unlock(mutex, flags);
+}
+
+/// Locks by `lock()`, which may fail; `is_taken` says of its result whether it did not.
+template <typename Lock, typename Test> auto try_lock(void* mutex, unsigned flags, Lock lock, Test is_taken) {
+    __tsan_mutex_pre_lock(mutex, flags | kTry);
+    const auto result = lock();
+    __tsan_mutex_post_lock(mutex, flags | kTry | (is_taken(result) ? 0U : kFailed), 0);
+    return result;
+}
+
+} // namespace python_tsan::shims

@@ -1,0 +1,58 @@
+// Which groups of shims are on, and which of them a process has used. PYTHON_TSAN_SHIMS=0 switches all off.
+#include "shim.hpp"
+
+#include "../../companion/buffer.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace python_tsan::shims {
+namespace {
+
+constexpr const char* kNames[] = {"pthread", "descriptors", "signals", "glib"};
+static_assert(sizeof kNames / sizeof *kNames == static_cast<unsigned>(Group::count));
+
+bool enabled = false; // set before any thread exists and never changed
+std::atomic<unsigned> used{0};
+
+__attribute__((constructor(101))) void begin() {
+    const char* chosen = std::getenv("PYTHON_TSAN_SHIMS");
+    enabled = __tsan_acquire != nullptr && __tsan_release != nullptr && __tsan_mutex_pre_lock != nullptr &&
+              __tsan_mutex_post_lock != nullptr && __tsan_mutex_pre_unlock != nullptr &&
+              __tsan_mutex_post_unlock != nullptr && (chosen == nullptr || std::strcmp(chosen, "0") != 0);
+}
+
+__attribute__((destructor)) void end() {
+    const char* folder = std::getenv("PYTHON_TSAN_COMPANION");
+    const unsigned groups = used.load(std::memory_order_relaxed);
+    if (folder == nullptr || groups == 0) {
+        return;
+    }
+    companion::Line line(folder, "shims");
+    line.raw("{\"pid\":").number(syscall(SYS_getpid)).raw(",\"groups\":[");
+    bool first = true;
+    for (unsigned group = 0; group < static_cast<unsigned>(Group::count); ++group) {
+        if ((groups >> group & 1U) != 0) {
+            line.separator(first).text(kNames[group]);
+            first = false;
+        }
+    }
+    line.raw("]}");
+}
+
+} // namespace
+
+bool is_on(Group group) {
+    if (!enabled) {
+        return false;
+    }
+    const unsigned bit = 1U << static_cast<unsigned>(group);
+    if ((used.load(std::memory_order_relaxed) & bit) == 0) {
+        used.fetch_or(bit, std::memory_order_relaxed);
+    }
+    return true;
+}
+
+} // namespace python_tsan::shims

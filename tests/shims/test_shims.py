@@ -1,0 +1,153 @@
+"""Each shim in real processes: the correct program is quiet, and its racy twin has its one finding and no other."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from python_tsan.console import make_console
+from python_tsan.paths import Layout
+from python_tsan.running.companion import FOLDER_VARIABLE, obtain_companion, read_hook_output
+from python_tsan.toolchain import survey
+from python_tsan.tsan.parser import parse_log
+
+pytestmark = [pytest.mark.compiler, pytest.mark.slow]
+PROGRAMS = Path(__file__).with_name("programs")
+RUNS = int(os.environ.get("PYTHON_TSAN_SHIM_RUNS", "3"))
+REQUIRE_LIBRARIES = "PYTHON_TSAN_REQUIRE_LIBRARIES"
+OPTIONS = "atexit_sleep_ms=20:history_size=7:exitcode=66"
+# Programs by group, and the families that report a false finding of them without the shim.
+BOTH, GCC, NEITHER = {"gcc", "clang"}, {"gcc"}, set()
+KINDS = {
+    "timed_mutex": ("pthread", GCC),
+    "failed_lock": ("pthread", NEITHER),
+    "shared_timed_mutex": ("pthread", BOTH),
+    "rwlock_clock": ("pthread", BOTH),
+    "sem_clockwait": ("pthread", BOTH),
+    "clockjoin": ("pthread", BOTH),
+    "epoll": ("descriptors", BOTH),
+    "poll": ("descriptors", BOTH),
+    "end_of_file": ("descriptors", BOTH),
+    "splice": ("descriptors", BOTH),
+    "mq": ("descriptors", BOTH),
+    "unrelated": ("descriptors", NEITHER),
+    "sigwait": ("signals", BOTH),
+    "signalfd": ("signals", BOTH),
+    "glib_mutex": ("glib", BOTH),
+    "glib_rw_lock": ("glib", BOTH),
+    "glib_once": ("glib", BOTH),
+    "glib_async_queue": ("glib", BOTH),
+    "glib_thread_pool": ("glib", BOTH),
+}
+PACKAGES = {"glib": "glib-2.0"}
+NO_MESSAGE_QUEUES = 77
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One program for one toolchain, with and without its race."""
+
+    name: str
+    family: str
+    launcher: tuple[str, ...]
+    programs: dict[bool, Path]
+
+    def findings(self, companion, folder, *, racy, shims=True):
+        """Return the findings of each run, and the groups that were used."""
+        seen, groups = [], set()
+        for number in range(RUNS):
+            out = folder / f"{racy}-{shims}-{number}"
+            out.mkdir()
+            variables = os.environ | {
+                "TSAN_OPTIONS": f"{OPTIONS}:log_path={out}/tsan",
+                "LD_PRELOAD": str(companion),
+                FOLDER_VARIABLE: str(out),
+                "PYTHON_TSAN_SHIMS": "1" if shims else "0",
+                "DEBUGINFOD_URLS": "",
+            }
+            command = [*self.launcher, self.programs[racy]]
+            ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
+            if ended.returncode == NO_MESSAGE_QUEUES:
+                pytest.skip(ended.stdout)
+            assert ended.returncode in {0, 66}, ended.stderr
+            logs = [parse_log(log.read_text(), log.name) for log in out.glob("tsan.*")]
+            seen.append([finding for log in logs for finding in log.findings])
+            groups |= set(read_hook_output(out).shims)
+        return seen, groups
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory):
+    return Layout(root=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def toolchains(layout):
+    found = survey(layout=layout, console=make_console(quiet=True)).probes
+    return {probe.toolchain.candidate.family.value: probe.toolchain for probe in reversed(found) if probe.toolchain}
+
+
+@pytest.fixture(scope="module")
+def companion(layout, toolchains):
+    compiler = next(iter(toolchains.values())).candidate
+    built = obtain_companion(interpreter=None, compiler=compiler, layout=layout, console=make_console(quiet=True))
+    assert built is not None
+    return built
+
+
+def library_flags(group):
+    """Return the compiler's flags of the library that a group is about; skip the test where it is not installed."""
+    package = PACKAGES.get(group)
+    if package is None:
+        return []
+    found = None
+    if shutil.which("pkg-config"):
+        command = ["pkg-config", "--cflags", "--libs", package]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found is None or found.returncode:
+        if os.environ.get(REQUIRE_LIBRARIES):
+            pytest.fail(f"{REQUIRE_LIBRARIES} is set, and {package} is not installed")
+        pytest.skip(f"{package} is not installed")
+    return found.stdout.split()
+
+
+@pytest.fixture(params=["gcc", "clang"])
+def case_of(request, toolchains, tmp_path):
+    """Return a function that compiles a program and its twin."""
+    toolchain = toolchains.get(request.param)
+    if toolchain is None:
+        pytest.skip(f"no working {request.param}")
+
+    def compile_both(name):
+        programs = {}
+        for racy in (False, True):
+            programs[racy] = tmp_path / f"{name}-{racy}"
+            flags = ["-std=c++17", "-g", "-O1", "-fPIC", "-fsanitize=thread", "-pthread", *(["-DRACY"] if racy else [])]
+            command = [toolchain.candidate.cxx, *flags, PROGRAMS / f"{name}.cpp", "-o", programs[racy]]
+            subprocess.run([*command, *library_flags(KINDS[name][0]), "-lrt"], check=True, timeout=120)
+        return Case(name=name, family=request.param, launcher=toolchain.launcher, programs=programs)
+
+    return compile_both
+
+
+def test_every_program_is_run():
+    assert {path.stem for path in PROGRAMS.glob("*.cpp")} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_correct_program_is_quiet_and_its_twin_has_exactly_its_finding(name, case_of, companion, tmp_path):
+    case = case_of(name)
+    group, false_without = KINDS[name]
+    quiet, used = case.findings(companion, tmp_path, racy=False)
+    assert [len(run) for run in quiet] == [0] * RUNS
+    assert used <= {group}
+    assert used or case.family not in false_without
+    twin, _ = case.findings(companion, tmp_path, racy=True)
+    assert [[finding.location.name for finding in run] for run in twin] == [["g_raced"]] * RUNS
+    without, unused = case.findings(companion, tmp_path, racy=False, shims=False)
+    assert unused == set()
+    # A runtime that has learnt it needs the shim no longer.
+    assert {bool(run) for run in without} == {case.family in false_without}
