@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan.errors import UsageError
+from python_tsan.result.attribution import attribute
 from python_tsan.result.baseline import (
     compare_baseline,
     complaints,
@@ -136,9 +137,23 @@ def test_an_entry_may_be_written_inline_and_with_a_title():
     text = 'version = 1\nfinding = [{fingerprint = "%s", reason = "r", link = "l", expires = 2026-12-31, title = "t"}]'
     (known,) = read(text % ONE).known
     assert (known.fingerprint, known.title, known.line) == (ONE, "t", 2)
+    (first,) = read(f"{text.splitlines()[1] % ONE}\nversion = 1\n").known
+    assert first.line == 1
     assert read(HEAD + entry()).known[0].title == ""
     assert read(HEAD + entry()).enough_runs == 1
     assert read(HEAD).known == ()
+
+
+def test_what_an_entry_does_not_name_is_empty():
+    (known,) = read(HEAD + entry()).known
+    assert (known.fingerprint, known.function, known.object) == (ONE, "", "")
+    (known,) = read(HEAD + by_cause(function="f", object="g")).known
+    assert (known.fingerprint, known.function, known.object) == ("", "f", "g")
+
+
+def test_a_heading_inside_a_text_is_no_entry():
+    text = entry().replace('"the counter is a statistic"', '"""\n[[finding]]\n"""')
+    assert [known.fingerprint for known in read(HEAD + text).known] == [ONE]
 
 
 def test_an_entry_stands_until_its_date_and_that_day_too():
@@ -301,6 +316,45 @@ def test_an_entry_by_cause_that_expired_or_no_longer_occurs_is_named_once():
     assert list(complaints(states)) == ["baseline entry object g_total expired on 2026-12-31"]
 
 
+def test_every_entry_by_cause_that_no_longer_occurs_is_named():
+    gone = with_current_fingerprints(read(HEAD + by_cause(function="f") + by_cause(function="g")), race())
+    assert list(complaints(compare_baseline(gone, race(), runs=1, today=TODAY))) == [
+        "baseline entry function f no longer occurs; take it out of known.toml",
+        "baseline entry function g no longer occurs; take it out of known.toml",
+    ]
+
+
+LIBRARIES = """\
+==================
+WARNING: ThreadSanitizer: data race (pid=5)
+  Write of size 8 at 0x7b0400000000 by thread T1:
+    #0 theirs /lib/their.c:18 (libtheir.so+0x10)
+    #1 mine /src/mine.c:27 (libmine.so+0x11)
+
+  Previous write of size 8 at 0x7b0400000000 by main thread:
+    #0 theirs /lib/their.c:18 (libtheir.so+0x10)
+
+SUMMARY: ThreadSanitizer: data race /lib/their.c:18 in theirs
+==================
+"""
+
+
+def test_a_function_of_yours_is_a_cause_only_where_it_is_known_to_be_yours():
+    findings = {fingerprint(each): each for each in parse_log(LIBRARIES, "x").findings}
+    entries = read(HEAD + by_cause(function="mine"))
+    assert [each.fingerprint for each in with_current_fingerprints(entries, findings).known] == [""]
+    known = with_current_fingerprints(entries, findings, ("libmine.so",)).known
+    assert [each.fingerprint for each in known] == list(findings)
+
+
+def test_the_recorded_origins_of_a_finding_decide_its_cause():
+    (parsed,) = parse_log(LIBRARIES, "x").findings
+    _, origins = attribute(parsed, ("libmine.so",))
+    old = read(HEAD + by_cause(function="mine"))
+    accepted = write_baseline([replace(finding(ONE), origins=origins)], old, today=TODAY)
+    assert len(tomllib.loads(accepted)["finding"]) == 1
+
+
 def test_a_findings_own_entry_comes_before_one_by_cause():
     findings = race()
     (own,) = findings
@@ -315,6 +369,20 @@ def test_a_baseline_that_is_written_again_keeps_its_entries_by_cause():
     first, second = tomllib.loads(written)["finding"]
     assert (first["function"], "fingerprint" in first) == ("careless", False)
     assert second["fingerprint"] == ONE
+
+
+def test_a_baseline_that_is_written_again_keeps_a_findings_own_entry_and_its_cause():
+    (parsed,) = parse_log(LIBRARIES, "x").findings
+    _, origins = attribute(parsed)
+    old = read(HEAD + by_cause(function="theirs") + entry())
+    entries = tomllib.loads(write_baseline([replace(finding(ONE), origins=origins)], old, today=TODAY))["finding"]
+    assert [each.get("fingerprint", each.get("function")) for each in entries] == ["theirs", ONE]
+
+
+def test_a_cause_of_a_function_and_an_object_is_written_as_two_keys():
+    old = read(HEAD + by_cause(function="f", object="g"))
+    (written,) = tomllib.loads(write_baseline([], old, today=TODAY))["finding"]
+    assert (written["function"], written["object"]) == ("f", "g")
 
 
 def test_a_current_fingerprint_is_never_taken_for_an_older_one(monkeypatch):

@@ -111,6 +111,7 @@ def test_a_doubt_about_the_whole_run_counts_too():
             replace(FINE, timed_out=True, exit_code=-2, recent_cpu=(4.8, 5.0)),
             "used 4.8 CPU s in the last 5.0 s: slow or in an endless loop, raise --timeout (stacks",
         ),
+        (replace(FINE, timed_out=True, exit_code=-2, recent_cpu=(0.25, 5.0)), "in the last 5.0 s: slow"),
         (replace(FINE, timed_out=True, exit_code=-15), "(stacks: none could be saved)"),
         (replace(FINE, crashes=("SEGV on unknown address 0x0",), exit_code=66), "crashed: SEGV"),
         (replace(FINE, exit_code=-6), "ended by signal 6"),

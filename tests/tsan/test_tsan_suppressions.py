@@ -183,6 +183,12 @@ def test_without_a_stack_nothing_is_hidden():
     assert not hides(suppression, finding([], []))
 
 
+def test_numbers_that_do_not_fit_are_unknown():
+    huge = "9" * 5000
+    lines = [f"ThreadSanitizer: Matched 1 suppressions (pid={huge}):", f"{huge} race:x"]
+    assert [(match.pid, match.hits) for match in parse_matches(lines)] == [(0, 0)]
+
+
 def test_counts_without_their_heading_are_not_read():
     assert list(parse_matches(["4 race:^my_counter$"])) == []
 
