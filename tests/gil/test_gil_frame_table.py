@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from python_tsan.cpython.debian_pythons import folder_name
 from python_tsan.cpython.manifest import read_manifest
 from python_tsan.gil.inside.frames import _FIELDS
 from python_tsan.paths import default_root
@@ -75,7 +76,7 @@ FRAMES = 4  # module, outer, lambda, method; a comprehension has none since 3.12
 def every_target():
     root = default_root() / "interpreters"
     builds = (found for folder in sorted(root.glob("3.*")) if (found := read_manifest(folder)))
-    unpacked = (script for script in sorted(root.glob("debian-sid-*/python3.*")) if script.is_file())
+    unpacked = (script for script in sorted((root / folder_name()).glob("usr/bin/python3.??")) if script.is_file())
     found = [*stock_targets(), *map(unpacked_target, unpacked), *map(built_target, builds)]
     return {target.name: target for target in found if parse_version(target.version).release >= min(_FIELDS)}
 
@@ -105,6 +106,6 @@ def test_the_frames_in_memory_are_those_of_the_api(targets, probe, tmp_path):
     for target in targets:
         python = target.home / "bin" / f"python{'.'.join(target.version.split('.')[:2])}"
         env = {"PYTHONHOME": str(target.home), "TSAN_OPTIONS": "report_bugs=0 exitcode=0"}
-        command = [*target.launcher, python, "-S", script, probe]
+        command = [python, "-S", script, probe]
         ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
         assert ended.stdout == f"{FRAMES}\n", f"{target.name}: {ended.stdout}{ended.stderr}"

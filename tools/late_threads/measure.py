@@ -112,13 +112,14 @@ def stock_targets(named: Iterable[Path] = ()) -> Iterator[Target]:
 
 def unpacked_target(script: Path) -> Target:
     """Return the interpreter that one of ``debian_pythons``' launchers starts."""
-    libraries = script.parent / "usr/lib/x86_64-linux-gnu"
+    home = script.parents[1]
+    libraries = home / "lib/x86_64-linux-gnu"
     version = process.run([script, "-V"], timeout=DEADLINE_SECONDS).stdout.split()[-1]
     minor = ".".join(version.split(".")[:2])
     return Target(
         version=version,
         library=libraries / f"libpython{minor}.so.1.0",
-        home=script.parent / "usr",
+        home=home,
         launcher=(str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries)),
     )
 
