@@ -80,6 +80,18 @@ Scenario& Scenario::clean_before(unsigned long version) {
     return *this;
 }
 
+Scenario& Scenario::clean_from(unsigned long version) {
+    if (PY_VERSION_HEX < version) {
+        return *this;
+    }
+    for (Expectation* each : {&expect_, without_gil_ ? &*without_gil_ : nullptr}) {
+        if (each != nullptr) {
+            *each = Expectation{Outcome::clean, {}, {}, {}, {}, std::move(each->values)};
+        }
+    }
+    return *this;
+}
+
 Scenario& Scenario::defects_without_gil(std::vector<std::vector<std::string>> pairs) {
     without_gil_ = Expectation{Outcome::race};
     for (auto& accesses : pairs) {

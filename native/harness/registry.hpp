@@ -59,6 +59,8 @@ public:
     /// Before CPython `version`, in the form of PY_VERSION_HEX, it ends clean; the other expectations hold from then
     /// on.
     Scenario& clean_before(unsigned long version);
+    /// From CPython `version` on it ends clean, in both kinds of build; the values stay. It follows what it changes.
+    Scenario& clean_from(unsigned long version);
     /// In a build without the GIL: such races, one for each pair of accesses.
     Scenario& defects_without_gil(std::vector<std::vector<std::string>> pairs);
     /// Still running after `seconds`, when the runner ends it.

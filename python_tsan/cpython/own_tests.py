@@ -46,8 +46,8 @@ class Selection(Enum):
 
     @property
     def since(self) -> str:
-        """The first minor that has it."""
-        return {Selection.THREADED: "3.13", Selection.PARALLEL: "3.14"}[self]
+        """The first version that has it."""
+        return {Selection.THREADED: "3.12.3", Selection.PARALLEL: "3.14"}[self]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,9 +51,9 @@ def test_named_tests_are_taken_once_each_in_order(tree):
     assert choose(["test_threading", "test_io", "test_io"], tree) == ("test_threading", "test_io")
 
 
-def test_before_3_13_tests_have_to_be_named(tree):
+def test_before_3_12_3_tests_have_to_be_named(tree):
     (tree / "Lib/test/libregrtest/tsan.py").unlink()
-    with pytest.raises(UsageError, match=r"CPython 3\.11\.2 has no `-m test --tsan`; it is new in 3\.13"):
+    with pytest.raises(UsageError, match=r"CPython 3\.11\.2 has no `-m test --tsan`; it is new in 3\.12\.3"):
         choose([], tree, "3.11.2")
     assert choose(["test_io"], tree, "3.11.2") == ("test_io",)
 
