@@ -1,4 +1,4 @@
-"""Every way of releasing the GIL, on each stock Python on this machine."""
+"""Every way of releasing the GIL, on a Python of each version: a stock one, or one that was built here."""
 
 import os
 import shutil
@@ -53,10 +53,12 @@ for name in ("save", "swap", "hand", "visit"): getattr(library, name)()
 @pytest.fixture(params=VERSIONS)
 def python(request):
     wanted = tuple(int(part) for part in request.param.split("."))
-    found = (stock for path in candidates(os.environ) if request.param in path.name and (stock := ask(path)))
+    builds = sorted(default_root().glob(f"interpreters/{request.param}.*/bin/python{request.param}"))
+    stocks = [path for path in candidates(os.environ) if request.param in path.name]
+    found = (stock for path in (*stocks, *builds) if (stock := ask(path)))
     usable = [one for one in found if one.shared and not one.free_threaded and one.release == wanted >= OLDEST]
     if not usable:
-        pytest.skip(f"no stock Python {request.param} with a shared library")
+        pytest.skip(f"no Python {request.param} with a shared library")
     return usable[0]
 
 
