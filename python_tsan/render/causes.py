@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan.render.stack import base_name, short_name
 from python_tsan.render.wording import deciding_frames, functions, raced_object
+from python_tsan.result.finding import Attribution, FindingStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from python_tsan.result.finding import DistinctFinding
 
 _Key = tuple[str, ...]
+# Findings of one library that is not yours; a short rendering counts the others.
+MAX_OF_LIBRARY = 20
+_YOURS = frozenset({Attribution.YOURS, Attribution.REACHED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +29,40 @@ class Cause:
     findings: tuple[DistinctFinding, ...]
 
 
+def ordered(findings: Iterable[DistinctFinding]) -> list[DistinctFinding]:
+    """Return ``findings`` with those that fail first, and of these yours first; else in order of first appearance."""
+    return sorted(findings, key=lambda finding: (not finding.status.fails, finding.attribution not in _YOURS))
+
+
+def fold(findings: Iterable[DistinctFinding]) -> tuple[list[DistinctFinding], Counter[tuple[str, str]]]:
+    """Return the findings to show, and how many others there are by library and status.
+
+    All of yours are shown, none that is set aside, and a few of each other library.
+    """
+    shown: list[DistinctFinding] = []
+    folded: Counter[tuple[str, str]] = Counter()
+    of_library: Counter[str] = Counter()
+    for finding in ordered(findings):
+        where = _library(finding)
+        of_library[where] += finding.attribution not in _YOURS
+        if finding.status is FindingStatus.SET_ASIDE or of_library[where] > MAX_OF_LIBRARY:
+            folded[where, finding.status.value] += 1
+        else:
+            shown.append(finding)
+    return shown, folded
+
+
+def _library(finding: DistinctFinding) -> str:
+    """Return what a finding is folded under: the blind spot, else the object of the frame that decided whose it is."""
+    modules = (base_name(origin.frame.module) for origin in finding.origins if origin.frame)
+    return finding.blind_spot or next(filter(None, modules), finding.attribution.value)
+
+
 def causes(findings: Iterable[DistinctFinding]) -> list[Cause]:
-    """Group ``findings``, in order of first appearance."""
+    """Group ``findings``, in the order of :func:`ordered`."""
     groups: list[list[DistinctFinding]] = []
     group_of: dict[_Key, int] = {}
-    for finding in findings:
+    for finding in ordered(findings):
         keys = list(_keys(finding))
         number = next((group_of[key] for key in keys if key in group_of), len(groups))
         if number == len(groups):

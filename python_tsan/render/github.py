@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from python_tsan.render import escape, wording
+from python_tsan.result.finding import FindingStatus
+from python_tsan.result.judge.program import set_aside_words
 from python_tsan.result.model import VerdictStatus
 
 if TYPE_CHECKING:
@@ -20,13 +22,20 @@ if TYPE_CHECKING:
 
 
 def render(result: Result, context: Context) -> str:
-    """Return a command for each finding, each fatal end and a doubt. Files below the context's root are relative."""
+    """Return a command for each finding that is not set aside, each fatal end and a doubt.
+
+    Files below the context's root are relative.
+    """
     return "".join(f"{line}\n" for line in _commands(result, context.root))
 
 
 def _commands(result: Result, root: str) -> Iterator[str]:
     for finding in result.findings:
+        if finding.status is FindingStatus.SET_ASIDE:
+            continue  # not in the user's code; GitHub shows ten annotations in all
         yield _command("error" if finding.status.fails else "notice", _where(finding, root), wording.message(finding))
+    for words in set_aside_words(each.blind_spot for each in result.findings if each.blind_spot):
+        yield _command("notice", {"title": "ThreadSanitizer"}, words)
     for fatal in result.fatal:
         yield _command("error", {"title": "ThreadSanitizer gave up"}, fatal.message)
     if result.verdict.status is not VerdictStatus.CLEAN and not result.failing:

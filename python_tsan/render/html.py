@@ -11,7 +11,7 @@ from markupsafe import Markup
 from python_tsan.plain_text import counted
 from python_tsan.render import checks, wording
 from python_tsan.render.advice import Program, advice, program_of
-from python_tsan.render.causes import causes
+from python_tsan.render.causes import causes, ordered
 from python_tsan.render.circumstances import circumstances
 from python_tsan.render.explain import KindText, kind_text
 from python_tsan.render.page import page_template
@@ -101,7 +101,8 @@ class Filter:
 
 def render(result: Result, context: Context) -> str:
     """Return the page, with a card for each of the first findings and the names of the others."""
-    shown, others = result.findings[:MAX_CARDS], result.findings[MAX_CARDS:]
+    findings = tuple(ordered(result.findings))
+    shown, others = findings[:MAX_CARDS], findings[MAX_CARDS:]
     program = program_of(result)
     return page_template("python_tsan.render", "report.html.j2").render(
         result=result,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from python_tsan.plain_text import WIDTH, counted, text_table
 from python_tsan.render import wording
 from python_tsan.render.advice import Program, advice, program_of
-from python_tsan.render.causes import causes
+from python_tsan.render.causes import causes, fold
 from python_tsan.render.checks import lane_lines, replaced_line
 from python_tsan.render.circumstances import circumstances
 from python_tsan.render.lines import Line, Style, as_text, styled
@@ -47,9 +48,13 @@ def render_lines(result: Result, *, verbose: bool = False, quiet: bool = False) 
     ``verbose`` also shows the findings that do not fail, and whole stacks; ``quiet`` only tables and the conclusion.
     """
     yield from _lanes(result)
-    groups = causes(result.findings)
+    shown, folded = (result.findings, Counter()) if verbose else fold(result.findings)
+    groups = causes(shown)
     if groups:
         yield from _table(groups)
+    for (library, status), count in folded.items():
+        yield from styled(f"{counted(count, 'finding')} in {library}: {status} (--verbose shows each)")
+    if result.findings:
         yield Line("")
     if not quiet:
         yield from _blocks(groups, program_of(result), verbose=verbose)

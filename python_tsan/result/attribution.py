@@ -2,6 +2,7 @@
 
 ``own`` holds what the user calls theirs: folders and files as the log's frames spell them, or bare names of
 modules. With none given, what the program itself was compiled from counts as theirs, and no shared object does.
+``extensions`` are names of loaded objects that a Python package brought, as far as they are known.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from python_tsan.result.finding import Attribution, Origin
 from python_tsan.tsan.frames import identifying_stacks, is_interceptor, is_plumbing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import SharedObject
     from python_tsan.tsan.finding import Finding, Frame, Stack
 
 # libpython3.12d.so.1.0, libpython3.14.dylib, python3, python3.13t; macOS calls the image of its framework Python
@@ -35,6 +39,10 @@ _NUMPY_SYMBOL = re.compile(r"_?Py(?:Array|UFunc)_|npy_")
 # mine.cpython-312d-x86_64-linux-gnu.so, mine.abi3.so
 _EXTENSION_MODULE = re.compile(r"\.(?:cpython-\w[\w-]*|abi3t?|pypy\w[\w-]*)\.so$")
 _EXTENSION_FILE = re.compile(r"/(?:site|dist)-packages/")
+# What auditwheel bundles has eight digits of a hash in its name: libgfortran-040039e1.so.5.0.0; pyarrow's has none
+_BUNDLED_MODULE = re.compile(r"[\w.+-]+-[0-9a-f]{8}(?:-[0-9a-f]{8})?\.so(?:\.|$)|lib(?:arrow|parquet)\w*\.so(?:\.|$)")
+# The interpreter's loop: what is called from there was called by Python code.
+_LOOP = frozenset({"_PyEval_EvalFrameDefault", "_PyEval_EvalFrame", "_PyEval_Vector"})
 # /usr/lib/python3.13/threading.py, <frozen importlib._bootstrap>
 _STANDARD_LIBRARY = re.compile(r"/lib(?:64)?/python3\.\d+t?/|^<frozen ")
 # libc.so.6, ld-linux-x86-64.so.2, libstdc++.so.6, libtsan.so.2, [vdso]
@@ -62,20 +70,30 @@ _SHARED = re.compile(r"\.so(?:\.|$)|\.(?:dylib|dll|pyd|bundle)$")
 _WEIGHT = tuple(Attribution)
 
 
-def attribute(finding: Finding | DistinctFinding, own: tuple[str, ...] = ()) -> tuple[Attribution, tuple[Origin, ...]]:
+def extension_objects(objects: Iterable[SharedObject]) -> frozenset[str]:
+    """Return the names of the loaded objects that are below a folder of Python packages."""
+    return frozenset(each.path.rpartition("/")[2] for each in objects if _EXTENSION_FILE.search(each.path))
+
+
+def attribute(
+    finding: Finding | DistinctFinding, own: tuple[str, ...] = (), extensions: frozenset[str] = frozenset()
+) -> tuple[Attribution, tuple[Origin, ...]]:
     """Return whose a finding is: its weightiest origin, and the origin of each of its identifying stacks in order."""
-    origins = tuple(origin(stack, own) for stack in identifying_stacks(finding))
+    origins = tuple(origin(stack, own, extensions) for stack in identifying_stacks(finding))
     weights = [_WEIGHT.index(each.attribution) for each in origins]
     return _WEIGHT[min(weights)] if weights else Attribution.UNKNOWN, origins
 
 
-def origin(stack: Stack | None, own: tuple[str, ...] = ()) -> Origin:
+def origin(stack: Stack | None, own: tuple[str, ...] = (), extensions: frozenset[str] = frozenset()) -> Origin:
     """Return whose code a stack is: that of its first frame which is no interceptor, plumbing or runtime.
 
-    A frame of another owner below one of yours is *reached from yours*.
+    A frame of another owner below one of yours is *reached from yours*, unless Python code between the two called it:
+    below the ``main`` of an embedder lies everything. CPython's own frames are reached through Python code too, because
+    a thread that runs without the GIL races there.
     """
     frames = stack.frames if stack else ()
-    owners = [(frame, owner(frame, own)) for frame in frames if not is_interceptor(frame) and not is_plumbing(frame)]
+    named = [frame for frame in frames if not is_interceptor(frame) and not is_plumbing(frame)]
+    owners = [(frame, owner(frame, own, extensions)) for frame in named]
     telling = [(frame, whose) for frame, whose in owners if whose is not Attribution.RUNTIME]
     if not telling:
         return Origin(
@@ -83,11 +101,17 @@ def origin(stack: Stack | None, own: tuple[str, ...] = ()) -> Origin:
         )
     frame, whose = telling[0]
     yours = next((frame for frame, other in telling if other is Attribution.YOURS), None)
+    if yours and whose is not Attribution.LIBPYTHON and _is_called_by_python([each for each, _ in telling], yours):
+        yours = None
     reached = yours is not None and whose is not Attribution.YOURS
     return Origin(attribution=Attribution.REACHED if reached else whose, frame=frame, yours=yours)
 
 
-def owner(frame: Frame, own: tuple[str, ...] = ()) -> Attribution:
+def _is_called_by_python(frames: Sequence[Frame], yours: Frame) -> bool:
+    return any(frame.symbol in _LOOP for frame in frames[: frames.index(yours)])
+
+
+def owner(frame: Frame, own: tuple[str, ...] = (), extensions: frozenset[str] = frozenset()) -> Attribution:
     """Return whose code one frame is, without a look at its neighbours; never REACHED."""
     module = frame.module.rpartition("/")[2]
     if any(_is_in(frame, module, mine) for mine in own):
@@ -98,7 +122,7 @@ def owner(frame: Frame, own: tuple[str, ...] = ()) -> Attribution:
         (Attribution.RUNTIME, _is_runtime(frame, module)),
         (Attribution.NUMPY, _is_numpy(frame, module)),
         (Attribution.LIBPYTHON, _is_libpython(frame, module)),
-        (Attribution.EXTENSION, _EXTENSION_MODULE.search(module) or _EXTENSION_FILE.search(frame.module)),
+        (Attribution.EXTENSION, module in extensions or _is_extension(frame, module)),
     ):
         if matches:
             return whose
@@ -127,6 +151,11 @@ def _is_libpython(frame: Frame, module: str) -> bool:
     if _LIBPYTHON_MODULE.match(module):
         return True
     return bool(_LIBPYTHON_SYMBOL.match(frame.symbol) or _LIBPYTHON_FILE.search(frame.file))
+
+
+def _is_extension(frame: Frame, module: str) -> bool:
+    of_python = _EXTENSION_MODULE.search(module) or _EXTENSION_FILE.search(frame.module)
+    return bool(of_python or _BUNDLED_MODULE.match(module))
 
 
 def _is_in(frame: Frame, module: str, mine: str) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan import __version__
 from python_tsan.expectation import Outcome
-from python_tsan.result.attribution import attribute
-from python_tsan.result.finding import DistinctFinding, FindingStatus, Occurrence, PythonStack
+from python_tsan.result.attribution import attribute, extension_objects
+from python_tsan.result.finding import Attribution, DistinctFinding, FindingStatus, Occurrence, PythonStack
 from python_tsan.result.judge.logs import doubts_about_logs, judge_logs, shortfalls_of_logs
 from python_tsan.result.model import Input, Result, ResultKind, Status, Subject, Unparsed, Verdict
 from python_tsan.tsan.digest import Digest
@@ -38,11 +38,13 @@ class Standing:
 class Facts:
     """What is known beyond the logs. ``standings`` and ``python_stacks`` are by fingerprint.
 
+    ``extensions`` are names of objects that Python packages brought, as of :mod:`.attribution`.
     ``verdict`` is that on a program which was run; without one the logs decide, ``silent_is_clean`` if the program is
     known to have run under the sanitizer.
     """
 
     own: tuple[str, ...] = ()
+    extensions: frozenset[str] = frozenset()
     silent_is_clean: bool = False
     standings: Mapping[str, Standing] = field(default_factory=dict)
     python_stacks: Mapping[str, PythonStack] = field(default_factory=dict)
@@ -195,21 +197,26 @@ def attributed(result: Result, own: tuple[str, ...]) -> Result:
     """Return ``result`` with the attribution of every finding decided by ``own``; nothing else of it changes."""
     findings = []
     for finding in result.findings:
-        whose, origins = attribute(finding, own)
-        findings.append(replace(finding, attribution=whose, origins=origins))
+        whose, origins = attribute(finding, own, extension_objects(result.audit or ()))
+        findings.append(replace(finding, attribution=_whose(whose, finding.blind_spot), origins=origins))
     return replace(result, findings=tuple(findings))
+
+
+def _whose(attribution: Attribution, blind_spot: str) -> Attribution:
+    """Return whose a finding is: what is set aside is the library's, also where CPython or nothing is on its stack."""
+    return Attribution.EXTENSION if blind_spot else attribution
 
 
 def _finding(group: Group, facts: Facts) -> DistinctFinding:
     first = group.finding
-    attribution, origins = attribute(first, facts.own)
+    attribution, origins = attribute(first, facts.own, facts.extensions)
     standing = facts.standings.get(group.fingerprint, NEW)
     return DistinctFinding(
         kind=first.kind,
         title=first.title,
         fingerprint=group.fingerprint,
         occurrences=group.occurrences,
-        attribution=attribution,
+        attribution=_whose(attribution, standing.blind_spot),
         status=standing.status,
         origins=origins,
         reason=standing.reason,

@@ -12,6 +12,7 @@ from python_tsan.detect.reading import Reading
 from python_tsan.detect.registry import detectors
 from python_tsan.expectation import Outcome
 from python_tsan.result import baseline
+from python_tsan.result.attribution import extension_objects
 from python_tsan.result.build import NEW, Facts, build_result
 from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.matching import covered, missing
@@ -98,6 +99,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
         reading.digest,
         Facts(
             own=request.own,
+            extensions=extension_objects(objects),
             standings=standings,
             python_stacks=python_stacks,
             inputs=tuple(reading.inputs),

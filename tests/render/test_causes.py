@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from report_samples import report_on
 
 from python_tsan.plain_text import WIDTH
-from python_tsan.render.causes import causes
+from python_tsan.render.causes import causes, fold, ordered
 from python_tsan.render.registry import RENDERINGS, Context
 from python_tsan.render.terminal import MAX_BLOCKS_OF_CAUSE
+from python_tsan.result.finding import Attribution, FindingStatus
 
 BLOCK = """\
 ==================
@@ -125,3 +127,58 @@ def test_markdown_of_many_findings_says_what_it_leaves_out(twenty, monkeypatch):
     text = RENDERINGS["markdown"].render(twenty).decode()
     assert text.count("**new**") == 5
     assert "16 more findings: the JSON has every one." in text
+
+
+def with_statuses(report, *statuses, attribution=Attribution.EXTENSION):
+    findings = [
+        replace(
+            finding,
+            status=status,
+            attribution=attribution,
+            blind_spot="grpcio" if status is FindingStatus.SET_ASIDE else "",
+        )
+        for finding, status in zip(report.findings, statuses, strict=True)
+    ]
+    return replace(report, findings=tuple(findings))
+
+
+def three(report_of_blocks):
+    names = ("a", "b", "c")
+    return report_of_blocks(*(block(f"put_{name}", f"get_{name}", name=name) for name in names))
+
+
+def test_what_fails_comes_first_and_of_that_what_is_yours(report_of_blocks):
+    aside, new, other = with_statuses(
+        three(report_of_blocks), FindingStatus.SET_ASIDE, FindingStatus.NEW, FindingStatus.NEW
+    ).findings
+    yours = replace(other, attribution=Attribution.YOURS)
+    assert ordered([aside, new, yours]) == [yours, new, aside]
+    assert [cause.findings[0] for cause in causes([aside, new, yours])] == [yours, new, aside]
+
+
+def test_what_is_set_aside_is_counted_by_library_and_shown_on_request(report_of_blocks):
+    report = with_statuses(three(report_of_blocks), FindingStatus.SET_ASIDE, FindingStatus.NEW, FindingStatus.SET_ASIDE)
+    short = RENDERINGS["terminal"].render(report, Context()).decode()
+    assert "2 findings in grpcio: set aside (--verbose shows each)" in short
+    assert "put_b" in short
+    assert "put_a" not in short
+    whole = RENDERINGS["terminal"].render(report, Context(verbose=True)).decode()
+    assert "put_a" in whole
+    assert "--verbose" not in whole
+
+
+def test_of_one_library_that_is_not_yours_a_few_are_shown_and_of_yours_all(monkeypatch, report_of_blocks):
+    monkeypatch.setattr("python_tsan.render.causes.MAX_OF_LIBRARY", 1)
+    new = [FindingStatus.NEW] * 3
+    shown, folded = fold(with_statuses(three(report_of_blocks), *new).findings)
+    assert (len(shown), dict(folded)) == (1, {("app", "new"): 2})
+    shown, folded = fold(with_statuses(three(report_of_blocks), *new, attribution=Attribution.YOURS).findings)
+    assert (len(shown), dict(folded)) == (3, {})
+
+
+@pytest.mark.parametrize("name", sorted(set(RENDERINGS) - {"terminal"}))
+def test_every_rendering_has_the_status_and_the_reason(name, report_of_blocks):
+    report = with_statuses(three(report_of_blocks), *[FindingStatus.SET_ASIDE] * 3)
+    report = replace(report, findings=tuple(replace(each, reason="because of a futex") for each in report.findings))
+    text = RENDERINGS[name].render(report, Context()).decode()
+    assert "set aside" in text or "because of a futex" in text

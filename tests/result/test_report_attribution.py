@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.result.attribution import attribute, origin, owner
+from python_tsan.result.attribution import attribute, extension_objects, origin, owner
 from python_tsan.result.finding import Attribution
+from python_tsan.result.model import SharedObject
 from python_tsan.tsan.finding import Frame, Stack
 from python_tsan.tsan.parser import parse_log
 
@@ -123,6 +124,59 @@ def test_interceptors_plumbing_and_runtime_do_not_decide():
 def test_a_library_below_your_frame_is_reached_from_yours():
     found = origin(Stack(frames=(DICT, MINE)))
     assert (found.attribution, found.frame, found.yours) == (Attribution.REACHED, DICT, MINE)
+
+
+LOOP = frame("_PyEval_EvalFrameDefault", "/cpython/Python/generated_cases.c.h", "libpython3.12d.so.1.0")
+
+
+@pytest.mark.parametrize("library", [OTHER_EXTENSION, ARRAY, frame("spawn", "", "libother.so.2")])
+def test_a_library_that_python_code_called_is_not_reached_from_an_embedders_main(library):
+    found = origin(Stack(frames=(library, LOOP, MINE)))
+    assert found.attribution not in {Attribution.YOURS, Attribution.REACHED}
+    assert (found.frame, found.yours) == (library, None)
+    assert origin(Stack(frames=(library, MINE, LOOP))).attribution is Attribution.REACHED
+    assert origin(Stack(frames=(library, DICT, MINE, LOOP))).attribution is Attribution.REACHED
+
+
+def test_cpython_itself_is_reached_through_python_code_too():
+    """A thread that runs Python code without the GIL races there, and it is yours."""
+    assert origin(Stack(frames=(DICT, LOOP, MINE))).attribution is Attribution.REACHED
+    assert origin(Stack(frames=(LOOP, MINE))).yours is MINE
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "libarrow.so.2600",
+        "libarrow_compute.so.2600",
+        "libparquet.so.2600",
+        "libgfortran-040039e1-0352e75f.so.5.0.0",
+        "libzmq-a430b4ce.so.5.2.5",
+        "libgeos_c-a6cb8a2a.so.1.19.2",
+    ],
+)
+def test_what_a_wheel_bundles_is_an_extension(module):
+    assert owner(frame("f", "", module)) is Attribution.EXTENSION
+
+
+@pytest.mark.parametrize(
+    "module", ["libmine-12345678", "libmine-1234567.so", "libnarrow.so", "librarrow.so.1", "libzmq.so.5"]
+)
+def test_other_libraries_are_not(module):
+    assert owner(frame("f", "", module)) is not Attribution.EXTENSION
+
+
+def test_an_object_that_was_loaded_from_the_folder_of_packages_is_an_extension():
+    objects = [
+        SharedObject(path="/v/lib/python3.13/site-packages/torch/lib/libtorch_cpu.so", instrumented=False),
+        SharedObject(path="/usr/lib/python3/dist-packages/x.so", instrumented=False),
+        SharedObject(path="/usr/lib/libmine.so", instrumented=False),
+    ]
+    names = extension_objects(objects)
+    assert names == {"libtorch_cpu.so", "x.so"}
+    assert owner(frame("f", "", "libtorch_cpu.so"), (), names) is Attribution.EXTENSION
+    assert owner(frame("f", "", "libtorch_cpu.so")) is Attribution.UNKNOWN
+    assert owner(frame("f", "", "libtorch_cpu.so"), ("libtorch_cpu.so",), names) is Attribution.YOURS
 
 
 def test_a_library_that_you_did_not_call_is_its_own():
