@@ -9,6 +9,7 @@
 #include "objects.hpp"
 #include "python.hpp"
 #include "record.hpp"
+#include "stacks.hpp"
 #include "threads.hpp"
 
 #include <cerrno>
@@ -531,7 +532,15 @@ HOOK int pthread_once(pthread_once_t* control, void (*routine)()) {
     SITE;
     constexpr int done = 2; // __PTHREAD_ONCE_DONE of glibc
     const int state = __atomic_load_n(control, __ATOMIC_ACQUIRE);
-    if ((state & done) != 0 || !enter(site)) {
+    // The unwinder does this at each exception, and runs nothing of anybody else's.
+    if (((state & done) != 0 && in_unwinder(site.pc)) || !enter(site)) {
+        return next(control, routine);
+    }
+    if ((state & done) != 0) {
+        // A moment earlier it would have waited for the thread that ran the routine.
+        request(What{address_of(control), Kind::once, Mode::write, Callee::once, false}, site, false);
+        requested();
+        leave();
         return next(control, routine);
     }
     Once once = {routine, What{address_of(control), Kind::once, Mode::write, Callee::once, false}, site, self.once};

@@ -248,6 +248,10 @@ void request(const What& what, const Site& site, bool blocks, bool again) {
             record_request(what, site);
         }
     }
+    if (live->held_count == 0 && what.kind == Kind::gil && !self.asked_for_gil) {
+        self.asked_for_gil = true; // a thread that joins this one with the GIL held would wait for it
+        record_request(what, site);
+    }
     if (!blocks && what.kind == Kind::gil) {
         return; // it is taken at once
     }

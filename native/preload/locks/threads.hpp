@@ -38,10 +38,11 @@ struct Self {
     std::uint32_t gil_stack;
     bool holds_gil;
     bool waits_for_gil;
-    bool takes_gil; // it has locked the GIL's second mutex
-    bool stale;     // a thread was created or joined since the last segment
-    bool busy;      // in a hook: what the hook calls is not recorded
-    bool refused;   // no room, or it has ended
+    bool takes_gil;     // it has locked the GIL's second mutex
+    bool stale;         // a thread was created or joined since the last segment
+    bool asked_for_gil; // with nothing else held
+    bool busy;          // in a hook: what the hook calls is not recorded
+    bool refused;       // no room, or it has ended
 };
 
 [[gnu::tls_model("initial-exec"), gnu::visibility("hidden")]] extern __thread Self self;

@@ -1,0 +1,801 @@
+// Deadlocks that can happen, and their safe twins: small embedders, none of which hangs here.
+//
+// `cases NAME` runs one; without a name it prints each with what is to be found: "deadlock", or "nothing". Threads take
+// turns by an atomic counter, which no recorder sees, so that every request is made and none of them has to wait.
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <atomic>
+#include <condition_variable>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <shared_mutex>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+namespace {
+
+struct Gil {
+    PyGILState_STATE state = PyGILState_Ensure();
+    ~Gil() { PyGILState_Release(state); }
+};
+
+struct NoGil {
+    PyThreadState* state = PyEval_SaveThread();
+    ~NoGil() { PyEval_RestoreThread(state); }
+};
+
+using Guard = std::lock_guard<std::mutex>;
+
+std::atomic<int> turn{0};
+
+void at(int number) {
+    while (turn.load() != number) {
+        sched_yield();
+    }
+}
+
+void next() {
+    turn.fetch_add(1);
+}
+
+/// Runs each function in a thread of its own, and joins them without the GIL.
+void together(const std::vector<std::function<void()>>& all) {
+    std::vector<std::thread> threads;
+    for (const auto& each : all) {
+        threads.emplace_back(each);
+    }
+    for (auto& each : threads) {
+        each.join();
+    }
+}
+
+void python(const char* code) {
+    if (PyRun_SimpleString(code) != 0) {
+        std::fputs("Python failed\n", stderr);
+        std::exit(3);
+    }
+}
+
+std::mutex log_mutex, second_mutex, gate_mutex;
+std::shared_mutex table_mutex;
+pthread_spinlock_t spin;
+
+// --- a mutex ------------------------------------------------------------------------------------------------------
+
+void mutex_then_gil() {
+    const Guard lock(log_mutex);
+    const Gil gil;
+}
+
+void gil_then_mutex() {
+    const Gil gil;
+    const Guard lock(log_mutex);
+}
+
+void mutex_inverted() {
+    together({[] {
+                  at(0);
+                  mutex_then_gil();
+                  next();
+              },
+              [] {
+                  at(1);
+                  gil_then_mutex();
+                  next();
+              }});
+}
+
+void mutex_released() {
+    together({[] {
+                  at(0);
+                  mutex_then_gil();
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  const NoGil released;
+                  {
+                      const Guard lock(log_mutex);
+                  }
+                  next();
+              }});
+}
+
+// --- a callback into Python under a mutex --------------------------------------------------------------------------
+
+void callback_sleeps() {
+    const auto call = [](int number) {
+        at(number);
+        {
+            const Gil gil;
+            const Guard lock(log_mutex);
+            python("import time; time.sleep(0.001)"); // releases the GIL, and asks for it again
+        }
+        next();
+    };
+    together({[=] { call(0); }, [=] { call(1); }});
+}
+
+void callback_after_unlock() {
+    const auto call = [](int number) {
+        at(number);
+        {
+            const Gil gil;
+            {
+                const Guard lock(log_mutex);
+            }
+            python("import time; time.sleep(0.001)");
+        }
+        next();
+    };
+    together({[=] { call(0); }, [=] { call(1); }});
+}
+
+void callback_without_switch() {
+    const auto call = [](int number) {
+        at(number);
+        {
+            const Gil gil;
+            const Guard lock(log_mutex);
+            python("1 + 1");
+        }
+        next();
+    };
+    together({[=] { call(0); }, [=] { call(1); }});
+}
+
+// --- what runs once -------------------------------------------------------------------------------------------------
+
+std::once_flag once;
+
+void call_once_with_gil() {
+    together({[] {
+                  at(0);
+                  std::call_once(once, [] { const Gil gil; });
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  std::call_once(once, [] {});
+                  next();
+              }});
+}
+
+void call_once_without_gil() {
+    together({[] {
+                  at(0);
+                  std::call_once(once, [] { const Gil gil; });
+                  next();
+              },
+              [] {
+                  at(1);
+                  std::call_once(once, [] {});
+                  const Gil gil;
+                  next();
+              }});
+}
+
+struct Decimal {
+    static inline int tries = 0;
+    Decimal() {
+        python("import time; time.sleep(0.001)");
+        if (++tries == 1) {
+            throw std::runtime_error("not yet"); // so that the next thread initialises it again
+        }
+    }
+};
+
+void use_static() {
+    try {
+        static const Decimal decimal;
+    } catch (const std::runtime_error&) {
+    }
+}
+
+void static_guard() {
+    const auto use = [](int number) {
+        at(number);
+        {
+            const Gil gil;
+            use_static();
+        }
+        next();
+    };
+    together({[=] { use(0); }, [=] { use(1); }});
+}
+
+struct Plain {
+    static inline int tries = 0;
+    Plain() {
+        if (++tries == 1) {
+            throw std::runtime_error("not yet");
+        }
+    }
+};
+
+void static_guard_plain() {
+    const auto use = [](int number) {
+        at(number);
+        {
+            const Gil gil;
+            try {
+                static const Plain plain;
+            } catch (const std::runtime_error&) {
+            }
+        }
+        next();
+    };
+    together({[=] { use(0); }, [=] { use(1); }});
+}
+
+// --- readers and writers
+// ----------------------------------------------------------------------------------------------
+
+void shared_mutex_writer() {
+    together({[] {
+                  at(0);
+                  {
+                      const std::shared_lock<std::shared_mutex> lock(table_mutex);
+                      const Gil gil;
+                  }
+                  next();
+              },
+              [] {
+                  at(1);
+                  {
+                      const Gil gil;
+                      const std::unique_lock<std::shared_mutex> lock(table_mutex);
+                  }
+                  next();
+              }});
+}
+
+void shared_mutex_readers() {
+    together({[] {
+                  at(0);
+                  {
+                      const std::shared_lock<std::shared_mutex> lock(table_mutex);
+                      const Gil gil;
+                  }
+                  next();
+              },
+              [] {
+                  at(1);
+                  {
+                      const Gil gil;
+                      const std::shared_lock<std::shared_mutex> lock(table_mutex);
+                  }
+                  next();
+              }});
+}
+
+void spin_inverted() {
+    pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
+    together({[] {
+                  at(0);
+                  pthread_spin_lock(&spin);
+                  {
+                      const Gil gil;
+                  }
+                  pthread_spin_unlock(&spin);
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  pthread_spin_lock(&spin);
+                  pthread_spin_unlock(&spin);
+                  next();
+              }});
+}
+
+// --- waits for another thread
+// -----------------------------------------------------------------------------------------
+
+std::condition_variable changed;
+bool ready = false;
+
+void waker(int from, int after) {
+    at(from);
+    {
+        const Gil gil;
+    } // what it has to do before it can wake the others
+    next();
+    at(after);
+    // The waiter is in its wait once it has given the mutex back.
+    const Guard lock(log_mutex);
+    ready = true;
+    changed.notify_all();
+}
+
+void condition_with_gil() {
+    together({[] { waker(0, 2); },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  std::unique_lock<std::mutex> lock(log_mutex);
+                  next();
+                  changed.wait(lock, [] { return ready; });
+              }});
+}
+
+void condition_without_gil() {
+    together({[] { waker(0, 2); },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  const NoGil released;
+                  std::unique_lock<std::mutex> lock(log_mutex);
+                  next();
+                  changed.wait(lock, [] { return ready; });
+              }});
+}
+
+void semaphore_with_gil() {
+    static sem_t semaphore;
+    sem_init(&semaphore, 0, 0);
+    together({[] {
+                  at(0);
+                  {
+                      const Gil gil;
+                  }
+                  sem_post(&semaphore);
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  sem_wait(&semaphore);
+              }});
+}
+
+void join_with_gil() {
+    std::thread worker([] {
+        const Gil gil;
+        python("1 + 1");
+    });
+    std::thread closer([&] {
+        while (turn.load() == 0) {
+            sched_yield();
+        }
+        const Gil gil;
+        worker.join();
+    });
+    while (turn.load() == 0) {
+        const Gil gil;
+        next(); // the worker got the GIL, or will: it needs no luck to end, only the closer's order is wrong
+    }
+    closer.join();
+}
+
+void join_without_gil() {
+    std::thread worker([] {
+        const Gil gil;
+        python("1 + 1");
+    });
+    const Gil gil;
+    const NoGil released;
+    worker.join();
+}
+
+void future_get(bool keep_gil) {
+    std::promise<int> promise;
+    auto future = promise.get_future();
+    together({[&] {
+                  at(0);
+                  {
+                      const Gil gil;
+                  }
+                  next();
+                  at(2);
+                  promise.set_value(1);
+              },
+              [&] {
+                  at(1);
+                  const Gil gil;
+                  if (keep_gil) {
+                      next();
+                      future.get();
+                      return;
+                  }
+                  const NoGil released;
+                  next();
+                  future.get();
+              }});
+}
+
+void future_with_gil() {
+    future_get(true);
+}
+void future_without_gil() {
+    future_get(false);
+}
+
+// --- more locks, and what keeps threads apart
+// ---------------------------------------------------------------------------
+
+void three_locks() {
+    together({[] {
+                  at(0);
+                  {
+                      const Guard one(log_mutex);
+                      const Guard two(second_mutex);
+                  }
+                  next();
+              },
+              [] {
+                  at(1);
+                  {
+                      const Guard two(second_mutex);
+                      const Gil gil;
+                  }
+                  next();
+              },
+              [] {
+                  at(2);
+                  {
+                      const Gil gil;
+                      const Guard one(log_mutex);
+                  }
+                  next();
+              }});
+}
+
+void two_mutexes() {
+    together({[] {
+                  at(0);
+                  {
+                      const Guard one(log_mutex);
+                      const Guard two(second_mutex);
+                  }
+                  next();
+              },
+              [] {
+                  at(1);
+                  {
+                      const Guard two(second_mutex);
+                      const Guard one(log_mutex);
+                  }
+                  next();
+              }});
+}
+
+void gate() {
+    together({[] {
+                  at(0);
+                  {
+                      const Guard outer(gate_mutex);
+                      mutex_then_gil();
+                  }
+                  next();
+              },
+              [] {
+                  at(1);
+                  {
+                      const Guard outer(gate_mutex);
+                      gil_then_mutex();
+                  }
+                  next();
+              }});
+}
+
+void ordered_by_join() {
+    std::thread(mutex_then_gil).join();
+    std::thread(gil_then_mutex).join();
+}
+
+void try_lock() {
+    together({[] {
+                  at(0);
+                  mutex_then_gil();
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  if (log_mutex.try_lock()) {
+                      log_mutex.unlock();
+                  }
+                  next();
+              }});
+}
+
+void recursive() {
+    static std::recursive_mutex mutex;
+    together({[] {
+                  at(0);
+                  {
+                      const std::lock_guard<std::recursive_mutex> lock(mutex);
+                      const std::lock_guard<std::recursive_mutex> again(mutex);
+                  }
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  const std::lock_guard<std::recursive_mutex> lock(mutex);
+                  next();
+              }});
+}
+
+// --- two interpreters
+// ---------------------------------------------------------------------------------------------------
+
+#if PY_VERSION_HEX >= 0x030C0000
+/// Runs in an interpreter of its own: with a GIL of its own, or with the main one's.
+void in_interpreter(bool own_gil, const std::function<void()>& work) {
+    const Gil gil;
+    PyThreadState* const main_state = PyThreadState_Get();
+    PyInterpreterConfig config{};
+    config.use_main_obmalloc = own_gil ? 0 : 1;
+    config.allow_threads = 1;
+    config.check_multi_interp_extensions = own_gil ? 1 : 0;
+    config.gil = own_gil ? PyInterpreterConfig_OWN_GIL : PyInterpreterConfig_SHARED_GIL;
+    PyThreadState* state = nullptr;
+    if (PyStatus_Exception(Py_NewInterpreterFromConfig(&state, &config))) {
+        std::exit(3);
+    }
+    work();
+    Py_EndInterpreter(state);
+    PyThreadState_Swap(main_state);
+}
+
+void interpreters(bool own_gil) {
+    together({[=] {
+                  at(0);
+                  in_interpreter(own_gil, [] {
+                      const Guard lock(log_mutex);
+                      const NoGil released; // asks for its GIL again, under the mutex
+                  });
+                  next();
+              },
+              [] {
+                  at(1);
+                  gil_then_mutex();
+                  next();
+              }});
+}
+
+void one_gil() {
+    interpreters(false);
+}
+void own_gils() {
+    interpreters(true);
+}
+#endif
+
+// --- the shape of public reports
+// ------------------------------------------------------------------------------------------
+
+/// rasterio #3611: a dataset's mutex is held while the library reads through a file object of Python.
+struct Dataset {
+    std::mutex mutex;
+    void read() {
+        const Guard lock(mutex);
+        const Gil gil; // the file is a Python object
+        python("b'x' * 10");
+    }
+    void close() { const Guard lock(mutex); }
+};
+
+void dataset_with_python_file() {
+    static Dataset dataset;
+    together({[] {
+                  at(0);
+                  dataset.read();
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil; // the last reference is dropped
+                  dataset.close();
+                  next();
+              }});
+}
+
+void dataset_closed_without_gil() {
+    static Dataset dataset;
+    together({[] {
+                  at(0);
+                  dataset.read();
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  const NoGil released;
+                  dataset.close();
+                  next();
+              }});
+}
+
+/// grpc #42247: an object is destroyed with the GIL held; its destructor waits for a poller that calls back into
+/// Python.
+struct Server {
+    std::thread poller;
+    Server()
+        : poller([] {
+              const Gil gil;
+              python("1 + 1");
+              next();
+          }) {}
+    ~Server() { poller.join(); }
+};
+
+void server_destroyed_with_gil() {
+    auto server = std::make_unique<Server>();
+    at(1);
+    const Gil gil;
+    server.reset();
+}
+
+void server_destroyed_without_gil() {
+    auto server = std::make_unique<Server>();
+    at(1);
+    const Gil gil;
+    const NoGil released;
+    server.reset();
+}
+
+/// A logging sink that is written in Python, as users of pybind11 and spdlog build it.
+struct Logger {
+    std::mutex mutex;
+    void log() {
+        const Guard lock(mutex);
+        const Gil gil;
+        python("import sys; sys.stdout.flush()");
+    }
+    void set_level() { const Guard lock(mutex); }
+};
+
+void python_sink() {
+    static Logger logger;
+    together({[] {
+                  at(0);
+                  logger.log();
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  logger.set_level();
+                  next();
+              }});
+}
+
+void python_sink_fixed() {
+    static Logger logger;
+    together({[] {
+                  at(0);
+                  logger.log();
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  const NoGil released;
+                  logger.set_level();
+                  next();
+              }});
+}
+
+/// OpenUSD #3986: a registry is read under a reader-writer lock, and a plugin of Python is loaded inside.
+struct Registry {
+    std::shared_mutex mutex;
+    void load_plugin() {
+        const std::unique_lock<std::shared_mutex> lock(mutex);
+        const Gil gil;
+        python("import json");
+    }
+    void find() { const std::shared_lock<std::shared_mutex> lock(mutex); }
+};
+
+void registry_with_plugins() {
+    static Registry registry;
+    together({[] {
+                  at(0);
+                  registry.load_plugin();
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  registry.find();
+                  next();
+              }});
+}
+
+void registry_without_gil() {
+    static Registry registry;
+    together({[] {
+                  at(0);
+                  registry.load_plugin();
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  const NoGil released;
+                  registry.find();
+                  next();
+              }});
+}
+
+struct Case {
+    const char* name;
+    const char* found;
+    void (*run)();
+};
+
+const Case cases[] = {
+    {"mutex_inverted", "deadlock", mutex_inverted},
+    {"mutex_released", "nothing", mutex_released},
+    {"callback_sleeps", "deadlock", callback_sleeps},
+    {"callback_after_unlock", "nothing", callback_after_unlock},
+    {"call_once_with_gil", "deadlock", call_once_with_gil},
+    {"call_once_without_gil", "nothing", call_once_without_gil},
+    {"static_guard", "deadlock", static_guard},
+    {"static_guard_plain", "nothing", static_guard_plain},
+    {"shared_mutex_writer", "deadlock", shared_mutex_writer},
+    {"shared_mutex_readers", "nothing", shared_mutex_readers},
+    {"spin_inverted", "deadlock", spin_inverted},
+    {"condition_with_gil", "deadlock", condition_with_gil},
+    {"condition_without_gil", "nothing", condition_without_gil},
+    {"semaphore_with_gil", "deadlock", semaphore_with_gil},
+    {"join_with_gil", "deadlock", join_with_gil},
+    {"join_without_gil", "nothing", join_without_gil},
+    {"future_with_gil", "deadlock", future_with_gil},
+    {"future_without_gil", "nothing", future_without_gil},
+    {"three_locks", "deadlock", three_locks},
+    {"two_mutexes", "deadlock", two_mutexes},
+    {"gate", "nothing", gate},
+    {"ordered_by_join", "nothing", ordered_by_join},
+    {"try_lock", "nothing", try_lock},
+    {"recursive", "nothing", recursive},
+    // Nothing shows that other code may switch there; see docs/deadlocks.md.
+    {"callback_without_switch", "missed", callback_without_switch},
+#if PY_VERSION_HEX >= 0x030C0000
+    {"one_gil", "deadlock", one_gil},
+    {"own_gils", "nothing", own_gils},
+#endif
+    {"dataset_with_python_file", "deadlock", dataset_with_python_file},
+    {"dataset_closed_without_gil", "nothing", dataset_closed_without_gil},
+    {"server_destroyed_with_gil", "deadlock", server_destroyed_with_gil},
+    {"server_destroyed_without_gil", "nothing", server_destroyed_without_gil},
+    {"python_sink", "deadlock", python_sink},
+    {"python_sink_fixed", "nothing", python_sink_fixed},
+    {"registry_with_plugins", "deadlock", registry_with_plugins},
+    {"registry_without_gil", "nothing", registry_without_gil},
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 2) {
+        for (const auto& each : cases) {
+            std::printf("%s %s\n", each.name, each.found);
+        }
+        return 0;
+    }
+    for (const auto& each : cases) {
+        if (std::strcmp(each.name, argv[1]) == 0) {
+            Py_InitializeEx(0);
+            PyThreadState* const main_state = PyEval_SaveThread();
+            each.run();
+            PyEval_RestoreThread(main_state);
+            return Py_FinalizeEx() == 0 ? 0 : 3;
+        }
+    }
+    std::fprintf(stderr, "no case %s\n", argv[1]);
+    return 2;
+}
