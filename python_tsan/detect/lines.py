@@ -30,23 +30,44 @@ class Lines:
     problem: str = ""
 
     def __iter__(self) -> Iterator[str]:
+        """Yield line by line."""
+        for piece in self.pieces():
+            yield from piece.removesuffix("\n").split("\n")
+
+    def pieces(self) -> Iterator[str]:
+        """Yield pieces that end where a line ends; the last one may lack its line feed."""
         number, rest, skipping = 0, "", False
         for text in self._texts():
-            lines = (rest + text).split("\n")
-            rest = lines.pop()
-            if skipping and lines:
-                del lines[0]
-                skipping = False
-            elif skipping:
-                rest = ""
-            yield from lines
-            number += len(lines)
+            start = text.find("\n") + 1 if skipping else 0
+            if skipping and not start:
+                continue
+            skipping = False
+            stop = text.rfind("\n", start) + 1
+            if not stop:
+                rest += text[start:]
+            else:
+                piece = rest + text[start:stop]
+                rest = text[stop:]
+                if len(piece) > MAX_LINE:
+                    piece = self._shortened(piece, number)
+                number += piece.count("\n")
+                yield piece
             if len(rest) > MAX_LINE:
-                yield rest[:MAX_LINE]
                 self.overlong = self.overlong or number + 1
+                yield rest[:MAX_LINE] + "\n"
+                number += 1
                 rest, skipping = "", True
         if rest:
             yield rest
+
+    def _shortened(self, piece: str, number: int) -> str:
+        """Cut the lines of a piece that are too long; ``number`` is that of the line before it."""
+        lines = piece.split("\n")
+        for index, line in enumerate(lines):
+            if len(line) > MAX_LINE:
+                self.overlong = self.overlong or number + index + 1
+                lines[index] = line[:MAX_LINE]
+        return "\n".join(lines)
 
     def _texts(self) -> Iterator[str]:
         """Yield text; a byte that is not text in this encoding stays readable, in hex."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterable, Iterator
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 STANDARD_INPUT = "-"
 NO_LOGS = "no file in this folder has the name of a log"
 # log_path=tsan makes tsan.4711; the rest are usual names of logs. Any other file must be named itself.
@@ -146,7 +146,7 @@ def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int = 0
     spoke = digest.notices
     plain = gzip.GzipFile(fileobj=file) if head.startswith(_GZIP) else file
     lines = Lines(_chunks(plain), "utf-16" if head[:2] in _UTF16 else "utf-8-sig")
-    digest.add(lines, name)
+    digest.read(lines.pieces(), name)
     blocks = digest.blocks + len(digest.fatal) - before
     problem = lines.problem
     if lines.binary and not blocks:

@@ -83,7 +83,7 @@ class Block:
         lines = text.removesuffix("\n").split("\n")
         # In HTML every line has a tag; the one after the heading never has a bracket of its own.
         tagged = len(self.raw) > 1 and "<" in self.raw[1]
-        if tagged or _is_dressed(text) or len(lines) != len(self.raw):
+        if tagged or is_dressed(text) or len(lines) != len(self.raw):
             lines = [clean(line) for line in self.raw]
         self.lines = lines
         return self
@@ -107,7 +107,16 @@ class Block:
         return token not in {Mark.UNKNOWN, Mark.BLANK}
 
 
-def _is_dressed(text: str) -> bool:
+def has_dress(text: str) -> bool:
+    """Report whether :func:`clean` may change one of these lines, tags included."""
+    return (
+        is_dressed(text)
+        or ("<" in text and _TAG.search(text) is not None)
+        or ("[" in text and _COLOUR.search(text) is not None)
+    )
+
+
+def is_dressed(text: str) -> bool:
     """Report whether :func:`clean` may have something to do besides tags; fast, for every block is asked."""
     return (
         "\x1b" in text
@@ -121,7 +130,7 @@ def _is_dressed(text: str) -> bool:
 def clean(raw: str) -> str:
     """Return a line without its line end, terminal colours, entities and tags of HTML, and what it overwrites."""
     line = raw.rstrip("\r\n")
-    if "<" not in line and not _is_dressed(line):
+    if "<" not in line and not is_dressed(line):
         return line
     line = _TAG.sub("", _COLOUR.sub("", line))
     line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)

@@ -38,12 +38,13 @@ _PREFIX_END = re.compile(r"[:|\]>)\s]$")
 class Splitter:
     """Cuts a log into blocks. Its counts say what was outside of them.
 
-    ``outside`` counts lines of no concern (not blank, no fence), ``strange`` those that name ThreadSanitizer
-    and yet are nothing known, of which ``samples`` keeps the first few. ``notices`` counts the runtime's remarks
-    outside of blocks: with them and no block, a program ran under it and nothing was found, unless ``tally`` misses
-    reports. ``other_tools`` names the checkers of which lines were seen.
+    ``number`` is that of the latest line. ``outside`` counts lines of no concern (not blank, no fence), ``strange``
+    those that name ThreadSanitizer and yet are nothing known, of which ``samples`` keeps the first few. ``notices``
+    counts the runtime's remarks outside of blocks: with them and no block, a program ran under it and nothing was
+    found, unless ``tally`` misses reports. ``other_tools`` names the checkers of which lines were seen.
     """
 
+    number: int = 0
     outside: int = 0
     strange: int = 0
     notices: int = 0
@@ -54,7 +55,7 @@ class Splitter:
     _others: list[Block] = field(default_factory=list)  # with one, the oldest first
     _live: list[Form] = field(default_factory=list)  # of the prefixes of headings, the latest last
     _fresh: Block | None = None  # opened by the line before
-    _forms: Forms = field(default_factory=Forms)
+    forms: Forms = field(default_factory=Forms)
     _records: dict[str, Splitter] = field(default_factory=dict)
     _unwrapper: Unwrapper = field(default_factory=Unwrapper)
     _done: list[Block] = field(default_factory=list)
@@ -66,7 +67,8 @@ class Splitter:
         nowhere: list[str] = []
         append = nowhere.append
         room = 0
-        for number, raw in enumerate(lines, 1):
+        for raw in lines:
+            self.number += 1
             # Nearly all lines of a block end nothing; _take would find that out too, at three times the cost.
             if fast is not None and (
                 raw.startswith("    #") or not ("ThreadSanitizer" in raw or FENCE in raw or "WARNING: D" in raw)
@@ -84,7 +86,7 @@ class Splitter:
             else:
                 if fast is not None:
                     fast.room = room
-                self._take(raw, number)
+                self._take(raw, self.number)
             if self._done:
                 yield from self._done
                 self._done.clear()
@@ -95,6 +97,21 @@ class Splitter:
         yield from self._done
         self._done.clear()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no block is open, and no line so far has changed how the next ones are read."""
+        return not (self._plain or self._live or self._others or self._records or self._fresh)
+
+    def steady_form(self) -> Form | None:
+        """Return the form of the one prefix whose lines are read alike from here on; None if there is another state.
+
+        It is a prefix in which nothing but times vary, seen before; no block is open.
+        """
+        if len(self._live) != 1 or self._plain or self._others or self._records or self._fresh:
+            return None
+        form = self._live[0]
+        return form if form.used and not form.pattern.groups else None
+
     def _fast(self) -> Block | None:
         """Return the open block if every line that does not end it belongs to it."""
         block = self._plain
@@ -104,7 +121,7 @@ class Splitter:
 
     def _take(self, raw: str, number: int) -> None:
         speaks = "ThreadSanitizer" in raw or "WARNING: D" in raw
-        if (self._records or (speaks and _is_wrapped(raw)) or '"MESSAGE"' in raw) and self._unwrap(
+        if (self._records or (speaks and may_be_wrapped(raw)) or '"MESSAGE"' in raw) and self._unwrap(
             raw, number, speaks=speaks
         ):
             return
@@ -172,7 +189,7 @@ class Splitter:
             shape, found = Shape.FATAL, FATAL.search(line)
         if found is None:
             return None
-        known = self._forms.of(line[: found.start()])
+        known = self.forms.of(line[: found.start()])
         form, numbers = known or (None, ())
         block = Block(shape, number, form, numbers, wrapped=self._nested)
         block.append(raw, line[found.start() :], number, numbers)
@@ -332,7 +349,7 @@ class Splitter:
 
     def _is_prefix(self, text: str) -> bool:
         """Report whether the text before a fence or a summary is a collector's, not output without a line end."""
-        known = self._forms.of(text)
+        known = self.forms.of(text)
         return known is not None and (known[0].used or bool(_PREFIX_END.search(text)))
 
     def _outside(self, raw: str, *, speaks: bool) -> None:
@@ -360,7 +377,7 @@ class Splitter:
         if raw.startswith(FENCE):
             return
         line = clean(raw).rstrip()
-        known = self._forms.of(line.removesuffix(FENCE)) if line.endswith(FENCE) else None
+        known = self.forms.of(line.removesuffix(FENCE)) if line.endswith(FENCE) else None
         if known and known[0] not in self._live:  # else its numbers were observed before
             known[0].used = True
             self._observe(*known)
@@ -415,6 +432,6 @@ def _continues(block: Block, opened: Block) -> bool:
     return "DEADLYSIGNAL" in block.raw[0] and not any("ERROR: " in raw for raw in block.raw)
 
 
-def _is_wrapped(raw: str) -> bool:
+def may_be_wrapped(raw: str) -> bool:
     """Report whether a line may be one that a collector has wrapped, see :mod:`.records`; fast."""
     return "{" in raw or '"' in raw or "\\n" in raw or "&#" in raw or "%0A" in raw or "<br" in raw or "\r" in raw[:-2]

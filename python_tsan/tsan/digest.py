@@ -1,32 +1,32 @@
 """Collect the distinct findings of any number of logs, fast and in little memory; the parser reads each.
 
-Most blocks of a long log repeat a few races. A repeated block is known by its text without the numbers that differ
-from run to run, and then needs no parsing.
+Most blocks of a long log repeat a few races. A repeated block is known by its normal form and then needs no parsing.
 """
 
 from __future__ import annotations
 
-import re
 from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from python_tsan.tsan.block import Block, Shape
+from python_tsan.tsan.block import Shape
 from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
 from python_tsan.tsan.fingerprint import fingerprint, ways
+from python_tsan.tsan.normal_form import Speller
 from python_tsan.tsan.parser import parse_block, parse_fatal
+from python_tsan.tsan.skim import Skimmer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
+    from python_tsan.tsan.block import Block
     from python_tsan.tsan.finding import Fatal, Finding
+    from python_tsan.tsan.normal_form import Spelling
 
-# Texts remembered. Beyond that all are dropped: the memory saves time, it decides nothing.
-MAX_TEXTS = 4096
+# Spellings remembered. Beyond that all are forgotten: the memory saves time, it decides nothing.
+MAX_SPELLINGS = 4096
 # Longer blocks are rare and not remembered.
-MAX_TEXT_LINES = 400
-# 0x7b0400000000, thread T12, write M3, tid=4711, pid=4711, Thread T12 'worker-12' (tid=4711, heap block of size 640
-_VOLATILE = re.compile(r"0x(?<!\+0x)[0-9a-f]+| [TM]\d+|[tp]id=\d+| '[^'\n]*'(?= \(tid=)|(?<=heap block of size )\d+")
+MAX_SPELLED_LINES = 400
 
 
 @dataclass(slots=True)
@@ -74,20 +74,26 @@ class Digest:
     samples: list[str] = field(default_factory=list)
     shortfalls: list[Shortfall] = field(default_factory=list)
     other_tools: dict[str, None] = field(default_factory=dict)
-    _texts: dict[tuple[str, ...], tuple[Group, int]] = field(default_factory=dict)
+    _speller: Speller = field(default_factory=Speller)
+    # The group of each spelling, and how many lines in it are no part of the block.
+    _spelled: dict[tuple[Hashable, ...], tuple[Group, int]] = field(default_factory=dict)
+
+    def read(self, texts: Iterable[str], source: str) -> None:
+        """Read one log in pieces that end where a line ends; ``source`` is its name. Never raises on any text."""
+        splitter = Splitter()
+        skimmer = Skimmer(splitter, self._speller, lambda spelling, number: self._count(spelling, number, source))
+        self._collect(splitter, skimmer.lines(texts), source)
 
     def add(self, lines: Iterable[str], source: str) -> None:
-        """Read one log; ``source`` is its name. Never raises on any text."""
-        splitter = Splitter()
+        """Read one log line by line, as :meth:`read` does."""
+        self._collect(Splitter(), lines, source)
+
+    def _collect(self, splitter: Splitter, lines: Iterable[str], source: str) -> None:
         for block in splitter.split(lines):
             if block.shape is Shape.FATAL:
                 self.fatal.append(parse_fatal(block, source))
-                continue
-            group, unparsed = self._group(block, source)
-            self.blocks += 1
-            self.unparsed += unparsed
-            group.occurrences += 1
-            group.places.setdefault(source, array("Q")).append(block.first_line)
+            else:
+                self._take(block, source)
         self.unparsed += splitter.strange
         self.outside += splitter.outside
         self.notices += splitter.notices
@@ -109,29 +115,57 @@ class Digest:
         """How many reports the logs speak of that could not be read."""
         return sum(each.missing for each in self.shortfalls)
 
-    def _group(self, block: Block, source: str) -> tuple[Group, int]:
-        # What differs between two prints of one finding is taken out; in a frame or a summary nothing does.
-        still = [
-            line if not line or line[4:5] == "#" or line[:7] == "SUMMARY" else _VOLATILE.sub("", line)
-            for line in block.lines
-        ]
-        text = tuple(still)
-        known = self._texts.get(text)
+    def _take(self, block: Block, source: str) -> None:
+        """Count a block that the splitter found."""
+        if len(block.lines) > MAX_SPELLED_LINES:
+            self._parse(block, source)
+            return
+        spelling = self._speller.spell(block.lines)
+        if not self._count(spelling, block.first_line, source):
+            known = self._parse(block, source, strays=len(spelling.strays))
+            if len(self._spelled) >= MAX_SPELLINGS:
+                self._spelled.clear()
+            self._spelled[spelling.form] = known
+            if not spelling.strays:
+                self._spelled[self._speller.spell_text("\n".join(block.lines)).form] = known
+
+    def _count(self, spelling: Spelling, number: int, source: str) -> bool:
+        """Count a block whose spelling is known; return whether it is."""
+        known = self._spelled.get(spelling.form)
         if known is None:
-            finding = parse_block(block, source)
-            self._sample(finding.unparsed)
-            key = fingerprint(finding)
-            group = self.groups.setdefault(key, Group(key, finding))
-            group.variants.setdefault(ways(finding), finding)
-            known = (group, len(finding.unparsed))
-            if len(self._texts) >= MAX_TEXTS:
-                self._texts.clear()
-            if len(text) <= MAX_TEXT_LINES:
-                self._texts[text] = known
-        return known
+            return False
+        group, unparsed = known
+        self._sample(spelling.strays)
+        self._add(group, number, source, unparsed + len(spelling.strays))
+        return True
+
+    def _parse(self, block: Block, source: str, strays: int = 0) -> tuple[Group, int]:
+        """Parse and count a block; return its group, and how many more than the known strays are no part of it."""
+        finding = parse_block(block, source)
+        unparsed = len(finding.unparsed)
+        self._sample(finding.unparsed)
+        key = fingerprint(finding)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group(key, finding)
+        group.variants.setdefault(ways(finding), finding)
+        self._add(group, block.first_line, source, unparsed)
+        return group, unparsed - strays
+
+    def _add(self, group: Group, number: int, source: str, unparsed: int) -> None:
+        self.blocks += 1
+        self.unparsed += unparsed
+        group.occurrences += 1
+        places = group.places.get(source)
+        if places is None:
+            places = group.places[source] = array("Q")
+        places.append(number)
 
     def _sample(self, lines: Iterable[str]) -> None:
+        """Keep the first few lines that differ."""
+        if len(self.samples) >= MAX_SAMPLES:
+            return
         for line in lines:
-            if len(self.samples) >= MAX_SAMPLES:
-                return
-            self.samples.append(line[:MAX_SAMPLE_LENGTH])
+            sample = line[:MAX_SAMPLE_LENGTH]
+            if sample not in self.samples and len(self.samples) < MAX_SAMPLES:
+                self.samples.append(sample)

@@ -32,6 +32,10 @@ COUNTING_LINES = 5
 # A longer text before a heading is program output, not a collector's prefix.
 MAX_PREFIX = 400
 MAX_FORMS = 1000
+# Where all digits of a prefix are in times and numbers, only their places decide about its form.
+DIGITS = str.maketrans("0123456789", "0" * 10)
+# So many digits are a time only if the first is a 1.
+_LONG_NUMBER = "0" * 10
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +62,10 @@ class Form:
         found = self.pattern.match(line)
         return (found.end(), tuple(map(int, found.groups()))) if found else None
 
+    def in_lines(self) -> re.Pattern[str]:
+        """Return the pattern of these prefixes in a text of several lines."""
+        return re.compile(f"^(?:{self.pattern.pattern})", re.MULTILINE)
+
     def observe(self, numbers: tuple[int, ...]) -> bool:
         """Take note of one line's numbers. Return whether it showed that one of them names the source."""
         last, self.last = self.last, numbers
@@ -82,12 +90,29 @@ class Forms:
 
     def __init__(self) -> None:
         self._known: dict[str, Form] = {}
+        self._alike: dict[str, Form] = {}
 
     def of(self, prefix: str) -> tuple[Form, tuple[int, ...]] | None:
         """Return the form of the text before a heading, and its numbers; None for no prefix."""
         body = prefix.rstrip()
         if not body or len(body) > MAX_PREFIX:
             return None
+        skeleton = prefix.translate(DIGITS)
+        form = self._alike.get(skeleton)
+        if form is None:
+            form = self._find(prefix, body)
+            free = not any(map(str.isdecimal, _NUMBER.sub("", _TIME.sub("|", body))))
+            if free and len(self._known) < MAX_FORMS > len(self._alike) and _LONG_NUMBER not in skeleton:
+                self._alike[skeleton] = form
+        numbers = form.numbers(prefix)
+        return (form, numbers[1]) if numbers else None
+
+    def skeleton(self, prefix: str) -> str:
+        """Return the prefix with all digits alike if that alone decides about its form, else an empty text."""
+        skeleton = prefix.translate(DIGITS)
+        return skeleton if skeleton in self._alike else ""
+
+    def _find(self, prefix: str, body: str) -> Form:
         parts: list[str] = []
         done = 0
         for found in _TIME.finditer(body):
@@ -101,8 +126,7 @@ class Forms:
             form = Form(re.compile(text + _end(body, len(prefix) - len(body))))
             if len(self._known) < MAX_FORMS:
                 self._known[text] = form
-        numbers = form.numbers(prefix)
-        return (form, numbers[1]) if numbers else None
+        return form
 
 
 _BLANKS = r"[ \t]*"

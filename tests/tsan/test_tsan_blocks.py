@@ -189,16 +189,17 @@ def test_memory_does_not_grow_with_the_log():
 
 
 def test_digest_memory_is_bounded_by_distinct_texts(monkeypatch):
-    monkeypatch.setattr("python_tsan.tsan.digest.MAX_TEXTS", 16)
+    monkeypatch.setattr("python_tsan.tsan.digest.MAX_SPELLINGS", 16)
 
     def distinct(wanted):
         for number in range(wanted):
-            yield from [*BLOCK[:3], f"noise {number}", *BLOCK[3:], END]
+            block = [line.replace("f(int)", f"f{number}(int)") for line in BLOCK]
+            yield from [*block[:3], f"noise {number}", *block[3:], END]
 
     digest = Digest()
     digest.add(distinct(500), "x")
-    assert (len(digest.groups), digest.blocks, digest.unparsed) == (1, 500, 500)
-    assert len(digest._texts) <= 16
+    assert (len(digest.groups), digest.blocks, digest.unparsed) == (500, 500, 500)
+    assert len(digest._spelled) <= 16
     assert len(digest.samples) == blocks.MAX_SAMPLES
 
 
@@ -285,7 +286,7 @@ def test_blocks_that_differ_in_the_module_of_an_unnamed_frame_are_two():
 def test_a_long_block_is_not_remembered():
     digest = Digest()
     digest.add([*BLOCK[:3], *["noise"] * 500, *BLOCK[3:], END], "x")
-    assert not digest._texts
+    assert not digest._spelled
 
 
 def test_a_block_of_long_lines_is_cut():

@@ -1,0 +1,126 @@
+"""Build logs of several sources: blocks of golden logs, prefixed and mixed as collectors do."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from hypothesis import strategies as st
+from tsan_printer import print_finding
+
+from python_tsan.tsan.parser import parse_log
+
+GOLDEN = Path(__file__).with_name("golden")
+GO = """WARNING: DATA RACE
+Read at 0x00c0000b4010 by goroutine 7:
+  main.main.func1()
+      /src/main.go:11 +0x44
+
+Previous write at 0x00c0000b4010 by main goroutine:
+  main.main()
+      /src/main.go:14 +0x9b
+
+Goroutine 7 (running) created at:
+  main.main()
+      /src/main.go:10 +0x7a
+"""
+POOL = [
+    print_finding(finding)
+    for log in (*(path.read_text() for path in sorted(GOLDEN.glob("*/*.log"))), GO)
+    for finding in parse_log(log).findings
+    if not finding.unparsed
+]
+MODULE = re.compile(r"\((?:[^()]|\([^()]*\))*\+0x")
+# Hypothesis picks the seed, and shows it when a test fails.
+CHANCE = st.randoms(use_true_random=True)
+
+
+def clock(number):
+    return f"{number // 60 % 24:02}:{number % 60:02}:{number * 7 % 60:02}"
+
+
+# A prefix by source and line number. Within each form, only the source's name differs between two sources.
+PREFIXES = [
+    lambda name, _: f"{name}: ",
+    lambda name, _: f"[{name}] ",
+    lambda name, _: f"[rank {name}] ",
+    lambda name, _: f"[1,{name}]<stderr>:",
+    lambda name, _: f"web-{name}  | ",
+    lambda name, _: f"[pod/web-{name}/app] ",
+    lambda name, n: f"2026-11-23T{clock(n)}.{n:06}Z [{name}] ",
+    lambda name, n: f"2026-11-23T{clock(n)}.{n:09}Z stderr F w{name} ",
+    lambda name, n: f"Nov 23 {clock(n)} host app[{name}]: ",
+    lambda name, n: f"[node-{name}] [{1764550800 + n}.{n:09}] ",
+    lambda name, n: f"#{name} {n}.{n % 1000:03} ",
+    lambda name, n: f"[{n:5}.{n:06}] cpu{name}: ",
+]
+RECORDS = [
+    lambda name, n, line: json.dumps({"log": line + "\n", "container": name, "time": f"2026-01-02T{clock(n)}Z"}),
+    lambda name, n, line: json.dumps({"_PID": str(name), "__CURSOR": f"s=1;i={n}", "MESSAGE": list(line.encode())}),
+    lambda name, n, line: json.dumps({"msg": line, "pid": name, "ts": n}),
+]
+
+
+def marked(lines, name):
+    """Return a block whose every frame and memory are in a module, or file, of its source."""
+    return [MODULE.sub(f"(m{name}+0x", line).replace("/src/main.go", f"/src/m{name}.go") for line in lines]
+
+
+def sources_of(finding):
+    stacks = [part.stack for part in (*finding.accesses, *finding.acquisitions, *finding.threads, *finding.mutexes)]
+    stacks += [part.holding_stack for part in finding.acquisitions]
+    stacks += [*finding.stacks, finding.sleep, *(place.stack for place in finding.locations)]
+    frames = [frame for stack in stacks if stack for frame in stack.frames]
+    modules = {frame.module for frame in frames if frame.module} | {each.module for each in finding.locations}
+    files = {found[1] for frame in frames if (found := re.match(r"/src/(m\d+)\.go", frame.file))}
+    return {each for each in modules | files if each}
+
+
+def any_prefix(chance):
+    """Return a prefix of any letters that ends as a collector's does."""
+    letters = "".join(chance.choices("abcXYZ0189 _-./:|#@<>[](){}=+*", k=chance.randint(1, 12))).strip() or "x"
+    end = chance.choice([": ", " | ", "] ", "> ", "\t"])
+    return lambda name, _: f"{letters}{name}{end}"
+
+
+def wrap(chance, lines, names):
+    """Put a collector's prefix, or record, around the lines of each source."""
+    if chance.random() < 0.2:
+        record = chance.choice(RECORDS)
+        return [[record(name, n, line) for n, line in enumerate(each)] for name, each in zip(names, lines, strict=True)]
+    form = chance.choice(PREFIXES)
+    forms = [form if chance.random() < 0.7 else chance.choice([*PREFIXES, any_prefix(chance)]) for _ in names]
+    if chance.random() < 0.3:
+        forms[0] = lambda *_: ""
+    start = chance.randrange(10_000)
+    return [
+        [
+            (form(name, start + n) + line).rstrip() if trims else form(name, start + n) + line
+            for n, line in enumerate(each)
+        ]
+        for form, name, each in zip(forms, names, lines, strict=True)
+        for trims in [chance.random() < 0.3]
+    ]
+
+
+def interleave(chance, sources):
+    mixed = []
+    step = chance.choice([1, 1, 3, 10])
+    left = [list(each) for each in sources]
+    while any(left):
+        source = chance.choice([each for each in left if each])
+        taken = chance.randint(1, step)
+        mixed += source[:taken]
+        del source[:taken]
+    return mixed
+
+
+def build(chance):
+    names = chance.sample(range(1, 100), chance.randint(2, 5))
+    sources = []
+    for name in names:
+        blocks = [marked(chance.choice(POOL), name) for _ in range(chance.randint(1, 2))]
+        lines = [line for block in blocks for line in ["hello", *block]]
+        sources.append([*lines, f"ThreadSanitizer: reported {len(blocks)} warnings"])
+    return names, sources
