@@ -71,7 +71,7 @@ def test_an_empty_folder_answers_2(capsys, tmp_path):
 def test_bad_input_next_to_a_good_log_is_reported_and_counts_when_nothing_was_found(golden, capsys, tmp_path):
     code, out, _ = shown(capsys, tmp_path / "gone", *golden("race_global"))
     assert code == 1
-    assert "warning: " in out
+    assert "warning:" in out
     code, out, err = shown(capsys, tmp_path / "gone", *golden("suppressed"), "--format", "json")
     assert code == 2
     assert json.loads(out)["verdicts"][0]["status"] == "passed"

@@ -91,7 +91,7 @@ def test_a_file_in_the_way(tmp_path):
 
 
 def test_no_such_run(tmp_path):
-    with pytest.raises(SubjectError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot read"):
         load_result(tmp_path / "nothing")
-    with pytest.raises(SubjectError, match=r"run\.json"):
+    with pytest.raises(UsageError, match=r"run\.json"):
         load_result(tmp_path)
