@@ -57,18 +57,26 @@ PyMODINIT_FUNC PyInit_late() {
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("late")
+def build(place, *flags):
     source = place / "late.cpp"
     source.write_text(SOURCE)
     compiler = shutil.which("clang++-19") or shutil.which("clang++") or shutil.which("g++") or "c++"
     strict = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-shared", "-fPIC"]
     includes = [f"-I{INCLUDE}", f"-I{sysconfig.get_path('include')}"]
-    command = [compiler, *strict, *includes, str(source), "-o", str(place / "late.so")]
+    command = [compiler, *strict, *includes, *flags, str(source), "-o", str(place / "late.so")]
     built = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert built.returncode == 0, built.stderr
     return place
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("late"))
+
+
+@pytest.mark.parametrize("version", ["0x03090000", "0x030F0000"])
+def test_it_compiles_for_the_stable_abi(version, tmp_path):
+    build(tmp_path, f"-DPy_LIMITED_API={version}")
 
 
 @pytest.fixture

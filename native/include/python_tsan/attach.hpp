@@ -33,10 +33,12 @@
 
 static_assert(PY_VERSION_HEX >= 0x03090000, "python_tsan::Attachment needs CPython 3.9 or later");
 
-#if defined(Py_LIMITED_API)
+#if PY_VERSION_HEX < 0x030F00B1
+#define PYTHON_TSAN_HAS_PEP_788 0
+#elif defined(Py_LIMITED_API)
 #define PYTHON_TSAN_HAS_PEP_788 (Py_LIMITED_API + 0 >= 0x030F0000)
 #else
-#define PYTHON_TSAN_HAS_PEP_788 (PY_VERSION_HEX >= 0x030F00B1)
+#define PYTHON_TSAN_HAS_PEP_788 1
 #endif
 
 namespace python_tsan {
