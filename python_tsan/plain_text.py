@@ -103,3 +103,11 @@ def one_line(text: str) -> str:
     """Return a text of any length on one line of at most ``LINE_LENGTH`` characters."""
     line = " ".join(text[: 4 * LINE_LENGTH].split())
     return line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}..."
+
+
+def span(nanoseconds: int) -> str:
+    """Return a time span as text: ``950 ns``, ``12.3 µs``, ``4.56 ms``, ``1.20 s``."""
+    for unit, size, digits in (("s", 1_000_000_000, 2), ("ms", 1_000_000, 2), ("µs", 1000, 1)):
+        if nanoseconds >= size:
+            return f"{nanoseconds / size:.{digits}f} {unit}"
+    return f"{nanoseconds} ns"

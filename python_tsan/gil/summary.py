@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import UsageError
 from python_tsan.gil.analysis import imports_around, imports_of
 from python_tsan.gil.phases import Phase
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,14 +28,6 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-
-def span(nanoseconds: int) -> str:
-    """Return a time span as text: ``950 ns``, ``12.3 µs``, ``4.56 ms``, ``1.20 s``."""
-    for unit, size, digits in (("s", 1_000_000_000, 2), ("ms", 1_000_000, 2), ("µs", 1000, 1)):
-        if nanoseconds >= size:
-            return f"{nanoseconds / size:.{digits}f} {unit}"
-    return f"{nanoseconds} ns"
 
 
 def summarise(releases: Sequence[Release]) -> tuple[Table, ...]:

@@ -9,6 +9,9 @@ from python_tsan.locks.model import Mode, Strength
 from python_tsan.locks.naming import Namer
 from python_tsan.tsan.finding import Acquisition, Finding, Kind, Mutex, Source
 
+# A note on a finding, and what a reader of it is shown.
+HUNG = "it hung in this run"
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -39,6 +42,17 @@ def _involved(edges: Iterable[Edge], namer: Namer) -> list[int]:
     return [each for each in found if each in namer.threads]
 
 
+def _has_happened(cycle: Cycle, trace: LockTrace) -> bool:
+    """Return whether each thread still waited for its lock, and held the other, when the recording ended."""
+    live = {each.thread: each for each in trace.live}
+    return all(
+        (now := live.get(edge.thread)) is not None
+        and now.wants == edge.requested
+        and any(held.lock == edge.held.lock for held in now.holding)
+        for edge in cycle.edges
+    )
+
+
 def _from_gil(cycle: Cycle, locks: Mapping[int, TracedLock]) -> Cycle:
     """Begin a circle with the GIL, where it is a part of it: a reader knows that lock best."""
     kinds = [locks[lock].kind.is_attachment for lock in cycle.locks]
@@ -62,6 +76,7 @@ def _finding(trace: LockTrace, cycle: Cycle, file: str, namer: Namer) -> Finding
         mutexes=mutexes,
         cycle=tuple(numbers.values()),
         acquisitions=acquisitions,
+        notes=(HUNG,) if _has_happened(cycle, trace) else (),
         summary=f"{Kind.POSSIBLE_DEADLOCK.value}: {names}",
     )
 

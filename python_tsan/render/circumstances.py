@@ -6,13 +6,22 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, span
 from python_tsan.result.model import BaselineState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from python_tsan.result.model import BaselineResult, Provenance, Rate, Result, SharedObject, Subject, SuppressionUse
+    from python_tsan.result.model import (
+        BaselineResult,
+        GilWait,
+        Provenance,
+        Rate,
+        Result,
+        SharedObject,
+        Subject,
+        SuppressionUse,
+    )
 
 # Names in one sentence; the JSON has them all.
 MAX_NAMES = 5
@@ -23,6 +32,7 @@ def circumstances(result: Result) -> Iterator[tuple[str, str]]:
     if result.subject:
         yield from _subject(result.subject)
         yield from (("thread", line) for line in _hang(result))
+        yield from (("with the GIL", line) for line in _gil_waits(result))
     if result.baseline:
         yield "baseline", _baseline(result.baseline)
     if result.suppressions and (words := _suppressions(result.suppressions)):
@@ -57,6 +67,20 @@ def _hang(result: Result) -> tuple[str, ...]:
     """Return what the threads did at the deadline of the first run that passed it."""
     observations = [each for verdict in result.verdicts for each in verdict.observations]
     return next((each.hang for each in observations if each.hang), ())
+
+
+def _gil_waits(result: Result) -> Iterator[str]:
+    """Yield the waits of all runs that were made with the GIL held, the longest total first."""
+    together: dict[tuple[str, str], list[GilWait]] = {}
+    for each in (wait for verdict in result.verdicts for one in verdict.observations for wait in one.gil_waits):
+        together.setdefault((each.callee, each.place), []).append(each)
+    ranked = sorted(together.items(), key=lambda item: -sum(each.total for each in item[1]))
+    for (callee, place), same in ranked[:MAX_NAMES]:
+        total, longest = sum(each.total for each in same), max(each.longest for each in same)
+        others = max(each.others for each in same)
+        words = f"{callee} waited {span(total)} in {counted(sum(each.count for each in same), 'call')}"
+        words += f" at {place}, longest {span(longest)}" if place else f", longest {span(longest)}"
+        yield words + (f"; {counted(others, 'thread')} asked for the GIL meanwhile" if others else "")
 
 
 def _end(code: int) -> str:

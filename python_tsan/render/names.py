@@ -46,11 +46,15 @@ def lock_name(number: int, finding: DistinctFinding) -> str:
     if mutex.kind == THREAD:
         edge = next((edge for edge in finding.acquisitions if edge.holding == number), None)
         return f"the end of {thread_words(edge.thread, finding, main=edge.main_thread)}" if edge else "a thread's end"
+    return lock_words(mutex) or f"{_NOUNS.get(mutex.kind, mutex.kind)} M{number}"
+
+
+def lock_words(mutex: Mutex) -> str:
+    """Name a recorded lock by itself: its name, or the place where it was created; empty if neither is known."""
     if mutex.name:
         return f"the {mutex.name}" if mutex.name.startswith(GIL) else mutex.name
-    noun = _NOUNS.get(mutex.kind, mutex.kind)
     place = place_of(mutex.stack)
-    return f"the {noun} of {place}" if place else f"{noun} M{number}"
+    return f"the {_NOUNS.get(mutex.kind, mutex.kind)} of {place}" if place else ""
 
 
 def circle_words(finding: DistinctFinding) -> str:
@@ -74,9 +78,9 @@ def edge_words(edge: Acquisition, finding: DistinctFinding) -> str:
     held, asked = lock_of(edge.holding, finding), lock_of(edge.mutex, finding)
     kinds = held.kind if held else "", asked.kind if asked else ""
     thread = thread_words(edge.thread, finding, main=edge.main_thread)
-    here = _at(edge.stack, edge.call)
+    here = at_words(edge.stack, edge.call)
     wants = lock_name(edge.mutex, finding) + ("" if edge.write else " for reading")
-    name, there = lock_name(edge.holding, finding), _at(edge.holding_stack)
+    name, there = lock_name(edge.holding, finding), at_words(edge.holding_stack)
     if kinds[0] == THREAD:
         return f"{thread} asks for {wants}{here} before it ends"
     if kinds[0] in SIGNALS:
@@ -91,6 +95,8 @@ def edge_words(edge: Acquisition, finding: DistinctFinding) -> str:
 
 def evidence_words(finding: DistinctFinding) -> str:
     """Say how much of a circle of recorded locks was seen."""
+    if finding.notes:
+        return "; ".join(finding.notes)
     excluded = "no common lock and no start or join order excludes it"
     if any(edge.weak for edge in finding.acquisitions):
         return f"not all of it was seen, but all of it can happen; {excluded}"
@@ -109,7 +115,7 @@ def _place(frame: Frame) -> str:
     return f"{base_name(frame.file)}:{frame.line} {frame.symbol if frame.python else short_name(frame)}".strip()
 
 
-def _at(stack: Stack | None, call: str = "") -> str:
+def at_words(stack: Stack | None, call: str = "") -> str:
     """Return the place of a stack, the call made there, and the Python line that led to it, in brackets."""
     place = place_of(stack)
     caller = next((frame for frame in stack.frames if frame.python), None) if stack else None

@@ -185,6 +185,7 @@ def _merged(same: Sequence[DistinctFinding]) -> DistinctFinding:
         sources=tuple(place for finding in same for place in finding.sources),
         python_stack=next((finding.python_stack for finding in same if finding.python_stack), None),
         truncated=all(finding.truncated for finding in same),
+        notes=next((finding.notes for finding in same if finding.notes), ()),
         status=weightiest.status,
         reason=weightiest.reason,
         link=weightiest.link,

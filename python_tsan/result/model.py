@@ -63,6 +63,22 @@ class KnownRace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GilWait:
+    """Waits of one call that were made with the GIL held. Times are in nanoseconds.
+
+    ``callee`` is the function that waited, ``place`` where it was called, ``others`` the most threads that asked for
+    the GIL meanwhile.
+    """
+
+    callee: str
+    place: str
+    count: int
+    total: int
+    longest: int
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """The raw outcome of one process. ``exit_code`` is negative for a signal; sizes are in bytes, times in seconds.
 
@@ -75,7 +91,8 @@ class Observation:
     gone, the program could not be started). ``known`` are races of CPython itself that were set aside from
     ``findings``. ``disturbed`` says why an earlier run, which this one replaces, could not count.
     ``recent_cpu`` is the processor time that it used in the last seconds before its deadline, and how many those are;
-    ``hang`` says of each thread what it then waited for or held, and where it was.
+    ``hang`` says of each thread what it then waited for or held, and where it was. ``gil_waits`` are the waits with the
+    GIL held that were recorded.
     """
 
     number: int = 1
@@ -91,6 +108,7 @@ class Observation:
     stacks: tuple[Path, ...] = ()
     waits: tuple[str, ...] = ()
     hang: tuple[str, ...] = ()
+    gil_waits: tuple[GilWait, ...] = ()
     seen: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
     known: tuple[KnownRace, ...] = ()

@@ -106,6 +106,8 @@ class Digest:
         """Add what is parsed already; ``key`` is its fingerprint where that is known."""
         key = key or fingerprint(finding)
         group = self.groups.setdefault(key, Group(key, finding))
+        if finding.notes and not group.finding.notes:
+            group.finding = finding
         group.occurrences += 1
         group.places.setdefault(finding.source.file, array("Q")).append(finding.source.first_line)
         self.blocks += 1

@@ -7,8 +7,9 @@ from gil_samples import MS
 from python_tsan.errors import UsageError
 from python_tsan.gil.analysis import explain_process, explain_trace, holders, imports_of
 from python_tsan.gil.phases import Phase
-from python_tsan.gil.summary import caveats, count_phases, span, summarise, why
+from python_tsan.gil.summary import caveats, count_phases, summarise, why
 from python_tsan.gil.trace import Event, GilCall
+from python_tsan.plain_text import span
 from python_tsan.symbols import Site
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import UsageError
 from python_tsan.gil.analysis import explain_trace, imports_of
 from python_tsan.gil.phases import MEANINGS, Phase
-from python_tsan.gil.summary import caveats, count_phases, span, summarise
+from python_tsan.gil.summary import caveats, count_phases, summarise
 from python_tsan.gil.trace import GilCall
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, span
 from python_tsan.render.escape import html
 from python_tsan.render.table import markdown_table
 

@@ -1,0 +1,104 @@
+"""Say who held and who waited for what when a recording ended: the wait-for graph of a hang. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from python_tsan.locks.model import LockKind
+from python_tsan.locks.naming import Namer
+from python_tsan.render.names import at_words, lock_words, who
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from python_tsan.locks.model import LiveThread, LockTrace
+    from python_tsan.locks.naming import Lookup
+
+MAX_THREADS = 20
+
+
+def hang_lines(trace: LockTrace, lookup: Lookup) -> tuple[str, ...]:
+    """Return a line for each thread that waits for a lock, those that wait for each other first.
+
+    Nothing, where no thread waits for what another one holds: then the locks do not explain a hang.
+    """
+    holders = _holders(trace)
+    blocked = [live for live in trace.live if live.wants is not None and holders.get(live.wants, set()) - {live.thread}]
+    if not blocked:
+        return ()
+    circle = _circle(trace, holders)
+    waiting = [live for live in trace.live if live.wants is not None]
+    others = [live for live in trace.live if live.wants is None and any(live.thread in of for of in holders.values())]
+    shown = sorted([*waiting, *others], key=lambda live: (live.thread not in circle, live.wants is None))[:MAX_THREADS]
+    namer = Namer(trace, lookup)
+    namer.learn(
+        [live.stack for live in shown] + [held.stack for live in shown for held in live.holding],
+        {
+            *(held.lock for live in shown for held in live.holding),
+            *(live.wants for live in shown if live.wants is not None),
+        },
+    )
+    lines = [_line(live, holders, namer) for live in shown]
+    if circle:
+        threads = " and ".join(_thread(each, namer) for each in circle)
+        lines.insert(0, f"deadlock: {threads} wait for each other")
+    return tuple(lines)
+
+
+def _holders(trace: LockTrace) -> dict[int, set[int]]:
+    """Return the living threads that hold each lock; a thread holds its own end."""
+    holders: dict[int, set[int]] = defaultdict(set)
+    living = {live.thread for live in trace.live}
+    for live in trace.live:
+        for held in live.holding:
+            holders[held.lock].add(live.thread)
+    for lock in trace.locks:
+        if lock.kind is LockKind.THREAD and lock.thread in living:
+            holders[lock.id].add(lock.thread)
+    return holders
+
+
+def _circle(trace: LockTrace, holders: Mapping[int, set[int]]) -> tuple[int, ...]:
+    """Return the threads of a circle of waits in order, empty without one."""
+    wants = {live.thread: live.wants for live in trace.live}
+    for start in wants:
+        path: list[int] = []
+        thread: int | None = start
+        while thread is not None and thread not in path:
+            path.append(thread)
+            lock = wants.get(thread)
+            owners = sorted(holders.get(lock, set()) - {thread}) if lock is not None else []
+            thread = owners[0] if owners else None
+        if thread is not None:
+            return tuple(path[path.index(thread) :])
+    return ()
+
+
+def _line(live: LiveThread, holders: Mapping[int, set[int]], namer: Namer) -> str:
+    parts = [
+        f"holds {_lock(held.lock, namer)}{at_words(namer.place(held.stack).stack)}"
+        for held in live.holding
+        if held.lock != live.wants
+    ]
+    if live.wants is not None:
+        place = namer.place(live.stack)
+        owners = sorted(holders.get(live.wants, set()) - {live.thread})
+        held_by = f", which {' and '.join(_thread(each, namer) for each in owners)} holds" if owners else ""
+        if namer.locks[live.wants].kind is LockKind.THREAD:
+            held_by = ""
+        parts.append(f"waits for {_lock(live.wants, namer)}{at_words(place.stack, place.call)}{held_by}")
+    return f"{_thread(live.thread, namer)} {' and '.join(parts)}"
+
+
+def _thread(number: int, namer: Namer) -> str:
+    name = namer.threads[number].name if number in namer.threads else ""
+    main = namer.is_main(number)
+    return who(number, main=main) + (f" '{name}'" if name and not main else "")
+
+
+def _lock(number: int, namer: Namer) -> str:
+    lock = namer.locks[number]
+    if lock.kind is LockKind.THREAD and lock.thread is not None:
+        return f"the end of {_thread(lock.thread, namer)}"
+    return lock_words(namer.mutex(number, number)) or f"the {lock.kind.value} at {lock.address:#x}"
