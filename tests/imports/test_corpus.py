@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from corpus.trees import corpus
+from lazy_python import LAZY, needs_lazy
 
 from python_tsan.imports.model.interpreter import identify
 from tools.import_score.extensions import why_not_compiled
@@ -49,12 +50,26 @@ GATE = (
     "chain/line_10",
     "chain/ring_10",
 )
+# The same for lazy imports, on a Python that has them.
+LAZY_GATE = (
+    "pep810/cycle_lazy_late_normal",
+    "pep810/cycle_lazy_early_normal",
+    "pep810/cycle_in_with_late_all",
+    "pep810/cycle_in_try_late_all",
+    "pep810/user_attribute",
+    "pep810/user_from_inside",
+    "pep810/user_from_lazily",
+    "pep810/user_annotation",
+    "pep810/create_ring",
+    "pep810/create_line",
+)
 
 
 def test_the_corpus_is_large_and_is_the_same_each_time():
     assert len(TREES) == len(corpus()) >= 80
     assert all(tree.files == TREES[tree.name].files for tree in corpus())
-    assert set(GATE) <= TREES.keys()
+    assert {*GATE, *LAZY_GATE} <= TREES.keys()
+    assert sum(tree.since >= (3, 15) for tree in TREES.values()) >= 30
     assert max(len(tree.files) for tree in TREES.values()) >= 500
 
 
@@ -63,13 +78,33 @@ def test_the_corpus_is_large_and_is_the_same_each_time():
 def test_what_is_predicted_is_what_happens(name, tmp_path):
     if reason := why_not_compiled(TREES[name], HERE):
         pytest.skip(reason)
-    write_tree(TREES[name], tmp_path, HERE)
-    judged = list(judge_tree(TREES[name], HERE, tmp_path, runs=1))
+    judge(name, HERE, tmp_path)
+
+
+@needs_lazy
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAZY_GATE)
+def test_what_is_predicted_of_lazy_imports_is_what_happens(name, tmp_path):
+    judge(name, LAZY, tmp_path)
+
+
+@needs_lazy
+@pytest.mark.slow
+def test_the_gate_sees_harm_and_harmlessness_of_lazy_imports(tmp_path):
+    seen = [judge(name, LAZY, tmp_path / name)[0] for name in LAZY_GATE[:2]]
+    assert [bool(each.truth) for each in seen] == [True, False]
+
+
+def judge(name, python, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tree(TREES[name], folder, python)
+    judged = list(judge_tree(TREES[name], python, folder, runs=1))
     assert [each.broken for each in judged] == [""] * len(TREES[name].pairs)
     assert all(each.schedules > 0 or TREES[name].main for each in judged)
     for each in judged:
         assert bool(each.predicted) == bool(each.truth), each
         assert bool(each.confirmed) == bool(each.truth), each
+    return judged
 
 
 @pytest.mark.slow

@@ -26,3 +26,21 @@ def test_only_what_runs_before_the_bodies_end_is_a_read(asker, outer, read):
     line = next((number for number, text in enumerate(asker.splitlines(), 1) if "import" in text), 0)
     outer = [body(text) for text in outer]
     assert body(asker).read_of(target, package="", line=line, outer=outer) == read
+
+
+LATE = "import a\n\ndef f():\n    return a.X\n"
+
+
+@pytest.mark.parametrize(
+    ("asker", "outer", "read"),
+    [
+        (LATE, ["import b\n\nb.f()\n"], set()),
+        (LATE + "\nf()\n", ["import b\n\nb.f()\n"], {"X"}),
+        ("import a\n\nV = a.X\n", [], {"X"}),
+        (LATE, None, {"X"}),
+        (LATE.replace("a.X", "a.Y"), ["import b\n\nb.f()\n"], {"Y"}),
+    ],
+)
+def test_an_attribute_that_is_waited_for_is_missing_only_in_bodies_and_what_they_call(asker, outer, read):
+    outer = outer and [body(text) for text in outer]
+    assert body(asker).read_of("a", package="", line=1, outer=outer, awaited={"X"}) == read

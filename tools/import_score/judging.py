@@ -39,7 +39,7 @@ def write_tree(tree: Tree, folder: Path, python: Python) -> None:
 def _truth_of(tree: Tree, python: Python, folder: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Return what the driver saw of each pair, in both orders, by pair."""
     pairs = [order for pair in tree.pairs for order in (pair, pair[::-1])]
-    plan = {"main": tree.main, "pairs": pairs, "most": tree.most, "recursion": tree.recursion}
+    plan = {"main": tree.main, "pairs": pairs, "most": tree.most, "recursion": tree.recursion, "lazy": tree.lazy}
     command = [*python.command, "-B", str(CORPUS / "driver.py"), str(folder), json.dumps(plan)]
     ended = run(command, timeout=DRIVER_SECONDS)
     try:
@@ -51,7 +51,7 @@ def _truth_of(tree: Tree, python: Python, folder: Path) -> dict[tuple[str, str],
 
 def judge_tree(tree: Tree, python: Python, folder: Path, *, runs: int) -> Iterator[JudgedPair]:
     """Judge every pair of a tree that is written in ``folder``."""
-    probe = Probe(python=python, path=(folder,), patience=60.0)
+    probe = Probe(python=python, path=(folder,), patience=60.0, lazy=tree.lazy)
     truth = _truth_of(tree, python, folder)
     entries = tuple(dict.fromkeys(entry for pair in tree.pairs for entry in pair))
     modelled = model_of(probe, entries, main=tree.main, jobs=1)
@@ -90,7 +90,12 @@ def judge_all(
             kept.put(tree, python, judged)
         return judged
 
-    usable = [(tree, python) for python in pythons for tree in trees if not why_not_compiled(tree, python)]
+    usable = [
+        (tree, python)
+        for python in pythons
+        for tree in trees
+        if python.version >= tree.since and not why_not_compiled(tree, python)
+    ]
     with ThreadPoolExecutor(jobs) as pool:
         for judged in pool.map(judge, *zip(*usable, strict=True)) if usable else ():
             yield from judged

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class Tree:
     """Files by path; ``pairs`` of entries, each a module or ``module:function``; ``main`` is imported before them.
 
-    At most ``most`` schedules of a pair are tried, at the recursion limit ``recursion``.
+    At most ``most`` schedules of a pair are tried, at the recursion limit ``recursion``. A tree is for Pythons from the
+    version ``since``; ``lazy`` is the mode of lazy imports.
     """
 
     name: str
@@ -22,6 +23,8 @@ class Tree:
     main: tuple[str, ...] = ()
     most: int = 60
     recursion: int = 1000
+    since: tuple[int, ...] = ()
+    lazy: str = "normal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Key = TypeVar("Key", str, tuple[int, ...])
 
 # What the corpus must show on every interpreter.
-LEAST_RECALL, LEAST_PRECISION, LEAST_CONFIRMED_PRECISION = 1.0, 0.9, 1.0
+LEAST_RECALL, LEAST_PRECISION, LEAST_CONFIRMED_PRECISION = 1.0, 0.99, 1.0
 
 INTRODUCTION = """\
 # How well hazards between imports are predicted

@@ -11,11 +11,18 @@ from python_tsan.imports.model.program_model import Model
 from python_tsan.imports.model.requests import merge
 from python_tsan.imports.model.rules import rules_of
 from python_tsan.imports.model.steps import Phase
-from python_tsan.imports.model.target_sources import LazyNames, TargetSources, find_calls, find_lazy, with_places
+from python_tsan.imports.model.target_sources import (
+    LazyNames,
+    TargetSources,
+    find_calls,
+    find_lazy,
+    registered,
+    with_places,
+)
 from python_tsan.imports.model.tracing import trace_entries, trace_later
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from python_tsan.imports.model.probe import Probe
     from python_tsan.imports.model.requests import ImportRequest, Program
@@ -26,6 +33,8 @@ LAZY_SINCE = (3, 15)
 NO_CALL = "is not a function with an import inside, nor an attribute that a package loads on request"
 # Calls of which each imports what can be part of a cycle; pairs grow with their square.
 MOST_CALLS = 12
+# What a call brings in may have lazy names, the uses of which bring in more.
+ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,28 +74,33 @@ def model_of(
     }
     program = traced.program
     named = [entry for entry in entries if ":" in entry and entry not in problems]
-    found: Calls = {}
     lazy = _lazy_names(probe, program, jobs)
     program = with_places(program, lazy)
+    found: Calls = {}
     unread: dict[str, str] = dict(lazy.problems)
-    if named or calls:
+    tried: set[str] = set()
+    for _ in range(ROUNDS if named or calls else 0):
         roots = {name.partition(".")[0] for name in modules}
         found, problems_of_calls = find_calls(probe, program, roots, lazy=lazy, jobs=jobs)
-        unread |= problems_of_calls
-    problems |= dict.fromkeys((entry for entry in named if entry not in found), NO_CALL)
-    needed = found if calls else {entry: found[entry] for entry in named if entry in found}
-    if later := _targets_by_package(program, needed):
+        needed = found if calls else {entry: found[entry] for entry in named if entry in found}
+        later = _targets_by_package(needed, known=tried | program.keys())
         traced_later = trace_later(probe, later, main=main, jobs=jobs)
         more = _lazy_names(probe, traced_later.program, jobs)
         program = merge([program, with_places(traced_later.program, more)])
-        unread |= traced_later.problems
+        unread |= {**problems_of_calls, **traced_later.problems, **more.problems}
+        tried.update(name for names in later.values() for name in names)
+        lazy = lazy.with_more(more)
+        if not more.unused:
+            break
+    problems |= dict.fromkeys((entry for entry in named if entry not in found), NO_CALL)
     rules = rules_of(probe.python.version)
     model = Model(
         program=program,
         rules=rules,
         sources=TargetSources(probe, program, first=cyclic_modules(program, rules), jobs=jobs),
-        calls=needed,
+        calls=found if calls else {entry: found[entry] for entry in named if entry in found},
         finders_import=bool(finder_requests(program)),
+        registered=registered(program, lazy),
     ).after(main)
     others = [name for name in _that_matter(model) if name not in named] if calls else []
     kept = tuple(others[:MOST_CALLS])
@@ -97,13 +111,15 @@ def _lazy_names(probe: Probe, program: Program, jobs: int) -> LazyNames:
     return find_lazy(probe, program, jobs=jobs) if probe.python.version >= LAZY_SINCE else LazyNames()
 
 
-def _targets_by_package(program: Program, calls: Mapping[str, tuple[ImportRequest, ...]]) -> dict[str, list[str]]:
+def _targets_by_package(
+    calls: Mapping[str, tuple[ImportRequest, ...]], *, known: Container[str]
+) -> dict[str, list[str]]:
     """Return what the calls import and the entries have not brought in, by the top-level package of the call."""
     later: dict[str, dict[str, None]] = {}
     for call, requests in calls.items():
         root = call.partition(":")[0].partition(".")[0]
         for name in (name for request in requests for name in _targets(request)):
-            if name not in program:
+            if name not in known:
                 later.setdefault(root, {})[name] = None
     return {root: list(names) for root, names in later.items()}
 

@@ -13,7 +13,7 @@ from python_tsan.imports.model.requests import ImportRequest, LoadStage, Manner,
 from python_tsan.imports.model.steps import GLOBAL, Deadlock, Handout, Nested, Phase, Point, Step, Waiting, unnest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from python_tsan.imports.model.requests import Program
     from python_tsan.imports.model.rules import Rules
@@ -38,6 +38,7 @@ class ImportSystem:
     rules: Rules
     phases: dict[str, Phase] = field(default_factory=dict)
     finders_import: bool = False
+    registered: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     agendas: Agendas = field(default_factory=dict)  # of this program, filled as they are needed
     handouts: list[Handout] = field(default_factory=list)
     stacks: dict[str, list[tuple[str, ImportRequest | None]]] = field(default_factory=dict)
@@ -79,6 +80,14 @@ class ImportSystem:
         """Return whether ``thread`` owns the lock of a module."""
         lock = self._locks.get(name)
         return lock is not None and lock.owner == thread
+
+    def awaited_attributes(self, module: str) -> frozenset[str]:
+        """Return the attributes of which a read waits for the module that has not bound them yet.
+
+        CPython takes what any module has bound by ``lazy from module import name`` for a submodule that may be loaded.
+        """
+        known = self.registered.get(module, frozenset())
+        return frozenset(name for name, owner in known if owner not in self.program or owner in self.phases)
 
     def phase(self, name: str) -> Phase:
         """Return how far a module is. One that the program does not know was there from the beginning."""

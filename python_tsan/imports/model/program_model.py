@@ -25,7 +25,8 @@ class Model:
 
     ``sources`` answers for the modules' source files; ``phases`` is how far each module is when the
     threads begin (a module that it does not name is absent). ``calls`` has what else a thread requests after it has
-    imported an entry, by entry.
+    imported an entry, by entry. ``registered`` are the names that lazy imports take from a module, each with the module
+    of the import.
     """
 
     program: Program
@@ -34,6 +35,7 @@ class Model:
     phases: Mapping[str, Phase] = field(default_factory=dict)
     calls: Mapping[str, tuple[ImportRequest, ...]] = field(default_factory=dict)
     finders_import: bool = False
+    registered: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     _agendas: Agendas = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def machine(self, phases: Mapping[str, Phase] | None = None) -> ImportSystem:
@@ -43,6 +45,7 @@ class Model:
             self.rules,
             phases=dict(self.phases if phases is None else phases),
             finders_import=self.finders_import,
+            registered=self.registered,
             agendas=self._agendas,
         )
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
 _MODULE_NAMES = frozenset({"__name__", "__doc__", "__file__", "__path__", "__package__", "__spec__", "__loader__"})
 _STATEMENT = -1  # the level of an ``import`` statement among the facts
@@ -51,12 +51,21 @@ class Body:
         names = frozenset(name for at, name in self.bindings if at < line)
         return None if "*" in names else names | _MODULE_NAMES
 
-    def read_of(self, target: str, *, package: str, line: int, outer: Iterable[Body] | None) -> frozenset[str]:
+    def read_of(
+        self,
+        target: str,
+        *,
+        package: str,
+        line: int,
+        outer: Iterable[Body] | None,
+        awaited: Container[str] = (),
+    ) -> frozenset[str]:
         """Return the attributes of the module ``target`` that bodies read once this one has imported it at ``line``.
 
         This body is in ``package``; ``outer`` are the bodies that wait for it. Without ``outer``, every function of
         this body counts as called. A read that the source itself tests first, by ``hasattr`` or a ``try``, does not
-        count.
+        count. Nor does one of the attributes ``awaited`` in a function that only ``outer`` call: it waits for the
+        module, whose lock nobody needs by then.
         """
         names = frozenset(self._names_for(target, package))
         if not names:
@@ -64,7 +73,12 @@ class Body:
         functions = self._functions
         called = functions if outer is None else functions & self.called.union(*(body.called for body in outer))
         reads = [(name, attribute) for at, name, attribute in self.reads if at > line]
-        reads += (read for function in called for read in self.functions[function])
+        reads += (
+            (name, attribute)
+            for function in called
+            for name, attribute in self.functions[function]
+            if outer is None or function in self.called or attribute not in awaited
+        )
         return frozenset(attribute for name, attribute in reads if name in names)
 
     @cached_property

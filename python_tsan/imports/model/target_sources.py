@@ -41,6 +41,14 @@ class LazyNames:
     unused: Collection[tuple[str, str]] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
 
+    def with_more(self, other: LazyNames) -> LazyNames:
+        """Return these names and those of modules that came in later."""
+        return LazyNames(
+            bound={**other.bound, **self.bound},
+            unused={*self.unused, *other.unused},
+            problems={**self.problems, **other.problems},
+        )
+
 
 @dataclass(slots=True, eq=False)
 class TargetSources:
@@ -190,6 +198,17 @@ def with_places(program: Program, lazy: LazyNames) -> Program:
         name: replace(module, requests=tuple(map(placed, module.requests))) if any_lazy(module) else module
         for name, module in program.items()
     }
+
+
+def registered(program: Program, lazy: LazyNames) -> dict[str, frozenset[tuple[str, str]]]:
+    """Return the names that lazy imports take from a module, each with the module of the import, by module."""
+    used = {(each.lazy.owner, each.lazy.name) for module in program.values() for each in module.requests if each.lazy}
+    found: dict[str, set[tuple[str, str]]] = {}
+    for (owner, _), request in lazy.bound.items():
+        for name in request.names:
+            if request.lazy and ((owner, request.lazy.name) in lazy.unused or (owner, request.lazy.name) in used):
+                found.setdefault(request.module, set()).add((name, owner))
+    return {module: frozenset(names) for module, names in found.items()}
 
 
 def any_lazy(module: Module) -> bool:

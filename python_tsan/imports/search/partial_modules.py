@@ -56,7 +56,8 @@ def _read_from(
     package = requester.name if requester.file.endswith("__init__.py") else requester.parent
     # What a use of a lazy name reads of the module stands in the same line.
     line = request.line - 1 if request.lazy else request.line
-    return body.read_of(handout.module, package=package, line=line, outer=outer)
+    awaited = machine.awaited_attributes(handout.module)
+    return body.read_of(handout.module, package=package, line=line, outer=outer, awaited=awaited)
 
 
 def standing_at(machine: ImportSystem, thread: str, module: str) -> int:

@@ -5,7 +5,7 @@ number, and not a place that somebody thinks dangerous. Each schedule runs in a 
 event; T2 runs until it sleeps or ends; T1 goes on. A thread that has been woken lets the other run first, until that
 sleeps or ends, so that what was handed out half made is used half made.
 
-    python driver.py FOLDER '{"main": [], "pairs": [["a", "b"], ["a:function", "c"]], "most": 60}'
+    python driver.py FOLDER '{"main": [], "pairs": [["a", "b"], ["a:function", "c"]], "most": 60, "lazy": "normal"}'
 """
 
 from __future__ import annotations
@@ -263,6 +263,8 @@ def main():
     sys.path.insert(0, folder)
     sys.setrecursionlimit(plan.get("recursion", sys.getrecursionlimit()))
     importlib.invalidate_caches()
+    if plan["lazy"] != "normal":
+        sys.set_lazy_imports(plan["lazy"])
     for module in plan["main"]:
         __import__(module)
     result = os.dup(1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tools.import_score.model import Tree
 
 from .extensions import extension_files
+from .lazy_trees import lazy_trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -382,7 +383,7 @@ def _random_line(dice, module, number):
 
 FAMILIES = (
     *(barrels, nested, lazy, functions, by_names, conditions, switches),
-    *(loaders, extensions, gates, partials, chains, large, at_random),
+    *(loaders, extensions, gates, partials, chains, large, at_random, lazy_trees),
 )
 
 
