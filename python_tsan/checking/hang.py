@@ -29,6 +29,9 @@ _FOREIGN = re.compile(
     r"^\.{1,2}/(?:nptl|sysdeps|csu|elf|misc|stdlib|posix|io|signal)/|/compiler-rt/|/libsanitizer/|/include/\S*c\+\+/|^/cpython/"
 )
 _TAKES_GIL = "take_gil"
+_ONCE = re.compile(r"(?:__interceptor_|___interceptor_)?pthread_once")
+# __sanitizer::FutexWait, guard_acquire, __tsan::internal_sched_yield
+_RUNTIME_WAIT = re.compile(r"FutexWait|guard_acquire|internal_|syscall")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,11 @@ def describe_hang(pid: int, *, native: str, python: str) -> tuple[str, ...]:
             doing.append("waits for the mutex {:#x}, which thread {} holds".format(*wait))
         if _TAKES_GIL in stack.functions:
             doing.append("waits for the GIL")
+        if _waits_for_once(stack.functions):
+            doing.append(
+                "waits in call_once for a function that does not return; if it threw, the runtime did not notice (use "
+                "a static variable, or catch the exception inside)"
+            )
         words = " ".join([f"{tid} ({name})", *([" and ".join(doing)] if doing else [])])
         where = ", ".join(stack.places[:MAX_FRAMES])
         line = f"{words}: {where}" if where else words
@@ -65,6 +73,12 @@ def describe_hang(pid: int, *, native: str, python: str) -> tuple[str, ...]:
         elif where:
             others.append(line)
     return tuple([*busy, *others][:MAX_THREADS])
+
+
+def _waits_for_once(functions: list[str]) -> bool:
+    """Return whether a thread is inside the runtime's pthread_once, and not in the function that this one calls."""
+    place = next((place for place, name in enumerate(functions) if _ONCE.fullmatch(name)), 0)
+    return place > 0 and all(_RUNTIME_WAIT.search(name) for name in functions[:place])
 
 
 def _read_stacks(native: str) -> dict[int, _Stack]:

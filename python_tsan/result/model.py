@@ -92,7 +92,7 @@ class Observation:
     ``findings``. ``disturbed`` says why an earlier run, which this one replaces, could not count.
     ``recent_cpu`` is the processor time that it used in the last seconds before its deadline, and how many those are;
     ``hang`` says of each thread what it then waited for or held, and where it was. ``gil_waits`` are the waits with the
-    GIL held that were recorded.
+    GIL held that were recorded. ``explained`` says what a death mostly is that the runtime brought about.
     """
 
     number: int = 1
@@ -119,6 +119,7 @@ class Observation:
     report: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     disturbed: str = ""
+    explained: str = ""
 
     @property
     def found(self) -> bool:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from python_tsan.running.preflight import Prepared
     from python_tsan.toolchain.model import Toolchain
 
+# Read by the jemalloc of Rust libraries (tikv-jemalloc-sys), and by nothing else.
+JEMALLOC_VARIABLE = "_RJEM_MALLOC_CONF"
 _HASH_SEEDS = 1 << 32
 # The program would see them without this package too.
 _KEPT = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHON_TSAN_SHIMS")
@@ -54,6 +56,9 @@ def environment_for(
     if suppressions:
         options["suppressions"] = str(suppressions)
     extra = _preload(caller, base, companion)
+    if JEMALLOC_VARIABLE not in caller:
+        # Its background thread is unknown to the runtime, and the first intercepted call there ends the process.
+        extra[JEMALLOC_VARIABLE] = "background_thread:false"
     if prepared.interpreter and SEED_VARIABLE not in caller:
         # CPython draws one by itself; drawn here, it is known afterwards.
         extra[SEED_VARIABLE] = str(secrets.randbelow(_HASH_SEEDS))

@@ -30,7 +30,7 @@ _KEY_BYTES = 32
 SCHEMA = 2
 SEED_VARIABLE = "PYTHONHASHSEED"
 # What changes the course of a program under test. The rest of an environment does not matter, and may be secret.
-_RELEVANT = ("PYTHON", "TSAN_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "GLIBC_", "LC_", "LANG", "TZ")
+_RELEVANT = ("PYTHON", "TSAN_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "_RJEM_", "GLIBC_", "LC_", "LANG", "TZ")
 # Of these, those that neither load code nor name files.
 _HARMLESS = ("OMP_", "OPENBLAS_NUM", "MKL_NUM", "LC_", "LANG", "TZ", "PYTHONHASHSEED")
 _MASKED = ("TOKEN", "SECRET", "PASSWORD", "KEY")

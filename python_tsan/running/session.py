@@ -14,6 +14,7 @@ from python_tsan.plain_text import counted
 from python_tsan.process import keeping
 from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
+from python_tsan.result.deaths import explain_death
 from python_tsan.result.judge.logs import doubts_about_logs
 from python_tsan.result.judge.process import gil_returned
 from python_tsan.result.model import Observation, Unparsed
@@ -224,6 +225,14 @@ class Session:
             deadline=self.request.timeout,
             hang=execution.hang,
             recent_cpu=recent[0] if recent else None,
+            explained=""
+            if completed.timed_out
+            else explain_death(
+                completed.exit_code,
+                digest.fatal,
+                silent=not any(path.stat().st_size for path in execution.logs),
+                mapped=watch.paths,
+            ),
         )
         self.runs.append((observation, execution))
         return observation

@@ -35,7 +35,9 @@ def doubt_about(observation: Observation) -> str:
     if observation.problem:
         return observation.problem
     if observation.fatal:
-        return gave_up(observation.fatal[0])
+        last_words = observation.fatal[0]
+        known = f"the runtime gave up: {last_words.strip()}" if observation.explained else gave_up(last_words)
+        return _explained(known, observation)
     silent = not observation.found and not observation.crashes
     unparsed = observation.unparsed
     if silent and unparsed.count > 0:
@@ -77,8 +79,12 @@ def death_of(observation: Observation) -> str:
         limit = f"{observation.deadline or round(observation.seconds, 1):g} s"
         return f"still running at its deadline of {limit}{_recent_use(observation)} (stacks: {stacks})"
     if observation.crashes:
-        return f"crashed: {observation.crashes[0]}"
-    return f"ended by signal {-observation.exit_code}" if observation.exit_code < 0 else ""
+        return _explained(f"crashed: {observation.crashes[0]}", observation)
+    return _explained(f"ended by signal {-observation.exit_code}", observation) if observation.exit_code < 0 else ""
+
+
+def _explained(words: str, observation: Observation) -> str:
+    return f"{words} ({observation.explained})" if observation.explained else words
 
 
 def _recent_use(observation: Observation) -> str:
