@@ -20,16 +20,31 @@ MAX_LINES = 20_000
 # What a line takes of a block's room in addition to its letters, and that room: enough for MAX_LINES.
 LINE_COST = 200
 _ROOM = MAX_LINES * LINE_COST
-# \x1b[1m\x1b[31mWARNING: ThreadSanitizer: data race (pid=1); also as cat -v prints it, and without its first byte
+# \x1b[1m\x1b[31mWARNING: ThreadSanitizer: data race (pid=1); also as cat -v and JSON print it, and without
+# its first byte
 _COLOUR = re.compile(
-    r"(?:\x1b|\^\[)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z])|\[(?:\d{1,3}(?:;\d{1,3})*)m"
+    r"(?:\x1b|\^\[|\\(?:u001b|x1b|033|e)(?=\[)|[\u241b\u2190](?=\[))"
+    r"(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|_[^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z])"
+    r"|\x9b[0-?]*[ -/]*[@-~]|\[(?:\d{1,3}(?:;\d{1,3})*)m",
+    re.IGNORECASE,
 )
+# What takes no room on a screen: blanks of no width, marks of direction, the byte order mark
+_INVISIBLE = re.compile(r"[\0\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+MAX_OVERSTRUCK = 8
+# X\bW: overstruck text
+_OVERSTRUCK = re.compile(r"[^\b]\x08")
+# CSI as a byte, an escape character in four spellings, NUL, backspace: what only few logs have
+_RARE = re.compile(r"[\0\x08\x9b\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u241b\u2190]|\\(?:u001b|x1b|033|e)\[")
 # put(std::vector&lt;int&gt; const&amp;) &lt;null&gt;
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
 # <span style="color:red">WARNING: ThreadSanitizer: data race (pid=1)</span><br>
 _TAG = re.compile(
     r"</(?:span|font|div|pre|code|td|tr|li|p|b)>|<(?:span|font|div|td|tr|li|p|a)\s[^<>=]*=[^<>]*>|<br ?/?>|<pre>"
+    r"|^\s*(?:<(?:span|div|td|tr|li|p|ol|ul|code|samp|b)>)+"
 )
+
+# f(\"x\") in a text in quotes
+_QUOTED = re.compile(r"\\([\"\\/])")
 
 
 class Shape(Enum):
@@ -45,7 +60,8 @@ class Block:
 
     A block with a ``form`` has a prefix, whose ``numbers`` are those of its heading; ``marks`` has number and prefix
     numbers of each line. ``doubted`` is the form of a prefix that no line but the heading has. The lines of a
-    ``wrapped`` block come from a collector's records.
+    ``wrapped`` block come from a collector's records. ``prefix`` and ``suffix`` are the texts before and
+    behind the heading, which each line may have.
     """
 
     shape: Shape
@@ -57,6 +73,8 @@ class Block:
     marks: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
     doubted: Form | None = None
     wrapped: bool = False
+    prefix: str = ""
+    suffix: str = ""
     fenced: bool = False
     truncated: bool = False
     strays: int = 0
@@ -71,13 +89,20 @@ class Block:
         """Add a line, ``text`` being what is left of it without its prefix."""
         self.raw.append(raw)
         self.room -= len(raw) + LINE_COST
-        if self.form or self.doubted or self.wrapped:
+        if self.form or self.doubted or self.wrapped or self.suffix:
             self.lines.append(text)
             self.marks.append((number, numbers))
 
+    def without_suffix(self, text: str) -> str:
+        """Return a line without what the heading has behind it, too: a quote, a cell's end, a closing tag."""
+        if not self.suffix or not (bare := text.rstrip()).endswith(self.suffix):
+            return text
+        bare = bare[: -len(self.suffix)].rstrip()
+        return _QUOTED.sub(r"\1", bare) if self.suffix[0] == '"' else bare
+
     def finish(self) -> Block:
         """Read the lines at once where they have no prefix, which is far cheaper than one by one."""
-        if self.form or self.doubted or self.wrapped:
+        if self.form or self.doubted or self.wrapped or self.suffix:
             return self
         text = ("" if self.raw[0].endswith("\n") else "\n").join(self.raw)
         lines = text.removesuffix("\n").split("\n")
@@ -124,14 +149,18 @@ def is_dressed(text: str) -> bool:
         or "\xa0" in text
         or ("[" in text and ("[0m" in text or "[1m" in text or "^[[" in text))
         or ("&" in text and _ENTITY.search(text) is not None)
+        or ((not text.isascii() or "\0" in text or "\b" in text or "\\" in text) and _RARE.search(text) is not None)
     )
 
 
 def clean(raw: str) -> str:
     """Return a line without its line end, terminal colours, entities and tags of HTML, and what it overwrites."""
-    line = raw.rstrip("\r\n")
+    line = raw.rstrip("\r\n\0")
     if "<" not in line and not is_dressed(line):
         return line
+    for _ in range(MAX_OVERSTRUCK if "\b" in line else 0):
+        line = _OVERSTRUCK.sub("", line)
+    line = _INVISIBLE.sub("", line)
     line = _TAG.sub("", _COLOUR.sub("", line))
     line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
     return line.rstrip("\r").rpartition("\r")[2].replace("\xa0", " ")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from python_tsan.tsan.block import LINE_COST, Block, Shape, clean
 from python_tsan.tsan.lexer import FENCE, GO_HEADING, HEADING, SUMMARY, lex
 from python_tsan.tsan.notices import FATAL, FATAL_DETAIL, GO_TEST, Tally, is_notice, may_matter, other_tool
-from python_tsan.tsan.prefix import Form, Forms
-from python_tsan.tsan.records import Unwrapper, holds_several, pieces
+from python_tsan.tsan.prefix import Changing, Form, Forms
+from python_tsan.tsan.records import Record, Unwrapper, holds_several, pieces
 from python_tsan.tsan.tokens import Mark
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ MAX_OPEN = 32
 MAX_RECORD_SOURCES = 64
 # Program output may stand between the lines of a crash's block; after so much of it, the block is over.
 MAX_STRAYS = 8
+MAX_SUFFIX = 200
 MAX_SAMPLES = 20
 MAX_SAMPLE_LENGTH = 500
 # ==4711==ABORTING
@@ -55,9 +56,13 @@ class Splitter:
     _others: list[Block] = field(default_factory=list)  # with one, the oldest first
     _live: list[Form] = field(default_factory=list)  # of the prefixes of headings, the latest last
     _fresh: Block | None = None  # opened by the line before
+    _suspect: tuple[Block | None, Changing | None] = (None, None)  # opened a few lines before, may have another prefix
+    _held: list[tuple[str, str, int]] = field(default_factory=list)  # lines that may go on with it
+    _patience: int = 0
     forms: Forms = field(default_factory=Forms)
     _records: dict[str, Splitter] = field(default_factory=dict)
     _unwrapper: Unwrapper = field(default_factory=Unwrapper)
+    _heading: Record | None = None  # the record before, if its text is one line that speaks
     _done: list[Block] = field(default_factory=list)
     _nested: bool = False  # reads what was unwrapped
 
@@ -115,7 +120,7 @@ class Splitter:
     def _fast(self) -> Block | None:
         """Return the open block if every line that does not end it belongs to it."""
         block = self._plain
-        if block is None or self._live or self._records or block.fenced:
+        if block is None or self._live or self._records or block.fenced or block.suffix:
             return None
         return block if block.shape is Shape.FINDING else None
 
@@ -132,6 +137,8 @@ class Splitter:
             self._begin(opened)
             return
         block, text, numbers = self._source(line)
+        if block is None and (found := self._follow_changes(line, raw, number)):
+            block, text = found
         if block is None and fresh is not None:
             block, text = self._adopt(fresh, line), line
         if block is not None and block.fenced:
@@ -144,24 +151,42 @@ class Splitter:
 
     def _unwrap(self, raw: str, number: int, *, speaks: bool) -> bool:
         """Read a line that a collector has wrapped by a splitter of its source; return False if it is not one."""
-        line = clean(raw)
-        record = self._unwrapper.record(line)
-        if record is None:
+        records = self._unwrapper.records(clean(raw))
+        if not records:
             return speaks and holds_several(raw) and self._take_pieces(pieces(raw.rstrip("\r\n")), number)
-        child = self._records.get(record.source)
-        if child is None:
-            if "ThreadSanitizer" not in record.text and "WARNING: D" not in record.text:
-                self.outside += 1
-                return True
-            source = record.source if len(self._records) < MAX_RECORD_SOURCES else ""
-            child = self._records.setdefault(source, self._child())
-        for text in record.text.removesuffix("\n").split("\n"):
-            child._take(text, number)  # noqa: SLF001 -- of this class
-        self._collect(child)
+        for record in records:
+            self._take_record(record, number)
         return True
 
+    def _take_record(self, record: Record, number: int) -> None:
+        heading, self._heading = self._heading, None
+        lines = record.text.removesuffix("\n").split("\n")
+        speaks = "ThreadSanitizer" in record.text or "WARNING: D" in record.text
+        source = self._record_source(record)
+        if source not in self._records and not speaks and heading and lex(lines[0]) is not Mark.UNKNOWN:
+            before = self._record_source(heading)
+            if before in self._records and self._unwrapper.learn(heading, record):
+                source = self._record_source(record)
+                self._records[source] = self._records.pop(before)
+        child = self._records.get(source)
+        if child is None:
+            if not speaks:
+                self.outside += 1
+                return
+            if len(self._records) >= MAX_RECORD_SOURCES:
+                source = ""
+            child = self._records.setdefault(source, self._child())
+        if speaks and len(lines) == 1:
+            self._heading = record
+        for text in lines:
+            child._take(text, number)  # noqa: SLF001 -- of this class
+        self._collect(child)
+
+    def _record_source(self, record: Record) -> str:
+        return record.source(self._unwrapper.varying)
+
     def _take_pieces(self, parts: list[str], number: int) -> bool:
-        if sum(lex(part) not in {Mark.UNKNOWN, Mark.BLANK} for part in parts) < 2:  # noqa: PLR2004 -- a heading and more
+        if sum(lex(clean(part)) not in {Mark.UNKNOWN, Mark.BLANK} for part in parts) < 2:  # noqa: PLR2004 -- a heading and more
             return False
         child = self._child()
         for part in parts:
@@ -192,6 +217,10 @@ class Splitter:
         known = self.forms.of(line[: found.start()])
         form, numbers = known or (None, ())
         block = Block(shape, number, form, numbers, wrapped=self._nested)
+        block.prefix, rest = line[: found.start()], line[found.end() :].strip()
+        # ", ' | </Data>: what may stand behind every line, as opposed to the end of a sentence
+        if shape is Shape.FINDING and len(rest) <= MAX_SUFFIX and rest not in {":", ".", ")", "]"}:
+            block.suffix = rest
         block.append(raw, line[found.start() :], number, numbers)
         return block
 
@@ -220,6 +249,12 @@ class Splitter:
                 self._cut(self._others[0])
             self._others.append(opened)
             self._fresh = None if form.used else opened
+            if not form.used:
+                self._suspect, self._held, self._patience = (
+                    (opened, self.forms.changing(opened.prefix)),
+                    [],
+                    MAX_STRAYS,
+                )
 
     def _is_replaced(self, block: Block, opened: Block) -> bool:
         form = opened.form
@@ -288,6 +323,35 @@ class Splitter:
         name = form.name(numbers)
         return next((b for b in reversed(self._others) if b.form is form and form.name(b.numbers) == name), None)
 
+    def _follow_changes(self, line: str, raw: str, number: int) -> tuple[Block, str] | None:
+        """Return the block of a heading if this line goes on with it behind a prefix whose words change."""
+        block, changing = self._suspect
+        if block is None or changing is None:
+            return None
+        start = changing.start(line)
+        self._patience -= 1
+        if self._patience < 0 or block.form is None or block.form.used or block not in self._others:
+            self._suspect = None, None
+        elif start is not None and lex(text := block.without_suffix(line[start:])) is not Mark.UNKNOWN:
+            changes = changing.observe(line)
+            if changes is None:
+                self._held.append((raw, text, number))
+            else:
+                self._suspect = None, None
+            if changes:
+                self._change(block, changing.form)
+                return block, text
+        return None
+
+    def _change(self, block: Block, form: Form) -> None:
+        """Give a block a form in which words change, and the lines that were held back until that was known."""
+        self._live = [*(each for each in self._live if each is not block.form), form][-MAX_OPEN:]
+        block.form, block.numbers, block.marks = form, (), [(number, ()) for number, _ in block.marks]
+        form.used = True
+        for raw, text, number in self._held:
+            block.append(raw, text, number, ())
+        self.outside -= len(self._held)
+
     def _adopt(self, fresh: Block, line: str) -> Block | None:
         """Make a block a plain one if only its heading has a prefix: output without a line end, or a logger's."""
         if self._plain is not None or fresh not in self._others or lex(line) in {Mark.UNKNOWN, Mark.BLANK}:
@@ -310,6 +374,7 @@ class Splitter:
     def _inside(
         self, block: Block, raw: str, text: str, number: int, numbers: tuple[int, ...], *, speaks: bool
     ) -> None:
+        text = block.without_suffix(text)
         fence = FENCE in text and text.rstrip().endswith(FENCE)
         summary = SUMMARY.search(text) if speaks else None
         if (fence or summary) and self._is_strange(block, numbers):
@@ -434,4 +499,4 @@ def _continues(block: Block, opened: Block) -> bool:
 
 def may_be_wrapped(raw: str) -> bool:
     """Report whether a line may be one that a collector has wrapped, see :mod:`.records`; fast."""
-    return "{" in raw or '"' in raw or "\\n" in raw or "&#" in raw or "%0A" in raw or "<br" in raw or "\r" in raw[:-2]
+    return "{" in raw or '"' in raw or "\\" in raw or "&#" in raw or "%0A" in raw or "</" in raw or holds_several(raw)

@@ -14,7 +14,7 @@ MAX_FRAMES = 16_384
 UNNUMBERED = -1
 
 _MODULE = (
-    r"(?: \((?P<module>[^()]*(?:\([^()]*\)[^()]*)*)\+(?P<offset>0x[0-9a-f]+)\)"
+    r"(?: \((?P<module>[^()]*(?:\([^()]*\)[^()]*)*)\+(?P<offset>0[xX][0-9a-fA-F]+)\)"
     r"| \((?:0x[0-9a-f]+|<unknown module>)\))"
 )
 _BUILD_ID = r"(?: \(BuildId: (?P<build_id>[0-9a-f]*)\))?"
@@ -42,22 +42,32 @@ _BARE_PLACED = re.compile(
 )
 # done 10%    #0 f, web-1 | f, 12: 0 f: output without a line end, or another source's prefix, comes before the frame
 _NOT_BARE = re.compile(r"#\d|\s{2}|[|:\]] |^\d+ ")
-#  (discriminator 3)
-_DISCRIMINATOR = re.compile(r"\s*\(discriminator \d+\)$")
+# worker(int) at /src/race.cpp:12:5 of addr2line and llvm-symbolizer, worker (x=1) at race.cpp:12 of a debugger
+_AT = " at "
+_ENDS_IN_LINE = re.compile(r":\d{1,9}$")
+_ARGUMENTS = re.compile(r" \((?:\w+=[^()]*)?\)$")
+# worker(int) (race.cpp:12), worker(int) (in App) (race.cpp:12) of atos
+_ATOS = re.compile(r"(?P<symbol>.+?)(?: \(in [^()]+\))? \((?P<place>[^()\s][^()]*:\d+(?::\d+)?)\)$")
+# worker+0x12 and worker + 18, as far from the function's start
+_DISTANCE = re.compile(r"(?<=[\w)>\]])(?: \+ \d{1,9}(?=$| )|\+0x[0-9a-f]{1,16}$)")
+#  (discriminator 3), [inlined], (inlined by)
+_REMARK = re.compile(r"\s*(?:\(discriminator \d+\)|[(\[]inlined(?: by)?[)\]])$")
 # /src/race.cpp:12:5, /src/race.cpp:?, <null>:0, :?
-_PLACE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+|\?))?(?::(?P<column>\d+|\?))?$")
+_PLACE = re.compile(r"(?P<file>.*?)(?::(?P<line>-?\d+|\?))?(?::(?P<column>-?\d+|\?))?$")
 # C:\src\race.cpp(12,5)
 _VS_PLACE = re.compile(r"(?P<file>.+?)\((?P<line>\d+)(?:,(?P<column>\d+))?\)$")
 # worker(int) /src/race.cpp, worker(int) ../src/race.cpp, worker(int) C:\src\race.cpp: where the path may start
 _PATH_START = re.compile(r" (?=/|\.{1,2}/|[A-Za-z]:[\\/])")
 # What symbolizers print where no file is known; a codegen unit is what rustc calls an object file.
-_NO_FILE = re.compile(r"(?:<null>|<unknown>|<invalid>|<compiler-generated>|\(null\)|\?\?|\S*-cgu\.\d+|)$")
-_NO_SYMBOL = frozenset({"<null>", "<unknown>", "(null)", "??"})
-#  <null>, ??:?, <null>:95860036, :?: the last word of a frame that has no place
-_NO_PLACE = re.compile(
-    r"(?:^| )(?:(?:<null>|<unknown>|<invalid>|<compiler-generated>|\(null\)|\?\?|\S*-cgu\.\d+)(?::(?:\d+|\?))*"
-    r"|(?::(?:\d+|\?)){1,2})$"
+_NOTHING = (
+    r"(?:<(?:null|none|invalid|unknown[^<>]*|no (?:source|file)|stripped|generated|optimized out|inlined|built-?in"
+    r"|(?:compiler-|auto)?generated|artificial|command[ -]line|scratch space|0)>|\((?:null|nil|unknown[^()]*|no file"
+    r"|inlined)\)|\[unknown\]|[Uu]nknown [Ss]ource|[Uu]nknown|__NO_SOURCE__|null|nil|None|n/a|-|0|\?+|\S*[-.]cgu\.\d+)"
 )
+_NO_FILE = re.compile(rf"(?:{_NOTHING}|)$")
+_NO_SYMBOL = frozenset({"<null>", "<unknown>", "(null)", "??", "???", "<unknown symbol>", "<stripped>", "<invalid>"})
+#  <null>, ??:?, <null>:95860036, :?: the last word of a frame that has no place
+_NO_PLACE = re.compile(rf"(?:^| )(?:{_NOTHING}(?::(?:-?\d+|\?))*|(?::(?:-?\d+|\?)){{1,2}})$")
 # App:x86_64, libpython3.14.dylib:arm64: macOS names the half of a fat image
 _ARCHITECTURE = re.compile(r":(?:x86_64h?|arm64e?|arm64_32|armv7\w*|i386)$")
 # render const, f(int) noexcept, operator new[]: a name goes on after its first blank
@@ -70,6 +80,8 @@ def read_frame(text: str) -> Frame | None:
 
     A frame without ``#`` must have a module, or a number and a place: anything else is program output.
     """
+    if "\t" in text or "  " in text:
+        text = " ".join(text.split())
     found = _FRAME.match(text)
     bare = found is None
     if bare and (text.endswith(")") or text[-1:].isdecimal()):
@@ -78,7 +90,7 @@ def read_frame(text: str) -> Frame | None:
             return None
     if not found:
         return None
-    symbol, place = split_place(_DISCRIMINATOR.sub("", found["what"]))
+    symbol, place = split_place(_DISTANCE.sub("", _REMARK.sub("", found["what"])))
     file, line, column = _place(place)
     index = number(found["index"])
     if bare and not line and not _NO_PLACE.search(found["what"]):
@@ -104,6 +116,12 @@ def split_place(what: str) -> tuple[str, str]:
     """
     if found := _NO_PLACE.search(what):
         return _known(what[: found.start()]), ""
+    if _AT in what and _ENDS_IN_LINE.search(what):
+        symbol, _, place = what.rpartition(_AT)
+        if symbol.count("(") == symbol.count(")"):
+            return _known(_ARGUMENTS.sub("", symbol)), place
+    if what.endswith(")") and (found := _ATOS.match(what)):
+        return _known(found["symbol"]), found["place"]
     for start in _PATH_START.finditer(what):
         symbol = what[: start.start()]
         if symbol.count("(") == symbol.count(")"):
@@ -144,4 +162,7 @@ def _count(text: str | None) -> int:
 
 
 def _known(text: str) -> str:
+    if "`" in text:  # app`worker(int) of a debugger, or `worker(int)` of Markdown
+        text = text.strip("`").rpartition("`")[2]
+    text = _DISTANCE.sub("", text)
     return "" if text in _NO_SYMBOL else text

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
     FrameReader = Callable[[str], Frame | None]
 
+# \#0, \[failed: Markdown
+_ESCAPED = frozenset("#[*")
 FENCE = "=================="
 # A longer line is not the printer's. No rule takes more than a second for any line of this length.
 MAX_TEXT = 1 << 16
@@ -53,10 +55,18 @@ _TITLES = sorted((*(kind.value for kind in Kind if kind is not Kind.UNRECOGNISED
 # WARNING: ThreadSanitizer: data race (pid=1234)
 # WARNING: ThreadSanitizer: data race (pid=1234) [worker 3]
 # WARNING: ThreadSanitizer: data race
+# WARNING: ThreadSanitizer: data race on worker 3
+# Warning - ThreadSanitizer:Data race(pid=1234)
+# ThreadSanitizer: data race (pid=1234)
+_TITLE = "|".join(map(re.escape, _TITLES))
 HEADING = re.compile(
-    r"WARNING: ThreadSanitizer: (?:(?P<title>.{1,400}?) \(pid=(?P<pid>\d+)\)"
-    rf"|(?P<bare>{'|'.join(map(re.escape, _TITLES))})(?=\s*(?:$|[^\w\s])|\s+pid\b))"
+    r"WARNING: ThreadSanitizer: (?P<title>.{1,400}?) \(pid=(?P<pid>\d+)\)"
+    rf"|(?i:\b(?:warning|error)\b[ :-]{{1,3}}ThreadSanitizer: {{0,2}}(?P<bare>{_TITLE})"
+    r"(?=\s*(?:$|[^\w\s])|\s+(?:pid|on|in|at|by|for|from|during|\d+)\b))"
+    rf"|(?i:ThreadSanitizer: {{0,2}}(?P<plain>{_TITLE})(?=\s*\(pid\b))"
 )
+# (pid=1234), (pid: 1234), pid 1234
+_PID = re.compile(r"\s*\(?pid[=: ]{1,2}(?P<pid>\d+)\b", re.IGNORECASE)
 # WARNING: DATA RACE
 # WARNING: DEADLOCK  # noqa: ERA001 -- as printed
 GO_HEADING = re.compile(r"WARNING: (?P<title>DATA RACE|DEADLOCK)(?![\w:-])")
@@ -73,6 +83,16 @@ _ACCESS = re.compile(
     rf"(?: at (?P<address>0x[0-9a-f]+))? by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)",
     re.IGNORECASE,
 )
+#   Write of size 4 at <addr> by thread T? [pool]:
+#   Previous write of 4 bytes at (nil) by unknown thread
+_LOOSE_ACCESS = re.compile(
+    r"(?P<previous>previous )?(?P<atomic>atomic )?(?P<operation>read|write)"
+    r"(?: of (?:size )?(?P<size>\d{1,18})?\S{0,20}(?: bytes)?)?"
+    r"(?: at (?P<address>0x[0-9a-f]+)?[^\s:]*)? by (?P<who>(?=[^:]*(?:thread|goroutine|\bT\d))[^:]{1,200}):?$",
+    re.IGNORECASE,
+)
+# thread T3, T3, worker thread 3
+_THREAD_NUMBER = re.compile(r"\bT(?P<letter>\d+)|thread\s+(?P<word>\d+)")
 #   Modifying access of Swift variable at 0x7b0400000000 by thread T1:
 #   Previous read-only access of external object at 0x7b0400000000 by main thread (mutexes: write M1):
 _EXTERNAL_ACCESS = re.compile(
@@ -126,6 +146,8 @@ _GO_PLACE = re.compile(
 def lex(line: str, read_frame: FrameReader = read_frame) -> Token:
     """Return what one line is; the line is free of its log prefix, colours and line end. Never raises."""
     text = line.strip()
+    if text[:1] == "\\" and text[1:2] in _ESCAPED:
+        text = text[1:]
     if not text:
         return Mark.BLANK
     if len(text) > MAX_TEXT:
@@ -145,7 +167,7 @@ def is_output(line: str) -> bool:
     # A frame without a number ends with a module or a line, a place of Go with a line or an offset.
     return (
         bool(text)
-        and not (text[0] in "#*f" or text[-1] in ")0123456789abcdef" or text[-1].isdecimal())
+        and not (text[0] in "#*f\\" or text[-1] in ")0123456789abcdef" or text[-1].isdecimal())
         and (text[:3].lower() not in _RULES)
     )
 
@@ -163,6 +185,23 @@ def _access(text: str) -> Access | None:
         thread=thread or 0,
         main_thread=main,
         mutexes=_held(found["mutexes"]),
+        previous=bool(found["previous"]),
+    )
+
+
+def _loose_access(text: str) -> Access | None:
+    """Read an access of which parts were left out, replaced or added."""
+    found = _LOOSE_ACCESS.match(text)
+    if not found:
+        return None
+    thread = _THREAD_NUMBER.search(found["who"])
+    return Access(
+        operation=Operation(found["operation"].lower()),
+        atomic=bool(found["atomic"]),
+        size=number(found["size"]),
+        address=hexadecimal(found["address"]) or 0,
+        thread=(number(thread["letter"] or thread["word"]) if thread else None) or 0,
+        main_thread="main" in found["who"],
         previous=bool(found["previous"]),
     )
 
@@ -254,7 +293,9 @@ def _held_before(text: str) -> HeldBefore | None:
 
 def _heading(text: str) -> Heading | None:
     if found := HEADING.match(text):
-        return Heading(found["title"] or found["bare"], number(found["pid"]), Dialect.CXX)
+        title = found["title"] or found["bare"] or found["plain"]
+        pid = found if found["pid"] else _PID.match(text, found.end())
+        return Heading(title, number(pid["pid"]) if pid else None, Dialect.CXX)
     found = GO_HEADING.match(text)
     return found and Heading(found["title"], None, Dialect.GO)
 
@@ -309,17 +350,18 @@ _RULES: dict[str, tuple[Callable[[str], Token | None], ...]] = {
     "as ": (_mark,),
     "and": (_mark, _leaked),
     "war": (_heading,),
+    "err": (_heading,),
     "sum": (_summary,),
-    "wri": (_access,),
-    "rea": (_access, _external_access),
-    "ato": (_access,),
-    "pre": (_access, _external_access),
+    "wri": (_access, _loose_access),
+    "rea": (_access, _external_access, _loose_access),
+    "ato": (_access, _loose_access),
+    "pre": (_access, _external_access, _loose_access),
     "mod": (_external_access,),
     "loc": (read_location,),
     "hea": (read_go_location,),
     "glo": (read_go_location,),
     "mut": (_mutex, _acquired, _held_before),
-    "thr": (_created,),
+    "thr": (_heading, _created),
     "gor": (_goroutine, _go_acquired),
     "cyc": (_cycle,),
     "sig": (_signal,),

@@ -12,7 +12,7 @@ from python_tsan.tsan.draft import Draft, Parts
 from python_tsan.tsan.fields import number
 from python_tsan.tsan.finding import Dialect, Fatal, FatalKind, Finding, Frame, Kind, Source, Stack
 from python_tsan.tsan.frame_line import read_frame
-from python_tsan.tsan.lexer import lex
+from python_tsan.tsan.lexer import GO_HEADING, HEADING, lex
 from python_tsan.tsan.tokens import Heading
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _KINDS: dict[str, Kind] = {
     "DATA RACE": Kind.RACE,
     "DEADLOCK": Kind.DEADLOCK,
 }
+_LOWER_KINDS = {title.lower(): kind for title, kind in _KINDS.items()}
 SUMMARY_CAPTION = "only the summary of this report is left"
 # ==4711==ERROR: ThreadSanitizer: SEGV on unknown address
 _PID = re.compile(r"==(\d+)==")
@@ -47,7 +48,7 @@ def parse_block(block: Block, source: str, *, frame: FrameReader = read_frame, s
         parts.file(section)
     if summarised and not draft.sections and (last := summary_frame(draft.summary, heading.title)):
         parts.stacks.append(Stack(frames=(last,), caption=SUMMARY_CAPTION))
-    kind = _KINDS.get(heading.title)
+    kind = _KINDS.get(heading.title) or _LOWER_KINDS.get(heading.title.lower())
     if kind is None:
         # "race on " and the object's type, unless the program registers a heading of its own
         # (__tsan_external_register_tag and _header); no other kind has free text.
@@ -96,8 +97,8 @@ def _leaked(kind: Kind, printed: int) -> int:
 
 
 def _late_heading(line: str) -> Heading:
-    start = line.find("WARNING: ")
-    token = lex(line[start:]) if start >= 0 else None
+    found = HEADING.search(line) or GO_HEADING.search(line)
+    token = lex(line[found.start() :]) if found else None
     return token if isinstance(token, Heading) else Heading(line.strip(), None, Dialect.CXX)
 
 

@@ -36,6 +36,7 @@ MAX_FORMS = 1000
 DIGITS = str.maketrans("0123456789", "0" * 10)
 # So many digits are a time only if the first is a 1.
 _LONG_NUMBER = "0" * 10
+MAX_CHANGING = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -91,12 +92,16 @@ class Forms:
     def __init__(self) -> None:
         self._known: dict[str, Form] = {}
         self._alike: dict[str, Form] = {}
+        self._changing: dict[str, Form] = {}
 
     def of(self, prefix: str) -> tuple[Form, tuple[int, ...]] | None:
         """Return the form of the text before a heading, and its numbers; None for no prefix."""
         body = prefix.rstrip()
         if not body or len(body) > MAX_PREFIX:
             return None
+        for changing in self._changing.values():
+            if changing.used and (whole := changing.pattern.match(prefix)) and whole.end() == len(prefix):
+                return changing, ()
         skeleton = prefix.translate(DIGITS)
         form = self._alike.get(skeleton)
         if form is None:
@@ -128,7 +133,72 @@ class Forms:
                 self._known[text] = form
         return form
 
+    def changing(self, prefix: str) -> Changing | None:
+        """Return what finds out whether words of a prefix change from line to line; None if it has no such word."""
+        body = prefix.rstrip()
+        if len(body) > MAX_PREFIX or not _CHANGING.search(body):
+            return None
+        text = f"{_changing_words(body)}[ \t]{{0,{len(prefix) - len(body)}}}"
+        if text not in self._changing and len(self._changing) < MAX_CHANGING:
+            self._changing[text] = Form(re.compile(_GROUP.sub("(?:", text)))
+        form, found = self._changing.get(text), re.match(text, prefix)
+        return Changing(form, re.compile(text), [found.groups()]) if form and found else None
 
+
+def _changing_words(body: str) -> str:
+    parts, done = [], 0
+    for found in _CHANGING.finditer(body):
+        before = _literal(body[done : found.start()])
+        if found["word"]:
+            parts += [before, rf"([\w.+@-]{{{_SHORTEST_WORD},80}})"]
+        else:
+            behind = "[:-]" if found[0][-1] in ":-" else re.escape(found[0][-1])
+            parts += [before.removesuffix(":"), "[:-]" if before.endswith(":") else "", r"(\d{1,9})", behind]
+        done = found.end()
+    return "".join([*parts, _literal(body[done:])])
+
+
+@dataclass(slots=True)
+class Changing:
+    """The words of a heading's prefix and of the lines behind it, which are its own if they change with every line.
+
+    A name of another source comes again; a number that grep puts before a line grows by one.
+    """
+
+    form: Form
+    pattern: re.Pattern[str]
+    words: list[tuple[str, ...]]
+
+    def start(self, line: str) -> int | None:
+        """Return where the text of a line behind the prefix starts, if it has one of this form."""
+        found = self.pattern.match(line)
+        return found.end() if found else None
+
+    def observe(self, line: str) -> bool | None:
+        """Take note of a line of this form. Return whether the words change, None as long as that is not known."""
+        found = self.pattern.match(line)
+        self.words.append(found.groups() if found else ())
+        columns = [column for column in zip(*self.words, strict=True) if len(set(column)) > 1]
+        if not columns or not all(map(_changes, columns)):
+            return False
+        return True if len(self.words) > CHANGING_LINES else None
+
+
+def _changes(words: tuple[str, ...]) -> bool:
+    if len(words[0]) >= _SHORTEST_WORD:
+        return len(set(words)) == len(words)
+    return [int(word) - int(words[0]) for word in words] == list(range(len(words)))
+
+
+_SHORTEST_WORD = 8
+_GROUP = re.compile(r"(?<!\\)\(")
+# 1a2b3c4d-0000, @4000000065a1b2, 20261123T010203Z: a word that is too long for a name, with four digits or more
+# test.log:12: and test.log-13-, as grep puts them before what it has found and the lines around it; 12," in a table
+_CHANGING = re.compile(
+    rf"(?P<word>(?<![\w.+@-])(?=[\w.+@-]{{{_SHORTEST_WORD}}})(?=(?:[\w.+@-]*?\d){{4}})[\w.+@-]{{1,80}})"
+    r"|(?<![\w.+@])(?P<line>\d{1,9})(?:[:-](?=$|\s)|[,;](?=[\"']|$))"
+)
+CHANGING_LINES = 2
 _BLANKS = r"[ \t]*"
 
 

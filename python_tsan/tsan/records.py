@@ -1,7 +1,7 @@
 """Unwrap log lines that a collector has wrapped: records in JSON or logfmt, and whole reports in one line.
 
 Docker's json-file, journald's JSON, GELF, bunyan, ``go test -json`` and the like hold one line of output, or several,
-in one of their fields.
+in one of their fields. The answers of log servers hold many such records in one line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 # Where a record holds its text, if no record of the log has shown it yet.
 _TEXT_FIELDS = ("log", "MESSAGE", "message", "msg", "full_message", "short_message", "Output", "text", "line", "event")
@@ -26,25 +26,46 @@ _VARYING_FIELD = re.compile(r"time|date|cursor|seq|offset|nano|@t\b", re.IGNOREC
 # More digits than this in a text: a time, a hash or a number of its own.
 _MAX_SOURCE_DIGITS = 3
 _MAX_DEPTH = 4
+_MAX_LISTS = 10
 _MAX_PREFIX = 200
-# What stands for a line end where a whole report was put into one line
-_BREAK = re.compile(r"\r|(?:\\r)?\\n|&#(?:10|x0?[aA]);|%0A|<br ?/?>", re.IGNORECASE)
+# What stands for a line end where a whole report was put into one line: \n, \\n, #012 of rsyslog, </div>
+_BREAK = re.compile(
+    r"\r|\\{1,8}(?:r\\{1,8})?n|&#(?:10|x0?a);|%0A|<br ?/?>|</(?:div|p|li|tr)>|\\{1,8}(?:u000a|x0a|012)|#012(?!\d)"
+    r"|[\0\x85\u2028\u2029\xb6\u23ce\u21b5\u240a]",
+    re.IGNORECASE,
+)
+# The beginnings of lines, where a whole report was put into one line without line ends
+_LINE_START = re.compile(
+    r"(?=(?<!\S)(?<!Previous )(?<!atomic )(?:[-|;,'\"]*)(?:#\d+ "
+    r"|(?:Previous )?(?:atomic )?(?:read|write) of size |Location is |Mutex M\d"
+    r"|Thread T\d+ (?:'|\(|created)|As if synchronized |Cycle in lock |SUMMARY: Thread|WARNING: Thread|={18}))",
+    re.IGNORECASE,
+)
+_SEPARATORS = " \t|;,'\""
 _ESCAPE = re.compile(r'\\(["\\/tr])')
 _ESCAPED = {"t": "\t", "r": ""}
 
 # time=2026-01-02T03:04:05Z level=error msg="WARNING: ThreadSanitizer: data race (pid=1)"
-_LOGFMT = re.compile(r'\b(?:msg|message|log)="(?P<text>(?:[^"\\]|\\.)*)"')
-_FIELD = re.compile(r'(?P<name>[\w.]+)=(?P<value>"[^"]*"|\S+)')
+_FIELD = re.compile(r'(?P<name>[\w.]+)=(?P<value>"(?:[^"\\]|\\.)*"|\S+)')
 
 Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One wrapped line: what identifies its source, and the text in it, which may be several lines."""
+    """One wrapped line: what identifies its source, and the text in it, which may be several lines.
 
-    source: str
+    ``fields`` are those that may name the source.
+    """
+
+    prefix: str
+    fields: Mapping[Path, Any]
     text: str
+
+    def source(self, varying: Collection[Path] = ()) -> str:
+        """Return the name of the source: all fields that name it, but for those that vary from record to record."""
+        named = sorted(f"{'.'.join(name)}={value}" for name, value in self.fields.items() if name not in varying)
+        return "\n".join((self.prefix, *named))
 
 
 @dataclass(slots=True)
@@ -52,25 +73,30 @@ class Unwrapper:
     """Reads wrapped lines. ``paths`` are the fields in which ThreadSanitizer's text was found so far."""
 
     paths: list[Path] = field(default_factory=list)
+    varying: set[Path] = field(default_factory=set)
 
-    def record(self, line: str) -> Record | None:
-        """Read a record in JSON or logfmt, or a JSON string in a line of its own; None for any other line."""
+    def records(self, line: str) -> list[Record]:
+        """Read the records of a line, which are in JSON or logfmt, or a JSON string; none for any other line."""
         line = line.rstrip().removesuffix(",")
+        if line.lstrip()[:1] == "[" and line.endswith("]") and isinstance(value := _decode(line), list):
+            return self._found("", value)
         start = line.find("{", 0, _MAX_PREFIX)
         if start < 0 or not line.endswith("}"):
-            return _string(line) or _logfmt(line)
+            return _string(line) or self._logfmt(line)
         value = _decode(line[start:])
-        if not isinstance(value, dict):
-            return None
-        fields = dict(_flat(value))
+        return self._found(_without_digits(line[:start].strip()), value) if isinstance(value, dict) else []
+
+    def _found(self, prefix: str, value: object) -> list[Record]:
+        return [record for fields in _objects(value) if (record := self._record(prefix, fields))]
+
+    def _record(self, prefix: str, fields: dict[Path, Any]) -> Record | None:
         path = self._path(fields)
         if path is None:
             return None
         text = fields.pop(path)
-        prefix = line[:start].strip()
-        return Record("\n".join((_without_digits(prefix), *_sources(fields))), str(text))
+        return Record(prefix, {name: content for name, content in fields.items() if _names(name, content)}, str(text))
 
-    def _path(self, fields: dict[Path, Any]) -> Path | None:
+    def _path(self, fields: Mapping[Path, Any]) -> Path | None:
         """Return the field that holds the text: the longest one that speaks, else one that is known to."""
         speaking = [name for name, text in fields.items() if isinstance(text, str) and _speaks(text)]
         if speaking:
@@ -81,39 +107,49 @@ class Unwrapper:
         known = (*self.paths, *((name,) for name in _TEXT_FIELDS))
         return next((path for path in known if isinstance(fields.get(path), str)), None)
 
+    def learn(self, heading: Record, following: Record) -> bool:
+        """Learn which fields of two records, of which the second goes on with the first, vary from record to record."""
+        if heading.prefix != following.prefix or heading.fields.keys() != following.fields.keys():
+            return False
+        pairs = {name: (old, following.fields[name]) for name, old in heading.fields.items()}
+        differing = {name for name, (old, new) in pairs.items() if old != new} - self.varying
+        weak = all(not _SOURCE_FIELD.search(name[-1]) and all(map(_has_digit, pairs[name])) for name in differing)
+        if weak:
+            self.varying |= differing
+        return weak and bool(differing)
+
+    def _logfmt(self, line: str) -> list[Record]:
+        fields: dict[Path, Any] = {
+            (found["name"],): _unescaped(found["value"]) if found["value"][0] == '"' else found["value"]
+            for found in _FIELD.finditer(line)
+        }
+        record = self._record("", fields) if '="' in line else None
+        return [record] if record else []
+
 
 def pieces(line: str) -> list[str]:
-    r"""Cut a line that holds several, with ``\n``, ``&#10;`` or ``%0A`` for their ends."""
+    r"""Cut a line that holds several, with ``\n``, ``&#10;``, ``%0A`` or nothing but blanks for their ends."""
+    if not _BREAK.search(line):
+        return [part.strip(_SEPARATORS) for part in _LINE_START.split(line)]
     parts = _BREAK.split(line)
     return [_ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), part) for part in parts]
 
 
 def holds_several(line: str) -> bool:
     """Report whether a line is several, see :func:`pieces`."""
-    return bool(_BREAK.search(line))
+    return "#0 " in line or bool(_BREAK.search(line))
 
 
-def _sources(fields: dict[Path, Any]) -> list[str]:
-    return sorted(f"{'.'.join(name)}={content}" for name, content in fields.items() if _names(name, content))
+def _unescaped(quoted: str) -> str:
+    return _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), quoted[1:-1].replace("\\n", "\n"))
 
 
-def _logfmt(line: str) -> Record | None:
-    found = _LOGFMT.search(line)
-    if not found:
-        return None
-    fields: dict[Path, Any] = {
-        (field["name"],): field["value"] for field in _FIELD.finditer(line[: found.start()] + line[found.end() :])
-    }
-    text = _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), found["text"].replace("\\n", "\n"))
-    return Record("\n".join(_sources(fields)), text)
-
-
-def _string(line: str) -> Record | None:
+def _string(line: str) -> list[Record]:
     text = line.strip()
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':  # noqa: PLR2004 -- two quotes
-        return None
+        return []
     value = _decode(text)
-    return Record("string", value) if isinstance(value, str) else None
+    return [Record("string", {}, value)] if isinstance(value, str) else []
 
 
 def _decode(text: str) -> object:
@@ -123,15 +159,50 @@ def _decode(text: str) -> object:
         return None
 
 
-def _flat(value: dict[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield every text and number of a record with its path; journald writes a text as an array of its bytes, too."""
+def _objects(value: object, outer: Mapping[Path, Any] = {}, depth: int = 0) -> Iterator[dict[Path, Any]]:
+    """Yield the texts and numbers of each innermost object with their paths, and with those of the objects around it.
+
+    A list of texts is one text, its lines. The values of any other list are objects, as in ``["time", "line"]``.
+    """
+    if depth > _MAX_LISTS or not isinstance(value, dict | list):
+        return
+    if isinstance(value, list):
+        if _is_text(value):
+            value = {"": value}
+        elif any(isinstance(each, dict | list) for each in value):
+            for each in value:
+                yield from _objects(each, outer, depth + 1)
+            return
+        else:
+            value = {str(number): each for number, each in enumerate(value)}
+    nested: list[Any] = []
+    fields = {**outer, **dict(_flat(value, nested))}
+    if not nested or any(isinstance(text, str) and _speaks(text) for text in fields.values()):
+        yield fields
+    for each in nested:
+        yield from _objects(each, fields, depth + 1)
+
+
+def _is_text(value: list[Any]) -> bool:
+    return len(value) > 1 and all(isinstance(each, str) for each in value) and not value[0].isdecimal()
+
+
+def _flat(value: dict[str, Any], nested: list[Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield every text and number of an object with its path; journald writes a text as an array of its bytes, too.
+
+    Lists that are no text are put into ``nested``.
+    """
     for name, content in value.items():
         here = (*path, name)
         if isinstance(content, dict) and len(here) < _MAX_DEPTH:
-            yield from _flat(content, here)
+            yield from _flat(content, nested, here)
         elif isinstance(content, list):
             if content and all(isinstance(byte, int) and 0 <= byte < 256 for byte in content):  # noqa: PLR2004 -- a byte
                 yield here, bytes(content).decode(errors="backslashreplace")
+            elif _is_text(content):
+                yield here, "\n".join(content)
+            else:
+                nested.append(content)
         elif isinstance(content, str | int):
             yield here, content
 
@@ -143,6 +214,10 @@ def _names(path: Path, content: object) -> bool:
     if not isinstance(content, str) or _VARYING_FIELD.search(path[-1]):
         return False
     return sum(letter.isdigit() for letter in content) <= _MAX_SOURCE_DIGITS
+
+
+def _has_digit(content: object) -> bool:
+    return any(letter.isdecimal() for letter in str(content))
 
 
 def _speaks(text: str) -> bool:

@@ -207,6 +207,13 @@ def test_the_digest_agrees_with_the_parser(several):
         "modifying access of x at 0x1 ",
         "M1 (0x1) => ",
         " ",
+        "x",
+        "f at ",
+        "\\",
+        "a\b",
+        "1a2b3c4d ",
+        'a="b" ',
+        "0",
     ],
 )
 @pytest.mark.parametrize("inside", [True, False])
