@@ -8,7 +8,7 @@ from python_tsan.checking.gil_trace import trace_scenario
 from python_tsan.gil.analysis import explain_trace, holders, imports_of
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.summary import count_phases
-from python_tsan.gil.trace import Way
+from python_tsan.gil.trace import GilCall
 
 pytestmark = pytest.mark.scenarios("numpy", name="embed_test", needs=["gil"])
 
@@ -70,7 +70,7 @@ def test_one_thread_holds_the_gil_at_a_time(releases):
 
 def test_unmarshalling_compiling_and_loading_keep_the_gil(releases):
     """marshal.loads, compile, dlopen and an extension's PyInit never release the GIL."""
-    found = [one for one in imports_of(releases, "numpy") if one.event.release_way != Way.INTERNAL]
+    found = [one for one in imports_of(releases, "numpy") if one.event.release_call != GilCall.INTERNAL]
     computing = [one for one in found if one.process.stack(one.event.node)[0].function in COMPUTES]
     assert not computing, f"{computing[0].function} released the GIL"
     assert not [one for one in found if one.phase is Phase.DLOPEN], "loading an extension released the GIL"
