@@ -179,6 +179,34 @@ class WaitUnderGil:
     others: int = 0
 
 
+class Rule(Enum):
+    """A rule of the C API's contract that a thread broke."""
+
+    NOT_INITIALIZED = "called before Python was initialized"
+    AFTER_FINALIZATION = "called after Python was finalized"
+    NO_THREAD_STATE = "called without an attached thread state"
+    GIL_NOT_HELD = "called without the GIL"
+    ENDED_ATTACHED = "a thread ended while it held the GIL"
+    NEVER_RELEASED = "a thread ended without the release of what it ensured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misuse:
+    """Calls of one place that broke the C API's contract.
+
+    ``function`` was called, or is what the thread should have undone before it ended. ``last`` is the function by which
+    the thread last changed its thread state, with its call site; empty where it never did.
+    """
+
+    rule: Rule
+    function: str
+    thread: int
+    stack: CallStack = UNKNOWN_PLACE
+    last: str = ""
+    last_place: CallStack = UNKNOWN_PLACE
+    count: int = 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveThread:
     """What a thread held, and what it waited for, when the recording ended."""
@@ -218,6 +246,8 @@ class LockTrace:
     requests: tuple[Request, ...] = ()
     wakes: tuple[Wake, ...] = ()
     waits: tuple[WaitUnderGil, ...] = ()
+    misuses: tuple[Misuse, ...] = ()
+    checks_calls: bool = False  # whether calls of the C API were looked at
     live: tuple[LiveThread, ...] = ()
     not_seen: dict[str, int] = field(default_factory=dict)
     events: int = 0

@@ -18,9 +18,11 @@ from python_tsan.locks.model import (
     LiveThread,
     LockKind,
     LockTrace,
+    Misuse,
     Mode,
     Order,
     Request,
+    Rule,
     TracedLock,
     TracedThread,
     WaitUnderGil,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 MAGIC = b"PTLOCKS\n"
 VERSION = 1
 LIBRARY = "libpython_tsan_locks.so"
-# By number: enum Kind, Mode, Callee, Lost and Part of format.hpp.
+# By number: enum Kind, Mode, Callee, Rule, Lost and Part of format.hpp.
 KINDS = (
     LockKind.MUTEX,  # none
     LockKind.GIL,
@@ -67,6 +69,15 @@ CALLEES = (
     "sem_timedwait",
     "futex",
 )
+RULES = (
+    Rule.NO_THREAD_STATE,  # none
+    Rule.NOT_INITIALIZED,
+    Rule.AFTER_FINALIZATION,
+    Rule.NO_THREAD_STATE,
+    Rule.GIL_NOT_HELD,
+    Rule.ENDED_ATTACHED,
+    Rule.NEVER_RELEASED,
+)
 LOST = (
     "locks beyond the limit",
     "threads beyond the limit",
@@ -77,6 +88,8 @@ LOST = (
     "signals beyond the limit",
     "waits beyond the limit",
     "interpreters beyond the limit",
+    "functions of Python beyond the limit",
+    "wrong calls of Python beyond the limit",
 )
 _PARTS = (
     "strings",
@@ -90,6 +103,7 @@ _PARTS = (
     "requests",
     "wakes",
     "waits",
+    "misuses",
     "live",
 )
 _HEADER = struct.Struct("<8sIIIIIIQ" + "QQQ" * len(_PARTS) + "Q" * len(LOST))
@@ -103,11 +117,12 @@ _CONTEXT = struct.Struct("<IIIIQB7x")
 _REQUEST = struct.Struct("<IIIIIIQQBB6x")
 _WAKE = struct.Struct("<IIIIII")
 _WAIT = struct.Struct("<IIIB3xQQQQ")
+_MISUSE = struct.Struct("<IIIIIIQB7x")
 _LIVE = struct.Struct("<IIIIQQQIIBBB5x")
 _HELD = struct.Struct("<QQQIIIIHBB4x")
 _MOST_HELD = 32
 _LIVE_BYTES = _LIVE.size + _MOST_HELD * _HELD.size
-_SEES_PYTHON, _KNOWS_GIL, _FREE_THREADED, _ENDED, _FORKED = 1, 2, 4, 8, 16
+_SEES_PYTHON, _KNOWS_GIL, _FREE_THREADED, _ENDED, _FORKED, _CHECKS_CALLS = 1, 2, 4, 8, 16, 32
 _DEEPEST = 200
 
 
@@ -169,7 +184,7 @@ class _Stacks:
             self._known[rows] = CallStack(
                 native=tuple(self._native(native)),
                 python=tuple(
-                    PythonFrame(function=self._text(function), file=self._text(file), line=max(line, 0))
+                    PythonFrame(function=self.text(function), file=self.text(file), line=max(line, 0))
                     for _, function, file, line in _chain(self._python_frames, python)
                 ),
             )
@@ -177,7 +192,7 @@ class _Stacks:
 
     def object_path(self, row: int) -> str:
         """Return the path of an object, empty if unknown."""
-        return self._text(self._objects[row][3]) if 0 < row < len(self._objects) else ""
+        return self.text(self._objects[row][3]) if 0 < row < len(self._objects) else ""
 
     def _native(self, row: int) -> Iterator[Frame]:
         index = 0
@@ -199,7 +214,8 @@ class _Stacks:
     def _python_frames(self) -> list[tuple[int, ...]]:
         return [(0,) * 4, *_rows(_PYTHON_FRAME, self.parts["python_frames"])]
 
-    def _text(self, offset: int) -> str:
+    def text(self, offset: int) -> str:
+        """Return a text of the file, empty for 0."""
         # Of a mapped file, whose strings end with a zero byte; the last one may be incomplete.
         return _c_string(self.parts["strings"][offset : offset + 4096]) if offset else ""
 
@@ -248,6 +264,8 @@ class _Reader:
             requests=requests,
             wakes=wakes,
             waits=tuple(self._waits()),
+            misuses=tuple(self._misuses(len(threads))),
+            checks_calls=bool(flags & _CHECKS_CALLS),
             live=live,
             not_seen=lost
             | ({"a fork, whose child starts with what the forking thread held": 1} if flags & _FORKED else {}),
@@ -342,6 +360,19 @@ class _Reader:
                 longest=longest,
                 others=others,
             )
+
+    def _misuses(self, threads: int) -> Iterator[Misuse]:
+        for thread, function, native, python, last, last_place, count, rule in _rows(_MISUSE, self.parts["misuses"]):
+            if 0 < thread <= threads and rule < len(RULES):
+                yield Misuse(
+                    rule=RULES[rule],
+                    function=self.stacks.text(function),
+                    thread=thread - 1,
+                    stack=self.stacks[native, python],
+                    last=self.stacks.text(last),
+                    last_place=self.stacks[last_place, 0],
+                    count=max(count, 1),
+                )
 
     def _live_rows(self) -> Iterator[tuple[_LiveRow, list[tuple[int, ...]]]]:
         part = self.parts["live"]

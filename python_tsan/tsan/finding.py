@@ -27,6 +27,12 @@ class Kind(Enum):
     MUTEX_HELD_WRONG_CONTEXT = "mutex held in the wrong context"
     # Not of the runtime: a circle in the graph of locks that was recorded, the GIL among them.
     POSSIBLE_DEADLOCK = "possible deadlock"
+    # Not of the runtime: calls that break the contract of Python's C API.
+    API_NOT_ATTACHED = "Python C API called without the GIL"
+    API_NOT_INITIALIZED = "Python C API called before Python is initialized"
+    API_AFTER_FINALIZATION = "Python C API called after Python is finalized"
+    THREAD_ENDED_ATTACHED = "thread ended with the GIL"
+    NEVER_RELEASED = "PyGILState_Ensure without PyGILState_Release"
     # Not of the runtime: a heading that none of the above spells. Such a block is kept, never guessed at.
     UNRECOGNISED = "unrecognised"
 

@@ -36,6 +36,7 @@ constexpr Share shares[part_count] = {
     {10 * mega, sizeof(Request)},
     {2 * mega, sizeof(Wake)},
     {mega, sizeof(Wait)},
+    {mega, sizeof(Misuse)},
     {7 * mega, 0},
 };
 

@@ -140,6 +140,29 @@ struct Wait {
     std::uint64_t others;
 };
 
+/// Why a call of the C API is against its contract, by the order of RULES in python_tsan/locks/trace.py.
+enum class Rule : std::uint8_t {
+    none,
+    not_initialized,
+    after_finalization,
+    no_thread_state,
+    gil_not_held,
+    ended_attached,
+    never_released
+};
+
+/// Calls of one place that are against the C API's contract. `last` is what the thread last did with its thread state.
+struct Misuse {
+    std::uint32_t thread;
+    std::uint32_t function; // a text
+    Stack stack;
+    std::uint32_t last;       // a text, 0 for nothing
+    std::uint32_t last_place; // a native stack
+    std::uint64_t count;
+    Rule rule;
+    std::uint8_t reserved[7];
+};
+
 struct Held {
     std::uint64_t address;
     std::uint64_t site;
@@ -179,10 +202,30 @@ struct Region {
     std::atomic<std::uint64_t> used; // bytes
 };
 
-enum Flags : std::uint32_t { sees_python = 1, knows_gil = 2, free_threaded = 4, ended = 8, forked = 16 };
+enum Flags : std::uint32_t {
+    sees_python = 1,
+    knows_gil = 2,
+    free_threaded = 4,
+    ended = 8,
+    forked = 16,
+    checks_calls = 32
+};
 
 /// What could not be recorded, by the order of LOST in python_tsan/locks/trace.py.
-enum class Lost : std::uint8_t { locks, threads, segments, requests, stacks, held, wakes, waits, gils, count };
+enum class Lost : std::uint8_t {
+    locks,
+    threads,
+    segments,
+    requests,
+    stacks,
+    held,
+    wakes,
+    waits,
+    gils,
+    functions,
+    misuses,
+    count
+};
 
 enum class Part : std::uint8_t {
     strings,
@@ -196,6 +239,7 @@ enum class Part : std::uint8_t {
     requests,
     wakes,
     waits,
+    misuses,
     live,
     count
 };
@@ -216,6 +260,7 @@ struct Header {
 static_assert(sizeof(Header) <= header_bytes);
 static_assert(sizeof(Object) == 32 && sizeof(Frame) == 16 && sizeof(PythonFrame) == 16 && sizeof(Lock) == 40);
 static_assert(sizeof(Thread) == 48 && sizeof(Segment) == 16 && sizeof(Context) == 32 && sizeof(Request) == 48);
-static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Held) == 48 && sizeof(Live) == 56 + 48 * most_held);
+static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Held) == 48 && sizeof(Misuse) == 40 &&
+              sizeof(Live) == 56 + 48 * most_held);
 
 } // namespace lock_recorder

@@ -3,6 +3,7 @@
 // Below a sanitizer's interceptors they are called by those. Nothing is held while the next definition runs, because
 // it may run the program's own code.
 
+#include "capi.hpp"
 #include "file.hpp"
 #include "gil.hpp"
 #include "locks.hpp"
@@ -50,6 +51,23 @@ public:
             found_.store(known, std::memory_order_relaxed);
         }
         return known;
+    }
+
+    /// The same; if no object offers it to all, the one of the object that contains `datum` and its libraries: a C++
+    /// library that an extension module brings is not visible to others.
+    void* get(std::uint64_t datum) {
+        if (void* known = get()) {
+            return known;
+        }
+        static const auto open = reinterpret_cast<decltype(&dlopen)>(libc_function("dlopen"));
+        static const auto close = reinterpret_cast<decltype(&dlclose)>(libc_function("dlclose"));
+        Loaded object{};
+        void* handle = find_object(datum, object) ? open(object.path, RTLD_LAZY | RTLD_NOLOAD) : nullptr;
+        void* found = handle == nullptr ? nullptr : dlsym(handle, name_);
+        if (handle != nullptr) {
+            close(handle);
+        }
+        return found;
     }
 
 private:
@@ -325,6 +343,7 @@ int join(pthread_t handle, bool timed, const Site& site, Call call) {
     starts = static_cast<Start*>(raw_memory(most_starts * sizeof *starts));
     if (starts != nullptr && pthread_atfork(threads_fork, threads_went_on, threads_forked) == 0) {
         active = true;
+        capi_redirect();
     }
 }
 
@@ -345,6 +364,9 @@ using namespace lock_recorder;
     const Site site = {reinterpret_cast<std::uint64_t>(__builtin_return_address(0)),                                   \
                        reinterpret_cast<std::uint64_t>(__builtin_dwarf_cfa()),                                         \
                        *static_cast<std::uint64_t*>(__builtin_frame_address(0))}
+#define NEXT_FOR(name, datum)                                                                                          \
+    static Next next_of(#name);                                                                                        \
+    const auto next = reinterpret_cast<decltype(&::name)>(next_of.get(datum))
 #define NEXT(name)                                                                                                     \
     static Next next_of(#name);                                                                                        \
     const auto next = reinterpret_cast<decltype(&::name)>(next_of.get())
@@ -566,7 +588,7 @@ extern "C" void __cxa_guard_release(std::int64_t* guard);
 extern "C" void __cxa_guard_abort(std::int64_t* guard);
 
 HOOK int __cxa_guard_acquire(std::int64_t* guard) {
-    NEXT(__cxa_guard_acquire);
+    NEXT_FOR(__cxa_guard_acquire, address_of(guard)); // a static variable of the caller
     SITE;
     const auto state = __atomic_load_n(reinterpret_cast<const std::uint32_t*>(guard), __ATOMIC_ACQUIRE);
     if ((state & 0xffU) != 0 || !enter(site)) {
@@ -592,14 +614,14 @@ HOOK int __cxa_guard_acquire(std::int64_t* guard) {
 }
 
 HOOK void __cxa_guard_release(std::int64_t* guard) {
-    NEXT(__cxa_guard_release);
+    NEXT_FOR(__cxa_guard_release, address_of(guard)); // a static variable of the caller
     SITE;
     release(address_of(guard), site);
     next(guard);
 }
 
 HOOK void __cxa_guard_abort(std::int64_t* guard) {
-    NEXT(__cxa_guard_abort);
+    NEXT_FOR(__cxa_guard_abort, address_of(guard)); // a static variable of the caller
     SITE;
     release(address_of(guard), site);
     next(guard);

@@ -135,6 +135,12 @@ void* exported(const Loaded& object, const char* name) {
     }
 }
 
+void* libc_function(const char* name) {
+    Loaded library{};
+    const auto inside = reinterpret_cast<std::uint64_t>(dlsym(RTLD_NEXT, "gnu_get_libc_version"));
+    return find_object(inside, library) ? exported(library, name) : nullptr;
+}
+
 std::uint32_t intern_object(std::uint64_t address) {
     Loaded object{};
     if (!find_object(address, object)) {

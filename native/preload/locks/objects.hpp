@@ -21,6 +21,9 @@ bool find_object(std::uint64_t address, Loaded& found);
 /// The address of what the object exports under this name, or null.
 void* exported(const Loaded& object, const char* name);
 
+/// The C library's own function of this name, below any that a sanitizer defines in its place; or null.
+void* libc_function(const char* name);
+
 /// The row of the object that contains an address, 0 for none. Callers exclude each other.
 std::uint32_t intern_object(std::uint64_t address);
 

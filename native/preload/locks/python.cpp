@@ -1,5 +1,6 @@
 #include "python.hpp"
 
+#include "capi.hpp"
 #include "file.hpp"
 
 namespace lock_recorder {
@@ -166,6 +167,9 @@ std::uint32_t intern_frame(const PythonFrame& frame) {
 
 void python_found(const Loaded& object) {
     header->flags.fetch_or(sees_python);
+    if (capi_checks()) {
+        header->flags.fetch_or(checks_calls);
+    }
     python_first = object.first;
     python_last = object.last;
     const auto* version = static_cast<const unsigned long*>(exported(object, "Py_Version"));

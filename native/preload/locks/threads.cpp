@@ -1,5 +1,6 @@
 #include "threads.hpp"
 
+#include "capi.hpp"
 #include "file.hpp"
 #include "gil.hpp"
 #include "locks.hpp"
@@ -196,6 +197,7 @@ void threads_end() {
     if (self.live == nullptr || self.process != process) {
         return;
     }
+    capi_thread_ends();
     const Latched latched(tables);
     auto& thread = rows<Thread>(Part::threads)[self.thread];
     raw_call(SYS_prctl, PR_GET_NAME, as_long(thread.name));
@@ -266,6 +268,7 @@ void threads_forked() {
     record_forget();
     objects_forget();
     python_forget();
+    capi_forget();
     self.live = nullptr;
     self.gil = self.suspect = self.last_gil = 0;
     self.holds_gil = false; // Python makes its GIL again and takes it

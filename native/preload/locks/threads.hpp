@@ -20,6 +20,7 @@ struct Way {
 
 /// The state of the calling thread.
 struct Self {
+    bool holds_gil;          // first: capi_stubs.cpp reads it
     Live* live;              // null before its first event, and where there is no room
     std::uint64_t* cache;    // recent results, by hash: 32 bits of the hash and a row
     std::uint64_t top;       // highest address of its stack that may be read, 0 if unknown
@@ -36,7 +37,10 @@ struct Self {
     std::uint64_t last_gil;   // met by this thread, 0 for none
     std::uint64_t gil_key;    // stack of its last taking, and the row
     std::uint32_t gil_stack;
-    bool holds_gil;
+    std::uint32_t last_action;       // what it last did with its thread state: the stub, 0 for nothing
+    std::uint32_t ensured;           // PyGILState_Ensure without a PyGILState_Release yet
+    std::uint64_t last_action_place; // return addresses
+    std::uint64_t ensured_place;
     bool waits_for_gil;
     bool takes_gil;     // it has locked the GIL's second mutex
     bool stale;         // a thread was created or joined since the last segment

@@ -1,0 +1,228 @@
+"""Calls of Python's C API that break its contract are found on each stock Python, and their correct twins are quiet."""
+
+import shutil
+
+import pytest
+
+from python_tsan.locks.misuse import misuse_findings
+from python_tsan.locks.model import CallStack, GilSight, LockTrace, Misuse, Rule, TracedThread
+from python_tsan.locks.naming import Lookup
+from python_tsan.symbols import symbolise, variable_names
+from python_tsan.tsan.finding import Frame, Kind
+from python_tsan.tsan.fingerprint import fingerprint
+from tests.locks.conftest import embeddable, python_flags
+
+HEAD = """
+#include <Python.h>
+#include <thread>
+template <typename Work> __attribute__((noinline)) void in_thread(Work work) { std::thread(work).join(); }
+static PyObject* list = nullptr;
+__attribute__((noinline)) void count_it() { if (PyGILState_Check() == 2) PyList_Append(list, list); }
+__attribute__((noinline)) Py_ssize_t measure() { return PyList_Size(list); }
+"""
+MAIN = """
+int main() {
+    Py_Initialize();
+    list = PyList_New(3);
+    %s
+    return Py_FinalizeEx();
+}
+"""
+RELEASED = "PyThreadState* state = PyEval_SaveThread(); %s PyEval_RestoreThread(state);"
+# Bodies of main that end well on every version although they break the contract, with the kind and what is called.
+WRONG = {
+    "after the release of the GIL": (
+        RELEASED % "if (measure() != 3) return 9;",
+        Kind.API_NOT_ATTACHED,
+        "PyList_Size called without the GIL",
+    ),
+    "by a thread that never asked": (
+        RELEASED % "in_thread([] { if (measure() != 3) std::abort(); });",
+        Kind.API_NOT_ATTACHED,
+        "PyList_Size called without the GIL",
+    ),
+    "by a thread while the main thread has the GIL": (
+        "in_thread([] { if (measure() != 3) std::abort(); });",
+        Kind.API_NOT_ATTACHED,
+        "PyList_Size called without the GIL",
+    ),
+    "after its own release": (
+        RELEASED % "in_thread([] { PyGILState_Release(PyGILState_Ensure()); if (measure() != 3) std::abort(); });",
+        Kind.API_NOT_ATTACHED,
+        "PyList_Size called without the GIL",
+    ),
+    "an ensure that has no release": (
+        RELEASED % "in_thread([] { PyGILState_Ensure(); PyEval_SaveThread(); });",
+        Kind.NEVER_RELEASED,
+        "PyGILState_Ensure without PyGILState_Release",
+    ),
+}
+RIGHT = {
+    "with the GIL": "if (measure() != 3) return 9;",
+    "under an ensure": RELEASED
+    % "in_thread([] { auto s = PyGILState_Ensure(); if (measure() != 3) std::abort(); PyGILState_Release(s); });",
+    "under a nested ensure": RELEASED
+    % (
+        "in_thread([] { auto s = PyGILState_Ensure(); auto t = PyGILState_Ensure(); PyGILState_Release(t);"
+        " if (measure() != 3) std::abort(); PyGILState_Release(s); });"
+    ),
+    "with a state of its own": (
+        "PyInterpreterState* home = PyInterpreterState_Get(); "
+        + RELEASED
+        % (
+            "in_thread([home] { auto* mine = PyThreadState_New(home); PyEval_RestoreThread(mine);"
+            " if (measure() != 3) std::abort(); PyThreadState_Clear(mine); PyThreadState_DeleteCurrent(); });"
+        )
+    ),
+    "what needs no GIL": RELEASED
+    % "in_thread([] { PyMem_RawFree(PyMem_RawMalloc(3)); if (!Py_IsInitialized()) std::abort(); count_it(); });",
+    "a null reference": RELEASED % "in_thread([] { Py_DecRef(nullptr); });",
+    "modules with native code": (
+        'if (PyRun_SimpleString("import threading, json, decimal, ctypes, sqlite3, hashlib, zlib\\n'
+        "ts = [threading.Thread(target=json.dumps, args=({},)) for _ in range(4)]\\n"
+        '[t.start() for t in ts]; [t.join() for t in ts]") != 0) return 9;'
+    ),
+}
+PYTHONS = embeddable() if shutil.which("g++") else []
+
+pytestmark = pytest.mark.compiler
+
+
+@pytest.fixture(scope="module", params=[str(stock.executable) for stock in PYTHONS] or [None])
+def flags(request):
+    found = python_flags(request.param) if request.param else ()
+    if not found:
+        pytest.skip("no stock Python with a shared library and headers")
+    return found
+
+
+@pytest.fixture
+def run(compile_cpp, record, flags):
+    """Compile the body of main, run it under the recorder; returns its trace."""
+
+    def run(body, extra=()):
+        return record(compile_cpp(HEAD + MAIN % body, "-O1", *flags, *extra))[0]
+
+    return run
+
+
+def findings_of(trace):
+    return list(misuse_findings(trace, "recorded", Lookup(functions=symbolise, variables=variable_names)))
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_mistake_is_found_with_its_caller(name, run):
+    body, kind, title = WRONG[name]
+    (finding,) = findings_of(run(body))
+    assert (finding.kind, finding.title) == (kind, title)
+    symbols = [frame.symbol for frame in finding.stacks[0].frames]
+    assert symbols, "the caller is known"
+    if kind is Kind.API_NOT_ATTACHED:
+        assert symbols[0].startswith("measure")
+        assert finding.stacks[0].frames[0].file.endswith("program.cpp")
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_is_allowed_is_quiet(name, run):
+    trace = run(RIGHT[name])
+    assert trace.checks_calls, "a recording that looks at no call would be quiet as well"
+    assert trace.misuses == ()
+
+
+@pytest.mark.parametrize("extra", [("-fno-plt",), ("-Wl,-z,now", "-Wl,-z,relro"), ("-no-pie", "-fno-pie")], ids=str)
+def test_every_way_to_link_is_seen(extra, run):
+    (finding,) = findings_of(run(WRONG["after the release of the GIL"][0], extra))
+    assert finding.kind is Kind.API_NOT_ATTACHED
+
+
+def test_the_note_says_what_the_thread_did_before(run):
+    (finding,) = findings_of(run(WRONG["after its own release"][0]))
+    assert finding.notes[0].startswith("Before, the thread called PyGILState_Release in ")
+    (finding,) = findings_of(run(WRONG["by a thread that never asked"][0]))
+    assert finding.notes == ("The thread never attached a thread state.",)
+
+
+def test_a_module_that_is_loaded_later_is_seen(flags, record, compile_cpp):
+    plugin = '#include <Python.h>\nextern "C" Py_ssize_t measure(PyObject* of) { return PyList_Size(of); }\n'
+    library = compile_cpp(plugin, "-shared", "-fPIC", *flags)
+    body = (
+        f'auto* measure = (Py_ssize_t(*)(PyObject*))dlsym(dlopen("{library}", RTLD_NOW), "measure");'
+        " if (measure == nullptr) return 8; "
+    ) + RELEASED % "if (measure(list) != 3) return 9;"
+    program = compile_cpp("#include <dlfcn.h>\n" + HEAD.replace("measure()", "other()") + MAIN % body, *flags)
+    (finding,) = findings_of(record(program)[0])
+    assert finding.stacks[0].frames[0].symbol == "measure"
+
+
+def test_a_child_of_fork_has_a_recording_of_its_own(flags, record, compile_cpp):
+    body = (
+        "PyOS_BeforeFork(); const pid_t child = fork();"
+        " if (child == 0) { PyOS_AfterFork_Child(); auto* s = PyEval_SaveThread();"
+        " const bool bad = measure() != 3; PyEval_RestoreThread(s); exit(bad); }"
+        " PyOS_AfterFork_Parent(); int status = 1; waitpid(child, &status, 0); if (status != 0) return 7;"
+    )
+    program = compile_cpp("#include <sys/wait.h>\n#include <unistd.h>\n" + HEAD + MAIN % body, *flags)
+    parent, child = record(program)
+    assert parent.misuses == ()
+    assert [each.function for each in child.misuses] == ["PyList_Size"]
+
+
+def trace_of(*misuses, tid=7):
+    threads = (TracedThread(id=0, tid=5), TracedThread(id=1, tid=tid, parent=0))
+    return LockTrace(pid=5, gil=GilSight.RECOGNISED, threads=threads, misuses=misuses)
+
+
+def stack(*symbols):
+    return CallStack(native=tuple(Frame(index=n, symbol=s, file=f"{s}.cpp", line=n + 1) for n, s in enumerate(symbols)))
+
+
+def pure(*misuses):
+    nothing = Lookup(functions=lambda _: {}, variables=lambda _: {})
+    return list(misuse_findings(trace_of(*misuses), "recorded", nothing))
+
+
+def test_two_functions_called_by_one_of_yours_are_one_finding():
+    """The GIL is missing in the caller, however many functions it calls."""
+    one, other = pure(
+        Misuse(rule=Rule.NO_THREAD_STATE, function="PyList_Size", thread=1, stack=stack("measure", "work")),
+        Misuse(rule=Rule.NO_THREAD_STATE, function="PyErr_Clear", thread=1, stack=stack("measure", "main")),
+    )
+    assert one.title != other.title
+    assert fingerprint(one) == fingerprint(other)
+
+
+def test_versions_with_one_state_for_all_threads_give_the_same_finding():
+    old, new = pure(
+        Misuse(rule=Rule.GIL_NOT_HELD, function="PyList_Size", thread=1, stack=stack("measure")),
+        Misuse(rule=Rule.NO_THREAD_STATE, function="PyList_Size", thread=1, stack=stack("measure")),
+    )
+    assert fingerprint(old) == fingerprint(new)
+
+
+@pytest.mark.parametrize(
+    ("rule", "title"),
+    [
+        (Rule.NOT_INITIALIZED, "PyList_New called before Python is initialized"),
+        (Rule.AFTER_FINALIZATION, "PyList_New called after Python is finalized"),
+        (Rule.NO_THREAD_STATE, "PyList_New called without the GIL"),
+        (Rule.GIL_NOT_HELD, "PyList_New called without the GIL"),
+        (Rule.ENDED_ATTACHED, "thread ended with the GIL"),
+        (Rule.NEVER_RELEASED, "PyGILState_Ensure without PyGILState_Release"),
+    ],
+)
+def test_each_rule_has_its_title(rule, title):
+    (finding,) = pure(Misuse(rule=rule, function="PyList_New", thread=1, stack=stack("measure")))
+    assert finding.title == title
+    assert finding.raw.splitlines()[0] == title
+
+
+def test_repeated_calls_are_counted_within_a_bound():
+    assert len(pure(Misuse(rule=Rule.NO_THREAD_STATE, function="PyList_New", thread=1, count=3))) == 3
+    assert len(pure(Misuse(rule=Rule.NO_THREAD_STATE, function="PyList_New", thread=1, count=10**9))) == 1000
+
+
+def test_the_main_thread_has_no_creation_to_show():
+    (main,) = pure(Misuse(rule=Rule.NO_THREAD_STATE, function="PyList_New", thread=0))
+    (other,) = pure(Misuse(rule=Rule.NO_THREAD_STATE, function="PyList_New", thread=1))
+    assert (main.threads, main.stacks[0].caption) == ((), "the call by the main thread")
+    assert ([each.id for each in other.threads], other.stacks[0].caption) == ([1], "the call by thread T1")
