@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.imports.cases.import_cases.rows import ROWS
+from python_tsan.imports.cases.import_cases.rows import LAZY_ROWS, ROWS
 from python_tsan.imports.outcomes import ImportOutcome
 from tools.import_table.__main__ import main
 from tools.import_table.case_results import Build, CaseResult
@@ -116,3 +116,16 @@ def test_the_page_in_the_repository_is_about_these_rows_and_these_reasons():
     assert f"| row | {' | '.join(MITIGATIONS)} |" in page
     with pytest.raises(SystemExit, match="0"):
         main([*re.findall(r"python -m tools.import_table (.*)", page)[0].split(), "--help"])
+
+
+def test_lazy_imports_have_a_part_where_an_interpreter_has_them():
+    old = CaseResult(row="cold_window", variant="hazard", mitigation="none", build=HERE, outcome=None)
+    results = [
+        CaseResult(row=row.name, variant="hazard", mitigation="none", build=NEWEST, outcome=ImportOutcome.OK)
+        for row in LAZY_ROWS
+    ]
+    page = render_page([*results, old], **NOWHERE)
+    part = page.partition("## Lazy imports\n")[2].partition("## ")[0]
+    assert "| row | what the threads do | 3.15.2 |" in part
+    assert all(f"| `{row.name}` ({row.label}) | {row.summary} | ok |" in part for row in LAZY_ROWS)
+    assert "## Lazy imports" not in render_page([old], **NOWHERE)

@@ -3,9 +3,10 @@
 import sys
 
 import pytest
+from lazy_python import LAZY, needs_lazy
 
 from python_tsan.imports.cases.import_cases.case import module_name
-from python_tsan.imports.cases.import_cases.rows import ROWS, row
+from python_tsan.imports.cases.import_cases.rows import LAZY_ROWS, ROWS, row
 from python_tsan.imports.model.interpreter import Python, identify
 from python_tsan.imports.outcomes import ImportOutcome
 from tools.import_table.case_results import disagreement
@@ -26,10 +27,21 @@ def test_a_row_does_what_the_table_says(name, variant):
     assert played.outcome is not None
 
 
-def outcome(name, variant):
+@needs_lazy
+@pytest.mark.parametrize(
+    ("name", "variant"), [pytest.param(each.name, variant.name) for each in LAZY_ROWS for variant in each.variants]
+)
+def test_a_row_of_lazy_imports_does_what_the_table_says(name, variant):
+    hangs = "hang" in outcome(name, variant, LAZY)
+    played = run_row(LAZY, name, variant=variant, deadline=HANGS if hangs else 20)
+    assert disagreement(played) == ""
+    assert played.outcome is not None
+
+
+def outcome(name, variant, python=HERE):
     from python_tsan.imports.outcomes import find_range  # noqa: PLC0415 -- keeps the parameters above readable
 
-    found = find_range(name if variant == "hazard" else f"{name}.{variant}", HERE.version)
+    found = find_range(name if variant == "hazard" else f"{name}.{variant}", python.version)
     return found.outcome.value if found else ""
 
 
@@ -83,7 +95,8 @@ def test_the_python_safe_import_fixes_what_its_table_says(name):
 
 
 def test_names_of_rows_and_mitigations_are_unique_and_known():
-    assert len({each.name for each in ROWS}) == len({each.label for each in ROWS}) == len(ROWS)
+    rows = (*ROWS, *LAZY_ROWS)
+    assert len({each.name for each in rows}) == len({each.label for each in rows}) == len(rows)
     assert "none" in MITIGATIONS
     with pytest.raises(LookupError, match="cold_window"):
         row("nothing")
@@ -92,7 +105,7 @@ def test_names_of_rows_and_mitigations_are_unique_and_known():
 
 
 def test_every_hold_is_at_a_module_of_the_rows_tree():
-    for each in ROWS:
+    for each in (*ROWS, *LAZY_ROWS):
         for hold in each.holds:
             assert not hold.module or hold.module in each.modules, each.name
 
@@ -111,3 +124,12 @@ def test_an_interpreter_that_ends_without_a_report_leaves_the_others_their_runs(
     assert {each.outcome for each in seen} == {None}
     assert len(seen) == sum(len(each.variants) for each in ROWS)
     assert "ended without a report (exit 3): gone" in disagreement(seen[0])
+
+
+def test_rows_of_lazy_imports_are_run_only_where_there_is_their_syntax(tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nexit 3\n")
+    script.chmod(0o755)
+    broken = Python(command=(str(script),), version=(3, 15, 2), text="3.15.2", sanitized=True)
+    seen = run_rows([broken], jobs=2)
+    assert len(seen) == sum(len(each.variants) for each in (*ROWS, *LAZY_ROWS))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.cases.import_cases.rows import HAZARD, ROWS
+from python_tsan.imports.cases.import_cases.rows import HAZARD, LAZY_ROWS, ROWS
+from python_tsan.imports.model.building import LAZY_SINCE
 from python_tsan.imports.model.interpreter import PROCESS_SECONDS, Python
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.process import in_parallel, run
@@ -72,9 +73,9 @@ def run_rows(
 ) -> list[CaseResult]:
     """Run every variant of every row, and every row under every mitigation, on each interpreter.
 
-    Under the sanitizer, where a start takes a second, the mitigations are left out, and no more runs go at once than
-    there are cores. ``on_result`` receives each result as it comes, all of them before ``KeyboardInterrupt`` is
-    raised.
+    Rows of lazy imports run where there are such, and under no mitigation. Under the sanitizer, where a start takes a
+    second, the mitigations are left out, and no more runs go at once than there are cores. ``on_result`` receives each
+    result as it comes, all of them before ``KeyboardInterrupt`` is raised.
     """
     stock: list[Python] = []
     sanitized: list[Python] = []
@@ -91,7 +92,12 @@ def run_rows(
 
 
 def _cases(pythons: Sequence[Python]) -> list[tuple[Python, str, str, str]]:
-    plain = [(python, row.name, variant.name, "none") for python in pythons for row in ROWS for variant in row.variants]
+    plain = [
+        (python, row.name, variant.name, "none")
+        for python in pythons
+        for row in (*ROWS, *(LAZY_ROWS if python.version >= LAZY_SINCE else ()))
+        for variant in row.variants
+    ]
     mitigated = [
         (python, row.name, HAZARD, mitigation)
         for python in pythons

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, assert_never
 
-from python_tsan.imports.cases.import_cases.rows import HAZARD, ROWS
+from python_tsan.imports.cases.import_cases.rows import HAZARD, LAZY_ROWS, ROWS
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.render.table import markdown_table
 from tools.import_table.case_results import as_version
@@ -50,6 +50,13 @@ _OUTLOOK = """\
 warm_window, barrel and from_parent deadlock. 3.15 takes parents first (gh-83065); no 3.12, 3.13 or 3.14 release does.
 """
 
+_LAZY = """\
+## Lazy imports
+
+From 3.15 on (PEP 810). The name that `lazy import` binds is resolved at its first use, in the thread that uses it, with
+the locks that this thread holds. `ImportCycleError`, an `ImportError`, is in **P**.
+"""
+
 _UNFORCED = """\
 ## How often, without a schedule
 
@@ -86,8 +93,9 @@ def render_page(
         _INTRODUCTION.format(date=date, machine=machine, command=command),
         *([f"**This page is not whole.** {unfinished}\n"] if unfinished else []),
         "## What happens\n",
-        _table(["row", "what the threads do", *names], _row_lines(measured, builds)),
+        _table(["row", "what the threads do", *names], _row_lines(ROWS, measured, builds)),
         _OUTLOOK,
+        *_lazy(measured),
         *_unforced(rates, machine),
         "## Who waits for whom in a hang\n",
         *_waits(measured),
@@ -101,9 +109,18 @@ def render_page(
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _row_lines(measured: Iterable[CaseResult], builds: Sequence[Build]) -> Iterator[list[str]]:
+def _lazy(measured: Sequence[CaseResult]) -> Iterator[str]:
+    """Yield the part on lazy imports, if an interpreter has them."""
+    names = {row.name for row in LAZY_ROWS}
+    builds = sorted({result.build for result in measured if result.row in names})
+    if builds:
+        yield _LAZY
+        yield _table(["row", "what the threads do", *map(str, builds)], _row_lines(LAZY_ROWS, measured, builds))
+
+
+def _row_lines(rows: Iterable[Row], measured: Iterable[CaseResult], builds: Sequence[Build]) -> Iterator[list[str]]:
     cells = {(each.row, each.build): each for each in measured if _is_plain(each)}
-    for row in ROWS:
+    for row in rows:
         yield [_label(row), row.summary, *(_cell(cells.get((row.name, build))) for build in builds)]
 
 
@@ -124,7 +141,7 @@ def _unforced(rates: Sequence[Rate], machine: str) -> Iterator[str]:
 
 def _waits(measured: Sequence[CaseResult]) -> Iterator[str]:
     """Yield one paragraph for each row that hangs: the wait-for graph, and the interpreters on which it is that."""
-    for row in ROWS:
+    for row in (*ROWS, *LAZY_ROWS):
         graphs: dict[tuple[str, ...], list[Build]] = {}
         for each in measured:
             if each.row == row.name and _is_plain(each) and each.outcome is ImportOutcome.HANG:
@@ -136,7 +153,7 @@ def _waits(measured: Sequence[CaseResult]) -> Iterator[str]:
 
 def _variant_lines(measured: Iterable[CaseResult], builds: Sequence[Build]) -> Iterator[list[str]]:
     cells = {(each.row, each.variant, each.build): each for each in measured if each.mitigation == "none"}
-    for row in ROWS:
+    for row in (*ROWS, *LAZY_ROWS):
         for variant in row.variants:
             if variant.name != HAZARD:
                 found = (cells.get((row.name, variant.name, build)) for build in builds)

@@ -11,7 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from .case_run import CaseRun, no_mitigation
-from .rows import HAZARD, ROWS
+from .rows import HAZARD, LAZY_ROWS, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ WITHOUT: Mapping[str, Mitigation] = {"none": no_mitigation}
 def main(mitigations: Mapping[str, Mitigation] = WITHOUT) -> None:
     """Parse the command line, run the row, and leave without waiting for threads that hang."""
     parser = argparse.ArgumentParser(prog="import_cases", description=__doc__)
-    parser.add_argument("row", choices=[row.name for row in ROWS])
+    parser.add_argument("row", choices=[row.name for row in (*ROWS, *LAZY_ROWS)])
     parser.add_argument("--variant", default=HAZARD)
     parser.add_argument("--mitigation", default="none", choices=sorted(mitigations))
     parser.add_argument("--deadline", type=float, default=3.0, help="seconds (default: %(default)s)")

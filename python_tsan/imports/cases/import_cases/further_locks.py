@@ -47,7 +47,7 @@ LOCK_THEN_IMPORT = Row(
 )
 
 # The alarm is for a child whose parent was killed. It comes later than any deadline: those scale to 10 minutes.
-_FORKER = """\
+FORKER = """\
 import os
 import signal
 
@@ -68,7 +68,7 @@ FORK = Row(
     name="fork",
     label="R10",
     summary="T1 forks while T2 imports slow; the child imports slow",
-    tree={"forker.py": _FORKER, "slow.py": "VALUE = 1\n"},
+    tree={"forker.py": FORKER, "slow.py": "VALUE = 1\n"},
     holds=(
         Hold("T1", START, "", (reached("T2", EXEC, "slow"), ended("T2"))),
         Hold("T2", EXEC, "slow", (ended("T1"), reached("T1", LOCK))),
@@ -83,7 +83,7 @@ FORK_OTHER = Row(
     name="fork_other",
     label="R10b",
     summary="as fork, but the child imports a module that no thread of its parent was importing",
-    tree={"forker.py": _FORKER.replace("import slow", "import other"), "slow.py": "VALUE = 1\n", "other.py": ""},
+    tree={"forker.py": FORKER.replace("import slow", "import other"), "slow.py": "VALUE = 1\n", "other.py": ""},
     holds=FORK.holds,
     variants=(Variant(HAZARD, {"T1": ("forker:fork",), "T2": ("slow",)}, main=("forker",)),),
 )

@@ -104,16 +104,18 @@ IMPORT_MODULE = Row(
     variants=_outcomes_with(SIBLINGS, PARENT_THEN_SIBLING, main=("pkg.a", "pkg.b")),
 )
 
+READ_LATER = {
+    "a.py": "import b\nimport last\n\nVALUE = 1\n",
+    "b.py": "import a\n\n\ndef read():\n    return a.VALUE\n",
+    "last.py": "",
+    "caller.py": "import b\n\nVALUE = b.read()\n",
+}
+
 LAZY_CYCLE = Row(
     name="lazy_cycle",
     label="R5",
     summary="a imports b before it defines VALUE; b imports a and reads a.VALUE only when called",
-    tree={
-        "a.py": "import b\nimport last\n\nVALUE = 1\n",
-        "b.py": "import a\n\n\ndef read():\n    return a.VALUE\n",
-        "last.py": "",
-        "caller.py": "import b\n\nVALUE = b.read()\n",
-    },
+    tree=READ_LATER,
     holds=(
         *cross("a", "b", EXEC),
         Hold("T1", CREATE, "last", (ended("T2"), reached("T2", LOCK))),

@@ -8,6 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .further_locks import CREATE_CYCLE, FORK, FORK_OTHER, IMPORTING_FINDER, LOCK_THEN_IMPORT, USER_LOCK
+from .lazy_rows import (
+    LAZY_FINALIZER,
+    LAZY_FORK,
+    LAZY_FROM_EACH_OTHER,
+    LAZY_IN_BODIES,
+    LAZY_JOINING_BODY,
+    LAZY_READ,
+    LAZY_SAME_NAME,
+    LAZY_SIGNAL,
+    LAZY_USER_LOCK,
+)
 from .module_locks import (
     BARREL,
     BY_NAME,
@@ -25,7 +36,7 @@ from .schedules import HAZARD, LOCK
 if TYPE_CHECKING:
     from .case import Row
 
-__all__ = ["HAZARD", "LOCK", "ROWS", "row"]
+__all__ = ["HAZARD", "LAZY_ROWS", "LOCK", "ROWS", "row"]
 
 ROWS = (
     COLD_WINDOW,
@@ -47,9 +58,23 @@ ROWS = (
 )
 
 
+# These need the syntax of Python 3.15.
+LAZY_ROWS = (
+    LAZY_READ,
+    LAZY_IN_BODIES,
+    LAZY_FROM_EACH_OTHER,
+    LAZY_USER_LOCK,
+    LAZY_JOINING_BODY,
+    LAZY_FORK,
+    LAZY_SIGNAL,
+    LAZY_FINALIZER,
+    LAZY_SAME_NAME,
+)
+
+
 def row(name: str) -> Row:
     """Return the row of that name. Raises ``LookupError`` with the names that exist."""
-    for each in ROWS:
+    for each in (*ROWS, *LAZY_ROWS):
         if each.name == name:
             return each
-    raise LookupError(f"no row {name!r}; there are {[each.name for each in ROWS]}")
+    raise LookupError(f"no row {name!r}; there are {[each.name for each in (*ROWS, *LAZY_ROWS)]}")
