@@ -153,6 +153,21 @@ void callback_without_switch() {
     together({[=] { call(0); }, [=] { call(1); }});
 }
 
+void call_after_unlock() {
+    const auto call = [](int number) {
+        at(number);
+        {
+            const Gil gil;
+            {
+                const Guard lock(log_mutex);
+            }
+            python("1 + 1");
+        }
+        next();
+    };
+    together({[=] { call(0); }, [=] { call(1); }});
+}
+
 // --- what runs once -------------------------------------------------------------------------------------------------
 
 std::once_flag once;
@@ -762,8 +777,8 @@ const Case cases[] = {
     {"ordered_by_join", "nothing", ordered_by_join},
     {"try_lock", "nothing", try_lock},
     {"recursive", "nothing", recursive},
-    // Nothing shows that other code may switch there; see docs/deadlocks.md.
-    {"callback_without_switch", "missed", callback_without_switch},
+    {"callback_without_switch", "deadlock", callback_without_switch},
+    {"call_after_unlock", "nothing", call_after_unlock},
 #if PY_VERSION_HEX >= 0x030C0000
     {"one_gil", "deadlock", one_gil},
     {"own_gils", "nothing", own_gils},

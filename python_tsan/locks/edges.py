@@ -116,7 +116,10 @@ def _held_by(trace: LockTrace, locks: Mapping[int, TracedLock]) -> Iterator[tupl
         held = request.holding
         if request.timed and not locks[request.lock].kind.is_signal:
             continue
-        if any(each.lock == request.lock for each in held):
+        if request.strength is Strength.WEAK:
+            # A call that may release the lock and request it again.
+            held = tuple(each for each in held if each.lock != request.lock)
+        elif any(each.lock == request.lock for each in held):
             continue
         if request.lock in detaching:
             held = tuple(each for each in held if each.lock not in attachments)

@@ -121,8 +121,9 @@ class Request:
     """A thread asks for ``lock`` while it holds ``holding``, in the order in which it took them.
 
     It is recorded before the lock is acquired, each distinct one once with its ``count``. What cannot block is no
-    request: a try, a lock that this thread holds already. A wait for a condition is two: one for the condition, without
-    its mutex in ``holding``, and one for the mutex again. ``segment`` is the part of the thread's life, see ``Order``.
+    request: a try, a lock that this thread holds already. A weak one may be for a lock that it holds: the call may
+    release it and ask again. A wait for a condition is two: one for the condition, without its mutex in ``holding``,
+    and one for the mutex again. ``segment`` is the part of the thread's life, see ``Order``.
     """
 
     thread: int

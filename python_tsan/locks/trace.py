@@ -23,6 +23,7 @@ from python_tsan.locks.model import (
     Order,
     Request,
     Rule,
+    Strength,
     TracedLock,
     TracedThread,
     WaitUnderGil,
@@ -114,7 +115,7 @@ _LOCK = struct.Struct("<QQIIIIBB6x")
 _THREAD = struct.Struct("<QIIIIII16s")
 _SEGMENT = struct.Struct("<IIII")
 _CONTEXT = struct.Struct("<IIIIQB7x")
-_REQUEST = struct.Struct("<IIIIIIQQBB6x")
+_REQUEST = struct.Struct("<IIIIIIQQBBB5x")
 _WAKE = struct.Struct("<IIIIII")
 _WAIT = struct.Struct("<IIIB3xQQQQ")
 _MISUSE = struct.Struct("<IIIIIIQB7x")
@@ -323,7 +324,7 @@ class _Reader:
                     yield Order(before=before - 1, after=number)
 
     def _requests(self, threads: int) -> Iterator[Request]:
-        for thread, segment, context, lock, native, python, _, count, mode, timed in _rows(
+        for thread, segment, context, lock, native, python, _, count, mode, timed, weak in _rows(
             _REQUEST, self.parts["requests"]
         ):
             if 0 < lock <= len(self.locks) and 0 < thread <= threads:
@@ -334,6 +335,7 @@ class _Reader:
                     lock=lock - 1,
                     mode=MODES[mode & 1],
                     stack=self.stacks[native, python],
+                    strength=Strength.WEAK if weak else Strength.STRONG,
                     timed=bool(timed),
                     count=max(count, 1),
                 )

@@ -148,6 +148,12 @@ def test_a_call_that_may_ask_for_the_gil_is_weak():
     assert cycles_of(Recorded().ask(0, "gil", "m").ask(1, "m", "gil", weak=True)) == [(("gil", "m"), True)]
 
 
+def test_a_call_that_may_release_the_gil_and_ask_for_it_again_is_weak():
+    call = Recorded().ask(0, "gil", "m").ask(1, "gil, m", "gil", weak=True)
+    assert cycles_of(call) == [(("gil", "m"), True)]
+    assert cycles_of(Recorded().ask(0, "gil", "m").ask(1, "gil, m", "gil")) == []
+
+
 def test_a_strong_cycle_hides_the_weak_one_whichever_was_seen_first():
     recorded = Recorded().ask(1, "m", "gil", weak=True).ask(0, "gil", "m").ask(1, "m", "gil", at_place="later:7")
     assert cycles_of(recorded) == [(("gil", "m"), False)]

@@ -29,6 +29,8 @@ struct Function {
     const char* name; // in libpython's own table
     bool checked;     // needs an attached thread state
     bool quiet_if_null;
+    bool action;      // changes which thread has the GIL
+    bool runs_python; // may run Python code, which may release the GIL at any moment
 };
 
 Function functions[2 * most_stubs];
@@ -73,6 +75,18 @@ bool is_free(const char* name) {
         }
     }
     return is_among(free_names, name);
+}
+
+constexpr const char* runs_python[] = {"PyRun_",          "PyObject_Call",   "PyObject_Vectorcall",
+                                       "PyEval_EvalCode", "PyImport_Import", "PyImport_Exec"};
+
+bool may_run_python(const char* name) {
+    for (const char* beginning : runs_python) {
+        if (begins_with(name, beginning)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool needs_state(const char* name) {
@@ -124,21 +138,22 @@ void* wrapped(const char* name, void* target) {
 
 /// The stub of a function, 0 if there is no room or it needs none.
 std::uint32_t stub_of(const char* name, void* target) {
-    const bool action = is_among(actions, name), checked = needs_state(name);
-    if (!action && !checked) {
+    const bool action = is_among(actions, name), checked = needs_state(name), runs = may_run_python(name);
+    if (!action && !checked && !runs) {
         return 0;
     }
+    const bool always = action || runs; // with the GIL held, too
     target = wrapped(name, target);
     const auto address = reinterpret_cast<std::uint64_t>(target);
     return by_address.find_or_make(
         mix(address, 0xca91), [&](std::uint32_t number) { return python_tsan_capi_targets[number] == target; },
         [&]() -> std::uint32_t {
-            auto& used = action ? always_used : quiet_used;
-            if (used % most_stubs == 0 && used != (action ? most_stubs : 0)) {
+            auto& used = always ? always_used : quiet_used;
+            if (used % most_stubs == 0 && used != (always ? most_stubs : 0)) {
                 count_lost(Lost::functions);
                 return 0;
             }
-            functions[used] = Function{name, checked, is_among(null_is_harmless, name)};
+            functions[used] = Function{name, checked, is_among(null_is_harmless, name), action, runs};
             python_tsan_capi_targets[used] = target;
             return used++;
         });
@@ -390,7 +405,12 @@ void python_tsan_capi_called(
             }
         }
     }
-    if (number >= most_stubs) {
+    if (function.runs_python && self.holds_gil && self.live != nullptr && self.live->held_count > 1) {
+        if (const Entered entered(site); entered) {
+            may_request_gil(self.last_gil, site);
+        }
+    }
+    if (function.action) {
         remember(number, pc);
     }
 }

@@ -116,7 +116,8 @@ struct Request {
     std::uint64_t count;
     Mode mode;
     std::uint8_t timed;
-    std::uint8_t reserved[6];
+    std::uint8_t weak; // a call may make it, which holds the lock now: it may release it and request it again
+    std::uint8_t reserved[5];
 };
 
 /// A call that wakes those who wait. The context has the locks that the thread took on its way there.

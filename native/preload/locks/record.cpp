@@ -162,14 +162,15 @@ std::uint32_t context() {
 
 std::uint32_t make_request(const Request& wanted, const Site& site) {
     const auto hash = mix(mix(mix(wanted.segment, wanted.context), mix(wanted.lock, wanted.site)),
-                          static_cast<std::uint64_t>(wanted.mode));
+                          static_cast<std::uint64_t>(wanted.mode) + 2 * wanted.weak);
     const auto* known = rows<Request>(Part::requests);
     const auto row = requests.find_or_make(
         hash,
         [&](std::uint32_t at) {
             const auto& one = known[at];
             return one.thread == wanted.thread && one.segment == wanted.segment && one.context == wanted.context &&
-                   one.lock == wanted.lock && one.site == wanted.site && one.mode == wanted.mode;
+                   one.lock == wanted.lock && one.site == wanted.site && one.mode == wanted.mode &&
+                   one.weak == wanted.weak;
         },
         [&] {
             auto request = wanted;
@@ -184,10 +185,11 @@ std::uint32_t make_request(const Request& wanted, const Site& site) {
     return row;
 }
 
-void record_request(const What& what, const Site& site) {
+void record_request(const What& what, const Site& site, bool weak = false) {
     const auto held = context();
     const auto lock = lock_at(what.address);
-    const auto key = mix(mix(mix(self.tail, held), mix(lock, site.pc)), static_cast<std::uint64_t>(what.mode));
+    const auto how = static_cast<std::uint64_t>(what.mode) + (weak ? 2 : 0);
+    const auto key = mix(mix(mix(self.tail, held), mix(lock, site.pc)), how);
     const Remembered request(mix(key, salt_request));
     auto row = lock == 0 || self.stale ? 0 : request.row();
     if (row == 0) {
@@ -200,10 +202,10 @@ void record_request(const What& what, const Site& site) {
         wanted.site = site.pc;
         wanted.mode = what.mode;
         wanted.timed = what.timed ? 1 : 0;
+        wanted.weak = weak ? 1 : 0;
         row = wanted.lock == 0 ? 0 : make_request(wanted, site);
         if (row != 0 && lock != 0) {
-            const auto again =
-                mix(mix(mix(self.tail, held), mix(lock, site.pc)), static_cast<std::uint64_t>(what.mode));
+            const auto again = mix(mix(mix(self.tail, held), mix(lock, site.pc)), how);
             Remembered(mix(again, salt_request)).keep(row);
         }
     }
@@ -261,6 +263,13 @@ void request(const What& what, const Site& site, bool blocks, bool again) {
     live->site = site.pc;
     live->stack = blocks ? Stack{native_stack(site), python_stack()} : Stack{};
     __atomic_store_n(&live->wanted, what.address, __ATOMIC_RELEASE);
+}
+
+void may_request_gil(std::uint64_t gil, const Site& site) {
+    drop_stale();
+    if (self.live->held_count > 1 && held_at(gil) != nullptr) {
+        record_request(What{gil, Kind::gil, Mode::write, Callee::gil, false}, site, true);
+    }
 }
 
 void requested() {
