@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import SubjectError
 from python_tsan.imports import cases
 from python_tsan.process import run
+from python_tsan.setting_values import NEWEST_MINOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 CASES = Path(cases.__file__).parent
 # Starting an interpreter on a busy machine can take longer than what it is asked to do.
 PROCESS_SECONDS = 60.0
-MINORS = range(9, 16)
+MINORS = range(9, NEWEST_MINOR + 1)
 
 _IDENTIFY = """
 import json, sys
@@ -43,7 +44,7 @@ class Python:
 
 def identify(command: Sequence[str]) -> Python:
     """Start ``command`` and ask what it is. Raises SubjectError if it is not a Python from 3.9 on."""
-    advice = "Name the executable of a CPython from 3.9 to 3.15."
+    advice = f"name the executable of a CPython from 3.{MINORS[0]} to 3.{MINORS[-1]}"
     try:
         ended = run([*command, "-I", "-c", _IDENTIFY], timeout=PROCESS_SECONDS)
     except OSError as error:
