@@ -6,6 +6,7 @@ import pytest
 
 from python_tsan.config import OPTIONS, CompilerCache, Settings, load_settings
 from python_tsan.errors import UsageError
+from python_tsan.setting_values import NEWEST_MINOR
 from python_tsan.toml_file import line_of
 
 
@@ -94,12 +95,19 @@ def test_versions_that_are_taken(tmp_path, given, taken):
     assert load(tmp_path, python=given).python == taken
 
 
-@pytest.mark.parametrize("given", ["2.7", "3.10", "3.16", "3.16.1", "abc", "3", "3.13t", "3.12.11.1", "3.12.11 ", ""])
+LATER = f"3.{NEWEST_MINOR + 1}"
+
+
+@pytest.mark.parametrize(
+    "given", ["2.7", "3.10", LATER, f"{LATER}.1", "abc", "3", "3.13t", "3.12.11.1", "3.12.11 ", ""]
+)
 def test_versions_that_are_refused(tmp_path, given):
     error = refusal(tmp_path, python=given)
     assert error.message == (
-        f"command line: --python: {given!r} is not a CPython version from 3.11 to 3.15, such as 3.13 or 3.12.11"
+        f"command line: --python: {given!r} is not a CPython version from 3.11 to 3.{NEWEST_MINOR}, "
+        "such as 3.13 or 3.12.11"
     )
+    assert error.advice.startswith("name one of 3.11, 3.12, ")
     assert error.exit_code == 2
 
 

@@ -17,6 +17,7 @@ from python_tsan.cpython.numpy.wheel import RECORD_NAME, choose_numpy, install_n
 from python_tsan.cpython.planning import make_plan
 from python_tsan.errors import BuildError, UsageError
 from python_tsan.paths import Layout
+from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_each_lock_pins_one_version_with_hashes():
         assert "://" not in text
 
 
-@pytest.mark.parametrize("minor", ["3.11", "3.12", "3.13", "3.14", "3.15"])
+@pytest.mark.parametrize("minor", [f"3.{minor}" for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1)])
 def test_every_supported_python_has_a_lock(minor):
     assert numpy_lock(minor, free_threaded=False)
 
@@ -203,8 +204,8 @@ def test_free_threaded_wheels_are_chosen_by_the_interpreter_itself(install, runs
 
 
 def test_a_python_without_lock_needs_a_named_numpy(interpreter, tmp_path):
-    unknown = dataclasses.replace(interpreter, version="3.16.0")
-    with pytest.raises(UsageError, match=r"no numpy is locked for Python 3\.16"):
+    unknown = dataclasses.replace(interpreter, version=f"3.{NEWEST_MINOR + 1}.0")
+    with pytest.raises(UsageError, match=rf"no numpy is locked for Python 3\.{NEWEST_MINOR + 1}"):
         choose_numpy(unknown, settings_for(tmp_path))
     wanted = choose_numpy(unknown, settings_for(tmp_path, numpy="3.0.0"))
     assert wanted.requirements == "numpy==3.0.0\n"

@@ -8,6 +8,7 @@ import pytest
 from python_tsan.config import DEFAULT_PYTHON
 from python_tsan.cpython.pins import Release, candidates, load_releases, nearness
 from python_tsan.errors import ExitCode, FetchError
+from python_tsan.setting_values import NEWEST_MINOR, OLDEST_MINOR
 from python_tsan.version import parse_version
 
 
@@ -23,7 +24,7 @@ def test_every_pin_is_well_formed():
     table = load_releases()
     for version, release in table.items():
         parse_version(version)
-        assert 11 <= int(version.split(".")[1]) <= 15
+        assert OLDEST_MINOR <= int(version.split(".")[1]) <= NEWEST_MINOR
         assert release.archives or release.commit
         for archive in release.archives:
             assert re.fullmatch(r"[0-9a-f]{64}", archive.sha256)
@@ -41,7 +42,9 @@ def test_no_two_pins_share_a_hash():
 def test_the_default_and_each_minor_are_pinned():
     table = load_releases()
     assert table[DEFAULT_PYTHON].archives[0].sha256.startswith("c30bb24b7f1e9a19")
-    assert {release.minor for release in table.values()} == {"3.11", "3.12", "3.13", "3.14", "3.15"}
+    assert {release.minor for release in table.values()} == {
+        f"3.{minor}" for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1)
+    }
 
 
 def test_known_facts_of_two_pins():

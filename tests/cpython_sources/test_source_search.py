@@ -16,6 +16,7 @@ from python_tsan.cpython.sources import search
 from python_tsan.cpython.sources.search import obtain_source, resolve_record
 from python_tsan.cpython.sources.store import recall
 from python_tsan.errors import ExitCode, FetchError, PythonTsanError, UsageError
+from python_tsan.setting_values import NEWEST_MINOR
 
 DEFAULT = make_archive("3.12.11")
 NEWER = make_archive("3.13.5")
@@ -257,14 +258,16 @@ def test_a_named_archive_of_another_version_is_refused(tmp_path, settings, layou
 
 def test_a_named_source_of_an_unsupported_version_is_refused(tmp_path, settings, layout, console):
     path = named(tmp_path, make_archive("3.10.4"))
-    with pytest.raises(UsageError, match=r"3\.11 to 3\.15 are supported"):
+    with pytest.raises(UsageError, match=rf"3\.11 to 3\.{NEWEST_MINOR} are supported"):
         obtain_source(settings(source=path), layout=layout, console=console)
 
 
 def test_a_named_source_of_a_version_to_come_is_taken_with_a_warning(tmp_path, settings, layout, console):
-    path = named(tmp_path, make_archive("3.16.0a0"))
-    assert obtain_source(settings(source=path), layout=layout, console=console).record.version == "3.16.0a0"
-    assert "CPython 3.16 is not supported yet, 3.11 to 3.15 are" in console.text()
+    version = f"3.{NEWEST_MINOR + 1}.0a0"
+    path = named(tmp_path, make_archive(version))
+    assert obtain_source(settings(source=path), layout=layout, console=console).record.version == version
+    words = f"CPython 3.{NEWEST_MINOR + 1} is not supported yet, 3.11 to 3.{NEWEST_MINOR} are"
+    assert words in console.text()
     assert "is not the release" not in console.text()
 
 
