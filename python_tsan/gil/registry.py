@@ -29,7 +29,9 @@ def find_engine(name: str, env: Mapping[str, str]) -> Engine:
     found = next((engine for engine in matching if engine.is_installed(env)), None)
     if found is not None:
         return found
-    other = next(one.name for one in reversed(ENGINES) if one not in matching and one.is_installed(env))
+    # Another of the same sort, else the default.
+    others = sorted(ENGINES, key=lambda engine: engine.is_debugger != matching[0].is_debugger)
+    other = next(one.name for one in others if one not in matching and one.is_installed(env))
     missing = " or ".join(engine.name for engine in matching)
     raise ToolchainError(f"{missing} was not found", advice=f"install {missing}, or use --engine {other}", page="gil")
 
