@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,11 @@ def build_library(library: PreloadLibrary, *, layout: Layout, console: Console) 
     Raises :class:`ToolchainError` without a C++ compiler, and ``BuildError`` with the compiler's output when it fails.
     """
     compiler = _find_compiler(library)
-    sources = sorted((native_folder() / "preload" / library.folder).glob("*.[ch]pp"))
+    folder = native_folder() / "preload" / library.folder
+    sources = sorted(folder.glob("*.[ch]pp"))
+    versions = folder / f"versions-{platform.machine()}.map"
+    if versions.is_file():
+        sources.append(versions)
     key = _key(library, compiler, sources)
     name = f"{library.title.lower().replace(' ', '-')}-{key}"
 
@@ -78,7 +83,9 @@ def build_library(library: PreloadLibrary, *, layout: Layout, console: Console) 
         console.note(f"Building the {library.title}")
         log = writable(layout.logs / "tools") / f"{name}.log"
         units = [path for path in sources if path.suffix == ".cpp"]
-        command: list[str | Path] = [compiler, *FLAGS, *library.flags, *units, *LIBRARIES, "-o", work / library.name]
+        script = [f"-Wl,--version-script={versions}"] if versions in sources else []
+        command: list[str | Path] = [compiler, *FLAGS, *library.flags, *units, *script, *LIBRARIES, "-o"]
+        command.append(work / library.name)
         ended = process.run(command, stdout=log, timeout=SECONDS)
         if not ended.ok:
             raise step_error(f"build the {library.title}", ended, log)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, describe_group_hang, save_group_stacks
+from python_tsan.detect import races
 from python_tsan.detect.registry import detectors
 from python_tsan.errors import SubjectError
 from python_tsan.process import Completed, interrupt_group, run
@@ -115,7 +116,7 @@ def execute(
     return Execution(
         completed=completed,
         folder=folder,
-        logs=tuple(file for detector in detectors() for file in detector.files(folder)),
+        logs=races.files(folder),
         stacks=tuple(stacks),
         hang=tuple(hang),
         problem=_problem(completed, folder),

@@ -14,6 +14,7 @@ from python_tsan.checking.execution import STDERR_FILE
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import PLAN, add_settings, add_verbose, count, open_context, seconds
 from python_tsan.cli.report import OWN_HELP, own_paths
+from python_tsan.detect.registry import DETECTORS
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import counted, did_you_mean
 from python_tsan.render.registry import RENDERINGS, TERMINAL
@@ -60,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=TEXT",
         help="a property of the program for `compare`, such as binding='pybind11 3.0.4'; may be repeated",
+    )
+    add(
+        "--detect",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help=f"{', '.join(DETECTORS)}; default: all that the program allows",
     )
     add("--children", action="store_true", help="judge the instrumented programs that the command starts")
     add("--keep-unlikely", action="store_true", help="judge findings that are inside a blind spot as any other")
@@ -127,7 +135,17 @@ def request_of(arguments: argparse.Namespace) -> Request:
         children=arguments.children,
         keep_unlikely=arguments.keep_unlikely,
         facts=facts_of(arguments.fact),
+        detect=detectors_of(arguments.detect),
     )
+
+
+def detectors_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the detectors of repeated or comma-separated options. Raises UsageError for an unknown one."""
+    names = [name for each in given for name in each.split(",") if name]
+    for name in names:
+        if name not in DETECTORS:
+            raise UsageError(f"unknown detector {name!r}", advice=f"detectors: {', '.join(DETECTORS)}")
+    return tuple(name for name in DETECTORS if name in names)
 
 
 def formats_of(given: Sequence[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from python_tsan.result.model import Unparsed
     from python_tsan.tsan.finding import Fatal, Finding
 
-DETECTORS = ("races",)
+DETECTORS = ("races", "locks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,12 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from python_tsan.detect import locks
 from python_tsan.detect.races import LOG_FOLDER, LOG_STEM
 from python_tsan.detect.reading import Reading
-from python_tsan.detect.registry import detectors
+from python_tsan.detect.registry import DETECTORS, detectors
 from python_tsan.expectation import Outcome
+from python_tsan.preload_library import LOCK_RECORDER
 from python_tsan.result import baseline
 from python_tsan.result.attribution import extension_objects
 from python_tsan.result.build import NEW, Facts, build_result
@@ -41,7 +43,7 @@ class SessionRecord:
 
     ``hook_folder`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code,
     ``left`` describes what outlived the program without the sanitizer, ``cut`` says why there are fewer runs than
-    requested.
+    requested. ``detect`` are the detectors of the session, ``unjudged`` says in sentences what it does not judge.
     """
 
     folder: RunFolder
@@ -53,6 +55,14 @@ class SessionRecord:
     notes: tuple[str, ...]
     left: tuple[str, ...] = ()
     cut: str = ""
+    detect: tuple[str, ...] = DETECTORS
+    unjudged: tuple[str, ...] = ()
+    records_locks: bool = False
+
+    @property
+    def judges_races(self) -> bool:
+        """Whether races are among what is judged."""
+        return "races" in self.detect
 
 
 def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
@@ -64,7 +74,8 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
     findings = {key: group.finding for key, group in groups.items()}
     hooks = read_hook_output(record.hook_folder) if record.hook_folder else _NO_OUTPUT
     python_stacks, mismatches = hook_crosscheck.match_reports(reading.digest, _hook_reports(executions, hooks))
-    objects = _loaded(hooks, record.mapped)
+    objects = _loaded(hooks, record.mapped) if record.judges_races else ()
+    gaps = tuple(locks.gaps(each.folder for each in executions)) if record.records_locks else ()
     known = rules.baseline and baseline.with_current_fingerprints(rules.baseline, findings, rules.own)
     standings = rules.standings_in(groups, objects)
     aside = {key: standing.blind_spot for key, standing in standings.items() if standing.blind_spot}
@@ -85,11 +96,13 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
         doubts=(
             *filter(None, [record.cut]),
             *_changed_options(hooks, record),
-            *_doubts(request, hooks, objects, observations),
+            *(_doubts(request, hooks, objects, observations) if record.judges_races else gaps),
         ),
         downgrades=(
+            *record.unjudged,
             *audit.downgrades(objects),
-            *_unaudited(hooks, objects),
+            *(_unaudited(hooks, objects) if record.judges_races else ()),
+            *(gaps if record.judges_races else ()),
             *_without_end(hooks, executions),
             *record.left,
         ),
@@ -121,7 +134,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
 
 def _loaded(hooks: HookOutput, mapped: Sequence[str]) -> tuple[SharedObject, ...]:
     loaded = [path for process in hooks.processes for path in process.objects] or audit.watched_objects(mapped)
-    return audit.inspect_objects(path for path in loaded if not path.endswith(LIBRARY))
+    return audit.inspect_objects(path for path in loaded if not path.endswith((LIBRARY, LOCK_RECORDER.name)))
 
 
 def is_found(execution: Execution, rules: Rules, hook_folder: Path | None, mapped: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # The sanitizer intercepts the functions of these instead of seeing into them; nobody instruments them.
 _SYSTEM = re.compile(
     r"(?:ld-[\w-]+|lib(?:c|m|dl|rt|pthread|resolv|util|anl|nss_\w+|gcc_s|stdc\+\+|c\+\+|c\+\+abi|unwind|tsan"
-    r"|clang_rt[\w.-]*|python_tsan_companion))(?:-[\d.]+)?\.so(?:\.|$)"
+    r"|clang_rt[\w.-]*|python_tsan_(?:companion|locks)))(?:-[\d.]+)?\.so(?:\.|$)"
 )
 # libopenblas.so.0.3.21, libz.so.1
 _FILE_VERSION = re.compile(r"\.so\.(?P<version>\d[\d.]*)$")

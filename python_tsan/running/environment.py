@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.environment import compose_environment
 from python_tsan.cpython.environment import subject_environment
+from python_tsan.detect.locks import PRELOAD_VARIABLE
 from python_tsan.process import preloading
 from python_tsan.running.companion import FOLDER_VARIABLE
+from python_tsan.running.elf import is_runtime
 from python_tsan.running.preflight import find_symbolizer, require_symbolizer
 from python_tsan.running.record import SEED_VARIABLE
 from python_tsan.tsan.options import parse_options
@@ -39,11 +41,12 @@ def environment_for(
     toolchain: Toolchain | None,
     suppressions: Path | None,
     companion: tuple[Path, Path] | None,
+    recorder: Path | None = None,
 ) -> SubjectEnvironment:
     """Return the environment of the command: the caller's, and what a sound verdict needs.
 
     A program that holds none of our interpreters keeps the caller's Python variables: they may be for its own.
-    ``companion`` is the library and the folder that it writes to.
+    ``companion`` is the library and the folder that it writes to, ``recorder`` the one that records locks.
 
     Raises :class:`SubjectError` when there is no symbolizer for the program's findings.
     """
@@ -55,7 +58,10 @@ def environment_for(
         options["external_symbolizer_path"] = str(symbolizer)
     if suppressions:
         options["suppressions"] = str(suppressions)
-    extra = _preload(caller, base, companion)
+    runtime = next((name for name in prepared.program.needed if is_runtime(name)), "") if prepared.program else ""
+    extra = _preload(caller, base, companion, None if runtime else recorder)
+    if runtime and recorder:
+        extra[PRELOAD_VARIABLE] = os.pathsep.join([runtime, str(recorder)])
     if JEMALLOC_VARIABLE not in caller:
         # Its background thread is unknown to the runtime, and the first intercepted call there ends the process.
         extra[JEMALLOC_VARIABLE] = "background_thread:false"
@@ -64,6 +70,14 @@ def environment_for(
         extra[SEED_VARIABLE] = str(secrets.randbelow(_HASH_SEEDS))
     environment = compose_environment(base, options=options, extra=extra)
     return replace(environment, notes=(*notes, *environment.notes))
+
+
+def launcher_of(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the prefix of a command that preloads what its program alone gets, after all that is preloaded anyway."""
+    last = variables.get(PRELOAD_VARIABLE, "")
+    if not last:
+        return ()
+    return ("/usr/bin/env", "LD_PRELOAD=" + os.pathsep.join(filter(None, [variables.get("LD_PRELOAD", ""), last])))
 
 
 def _python_environment(
@@ -101,9 +115,15 @@ def _virtual_environment(env: Mapping[str, str]) -> tuple[str, Path] | None:
     return values.get("home", ""), folder
 
 
-def _preload(caller: Mapping[str, str], base: Mapping[str, str], companion: tuple[Path, Path] | None) -> dict[str, str]:
+def _preload(
+    caller: Mapping[str, str],
+    base: Mapping[str, str],
+    companion: tuple[Path, Path] | None,
+    recorder: Path | None,
+) -> dict[str, str]:
     theirs = {"LD_PRELOAD": caller["LD_PRELOAD"]} if caller.get("LD_PRELOAD") else {}
-    if companion is None:
+    libraries = [*([companion[0]] if companion else ()), *([recorder] if recorder else ())]
+    if not libraries:
         return theirs
-    library, folder = companion
-    return {**preloading([library], {**base, **theirs}), FOLDER_VARIABLE: str(folder)}
+    folder = {FOLDER_VARIABLE: str(companion[1])} if companion else {}
+    return {**preloading(libraries, {**base, **theirs}), **folder}

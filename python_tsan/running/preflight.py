@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.detect.registry import DETECTORS
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.running.elf import ElfFacts, Runtime, is_elf, read_elf
 from python_tsan.storage import open_regular
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from python_tsan.toolchain.model import Toolchain
 
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?[td]*)?$")
+_BEHIND_DRIVER = "Possible deadlocks of what the command starts were not judged; --detect locks does that."
 # What CPython says when a module that is not marked as safe without the GIL switches it on (import.c, 3.13).
 _GIL_ENABLED = re.compile(r"The global interpreter lock \(GIL\) has been enabled to load module '(?P<module>[^']+)'")
 
@@ -30,12 +32,15 @@ class Prepared:
     """A command that can be run and judged. ``program`` is the ELF file that starts, None behind a driver.
 
     ``interpreter`` is the one that the program embeds or is, None if it has none built here. ``notes`` are shown.
+    ``detect`` are the detectors that the program allows; ``unjudged`` says what the others would have judged.
     """
 
     command: tuple[str, ...]
     program: ElfFacts | None
     interpreter: Interpreter | None = None
     notes: tuple[str, ...] = ()
+    detect: tuple[str, ...] = DETECTORS
+    unjudged: tuple[str, ...] = ()
 
 
 def wants_interpreter(command: Sequence[str]) -> bool:
@@ -51,18 +56,30 @@ def prepare(
     interpreter: Interpreter | None,
     named: bool = False,
     children: bool = False,
+    detect: Sequence[str] = (),
 ) -> Prepared:
     """Find the program and make sure that its findings will be seen. ``named``: the user chose the interpreter.
+
+    ``detect`` names detectors, empty for all that the program allows.
 
     Raises :class:`SubjectError` for a program that is not there, cannot be executed, is not instrumented, or brings
     another sanitizer runtime than the interpreter's, and :class:`UsageError` for an interpreter that does not fit.
     """
-    argv, notes = _with_interpreter(tuple(command), cwd, interpreter)
+    argv, notes = tuple(command), tuple[str, ...]()
+    if not detect or "races" in detect:
+        argv, notes = _with_interpreter(argv, cwd, interpreter)
     program = _find(argv[0], cwd, env)
     argv = (str(program), *argv[1:])
-    facts = _facts(program, children=children)
+    facts = _facts(program, children=children, detect=detect)
     if facts is None:
-        return Prepared(command=argv, program=None, interpreter=interpreter if named else None, notes=notes)
+        return Prepared(
+            command=argv,
+            program=None,
+            interpreter=interpreter if named else None,
+            notes=notes,
+            detect=tuple(detect) or ("races",),
+            unjudged=() if "locks" in detect else (_BEHIND_DRIVER,),
+        )
     _refuse_two_runtimes(facts, cwd, env)
     embedded = _fitting(facts, interpreter, named=named)
     if facts.embeds_python and embedded is None:
@@ -72,7 +89,21 @@ def prepare(
         )
     if embedded and embedded.free_threaded:
         _refuse_gil(env, argv)
-    return Prepared(command=argv, program=facts, interpreter=embedded, notes=notes)
+    judged = [name for name in detect or DETECTORS if name != "races" or facts.instrumented]
+    unjudged = [] if "races" in judged else [_without_races(facts, detect)]
+    return Prepared(
+        command=argv,
+        program=facts,
+        interpreter=embedded,
+        notes=notes,
+        detect=tuple(judged),
+        unjudged=tuple(unjudged),
+    )
+
+
+def _without_races(facts: ElfFacts, detect: Sequence[str]) -> str:
+    why = f"{facts.path.name} has no instrumented code" if not facts.instrumented else f"--detect {','.join(detect)}"
+    return f"Races were not judged: {why}."
 
 
 def _with_interpreter(
@@ -115,14 +146,30 @@ def _find(name: str, cwd: Path, env: Mapping[str, str]) -> Path:
     return path
 
 
-def _facts(program: Path, *, children: bool) -> ElfFacts | None:
-    """Return the facts of the ELF file that starts; None behind a driver, whose children are judged afterwards."""
+def _facts(program: Path, *, children: bool, detect: Sequence[str]) -> ElfFacts | None:
+    """Return the facts of the ELF file that starts; None behind a driver, whose children are judged afterwards.
+
+    Without instrumented code, locks can be judged where a library can be preloaded, and nothing else.
+    """
     file = program if is_elf(program) else _shebang(program)
     facts = read_elf(file) if file else None
     if facts is not None and facts.instrumented:
         return facts
     if children:
         return None
+    if (
+        facts is not None
+        and "locks" in (detect or DETECTORS)
+        and (file == program or "races" not in (detect or DETECTORS))
+    ):
+        if facts.needed:
+            return facts
+        raise SubjectError(
+            f"{facts.path} is statically linked and has no instrumented code, so nothing can be seen in it",
+            evidence=program,
+            advice="link it with the C library as a shared library, or compile it with -fsanitize=thread",
+            page="not-instrumented",
+        )
     what = "is a script" if facts is None or file != program else "has no instrumented code"
     raise SubjectError(
         f"{program} {what}, so ThreadSanitizer would see nothing in it",

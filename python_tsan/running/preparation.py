@@ -10,6 +10,7 @@ from python_tsan.cpython.build.interpreter import find_built, plan_offline
 from python_tsan.cpython.manifest import read_manifest
 from python_tsan.cpython.numpy.from_source import find_with_numpy
 from python_tsan.errors import ToolchainError, UsageError
+from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.running.companion import obtain_companion
 from python_tsan.running.preflight import prepare
 from python_tsan.running.rules import read_rules, with_shipped
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from python_tsan.console import Console
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.paths import Layout
+    from python_tsan.running.preflight import Prepared
     from python_tsan.running.request import Request
     from python_tsan.toolchain.model import Toolchain
 
@@ -48,6 +50,7 @@ def open_session(
         interpreter=interpreter,
         named=bool(request.python),
         children=request.children,
+        detect=request.detect,
     )
     companion = obtain_companion(
         interpreter=prepared.interpreter,
@@ -55,16 +58,31 @@ def open_session(
         layout=layout,
         console=console,
     )
+    recorder = _recorder(prepared, request, layout=layout, console=console)
     # The caller's own file is among the rules now, and the runtime takes only one.
     setup = Setup(
         prepared=prepared,
         toolchain=toolchain,
         companion=companion,
+        recorder=recorder,
         output=settings.output,
         env=_without_suppressions(env),
         console=console,
     )
     return Session(request=request, rules=with_shipped(rules, prepared.interpreter), setup=setup)
+
+
+def _recorder(prepared: Prepared, request: Request, *, layout: Layout, console: Console) -> Path | None:
+    """Return the lock recorder; None, with a warning, without a compiler for it, if something else is detected too."""
+    if "locks" not in prepared.detect:
+        return None
+    try:
+        return build_library(LOCK_RECORDER, layout=layout, console=console)
+    except ToolchainError as error:
+        if request.detect or prepared.detect == ("locks",):
+            raise
+        console.warn(f"possible deadlocks are not judged: {error.message}")
+        return None
 
 
 def _without_suppressions(env: Mapping[str, str]) -> dict[str, str]:

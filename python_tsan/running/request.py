@@ -19,6 +19,7 @@ class Request:
     ``expect`` is a word such as ``clean`` or a file. ``children`` says that the command is a driver whose child
     processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made. ``keep_unlikely`` judges
     findings in blind spots as any other. ``facts`` are what the user states about the program, by name.
+    ``detect`` names detectors, empty for all that the program allows.
     """
 
     command: tuple[str, ...]
@@ -37,6 +38,7 @@ class Request:
     children: bool = False
     keep_unlikely: bool = False
     facts: dict[str, str] = field(default_factory=dict)
+    detect: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

@@ -20,7 +20,7 @@ from python_tsan.result.judge.process import gil_returned
 from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
 from python_tsan.running.assembly import SessionRecord, assemble, is_found, read_runs
-from python_tsan.running.environment import environment_for
+from python_tsan.running.environment import environment_for, launcher_of
 from python_tsan.running.leftovers import NOT_ADOPTED, Leftover, Orphans
 from python_tsan.running.preflight import gil_enabled_by
 from python_tsan.running.record import (
@@ -57,7 +57,7 @@ SUPPRESSIONS_FILE = "suppressions.txt"
 class Setup:
     """What a session runs on: the prepared command, its tools, the place of its results, the caller's environment.
 
-    ``companion`` is None where it could not be built.
+    ``companion`` and ``recorder`` are None where they could not be built, or are not needed.
     """
 
     prepared: Prepared
@@ -66,6 +66,7 @@ class Setup:
     output: Path
     env: Mapping[str, str]
     console: Console
+    recorder: Path | None = None
 
 
 @dataclass(kw_only=True)
@@ -119,6 +120,9 @@ class Session:
             left=tuple(self.left),
             notes=tuple(self.notes),
             cut=cut,
+            detect=self.setup.prepared.detect,
+            unjudged=self.setup.prepared.unjudged,
+            records_locks=self.setup.recorder is not None,
         )
         result = assemble(self.request, self.rules, record)
         self._save(result, replay)
@@ -146,6 +150,7 @@ class Session:
             toolchain=self.setup.toolchain,
             suppressions=self.folder.path / SUPPRESSIONS_FILE if self.rules.suppressions else None,
             companion=companion,
+            recorder=self.setup.recorder,
         )
 
     def _replay(self, environment: SubjectEnvironment) -> Replay:
@@ -189,7 +194,7 @@ class Session:
                 folder=folder,
                 env=variables,
                 deadline=self.request.timeout,
-                launcher=toolchain.launcher if toolchain else (),
+                launcher=(*(toolchain.launcher if toolchain else ()), *launcher_of(variables)),
                 cwd=Path(self.request.cwd),
                 on_start=started,
                 until=orphans.collect,

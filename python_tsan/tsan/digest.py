@@ -108,6 +108,7 @@ class Digest:
         group = self.groups.setdefault(key, Group(key, finding))
         if finding.notes and not group.finding.notes:
             group.finding = finding
+        group.variants.setdefault(ways(finding), finding)
         group.occurrences += 1
         group.places.setdefault(finding.source.file, array("Q")).append(finding.source.first_line)
         self.blocks += 1

@@ -309,6 +309,7 @@ def test_it_calls_nothing_that_a_sanitizer_intercepts(lock_recorder):
     names = set(re.findall(r" U (\w+)", listed.stdout))
     assert names <= {
         "_Unwind_Backtrace",
+        "_Unwind_GetCFA",
         "_Unwind_GetIP",
         "__environ",
         "__libc_stack_end",

@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -57,12 +58,38 @@ def test_a_file_without_the_right_to_be_executed(tmp_path):
         ready(["./data"], tmp_path)
 
 
-def test_a_program_that_is_not_instrumented_is_refused_unless_its_children_are_meant(tmp_path):
+def test_the_races_of_a_program_that_is_not_instrumented_are_refused_unless_its_children_are_meant(tmp_path):
     with pytest.raises(SubjectError, match="has no instrumented code") as caught:
-        ready([str(LS)], tmp_path)
+        ready([str(LS)], tmp_path, detect=("races",))
     assert caught.value.page == "not-instrumented"
     assert "--children" in caught.value.advice
     assert ready(["ls", "-l"], tmp_path, children=True).command[1:] == ("-l",)
+
+
+@pytest.mark.parametrize("detect", [(), ("locks",), ("races", "locks")])
+def test_without_instrumented_code_locks_are_judged_and_the_verdict_says_that_races_are_not(tmp_path, detect):
+    prepared = ready([str(LS)], tmp_path, detect=detect)
+    assert prepared.detect == ("locks",)
+    assert prepared.unjudged == ("Races were not judged: ls has no instrumented code.",)
+
+
+def test_what_is_not_requested_is_not_judged(tmp_path, elf):
+    (tmp_path / "program").touch(mode=0o755)
+    elf["program"] = facts(tmp_path / "program")
+    assert ready(["./program"], tmp_path).detect == ("races", "locks")
+    only = ready(["./program"], tmp_path, detect=("locks",))
+    assert (only.detect, only.unjudged) == (("locks",), ("Races were not judged: --detect locks.",))
+
+
+def test_in_a_static_program_without_instrumented_code_nothing_can_be_seen(tmp_path, elf):
+    (tmp_path / "program").touch(mode=0o755)
+    elf["program"] = facts(tmp_path / "program", instrumented=False, runtime=Runtime.NONE)
+    with pytest.raises(SubjectError, match="statically linked"):
+        ready(["./program"], tmp_path)
+
+
+def test_locks_alone_need_no_interpreter_under_the_sanitizer(tmp_path):
+    assert ready(["python3"], tmp_path, detect=("locks",), env=dict(os.environ)).detect == ("locks",)
 
 
 def test_a_shell_script_is_a_driver_and_no_program(tmp_path):

@@ -179,6 +179,24 @@ bool file_requested() {
     return true;
 }
 
+void file_unload() {
+    const char* own = variable("PYTHON_TSAN_LOCKS_PRELOAD");
+    char* list = const_cast<char*>(variable("LD_PRELOAD")); // the environment is the program's own memory
+    if (own == nullptr || list == nullptr) {
+        return;
+    }
+    const auto whole = length_of(list), part = length_of(own);
+    for (std::size_t at = 0; at + part <= whole; ++at) {
+        const bool starts = at == 0 || list[at - 1] == ':', ends = list[at + part] == ':' || list[at + part] == '\0';
+        if (starts && ends && begins_with(list + at, own)) {
+            const auto next = list[at + part] == ':' ? at + part + 1 : at + part;
+            const auto to = list[at + part] == ':' || at == 0 ? at : at - 1;
+            copy_bytes(list + to, list + next, whole - next + 1);
+            return;
+        }
+    }
+}
+
 bool file_make() {
     if (header != nullptr || refused) {
         return header != nullptr;

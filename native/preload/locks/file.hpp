@@ -13,6 +13,9 @@ extern Header* header;
 /// Remember the folder that the environment names. False if no recording is requested.
 bool file_requested();
 
+/// Take what was preloaded for this program alone out of LD_PRELOAD, so that what it starts goes without.
+void file_unload();
+
 /// Make the file, once. False if that failed; a note then says why.
 bool file_make();
 

@@ -28,11 +28,6 @@ bool is_readable(std::uint64_t gil) {
     return raw_call(SYS_mincore, static_cast<long>((gil - to_locked) & ~(page - 1)), page, as_long(&resident)) == 0;
 }
 
-bool called_by_python(const Site& site) {
-    Loaded object{};
-    return find_object(site.pc, object) && exported(object, "PyEval_RestoreThread") != nullptr;
-}
-
 What wanted(std::uint64_t gil) {
     return What{gil, Kind::gil, Mode::write, Callee::gil, false};
 }
@@ -143,8 +138,8 @@ bool suspect_unlock(std::uint64_t mutex, const Site& site) {
     if (self.suspect == 0 || mutex == self.suspect + to_switch_mutex) {
         return false;
     }
-    const bool is_gil =
-        mutex == self.suspect && self.steps == 2 && is_readable(mutex) && is_taken(mutex) && called_by_python(site);
+    const bool is_gil = mutex == self.suspect && self.steps == 2 && is_readable(mutex) && is_taken(mutex) &&
+                        is_called_by(site, "PyEval_RestoreThread");
     self.suspect = 0;
     self.steps = 0;
     if (is_gil) {

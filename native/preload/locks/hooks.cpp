@@ -340,6 +340,8 @@ int join(pthread_t handle, bool timed, const Site& site, Call call) {
         return;
     }
     file_note("loaded");
+    file_unload();
+    find_runtime();
     starts = static_cast<Start*>(raw_memory(most_starts * sizeof *starts));
     if (starts != nullptr && pthread_atfork(threads_fork, threads_went_on, threads_forked) == 0) {
         active = true;
@@ -361,9 +363,9 @@ using namespace lock_recorder;
 
 // The return address, stack pointer and frame pointer of the caller.
 #define SITE                                                                                                           \
-    const Site site = {reinterpret_cast<std::uint64_t>(__builtin_return_address(0)),                                   \
-                       reinterpret_cast<std::uint64_t>(__builtin_dwarf_cfa()),                                         \
-                       *static_cast<std::uint64_t*>(__builtin_frame_address(0))}
+    const Site site = program_site({reinterpret_cast<std::uint64_t>(__builtin_return_address(0)),                      \
+                                    reinterpret_cast<std::uint64_t>(__builtin_dwarf_cfa()),                            \
+                                    *static_cast<std::uint64_t*>(__builtin_frame_address(0))})
 #define NEXT_FOR(name, datum)                                                                                          \
     static Next next_of(#name);                                                                                        \
     const auto next = reinterpret_cast<decltype(&::name)>(next_of.get(datum))

@@ -141,6 +141,32 @@ void* libc_function(const char* name) {
     return find_object(inside, library) ? exported(library, name) : nullptr;
 }
 
+Span exported_span(const Loaded& object, const char* beginning) {
+    Span span = {0, 0};
+    const Symbols symbols(object);
+    if (symbols.table == nullptr || symbols.names == nullptr || symbols.hash == nullptr) {
+        return span;
+    }
+    const auto buckets = symbols.hash[0], first = symbols.hash[1], words = symbols.hash[2];
+    const auto* bucket = symbols.hash + 4 + words * (sizeof(ElfW(Addr)) / 4);
+    const auto* chain = bucket + buckets;
+    for (std::uint32_t i = 0; i < buckets; ++i) {
+        for (auto index = bucket[i]; index >= first; ++index) {
+            const auto& symbol = symbols.table[index];
+            const auto address = object.base + symbol.st_value;
+            if (symbol.st_value != 0 && ELF64_ST_TYPE(symbol.st_info) == STT_FUNC &&
+                begins_with(symbols.names + symbol.st_name, beginning)) {
+                span.first = span.first == 0 || address < span.first ? address : span.first;
+                span.last = address + symbol.st_size > span.last ? address + symbol.st_size : span.last;
+            }
+            if ((chain[index - first] & 1U) != 0) {
+                break;
+            }
+        }
+    }
+    return span;
+}
+
 std::uint32_t intern_object(std::uint64_t address) {
     Loaded object{};
     if (!find_object(address, object)) {

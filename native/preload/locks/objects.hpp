@@ -24,6 +24,14 @@ void* exported(const Loaded& object, const char* name);
 /// The C library's own function of this name, below any that a sanitizer defines in its place; or null.
 void* libc_function(const char* name);
 
+struct Span {
+    std::uint64_t first;
+    std::uint64_t last;
+};
+
+/// The addresses of the functions that the object exports under names with this beginning, and of all between them.
+Span exported_span(const Loaded& object, const char* beginning);
+
 /// The row of the object that contains an address, 0 for none. Callers exclude each other.
 std::uint32_t intern_object(std::uint64_t address);
 

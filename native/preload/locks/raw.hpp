@@ -64,6 +64,14 @@ inline bool same_text(const char* one, const char* other) {
     return *one == *other;
 }
 
+inline bool begins_with(const char* text, const char* beginning) {
+    while (*beginning != '\0' && *text == *beginning) {
+        ++text;
+        ++beginning;
+    }
+    return *beginning == '\0';
+}
+
 inline void copy_bytes(void* to, const void* from, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
         static_cast<char*>(to)[i] = static_cast<const char*>(from)[i];

@@ -3,6 +3,8 @@
 #include "file.hpp"
 #include "objects.hpp"
 
+#include <dlfcn.h>
+#include <initializer_list>
 #include <unwind.h>
 
 namespace lock_recorder {
@@ -13,8 +15,18 @@ constexpr int deepest = 96;
 constexpr std::uint64_t longest_hop = 4096; // bytes of one frame that are worth a look
 constexpr int hops = 3;
 
+constexpr std::size_t most_interceptors = 64;
+constexpr int frames_of_runtime = 12;
+constexpr int distance_bits = 16;
+constexpr std::uint64_t farthest = (1U << distance_bits) - 1, longest_pc = ~std::uint64_t{0} >> distance_bits;
+
 Table table;
 Loaded unwinder{};
+Span runtime{};
+
+/// How far above an interceptor's call of a hook its own caller's frame is: the call's address and, in the lowest 16
+/// bits, the distance.
+std::atomic<std::uint64_t> interceptors[most_interceptors];
 
 struct Walk {
     std::uint64_t pcs[deepest];
@@ -37,6 +49,37 @@ _Unwind_Reason_Code visit(_Unwind_Context* context, void* data) {
     return walk.count < walk.limit ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
+struct Outer {
+    std::uint64_t pc; // of the interceptor's call
+    std::uint64_t distance;
+    std::uint64_t sp;
+    bool inside;
+};
+
+bool in_runtime(std::uint64_t pc) {
+    return pc >= runtime.first && pc < runtime.last;
+}
+
+_Unwind_Reason_Code visit_runtime(_Unwind_Context* context, void* data) {
+    auto& outer = *static_cast<Outer*>(data);
+    const auto pc = static_cast<std::uint64_t>(_Unwind_GetIP(context));
+    outer.inside = outer.inside && pc != outer.pc;
+    if (outer.inside || in_runtime(pc)) {
+        return _URC_NO_REASON;
+    }
+    const auto sp = static_cast<std::uint64_t>(_Unwind_GetCFA(context));
+    if (pc != 0 && sp > outer.sp && sp - outer.sp <= farthest && reinterpret_cast<const std::uint64_t*>(sp)[-1] == pc) {
+        outer.distance = sp - outer.sp;
+    }
+    return _URC_END_OF_STACK;
+}
+
+std::uint64_t measure(const Site& site) {
+    Outer outer = {site.pc, 0, site.sp, true};
+    _Unwind_Backtrace(visit_runtime, &outer);
+    return outer.distance;
+}
+
 std::uint32_t intern_row(const Frame& frame) {
     const auto hash = mix(mix(frame.parent, frame.object), frame.offset);
     const auto* known = rows<Frame>(Part::frames);
@@ -56,6 +99,63 @@ std::uint32_t intern_pc(std::uint32_t parent, std::uint64_t pc) {
 }
 
 } // namespace
+
+void find_runtime() {
+    Loaded object{};
+    const void* start = dlsym(RTLD_DEFAULT, "__tsan_init");
+    if (start == nullptr || !find_object(reinterpret_cast<std::uint64_t>(start), object)) {
+        return;
+    }
+    // Clang's is a part of the program, where its functions are next to each other.
+    const auto own = exported_span(object, "__tsan_"), shared = exported_span(object, "__sanitizer_"),
+               hooked = exported_span(object, "pthread_"), other = exported_span(object, "__interceptor_");
+    for (const auto& each : {own, shared, hooked, other}) {
+        if (each.first != 0) {
+            runtime.first = runtime.first == 0 || each.first < runtime.first ? each.first : runtime.first;
+            runtime.last = each.last > runtime.last ? each.last : runtime.last;
+        }
+    }
+}
+
+bool has_runtime() {
+    return runtime.last != 0;
+}
+
+Site program_site(const Site& site) {
+    if (!in_runtime(site.pc)) {
+        return site;
+    }
+    auto& known = interceptors[mix(site.pc, 0x1c) % most_interceptors];
+    auto pair = known.load(std::memory_order_relaxed);
+    if (pair >> distance_bits != (site.pc & longest_pc)) {
+        pair = site.pc << distance_bits | measure(site);
+        known.store(pair, std::memory_order_relaxed);
+    }
+    const auto distance = pair & farthest;
+    if (distance == 0) {
+        return site;
+    }
+    const auto sp = site.sp + distance;
+    const bool has_frame_pointer = site.fp == sp - 16;
+    const auto fp = has_frame_pointer ? *reinterpret_cast<const std::uint64_t*>(site.fp) : site.fp;
+    return Site{reinterpret_cast<const std::uint64_t*>(sp)[-1], sp, fp};
+}
+
+bool is_called_by(const Site& site, const char* exports) {
+    Walk walk;
+    walk.site = site.pc;
+    walk.count = 0;
+    walk.limit = frames_of_runtime;
+    walk.inside = true;
+    _Unwind_Backtrace(visit, &walk);
+    for (int i = 0; i < walk.count; ++i) {
+        Loaded object{};
+        if (find_object(walk.pcs[i], object) && exported(object, exports) != nullptr) {
+            return true;
+        }
+    }
+    return false;
+}
 
 bool stacks_prepare() {
     find_object(reinterpret_cast<std::uint64_t>(&_Unwind_Backtrace), unwinder);

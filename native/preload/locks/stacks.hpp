@@ -13,6 +13,18 @@ struct Site {
     std::uint64_t fp;
 };
 
+/// Find the sanitizer's runtime, whose interceptors then call the hooks. Before any thread exists.
+void find_runtime();
+
+/// Whether a sanitizer's runtime is in the process, which implements some functions itself.
+bool has_runtime();
+
+/// The call that the program made, of one that the runtime's interceptor made.
+Site program_site(const Site& site);
+
+/// Whether one of the innermost frames is of an object that exports a function.
+bool is_called_by(const Site& site, const char* exports);
+
 bool stacks_prepare();
 void stacks_forget();
 

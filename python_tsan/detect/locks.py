@@ -1,0 +1,121 @@
+"""Detect possible deadlocks: the recordings of the preloaded lock recorder, and the cycles in them."""
+
+from __future__ import annotations
+
+import mmap
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from python_tsan.detect.registry import Evidence
+from python_tsan.locks.cycles import find_cycles
+from python_tsan.locks.findings import deadlock_findings
+from python_tsan.locks.model import GilSight, LockTrace
+from python_tsan.locks.naming import Lookup
+from python_tsan.locks.trace import LIBRARY, read_trace
+from python_tsan.plain_text import counted
+from python_tsan.result.model import Unparsed
+from python_tsan.symbols import symbolise, variable_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from python_tsan.detect.reading import Reading
+    from python_tsan.tsan.finding import Finding
+
+FOLDER = "locks"
+FOLDER_VARIABLE = "PYTHON_TSAN_LOCKS"
+# What is preloaded into the program alone, after all else: a shared runtime of the sanitizer has to come before the
+# recorder, and would not start in every program that this one starts.
+PRELOAD_VARIABLE = "PYTHON_TSAN_LOCKS_PRELOAD"
+SUFFIX = ".locks"
+_LOOKUP = Lookup(functions=symbolise, variables=variable_names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What one process recorded and what follows. ``complete``: all cycles were searched for."""
+
+    trace: LockTrace
+    findings: tuple[Finding, ...]
+    complete: bool
+
+
+def prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """Make the folder of the recordings and return the variable that names it; nothing without the recorder."""
+    if not any(LIBRARY in env.get(name, "") for name in ("LD_PRELOAD", PRELOAD_VARIABLE)):
+        return {}
+    (folder / FOLDER).mkdir()
+    return {FOLDER_VARIABLE: str(folder / FOLDER)}
+
+
+def files(folder: Path) -> tuple[Path, ...]:
+    """Return the recordings, one for each process that used a lock or a thread."""
+    return tuple(sorted((folder / FOLDER).glob(f"*{SUFFIX}")))
+
+
+def problem(folder: Path, stderr: str) -> str:  # noqa: ARG001 -- the protocol's signature
+    """Return an empty string: what a recording lacks is no reason to distrust other detectors, see :func:`gaps`."""
+    return ""
+
+
+def read(files: Sequence[Path]) -> Evidence:
+    """Return the possible deadlocks of all recordings."""
+    return Evidence(findings=tuple(each for one in recordings(files) for each in one.findings), unparsed=Unparsed())
+
+
+def digest(files: Sequence[Path], reading: Reading) -> None:
+    """Add the possible deadlocks of all recordings to ``reading``."""
+    for one in recordings(files):
+        for finding in one.findings:
+            reading.digest.add_finding(finding)
+
+
+def recordings(files: Iterable[Path]) -> Iterator[Recording]:
+    """Yield what can be read of each file, in order."""
+    for path in files:
+        status = path.stat()
+        if (found := _analyse(path, status.st_mtime_ns)) is not None:
+            yield found
+
+
+def gaps(folders: Iterable[Path]) -> Iterator[str]:
+    """Yield why possible deadlocks of some processes could not be judged, each reason once."""
+    seen = Counter[str]()
+    for folder in folders:
+        recorded = list(recordings(files(folder)))
+        if not recorded:
+            seen["No lock, thread or Python was seen, so possible deadlocks were not judged."] += 1
+        for one in recorded:
+            seen.update(_gaps(one))
+    yield from seen
+
+
+def _gaps(one: Recording) -> Iterator[str]:
+    if one.trace.gil is GilSight.NOT_RECOGNISED:
+        yield "The GIL was not recognised in this Python, so deadlocks with it could not be judged."
+    if not one.complete:
+        yield "There are more cycles of locks than were searched, so possible deadlocks may be missing."
+    for what, count in one.trace.not_seen.items():
+        yield f"The lock recorder could not follow {what} ({counted(count, 'time')})."
+
+
+@lru_cache(maxsize=256)
+def _analyse(path: Path, changed: int) -> Recording | None:  # noqa: ARG001 -- a file that has changed is read again
+    trace = _read(path)
+    if trace is None:
+        return None
+    search = find_cycles(trace)
+    findings = tuple(deadlock_findings(trace, search.cycles, str(path), _LOOKUP))
+    return Recording(trace=trace, findings=findings, complete=search.complete)
+
+
+def _read(path: Path) -> LockTrace | None:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        view = memoryview(data)
+        try:
+            return read_trace(view)
+        finally:
+            view.release()
