@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from python_tsan.detect.lines import MAX_LINE, Lines
+from python_tsan.detect.parts import LogInParts, worth_parts
+from python_tsan.plain_text import counted
 from python_tsan.result.model import Input
 from python_tsan.tsan.digest import Digest
 
@@ -123,11 +125,14 @@ def _read_file(reading: Reading, path: Path, seen: set[tuple[int, int]], *, name
         reading.inputs.pop()
 
 
-def _chunks(file: io.BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
-    """Yield the content in pieces, without the holes of a file that was truncated while it was written."""
+def _chunks(file: io.BufferedReader | gzip.GzipFile, size: int | None) -> Iterator[bytes]:
+    """Yield the content up to ``size``, without the holes of a file that was truncated while it was written."""
+    packed = isinstance(file, gzip.GzipFile)
     while data := file.read1(CHUNK):
+        if size is not None and not packed:  # a log that grows faster than it is read has no end
+            data = data[: max(0, size - file.tell() + len(data))]
         yield data
-        if isinstance(file, gzip.GzipFile) or not file.seekable() or data.strip(b"\0"):
+        if packed or not file.seekable() or data.strip(b"\0"):
             continue
         try:
             file.seek(file.tell(), os.SEEK_DATA)
@@ -136,23 +141,51 @@ def _chunks(file: io.BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
                 return
 
 
-def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int = 0) -> None:
+def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int | None = None) -> None:
     head = file.peek(512)
     if what := next((what for magic, what in _MAGIC.items() if head.startswith(magic)), ""):
-        reading.inputs.append(Input(file=name, size=size, problem=f"is not a log but {what}"))
+        reading.inputs.append(Input(file=name, size=size or 0, problem=f"is not a log but {what}"))
         return
     digest = reading.digest
     before = digest.blocks + len(digest.fatal)
     spoke = digest.notices
-    plain = gzip.GzipFile(fileobj=file) if head.startswith(_GZIP) else file
-    lines = Lines(_chunks(plain), "utf-16" if head[:2] in _UTF16 else "utf-8-sig")
-    digest.read(lines.pieces(), name)
+    lines = _read_lines(digest, name, file, head, size)
     blocks = digest.blocks + len(digest.fatal) - before
-    problem = lines.problem
+    problem = lines.problem or _changed(file, size)
     if lines.binary and not blocks:
         problem = "is not a log but a binary file"
     elif lines.overlong and not problem:
         problem = f"line {lines.overlong:,} is longer than {MAX_LINE:,} characters; the rest of it was left out"
     reading.inputs.append(
-        Input(file=name, size=size, blocks=blocks, spoke=blocks > 0 or digest.notices > spoke, problem=problem)
+        Input(file=name, size=size or 0, blocks=blocks, spoke=blocks > 0 or digest.notices > spoke, problem=problem)
     )
+
+
+def _read_lines(
+    digest: Digest, name: str, file: io.BufferedReader, head: bytes, size: int | None
+) -> Lines | LogInParts:
+    """Read a log to its end, on several cores if it is a large one; return what went wrong with its lines."""
+    packed = head.startswith(_GZIP)
+    plain = not packed and head[:2] not in _UTF16
+    if plain and size is not None and worth_parts(size) and not _has_holes(file):
+        parts = LogInParts(digest, file.fileno(), name, size)
+        if parts.read():
+            return parts
+    chunks = _chunks(gzip.GzipFile(fileobj=file) if packed else file, size)
+    lines = Lines(chunks, "utf-16" if head[:2] in _UTF16 else "utf-8-sig")
+    digest.read(lines.pieces(), name)
+    return lines
+
+
+def _has_holes(file: io.BufferedReader) -> bool:
+    status = os.fstat(file.fileno())
+    return status.st_blocks * 512 < status.st_size  # stat(2) counts in this unit everywhere
+
+
+def _changed(file: io.BufferedReader, size: int | None) -> str:
+    """Return how the size of a file has changed while it was read."""
+    if size is None or (now := os.fstat(file.fileno()).st_size) == size:
+        return ""
+    if now > size:
+        return f"grew while it was read: {counted(now - size, 'byte')} at its end were left out"
+    return f"was cut to {counted(now, 'byte')} while it was read"

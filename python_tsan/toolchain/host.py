@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.process import run
+from python_tsan.process.cores import usable_cores
 from python_tsan.result.model import Machine
 from python_tsan.toolchain.probe_cache import mmap_rnd_bits, seccomp_mode
 
@@ -87,19 +88,6 @@ def this_machine(launcher: tuple[str, ...] = ()) -> Machine:
         mmap_rnd_bits=mmap_rnd_bits(),
         launcher=launcher,
     )
-
-
-def usable_cores(root: Path = Path("/")) -> int:
-    """Return how many cores this process may keep busy: its affinity, cut by the control group's quota."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:
-        cores = os.cpu_count() or 1
-    try:
-        quota, period = (root / "sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):  # no such file, or "max 100000": no quota
-        return cores
 
 
 def no_aslr_works() -> bool:

@@ -85,6 +85,13 @@ class Block:
         """Number of its last line in the log."""
         return self.marks[len(self.lines) - 1][0] if self.marks else self.first_line + len(self.raw) - 1
 
+    def state(self, number: int) -> tuple[object, ...]:
+        """All that decides how it goes on and what it is, seen from the line with this number."""
+        forms = tuple(form and form.pattern.pattern for form in (self.form, self.doubted))
+        marks = tuple((line - number, numbers) for line, numbers in self.marks)
+        flags = (self.shape, self.wrapped, self.fenced, self.truncated, self.strays, self.room)
+        return (*forms, self.numbers, self.first_line - number, tuple(self.raw), tuple(self.lines), marks, flags)
+
     def append(self, raw: str, text: str, number: int, numbers: tuple[int, ...]) -> None:
         """Add a line, ``text`` being what is left of it without its prefix."""
         self.raw.append(raw)

@@ -6,6 +6,7 @@ Memory is bounded by the open blocks: of the lines outside of them only counts a
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -66,12 +67,14 @@ class Splitter:
     _done: list[Block] = field(default_factory=list)
     _nested: bool = False  # reads what was unwrapped
 
-    def split(self, lines: Iterable[str]) -> Iterator[Block]:
-        """Yield each block when it has ended; a line may keep its line end. Never raises on any text."""
-        fast: Block | None = None
-        nowhere: list[str] = []
-        append = nowhere.append
-        room = 0
+    def split(self, lines: Iterable[str], *, last: bool = True) -> Iterator[Block]:
+        """Yield each block when it has ended; a line may keep its line end. Never raises on any text.
+
+        Unless these lines are the ``last`` of the log, blocks stay open for another call.
+        """
+        fast = self._fast()
+        nowhere = Block(Shape.FINDING, 0)
+        append, room = (fast or nowhere).raw.append, (fast or nowhere).room
         for raw in lines:
             self.number += 1
             # Nearly all lines of a block end nothing; _take would find that out too, at three times the cost.
@@ -98,9 +101,44 @@ class Splitter:
             fast = self._fast()
             if fast is not None:
                 append, room = fast.raw.append, fast.room
-        self._end()
-        yield from self._done
-        self._done.clear()
+        (fast or nowhere).room = room
+        yield from self._ended(last=last)
+
+    @property
+    def state(self) -> tuple[object, ...] | None:
+        """All that decides how further lines are read; None for what cannot be compared."""
+        forms = self.forms.state
+        if forms is None or self._records or self._unwrapper.paths or self._fresh:
+            return None
+        blocks = [each.state(self.number) for each in (self._plain, *self._others) if each]
+        return (forms, tuple(form.pattern.pattern for form in self._live), self._plain is None, *blocks)
+
+    def part(self) -> Splitter:
+        """Return a splitter that knows the same prefixes, has no open block, and counts from 0."""
+        forms = copy.deepcopy((self.forms, self._live))
+        return Splitter(number=self.number, forms=forms[0], _live=forms[1])
+
+    def renumber(self, shift: int) -> None:
+        """Let the lines so far have other numbers."""
+        self.number += shift
+        for block in (self._plain, *self._others):
+            if block:
+                block.first_line += shift
+                block.marks = [(line + shift, numbers) for line, numbers in block.marks]
+
+    def clear_counts(self) -> None:
+        """Count from 0 what is outside of blocks."""
+        self.outside = self.strange = self.notices = 0
+        self.samples, self.tally, self.other_tools = [], Tally(), {}
+
+    def extend(self, later: Splitter) -> None:
+        """Add the counts of what follows in the log."""
+        self.outside += later.outside
+        self.strange += later.strange
+        self.notices += later.notices
+        self.samples = [*self.samples, *later.samples][:MAX_SAMPLES]
+        self.tally.extend(later.tally)
+        self.other_tools |= later.other_tools
 
     @property
     def idle(self) -> bool:
@@ -471,6 +509,13 @@ class Splitter:
         block.truncated = block.shape is Shape.FINDING and not (rest and GO_TEST in rest[0])
         self.tally.truncated += block.truncated
         self._done.append(block)
+
+    def _ended(self, *, last: bool) -> Iterator[Block]:
+        """Yield the blocks that the end of lines leaves; those that are open if it is that of the log."""
+        if last:
+            self._end()
+        yield from self._done
+        self._done.clear()
 
     def _end(self) -> None:
         """End all blocks at the end of the log."""

@@ -6,11 +6,12 @@ Most blocks of a long log repeat a few races. A repeated block is known by its n
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from python_tsan.tsan.block import Shape
 from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
+from python_tsan.tsan.finding import Fatal, Finding, Source
 from python_tsan.tsan.fingerprint import fingerprint, ways
 from python_tsan.tsan.normal_form import Speller
 from python_tsan.tsan.parser import parse_block, parse_fatal
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
     from python_tsan.tsan.block import Block
-    from python_tsan.tsan.finding import Fatal, Finding
     from python_tsan.tsan.normal_form import Spelling
 
+Item = TypeVar("Item", Finding, Fatal)
 # Spellings remembered. Beyond that all are forgotten: the memory saves time, it decides nothing.
 MAX_SPELLINGS = 4096
 # Longer blocks are rare and not remembered.
@@ -58,6 +59,17 @@ class Shortfall:
 
 
 @dataclass(slots=True)
+class Part:
+    """What a part of a log holds: groups by fingerprint, each with its lines and the variants not taken before."""
+
+    fatal: list[Fatal]
+    blocks: int
+    unparsed: int
+    samples: list[str]
+    groups: list[tuple[str, array[int], dict[tuple[object, ...], Finding]]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Digest:
     """Collects logs and holds each distinct finding once, in the order of first appearance.
 
@@ -74,6 +86,9 @@ class Digest:
     samples: list[str] = field(default_factory=list)
     shortfalls: list[Shortfall] = field(default_factory=list)
     other_tools: dict[str, None] = field(default_factory=dict)
+    # All groups that were ever parsed, and which of their variants take_part has returned.
+    _known: dict[str, Group] = field(default_factory=dict)
+    _taken: dict[str, set[tuple[object, ...]]] = field(default_factory=dict)
     _speller: Speller = field(default_factory=Speller)
     # The group of each spelling, and how many lines in it are no part of the block.
     _spelled: dict[tuple[Hashable, ...], tuple[Group, int]] = field(default_factory=dict)
@@ -81,19 +96,28 @@ class Digest:
     def read(self, texts: Iterable[str], source: str) -> None:
         """Read one log in pieces that end where a line ends; ``source`` is its name. Never raises on any text."""
         splitter = Splitter()
-        skimmer = Skimmer(splitter, self._speller, lambda spelling, number: self._count(spelling, number, source))
-        self._collect(splitter, skimmer.lines(texts), source)
+        self.resume(splitter, texts, source)
+        self.close(splitter, source)
 
     def add(self, lines: Iterable[str], source: str) -> None:
         """Read one log line by line, as :meth:`read` does."""
-        self._collect(Splitter(), lines, source)
+        splitter = Splitter()
+        self._collect(splitter.split(lines), source)
+        self.close(splitter, source)
 
-    def _collect(self, splitter: Splitter, lines: Iterable[str], source: str) -> None:
-        for block in splitter.split(lines):
-            if block.shape is Shape.FATAL:
-                self.fatal.append(parse_fatal(block, source))
-            else:
-                self._take(block, source)
+    def resume(self, splitter: Splitter, texts: Iterable[str], source: str, *, last: bool = True) -> None:
+        """Read a part of a log, of which ``splitter`` knows what came before."""
+        skimmer = Skimmer(splitter, self._speller, lambda spelling, number: self._count(spelling, number, source))
+        self._collect(splitter.split(skimmer.lines(texts), last=last), source)
+
+    def approach(self, splitter: Splitter, texts: Iterable[str]) -> None:
+        """Bring a splitter into the state that it has behind these texts, of which nothing is counted."""
+        skimmer = Skimmer(splitter, self._speller, lambda _spelling, _number: True)
+        for _ in splitter.split(skimmer.lines(texts), last=False):
+            pass
+
+    def close(self, splitter: Splitter, source: str) -> None:
+        """Add what was outside of the blocks of one log."""
         self.unparsed += splitter.strange
         self.outside += splitter.outside
         self.notices += splitter.notices
@@ -101,6 +125,42 @@ class Digest:
         self.other_tools |= splitter.other_tools
         if splitter.tally.missing:
             self.shortfalls.append(Shortfall(source=source, read=splitter.tally.found, missing=splitter.tally.missing))
+
+    def take_part(self) -> Part:
+        """Return what was read since the last call, and forget it; what was parsed stays known."""
+        part = Part(self.fatal, self.blocks, self.unparsed, self.samples)
+        for key, group in self.groups.items():
+            sent = self._taken.setdefault(key, set())
+            new = {way: finding for way, finding in group.variants.items() if way not in sent}
+            sent.update(new)
+            (lines,) = group.places.values()
+            part.groups.append((key, lines, new))
+            group.occurrences, group.places = 0, {}
+        self.groups, self.fatal, self.samples = {}, [], []
+        self.blocks = self.unparsed = 0
+        return part
+
+    def add_part(self, part: Part, source: str, shift: int) -> None:
+        """Add a part of a log; ``shift`` is what its numbers of lines lack."""
+        for key, lines, variants in part.groups:
+            for way, finding in variants.items():
+                if key not in self.groups or way not in self.groups[key].variants:
+                    moved = _moved(finding, shift)
+                    self.groups.setdefault(key, Group(key, moved)).variants[way] = moved
+            group = self.groups[key]
+            group.occurrences += len(lines)
+            group.places.setdefault(source, array("Q")).extend(line + shift for line in lines)
+        self.fatal += [_moved(each, shift) for each in part.fatal]
+        self.blocks += part.blocks
+        self.unparsed += part.unparsed
+        self._sample(part.samples)
+
+    def _collect(self, blocks: Iterable[Block], source: str) -> None:
+        for block in blocks:
+            if block.shape is Shape.FATAL:
+                self.fatal.append(parse_fatal(block, source))
+            else:
+                self._take(block, source)
 
     def add_finding(self, finding: Finding, key: str = "") -> None:
         """Add what is parsed already; ``key`` is its fingerprint where that is known."""
@@ -148,9 +208,10 @@ class Digest:
         unparsed = len(finding.unparsed)
         self._sample(finding.unparsed)
         key = fingerprint(finding)
-        group = self.groups.get(key)
+        group = self._known.get(key) or self.groups.get(key)
         if group is None:
-            group = self.groups[key] = Group(key, finding)
+            group = Group(key, finding)
+        self._known[key] = group
         group.variants.setdefault(ways(finding), finding)
         self._add(group, block.first_line, source, unparsed)
         return group, unparsed - strays
@@ -158,6 +219,8 @@ class Digest:
     def _add(self, group: Group, number: int, source: str, unparsed: int) -> None:
         self.blocks += 1
         self.unparsed += unparsed
+        if not group.occurrences:
+            self.groups[group.fingerprint] = group
         group.occurrences += 1
         places = group.places.get(source)
         if places is None:
@@ -172,3 +235,10 @@ class Digest:
             sample = line[:MAX_SAMPLE_LENGTH]
             if sample not in self.samples and len(self.samples) < MAX_SAMPLES:
                 self.samples.append(sample)
+
+
+def _moved(what: Item, shift: int) -> Item:
+    """Return a finding, or a fatal end, as if more lines were before it."""
+    source = what.source
+    moved = Source(file=source.file, first_line=source.first_line + shift, last_line=source.last_line + shift)
+    return replace(what, source=moved)

@@ -90,6 +90,8 @@ class Tally:
     _short: int = 0
     _summaries: int = 0
     _parts: bool = False
+    _counted: bool = False  # a line states how many there were
+    _cleared: bool = False  # and that there were some
 
     @property
     def missing(self) -> int:
@@ -102,6 +104,18 @@ class Tally:
         self.found += 1
         self._unnamed += 1
 
+    def extend(self, later: Tally) -> None:
+        """Add the tally of what follows in the log, as if all had been read at once."""
+        short = max(0, later._short - self._unnamed)
+        self._unnamed += later._unnamed - later._short + short
+        self._short += short
+        self.found += later.found
+        self.truncated += later.truncated
+        self._summaries = later._summaries + (0 if later._counted else self._summaries)
+        self._parts = later._parts or (self._parts and not later._cleared)
+        self._counted |= later._counted
+        self._cleared |= later._cleared
+
     def line(self, line: str) -> bool:
         """Take note of a line outside of findings; return whether it says how many reports there were."""
         if counted := _REPORTED.search(line):
@@ -111,6 +125,7 @@ class Tally:
             self._short += max(0, count - self._unnamed)
             self._unnamed = max(0, self._unnamed - count)
             self._summaries, self._parts = 0, self._parts and count == 0
+            self._counted, self._cleared = True, self._cleared or count > 0
             return True
         if _CLAIM.search(line) and not is_notice(line):
             self._summaries += 1

@@ -63,6 +63,14 @@ class Form:
         found = self.pattern.match(line)
         return (found.end(), tuple(map(int, found.groups()))) if found else None
 
+    @property
+    def state(self) -> tuple[object, ...]:
+        """All that decides how further lines are read."""
+        if len(self.names) == self.pattern.groups:  # no number counts lines
+            return (self.pattern.pattern, self.used)
+        run = min(self.run, COUNTING_LINES)
+        return (self.pattern.pattern, self.used, run, self.last, *sorted(self.names))
+
     def in_lines(self) -> re.Pattern[str]:
         """Return the pattern of these prefixes in a text of several lines."""
         return re.compile(f"^(?:{self.pattern.pattern})", re.MULTILINE)
@@ -111,6 +119,13 @@ class Forms:
                 self._alike[skeleton] = form
         numbers = form.numbers(prefix)
         return (form, numbers[1]) if numbers else None
+
+    @property
+    def state(self) -> frozenset[tuple[str, tuple[object, ...]]] | None:
+        """All that decides which form a further prefix has; None if that is too much."""
+        if len(self._known) >= MAX_FORMS:
+            return None
+        return frozenset((text, form.state) for text, form in self._known.items())
 
     def skeleton(self, prefix: str) -> str:
         """Return the prefix with all digits alike if that alone decides about its form, else an empty text."""

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.detect import lines, reading
+from python_tsan.detect import lines, parts, reading
 from python_tsan.detect.reading import find_logs, read_logs
 from python_tsan.result.build import Facts, build_result
 from python_tsan.result.codec import encode_result
+from python_tsan.result.model import VerdictStatus
 
 
 @pytest.fixture
@@ -172,3 +173,78 @@ def test_pipes_and_devices_are_refused_without_being_opened(tmp_path, log):
     result = read_logs([str(tmp_path)])
     assert [each.file for each in result.inputs] == [str(tmp_path / "tsan.2")]
     assert result.digest.blocks == 1
+
+
+def appended(path, data, monkeypatch):
+    """Let another process append to a log while it is read."""
+    original = reading.Lines.pieces
+
+    def pieces(self):
+        for piece in original(self):
+            with path.open("ab") as other:
+                other.write(data)
+            yield piece
+
+    monkeypatch.setattr(reading.Lines, "pieces", pieces)
+
+
+def test_what_is_added_while_a_log_is_read_is_left_out_and_reported(tmp_path, log, monkeypatch):
+    path = tmp_path / "tsan.1"
+    path.write_bytes(log)
+    appended(path, log, monkeypatch)
+    told, digest = only(path)
+    assert (digest.blocks, told.size) == (1, len(log))
+    added = path.stat().st_size - len(log)
+    assert told.problem == f"grew while it was read: {added:,} bytes at its end were left out"
+
+
+def test_a_log_that_grows_is_never_clean(tmp_path, monkeypatch, golden):
+    path = tmp_path / "tsan.1"
+    (source,) = golden("suppressed")
+    path.write_bytes(Path(source).read_bytes())
+    assert build_result(only(path)[1], Facts(inputs=(only(path)[0],))).verdict.status is VerdictStatus.CLEAN
+    appended(path, b"x\n", monkeypatch)
+    told, digest = only(path)
+    verdict = build_result(digest, Facts(inputs=(told,))).verdict
+    assert verdict.status is VerdictStatus.COULD_NOT_JUDGE
+    assert verdict.reason == f"{path}: {told.problem}"
+    assert told.problem.startswith("grew while it was read: ")
+
+
+def test_a_log_that_never_ends_is_read_to_where_it_was(tmp_path, log, monkeypatch):
+    path = tmp_path / "tsan.1"
+    path.write_bytes(log * 3)
+    monkeypatch.setattr(reading, "CHUNK", 500)
+    appended(path, b"x" * 2000 + b"\n", monkeypatch)
+    assert only(path)[1].blocks == 3
+
+
+def test_a_log_that_is_cut_while_it_is_read_is_reported(tmp_path, log, monkeypatch):
+    path = tmp_path / "tsan.1"
+    path.write_bytes(log * 3)
+    original = reading.Lines.pieces
+    monkeypatch.setattr(reading.Lines, "pieces", lambda self: (os.truncate(path, 7) or each for each in original(self)))
+    assert only(path)[0].problem == "was cut to 7 bytes while it was read"
+
+
+def test_a_large_log_is_read_in_parts_and_one_with_holes_is_not(tmp_path, log, monkeypatch):
+    parts_of = []
+    monkeypatch.setattr(reading, "worth_parts", lambda size: size > 1000)
+    monkeypatch.setattr(reading.LogInParts, "read", lambda self: parts_of.append(self.size))
+    (tmp_path / "tsan.1").write_bytes(log)
+    (tmp_path / "tsan.2").write_bytes(gzip.compress(log + os.urandom(3000).hex().encode()))
+    (tmp_path / "tsan.3").write_bytes(log.decode().encode("utf-16"))
+    (tmp_path / "tsan.4").write_bytes(log)
+    os.truncate(tmp_path / "tsan.4", 10_000_000)
+    assert [each.blocks for each in read_logs([str(tmp_path)]).inputs] == [1, 1, 1, 1]
+    assert parts_of == [len(log)]
+
+
+@pytest.mark.parametrize(
+    ("size", "jobs", "threads", "wanted"), [(1, 2, 1, 0), (9, 1, 1, 0), (9, 2, 2, 0), (9, 2, 1, 1)]
+)
+def test_other_processes_are_of_use_for_large_logs_on_several_cores(size, jobs, threads, wanted, monkeypatch):
+    monkeypatch.setattr(parts, "MIN_SIZE", 5)
+    monkeypatch.setattr(parts, "_jobs", lambda: jobs)
+    monkeypatch.setattr("threading.active_count", lambda: threads)
+    assert parts.worth_parts(size) == bool(wanted)

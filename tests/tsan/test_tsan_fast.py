@@ -10,7 +10,7 @@ from array import array
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tsan_logs import CHANCE, POOL, build, interleave, wrap
+from tsan_logs import BLOCK, CHANCE, FENCE, GO, HEADING, ODD, POOL, SUMMARY, mixed, segment, state
 from tsan_printer import print_finding
 from tsan_strategies import findings, go_findings
 
@@ -26,67 +26,6 @@ from python_tsan.tsan.parser import parse_block, parse_fatal
 from python_tsan.tsan.tokens import Mark
 
 SCALE = int(os.environ.get("PYTHON_TSAN_FUZZ_SCALE", "1"))
-FENCE = "=" * 18
-HEADING = "WARNING: ThreadSanitizer: data race (pid=7)"
-SUMMARY = "SUMMARY: ThreadSanitizer: data race /src/a.cpp:3:5 in f(int)"
-BLOCK = [
-    FENCE,
-    HEADING,
-    "  Write of size 8 at 0x7b04 by thread T1:",
-    "    #0 f(int) /src/a.cpp:3:5 (a+0x10)",
-    "",
-    "  Previous read of size 8 at 0x7b04 by main thread:",
-    "    #0 g(int) /src/a.cpp:9:5 (a+0x20)",
-    "",
-    SUMMARY,
-    FENCE,
-]
-GO = next(block for block in POOL if "DATA RACE" in block[1])
-ODD = [
-    "hello",
-    "",
-    "   ",
-    "request 17 served in 9 us",
-    "done 10%    #0 late /src/late.cpp:1:2 (a+0x30)",
-    "done 10%  Previous write of size 8 at 0x1 by thread T1:",
-    "==4711==ABORTING",
-    FENCE,
-    f"> {FENCE}",
-    HEADING,
-    "WARNING: DATA RACE",
-    "WARNING: DEADLOCK",
-    SUMMARY,
-    f"noise {SUMMARY}",
-    "ThreadSanitizer: reported 1 warnings",
-    "ThreadSanitizer: reported 3 warnings",
-    "ThreadSanitizer: reported 0 warnings",
-    "Found 2 data race(s)",
-    "testing.go:1152: race detected during execution of test",
-    "ThreadSanitizer ate my homework",
-    "FATAL: ThreadSanitizer: unexpected memory mapping",
-    "ThreadSanitizer:DEADLYSIGNAL",
-    "==4711==ERROR: ThreadSanitizer: SEGV on unknown address",
-    "==4711== Helgrind, a thread error detector",
-    "/a.c:4:2: runtime error: overflow",
-    '{"log": "WARNING: ThreadSanitizer: data race (pid=1)\\n", "container": "a"}',
-    '{"MESSAGE": "hello", "_PID": "7"}',
-    "\x1b[1mWARNING: ThreadSanitizer: data race (pid=1)\x1b[0m",
-    "WARNING: ThreadSanitizer: race on Python list {x} (pid=4)",
-    "WARNING: ThreadSanitizer: data race",
-    "12: ",
-    "progress\rWARNING: ThreadSanitizer: data race (pid=1)",
-    "    #3 <null> <null> (0x7f3c5a2b1c40)",
-    "    #3 0x7f3c5a2b1c40 in f(int) /src/a.cpp:3:5 (a+0x10)",
-    "    #8 0.245 of a build (0x12)",
-    "  Location is global 'f(Foo, T1)::x' of size 8 at 0x7b04 (a+0x30)",
-    "  Location is global 'f(Foo, T2)::x' of size 8 at 0x7b08 (a+0x30)",
-    "  Thread T1 'a (tid=1, running) created by main thread at:' (tid=2, running) created by main thread at:",
-    "  Write of size 8 at  by thread T1:",
-    "  Write of size 8 at 0x by thread T1:",
-    "foo()",
-    "/src/main.go:11 +0x44",
-]
-NUMBER = re.compile(r"(?<!\+)0x[0-9a-f]+|(?<= T)\d+|(?<= M)\d+|(?<=[tp]id=)\d+|(?<=goroutine )\d+")
 
 
 def slow(text, name="log"):
@@ -120,16 +59,6 @@ def keep_samples(digest, lines):
             digest.samples = [*digest.samples, line[:MAX_SAMPLE_LENGTH]][:MAX_SAMPLES]
 
 
-def state(digest):
-    """Return all that a digest shows to others."""
-    groups = [
-        (key, each.finding, list(each.variants.items()), each.occurrences, list(each.sources()))
-        for key, each in digest.groups.items()
-    ]
-    counts = (digest.blocks, digest.unparsed, digest.outside, digest.notices)
-    return groups, digest.fatal, counts, digest.samples, digest.shortfalls, list(digest.other_tools)
-
-
 def fast(pieces, name="log"):
     digest = Digest()
     digest.read(pieces, name)
@@ -145,69 +74,6 @@ def cut(chance, text):
         pieces.append("".join(lines[:count]))
         del lines[:count]
     return pieces
-
-
-def again(chance, lines):
-    """Print a block again, with other addresses, threads and pids."""
-
-    def other(found):
-        return hex(chance.randrange(1 << 40)) if "x" in found[0] else str(chance.randrange(99))
-
-    return [NUMBER.sub(other, each) for each in lines]
-
-
-def spoil(chance, lines):
-    """Drop, double, glue and insert a few lines."""
-    lines = list(lines)
-    for _ in range(chance.choice([0, 0, 1, 1, 2, 5])):
-        where = chance.randrange(len(lines) + 1)
-        match chance.randrange(6):
-            case 0 | 1 | 2:
-                lines.insert(where, chance.choice(ODD))
-            case 3 if lines:
-                del lines[where - 1]
-            case 4 if lines:
-                lines[where - 1] += chance.choice(ODD)
-            case _:
-                lines = lines[:where]
-    return lines
-
-
-DRESSES = [
-    lambda line, _: line,
-    lambda line, _: line,
-    lambda line, _: line,
-    lambda line, n: f"2026-11-23T01:{n // 60 % 60:02}:{n % 60:02}.{n:07}Z {line}",
-    lambda line, n: f"2026-11-23T01:{n // 60 % 60:02}:{n % 60:02}Z {line}".rstrip(),
-    lambda line, n: f"[{n:>5}.{n:06}] {line}",
-    lambda line, n: f"{1764550800 + n} {line}",
-    lambda line, n: f"{n * 99_999_999} {line}",
-    lambda line, n: f"{n}: {line}",
-    lambda line, _: f"3: {line}",
-    lambda line, _: f"> {line}",
-    lambda line, _: f"<log> {line}",
-    lambda line, _: f"web-1  | {line}",
-    lambda line, _: line + "\r",
-    lambda line, _: f"\x1b[31m{line}\x1b[0m",
-    lambda line, _: line.strip(),
-    lambda line, _: line.replace("<", "&lt;"),
-]
-
-
-def segment(chance, blocks):
-    lines = []
-    for _ in range(chance.randint(1, 4)):
-        block = chance.choice(blocks)
-        for _ in range(chance.randint(1, 4)):
-            lines += spoil(chance, again(chance, block)) if chance.random() < 0.5 else again(chance, block)
-            lines += chance.choices(ODD, k=chance.choice([0, 0, 0, 1, 3]))
-    dress = chance.choice(DRESSES)
-    return [dress(line, number) for number, line in enumerate(lines, chance.randrange(100))]
-
-
-def mixed(chance):
-    names, sources = build(chance)
-    return interleave(chance, wrap(chance, [again(chance, each) for each in sources], names))
 
 
 @settings(deadline=None, max_examples=250 * SCALE)
@@ -244,8 +110,8 @@ def seen_by_splitter(text, monkeypatch):
     seen = []
     original = Splitter.split
 
-    def split(self, lines):
-        return original(self, (seen.append(line) or line for line in lines))
+    def split(self, lines, *, last):
+        return original(self, (seen.append(line) or line for line in lines), last=last)
 
     monkeypatch.setattr(Splitter, "split", split)
     fast([text])

@@ -28,7 +28,7 @@ def judge_logs(
     doubts: Sequence[str] = (),
     shortfalls: Sequence[str] = (),
 ) -> Verdict:
-    """Judge logs by themselves. Logs without sanitizer output, or only with its last words, prove nothing.
+    """Judge logs by themselves. Logs without sanitizer output, or only with a part of it, prove nothing.
 
     ``silent_is_clean``: the program is known to have run under the sanitizer. See :func:`doubts_about_logs` and
     :func:`shortfalls_of_logs` for the others.
@@ -39,6 +39,8 @@ def judge_logs(
         status, reason = Status.FAILED, counted(failing, "finding")
     elif fatal:
         status, reason = Status.COULD_NOT_JUDGE, gave_up(fatal[0].message)
+    elif unread := [each for each in inputs if each.problem and each.spoke]:
+        status, reason = Status.COULD_NOT_JUDGE, f"{unread[0].file}: {unread[0].problem}"
     elif doubts:
         status, reason = Status.COULD_NOT_JUDGE, doubts[0]
     elif spoke or (silent_is_clean and inputs):
