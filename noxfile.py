@@ -312,6 +312,13 @@ def schemas(session: nox.Session) -> None:
     session.run("python", "-m", "tools.schemas")
 
 
+@nox.session(tags=["look"])
+def wheels(session: nox.Session) -> None:
+    """Run the programs of tools/wheels under ThreadSanitizer and write docs/wheels.md; see `-- --help`."""
+    install(session)
+    session.run("python", "-m", "tools.wheels", *session.posargs)
+
+
 @nox.session(tags=["quality"])
 def wheel(session: nox.Session) -> None:
     """Build wheel and sdist into dist/, and install them by uvx, uv, pipx and pip."""

@@ -1,0 +1,1 @@
+"""A survey of wheels with native code under ThreadSanitizer."""
