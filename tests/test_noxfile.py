@@ -26,6 +26,7 @@ EXPECTED = [
     "matrix",
     "test_python",
     "build_numpy",
+    "wheels",
 ]
 
 

@@ -389,11 +389,10 @@ ssize_t after_receive(ssize_t result, mqd_t queue) {
     return result;
 }
 
-Next<int (*)(mqd_t, const char*, std::size_t, unsigned)> next_mq_send("mq_send", "librt.so.1");
-Next<int (*)(mqd_t, const char*, std::size_t, unsigned, const timespec*)> next_timedsend("mq_timedsend", "librt.so.1");
-Next<ssize_t (*)(mqd_t, char*, std::size_t, unsigned*)> next_mq_receive("mq_receive", "librt.so.1");
-Next<ssize_t (*)(mqd_t, char*, std::size_t, unsigned*, const timespec*)> next_timedreceive("mq_timedreceive",
-                                                                                         "librt.so.1");
+Next<int (*)(mqd_t, const char*, std::size_t, unsigned)> next_mq_send("mq_send");
+Next<int (*)(mqd_t, const char*, std::size_t, unsigned, const timespec*)> next_timedsend("mq_timedsend");
+Next<ssize_t (*)(mqd_t, char*, std::size_t, unsigned*)> next_mq_receive("mq_receive");
+Next<ssize_t (*)(mqd_t, char*, std::size_t, unsigned*, const timespec*)> next_timedreceive("mq_timedreceive");
 
 } // namespace
 

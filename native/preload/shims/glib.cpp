@@ -8,7 +8,6 @@ namespace {
 
 using namespace python_tsan::shims;
 
-constexpr const char* kLibrary = "libglib-2.0.so.0";
 constexpr Group kGroup = Group::glib;
 
 using Pointer = void*;
@@ -53,9 +52,9 @@ void clear(Next<Call>& next, Pointer mutex) {
 } // namespace
 
 #define PYTHON_TSAN_GLIB_LOCKS(TYPE, LOCK, TRY, UNLOCK, FLAGS)                                                         \
-    static Next<Call> next_##TYPE##_##LOCK("g_" #TYPE "_" #LOCK, kLibrary);                                            \
-    static Next<Try> next_##TYPE##_##TRY("g_" #TYPE "_" #TRY, kLibrary);                                               \
-    static Next<Call> next_##TYPE##_##UNLOCK("g_" #TYPE "_" #UNLOCK, kLibrary);                                        \
+    static Next<Call> next_##TYPE##_##LOCK("g_" #TYPE "_" #LOCK);                                            \
+    static Next<Try> next_##TYPE##_##TRY("g_" #TYPE "_" #TRY);                                               \
+    static Next<Call> next_##TYPE##_##UNLOCK("g_" #TYPE "_" #UNLOCK);                                        \
     PYTHON_TSAN_SHIM void g_##TYPE##_##LOCK(Pointer mutex) {                                                           \
         lock(next_##TYPE##_##LOCK, mutex, FLAGS);                                                                      \
     }                                                                                                                  \
@@ -72,7 +71,7 @@ PYTHON_TSAN_GLIB_LOCKS(rw_lock, writer_lock, writer_trylock, writer_unlock, 0U)
 PYTHON_TSAN_GLIB_LOCKS(rw_lock, reader_lock, reader_trylock, reader_unlock, kRead)
 
 #define PYTHON_TSAN_GLIB_CLEAR(NAME)                                                                                   \
-    static Next<Call> next_##NAME(#NAME, kLibrary);                                                                    \
+    static Next<Call> next_##NAME(#NAME);                                                                    \
     PYTHON_TSAN_SHIM void NAME(Pointer mutex) {                                                                        \
         clear(next_##NAME, mutex);                                                                                     \
     }
@@ -83,8 +82,8 @@ PYTHON_TSAN_GLIB_CLEAR(g_rw_lock_clear)
 
 // A wait unlocks its mutex and locks it again, inside libglib.
 
-static Next<Wait> next_cond_wait("g_cond_wait", kLibrary);
-static Next<TimedWait> next_cond_wait_until("g_cond_wait_until", kLibrary);
+static Next<Wait> next_cond_wait("g_cond_wait");
+static Next<TimedWait> next_cond_wait_until("g_cond_wait_until");
 
 PYTHON_TSAN_SHIM void g_cond_wait(Pointer condition, Pointer mutex) {
     const bool on = is_on(kGroup);
@@ -128,9 +127,9 @@ Pointer run_once(Pointer argument) {
     return result;
 }
 
-Next<Pointer (*)(Pointer, Function, Pointer)> next_once("g_once_impl", kLibrary);
-Next<int (*)(Pointer)> next_once_enter("g_once_init_enter", kLibrary);
-Next<void (*)(Pointer, std::size_t)> next_once_leave("g_once_init_leave", kLibrary);
+Next<Pointer (*)(Pointer, Function, Pointer)> next_once("g_once_impl");
+Next<int (*)(Pointer)> next_once_enter("g_once_init_enter");
+Next<void (*)(Pointer, std::size_t)> next_once_leave("g_once_init_leave");
 
 } // namespace
 
@@ -162,7 +161,7 @@ PYTHON_TSAN_SHIM void g_once_init_leave(Pointer location, std::size_t value) {
 // A queue has a mutex of its own, inside libglib: a pop sees what was done before each earlier push.
 
 #define PYTHON_TSAN_GLIB_PUSH(NAME)                                                                                    \
-    static Next<Wait> next_##NAME(#NAME, kLibrary);                                                                    \
+    static Next<Wait> next_##NAME(#NAME);                                                                    \
     PYTHON_TSAN_SHIM void NAME(Pointer queue, Pointer data) {                                                          \
         if (is_on(kGroup)) {                                                                                           \
             release(queue);                                                                                            \
@@ -171,7 +170,7 @@ PYTHON_TSAN_SHIM void g_once_init_leave(Pointer location, std::size_t value) {
     }
 
 #define PYTHON_TSAN_GLIB_POP(NAME, PARAMETERS, ARGUMENTS)                                                              \
-    static Next<Pointer(*) PARAMETERS> next_##NAME(#NAME, kLibrary);                                                   \
+    static Next<Pointer(*) PARAMETERS> next_##NAME(#NAME);                                                   \
     PYTHON_TSAN_SHIM Pointer NAME PARAMETERS {                                                                         \
         Pointer data = next_##NAME ARGUMENTS;                                                                          \
         if (data != nullptr && is_on(kGroup)) {                                                                        \
@@ -232,9 +231,9 @@ using NewPool = Pointer (*)(Work, Pointer, int, int, Pointer);
 using PushWork = int (*)(Pointer, Pointer, Pointer);
 using FreePool = void (*)(Pointer, int, int);
 
-Next<NewPool> next_pool_new("g_thread_pool_new", kLibrary);
-Next<PushWork> next_pool_push("g_thread_pool_push", kLibrary);
-Next<FreePool> next_pool_free("g_thread_pool_free", kLibrary);
+Next<NewPool> next_pool_new("g_thread_pool_new");
+Next<PushWork> next_pool_push("g_thread_pool_push");
+Next<FreePool> next_pool_free("g_thread_pool_free");
 
 } // namespace
 

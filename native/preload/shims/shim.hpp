@@ -36,23 +36,26 @@ enum Flag : unsigned {
 };
 
 /// One bit for each group of shims: which are on, and which a process has used.
-enum class Group : unsigned { pthread, descriptors, signals, glib, count };
+enum class Group : unsigned { pthread, descriptors, signals, glib, qt, absl, count };
 
 /// Whether the process has a sanitizer with the annotations, and the group is not switched off. Counts as a use.
 bool is_on(Group group);
 
-/// The next definition of a function. In a library that was opened for its opener alone, it is found by the library.
+/// Looks for a function in every loaded library but this one: those that were opened for their opener alone are not
+/// searched by dlsym(RTLD_NEXT). Null if none has it.
+void* find_in_libraries(const char* name);
+
+/// The next definition of a function.
 template <typename Function> class Next {
 public:
-    constexpr explicit Next(const char* name, const char* library = nullptr) : name_(name), library_(library) {}
+    constexpr explicit Next(const char* name) : name_(name) {}
 
     Function get() {
         void* known = found_.load(std::memory_order_relaxed);
         if (known == nullptr) {
             known = dlsym(RTLD_NEXT, name_);
-            if (known == nullptr && library_ != nullptr) {
-                void* handle = dlopen(library_, RTLD_LAZY | RTLD_NOLOAD);
-                known = handle == nullptr ? nullptr : dlsym(handle, name_);
+            if (known == nullptr) {
+                known = find_in_libraries(name_);
             }
             found_.store(known, std::memory_order_relaxed);
         }
@@ -63,7 +66,6 @@ public:
 
 private:
     const char* name_;
-    const char* library_;
     std::atomic<void*> found_{nullptr};
 };
 

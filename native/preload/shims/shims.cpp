@@ -5,13 +5,14 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <link.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 namespace python_tsan::shims {
 namespace {
 
-constexpr const char* kNames[] = {"pthread", "descriptors", "signals", "glib"};
+constexpr const char* kNames[] = {"pthread", "descriptors", "signals", "glib", "qt", "absl"};
 static_assert(sizeof kNames / sizeof *kNames == static_cast<unsigned>(Group::count));
 
 bool enabled = false; // set before any thread exists and never changed
@@ -43,6 +44,20 @@ __attribute__((destructor)) void end() {
 }
 
 } // namespace
+
+void* find_in_libraries(const char* name) {
+    Dl_info own{};
+    dladdr(reinterpret_cast<void*>(&find_in_libraries), &own);
+    for (const link_map* each = _r_debug.r_map; each != nullptr; each = each->l_next) {
+        void* handle = each->l_name[0] == '\0' ? nullptr : dlopen(each->l_name, RTLD_LAZY | RTLD_NOLOAD);
+        void* found = handle == nullptr ? nullptr : dlsym(handle, name);
+        Dl_info place{};
+        if (found != nullptr && dladdr(found, &place) != 0 && place.dli_fbase != own.dli_fbase) {
+            return found;
+        }
+    }
+    return nullptr;
+}
 
 bool is_on(Group group) {
     if (!enabled) {

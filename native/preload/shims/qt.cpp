@@ -1,0 +1,357 @@
+// Qt 5's locks, which wait by futex inside libQt5Core: QMutex, QReadWriteLock, QWaitCondition, QSemaphore, QThreadPool.
+//
+// A program inlines parts of QBasicMutex, whose atomics the sanitizer sees at the object's address. So the shims acquire
+// and release there, and report no mutex. What libQt5Core calls inside itself does not pass here.
+#include "shim.hpp"
+
+#include <cstddef>
+#include <cstring>
+
+namespace {
+
+using namespace python_tsan::shims;
+
+constexpr Group kGroup = Group::qt;
+
+using Object = void*;
+using Call = void (*)(Object);
+using Ask = bool (*)(Object);
+using Timed = bool (*)(Object, int);
+
+} // namespace
+
+#define PYTHON_TSAN_QT_LOCK(NAME)                                                                                      \
+    static Next<Call> next_##NAME(#NAME);                                                                    \
+    PYTHON_TSAN_SHIM void NAME(Object object) {                                                                        \
+        next_##NAME(object);                                                                                           \
+        if (is_on(kGroup)) {                                                                                           \
+            acquire(object);                                                                                           \
+        }                                                                                                              \
+    }
+
+#define PYTHON_TSAN_QT_UNLOCK(NAME)                                                                                    \
+    static Next<Call> next_##NAME(#NAME);                                                                    \
+    PYTHON_TSAN_SHIM void NAME(Object object) {                                                                        \
+        if (is_on(kGroup)) {                                                                                           \
+            release(object);                                                                                           \
+        }                                                                                                              \
+        next_##NAME(object);                                                                                           \
+    }
+
+#define PYTHON_TSAN_QT_TRY(NAME)                                                                                       \
+    static Next<Timed> next_##NAME(#NAME);                                                                   \
+    PYTHON_TSAN_SHIM bool NAME(Object object, int argument) {                                                          \
+        const bool taken = next_##NAME(object, argument);                                                              \
+        if (taken && is_on(kGroup)) {                                                                                  \
+            acquire(object);                                                                                           \
+        }                                                                                                              \
+        return taken;                                                                                                  \
+    }
+
+PYTHON_TSAN_QT_LOCK(_ZN6QMutex4lockEv)
+PYTHON_TSAN_QT_TRY(_ZN6QMutex7tryLockEi)
+PYTHON_TSAN_QT_UNLOCK(_ZN6QMutex6unlockEv)
+PYTHON_TSAN_QT_LOCK(_ZN11QBasicMutex12lockInternalEv)
+PYTHON_TSAN_QT_TRY(_ZN11QBasicMutex12lockInternalEi)
+PYTHON_TSAN_QT_UNLOCK(_ZN11QBasicMutex14unlockInternalEv)
+
+// QSemaphore
+
+PYTHON_TSAN_QT_TRY(_ZN10QSemaphore10tryAcquireEi)
+
+static Next<void (*)(Object, int)> next_acquire("_ZN10QSemaphore7acquireEi");
+static Next<void (*)(Object, int)> next_release("_ZN10QSemaphore7releaseEi");
+static Next<bool (*)(Object, int, int)> next_try_acquire("_ZN10QSemaphore10tryAcquireEii");
+
+PYTHON_TSAN_SHIM void _ZN10QSemaphore7acquireEi(Object semaphore, int count) {
+    next_acquire(semaphore, count);
+    if (is_on(kGroup)) {
+        acquire(semaphore);
+    }
+}
+
+PYTHON_TSAN_SHIM void _ZN10QSemaphore7releaseEi(Object semaphore, int count) {
+    if (is_on(kGroup)) {
+        release(semaphore);
+    }
+    next_release(semaphore, count);
+}
+
+PYTHON_TSAN_SHIM bool _ZN10QSemaphore10tryAcquireEii(Object semaphore, int count, int limit) {
+    const bool taken = next_try_acquire(semaphore, count, limit);
+    if (taken && is_on(kGroup)) {
+        acquire(semaphore);
+    }
+    return taken;
+}
+
+// QReadWriteLock: a reader sees the writers, a writer sees both. Readers release at the next address.
+
+namespace {
+
+constexpr std::size_t kMostWritten = 16;
+thread_local Object written[kMostWritten]; // the locks that this thread has for writing
+
+Object* written_place(Object wanted) {
+    for (Object& place : written) {
+        if (place == wanted) {
+            return &place;
+        }
+    }
+    return nullptr;
+}
+
+void taken_for_reading(Object lock) {
+    if (is_on(kGroup)) {
+        acquire(lock);
+    }
+}
+
+void taken_for_writing(Object lock) {
+    if (is_on(kGroup)) {
+        acquire(lock);
+        acquire(static_cast<char*>(lock) + 1);
+        if (Object* place = written_place(nullptr)) {
+            *place = lock;
+        }
+    }
+}
+
+} // namespace
+
+#define PYTHON_TSAN_QT_RW(NAME, TAKEN)                                                                                 \
+    static Next<Call> next_##NAME(#NAME);                                                                    \
+    PYTHON_TSAN_SHIM void NAME(Object lock) {                                                                          \
+        next_##NAME(lock);                                                                                             \
+        TAKEN(lock);                                                                                                   \
+    }
+
+#define PYTHON_TSAN_QT_TRY_RW(NAME, PARAMETERS, ARGUMENTS, TAKEN)                                                      \
+    static Next<bool(*) PARAMETERS> next_##NAME(#NAME);                                                      \
+    PYTHON_TSAN_SHIM bool NAME PARAMETERS {                                                                            \
+        const bool taken = next_##NAME ARGUMENTS;                                                                      \
+        if (taken) {                                                                                                   \
+            TAKEN(lock);                                                                                               \
+        }                                                                                                              \
+        return taken;                                                                                                  \
+    }
+
+PYTHON_TSAN_QT_RW(_ZN14QReadWriteLock11lockForReadEv, taken_for_reading)
+PYTHON_TSAN_QT_RW(_ZN14QReadWriteLock12lockForWriteEv, taken_for_writing)
+PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock14tryLockForReadEv, (Object lock), (lock), taken_for_reading)
+PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock14tryLockForReadEi, (Object lock, int limit), (lock, limit), taken_for_reading)
+PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock15tryLockForWriteEv, (Object lock), (lock), taken_for_writing)
+PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock15tryLockForWriteEi, (Object lock, int limit), (lock, limit), taken_for_writing)
+
+static Next<Call> next_rw_unlock("_ZN14QReadWriteLock6unlockEv");
+
+PYTHON_TSAN_SHIM void _ZN14QReadWriteLock6unlockEv(Object lock) {
+    if (is_on(kGroup)) {
+        Object* place = written_place(lock);
+        release(place != nullptr ? lock : static_cast<char*>(lock) + 1);
+        if (place != nullptr) {
+            *place = nullptr;
+        }
+    }
+    next_rw_unlock(lock);
+}
+
+// QWaitCondition unlocks the mutex and locks it again, inside libQt5Core.
+
+namespace {
+
+/// A QDeadlineTimer, which is passed in two registers.
+struct Deadline {
+    std::int64_t first;
+    std::int64_t second;
+};
+
+template <typename Limit> bool wait(Next<bool (*)(Object, Object, Limit)>& next, Object condition, Object mutex, Limit limit) {
+    const bool on = mutex != nullptr && is_on(kGroup);
+    if (on) {
+        release(mutex);
+    }
+    const bool woken = next(condition, mutex, limit);
+    if (on) {
+        acquire(mutex);
+    }
+    return woken;
+}
+
+Next<bool (*)(Object, Object, unsigned long)> next_wait("_ZN14QWaitCondition4waitEP6QMutexm");
+Next<bool (*)(Object, Object, Deadline)> next_wait_until("_ZN14QWaitCondition4waitEP6QMutex14QDeadlineTimer");
+
+} // namespace
+
+PYTHON_TSAN_SHIM bool _ZN14QWaitCondition4waitEP6QMutexm(Object condition, Object mutex, unsigned long limit) {
+    return wait(next_wait, condition, mutex, limit);
+}
+
+PYTHON_TSAN_SHIM bool _ZN14QWaitCondition4waitEP6QMutex14QDeadlineTimer(Object condition, Object mutex, Deadline limit) {
+    return wait(next_wait_until, condition, mutex, limit);
+}
+
+// QThreadPool: a proxy runs in the place of each QRunnable, and acquires what was released at its start.
+
+namespace {
+
+/// A std::function of libstdc++, which may be moved by copying it: what is not trivial lies on the heap.
+struct Function {
+    void* storage[2];
+    bool (*manage)(void* to, const void* from, int operation);
+    void (*invoke)(const void* storage);
+};
+
+/// The layout of a QRunnable: the table of its virtual functions (run and two destructors), and its count.
+struct Runnable {
+    Call* table;
+    int count;
+};
+
+struct Proxy {
+    Runnable base;
+    Runnable* real;
+    Function function;
+    Object pool;
+    std::atomic<bool> taken;
+};
+
+constexpr std::size_t kRun = 0;
+constexpr std::size_t kDelete = 2;
+constexpr int kNotDeleted = -1;
+constexpr int kDestroy = 3; // of std::function's manager
+
+// Work beyond this is not shimmed.
+constexpr std::size_t kMostProxies = 1024;
+Proxy proxies[kMostProxies];
+
+char* done_token(Object pool) {
+    return static_cast<char*>(pool) + 1;
+}
+
+void run_proxy(Object object) {
+    auto& proxy = *static_cast<Proxy*>(object);
+    Object pool = proxy.pool;
+    acquire(&proxy);
+    if (proxy.real != nullptr) {
+        proxy.real->table[kRun](proxy.real);
+    } else {
+        proxy.function.invoke(proxy.function.storage);
+    }
+    release(done_token(pool));
+}
+
+void keep_proxy(Object) {}
+
+void delete_proxy(Object object) {
+    auto& proxy = *static_cast<Proxy*>(object);
+    if (proxy.real == nullptr) {
+        if (proxy.function.manage != nullptr) {
+            proxy.function.manage(proxy.function.storage, proxy.function.storage, kDestroy);
+        }
+    } else if (proxy.real->count != kNotDeleted && --proxy.real->count == 0) {
+        proxy.real->table[kDelete](proxy.real);
+    }
+    proxy.taken.store(false, std::memory_order_release);
+}
+
+/// The two entries before the functions are the offset to the whole object and its type.
+Call proxy_table[] = {nullptr, nullptr, run_proxy, keep_proxy, delete_proxy};
+
+Proxy* new_proxy(Object pool, Runnable* real) {
+    if (!is_on(kGroup)) {
+        return nullptr;
+    }
+    for (Proxy& proxy : proxies) {
+        bool taken = false;
+        if (!proxy.taken.load(std::memory_order_relaxed) && proxy.taken.compare_exchange_strong(taken, true)) {
+            proxy.base = Runnable{proxy_table + 2, 0};
+            proxy.real = real;
+            proxy.function = Function{};
+            proxy.pool = pool;
+            if (real != nullptr && real->count != kNotDeleted) {
+                ++real->count; // as QThreadPool does
+            }
+            release(&proxy);
+            return &proxy;
+        }
+    }
+    return nullptr;
+}
+
+/// A proxy that was not started, or was taken back, leaves its QRunnable as it was.
+void withdraw(Proxy* proxy) {
+    if (proxy->real->count != kNotDeleted) {
+        --proxy->real->count;
+    }
+    proxy->taken.store(false, std::memory_order_release);
+}
+
+Proxy* proxy_of(const Runnable* real) {
+    for (Proxy& proxy : proxies) {
+        if (proxy.taken.load(std::memory_order_acquire) && proxy.real == real) {
+            return &proxy;
+        }
+    }
+    return nullptr;
+}
+
+void move_function(Proxy& proxy, Object function) {
+    std::memcpy(&proxy.function, function, sizeof proxy.function);
+    static_cast<Function*>(function)->manage = nullptr;
+}
+
+Next<void (*)(Object, Object, int)> next_start("_ZN11QThreadPool5startEP9QRunnablei");
+Next<void (*)(Object, Object, int)> next_start_function("_ZN11QThreadPool5startESt8functionIFvvEEi");
+Next<bool (*)(Object, Object)> next_try_start("_ZN11QThreadPool8tryStartEP9QRunnable");
+Next<bool (*)(Object, Object)> next_try_take("_ZN11QThreadPool7tryTakeEP9QRunnable");
+Next<Timed> next_wait_for_done("_ZN11QThreadPool11waitForDoneEi");
+
+} // namespace
+
+PYTHON_TSAN_SHIM void _ZN11QThreadPool5startEP9QRunnablei(Object pool, Object runnable, int priority) {
+    Proxy* proxy = runnable == nullptr ? nullptr : new_proxy(pool, static_cast<Runnable*>(runnable));
+    next_start(pool, proxy == nullptr ? runnable : proxy, priority);
+}
+
+PYTHON_TSAN_SHIM void _ZN11QThreadPool5startESt8functionIFvvEEi(Object pool, Object function, int priority) {
+    Proxy* proxy = static_cast<Function*>(function)->manage == nullptr ? nullptr : new_proxy(pool, nullptr);
+    if (proxy == nullptr) {
+        next_start_function(pool, function, priority);
+        return;
+    }
+    move_function(*proxy, function);
+    next_start(pool, proxy, priority);
+}
+
+PYTHON_TSAN_SHIM bool _ZN11QThreadPool8tryStartEP9QRunnable(Object pool, Object runnable) {
+    Proxy* proxy = runnable == nullptr ? nullptr : new_proxy(pool, static_cast<Runnable*>(runnable));
+    if (proxy == nullptr) {
+        return next_try_start(pool, runnable);
+    }
+    const bool started = next_try_start(pool, proxy);
+    if (!started) {
+        withdraw(proxy);
+    }
+    return started;
+}
+
+PYTHON_TSAN_SHIM bool _ZN11QThreadPool7tryTakeEP9QRunnable(Object pool, Object runnable) {
+    Proxy* proxy = proxy_of(static_cast<Runnable*>(runnable));
+    if (proxy == nullptr) {
+        return next_try_take(pool, runnable);
+    }
+    const bool taken = next_try_take(pool, proxy);
+    if (taken) {
+        withdraw(proxy);
+    }
+    return taken;
+}
+
+PYTHON_TSAN_SHIM bool _ZN11QThreadPool11waitForDoneEi(Object pool, int limit) {
+    const bool done = next_wait_for_done(pool, limit);
+    if (done && is_on(kGroup)) {
+        acquire(done_token(pool));
+    }
+    return done;
+}
