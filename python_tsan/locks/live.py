@@ -92,8 +92,7 @@ def _line(live: LiveThread, holders: Mapping[int, set[int]], namer: Namer) -> st
 
 
 def _thread(number: int, namer: Namer) -> str:
-    name = namer.threads[number].name if number in namer.threads else ""
-    main = namer.is_main(number)
+    name, main = namer.thread_name(number), namer.is_main(number)
     return who(number, main=main) + (f" '{name}'" if name and not main else "")
 
 

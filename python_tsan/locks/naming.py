@@ -5,6 +5,7 @@ The functions of addresses come from outside, and only the addresses of what is 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -30,6 +31,11 @@ _BY_CALL = (
     *("PyGILState_", "PyThreadState_", "PyEval_Restore", "PyEval_Acquire", "PyEval_Release", "PyEval_SaveThread"),
     *("Py_Initialize", "Py_Finalize", "Py_NewInterpreter", "Py_EndInterpreter"),
 )
+
+
+_LONGEST_NAME = 15  # of a thread; see prctl(2)
+# std::lock_guard::lock_guard, std::call_once, std::thread::join, PyObject_Call; no frame of std::function in between.
+_CALL = re.compile(r"^_?Py|^__?cxa_|lock|mutex|once|join|wait|future|acquire")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +92,9 @@ class Namer:
         skipped = next((number for number, frame in enumerate(native) if not is_machinery(frame)), len(native))
         machinery, native = native[:skipped], native[skipped:]
         python = [_python_frame(frame) for frame in stack.python]
-        call = plain_symbol(machinery[-1].symbol) if machinery else ""
         inner = next((frame.symbol for frame in reversed(machinery) if owner(frame) is Attribution.LIBPYTHON), None)
+        call = inner or (plain_symbol(machinery[-1].symbol) if machinery else "")
+        call = call if _CALL.search(call) else ""
         if not native:
             return Place(stack=_stack(python or machinery), call=call if python else "")
         in_python = inner is not None and not inner.startswith(_BY_CALL)
@@ -110,7 +117,8 @@ class Namer:
         return Mutex(
             id=as_number,
             address=lock.address or None,
-            stack=created if created.frames else None,
+            # The GIL is there before anything of the program's.
+            stack=created if created.frames and not lock.kind.is_attachment else None,
             kind=lock.kind.value,
             name=self.lock_name(lock),
         )
@@ -130,13 +138,18 @@ class Namer:
         stack = self.place(thread.stack).stack
         return Thread(
             id=thread.id,
-            name=thread.name,
+            name=self.thread_name(number),
             tid=thread.tid,
             status=ThreadStatus.RUNNING,
             parent=thread.parent,
             parent_main=thread.parent is not None and self.is_main(thread.parent),
             stack=stack if stack.frames else None,
         )
+
+    def thread_name(self, number: int) -> str:
+        """Return the name that a thread was given, empty where it still has the program's."""
+        name = self.threads[number].name if number in self.threads else ""
+        return "" if name == self.trace.command.rpartition("/")[2][:_LONGEST_NAME] else name
 
     def is_main(self, number: int) -> bool:
         """Return whether a thread is the one that the process started with."""

@@ -181,7 +181,7 @@ def _origins(finding: DistinctFinding) -> Iterator[Panel]:
     for mutex in finding.mutexes:
         if mutex.stack:
             # A race names the mutexes that were held; of a mistake with a mutex, it says which one that is.
-            yield Panel(caption=mutex_words(mutex), stack=mutex.stack, brief=not finding.accesses)
+            yield Panel(caption=mutex_words(mutex), stack=mutex.stack, brief=not finding.accesses and not mutex.name)
     primary = finding.accesses or finding.acquisitions
     lost = any(not access.stack.frames for access in finding.accesses)
     for thread in finding.threads:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from deadlock_samples import ENSURE, LOG, MUTEX, PROGRAM, PYTHON, findings_of, report_on, sink_trace, stack
+from deadlock_samples import ENSURE, FUNCTIONS, LOG, MUTEX, PROGRAM, PYTHON, findings_of, report_on, sink_trace, stack
 from lock_samples import Recorded
 
 from python_tsan.locks.findings import deadlock_findings
@@ -172,3 +172,22 @@ def test_a_second_gil_is_a_sub_interpreters():
     )
     (finding,) = findings_of(trace)
     assert [mutex.name for mutex in finding.mutexes] == ["GIL of a sub-interpreter", "log_mutex"]
+
+
+def test_a_thread_with_the_programs_name_has_none_of_its_own():
+    def names(command):
+        (finding,) = findings_of(sink_trace(command=command))
+        return [thread.name for thread in finding.threads]
+
+    assert names("/app/sink") == ["logger"]
+    assert names("/app/logger") == [""]
+
+
+def test_a_frame_of_the_library_that_asks_for_no_lock_is_not_the_call():
+    def call(symbol):
+        FUNCTIONS[PROGRAM, 0x150] = [(symbol, "/usr/include/c++/12/bits/x.h", 1)]
+        asked = stack((PROGRAM, 0x150), (PROGRAM, 0x110))
+        return findings_of(sink_trace(**requests(stack=asked)))[0].acquisitions[1].call
+
+    assert call("std::_Function_handler<void ()>::_M_invoke(std::_Any_data const&)") == ""
+    assert call("std::lock_guard<std::mutex>::lock_guard(std::mutex&)") == "std::lock_guard::lock_guard"
