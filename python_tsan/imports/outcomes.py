@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Version: TypeAlias = tuple[int, ...]
 
 # 3.13.16, 3.14, 3.15.0b2, 3.14.1+
-_RELEASE = re.compile(r"\d+(?:\.\d+)+")
+_RELEASE = re.compile(r"(?P<numbers>\d+(?:\.\d+)+)(?P<stage>(?:a|b|rc)\d)?")
+_PARTS = 3
 FIELDS = frozenset({"since", "before", "outcome", "threads", "error", "waits", "free_threaded"})
 
 
@@ -90,12 +91,14 @@ def _range(item: Mapping[str, Any]) -> Range:
 def parse_version(text: str) -> Version:
     """Return the numbers of a release or of what leads to it: ``3.13.16`` and ``3.13.16rc1+`` give ``(3, 13, 16)``.
 
-    Raises ``ValueError`` for anything else.
+    What leads to the first release of a series precedes it: ``3.15.0rc1`` gives ``(3, 15, -1)``. Raises ``ValueError``
+    for anything else.
     """
     found = _RELEASE.match(text)
     if not found:
         raise ValueError(f"not a version of CPython: {text!r}")
-    return tuple(int(part) for part in found[0].split("."))
+    numbers = tuple(int(part) for part in found["numbers"].split("."))
+    return (*numbers[:-1], -1) if found["stage"] and len(numbers) == _PARTS and numbers[-1] == 0 else numbers
 
 
 def find_range(case: str, version: Version, *, free_threaded: bool = False) -> Range | None:

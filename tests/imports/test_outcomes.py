@@ -49,6 +49,10 @@ def test_the_releases_with_the_regression_are_not_answered_for_the_rows_that_it_
 @pytest.mark.parametrize(
     ("case", "version", "outcome"),
     [
+        ("cold_window", parse_version("3.15.0rc1"), ImportOutcome.OK),
+        ("import_module", parse_version("3.15.0rc1"), ImportOutcome.ERROR),
+        ("import_module.parent_first", parse_version("3.15.0rc1"), ImportOutcome.ERROR),
+        ("import_module", (3, 15, 2), ImportOutcome.OK),
         ("cold_window", (3, 9, 18), ImportOutcome.ERROR),
         ("cold_window", (3, 14, 10), ImportOutcome.ERROR),
         ("cold_window", (3, 15, 2), ImportOutcome.OK),
@@ -154,7 +158,7 @@ def test_a_mistyped_table_is_refused(item):
 
 @pytest.mark.parametrize(
     ("text", "numbers"),
-    [("3.13.16", (3, 13, 16)), ("3.14", (3, 14)), ("3.15.0b2", (3, 15, 0)), ("3.14.1+", (3, 14, 1))],
+    [("3.13.16", (3, 13, 16)), ("3.14", (3, 14)), ("3.15.0b2", (3, 15, -1)), ("3.15.2rc1+", (3, 15, 2))],
 )
 def test_a_version_is_its_numbers(text, numbers):
     assert parse_version(text) == numbers
