@@ -24,6 +24,7 @@ KINDS = {
     Rule.GIL_NOT_HELD: Kind.API_NOT_ATTACHED,
     Rule.ENDED_ATTACHED: Kind.THREAD_ENDED_ATTACHED,
     Rule.NEVER_RELEASED: Kind.NEVER_RELEASED,
+    Rule.NEVER_DELETED: Kind.NEVER_DELETED,
 }
 _ENDINGS = {
     Kind.API_NOT_INITIALIZED: "called before Python is initialized",
@@ -52,7 +53,9 @@ def _finding(trace: LockTrace, misuse: Misuse, file: str, namer: Namer) -> Findi
     who = "the main thread" if namer.is_main(misuse.thread) else f"thread T{misuse.thread}"
     stack = namer.place(misuse.stack).stack
     captioned = replace(stack if stack.frames else UNRESTORED, caption=_caption(misuse, who))
-    threads = () if namer.is_main(misuse.thread) else (namer.thread(misuse.thread),)
+    # Who noticed that a thread state is left has nothing to do with it.
+    innocent = namer.is_main(misuse.thread) or misuse.rule is Rule.NEVER_DELETED
+    threads = () if innocent else (namer.thread(misuse.thread),)
     notes = tuple(_notes(misuse, namer))
     return Finding(
         kind=kind,
@@ -73,6 +76,8 @@ def _caption(misuse: Misuse, who: str) -> str:
             return f"the last {misuse.function} of {who}, which has no PyGILState_Release"
         case Rule.ENDED_ATTACHED:
             return f"{who} took the GIL, and ended with it"
+        case Rule.NEVER_DELETED:
+            return "the thread state was made here, by a thread that has ended"
         case _:
             return f"the call by {who}"
 

@@ -189,6 +189,7 @@ class Rule(Enum):
     GIL_NOT_HELD = "called without the GIL"
     ENDED_ATTACHED = "a thread ended while it held the GIL"
     NEVER_RELEASED = "a thread ended without the release of what it ensured"
+    NEVER_DELETED = "a thread state is left although its thread has ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,7 @@ RULES = (
     Rule.GIL_NOT_HELD,
     Rule.ENDED_ATTACHED,
     Rule.NEVER_RELEASED,
+    Rule.NEVER_DELETED,
 )
 LOST = (
     "locks beyond the limit",

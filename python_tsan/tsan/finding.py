@@ -33,6 +33,7 @@ class Kind(Enum):
     API_AFTER_FINALIZATION = "Python C API called after Python is finalized"
     THREAD_ENDED_ATTACHED = "thread ended with the GIL"
     NEVER_RELEASED = "PyGILState_Ensure without PyGILState_Release"
+    NEVER_DELETED = "PyThreadState_New without PyThreadState_Delete"
     # Not of the runtime: a heading that none of the above spells. Such a block is kept, never guessed at.
     UNRECOGNISED = "unrecognised"
 

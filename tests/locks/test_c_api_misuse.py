@@ -17,6 +17,7 @@ HEAD = """
 #include <thread>
 template <typename Work> __attribute__((noinline)) void in_thread(Work work) { std::thread(work).join(); }
 static PyObject* list = nullptr;
+static PyInterpreterState* home = nullptr;
 __attribute__((noinline)) void count_it() { if (PyGILState_Check() == 2) PyList_Append(list, list); }
 __attribute__((noinline)) Py_ssize_t measure() { return PyList_Size(list); }
 """
@@ -56,6 +57,12 @@ WRONG = {
         Kind.NEVER_RELEASED,
         "PyGILState_Ensure without PyGILState_Release",
     ),
+    "thread states that nobody deletes": (
+        "home = PyInterpreterState_Get(); "
+        + RELEASED % "for (int i = 0; i < 3; ++i) in_thread([] { PyThreadState_New(home); });",
+        Kind.NEVER_DELETED,
+        "PyThreadState_New without PyThreadState_Delete",
+    ),
 }
 RIGHT = {
     "with the GIL": "if (measure() != 3) return 9;",
@@ -67,12 +74,15 @@ RIGHT = {
         " if (measure() != 3) std::abort(); PyGILState_Release(s); });"
     ),
     "with a state of its own": (
-        "PyInterpreterState* home = PyInterpreterState_Get(); "
+        "home = PyInterpreterState_Get(); "
         + RELEASED
         % (
-            "in_thread([home] { auto* mine = PyThreadState_New(home); PyEval_RestoreThread(mine);"
+            "in_thread([] { auto* mine = PyThreadState_New(home); PyEval_RestoreThread(mine);"
             " if (measure() != 3) std::abort(); PyThreadState_Clear(mine); PyThreadState_DeleteCurrent(); });"
         )
+    ),
+    "a thread state that is in use until the end": (
+        "home = PyInterpreterState_Get(); auto* mine = PyThreadState_New(home); (void)mine;"
     ),
     "what needs no GIL": RELEASED
     % "in_thread([] { PyMem_RawFree(PyMem_RawMalloc(3)); if (!Py_IsInitialized()) std::abort(); count_it(); });",
@@ -113,7 +123,8 @@ def findings_of(trace):
 @pytest.mark.parametrize("name", WRONG)
 def test_a_mistake_is_found_with_its_caller(name, run):
     body, kind, title = WRONG[name]
-    (finding,) = findings_of(run(body))
+    finding, *others = findings_of(run(body))
+    assert len(others) == (2 if kind is Kind.NEVER_DELETED else 0), "one for each thread state"
     assert (finding.kind, finding.title) == (kind, title)
     symbols = [frame.symbol for frame in finding.stacks[0].frames]
     assert symbols, "the caller is known"
@@ -208,6 +219,7 @@ def test_versions_with_one_state_for_all_threads_give_the_same_finding():
         (Rule.GIL_NOT_HELD, "PyList_New called without the GIL"),
         (Rule.ENDED_ATTACHED, "thread ended with the GIL"),
         (Rule.NEVER_RELEASED, "PyGILState_Ensure without PyGILState_Release"),
+        (Rule.NEVER_DELETED, "PyThreadState_New without PyThreadState_Delete"),
     ],
 )
 def test_each_rule_has_its_title(rule, title):

@@ -102,6 +102,51 @@ Result* python_function(const char* name, const char* earlier = nullptr) {
 
 void* real_finalize = nullptr;
 void* real_finalize_ex = nullptr;
+void* (*real_new_state)(void*) = nullptr;
+
+/// A thread state that was made by PyThreadState_New and not deleted yet.
+struct Made {
+    const void* state;
+    std::uint64_t place;  // the return address of the call
+    std::uint32_t thread; // its row
+};
+constexpr std::size_t most_made = 8192;
+Made made[most_made];
+std::size_t made_count = 0;
+Latch made_latch;
+
+void state_made(const void* state, std::uint64_t place) {
+    const Latched latched(made_latch);
+    if (made_count < most_made) {
+        made[made_count++] = Made{state, place, self.thread};
+    }
+}
+
+void state_deleted(const void* state) {
+    const Latched latched(made_latch);
+    for (std::size_t i = made_count; i-- > 0;) {
+        if (made[i].state == state) {
+            made[i] = made[--made_count];
+            return;
+        }
+    }
+}
+
+void record(Rule rule, const char* function, std::uint32_t native);
+
+/// Before Python frees them: the thread states whose threads have ended.
+void states_left() {
+    const Latched latched(made_latch);
+    for (std::size_t i = 0; i < made_count; ++i) {
+        if (made[i].thread != 0 && rows<Thread>(Part::threads)[made[i].thread].ended != 0) {
+            tables.lock();
+            const auto native = intern_call_site(made[i].place);
+            tables.unlock();
+            record(Rule::never_deleted, "PyThreadState_New", native);
+        }
+    }
+    made_count = 0;
+}
 
 /// CPython keeps the GIL for ever once it is finalized, and so would this thread.
 void finalized() {
@@ -112,12 +157,32 @@ void finalized() {
     }
 }
 
+/// Called in place of PyThreadState_New; the stub has noted its caller.
+void* new_state(void* interpreter) {
+    const auto place = self.last_action_place;
+    void* state = real_new_state(interpreter);
+    if (state != nullptr) {
+        state_made(state, place);
+    }
+    return state;
+}
+
+void finalizing() {
+    if (!self.busy && self.live != nullptr) {
+        self.busy = true;
+        states_left();
+        self.busy = false;
+    }
+}
+
 void finalize() {
+    finalizing();
     reinterpret_cast<void (*)()>(real_finalize)();
     finalized();
 }
 
 int finalize_ex() {
+    finalizing();
     const int result = reinterpret_cast<int (*)()>(real_finalize_ex)();
     finalized();
     return result;
@@ -132,6 +197,10 @@ void* wrapped(const char* name, void* target) {
     if (same_text(name, "Py_FinalizeEx")) {
         real_finalize_ex = target;
         return reinterpret_cast<void*>(finalize_ex);
+    }
+    if (same_text(name, "PyThreadState_New")) {
+        real_new_state = reinterpret_cast<void* (*)(void*)>(target);
+        return reinterpret_cast<void*>(new_state);
     }
     return target;
 }
@@ -373,7 +442,7 @@ private:
     bool entered_ = false;
 };
 
-void remember(std::uint32_t number, std::uint64_t pc) {
+void remember(std::uint32_t number, std::uint64_t pc, std::uint64_t argument) {
     const char* name = functions[number].name;
     self.last_action = number;
     self.last_action_place = pc;
@@ -382,6 +451,10 @@ void remember(std::uint32_t number, std::uint64_t pc) {
         self.ensured_place = pc;
     } else if (same_text(name, "PyGILState_Release") && self.ensured > 0) {
         self.ensured -= 1;
+    } else if (same_text(name, "PyThreadState_Delete")) {
+        state_deleted(reinterpret_cast<const void*>(argument));
+    } else if (same_text(name, "PyThreadState_DeleteCurrent")) {
+        state_deleted(current_state());
     }
     was_initialized = was_initialized || begins_with(name, "Py_Init");
 }
@@ -411,7 +484,7 @@ void python_tsan_capi_called(
         }
     }
     if (function.action) {
-        remember(number, pc);
+        remember(number, pc, argument);
     }
 }
 
@@ -463,6 +536,7 @@ void capi_thread_ends() {
 }
 
 void capi_forget() {
+    made_count = 0; // the child's Python frees those of other threads
     misuses.release();
     misuses.reserve(most_misuses);
 }

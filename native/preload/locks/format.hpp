@@ -149,7 +149,8 @@ enum class Rule : std::uint8_t {
     no_thread_state,
     gil_not_held,
     ended_attached,
-    never_released
+    never_released,
+    never_deleted
 };
 
 /// Calls of one place that are against the C API's contract. `last` is what the thread last did with its thread state.
