@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,9 +27,10 @@ from python_tsan.matrix.outcomes import (
     exit_code,
 )
 from python_tsan.matrix.plan import plan_matrix
-from python_tsan.plain_text import duration
+from python_tsan.plain_text import counted, duration
 from python_tsan.process import keeping
 from python_tsan.render.registry import JSON, TERMINAL
+from python_tsan.result.shard import parse_shard, share
 from python_tsan.result.store import open_run
 from python_tsan.setting_values import Kind, convert
 from python_tsan.storage import storage_errors, write_whole
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from python_tsan.comparison.model import Comparison
     from python_tsan.console import Console
     from python_tsan.matrix.model import Combination, Plan
+    from python_tsan.result.shard import Shard
 
 _THREADING = {"gil": (False,), "free-threaded": (True,), "both": ()}
 _PAGES = (JSON, HTML, MARKDOWN)
@@ -59,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--binding", dest="bindings", action="append", default=[], metavar="NAME==VERSION", help=f"only this{several}")
     add("--all", dest="whole", action="store_true", help="run all combinations, not only those one step apart")
     add("--list", dest="listed", action="store_true", help="print the combinations, run nothing")
+    add("--shard", default="", metavar="I/N|auto", help="only part I of N of the combinations, or this job's part")
     add(
         "--format",
         choices=("terminal", "json"),
@@ -80,11 +84,22 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.resume:  # a wrong folder is reported before the search
         FORMAT.load(arguments.resume / MATRIX_FILE)
     plan = plan_matrix(look(context.settings, wish, layout=context.layout, console=context.console), wish)
+    if arguments.shard:
+        plan = part_of(plan, parse_shard(arguments.shard, os.environ))
     if arguments.listed:
         _list(plan, arguments.format, context.console)
         return exit_code(plan, ())
     request = CheckRequest(lanes=(Lane.FULL,), keyword=arguments.keyword, repeat=arguments.repeat)
     return run_all(plan, context, request, resume=arguments.resume)
+
+
+def part_of(plan: Plan, shard: Shard) -> Plan:
+    """Return one machine's part of the combinations; the parts together are all. Raises :class:`UsageError`."""
+    part = tuple(plan.combinations[number - 1] for number in share(shard, len(plan.combinations)))
+    if not part:
+        count = counted(len(plan.combinations), "combination")
+        raise UsageError(f"--shard {shard}: there are only {count}", page="merge")
+    return replace(plan, combinations=part)
 
 
 def wish_of(arguments: argparse.Namespace) -> Wish:

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--timeout", type=seconds, default=DEFAULT_SECONDS, metavar="SECONDS", help="limit of each run (600)")
     add("--repeat", type=count, default=1, metavar="N", help="run it N times and count the runs with findings (1)")
-    add("--shard", default="", metavar="I/N", help="run only part I of N; `merge` combines the parts")
+    add("--shard", default="", metavar="I/N|auto", help="run only part I of N, or this job's; `merge` combines them")
     add("--until-found", action="store_true", help="stop at the first run with a finding")
     add("--expect", default=CLEAN, metavar="WHAT", help="expected result: clean, race, hang or a file (clean)")
     add("--baseline", default="", metavar="FILE", help="known findings; only others fail")
@@ -124,7 +124,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         timeout=arguments.timeout,
         repeat=arguments.repeat,
         until_found=arguments.until_found,
-        shard=parse_shard(arguments.shard) if arguments.shard else None,
+        shard=parse_shard(arguments.shard, os.environ) if arguments.shard else None,
         python=_absolute(arguments.interpreter) if "/" in arguments.interpreter else arguments.interpreter,
         baseline=_absolute(arguments.baseline),
         write_baseline=_absolute(arguments.write_baseline),

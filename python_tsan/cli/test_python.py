@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from python_tsan.cpython.sources.provider import SourceTree
     from python_tsan.result.finding import DistinctFinding
     from python_tsan.result.model import Verdict
+    from python_tsan.result.shard import Shard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="run those of CPython's --tsan-parallel (3.14 and later), each case in N threads",
     )
-    add("--shard", metavar="I/N", help="run only part I of N, for N machines")
+    add("--shard", metavar="I/N|auto", help="run only part I of N, for N machines, or this job's part")
     add("--resume", type=Path, metavar="DIR", help="resume an interrupted run")
     add("--list", action="store_true", help="print the selected tests, run nothing")
     add("--timeout", type=seconds, default=600.0, metavar="SECONDS", help="limit of each test (600)")
@@ -71,7 +73,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     tree = obtain_source(context.settings, layout=context.layout, console=context.console)
     selection = Selection.PARALLEL if arguments.parallel else Selection.THREADED
     chosen = choose_tests(arguments.tests, tree.path, tree.record.version, selection)
-    tests = part_of(chosen, arguments.shard)
+    shard = parse_shard(arguments.shard, os.environ) if arguments.shard else None
+    tests = part_of(chosen, shard)
     if arguments.list:
         for test in tests:
             context.console.say(test)
@@ -81,14 +84,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         threads=arguments.parallel,
         limits=Limits(whole=arguments.session_timeout, each=arguments.timeout, jobs=context.settings.jobs),
         earlier=earlier,
-        notes=(f"shard {arguments.shard}: {len(tests)} of {len(chosen)} tests",) if arguments.shard else (),
+        notes=(f"shard {shard}: {len(tests)} of {len(chosen)} tests",) if shard else (),
     )
     return judge_tests(request, tree, context).exit_code
 
 
-def part_of(tests: tuple[str, ...], shard: str | None) -> tuple[str, ...]:
+def part_of(tests: tuple[str, ...], shard: Shard | None) -> tuple[str, ...]:
     """Return one machine's part of the tests; the parts together are all tests. Raises ``UsageError``."""
-    part = tuple(tests[number - 1] for number in share(parse_shard(shard) if shard else None, len(tests)))
+    part = tuple(tests[number - 1] for number in share(shard, len(tests)))
     if not part:
         raise UsageError(f"--shard {shard}: there are only {counted(len(tests), 'test')}", page="merge")
     return part

@@ -215,6 +215,19 @@ def test_the_list_says_what_is_left_out_and_why(capsys):
 
 
 @pytest.mark.usefixtures("here")
+def test_each_of_several_jobs_takes_its_part_of_the_combinations(capsys, monkeypatch):
+    words = ["matrix", "--list", "--threading", "gil", "--shard"]
+    assert main([*words, "2/2"]) == 0
+    assert capsys.readouterr().out.splitlines()[:1] == ["3.13.5, clang-19, pybind11 2.13.6"]
+    monkeypatch.setenv("CI_NODE_INDEX", "1")
+    monkeypatch.setenv("CI_NODE_TOTAL", "2")
+    assert main([*words, "auto"]) == 0
+    assert capsys.readouterr().out.splitlines()[:1] == ["3.11.2, clang-19, pybind11 2.13.6"]
+    assert main([*words, "3/3"]) == 2
+    assert "there are only 2 combinations" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     "words",
     [["--python", "4.1"], ["--python", "3.13,nonsense"], ["--threading", "maybe"], ["--binding", "nanobind,boost"]],

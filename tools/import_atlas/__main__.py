@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from python_tsan.errors import ExitCode, Interrupted
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.plain_text import counted, duration
 from python_tsan.process import keeping
+from python_tsan.result.shard import parse_shard, share
 from tools.import_atlas.cell import save_cell
 from tools.import_atlas.listed import listed
 from tools.import_atlas.page import render_atlas
@@ -45,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("packages", nargs="*", metavar="PACKAGE", help="these instead of the whole list")
+    add("--shard", metavar="I/N|auto", help="only part I of N of the packages, or this job's part")
     add("--python", dest="interpreters", metavar="PATH", action="append", default=[], help="instead of Debian's newest")
     add("--surveys", type=count, default=JOBS, metavar="N", help="parallel surveys (%(default)s)")
     add("--again", action="store_true", help="repeat surveys that were made before")
@@ -89,6 +92,9 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
     folder = context.layout.root / "atlas"
     atlas = Atlas(folder=folder, bounds=bounds, jobs=arguments.surveys, again=arguments.again)
     packages = tuple(dict.fromkeys(arguments.packages)) or listed().packages
+    if arguments.shard:
+        part = share(parse_shard(arguments.shard, os.environ), len(packages))
+        packages = tuple(packages[number - 1] for number in part)
     pythons = _pythons(arguments, context)
 
     ended: list[Cell] = []
