@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from python_tsan.detect.registry import Evidence
 from python_tsan.locks.cycles import find_cycles
 from python_tsan.locks.findings import deadlock_findings
+from python_tsan.locks.live import hang_lines
 from python_tsan.locks.model import GilSight, LockTrace
 from python_tsan.locks.naming import Lookup
 from python_tsan.locks.trace import LIBRARY, read_trace
+from python_tsan.locks.waits import gil_waits
 from python_tsan.plain_text import counted
 from python_tsan.result.model import Unparsed
 from python_tsan.symbols import symbolise, variable_names
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from python_tsan.detect.reading import Reading
+    from python_tsan.result.model import GilWait
     from python_tsan.tsan.finding import Finding
 
 FOLDER = "locks"
@@ -79,6 +82,20 @@ def recordings(files: Iterable[Path]) -> Iterator[Recording]:
         status = path.stat()
         if (found := _analyse(path, status.st_mtime_ns)) is not None:
             yield found
+
+
+def hang(folder: Path) -> tuple[str, ...]:
+    """Return who holds and who waits for what now, a line for each thread; empty if no lock explains a hang.
+
+    The processes may still run.
+    """
+    traces = [trace for path in files(folder) if (trace := _read(path))]
+    return tuple(line for trace in traces for line in hang_lines(trace, _LOOKUP))
+
+
+def waits(folder: Path) -> tuple[GilWait, ...]:
+    """Return the waits that were made with the GIL held."""
+    return tuple(wait for one in recordings(files(folder)) for wait in gil_waits(one.trace, _LOOKUP))
 
 
 def gaps(folders: Iterable[Path]) -> Iterator[str]:

@@ -410,11 +410,17 @@ class _Reader:
             found = self.by_address.get(address)
         if found is None:
             found = len(self.locks)
-            self.locks.append(
-                TracedLock(id=found, kind=KINDS[kind] if kind < len(KINDS) else LockKind.MUTEX, address=address)
-            )
+            known = KINDS[kind] if kind < len(KINDS) else LockKind.MUTEX
+            thread = self._joined(address) if known is LockKind.THREAD else None
+            self.locks.append(TracedLock(id=found, kind=known, address=address, thread=thread))
             self.by_address[address] = found
         return found
+
+    def _joined(self, address: int) -> int | None:
+        """Return the thread whose end has this address: its handle, and a mark in the last bits."""
+        handles = [row[0] for row in _rows(_THREAD, self.parts["threads"])]
+        # A handle is used again once its thread was joined.
+        return max((number for number, each in enumerate(handles) if each == address & ~7), default=None)
 
 
 def _sight(flags: int) -> GilSight:

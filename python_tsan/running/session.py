@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, execute
+from python_tsan.detect import locks
 from python_tsan.errors import Interrupted
 from python_tsan.expectation import Outcome
 from python_tsan.plain_text import counted
@@ -183,6 +184,13 @@ class Session:
         folder, limit = self.folder.path / str(number), time.monotonic() + self.request.timeout
         left: list[Leftover] = []
         recent: list[tuple[float, float]] = []
+        hang: list[str] = []
+
+        def at_deadline(pid: int) -> None:
+            recent.append(watch.recent_cpu(pid))
+            # Now: a signal that ends the program ends its waits, too.
+            hang.extend(locks.hang(folder))
+
         with Orphans() as orphans, GroupWatch() as watch:
 
             def started(pid: int) -> None:
@@ -198,7 +206,7 @@ class Session:
                 cwd=Path(self.request.cwd),
                 on_start=started,
                 until=orphans.collect,
-                on_deadline=lambda pid: recent.append(watch.recent_cpu(pid)),
+                on_deadline=at_deadline,
                 describe_hang=True,
                 # A hang that is expected ends there: what the program does after an interrupt is not its hang.
                 interrupt=self.rules.expectation.outcome is not Outcome.HANG,
@@ -228,7 +236,8 @@ class Session:
             crashes=tuple(each.message for each in digest.fatal if each.kind is FatalKind.SIGNAL),
             unparsed=Unparsed(count=digest.unparsed, samples=tuple(digest.samples)),
             deadline=self.request.timeout,
-            hang=execution.hang,
+            hang=tuple(hang) or execution.hang,
+            gil_waits=locks.waits(execution.folder),
             recent_cpu=recent[0] if recent else None,
             explained=""
             if completed.timed_out
