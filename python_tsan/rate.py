@@ -66,6 +66,27 @@ def wilson_bounds(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -
     return 0.0 if met == 0 else centre - margin, 1.0 if met == runs else centre + margin
 
 
+def runs_needed(one_in: int, confidence: float = DEFAULT_CONFIDENCE) -> int:
+    """Return how many runs must all show nothing before a rate of ``1 / one_in`` can be excluded.
+
+    A rate r shows nothing in n runs with a chance of (1 - r)^n; the number is the first n for which that is at most
+    ``1 - confidence``. Raises ``ValueError`` for a rate above one half, or a confidence that makes no sense.
+    """
+    if one_in < 2:  # noqa: PLR2004 -- a rate of 1 shows in each run
+        raise ValueError(f"1 in {one_in} is not a rate below 1")
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence is between 0 and 1, not {confidence}")
+    return math.ceil(math.log1p(-confidence) / math.log1p(-1 / one_in))
+
+
+def excluded_rate(runs: int, confidence: float = DEFAULT_CONFIDENCE) -> int:
+    """Return the greatest N such that a rate of 1 in N is excluded by so many runs that showed nothing; 0 for none."""
+    if runs < 1:
+        return 0
+    one_in = int(-1 / math.expm1(math.log1p(-confidence) / runs)) + 1  # one too many, for rounding
+    return next((n for n in range(one_in, 1, -1) if runs_needed(n, confidence) <= runs), 0)
+
+
 def describe_rate(met: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -> str:
     """Write a rate for people: ``3 of 3 (at least 37 % with 95 % confidence)``."""
     bound = math.floor(lower_bound(met, runs, confidence) * 100)

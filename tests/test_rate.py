@@ -1,10 +1,20 @@
 import math
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.rate import at_least, describe_rate, lower_bound, wilson_bounds
+from python_tsan.rate import (
+    at_least,
+    describe_rate,
+    excluded_rate,
+    lower_bound,
+    runs_needed,
+    upper_bound,
+    wilson_bounds,
+)
 
 
 @pytest.mark.parametrize(("runs", "confidence"), [(1, 0.95), (3, 0.95), (20, 0.95), (60, 0.99)])
@@ -83,3 +93,45 @@ def test_the_rate_lies_within_wilsons_bounds(counts):
     met, runs = counts
     low, high = wilson_bounds(met, runs)
     assert 0.0 <= low <= met / runs <= high <= 1.0
+
+
+@pytest.mark.parametrize(("one_in", "runs"), [(2, 5), (10, 29), (100, 299), (1000, 2995), (10_000, 29_956)])
+def test_the_rule_of_three_and_its_exact_values(one_in, runs):
+    assert runs_needed(one_in) == runs
+    assert runs == pytest.approx(3 * one_in, rel=0.2)
+
+
+@given(st.integers(2, 10**7), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_one_run_fewer_would_not_do(one_in, confidence):
+    runs = runs_needed(one_in, confidence)
+    assert runs * math.log1p(-1 / one_in) <= math.log1p(-confidence) < (runs - 1) * math.log1p(-1 / one_in)
+
+
+@given(st.integers(5, 10**7))
+def test_the_excluded_rate_is_the_smallest_that_the_runs_exclude(runs):
+    one_in = excluded_rate(runs)
+    assert runs_needed(one_in) <= runs < runs_needed(one_in + 1)
+
+
+def test_the_excluded_rate_is_the_upper_bound():
+    assert 1 / excluded_rate(300) >= upper_bound(0, 300) > 1 / (excluded_rate(300) + 1)
+
+
+@pytest.mark.parametrize("runs", [0, 1, 4])
+def test_few_runs_exclude_nothing(runs):
+    assert excluded_rate(runs) == 0
+
+
+def test_what_is_no_rate_is_refused():
+    with pytest.raises(ValueError, match="1 in 1 is not a rate below 1"):
+        runs_needed(1)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        runs_needed(10, 1.0)
+
+
+def test_the_table_of_the_page_is_what_the_formula_gives():
+    page = (Path(__file__).parents[1] / "docs" / "soaking.md").read_text()
+    rows = re.findall(r"^\| 1 in ([\d,]+) \| ([\d,]+) \|", page, re.MULTILINE)
+    assert len(rows) >= 4
+    for one_in, runs in rows:
+        assert f"{runs_needed(int(one_in.replace(',', ''))):,}" == runs

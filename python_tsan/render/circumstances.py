@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from python_tsan.plain_text import counted, span
+from python_tsan.rate import excluded_rate, runs_needed
 from python_tsan.result.model import BaselineState
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ def rate_words(rate: Rate) -> str:
     return f"{rate.found} of {counted(rate.runs, 'run')} (95 %: {low:.0f} % to {high:.0f} %)"
 
 
+def excluded_words(rate: Rate) -> str:
+    """Return ``1 in 333 runs (95 %); 2,995 runs for 1 in 1,000`` if no run showed anything, else an empty text."""
+    one_in = 0 if rate.found else excluded_rate(rate.runs)
+    if not one_in:
+        return ""
+    further = 10 ** len(str(one_in))
+    return f"1 in {one_in:,} runs (95 %); {runs_needed(further):,} runs for 1 in {further:,}"
+
+
 def _subject(subject: Subject) -> Iterator[tuple[str, str]]:
     yield "command", shlex.join(subject.command)
     codes = Counter(subject.exit_codes)
@@ -61,6 +71,8 @@ def _subject(subject: Subject) -> Iterator[tuple[str, str]]:
         yield "deadline", f"passed while it was still running{saved}"
     if subject.rate:
         yield "seen in", rate_words(subject.rate)
+        if excluded := excluded_words(subject.rate):
+            yield "rarer than", excluded
 
 
 def _hang(result: Result) -> tuple[str, ...]:

@@ -54,7 +54,14 @@ def test_the_program_and_how_it_ended(report_of):
 def test_the_rate_is_shown_with_its_bound(report_of):
     rate = Rate(found=3, runs=10, low=0.108, high=0.603)
     assert rate_words(rate) == "3 of 10 runs (95 %: 11 % to 60 %)"
-    assert shown(report_of("race_global"), **of(replace(SUBJECT, rate=rate)))["seen in"] == rate_words(rate)
+    told = shown(report_of("race_global"), **of(replace(SUBJECT, rate=rate)))
+    assert told["seen in"] == rate_words(rate)
+    assert "rarer than" not in told
+    clean = Rate(found=0, runs=1000, low=0.0, high=0.004)
+    told = shown(report_of("race_global"), **of(replace(SUBJECT, rate=clean)))
+    assert told["rarer than"] == "1 in 334 runs (95 %); 2,995 runs for 1 in 1,000"
+    told = shown(report_of("race_global"), **of(replace(SUBJECT, rate=replace(clean, runs=4))))
+    assert "rarer than" not in told
 
 
 def test_what_a_baseline_came_to(report_of):
