@@ -14,6 +14,7 @@ from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, count, ope
 from python_tsan.cli.provenance import interpreter_record, provenance_of
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError
 from python_tsan.expectation import Lane
+from python_tsan.paths import checks_folder
 from python_tsan.pipeline import Pipeline
 from python_tsan.plain_text import counted
 from python_tsan.process import keeping
@@ -38,22 +39,9 @@ NO_STOCK = "no shared libpython of a supported version was found on this machine
 # Without the GIL, CPython's own locks and atomics order threads, and a stock libpython does not report them.
 NO_FREE_THREADING = "a free-threaded build cannot be checked with a stock libpython, which is not instrumented"
 _LANES = {"fast": (Lane.FAST,), "full": (Lane.FULL,), "both": (Lane.FAST, Lane.FULL)}
-# The files in checks/ of the verbs that run a part of them.
-_FILES = {
-    "check-gil": (
-        "test_gil.py",
-        "test_free_threading.py",
-        "test_objects.py",
-        "test_lifecycle.py",
-        "test_subinterpreters.py",
-        "test_defects.py",
-        "test_locks.py",
-        "test_gil_release.py",
-        "test_gil_engines.py",
-        "test_nanobind.py",
-    ),
-    "check-imports": ("test_imports.py", "test_numpy.py"),
-}
+# The files in checks/ of `check-imports`; `check-gil` runs the others.
+CANARY_FILE = "test_canary.py"
+IMPORT_FILES = ("test_imports.py", "test_numpy.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +79,21 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Run the checks and return 0, 1 for a failed check, 6 when something could not be judged."""
     request = CheckRequest(
         lanes=_LANES[arguments.lane],
-        files=_FILES.get(arguments.verb, ()),
+        files=files_of(arguments.verb),
         keyword=arguments.keyword,
         repeat=arguments.repeat,
     )
     return verify(open_context(arguments), request).exit_code
+
+
+def files_of(verb: str) -> tuple[str, ...]:
+    """Return the names in ``checks/`` of a verb that runs a part of them; the canary always runs."""
+    if verb == "check-imports":
+        return IMPORT_FILES
+    if verb != "check-gil":
+        return ()
+    every = sorted(path.name for path in checks_folder().glob("test_*.py"))
+    return tuple(name for name in every if name not in {CANARY_FILE, *IMPORT_FILES})
 
 
 def verify(context: Context, request: CheckRequest) -> Result:

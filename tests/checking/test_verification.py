@@ -14,6 +14,7 @@ from python_tsan.cpython.manifest import Interpreter, SourceRecord
 from python_tsan.errors import BuildError, ExitCode, UsageError
 from python_tsan.expectation import Lane, Outcome
 from python_tsan.harness.build import Harness
+from python_tsan.paths import checks_folder
 from python_tsan.result.codec import load_result
 from python_tsan.result.model import Status
 from python_tsan.toolchain.model import Candidate, Family, Toolchain
@@ -229,15 +230,18 @@ def test_a_keyword_that_matches_nothing(run_verb):
         run_verb("--lane", "fast", "-k", "nothing")
 
 
-def test_the_other_verbs_run_files_that_exist_and_all_but_the_canary():
-    folder = Path(verify.__file__).parents[2] / "checks"
-    named = [name for names in verify._FILES.values() for name in names]
-    assert len(set(named)) == len(named)
-    assert {path.name for path in folder.glob("test_*.py")} == {*named, "test_canary.py"}
+def test_each_file_of_checks_belongs_to_one_verb():
+    gil, imports = verify.files_of("check-gil"), verify.files_of("check-imports")
+    every = {path.name for path in checks_folder().glob("test_*.py")}
+    assert not set(gil) & set(imports)
+    assert {*gil, *imports, "test_canary.py"} == every
+    assert "test_canary.py" not in gil
+    assert {"test_gil.py", "test_locks.py"} <= set(gil)
+    assert verify.files_of("verify") == ()
 
 
 def test_another_verb_runs_its_files_only(run_verb, tmp_path, monkeypatch):
-    monkeypatch.setattr(verify, "_FILES", {"check-gil": ("test_gil.py",)})
+    monkeypatch.setattr(verify, "files_of", {"check-gil": ("test_gil.py",)}.get)
     assert run_verb("--lane", "fast", verb="check-gil") is ExitCode.CLEAN
     assert {one.check.partition("/")[0] for one in saved(tmp_path).verdicts} == {"canary", "gil"}
 

@@ -118,7 +118,7 @@ class Talks(socketserver.BaseRequestHandler):
 
 
 @pytest.fixture(params=["redis", "http"])
-def shelf(request):
+def store(request):
     """Return a place for files at a real server of each kind."""
     if request.param == "redis":
         url, _ = request.getfixturevalue("redis")
@@ -127,12 +127,12 @@ def shelf(request):
     return remote_store_of(parse_remote(f"http://me:p%40ss@127.0.0.1:{server.server_port}/cache/"))
 
 
-def test_a_real_server_gives_back_what_was_put_there(shelf):
-    assert shelf.get("name") is None
-    shelf.put("name", bytes(range(256)) * 1000)
-    assert shelf.get("name") == bytes(range(256)) * 1000
-    shelf.put("name", b"again")
-    assert shelf.get("name") == b"again"
+def test_a_real_server_gives_back_what_was_put_there(store):
+    assert store.get("name") is None
+    store.put("name", bytes(range(256)) * 1000)
+    assert store.get("name") == bytes(range(256)) * 1000
+    store.put("name", b"again")
+    assert store.get("name") == b"again"
 
 
 def test_user_and_password_go_into_a_header(web):

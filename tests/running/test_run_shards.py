@@ -82,17 +82,17 @@ def test_shards_of_another_program_are_refused_with_nothing_written(shards, make
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "code", "words"),
     [
-        (lambda file: (file.unlink(), file.symlink_to("nothing")), "cannot read"),
-        (lambda file: file.write_text("{}"), "is damaged"),
-        (lambda file: file.write_bytes(file.read_bytes()[:200]), "is damaged"),
-        (lambda file: file.write_text(json.dumps({"schema": 9})), "newer than this python-tsan: it has schema 9"),
+        (lambda file: (file.unlink(), file.symlink_to("nothing")), 2, "cannot read"),
+        (lambda file: file.write_text("{}"), 6, "is damaged"),
+        (lambda file: file.write_bytes(file.read_bytes()[:200]), 6, "is damaged"),
+        (lambda file: file.write_text(json.dumps({"schema": 9})), 6, "newer than this python-tsan: it has schema 9"),
     ],
 )
-def test_a_part_that_cannot_be_read_ends_the_sum(shards, tmp_path, capsys, spoil, words):
+def test_a_part_that_cannot_be_read_ends_the_sum(shards, tmp_path, capsys, spoil, code, words):  # noqa: PLR0917 -- fixtures
     spoil(shards[1] / "run.json")
-    assert main(["merge", "--output", str(tmp_path / "m"), *map(str, shards)]) == 6
+    assert main(["merge", "--output", str(tmp_path / "m"), *map(str, shards)]) == code
     said = capsys.readouterr().err
     assert words in said
     assert said.count("error:") == 1

@@ -44,7 +44,7 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 class Exchange:
     """The state of one plan on machines like this one: under which name it is kept, and which texts are ours alone."""
 
-    shelf: RemoteStore
+    store: RemoteStore
     name: str
     shown: str
     own: dict[bytes, bytes]
@@ -53,7 +53,7 @@ class Exchange:
     def take(self, build: Path) -> bool:
         """Fill the new folder ``build`` with what another machine left; False, with a word if it failed, if not."""
         try:
-            data = self.shelf.get(self.name)
+            data = self.store.get(self.name)
             if data is None:
                 return False
             unpack(data, build, self.own)
@@ -66,7 +66,7 @@ class Exchange:
     def give(self, build: Path) -> None:
         """Leave what was found out in the freshly configured folder ``build`` to other machines."""
         try:
-            self.shelf.put(self.name, pack(build, self.own))
+            self.store.put(self.name, pack(build, self.own))
         except (RemoteStoreError, ValueError) as error:
             self._warn("does not keep the result of configure", error)
 
@@ -76,8 +76,8 @@ class Exchange:
 
 def exchange_of(remote: Remote | None, plan: BuildPlan, dirs: BuildDirs, console: Console) -> Exchange | None:
     """Return the exchange through ``remote``, or None without a remote, or if it keeps objects only."""
-    shelf = remote_store_of(remote) if remote else None
-    if shelf is None or remote is None:
+    store = remote_store_of(remote) if remote else None
+    if store is None or remote is None:
         return None
     places = {
         Placeholder.SOURCE: dirs.values[Placeholder.SOURCE],
@@ -86,7 +86,7 @@ def exchange_of(remote: Remote | None, plan: BuildPlan, dirs: BuildDirs, console
     }
     alike = configured.fingerprint(plan, places, {**dirs.env, "PATH": _tools(dirs.env)})
     return Exchange(
-        shelf=shelf,
+        store=store,
         name=f"python-tsan-configured-1-{plan.key}-{alike}",
         shown=remote.shown,
         own={
