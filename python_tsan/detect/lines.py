@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # No line of the sanitizer comes near this; what does is a program's output, of which the beginning is enough.
 MAX_LINE = 1 << 20
+_NAMES = ("ThreadSanitizer", "WARNING: DATA RACE")
+_LONGEST_NAME = max(map(len, _NAMES))
 
 
 @dataclass(slots=True)
@@ -20,13 +22,14 @@ class Lines:
 
     Only a line feed ends a line: progress bars use carriage returns within one. ``binary`` says that the first piece
     is not text, ``problem`` why the bytes ended early; ``overlong`` is the number of the first line that was cut short,
-    0 for none.
+    0 for none, and ``lost`` says that what was cut off names the sanitizer.
     """
 
     chunks: Iterable[bytes]
     encoding: str
     binary: bool = False
     overlong: int = 0
+    lost: bool = False
     problem: str = ""
 
     def __iter__(self) -> Iterator[str]:
@@ -36,10 +39,13 @@ class Lines:
 
     def pieces(self) -> Iterator[str]:
         """Yield pieces that end where a line ends; the last one may lack its line feed."""
-        number, rest, skipping = 0, "", False
+        number, rest, skipping, kept = 0, "", False, ""
         for text in self._texts():
             start = text.find("\n") + 1 if skipping else 0
+            if skipping:
+                self._drop(kept + (text[:start] if start else text))
             if skipping and not start:
+                kept = (kept + text)[-_LONGEST_NAME:]
                 continue
             skipping = False
             stop = text.rfind("\n", start) + 1
@@ -56,7 +62,8 @@ class Lines:
                 self.overlong = self.overlong or number + 1
                 yield rest[:MAX_LINE] + "\n"
                 number += 1
-                rest, skipping = "", True
+                self._drop(rest[MAX_LINE - _LONGEST_NAME :])
+                rest, skipping, kept = "", True, rest[-_LONGEST_NAME:]
         if rest:
             yield rest
 
@@ -67,7 +74,12 @@ class Lines:
             if len(line) > MAX_LINE:
                 self.overlong = self.overlong or number + index + 1
                 lines[index] = line[:MAX_LINE]
+                self._drop(line[MAX_LINE - _LONGEST_NAME :])
         return "\n".join(lines)
+
+    def _drop(self, text: str) -> None:
+        """Take note of what is cut off."""
+        self.lost = self.lost or any(name in text for name in _NAMES)
 
     def _texts(self) -> Iterator[str]:
         """Yield text; a byte that is not text in this encoding stays readable, in hex."""

@@ -47,11 +47,12 @@ class _Result:
     part: Part
     splitter: Splitter
     overlong: int
+    lost: bool
 
 
 @dataclass(slots=True)
 class LogInParts:
-    """Reads one log of ``size`` bytes into ``digest``. ``binary``, ``overlong`` and ``problem`` are those of Lines."""
+    """Reads one log of ``size`` bytes into ``digest``. The other fields are those of Lines."""
 
     digest: Digest
     file: int
@@ -59,6 +60,7 @@ class LogInParts:
     size: int
     binary: bool = False
     overlong: int = 0
+    lost: bool = False
     problem: str = ""
     _splitter: Splitter = field(default_factory=Splitter)
     _counts: Splitter = field(default_factory=Splitter)
@@ -109,6 +111,7 @@ class LogInParts:
             self.digest.resume(splitter, lines.pieces(), self.name, last=index == len(ends))
             self.binary = self.binary or (lines.binary and not start)
             self._note(lines.overlong, before)
+            self.lost = self.lost or lines.lost
             self.problem = lines.problem
             if index == len(ends) or splitter.state is not None:
                 break
@@ -128,6 +131,7 @@ class LogInParts:
                     break
                 shift = self._splitter.number - result.number
                 self._note(result.overlong, self._splitter.number)
+                self.lost = self.lost or result.lost
                 self.digest.add_part(result.part, self.name, shift)
                 splitter.renumber(shift)
                 self._count(splitter)
@@ -155,7 +159,7 @@ class LogInParts:
         digest.resume(splitter, lines.pieces(), self.name, last=stop == self.size)
         if lines.problem:
             return None
-        return _Result(state, number, digest.take_part(), splitter, lines.overlong)
+        return _Result(state, number, digest.take_part(), splitter, lines.overlong, lines.lost)
 
 
 @contextlib.contextmanager

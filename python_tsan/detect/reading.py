@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import gzip
+import io
 import os
 import re
 import stat
@@ -13,28 +13,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from python_tsan.detect.lines import MAX_LINE, Lines
+from python_tsan.detect.packed import ZIP, DamagedError, members, unpacked
 from python_tsan.detect.parts import LogInParts, worth_parts
 from python_tsan.plain_text import counted
 from python_tsan.result.model import Input
 from python_tsan.tsan.digest import Digest
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Iterable, Iterator
 
 CHUNK = 1 << 18
 STANDARD_INPUT = "-"
 NO_LOGS = "no file in this folder has the name of a log"
 # log_path=tsan makes tsan.4711; the rest are usual names of logs. Any other file must be named itself.
-_LOG_NAME = re.compile(r"(?:[^.]+|.*\.(?:\d+|log|txt|out|err|stdout|stderr|tsan|gz))$", re.IGNORECASE)
-_GZIP = b"\x1f\x8b"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_LOG_NAME = re.compile(
+    r"(?:[^.]+|.*\.(?:\d+|log|txt|out|err|stdout|stderr|tsan|jsonl|ndjson|gz|bz2|xz|lzma|zip|log[-_.].*))$",
+    re.IGNORECASE,
+)
+_PLAIN = "utf-8-sig"
+# Byte order marks, the longest first
+_MARKS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # Formats that their first bytes identify; there is no need to read them to the end.
 _MAGIC = {
     b"\x7fELF": "a program or shared object",
-    b"PK\x03\x04": "a zip archive",
-    b"\x28\xb5\x2f\xfd": "a zstd archive",
-    b"\xfd7zXZ": "an xz archive",
+    b"\x28\xb5\x2f\xfd": "a zstd archive; send the output of `zstdcat` to standard input, and name -",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive; unpack it",
+    b"Rar!": "a RAR archive; unpack it",
     b"\x89PNG": "a picture",
     b"%PDF": "a PDF",
     b"perf.data": "a perf recording",
@@ -125,9 +129,9 @@ def _read_file(reading: Reading, path: Path, seen: set[tuple[int, int]], *, name
         reading.inputs.pop()
 
 
-def _chunks(file: io.BufferedReader | gzip.GzipFile, size: int | None) -> Iterator[bytes]:
+def _chunks(file: io.BufferedReader, size: int | None) -> Iterator[bytes]:
     """Yield the content up to ``size``, without the holes of a file that was truncated while it was written."""
-    packed = isinstance(file, gzip.GzipFile)
+    packed = not isinstance(file.raw, io.FileIO)
     while data := file.read1(CHUNK):
         if size is not None and not packed:  # a log that grows faster than it is read has no end
             data = data[: max(0, size - file.tell() + len(data))]
@@ -141,38 +145,80 @@ def _chunks(file: io.BufferedReader | gzip.GzipFile, size: int | None) -> Iterat
                 return
 
 
+def _encoding(head: bytes) -> str:
+    """Return the encoding of a text by its first bytes; without a mark, by where its zero bytes are."""
+    if marked := next((name for mark, name in _MARKS.items() if head.startswith(mark)), ""):
+        return marked
+    pairs = len(head) // 2
+    low, high = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
+    if pairs and max(low, high) > pairs // 2 and min(low, high) == 0:
+        return "utf-16-le" if high else "utf-16-be"
+    return _PLAIN
+
+
 def _read(reading: Reading, name: str, file: io.BufferedReader, *, size: int | None = None) -> None:
-    head = file.peek(512)
-    if what := next((what for magic, what in _MAGIC.items() if head.startswith(magic)), ""):
+    """Read a log, packed or not, and note its state."""
+    try:
+        plain = unpacked(file)
+        head = plain.peek(512)
+        if head.startswith(ZIP) and plain.seekable():
+            _read_archive(reading, name, plain)
+            return
+    except DamagedError as error:
+        reading.inputs.append(Input(file=name, size=size or 0, problem=f"cannot be read to its end: {error}"))
+        return
+    what = "a zip archive; unpack it" if head.startswith(ZIP) else ""
+    if what := what or next((what for magic, what in _MAGIC.items() if head.startswith(magic)), ""):
         reading.inputs.append(Input(file=name, size=size or 0, problem=f"is not a log but {what}"))
         return
+    _read_text(reading, name, (file, plain), _encoding(head), size)
+
+
+def _read_archive(reading: Reading, name: str, file: io.BufferedReader) -> None:
+    """Read each log in a zip archive, such as the one of a run on GitHub. Raises ``DamagedError``."""
+    before = len(reading.inputs)
+    for member, content in members(file):
+        if _LOG_NAME.match(member.rpartition("/")[2]):
+            _read(reading, f"{name}/{member}", content)
+            if reading.inputs[-1].problem.startswith("is not a log"):
+                reading.inputs.pop()
+    if len(reading.inputs) == before:
+        reading.inputs.append(Input(file=name, problem=NO_LOGS))
+
+
+def _read_text(
+    reading: Reading, name: str, files: tuple[io.BufferedReader, io.BufferedReader], encoding: str, size: int | None
+) -> None:
+    """Read a log of which the file and its content, unpacked, are given."""
+    file, plain = files
     digest = reading.digest
     before = digest.blocks + len(digest.fatal)
     spoke = digest.notices
-    lines = _read_lines(digest, name, file, head, size)
+    lines = _read_lines(digest, name, plain, encoding, size)
     blocks = digest.blocks + len(digest.fatal) - before
     problem = lines.problem or _changed(file, size)
+    unread = bool(problem) or lines.lost
     if lines.binary and not blocks:
         problem = "is not a log but a binary file"
     elif lines.overlong and not problem:
         problem = f"line {lines.overlong:,} is longer than {MAX_LINE:,} characters; the rest of it was left out"
+    if unread and not (lines.binary and not blocks):
+        digest.unread.append(f"{name}: {problem}")
     reading.inputs.append(
         Input(file=name, size=size or 0, blocks=blocks, spoke=blocks > 0 or digest.notices > spoke, problem=problem)
     )
 
 
 def _read_lines(
-    digest: Digest, name: str, file: io.BufferedReader, head: bytes, size: int | None
+    digest: Digest, name: str, file: io.BufferedReader, encoding: str, size: int | None
 ) -> Lines | LogInParts:
     """Read a log to its end, on several cores if it is a large one; return what went wrong with its lines."""
-    packed = head.startswith(_GZIP)
-    plain = not packed and head[:2] not in _UTF16
+    plain = isinstance(file.raw, io.FileIO) and encoding == _PLAIN
     if plain and size is not None and worth_parts(size) and not _has_holes(file):
         parts = LogInParts(digest, file.fileno(), name, size)
         if parts.read():
             return parts
-    chunks = _chunks(gzip.GzipFile(fileobj=file) if packed else file, size)
-    lines = Lines(chunks, "utf-16" if head[:2] in _UTF16 else "utf-8-sig")
+    lines = Lines(_chunks(file, size), encoding)
     digest.read(lines.pieces(), name)
     return lines
 

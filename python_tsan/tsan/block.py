@@ -89,7 +89,7 @@ class Block:
         """All that decides how it goes on and what it is, seen from the line with this number."""
         forms = tuple(form and form.pattern.pattern for form in (self.form, self.doubted))
         marks = tuple((line - number, numbers) for line, numbers in self.marks)
-        flags = (self.shape, self.wrapped, self.fenced, self.truncated, self.strays, self.room)
+        flags = (self.shape, self.suffix, self.wrapped, self.fenced, self.truncated, self.strays, self.room)
         return (*forms, self.numbers, self.first_line - number, tuple(self.raw), tuple(self.lines), marks, flags)
 
     def append(self, raw: str, text: str, number: int, numbers: tuple[int, ...]) -> None:

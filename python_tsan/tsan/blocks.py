@@ -108,10 +108,20 @@ class Splitter:
     def state(self) -> tuple[object, ...] | None:
         """All that decides how further lines are read; None for what cannot be compared."""
         forms = self.forms.state
-        if forms is None or self._records or self._unwrapper.paths or self._fresh:
+        if forms is None or self._records or self._unwrapper.paths or self._fresh or self._is_suspicious():
             return None
         blocks = [each.state(self.number) for each in (self._plain, *self._others) if each]
         return (forms, tuple(form.pattern.pattern for form in self._live), self._plain is None, *blocks)
+
+    def _is_suspicious(self) -> bool:
+        """Report whether a heading was read behind which the prefix may change."""
+        block, changing = self._suspect
+        return (
+            block is not None
+            and changing is not None
+            and block in self._others
+            and not (block.form and block.form.used)
+        )
 
     def part(self) -> Splitter:
         """Return a splitter that knows the same prefixes, has no open block, and counts from 0."""

@@ -74,7 +74,7 @@ class Digest:
     """Collects logs and holds each distinct finding once, in the order of first appearance.
 
     ``shortfalls`` are the logs that speak of reports which could not be read, ``other_tools`` the checkers of other
-    kinds whose lines were seen outside of blocks.
+    kinds whose lines were seen outside of blocks, ``unread`` sentences about parts of logs that were not read.
     """
 
     groups: dict[str, Group] = field(default_factory=dict)
@@ -86,6 +86,7 @@ class Digest:
     samples: list[str] = field(default_factory=list)
     shortfalls: list[Shortfall] = field(default_factory=list)
     other_tools: dict[str, None] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
     # All groups that were ever parsed, and which of their variants take_part has returned.
     _known: dict[str, Group] = field(default_factory=dict)
     _taken: dict[str, set[tuple[object, ...]]] = field(default_factory=dict)

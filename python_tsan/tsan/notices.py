@@ -54,12 +54,30 @@ GO_TEST = "race detected during execution of test"
 # SUMMARY: ThreadSanitizer: data race /src/race.cpp:12:5 in worker(int)
 # WARNING: ThreadSanitizer: data ra
 _CLAIM = re.compile(r"(?:SUMMARY|WARNING): ThreadSanitizer")
+# Lines that come in a report alone:
 #   Write of size 8 at 0x7b0400000000 by thread T3
 # Previous read at 0x00c0000b4010 by main goroutine
+#   Thread T1 'loader' (tid=4711, running) created by main thread at:
+#   Location is heap block of size 40 at 0x7b0c00000000 allocated by thread T1:
+#   Mutex M1 acquired here while holding mutex M0 in main thread:
+# Goroutine 7 (running) created at:
+# ThreadSanitizer can not provide additional info.
 _PART = re.compile(
-    r"\b(?:write|read|access)\b[^:]{0,200} at 0x[0-9a-f]+ by (?:main thread|thread T?\d|main goroutine|goroutine \d)",
+    r"\b(?:write|read|access)\b[^:]{0,200} at 0x[0-9a-f]+ by (?:main thread|thread T?\d|main goroutine|goroutine \d)"
+    r"|\bThread T\d+ .{0,200}created by |\bGoroutine \d+ \((?:running|finished)\) created at:|\bLocation is (?:global '"
+    r"|(?:stack|TLS) of (?:main )?thread|file descriptor \d|.{1,100} of size \d+ at 0x)"
+    r"|\bMutex M\d+ (?:\(0x|acquired here|previously acquired)|\bCycle in lock order graph: M\d"
+    r"|\bThreadSanitizer can not provide additional info|\brace detected outside of test execution",
     re.IGNORECASE,
 )
+# ThreadSanitizer detected a data race, 3 ThreadSanitizer errors: what other programs say of a report
+_SAID = re.compile(
+    r"ThreadSanitizer\b.{0,80}\b(?:race|detected|deadlock|lock-order|use-after-free|thread leak"
+    r"|[1-9]\d* (?:warning|error|issue|report)s?)\b|\b[1-9]\d* ThreadSanitizer (?:warning|error|issue|report)s?\b"
+    r"|\braces? (?:\w+ )?(?:by|in|from) ThreadSanitizer",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(r"\b(?:0|no|none|not|without|never)\b", re.IGNORECASE)
 # BUG: KCSAN: data-race in foo / bar
 # ==4711== Helgrind, a thread error detector
 # ==4711== Possible data race during write of size 4 at 0x30A040 by thread #2
@@ -127,9 +145,11 @@ class Tally:
             self._summaries, self._parts = 0, self._parts and count == 0
             self._counted, self._cleared = True, self._cleared or count > 0
             return True
-        if _CLAIM.search(line) and not is_notice(line):
+        if is_notice(line):
+            return False
+        if _CLAIM.search(line):
             self._summaries += 1
-        elif GO_TEST in line or _PART.search(line):
+        elif GO_TEST in line or _PART.search(line) or (_SAID.search(line) and not _DENIED.search(line)):
             self._parts = True
         return False
 
@@ -144,7 +164,18 @@ def may_matter(raw: str) -> bool:
 
     Called for every line of program output, so it is the cheapest test that misses none.
     """
-    return "race" in raw or " at 0x" in raw or "Sanitizer" in raw or "SAN: " in raw or " error" in raw
+    return (
+        "race" in raw
+        or " at 0x" in raw
+        or " by " in raw
+        or " created at" in raw
+        or "Location is " in raw
+        or "utex M" in raw
+        or "lock order graph" in raw
+        or "Sanitizer" in raw
+        or "SAN: " in raw
+        or " error" in raw
+    )
 
 
 def other_tool(line: str) -> str:

@@ -123,9 +123,9 @@ class Forms:
     @property
     def state(self) -> frozenset[tuple[str, tuple[object, ...]]] | None:
         """All that decides which form a further prefix has; None if that is too much."""
-        if len(self._known) >= MAX_FORMS:
+        if len(self._known) >= MAX_FORMS or len(self._changing) >= MAX_CHANGING:
             return None
-        return frozenset((text, form.state) for text, form in self._known.items())
+        return frozenset((text, form.state) for forms in (self._known, self._changing) for text, form in forms.items())
 
     def skeleton(self, prefix: str) -> str:
         """Return the prefix with all digits alike if that alone decides about its form, else an empty text."""

@@ -1,21 +1,24 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.detect import lines, parts, reading
+from python_tsan.detect import lines, packed, parts, reading
 from python_tsan.detect.reading import find_logs, read_logs
 from python_tsan.result.build import Facts, build_result
 from python_tsan.result.codec import encode_result
-from python_tsan.result.model import VerdictStatus
+from python_tsan.result.model import Status, VerdictStatus
 
 
 @pytest.fixture
@@ -111,6 +114,103 @@ def test_a_compressed_log_is_read_and_a_broken_one_as_far_as_it_goes(tmp_path, l
     told, digest = only(tmp_path / "b.gz")
     assert told.problem.startswith("cannot be read to its end")
     assert told.blocks == digest.blocks > 0
+
+
+PACKERS = {
+    "gzip": gzip.compress,
+    "two members": lambda data: gzip.compress(data[:99]) + gzip.compress(data[99:]),
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE),
+    "twice": lambda data: gzip.compress(lzma.compress(data)),
+}
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_packed_logs_are_read_to_their_end_or_leave_a_doubt(tmp_path, log, pack):
+    (tmp_path / "a").write_bytes(pack(log))
+    assert only(tmp_path / "a")[1].blocks == 1
+    # The sanitizer spoke, and the report behind it is cut off.
+    whole = pack(b"***** Running under ThreadSanitizer v3 (pid 7) *****\n" + os.urandom(300_000).hex().encode() + log)
+    (tmp_path / "b").write_bytes(whole[: len(whole) // 2])
+    told, digest = only(tmp_path / "b")
+    assert told.problem.startswith("cannot be read to its end")
+    assert digest.blocks == 0
+    assert judged(tmp_path / "b").status is Status.COULD_NOT_JUDGE
+
+
+def judged(path):
+    read = read_logs([str(path)])
+    return build_result(read.digest, Facts(inputs=tuple(read.inputs))).verdicts[0]
+
+
+def test_what_is_packed_is_not_read_without_end(tmp_path, log, monkeypatch):
+    monkeypatch.setattr(packed, "MAX_UNPACKED", 100_000)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"ThreadSanitizer: matched\n" + b"fine\n" * 40_000 + log))
+    told, _ = only(tmp_path / "bomb.gz")
+    assert told.problem == "cannot be read to its end: it holds more than 0 GB"
+    assert judged(tmp_path / "bomb.gz").status is Status.COULD_NOT_JUDGE
+
+
+@pytest.fixture
+def archive(tmp_path, log):
+    with zipfile.ZipFile(tmp_path / "logs.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("0_build.txt", "fine\n")
+        file.writestr("build/1_test.txt", log)
+        file.writestr("build/program.log", b"\x7fELF" + bytes(100))
+        file.writestr("build/page.html", log)
+        file.writestr("build/inner.gz", gzip.compress(log))
+    return tmp_path / "logs.zip"
+
+
+def test_an_archive_of_a_build_server_is_read_as_a_folder(archive):
+    read = read_logs([str(archive)])
+    names = [f"{archive}/{name}" for name in ("0_build.txt", "build/1_test.txt", "build/inner.gz")]
+    assert [each.file for each in read.inputs] == names
+    (group,) = read.digest.groups.values()
+    assert list(group.places) == names[1:]
+
+
+def test_a_damaged_archive_is_reported(archive):
+    data = archive.read_bytes()
+    archive.write_bytes(data[: len(data) // 2])
+    told, _ = only(archive)
+    assert told.problem.startswith("cannot be read to its end")
+    broken = bytearray(data)
+    broken[data.index(b"build/1_test.txt") + 60] ^= 0xFF
+    archive.write_bytes(broken)
+    assert any(each.problem.startswith("cannot be read to its end") for each in read_logs([str(archive)]).inputs)
+
+
+def test_an_archive_of_too_many_files_is_refused(archive, monkeypatch):
+    monkeypatch.setattr(packed, "MAX_MEMBERS", 2)
+    assert only(archive)[0].problem == "cannot be read to its end: it holds more than 2 files"
+
+
+def test_an_archive_on_standard_input_is_refused(archive, monkeypatch):
+    reader, writer = os.pipe()
+    os.write(writer, archive.read_bytes())
+    os.close(writer)
+    with os.fdopen(reader) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert only("-")[0].problem == "is not a log but a zip archive; unpack it"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_encodings_without_a_mark_of_their_own(tmp_path, log, encoding):
+    (tmp_path / "a.log").write_bytes(log.decode().encode(encoding))
+    assert only(tmp_path / "a.log")[1].blocks == 1
+
+
+@pytest.mark.parametrize("chunk", [7, 1 << 20])
+def test_a_report_in_the_rest_of_a_line_that_is_too_long_leaves_a_doubt(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(reading, "CHUNK", chunk)
+    monkeypatch.setattr(lines, "MAX_LINE", 5000)
+    start = b"ThreadSanitizer: Matched 1 suppressions (pid=1):\n" + b"x" * 6000
+    (tmp_path / "a.log").write_bytes(start + b"WARNING: ThreadSanitizer: data race\nend\n")
+    assert judged(tmp_path / "a.log").status is Status.COULD_NOT_JUDGE
+    (tmp_path / "a.log").write_bytes(start + b" fine\nend\n")
+    assert judged(tmp_path / "a.log").status is Status.PASSED
 
 
 def test_a_very_long_line_is_cut_and_what_follows_is_read(tmp_path, log, monkeypatch):

@@ -388,6 +388,43 @@ def test_reports_that_the_log_speaks_of_are_counted(lines, blocks, count):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        *("  Thread T1 (tid=101, running) created by main thread at:", "Goroutine 7 (running) created at:"),
+        "  Location is heap block of size 64 at 0x721000000040 allocated by main thread:",
+        *("  Location is stack of main thread.", "  Location is file descriptor 4 created by main thread at:"),
+        *("  Mutex M1 acquired here while holding mutex M0 in main thread:", "  Mutex M1 (0x7b0c00000000) created at:"),
+        *("ThreadSanitizer can not provide additional info.", "race detected outside of test execution"),
+        *(
+            "1 ThreadSanitizer warning was found",
+            "ThreadSanitizer detected a data race in worker()",
+            "a race by ThreadSanitizer",
+        ),
+        "CI: ThreadSanitizer found 3 errors",
+    ],
+)
+def test_what_is_left_of_a_report_counts(line):
+    assert missing(["hello", line, "bye"]) == (0, 1)
+    assert missing([*LINES, line]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("ThreadSanitizer: no data races detected", "0 ThreadSanitizer warnings", "built with ThreadSanitizer"),
+        *(
+            "Thread pool created by worker at: noon",
+            "Location is Berlin",
+            "race by bike",
+            "the file was read by thread 1",
+        ),
+    ],
+)
+def test_words_that_are_of_no_report_do_not_count(line):
+    assert missing(["hello", line, "bye"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
     ("line", "tool"),
     [
         ("BUG: KCSAN: data-race in do_page_fault / spectre_v4_enable_task", "KCSAN"),

@@ -39,8 +39,6 @@ def judge_logs(
         status, reason = Status.FAILED, counted(failing, "finding")
     elif fatal:
         status, reason = Status.COULD_NOT_JUDGE, gave_up(fatal[0].message)
-    elif unread := [each for each in inputs if each.problem and each.spoke]:
-        status, reason = Status.COULD_NOT_JUDGE, f"{unread[0].file}: {unread[0].problem}"
     elif doubts:
         status, reason = Status.COULD_NOT_JUDGE, doubts[0]
     elif spoke or (silent_is_clean and inputs):
@@ -58,6 +56,8 @@ def doubts_about_logs(digest: Digest) -> tuple[str, ...]:
         return (f"the log says {counted(missing, 'warning')}, 0 blocks could be read",)
     if missing:
         return (_missing(missing, "the log"),)
+    if digest.unread:
+        return (digest.unread[0],)
     if digest.other_tools and not digest.blocks and not digest.notices:
         tools = " and ".join(digest.other_tools)
         return (f"this is {'an' if tools[0] in 'AEIOU' else 'a'} {tools} log, which is not supported",)
