@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Advance = Callable[[str, float | None], None]
 
 # Pairs of calls grow with the square of their number, and hazards between modules are found before.
-CALL_SECONDS = 60.0
+CALL_SECONDS = 30.0
 CORES = os.cpu_count() or 1
 STEPS = TRACE, SEARCH, CONFIRM = "trace", "search", "confirm"
 
@@ -74,14 +74,17 @@ class ScanCut(KeyboardInterrupt):
 
 @dataclass(kw_only=True)
 class _Limit:
-    """The time for pairs with calls, and how many were left out of the search."""
+    """The time for pairs with calls, in seconds from the first of them on, and how many were left out of the search."""
 
-    until: float
+    seconds: float
     left_out: int = 0
+    _until: float | None = None
 
     def is_over(self, pairs: int) -> bool:
         """Return whether the next ``pairs`` are left out, and note them."""
-        self.left_out = pairs if time.monotonic() > self.until else 0
+        if self._until is None:
+            self._until = time.monotonic() + self.seconds
+        self.left_out = pairs if time.monotonic() > self._until else 0
         return bool(self.left_out)
 
 
@@ -119,8 +122,8 @@ def scan(
 
     An entry that cannot be imported is reported in ``problems``, and the others are scanned. ``jobs`` is the
     number of processes at a time. With ``calls``, what functions of the entries' packages import when they are called
-    is an entry too; pairs with a call are searched until ``call_seconds`` have passed. ``advance`` receives which
-    of the ``STEPS`` is under way, and how much of it is done.
+    is an entry too: ``call_seconds`` are for finding those calls and for searching the pairs that have one. ``advance``
+    receives which of the ``STEPS`` is under way, and how much of it is done.
 
     With ``partial``, raises :class:`ScanCut` when it is interrupted: what had been traced by then is searched all the
     same, which takes no process and mostly no time, and what was predicted is reported without its proof.
@@ -128,10 +131,10 @@ def scan(
     needed = tuple(dict.fromkeys(entries))
     cut = _Cut(allowed=partial)
     advance(TRACE, None)
-    modelled = _modelled(probe, needed, cut, main=main, jobs=jobs, calls=calls)
+    modelled = _modelled(probe, needed, cut, main=main, jobs=jobs, calls=calls, call_seconds=call_seconds)
     model, problems = modelled.model, modelled.problems
     hazards: list[Hazard] = []
-    limit = _Limit(until=time.monotonic() + call_seconds)
+    limit = _Limit(seconds=call_seconds - modelled.seconds)
     with cut.noted(lambda: f"{counted(len(hazards), 'hazard')} predicted"):
         traced = (*(entry for entry in needed if entry not in problems), *modelled.calls)
         hazards.extend(predict(model, traced, lambda fraction: advance(SEARCH, fraction), leave_out=limit.is_over))
@@ -150,6 +153,8 @@ def scan(
                 jobs=jobs,
                 on_result=note,
             )
+    if not cut.words:
+        model.sources.check()
     unread = {**modelled.unread, **model.sources.problems}
     found = Scan(
         python=probe.python.text,
@@ -171,11 +176,11 @@ def scan(
 
 
 def _modelled(
-    probe: Probe, entries: Sequence[str], cut: _Cut, *, main: Sequence[str], jobs: int, calls: bool
+    probe: Probe, entries: Sequence[str], cut: _Cut, *, main: Sequence[str], jobs: int, calls: bool, call_seconds: float
 ) -> Modelled:
     """Return the model of what the entries bring in, or of those that had been traced when an interrupt came."""
     try:
-        return model_of(probe, entries, main=main, jobs=jobs, calls=calls)
+        return model_of(probe, entries, main=main, jobs=jobs, calls=calls, call_seconds=call_seconds)
     except TracingCut as interrupt:
         traced, modules = interrupt.traced, {entry.partition(":")[0] for entry in entries}
         missed = sum(traced.problems.get(name) == NOT_TRACED for name in modules)

@@ -7,12 +7,16 @@ import pytest
 
 from python_tsan.cli.main import main
 from python_tsan.imports.cases.import_cases.source_reader import calls_of, resolve
+from python_tsan.imports.model import building
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.interpreter import identify
+from python_tsan.imports.model.lock_order import reaching_cycles
 from python_tsan.imports.model.probe import Probe
-from python_tsan.imports.model.requests import Manner, Module
+from python_tsan.imports.model.requests import ImportRequest, Manner, Module
+from python_tsan.imports.model.rules import rules_of
 from python_tsan.imports.model.target_sources import find_calls
 from python_tsan.imports.scan import scan
+from python_tsan.imports.search.prediction import predict
 
 HERE = identify([sys.executable])
 BY_NAME = "from importlib import import_module\n\nX = import_module({!r})\n"
@@ -123,7 +127,7 @@ def test_a_named_call_that_does_not_exist_is_reported(tmp_path):
 
 
 @pytest.mark.skipif(HERE.version >= (3, 15), reason="3.15 has no hazard here")
-def test_pairs_with_calls_are_searched_last_and_as_long_as_there_is_time(tmp_path):
+def test_pairs_with_calls_are_searched_last_and_as_long_as_there_is_time(tmp_path, monkeypatch):
     files = {
         "a.py": "def f():\n    import b\n\n\ndef g():\n    import c\n",
         "b.py": BY_NAME.format("c"),
@@ -133,9 +137,68 @@ def test_pairs_with_calls_are_searched_last_and_as_long_as_there_is_time(tmp_pat
     whole = scan(probe, ["a", "b", "c"], calls=True)
     assert whole.pairs_left_out == 0
     assert [(each.hazard.first, each.hazard.second) for each in whole.findings[:2]] == [("b", "c"), ("c", "b")]
+    monkeypatch.setattr(building, "CHOOSING", -100)  # which leaves time to choose them
     bounded = scan(probe, ["a", "b", "c"], calls=True, call_seconds=-1)
     assert [each.hazard.locks for each in bounded.findings] == [each.hazard.locks for each in whole.findings[:2]]
     assert bounded.pairs_left_out == 5 * 4 - 3 * 2
+
+
+CALLERS = {
+    "p/__init__.py": "",
+    "p/deep/__init__.py": "",
+    "p/deep/m.py": "def f():\n    import b\n",
+    "p/m.py": "def _f(): import b\ndef g(): import c\nclass K:\n    def __init__(self): import d\n",
+    "p/_private.py": "def f():\n    import e\n",
+    "b.py": BY_NAME.format("c"),
+    "c.py": BY_NAME.format("b"),
+    "d.py": "import b\n",
+    "e.py": "import b\n",
+}
+
+
+def test_calls_that_users_make_come_first(tmp_path):
+    entries = ["p", "p.deep.m", "p.m", "p._private"]
+    found = model_of(tree(tmp_path, CALLERS), entries, jobs=1, calls=True)
+    # p.m:_f imports what p.deep.m:f does.
+    assert found.calls == ("p.m:g", "p.m:K.__init__", "p.deep.m:f", "p._private:f")
+    assert found.left_out == 0
+
+
+def test_calls_that_there_was_no_time_to_look_at_are_counted(tmp_path):
+    found = model_of(tree(tmp_path, CALLERS), ["p.m", "p.deep.m"], jobs=1, calls=True, call_seconds=-1)
+    assert (found.calls, found.left_out) == ((), 4)
+
+
+def test_the_modules_that_reach_a_cycle_are_those_whose_import_meets_it():
+    def module(name, *requested):
+        requests = tuple(ImportRequest(module=each, manner=Manner.BY_NAME, file="f.py", line=1) for each in requested)
+        return Module(name=name, requests=requests)
+
+    ring = (module("b", "c"), module("c", "b"))
+    modules = (*ring, module("q", "b"), module("q.r"), module("s", "q.r"), module("t", "u"), module("u"))
+    program = {each.name: each for each in modules}
+    assert reaching_cycles(program, rules_of((3, 13, 0))) == {"b", "c", "q", "q.r", "s"}
+
+
+def test_the_time_ends_a_search_within_a_pair_too(tmp_path):
+    """In a large package one pair can take longer than all the time that there is."""
+    files = {"a.py": "def f():\n    import b\n", "b.py": BY_NAME.format("c"), "c.py": BY_NAME.format("b")}
+    found = model_of(tree(tmp_path, files), ("a", "a:f", "c"), jobs=1)
+    asked = []
+
+    def leave_out(pairs, after):
+        asked.append(pairs)
+        return len(asked) > after
+
+    def hazards(after):
+        asked.clear()
+        return len(list(predict(found.model, ("a:f", "c"), leave_out=lambda pairs: leave_out(pairs, after))))
+
+    whole = hazards(1000)
+    assert len(asked) > asked[0] == 2  # two pairs, and stops within them
+    assert hazards(0) == 0
+    assert hazards(1) == 0
+    assert whole == (2 if HERE.version < (3, 15) else 0)
 
 
 def test_a_scan_whose_calls_were_cut_by_time_says_so(tmp_path, capsys, monkeypatch):
@@ -147,4 +210,4 @@ def test_a_scan_whose_calls_were_cut_by_time_says_so(tmp_path, capsys, monkeypat
     assert found.pairs_left_out == 7
     monkeypatch.setattr("python_tsan.cli.imports.scan", lambda *_, **__: found)
     assert main(["imports", "scan", "a", "b", "--python", sys.executable, "--path", str(tmp_path)]) == 0
-    assert "7 pairs with a call not searched within 60 s" in capsys.readouterr().err
+    assert "7 pairs with a call not searched within 30 s" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 import os
+import py_compile
 import sys
 
 import pytest
@@ -104,3 +105,57 @@ def test_a_warning_that_the_environment_makes_an_error_hides_no_source(tmp_path,
     probe = probe_of(identify([sys.executable]), tmp_path, files)
     monkeypatch.delitem(os.environ, "PYTHONWARNINGS")
     assert scan(probe, ["p.a"], calls=True).problems == {}
+
+
+RING = {"a.py": "import b\n", "b.py": "import a\n"}
+ODD = """\
+import importlib.machinery
+import sys
+
+
+class Loader(importlib.machinery.SourceFileLoader):
+    def source_to_code(self, data, path, *rest, **named):
+        return super().source_to_code(bytes(data).replace(b"begin", b"if True:"), path, *rest, **named)
+
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target) if name == "b" else None
+        if spec:
+            spec.loader = Loader(name, spec.origin)
+        return spec
+
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def test_a_module_of_a_cycle_that_cannot_be_parsed_is_a_doubt_even_if_no_question_reads_it(tmp_path, capsys):
+    """No pair of entries can meet in the cycle, so that nothing asks for its source."""
+    probe_of(None, tmp_path, {**RING, "b.py": "begin\n  import a\n", "odd.py": ODD, "top.py": "import odd\nimport a\n"})
+    code, document = run_scan(capsys, tmp_path, "--no-calls", "top")
+    assert (code, document["unread"]) == (6, ["b"])
+    assert document["problems"]["b"].startswith("cannot be parsed: ")
+
+
+def test_a_module_of_a_cycle_whose_source_changes_after_its_import_is_a_doubt(tmp_path, capsys):
+    rewrite = f"import a\nopen({str(tmp_path / 'b.py')!r}, 'w').write('def f(:\\n')\n"
+    probe_of(None, tmp_path, {**RING, "top.py": rewrite})
+    code, document = run_scan(capsys, tmp_path, "--no-calls", "top")
+    assert (code, document["unread"]) == (6, ["b"])
+
+
+def test_bytecode_that_is_used_without_its_source_vouches_for_nothing(tmp_path, capsys, monkeypatch):
+    probe_of(None, tmp_path, {**RING, "top.py": "import a\n"})
+    monkeypatch.setattr("python_tsan.cli.imports.Probe", lambda **more: Probe(**{**more, "bytecode": None}))
+    py_compile.compile(tmp_path / "b.py", invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    assert run_scan(capsys, tmp_path, "--no-calls", "top")[0] == 0
+    (tmp_path / "b.py").write_text("def f(:\n")
+    code, document = run_scan(capsys, tmp_path, "--no-calls", "top")
+    assert (code, document["unread"]) == (6, ["b"])
+
+
+def test_what_the_trace_has_compiled_is_not_read_again(tmp_path, capsys, monkeypatch):
+    probe_of(None, tmp_path, {**RING, "top.py": "import a\n"})
+    monkeypatch.setattr("python_tsan.imports.model.target_sources.ask", lambda *_, **__: pytest.fail("source was read"))
+    assert run_scan(capsys, tmp_path, "--no-calls", "top")[0] == 0

@@ -21,8 +21,11 @@ def names(merged):
 def test_a_trace_is_read_with_manner_stage_and_names():
     more = {"names": ["x", "y"], "stage": "create", "body_line": 2, "use": False}
     item = {"module": "b", "kind": "by_name", "file": "/a.py", "line": 3, **more}
-    empty = {"file": "", "requests": [], "lazy": []}
-    found = read_trace({"modules": {"a": {"file": "/a.py", "requests": [item], "lazy": ["x"]}, "b": empty}})
+    empty = {"file": "", "requests": [], "lazy": [], "stamp": None}
+    found = read_trace(
+        {"modules": {"a": {"file": "/a.py", "requests": [item], "lazy": ["x"], "stamp": [1, 2]}, "b": empty}}
+    )
+    assert found["a"].stamp == (1, 2)
     assert found["b"] == Module(name="b")
     assert (found["a"].lazy, found["a"].requests[0].body_line, found["a"].requests[0].lazy) == ({"x"}, 2, None)
     (made,) = found["a"].requests
@@ -34,7 +37,7 @@ def test_a_trace_is_read_with_manner_stage_and_names():
 def test_a_trace_with_an_unknown_manner_or_stage_is_refused(field, value):
     item = {"module": "b", "kind": "by_name", "file": "/a.py", "line": 3, "names": [], "stage": "body", field: value}
     with pytest.raises(ValueError, match=value):
-        read_trace({"modules": {"a": {"file": "/a.py", "requests": [item], "lazy": []}}})
+        read_trace({"modules": {"a": {"file": "/a.py", "requests": [item], "lazy": [], "stamp": None}}})
 
 
 def test_modules_of_every_root_are_there():

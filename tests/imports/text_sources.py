@@ -20,6 +20,9 @@ class TextSources:
         self._bodies = {}
         self.problems = {}
 
+    def check(self):
+        pass
+
     def text(self, file):
         return self._texts.get(file)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.model.lock_order import cyclic_modules, finder_requests
+from python_tsan.imports.model.lock_order import cyclic_modules, finder_requests, reaching_cycles
 from python_tsan.imports.model.program_model import Model
 from python_tsan.imports.model.requests import merge
 from python_tsan.imports.model.rules import rules_of
@@ -33,6 +35,7 @@ LAZY_SINCE = (3, 15)
 NO_CALL = "is not a function with an import inside, nor an attribute that a package loads on request"
 # Calls of which each imports what can be part of a cycle; pairs grow with their square.
 MOST_CALLS = 12
+CHOOSING = 0.5  # the part of the time for calls in which they may be chosen, so that some is left to search
 # What a call brings in may have lazy names, the uses of which bring in more.
 ROUNDS = 3
 
@@ -42,7 +45,8 @@ class Modelled:
     """A model, the calls that are entries too, and why named entries are not entries of a thread, by entry.
 
     ``unread`` says of modules why their source could not be read, by module; the imports of such a module are known.
-    ``left_out`` is the number of calls that would be entries too, were they not beyond the limit.
+    ``left_out`` is the number of calls that would be entries too, were they not beyond the limit, and of those that
+    were not looked at in time. ``seconds`` is how long it took to look for them.
     """
 
     model: Model
@@ -50,6 +54,7 @@ class Modelled:
     left_out: int
     problems: dict[str, str]
     unread: dict[str, str]
+    seconds: float = 0.0
 
 
 def model_of(
@@ -59,19 +64,21 @@ def model_of(
     main: Sequence[str] = (),
     jobs: int,
     calls: bool = False,
+    call_seconds: float = math.inf,
     traced: Traced | None = None,
 ) -> Modelled:
     """Trace ``entries`` and return the model of their imports behind ``main``.
 
     An entry ``module:function`` imports the module and then what stands in the function. With ``calls``, such entries
-    are looked for in the packages of the entries, and the first ``MOST_CALLS`` that matter are returned. ``traced`` is
-    what the entries bring in where that is known.
+    are looked for in the packages of the entries for ``call_seconds``, and the first ``MOST_CALLS`` that matter are
+    returned. ``traced`` is what the entries bring in where that is known.
     """
     modules = list(dict.fromkeys(entry.partition(":")[0] for entry in entries))
     traced = traced or trace_entries(probe, modules, main=main, jobs=jobs)
     problems = {
         entry: traced.problems[name] for entry in entries if (name := entry.partition(":")[0]) in traced.problems
     }
+    begun = time.monotonic()
     program = traced.program
     named = [entry for entry in entries if ":" in entry and entry not in problems]
     lazy = _lazy_names(probe, program, jobs)
@@ -102,9 +109,16 @@ def model_of(
         finders_import=bool(finder_requests(program)),
         registered=registered(program, lazy),
     ).after(main)
-    others = [name for name in _that_matter(model) if name not in named] if calls else []
+    others, unseen = _that_matter(model, named, until=begun + CHOOSING * call_seconds) if calls else ([], 0)
     kept = tuple(others[:MOST_CALLS])
-    return Modelled(model=model, calls=kept, left_out=len(others) - len(kept), problems=problems, unread=unread)
+    return Modelled(
+        model=model,
+        calls=kept,
+        left_out=len(others) - len(kept) + unseen,
+        problems=problems,
+        unread=unread,
+        seconds=time.monotonic() - begun,
+    )
 
 
 def _lazy_names(probe: Probe, program: Program, jobs: int) -> LazyNames:
@@ -129,31 +143,42 @@ def _targets(request: ImportRequest) -> Iterator[str]:
     yield from (f"{request.module}.{name}" for name in request.names)
 
 
-def _that_matter(model: Model) -> Iterator[str]:
-    """Yield the calls that import something that can be part of a cycle and that their module has not imported.
+def _that_matter(model: Model, named: Container[str], *, until: float) -> tuple[list[str], int]:
+    """Return the calls that import something that can be part of a cycle and that their module has not imported.
 
-    Of the calls in one top-level package that import the same, the first stands for all.
+    Those come first that a user of the package is most likely to make. Of the calls in one top-level package that
+    import the same, the first stands for all. The second value is how many were not looked at before the time was over.
     """
-    cyclic = cyclic_modules(model.program, model.rules)
+    reaching = reaching_cycles(model.program, model.rules)
 
     @cache
     def finished(module: str) -> frozenset[str]:
         phases = model.after([module]).phases
         return frozenset(name for name, phase in phases.items() if phase is Phase.DONE)
 
-    @cache
-    def meets_a_cycle(module: str) -> bool:
-        machine = model.machine({})
-        list(machine.start("T", module))
-        return any(name in cyclic for name in machine.phases)
-
     known: set[tuple[str, frozenset[str]]] = set()
-    for call, requests in model.calls.items():
+    found: list[str] = []
+    ordered = sorted((call for call in model.calls if call not in named), key=_likelihood)
+    for place, call in enumerate(ordered):
+        if time.monotonic() > until:
+            return found, len(ordered) - place
         module = call.partition(":")[0]
-        names = [name for request in requests for name in _targets(request) if name in model.program]
-        for home in (module.partition(".")[0], module):
-            names = [name for name in names if name not in finished(home)]
-        needed = (module.partition(".")[0], frozenset(names))
-        if needed not in known and any(meets_a_cycle(name) for name in names):
-            known.add(needed)
-            yield call
+        names = {name for request in model.calls[call] for name in _targets(request) if name in model.program}
+        if names.isdisjoint(reaching):
+            continue
+        package = module.partition(".")[0]
+        # A module that its package imports is complete with it, and brings in no more.
+        needed = names - finished(package)
+        if not needed.isdisjoint(reaching) and module not in finished(package):
+            needed -= finished(module)
+        if not needed.isdisjoint(reaching) and (package, frozenset(needed)) not in known:
+            known.add((package, frozenset(needed)))
+            found.append(call)
+    return found, 0
+
+
+def _likelihood(call: str) -> tuple[bool, int]:
+    """Sort what users call to the front: public functions, of the modules that are nested least."""
+    names = call.replace(":", ".").split(".")
+    private = any(name.startswith("_") and not name.endswith("__") for name in names)
+    return private, call.partition(":")[0].count(".")

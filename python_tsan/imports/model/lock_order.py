@@ -68,6 +68,23 @@ def cyclic_modules(program: Program, rules: Rules) -> dict[str, int]:
     return {name: number for number, component in enumerate(cycles) for name in component}
 
 
+def reaching_cycles(program: Program, rules: Rules) -> frozenset[str]:
+    """Return the modules whose import may request the lock of one that lies on a cycle, those on cycles included."""
+    askers: dict[str, list[str]] = {}
+    for name, module in program.items():
+        asked = {target for request in module.requests for target in targets(request, program)}
+        for target in {*asked, module.parent}:
+            askers.setdefault(target, []).append(name)
+    reached = set(cyclic_modules(program, rules))
+    work = list(reached)
+    while work:
+        for name in askers.get(work.pop(), ()):
+            if name not in reached:
+                reached.add(name)
+                work.append(name)
+    return frozenset(reached)
+
+
 def components(graph: Mapping[str, tuple[str, ...]]) -> Iterator[frozenset[str]]:
     """Yield the strongly connected components (Tarjan 1972), without recursion, as import chains can be long."""
     index: dict[str, int] = {}

@@ -23,12 +23,11 @@ class Patience:
     """Ends a process that has used ``seconds`` of processor time, or none for as long, since its last line of output.
 
     ``lines`` is the file that the process writes to. :func:`python_tsan.process.run` takes ``begin`` as ``on_start``
-    and ``is_over`` as ``until``. ``busy`` says afterwards that the process was ended while it was at work.
+    and ``is_over`` as ``until``.
     """
 
     seconds: float
     lines: Path
-    busy: bool = False
     now: Callable[[], float] = time.monotonic
     _pid: int = 0
     _size: int = 0
@@ -48,8 +47,7 @@ class Patience:
             self._size, self._used_before = size, used
         if used != self._used:
             self._used, self._moved = used, self.now()
-        self.busy = used - self._used_before > self.seconds
-        return self.busy or self.now() - self._moved > self.seconds
+        return used - self._used_before > self.seconds or self.now() - self._moved > self.seconds
 
 
 def processor_seconds(group: int) -> float:

@@ -28,19 +28,19 @@ LAZY_VARIABLE = "PYTHON_LAZY_IMPORTS"  # what directs the threads must not be la
 
 
 class TraceEndedError(SubjectError):
-    """The import of ``entry`` ended its process, or did not end in time; ``busy``: it was at work then."""
+    """The import of ``entry`` ended its process, or did not end in time."""
 
-    def __init__(self, entry: str, message: str, *, busy: bool = False) -> None:
+    def __init__(self, entry: str, message: str) -> None:
         super().__init__(message)
         self.entry = entry
-        self.busy = busy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """An interpreter and the folders that its modules are found in, first of all.
 
-    ``patience`` is the processor time in seconds that the import of an entry may take. ``lazy`` is the mode of lazy
+    ``patience`` is the processor time in seconds that the import of an entry may take by itself, from one module that
+    has to be compiled to the next. ``lazy`` is the mode of lazy
     imports, ``normal`` or ``all``, which the environment does not change. Bytecode goes to the folder
     ``bytecode``, or nowhere: it would otherwise be left among the modules, owned by the user who scans them.
     """
@@ -58,13 +58,13 @@ class Probe:
         """
         steps = [*main, *entries]
         options = [f"--lazy={self.lazy}", *(f"--main={name}" for name in main)]
-        ended, busy = self._run(["trace", *options, "--", *entries], self.patience)
+        ended = self._run(["trace", *options, "--", *entries], self.patience)
         lines = _read_lines(ended.stdout)
         if lines and "modules" in lines[-1]:
             return lines[-1]
-        finished = [line["finished"] for line in lines]
+        finished = [line["finished"] for line in lines if "finished" in line]
         entry = next((step for step in steps if step not in finished), steps[-1])
-        raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience), busy=busy)
+        raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience))
 
     def list_modules(self, distributions: Sequence[str], *, limit: int) -> dict[str, Any]:
         """Ask which public modules each distribution has: ``modules``, ``public`` (their number) and ``error``."""
@@ -77,7 +77,7 @@ class Probe:
         ``deadline`` is in seconds of processor time. Raises SubjectError, which calls the command ``what``, when it
         wrote nothing or did not end in time.
         """
-        ended, _ = self._run(arguments, deadline)
+        ended = self._run(arguments, deadline)
         lines = _read_lines(ended.stdout)
         if ended.timed_out or not lines:
             raise SubjectError(_why(what, ended, deadline))
@@ -87,8 +87,8 @@ class Probe:
         """Return the answer of one command, which is the last line that it writes, as :meth:`lines` does."""
         return self.lines(arguments, what=what, deadline=deadline)[-1]
 
-    def _run(self, arguments: Sequence[str], seconds: float) -> tuple[Completed, bool]:
-        """Run one command; the second value says that it was ended at work, after ``seconds`` of processor time."""
+    def _run(self, arguments: Sequence[str], seconds: float) -> Completed:
+        """Run one command, for at most ``seconds`` of processor time since its last line of output."""
         command = [*self.python.command, "-m", "import_cases.probe", *arguments]
         with tempfile.TemporaryDirectory(prefix="python-tsan-imports-") as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
@@ -101,8 +101,7 @@ class Probe:
                 until=patience.is_over,
                 on_start=patience.begin,
             )
-            ended = replace(ended, stdout=_text(out), stderr=_text(err))
-        return ended, ended.timed_out and patience.busy
+            return replace(ended, stdout=_text(out), stderr=_text(err))
 
     def _environment(self, base: Mapping[str, str]) -> dict[str, str]:
         folders = [str(CASES), *(str(folder) for folder in self.path)]

@@ -64,13 +64,15 @@ class ImportRequest:
 class Module:
     """A module and the requests that its loading makes, in order.
 
-    ``lazy`` are the names of it that nothing has used by the end of its body: their first use is an import.
+    ``lazy`` are the names of it that nothing has used by the end of its body: their first use is an import. ``stamp``
+    is time and size of a source that was certainly compiled, None where that is not known.
     """
 
     name: str
     file: str = ""
     requests: tuple[ImportRequest, ...] = ()
     lazy: frozenset[str] = frozenset()
+    stamp: tuple[int, ...] | None = None
 
     @property
     def parent(self) -> str:
@@ -90,6 +92,7 @@ def read_trace(trace: Mapping[str, Any]) -> Program:
             file=entry["file"],
             requests=tuple(_read_request(item) for item in entry["requests"]),
             lazy=frozenset(entry["lazy"]),
+            stamp=tuple(entry["stamp"]) if entry["stamp"] else None,
         )
         for name, entry in trace["modules"].items()
     }

@@ -26,6 +26,9 @@ class Sources(Protocol):
     def problems(self) -> Mapping[str, str]:
         """Why files have no body, by module."""
 
+    def check(self) -> None:
+        """Add a problem for each module of a cycle whose source cannot be parsed, also if no question has read it."""
+
     def text(self, file: str) -> str | None:
         """Return the text of a file, None if it has no source, as with extension modules."""
 

@@ -66,6 +66,19 @@ class TargetSources:
     _bodies: dict[str, Body | None] = field(default_factory=dict)
     _questions: int = 0
 
+    def check(self) -> None:
+        """Read what has not been read of ``first``, save what the trace has seen compiled and has not changed since."""
+        unread = {
+            module.file: name
+            for name in self.first
+            if (module := self.program.get(name))
+            and has_source(module.file)
+            and module.file not in self._bodies
+            and (module.stamp is None or module.stamp != _stamp(module.file))
+        }
+        if unread:
+            self._read(unread)
+
     def text(self, file: str) -> str | None:
         """Return the text of a file, None if it has no source, as with extension modules."""
         return read_text(file)
@@ -95,6 +108,14 @@ class TargetSources:
             self._bodies[file] = read_body(answer["facts"]) if "facts" in answer else None
             if "problem" in answer:
                 self.problems[name] = one_line(answer["problem"])
+
+
+def _stamp(file: str) -> tuple[int, int] | None:
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def find_calls(

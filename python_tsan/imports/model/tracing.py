@@ -94,20 +94,13 @@ def trace_later(probe: Probe, later: Mapping[str, Sequence[str]], *, main: Seque
 
 
 def _trace_group(probe: Probe, root: str, entries: Sequence[str], main: Sequence[str]) -> Traced:
-    """Trace entries behind the package ``root``. One that ends the process is left out, and the others tried again.
-
-    An import that was ended at work is tried once more: what it has compiled until then need not be compiled again.
-    """
+    """Trace entries behind the package ``root``. One that ends the process is left out, and the others tried again."""
     problems: dict[str, str] = {}
-    warmed = probe.bytecode is None
     while left := [entry for entry in entries if entry not in problems]:
         steps = list(dict.fromkeys([root, *left]))
         try:
             trace = probe.trace(steps, main=main)
         except TraceEndedError as ended:
-            if ended.busy and not warmed:
-                warmed = True
-                continue
             culprits = left if ended.entry in {root, *main} else [ended.entry]
             problems |= dict.fromkeys(culprits, ended.message)
             continue

@@ -8,6 +8,7 @@ each rule, and a test compares with a search that leaves out nothing. Pure, no I
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -33,29 +34,43 @@ def predict(
     """Yield the hazards between each two of ``entries``: for each two locks the first pair of entries that meets there.
 
     Many pairs meet at the same locks, as all modules of one package may, and what removes one hazard removes the rest.
-    Imports of modules come first, then pairs with one call and pairs of two calls. ``advance`` receives how much of the
-    search is done, from 0 to 1. ``leave_out`` is asked before each pair with a call whether it and those behind it, of
-    which it receives the number, are to be left out.
+    Imports of modules come first, then pairs with one call and pairs of two calls, each in the order of the entries.
+    ``advance`` receives how much of the search is done, from 0 to 1. ``leave_out`` is asked before each pair with a
+    call, and before each stop within it, whether that pair and those behind it are to be left out; it receives their
+    number.
     """
     cyclic = cyclic_modules(model.program, model.rules)
     search = _Search(model=model, cyclic=cyclic, askers=askers(lock_order(model.program, model.rules)))
-    traces = {entry: _trace(model, entry, cyclic) for entry in {*entries, *map(home, entries)}}
+    traces = _Traces(model=model, cyclic=cyclic)
     pairs = sorted(permutations(entries, 2), key=_calls_in)
     for done, (first, second) in enumerate(pairs):
         advance(done / len(pairs))
-        if _calls_in((first, second)) and leave_out(len(pairs) - done):
+        is_over = partial(leave_out, len(pairs) - done) if _calls_in((first, second)) else _never
+        if is_over():
             return
         if traces[first].cycles & traces[second].cycles:
-            yield from search.between(Pair(first, second), traces)
+            yield from search.between(Pair(first, second), traces, is_over)
+
+
+def _never() -> bool:
+    return False
 
 
 def _calls_in(pair: tuple[str, str]) -> int:
     return sum(":" in entry for entry in pair)
 
 
-def _trace(model: Model, entry: str, cyclic: Mapping[str, int]) -> SoloTrace:
-    machine = model.machine()
-    return trace_solo(machine, model.start(machine, FIRST, entry), cyclic)
+class _Traces(dict[str, SoloTrace]):
+    """What each entry does alone, found out when it is first needed: of calls that are left out it is not."""
+
+    def __init__(self, *, model: Model, cyclic: Mapping[str, int]) -> None:
+        super().__init__()
+        self._model, self._cyclic = model, cyclic
+
+    def __missing__(self, entry: str) -> SoloTrace:
+        machine = self._model.machine()
+        trace = self[entry] = trace_solo(machine, self._model.start(machine, FIRST, entry), self._cyclic)
+        return trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +90,17 @@ class _Search:
     periods: dict[str, list[Period]] = field(default_factory=dict)
     blocked_by_entry: dict[str, BlockedThreads] = field(default_factory=dict)
 
-    def between(self, pair: Pair, traces: Mapping[str, SoloTrace]) -> Iterator[Hazard]:
-        """Try T1 at each stop at which T2 would sleep elsewhere than at the one before."""
+    def between(
+        self, pair: Pair, traces: Mapping[str, SoloTrace], is_over: Callable[[], bool] = _never
+    ) -> Iterator[Hazard]:
+        """Try T1 at each stop at which T2 would sleep elsewhere than at the one before, until the time is over."""
         one = traces[pair.first]
         memory = self.blocked_by_entry.setdefault(pair.second, BlockedThreads(self.model, pair.second))
         walk = Walk(memory, one, {name: State(phase, owned=False) for name, phase in self.model.phases.items()})
         number = len(traces[home(pair.first)].stops) if self._knows_home(pair) else 0
         for first, last in self._spans(pair, traces):
             number = max(number, first)
-            while number <= last:
+            while number <= last and not is_over():
                 blocked = walk.look(number)
                 if blocked.awaited:
                     yield from self._at(one.stops[number], pair, walk, blocked)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 GETATTR = "__getattr__"
-# An indented import, an import by name, or a module's __getattr__: without one of them no function imports anything.
+# An import that is no whole line at the margin, one by name, or a module's __getattr__: without one of them no function
+# imports anything.
 _WORTH_PARSING = re.compile(
-    rb"^[ \t]+(?:lazy[ \t]+)?(?:import|from)\s|^def __getattr__\(|import_module\(", re.MULTILINE
+    rb"(?:^[ \t]+|[:;][ \t]*)(?:lazy[ \t]+)?(?:import|from)\s|^def __getattr__\(|import_module\(", re.MULTILINE
 )
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FUNCTIONS = (*_DEFINITIONS, ast.Lambda)

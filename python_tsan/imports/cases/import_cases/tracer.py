@@ -7,8 +7,10 @@ lock would miss them, and they are the ones that another thread's timing brings 
 from __future__ import annotations
 
 import _frozen_importlib as bootstrap
+import _frozen_importlib_external as external
 import _imp
 import builtins
+import os
 import sys
 from threading import get_ident
 from types import ModuleType
@@ -38,10 +40,12 @@ _IMPORT_SYSTEM = frozenset({__file__, "<frozen importlib._bootstrap>", "<frozen 
 class Tracer:
     """Record the requests of the thread that installs it. Other threads import unseen and are only counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+        self._write = note
         self.requests: dict[str, list[dict[str, Any]]] = {}
         self.files: dict[str, str] = {}
         self.lazy: dict[str, list[str]] = {}
+        self.stamps: dict[str, list[int] | None] = {}
         self.elsewhere = 0
         self._stack: list[str] = []
         self._thread = get_ident()
@@ -52,6 +56,8 @@ class Tracer:
         builtins.__import__ = self._statement(builtins.__import__)
         names["_gcd_import"] = self._by_name(names["_gcd_import"])
         names["_find_and_load_unlocked"] = self._loading(names["_find_and_load_unlocked"])
+        loader: Any = external.SourceLoader
+        loader.source_to_code = self._compiling(loader.source_to_code)
 
     def _statement(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def traced(
@@ -83,6 +89,16 @@ class Tracer:
 
         return traced
 
+    def _compiling(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Note each module that had to be compiled: the time until then is not that of the import itself."""
+
+        def traced(loader: Any, data: Any, path: Any, *more: Any, **named: Any) -> Any:  # noqa: ANN401 -- as above
+            code = original(loader, data, path, *more, **named)
+            self._write({"compiled": str(path)})
+            return code
+
+        return traced
+
     def _loading(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def traced(name: str, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
             if get_ident() != self._thread:
@@ -96,6 +112,7 @@ class Tracer:
             finally:
                 self._stack.pop()
             self.files[name] = _file_of(module)
+            self.stamps[name] = _stamp_of(module)
             if type(module) is ModuleType:
                 self.lazy[name] = names_of(module)
             return module
@@ -135,12 +152,38 @@ class Tracer:
         )
 
 
-def _file_of(module: object) -> str:
-    """Return the file of a module without an attribute of it: one that loads on request would be loaded by that."""
+def _names_in(module: object) -> dict[str, Any]:
+    """Return the names of a module without an attribute of it: one that loads on request would be loaded by that."""
     try:
-        return str(object.__getattribute__(module, "__dict__").get("__file__") or "")
+        names: dict[str, Any] = object.__getattribute__(module, "__dict__")
     except AttributeError:
-        return ""
+        return {}
+    return names
+
+
+def _file_of(module: object) -> str:
+    return str(_names_in(module).get("__file__") or "")
+
+
+def _stamp_of(module: object) -> list[int] | None:
+    """Return time and size of the source that was certainly compiled for this module, None where that is not known."""
+    spec: Any = _names_in(module).get("__spec__")
+    if type(getattr(spec, "loader", None)) is not external.SourceFileLoader:
+        return None
+    try:
+        found = os.stat(_file_of(module))  # noqa: PTH116 -- pathlib would be an import of its own
+    except OSError:
+        return None
+    return None if _is_unchecked(spec.cached) else [found.st_mtime_ns, found.st_size]
+
+
+def _is_unchecked(bytecode: str | None) -> bool:
+    """Return whether byte-code is used without a look at its source, as PEP 552 permits."""
+    try:
+        with open(bytecode or "", "rb") as file:  # noqa: PTH123 -- as above
+            return file.read(8)[4:5] == b"\x01"
+    except OSError:
+        return False
 
 
 def _is_use(frame: FrameType) -> bool:
@@ -194,10 +237,11 @@ def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dic
 
     ``mode`` says which imports are lazy. Of a module that is no ordinary one, lazy names are not looked for.
 
-    ``note`` receives each import that has ended, so that the one that ends the process is known.
+    ``note`` receives each import that has ended, so that the one that ends the process is known, and each module that
+    was compiled.
     """
     already = sorted(sys.modules)
-    tracer = Tracer()
+    tracer = Tracer(note)
     tracer.install()
     # The tracer stands twice in each level of a chain of imports, which has six frames of its own.
     sys.setrecursionlimit(2 * sys.getrecursionlimit())
@@ -214,7 +258,12 @@ def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dic
         "errors": errors,
         "already": already,
         "modules": {
-            name: {"file": tracer.files.get(name, ""), "lazy": tracer.lazy.get(name, []), "requests": requests}
+            name: {
+                "file": tracer.files.get(name, ""),
+                "lazy": tracer.lazy.get(name, []),
+                "stamp": tracer.stamps.get(name),
+                "requests": requests,
+            }
             for name, requests in tracer.requests.items()
             if name in sys.modules
         },
