@@ -78,7 +78,7 @@ class Namer:
         places = set()
         for number in locks:
             lock = self.locks[number]
-            stacks.append(lock.created)
+            stacks.append(self.creation(lock))
             if lock.offset is not None and not lock.name:
                 places.add((lock.module, lock.offset))
         frames = [frame for stack in stacks for frame in stack.native if not frame.symbol]
@@ -113,7 +113,7 @@ class Namer:
     def mutex(self, number: int, as_number: int) -> Mutex:
         """Return a lock as a part of a finding."""
         lock = self.locks[number]
-        created = self.place(lock.created).stack
+        created = self.place(self.creation(lock)).stack
         return Mutex(
             id=as_number,
             address=lock.address or None,
@@ -122,6 +122,11 @@ class Namer:
             kind=lock.kind.value,
             name=self.lock_name(lock),
         )
+
+    def creation(self, lock: TracedLock) -> CallStack:
+        """Return where a lock was created; a thread's life begins where that thread was."""
+        thread = self.threads.get(lock.thread) if lock.thread is not None else None
+        return thread.stack if thread else lock.created
 
     def lock_name(self, lock: TracedLock) -> str:
         """Return the name of a lock, empty where it has none."""

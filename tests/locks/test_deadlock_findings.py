@@ -191,3 +191,12 @@ def test_a_frame_of_the_library_that_asks_for_no_lock_is_not_the_call():
 
     assert call("std::_Function_handler<void ()>::_M_invoke(std::_Any_data const&)") == ""
     assert call("std::lock_guard<std::mutex>::lock_guard(std::mutex&)") == "std::lock_guard::lock_guard"
+
+
+def test_the_end_of_a_thread_is_identified_by_where_that_was_created():
+    gil, _ = sink_trace().locks
+    end = TracedLock(id=2, kind=LockKind.THREAD, thread=1, created=stack((PROGRAM, 0x130)))
+    asks, takes = sink_trace().requests
+    trace = sink_trace(locks=(gil, replace(end, id=1)), requests=(replace(asks, holding=()), takes))
+    (finding,) = findings_of(trace)
+    assert "lock thread start main.cpp" in identity(finding)
