@@ -1,4 +1,4 @@
-"""Render a result as JUnit XML: one test case for each distinct finding."""
+"""Render a result as JUnit XML: one test case for each check and each distinct finding."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from python_tsan.render.circumstances import circumstances
 from python_tsan.render.escape import xml
 from python_tsan.render.explain import kind_text
 from python_tsan.result.finding import FindingStatus
-from python_tsan.result.model import VerdictStatus
+from python_tsan.result.model import Status, VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.render.registry import Context
     from python_tsan.result.finding import DistinctFinding
-    from python_tsan.result.model import Result
+    from python_tsan.result.model import Result, Verdict
 
 _SUITE = "ThreadSanitizer"
 
@@ -45,6 +45,8 @@ _COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 def _cases(result: Result) -> Iterator[ET.Element]:
     program = program_of(result)
+    checks = [_check(verdict) for verdict in result.verdicts if verdict.check]
+    yield from checks
     for finding in result.findings:
         yield _case(finding, program)
     for fatal in result.fatal:
@@ -60,12 +62,36 @@ def _cases(result: Result) -> Iterator[ET.Element]:
             yield ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
         case VerdictStatus.FINDINGS:
             # A program that crashed, or that did not show what was expected, fails without a finding.
-            if not result.failing:
+            if not result.failing and not any(case.find("failure") is not None for case in checks):
                 case = ET.Element("testcase", {"classname": _SUITE, "name": "verdict"})
                 _outcome(case, "failure", "verdict", result.verdict.reason, "\n".join(result.verdict.downgrades))
                 yield case
         case _:
             assert_never(result.verdict.status)
+
+
+def _check(verdict: Verdict) -> ET.Element:
+    lane = f".{verdict.lane.value}" if verdict.lane else ""
+    names = {"classname": f"python-tsan{lane}", "name": xml(verdict.check), "time": f"{verdict.seconds:.3f}"}
+    case = ET.Element("testcase", names)
+    match verdict.status:
+        case Status.PASSED:
+            pass
+        case Status.FAILED:
+            _outcome(case, "failure", verdict.expectation.outcome.value, verdict.reason, "\n".join(_evidence(verdict)))
+        case Status.COULD_NOT_JUDGE:
+            _outcome(case, "error", verdict.status.value, verdict.reason, "\n".join(_evidence(verdict)))
+        case Status.SKIPPED:
+            _outcome(case, "skipped", "", verdict.reason, "")
+        case _:
+            assert_never(verdict.status)
+    return case
+
+
+def _evidence(verdict: Verdict) -> Iterator[str]:
+    yield f"{verdict.met} of {counted(verdict.runs, 'run')} as expected"
+    for observation in verdict.observations:
+        yield f"run {observation.number}: {observation.folder}"
 
 
 def _case(finding: DistinctFinding, program: frozenset[Program]) -> ET.Element:

@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import NASTY, renamed
+from runs import run, verdict
 
+from python_tsan.expectation import Lane, Outcome
 from python_tsan.render.junit import render
 from python_tsan.render.registry import Context
 from python_tsan.result.build import Standing
 from python_tsan.result.finding import FindingStatus
+from python_tsan.result.model import Status
 
 
 def suites(report):
@@ -72,3 +75,29 @@ def test_clean_is_one_passed_case(report_of):
 @given(symbol=st.text(min_size=1, max_size=60))
 def test_no_name_makes_unreadable_xml(one_race, symbol):
     suites(renamed(one_race, symbol))
+
+
+def test_each_check_is_a_case_of_its_lane():
+    result = run(
+        verdict("canary/race", outcome=Outcome.RACE, runs=3, met=3),
+        verdict("gil/counter", Status.FAILED, Outcome.RACE, runs=3, met=2, reason="expected a race <x>"),
+        verdict("numpy/sum", Status.SKIPPED, runs=0, met=0, reason="needs numpy"),
+        verdict("gil/lost", Status.COULD_NOT_JUDGE, met=0, reason="the log folder is gone"),
+    )
+    cases = {case.get("name"): case for case in suites(result).findall("testcase")}
+    assert list(cases)[:4] == ["canary/race", "gil/counter", "numpy/sum", "gil/lost"]
+    lane = result.verdicts[0].lane
+    assert lane in set(Lane)
+    assert {cases[name].get("classname") for name in list(cases)[:4]} == {f"python-tsan.{lane.value}"}
+    assert float(cases["canary/race"].get("time")) == result.verdicts[0].seconds
+    assert len(cases["canary/race"]) == 0
+    failure = cases["gil/counter"].find("failure")
+    assert (failure.get("type"), failure.get("message")) == ("race", "expected a race <x>")
+    assert failure.text.startswith("2 of 3 runs as expected")
+    assert cases["numpy/sum"].find("skipped").get("message") == "needs numpy"
+    assert cases["gil/lost"].find("error").get("message") == "the log folder is gone"
+
+
+def test_a_failed_check_is_one_failure():
+    result = run(verdict("canary/race", outcome=Outcome.RACE), verdict("gil/one", Status.FAILED, reason="1 finding"))
+    assert suites(result).get("failures") == "1"
