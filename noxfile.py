@@ -213,7 +213,7 @@ def lint_github(session: nox.Session) -> None:
 
 @nox.session(tags=["quality"])
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, import contracts, C++ layout, workflows and actions."""
+    """Check style, formatting, import contracts, C++ layout, scripts, workflows and actions."""
     install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -221,6 +221,7 @@ def lint(session: nox.Session) -> None:
     session.run("python", "-m", "tools.prose")
     native = sorted(str(path) for suffix in ("hpp", "cpp", "c") for path in ROOT.glob(f"native/**/*.{suffix}"))
     session.run("clang-format", "--dry-run", "-Werror", *native)
+    session.run("shellcheck", *sorted(str(path) for path in ROOT.glob("findings/*.sh")))
     lint_github(session)
 
 
