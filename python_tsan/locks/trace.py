@@ -124,7 +124,7 @@ _LIVE = struct.Struct("<IIIIQQQIIBBB5x")
 _HELD = struct.Struct("<QQQIIIIHBB4x")
 _MOST_HELD = 32
 _LIVE_BYTES = _LIVE.size + _MOST_HELD * _HELD.size
-_SEES_PYTHON, _KNOWS_GIL, _FREE_THREADED, _ENDED, _FORKED, _CHECKS_CALLS = 1, 2, 4, 8, 16, 32
+_SEES_PYTHON, _KNOWS_GIL, _FREE_THREADED, _ENDED, _FORKED, _CHECKS_CALLS, _HIDES_ONCE = 1, 2, 4, 8, 16, 32, 64
 _DEEPEST = 200
 
 
@@ -270,7 +270,12 @@ class _Reader:
             checks_calls=bool(flags & _CHECKS_CALLS),
             live=live,
             not_seen=lost
-            | ({"a fork, whose child starts with what the forking thread held": 1} if flags & _FORKED else {}),
+            | ({"a fork, whose child starts with what the forking thread held": 1} if flags & _FORKED else {})
+            | (
+                {"call_once and static variables, which the sanitizer's runtime hides": 1}
+                if flags & _HIDES_ONCE
+                else {}
+            ),
             events=self.fields[7] + sum(wanted.events for wanted, _ in live_rows),
             truncated=not flags & _ENDED,
         )

@@ -210,7 +210,8 @@ enum Flags : std::uint32_t {
     free_threaded = 4,
     ended = 8,
     forked = 16,
-    checks_calls = 32
+    checks_calls = 32,
+    hides_once = 64
 };
 
 /// What could not be recorded, by the order of LOST in python_tsan/locks/trace.py.

@@ -10,6 +10,7 @@
 #include "objects.hpp"
 #include "python.hpp"
 #include "record.hpp"
+#include "runtime.hpp"
 #include "stacks.hpp"
 #include "threads.hpp"
 
@@ -75,6 +76,8 @@ private:
     std::atomic<void*> found_{nullptr};
 };
 
+} // namespace
+
 /// Whether to record; the thread is then busy until `leave`.
 bool enter(const Site& site) {
     if (!active || self.busy) {
@@ -97,6 +100,8 @@ bool enter_again() {
 void leave() {
     self.busy = false;
 }
+
+namespace {
 
 template <typename Object>
 std::uint64_t address_of(Object* object) {
@@ -342,6 +347,7 @@ int join(pthread_t handle, bool timed, const Site& site, Call call) {
     file_note("loaded");
     file_unload();
     find_runtime();
+    sees_runtime = redirect_runtime();
     starts = static_cast<Start*>(raw_memory(most_starts * sizeof *starts));
     if (starts != nullptr && pthread_atfork(threads_fork, threads_went_on, threads_forked) == 0) {
         active = true;

@@ -88,7 +88,8 @@ std::uint32_t gil_stack(const Site& site) {
 /// the routine of pthread_once.
 bool is_stale(const Held& held) {
     if (held.kind == Kind::once) {
-        constexpr int in_progress = 1; // __PTHREAD_ONCE_INPROGRESS of glibc
+        // kGuardRunning of the sanitizer, __PTHREAD_ONCE_INPROGRESS of glibc
+        const int in_progress = has_runtime() ? 1 << 16 : 1;
         return (__atomic_load_n(reinterpret_cast<const int*>(held.address), __ATOMIC_RELAXED) & in_progress) == 0;
     }
     if (held.kind != Kind::mutex || held.inherited != 0) {

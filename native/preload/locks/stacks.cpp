@@ -56,10 +56,6 @@ struct Outer {
     bool inside;
 };
 
-bool in_runtime(std::uint64_t pc) {
-    return pc >= runtime.first && pc < runtime.last;
-}
-
 _Unwind_Reason_Code visit_runtime(_Unwind_Context* context, void* data) {
     auto& outer = *static_cast<Outer*>(data);
     const auto pc = static_cast<std::uint64_t>(_Unwind_GetIP(context));
@@ -115,6 +111,10 @@ void find_runtime() {
             runtime.last = each.last > runtime.last ? each.last : runtime.last;
         }
     }
+}
+
+bool in_runtime(std::uint64_t pc) {
+    return pc >= runtime.first && pc < runtime.last;
 }
 
 bool has_runtime() {

@@ -19,6 +19,9 @@ void find_runtime();
 /// Whether a sanitizer's runtime is in the process, which implements some functions itself.
 bool has_runtime();
 
+/// Whether the address belongs to that runtime.
+bool in_runtime(std::uint64_t pc);
+
 /// The call that the program made, of one that the runtime's interceptor made.
 Site program_site(const Site& site);
 

@@ -16,6 +16,7 @@ extern "C" void* __libc_stack_end;
 namespace lock_recorder {
 
 __thread Self self;
+bool sees_runtime = true;
 Latch tables;
 
 namespace {
@@ -120,6 +121,9 @@ bool threads_prepare() {
             file_forget();
         }
         prepared.store(true, std::memory_order_release);
+    }
+    if (header != nullptr && !sees_runtime) {
+        header->flags.fetch_or(hides_once);
     }
     return header != nullptr;
 }

@@ -51,6 +51,9 @@ struct Self {
 
 [[gnu::tls_model("initial-exec"), gnu::visibility("hidden")]] extern __thread Self self;
 
+/// False where a sanitizer's runtime hides calls of pthread_once and static guards.
+extern bool sees_runtime;
+
 /// The lock for all tables and for appending.
 extern Latch tables;
 

@@ -1,0 +1,90 @@
+"""The recorder in programs under ThreadSanitizer, whose runtime is between them and the recorder."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from python_tsan.locks.model import LockKind
+from tests.locks.conftest import read_traces
+
+pytestmark = [pytest.mark.compiler, pytest.mark.slow]
+
+PROGRAM = """
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+std::mutex first, second, outer, inner;
+std::once_flag flag;
+std::condition_variable changed;
+bool ready = false;
+int value = 0;
+using Guard = std::lock_guard<std::mutex>;
+void racy() { ++value; }
+struct One { One() { Guard a(inner); } };
+void nested() { Guard a(first); Guard b(second); }
+void once() { Guard b(outer); std::call_once(flag, [] { Guard a(inner); racy(); }); }
+void guarded() { Guard b(outer); static One one; }
+void waits() { std::unique_lock<std::mutex> lock(first); changed.wait(lock, [] { return ready; }); }
+int main() {
+    nested(); guarded();
+    std::thread other(racy);
+    once();
+    other.join();
+    std::thread waiting(waits);
+    { Guard a(first); ready = true; }
+    changed.notify_one();
+    waiting.join();
+    const char* list = std::getenv("LD_PRELOAD");
+    return list != nullptr && list[0] != '\\0';
+}
+"""
+
+
+@pytest.fixture(params=["g++", "clang++"])
+def run_sanitized(request, compile_cpp, lock_recorder, tmp_path):
+    """Run the program with its sanitizer; returns what it printed and the trace."""
+    names = [request.param, *(f"{request.param}-{major}" for major in range(25, 14, -1))]
+    compiler = next((name for name in names if shutil.which(name)), None)
+    if compiler is None:
+        pytest.skip(f"no {request.param}")
+    try:
+        program = compile_cpp(PROGRAM, "-fsanitize=thread", "-O1", compiler=compiler)
+    except subprocess.CalledProcessError:
+        pytest.skip(f"{compiler} has no runtime")
+    preload = f"libtsan.so.2:{lock_recorder}" if request.param == "g++" else str(lock_recorder)
+    variables = {**os.environ, "PYTHON_TSAN_LOCKS": str(tmp_path), "TSAN_OPTIONS": "exitcode=0"}
+    variables["PYTHON_TSAN_LOCKS_PRELOAD"] = preload
+    command = ["setarch", "-R", "env", f"LD_PRELOAD={preload}", str(program)]
+    ended = subprocess.run(command, check=False, env=variables, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    (trace,) = read_traces(tmp_path)
+    return ended.stderr, trace
+
+
+def test_locks_are_seen_with_the_places_of_the_program(run_sanitized):
+    _, trace = run_sanitized
+    kinds = {lock.id: lock.kind for lock in trace.locks}
+    edges = {(tuple(kinds[held.lock] for held in each.holding), kinds[each.lock]) for each in trace.requests}
+    mutex, once, guard = LockKind.MUTEX, LockKind.ONCE, LockKind.GUARD
+    assert {
+        ((mutex,), mutex),
+        ((mutex,), once),
+        ((mutex, once), mutex),
+        ((mutex,), guard),
+        ((mutex, guard), mutex),
+    } <= edges
+    assert LockKind.CONDITION in {kinds[each.lock] for each in trace.wakes}
+    nested = next(each for each in trace.requests if [kinds[held.lock] for held in each.holding] == [mutex])
+    for stack in (nested.stack, nested.holding[0].stack):
+        assert stack.native[0].module.endswith("/program"), "the runtime's own frames are left out"
+    assert trace.not_seen == {}
+
+
+def test_the_sanitizer_reports_the_frames_of_the_program_as_without_it(run_sanitized):
+    text, _ = run_sanitized
+    assert "racy" in text
+    assert "python_tsan" not in text
+    assert text.count("WARNING: ThreadSanitizer") == 1, "the recorder itself brings no finding"
