@@ -519,11 +519,11 @@ bool capi_checks() {
 }
 
 void capi_thread_ends() {
-    if (is_initialized == nullptr || is_initialized() == 0 || (is_finalizing != nullptr && is_finalizing() != 0)) {
-        return;
-    }
     const Rule rule = self.holds_gil ? Rule::ended_attached : self.ensured != 0 ? Rule::never_released : Rule::none;
     if (rule == Rule::none) {
+        return; // before CPython is asked anything: its answer is read without a lock, and would be reported as a race
+    }
+    if (is_initialized == nullptr || is_initialized() == 0 || (is_finalizing != nullptr && is_finalizing() != 0)) {
         return;
     }
     const char* taken = self.last_action == 0 ? "" : functions[self.last_action].name;
