@@ -37,7 +37,7 @@ class Treatment(Enum):
     SET_ASIDE = "set aside"  # findings whose accesses are all inside these objects
     SHIM = "shim"  # a preloaded library reports the synchronization to the runtime
     EXPLAINED = "explained"  # a death or a hang is named, with the setting that helps
-    SAID = "said"  # the verdict says what was not seen
+    STATED = "stated"  # the verdict states what was not seen
     NONE = "none"  # documented only
 
 

@@ -21,6 +21,7 @@ from python_tsan.result.matching import covered, missing
 from python_tsan.result.model import Observation, Provenance, Result, ShardRecord, Subject
 from python_tsan.running import audit, hook_crosscheck, processes, suppressing
 from python_tsan.running.companion import LIBRARY, HookOutput, read_hook_output
+from python_tsan.running.unseen import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -104,6 +105,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
             *(_unaudited(hooks, objects) if record.judges_races else ()),
             *(gaps if record.judges_races else ()),
             *_without_end(hooks, executions),
+            *unseen(hooks.mappings, objects),
             *record.left,
         ),
         suppressions=uses,

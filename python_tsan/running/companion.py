@@ -117,6 +117,17 @@ class ProcessShims(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...]
 
 
+class ProcessMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a process shared: ``twice`` at two addresses, or ``forked`` with a child. No path: anonymous."""
+
+    pid: int
+    device: int
+    inode: int
+    path: str
+    twice: bool
+    forked: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookOutput:
     """All that the companions of one run have written: reports by pid in order, the processes that started or ended.
@@ -128,6 +139,7 @@ class HookOutput:
     processes: tuple[ProcessObjects, ...]
     starts: tuple[ProcessStart, ...] = ()
     shims: tuple[str, ...] = ()
+    mappings: tuple[ProcessMapping, ...] = ()
 
 
 def obtain_companion(
@@ -210,10 +222,13 @@ def read_hook_output(folder: Path) -> HookOutput:
     }
     processes = tuple(line for path in sorted(folder.glob("objects.*.jsonl")) for line in _lines(path, ProcessObjects))
     starts = tuple(line for path in sorted(folder.glob("starts.*.jsonl")) for line in _lines(path, ProcessStart))
+    mappings = tuple(line for path in sorted(folder.glob("mappings.*.jsonl")) for line in _lines(path, ProcessMapping))
     shims = {
         name for path in folder.glob("shims.*.jsonl") for line in _lines(path, ProcessShims) for name in line.groups
     }
-    return HookOutput(reports=reports, processes=processes, starts=starts, shims=tuple(sorted(shims)))
+    return HookOutput(
+        reports=reports, processes=processes, starts=starts, shims=tuple(sorted(shims)), mappings=mappings
+    )
 
 
 def _lines(path: Path, kind: type[_T]) -> list[_T]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"\x7fELF"
 ENTRY = "__tsan_init"
+FENCE = "__tsan_atomic_thread_fence"
 # What every instrumented translation unit leaves in a file that has not been stripped: LLVM's constructor, GCC's.
 _CONSTRUCTOR = re.compile(r"tsan\.module_ctor|(?:_GLOBAL_)?_sub_I_\d+_0")
 _SHARED_GCC = re.compile(r"libtsan\.so")
@@ -54,6 +55,8 @@ class ElfFacts:
 
     ``runtime`` is the one that the file brings itself, by linking it or by needing its library; ``compilers`` are names
     such as ``clang-19`` from its comment, ``needed`` the names of libraries, ``search`` the folders for them.
+    ``fences`` and ``coroutines`` say whether its symbols show calls of atomic_thread_fence (with the runtime inside the
+    file they do not) and C++ coroutines.
     """
 
     path: Path
@@ -65,6 +68,8 @@ class ElfFacts:
     build_id: str = ""
     compilers: tuple[str, ...] = ()
     stripped: bool = False
+    fences: bool = False
+    coroutines: bool = False
 
     @property
     def embeds_python(self) -> bool:
@@ -132,7 +137,17 @@ def _read(path: Path, file: BinaryIO) -> ElfFacts:
         build_id=_build_id(elf),
         compilers=compilers,
         stripped=table is None,
+        fences=FENCE in wanted,
+        coroutines=_has_coroutines(table),
     )
+
+
+def _has_coroutines(table: object) -> bool:
+    """Return whether a function of a file is the body of a coroutine, as Clang and GCC name it."""
+    if not isinstance(table, SymbolTableSection):
+        return False
+    names = table.stringtable.data()
+    return any(ending in names for ending in (b".resume\0", b".actor\0"))
 
 
 def _instrumented(table: object, *, starts: bool, calls: bool) -> bool:

@@ -38,6 +38,9 @@ enum Flag : unsigned {
 /// One bit for each group of shims: which are on, and which a process has used.
 enum class Group : unsigned { pthread, descriptors, signals, glib, qt, absl, count };
 
+/// Whether the process has a sanitizer with the annotations, and the shims are not switched off.
+bool is_enabled();
+
 /// Whether the process has a sanitizer with the annotations, and the group is not switched off. Counts as a use.
 bool is_on(Group group);
 

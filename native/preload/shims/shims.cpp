@@ -59,6 +59,10 @@ void* find_in_libraries(const char* name) {
     return nullptr;
 }
 
+bool is_enabled() {
+    return enabled;
+}
+
 bool is_on(Group group) {
     if (!enabled) {
         return false;

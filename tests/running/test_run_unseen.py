@@ -1,0 +1,101 @@
+"""What a program did that the runtime cannot see is stated in its verdict, and of other programs nothing is."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from python_tsan.cli.main import main
+from python_tsan.console import make_console
+from python_tsan.paths import Layout
+from python_tsan.result.model import SharedObject
+from python_tsan.running.companion import ProcessMapping, read_hook_output
+from python_tsan.running.unseen import unseen
+from python_tsan.toolchain import survey
+from python_tsan.toolchain.model import Family
+
+PROGRAMS = Path(__file__).with_name("programs")
+BOTH = {Family.GCC, Family.CLANG}
+# The words of each program, and the families that show them; empty for a program that has nothing of the kind.
+STATES = {
+    "mapped_twice": ("/memfd:twice (deleted) was mapped at two addresses of one process", BOTH),
+    "mapped_again": ("", BOTH),
+    "forked": ("anonymous memory was shared by several processes", BOTH),
+    # Clang's runtime is inside the program, so that its calls are not left to be seen.
+    "fences": ("calls atomic_thread_fence", {Family.GCC}),
+    "coroutine": ("has C++ coroutines", BOTH),
+}
+ALL = [words for words, _ in STATES.values() if words]
+
+
+def mapping(pid=1, **parts):
+    return ProcessMapping(
+        **({"pid": pid, "device": 1, "inode": 7, "path": "/x", "twice": False, "forked": False} | parts)
+    )
+
+
+def test_one_mapping_is_not_mentioned():
+    assert list(unseen([mapping()], [])) == []
+    assert list(unseen([mapping(), mapping(inode=8, pid=2)], [])) == []
+
+
+def test_a_file_of_two_processes_is_mentioned_once():
+    assert list(unseen([mapping(1), mapping(2), mapping(3)], [])) == [
+        "/x was shared by several processes: a race between two of them was not seen."
+    ]
+
+
+def test_anonymous_memory_of_two_processes_is_not_the_same_memory():
+    anonymous = {"device": 0, "inode": 0, "path": ""}
+    assert list(unseen([mapping(1, **anonymous), mapping(2, **anonymous)], [])) == []
+    assert "anonymous memory was shared" in next(unseen([mapping(1, **anonymous, forked=True)], []))
+
+
+def test_the_mappings_of_all_processes_are_read(tmp_path):
+    line = '{"pid":%d,"device":1,"inode":2,"path":"/x","twice":true,"forked":false}\n'
+    (tmp_path / "mappings.1.jsonl").write_text(line % 1)
+    (tmp_path / "mappings.2.jsonl").write_text(line % 2 + '{"pid":2,"dev')
+    assert [each.pid for each in read_hook_output(tmp_path).mappings] == [1, 2]
+
+
+def test_code_that_is_not_instrumented_has_nothing_of_the_kind():
+    assert list(unseen([], [SharedObject(path="/nowhere", instrumented=False)])) == []
+    assert list(unseen([], [SharedObject(path="/nowhere", instrumented=True)])) == []
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def toolchains(cache):
+    probes = survey(layout=Layout(root=cache), console=make_console(quiet=True)).probes
+    return {probe.toolchain.candidate.family: probe.toolchain for probe in reversed(probes) if probe.toolchain}
+
+
+@pytest.fixture
+def run(toolchains, cache, tmp_path, monkeypatch, capsys):
+    """Return a function that compiles a program with a family's compiler and returns what `run` prints of it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(cache))
+
+    def runs(name, family):
+        if family not in toolchains:
+            pytest.skip(f"no working {family.value}")
+        flags = ["-std=c++20", "-O1", "-g", "-fsanitize=thread", "-pthread"]
+        command = [toolchains[family].candidate.cxx, *flags, PROGRAMS / f"{name}.cpp", "-o", name]
+        subprocess.run(command, check=True, timeout=120)
+        main(["run", "--toolchain", toolchains[family].name, "--", f"./{name}"])
+        return " ".join(capsys.readouterr().out.split())
+
+    return runs
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("family", Family, ids=lambda family: family.value)
+@pytest.mark.parametrize("name", STATES)
+def test_the_verdict_states_it(name, family, run):
+    shown = run(name, family)
+    words, families = STATES[name]
+    assert [each for each in ALL if each in shown] == ([words] if words and family in families else [])
