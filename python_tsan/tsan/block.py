@@ -42,6 +42,7 @@ _TAG = re.compile(
     r"</(?:span|font|div|pre|code|td|tr|li|p|b)>|<(?:span|font|div|td|tr|li|p|a)\s[^<>=]*=[^<>]*>|<br ?/?>|<pre>"
     r"|^\s*(?:<(?:span|div|td|tr|li|p|ol|ul|code|samp|b)>)+"
 )
+_TAG_OF_LINE = re.compile(_TAG.pattern, _TAG.flags | re.MULTILINE)
 
 # f(\"x\") in a text in quotes
 _QUOTED = re.compile(r"\\([\"\\/])")
@@ -89,8 +90,9 @@ class Block:
         """All that decides how it goes on and what it is, seen from the line with this number."""
         forms = tuple(form and form.pattern.pattern for form in (self.form, self.doubted))
         marks = tuple((line - number, numbers) for line, numbers in self.marks)
-        flags = (self.shape, self.suffix, self.wrapped, self.fenced, self.truncated, self.strays, self.room)
-        return (*forms, self.numbers, self.first_line - number, tuple(self.raw), tuple(self.lines), marks, flags)
+        flags = (self.shape, self.wrapped, self.fenced, self.truncated, self.strays, self.room)
+        texts = (self.prefix, self.suffix, tuple(self.raw), tuple(self.lines))
+        return (*forms, self.numbers, self.first_line - number, texts, marks, flags)
 
     def append(self, raw: str, text: str, number: int, numbers: tuple[int, ...]) -> None:
         """Add a line, ``text`` being what is left of it without its prefix."""
@@ -143,7 +145,7 @@ def has_dress(text: str) -> bool:
     """Report whether :func:`clean` may change one of these lines, tags included."""
     return (
         is_dressed(text)
-        or ("<" in text and _TAG.search(text) is not None)
+        or ("<" in text and _TAG_OF_LINE.search(text) is not None)
         or ("[" in text and _COLOUR.search(text) is not None)
     )
 

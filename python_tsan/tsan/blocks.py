@@ -108,7 +108,7 @@ class Splitter:
     def state(self) -> tuple[object, ...] | None:
         """All that decides how further lines are read; None for what cannot be compared."""
         forms = self.forms.state
-        if forms is None or self._records or self._unwrapper.paths or self._fresh or self._is_suspicious():
+        if forms is None or self._records or self._unwrapper != Unwrapper() or self._fresh or self._is_suspicious():
             return None
         blocks = [each.state(self.number) for each in (self._plain, *self._others) if each]
         return (forms, tuple(form.pattern.pattern for form in self._live), self._plain is None, *blocks)

@@ -121,16 +121,17 @@ class Forms:
         return (form, numbers[1]) if numbers else None
 
     @property
-    def state(self) -> frozenset[tuple[str, tuple[object, ...]]] | None:
+    def state(self) -> tuple[object, ...] | None:
         """All that decides which form a further prefix has; None if that is too much."""
         if len(self._known) >= MAX_FORMS or len(self._changing) >= MAX_CHANGING:
             return None
-        return frozenset((text, form.state) for forms in (self._known, self._changing) for text, form in forms.items())
+        changing = tuple((text, form.state) for text, form in self._changing.items())
+        return (frozenset((text, form.state) for text, form in self._known.items()), changing)
 
-    def skeleton(self, prefix: str) -> str:
-        """Return the prefix with all digits alike if that alone decides about its form, else an empty text."""
+    def skeleton(self, prefix: str, form: Form) -> str:
+        """Return the prefix with all digits alike if that alone gives it this form, else an empty text."""
         skeleton = prefix.translate(DIGITS)
-        return skeleton if skeleton in self._alike else ""
+        return skeleton if self._alike.get(skeleton) is form else ""
 
     def _find(self, prefix: str, body: str) -> Form:
         parts: list[str] = []

@@ -141,7 +141,7 @@ class Skimmer:
 
     def _without_prefix(self, block: str, prefix: str, form: Form) -> list[str]:
         """Return the lines of a block without their prefixes; none if one of them has no prefix of this form."""
-        skeleton = self.splitter.forms.skeleton(prefix)
+        skeleton = self.splitter.forms.skeleton(prefix, form)
         # A tag or an entity could begin in such a prefix, and numbers could go on behind it.
         if skeleton and skeleton[-1] in " \t" and not {"<", "&"}.intersection(skeleton):
             lines = block.split("\n")

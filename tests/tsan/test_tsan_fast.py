@@ -207,7 +207,9 @@ def test_titles_are_spelled_and_output_is_returned():
     assert speller.spell(lines).strays == ["served 1", "served 2"]
 
 
-@pytest.mark.parametrize("line", [FENCE, SUMMARY, "WARNING: DATA RACE", '{"MESSAGE": "x"}', "x\r", "<br>", "\x1b[1m x"])
+@pytest.mark.parametrize(
+    "line", [FENCE, SUMMARY, "WARNING: DATA RACE", '{"MESSAGE": "x"}', "x\r", "<br>", "<li>x", "x\0", "\x1b[1m x"]
+)
 @pytest.mark.parametrize("again", [1, 2, 3])
 def test_what_may_end_a_block_is_not_harmless(line, again):
     speller = Speller()

@@ -184,6 +184,11 @@ ODD = [
     "  Write of size 8 at  by thread T1:",
     "  Write of size 8 at 0x by thread T1:",
     "foo()",
+    "<li>x",
+    "X\bXX",
+    "\u200bWARNING: ThreadSanitizer: data race (pid=1)",
+    "    #0 f(int) /src/a.cpp:3:5 (a+0x10)\0",
+    "WARNING: ThreadSanitizer: data race (pid=1)</td>",
     "/src/main.go:11 +0x44",
 ]
 NUMBER = re.compile(r"(?<!\+)0x[0-9a-f]+|(?<= T)\d+|(?<= M)\d+|(?<=[tp]id=)\d+|(?<=goroutine )\d+")
@@ -229,6 +234,10 @@ DRESSES = [
     lambda line, _: f"> {line}",
     lambda line, _: f"<log> {line}",
     lambda line, _: f"web-1  | {line}",
+    lambda line, n: f"1a2b3c4d-{n * 7919:06} {line}",
+    lambda line, n: f"test.log{':' if 'WARN' in line else '-'}{n}{':' if 'WARN' in line else '-'}{line}",
+    lambda line, _: f'"{line}"',
+    lambda line, _: f"<li>{line}",
     lambda line, _: line + "\r",
     lambda line, _: f"\x1b[31m{line}\x1b[0m",
     lambda line, _: line.strip(),
