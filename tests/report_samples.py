@@ -12,16 +12,7 @@ from python_tsan.result.build import Facts, build_result
 from python_tsan.tsan.finding import Kind
 
 # Kinds that the runtime prints.
-OF_THE_RECORDER = {
-    Kind.POSSIBLE_DEADLOCK,
-    Kind.API_NOT_ATTACHED,
-    Kind.API_NOT_INITIALIZED,
-    Kind.API_AFTER_FINALIZATION,
-    Kind.THREAD_ENDED_ATTACHED,
-    Kind.NEVER_RELEASED,
-    Kind.NEVER_DELETED,
-}
-OF_THE_RUNTIME = frozenset(Kind) - {Kind.UNRECOGNISED, *OF_THE_RECORDER}
+OF_THE_RUNTIME = frozenset(kind for kind in Kind if not kind.is_recorded) - {Kind.UNRECOGNISED}
 GOLDEN = Path(__file__).parent / "tsan" / "golden"
 NASTY = "std::vector<int>::push_back(std::map<std::string, \"a\" & 'b'>, `x`|y*_z_, $HOME, [a](b), </script><b>)"
 

@@ -34,7 +34,7 @@ FOLDER_VARIABLE = "PYTHON_TSAN_LOCKS"
 # recorder, and would not start in every program that this one starts.
 PRELOAD_VARIABLE = "PYTHON_TSAN_LOCKS_PRELOAD"
 SUFFIX = ".locks"
-_LOOKUP = Lookup(functions=symbolise, variables=variable_names)
+LOOKUP = Lookup(functions=symbolise, variables=variable_names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,20 +90,27 @@ def hang(folder: Path) -> tuple[str, ...]:
     The processes may still run.
     """
     traces = [trace for path in files(folder) if (trace := _read(path))]
-    return tuple(line for trace in traces for line in hang_lines(trace, _LOOKUP))
+    return tuple(line for trace in traces for line in hang_lines(trace, LOOKUP))
 
 
 def waits(folder: Path) -> tuple[GilWait, ...]:
     """Return the waits that were made with the GIL held."""
-    return tuple(wait for one in recordings(files(folder)) for wait in gil_waits(one.trace, _LOOKUP))
+    return tuple(wait for one in recordings(files(folder)) for wait in gil_waits(one.trace, LOOKUP))
 
 
-def gaps(folders: Iterable[Path]) -> Iterator[str]:
+def traces(files: Iterable[Path]) -> Iterator[tuple[Path, LockTrace]]:
+    """Yield each file that can be read, with what was recorded in it."""
+    for path in files:
+        if (trace := _trace(path, path.stat().st_mtime_ns)) is not None:
+            yield path, trace
+
+
+def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
     """Yield why possible deadlocks of some processes could not be judged, each reason once."""
     seen = Counter[str]()
     for folder in folders:
         recorded = list(recordings(files(folder)))
-        if not recorded:
+        if alone and not recorded:
             seen["No lock, thread or Python was seen, so possible deadlocks were not judged."] += 1
         for one in recorded:
             seen.update(_gaps(one))
@@ -120,13 +127,18 @@ def _gaps(one: Recording) -> Iterator[str]:
 
 
 @lru_cache(maxsize=256)
-def _analyse(path: Path, changed: int) -> Recording | None:  # noqa: ARG001 -- a file that has changed is read again
-    trace = _read(path)
+def _analyse(path: Path, changed: int) -> Recording | None:
+    trace = _trace(path, changed)
     if trace is None:
         return None
     search = find_cycles(trace)
-    findings = tuple(deadlock_findings(trace, search.cycles, str(path), _LOOKUP))
+    findings = tuple(deadlock_findings(trace, search.cycles, str(path), LOOKUP))
     return Recording(trace=trace, findings=findings, complete=search.complete)
+
+
+@lru_cache(maxsize=256)
+def _trace(path: Path, changed: int) -> LockTrace | None:  # noqa: ARG001 -- a file that has changed is read again
+    return _read(path)
 
 
 def _read(path: Path) -> LockTrace | None:

@@ -7,14 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from python_tsan.detect.reading import Reading
     from python_tsan.result.model import Unparsed
     from python_tsan.tsan.finding import Fatal, Finding
 
-DETECTORS = ("races", "locks")
+DETECTORS = ("races", "locks", "capi")
+# These read what the preloaded recorder leaves, which needs no instrumented code.
+RECORDED = ("locks", "capi")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +46,17 @@ class Detector(Protocol):
     def read(self, files: Sequence[Path]) -> Evidence:
         """Return every finding by itself, for an expectation that counts them."""
 
+    def gaps(self, folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
+        """Yield sentences that say what of some processes could not be judged, each once.
+
+        ``alone``: no other one judges the processes as a whole, so that it is a gap if there was nothing to look at.
+        """
+
     def digest(self, files: Sequence[Path], reading: Reading) -> None:
         """Add the findings to ``reading``, each distinct one once; memory does not grow with the files."""
 
 
-def detectors() -> tuple[Detector, ...]:
-    """Return every detector."""
-    return tuple(cast("Detector", import_module(f"{__package__}.{name}")) for name in DETECTORS)
+def detectors(names: Iterable[str] | None = None) -> tuple[Detector, ...]:
+    """Return the detectors of these names, in this order; every one by default."""
+    chosen = DETECTORS if names is None else names
+    return tuple(cast("Detector", import_module(f"{__package__}.{name}")) for name in chosen)

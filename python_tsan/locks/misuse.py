@@ -87,11 +87,11 @@ def _notes(misuse: Misuse, namer: Namer) -> Iterator[str]:
     if KINDS[misuse.rule] not in _ENDINGS:
         return
     if not misuse.last:
-        yield "The thread never attached a thread state."
+        yield "the thread had not attached a thread state before"
         return
     frame = next(iter(namer.place(misuse.last_place).stack.frames), None)
     place = "" if frame is None else f" in {frame.symbol}{f' at {frame.file}:{frame.line}' if frame.file else ''}"
-    yield f"Before, the thread called {misuse.last}{place}."
+    yield f"before, the thread called {misuse.last}{place}"
 
 
 def _lines(stack: Stack) -> Iterator[str]:

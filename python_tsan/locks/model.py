@@ -250,6 +250,7 @@ class LockTrace:
     waits: tuple[WaitUnderGil, ...] = ()
     misuses: tuple[Misuse, ...] = ()
     checks_calls: bool = False  # whether calls of the C API were looked at
+    calls_not_seen: dict[str, int] = field(default_factory=dict)
     live: tuple[LiveThread, ...] = ()
     not_seen: dict[str, int] = field(default_factory=dict)
     events: int = 0

@@ -93,6 +93,7 @@ LOST = (
     "functions of Python beyond the limit",
     "wrong calls of Python beyond the limit",
 )
+_OF_CALLS = frozenset(LOST[-2:])
 _PARTS = (
     "strings",
     "objects",
@@ -269,7 +270,8 @@ class _Reader:
             misuses=tuple(self._misuses(len(threads))),
             checks_calls=bool(flags & _CHECKS_CALLS),
             live=live,
-            not_seen=lost
+            calls_not_seen={what: count for what, count in lost.items() if what in _OF_CALLS},
+            not_seen={what: count for what, count in lost.items() if what not in _OF_CALLS}
             | ({"a fork, whose child starts with what the forking thread held": 1} if flags & _FORKED else {})
             | (
                 {"call_once and static variables, which the sanitizer's runtime hides": 1}

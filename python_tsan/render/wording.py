@@ -199,8 +199,10 @@ def message(finding: DistinctFinding) -> str:
 
 
 def evidence(finding: DistinctFinding) -> str:
-    """Say how sure a finding is, where the accesses themselves do not."""
-    return evidence_words(finding) if finding.kind is Kind.POSSIBLE_DEADLOCK else ""
+    """Say how sure a recorded finding is, or what came before it, where its stacks do not."""
+    if finding.kind is Kind.POSSIBLE_DEADLOCK:
+        return evidence_words(finding)
+    return "; ".join(finding.notes) if finding.kind.is_recorded else ""
 
 
 def where(finding: DistinctFinding) -> str:

@@ -7,10 +7,9 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from python_tsan.detect import locks
 from python_tsan.detect.races import LOG_FOLDER, LOG_STEM
 from python_tsan.detect.reading import Reading
-from python_tsan.detect.registry import DETECTORS, detectors
+from python_tsan.detect.registry import DETECTORS, RECORDED, detectors
 from python_tsan.expectation import Outcome
 from python_tsan.preload_library import LOCK_RECORDER
 from python_tsan.result import baseline
@@ -58,7 +57,7 @@ class SessionRecord:
     cut: str = ""
     detect: tuple[str, ...] = DETECTORS
     unjudged: tuple[str, ...] = ()
-    records_locks: bool = False
+    has_recorder: bool = False
 
     @property
     def judges_races(self) -> bool:
@@ -70,13 +69,13 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
     """Return the result of a session."""
     executions = [execution for _, execution in record.runs]
     observations = tuple(observation for observation, _ in record.runs)
-    reading = read_runs(executions)
+    reading = read_runs(executions, record.detect)
     groups = reading.digest.groups
     findings = {key: group.finding for key, group in groups.items()}
     hooks = read_hook_output(record.hook_folder) if record.hook_folder else _NO_OUTPUT
     python_stacks, mismatches = hook_crosscheck.match_reports(reading.digest, _hook_reports(executions, hooks))
     objects = _loaded(hooks, record.mapped) if record.judges_races else ()
-    gaps = tuple(locks.gaps(each.folder for each in executions)) if record.records_locks else ()
+    gaps = tuple(_gaps(record)) if record.has_recorder else ()
     known = rules.baseline and baseline.with_current_fingerprints(rules.baseline, findings, rules.own)
     standings = rules.standings_in(groups, objects)
     aside = {key: standing.blind_spot for key, standing in standings.items() if standing.blind_spot}
@@ -139,9 +138,18 @@ def _loaded(hooks: HookOutput, mapped: Sequence[str]) -> tuple[SharedObject, ...
     return audit.inspect_objects(path for path in loaded if not path.endswith((LIBRARY, LOCK_RECORDER.name)))
 
 
-def is_found(execution: Execution, rules: Rules, hook_folder: Path | None, mapped: Sequence[str]) -> bool:
+def _gaps(record: SessionRecord) -> Iterator[str]:
+    folders = [execution.folder for _, execution in record.runs]
+    for name in (each for each in RECORDED if each in record.detect):
+        (detector,) = detectors([name])
+        yield from detector.gaps(folders, alone=name == record.detect[0])
+
+
+def is_found(
+    execution: Execution, rules: Rules, hook_folder: Path | None, mapped: Sequence[str], detect: Sequence[str]
+) -> bool:
     """Return whether a run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
-    groups = read_runs([execution]).digest.groups
+    groups = read_runs([execution], detect).digest.groups
     if rules.expectation.outcome is Outcome.RACE:
         return not list(missing(rules.expectation, [group.finding for group in groups.values()]))
     hooks = read_hook_output(hook_folder) if hook_folder and groups else _NO_OUTPUT
@@ -208,11 +216,11 @@ def _logs(executions: Sequence[Execution]) -> list[Path]:
     return [path for execution in executions for path in execution.logs]
 
 
-def read_runs(executions: Sequence[Execution]) -> Reading:
-    """Return what all detectors found in some processes."""
+def read_runs(executions: Sequence[Execution], detect: Sequence[str]) -> Reading:
+    """Return what these detectors found in some processes."""
     reading = Reading()
     for execution in executions:
-        for detector in detectors():
+        for detector in detectors(detect):
             detector.digest(detector.files(execution.folder), reading)
     return reading
 

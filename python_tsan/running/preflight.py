@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.detect.registry import DETECTORS
+from python_tsan.detect.registry import DETECTORS, RECORDED
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.running.elf import ElfFacts, Runtime, is_elf, read_elf
 from python_tsan.storage import open_regular
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from python_tsan.toolchain.model import Toolchain
 
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?[td]*)?$")
-_BEHIND_DRIVER = "Possible deadlocks of what the command starts were not judged; --detect locks does that."
+_BEHIND_DRIVER = (
+    "Possible deadlocks and wrong calls of Python's C API in what the command starts were not judged; "
+    "--detect locks,capi does that."
+)
 # What CPython says when a module that is not marked as safe without the GIL switches it on (import.c, 3.13).
 _GIL_ENABLED = re.compile(r"The global interpreter lock \(GIL\) has been enabled to load module '(?P<module>[^']+)'")
 
@@ -78,7 +81,7 @@ def prepare(
             interpreter=interpreter if named else None,
             notes=notes,
             detect=tuple(detect) or ("races",),
-            unjudged=() if "locks" in detect else (_BEHIND_DRIVER,),
+            unjudged=() if set(RECORDED).intersection(detect) else (_BEHIND_DRIVER,),
         )
     _refuse_two_runtimes(facts, cwd, env)
     embedded = _fitting(facts, interpreter, named=named)
@@ -149,7 +152,7 @@ def _find(name: str, cwd: Path, env: Mapping[str, str]) -> Path:
 def _facts(program: Path, *, children: bool, detect: Sequence[str]) -> ElfFacts | None:
     """Return the facts of the ELF file that starts; None behind a driver, whose children are judged afterwards.
 
-    Without instrumented code, locks can be judged where a library can be preloaded, and nothing else.
+    Without instrumented code, locks and calls can be judged where a library can be preloaded, and nothing else.
     """
     file = program if is_elf(program) else _shebang(program)
     facts = read_elf(file) if file else None
@@ -159,7 +162,7 @@ def _facts(program: Path, *, children: bool, detect: Sequence[str]) -> ElfFacts 
         return None
     if (
         facts is not None
-        and "locks" in (detect or DETECTORS)
+        and set(RECORDED).intersection(detect or DETECTORS)
         and (file == program or "races" not in (detect or DETECTORS))
     ):
         if facts.needed:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from python_tsan.cpython.build.interpreter import find_built, plan_offline
 from python_tsan.cpython.manifest import read_manifest
 from python_tsan.cpython.numpy.from_source import find_with_numpy
+from python_tsan.detect.registry import RECORDED
 from python_tsan.errors import ToolchainError, UsageError
 from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.running.companion import obtain_companion
@@ -74,14 +75,14 @@ def open_session(
 
 def _recorder(prepared: Prepared, request: Request, *, layout: Layout, console: Console) -> Path | None:
     """Return the lock recorder; None, with a warning, without a compiler for it, if something else is detected too."""
-    if "locks" not in prepared.detect:
+    if not set(RECORDED).intersection(prepared.detect):
         return None
     try:
         return build_library(LOCK_RECORDER, layout=layout, console=console)
     except ToolchainError as error:
-        if request.detect or prepared.detect == ("locks",):
+        if request.detect or "races" not in prepared.detect:
             raise
-        console.warn(f"possible deadlocks are not judged: {error.message}")
+        console.warn(f"possible deadlocks and calls of Python's C API are not judged: {error.message}")
         return None
 
 

@@ -123,7 +123,7 @@ class Session:
             cut=cut,
             detect=self.setup.prepared.detect,
             unjudged=self.setup.prepared.unjudged,
-            records_locks=self.setup.recorder is not None,
+            has_recorder=self.setup.recorder is not None,
         )
         result = assemble(self.request, self.rules, record)
         self._save(result, replay)
@@ -174,7 +174,11 @@ class Session:
                 found = counted(len(observation.seen), "finding")
                 self.setup.console.note(f"run {number} of {self.request.repeat}: {found}, exit {observation.exit_code}")
             if self.request.until_found and is_found(
-                self.runs[-1][1], self.rules, self._hook_folder if self.setup.companion else None, tuple(self.mapped)
+                self.runs[-1][1],
+                self.rules,
+                self._hook_folder if self.setup.companion else None,
+                tuple(self.mapped),
+                self.setup.prepared.detect,
             ):
                 self._note((f"found in run {number}, so it was the last",))
                 break
@@ -216,7 +220,7 @@ class Session:
         if not orphans.adopts:
             self.left[NOT_ADOPTED] = None
         self.left.update(dict.fromkeys(f"{each} outlived the program and was ended." for each in _plain(left)))
-        digest = read_runs([execution]).digest
+        digest = read_runs([execution], self.setup.prepared.detect).digest
         completed = execution.completed
         observation = Observation(
             number=number,

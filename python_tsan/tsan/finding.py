@@ -37,6 +37,24 @@ class Kind(Enum):
     # Not of the runtime: a heading that none of the above spells. Such a block is kept, never guessed at.
     UNRECOGNISED = "unrecognised"
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it comes from the preloaded recorder, and not from the runtime's logs."""
+        return self in _RECORDED
+
+
+_RECORDED = frozenset(
+    {
+        Kind.POSSIBLE_DEADLOCK,
+        Kind.API_NOT_ATTACHED,
+        Kind.API_NOT_INITIALIZED,
+        Kind.API_AFTER_FINALIZATION,
+        Kind.THREAD_ENDED_ATTACHED,
+        Kind.NEVER_RELEASED,
+        Kind.NEVER_DELETED,
+    }
+)
+
 
 class Dialect(Enum):
     """Which printer wrote the block: the C and C++ one, or Go's."""

@@ -10,13 +10,15 @@ import pytest
 from observed import finding
 
 from python_tsan.checking.execution import execute, observe
+from python_tsan.detect import capi as capi_detector
 from python_tsan.detect import locks as locks_detector
 from python_tsan.detect import races, registry
 from python_tsan.detect.reading import Reading
 from python_tsan.detect.registry import Evidence, detectors
+from python_tsan.locks.model import GilSight, LockTrace, Misuse, Rule, TracedThread
 from python_tsan.result.model import Unparsed
 from python_tsan.running.assembly import read_runs
-from python_tsan.tsan.finding import Fatal, FatalKind
+from python_tsan.tsan.finding import Fatal, FatalKind, Kind
 
 PYTHON = (sys.executable, "-IS", "-c")
 NOTE = "import os; open(os.environ['LOCK_FILE'], 'w').write('cycle')"
@@ -25,7 +27,7 @@ NOTE = "import os; open(os.environ['LOCK_FILE'], 'w').write('cycle')"
 @pytest.fixture
 def locks(monkeypatch):
     """Register a detector whose raw evidence is one file of its own."""
-    module = ModuleType("capi")
+    module = ModuleType("another")
     module.prepare = lambda folder, _env: {"LOCK_FILE": str(folder / "locks.txt")}
     module.files = lambda folder: tuple(folder.glob("locks.txt"))
     module.problem = lambda _folder, stderr: "the lock file is too old" if "old locks" in stderr else ""
@@ -45,13 +47,14 @@ def locks(monkeypatch):
             reading.digest.add(each.raw.splitlines(), "locks.txt")
 
     module.read, module.digest = read, digest
-    monkeypatch.setattr(registry, "DETECTORS", ("races", "capi"))
-    monkeypatch.setitem(sys.modules, "python_tsan.detect.capi", module)
+    monkeypatch.setattr(registry, "DETECTORS", ("races", "another"))
+    monkeypatch.setitem(sys.modules, "python_tsan.detect.another", module)
     return found
 
 
-def test_races_and_locks_are_what_is_detected_today():
-    assert detectors() == (races, locks_detector)
+def test_races_locks_and_calls_are_what_is_detected_today():
+    assert detectors() == (races, locks_detector, capi_detector)
+    assert detectors(["capi"]) == (capi_detector,)
 
 
 def test_a_further_detector_reaches_the_process_and_its_findings_count(locks, tmp_path):
@@ -62,7 +65,7 @@ def test_a_further_detector_reaches_the_process_and_its_findings_count(locks, tm
 
 def test_its_findings_are_in_the_result_of_a_program_too(locks, tmp_path):
     execution = execute([*PYTHON, NOTE], folder=tmp_path / "1", env={}, deadline=20.0)
-    (group,) = read_runs([execution]).digest.groups.values()
+    (group,) = read_runs([execution], ("races", "another")).digest.groups.values()
     assert group.finding.kind is locks.kind
 
 
@@ -85,3 +88,45 @@ def test_both_ways_of_reading_find_the_same(golden):
         reading = Reading()
         races.digest([path], reading)
         assert reading.digest.blocks == len(races.read([path]).findings)
+
+
+def recording(monkeypatch, **parts):
+    trace = LockTrace(pid=1, **parts)
+    monkeypatch.setattr(locks_detector, "traces", lambda files: ((path, trace) for path in files))
+    monkeypatch.setattr(locks_detector, "files", lambda folder: (folder / "1.locks",))
+
+
+def test_calls_that_were_not_seen_are_named(monkeypatch, tmp_path):
+    recording(monkeypatch, gil=GilSight.NOT_RECOGNISED, calls_not_seen={"functions of Python beyond the limit": 2})
+    assert list(capi_detector.gaps([tmp_path, tmp_path], alone=False)) == [
+        "Calls of Python's C API were not seen in this Python, so they were not judged.",
+        "The recorder could not follow functions of Python beyond the limit (2 times).",
+    ]
+
+
+@pytest.mark.parametrize(("gil", "checks"), [(GilSight.NO_PYTHON, False), (GilSight.RECOGNISED, True)])
+def test_without_python_or_with_its_calls_nothing_is_missing(monkeypatch, tmp_path, gil, checks):
+    recording(monkeypatch, gil=gil, checks_calls=checks)
+    assert list(capi_detector.gaps([tmp_path], alone=False)) == []
+
+
+def test_that_there_was_no_python_matters_to_who_asked_for_its_calls(monkeypatch, tmp_path):
+    words = ["No Python was seen, so calls of its C API were not judged."]
+    recording(monkeypatch, gil=GilSight.NO_PYTHON)
+    assert list(capi_detector.gaps([tmp_path], alone=True)) == words
+    recording(monkeypatch, gil=GilSight.RECOGNISED, checks_calls=True)
+    assert list(capi_detector.gaps([tmp_path], alone=True)) == []
+    monkeypatch.setattr(locks_detector, "files", lambda _folder: ())
+    assert list(capi_detector.gaps([tmp_path], alone=True)) == words
+
+
+def test_a_broken_rule_counts_in_both_ways_of_reading(monkeypatch, tmp_path):
+    broken = Misuse(rule=Rule.NO_THREAD_STATE, function="PyList_Size", thread=0, count=3)
+    threads = (TracedThread(id=0, tid=1),)
+    recording(monkeypatch, gil=GilSight.RECOGNISED, checks_calls=True, misuses=(broken,), threads=threads)
+    (path,) = capi_detector.files(tmp_path)
+    assert [each.kind for each in capi_detector.read([path]).findings] == [Kind.API_NOT_ATTACHED] * 3
+    reading = Reading()
+    capi_detector.digest([path], reading)
+    (group,) = reading.digest.groups.values()
+    assert (group.finding.title, group.occurrences) == ("PyList_Size called without the GIL", 3)

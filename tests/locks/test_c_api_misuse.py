@@ -148,9 +148,9 @@ def test_every_way_to_link_is_seen(extra, run):
 
 def test_the_note_says_what_the_thread_did_before(run):
     (finding,) = findings_of(run(WRONG["after its own release"][0]))
-    assert finding.notes[0].startswith("Before, the thread called PyGILState_Release in ")
+    assert finding.notes[0].startswith("before, the thread called PyGILState_Release in ")
     (finding,) = findings_of(run(WRONG["by a thread that never asked"][0]))
-    assert finding.notes == ("The thread never attached a thread state.",)
+    assert finding.notes == ("the thread had not attached a thread state before",)
 
 
 def test_a_module_that_is_loaded_later_is_seen(flags, record, compile_cpp):

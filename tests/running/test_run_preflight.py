@@ -66,17 +66,20 @@ def test_the_races_of_a_program_that_is_not_instrumented_are_refused_unless_its_
     assert ready(["ls", "-l"], tmp_path, children=True).command[1:] == ("-l",)
 
 
-@pytest.mark.parametrize("detect", [(), ("locks",), ("races", "locks")])
-def test_without_instrumented_code_locks_are_judged_and_the_verdict_says_that_races_are_not(tmp_path, detect):
+@pytest.mark.parametrize(
+    ("detect", "left"),
+    [((), ("locks", "capi")), (("locks",), ("locks",)), (("races", "locks"), ("locks",)), (("capi",), ("capi",))],
+)
+def test_without_instrumented_code_all_but_races_is_judged_and_the_verdict_says_so(tmp_path, detect, left):
     prepared = ready([str(LS)], tmp_path, detect=detect)
-    assert prepared.detect == ("locks",)
+    assert prepared.detect == left
     assert prepared.unjudged == ("Races were not judged: ls has no instrumented code.",)
 
 
 def test_what_is_not_requested_is_not_judged(tmp_path, elf):
     (tmp_path / "program").touch(mode=0o755)
     elf["program"] = facts(tmp_path / "program")
-    assert ready(["./program"], tmp_path).detect == ("races", "locks")
+    assert ready(["./program"], tmp_path).detect == ("races", "locks", "capi")
     only = ready(["./program"], tmp_path, detect=("locks",))
     assert (only.detect, only.unjudged) == (("locks",), ("Races were not judged: --detect locks.",))
 

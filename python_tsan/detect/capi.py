@@ -1,0 +1,65 @@
+"""Detect calls that break the contract of Python's C API, from the recordings of the preloaded lock recorder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from python_tsan.detect import locks
+from python_tsan.detect.registry import Evidence
+from python_tsan.locks.misuse import misuse_findings
+from python_tsan.locks.model import GilSight
+from python_tsan.plain_text import counted
+from python_tsan.result.model import Unparsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from python_tsan.detect.reading import Reading
+    from python_tsan.tsan.finding import Finding
+
+
+def prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG001 -- the protocol's signature
+    """Return nothing: the recordings are those of the locks."""
+    return {}
+
+
+def files(folder: Path) -> tuple[Path, ...]:
+    """Return the recordings, one for each process that used a lock, a thread or Python."""
+    return locks.files(folder)
+
+
+def problem(folder: Path, stderr: str) -> str:  # noqa: ARG001 -- so too
+    """Return an empty string: what a recording lacks is no reason to distrust other detectors, see :func:`gaps`."""
+    return ""
+
+
+def read(files: Sequence[Path]) -> Evidence:
+    """Return the broken rules of all recordings."""
+    return Evidence(findings=tuple(_findings(files)), unparsed=Unparsed())
+
+
+def digest(files: Sequence[Path], reading: Reading) -> None:
+    """Add the broken rules of all recordings to ``reading``."""
+    for finding in _findings(files):
+        reading.digest.add_finding(finding)
+
+
+def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
+    """Yield why calls of some processes could not be judged, each reason once."""
+    seen: dict[str, None] = {}
+    for folder in folders:
+        traces = [trace for _, trace in locks.traces(files(folder))]
+        if alone and all(trace.gil is GilSight.NO_PYTHON for trace in traces):
+            seen["No Python was seen, so calls of its C API were not judged."] = None
+        for trace in traces:
+            if trace.gil is not GilSight.NO_PYTHON and not trace.checks_calls:
+                seen["Calls of Python's C API were not seen in this Python, so they were not judged."] = None
+            for what, count in trace.calls_not_seen.items():
+                seen[f"The recorder could not follow {what} ({counted(count, 'time')})."] = None
+    yield from seen
+
+
+def _findings(files: Sequence[Path]) -> Iterator[Finding]:
+    for path, trace in locks.traces(files):
+        yield from misuse_findings(trace, str(path), locks.LOOKUP)
