@@ -157,7 +157,8 @@ def _from_file(cwd: Path) -> dict[str, Any]:
     for folder in (cwd, *cwd.parents):
         for name, section in ((FILE_NAME, ()), ("pyproject.toml", ("tool", "python-tsan"))):
             file = folder / name
-            if not file.exists():
+            # A link that leads nowhere is a mistake of the user; read_text says so.
+            if not os.path.lexists(file):
                 continue
             text = read_text(file)
             table = table_at(parse(text, file), section)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # More than any document or settings file of this package; less than what endangers a machine's memory.
 MOST_BYTES = 1 << 30
 _HEAD_BYTES = 4096
+_LARGE_BYTES = 64 << 20
 FOLDERS = "--cache or --output"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -143,16 +144,18 @@ def open_regular(file: Path) -> Iterator[BufferedReader]:
         yield opened
 
 
-def read_regular(file: Path, *, limit: int = MOST_BYTES, begins: bytes = b"") -> bytes:
+def read_regular(file: Path, *, limit: int = MOST_BYTES, begins: bytes = b"", names: bytes = b"") -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes. Raises ``OSError`` for everything else.
 
     Of a file that does not begin with ``begins``, after blanks, only the first bytes are returned: it is another kind
-    of file, and may be too large for the memory.
+    of file, and may be too large for the memory. A large one must also hold ``names`` in its first bytes.
     """
     with open_regular(file) as opened:
-        if os.fstat(opened.fileno()).st_size > limit:
+        size = os.fstat(opened.fileno()).st_size
+        if size > limit:
             raise OSError(errno.EFBIG, f"larger than {limit >> 20} MB", str(file))
-        if not opened.peek(_HEAD_BYTES).lstrip().startswith(begins):
+        head = opened.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+        if not head.lstrip().startswith(begins) or (size > _LARGE_BYTES and names not in head):
             return opened.read(_HEAD_BYTES)
         return opened.read(limit)
 

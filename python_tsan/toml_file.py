@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_BYTES = 16 << 20
+MOST_CUTS = 1000
 _POSITION = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 
@@ -50,9 +51,12 @@ def line_of(text: str, keys: tuple[str, ...]) -> int:
     """Return the line, from 1, of the statement that adds ``keys`` to the document.
 
     ``tomllib`` keeps no positions. A valid document that is cut at a line end stays valid exactly where no statement
-    is open, so the statement that adds the key starts after the longest cut that parses without the key.
+    is open, so the statement that adds the key starts after the longest cut that parses without the key. In a long
+    document, where that takes too long, it is the first line with the key in it.
     """
     lines = text.split("\n")  # not splitlines(), which also splits where TOML does not
+    if len(lines) > MOST_CUTS:
+        return next((number for number, line in enumerate(lines, 1) if keys[-1:] and keys[-1] in line), 1)
     start = 1
     for count in range(1, len(lines) + 1):
         try:

@@ -45,7 +45,7 @@ class Format(Generic[Kind]):
     def read(self, file: Path) -> bytes:
         """Return the bytes of ``file``. Raises ``UsageError`` when it does not exist, ``error`` for other reasons."""
         try:
-            return read_regular(file, begins=b"{")
+            return read_regular(file, begins=b"{", names=b'"schema"')
         except OSError as error:
             raise unreadable(file, error, error=self.error, advice=self.advice, page=self.page) from error
 

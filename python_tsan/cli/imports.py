@@ -284,7 +284,7 @@ def _traced(document: Document, probe: Probe, context: Context) -> Document:
 
 def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:
     try:
-        data = read_regular(arguments.file, begins=b"{")
+        data = read_regular(arguments.file, begins=b"{", names=b'"schema"')
     except OSError as error:
         raise unreadable(arguments.file, error, advice="name the output of `scan --format json`") from error
     return _render(decode_document(data, name=str(arguments.file)), arguments, context)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cpython.manifest import MANIFEST_NAME, read_manifest
 from python_tsan.errors import UsageError
+from python_tsan.storage import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +57,11 @@ def content_of(prefix: Path) -> str:
         name = os.fsencode(path.relative_to(prefix))
         if path.is_symlink():
             total.update(b"l" + name + b"\0" + os.fsencode(path.readlink()) + b"\0")
+        elif not path.is_file():  # a pipe or a device, which no build makes; to read it might never end
+            total.update(b"s" + name + b"\0")
         else:
             kind = b"x" if os.access(path, os.X_OK) else b"-"
-            total.update(kind + name + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+            total.update(kind + name + b"\0" + bytes.fromhex(sha256_of(path)))
     return total.hexdigest()
 
 

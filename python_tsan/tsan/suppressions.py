@@ -147,8 +147,17 @@ def too_wide(kind: SuppressionType, pattern: str) -> str:
 def pattern_matches(pattern: str, text: str) -> bool:
     """Match as the runtime's ``TemplateMatch`` does: anywhere in a text, ``*`` for all, ``^`` and ``$`` anchor."""
     start, end = pattern.startswith("^"), pattern.endswith("$")
-    middle = ".*".join(re.escape(part) for part in pattern.removeprefix("^").removesuffix("$").split("*"))
-    return bool(re.search(("^" if start else "") + middle + ("$" if end else ""), text, re.DOTALL))
+    parts = pattern.removeprefix("^").removesuffix("$").split("*")
+    at = 0
+    for index, part in enumerate(parts):
+        anchored = start and not index
+        if end and index == len(parts) - 1:
+            return text == part if anchored else len(text) - len(part) >= at and text.endswith(part)
+        found = (0 if text.startswith(part) else -1) if anchored else text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def hides(entry: Suppression, finding: Finding) -> bool:

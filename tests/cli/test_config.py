@@ -163,6 +163,18 @@ def test_a_folder_of_that_name_is_refused(tmp_path):
     assert refusal(tmp_path).message == f"cannot read {tmp_path / 'python-tsan.toml'}: Is a directory"
 
 
+@pytest.mark.parametrize("target", ["nowhere.toml", "python-tsan.toml"])
+def test_a_link_that_leads_nowhere_is_refused(tmp_path, target):
+    (tmp_path / "python-tsan.toml").symlink_to(tmp_path / target)
+    with pytest.raises(UsageError, match=r"cannot read .*python-tsan\.toml"):
+        load_settings({}, env={}, cwd=tmp_path)
+
+
+def test_the_line_of_a_key_in_a_long_file_is_found_at_once():
+    text = "\n".join(f"a{number} = {number}" for number in range(100_000))
+    assert line_of(text, ("a99999",)) == 100_000
+
+
 def test_a_file_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / "python-tsan.toml").write_bytes(b'toolchain = "\xff"')
     assert "not UTF-8 text (byte 13)" in refusal(tmp_path).message

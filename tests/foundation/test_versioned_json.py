@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from python_tsan.errors import SubjectError, UsageError
+from python_tsan.storage import read_regular
 from python_tsan.versioned_json import Format, encode
 
 
@@ -86,3 +87,14 @@ def test_a_folder_is_refused_by_the_error_that_is_asked_for(tmp_path: Path) -> N
 def test_other_objects_are_refused() -> None:
     with pytest.raises(NotImplementedError):
         encode(object())
+
+
+def test_a_large_file_of_another_kind_is_not_read_whole(tmp_path):
+    file = tmp_path / "large.json"
+    with file.open("wb") as out:
+        out.write(b'{"other": 1')
+        out.truncate(100 << 20)
+    assert len(read_regular(file, begins=b"{", names=b'"schema"')) < 10_000
+    with file.open("r+b") as out:
+        out.write(b'{"schema": 1')
+    assert len(read_regular(file, begins=b"{", names=b'"schema"')) == 100 << 20

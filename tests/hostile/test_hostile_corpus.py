@@ -47,6 +47,7 @@ def codes(code, *kinds):
 
 
 LINKS = ("fifo", "socket", "zero", "null", "full", "folder", "dangling", "loop", "missing", "below_a_file")
+ABSENT = codes(2, "dangling", "missing", "below_a_file")
 UNUSABLE = codes(2, *LINKS, "long_name", "long_path")
 CASES = [
     Case(words="report {}", code=6, others=codes(2, *NOT_TEXT) | codes(1, "log_cut", "huge_numbers")),
@@ -54,8 +55,8 @@ CASES = [
     Case(words="explain abcd1234 --log {}", code=2),
     Case(words="compare {}", code=6, others=UNUSABLE, places=6),
     Case(words="merge {}", code=6, others=UNUSABLE, places=6),
-    Case(words="replay {}", code=6, others=codes(2, "long_name", "long_path"), places=6),
-    Case(words="imports show {}", code=6, places=6),
+    Case(words="replay {}", code=6, others=ABSENT | codes(2, "long_name", "long_path", "folder"), places=6),
+    Case(words="imports show {}", code=6, others=ABSENT, places=6),
     Case(words="gil summary {}", code=2),
     Case(words="gil why os {}", code=2),
     Case(words="gil timeline {} --output out.html", code=2),
@@ -66,13 +67,15 @@ CASES = [
     Case(words="run -- ./{}", code=6, others=codes(2, "long_name", "long_path"), places=6),
     Case(words="build --from {}", code=4, others=UNUSABLE | codes(6, "read_error"), places=4),
     Case(words="build --print-key --source {}", code=4),
-    Case(words="matrix --resume {}", code=6, places=6),
-    Case(words="test-python --resume {}", code=6, others=codes(2, "long_name", "long_path"), places=6),
+    Case(words="matrix --resume {}", code=2, others=codes(6, "loop", "long_name", "long_path")),
+    Case(
+        words="test-python --resume {}", code=6, others=ABSENT | codes(2, "long_name", "long_path", "folder"), places=6
+    ),
     # The last word asks for a Python that is not there, so that valid settings go no further.
     Case(
         words="imports scan colorsys --python ./no-python",
         code=2,
-        others=codes(6, *EMPTY, "dangling", "loop", "missing"),
+        others=codes(6, *EMPTY, "missing"),
         name="python-tsan.toml",
     ),
 ]
@@ -85,6 +88,8 @@ def written():
     paths = []
 
     def note(event, arguments):
+        if arguments and isinstance(arguments[0], int):  # a file that is open already
+            return
         opened = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
         if opened or event in {"os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}:
             paths.append(arguments[0])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +111,18 @@ def test_narrow_entries_are_taken(line):
 )
 def test_patterns_match_as_the_runtime_does(pattern, text, expected):
     assert pattern_matches(pattern, text) is expected
+
+
+@given(pattern=st.text("ab*", max_size=8), start=st.booleans(), end=st.booleans(), text=st.text("ab", max_size=8))
+def test_patterns_match_as_a_regular_expression_would(pattern, start, end, text):
+    expression = "^" * start + ".*".join(map(re.escape, pattern.split("*"))) + "$" * end
+    assert pattern_matches("^" * start + pattern + "$" * end, text) == bool(re.search(expression, text))
+
+
+@pytest.mark.timeout(60)
+def test_no_pattern_and_no_file_of_many_takes_long():
+    assert not pattern_matches("a*" * 1000 + "b", "a" * 16_000)
+    assert len(parse_suppressions("rcae:f\nrace:g*\n" * 100_000).refused) == 100_000
 
 
 def test_too_wide_is_empty_for_the_narrow():
