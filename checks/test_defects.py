@@ -25,9 +25,13 @@ def test_a_shipped_suppression_hides_it(subject):
 
 @pytest.mark.scenarios("defects", name="worker_comes_back_too_late")
 def test_no_shipped_suppression_is_idle(subject):
-    """Each shipped suppression still matches its race; otherwise it could only hide new ones."""
+    """Each shipped suppression still matches its race; otherwise it could only hide new ones.
+
+    One that only GCC's runtime shows has a test of its own, ``tests/running/test_races_at_exit.py``.
+    """
     setup = subject.setup
     shown = [one for one in setup.scenarios if one.group == "defects" and not setup.missing(one)]
     findings = [finding for scenario in shown for finding in _findings(subject, scenario)]
-    idle = [entry for entry in setup.known_races if not any(hides(entry, finding) for finding in findings)]
+    due = [entry for entry in setup.known_races if "GCC alone" not in entry.reason]
+    idle = [entry for entry in due if not any(hides(entry, finding) for finding in findings)]
     assert not idle, f"{idle[0]} hides nothing any more"
