@@ -50,11 +50,12 @@ class Binding:
         return _NEWEST_PYTHON.get((self.library, self._major), max(_NEWEST_PYTHON.values()))
 
 
-# pybind11's changelog says it of 2.13 and 3.0. nanobind 2 has code for 3.14 and none for 3.15, whose way to attach a
-# thread (PEP 788) nanobind 3 uses.
+# pybind11's changelog says it of 2.13. With pybind11 3.0.4, every check of 3.15.0rc1 is as expected, though its
+# changelog ends with 3.14. nanobind 2 has code for 3.14 and none for 3.15, whose way to attach a thread (PEP 788)
+# nanobind 3 uses.
 _NEWEST_PYTHON = {
     (Library.PYBIND11, 2): (3, 13),
-    (Library.PYBIND11, 3): (3, 14),
+    (Library.PYBIND11, 3): (3, 15),
     (Library.NANOBIND, 2): (3, 14),
     (Library.NANOBIND, 3): (3, 15),
 }

@@ -31,11 +31,11 @@ def test_the_plan_of_a_machine():
 
 
 def test_what_a_binding_does_not_support_is_combined_with_one_that_does():
-    newer = Available(pythons=("3.13.5", "3.14.1", "3.15.2"), toolchains=("clang-19",), bindings=BINDINGS[:2])
+    newer = Available(pythons=("3.13.5", "3.14.1", "3.16.0"), toolchains=("clang-19",), bindings=BINDINGS[:2])
     plan = plan_matrix(newer, Wish())
     assert "3.14.1-clang-19-pybind11-3.0.4" in [each.slug for each in plan.combinations]
-    assert not [each for each in plan.combinations if each.python == "3.15.2"]
-    assert ("3.15.2, clang-19, pybind11 2.13.6", "pybind11 2 supports CPython up to 3.13") in [
+    assert not [each for each in plan.combinations if each.python == "3.16.0"]
+    assert ("3.16.0, clang-19, pybind11 2.13.6", "pybind11 2 supports CPython up to 3.13") in [
         (each.what, each.reason) for each in plan.left_out
     ]
 
@@ -66,7 +66,7 @@ def test_what_is_left_out_has_its_reason():
         ("3.14.0", False, "pybind11==2.13.6", "pybind11 2 supports CPython up to 3.13"),
         ("3.14.0rc1", True, "pybind11==3.0.4", ""),
         ("3.13.5", True, "pybind11==2.13.6", ""),
-        ("3.15.0", False, "pybind11==3.0.4", "pybind11 3 supports CPython up to 3.14"),
+        ("3.16.0", False, "pybind11==3.0.4", "pybind11 3 supports CPython up to 3.15"),
         ("3.15.0", False, "pybind11==4.0.0", ""),
         ("3.15.0", True, "nanobind", ""),
     ],

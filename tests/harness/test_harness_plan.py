@@ -45,7 +45,7 @@ def test_another_binding_has_another_key(plan, interpreter, toolchain):
 
 
 @pytest.mark.parametrize(
-    ("version", "binding"), [("3.14.2", "pybind11 2.13.6"), ("3.15.2", "pybind11 3.0.4"), ("3.15.2", "nanobind 2.12.0")]
+    ("version", "binding"), [("3.14.2", "pybind11 2.13.6"), ("3.16.0", "pybind11 3.0.4"), ("3.15.2", "nanobind 2.12.0")]
 )
 def test_a_cpython_that_the_binding_does_not_know_is_refused(plan, interpreter, toolchain, version, binding):
     with pytest.raises(UsageError, match=f"{binding} does not know CPython {version}: {binding[:10]} ends with 3\\.1"):
@@ -54,7 +54,7 @@ def test_a_cpython_that_the_binding_does_not_know_is_refused(plan, interpreter, 
 
 @pytest.mark.parametrize(
     ("version", "binding"),
-    [("3.14.2", "pybind11==3.0.1"), ("3.13.5", "pybind11==2.13.6"), ("3.11.2", "nanobind==3.1.0")],
+    [("3.15.2", "pybind11==3.0.1"), ("3.13.5", "pybind11==2.13.6"), ("3.11.2", "nanobind==3.1.0")],
 )
 def test_one_that_it_knows_is_not(plan, interpreter, toolchain, version, binding):
     assert plan(replace(interpreter, version=version), toolchain, binding).binding == binding
