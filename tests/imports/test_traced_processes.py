@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from lazy_python import LAZY
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.model import probe as module
@@ -40,6 +41,58 @@ def test_the_import_that_ends_the_process_is_named_with_its_last_words(tmp_path)
         Probe(python=HERE, path=(tmp_path,)).trace(["good", "ends"])
     assert ended.value.entry == "ends"
     assert ended.value.message == "the trace of ends ended without a result (exit 3): last words"
+
+
+JOINS = """\
+import threading
+
+thread = threading.Thread(target=__import__, args=({0!r},), daemon=True)
+thread.start()
+thread.join()
+"""
+# The queue's own thread pickles the function by name, and so imports its package.
+FEEDS = """\
+import multiprocessing
+
+from p.work import double
+
+queue = multiprocessing.Queue()
+queue.put(double)
+queue.get()
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "entry", "place"),
+    [
+        ({"own.py": JOINS.format("own")}, "own", "own.py:5"),
+        ({"p/__init__.py": FEEDS, "p/work.py": "def double(x): return x\n"}, "p", "p/__init__.py:7"),
+    ],
+)
+def test_a_body_that_waits_for_a_thread_that_waits_for_it_is_reported_at_once(files, entry, place, tmp_path):
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    with pytest.raises(TraceEndedError) as ended:
+        Probe(python=HERE, path=(tmp_path,), patience=600).trace([entry])
+    assert ended.value.entry == entry
+    assert ended.value.message == (
+        f"its import hangs: the body at {tmp_path / place} waits for a thread that waits for {entry}, "
+        "which the body holds"
+    )
+
+
+def test_a_body_that_joins_a_thread_which_imports_another_module_is_traced(tmp_path):
+    (tmp_path / "own.py").write_text(JOINS.format("other"))
+    (tmp_path / "other.py").write_text("import time\ntime.sleep(0.1)\n")
+    assert "own" in Probe(python=HERE, path=(tmp_path,)).trace(["own"])["modules"]
+
+
+def test_what_c_code_imports_by_a_dotted_name_is_whole(tmp_path):
+    """On 3.15 the trace shortens the name of a lazy import that is used, and PyImport_Import looks much like that."""
+    (tmp_path / "m.py").write_text("import pickle\npickle.loads(b'cxml.dom.minidom\\nNode\\n.')\n")
+    for python in (HERE, *filter(None, [LAZY])):
+        assert Probe(python=python, path=(tmp_path,)).trace(["m"])["errors"] == {}
 
 
 def test_a_command_without_an_answer_is_an_error():

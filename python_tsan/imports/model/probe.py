@@ -62,8 +62,15 @@ class Probe:
         lines = _read_lines(ended.stdout)
         if lines and "modules" in lines[-1]:
             return lines[-1]
+        stuck = next((line for line in lines if "stuck" in line), None)
         finished = [line["finished"] for line in lines if "finished" in line]
         entry = next((step for step in steps if step not in finished), steps[-1])
+        if stuck:
+            raise TraceEndedError(
+                entry,
+                f"its import hangs: the body at {stuck['where']} waits for a thread that waits for {stuck['stuck']}, "
+                "which the body holds",
+            )
         raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience))
 
     def list_modules(self, distributions: Sequence[str], *, limit: int) -> dict[str, Any]:

@@ -12,11 +12,14 @@ import _imp
 import builtins
 import os
 import sys
+import time
+from _thread import start_new_thread
 from threading import get_ident
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .lazy_names import names_of, set_mode
+from .wait_graph import all_frames, is_machinery, outwards, waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +37,7 @@ IMPORT_NAME = (
     if sys.version_info >= (3, 15)
     else None
 )
+STUCK_SECONDS, POLLS = 3.0, 10
 _IMPORT_SYSTEM = frozenset({__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"})
 
 
@@ -68,7 +72,9 @@ class Tracer:
             level: int = 0,
         ) -> Any:  # noqa: ANN401 -- what the original returns
             frame = sys._getframe(1)  # noqa: SLF001 -- documented
-            use = not level and globals is locals and globals is not None and _is_use(frame)
+            # PyImport_Import, which pickle calls, gives an empty list, and the use of a lazy name never a list.
+            given = globals is not None and globals is locals and not level and not isinstance(fromlist, list)
+            use = given and _is_use(frame)
             if use and not fromlist:
                 # By itself CPython imports only the package when its name is used, and a hook is asked for all.
                 name = name.partition(".")[0]
@@ -232,6 +238,27 @@ def _absolute(name: str, names: Mapping[str, Any], level: int) -> str:
     return f"{base}.{name}" if name and base else base
 
 
+def _watch(traced: int, note: Callable[[dict[str, Any]], None]) -> None:
+    """End the process when the traced thread waits for one that waits for a module that the traced thread holds.
+
+    No error ends that, and CPython cannot see it: a body that joins a thread, or reads from a queue of processes, the
+    thread of which imports what it pickles.
+    """
+    before: object = None
+    since = time.monotonic()
+    while True:
+        time.sleep(STUCK_SECONDS / POLLS)
+        blocked = [(ident, lock.name) for ident, lock in waits() if ident != traced and lock.owner == traced]
+        frames = [frame for frame in outwards(all_frames().get(traced)) if not is_machinery(frame)]
+        now = (blocked, [(id(frame), frame.f_lasti) for frame in frames])
+        if now != before:
+            before, since = now, time.monotonic()
+        elif blocked and time.monotonic() - since > STUCK_SECONDS:
+            place = next((frame for frame in frames if frame.f_code.co_name == "<module>"), frames[0])
+            note({"stuck": blocked[0][1], "where": f"{place.f_code.co_filename}:{place.f_lineno}"})
+            os._exit(1)
+
+
 def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Import ``main`` and then ``entries`` in turn and return the requests of every module that they bring in.
 
@@ -246,6 +273,7 @@ def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dic
     # The tracer stands twice in each level of a chain of imports, which has six frames of its own.
     sys.setrecursionlimit(2 * sys.getrecursionlimit())
     errors: dict[str, str] = {}
+    start_new_thread(_watch, (get_ident(), note))
     set_mode(mode)
     for entry in (*main, *entries):
         try:
