@@ -48,6 +48,7 @@ KINDS = {
     "qt_semaphore": ("qt", BOTH),
     "qt_thread_pool": ("qt", BOTH),
     "absl_mutex": ("absl", BOTH),
+    "exception_ptr": ("exceptions", BOTH),
 }
 PACKAGES = {"glib": "glib-2.0", "qt": "Qt5Core", "absl": "absl_synchronization"}
 NO_MESSAGE_QUEUES = 77

@@ -36,7 +36,7 @@ enum Flag : unsigned {
 };
 
 /// One bit for each group of shims: which are on, and which a process has used.
-enum class Group : unsigned { pthread, descriptors, signals, glib, qt, absl, count };
+enum class Group : unsigned { pthread, descriptors, signals, glib, qt, absl, exceptions, count };
 
 /// Whether the process has a sanitizer with the annotations, and the shims are not switched off.
 bool is_enabled();
