@@ -21,7 +21,7 @@ _SYSTEM = re.compile(
 )
 # libopenblas.so.0.3.21, libz.so.1
 _FILE_VERSION = re.compile(r"\.so\.(?P<version>\d[\d.]*)$")
-_LIBPYTHON = re.compile(r"libpython3[\w.]*\.so")
+LIBPYTHON = re.compile(r"libpython3[\w.]*\.so")
 MAX_NAMED = 5
 
 
@@ -74,9 +74,9 @@ def downgrades(objects: tuple[SharedObject, ...]) -> Iterator[str]:
     blind = [Path(each.path).name for each in objects if each.instrumented is False and not is_system(each.path)]
     unknown = [Path(each.path).name for each in objects if each.instrumented is None]
     for name in blind:
-        if _LIBPYTHON.match(name):
+        if LIBPYTHON.match(name):
             yield f"{name} is not instrumented: accesses inside CPython itself were not seen."
-    others = [name for name in blind if not _LIBPYTHON.match(name)]
+    others = [name for name in blind if not LIBPYTHON.match(name)]
     if others:
         are, them = ("is", "it") if len(others) == 1 else ("are", "them")
         yield f"{_named(others)} {are} not instrumented: accesses inside {them} were not seen."

@@ -10,6 +10,7 @@ from python_tsan.console import make_console
 from python_tsan.paths import Layout
 from python_tsan.result.model import SharedObject
 from python_tsan.running.companion import ProcessMapping, read_hook_output
+from python_tsan.running.elf import ElfFacts
 from python_tsan.running.unseen import unseen
 from python_tsan.toolchain import survey
 from python_tsan.toolchain.model import Family
@@ -61,6 +62,14 @@ def test_the_mappings_of_all_processes_are_read(tmp_path):
 def test_code_that_is_not_instrumented_has_nothing_of_the_kind():
     assert list(unseen([], [SharedObject(path="/nowhere", instrumented=False)])) == []
     assert list(unseen([], [SharedObject(path="/nowhere", instrumented=True)])) == []
+
+
+def test_the_fences_of_cpython_are_not_mentioned_in_every_run(monkeypatch):
+    facts = ElfFacts(path=Path("/x"), instrumented=True, fences=True)
+    monkeypatch.setattr("python_tsan.running.unseen.read_elf", lambda _path: facts)
+    names = ("libpython3.13d.so.1.0", "libpython3.14t.so", "libmine.so", "libpython_helper.so")
+    words = unseen([], [SharedObject(path=f"/lib/{name}", instrumented=True) for name in names])
+    assert [each.partition(" calls")[0] for each in words] == ["libmine.so", "libpython_helper.so"]
 
 
 @pytest.fixture(scope="module")
