@@ -142,6 +142,13 @@ def soak_verify(session: nox.Session) -> None:
 
 
 @nox.session(tags=["check"])
+def kills(session: nox.Session) -> None:
+    """Kill builds, installations, archives and results at 100 random moments; `-- 20` for another number."""
+    install(session)
+    session.run("pytest", "tests/kills", env={"KILLS": (session.posargs or ["100"])[0]})
+
+
+@nox.session(tags=["check"])
 def matrix(session: nox.Session) -> None:
     """Run every check on each combination that this machine can build, and compare them."""
     product(session, "matrix", *session.posargs)

@@ -18,6 +18,7 @@ EXPECTED = [
     *("coverage", "lock", "mutants", "tests_lowest", "tests_newest"),
     "cache_failures",
     "soak_verify",
+    "kills",
     "examples",
     "schemas",
     "docs",
