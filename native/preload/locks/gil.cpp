@@ -15,10 +15,6 @@ constexpr std::size_t most_gils = 256; // one for each interpreter with a GIL of
 std::atomic<std::uint64_t> gils[most_gils];
 std::atomic<std::size_t> gil_count{0};
 
-bool is_taken(std::uint64_t gil) {
-    return __atomic_load_n(reinterpret_cast<const int*>(gil - to_locked), __ATOMIC_RELAXED) == 1;
-}
-
 /// Whether the integer before the mutex can be read: it may be another program's two mutexes and a condition.
 bool is_readable(std::uint64_t gil) {
     if (gil % page >= to_locked) {
@@ -82,12 +78,20 @@ void gil_before_lock(std::uint64_t gil, std::uint64_t mutex, const Site& site) {
     if (!self.holds_gil) {
         self.last_gil = gil;
     }
-    const bool blocks = is_taken(gil);
+    const bool blocks = gil_is_taken(gil);
     self.waits_for_gil = blocks;
     if (blocks) {
         gil_waiters.fetch_add(1, std::memory_order_relaxed);
     }
     request(wanted(gil), site, blocks);
+}
+
+void gil_waits(const Site& site) {
+    if (self.gil != 0 && !self.holds_gil && !self.waits_for_gil) {
+        self.waits_for_gil = true;
+        gil_waiters.fetch_add(1, std::memory_order_relaxed);
+        request(wanted(self.gil), site, true);
+    }
 }
 
 void gil_after_lock(std::uint64_t gil, std::uint64_t mutex) {
@@ -108,10 +112,10 @@ void gil_before_unlock(std::uint64_t gil, std::uint64_t mutex, const Site& site)
         self.waits_for_gil = false;
         gil_waiters.fetch_sub(1, std::memory_order_relaxed);
     }
-    if (!held && self.takes_gil && is_taken(gil)) {
+    if (!held && self.takes_gil && gil_is_taken(gil)) {
         acquired(wanted(gil), site);
         requested();
-    } else if (held && !is_taken(gil)) {
+    } else if (held && !gil_is_taken(gil)) {
         released(gil);
     } else if (!held) {
         requested(); // given up, at finalization
@@ -138,7 +142,7 @@ bool suspect_unlock(std::uint64_t mutex, const Site& site) {
     if (self.suspect == 0 || mutex == self.suspect + to_switch_mutex) {
         return false;
     }
-    const bool is_gil = mutex == self.suspect && self.steps == 2 && is_readable(mutex) && is_taken(mutex) &&
+    const bool is_gil = mutex == self.suspect && self.steps == 2 && is_readable(mutex) && gil_is_taken(mutex) &&
                         is_called_by(site, "PyEval_RestoreThread");
     self.suspect = 0;
     self.steps = 0;

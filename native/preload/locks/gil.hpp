@@ -23,6 +23,40 @@ inline bool gil_skips_lock(std::uint64_t mutex) {
 inline bool gil_skips_unlock(std::uint64_t mutex) {
     return mutex == self.last_gil + to_switch_mutex;
 }
+
+inline bool gil_is_taken(std::uint64_t gil) {
+    return __atomic_load_n(reinterpret_cast<const int*>(gil - to_locked), __ATOMIC_RELAXED) == 1;
+}
+
+/// The thread asks for the free GIL, and holds nothing. Should another one be faster, gil_waits comes next.
+inline bool gil_is_free(std::uint64_t mutex) {
+    auto* live = self.live;
+    if (mutex != self.last_gil || self.holds_gil || self.busy || live == nullptr || live->held_count != 0 ||
+        gil_is_taken(mutex)) {
+        return false;
+    }
+    ++live->events;
+    self.gil = mutex;
+    self.takes_gil = self.waits_for_gil = false;
+    return true;
+}
+
+/// The thread releases the GIL, which it took last.
+inline bool gil_goes(std::uint64_t mutex) {
+    auto* live = self.live;
+    if (mutex != self.last_gil || !self.holds_gil || self.busy || live == nullptr ||
+        live->held[live->held_count - 1].address != mutex || gil_is_taken(mutex)) {
+        return false;
+    }
+    --live->held_count;
+    self.holds_gil = false;
+    self.gil = 0;
+    self.takes_gil = false;
+    return true;
+}
+
+/// The thread waits for a condition of a GIL.
+void gil_waits(const Site& site);
 inline bool gil_skips_signal(std::uint64_t condition) {
     return condition == self.last_gil + to_switch_condition || condition == self.last_gil - to_condition;
 }

@@ -234,7 +234,12 @@ int lock_rwlock(pthread_rwlock_t* lock, Mode mode, bool timed, const Site& site,
 /// A wait for a condition gives its mutex back meanwhile.
 template <typename Call>
 int wait_for_condition(pthread_cond_t* condition, pthread_mutex_t* mutex, bool timed, const Site& site, Call call) {
-    if (is_gil_condition(address_of(condition)) || !enter(site)) {
+    if (!enter(site)) {
+        return call();
+    }
+    if (is_gil_condition(address_of(condition))) {
+        gil_waits(site);
+        leave();
         return call();
     }
     const What lock = {address_of(mutex), Kind::mutex, Mode::write, Callee::mutex_lock, false};
@@ -402,7 +407,7 @@ HOOK int pthread_mutex_destroy(pthread_mutex_t* mutex) {
 
 HOOK int pthread_mutex_lock(pthread_mutex_t* mutex) {
     NEXT(pthread_mutex_lock);
-    if (gil_skips_lock(address_of(mutex))) {
+    if (gil_skips_lock(address_of(mutex)) || gil_is_free(address_of(mutex))) {
         return next(mutex);
     }
     SITE;
@@ -430,7 +435,7 @@ HOOK int pthread_mutex_trylock(pthread_mutex_t* mutex) {
 
 HOOK int pthread_mutex_unlock(pthread_mutex_t* mutex) {
     NEXT(pthread_mutex_unlock);
-    if (gil_skips_unlock(address_of(mutex))) {
+    if (gil_skips_unlock(address_of(mutex)) || gil_goes(address_of(mutex))) {
         return next(mutex);
     }
     SITE;

@@ -9,6 +9,8 @@
 
 namespace lock_recorder {
 
+Span runtime{};
+
 namespace {
 
 constexpr int deepest = 96;
@@ -22,7 +24,6 @@ constexpr std::uint64_t farthest = (1U << distance_bits) - 1, longest_pc = ~std:
 
 Table table;
 Loaded unwinder{};
-Span runtime{};
 
 /// How far above an interceptor's call of a hook its own caller's frame is: the call's address and, in the lowest 16
 /// bits, the distance.
@@ -121,7 +122,7 @@ bool has_runtime() {
     return runtime.last != 0;
 }
 
-Site program_site(const Site& site) {
+Site site_above(const Site& site) {
     if (!in_runtime(site.pc)) {
         return site;
     }

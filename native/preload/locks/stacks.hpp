@@ -3,6 +3,7 @@
 #pragma once
 
 #include "format.hpp"
+#include "objects.hpp"
 
 namespace lock_recorder {
 
@@ -22,8 +23,14 @@ bool has_runtime();
 /// Whether the address belongs to that runtime.
 bool in_runtime(std::uint64_t pc);
 
+/// The addresses of that runtime, both 0 without one.
+extern Span runtime;
+
 /// The call that the program made, of one that the runtime's interceptor made.
-Site program_site(const Site& site);
+Site site_above(const Site& site);
+inline Site program_site(const Site& site) {
+    return runtime.last == 0 ? site : site_above(site);
+}
 
 /// Whether one of the innermost frames is of an object that exports a function.
 bool is_called_by(const Site& site, const char* exports);
