@@ -211,3 +211,52 @@ def test_a_scan_whose_calls_were_cut_by_time_says_so(tmp_path, capsys, monkeypat
     monkeypatch.setattr("python_tsan.cli.imports.scan", lambda *_, **__: found)
     assert main(["imports", "scan", "a", "b", "--python", sys.executable, "--path", str(tmp_path)]) == 0
     assert "7 pairs with a call not searched within 30 s" in capsys.readouterr().err
+
+
+PROXY = """\
+import sys
+import types
+
+
+class Proxy(types.ModuleType):
+    def __getattr__(self, name):
+        from importlib import import_module
+
+        return getattr(import_module("real"), name)
+
+
+sys.modules[__name__] = Proxy(__name__)
+"""
+LOADER = """\
+import importlib.util
+import sys
+
+spec = importlib.util.find_spec("req")
+spec.loader = importlib.util.LazyLoader(spec.loader)
+module = sys.modules["req"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "main"),
+    [
+        ({"req.py": PROXY, "real.py": f"{BY_NAME.format('other')}get = 1\n"}, ()),
+        (
+            {"req.py": f"{BY_NAME.format('real')}get = 1\n", "real.py": BY_NAME.format("other"), "lazily.py": LOADER},
+            ("lazily",),
+        ),
+    ],
+)
+def test_an_attribute_of_a_proxy_that_imports_when_it_is_read_is_an_entry(files, main, tmp_path):
+    probe = tree(tmp_path, {**files, "other.py": BY_NAME.format("real")})
+    found = scan(probe, ["req:get", "other"], main=main, runs=1)
+    assert found.problems == {}
+    pairs = {(each.hazard.first, each.hazard.second) for each in found.findings}
+    assert pairs == ({("req:get", "other"), ("other", "req:get")} if HERE.version < (3, 15) else set())
+    assert {each.proof.answer.value for each in found.findings} <= {"confirmed"}
+
+
+def test_an_attribute_that_does_not_exist_or_imports_nothing_is_no_entry(tmp_path):
+    probe = tree(tmp_path, {"req.py": "X = 1\n"})
+    assert set(model_of(probe, ("req:X", "req:missing"), jobs=1).problems) == {"req:X", "req:missing"}

@@ -21,7 +21,7 @@ from python_tsan.imports.model.target_sources import (
     registered,
     with_places,
 )
-from python_tsan.imports.model.tracing import trace_entries, trace_later
+from python_tsan.imports.model.tracing import trace_entries, trace_later, trace_reads
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.tracing import Traced
 
 LAZY_SINCE = (3, 15)
-NO_CALL = "is not a function with an import inside, nor an attribute that a package loads on request"
+NO_CALL = "is not a function with an import inside, nor an attribute that imports when it is read"
 # Calls of which each imports what can be part of a cycle; pairs grow with their square.
 MOST_CALLS = 12
 CHOOSING = 0.5  # the part of the time for calls in which they may be chosen, so that some is left to search
@@ -99,6 +99,9 @@ def model_of(
         lazy = lazy.with_more(more)
         if not more.unused:
             break
+    if unknown := [entry for entry in named if entry not in found]:
+        more_program, reads = trace_reads(probe, unknown, main=main)
+        program, found = merge([program, more_program]), {**found, **reads}
     problems |= dict.fromkeys((entry for entry in named if entry not in found), NO_CALL)
     rules = rules_of(probe.python.version)
     model = Model(

@@ -90,12 +90,17 @@ def read_trace(trace: Mapping[str, Any]) -> Program:
         name: Module(
             name=name,
             file=entry["file"],
-            requests=tuple(_read_request(item) for item in entry["requests"]),
+            requests=read_requests(entry["requests"]),
             lazy=frozenset(entry["lazy"]),
             stamp=tuple(entry["stamp"]) if entry["stamp"] else None,
         )
         for name, entry in trace["modules"].items()
     }
+
+
+def read_requests(items: Iterable[Mapping[str, Any]]) -> tuple[ImportRequest, ...]:
+    """Read the requests of a module or of a read."""
+    return tuple(map(_read_request, items))
 
 
 def _read_request(item: Mapping[str, Any]) -> ImportRequest:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.model.probe import TraceEndedError
-from python_tsan.imports.model.requests import merge, read_trace
+from python_tsan.imports.model.requests import merge, read_requests, read_trace
 from python_tsan.process import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from python_tsan.imports.model.probe import Probe
-    from python_tsan.imports.model.requests import Program
+    from python_tsan.imports.model.requests import ImportRequest, Program
 
 _NOT_PARSED = ("SyntaxError: ", "IndentationError: ", "TabError: ")
 # Which of two modules comes first decides whether such an import fails, so that it can fail for the program, too.
@@ -91,6 +91,25 @@ def trace_later(probe: Probe, later: Mapping[str, Sequence[str]], *, main: Seque
             if problem.startswith(_NOT_PARSED) or _CIRCULAR in problem
         },
     )
+
+
+def trace_reads(
+    probe: Probe, reads: Sequence[str], *, main: Sequence[str] = ()
+) -> tuple[Program, dict[str, tuple[ImportRequest, ...]]]:
+    """Read attributes of modules, which may be proxies that import then, and return what that brings in and requests.
+
+    A read that fails, that ends its process, or that requests nothing is not among them.
+    """
+    programs: list[Program] = []
+    found: dict[str, tuple[ImportRequest, ...]] = {}
+    for name in reads:
+        try:
+            trace = probe.trace([name], main=main)
+        except TraceEndedError:
+            continue
+        programs.append(read_trace(trace))
+        found |= {call: read_requests(items) for call, items in trace["reads"].items() if items}
+    return merge(programs), found
 
 
 def _trace_group(probe: Probe, root: str, entries: Sequence[str], main: Sequence[str]) -> Traced:

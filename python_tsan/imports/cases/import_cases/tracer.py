@@ -63,6 +63,21 @@ class Tracer:
         loader: Any = external.SourceLoader
         loader.source_to_code = self._compiling(loader.source_to_code)
 
+    def read(self, name: str) -> list[dict[str, Any]]:
+        """Return the requests that ``module:attribute`` makes when it is read: a proxy may import then.
+
+        One of ``importlib.util.LazyLoader`` does already when it is imported again, since that looks at its spec.
+        """
+        module, _, attribute = name.partition(":")
+        self._stack.append(name)
+        self.requests[name] = []
+        try:
+            __import__(module)
+            getattr(sys.modules[module], attribute)
+        finally:
+            self._stack.pop()
+        return [each for each in self.requests.pop(name) if each["module"] != module]
+
     def _statement(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def traced(
             name: str,
@@ -209,7 +224,7 @@ def _line_of_body(frame: FrameType | None, module: str) -> int:
 
 def _stage(asker: str) -> str:
     """Return what the loading of ``asker`` is about: only a finder runs with the global import lock held."""
-    if asker in sys.modules:
+    if asker in sys.modules or ":" in asker:
         return "body"
     return "find" if _imp.lock_held() else "create"
 
@@ -262,6 +277,8 @@ def _watch(traced: int, note: Callable[[dict[str, Any]], None]) -> None:
 def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Import ``main`` and then ``entries`` in turn and return the requests of every module that they bring in.
 
+    An entry ``module:attribute`` is read, and what that requests is among the ``reads``.
+
     ``mode`` says which imports are lazy. Of a module that is no ordinary one, lazy names are not looked for.
 
     ``note`` receives each import that has ended, so that the one that ends the process is known, and each module that
@@ -273,11 +290,15 @@ def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dic
     # The tracer stands twice in each level of a chain of imports, which has six frames of its own.
     sys.setrecursionlimit(2 * sys.getrecursionlimit())
     errors: dict[str, str] = {}
+    reads: dict[str, list[dict[str, Any]]] = {}
     start_new_thread(_watch, (get_ident(), note))
     set_mode(mode)
     for entry in (*main, *entries):
         try:
-            __import__(entry)
+            if ":" in entry:
+                reads[entry] = tracer.read(entry)
+            else:
+                __import__(entry)
         except BaseException as caught:  # noqa: BLE001 -- a module may raise anything, SystemExit included
             errors[entry] = f"{type(caught).__name__}: {caught}"
         note({"finished": entry})
@@ -285,6 +306,7 @@ def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dic
         "version": list(sys.version_info[:3]),
         "errors": errors,
         "already": already,
+        "reads": reads,
         "modules": {
             name: {
                 "file": tracer.files.get(name, ""),
