@@ -82,7 +82,7 @@ def _sides_of_runs(runs: Sequence[tuple[str, Result]], lane: Lane | None) -> Sid
 
 
 def _sides_of_reports(reports: Sequence[tuple[str, Result]]) -> Sides:
-    columns = [column_of_report(report, file, Path(file).parent.name or file) for file, report in reports]
+    columns = [column_of_report(report, file, Path(file).resolve().parent.name or file) for file, report in reports]
     rows = tuple(row for _, report in reports for row in rows_of_report(report))
     commands = dict.fromkeys(rows_of_report(report).__next__().title for _, report in reports)
     notes = (f"the commands differ: {'; '.join(commands)}",) if len(commands) > 1 else ()
