@@ -94,6 +94,10 @@ class Block:
         texts = (self.prefix, self.suffix, tuple(self.raw), tuple(self.lines))
         return (*forms, self.numbers, self.first_line - number, texts, marks, flags)
 
+    def is_usual(self, form: Form) -> bool:
+        """Report whether each line with this prefix that does not end it is simply added."""
+        return self.form is form and self.shape is Shape.FINDING and not (self.fenced or self.suffix or self.wrapped)
+
     def append(self, raw: str, text: str, number: int, numbers: tuple[int, ...]) -> None:
         """Add a line, ``text`` being what is left of it without its prefix."""
         self.raw.append(raw)

@@ -155,15 +155,44 @@ class Splitter:
         """Whether no block is open, and no line so far has changed how the next ones are read."""
         return not (self._plain or self._live or self._others or self._records or self._fresh)
 
-    def steady_form(self) -> Form | None:
-        """Return the form of the one prefix whose lines are read alike from here on; None if there is another state.
+    def settled_form(self) -> Form | None:
+        """Return the form of all prefixes, if lines of it are read alike from here on; None if there is another state.
 
-        It is a prefix in which nothing but times vary, seen before; no block is open.
+        It was seen on more than a heading, and its numbers name sources; no block is open but those of its sources.
         """
-        if len(self._live) != 1 or self._plain or self._others or self._records or self._fresh:
+        if len(self._live) != 1 or self._plain or self._records or self._fresh or self._is_suspicious():
             return None
         form = self._live[0]
-        return form if form.used and not form.pattern.groups else None
+        settled = form.used and len(form.names) == form.pattern.groups
+        return form if settled and all(block.is_usual(form) for block in self._others) else None
+
+    def is_between_blocks(self) -> bool:
+        """Report whether no block is open, and prefixes have no numbers."""
+        return not self._others and not self._live[0].pattern.groups
+
+    def open_by_numbers(self) -> dict[tuple[int, ...], Block] | None:
+        """Return the open blocks by the numbers of their sources; None if a source has two."""
+        blocks = {block.numbers: block for block in self._others}
+        return blocks if len(blocks) == len(self._others) else None
+
+    def has_room(self) -> bool:
+        """Report whether a further block can be opened without ending another one."""
+        return len(self._others) < MAX_OPEN
+
+    def begin(self, form: Form, numbers: tuple[int, ...], raw: str, line: str, prefix: str) -> Block:
+        """Open the block of a source that has none open, at a heading behind a prefix that is known."""
+        number = self.number + 1
+        block = Block(Shape.FINDING, number, form, numbers, wrapped=self._nested, prefix=prefix)
+        block.append(raw, line, number, numbers)
+        form.observe(numbers)
+        self.tally.heading()
+        self._others.append(block)
+        return block
+
+    def finish(self, block: Block) -> None:
+        """End a block at its summary; :meth:`split` does not yield it."""
+        self._remove(block)
+        block.finish()
 
     def _fast(self) -> Block | None:
         """Return the open block if every line that does not end it belongs to it."""

@@ -108,12 +108,17 @@ class Digest:
 
     def resume(self, splitter: Splitter, texts: Iterable[str], source: str, *, last: bool = True) -> None:
         """Read a part of a log, of which ``splitter`` knows what came before."""
-        skimmer = Skimmer(splitter, self._speller, lambda spelling, number: self._count(spelling, number, source))
+        skimmer = Skimmer(
+            splitter,
+            self._speller,
+            count=lambda spelling, number: self._count(spelling, number, source),
+            finished=lambda block: self._take(block, source),
+        )
         self._collect(splitter.split(skimmer.lines(texts), last=last), source)
 
     def approach(self, splitter: Splitter, texts: Iterable[str]) -> None:
         """Bring a splitter into the state that it has behind these texts, of which nothing is counted."""
-        skimmer = Skimmer(splitter, self._speller, lambda _spelling, _number: True)
+        skimmer = Skimmer(splitter, self._speller, count=lambda _spelling, _number: True, finished=lambda _block: None)
         for _ in splitter.split(skimmer.lines(texts), last=False):
             pass
 

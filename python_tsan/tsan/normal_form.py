@@ -123,6 +123,14 @@ class Speller:
         strays = [line for line, each in zip(lines, spelled, strict=True) if each == _STRAY]
         return Spelling((*(each for each in spelled if each != _STRAY), *printed), strays, harmless)
 
+    def is_inside(self, line: str) -> bool:
+        """Report whether a line inside a block ends nothing and needs no cleaning."""
+        return line in self._lines or _is_harmless(line)
+
+    def is_heading(self, line: str) -> bool:
+        """Report whether a line is a heading, exactly as the printer writes it."""
+        return self._title(line) != ""
+
     def spell_text(self, block: str) -> Spelling:
         """Return the normal form of a block in one text: of its lines, or a shorter one where every stack is known."""
         first, _, rest = block.partition("\n")

@@ -6,7 +6,7 @@ afterwards. What is not certain is read line by line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from python_tsan.tsan.block import LINE_COST, MAX_LINES, has_dress
@@ -18,6 +18,7 @@ from python_tsan.tsan.prefix import DIGITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from python_tsan.tsan.block import Block
     from python_tsan.tsan.blocks import Splitter
     from python_tsan.tsan.normal_form import Speller, Spelling
     from python_tsan.tsan.prefix import Form
@@ -32,6 +33,8 @@ _FENCE_LINE: Final = FENCE + "\n"
 _FENCE_AFTER_LINE: Final = f"\n{FENCE}\n"
 # A longer block is read line by line; so is one whose end is in the next piece but farther away.
 _MAX_BLOCK = 1 << 17
+_UNUSUAL = frozenset('<&"\\')
+_MAX_SOURCES = 4096
 _MAX_ROOM = MAX_LINES * LINE_COST // 2
 
 
@@ -39,13 +42,16 @@ _MAX_ROOM = MAX_LINES * LINE_COST // 2
 class Skimmer:
     """Hands lines to ``splitter``, and blocks to ``count``: how they are spelled, and the number of their heading.
 
-    ``count`` returns False for a block that is not known; its lines go to the splitter, too.
+    ``count`` returns False for a block that is not known; its lines go to the splitter, too. ``finished`` takes blocks
+    of mixed sources.
     """
 
     splitter: Splitter
     speller: Speller
     count: Callable[[Spelling, int], bool]
+    finished: Callable[[Block], None]
     _stop: int = 0
+    _sources: dict[tuple[Form, str], tuple[int, ...] | None] = field(default_factory=dict)
 
     def lines(self, texts: Iterable[str]) -> Iterator[str]:
         """Yield the lines that the splitter must see. Each piece ends where a line ends; the last one may not."""
@@ -64,8 +70,10 @@ class Skimmer:
         while start < end:
             if splitter.idle:
                 stop = self._plain(text, start)
-            elif (form := splitter.steady_form()) is not None:
-                stop = self._prefixed(text, start, form)
+            elif (form := splitter.settled_form()) is not None:
+                stop = self._prefixed(text, start, form) if splitter.is_between_blocks() else _UNKNOWN
+                if stop == _UNKNOWN:
+                    stop = self._mixed(text, start, form)
             else:
                 stop = _UNKNOWN
             if stop > 0:
@@ -136,6 +144,66 @@ class Skimmer:
         self.splitter.number += len(lines)
         return stop + 1
 
+    def _mixed(self, text: str, start: int, form: Form) -> int:
+        """Read lines of several sources, whose prefixes name them, up to one that is not certain.
+
+        Return where that is, or that it is the first one. What the splitter would do with each of these lines is done
+        here, without asking again what cannot be the case.
+        """
+        match, position = form.pattern.match, start
+        opened = self.splitter.open_by_numbers()
+        while opened is not None and (stop := text.find("\n", position)) >= 0:
+            found = match(text, position, stop)
+            if found is None or not self._mixed_line(text[position:stop], found.end() - position, form, opened):
+                break
+            self.splitter.number += 1
+            position = stop + 1
+            if not opened and not form.pattern.groups:  # the next block may be known
+                break
+        return position if position > start else _UNKNOWN
+
+    def _mixed_line(self, raw: str, end: int, form: Form, opened: dict[tuple[int, ...], Block]) -> bool:
+        """Put a line where it belongs, whose prefix ends at ``end``; return False if that is not certain."""
+        source = self._source(raw[:end], form)
+        if source is None:
+            return False
+        line = raw[end:]
+        block = opened.get(source)
+        if block is None:
+            if line.startswith(_HEADING) and self._begins(raw, line):
+                opened[source] = self.splitter.begin(form, source, raw, line, raw[:end])
+                return True
+            return line == FENCE
+        if block.room <= len(raw) + 2 * LINE_COST:
+            return False
+        if self.speller.is_inside(line):
+            block.append(raw, line, self.splitter.number + 1, source)
+        elif line.startswith(SUMMARY_START) and _is_end(raw, line):
+            block.append(raw, line, self.splitter.number + 1, source)
+            del opened[source]
+            self.splitter.finish(block)
+            self.finished(block)
+        else:
+            return False
+        return True
+
+    def _begins(self, raw: str, line: str) -> bool:
+        return self.splitter.has_room() and self.speller.is_heading(line) and not may_be_wrapped(raw)
+
+    def _source(self, prefix: str, form: Form) -> tuple[int, ...] | None:
+        """Return the numbers of a prefix of this form, None if it may be more than that."""
+        if (form, prefix) in self._sources:
+            return self._sources[form, prefix]
+        known = self.splitter.forms.of(prefix)
+        # What matters begins neither in the prefix, nor in it and goes on behind it.
+        plain = not (has_dress(prefix) or _speaks(prefix) or FENCE in prefix or _UNUSUAL.intersection(prefix))
+        ends = prefix[-1:] in {" ", "\t", "|", "]", ")"} or (prefix[-1:] == ":" and "[" not in prefix)
+        numbers = known[1] if known and known[0] is form and plain and ends else None
+        if len(self._sources) >= _MAX_SOURCES:
+            self._sources.clear()
+        self._sources[form, prefix] = numbers
+        return numbers
+
     def _is_plain(self, prefix: str, form: Form) -> bool:
         return not has_dress(prefix) and "WARNING: D" not in prefix and self.splitter.forms.of(prefix) == (form, ())
 
@@ -189,6 +257,19 @@ def _ends_plainly(block: str, summary: str) -> bool:
         or '"MESSAGE"' in block
         or may_be_wrapped(block[: block.index("\n")])
         or may_be_wrapped(block[block.rindex("\n") + 1 :])
+    )
+
+
+def _is_end(raw: str, summary: str) -> bool:
+    """Report whether the last line of a block is that of a summary, and nothing else."""
+    text = summary.removeprefix(SUMMARY_START)
+    return not (
+        _speaks(text)
+        or "WARNING" in text
+        or FENCE in text
+        or text.startswith("CHECK failed")
+        or may_be_wrapped(raw)
+        or has_dress(raw)
     )
 
 

@@ -135,6 +135,18 @@ def test_known_blocks_with_a_time_before_each_line_are_not_split(monkeypatch):
     assert len(seen_by_splitter("\n".join(lines) + "\n", monkeypatch)) <= 3 * len(BLOCK)
 
 
+def ranked(lines):
+    """Mix the lines of two processes, each with its rank."""
+    first, second = ([f"[rank {rank}] {line}" for line in lines] for rank in (1, 2))
+    return [line for pair in zip(first, second[3:] + second[:3], strict=True) for line in pair]
+
+
+@pytest.mark.parametrize("number", ["", "{n}"], ids=["known blocks", "blocks that are not known"])
+def test_mixed_blocks_are_not_split(number, monkeypatch):
+    lines = [line.replace("f(int)", f"f{number.format(n=n)}(int)") for n in range(50) for line in BLOCK]
+    assert len(seen_by_splitter("\n".join(ranked(lines)) + "\n", monkeypatch)) <= 4 * len(BLOCK)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
