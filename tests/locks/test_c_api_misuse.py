@@ -14,6 +14,7 @@ from tests.locks.conftest import embeddable, python_flags
 
 HEAD = """
 #include <Python.h>
+#include <string>
 #include <thread>
 template <typename Work> __attribute__((noinline)) void in_thread(Work work) { std::thread(work).join(); }
 static PyObject* list = nullptr;
@@ -22,7 +23,8 @@ __attribute__((noinline)) void count_it() { if (PyGILState_Check() == 2) PyList_
 __attribute__((noinline)) Py_ssize_t measure() { return PyList_Size(list); }
 """
 MAIN = """
-int main() {
+int main(int, char** words) {
+    const std::string name = words[1] == nullptr ? "" : words[1];
     Py_Initialize();
     list = PyList_New(3);
     %s
@@ -84,6 +86,27 @@ RIGHT = {
     "a thread state that is in use until the end": (
         "home = PyInterpreterState_Get(); auto* mine = PyThreadState_New(home); (void)mine;"
     ),
+    "in a sub-interpreter": (
+        "auto* mine = PyThreadState_Get(); auto* other = Py_NewInterpreter(); PyList_Size(PyList_New(1));"
+        " Py_EndInterpreter(other); PyThreadState_Swap(mine); if (measure() != 3) return 9;"
+    ),
+    "in a sub-interpreter with a GIL of its own": """
+#if PY_VERSION_HEX >= 0x030C0000
+        PyInterpreterConfig config = {}; config.check_multi_interp_extensions = 1;
+        config.gil = PyInterpreterConfig_OWN_GIL; config.allow_threads = 1;
+        auto* mine = PyThreadState_Get(); PyThreadState* other = nullptr;
+        Py_NewInterpreterFromConfig(&other, &config); PyList_Size(PyList_New(1));
+        PyEval_SaveThread(); PyEval_RestoreThread(mine); if (measure() != 3) return 9;
+        PyEval_SaveThread(); PyEval_RestoreThread(other); PyList_Size(PyList_New(1));
+        Py_EndInterpreter(other); PyThreadState_Swap(mine); if (measure() != 3) return 9;
+#endif
+""",
+    "after an exchange of thread states": (
+        "auto* mine = PyThreadState_Swap(nullptr); PyThreadState_Swap(mine); if (measure() != 3) return 9;"
+    ),
+    "in a second life of Python": (
+        "if (Py_FinalizeEx() != 0) return 8; Py_Initialize(); list = PyList_New(3); if (measure() != 3) return 9;"
+    ),
     "what needs no GIL": RELEASED
     % "in_thread([] { PyMem_RawFree(PyMem_RawMalloc(3)); if (!Py_IsInitialized()) std::abort(); count_it(); });",
     "a null reference": RELEASED % "in_thread([] { Py_DecRef(nullptr); });",
@@ -106,14 +129,18 @@ def flags(request):
     return found
 
 
+@pytest.fixture(scope="module")
+def program(compile_cpp, flags):
+    """One program for all mistakes and their twins; its argument chooses."""
+    bodies = {name: body for name, (body, *_) in WRONG.items()} | RIGHT
+    chain = "\n".join(f'if (name == "{name}") {{\n{body}\n}}' for name, body in bodies.items())
+    return compile_cpp(HEAD + MAIN % chain, "-O1", *flags)
+
+
 @pytest.fixture
-def run(compile_cpp, record, flags):
-    """Compile the body of main, run it under the recorder; returns its trace."""
-
-    def run(body, extra=()):
-        return record(compile_cpp(HEAD + MAIN % body, "-O1", *flags, *extra))[0]
-
-    return run
+def run(program, record):
+    """Run a body of main under the recorder; returns its trace."""
+    return lambda name: record(program, name)[0]
 
 
 def findings_of(trace):
@@ -122,8 +149,8 @@ def findings_of(trace):
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_mistake_is_found_with_its_caller(name, run):
-    body, kind, title = WRONG[name]
-    finding, *others = findings_of(run(body))
+    _, kind, title = WRONG[name]
+    finding, *others = findings_of(run(name))
     assert len(others) == (2 if kind is Kind.NEVER_DELETED else 0), "one for each thread state"
     assert (finding.kind, finding.title) == (kind, title)
     symbols = [frame.symbol for frame in finding.stacks[0].frames]
@@ -135,21 +162,22 @@ def test_a_mistake_is_found_with_its_caller(name, run):
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_is_allowed_is_quiet(name, run):
-    trace = run(RIGHT[name])
+    trace = run(name)
     assert trace.checks_calls, "a recording that looks at no call would be quiet as well"
     assert trace.misuses == ()
 
 
 @pytest.mark.parametrize("extra", [("-fno-plt",), ("-Wl,-z,now", "-Wl,-z,relro"), ("-no-pie", "-fno-pie")], ids=str)
-def test_every_way_to_link_is_seen(extra, run):
-    (finding,) = findings_of(run(WRONG["after the release of the GIL"][0], extra))
+def test_every_way_to_link_is_seen(extra, compile_cpp, record, flags):
+    program = compile_cpp(HEAD + MAIN % WRONG["after the release of the GIL"][0], "-O1", *flags, *extra)
+    (finding,) = findings_of(record(program)[0])
     assert finding.kind is Kind.API_NOT_ATTACHED
 
 
 def test_the_note_says_what_the_thread_did_before(run):
-    (finding,) = findings_of(run(WRONG["after its own release"][0]))
+    (finding,) = findings_of(run("after its own release"))
     assert finding.notes[0].startswith("before, the thread called PyGILState_Release in ")
-    (finding,) = findings_of(run(WRONG["by a thread that never asked"][0]))
+    (finding,) = findings_of(run("by a thread that never asked"))
     assert finding.notes == ("the thread had not attached a thread state before",)
 
 
