@@ -74,7 +74,8 @@ def _maker(stack: Stack, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Borrowe
     if not frames or not stack.restored:
         return _Side.OTHER
     through = [frame for frame in frames if not is_interceptor(frame)]
-    called = len(through) < len(frames) and is_interceptor(frames[0])
+    # GCC's runtime may lose the interceptor's frame; then the first is of code that is not instrumented all the same.
+    called = is_interceptor(frames[0]) or module_name(frames[0].module) in {*blind, *_LIBRARIES}
     rest = [frame for frame in through if module_name(frame.module) not in _LIBRARIES]
     if not rest:
         return _Side.HIDDEN if called else _Side.OTHER

@@ -58,7 +58,19 @@ def spot(*args, **parts):
     return found and found.name
 
 
-@pytest.mark.parametrize("side", [[MEMCPY, LIB], [DELETE, LIB], [DELETE, TEMPLATE], [MEMCPY, STRING, LIB, YOURS]])
+# The last three have lost the interceptor's frame, as GCC's runtime does where one call races in several places.
+@pytest.mark.parametrize(
+    "side",
+    [
+        [MEMCPY, LIB],
+        [DELETE, LIB],
+        [DELETE, TEMPLATE],
+        [MEMCPY, STRING, LIB, YOURS],
+        [LIB, LOOP, YOURS],
+        [TEMPLATE],
+        [STRING, LIB, YOURS],
+    ],
+)
 def test_two_accesses_of_a_blind_library_are_set_aside(side):
     assert spot([MEMCPY, LIB, LOOP, YOURS], side) == "lib"
     assert spot(side, [MEMCPY, LIB]) == "lib"
@@ -79,13 +91,12 @@ def test_two_accesses_of_a_blind_library_are_set_aside(side):
         [C_API, YOURS],
         [MEMCPY, C_API, LOOP, LIB],
         [LOOP, LIB],
-        [LIB],
+        [STRING, YOURS],
         [],
     ],
     ids=lambda side: " < ".join(frame.split()[0] for frame in side) or "not restored",
 )
 def test_a_finding_is_kept_if_one_access_may_be_the_users_or_is_instrumented(side):
-    """The last but one: an access that no interceptor made is of instrumented code, in any object."""
     memory = [MEMCPY, LIB]
     assert spot([MEMCPY, LIB], side, memory=memory) is None
     assert spot(side, [MEMCPY, LIB], memory=memory) is None
