@@ -73,7 +73,8 @@ def _maker(stack: Stack, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Borrowe
     frames = list(stack.frames)
     if not frames or not stack.restored:
         return _Side.OTHER
-    through = [frame for frame in frames if not is_interceptor(frame)]
+    # Under a program in C, operator new is the C++ library's own, and calls malloc.
+    through = [frame for frame in frames if not is_interceptor(frame) or module_name(frame.module) in _CXX_LIBRARIES]
     # GCC's runtime may lose the interceptor's frame; then the first is of code that is not instrumented all the same.
     called = is_interceptor(frames[0]) or module_name(frames[0].module) in {*blind, *_LIBRARIES}
     rest = [frame for frame in through if module_name(frame.module) not in _LIBRARIES]
@@ -102,7 +103,6 @@ def _behind_c_api(frames: list[Frame], blind: Mapping[str, BlindSpot]) -> _Borro
 
 
 def _allocated_there(finding: Finding, blind: Mapping[str, BlindSpot]) -> bool:
-    return any(
-        location.kind is LocationKind.HEAP and location.stack and isinstance(_maker(location.stack, blind), BlindSpot)
-        for location in finding.locations
-    )
+    """Return whether the memory is the library's, or that of C++ code which is not instrumented nor on the stack."""
+    makers = [_maker(each.stack, blind) for each in finding.locations if each.kind is LocationKind.HEAP and each.stack]
+    return any(isinstance(maker, BlindSpot) or maker is _Side.HIDDEN for maker in makers)

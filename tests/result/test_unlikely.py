@@ -108,6 +108,20 @@ def test_the_c_library_that_cpython_calls_is_no_hidden_caller():
     assert spot([MEMCPY, LIB], [MEMCPY, STRING, C_API, YOURS]) == "lib"
 
 
+MALLOC = "malloc <null> (python3.13+0x61530)"
+NEW = "operator new(unsigned long) <null> (libstdc++.so.6+0xa9c48)"
+
+
+def test_operator_new_of_the_cxx_library_hides_its_caller_behind_cpython():
+    """A program in C, such as python3, has no interceptor of operator new."""
+    assert spot([MEMCPY, LIB], [MALLOC, NEW, C_API, LOOP, YOURS]) == "lib"
+    assert spot([MEMCPY, LIB], [MALLOC, NEW, LIB]) == "lib"
+    assert spot([MEMCPY, LIB], [MALLOC, NEW, YOURS]) is None
+    assert spot([MEMCPY, LIB], [MALLOC, C_API, LOOP]) is None
+    assert spot([MEMCPY, C_API, LIB], [MEMCPY, LIB], memory=[MALLOC, NEW, LOOP]) == "lib"
+    assert spot([MEMCPY, C_API, LIB], [MEMCPY, LIB], memory=[MALLOC, C_API, LOOP]) is None
+
+
 def test_a_copy_by_the_c_api_is_the_librarys_on_memory_that_it_allocated_alone():
     copy = [MEMCPY, C_API, LIB, LOOP, YOURS]
     assert spot(copy, [MEMCPY, LIB], memory=["malloc <null> (prog+0x61530)", LIB]) == "lib"
