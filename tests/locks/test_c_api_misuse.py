@@ -174,6 +174,21 @@ def test_every_way_to_link_is_seen(extra, compile_cpp, record, flags):
     assert finding.kind is Kind.API_NOT_ATTACHED
 
 
+def test_the_variables_of_a_module_without_a_linkage_table_are_left_alone(flags, record, compile_cpp):
+    """Its table of addresses has those of None and of the types next to those of functions."""
+    plugin = (
+        '#include <Python.h>\nextern "C" Py_ssize_t measure(PyObject* of, PyObject* none) '
+        "{ return none == Py_None && Py_TYPE(of) == &PyList_Type ? PyList_Size(of) : -1; }\n"
+    )
+    library = compile_cpp(plugin, "-shared", "-fPIC", "-fno-plt", *flags)
+    body = (
+        f'auto* measure = (Py_ssize_t(*)(PyObject*, PyObject*))dlsym(dlopen("{library}", RTLD_NOW), "measure");'
+        " if (measure == nullptr || measure(list, Py_None) != 3) return 8;"
+    )
+    program = compile_cpp("#include <dlfcn.h>\n" + HEAD.replace("measure()", "other()") + MAIN % body, *flags)
+    assert record(program)[0].misuses == ()
+
+
 def test_the_note_says_what_the_thread_did_before(run):
     (finding,) = findings_of(run("after its own release"))
     assert finding.notes[0].startswith("before, the thread called PyGILState_Release in ")

@@ -293,7 +293,8 @@ std::uint64_t redirect(
         if (kind == data_slot && is_among(compared_by_address, name)) {
             continue;
         }
-        void* target = exported(python, name);
+        // Such a slot holds the address of a variable too, as that of None.
+        void* target = exported(python, name, true);
         const auto number = target == nullptr ? 0 : stub_of(name, target);
         found += target == nullptr ? 0 : 1;
         if (number != 0) {

@@ -109,7 +109,7 @@ bool find_object(std::uint64_t address, Loaded& found) {
     return true;
 }
 
-void* exported(const Loaded& object, const char* name) {
+void* exported(const Loaded& object, const char* name, bool function) {
     const Symbols symbols(object);
     if (symbols.table == nullptr || symbols.names == nullptr || symbols.hash == nullptr) {
         return nullptr;
@@ -126,6 +126,7 @@ void* exported(const Loaded& object, const char* name) {
         const auto entry = chain[index - first];
         const auto& symbol = symbols.table[index];
         if ((entry | 1U) == (hash | 1U) && symbol.st_shndx != SHN_UNDEF &&
+            (!function || ELF64_ST_TYPE(symbol.st_info) == STT_FUNC) &&
             same_text(symbols.names + symbol.st_name, name)) {
             return reinterpret_cast<void*>(object.base + symbol.st_value);
         }

@@ -18,8 +18,8 @@ struct Loaded {
 /// The object that contains an address. False if no object does.
 bool find_object(std::uint64_t address, Loaded& found);
 
-/// The address of what the object exports under this name, or null.
-void* exported(const Loaded& object, const char* name);
+/// The address of what the object exports under this name, or null; with `function`, of nothing but a function.
+void* exported(const Loaded& object, const char* name, bool function = false);
 
 /// The C library's own function of this name, below any that a sanitizer defines in its place; or null.
 void* libc_function(const char* name);
