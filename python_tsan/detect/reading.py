@@ -17,6 +17,7 @@ from python_tsan.detect.packed import ZIP, DamagedError, members, unpacked
 from python_tsan.detect.parts import LogInParts, worth_parts
 from python_tsan.plain_text import counted
 from python_tsan.result.model import Input
+from python_tsan.storage import read_regular
 from python_tsan.tsan.digest import Digest
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ _LOG_NAME = re.compile(
     r"(?:[^.]+|.*\.(?:\d+|log|txt|out|err|stdout|stderr|tsan|jsonl|ndjson|gz|bz2|xz|lzma|zip|log[-_.].*))$",
     re.IGNORECASE,
 )
+# Reports of test runners and answers of log servers: read in a folder whose logs hold no finding, if they name it.
+_OTHER_NAME = re.compile(r".*\.(?:json|xml|trx|tap)$", re.IGNORECASE)
+_MOST_OTHER = 64 << 20
 _PLAIN = "utf-8-sig"
 # Byte order marks, the longest first
 _MARKS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -86,12 +90,12 @@ def read_into(reading: Reading, paths: Iterable[str]) -> None:
             _read_file(reading, Path(path), seen)
 
 
-def find_logs(folder: Path) -> tuple[Path, ...]:
+def find_logs(folder: Path, pattern: re.Pattern[str] = _LOG_NAME) -> tuple[Path, ...]:
     """Return the files below ``folder`` that have the name of a log, by name; links to folders are not followed."""
     found: list[Path] = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(root, name) for name in sorted(names) if not name.startswith(".") and _LOG_NAME.match(name)]
+        found += [Path(root, name) for name in sorted(names) if not name.startswith(".") and pattern.match(name)]
     return tuple(found)
 
 
@@ -102,10 +106,23 @@ def _shown(path: Path) -> str:
 
 def _read_folder(reading: Reading, folder: Path, seen: set[tuple[int, int]]) -> None:
     logs = find_logs(folder)
-    if not logs:
-        reading.inputs.append(Input(file=_shown(folder), problem=NO_LOGS))
+    before = reading.digest.blocks
     for log in logs:
         _read_file(reading, log, seen, named=False)
+    others = find_logs(folder, _OTHER_NAME) if reading.digest.blocks == before else ()
+    others = tuple(filter(_names_sanitizer, others))
+    for other in others:
+        _read_file(reading, other, seen, named=False)
+    if not logs and not others:
+        reading.inputs.append(Input(file=_shown(folder), problem=NO_LOGS))
+
+
+def _names_sanitizer(path: Path) -> bool:
+    try:
+        content = read_regular(path, limit=_MOST_OTHER)
+    except OSError:  # too large, or not a file
+        return False
+    return b"ThreadSanitizer" in content or b"WARNING: DATA RACE" in content
 
 
 def _read_file(reading: Reading, path: Path, seen: set[tuple[int, int]], *, named: bool = True) -> None:

@@ -36,7 +36,8 @@ def test_an_endless_line_is_cut_and_does_not_hide_what_follows():
 
 @given(data=st.binary(max_size=300))
 def test_any_bytes(data):
-    assert list(parse_lines(lines_of([data]), "x")) == []
+    found = list(parse_lines(lines_of([data]), "x"))
+    assert not found or b"ThreadSanitizer" in data or b"WARNING: D" in data
 
 
 def test_an_early_end_is_reported_and_what_came_is_kept():

@@ -56,6 +56,19 @@ def test_a_folder_without_logs_says_so(tmp_path):
     assert digest.blocks == 0
 
 
+@pytest.mark.parametrize("name", ["report.xml", "answer.JSON", "deep/results.trx"])
+def test_the_report_of_a_test_runner_counts_where_no_log_has_a_finding(tmp_path, log, name):
+    (tmp_path / "run.log").write_text("ThreadSanitizer: Matched 1 suppressions (pid=1):\n")
+    (tmp_path / "settings.json").write_text("{}")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(log)
+    read = read_logs([str(tmp_path)])
+    assert [each.file for each in read.inputs] == [str(tmp_path / "run.log"), str(tmp_path / name)]
+    assert read.digest.blocks == 1
+    (tmp_path / "other.log").write_bytes(log)
+    assert read_logs([str(tmp_path)]).digest.blocks == 1
+
+
 def test_a_binary_in_a_folder_is_passed_over_and_a_named_one_is_reported(tmp_path, log):
     (tmp_path / "program").write_bytes(b"\x7fELF\0\0" + log)
     (tmp_path / "core.12").write_bytes(b"\0\1\2 WARNING")
