@@ -91,7 +91,7 @@ def _region(view: memoryview, offset: int, size: int, used: int) -> memoryview:
 
 
 def _rows(layout: struct.Struct, region: memoryview) -> Iterator[tuple[int, ...]]:
-    """Yield the rows of a region without the first, which means none."""
+    """Yield the rows of a region. Index 0 stands for "no entry", so the first row is left out."""
     whole = len(region) // layout.size * layout.size
     return layout.iter_unpack(region[layout.size : max(whole, layout.size)])
 

@@ -1,4 +1,4 @@
-"""Explain the death of a process that the sanitizer's runtime brought about, where it can be recognised. Pure."""
+"""Explain why the sanitizer's runtime ended a process without a report, where that can be recognised. Pure."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _FULL_STACK = (
 
 
 def explain_death(exit_code: int, fatal: Sequence[Fatal], *, silent: bool, mapped: Iterable[str]) -> str:
-    """Return what such a death mostly is, and what helps; empty for one that the runtime reports itself.
+    """Return the likely cause and what helps; empty where the runtime reports the cause itself.
 
-    ``fatal`` are its last words, ``silent`` says that there is no word of it at all, ``mapped`` are the loaded files.
+    ``fatal`` are its last messages, ``silent`` says that it wrote nothing at all, ``mapped`` are the loaded files.
     """
     if silent and exit_code in _LOUD:
         return _with_advice(_UNKNOWN_THREAD, _spot("unknown-thread"), mapped)

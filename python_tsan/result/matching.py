@@ -1,4 +1,4 @@
-"""Compare findings with the expected ones, to the last finding. Pure, no I/O."""
+"""Compare every finding with the expected ones. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def describe_expected(sought: ExpectedFinding) -> str:
 
 
 def describe_finding(finding: Finding | DistinctFinding) -> str:
-    """Write a finding in words, as :func:`describe_expected` does; without accesses, the stacks' tops speak."""
+    """Write a finding in words, as :func:`describe_expected` does; without accesses, by the tops of its stacks."""
     sides = ", ".join(access.side for access in finding.accesses)
     names = [location.name or location.kind.value for location in finding.locations]
     symbols = dict.fromkeys(plain_symbol(frame_function(access)) or "?" for access in finding.accesses)

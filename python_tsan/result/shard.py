@@ -11,7 +11,7 @@ from python_tsan.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A longer number is no engine's.
+# A longer number is no job system's.
 MAX_DIGITS = 10
 _SHARD = re.compile(r"(?P<index>\d+)/(?P<count>\d+)")
 
@@ -28,10 +28,10 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """What an engine sets for each of several equal jobs: its index, which starts at ``first``, and their number.
+class JobSystem:
+    """The variables of a CI or batch system for several equal jobs: a job's index, from ``first``, and their number.
 
-    ``total_by_user``: the engine sets no number; the user's definition of the job sets ``total`` from it.
+    ``total_by_user``: the system sets no number; the user's definition of the job sets ``total`` from it.
     """
 
     name: str
@@ -41,22 +41,22 @@ class Engine:
     total_by_user: bool = False
 
 
-ENGINES = (
+JOB_SYSTEMS = (
     # https://docs.gitlab.com/ci/variables/predefined_variables/ (jobs with `parallel`)
     # Jenkins has no such variables: an axis of this name with the numbers from 1, and CI_NODE_TOTAL in `environment`,
     # https://www.jenkins.io/doc/book/pipeline/syntax/#declarative-matrix
-    Engine(name="GitLab or Jenkins", index="CI_NODE_INDEX", total="CI_NODE_TOTAL", first=1),
+    JobSystem(name="GitLab or Jenkins", index="CI_NODE_INDEX", total="CI_NODE_TOTAL", first=1),
     # GitHub has no such variables: `env` takes them from strategy.job-index and strategy.job-total,
     # https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#strategy-context
-    Engine(name="GitHub", index="STRATEGY_JOB_INDEX", total="STRATEGY_JOB_TOTAL"),
+    JobSystem(name="GitHub", index="STRATEGY_JOB_INDEX", total="STRATEGY_JOB_TOTAL"),
     # https://buildkite.com/docs/pipelines/configure/environment-variables
-    Engine(name="Buildkite", index="BUILDKITE_PARALLEL_JOB", total="BUILDKITE_PARALLEL_JOB_COUNT"),
+    JobSystem(name="Buildkite", index="BUILDKITE_PARALLEL_JOB", total="BUILDKITE_PARALLEL_JOB_COUNT"),
     # https://circleci.com/docs/reference/variables/
-    Engine(name="CircleCI", index="CIRCLE_NODE_INDEX", total="CIRCLE_NODE_TOTAL"),
+    JobSystem(name="CircleCI", index="CIRCLE_NODE_INDEX", total="CIRCLE_NODE_TOTAL"),
     # https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
-    Engine(name="AWS Batch", index="AWS_BATCH_JOB_ARRAY_INDEX", total="AWS_BATCH_JOB_ARRAY_SIZE"),
+    JobSystem(name="AWS Batch", index="AWS_BATCH_JOB_ARRAY_INDEX", total="AWS_BATCH_JOB_ARRAY_SIZE"),
     # https://kubernetes.io/docs/concepts/workloads/controllers/job/#completion-mode (Indexed)
-    Engine(name="Kubernetes", index="JOB_COMPLETION_INDEX", total="JOB_COMPLETIONS", total_by_user=True),
+    JobSystem(name="Kubernetes", index="JOB_COMPLETION_INDEX", total="JOB_COMPLETIONS", total_by_user=True),
 )
 # https://slurm.schedmd.com/job_array.html: the indices of an array are any numbers in equal steps.
 _SLURM = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_COUNT")
@@ -64,7 +64,7 @@ AUTO = "auto"
 
 
 def parse_shard(text: str, env: Mapping[str, str]) -> Shard:
-    """Read ``I/N``, or for ``auto`` what the engine has set in ``env``; raises :class:`UsageError` for others."""
+    """Read ``I/N``, or for ``auto`` what the system has set in ``env``; raises :class:`UsageError` for others."""
     if text == AUTO:
         return _shard_of_job(env)
     found = _SHARD.fullmatch(text)
@@ -80,7 +80,7 @@ def parse_shard(text: str, env: Mapping[str, str]) -> Shard:
 
 def _shard_of_job(env: Mapping[str, str]) -> Shard:
     """Return the place of this job among equal ones. Raises :class:`UsageError` if it is unknown or ambiguous."""
-    places = {engine.name: _place(engine, env) for engine in ENGINES if engine.index in env}
+    places = {system.name: _place(system, env) for system in JOB_SYSTEMS if system.index in env}
     if _SLURM[0] in env:
         places["Slurm"] = _slurm_place(env)
     if not places:
@@ -91,14 +91,14 @@ def _shard_of_job(env: Mapping[str, str]) -> Shard:
     return next(iter(places.values()))
 
 
-def _place(engine: Engine, env: Mapping[str, str]) -> Shard:
-    index, total = env[engine.index], env.get(engine.total, "")
+def _place(system: JobSystem, env: Mapping[str, str]) -> Shard:
+    index, total = env[system.index], env.get(system.total, "")
     if not total:
-        source = "the job's definition must set it" if engine.total_by_user else "the engine sets both"
-        raise _unknown(f"{engine.index} is set, but not {engine.total}; {source}")
-    if not (_is_number(index) and _is_number(total) and 0 <= int(index) - engine.first < int(total)):
-        raise _unknown(f"{engine.index}={index} and {engine.total}={total} are not a place")
-    return Shard(index=int(index) - engine.first + 1, count=int(total))
+        source = "the job's definition must set it" if system.total_by_user else "the system sets both"
+        raise _unknown(f"{system.index} is set, but not {system.total}; {source}")
+    if not (_is_number(index) and _is_number(total) and 0 <= int(index) - system.first < int(total)):
+        raise _unknown(f"{system.index}={index} and {system.total}={total} are not a place")
+    return Shard(index=int(index) - system.first + 1, count=int(total))
 
 
 def _slurm_place(env: Mapping[str, str]) -> Shard:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from python_tsan.errors import UsageError
-from python_tsan.result.shard import ENGINES, Shard, parse_shard, share
+from python_tsan.result.shard import JOB_SYSTEMS, Shard, parse_shard, share
 from python_tsan.running.request import Request
 
 
@@ -39,7 +39,7 @@ def slurm(index, first, last, count):
     return dict(zip(names, map(str, (index, first, last, count)), strict=True))
 
 
-# What each engine sets for the third of four jobs.
+# What each job system sets for the third of four jobs.
 THIRD_OF_FOUR = {
     "GitLab": {"CI_NODE_INDEX": "3", "CI_NODE_TOTAL": "4", "GITLAB_CI": "true"},
     "GitHub": {"STRATEGY_JOB_INDEX": "2", "STRATEGY_JOB_TOTAL": "4", "GITHUB_ACTIONS": "true"},
@@ -60,13 +60,13 @@ def test_a_job_knows_its_place(env):
     assert parse_shard("auto", {"HOME": "/", **env}) == Shard(index=3, count=4)
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
-def test_the_jobs_of_an_engine_are_all_parts(engine):
-    envs = [{engine.index: str(engine.first + number), engine.total: "5"} for number in range(5)]
+@pytest.mark.parametrize("system", JOB_SYSTEMS, ids=lambda system: system.name)
+def test_the_jobs_of_a_job_system_are_all_parts(system):
+    envs = [{system.index: str(system.first + number), system.total: "5"} for number in range(5)]
     assert [str(parse_shard("auto", env)) for env in envs] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
-    for index in (engine.first - 1, engine.first + 5):
-        with pytest.raises(UsageError, match=f"{engine.index}={index} and {engine.total}=5 are not a place"):
-            parse_shard("auto", {engine.index: str(index), engine.total: "5"})
+    for index in (system.first - 1, system.first + 5):
+        with pytest.raises(UsageError, match=f"{system.index}={index} and {system.total}=5 are not a place"):
+            parse_shard("auto", {system.index: str(index), system.total: "5"})
 
 
 def test_a_single_job_of_an_array_is_the_whole():
@@ -79,7 +79,7 @@ def test_a_single_job_of_an_array_is_the_whole():
         ({}, "no variable says which of several jobs this is"),
         ({"CI_NODE_TOTAL": "1"}, "no variable says"),
         ({"JOB_COMPLETION_INDEX": "0"}, "not JOB_COMPLETIONS; the job's definition must set it"),
-        ({"CIRCLE_NODE_INDEX": "0", "CIRCLE_NODE_TOTAL": ""}, "not CIRCLE_NODE_TOTAL; the engine sets both"),
+        ({"CIRCLE_NODE_INDEX": "0", "CIRCLE_NODE_TOTAL": ""}, "not CIRCLE_NODE_TOTAL; the system sets both"),
         ({"CI_NODE_INDEX": "one", "CI_NODE_TOTAL": "4"}, "are not a place"),
         ({"CI_NODE_INDEX": "\u0663", "CI_NODE_TOTAL": "4"}, "are not a place"),
         ({"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "9" * 5000}, "are not a place"),

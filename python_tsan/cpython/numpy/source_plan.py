@@ -118,7 +118,7 @@ def setup_command(python: list[str], source: Path, build: Path, plan: NumpyPlan)
 
 
 def setup_options(plan: NumpyPlan, *, source: str | None) -> list[str]:
-    """Return what Meson is target of numpy and of the compiler; paths below ``source`` are called by another name."""
+    """Return the options of Meson for numpy and the compiler; debug information names ``source`` by another path."""
     mapped = f" -ffile-prefix-map={source}={VIRTUAL_ROOT}" if source else ""
     flags = f"{plan.flags}{mapped} {SANITIZER}"
     return [*plan.options, f"-Dc_args={flags}", f"-Dcpp_args={flags}"]

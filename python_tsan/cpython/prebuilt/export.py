@@ -1,6 +1,6 @@
 """Export a built interpreter as an archive, and check the archive by restoring it before it counts as written.
 
-The archive's bytes are :mod:`.archive`'s business, moving files is :mod:`..moving`'s.
+:mod:`.archive` writes the archive, :mod:`..moving` replaces the paths in its files.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 -- compared with the text o
 
 
 def describe_waits(scheduler: Scheduler, folder: str) -> list[str]:
-    """Return a line for each thread but the calling and the main one: what it waits for and who has that.
+    """Return a line for each thread but the calling and the main one: what it waits for and who holds it.
 
     ``folder`` holds the program; a thread that waits for no import lock is described by its innermost line
     there.
