@@ -72,8 +72,8 @@ def test_what_a_row_may_cost():
     assert judge(page, 5000, None, Cost(seconds=20, memory=1)).met
     row = judge(page, 5000, None, Cost(seconds=21, memory=40 * MB))
     assert row.cells == ("some (0.01 MB, html)", "", "21.00 s", "40 MB", "20 s, 250 MB", "no")
-    row = judge(workload(), 5000, Cost(seconds=10, memory=1), Cost(seconds=4, memory=40 * MB))
-    assert row.cells == ("some (0.01 MB, json)", "10.00 s", "4.00 s", "0.40, 40 MB", "0.50, 250 MB", "yes")
+    row = judge(workload(), 5000, Cost(seconds=10, memory=1, cpu=9), Cost(seconds=4, memory=40 * MB, cpu=6))
+    assert row.cells == ("some (0.01 MB, json)", "10.00 s", "4.00 s", "0.40, 0.67, 40 MB", "0.50, 250 MB", "yes")
 
 
 def test_both_checkouts_read_a_log(tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tools.bench.order import Order
 
 HERE = Path(__file__).parents[2]
-COLUMNS = ("log", "that checkout", "this one", "ratio and memory", "limit", "met")
+COLUMNS = ("log", "that checkout", "this one", "wall, CPU, memory", "limit", "met")
 MB = 10**6
 KB = 10**3
 # A process of 0.2 s is measured so many times; the median counts.
@@ -67,10 +67,11 @@ WORKLOADS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one process took."""
+    """What reading took: wall time, that of all processors, and bytes of memory of all processes."""
 
     seconds: float
     memory: int
+    cpu: float = 0.0
 
 
 def write_workload(path: Path, workload: Workload, scale: float = 1.0) -> int:
@@ -122,6 +123,7 @@ def judge(workload: Workload, size: int, theirs: Cost | None, ours: Cost) -> Row
         met &= ours.seconds <= workload.seconds
         limit = f"{workload.seconds:.0f} s, {limit}"
     ratio = f"{ours.seconds / theirs.seconds:.2f}, " if theirs else ""
+    ratio += f"{ours.cpu / theirs.cpu:.2f}, " if theirs and theirs.cpu else ""
     return Row(
         what=f"{workload.name} ({size / MB:.2f} MB, {workload.format})",
         before=f"{theirs.seconds:.2f} s" if theirs else "",
@@ -151,7 +153,11 @@ def compare(log: Path, workload: Workload, other: Path, say: Callable[[str], Non
 
 
 def _median(costs: list[Cost]) -> Cost:
-    return Cost(seconds=statistics.median(each.seconds for each in costs), memory=max(each.memory for each in costs))
+    return Cost(
+        seconds=statistics.median(each.seconds for each in costs),
+        memory=max(each.memory for each in costs),
+        cpu=statistics.median(each.cpu for each in costs),
+    )
 
 
 def read(log: Path, form: str, checkout: Path) -> Cost:
@@ -164,7 +170,7 @@ def read(log: Path, form: str, checkout: Path) -> Cost:
         command, stdout=output, cwd=checkout, timeout=HOUR, env=env, on_start=watch.start, until=watch.look
     )
     output.unlink()
-    return Cost(seconds=done.seconds, memory=max(watch.peak, done.max_rss_bytes))
+    return Cost(seconds=done.seconds, memory=max(watch.peak, done.max_rss_bytes), cpu=done.cpu_seconds)
 
 
 @dataclass(slots=True)
