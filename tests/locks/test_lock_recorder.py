@@ -222,6 +222,22 @@ def test_a_destroyed_mutex_and_the_next_at_its_address_are_two(trace):
     assert all(lock.created.native for lock in locks)
 
 
+def test_a_freed_object_and_the_next_at_its_address_have_two_mutexes(trace):
+    one = "{ auto m = std::make_unique<std::mutex>(); Guard b(second); Guard a(*m); at.push_back(m.get()); }"
+    seen = trace(f"std::vector<void*> at; at.reserve(2); {one} {one} return at[0] == at[1] ? 0 : 3;")
+    locks = [seen.locks[each.lock] for each in seen.requests]
+    assert len(locks) == len({lock.id for lock in locks}) == 2
+    assert len({lock.address for lock in locks}) == 1
+
+
+def test_memory_is_freed(trace):
+    trace(
+        "Guard a(first); for (int i = 0; i < 4000; ++i) { std::vector<char> block(1 << 20, 1); }\n"
+        "struct rusage use; getrusage(RUSAGE_SELF, &use); return use.ru_maxrss < 1 << 20 ? 0 : 3;",
+        before="#include <sys/resource.h>",
+    )
+
+
 def test_two_calls_of_one_function_differ_by_their_callers(trace):
     before = "void lock() { first.lock(); }\nvoid one() { lock(); }\nvoid other() { lock(); }\n"
     inner = "{ Guard b(second); } first.unlock();"

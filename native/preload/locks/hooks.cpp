@@ -29,6 +29,8 @@ namespace lock_recorder {
 namespace {
 
 bool active = false; // set before any thread exists
+std::size_t (*usable_size)(void*) = nullptr;
+void (*next_free)(void*) = nullptr;
 
 /// The definition that would be used without this library; for a few, the version that programs are linked against.
 void* next_definition(const char* name) {
@@ -346,6 +348,8 @@ int join(pthread_t handle, bool timed, const Site& site, Call call) {
 }
 
 [[gnu::constructor]] void start() {
+    next_free = reinterpret_cast<void (*)(void*)>(dlsym(RTLD_NEXT, "free"));
+    usable_size = reinterpret_cast<std::size_t (*)(void*)>(dlsym(RTLD_DEFAULT, "malloc_usable_size"));
     if (!file_requested()) {
         return;
     }
@@ -383,6 +387,22 @@ using namespace lock_recorder;
 #define NEXT(name)                                                                                                     \
     static Next next_of(#name);                                                                                        \
     const auto next = reinterpret_cast<decltype(&::name)>(next_of.get())
+
+/// std::mutex has no destructor that could be seen: what is freed contains no lock any more. Larger blocks mostly have
+/// theirs at the beginning.
+HOOK void free(void* memory) {
+    constexpr std::uint64_t most = 1024;
+    const auto address = address_of(memory);
+    if (memory != nullptr && active && !self.busy && self.live != nullptr && may_have_locks(address)) {
+        self.busy = true;
+        const auto bytes = usable_size == nullptr ? 0 : usable_size(memory);
+        locks_gone(address, address + (bytes < most ? bytes : most));
+        self.busy = false;
+    }
+    if (next_free != nullptr) {
+        next_free(memory);
+    } // else it is the dynamic linker's, before the start
+}
 
 HOOK int pthread_mutex_init(pthread_mutex_t* mutex, const pthread_mutexattr_t* attributes) {
     NEXT(pthread_mutex_init);

@@ -148,17 +148,14 @@ void lock_gone(std::uint64_t address) {
     }
 }
 
+bool may_have_locks(std::uint64_t address) {
+    std::uint64_t bit = 0;
+    return (page_word(address >> 12, bit).load(std::memory_order_relaxed) & bit) != 0;
+}
+
 void locks_gone(std::uint64_t first, std::uint64_t last) {
-    for (auto page = first >> 12; page <= (last - 1) >> 12; ++page) {
-        std::uint64_t bit = 0;
-        if ((page_word(page, bit).load(std::memory_order_relaxed) & bit) == 0) {
-            continue;
-        }
-        auto from = page << 12 < first ? first : page << 12;
-        const auto to = (page + 1) << 12 < last ? (page + 1) << 12 : last;
-        for (from = (from + 7) & ~std::uint64_t{7}; from < to; from += 8) {
-            lock_gone(from);
-        }
+    for (auto address = (first + 7) & ~std::uint64_t{7}; address < last; address += 8) {
+        lock_gone(address);
     }
 }
 

@@ -23,6 +23,9 @@ void lock_initialised(std::uint64_t address, std::uint32_t created);
 /// The lock at the address is gone.
 void lock_gone(std::uint64_t address);
 
+/// Whether the page of an address may have a lock with a row: most memory that is freed has none.
+bool may_have_locks(std::uint64_t address);
+
 /// All locks at addresses from `first` to before `last` are gone.
 void locks_gone(std::uint64_t first, std::uint64_t last);
 
