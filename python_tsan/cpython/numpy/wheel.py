@@ -163,7 +163,8 @@ def install_numpy(
             if found is None:
                 _install(interpreter, choice, folder, layout=layout, console=console, launcher=launcher)
                 return folder
-    console.note(f"numpy {found.version} is up to date: installed at {found.installed_at} in {folder}")
+    when = found.installed_at[:16].replace("T", " ")  # always UTC
+    console.note(f"numpy {found.version} is up to date: installed at {when} UTC, in {folder}")
     return folder
 
 
