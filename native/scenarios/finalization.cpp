@@ -112,15 +112,16 @@ SCENARIO(worker_stays_away,
 
 SCENARIO(python_thread_joined,
          "defects",
-         "A thread of Python's threading is joined, and then the interpreter is finalized.",
+         "Threads of Python's threading are joined in turn, and then the interpreter is finalized.",
          PYTHON_TSAN_JOINED_THREAD.twin("worker_stays_away").full_lane_only()) {
     const Interpreter python(context);
     py::dict names;
     py::exec(R"(
 import threading
-thread = threading.Thread(target=len, args=[()])
-thread.start()
-thread.join()
+for _ in range(8):  # several, as above: one access may be forgotten
+    thread = threading.Thread(target=len, args=[()])
+    thread.start()
+    thread.join()
 )",
              names);
 }
