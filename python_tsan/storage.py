@@ -7,7 +7,6 @@ import errno
 import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,6 +108,8 @@ def storage_error(
 
 def write_whole(target: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old content, or all of the new, at every moment."""
+    import tempfile  # noqa: PLC0415 -- brings much with it, and most commands write nothing
+
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     temporary = Path(name)
     try:

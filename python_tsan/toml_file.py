@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.errors import UsageError
@@ -33,6 +32,8 @@ def read_text(file: Path, *, what: str = "", page: str = "") -> str:
 
 def parse(text: str, file: Path | str, *, page: str = "") -> dict[str, Any]:
     """Return the table in ``text``. Raises :class:`UsageError` with the line of a syntax error."""
+    import tomllib  # noqa: PLC0415 -- many commands read no settings
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -54,6 +55,8 @@ def line_of(text: str, keys: tuple[str, ...]) -> int:
     is open, so the statement that adds the key starts after the longest cut that parses without the key. In a long
     document, where that takes too long, it is the first line with the key in it.
     """
+    import tomllib  # noqa: PLC0415 -- as above
+
     lines = text.split("\n")  # not splitlines(), which also splits where TOML does not
     if len(lines) > MOST_CUTS:
         return next((number for number, line in enumerate(lines, 1) if keys[-1:] and keys[-1] in line), 1)

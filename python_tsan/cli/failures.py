@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -121,6 +120,8 @@ def _explain_missing(error: ModuleNotFoundError) -> PythonTsanError | None:
 
 
 def _unexpected(error: Exception) -> PythonTsanError:
+    import tempfile  # noqa: PLC0415 -- brings much with it, for errors inside only
+
     text = "".join(traceback.format_exception(error))
     try:
         with tempfile.NamedTemporaryFile(

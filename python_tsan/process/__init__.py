@@ -6,7 +6,6 @@ import contextlib
 import math
 import signal
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -215,7 +214,11 @@ def _wait_unless(child: Child, timeout: float | None, until: Callable[[], bool])
 
 
 def _sink(path: Path | None) -> IO[bytes]:
-    return tempfile.TemporaryFile() if path is None else path.open("wb")
+    if path is not None:
+        return path.open("wb")
+    import tempfile  # noqa: PLC0415 -- brings much with it, and most commands start nothing
+
+    return tempfile.TemporaryFile()
 
 
 def _text(file: IO[bytes]) -> str:

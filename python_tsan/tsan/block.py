@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -175,5 +174,8 @@ def clean(raw: str) -> str:
         line = _OVERSTRUCK.sub("", line)
     line = _INVISIBLE.sub("", line)
     line = _TAG.sub("", _COLOUR.sub("", line))
-    line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
+    if "&" in line:
+        import html  # noqa: PLC0415 -- has a large table, which few logs need
+
+        line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
     return line.rstrip("\r").rpartition("\r")[2].replace("\xa0", " ")
