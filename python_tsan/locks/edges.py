@@ -114,6 +114,7 @@ def _held_by(trace: LockTrace, locks: Mapping[int, TracedLock]) -> Iterator[tupl
     lives = _lives(trace)
     for request in trace.requests:
         held = request.holding
+        # A wait for a signal that has an end of its own may be repeated for ever.
         if request.timed and not locks[request.lock].kind.is_signal:
             continue
         if request.strength is Strength.WEAK:
@@ -153,8 +154,7 @@ def _edge(request: Request, held: Holding, exclusive: frozenset[int], shared: fr
         requested=request.lock,
         mode=request.mode,
         stack=request.stack,
-        # A wait that has an end of its own may still be repeated for ever.
-        strength=Strength.WEAK if request.timed else request.strength,
+        strength=request.strength,
         exclusive=exclusive,
         shared=shared,
     )

@@ -36,7 +36,7 @@ class HappensBefore:
 
     def concurrent(self, one: int, other: int) -> bool:
         """Return whether neither segment is over before the other begins."""
-        return one != other and other not in self._reached(one) and one not in self._reached(other)
+        return other not in self._reached(one) and one not in self._reached(other)
 
     def _reached(self, start: int) -> frozenset[int]:
         known = self._after.get(start)
