@@ -1,11 +1,12 @@
 """Partially initialized modules that are handed out: what is taken or read of them, and whether it is there."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from text_sources import TextSources
 
-from python_tsan.imports.model.requests import ImportRequest, Manner, Module
+from python_tsan.imports.model.requests import ImportRequest, LazyName, Manner, Module
 from python_tsan.imports.model.steps import Handout
 from python_tsan.imports.search.partial_modules import breaks, hinges_on_callers, standing_at
 
@@ -23,6 +24,7 @@ def stopped_at(line):
         program={name: Module(name=name, file=file) for name, file in FILES.items()},
         stacks={"T1": [("p", None), ("q", asks("q", file="p/__init__.py", line=line))]},
         asking={},
+        awaited_attributes=lambda _: frozenset(),
     )
 
 
@@ -74,3 +76,31 @@ def test_where_a_body_stands_is_known_by_the_request_below_it():
     assert standing_at(machine, "T1", "other") == 0
     machine.asking["T1"] = asks("r", file="q.py", line=7)
     assert standing_at(machine, "T1", "q") == 7
+
+
+def lazily_in_line(line, file="r.py"):
+    name = LazyName(owner="r", name="p", place=f"{file}:1")
+    return ImportRequest(module="p", manner=Manner.STATEMENT, file=file, line=line, lazy=name)
+
+
+def test_what_the_use_of_a_lazy_name_reads_is_in_the_same_line():
+    text = "import p\n\nV = p.B\n"
+    assert breaks(*handed_out(lazily_in_line(3), text))
+    assert not breaks(*handed_out(asks("p", line=3), text))
+    assert not breaks(*handed_out(lazily_in_line(4), text))
+
+
+def test_a_function_of_another_module_that_a_body_calls_reads_by_its_own_names():
+    machine, handout, _ = handed_out(lazily_in_line(3, file="q.py"))
+    read = TextSources({FILES["p"]: PACKAGE, "r.py": "", "q.py": "import p\ndef f():\n    return p.B\n"})
+    unread = TextSources({FILES["p"]: PACKAGE, "r.py": "", "q.py": "import p\ndef f():\n    return p.A\n"})
+    assert breaks(machine, handout, read)
+    assert not breaks(machine, handout, unread)
+
+
+def test_a_module_is_at_the_line_of_its_body_and_not_of_a_function_elsewhere():
+    machine = stopped_at(2)
+    assert standing_at(machine, "T1", "p") == 2
+    request = replace(asks("q", file="elsewhere.py", line=9), body_line=2)
+    machine.stacks["T1"][1] = ("q", request)
+    assert standing_at(machine, "T1", "p") == 2
