@@ -38,11 +38,6 @@ class PreemptionPoint:
             return self.last
         return min(self.last, next((untouched for untouched, way in self.ways if way in lookups), -1))
 
-    @property
-    def at_most(self) -> int:
-        """The last stop at which any T2 that requests it in a module can come to hold it."""
-        return min(self.last, self.ways[0][0]) if self.ways else -1
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
