@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, execute
+from python_tsan.checking.stacks import PYTHON_STACKS_VARIABLE
 from python_tsan.detect import locks
 from python_tsan.errors import Interrupted
 from python_tsan.expectation import Outcome
@@ -21,6 +22,7 @@ from python_tsan.result.judge.process import gil_returned
 from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
 from python_tsan.running.assembly import SessionRecord, assemble, is_found, read_runs
+from python_tsan.running.elf import read_elf
 from python_tsan.running.environment import environment_for, launcher_of
 from python_tsan.running.leftovers import NOT_ADOPTED, Leftover, Orphans
 from python_tsan.running.preflight import gil_enabled_by
@@ -39,7 +41,7 @@ from python_tsan.storage import storage_errors, write_whole
 from python_tsan.tsan.finding import FatalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from python_tsan.checking.environment import SubjectEnvironment
     from python_tsan.checking.execution import Execution
@@ -195,7 +197,7 @@ class Session:
             # Now: a signal that ends the program ends its waits, too.
             hang.extend(locks.hang(folder))
 
-        with Orphans() as orphans, GroupWatch() as watch:
+        with Orphans() as orphans, GroupWatch(f"{PYTHON_STACKS_VARIABLE}={folder.absolute()}/") as watch:
 
             def started(pid: int) -> None:
                 orphans.child = pid
@@ -235,6 +237,7 @@ class Session:
             problem=execution.problem
             or self._gil_problem(execution)
             or _unjudged(left, self.request.timeout)
+            or _unwatched(watch.unmarked)
             or "".join(doubts_about_logs(digest)[:1]),
             fatal=tuple(each.message for each in digest.fatal if each.kind is not FatalKind.SIGNAL),
             crashes=tuple(each.message for each in digest.fatal if each.kind is FatalKind.SIGNAL),
@@ -279,6 +282,11 @@ class Session:
 
 def _plain(left: Sequence[Leftover]) -> list[Leftover]:
     return [each for each in left if not each.instrumented]
+
+
+def _unwatched(processes: Iterable[tuple[int, Path]]) -> str:
+    names = ", ".join(f"process {pid} ({program.name})" for pid, program in processes if read_elf(program).instrumented)
+    return f"{names} ran without the environment of this run, so what it found was not collected" if names else ""
 
 
 def _unjudged(left: Sequence[Leftover], timeout: float) -> str:

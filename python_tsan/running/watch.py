@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -24,10 +25,13 @@ _SAMPLES = 8
 class GroupWatch:
     """Collects what the processes of one group map as code and their processor time, from ``start`` to its exit.
 
-    A sample every now and then: what is loaded and gone between two of them is missed.
+    A sample every now and then: what is loaded and gone between two of them is missed. ``mark`` is in the environment
+    of each process that the group's first one starts, unless it was taken out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str = "") -> None:
+        self._mark = os.fsencode(mark)
+        self._unmarked: dict[tuple[int, Path], int] = {}
         self._seen: dict[str, None] = {}
         self._cpu: deque[tuple[float, float]] = deque(maxlen=_SAMPLES)
         self._ended = threading.Event()
@@ -48,6 +52,11 @@ class GroupWatch:
         """The files, the first seen first."""
         return tuple(self._seen)
 
+    @property
+    def unmarked(self) -> tuple[tuple[int, Path], ...]:
+        """Pid and program of each process that was seen twice without the mark: once may be while it is started."""
+        return tuple(each for each, count in self._unmarked.items() if count > 1)
+
     def recent_cpu(self, pgid: int) -> tuple[float, float]:
         """Return the processor seconds that the group used in the last five seconds or so, and how long those are."""
         now, used = time.monotonic(), group_cpu_seconds(pgid)
@@ -67,8 +76,18 @@ class GroupWatch:
         while not self._ended.wait(pause):
             for pid in group_members(pgid):
                 self._seen.update(dict.fromkeys(mapped_code(pid)))
+                self._look_for_mark(pid)
             self._cpu.append((time.monotonic(), group_cpu_seconds(pgid)))
             pause = min(pause * 2, MOST_SECONDS)
+
+    def _look_for_mark(self, pid: int) -> None:
+        place = Path("/proc", str(pid))
+        try:
+            key = (pid, (place / "exe").readlink())
+            if self._mark not in (place / "environ").read_bytes():
+                self._unmarked[key] = self._unmarked.get(key, 0) + 1
+        except OSError:
+            return
 
 
 def mapped_code(pid: int) -> Iterator[str]:

@@ -260,6 +260,16 @@ def test_children_whose_options_were_replaced_are_not_judged(run, options):
 
 
 @pytest.mark.compiler
+def test_a_child_without_the_environment_of_the_run_is_not_judged(run):
+    source = "#include <unistd.h>\nint main(int count, char**) { sleep(count > 1 ? 3 : 0); }"
+    code, verdict = run(source, "--children", "--", "/bin/sh", "-c", "./racer; env -i ./racer long; true")
+    assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
+    assert "(racer) ran without the environment of this run" in verdict["reason"]
+    code, verdict = run(source, "--children", "--", "/bin/sh", "-c", "./racer; env -i sleep 1; ./racer long")
+    assert (code, verdict["status"]) == (ExitCode.CLEAN, "passed")
+
+
+@pytest.mark.compiler
 def test_a_child_that_adds_a_harmless_option_is_judged(run):
     command = ("--children", "--", "/bin/sh", "-c", 'TSAN_OPTIONS="$TSAN_OPTIONS:history_size=3" ./racer; true')
     code, verdict = run(RACER, *command)
