@@ -46,14 +46,14 @@ def tables(order: Order) -> Iterator[Table]:
         pipeline.settings, toolchain=pipeline.toolchain, layout=pipeline.layout, console=pipeline.console
     )
     if stock is not None:
-        python = _with_packages(stock.executable, order.folder / "gil" / f"stock-{stock.version}")
+        python = with_packages(stock.executable, order.folder / "gil" / f"stock-{stock.version}")
         bench = GilBench(python=python, library=library, env=env, ratio=STOCK_RATIO)
         yield judged(f"stock CPython {stock.version}", COLUMNS, bench.rows(events=order.events))
         yield judged("other tracers, on the same", COLUMNS, rival_rows(python, library=library, env=env))
     yield judged("the picture", COLUMNS, [timeline_row(env)])
 
 
-def _with_packages(executable: Path, folder: Path) -> Path:
+def with_packages(executable: Path, folder: Path) -> Path:
     """Return a Python of ``executable`` with numpy and gil_load in an environment of its own; gil_load if it can be."""
     python, log = folder / "bin" / "python", folder / "install.log"
     if not python.is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tools.bench import building, comparing, gil_run, imports, logs, numpy_build, restoring, watch
+from tools.bench import building, comparing, gil_run, imports, lock_recorder, logs, numpy_build, restoring, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,4 +38,5 @@ KINDS = (
         flag="--restore", summary="measure archives: their size, and restoring them, instead", tables=restoring.tables
     ),
     Kind(flag="--gil", summary="measure the GIL tracer and other tracers, instead", tables=gil_run.tables),
+    Kind(flag="--locks", summary="measure the lock recorder, instead", tables=lock_recorder.tables),
 )

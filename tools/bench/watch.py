@@ -49,12 +49,13 @@ def rows(python: str = sys.executable, *, repeats: int = REPEATS) -> Iterator[Ro
         plain["PYTHONPYCACHEPREFIX"] = str(Path(folder, "bytecode"))
         watched = watch_environment(plain, stall=STALL, log=Path(folder, "log"))
         for what, code, limit in PROGRAMS:
-            yield _row(what, [python, "-c", code], (plain, watched), limit, repeats)
+            yield compared_row(what, [python, "-c", code], (plain, watched), limit, repeats)
 
 
-def _row(
+def compared_row(
     what: str, command: list[str], kinds: tuple[Mapping[str, str], Mapping[str, str]], limit: float | None, repeats: int
 ) -> Row:
+    """Measure a command in two environments in turn, ``repeats`` times each after a first turn that does not count."""
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(repeats + 1):
         for env, seconds in zip(kinds, times, strict=True):

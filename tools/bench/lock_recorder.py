@@ -1,0 +1,69 @@
+"""Measure the cost of the lock recorder on a stock interpreter: the same programs without and with it, in turn."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.cpython.stock import find_stock
+from python_tsan.detect.locks import FOLDER_VARIABLE
+from python_tsan.preload_library import LOCK_RECORDER, build_library
+from python_tsan.process import preloading
+from tools.bench.gil_run import with_packages
+from tools.bench.table import Row, judged
+from tools.bench.watch import compared_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tools.bench.order import Order
+    from tools.bench.table import Table
+
+REPEATS = 11
+COLUMNS = ("what", "plain", "recorded", "cost", "at most", "met")
+THREADS = """
+import threading, numpy
+def work(number):
+    square = numpy.random.default_rng(number).random((400, 400))
+    for _ in range(20): square @ square
+threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+PROGRAMS = (
+    ("python -c pass", "pass", None),
+    (
+        "300,000 releases and acquisitions of the GIL by os.getcwd",
+        "import os\nfor _ in range(300000): os.getcwd()",
+        1.8,
+    ),
+    ("import numpy", "import numpy", 1.05),
+    ("numpy in 4 threads", THREADS, 1.05),
+)
+
+
+def tables(order: Order) -> Iterator[Table]:
+    """Measure the recorder; nothing without a stock interpreter."""
+    pipeline = order.pipeline
+    stock = find_stock(
+        pipeline.settings, toolchain=pipeline.toolchain, layout=pipeline.layout, console=pipeline.console
+    )
+    if stock is None:
+        return
+    library = build_library(LOCK_RECORDER, layout=pipeline.layout, console=pipeline.console)
+    python = with_packages(stock.executable, order.folder / "gil" / f"stock-{stock.version}")
+    yield judged(f"the lock recorder on stock CPython {stock.version}", COLUMNS, rows(python, library=library))
+
+
+def rows(python: Path, *, library: Path, repeats: int = REPEATS) -> Iterator[Row]:
+    """Measure each program by the processor time of its whole process."""
+    with tempfile.TemporaryDirectory(prefix="python-tsan-bench-") as folder:
+        plain = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        plain |= {"PYTHONPYCACHEPREFIX": str(Path(folder, "bytecode")), "OPENBLAS_NUM_THREADS": "1"}
+        recorded = {**plain, **preloading([library], plain), FOLDER_VARIABLE: folder}
+        for what, code, limit in PROGRAMS:
+            yield compared_row(what, [str(python), "-c", code], (plain, recorded), limit, repeats)
+            for recording in Path(folder).glob("*.locks"):
+                recording.unlink()
