@@ -13,7 +13,7 @@ Header* header = nullptr;
 namespace {
 
 constexpr std::uint64_t page = 4096;
-constexpr std::uint64_t piece = 1 << 16;
+constexpr std::uint64_t piece = 1 << 13; // a page of a file on disk is dear
 constexpr std::size_t longest_text = 4000;
 constexpr auto part_count = static_cast<std::size_t>(Part::count);
 
