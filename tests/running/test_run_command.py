@@ -91,7 +91,7 @@ def test_an_unknown_format_and_no_command_are_usage_errors():
     ("words", "code"),
     [
         (["run", "--", "./nothing-there"], ExitCode.SUBJECT),
-        (["run", "--", "/bin/ls"], ExitCode.SUBJECT),
+        (["run", "--detect", "races", "--", "/bin/ls"], ExitCode.SUBJECT),
         (["run"], ExitCode.USAGE),
         (["run", "--baseline", "nothing.toml", "--", "/bin/ls"], ExitCode.USAGE),
         (["run", "--python", "/nowhere", "--", "/bin/ls"], ExitCode.USAGE),
