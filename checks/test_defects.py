@@ -2,6 +2,7 @@
 
 import pytest
 
+from python_tsan.expectation import Outcome
 from python_tsan.tsan.suppressions import hides
 
 pytestmark = pytest.mark.scenarios("defects")
@@ -31,6 +32,8 @@ def test_no_shipped_suppression_is_idle(subject):
     """
     setup = subject.setup
     shown = [one for one in setup.scenarios if one.group == "defects" and not setup.missing(one)]
+    if setup.known_races and not any(setup.expectation(one).outcome is Outcome.RACE for one in shown):
+        pytest.skip("no race of CPython itself is shown by this version and compiler")
     findings = [finding for scenario in shown for finding in _findings(subject, scenario)]
     due = [entry for entry in setup.known_races if "GCC alone" not in entry.reason]
     idle = [entry for entry in due if not any(hides(entry, finding) for finding in findings)]

@@ -104,7 +104,8 @@ SCENARIO(worker_stays_away,
 // Before 3.13 a join of one of Python's threads returns while that thread frees its thread state, with the allocator
 // that finalization then replaces: https://github.com/python/cpython/issues/110829. 3.11 does not replace it while it
 // runs.
-#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+// gcc's runtime reports it in 3 of 3 runs, clang's in none of 3.
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000 && !defined(__clang__)
 #define PYTHON_TSAN_JOINED_THREAD .defects({"write", "read"})
 #else
 #define PYTHON_TSAN_JOINED_THREAD .clean()
