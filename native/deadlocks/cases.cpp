@@ -393,6 +393,44 @@ void join_with_gil() {
     closer.join();
 }
 
+// A worker that has waited for its next task since it used Python needs the GIL no more before it ends.
+void pool_joined_with_gil() {
+    std::mutex tasks;
+    std::condition_variable wanted, done;
+    int given = 0, finished = 0;
+    std::thread worker([&] {
+        std::unique_lock<std::mutex> guard(tasks);
+        for (;;) {
+            wanted.wait(guard, [&] { return given > finished || given < 0; });
+            if (given < 0) {
+                return;
+            }
+            guard.unlock();
+            {
+                const Gil gil;
+                python("1 + 1");
+            }
+            guard.lock();
+            ++finished;
+            done.notify_all();
+            // The other thread gets the mutex in this wait, so that it ends later than the wait begins.
+        }
+    });
+    {
+        std::unique_lock<std::mutex> guard(tasks);
+        given = 1;
+        wanted.notify_all();
+        done.wait(guard, [&] { return finished == 1; });
+    }
+    const Gil gil;
+    {
+        const std::lock_guard<std::mutex> guard(tasks);
+        given = -1;
+    }
+    wanted.notify_all();
+    worker.join();
+}
+
 void join_without_gil() {
     std::thread worker([] {
         const Gil gil;
@@ -769,6 +807,7 @@ const Case cases[] = {
     {"semaphore_with_gil", "deadlock", semaphore_with_gil},
     {"join_with_gil", "deadlock", join_with_gil},
     {"join_without_gil", "nothing", join_without_gil},
+    {"pool_joined_with_gil", "nothing", pool_joined_with_gil},
     {"future_with_gil", "deadlock", future_with_gil},
     {"future_without_gil", "nothing", future_without_gil},
     {"three_locks", "deadlock", three_locks},

@@ -107,11 +107,12 @@ class LockGraph:
 def _held_by(trace: LockTrace, locks: Mapping[int, TracedLock]) -> Iterator[tuple[Request, tuple[Holding, ...]]]:
     """Yield each request that can block, with what the thread keeps while it waits.
 
-    CPython detaches the thread state for some locks. A thread whose end another waits for keeps its own life.
+    CPython detaches the thread state for some locks. A thread whose end another waits for keeps its own life, as far as
+    it needed the lock on its way there.
     """
     detaching = {lock.id for lock in trace.locks if lock.kind.detaches}
     attachments = {lock.id for lock in trace.locks if lock.kind.is_attachment}
-    lives = _lives(trace)
+    lives, last_ways = _lives(trace), {thread.id: thread.last_way for thread in trace.threads}
     for request in trace.requests:
         held = request.holding
         # A wait for a signal that has an end of its own may be repeated for ever.
@@ -124,8 +125,9 @@ def _held_by(trace: LockTrace, locks: Mapping[int, TracedLock]) -> Iterator[tupl
             continue
         if request.lock in detaching:
             held = tuple(each for each in held if each.lock not in attachments)
-        life = lives.get(request.thread)
-        if life and life.lock != request.lock:
+        life, last_way = lives.get(request.thread), last_ways.get(request.thread)
+        # A worker that waited for its next task since then needs the lock no more before it ends.
+        if life and life.lock != request.lock and (last_way is None or request.lock in last_way):
             held = (*held, life)
         yield request, held
 

@@ -79,13 +79,18 @@ UNKNOWN_PLACE = CallStack()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedThread:
-    """One thread of the process. ``parent`` created it, None for the first and for one that was not seen starting."""
+    """One thread of the process. ``parent`` created it, None for the first and for one that was not seen starting.
+
+    ``last_way`` are the locks that it took from its last wait for a signal, or its start, to its end: what it had to
+    have before it could end. None if it has not ended, or if that is not known.
+    """
 
     id: int
     tid: int
     parent: int | None = None
     name: str = ""
     stack: CallStack = UNKNOWN_PLACE  # where it was created
+    last_way: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

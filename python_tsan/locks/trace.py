@@ -114,7 +114,7 @@ _OBJECT = struct.Struct("<QQQII")
 _FRAME = struct.Struct("<IIQ")
 _PYTHON_FRAME = struct.Struct("<IIIi")
 _LOCK = struct.Struct("<QQIIIIBB6x")
-_THREAD = struct.Struct("<QIIIIII16s")
+_THREAD = struct.Struct("<QIIIIII16sII")
 _SEGMENT = struct.Struct("<IIII")
 _CONTEXT = struct.Struct("<IIIIQB7x")
 _REQUEST = struct.Struct("<IIIIIIQQBBB5x")
@@ -283,13 +283,14 @@ class _Reader:
         )
 
     def _thread(self, number: int, row: tuple[Any, ...]) -> TracedThread:
-        _, tid, parent, native, python, _, _, name = row
+        _, tid, parent, native, python, _, _, name, last_way, known = row
         return TracedThread(
             id=number,
             tid=tid,
             parent=parent - 1 if parent else None,
             name=_c_string(memoryview(name)),
             stack=self.stacks[native, python],
+            last_way=frozenset(each.lock for each in self._holding(last_way)) if known else None,
         )
 
     def _lock(self, number: int, row: tuple[int, ...]) -> TracedLock:

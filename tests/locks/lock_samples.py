@@ -48,6 +48,7 @@ class Recorded:
     wakes: list[Wake] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
+    ended: dict[int, str] = field(default_factory=dict)
 
     def lock(self, name: str) -> int:
         base = name.removesuffix(".r")
@@ -101,6 +102,11 @@ class Recorded:
         )
         return self
 
+    def end(self, thread: int, last_way: str = ""):
+        """Let ``thread`` end; on its way there it took these locks."""
+        self.ended[thread] = last_way
+        return self
+
     def order(self, before: int, after: int):
         self.orders.append(Order(before=before, after=after))
         return self
@@ -110,7 +116,9 @@ class Recorded:
         return LockTrace(
             pid=100,
             gil=GilSight.RECOGNISED,
-            threads=tuple(TracedThread(id=number, tid=100 + number) for number in range(count)),
+            threads=tuple(
+                TracedThread(id=number, tid=100 + number, last_way=self._last_way(number)) for number in range(count)
+            ),
             locks=tuple(self.locks.values()),
             segments=tuple(self.segments),
             orders=tuple(self.orders),
@@ -118,3 +126,8 @@ class Recorded:
             wakes=tuple(self.wakes),
             **more,
         )
+
+    def _last_way(self, thread: int) -> frozenset[int] | None:
+        if thread not in self.ended:
+            return None
+        return frozenset(self.lock(name.strip()) for name in self.ended[thread].split(",") if name.strip())

@@ -107,6 +107,15 @@ def test_a_join_with_the_gil_held():
     assert cycles_of(recorded) == [(("gil", "thread 1"), False)]
 
 
+def test_a_join_with_the_gil_held_of_a_thread_that_needed_it_to_end():
+    recorded = Recorded().ask(1, "", "gil").ask(0, "gil", "thread 1").end(1, "m, gil")
+    assert cycles_of(recorded) == [(("gil", "thread 1"), False)]
+
+
+def test_a_join_with_the_gil_held_of_a_worker_that_has_waited_for_its_next_task_since_it_needed_it():
+    assert cycles_of(Recorded().ask(1, "", "gil").ask(0, "gil", "thread 1").end(1, "m")) == []
+
+
 def test_a_join_after_the_gil_was_released():
     assert cycles_of(Recorded().ask(1, "", "gil").ask(0, "", "thread 1")) == []
 

@@ -86,6 +86,8 @@ struct Thread {
     std::uint32_t tail; // its last segment when it ended, or the one in which it was created
     std::uint32_t ended;
     char name[16];
+    std::uint32_t last_way; // the context of what it took since it began or last waited for a signal, when it ended
+    std::uint32_t last_way_known; // 0 if that is not known, or is more than is remembered
 };
 
 /// A part of a thread's life, between its creations and joins of others. Both earlier ones happened before it.
@@ -262,7 +264,7 @@ struct Header {
 };
 static_assert(sizeof(Header) <= header_bytes);
 static_assert(sizeof(Object) == 32 && sizeof(Frame) == 16 && sizeof(PythonFrame) == 16 && sizeof(Lock) == 40);
-static_assert(sizeof(Thread) == 48 && sizeof(Segment) == 16 && sizeof(Context) == 32 && sizeof(Request) == 48);
+static_assert(sizeof(Thread) == 56 && sizeof(Segment) == 16 && sizeof(Context) == 32 && sizeof(Request) == 48);
 static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Held) == 48 && sizeof(Misuse) == 40 &&
               sizeof(Live) == 56 + 48 * most_held);
 

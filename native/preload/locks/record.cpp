@@ -329,13 +329,22 @@ bool released(std::uint64_t address) {
     return true;
 }
 
-void wake(std::uint64_t address, Kind kind, const Site& site) {
+std::uint32_t way_context() {
     auto& way = self.way;
     std::uint32_t on_the_way = 0;
     for (std::uint32_t i = 0; i < way.count; ++i) {
         const auto row = context_of(on_the_way, way.taken[i]);
         on_the_way = row == 0 ? on_the_way : row;
     }
+    return on_the_way;
+}
+
+bool way_is_whole() {
+    return self.way.count < most_on_the_way;
+}
+
+void wake(std::uint64_t address, Kind kind, const Site& site) {
+    const auto on_the_way = way_context();
     const auto lock = lock_at(address);
     const auto key = mix(mix(mix(self.tail, on_the_way), mix(lock, site.pc)), salt_wake);
     const Remembered known(key);

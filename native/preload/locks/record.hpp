@@ -41,6 +41,11 @@ Held* held_at(std::uint64_t address);
 /// It wakes those that wait for a signal.
 void wake(std::uint64_t address, Kind kind, const Site& site);
 
+/// The context of what it took since it began or last waited for a signal, 0 for nothing.
+std::uint32_t way_context();
+/// Whether that is all.
+bool way_is_whole();
+
 /// Its waits are over, or it has begun: what it takes from now on is on the way to its next signal.
 void forget_way();
 

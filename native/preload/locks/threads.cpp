@@ -202,8 +202,11 @@ void threads_end() {
         return;
     }
     capi_thread_ends();
+    const auto last_way = way_context();
     const Latched latched(tables);
     auto& thread = rows<Thread>(Part::threads)[self.thread];
+    thread.last_way = last_way;
+    thread.last_way_known = way_is_whole() ? 1 : 0;
     raw_call(SYS_prctl, PR_GET_NAME, as_long(thread.name));
     thread.tail = self.tail;
     thread.ended = 1;
