@@ -341,12 +341,12 @@ def test_it_calls_nothing_that_a_sanitizer_intercepts(lock_recorder):
 
 def test_what_a_thread_took_on_its_way_to_its_end(trace):
     seen = trace(
-        "std::condition_variable told; bool go = false;"
+        "std::condition_variable signalled; bool go = false;"
         " std::thread direct([] { Guard a(second); Guard b(first); });"
         " direct.join();"
         " std::thread waiting([&] { { Guard a(second); Guard b(first); } std::unique_lock<std::mutex> own(third);"
-        " told.wait(own, [&] { return go; }); });"
-        " while (!go) { { Guard a(third); go = waiting.joinable(); } } told.notify_all(); waiting.join();"
+        " signalled.wait(own, [&] { return go; }); });"
+        " while (!go) { { Guard a(third); go = waiting.joinable(); } } signalled.notify_all(); waiting.join();"
         " Guard a(first); Guard b(second); Guard c(third);",
     )
     _, direct, waiting = seen.threads
