@@ -77,6 +77,13 @@ _SAID = re.compile(
     r"|\braces? (?:\w+ )?(?:by|in|from) ThreadSanitizer",
     re.IGNORECASE,
 )
+# Process completed with exit code 66. make: *** [Makefile:7: check] Error 66
+# The runtime's own code for a process that had reports; without a report in the log, it lacks them.
+_EXITED = re.compile(
+    r"\b(?:exit(?:ed|s|ing)?|exit ?code|return(?:ed|s)?|terminated|status|ended|rc|failed)\b[^\d\n]{0,40}\b66\b"
+    r"(?![\d:%]|\.\d)|\*\*\* .{0,200}\bError 66\b",
+    re.IGNORECASE,
+)
 _DENIED = re.compile(r"\b(?:0|no|none|not|without|never)\b", re.IGNORECASE)
 # BUG: KCSAN: data-race in foo / bar
 # ==4711== Helgrind, a thread error detector
@@ -149,7 +156,12 @@ class Tally:
             return False
         if _CLAIM.search(line):
             self._summaries += 1
-        elif GO_TEST in line or _PART.search(line) or (_SAID.search(line) and not _DENIED.search(line)):
+        elif (
+            GO_TEST in line
+            or _PART.search(line)
+            or _EXITED.search(line)
+            or (_SAID.search(line) and not _DENIED.search(line))
+        ):
             self._parts = True
         return False
 
@@ -175,6 +187,8 @@ def may_matter(raw: str) -> bool:
         or "Sanitizer" in raw
         or "SAN: " in raw
         or " error" in raw
+        or " 66" in raw
+        or "=66" in raw
     )
 
 

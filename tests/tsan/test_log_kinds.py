@@ -401,6 +401,8 @@ def test_reports_that_the_log_speaks_of_are_counted(lines, blocks, count):
             "a race by ThreadSanitizer",
         ),
         "CI: ThreadSanitizer found 3 errors",
+        *("Error: Process completed with exit code 66.", "make: *** [Makefile:7: check] Error 66", "exited with 66"),
+        *("returned non-zero exit status 66", "program failed (rc=66)", "exit status: 66"),
     ],
 )
 def test_what_is_left_of_a_report_counts(line):
@@ -412,6 +414,8 @@ def test_what_is_left_of_a_report_counts(line):
     "line",
     [
         *("ThreadSanitizer: no data races detected", "0 ThreadSanitizer warnings", "built with ThreadSanitizer"),
+        *("process 66 exited with code 0", "exit code: 0; 66 tests", "exit code 66.5", "66 of 66 passed", "Error 166"),
+        *("status: 66% done", "exit code 660", "ended at 66:10"),
         *(
             "Thread pool created by worker at: noon",
             "Location is Berlin",
