@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from python_tsan.checking.deadlines import REPEAT_FACTOR, disturbance
 from python_tsan.checking.execution import observe
 from python_tsan.expectation import Expectation, Lane, Outcome
-from python_tsan.process import ChildPool, preloading
+from python_tsan.process import ChildPool, in_order_of_end, preloading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -130,7 +130,10 @@ class Subjects:
     def observations(self, name: str) -> tuple[Observation, ...]:
         """Return what every run of the scenario showed, waiting for them if need be."""
         self.start([name])
-        return tuple(future.result() for future in self._futures[name])
+        futures = self._futures[name]
+        for future in in_order_of_end(futures):
+            future.result()  # one that failed ends the wait for the others
+        return tuple(future.result() for future in futures)
 
     def close(self) -> None:
         """End every subject that still runs, and start no more."""

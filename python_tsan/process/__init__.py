@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from python_tsan.process.child import Child
-from python_tsan.process.child_pool import ChildPool, current_pool, in_parallel
+from python_tsan.process.child_pool import ChildPool, current_pool, in_order_of_end, in_parallel
 from python_tsan.process.group import end_group, group_cpu_seconds, group_members, interrupt_group
 from python_tsan.process.interrupts import hold_interrupts, keeping
 from python_tsan.process.preloading import preloading
@@ -27,6 +27,7 @@ __all__ = [
     "end_group",
     "group_cpu_seconds",
     "group_members",
+    "in_order_of_end",
     "in_parallel",
     "interrupt_group",
     "keeping",

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from python_tsan.process.group import end_group, end_groups
 from python_tsan.process.interrupts import hold_interrupts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
     from types import TracebackType
 
@@ -23,6 +23,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _here = threading.local()
+# CPython notices a signal between two instructions: one that comes just before a wait for a lock begins would be
+# noticed when that wait ends. So no wait of the main thread is longer.
+_SIGNAL_SECONDS = 0.5
 
 
 def in_parallel(
@@ -51,7 +54,7 @@ def in_parallel(
     try:
         with ChildPool(jobs) as pool:
             futures.extend(pool.submit(work, item) for item in items)
-            for future in as_completed(futures):
+            for future in in_order_of_end(futures):
                 report(future)
     except KeyboardInterrupt:
         with hold_interrupts():
@@ -60,6 +63,14 @@ def in_parallel(
                     report(future)
         raise
     return [future.result() for future in futures]
+
+
+def in_order_of_end(futures: Sequence[Future[Result]]) -> Iterator[Future[Result]]:
+    """Yield each future when it is done, those that are done at once in their order. Interrupts are noticed."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=_SIGNAL_SECONDS, return_when=FIRST_COMPLETED)
+        yield from (future for future in futures if future in done)
 
 
 class ChildPool:

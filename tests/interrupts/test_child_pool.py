@@ -1,6 +1,7 @@
 """Work on several threads: its results in order, and its end when it is interrupted."""
 
 import signal
+import sys
 import textwrap
 import threading
 import time
@@ -54,6 +55,26 @@ def test_when_one_fails_the_others_are_ended():
     with pytest.raises(ValueError, match="broken"):
         in_parallel(work, [["sleep", "60"], None, ["sleep", "60"], ["sleep", "60"]], jobs=2)
     assert time.monotonic() - started < 10
+
+
+def test_a_signal_that_wakes_no_wait_is_noticed(tmp_path):
+    """As one that comes just before the main thread begins to wait: here another thread gets it."""
+    whole, main = tmp_path / "whole", threading.main_thread()
+
+    def waits():
+        with open(f"/proc/self/task/{main.native_id}/stat") as file:  # noqa: PTH123 -- no Path: it is read often
+            asleep = file.read().rpartition(")")[2].split()[0] == "S"
+        return asleep and sys._current_frames()[main.ident].f_code.co_filename == threading.__file__
+
+    def work(_):
+        while not waits():
+            pass
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        return run(["sh", "-c", f"sleep 30; touch {whole}"])
+
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel(work, [1], jobs=1)
+    assert not whole.exists(), "the child was ended, and not waited for"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -186,7 +186,8 @@ def test_a_companion_is_built_once_and_is_inert_elsewhere(companion, layout, too
     assert again == companion
     assert again.stat().st_mtime_ns == before
     assert read_elf(companion).instrumented is False
-    assert read_elf(companion).needed == ("libc.so.6",)
+    # Variables of a thread are found by the dynamic linker, which is in every process.
+    assert {name for name in read_elf(companion).needed if not name.startswith("ld-linux")} == {"libc.so.6"}
     env = os.environ | {"LD_PRELOAD": str(companion), FOLDER_VARIABLE: str(tmp_path)}
     assert subprocess.run(["/bin/echo", "hello"], env=env, capture_output=True, check=True).stdout == b"hello\n"
     assert list(tmp_path.iterdir()) == []

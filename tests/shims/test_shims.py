@@ -19,6 +19,7 @@ from python_tsan.tsan.parser import parse_log
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 PROGRAMS = Path(__file__).with_name("programs")
+TURNS = 5  # of RUNS each, for what not every run shows
 RUNS = int(os.environ.get("PYTHON_TSAN_SHIM_RUNS", "3"))
 REQUIRE_LIBRARIES = "PYTHON_TSAN_REQUIRE_LIBRARIES"
 OPTIONS = "atexit_sleep_ms=20:history_size=7:exitcode=66"
@@ -157,8 +158,16 @@ def test_the_correct_program_is_quiet_and_its_twin_has_exactly_its_finding(name,
     assert used <= {group, "descriptors"}
     assert group in used or case.family not in false_without
     twin, _ = case.findings(companion, tmp_path, racy=True)
-    assert [[finding.location.name for finding in run] for run in twin] == [["g_raced"]] * RUNS
-    without, unused = case.findings(companion, tmp_path, racy=False, shims=False)
-    assert unused == set()
-    # A runtime that has learnt it needs the shim no longer.
-    assert {bool(run) for run in without} == {case.family in false_without}
+    # The threads of a pool may race in two places of their work.
+    assert [{finding.location.name for finding in run} for run in twin] == [{"g_raced"}] * RUNS
+    # A runtime that has learnt it needs the shim no longer. What it has not learnt, not every run shows.
+    turns = TURNS if case.family in false_without else 1
+    false = any(runs_are_false(case, companion, tmp_path / f"turn{turn}") for turn in range(turns))
+    assert false == (case.family in false_without)
+
+
+def runs_are_false(case, companion, folder):
+    folder.mkdir()
+    without, used = case.findings(companion, folder, racy=False, shims=False)
+    assert used == set()
+    return any(without)
