@@ -93,7 +93,7 @@ private:
 
 // Each function by the length of its namespace and the namespace itself, as a compiler spells them.
 #define PYTHON_TSAN_ABSL_CALL(NAME, BEFORE, AFTER)                                                                     \
-    static Next<Call> next_##NAME(#NAME);                                                                    \
+    static Next<Call> next_##NAME(#NAME);                                                                              \
     PYTHON_TSAN_SHIM void NAME(Object object) {                                                                        \
         BEFORE;                                                                                                        \
         {                                                                                                              \
@@ -104,7 +104,7 @@ private:
     }
 
 #define PYTHON_TSAN_ABSL_TRY(NAME, TAKEN)                                                                              \
-    static Next<Ask> next_##NAME(#NAME);                                                                     \
+    static Next<Ask> next_##NAME(#NAME);                                                                               \
     PYTHON_TSAN_SHIM bool NAME(Object object) {                                                                        \
         const bool result = next_##NAME(object);                                                                       \
         if (result) {                                                                                                  \
@@ -114,7 +114,7 @@ private:
     }
 
 #define PYTHON_TSAN_ABSL_WHEN(NAME, BEFORE, TAKEN)                                                                     \
-    static Next<Given> next_##NAME(#NAME);                                                                   \
+    static Next<Given> next_##NAME(#NAME);                                                                             \
     PYTHON_TSAN_SHIM void NAME(Object object, const void* condition) {                                                 \
         BEFORE;                                                                                                        \
         {                                                                                                              \
@@ -125,7 +125,7 @@ private:
     }
 
 #define PYTHON_TSAN_ABSL_WHEN_TIMED(NAME, BEFORE, TAKEN)                                                               \
-    static Next<bool (*)(Object, const void*, Span)> next_##NAME(#NAME);                                     \
+    static Next<bool (*)(Object, const void*, Span)> next_##NAME(#NAME);                                               \
     PYTHON_TSAN_SHIM bool NAME(Object object, const void* condition, Span limit) {                                     \
         BEFORE;                                                                                                        \
         bool result = false;                                                                                           \
@@ -138,7 +138,7 @@ private:
     }
 
 #define PYTHON_TSAN_ABSL_WAIT(NAME)                                                                                    \
-    static Next<Wait> next_##NAME(#NAME);                                                                    \
+    static Next<Wait> next_##NAME(#NAME);                                                                              \
     PYTHON_TSAN_SHIM void NAME(Object condition, Object mutex) {                                                       \
         left(mutex);                                                                                                   \
         {                                                                                                              \
@@ -149,7 +149,7 @@ private:
     }
 
 #define PYTHON_TSAN_ABSL_WAIT_TIMED(NAME)                                                                              \
-    static Next<bool (*)(Object, Object, Span)> next_##NAME(#NAME);                                          \
+    static Next<bool (*)(Object, Object, Span)> next_##NAME(#NAME);                                                    \
     PYTHON_TSAN_SHIM bool NAME(Object condition, Object mutex, Span limit) {                                           \
         left(mutex);                                                                                                   \
         bool result = false;                                                                                           \
@@ -162,7 +162,7 @@ private:
     }
 
 #define PYTHON_TSAN_ABSL_NOTIFIED(NAME)                                                                                \
-    static Next<bool (*)(Object, Span)> next_##NAME(#NAME);                                                  \
+    static Next<bool (*)(Object, Span)> next_##NAME(#NAME);                                                            \
     PYTHON_TSAN_SHIM bool NAME(Object object, Span limit) {                                                            \
         const bool result = next_##NAME(object, limit);                                                                \
         if (result && is_on(kGroup)) {                                                                                 \
@@ -198,7 +198,7 @@ private:
     PYTHON_TSAN_ABSL_CALL(_ZN4absl##NS##15BlockingCounter4WaitEv, , taken_for_reading(object))
 
 #define PYTHON_TSAN_ABSL_TRY_DECREMENT(NAME)                                                                           \
-    static Next<Ask> next_##NAME(#NAME);                                                                     \
+    static Next<Ask> next_##NAME(#NAME);                                                                               \
     PYTHON_TSAN_SHIM bool NAME(Object object) {                                                                        \
         left(object);                                                                                                  \
         const bool last = next_##NAME(object);                                                                         \

@@ -1,5 +1,5 @@
-// Waits for a descriptor: poll, epoll_wait and the end of a stream order what was done before the write or the close, and
-// the runtime knows only what is read. So do splice and message queues.
+// Waits for a descriptor: poll, epoll_wait and the end of a stream order what was done before the write or the close,
+// and the runtime knows only what is read. So do splice and message queues.
 //
 // Each channel has tokens of its own, one for each direction: one token for all would order, and so hide, what nothing
 // orders. A pipe, a socket pair, an event descriptor and a message queue are known; of other sockets nobody knows here
@@ -401,8 +401,8 @@ PYTHON_TSAN_SHIM int mq_send(mqd_t queue, const char* data, std::size_t size, un
     return next_mq_send(queue, data, size, priority);
 }
 
-PYTHON_TSAN_SHIM int mq_timedsend(mqd_t queue, const char* data, std::size_t size, unsigned priority,
-                                  const timespec* limit) {
+PYTHON_TSAN_SHIM int
+mq_timedsend(mqd_t queue, const char* data, std::size_t size, unsigned priority, const timespec* limit) {
     before_send(queue);
     return next_timedsend(queue, data, size, priority, limit);
 }
@@ -411,7 +411,7 @@ PYTHON_TSAN_SHIM ssize_t mq_receive(mqd_t queue, char* data, std::size_t size, u
     return after_receive(next_mq_receive(queue, data, size, priority), queue);
 }
 
-PYTHON_TSAN_SHIM ssize_t mq_timedreceive(mqd_t queue, char* data, std::size_t size, unsigned* priority,
-                                         const timespec* limit) {
+PYTHON_TSAN_SHIM ssize_t
+mq_timedreceive(mqd_t queue, char* data, std::size_t size, unsigned* priority, const timespec* limit) {
     return after_receive(next_timedreceive(queue, data, size, priority, limit), queue);
 }

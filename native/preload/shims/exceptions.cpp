@@ -1,8 +1,8 @@
 // The count of an exception that threads share by std::exception_ptr, as a promise and its future do. It is inside
 // libstdc++, where the sanitizer does not see it; who frees the exception sees what the others did with it before.
 //
-// Each that gives its share back releases first and acquires then. One that acquires, and is overtaken by another before
-// it counts down, misses that other: a window of a few instructions.
+// Each that gives its share back releases first and acquires then. One that acquires, and is overtaken by another
+// before it counts down, misses that other: a window of a few instructions.
 #include "shim.hpp"
 
 #if defined(__x86_64__)

@@ -1,5 +1,5 @@
-// GLib's locks, which wait by futex inside libglib: GMutex, GRecMutex, GRWLock, GCond, g_once, GAsyncQueue, GThreadPool.
-// Its types are known here by their addresses alone. What libglib calls inside itself does not pass here.
+// GLib's locks, which wait by futex inside libglib: GMutex, GRecMutex, GRWLock, GCond, g_once, GAsyncQueue,
+// GThreadPool. Its types are known here by their addresses alone. What libglib calls inside itself does not pass here.
 #include "shim.hpp"
 
 #include <cstddef>
@@ -52,9 +52,9 @@ void clear(Next<Call>& next, Pointer mutex) {
 } // namespace
 
 #define PYTHON_TSAN_GLIB_LOCKS(TYPE, LOCK, TRY, UNLOCK, FLAGS)                                                         \
-    static Next<Call> next_##TYPE##_##LOCK("g_" #TYPE "_" #LOCK);                                            \
-    static Next<Try> next_##TYPE##_##TRY("g_" #TYPE "_" #TRY);                                               \
-    static Next<Call> next_##TYPE##_##UNLOCK("g_" #TYPE "_" #UNLOCK);                                        \
+    static Next<Call> next_##TYPE##_##LOCK("g_" #TYPE "_" #LOCK);                                                      \
+    static Next<Try> next_##TYPE##_##TRY("g_" #TYPE "_" #TRY);                                                         \
+    static Next<Call> next_##TYPE##_##UNLOCK("g_" #TYPE "_" #UNLOCK);                                                  \
     PYTHON_TSAN_SHIM void g_##TYPE##_##LOCK(Pointer mutex) {                                                           \
         lock(next_##TYPE##_##LOCK, mutex, FLAGS);                                                                      \
     }                                                                                                                  \
@@ -71,7 +71,7 @@ PYTHON_TSAN_GLIB_LOCKS(rw_lock, writer_lock, writer_trylock, writer_unlock, 0U)
 PYTHON_TSAN_GLIB_LOCKS(rw_lock, reader_lock, reader_trylock, reader_unlock, kRead)
 
 #define PYTHON_TSAN_GLIB_CLEAR(NAME)                                                                                   \
-    static Next<Call> next_##NAME(#NAME);                                                                    \
+    static Next<Call> next_##NAME(#NAME);                                                                              \
     PYTHON_TSAN_SHIM void NAME(Pointer mutex) {                                                                        \
         clear(next_##NAME, mutex);                                                                                     \
     }
@@ -161,7 +161,7 @@ PYTHON_TSAN_SHIM void g_once_init_leave(Pointer location, std::size_t value) {
 // A queue has a mutex of its own, inside libglib: a pop sees what was done before each earlier push.
 
 #define PYTHON_TSAN_GLIB_PUSH(NAME)                                                                                    \
-    static Next<Wait> next_##NAME(#NAME);                                                                    \
+    static Next<Wait> next_##NAME(#NAME);                                                                              \
     PYTHON_TSAN_SHIM void NAME(Pointer queue, Pointer data) {                                                          \
         if (is_on(kGroup)) {                                                                                           \
             release(queue);                                                                                            \
@@ -170,7 +170,7 @@ PYTHON_TSAN_SHIM void g_once_init_leave(Pointer location, std::size_t value) {
     }
 
 #define PYTHON_TSAN_GLIB_POP(NAME, PARAMETERS, ARGUMENTS)                                                              \
-    static Next<Pointer(*) PARAMETERS> next_##NAME(#NAME);                                                   \
+    static Next<Pointer(*) PARAMETERS> next_##NAME(#NAME);                                                             \
     PYTHON_TSAN_SHIM Pointer NAME PARAMETERS {                                                                         \
         Pointer data = next_##NAME ARGUMENTS;                                                                          \
         if (data != nullptr && is_on(kGroup)) {                                                                        \

@@ -1,8 +1,7 @@
 // Memory with more than one address, of which the runtime sees each address alone: files and shared memory that one
 // process maps twice, or that several processes map. Nothing is changed; what happened is written when a process ends.
-#include "shim.hpp"
-
 #include "../../companion/buffer.hpp"
+#include "shim.hpp"
 
 #include <cstdlib>
 #include <cstring>
@@ -155,14 +154,15 @@ __attribute__((destructor)) void end() {
 
 } // namespace
 
-PYTHON_TSAN_SHIM void* mmap(void* wanted, std::size_t size, int protection, int flags, int descriptor, off_t offset) noexcept {
+PYTHON_TSAN_SHIM void*
+mmap(void* wanted, std::size_t size, int protection, int flags, int descriptor, off_t offset) noexcept {
     void* address = next_mmap(wanted, size, protection, flags, descriptor, offset);
     mapped(address, protection, flags, descriptor);
     return address;
 }
 
-PYTHON_TSAN_SHIM void* mmap64(void* wanted, std::size_t size, int protection, int flags, int descriptor,
-                              off64_t offset) noexcept {
+PYTHON_TSAN_SHIM void*
+mmap64(void* wanted, std::size_t size, int protection, int flags, int descriptor, off64_t offset) noexcept {
     void* address = next_mmap64(wanted, size, protection, flags, descriptor, offset);
     mapped(address, protection, flags, descriptor);
     return address;

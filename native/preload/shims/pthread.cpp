@@ -1,5 +1,6 @@
-// Functions with a clock: pthread_mutex_clocklock (not in the runtimes of GCC 11, 12 and LLVM 16), pthread_rwlock_clock*,
-// sem_clockwait and pthread_clockjoin_np (in none). The C++ library's timed locks use the first two.
+// Functions with a clock: pthread_mutex_clocklock (not in the runtimes of GCC 11, 12 and LLVM 16),
+// pthread_rwlock_clock*, sem_clockwait and pthread_clockjoin_np (in none). The C++ library's timed locks use the first
+// two.
 #include "shim.hpp"
 
 #include <cerrno>
@@ -81,7 +82,8 @@ PYTHON_TSAN_SHIM int sem_clockwait(sem_t* semaphore, clockid_t clock, const time
 /// The runtime knows pthread_timedjoin_np, whose limit is on another clock, which may be set meanwhile.
 PYTHON_TSAN_SHIM int pthread_clockjoin_np(pthread_t thread, void** value, clockid_t clock, const timespec* limit) {
     const auto timed = reinterpret_cast<TimedJoin>(dlsym(RTLD_DEFAULT, "pthread_timedjoin_np"));
-    if (__interceptor_pthread_clockjoin_np != nullptr || timed == nullptr || limit == nullptr || !is_on(Group::pthread)) {
+    if (__interceptor_pthread_clockjoin_np != nullptr || timed == nullptr || limit == nullptr ||
+        !is_on(Group::pthread)) {
         return next_clockjoin(thread, value, clock, limit);
     }
     const std::int64_t end = static_cast<std::int64_t>(limit->tv_sec) * kSecond + limit->tv_nsec;

@@ -1,7 +1,7 @@
 // Qt 5's locks, which wait by futex inside libQt5Core: QMutex, QReadWriteLock, QWaitCondition, QSemaphore, QThreadPool.
 //
-// A program inlines parts of QBasicMutex, whose atomics the sanitizer sees at the object's address. So the shims acquire
-// and release there, and report no mutex. What libQt5Core calls inside itself does not pass here.
+// A program inlines parts of QBasicMutex, whose atomics the sanitizer sees at the object's address. So the shims
+// acquire and release there, and report no mutex. What libQt5Core calls inside itself does not pass here.
 #include "shim.hpp"
 
 #include <cstddef>
@@ -21,7 +21,7 @@ using Timed = bool (*)(Object, int);
 } // namespace
 
 #define PYTHON_TSAN_QT_LOCK(NAME)                                                                                      \
-    static Next<Call> next_##NAME(#NAME);                                                                    \
+    static Next<Call> next_##NAME(#NAME);                                                                              \
     PYTHON_TSAN_SHIM void NAME(Object object) {                                                                        \
         next_##NAME(object);                                                                                           \
         if (is_on(kGroup)) {                                                                                           \
@@ -30,7 +30,7 @@ using Timed = bool (*)(Object, int);
     }
 
 #define PYTHON_TSAN_QT_UNLOCK(NAME)                                                                                    \
-    static Next<Call> next_##NAME(#NAME);                                                                    \
+    static Next<Call> next_##NAME(#NAME);                                                                              \
     PYTHON_TSAN_SHIM void NAME(Object object) {                                                                        \
         if (is_on(kGroup)) {                                                                                           \
             release(object);                                                                                           \
@@ -39,7 +39,7 @@ using Timed = bool (*)(Object, int);
     }
 
 #define PYTHON_TSAN_QT_TRY(NAME)                                                                                       \
-    static Next<Timed> next_##NAME(#NAME);                                                                   \
+    static Next<Timed> next_##NAME(#NAME);                                                                             \
     PYTHON_TSAN_SHIM bool NAME(Object object, int argument) {                                                          \
         const bool taken = next_##NAME(object, argument);                                                              \
         if (taken && is_on(kGroup)) {                                                                                  \
@@ -120,14 +120,14 @@ void taken_for_writing(Object lock) {
 } // namespace
 
 #define PYTHON_TSAN_QT_RW(NAME, TAKEN)                                                                                 \
-    static Next<Call> next_##NAME(#NAME);                                                                    \
+    static Next<Call> next_##NAME(#NAME);                                                                              \
     PYTHON_TSAN_SHIM void NAME(Object lock) {                                                                          \
         next_##NAME(lock);                                                                                             \
         TAKEN(lock);                                                                                                   \
     }
 
 #define PYTHON_TSAN_QT_TRY_RW(NAME, PARAMETERS, ARGUMENTS, TAKEN)                                                      \
-    static Next<bool(*) PARAMETERS> next_##NAME(#NAME);                                                      \
+    static Next<bool(*) PARAMETERS> next_##NAME(#NAME);                                                                \
     PYTHON_TSAN_SHIM bool NAME PARAMETERS {                                                                            \
         const bool taken = next_##NAME ARGUMENTS;                                                                      \
         if (taken) {                                                                                                   \
@@ -141,7 +141,10 @@ PYTHON_TSAN_QT_RW(_ZN14QReadWriteLock12lockForWriteEv, taken_for_writing)
 PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock14tryLockForReadEv, (Object lock), (lock), taken_for_reading)
 PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock14tryLockForReadEi, (Object lock, int limit), (lock, limit), taken_for_reading)
 PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock15tryLockForWriteEv, (Object lock), (lock), taken_for_writing)
-PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock15tryLockForWriteEi, (Object lock, int limit), (lock, limit), taken_for_writing)
+PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock15tryLockForWriteEi,
+                      (Object lock, int limit),
+                      (lock, limit),
+                      taken_for_writing)
 
 static Next<Call> next_rw_unlock("_ZN14QReadWriteLock6unlockEv");
 
@@ -166,7 +169,8 @@ struct Deadline {
     std::int64_t second;
 };
 
-template <typename Limit> bool wait(Next<bool (*)(Object, Object, Limit)>& next, Object condition, Object mutex, Limit limit) {
+template <typename Limit>
+bool wait(Next<bool (*)(Object, Object, Limit)>& next, Object condition, Object mutex, Limit limit) {
     const bool on = mutex != nullptr && is_on(kGroup);
     if (on) {
         release(mutex);
@@ -187,7 +191,8 @@ PYTHON_TSAN_SHIM bool _ZN14QWaitCondition4waitEP6QMutexm(Object condition, Objec
     return wait(next_wait, condition, mutex, limit);
 }
 
-PYTHON_TSAN_SHIM bool _ZN14QWaitCondition4waitEP6QMutex14QDeadlineTimer(Object condition, Object mutex, Deadline limit) {
+PYTHON_TSAN_SHIM bool
+_ZN14QWaitCondition4waitEP6QMutex14QDeadlineTimer(Object condition, Object mutex, Deadline limit) {
     return wait(next_wait_until, condition, mutex, limit);
 }
 

@@ -49,7 +49,8 @@ bool is_on(Group group);
 void* find_in_libraries(const char* name);
 
 /// The next definition of a function.
-template <typename Function> class Next {
+template <typename Function>
+class Next {
 public:
     constexpr explicit Next(const char* name) : name_(name) {}
 
@@ -65,7 +66,10 @@ public:
         return reinterpret_cast<Function>(known);
     }
 
-    template <typename... Arguments> auto operator()(Arguments... arguments) { return get()(arguments...); }
+    template <typename... Arguments>
+    auto operator()(Arguments... arguments) {
+        return get()(arguments...);
+    }
 
 private:
     const char* name_;
@@ -91,7 +95,8 @@ inline void unlocked(void* mutex, unsigned flags) {
 }
 
 /// Locks by `lock()`, which may fail; `is_taken` says of its result whether it did not.
-template <typename Lock, typename Test> auto try_lock(void* mutex, unsigned flags, Lock lock, Test is_taken) {
+template <typename Lock, typename Test>
+auto try_lock(void* mutex, unsigned flags, Lock lock, Test is_taken) {
     __tsan_mutex_pre_lock(mutex, flags | kTry);
     const auto result = lock();
     __tsan_mutex_post_lock(mutex, flags | kTry | (is_taken(result) ? 0U : kFailed), 0);

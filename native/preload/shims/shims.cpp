@@ -1,7 +1,6 @@
 // Which groups of shims are on, and which of them a process has used. PYTHON_TSAN_SHIMS=0 switches all off.
-#include "shim.hpp"
-
 #include "../../companion/buffer.hpp"
+#include "shim.hpp"
 
 #include <cstdlib>
 #include <cstring>

@@ -1,5 +1,5 @@
-// Signals that a thread waits for: sigwait and its like order what was done before kill, raise and their like. A handler
-// is not concerned: the runtime runs it in its thread. Each number has a token of its own.
+// Signals that a thread waits for: sigwait and its like order what was done before kill, raise and their like. A
+// handler is not concerned: the runtime runs it in its thread. Each number has a token of its own.
 #include "descriptors.hpp"
 #include "shim.hpp"
 
