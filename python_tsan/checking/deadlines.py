@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from python_tsan.expectation import Outcome
@@ -29,8 +30,13 @@ def disturbance(expectation: Expectation, observation: Observation, *, load: flo
 
     A run is repeated if it reached its deadline without showing what is expected while the machine was busy. ``load``
     is the load average of the last minute. A real hang reaches the deadline of the repeated run as well.
+
+    So is one that was ended by the dump of its Python stacks: faulthandler reads the frames of threads that run, which
+    a debug build may find inconsistent (``_PyFrame_GetCode`` in ``pycore_frame.h`` asserts that they are not).
     """
     hangs = expectation.outcome is Outcome.HANG
+    if hangs and observation.timed_out and observation.exit_code == -signal.SIGABRT:
+        return "the dump of its Python stacks ended it"
     as_expected = hangs and (not expectation.waits or observation.waits == expectation.waits)
     if not observation.timed_out or as_expected or load < BUSY * cores:
         return ""

@@ -1,3 +1,4 @@
+import signal
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,13 @@ def test_the_slowest_run_of_the_canary_scales_the_deadlines(seconds, factor):
 def test_a_run_that_reached_its_deadline_on_a_busy_machine_is_disturbed():
     assert disturbance(ENDS, HUNG, **BUSY) == "it reached its deadline of 4 s at load 9.0 on 2 cores"
     assert disturbance(HANGS, HUNG, **BUSY), "its wait-for graph was not complete"
+
+
+def test_a_hang_that_the_dump_of_its_stacks_ended_is_disturbed_on_a_quiet_machine_too():
+    aborted = replace(HUNG, exit_code=-signal.SIGABRT)
+    assert disturbance(HANGS, aborted, load=0.1, cores=2) == "the dump of its Python stacks ended it"
+    assert disturbance(ENDS, aborted, load=0.1, cores=2) == "", "it had to end by itself"
+    assert disturbance(HANGS, replace(aborted, timed_out=False), load=0.1, cores=2) == "", "it ended by itself"
 
 
 @pytest.mark.parametrize(
