@@ -376,8 +376,11 @@ void semaphore_with_gil() {
 
 void join_with_gil() {
     std::thread worker([] {
-        const Gil gil;
-        python("1 + 1");
+        {
+            const Gil gil;
+            python("1 + 1");
+        }
+        next(); // the worker needs the GIL no more, so that this run ends; the closer's order is wrong all the same
     });
     std::thread closer([&] {
         while (turn.load() == 0) {
@@ -386,10 +389,6 @@ void join_with_gil() {
         const Gil gil;
         worker.join();
     });
-    while (turn.load() == 0) {
-        const Gil gil;
-        next(); // the worker got the GIL, or will: it needs no luck to end, only the closer's order is wrong
-    }
     closer.join();
 }
 
