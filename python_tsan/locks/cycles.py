@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from python_tsan.locks.components import component_of
+from python_tsan.components import component_of
 from python_tsan.locks.edges import Edge, LockGraph
 from python_tsan.locks.happens_before import HappensBefore
 from python_tsan.locks.model import Mode, Strength

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.imports.model.lock_order import components, cyclic_modules, lock_order
+from python_tsan.components import components
+from python_tsan.imports.model.lock_order import cyclic_modules, lock_order
 from python_tsan.imports.model.requests import ImportRequest, Manner, Module
 from python_tsan.imports.model.rules import rules_of
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lock_samples import Recorded
 
-from python_tsan.locks.components import component_of
+from python_tsan.components import component_of
 from python_tsan.locks.cycles import find_cycles
 
 LOCKS = ("a", "b", "c", "rw", "rw.r")

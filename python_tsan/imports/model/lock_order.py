@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from python_tsan.components import component_of
 from python_tsan.imports.model.requests import LoadStage
 from python_tsan.imports.model.steps import GLOBAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from python_tsan.imports.model.requests import ImportRequest, Module, Program
     from python_tsan.imports.model.rules import Rules
@@ -63,9 +64,7 @@ def cyclic_modules(program: Program, rules: Rules) -> dict[str, int]:
 
     A module that is on none cannot be part of a deadlock, nor can two modules that lie on different ones.
     """
-    graph = lock_order(program, rules)
-    cycles = (component for component in components(graph) if len(component) > 1)
-    return {name: number for number, component in enumerate(cycles) for name in component}
+    return component_of(lock_order(program, rules))
 
 
 def reaching_cycles(program: Program, rules: Rules) -> frozenset[str]:
@@ -83,44 +82,3 @@ def reaching_cycles(program: Program, rules: Rules) -> frozenset[str]:
                 reached.add(name)
                 work.append(name)
     return frozenset(reached)
-
-
-def components(graph: Mapping[str, tuple[str, ...]]) -> Iterator[frozenset[str]]:
-    """Yield the strongly connected components (Tarjan 1972), without recursion, as import chains can be long."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    open_nodes: list[str] = []
-    is_open: set[str] = set()
-    for root in graph:
-        if root in index:
-            continue
-        work = [(root, iter(graph[root]))]
-        index[root] = low[root] = len(index)
-        open_nodes.append(root)
-        is_open.add(root)
-        while work:
-            node, successors = work[-1]
-            for successor in successors:
-                if successor not in index:
-                    index[successor] = low[successor] = len(index)
-                    open_nodes.append(successor)
-                    is_open.add(successor)
-                    work.append((successor, iter(graph.get(successor, ()))))
-                    break
-                if successor in is_open:
-                    low[node] = min(low[node], index[successor])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == index[node]:
-                    yield frozenset(_close(node, open_nodes, is_open))
-
-
-def _close(root: str, open_nodes: list[str], is_open: set[str]) -> Iterator[str]:
-    while True:
-        node = open_nodes.pop()
-        is_open.discard(node)
-        yield node
-        if node == root:
-            return

@@ -1,28 +1,27 @@
-"""Find the strongly connected components of a graph, by Tarjan's algorithm without recursion. Pure."""
+"""Find the strongly connected components of a graph, by Tarjan's algorithm (1972) without recursion. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Iterator, Mapping
+
+Node = TypeVar("Node")
 
 
-def component_of(successors: Mapping[int, AbstractSet[int]]) -> dict[int, int]:
+def component_of(successors: Mapping[Node, Iterable[Node]]) -> dict[Node, int]:
     """Return the number of its component for every node that is on a cycle of two nodes or more."""
-    numbered: dict[int, int] = {}
-    for number, members in enumerate(_components(successors)):
-        if len(members) > 1:
-            numbered.update(dict.fromkeys(members, number))
-    return numbered
+    cycles = (members for members in components(successors) if len(members) > 1)
+    return {node: number for number, members in enumerate(cycles) for node in members}
 
 
-def _components(successors: Mapping[int, AbstractSet[int]]) -> Iterator[list[int]]:
-    index: dict[int, int] = {}
-    low: dict[int, int] = {}
-    stack: list[int] = []
-    on_stack: set[int] = set()
+def components(successors: Mapping[Node, Iterable[Node]]) -> Iterator[frozenset[Node]]:
+    """Yield every component; a path may be longer than the interpreter's stack."""
+    index: dict[Node, int] = {}
+    low: dict[Node, int] = {}
+    stack: list[Node] = []
+    on_stack: set[Node] = set()
     for root in successors:
         if root in index:
             continue
@@ -50,4 +49,4 @@ def _components(successors: Mapping[int, AbstractSet[int]]) -> Iterator[list[int
                     while members[-1] != node:
                         members.append(stack.pop())
                     on_stack.difference_update(members)
-                    yield members
+                    yield frozenset(members)
