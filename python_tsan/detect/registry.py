@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DETECTORS = ("races", "locks", "capi")
 # These read what the preloaded recorder leaves, which needs no instrumented code.
-RECORDED = ("locks", "capi")
+RECORDED = frozenset({"locks", "capi"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

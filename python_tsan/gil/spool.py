@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from python_tsan import mapped_rows
 from python_tsan.gil.trace import Event, Node, ProcessRecord, Thread
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def read_spool(data: bytes | memoryview) -> Spool | None:
     if fields[0] != MAGIC or fields[1] != VERSION:
         return None
     regions = [fields[start : start + 3] for start in range(10, 25, 3)]
-    strings, codes, nodes, objects = (_region(view, *region) for region in regions[:4])
+    strings, codes, nodes, objects = (mapped_rows.region(view, *region) for region in regions[:4])
     chunks = view[regions[4][0] : regions[4][0] + regions[4][1]]
     threads: dict[int, Thread] = {}
     events = tuple(_events(chunks, threads))
@@ -64,7 +65,7 @@ def read_spool(data: bytes | memoryview) -> Spool | None:
     record = ProcessRecord(
         pid=pid,
         parent=fields[7],
-        executable=_c_string(view[_HEADER.size : _HEADER.size + 4096]),
+        executable=mapped_rows.c_string(view[_HEADER.size : _HEADER.size + 4096]),
         python=python_version(fields[8]),
         free_threaded=bool(flags & _FREE_THREADED),
         sees_internal=bool(flags & _SEES_INTERNAL),
@@ -79,25 +80,12 @@ def read_spool(data: bytes | memoryview) -> Spool | None:
     return Spool(
         record=record,
         objects=tuple(
-            SpoolObject(base, first, last, text[path]) for base, first, last, path, _ in _rows(_OBJECT, objects)
+            SpoolObject(base, first, last, text[path])
+            for base, first, last, path, _ in mapped_rows.rows(_OBJECT, objects)
         ),
         nodes=tuple(_nodes(nodes, codes, text)),
         events=events,
     )
-
-
-def _region(view: memoryview, offset: int, size: int, used: int) -> memoryview:
-    return view[offset : offset + min(used, size)]
-
-
-def _rows(layout: struct.Struct, region: memoryview) -> Iterator[tuple[int, ...]]:
-    """Yield the rows of a region. Index 0 stands for "no entry", so the first row is left out."""
-    whole = len(region) // layout.size * layout.size
-    return layout.iter_unpack(region[layout.size : max(whole, layout.size)])
-
-
-def _c_string(view: memoryview) -> str:
-    return bytes(view).partition(b"\0")[0].decode(errors="replace")
 
 
 class _Strings:
@@ -115,9 +103,9 @@ class _Strings:
 
 
 def _nodes(nodes: memoryview, codes: memoryview, text: _Strings) -> Iterator[Node]:
-    functions = [(0, 0, 0, 0), *_rows(_CODE, codes)]
+    functions = [(0, 0, 0, 0), *mapped_rows.rows(_CODE, codes)]
     yield Node(0, "", "", 0, "", "")
-    for parent, code, _, line, imports in _rows(_NODE, nodes):
+    for parent, code, _, line, imports in mapped_rows.rows(_NODE, nodes):
         file, function, body, _ = functions[code] if code < len(functions) else functions[0]
         yield Node(parent, text[file], text[function], line, text[body], text[imports])
 
@@ -128,7 +116,7 @@ def _events(chunks: memoryview, threads: dict[int, Thread]) -> Iterator[Event]:
     for start in range(0, len(chunks) - _CHUNK_BYTES + 1, _CHUNK_BYTES):
         _, count, _, tid, ordinal, name = _CHUNK.unpack_from(chunks, start)
         if count and ordinal not in threads:
-            threads[ordinal] = Thread(ordinal=ordinal, tid=tid, name=_c_string(memoryview(name)))
+            threads[ordinal] = Thread(ordinal=ordinal, tid=tid, name=mapped_rows.c_string(memoryview(name)))
         first = start + _CHUNK_HEAD
         rows = chunks[first : first + min(count, _CAPACITY) * _EVENT.size]
         found += [

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from python_tsan.locks.model import Mode, Strength
-from python_tsan.locks.naming import Namer
+from python_tsan.locks.naming import Namer, raw_line
 from python_tsan.tsan.finding import Acquisition, Finding, Kind, Mutex, Source
 
 # A note on a finding, and what a reader of it is shown.
@@ -103,5 +103,4 @@ def _lines(mutexes: Sequence[Mutex], acquisitions: Sequence[Acquisition]) -> Ite
         yield f"  thread T{edge.thread} held {names[edge.holding]} when it asked for {names[edge.mutex]}"
         for what, stack in (("asked", edge.stack), ("took", edge.holding_stack)):
             for frame in stack.frames if stack else ():
-                place = f"{frame.file}:{frame.line}" if frame.file else f"{frame.module}+{frame.offset or 0:#x}"
-                yield f"    {what} #{frame.index} {frame.symbol} {place}"
+                yield f"    {what} {raw_line(frame)}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from python_tsan.locks.model import Rule
-from python_tsan.locks.naming import Namer
+from python_tsan.locks.naming import Namer, raw_line
 from python_tsan.tsan.finding import UNRESTORED, Finding, Kind, Source, Stack
 
 if TYPE_CHECKING:
@@ -32,19 +32,19 @@ _ENDINGS = {
     Kind.API_NOT_ATTACHED: "called without the GIL",
 }
 
+# Occurrences of one place beyond this number say nothing more.
+_MOST_REPEATED = 1000
+
 
 def misuse_findings(trace: LockTrace, file: str, lookup: Lookup) -> Iterator[Finding]:
     """Yield a finding for each place and time that a rule was broken; ``file`` is the recording's name."""
     namer = Namer(trace, lookup)
-    namer.learn(stack for each in trace.misuses for stack in (each.stack, each.last_place))
-    namer.learn(namer.threads[each.thread].stack for each in trace.misuses)
+    namer.learn(
+        stack for each in trace.misuses for stack in (each.stack, each.last_place, namer.threads[each.thread].stack)
+    )
     for misuse in trace.misuses:
         finding = _finding(trace, misuse, file, namer)
         yield from (finding for _ in range(min(misuse.count, _MOST_REPEATED)))
-
-
-# Occurrences of one place beyond this number say nothing more.
-_MOST_REPEATED = 1000
 
 
 def _finding(trace: LockTrace, misuse: Misuse, file: str, namer: Namer) -> Finding:
@@ -96,6 +96,4 @@ def _notes(misuse: Misuse, namer: Namer) -> Iterator[str]:
 
 def _lines(stack: Stack) -> Iterator[str]:
     yield f"  {stack.caption}:"
-    for frame in stack.frames:
-        place = f"{frame.file}:{frame.line}" if frame.file else f"{frame.module}+{frame.offset or 0:#x}"
-        yield f"    #{frame.index} {frame.symbol} {place}"
+    yield from (f"    {raw_line(frame)}" for frame in stack.frames)

@@ -162,6 +162,12 @@ class Namer:
         return thread is not None and thread.tid == self.trace.pid
 
 
+def raw_line(frame: Frame) -> str:
+    """Return a frame as a line of a finding's raw text."""
+    place = f"{frame.file}:{frame.line}" if frame.file else f"{frame.module}+{frame.offset or 0:#x}"
+    return f"#{frame.index} {frame.symbol} {place}"
+
+
 def _with_python(native: Sequence[Frame], python: Sequence[Frame]) -> Iterator[Frame]:
     """Yield native frames, the first run of the interpreter's replaced by the Python frames that it executed."""
     start = next((n for n, frame in enumerate(native) if owner(frame) is Attribution.LIBPYTHON), len(native))

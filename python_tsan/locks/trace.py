@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from python_tsan import mapped_rows
 from python_tsan.locks.model import (
     CallStack,
     GilSight,
@@ -138,22 +139,10 @@ def read_trace(data: bytes | memoryview) -> LockTrace | None:
     if fields[0] != MAGIC or fields[1] != VERSION:
         return None
     regions = fields[8 : 8 + 3 * len(_PARTS)]
-    parts = {name: _region(view, *regions[3 * i : 3 * i + 3]) for i, name in enumerate(_PARTS)}
-    return _Reader(fields=fields, parts=parts, executable=_c_string(view[_HEADER.size : _HEADER.size + 4096])).trace()
-
-
-def _region(view: memoryview, offset: int, size: int, used: int) -> memoryview:
-    return view[offset : offset + min(used, size)]
-
-
-def _rows(layout: struct.Struct, region: memoryview) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a part without the first, which means none."""
-    whole = len(region) // layout.size * layout.size
-    return layout.iter_unpack(region[layout.size : max(whole, layout.size)])
-
-
-def _c_string(view: memoryview) -> str:
-    return bytes(view).partition(b"\0")[0].decode(errors="replace")
+    parts = {name: mapped_rows.region(view, *regions[3 * i : 3 * i + 3]) for i, name in enumerate(_PARTS)}
+    return _Reader(
+        fields=fields, parts=parts, executable=mapped_rows.c_string(view[_HEADER.size : _HEADER.size + 4096])
+    ).trace()
 
 
 class _LiveRow(NamedTuple):
@@ -207,20 +196,20 @@ class _Stacks:
 
     @cached_property
     def _objects(self) -> list[tuple[int, ...]]:
-        return [(0,) * 5, *_rows(_OBJECT, self.parts["objects"])]
+        return [(0,) * 5, *mapped_rows.rows(_OBJECT, self.parts["objects"])]
 
     @cached_property
     def _frames(self) -> list[tuple[int, ...]]:
-        return [(0,) * 3, *_rows(_FRAME, self.parts["frames"])]
+        return [(0,) * 3, *mapped_rows.rows(_FRAME, self.parts["frames"])]
 
     @cached_property
     def _python_frames(self) -> list[tuple[int, ...]]:
-        return [(0,) * 4, *_rows(_PYTHON_FRAME, self.parts["python_frames"])]
+        return [(0,) * 4, *mapped_rows.rows(_PYTHON_FRAME, self.parts["python_frames"])]
 
     def text(self, offset: int) -> str:
         """Return a text of the file, empty for 0."""
         # Of a mapped file, whose strings end with a zero byte; the last one may be incomplete.
-        return _c_string(self.parts["strings"][offset : offset + 4096]) if offset else ""
+        return mapped_rows.c_string(self.parts["strings"][offset : offset + 4096]) if offset else ""
 
 
 def _chain(rows: list[tuple[int, ...]], row: int) -> Iterator[tuple[int, ...]]:
@@ -242,16 +231,16 @@ class _Reader:
 
     def __post_init__(self) -> None:
         self.stacks = _Stacks(parts=self.parts)
-        self.locks = list(starmap(self._lock, enumerate(_rows(_LOCK, self.parts["locks"]))))
+        self.locks = list(starmap(self._lock, enumerate(mapped_rows.rows(_LOCK, self.parts["locks"]))))
         self.by_address = {lock.address: lock.id for lock in self.locks if lock.kind is not LockKind.THREAD}
-        self.contexts = [(0,) * 6, *_rows(_CONTEXT, self.parts["contexts"])]
-        self.segments = list(_rows(_SEGMENT, self.parts["segments"]))
+        self.contexts = [(0,) * 6, *mapped_rows.rows(_CONTEXT, self.parts["contexts"])]
+        self.segments = list(mapped_rows.rows(_SEGMENT, self.parts["segments"]))
         self.extra: dict[int, int] = {}  # segments of threads whose own ones did not fit
 
     def trace(self) -> LockTrace:
         flags = self.fields[4]
         live_rows = list(self._live_rows())
-        threads = tuple(starmap(self._thread, enumerate(_rows(_THREAD, self.parts["threads"]))))
+        threads = tuple(starmap(self._thread, enumerate(mapped_rows.rows(_THREAD, self.parts["threads"]))))
         requests = tuple(self._requests(len(threads)))
         wakes = tuple(self._wakes(len(threads)))
         live = tuple(self._live(wanted, held) for wanted, held in live_rows if 0 < wanted.thread <= len(threads))
@@ -288,7 +277,7 @@ class _Reader:
             id=number,
             tid=tid,
             parent=parent - 1 if parent else None,
-            name=_c_string(memoryview(name)),
+            name=mapped_rows.c_string(memoryview(name)),
             stack=self.stacks[native, python],
             last_way=frozenset(each.lock for each in self._holding(last_way)) if known else None,
         )
@@ -333,7 +322,7 @@ class _Reader:
                     yield Order(before=before - 1, after=number)
 
     def _requests(self, threads: int) -> Iterator[Request]:
-        for thread, segment, context, lock, native, python, _, count, mode, timed, weak in _rows(
+        for thread, segment, context, lock, native, python, _, count, mode, timed, weak in mapped_rows.rows(
             _REQUEST, self.parts["requests"]
         ):
             if 0 < lock <= len(self.locks) and 0 < thread <= threads:
@@ -350,7 +339,7 @@ class _Reader:
                 )
 
     def _wakes(self, threads: int) -> Iterator[Wake]:
-        for thread, segment, context, lock, native, python in _rows(_WAKE, self.parts["wakes"]):
+        for thread, segment, context, lock, native, python in mapped_rows.rows(_WAKE, self.parts["wakes"]):
             if 0 < lock <= len(self.locks) and 0 < thread <= threads:
                 yield Wake(
                     thread=thread - 1,
@@ -361,7 +350,7 @@ class _Reader:
                 )
 
     def _waits(self) -> Iterator[WaitUnderGil]:
-        for native, python, lock, callee, count, total, longest, others in _rows(_WAIT, self.parts["waits"]):
+        for native, python, lock, callee, count, total, longest, others in mapped_rows.rows(_WAIT, self.parts["waits"]):
             yield WaitUnderGil(
                 callee=CALLEES[callee] if callee < len(CALLEES) else "",
                 stack=self.stacks[native, python],
@@ -373,7 +362,9 @@ class _Reader:
             )
 
     def _misuses(self, threads: int) -> Iterator[Misuse]:
-        for thread, function, native, python, last, last_place, count, rule in _rows(_MISUSE, self.parts["misuses"]):
+        for thread, function, native, python, last, last_place, count, rule in mapped_rows.rows(
+            _MISUSE, self.parts["misuses"]
+        ):
             if 0 < thread <= threads and rule < len(RULES):
                 yield Misuse(
                     rule=RULES[rule],
@@ -426,7 +417,7 @@ class _Reader:
 
     def _joined(self, address: int) -> int | None:
         """Return the thread whose end has this address: its handle, and a mark in the last bits."""
-        handles = [row[0] for row in _rows(_THREAD, self.parts["threads"])]
+        handles = [row[0] for row in mapped_rows.rows(_THREAD, self.parts["threads"])]
         # A handle is used again once its thread was joined.
         return max((number for number, each in enumerate(handles) if each == address & ~7), default=None)
 

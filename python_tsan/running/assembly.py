@@ -140,7 +140,7 @@ def _loaded(hooks: HookOutput, mapped: Sequence[str]) -> tuple[SharedObject, ...
 
 def _gaps(record: SessionRecord) -> Iterator[str]:
     folders = [execution.folder for _, execution in record.runs]
-    for name in (each for each in RECORDED if each in record.detect):
+    for name in (each for each in record.detect if each in RECORDED):
         (detector,) = detectors([name])
         yield from detector.gaps(folders, alone=name == record.detect[0])
 

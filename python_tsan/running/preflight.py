@@ -81,7 +81,7 @@ def prepare(
             interpreter=interpreter if named else None,
             notes=notes,
             detect=tuple(detect) or ("races",),
-            unjudged=() if set(RECORDED).intersection(detect) else (_BEHIND_DRIVER,),
+            unjudged=() if RECORDED.intersection(detect) else (_BEHIND_DRIVER,),
         )
     _refuse_two_runtimes(facts, cwd, env)
     embedded = _fitting(facts, interpreter, named=named)
@@ -162,7 +162,7 @@ def _facts(program: Path, *, children: bool, detect: Sequence[str]) -> ElfFacts 
         return None
     if (
         facts is not None
-        and set(RECORDED).intersection(detect or DETECTORS)
+        and RECORDED.intersection(detect or DETECTORS)
         and (file == program or "races" not in (detect or DETECTORS))
     ):
         if facts.needed:

@@ -75,7 +75,7 @@ def open_session(
 
 def _recorder(prepared: Prepared, request: Request, *, layout: Layout, console: Console) -> Path | None:
     """Return the lock recorder; None, with a warning, without a compiler for it, if something else is detected too."""
-    if not set(RECORDED).intersection(prepared.detect):
+    if not RECORDED.intersection(prepared.detect):
         return None
     try:
         return build_library(LOCK_RECORDER, layout=layout, console=console)
