@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import zipfile
 import zlib
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -17,20 +17,25 @@ MAX_MEMBERS = 10_000
 # What a packed log may hold: more than any log that is worth packing, and read within minutes.
 MAX_UNPACKED = 4 << 30
 ZIP = b"PK\x03\x04"
-# What the readers of these formats raise for damaged data; that for xz may be missing.
-_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
-try:
-    from lzma import LZMAError
-except ImportError:
-    DAMAGE: tuple[type[Exception], ...] = _DAMAGE
-else:
-    DAMAGE = (*_DAMAGE, LZMAError)
 # The first bytes of each format, and the module that reads it; Python may have been built without it.
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma", b"\x5d\0\0": "lzma"}
 
 
 class DamagedError(OSError):
     """The content cannot be read to its end."""
+
+
+@cache
+def _damage() -> tuple[type[Exception], ...]:
+    """Return what the readers of these formats raise for damaged data."""
+    import zipfile  # noqa: PLC0415 -- for packed logs only
+
+    damage = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
+    try:
+        from lzma import LZMAError  # noqa: PLC0415 -- it may be missing
+    except ImportError:
+        return damage
+    return (*damage, LZMAError)
 
 
 class _Bounded(io.RawIOBase):
@@ -47,7 +52,7 @@ class _Bounded(io.RawIOBase):
             raise DamagedError(f"it holds more than {MAX_UNPACKED >> 30} GB")
         try:
             data = self._file.read1(min(len(buffer), self._left))
-        except DAMAGE as error:
+        except _damage() as error:
             raise DamagedError(str(error)) from error
         self._left -= len(data)
         buffer[: len(data)] = data
@@ -77,6 +82,8 @@ def members(file: io.BufferedReader) -> Iterator[tuple[str, io.BufferedReader]]:
 
     Raises :class:`DamagedError` if it is damaged or too large.
     """
+    import zipfile  # noqa: PLC0415 -- for packed logs only
+
     try:
         with zipfile.ZipFile(file) as archive:
             entries = [each for each in archive.infolist() if not each.is_dir()]
@@ -87,5 +94,5 @@ def members(file: io.BufferedReader) -> Iterator[tuple[str, io.BufferedReader]]:
                 with archive.open(entry) as member:
                     yield entry.filename, io.BufferedReader(_Bounded(cast("io.BufferedReader", member), left))
                 left -= entry.file_size
-    except DAMAGE as error:
+    except _damage() as error:
         raise DamagedError(str(error)) from error
