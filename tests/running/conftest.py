@@ -8,11 +8,13 @@ import pytest
 from run_logs import golden
 
 from python_tsan.console import make_console
+from python_tsan.paths import Layout
 from python_tsan.running import expected
 from python_tsan.running.preflight import Prepared
 from python_tsan.running.request import Request
 from python_tsan.running.rules import Rules
 from python_tsan.running.session import Session, Setup
+from python_tsan.toolchain import survey
 
 TODAY = dt.date(2026, 6, 1)
 PROGRAM = """#!{python} -IS
@@ -59,3 +61,15 @@ def make_session(tmp_path):
         return Session(request=asked, rules=rules or Rules(expectation=expected.CLEAN, today=TODAY), setup=setup)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def survey_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("survey")
+
+
+@pytest.fixture(scope="session")
+def of_family(survey_cache):
+    """Return the toolchain of each compiler family that works on this machine."""
+    probes = survey(layout=Layout(root=survey_cache), console=make_console(quiet=True)).probes
+    return {probe.toolchain.candidate.family: probe.toolchain for probe in reversed(probes) if probe.toolchain}

@@ -9,10 +9,7 @@ import pytest
 
 from python_tsan.checking.hang import describe_hang
 from python_tsan.cli.main import main
-from python_tsan.console import make_console
 from python_tsan.errors import ExitCode
-from python_tsan.paths import Layout
-from python_tsan.toolchain import survey
 from python_tsan.toolchain.model import Family
 
 PROGRAMS = Path(__file__).with_name("programs")
@@ -51,25 +48,14 @@ def test_a_thread_inside_the_function_does_not_wait_for_it():
     assert WORDS not in hang_of(WAITING.replace("{once}", "pthread_mutex_lock"))
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def toolchains(cache):
-    probes = survey(layout=Layout(root=cache), console=make_console(quiet=True)).probes
-    return {probe.toolchain.candidate.family: probe.toolchain for probe in reversed(probes) if probe.toolchain}
-
-
 @pytest.fixture
-def run(toolchains, cache, tmp_path, monkeypatch, capsys):
+def run(of_family, survey_cache, tmp_path, monkeypatch, capsys):
     """Return a function that compiles a program with a family's compiler and returns what `run` prints of it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(cache))
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(survey_cache))
 
     def runs(name, family, *options):
-        toolchain = toolchains.get(family)
+        toolchain = of_family.get(family)
         if toolchain is None:
             pytest.skip(f"no working {family.value}")
         source = PROGRAMS / f"{name}.cpp"

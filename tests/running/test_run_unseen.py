@@ -6,13 +6,10 @@ from pathlib import Path
 import pytest
 
 from python_tsan.cli.main import main
-from python_tsan.console import make_console
-from python_tsan.paths import Layout
 from python_tsan.result.model import SharedObject
 from python_tsan.running.companion import ProcessMapping, read_hook_output
 from python_tsan.running.elf import ElfFacts
 from python_tsan.running.unseen import unseen
-from python_tsan.toolchain import survey
 from python_tsan.toolchain.model import Family
 
 PROGRAMS = Path(__file__).with_name("programs")
@@ -72,30 +69,19 @@ def test_the_fences_of_cpython_are_not_mentioned_in_every_run(monkeypatch):
     assert [each.partition(" calls")[0] for each in words] == ["libmine.so", "libpython_helper.so"]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def toolchains(cache):
-    probes = survey(layout=Layout(root=cache), console=make_console(quiet=True)).probes
-    return {probe.toolchain.candidate.family: probe.toolchain for probe in reversed(probes) if probe.toolchain}
-
-
 @pytest.fixture
-def run(toolchains, cache, tmp_path, monkeypatch, capsys):
+def run(of_family, survey_cache, tmp_path, monkeypatch, capsys):
     """Return a function that compiles a program with a family's compiler and returns what `run` prints of it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(cache))
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(survey_cache))
 
     def runs(name, family):
-        if family not in toolchains:
+        if family not in of_family:
             pytest.skip(f"no working {family.value}")
         flags = ["-std=c++20", "-O1", "-g", "-fsanitize=thread", "-pthread"]
-        command = [toolchains[family].candidate.cxx, *flags, PROGRAMS / f"{name}.cpp", "-o", name]
+        command = [of_family[family].candidate.cxx, *flags, PROGRAMS / f"{name}.cpp", "-o", name]
         subprocess.run(command, check=True, timeout=120)
-        main(["run", "--toolchain", toolchains[family].name, "--", f"./{name}"])
+        main(["run", "--toolchain", of_family[family].name, "--", f"./{name}"])
         return " ".join(capsys.readouterr().out.split())
 
     return runs

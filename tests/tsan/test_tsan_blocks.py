@@ -3,6 +3,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+from tsan_logs import GO_TEXT
 
 from python_tsan.tsan import blocks
 from python_tsan.tsan.block import MAX_LINES
@@ -122,22 +123,7 @@ def test_last_words_cut_a_block():
     assert log.fatal[0].message == "==4==ERROR: ThreadSanitizer: SEGV on x"
 
 
-GO = """==================
-WARNING: DATA RACE
-Read at 0x00c0000b4010 by goroutine 7:
-  main.main.func1()
-      /src/main.go:11 +0x44
-
-Previous write at 0x00c0000b4010 by main goroutine:
-  main.main()
-      /src/main.go:14 +0x9b
-
-Goroutine 7 (running) created at:
-  main.main()
-      /src/main.go:10 +0x7a
-==================
-Found 1 data race(s)
-"""
+GO = f"==================\n{GO_TEXT}==================\nFound 1 data race(s)\n"
 
 
 def test_go():

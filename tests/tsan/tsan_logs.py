@@ -12,7 +12,7 @@ from tsan_printer import print_finding
 from python_tsan.tsan.parser import parse_log
 
 GOLDEN = Path(__file__).with_name("golden")
-GO = """WARNING: DATA RACE
+GO_TEXT = """WARNING: DATA RACE
 Read at 0x00c0000b4010 by goroutine 7:
   main.main.func1()
       /src/main.go:11 +0x44
@@ -27,7 +27,7 @@ Goroutine 7 (running) created at:
 """
 POOL = [
     print_finding(finding)
-    for log in (*(path.read_text() for path in sorted(GOLDEN.glob("*/*.log"))), GO)
+    for log in (*(path.read_text() for path in sorted(GOLDEN.glob("*/*.log"))), GO_TEXT)
     for finding in parse_log(log).findings
     if not finding.unparsed
 ]
