@@ -74,7 +74,7 @@ def users() -> Iterator[Tree]:
         "from_inside": "def f():\n    from o import a\n\n\ndef g():\n    from o import b\n",
         "from_lazily": user("lazy from a import A\nlazy from b import B\n", "A", "B"),
         "method": USER + method,
-        "annotation": user(BOUND, parameters="x: b.B = 0", g="x"),
+        "annotation": user(BOUND + "lazy import apart\n", parameters="x: b.B = 0", g="apart.__name__"),
         "own_name": user(BOUND, "a", "b", parameters="b=0"),
         "used_before": user(BOUND + "X = b.B\n"),
         "filtered": "import sys\nsys.set_lazy_imports_filter(lambda *_: False)\n" + USER,
@@ -82,7 +82,7 @@ def users() -> Iterator[Tree]:
     }
     for way, text in ways.items():
         pairs = (("u:f", "u:K.g"),) if way == "method" else PAIR
-        yield tree(f"user_{way}", {**cycle("eager", "late", text), "o.py": BOUND}, pairs)
+        yield tree(f"user_{way}", {**cycle("eager", "late", text), "o.py": BOUND, "apart.py": ""}, pairs)
     yield tree("user_pre_imported", cycle("lazy", "late"), main=("a",))
 
 
