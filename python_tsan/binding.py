@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from python_tsan.version import dotted, release_of
+
 
 class Library(Enum):
     """A library that the harness can be compiled with; the value is its name on PyPI and its folder in ``native``."""
@@ -40,18 +42,25 @@ class Binding:
         """The releases that it belongs to: ``pybind11 2``."""
         return f"{self.library.value} {self._major}"
 
+    def doubt_about(self, version: str) -> str:
+        """Return why it may not compile or work with CPython ``version``, or nothing if that is supported."""
+        if release_of(version) <= self.newest_python:
+            return ""
+        return f"{self.line} supports CPython up to {dotted(self.newest_python)}"
+
     @property
     def _major(self) -> int:
         return int(self.version.split(".", maxsplit=1)[0])
 
     @property
     def newest_python(self) -> tuple[int, int]:
-        """The newest CPython that it knows; of a line that came later than this table, as much as of any."""
+        """The newest CPython that it supports; of a line that came later than this table, as much as of any."""
         return _NEWEST_PYTHON.get((self.library, self._major), max(_NEWEST_PYTHON.values()))
 
 
-# pybind11's changelog says it of 2.13. With pybind11 3.0.4, every check of 3.15.0rc1 is as expected, though its
-# changelog ends with 3.14. nanobind 2 has code for 3.14 and none for 3.15, whose way to attach a thread (PEP 788)
+# pybind11's changelog says it of 2.13: on CPython 3.14 the attributes of an object with dynamic_attr() leak
+# (https://github.com/pybind/pybind11/issues/5998). With pybind11 3.0.4, every check of 3.15.0rc1 is as expected, though
+# its changelog ends with 3.14. nanobind 2 has code for 3.14 and none for 3.15, whose way to attach a thread (PEP 788)
 # nanobind 3 uses.
 _NEWEST_PYTHON = {
     (Library.PYBIND11, 2): (3, 13),
@@ -66,6 +75,14 @@ BINDINGS = (
     Binding(library=Library.PYBIND11, version="3.0.4"),
     Binding(library=Library.NANOBIND, version="3.1.0"),
 )
+
+
+def default_for(release: tuple[int, int]) -> Binding:
+    """Return the binding of a CPython for which none was requested: the first that supports it, else a newest one."""
+    fitting = (binding for binding in BINDINGS if binding.newest_python >= release)
+    return next(fitting, max(BINDINGS, key=lambda binding: binding.newest_python))
+
+
 _LIBRARIES = "|".join(library.value for library in Library)
 _BINDING = re.compile(rf"(?P<library>{_LIBRARIES})(?:(?:==| )(?P<version>\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?))?")
 DESCRIPTION = f"a binding, such as {DEFAULT.requirement} or {Library.NANOBIND.value}"

@@ -40,8 +40,9 @@ class Settings:
     """Everything that a user can choose.
 
     ``python`` is None when the user named no version: then it is :data:`DEFAULT_PYTHON`, or the nearest available
-    version. A minor such as ``3.13`` means its newest pinned release. ``network_timeout`` is in seconds for each
-    network request; ``output`` is the folder that receives one folder for each run.
+    version. A minor such as ``3.13`` means its newest pinned release. ``binding`` is None when the user named none:
+    then :func:`python_tsan.binding.default_for` names it. ``network_timeout`` is in seconds for each network request;
+    ``output`` is the folder that receives one folder for each run.
     """
 
     python: str | None = None
@@ -53,7 +54,7 @@ class Settings:
     jobs: int = field(default_factory=_cores)
     compiler_cache: CompilerCache = CompilerCache.AUTO
     compiler_cache_remote: str | None = None
-    binding: Binding = DEFAULT_BINDING
+    binding: Binding | None = None
     numpy: str | None = None
     instrumented_numpy: bool = False
     python_org: str = "https://www.python.org/ftp/python"
@@ -106,7 +107,7 @@ OPTIONS = (
         "binding",
         Kind.BINDING,
         "NAME==VERSION",
-        DEFAULT_BINDING.requirement,
+        f"{DEFAULT_BINDING.requirement}, or the first that supports the CPython",
         "binding library of the harness: pybind11 or nanobind",
     ),
     Option("numpy", Kind.TEXT, "VERSION", "locked", "numpy version to install"),

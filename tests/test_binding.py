@@ -1,7 +1,8 @@
 import pytest
 
-from python_tsan.binding import BINDINGS, DEFAULT, Binding, Library, parse_binding
+from python_tsan.binding import BINDINGS, DEFAULT, Binding, Library, default_for, parse_binding
 from python_tsan.cpython.locks import lock_named
+from python_tsan.setting_values import NEWEST_MINOR
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,29 @@ def test_a_line_that_came_after_the_table_is_not_refused():
     later = Binding(library=Library.PYBIND11, version="4.0.0")
     assert later.line == "pybind11 4"
     assert later.newest_python == max(binding.newest_python for binding in BINDINGS)
+
+
+@pytest.mark.parametrize("minor", range(11, NEWEST_MINOR + 1))
+def test_every_supported_cpython_has_a_default_that_knows_it(minor):
+    chosen = default_for((3, minor))
+    assert chosen.newest_python >= (3, minor)
+    assert not any(earlier.newest_python >= (3, minor) for earlier in BINDINGS[: BINDINGS.index(chosen)])
+
+
+def test_a_cpython_that_none_knows_gets_one_of_the_newest():
+    assert default_for((3, 99)).newest_python == max(binding.newest_python for binding in BINDINGS)
+
+
+@pytest.mark.parametrize(
+    ("version", "binding", "doubt"),
+    [
+        ("3.14.2", "pybind11==2.13.6", "pybind11 2 supports CPython up to 3.13"),
+        ("3.16.0a0", "pybind11==3.0.4", "pybind11 3 supports CPython up to 3.15"),
+        ("3.15.2", "nanobind==2.12.0", "nanobind 2 supports CPython up to 3.14"),
+        ("3.15.2", "pybind11==3.0.1", ""),
+        ("3.13.5", "pybind11==2.13.6", ""),
+        ("3.11.2", "nanobind==3.1.0", ""),
+    ],
+)
+def test_a_cpython_may_be_newer_than_a_binding_supports(version, binding, doubt):
+    assert parse_binding(binding).doubt_about(version) == doubt

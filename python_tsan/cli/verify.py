@@ -164,12 +164,11 @@ class _Verification:
             repeats=self.request.repeat,
         )
         self._note(environment.notes)
-        binding = self.context.settings.binding
         record = LaneRecord(
             lane=lane,
             interpreter=interpreter_record(harness.interpreter),
             toolchain=self.pipeline.toolchain.name,
-            bindings={binding.library.value: binding.version},
+            bindings={harness.binding.library.value: harness.binding.version},
             numpy=installed_version(harness.interpreter, "numpy"),
             symbolizer=str(self.pipeline.toolchain.symbolizer or ""),
             tsan_options=environment.tsan_options,

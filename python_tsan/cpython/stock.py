@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
+from python_tsan.binding import default_for
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.manifest import Interpreter
-from python_tsan.setting_values import NEWEST_MINOR
+from python_tsan.setting_values import DEFAULT_PYTHON, NEWEST_MINOR
 from python_tsan.version import release_of
 
 if TYPE_CHECKING:
@@ -77,11 +78,13 @@ def find_stock(
     ``toolchain`` is what the harness around it will be built with. ``layout`` is not written to.
     """
     where = os.environ if env is None else env
+    requested = release_of(settings.python or DEFAULT_PYTHON)
+    binding = settings.binding or default_for(requested)
     found = [stock for stock in process.in_parallel(ask, candidates(where), jobs=settings.jobs) if stock]
     chosen = choose(
         found,
-        newest=settings.binding.newest_python,
-        requested=release_of(settings.python) if settings.python else None,
+        newest=binding.newest_python,
+        requested=requested if settings.python else None,
     )
     if chosen is None:
         console.note("no stock Python with a shared library and headers was found: the fast lane is left out")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.artifact import artifact, writable
+from python_tsan.binding import default_for
 from python_tsan.cpython.compiler_cache.choose import choose_cache
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.manifest import write_manifest
@@ -21,12 +22,14 @@ from python_tsan.harness.plan import hash_sources, plan_harness
 from python_tsan.harness.registry import Scenario, read_registry
 from python_tsan.paths import native_folder
 from python_tsan.storage import write_whole
+from python_tsan.version import release_of
 from python_tsan.versioned_json import Format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from python_tsan.binding import Binding
     from python_tsan.config import Settings
     from python_tsan.console import Console, StepProgress
     from python_tsan.cpython.manifest import Interpreter
@@ -53,6 +56,7 @@ class Harness:
     executable: Path
     scenarios: tuple[Scenario, ...]
     interpreter: Interpreter
+    binding: Binding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,8 @@ class _Job:
     plan: HarnessPlan
     interpreter: Interpreter
     toolchain: Toolchain
-    settings: Settings
+    binding: Binding
+    jobs: int
     native: Path
     package: Path
     folder: Path
@@ -102,8 +107,11 @@ def build_harness(
     when compiler and interpreter do not fit, ``UsageError`` when the cache cannot be written.
     """
     native = native_folder()
-    plan = plan_harness(interpreter, toolchain=toolchain, binding=settings.binding, native=native)
+    binding = settings.binding or default_for(release_of(interpreter.version))
+    plan = plan_harness(interpreter, toolchain=toolchain, binding=binding, native=native)
     name = f"harness-{plan.key}"
+    if doubt := binding.doubt_about(interpreter.version):
+        console.warn(f"{doubt}; it may not compile or not work with CPython {interpreter.version}")
 
     def fill(work: Path) -> Path:
         cache = choose_cache(settings, toolchain=toolchain, layout=layout, env=os.environ, console=console)
@@ -111,9 +119,10 @@ def build_harness(
             plan=plan,
             interpreter=interpreter,
             toolchain=toolchain,
-            settings=settings,
+            binding=binding,
+            jobs=settings.jobs,
             native=native,
-            package=find_binding(settings.binding, layout=layout, console=console),
+            package=find_binding(binding, layout=layout, console=console),
             folder=work,
             logs=writable(layout.logs / name),
             env=_environment() | (cache.env if cache else {}),
@@ -125,7 +134,7 @@ def build_harness(
         layout.harnesses / plan.key,
         fill,
         key=name,
-        ready=lambda folder: _read(folder, plan, interpreter),
+        ready=lambda folder: _read(folder, plan, interpreter, binding),
         layout=layout,
         console=console,
         refresh=settings.refresh,
@@ -135,7 +144,7 @@ def build_harness(
     return harness
 
 
-def _read(folder: Path, plan: HarnessPlan, interpreter: Interpreter) -> Harness | None:
+def _read(folder: Path, plan: HarnessPlan, interpreter: Interpreter, binding: Binding) -> Harness | None:
     try:
         record = _RECORDS.load(folder / RECORD_NAME)
     except PythonTsanError:
@@ -144,7 +153,9 @@ def _read(folder: Path, plan: HarnessPlan, interpreter: Interpreter) -> Harness 
     complete = os.access(program, os.X_OK) and all((folder / name).is_file() for name in PRELOADS.values())
     if record.key != plan.key or not complete:
         return None
-    return Harness(key=plan.key, executable=program, scenarios=record.scenarios, interpreter=interpreter)
+    return Harness(
+        key=plan.key, executable=program, scenarios=record.scenarios, interpreter=interpreter, binding=binding
+    )
 
 
 def _environment() -> dict[str, str]:
@@ -159,7 +170,7 @@ def _build(job: _Job, console: Console) -> Path:
     write_manifest(job.interpreter, job.folder)
     with console.steps([CONFIGURE, COMPILE, LIST]) as progress:
         _step(job, CONFIGURE, _configure_command(job), progress)
-        _step(job, COMPILE, [find_tool("cmake"), "--build", job.tree, "--parallel", str(job.settings.jobs)], progress)
+        _step(job, COMPILE, [find_tool("cmake"), "--build", job.tree, "--parallel", str(job.jobs)], progress)
         progress.start(LIST)
         scenarios = _list_scenarios(job)
         progress.done()
@@ -200,7 +211,7 @@ def _configure_command(job: _Job) -> list[str]:
         "CMAKE_CXX_COMPILER": job.plan.compiler,
         "CMAKE_MAKE_PROGRAM": str(find_tool("ninja")),
         "PYTHON_TSAN_MANIFEST": str(job.folder / "manifest.json"),
-        "PYTHON_TSAN_BINDING": job.settings.binding.library.value,
+        "PYTHON_TSAN_BINDING": job.binding.library.value,
         "PYTHON_TSAN_BINDING_PACKAGE": str(job.package),
     }
     if job.launcher:

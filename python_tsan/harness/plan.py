@@ -7,9 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from python_tsan.errors import ToolchainError, UsageError
+from python_tsan.errors import ToolchainError
 from python_tsan.expectation import Lane
-from python_tsan.version import dotted, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +52,7 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, binding: Bin
     """Return the plan for the sources in ``native``.
 
     Raises ``ToolchainError`` when the toolchain has no C++ compiler, or when its runtime is not the one that the
-    instrumented ``interpreter`` was built for: two TSan runtimes in one process corrupt each other. Raises
-    ``UsageError`` for a CPython that is newer than the binding knows.
+    instrumented ``interpreter`` was built for: two TSan runtimes in one process corrupt each other.
     """
     if toolchain.candidate.cxx is None:
         raise ToolchainError(
@@ -68,7 +66,6 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, binding: Bin
             evidence=interpreter.prefix,
             advice=f"Choose --toolchain {interpreter.toolchain}, or build CPython again with {toolchain.name}.",
         )
-    _refuse_too_new(interpreter, binding)
     lane = Lane.FULL if interpreter.instrumented else Lane.FAST
     return HarnessPlan(
         preset=f"{toolchain.candidate.family.value}-{lane.value}",
@@ -81,15 +78,6 @@ def plan_harness(interpreter: Interpreter, *, toolchain: Toolchain, binding: Bin
         binding=binding.requirement,
         sources=hash_sources(native),
     )
-
-
-def _refuse_too_new(interpreter: Interpreter, binding: Binding) -> None:
-    newest = binding.newest_python
-    if release_of(interpreter.version) > newest:
-        raise UsageError(
-            f"{binding} does not know CPython {interpreter.version}: {binding.line} ends with {dotted(newest)}",
-            advice="Choose a newer --binding, such as nanobind, or an older CPython.",
-        )
 
 
 def hash_sources(native: Path) -> dict[str, str]:

@@ -82,7 +82,7 @@ def _bindings(
     settings: Settings, wish: Wish, missing: list[LeftOut], *, layout: Layout, console: Console
 ) -> tuple[Binding, ...]:
     found: list[Binding] = []
-    for binding in wish.bindings or dict.fromkeys((settings.binding, *BINDINGS)):
+    for binding in wish.bindings or dict.fromkeys((*filter(None, [settings.binding]), *BINDINGS)):
         try:
             find_binding(binding, layout=layout, console=console)
         except PythonTsanError as error:

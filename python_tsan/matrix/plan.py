@@ -10,7 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from python_tsan.matrix.model import Combination, LeftOut, Plan
-from python_tsan.version import dotted, free_threading_refusal, parse_version, release_of
+from python_tsan.version import free_threading_refusal, parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ def why(combination: Combination) -> str:
     """Return why there can be no such build, or nothing."""
     if combination.free_threaded and (reason := free_threading_refusal(combination.python)):
         return reason
-    return _why_not_bound(combination.binding, combination.python)
+    return combination.binding.doubt_about(combination.python)
 
 
 def _star(available: Available, threading: tuple[bool, ...]) -> Iterator[Combination]:
@@ -83,13 +83,8 @@ def _base(available: Available, threading: tuple[bool, ...]) -> str:
 
 def _binding_for(python: str, available: Available) -> Binding:
     """Return the binding that a CPython is combined with: the default one, else the first that supports it."""
-    fitting = (binding for binding in available.bindings if not _why_not_bound(binding, python))
+    fitting = (binding for binding in available.bindings if not binding.doubt_about(python))
     return next(fitting, available.bindings[0])
-
-
-def _why_not_bound(binding: Binding, python: str) -> str:
-    newest = binding.newest_python
-    return f"{binding.line} supports CPython up to {dotted(newest)}" if release_of(python) > newest else ""
 
 
 def _rank(combination: Combination, available: Available) -> tuple[object, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from staged import CLEAN, RACES, scenario
 
+from python_tsan.binding import DEFAULT
 from python_tsan.checking.lane import expectation_for, lane_setup
 from python_tsan.cpython.manifest import Interpreter
 from python_tsan.expectation import Expectation, Outcome
@@ -41,6 +42,16 @@ def build(*, free_threaded, version="3.13.5"):
     )
 
 
+def harness_of(folder, scenario, *, free_threaded):
+    return Harness(
+        key="h",
+        executable=folder / "h",
+        scenarios=(scenario,),
+        interpreter=build(free_threaded=free_threaded),
+        binding=DEFAULT,
+    )
+
+
 GUARDED = replace(scenario("guarded", "gil"), expect_free_threaded=RACES)
 
 
@@ -65,9 +76,7 @@ def test_imports_go_by_their_table_on_both_kinds():
     ("free_threaded", "gil", "threading"), [(False, "", "needs a free-threaded build"), (True, "needs a GIL", "")]
 )
 def test_a_build_has_a_gil_or_is_free_threaded(free_threaded, gil, threading, tmp_path):
-    harness = Harness(
-        key="h", executable=tmp_path / "h", scenarios=(GUARDED,), interpreter=build(free_threaded=free_threaded)
-    )
+    harness = harness_of(tmp_path, GUARDED, free_threaded=free_threaded)
     setup, _ = lane_setup(harness, toolchain=TOOLCHAIN, folder=tmp_path, base={}, jobs=1)
     assert setup.missing(replace(GUARDED, needs=("gil",))) == gil
     assert setup.missing(replace(GUARDED, needs=("free_threading",))) == threading
@@ -78,9 +87,7 @@ def test_a_build_has_a_gil_or_is_free_threaded(free_threaded, gil, threading, tm
 def test_a_hangs_short_deadline_is_not_for_a_build_on_which_it_ends(free_threaded, seconds, tmp_path):
     hang = Expectation(outcome=Outcome.HANG)
     hanging = replace(scenario("order", "locks", hang, deadline=4.0), expect_free_threaded=CLEAN)
-    harness = Harness(
-        key="h", executable=tmp_path / "h", scenarios=(hanging,), interpreter=build(free_threaded=free_threaded)
-    )
+    harness = harness_of(tmp_path, hanging, free_threaded=free_threaded)
     setup, _ = lane_setup(harness, toolchain=TOOLCHAIN, folder=tmp_path, base={}, jobs=1)
     assert setup.deadline_of(hanging) == seconds
     assert setup.deadline_of(GUARDED) == GUARDED.deadline_seconds

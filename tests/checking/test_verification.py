@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from staged import CANARY, RACES, scenario
 
+from python_tsan.binding import DEFAULT
 from python_tsan.cli import failures, verify
 from python_tsan.cpython.manifest import Interpreter, SourceRecord
 from python_tsan.errors import BuildError, ExitCode, UsageError
@@ -58,7 +59,9 @@ class FakePipeline:
         self.toolchain = TOOLCHAIN
         built, stock = (interpreter(prefix, instrumented=which) for which in (True, False))
         self.interpreter_with_numpy = built
-        self.harness = Harness(key="h", executable=setup.executable, scenarios=setup.scenarios, interpreter=built)
+        self.harness = Harness(
+            key="h", executable=setup.executable, scenarios=setup.scenarios, interpreter=built, binding=DEFAULT
+        )
         self.stock_harness = replace(self.harness, interpreter=stock)
 
 

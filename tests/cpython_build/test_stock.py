@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_build import make_toolchain, settings_for
 
+from python_tsan.binding import parse_binding
+from python_tsan.console import make_console
 from python_tsan.cpython.stock import Stock, ask, candidates, choose, find_stock
 from python_tsan.paths import Layout
 
@@ -116,6 +119,25 @@ def test_found_one_is_described_with_the_toolchain_of_the_harness(env, tmp_path,
     assert (found.instrumented, found.version, found.toolchain) == (False, "3.13.0", "clang-19")
     assert found.key.startswith("stock-3.13.0-")
     assert "Stock CPython 3.13.0" in console.notes
+
+
+@pytest.mark.parametrize(
+    ("requested", "version"),
+    [
+        ({}, "3.13.0"),
+        ({"python": "3.14.7"}, "3.14.0"),
+        ({"python": "3.14.7", "binding": parse_binding("pybind11==2.13.6")}, "3.13.0"),
+        ({"binding": parse_binding("pybind11==3.0.4")}, "3.14.0"),
+    ],
+)
+def test_the_binding_that_will_be_used_decides_how_new_it_may_be(env, tmp_path, monkeypatch, requested, version):
+    monkeypatch.setattr(sys, "_base_executable", "/none")
+    for each in ("3.13.0", "3.14.0"):
+        make_python(tmp_path, each)
+    settings = replace(settings_for(tmp_path), **requested)
+    quiet = make_console(quiet=True)
+    found = find_stock(settings, toolchain=make_toolchain(), layout=Layout(root=tmp_path), console=quiet, env=env)
+    assert found.version == version
 
 
 def test_the_absence_of_a_cache_is_reported(env, tmp_path, console, monkeypatch):

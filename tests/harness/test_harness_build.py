@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 
 from python_tsan.artifact import work_folder
+from python_tsan.binding import parse_binding
 from python_tsan.errors import BuildError
 from python_tsan.harness.build import RECORD_NAME, build_harness
 
 
 @pytest.fixture
 def build(fake_native, interpreter, toolchain):
-    def make(**changes):
+    def make(of=interpreter, **changes):
         return build_harness(
-            interpreter,
+            of,
             replace(fake_native.settings, **changes),
             toolchain=toolchain,
             layout=fake_native.layout,
@@ -39,6 +40,21 @@ def test_configuration_is_by_preset_and_manifest(build, fake_native):
     assert "-DCMAKE_CXX_COMPILER=/usr/bin/clang++-19" in configure
     assert "/manifest.json" in configure
     assert fake_native.builds() == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "binding", "used"),
+    [("3.13.5", None, "pybind11 2.13.6"), ("3.14.7", None, "pybind11 3.0.4"), ("3.14.7", "nanobind", "nanobind 3.1.0")],
+)
+def test_a_binding_that_knows_the_interpreter_is_chosen_if_none_is_named(build, interpreter, version, binding, used):
+    harness = build(of=replace(interpreter, version=version), binding=binding and parse_binding(binding))
+    assert str(harness.binding) == used
+
+
+@pytest.mark.parametrize(("version", "warned"), [("3.13.5", False), ("3.14.7", True)])
+def test_a_cpython_that_the_binding_does_not_support_is_a_warning(build, fake_native, interpreter, version, warned):
+    build(of=replace(interpreter, version=version), binding=parse_binding("pybind11==2.13.6"))
+    assert ("pybind11 2 supports CPython up to 3.13" in fake_native.spoken.getvalue()) is warned
 
 
 def test_the_second_run_does_nothing_and_says_why(build, fake_native):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan.binding import parse_binding
-from python_tsan.errors import ToolchainError, UsageError
+from python_tsan.errors import ToolchainError
 from python_tsan.harness.plan import hash_sources, plan_harness
 from python_tsan.toolchain.model import Family
 
@@ -42,22 +42,6 @@ def test_another_interpreter_has_another_key(plan, interpreter, toolchain, chang
 def test_another_binding_has_another_key(plan, interpreter, toolchain):
     names = ("pybind11==2.13.6", "pybind11==3.0.4", "nanobind==3.0.4", "nanobind==3.1.0")
     assert len({plan(interpreter, toolchain, name).key for name in names}) == len(names)
-
-
-@pytest.mark.parametrize(
-    ("version", "binding"), [("3.14.2", "pybind11 2.13.6"), ("3.16.0", "pybind11 3.0.4"), ("3.15.2", "nanobind 2.12.0")]
-)
-def test_a_cpython_that_the_binding_does_not_know_is_refused(plan, interpreter, toolchain, version, binding):
-    with pytest.raises(UsageError, match=f"{binding} does not know CPython {version}: {binding[:10]} ends with 3\\.1"):
-        plan(replace(interpreter, version=version), toolchain, binding)
-
-
-@pytest.mark.parametrize(
-    ("version", "binding"),
-    [("3.15.2", "pybind11==3.0.1"), ("3.13.5", "pybind11==2.13.6"), ("3.11.2", "nanobind==3.1.0")],
-)
-def test_one_that_it_knows_is_not(plan, interpreter, toolchain, version, binding):
-    assert plan(replace(interpreter, version=version), toolchain, binding).binding == binding
 
 
 def test_another_runtime_or_compiler_has_another_key(plan, interpreter, toolchain):
