@@ -1,5 +1,6 @@
 """Run ``verify`` several times under a CPU load and print in how many runs all checks were as expected.
 
+Each run prints the machine's load and the count so far: of an interrupted soak, the runs that ended still count.
 Settings of ``verify`` follow ``--``: ``python -m tools.soak_verify --runs 20 -- --toolchain gcc-12 --lane full``.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -95,7 +97,8 @@ def main(words: list[str] | None = None) -> int:
             met += one.as_expected
             state = "as expected" if one.as_expected else f"exit {one.exit_code}"
             repeats = counted(len(one.repeated), "check") + " repeated"
-            print(f"run {number}: {state} after {one.seconds:.0f} s, {repeats}", flush=True)  # noqa: T201 -- output
+            facts = f"after {one.seconds:.0f} s, load {os.getloadavg()[2]:.0f}, {repeats}"
+            print(f"run {number}: {state} {facts}; {met} of {number} so far", flush=True)  # noqa: T201 -- output
             for line in (*one.unexpected, *one.repeated):
                 print(f"  {line}", flush=True)  # noqa: T201 -- the command's output
     print(f"as expected: {describe_rate(met, arguments.runs)}")  # noqa: T201 -- the command's output

@@ -39,13 +39,14 @@ def runs(monkeypatch):
     return left, commands
 
 
-def test_every_run_as_expected_is_counted_with_its_repeats(runs, capsys):
+def test_every_run_as_expected_is_counted_with_its_repeats(runs, capsys, monkeypatch):
     left, commands = runs
     left += [[verdict("a"), verdict("b", "skipped")], [verdict("a", reason="1 of 3 runs repeated: a deadline")]]
+    monkeypatch.setattr(soak_verify.os, "getloadavg", lambda: (0.5, 4.0, 8.6))
     assert main(["--runs", "2", "--load", "0", "--", "--toolchain", "gcc-12"]) == 0
     out = capsys.readouterr().out
-    assert "run 1: as expected after 11 s, 0 checks repeated" in out
-    assert "run 2: as expected after 11 s, 1 check repeated\n  full a: 1 of 3 runs repeated: a deadline" in out
+    assert "run 1: as expected after 11 s, load 9, 0 checks repeated; 1 of 1 so far\n" in out
+    assert "run 2: as expected after 11 s, load 9, 1 check repeated; 2 of 2 so far\n  full a: 1 of 3 runs" in out
     assert "as expected: 2 of 2 (at least" in out
     assert all(command[-2:] == ["--toolchain", "gcc-12"] for command in commands)
 
@@ -56,7 +57,7 @@ def test_an_unexpected_verdict_is_named_and_fails(status, runs, capsys):
     left += [[verdict("a"), verdict("b", status, "a thread leak")], [verdict("a")]]
     assert main(["--runs", "2", "--load", "0"]) == 1
     out = capsys.readouterr().out
-    assert "  full b: a thread leak" in out
+    assert "; 0 of 1 so far\n  full b: a thread leak" in out
     assert "as expected: 1 of 2 (at least" in out
 
 
