@@ -19,16 +19,16 @@ _NOUNS = {"once": "call_once", "futex": "future", "Python lock": "Python lock", 
 
 def thread_words(number: int | None, finding: DistinctFinding, *, main: bool = False) -> str:
     """Name a thread: ``main thread``, ``thread T1 'teller'``, ``goroutine 7``."""
-    name = next((thread.name for thread in finding.threads if thread.id == number and not main), "")
+    names = {thread.name for thread in finding.threads if thread.id == number and not main}
     word = who(number, main=main, goroutine=finding.dialect is Dialect.GO)
-    return f"{word} '{name}'" if name else word
+    return f"{word} '{names.pop()}'" if len(names) == 1 and any(names) else word
 
 
 def who(number: int | None, *, main: bool = False, goroutine: bool = False) -> str:
     """Name a thread by its number in the finding."""
     if main:
         return "main goroutine" if goroutine else "main thread"
-    if number is None:
+    if number is None or (number == 0 and not goroutine):  # T0 is the main thread
         return "an unknown thread"
     return f"goroutine {number}" if goroutine else f"thread T{number}"
 

@@ -248,7 +248,8 @@ class Splitter:
         child = self._records.get(source)
         if child is None:
             if not speaks:
-                self.outside += 1
+                for text in lines:
+                    self._outside(text, speaks=False)
                 return
             if len(self._records) >= MAX_RECORD_SOURCES:
                 source = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from python_tsan.tsan.fields import hexadecimal, number
+from python_tsan.tsan.fields import ADDRESS, hexadecimal, number
 from python_tsan.tsan.finding import Frame
 
 # The same few frames come again and again in a log, and no part of their line differs between blocks.
@@ -14,8 +14,8 @@ MAX_FRAMES = 16_384
 UNNUMBERED = -1
 
 _MODULE = (
-    r"(?: \((?P<module>[^()]*(?:\([^()]*\)[^()]*)*)\+(?P<offset>0[xX][0-9a-fA-F]+)\)"
-    r"| \((?:0x[0-9a-f]+|<unknown module>)\))"
+    rf"(?: \((?P<module>[^()]*(?:\([^()]*\)[^()]*)*)\+(?P<offset>{ADDRESS})\)"
+    rf"| \((?:{ADDRESS}|<unknown module>)\))"
 )
 _BUILD_ID = r"(?: \(BuildId: (?P<build_id>[0-9a-f]*)\))?"
 #     #0 worker(int) /src/race.cpp:12:5 (race+0xe4590) (BuildId: 1e4fc2e1030b)
@@ -25,14 +25,14 @@ _BUILD_ID = r"(?: \(BuildId: (?P<build_id>[0-9a-f]*)\))?"
 #     #0: 0x55d0e0a0 in worker(int) /src/race.cpp:12:5
 # but not #8 0.245 of a build's output
 _FRAME = re.compile(
-    r"(?P<star>\*\s*)?(?:frame )?#\s*(?P<index>\d+)(?P<late_star>\*)?:?\s+(?:0x[0-9a-f]+ in )?(?P<what>(?!\d+\.\d).*?)"
+    rf"(?P<star>\*\s*)?(?:frame )?#\s*(?P<index>\d+)(?P<late_star>\*)?:?\s+(?:{ADDRESS} in )?(?P<what>(?!\d+\.\d).*?)"
     rf"{_MODULE}?{_BUILD_ID}$"
 )
 # 0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # [0] worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # worker(int) /src/race.cpp:12:5 (race+0xe4590)
 _BARE_FRAME = re.compile(
-    r"(?P<star>\*\s*)?(?:[\[(]?(?P<index>\d+)[\]).:]*(?P<late_star>\*)?\s+)?(?:0x[0-9a-f]+ in )?(?P<what>\S.*?)"
+    rf"(?P<star>\*\s*)?(?:[\[(]?(?P<index>\d+)[\]).:]*(?P<late_star>\*)?\s+)?(?:{ADDRESS} in )?(?P<what>\S.*?)"
     rf"{_MODULE}{_BUILD_ID}$"
 )
 # 0 worker(int) /src/race.cpp:12:5

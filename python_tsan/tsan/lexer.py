@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from python_tsan.tsan.fields import THREAD, hexadecimal, number, who
+from python_tsan.tsan.fields import ADDRESS, THREAD, hexadecimal, number, who
 from python_tsan.tsan.finding import (
     Access,
     Acquisition,
@@ -80,15 +80,18 @@ _DETAILS = r"(?: '[^'\n]*')?(?: \(tid=\d+[^()]*\))?"
 # Write by goroutine 7:
 _ACCESS = re.compile(
     r"(?P<previous>Previous )?(?P<atomic>atomic )?(?P<operation>read|write)(?: of size (?P<size>\d+))?"
-    rf"(?: at (?P<address>0x[0-9a-f]+))? by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)",
+    rf"(?: at (?P<address>{ADDRESS}))? by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)",
     re.IGNORECASE,
 )
 #   Write of size 4 at <addr> by thread T? [pool]:
 #   Previous write of 4 bytes at (nil) by unknown thread
+#   Write of size 8 at 0x7b0400000000 by thread 'pool::worker' (mutexes: write M12):
 _LOOSE_ACCESS = re.compile(
     r"(?P<previous>previous )?(?P<atomic>atomic )?(?P<operation>read|write)"
     r"(?: of (?:size )?(?P<size>\d{1,18})?\S{0,20}(?: bytes)?)?"
-    r"(?: at (?P<address>0x[0-9a-f]+)?[^\s:]*)? by (?P<who>(?=[^:]*(?:thread|goroutine|\bT\d))[^:]{1,200}):?$",
+    rf"(?: at (?P<address>{ADDRESS})?[^\s:]*)?"
+    r" by (?P<who>(?=[^:]*(?:thread|goroutine|\bT\d))(?:'[^'\n]*'|[^:']){1,200}?)"
+    r"(?: \(mutexes: (?P<mutexes>[^)]*)\))?:?$",
     re.IGNORECASE,
 )
 # thread T3, T3, worker thread 3
@@ -97,21 +100,24 @@ _THREAD_NUMBER = re.compile(r"\bT(?P<letter>\d+)|thread\s+(?P<word>\d+)")
 #   Previous read-only access of external object at 0x7b0400000000 by main thread (mutexes: write M1):
 _EXTERNAL_ACCESS = re.compile(
     r"(?P<previous>Previous )?(?P<operation>modifying|read-only) access of (?P<object>.+)"
-    rf" at (?P<address>0x[0-9a-f]+) by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)",
+    rf" at (?P<address>{ADDRESS}) by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)",
     re.IGNORECASE,
 )
 #  write M12, read M3
 _HELD = re.compile(r"(?P<mode>write|read) M(?P<id>\d+)")
 #   Mutex M12 (0x7b0c00000000) created at:
+#   Mutex M12 created at:
 #   Mutex M12 is already destroyed.
 _MUTEX = re.compile(
-    r"Mutex M(?P<id>\d+) (?:\((?P<address>0x[0-9a-f]+)\) created at:|(?P<destroyed>is already destroyed)\.)"
+    rf"Mutex M(?P<id>\d+) (?:(?:\(?(?P<address>{ADDRESS})\)? )?created at:|(?P<destroyed>is already destroyed)\.)"
 )
 #   Thread T1 'loader' (tid=4711, running) created by main thread at:
 #   Thread T2 (tid=4712, finished) is a GCD worker thread
 #   Thread T1 (running) created at:
+#   Thread 'loader' (running) created by main thread at:
 _CREATED = re.compile(
-    r"Thread T?(?P<id>\d+)(?: '(?P<name>.*)')?(?: \((?:tid=(?P<tid>\d+))?(?:, )?(?P<status>running|finished)?\))?"
+    r"Thread(?: T?(?:(?P<id>\d+)|\?))?(?: '(?P<name>.*)')?"
+    r"(?: \((?:tid=(?P<tid>\d+))?(?:, )?(?P<status>running|finished)?\))?"
     rf" (?:(?P<worker>is a GCD worker thread)|created (?:by {THREAD}|at:))"
 )
 # Goroutine 7 (running) created at:
@@ -119,7 +125,7 @@ _GOROUTINE = re.compile(r"Goroutine (?P<id>\d+) \((?P<status>running|finished)\)
 #   Cycle in lock order graph: M0 (0x7ffc1) => M1 (0x7ffc2) => M0
 _CYCLE = re.compile(r"Cycle in lock order graph: (?P<links>.*)")
 # M0 (0x7ffc1) =>
-_LINK = re.compile(r"M(?P<id>\d+) \((?P<address>0x[0-9a-f]+)\)")
+_LINK = re.compile(rf"M(?P<id>\d+) \((?P<address>{ADDRESS})\)")
 #   Mutex M1 acquired here while holding mutex M0 in main thread:
 _ACQUIRED = re.compile(rf"Mutex M(?P<mutex>\d+) acquired here while holding mutex M(?P<holding>\d+) in {THREAD}:")
 #   Mutex M0 previously acquired by the same thread here:
@@ -201,7 +207,8 @@ def _loose_access(text: str) -> Access | None:
         size=number(found["size"]),
         address=hexadecimal(found["address"]) or 0,
         thread=(number(thread["letter"] or thread["word"]) if thread else None) or 0,
-        main_thread="main" in found["who"],
+        main_thread=found["who"].lower().removeprefix("the ").startswith("main "),
+        mutexes=_held(found["mutexes"]),
         previous=bool(found["previous"]),
     )
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 
-from python_tsan.tsan.fields import THREAD, hexadecimal, number, who
+from python_tsan.tsan.fields import ADDRESS, THREAD, hexadecimal, number, who
 from python_tsan.tsan.finding import Location, LocationKind
 
 #   Location is global 'g_counter' of size 8 at 0x5570590 (race+0x1490698)
 #   Location is global 'g_counter' at 0x5570590 (race+0x1490698)
 #   Location is global '??' at 0x7ffd20284000 ([stack]+0x1f3f4)
 _GLOBAL = re.compile(
-    r"Location is global '(?P<name>.*)'(?: of size (?P<size>\d+))? at (?P<address>0x[0-9a-f]+)"
-    r" \((?P<module>.*)\+(?P<offset>0x[0-9a-f]+)\)"
+    rf"Location is global '(?P<name>.*)'(?: of size (?P<size>\d+))? at (?P<address>{ADDRESS})"
+    rf" \((?P<module>.*)\+(?P<offset>{ADDRESS})\)"
 )
 #   Location is heap block of size 40 at 0x7b0c00000000 allocated by thread T1:
 #   Location is Swift variable of size 24 at 0x7b0800000000 allocated by main thread:
 # Heap block of size 16 at 0x00c0000b4010 allocated by main goroutine:
 _HEAP = re.compile(
-    r"(?:Location is )?(?P<object>heap block|.+?) of size (?P<size>\d+) at (?P<address>0x[0-9a-f]+)"
+    rf"(?:Location is )?(?P<object>heap block|.+?) of size (?P<size>\d+) at (?P<address>{ADDRESS})"
     rf" allocated by {THREAD}:",
     re.IGNORECASE,
 )
@@ -30,7 +30,7 @@ _OWN = re.compile(rf"Location is (?P<kind>stack|TLS) of {THREAD}\.")
 _DESCRIPTOR = re.compile(rf"Location is file descriptor (?P<fd>\d+) (?P<state>created|destroyed) by {THREAD} at::?")
 # Global var main.counter of size 8 at 0x5a1e10 declared at /src/main.go:7
 _GO_GLOBAL = re.compile(
-    r"Global var (?P<name>.*) of size (?P<size>\d+) at (?P<address>0x[0-9a-f]+) declared at (?P<file>.*):(?P<line>\d+)"
+    rf"Global var (?P<name>.*) of size (?P<size>\d+) at (?P<address>{ADDRESS}) declared at (?P<file>.*):(?P<line>\d+)"
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from python_tsan.tsan.fields import number
+from python_tsan.tsan.fields import ADDRESS, number
 
 # FATAL: ThreadSanitizer: unexpected memory mapping 0x55d0e0a00000-0x55d0e0b00000
 # ==4711==FATAL: ThreadSanitizer: memory layout is incompatible, even though ASLR is disabled.
@@ -63,11 +63,12 @@ _CLAIM = re.compile(r"(?:SUMMARY|WARNING): ThreadSanitizer")
 # Goroutine 7 (running) created at:
 # ThreadSanitizer can not provide additional info.
 _PART = re.compile(
-    r"\b(?:write|read|access)\b[^:]{0,200} at 0x[0-9a-f]+ by (?:main thread|thread T?\d|main goroutine|goroutine \d)"
-    r"|\bThread T\d+ .{0,200}created by |\bGoroutine \d+ \((?:running|finished)\) created at:|\bLocation is (?:global '"
-    r"|(?:stack|TLS) of (?:main )?thread|file descriptor \d|.{1,100} of size \d+ at 0x)"
-    r"|\bMutex M\d+ (?:\(0x|acquired here|previously acquired)|\bCycle in lock order graph: M\d"
-    r"|\bThreadSanitizer can not provide additional info|\brace detected outside of test execution",
+    rf"\b(?:write|read|access)\b[^:]{{0,200}} at {ADDRESS} by (?:(?:main|unknown) (?:thread|goroutine)|thread T?[\d'?]"
+    r"|goroutine \d)|\bThread (?:T[\d?]|').{0,200}created by |\bGoroutine \d+ \((?:running|finished)\) created at:"
+    rf"|\bLocation is (?:global '|(?:stack|TLS) of (?:main )?thread|file descriptor \d"
+    rf"|.{{1,100}} of size \d+ at {ADDRESS})|\bMutex M\d+ (?:\({ADDRESS}|created at:|acquired here|previously acquired)"
+    r"|\bCycle in lock order graph: M\d|\bThreadSanitizer can not provide additional info"
+    r"|\brace detected outside of test execution",
     re.IGNORECASE,
 )
 # ThreadSanitizer detected a data race, 3 ThreadSanitizer errors: what other programs say of a report

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from python_tsan.render import stack, wording
+from python_tsan.render.names import thread_words
 from python_tsan.render.stack import Gap
 from python_tsan.result.model import Status
 from python_tsan.tsan.finding import Frame, Stack
@@ -51,6 +52,15 @@ def test_a_frame_without_a_symbol_is_its_place():
 )
 def test_headlines_name_the_memory(report_of, name, headline):
     assert wording.headline(report_of(name).findings[0]).startswith(headline)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"), [(["w"], "an unknown thread 'w'"), ([], "an unknown thread"), (["w", "v"], "an unknown thread")]
+)
+def test_a_thread_without_a_number_is_not_the_main_thread(names, shown, report_of):
+    (finding,) = report_of("race_global").findings
+    threads = tuple(replace(finding.threads[0], id=0, name=name) for name in names)
+    assert thread_words(0, replace(finding, threads=threads)) == shown
 
 
 def test_accesses_are_shown_with_their_locks(report_of):

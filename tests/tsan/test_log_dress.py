@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -290,9 +291,76 @@ def test_a_heading_in_other_words_has_its_pid():
         ("Write of size 4 at 0x7b04 by unknown thread:", 0),
         ("Write of size 4 at 0x7b04 by GCD worker thread", 0),
         ("Write of size 4 at 0x7b04 by thread worker:", 0),
+        ("Write of size 4 at 0x7b04 by thread 'main::worker' (mutexes: write M3):", 0),
+        ("Write of size 4 at 0x7b04 by thread T? (mutexes: write M3, read M4):", 0),
     ],
 )
 def test_accesses(access, thread):
     lines = [f"  {access}" if "Write of" in line else line for line in LINES]
     assert_is_reference(lines)
     assert only(lines).accesses[0].thread == thread
+
+
+def test_threads_with_names_alone():
+    text = TEXT.replace("by thread T1:", "by thread 'main::w' (mutexes: write M3):").replace(
+        "Thread T1 (tid=101, running)", "Thread 'main::w' (running)"
+    )
+    assert_is_reference(text.splitlines())
+    finding = only(text.splitlines())
+    write, read = finding.accesses
+    assert [(mutex.id, mutex.write) for mutex in write.mutexes] == [(3, True)]
+    assert (write.main_thread, read.main_thread) == (False, True)
+    assert [thread.name for thread in finding.threads] == ["main::w"]
+
+
+EXTRA = """
+  Location is heap block of size 16 at 0x7b0400000000 allocated by main thread:
+    #0 malloc <null> (app+0x50)
+
+  Location is global 'table' of size 4 at 0x7b0400000000 (app+0x20)
+
+  Mutex M1 (0x7b0400000010) created at:
+    #0 pthread_mutex_init <null> (app+0x70)
+"""
+ADDRESSES = {
+    "upper case": lambda found: "0x" + found[0][2:].upper(),
+    "stars": lambda _: "0x****",
+    "letters": lambda _: "0xXXXXXXXX",
+    "dots": lambda _: "0x...",
+    "bare stars": lambda _: "********",
+    "word": lambda _: "<ADDR>",
+    "words": lambda _: "<hex address>",
+    "brackets": lambda _: "[ADDRESS]",
+}
+
+
+@pytest.mark.parametrize("spell", ADDRESSES.values(), ids=ADDRESSES)
+def test_addresses_that_were_removed_from_a_log(spell):
+    lines = TEXT.replace("\n  Thread T1", f"{EXTRA}\n  Thread T1").splitlines()
+    finding = only([re.sub("0x[0-9a-f]+", spell, line) for line in lines])
+    assert identity(finding) == ("v1", "data race", "bump b.c", "show s.c", "global table")
+    assert [access.size for access in finding.accesses] == [4, 4]
+    assert [frame.module for access in finding.accesses for frame in access.stack.frames] == ["app"] * 4
+    assert [mutex.stack.frames[0].symbol for mutex in finding.mutexes] == ["pthread_mutex_init"]
+    assert [place.size for place in finding.locations] == [16, 4]
+
+
+def test_a_mutex_of_old_runtimes_has_no_address():
+    text = TEXT.replace("\n  Thread T1", "\n  Mutex M1 created at:\n    #0 lock <null> (app+0x70)\n\n  Thread T1")
+    (mutex,) = only(text.splitlines()).mutexes
+    assert (mutex.id, mutex.address) == (1, None)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda line: {"MESSAGE": line, "_PID": "9"},
+        lambda line: {"MESSAGE": list(line.encode()), "_PID": "9"},
+        lambda line: {"log": line + "\n", "stream": "stderr"},
+    ],
+)
+def test_records_of_a_report_without_its_heading_are_not_clean(record):
+    rest = [json.dumps(record(line)) for line in LINES if "ThreadSanitizer" not in line]
+    assert parse_log(rest).missing == 1
+    before = [json.dumps({"MESSAGE": "WARNING: ThreadSanitizer: data race (pid=1)", "_PID": "1"})]
+    assert parse_log(before + rest).missing == 0  # the report that was read has one of them

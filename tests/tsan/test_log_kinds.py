@@ -394,6 +394,13 @@ def test_reports_that_the_log_speaks_of_are_counted(lines, blocks, count):
         "  Location is heap block of size 64 at 0x721000000040 allocated by main thread:",
         *("  Location is stack of main thread.", "  Location is file descriptor 4 created by main thread at:"),
         *("  Mutex M1 acquired here while holding mutex M0 in main thread:", "  Mutex M1 (0x7b0c00000000) created at:"),
+        *(
+            "  Mutex M1 created at:",
+            "  Mutex M1 (<addr>) created at:",
+            "  Thread 'w' (running) created by main thread at:",
+        ),
+        *("  Write of size 8 at 0x7b04 by thread 'w':", "  Previous read of size 8 at 0xXXXX by thread T?:"),
+        "  Location is heap block of size 64 at <addr> allocated by main thread:",
         *("ThreadSanitizer can not provide additional info.", "race detected outside of test execution"),
         *(
             "1 ThreadSanitizer warning was found",
