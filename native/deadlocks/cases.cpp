@@ -1,7 +1,8 @@
 // Deadlocks that can happen, and their safe twins: small embedders, none of which hangs here.
 //
-// `cases NAME` runs one; without a name it prints each with what is to be found: "deadlock", or "nothing". Threads take
-// turns by an atomic counter, which no recorder sees, so that every request is made and none of them has to wait.
+// `cases NAME` runs one; without a name it prints a line for each, with tabs between its name, what is to be found
+// ("deadlock" or "nothing"), its twin (maybe none) and a sentence. The first two show that the recorder works. Threads
+// take turns by an atomic counter, which no recorder sees, so that every request is made and none of them has to wait.
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -254,7 +255,6 @@ void static_guard_plain() {
 }
 
 // --- readers and writers
-// ----------------------------------------------------------------------------------------------
 
 void shared_mutex_writer() {
     together({[] {
@@ -314,8 +314,30 @@ void spin_inverted() {
               }});
 }
 
+void spin_released() {
+    pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
+    together({[] {
+                  at(0);
+                  pthread_spin_lock(&spin);
+                  {
+                      const Gil gil;
+                  }
+                  pthread_spin_unlock(&spin);
+                  next();
+              },
+              [] {
+                  at(1);
+                  const Gil gil;
+                  {
+                      const NoGil released;
+                      pthread_spin_lock(&spin);
+                      pthread_spin_unlock(&spin);
+                  }
+                  next();
+              }});
+}
+
 // --- waits for another thread
-// -----------------------------------------------------------------------------------------
 
 std::condition_variable changed;
 bool ready = false;
@@ -356,7 +378,7 @@ void condition_without_gil() {
               }});
 }
 
-void semaphore_with_gil() {
+void semaphore_wait(bool keep_gil) {
     static sem_t semaphore;
     sem_init(&semaphore, 0, 0);
     together({[] {
@@ -367,11 +389,23 @@ void semaphore_with_gil() {
                   sem_post(&semaphore);
                   next();
               },
-              [] {
+              [=] {
                   at(1);
                   const Gil gil;
+                  if (keep_gil) {
+                      sem_wait(&semaphore);
+                      return;
+                  }
+                  const NoGil released;
                   sem_wait(&semaphore);
               }});
+}
+
+void semaphore_with_gil() {
+    semaphore_wait(true);
+}
+void semaphore_without_gil() {
+    semaphore_wait(false);
 }
 
 void join_with_gil() {
@@ -474,9 +508,8 @@ void future_without_gil() {
 }
 
 // --- more locks, and what keeps threads apart
-// ---------------------------------------------------------------------------
 
-void three_locks() {
+void three_locks_in(bool circle) {
     together({[] {
                   at(0);
                   {
@@ -493,33 +526,50 @@ void three_locks() {
                   }
                   next();
               },
-              [] {
+              [=] {
                   at(2);
-                  {
+                  if (circle) {
                       const Gil gil;
                       const Guard one(log_mutex);
+                  } else {
+                      const Guard one(log_mutex);
+                      const Gil gil;
+                  }
+                  next();
+              }});
+}
+
+void three_locks() {
+    three_locks_in(true);
+}
+void three_locks_in_one_order() {
+    three_locks_in(false);
+}
+
+void two_mutexes_in(bool one_order) {
+    together({[] {
+                  at(0);
+                  {
+                      const Guard one(log_mutex);
+                      const Guard two(second_mutex);
+                  }
+                  next();
+              },
+              [=] {
+                  at(1);
+                  {
+                      const Guard first(one_order ? log_mutex : second_mutex);
+                      const Guard then(one_order ? second_mutex : log_mutex);
                   }
                   next();
               }});
 }
 
 void two_mutexes() {
-    together({[] {
-                  at(0);
-                  {
-                      const Guard one(log_mutex);
-                      const Guard two(second_mutex);
-                  }
-                  next();
-              },
-              [] {
-                  at(1);
-                  {
-                      const Guard two(second_mutex);
-                      const Guard one(log_mutex);
-                  }
-                  next();
-              }});
+    two_mutexes_in(false);
+}
+void two_mutexes_in_one_order() {
+    two_mutexes_in(true);
 }
 
 void gate() {
@@ -581,7 +631,6 @@ void recursive() {
 }
 
 // --- two interpreters
-// ---------------------------------------------------------------------------------------------------
 
 #if PY_VERSION_HEX >= 0x030C0000
 /// Runs in an interpreter of its own: with a GIL of its own, or with the main one's.
@@ -627,7 +676,6 @@ void own_gils() {
 #endif
 
 // --- the shape of public reports
-// ------------------------------------------------------------------------------------------
 
 /// rasterio #3611: a dataset's mutex is held while the library reads through a file object of Python.
 struct Dataset {
@@ -786,49 +834,92 @@ void registry_without_gil() {
 struct Case {
     const char* name;
     const char* found;
+    const char* twin;
+    const char* summary;
     void (*run)();
 };
 
 const Case cases[] = {
-    {"mutex_inverted", "deadlock", mutex_inverted},
-    {"mutex_released", "nothing", mutex_released},
-    {"callback_sleeps", "deadlock", callback_sleeps},
-    {"callback_after_unlock", "nothing", callback_after_unlock},
-    {"call_once_with_gil", "deadlock", call_once_with_gil},
-    {"call_once_without_gil", "nothing", call_once_without_gil},
-    {"static_guard", "deadlock", static_guard},
-    {"static_guard_plain", "nothing", static_guard_plain},
-    {"shared_mutex_writer", "deadlock", shared_mutex_writer},
-    {"shared_mutex_readers", "nothing", shared_mutex_readers},
-    {"spin_inverted", "deadlock", spin_inverted},
-    {"condition_with_gil", "deadlock", condition_with_gil},
-    {"condition_without_gil", "nothing", condition_without_gil},
-    {"semaphore_with_gil", "deadlock", semaphore_with_gil},
-    {"join_with_gil", "deadlock", join_with_gil},
-    {"join_without_gil", "nothing", join_without_gil},
-    {"pool_joined_with_gil", "nothing", pool_joined_with_gil},
-    {"future_with_gil", "deadlock", future_with_gil},
-    {"future_without_gil", "nothing", future_without_gil},
-    {"three_locks", "deadlock", three_locks},
-    {"two_mutexes", "deadlock", two_mutexes},
-    {"gate", "nothing", gate},
-    {"ordered_by_join", "nothing", ordered_by_join},
-    {"try_lock", "nothing", try_lock},
-    {"recursive", "nothing", recursive},
-    {"callback_without_switch", "deadlock", callback_without_switch},
-    {"call_after_unlock", "nothing", call_after_unlock},
+    {"mutex_inverted", "deadlock", "mutex_released",
+     "One thread takes a mutex and then the GIL, the other one the GIL and then the mutex.", mutex_inverted},
+    {"mutex_released", "nothing", "mutex_inverted",
+     "The same, but the second thread releases the GIL before it takes the mutex.", mutex_released},
+    {"callback_sleeps", "deadlock", "callback_after_unlock", "Python code that sleeps is called under a mutex.",
+     callback_sleeps},
+    {"callback_after_unlock", "nothing", "callback_sleeps",
+     "The same Python code is called after the mutex was released.", callback_after_unlock},
+    {"callback_without_switch", "deadlock", "call_after_unlock",
+     "Python code is called under a mutex, and keeps the GIL this time.", callback_without_switch},
+    {"call_after_unlock", "nothing", "callback_without_switch",
+     "The same Python code is called after the mutex was released.", call_after_unlock},
+    {"call_once_with_gil", "deadlock", "call_once_without_gil",
+     "std::call_once is called with the GIL held, and its function takes the GIL.", call_once_with_gil},
+    {"call_once_without_gil", "nothing", "call_once_with_gil",
+     "The same, but std::call_once is called without the GIL.", call_once_without_gil},
+    {"static_guard", "deadlock", "static_guard_plain",
+     "A static variable is initialised with the GIL held, by Python code that releases it.", static_guard},
+    {"static_guard_plain", "nothing", "static_guard",
+     "A static variable is initialised with the GIL held, without Python code.", static_guard_plain},
+    {"shared_mutex_writer", "deadlock", "shared_mutex_readers",
+     "A reader takes the GIL; a thread with the GIL asks for the same lock as a writer.", shared_mutex_writer},
+    {"shared_mutex_readers", "nothing", "shared_mutex_writer", "The same, but both threads only read.",
+     shared_mutex_readers},
+    {"spin_inverted", "deadlock", "spin_released", "A spin lock and the GIL are taken in opposite orders.",
+     spin_inverted},
+    {"spin_released", "nothing", "spin_inverted", "The same, but the GIL is released before the spin lock is taken.",
+     spin_released},
+    {"condition_with_gil", "deadlock", "condition_without_gil",
+     "A thread waits for a condition with the GIL held, and its waker needs the GIL.", condition_with_gil},
+    {"condition_without_gil", "nothing", "condition_with_gil", "The same, but the GIL is released for the wait.",
+     condition_without_gil},
+    {"semaphore_with_gil", "deadlock", "semaphore_without_gil",
+     "A thread waits for a semaphore with the GIL held, and its poster needs the GIL.", semaphore_with_gil},
+    {"semaphore_without_gil", "nothing", "semaphore_with_gil", "The same, but the GIL is released for the wait.",
+     semaphore_without_gil},
+    {"join_with_gil", "deadlock", "join_without_gil", "A thread that needs the GIL is joined with the GIL held.",
+     join_with_gil},
+    {"join_without_gil", "nothing", "join_with_gil", "The same, but the GIL is released for the join.",
+     join_without_gil},
+    {"pool_joined_with_gil", "nothing", "join_with_gil",
+     "A worker that has waited for its next task since it used Python is joined with the GIL held.",
+     pool_joined_with_gil},
+    {"future_with_gil", "deadlock", "future_without_gil",
+     "A thread waits for a future with the GIL held, and its promise needs the GIL.", future_with_gil},
+    {"future_without_gil", "nothing", "future_with_gil", "The same, but the GIL is released for the wait.",
+     future_without_gil},
+    {"three_locks", "deadlock", "three_locks_in_one_order",
+     "Three threads take two of three locks each, one of them the GIL, in a circle.", three_locks},
+    {"three_locks_in_one_order", "nothing", "three_locks", "The same locks, always in one order.",
+     three_locks_in_one_order},
+    {"two_mutexes", "deadlock", "two_mutexes_in_one_order", "Two mutexes are taken in opposite orders.", two_mutexes},
+    {"two_mutexes_in_one_order", "nothing", "two_mutexes", "Two mutexes are taken in one order.",
+     two_mutexes_in_one_order},
+    {"gate", "nothing", "mutex_inverted", "Opposite orders, but both threads hold a third lock meanwhile.", gate},
+    {"ordered_by_join", "nothing", "mutex_inverted",
+     "Opposite orders, but one thread ends before the other one starts.", ordered_by_join},
+    {"try_lock", "nothing", "mutex_inverted", "Opposite orders, but one of the two only tries the mutex.", try_lock},
+    {"recursive", "nothing", "mutex_inverted", "A recursive mutex is taken twice by its holder.", recursive},
 #if PY_VERSION_HEX >= 0x030C0000
-    {"one_gil", "deadlock", one_gil},
-    {"own_gils", "nothing", own_gils},
+    {"one_gil", "deadlock", "own_gils", "Opposite orders in two interpreters that share one GIL.", one_gil},
+    {"own_gils", "nothing", "one_gil", "Opposite orders in two interpreters, each with a GIL of its own.", own_gils},
 #endif
-    {"dataset_with_python_file", "deadlock", dataset_with_python_file},
-    {"dataset_closed_without_gil", "nothing", dataset_closed_without_gil},
-    {"server_destroyed_with_gil", "deadlock", server_destroyed_with_gil},
-    {"server_destroyed_without_gil", "nothing", server_destroyed_without_gil},
-    {"python_sink", "deadlock", python_sink},
-    {"python_sink_fixed", "nothing", python_sink_fixed},
-    {"registry_with_plugins", "deadlock", registry_with_plugins},
-    {"registry_without_gil", "nothing", registry_without_gil},
+    {"dataset_with_python_file", "deadlock", "dataset_closed_without_gil",
+     "A dataset is read through a Python file under its mutex, and closed with the GIL held.",
+     dataset_with_python_file},
+    {"dataset_closed_without_gil", "nothing", "dataset_with_python_file", "The same dataset is closed without the GIL.",
+     dataset_closed_without_gil},
+    {"server_destroyed_with_gil", "deadlock", "server_destroyed_without_gil",
+     "A destructor that joins a thread which calls Python runs with the GIL held.", server_destroyed_with_gil},
+    {"server_destroyed_without_gil", "nothing", "server_destroyed_with_gil",
+     "The same destructor runs without the GIL.", server_destroyed_without_gil},
+    {"python_sink", "deadlock", "python_sink_fixed",
+     "A logger calls its Python sink under a mutex that is also taken with the GIL held.", python_sink},
+    {"python_sink_fixed", "nothing", "python_sink", "The same logger releases the GIL before it takes the mutex.",
+     python_sink_fixed},
+    {"registry_with_plugins", "deadlock", "registry_without_gil",
+     "A registry loads a Python plugin under its lock, and is read with the GIL held.", registry_with_plugins},
+    {"registry_without_gil", "nothing", "registry_with_plugins", "The same registry is read without the GIL.",
+     registry_without_gil},
 };
 
 } // namespace
@@ -836,7 +927,7 @@ const Case cases[] = {
 int main(int argc, char** argv) {
     if (argc < 2) {
         for (const auto& each : cases) {
-            std::printf("%s %s\n", each.name, each.found);
+            std::printf("%s\t%s\t%s\t%s\n", each.name, each.found, each.twin, each.summary);
         }
         return 0;
     }

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, describe_group_hang, save_group_stacks
-from python_tsan.detect import races
+from python_tsan.detect import locks, races
 from python_tsan.detect.registry import detectors
 from python_tsan.errors import SubjectError
 from python_tsan.process import Completed, interrupt_group, run
@@ -131,11 +131,13 @@ def observe(
     deadline: float,
     launcher: Sequence[str] = (),
     waits: Sequence[str] = (),
+    recorded: bool = False,
 ) -> Observation:
     """Run a subject in ``folder``, as :func:`execute` does, and return what it showed.
 
     ``{report}`` in the command stands for the file in which the subject may leave its values. A subject that hangs is
-    ended as soon as it has noted itself that its threads stand still, with ``waits`` as the lines of that note.
+    ended as soon as it has noted itself that its threads stand still, with ``waits`` as the lines of that note. Of one
+    whose locks are ``recorded``, what the recorder could not see is a problem.
 
     Raises :class:`SubjectError` when the folder cannot be made or the program cannot be executed.
     """
@@ -143,7 +145,8 @@ def observe(
     argv = [str(part).replace("{report}", str(report)) for part in command]
     until = partial(_has_noted, folder / WAITS_FILE, tuple(waits)) if waits else None
     execution = execute(argv, folder=folder, env=env, deadline=deadline, launcher=launcher, until=until)
-    return _read(execution, argv=tuple(argv))
+    gap = next(locks.gaps([folder], alone=True), "") if recorded else ""
+    return _read(execution, argv=tuple(argv), gap=gap)
 
 
 def _prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
@@ -161,7 +164,7 @@ def _prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
-def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
+def _read(execution: Execution, *, argv: tuple[str, ...], gap: str) -> Observation:
     completed, folder = execution.completed, execution.folder
     found = [detector.read(detector.files(folder)) for detector in detectors()]
     fatal = [each for one in found for each in one.fatal]
@@ -185,7 +188,7 @@ def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
             samples=tuple(line for one in found for line in one.unparsed.samples),
         ),
         report=report,
-        problem=execution.problem or report_problem,
+        problem=execution.problem or report_problem or gap,
     )
 
 

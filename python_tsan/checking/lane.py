@@ -10,8 +10,10 @@ from python_tsan.checking.subjects import LaneSetup
 from python_tsan.cpython.build.inspection import is_instrumented
 from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.known_races import known_races
+from python_tsan.detect import locks
 from python_tsan.expectation import Expectation, Lane
 from python_tsan.harness.build import PRELOADS
+from python_tsan.harness.cases import RECORDER
 from python_tsan.imports.model.interpreter import CASES
 from python_tsan.imports.outcomes import expectation_of, parse_version
 
@@ -49,10 +51,12 @@ def lane_setup(
     base: Mapping[str, str],
     jobs: int,
     repeats: int | None = None,
+    recorder: Path | None = None,
 ) -> tuple[LaneSetup, SubjectEnvironment]:
     """Return the setup of the lane that ``harness`` belongs to, and the environment its subjects get.
 
-    ``base`` is the caller's environment, ``folder`` receives a folder for each subject.
+    ``base`` is the caller's environment, ``folder`` receives a folder for each subject. ``recorder`` is the library
+    that records locks, None where it could not be built.
     """
     interpreter = harness.interpreter
     environment = compose_environment(subject_environment(interpreter, base), toolchain=toolchain)
@@ -64,7 +68,7 @@ def lane_setup(
         folder=folder,
         variables=environment.variables,
         expected=partial(expectation_for, interpreter=interpreter),
-        available=frozenset(_capabilities(interpreter)),
+        available=frozenset([*_capabilities(interpreter), *([RECORDER] if recorder else ())]),
         launcher=toolchain.launcher,
         jobs=jobs,
         repeats=repeats,
@@ -72,8 +76,16 @@ def lane_setup(
         packages=CASES,
         version=interpreter.version,
         known_races=_known_races(interpreter),
+        recording=locks.preload(recorder, _shared_runtime(interpreter, toolchain), environment.variables)
+        if recorder
+        else {},
     )
     return setup, environment
+
+
+def _shared_runtime(interpreter: Interpreter, toolchain: Toolchain) -> str:
+    """Return the sanitizer's runtime if the program loads it as a shared library, as gcc's does; else nothing."""
+    return str(toolchain.runtime) if interpreter.instrumented and ".so" in toolchain.runtime.suffixes else ""
 
 
 def _known_races(interpreter: Interpreter) -> tuple[Suppression, ...]:

@@ -15,6 +15,7 @@ import pytest
 
 from python_tsan.checking.deadlines import slowness
 from python_tsan.expectation import Expectation, Outcome
+from python_tsan.harness.cases import CANARY, RECORDER
 from python_tsan.result.judge.check import judge_check
 from python_tsan.result.model import Observation, Status, Verdict
 
@@ -120,17 +121,37 @@ class CheckPlugin:
         outcomes = {scenario.expect.outcome for scenario in pair}
         if not {Outcome.RACE, Outcome.CLEAN} <= outcomes:
             return "the harness has no canary pair, so nothing shows that the detector works"
-        for scenario in pair:
-            seen = self._subjects.observations(scenario.name)
-            verdict = judge_check(scenario.name, self._setup.lane, scenario.expect, seen)
-            if verdict.status is not Status.PASSED:
-                return f"the canary failed: {scenario.name}: {verdict.reason}"
+        if failed := self._failed(pair):
+            return failed
         self._subjects.slowness = slowness(
             one.seconds for scenario in pair for one in self._subjects.observations(scenario.name)
         )
         ready = [name for name in self._chosen if not self._setup.missing(self._setup.scenario(name))]
         self._subjects.start(self._hanging_first(ready))
         return ""
+
+    @cached_property
+    def recorder_distrust(self) -> str:
+        """Say why the lock recorder cannot be trusted in this run, or nothing: its own canary pair judged, once."""
+        pair = [scenario for scenario in self._setup.scenarios if scenario.name in CANARY]
+        if len(pair) < len(CANARY):
+            return "the harness has no canary pair for locks, so nothing shows that the recorder works"
+        return self._failed(pair)
+
+    def _failed(self, pair: list[Scenario]) -> str:
+        for scenario in pair:
+            seen = self._subjects.observations(scenario.name)
+            verdict = judge_check(scenario.name, self._setup.lane, scenario.expect, seen)
+            if verdict.status is not Status.PASSED:
+                return f"the canary failed: {scenario.name}: {verdict.reason}"
+        return ""
+
+    def _distrust_of(self, scenario: Scenario) -> str:
+        """Say why nothing can be concluded from what a scenario shows; a canary is judged by itself."""
+        if scenario.group == CANARY_GROUP:
+            return ""
+        recorded = RECORDER in scenario.needs and scenario.name not in CANARY
+        return self.distrust or (self.recorder_distrust if recorded else "")
 
     def _hanging_first(self, names: list[str]) -> list[str]:
         # What sleeps for seconds, then what computes longest, so that the last subject to end is a short one.
@@ -150,8 +171,8 @@ class CheckPlugin:
         missing = self._setup.missing(scenario) or self._setup.lacks(mark.kwargs.get("needs", ()))
         if missing:
             pytest.skip(missing)
-        if scenario.group != CANARY_GROUP and self.distrust:
-            pytest.fail(self.distrust, pytrace=False)
+        if distrust := self._distrust_of(scenario):
+            pytest.fail(distrust, pytrace=False)
         return subject
 
     @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.deadlines import REPEAT_FACTOR, disturbance
 from python_tsan.checking.execution import observe
+from python_tsan.detect import locks
 from python_tsan.expectation import Expectation, Lane, Outcome
+from python_tsan.harness.cases import RECORDER, case_of
 from python_tsan.process import ChildPool, in_order_of_end, preloading
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ _NEEDS = {
     "gil": "a GIL",
     "free_threading": "a free-threaded build",
     "own_gil": "sub-interpreters with a GIL of their own, from 3.12",
+    RECORDER: "a compiler for the lock recorder",
 }
 
 
@@ -44,9 +47,10 @@ class LaneSetup:
     """What the checks of one lane run on: the harness with its scenarios, and how a subject is started.
 
     ``available`` is what scenarios may need (``numpy``, ``gil``, ``free_threading``), ``preloads`` maps a need to the
-    library that is preloaded for it. ``expected`` gives a scenario's expectation on this interpreter, None where it is
-    not known. ``repeats`` overrides every scenario's own number of runs, ``packages`` is put on every subject's path.
-    ``version`` is the Python's, ``known_races`` what is known upstream of races inside it.
+    library that is preloaded for it; ``recording`` are the variables that preload the lock recorder, empty without it.
+    ``expected`` gives a scenario's expectation on this interpreter, None where it is not known. ``repeats`` overrides
+    every scenario's own number of runs, ``packages`` is put on every subject's path. ``version`` is the Python's,
+    ``known_races`` what is known upstream of races inside it.
     """
 
     lane: Lane
@@ -63,6 +67,7 @@ class LaneSetup:
     packages: Path | None = None
     version: str = ""
     known_races: tuple[Suppression, ...] = ()
+    recording: dict[str, str] = field(default_factory=dict)
 
     def scenario(self, name: str) -> Scenario:
         """Return the scenario ``name``; ``KeyError`` if the harness has none."""
@@ -103,7 +108,8 @@ class LaneSetup:
 
     def runs_of(self, scenario: Scenario) -> int:
         """Return how many times the scenario is run."""
-        races = self.expectation(scenario).outcome is Outcome.RACE
+        # A recorder misses nothing by chance.
+        races = self.expectation(scenario).outcome is Outcome.RACE and RECORDER not in scenario.needs
         return self.repeats or max(scenario.repeats, RACE_RUNS if races else 1)
 
 
@@ -154,16 +160,26 @@ class Subjects:
 
     def _observe(self, scenario: Scenario, folder: str, deadline: float) -> Observation:
         setup = self._setup
+        variables = self._variables(scenario)
         return observe(
-            [setup.executable, "run", scenario.name, "--report", "{report}", *setup.packages_option],
+            self._command(scenario),
             folder=setup.folder / scenario.name / folder,
-            env=self._variables(scenario),
+            env=variables,
             deadline=deadline,
-            launcher=setup.launcher,
+            launcher=(*setup.launcher, *locks.launcher_of(variables)),
             waits=setup.expectation(scenario).waits,
+            recorded=RECORDER in scenario.needs,
         )
+
+    def _command(self, scenario: Scenario) -> list[str | Path]:
+        setup = self._setup
+        if scenario.program:
+            return [setup.executable.parent / scenario.program, case_of(scenario)]
+        return [setup.executable, "run", scenario.name, "--report", "{report}", *setup.packages_option]
 
     def _variables(self, scenario: Scenario) -> dict[str, str]:
         setup = self._setup
+        if RECORDER in scenario.needs:
+            return setup.variables | setup.recording
         preloads = [setup.preloads[need] for need in scenario.needs if need in setup.preloads]
         return setup.variables | (preloading(preloads, setup.variables) if preloads else {})

@@ -12,11 +12,12 @@ from python_tsan.checking.lane import blind_spot, installed_version, lane_setup
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, count, open_context
 from python_tsan.cli.provenance import interpreter_record, provenance_of
-from python_tsan.errors import ExitCode, Interrupted, PythonTsanError
+from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, ToolchainError
 from python_tsan.expectation import Lane
 from python_tsan.paths import checks_folder
 from python_tsan.pipeline import Pipeline
 from python_tsan.plain_text import counted
+from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.process import keeping
 from python_tsan.render.checks import lane_lines, matched
 from python_tsan.render.lines import Line
@@ -162,6 +163,7 @@ class _Verification:
             base=os.environ,
             jobs=self.context.settings.jobs,
             repeats=self.request.repeat,
+            recorder=self._recorder(),
         )
         self._note(environment.notes)
         record = LaneRecord(
@@ -179,6 +181,14 @@ class _Verification:
             self.checks(setup, files=self.request.files, keyword=self.request.keyword, on_verdict=self._on_verdict)
         )
         self._close_lane()
+
+    def _recorder(self) -> Path | None:
+        """Return the lock recorder; None, and a note, without a compiler that can build it."""
+        try:
+            return build_library(LOCK_RECORDER, layout=self.context.layout, console=self.context.console)
+        except ToolchainError as error:
+            self._note((f"possible deadlocks are not checked: {error.message}",))
+            return None
 
     def _close_lane(self) -> None:
         """Show the current lane, if there is one, with its verdicts so far."""

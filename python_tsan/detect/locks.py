@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from python_tsan.locks.naming import Lookup
 from python_tsan.locks.trace import LIBRARY, read_trace
 from python_tsan.locks.waits import gil_waits
 from python_tsan.plain_text import counted
+from python_tsan.process import preloading
 from python_tsan.result.model import Unparsed
 from python_tsan.symbols import symbolise, variable_names
 
@@ -52,6 +54,21 @@ def prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
         return {}
     (folder / FOLDER).mkdir()
     return {FOLDER_VARIABLE: str(folder / FOLDER)}
+
+
+def preload(recorder: Path, runtime: str, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that preload the recorder; ``runtime`` is the sanitizer's if that is a shared library."""
+    if runtime:
+        return {PRELOAD_VARIABLE: os.pathsep.join([runtime, str(recorder)])}
+    return preloading([recorder], env)
+
+
+def launcher_of(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the prefix of a command that preloads what its program alone gets, after all that is preloaded anyway."""
+    last = variables.get(PRELOAD_VARIABLE, "")
+    if not last:
+        return ()
+    return ("/usr/bin/env", "LD_PRELOAD=" + os.pathsep.join(filter(None, [variables.get("LD_PRELOAD", ""), last])))
 
 
 def files(folder: Path) -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.manifest import write_manifest
 from python_tsan.cpython.tools import find_tool
 from python_tsan.errors import BuildError, PythonTsanError
+from python_tsan.harness import cases
 from python_tsan.harness.bindings import find_binding
 from python_tsan.harness.plan import hash_sources, plan_harness
 from python_tsan.harness.registry import Scenario, read_registry
@@ -150,7 +151,8 @@ def _read(folder: Path, plan: HarnessPlan, interpreter: Interpreter, binding: Bi
     except PythonTsanError:
         return None
     program = folder / PROGRAM
-    complete = os.access(program, os.X_OK) and all((folder / name).is_file() for name in PRELOADS.values())
+    programs = all(os.access(each, os.X_OK) for each in (program, folder / cases.PROGRAM))
+    complete = programs and all((folder / name).is_file() for name in PRELOADS.values())
     if record.key != plan.key or not complete:
         return None
     return Harness(
@@ -178,7 +180,7 @@ def _build(job: _Job, console: Console) -> Path:
     staged = job.folder / "staged"
     staged.mkdir()
     # The program finds its libraries in its own folder: those to preload, and a binding's extension modules.
-    for path in (job.tree / PROGRAM, *job.tree.glob("*.so")):
+    for path in (job.tree / PROGRAM, job.tree / cases.PROGRAM, *job.tree.glob("*.so")):
         shutil.move(path, staged / path.name)
     record = _Record(
         key=job.plan.key,
@@ -231,13 +233,18 @@ def _step(job: _Job, name: str, command: Sequence[str | Path], progress: StepPro
 
 
 def _list_scenarios(job: _Job) -> tuple[Scenario, ...]:
-    """Ask the program for its scenarios, which also proves that it starts on this machine."""
-    program = job.tree / PROGRAM
-    log = job.logs / "list.log"
-    ended = process.run(
-        [*job.toolchain.launcher, program, "--list=json"], env=job.env | {"TSAN_OPTIONS": ""}, timeout=60
-    )
+    """Ask the programs for their scenarios, which also proves that they start on this machine."""
+    listed, log = _ask(job, PROGRAM, "--list=json")
+    deadlocks, deadlocks_log = _ask(job, cases.PROGRAM)
+    return (*read_registry(listed, source=log), *cases.read_cases(deadlocks, source=deadlocks_log))
+
+
+def _ask(job: _Job, program: str, *arguments: str) -> tuple[str, Path]:
+    """Return what a program prints, and the log that holds it."""
+    log = job.logs / f"list-{program}.log"
+    command: list[str | Path] = [*job.toolchain.launcher, job.tree / program, *arguments]
+    ended = process.run(command, env=job.env | {"TSAN_OPTIONS": ""}, timeout=60)
     log.write_text(ended.stdout + ended.stderr, encoding="utf-8")
     if not ended.ok:
         raise step_error("list the harness's scenarios", ended, log)
-    return read_registry(ended.stdout, source=log)
+    return ended.stdout, log

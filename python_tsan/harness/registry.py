@@ -24,7 +24,8 @@ class Scenario:
     ``repeats`` is the number of runs per verify, ``twin`` the scenario with the opposite outcome (maybe none). Where
     ``case`` is not empty it names the row of ``python_tsan/imports/outcomes.toml`` that holds the expectation by
     Python version, and ``expect`` is not to be used. ``expect_free_threaded`` replaces ``expect`` on a build without
-    the GIL; it is None where both kinds of build must show the same.
+    the GIL; it is None where both kinds of build must show the same. ``program`` is the one that shows it, empty for
+    the harness itself.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Scenario:
     case: str
     expect: Expectation
     expect_free_threaded: Expectation | None = None
+    program: str = ""
 
     @property
     def expectations(self) -> tuple[Expectation, ...]:

@@ -72,14 +72,6 @@ def environment_for(
     return replace(environment, notes=(*notes, *environment.notes))
 
 
-def launcher_of(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the prefix of a command that preloads what its program alone gets, after all that is preloaded anyway."""
-    last = variables.get(PRELOAD_VARIABLE, "")
-    if not last:
-        return ()
-    return ("/usr/bin/env", "LD_PRELOAD=" + os.pathsep.join(filter(None, [variables.get("LD_PRELOAD", ""), last])))
-
-
 def _python_environment(
     prepared: Prepared, interpreter: Interpreter, caller: Mapping[str, str]
 ) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -23,7 +23,7 @@ from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
 from python_tsan.running.assembly import SessionRecord, assemble, is_found, read_runs
 from python_tsan.running.elf import read_elf
-from python_tsan.running.environment import environment_for, launcher_of
+from python_tsan.running.environment import environment_for
 from python_tsan.running.leftovers import NOT_ADOPTED, Leftover, Orphans
 from python_tsan.running.preflight import gil_enabled_by
 from python_tsan.running.record import (
@@ -208,7 +208,7 @@ class Session:
                 folder=folder,
                 env=variables,
                 deadline=self.request.timeout,
-                launcher=(*(toolchain.launcher if toolchain else ()), *launcher_of(variables)),
+                launcher=(*(toolchain.launcher if toolchain else ()), *locks.launcher_of(variables)),
                 cwd=Path(self.request.cwd),
                 on_start=started,
                 until=orphans.collect,

@@ -15,6 +15,7 @@ from python_tsan.console import Console
 from python_tsan.cpython.manifest import Interpreter
 from python_tsan.cpython.stock import find_stock
 from python_tsan.errors import ToolchainError
+from python_tsan.harness import cases
 from python_tsan.harness.build import PRELOADS, PROGRAM, build_harness
 from python_tsan.paths import Layout
 from python_tsan.toolchain import choose_toolchain
@@ -92,6 +93,8 @@ class Workshop:
         self.listing.write_text(json.dumps([make_entry()]))
         self.cmake = root / "cmake"
         self.program = f"#!/bin/sh\ncat {self.listing}\n"
+        self.deadlocks = root / cases.PROGRAM
+        write_script(self.deadlocks, "printf 'held\\tnothing\\theld\\tNothing happens.\\n'")
         self.set_cmake("true")
         self.spoken = io.StringIO()
         self.console = Console(out=io.StringIO(), err=self.spoken, env={})
@@ -104,7 +107,7 @@ class Workshop:
             self.cmake,
             f'echo "$@" >> {self.calls}\n'
             f'[ "$1" = --build ] || exit 0\n{build} || exit 1\n'
-            f'cp {program} "$2/{PROGRAM}" && chmod +x "$2/{PROGRAM}" && '
+            f'cp {program} "$2/{PROGRAM}" && chmod +x "$2/{PROGRAM}" && cp {self.deadlocks} "$2/" && '
             + " && ".join(f'touch "$2/{library}"' for library in PRELOADS.values()),
         )
 

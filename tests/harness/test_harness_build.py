@@ -29,7 +29,7 @@ def build(fake_native, interpreter, toolchain):
 def test_the_harness_that_was_built_is_returned(build, fake_native, interpreter):
     harness = build()
     assert harness.executable.parent == fake_native.layout.harnesses / harness.key
-    assert [scenario.name for scenario in harness.scenarios] == ["one"]
+    assert [scenario.name for scenario in harness.scenarios] == ["one", "deadlocks_held"]
     assert harness.interpreter is interpreter
 
 

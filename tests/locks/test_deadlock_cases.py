@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from python_tsan.harness.cases import case_of, read_cases
 from python_tsan.locks.cycles import find_cycles
 from python_tsan.locks.findings import deadlock_findings
 from python_tsan.locks.model import GilSight
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.compiler
 
 SOURCE = Path(__file__).parents[2] / "native" / "deadlocks" / "cases.cpp"
 LOOKUP = Lookup(functions=symbolise, variables=variable_names)
-# The table of the cases: {"mutex_inverted", "deadlock", mutex_inverted},
-CASES = dict(re.findall(r'^    \{"(\w+)", "(\w+)", \w+\},', SOURCE.read_text(), re.MULTILINE))
+# The table of the cases: {"mutex_inverted", "deadlock", "mutex_released", "One thread takes ...", mutex_inverted},
+CASES = dict(re.findall(r'^    \{"(\w+)",\s+"(deadlock|nothing)",', SOURCE.read_text(), re.MULTILINE))
 NEEDS_SUBINTERPRETERS = ("one_gil", "own_gils")
 
 
@@ -61,7 +62,8 @@ def test_the_program_lists_the_table(cases, stock):
     expected = dict(CASES)
     if stock[0].release < (3, 12):
         expected = {name: each for name, each in CASES.items() if name not in NEEDS_SUBINTERPRETERS}
-    assert dict(line.split() for line in listed.splitlines()) == expected
+    assert {case_of(each) for each in read_cases(listed, source=cases)} == expected.keys()
+    assert dict(line.split("\t")[:2] for line in listed.splitlines()) == expected
 
 
 @pytest.mark.parametrize("name", CASES)
