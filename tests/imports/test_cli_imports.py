@@ -9,6 +9,7 @@ import pytest
 from python_tsan.cli.imports import program_of
 from python_tsan.cli.main import main
 from python_tsan.imports.model import interpreter
+from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
 from python_tsan.plain_text import one_line
 
@@ -135,6 +136,14 @@ def test_hazards_count_more_than_an_entry_that_cannot_be_imported(capsys):
     told = capsys.readouterr()
     assert list(json.loads(told.out)["problems"]) == ["missing"]
     assert told.err == ""
+
+
+def test_a_release_candidate_is_not_taken_for_its_release(tmp_path):
+    fake = tmp_path / "python"
+    fake.write_text("""#!/bin/sh\necho '[[3, 15, 0], "3.15.0rc1+", "cpython", false, false]'\n""")
+    fake.chmod(0o755)
+    python = identify([str(fake)])
+    assert (python.version, python.text) == ((3, 15, -1), "3.15.0rc1+")
 
 
 @pytest.mark.parametrize(

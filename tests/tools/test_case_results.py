@@ -93,3 +93,7 @@ def test_a_mitigation_is_compared_with_its_own_table():
 def test_a_build_is_named_by_what_distinguishes_it():
     builds = [Build(version=(3, 13, 5)), Build(version=(3, 13, 5), free_threaded=True, sanitized=True)]
     assert [str(build) for build in sorted(builds)] == ["3.13.5", "3.13.5t TSan"]
+
+
+def test_what_leads_to_a_release_is_shown_by_its_own_name():
+    assert str(Build(version=(3, 15, -1), text="3.15.0rc1", free_threaded=True)) == "3.15.0rc1t"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.imports.confirm.proof import outcome_of
@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Build:
-    """What distinguishes interpreters here: the exact version, whether it has no GIL, whether it runs under TSan."""
+    """What distinguishes interpreters here: the exact version, whether it has no GIL, whether it runs under TSan.
+
+    ``text`` names the version where its numbers do not, such as ``3.15.0rc1``.
+    """
 
     version: tuple[int, ...]
     free_threaded: bool = False
     sanitized: bool = False
+    text: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return as_version(self.version) + ("t" if self.free_threaded else "") + (" TSan" if self.sanitized else "")
+        version = self.text or as_version(self.version)
+        return version + ("t" if self.free_threaded else "") + (" TSan" if self.sanitized else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,9 @@ NOTHING_RUNS = "Timeout ("
 
 def build_of(python: Python) -> Build:
     """Return what distinguishes this interpreter from others of the same version."""
-    return Build(version=python.version, free_threaded=python.free_threaded, sanitized=python.sanitized)
+    return Build(
+        version=python.version, free_threaded=python.free_threaded, sanitized=python.sanitized, text=python.text
+    )
 
 
 def run_row(

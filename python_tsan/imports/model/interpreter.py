@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports import cases
+from python_tsan.imports.outcomes import parse_version
 from python_tsan.process import run
 from python_tsan.setting_values import NEWEST_MINOR
 
@@ -60,7 +61,11 @@ def identify(command: Sequence[str]) -> Python:
     if tuple(version) < (3, MINORS.start):
         raise SubjectError(f"{command[0]} is Python {text}, which is too old", advice=advice)
     return Python(
-        command=tuple(command), version=tuple(version), text=text, free_threaded=free_threaded, sanitized=sanitized
+        command=tuple(command),
+        version=parse_version(text),  # which keeps what is before a release, as sys.version_info[:3] does not
+        text=text,
+        free_threaded=free_threaded,
+        sanitized=sanitized,
     )
 
 

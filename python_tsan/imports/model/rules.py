@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,14 +28,15 @@ class Rules:
 _CLASSIC = Rules(child_waits_for_parent=False, parents_first=False, looks_twice=False, by_name_accepts_partial=False)
 _WAITING = Rules(child_waits_for_parent=True, parents_first=False, looks_twice=False, by_name_accepts_partial=False)
 _ORDERED = Rules(child_waits_for_parent=True, parents_first=True, looks_twice=True, by_name_accepts_partial=True)
+_CANDIDATE = replace(_ORDERED, by_name_accepts_partial=False)
 
 
 def rules_of(version: Version) -> Rules:
     """Return the rules of a release from 3.9 on.
 
-    3.13.16 carries the backport of gh-130094. 3.15.0 and 3.15.1 have a regression (gh-159963) that is not modelled:
-    they are taken for 3.15.2.
+    3.13.16 carries the backport of gh-130094, and what led to 3.15.0 came before the fix of gh-82276. 3.15.0 and 3.15.1
+    have a regression (gh-159963) that is not modelled: they are taken for 3.15.2.
     """
     if version >= (3, 15):
-        return _ORDERED
+        return _ORDERED if version >= (3, 15, 0) else _CANDIDATE
     return _WAITING if version >= (3, 13, 16) else _CLASSIC
