@@ -67,10 +67,32 @@ void write_frame_as_text(const python_tsan_frame* frame, void* context) {
     line.raw("\n");
 }
 
+/// Thread states are read from an instrumented libpython, which would be findings of this library's own.
+class Unseen {
+public:
+    Unseen() : sanitizer_(Sanitizer::in_process()) {
+        if (possible()) {
+            sanitizer_.ignore_begin(__FILE__, __LINE__);
+        }
+    }
+    ~Unseen() {
+        if (possible()) {
+            sanitizer_.ignore_end(__FILE__, __LINE__);
+        }
+    }
+    Unseen(const Unseen&) = delete;
+    Unseen& operator=(const Unseen&) = delete;
+    bool possible() const { return sanitizer_.ignore_begin != nullptr && sanitizer_.ignore_end != nullptr; }
+
+private:
+    const Sanitizer& sanitizer_;
+};
+
 void write_stacks(int) {
     const int before = errno;
     {
         Line line(stacks_file);
+        const Unseen unseen;
         python_tsan_all_frames(kMostFrames, write_thread_as_text, write_frame_as_text, &line);
     }
     errno = before;
@@ -106,13 +128,10 @@ void begin_python() {
 void write_own_frames(Line& line) {
     line.raw(",\"python\":[");
     int count = -1;
-    // The thread state is read from an instrumented libpython: a finding there, inside a report, would end the process.
-    const Sanitizer& sanitizer = Sanitizer::in_process();
-    if (sanitizer.ignore_begin != nullptr && sanitizer.ignore_end != nullptr) {
+    // A finding inside a report would end the process.
+    if (const Unseen unseen; unseen.possible()) {
         Frames frames{line};
-        sanitizer.ignore_begin(__FILE__, __LINE__);
         count = python_tsan_own_frames(kMostFrames, write_frame_as_json, &frames);
-        sanitizer.ignore_end(__FILE__, __LINE__);
     }
     line.raw("],\"attached\":").boolean(count >= 0);
 }

@@ -54,7 +54,8 @@ class BlindSpot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One library or construct that the runtime misjudges.
 
     It is recognised by ``objects`` (patterns of mapped files, matched from the end of the path), ``symbols`` (of
-    frames), ``kinds`` of findings and ``runtimes`` (``gcc``, ``clang``; empty for both). ``false`` says what is wrongly
+    frames), ``kinds`` of findings and ``runtimes`` (``gcc``, ``clang``; empty for both). ``allocates`` says that the
+    library has an allocator of its own, so that memory of unknown origin is its. ``false`` says what is wrongly
     reported or missed, ``why`` the cause, ``helps`` what to do. ``program`` is the file of this repository that shows
     it.
     """
@@ -70,6 +71,7 @@ class BlindSpot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     symbols: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = (Kind.RACE,)
     runtimes: tuple[str, ...] = ()
+    allocates: bool = False
     measured: tuple[Measured, ...] = ()
 
     def __post_init__(self) -> None:

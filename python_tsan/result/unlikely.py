@@ -7,6 +7,7 @@ leaves one frame on a stack, that of the caller of the intercepted function; wha
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     from python_tsan.tsan.finding import Access, Finding, Frame, Stack
 
 _CXX_LIBRARIES = frozenset({"libstdc++.so", "libc++.so", "libc++abi.so"})
+# free, operator delete(void*, unsigned long)
+_FREE = re.compile(r"free$|operator delete\b")
 _LIBRARIES = _CXX_LIBRARIES | {"libc.so", "libgcc_s.so"}
 
 
 class _Side(Enum):
     HIDDEN = "hidden"  # uninstrumented code that is not on the stack, through the C++ library or at a thread's start
+    LOST = "lost"  # too long ago for the runtime to know its stack
     OTHER = "other"  # yours, instrumented, or not known
 
 
@@ -42,19 +46,24 @@ class _Borrowed:
 def blind_spot_of(finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | None:
     """Return the blind spot that explains a finding, None if one access may be the user's or is instrumented.
 
-    ``blind`` are the loaded objects that are known, by name. At least one access, or the allocation, must be inside
-    them; the C-API's own accesses count as the library's only on memory that the library allocated.
+    ``blind`` are the loaded objects that are known, by name. At least one access must be inside them; the C-API's own
+    accesses count as the library's only on memory that the library allocated or frees, and an access without a stack
+    only on memory of an allocator inside the library.
     """
     sides = [_side(access, finding, blind) for access in finding.accesses]
-    if not sides or _Side.OTHER in sides:
-        return None
     known = next((side for side in sides if isinstance(side, BlindSpot)), None)
-    if any(isinstance(side, _Borrowed) for side in sides) and not _allocated_there(finding, blind):
+    if known is None or _Side.OTHER in sides or finding.kind not in known.kinds:
         return None
-    return known if known and finding.kind in known.kinds else None
+    if _Side.LOST in sides and (finding.locations or not known.allocates):
+        return None
+    if any(isinstance(side, _Borrowed) for side in sides) and not _is_memory_of(finding, blind):
+        return None
+    return known
 
 
 def _side(access: Access, finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Borrowed | _Side:
+    if not access.stack.frames or not access.stack.restored:
+        return _Side.LOST
     side = _maker(access.stack, blind)
     if side is not _Side.HIDDEN or any(_is_named(frame) for frame in access.stack.frames):
         return side
@@ -71,7 +80,7 @@ def _is_named(frame: Frame) -> bool:
 def _maker(stack: Stack, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Borrowed | _Side:
     """Return who called the intercepted function, or the C-API, on a stack."""
     frames = list(stack.frames)
-    if not frames or not stack.restored:
+    if not frames:
         return _Side.OTHER
     # Under a program in C, operator new is the C++ library's own, and calls malloc.
     through = [frame for frame in frames if not is_interceptor(frame) or module_name(frame.module) in _CXX_LIBRARIES]
@@ -102,7 +111,9 @@ def _behind_c_api(frames: list[Frame], blind: Mapping[str, BlindSpot]) -> _Borro
     return _Side.OTHER
 
 
-def _allocated_there(finding: Finding, blind: Mapping[str, BlindSpot]) -> bool:
+def _is_memory_of(finding: Finding, blind: Mapping[str, BlindSpot]) -> bool:
     """Return whether the memory is the library's, or that of C++ code which is not instrumented nor on the stack."""
-    makers = [_maker(each.stack, blind) for each in finding.locations if each.kind is LocationKind.HEAP and each.stack]
+    frees = [each.stack for each in finding.accesses if each.stack.frames and _FREE.match(each.stack.frames[0].symbol)]
+    heap = [each.stack for each in finding.locations if each.kind is LocationKind.HEAP and each.stack]
+    makers = [_maker(stack, blind) for stack in (*heap, *frees)]
     return any(isinstance(maker, BlindSpot) or maker is _Side.HIDDEN for maker in makers)

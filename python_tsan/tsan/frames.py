@@ -38,7 +38,13 @@ _LIBC_NAME = re.compile(
     r"|socket(?:pair)?|accept4?|connect|bind|listen|dup[23]?|pipe2?|eventfd|(?:send|recv)(?:msg|to|from|mmsg)?"
     r"|f(?:open|close|read|write|flush|dopen|reopen)(?:64)?|v?s?n?f?printf|(?:u|nano)?sleep|raise|kill|abort|atexit"
     r"|on_exit|__cxa_\w+|(?:sig)?longjmp|_?setjmp|sigaction|signal|v?fork|mmap(?:64)?|munmap|call_once|getaddrinfo"
-    r"|gethost\w+|rmdir|tmpfile|unlink|p?poll|select|realpath|[lf]?stat(?:64)?"
+    r"|gethost\w+|rmdir|tmpfile|unlink|p?poll|select|realpath|[lf]?stat(?:64)?|inet_(?:ntop|pton|aton)|getnameinfo"
+    r"|get(?:sock|peer)name|getsockopt|get(?:cwd|random|entropy|ifaddrs|rlimit)|if_(?:indextoname|nametoindex)|ioctl"
+    r"|clock_get(?:time|res)|gettimeofday|(?:gm|local|c|asc|mk|strp)time(?:_r)?|time|readdir(?:64)?(?:_r)?|readlink(?:at)?"
+    r"|opendir|scandir(?:64)?|mem(?:mem|rchr)|str(?:spn|cspn|pbrk|tok|xfrm|error(?:_r)?|casestr|chrnul|to[iu]max)"
+    r"|(?:mbs|wcs)n?r?to(?:wcs|mbs)|wcrtomb|iconv|qsort(?:_r)?|bsearch|v?s?scanf|getline|getdelim|puts|fgets|fputs"
+    r"|sched_getaffinity|sig(?:wait(?:info)?|timedwait|procmask|suspend|altstack)|dl_iterate_phdr|dlopen|dlclose"
+    r"|getpw\w+|getgr\w+|uname|sysinfo|times|wait(?:pid|id|3|4)?"
 )
 # The standard library's own sources, and the counters and atomics that everything in CPython goes through: where an
 # access happens, never why.

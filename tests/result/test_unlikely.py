@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from python_tsan.result.blind_spots import BlindSpot, Measured, Treatment
 from python_tsan.result.unlikely import blind_spot_of
@@ -19,6 +20,7 @@ SPOT = BlindSpot(
     measured=(Measured(version="1", runtime="gcc 12", on="2026-11-30", seen=""),),
 )
 BLIND = {"libblind.so": SPOT}
+WITH_ALLOCATOR = {"libblind.so": replace(SPOT, allocates=True)}
 
 MEMCPY = "memcpy <null> (prog+0x5e91e)"  # as clang's runtime, inside the program, names its interceptor
 DELETE = "operator delete(void*) ../../src/libsanitizer/tsan/tsan_new_delete.cpp:126 (libtsan.so.2+0x868bd)"
@@ -53,8 +55,8 @@ def finding(one, other, *, memory=(), thread=(), kind="data race"):
     return only
 
 
-def spot(*args, **parts):
-    found = blind_spot_of(finding(*args, **parts), BLIND)
+def spot(*args, blind=BLIND, **parts):
+    found = blind_spot_of(finding(*args, **parts), blind)
     return found and found.name
 
 
@@ -128,6 +130,25 @@ def test_a_copy_by_the_c_api_is_the_librarys_on_memory_that_it_allocated_alone()
     assert spot(copy, [MEMCPY, LIB], memory=["malloc <null> (prog+0x61530)", YOURS]) is None
     assert spot(copy, [MEMCPY, LIB]) is None
     assert spot(copy, copy, memory=["malloc <null> (prog+0x61530)", LIB]) is None
+
+
+def test_a_copy_by_the_c_api_is_the_librarys_on_memory_that_it_frees():
+    copy = [MEMCPY, C_API, LIB, LOOP, YOURS]
+    assert spot(copy, ["free <null> (prog+0x61530)", LIB]) == "lib"
+    assert spot(copy, [DELETE, LIB]) == "lib"
+    assert spot(copy, ["free <null> (prog+0x61530)", YOURS]) is None
+    assert spot(copy, ["free_list <null> (prog+0x61530)", LIB]) is None
+
+
+def test_an_access_without_a_stack_is_the_librarys_on_memory_of_its_own_allocator_alone():
+    own = {"blind": WITH_ALLOCATOR}
+    assert spot([MEMCPY, LIB], [], **own) == spot([], [MEMCPY, LIB], **own) == "lib"
+    assert spot([MEMCPY, LIB], []) is None
+    assert spot([MEMCPY, LIB], [], memory=["malloc <null> (prog+0x61530)", LIB], **own) is None
+    assert spot([YOURS], [], **own) is None
+    assert spot([MEMCPY, C_API, LIB], [], **own) is None
+    assert spot([MEMCPY, STRING], [], **own) is None
+    assert spot([], [], **own) is None
 
 
 def test_a_thread_of_the_librarys_makes_what_has_no_caller_the_librarys():

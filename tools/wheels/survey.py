@@ -47,7 +47,7 @@ def survey(
     interpreter: Interpreter, *, site: Path, work: Path, only: Sequence[str] = (), kinds: Sequence[str] = ()
 ) -> Iterator[Row]:
     """Yield a row for each wheel and kind, as they end. ``site`` is the folder that the wheels are installed in."""
-    embedder = _embedder(interpreter, work)
+    embedder = build_embedder(HERE / "embedder.cpp", interpreter, work / f"embedder-{interpreter.key}")
     for wheel in wheels():
         if only and wheel not in only:
             continue
@@ -58,14 +58,14 @@ def survey(
                 yield _run(wheel, kind, (*command, str(program)), interpreter, site=site, work=work)
 
 
-def _embedder(interpreter: Interpreter, work: Path) -> Path:
-    target = work / f"embedder-{interpreter.key}"
+def build_embedder(source: Path, interpreter: Interpreter, target: Path) -> Path:
+    """Compile a program that embeds this interpreter, with its compiler. Raises :class:`BuildError`."""
     folder = interpreter.library.parent
     ended = process.run(
         [
             interpreter.cxx,
             *("-std=c++17", "-O1", "-g1", "-fsanitize=thread", "-pthread"),
-            *("-isystem", interpreter.include, HERE / "embedder.cpp"),
+            *("-isystem", interpreter.include, source),
             *(f"-L{folder}", f"-Wl,-rpath,{folder}", f"-l:{interpreter.library.name}", "-o", target),
         ],
         timeout=COMPILE_SECONDS,
