@@ -279,7 +279,7 @@ def _traced(document: Document, probe: Probe, context: Context) -> Document:
     from python_tsan.imports.gil_windows import with_windows  # noqa: PLC0415
 
     library = build_tracer(layout=context.layout, console=context.console)
-    return with_windows(document, probe.python, probe.path, library)
+    return with_windows(document, probe, library)
 
 
 def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:

@@ -16,12 +16,11 @@ from python_tsan.gil.preload import trace_preloaded
 from python_tsan.imports.document import WindowRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from python_tsan.gil.analysis import Window
-    from python_tsan.imports.document import Document, HazardRecord
-    from python_tsan.imports.model.interpreter import Python
+    from python_tsan.imports.document import Document, HazardRecord, ThreadRecord
+    from python_tsan.imports.model.probe import Probe
 
 MOST_TRACES = 10  # each is a run of the program; more than a reader compares
 # Its output must not mix with a result, nor may a thread that deadlocks keep it for ever.
@@ -32,13 +31,14 @@ os.dup2(1, 2)
 for name in filter(None, sys.argv[1].split(",")):
     __import__(name)
 together = threading.Barrier(2)
-def run(name):
+def run(names):
     together.wait()
     try:
-        __import__(name)
+        for name in names.split(","):
+            __import__(name)
     except BaseException:
         pass
-threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in sys.argv[2:]]
+threads = [threading.Thread(target=run, args=(names,), daemon=True) for names in sys.argv[2:]]
 for thread in threads:
     thread.start()
 for thread in threads:
@@ -46,10 +46,11 @@ for thread in threads:
 """
 
 
-def with_windows(document: Document, python: Python, path: Sequence[Path], library: Path) -> Document:
+def with_windows(document: Document, probe: Probe, library: Path) -> Document:
     """Return ``document`` with the window of each hazard that is not refuted, or with the reason why it is missing.
 
-    ``library`` is the tracer. After the first trace that cannot be made, no other is tried.
+    ``probe`` made the document, and ``library`` is the tracer. After the first trace that cannot be made, no other is
+    tried.
     """
     hazards: list[HazardRecord] = []
     problem = ""
@@ -57,7 +58,7 @@ def with_windows(document: Document, python: Python, path: Sequence[Path], libra
         needed = hazard.stands and len(hazards) < MOST_TRACES
         if needed and not problem:
             try:
-                window = _window(document, hazard, python, path, library)
+                window = _window(document, hazard, probe, library)
             except PythonTsanError as error:
                 problem = error.message
         if needed and problem:
@@ -66,19 +67,23 @@ def with_windows(document: Document, python: Python, path: Sequence[Path], libra
     return replace(document, hazards=tuple(hazards))
 
 
-def _window(
-    document: Document, hazard: HazardRecord, python: Python, path: Sequence[Path], library: Path
-) -> WindowRecord:
-    imports = [thread.imports for thread in hazard.threads]
-    if any(":" in name for name in imports):
-        return WindowRecord(problem="one of the two is a call, and the traced run imports only")
-    command = [*python.command, "-c", _PROGRAM, ",".join(document.main), *imports]
-    folders = os.pathsep.join([*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    trace = trace_preloaded(command, library=library, env={**os.environ, "PYTHONPATH": folders})
+def _window(document: Document, hazard: HazardRecord, probe: Probe, library: Path) -> WindowRecord:
+    imported = [_imported_by(thread) for thread in hazard.threads]
+    command = [*probe.python.command, "-c", _PROGRAM, ",".join(document.main), *imported]
+    folders = os.pathsep.join([*map(str, probe.path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**os.environ, "PYTHONPATH": folders, "PYTHON_LAZY_IMPORTS": probe.lazy}
+    trace = trace_preloaded(command, library=library, env=env)
     found = find_window(explain_trace(trace), held_chain(hazard))
     return (
         _record(found) if found else WindowRecord(problem="the traced run never released the GIL with that lock held")
     )
+
+
+def _imported_by(thread: ThreadRecord) -> str:
+    """Return what a thread imports, with commas: of a call its module, and the import by which it takes part."""
+    module, _, called = thread.imports.partition(":")
+    links = (*thread.chain, *filter(None, [thread.asks]))
+    return f"{module},{links[0].module}" if called and links else module
 
 
 def held_chain(hazard: HazardRecord) -> list[str]:

@@ -71,7 +71,7 @@ def traced(monkeypatch, answer, *proofs):
         return answer
 
     monkeypatch.setattr(gil_windows, "trace_preloaded", run)
-    return with_windows(document(*proofs), HERE, (), Path("tracer.so")), asked
+    return with_windows(document(*proofs), Probe(python=HERE, path=()), Path("tracer.so")), asked
 
 
 def test_the_release_is_shown_with_what_the_other_thread_did(monkeypatch):
@@ -87,13 +87,20 @@ def test_the_release_is_shown_with_what_the_other_thread_did(monkeypatch):
     assert [command[-2:] for command in asked] == [["a", "b"]]
 
 
-def test_a_call_is_not_traced_as_an_import(monkeypatch):
-    seen = trace_of(release(10, 12, 2))
-    monkeypatch.setattr(gil_windows, "trace_preloaded", lambda *_, **__: seen)
-    call = replace(HAZARD, first="a:load")
-    found = with_windows(document(None, hazards=[call]), HERE, (), Path("tracer.so"))
-    assert "one of the two is a call" in window(found.hazards[0])
-    assert "its own import of a and call of load" in rendered(found, "terminal")
+@pytest.mark.parametrize("lazy", ["normal", "all"])
+def test_a_call_is_traced_as_the_import_that_it_makes_in_the_mode_of_the_scan(monkeypatch, lazy):
+    asked = []
+
+    def run(command, *, env, **_):
+        asked.append((command[-2:], env["PYTHON_LAZY_IMPORTS"]))
+        return trace_of(release(10, 12, 2))
+
+    monkeypatch.setattr(gil_windows, "trace_preloaded", run)
+    call = replace(HAZARD, first="caller:load")
+    found = with_windows(document(None, hazards=[call]), Probe(python=HERE, path=(), lazy=lazy), Path("tracer.so"))
+    first = found.hazards[0].threads[0].chain[0].module
+    assert asked == [([f"caller,{first}", "b"], lazy)]
+    assert "its own import of caller and call of load" in rendered(found, "terminal")
 
 
 def test_where_nobody_came_in_that_is_reported(monkeypatch):
@@ -139,7 +146,7 @@ def test_a_real_run_shows_a_real_release(tmp_path):
     (tmp_path / "b.py").write_text(by_name.format("a"))
     found = document_of(scan(Probe(python=HERE, path=(tmp_path,)), ["a", "b"]))
     library = build_tracer(layout=Layout(root=default_root()), console=make_console(quiet=True))
-    told = with_windows(found, HERE, (tmp_path,), library).hazards[0].window
+    told = with_windows(found, Probe(python=HERE, path=(tmp_path,)), library).hazards[0].window
     assert told.problem == ""
     assert told.releases > 0
     assert told.phase
