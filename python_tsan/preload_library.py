@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SECONDS = 180.0
 COMPILERS = ("c++", "g++", "clang++")
+COMMON = "common"  # the folder of what several libraries are built from
 # No C++ runtime: the library is loaded into any process, with any libstdc++ or none. It needs unwind tables: a thread
 # that Python ends during its finalization unwinds through it.
 FLAGS = (
@@ -72,7 +73,7 @@ def build_library(library: PreloadLibrary, *, layout: Layout, console: Console) 
     """
     compiler = _find_compiler(library)
     folder = native_folder() / "preload" / library.folder
-    sources = sorted(folder.glob("*.[ch]pp"))
+    sources = [path for each in (folder, folder.parent / COMMON) for path in sorted(each.glob("*.[ch]pp"))]
     versions = folder / f"versions-{platform.machine()}.map"
     if versions.is_file():
         sources.append(versions)

@@ -23,7 +23,16 @@ RECIPE = 1
 KEY_LENGTH = 20
 _SUFFIXES = {".cpp", ".hpp", ".txt", ".cmake", ".json"}
 # Folders next to the harness that others build, or that are builds.
-_NOT_OURS = ("build", "companion", "golden", "package", "preload/locks", "preload/shims", "preload/tracer")
+_NOT_OURS = (
+    "build",
+    "companion",
+    "golden",
+    "package",
+    "preload/common",
+    "preload/locks",
+    "preload/shims",
+    "preload/tracer",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

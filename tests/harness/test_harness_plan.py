@@ -62,7 +62,9 @@ def test_an_edited_added_or_renamed_source_has_another_key(plan, native, interpr
     assert len(set(keys)) == 4
 
 
-@pytest.mark.parametrize("folder", ["build/clang-fast", "companion", "golden", "preload/locks", "preload/tracer"])
+@pytest.mark.parametrize(
+    "folder", ["build/clang-fast", "companion", "golden", "preload/common", "preload/locks", "preload/tracer"]
+)
 def test_what_others_build_among_the_sources_is_no_source_of_the_harness(native, folder):
     before = hash_sources(native)
     (native / folder).mkdir(parents=True)

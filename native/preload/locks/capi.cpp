@@ -1,5 +1,6 @@
 #include "capi.hpp"
 
+#include "../common/table.hpp"
 #include "capi_stubs.hpp"
 #include "contract.hpp"
 #include "file.hpp"
@@ -228,10 +229,21 @@ std::uint32_t stub_of(const char* name, void* target) {
         });
 }
 
+/// One look at the loaded objects. Those that an earlier one has seen come first, in the same order, unless one was
+/// unloaded since then.
+struct Round {
+    std::uint64_t removals = 0;
+    std::size_t seen = 0; // with Python known
+    std::size_t at = 0;
+    void* writable = nullptr; // the page that was made so last
+};
+Round round_now;
+
 void write_slot(void** slot, void* value) {
     auto* first = reinterpret_cast<void*>(reinterpret_cast<std::uint64_t>(slot) & ~(page - 1));
     // After relocation the page may be read-only. It stays writable: others on it may be bound later.
-    if (raw_call(SYS_mprotect, as_long(first), page, PROT_READ | PROT_WRITE) == 0) {
+    if (first == round_now.writable || raw_call(SYS_mprotect, as_long(first), page, PROT_READ | PROT_WRITE) == 0) {
+        round_now.writable = first;
         __atomic_store_n(slot, value, __ATOMIC_RELEASE);
     }
 }
@@ -350,6 +362,13 @@ int find_python(dl_phdr_info* info, std::size_t, void*) {
 }
 
 int redirect_object(dl_phdr_info* info, std::size_t, void*) {
+    if (round_now.at == 0 && info->dlpi_subs != round_now.removals) {
+        round_now.removals = info->dlpi_subs;
+        round_now.seen = 0;
+    }
+    if (++round_now.at <= round_now.seen) {
+        return 0;
+    }
     const auto object = described(*info);
     if (object.dynamic == nullptr || is_own(object)) {
         return 0;
@@ -500,7 +519,7 @@ void capi_redirect() {
         return;
     }
     if (before == 0) { // by the library's constructor, before any thread
-        if (!by_address.reserve(2 * most_stubs) || !misuses.reserve(most_misuses)) {
+        if (!by_address.prepare() || !misuses.prepare()) {
             return;
         }
         looking_loader = always_used++;
@@ -512,7 +531,10 @@ void capi_redirect() {
     if (python.dynamic == nullptr) {
         each_object(find_python, nullptr);
     }
+    round_now.at = 0;
+    round_now.writable = nullptr;
     each_object(redirect_object, nullptr);
+    round_now.seen = python.dynamic == nullptr ? 0 : round_now.at;
 }
 
 bool capi_checks() {
@@ -539,7 +561,7 @@ void capi_thread_ends() {
 void capi_forget() {
     made_count = 0; // the child's Python frees those of other threads
     misuses.release();
-    misuses.reserve(most_misuses);
+    misuses.prepare();
 }
 
 } // namespace lock_recorder

@@ -1,5 +1,7 @@
 #include "file.hpp"
 
+#include "../common/table.hpp"
+
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -126,6 +128,8 @@ long map(long file, std::uint64_t bytes) {
     if (memory < 0 && memory > -4096) {
         return memory;
     }
+    // Else each page that is written to makes the kernel read two megabytes of the empty file ahead.
+    raw_call(SYS_madvise, memory, static_cast<long>(bytes), MADV_RANDOM);
     piecemeal = populate(reinterpret_cast<void*>(memory), header_bytes) == 0;
     const long failed = piecemeal ? 0 : raw_call(SYS_fallocate, file, 0, 0, static_cast<long>(bytes));
     if (failed < 0) {
@@ -202,7 +206,7 @@ bool file_make() {
         return header != nullptr;
     }
     auto* made = make();
-    refused = made == nullptr || !texts.reserve(1 << 16);
+    refused = made == nullptr || !texts.prepare();
     if (!refused) {
         header = made;
         copy_bytes(header->magic, magic, sizeof magic); // last: a file without it is incomplete
@@ -283,7 +287,7 @@ std::uint32_t intern_text(const char* text, std::size_t length) {
             return i == length && stored[row + i] == '\0';
         },
         [&]() -> std::uint32_t {
-            const auto bytes = length + 1 < 48 ? 48 : length + 1; // so that the table cannot overflow
+            const auto bytes = length + 1;
             auto* place = static_cast<char*>(file_claim(Part::strings, bytes));
             if (place == nullptr) {
                 return 0;

@@ -2,8 +2,8 @@
 
 #pragma once
 
+#include "../common/raw.hpp"
 #include "format.hpp"
-#include "raw.hpp"
 
 namespace lock_recorder {
 

@@ -9,7 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace preload {}
+
 namespace lock_recorder {
+
+using namespace preload;
 
 constexpr char magic[8] = {'P', 'T', 'L', 'O', 'C', 'K', 'S', '\n'};
 constexpr std::uint32_t format_version = 1;

@@ -1,5 +1,6 @@
 #include "locks.hpp"
 
+#include "../common/table.hpp"
 #include "file.hpp"
 #include "objects.hpp"
 #include "threads.hpp"

@@ -1,5 +1,6 @@
 #include "record.hpp"
 
+#include "../common/table.hpp"
 #include "file.hpp"
 #include "locks.hpp"
 #include "python.hpp"
@@ -218,7 +219,7 @@ void record_request(const What& what, const Site& site, bool weak = false) {
 } // namespace
 
 bool record_prepare() {
-    return requests.reserve(1 << 18) && contexts.reserve(1 << 18) && wakes.reserve(1 << 17) && waits.reserve(1 << 15);
+    return requests.prepare() && contexts.prepare() && wakes.prepare() && waits.prepare();
 }
 
 void record_forget() {

@@ -1,6 +1,6 @@
 #include "runtime.hpp"
 
-#include "raw.hpp"
+#include "../common/raw.hpp"
 #include "record.hpp"
 #include "stacks.hpp"
 #include "threads.hpp"

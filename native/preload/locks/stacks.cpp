@@ -1,5 +1,6 @@
 #include "stacks.hpp"
 
+#include "../common/table.hpp"
 #include "file.hpp"
 #include "objects.hpp"
 
@@ -160,7 +161,7 @@ bool is_called_by(const Site& site, const char* exports) {
 
 bool stacks_prepare() {
     find_object(reinterpret_cast<std::uint64_t>(&_Unwind_Backtrace), unwinder);
-    return table.reserve(1 << 19);
+    return table.prepare();
 }
 
 void stacks_forget() {

@@ -1,8 +1,8 @@
 #include "codes.hpp"
 
+#include "../common/table.hpp"
 #include "spool.hpp"
 #include "strings.hpp"
-#include "table.hpp"
 
 #include <cstring>
 
@@ -16,7 +16,7 @@ struct Shortcut {
     std::uint32_t row;
 };
 
-Table table;
+preload::Table table;
 Known* known = nullptr; // by row
 std::uint64_t known_bytes = 0;
 constexpr std::size_t shortcut_count = 512;
@@ -83,8 +83,8 @@ std::uint32_t find_or_add(_object* object, Add add) {
     const auto address = reinterpret_cast<std::uint64_t>(object);
     auto& shortcut = shortcuts[(address >> 4) % shortcut_count];
     if (shortcut.object != object) {
-        const auto row =
-            table.find_or_make(mix(0, address), [&](std::uint32_t one) { return known[one].object == object; }, add);
+        const auto row = table.find_or_make(
+            preload::mix(0, address), [&](std::uint32_t one) { return known[one].object == object; }, add);
         shortcut = Shortcut{row == 0 ? nullptr : object, row};
     }
     return shortcut.row;
@@ -94,11 +94,9 @@ std::uint32_t find_or_add(_object* object, Add add) {
 
 bool prepare_codes(Header* header) {
     const auto most = header->codes.bytes / sizeof(Code);
-    table.reserve(most);
+    table.prepare();
     known_bytes = most * sizeof(Known);
-    void* memory =
-        mmap(nullptr, known_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    known = memory == MAP_FAILED ? nullptr : static_cast<Known*>(memory);
+    known = static_cast<Known*>(preload::raw_memory(known_bytes));
     return known != nullptr;
 }
 
@@ -106,7 +104,7 @@ void forget_codes() {
     table.release();
     std::memset(shortcuts, 0, sizeof shortcuts);
     if (known != nullptr) {
-        munmap(known, known_bytes);
+        preload::raw_release(known, known_bytes);
         known = nullptr;
     }
 }

@@ -1,7 +1,7 @@
 #include "nodes.hpp"
 
+#include "../common/table.hpp"
 #include "spool.hpp"
-#include "table.hpp"
 
 namespace gil_tracer {
 
@@ -14,13 +14,13 @@ struct Recent {
     int count;
 };
 
-Table table;
+preload::Table table;
 Recent recent;
 
 std::uint32_t intern_node(Header* header, const Python& python, std::uint32_t parent, const Frame& frame) {
     const auto* nodes = rows<Node>(header, header->nodes);
     const auto place = static_cast<std::uint64_t>(frame.code) << 32 | static_cast<std::uint32_t>(frame.offset);
-    const auto hash = mix(mix(mix(0, parent), place), frame.module);
+    const auto hash = preload::mix(preload::mix(preload::mix(0, parent), place), frame.module);
     const auto matches = [&](std::uint32_t row) {
         const auto& node = nodes[row];
         return node.parent == parent && node.code == frame.code && node.offset == frame.offset &&
@@ -34,8 +34,8 @@ std::uint32_t intern_node(Header* header, const Python& python, std::uint32_t pa
 
 } // namespace
 
-void prepare_nodes(Header* header) {
-    table.reserve(header->nodes.bytes / sizeof(Node));
+void prepare_nodes() {
+    table.prepare();
 }
 
 void forget_nodes() {

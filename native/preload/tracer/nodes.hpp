@@ -22,7 +22,7 @@ struct Frame {
 };
 
 /// Allocate the table for a new file, and discard the stacks of the previous one.
-void prepare_nodes(Header* header);
+void prepare_nodes();
 void forget_nodes();
 
 /// The node of `count` frames, innermost first; 0 if it does not fit.

@@ -2,8 +2,8 @@
 
 #pragma once
 
+#include "../common/frames.hpp"
 #include "format.hpp"
-#include "offsets.hpp"
 
 struct _object;
 struct _ts;
@@ -36,7 +36,7 @@ struct Python {
 
     std::uint32_t version = 0;
     bool free_threaded = false;
-    FrameTable table;
+    preload::FrameTable table;
     bool has_table = false; // and it is used
 
     /// Find all functions. False if one is missing: the Python is older than 3.11.

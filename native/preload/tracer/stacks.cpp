@@ -69,8 +69,8 @@ void prepare(Header* header) {
         return;
     }
     owner = header;
-    prepare_strings(header);
-    prepare_nodes(header);
+    prepare_strings();
+    prepare_nodes();
     can_keep = prepare_codes(header);
 }
 

@@ -1,7 +1,7 @@
 #include "strings.hpp"
 
+#include "../common/table.hpp"
 #include "spool.hpp"
-#include "table.hpp"
 
 #include <cstring>
 
@@ -10,9 +10,8 @@ namespace gil_tracer {
 namespace {
 
 constexpr std::size_t longest = 65535; // bytes of a name or path
-constexpr std::uint64_t least = 48;    // bytes that each takes at least, so that the table cannot overflow
 
-Table table;
+preload::Table table;
 
 std::uint32_t add_string(Header* header, const char* text, std::size_t length) {
     const auto used = header->strings.used.load(std::memory_order_relaxed);
@@ -23,14 +22,14 @@ std::uint32_t add_string(Header* header, const char* text, std::size_t length) {
     auto* place = rows<char>(header, header->strings) + used;
     std::memcpy(place, text, length);
     place[length] = '\0';
-    header->strings.used.store(used + (length + 1 < least ? least : length + 1), std::memory_order_release);
+    header->strings.used.store(used + length + 1, std::memory_order_release);
     return static_cast<std::uint32_t>(used);
 }
 
 } // namespace
 
-void prepare_strings(Header* header) {
-    table.reserve(header->strings.bytes / least);
+void prepare_strings() {
+    table.prepare();
 }
 
 void forget_strings() {
@@ -41,7 +40,7 @@ std::uint32_t intern_string(Header* header, const char* text) {
     std::uint64_t hash = 0;
     const auto length = std::strlen(text);
     for (std::size_t i = 0; i < length; ++i) {
-        hash = mix(hash, static_cast<unsigned char>(text[i]));
+        hash = preload::mix(hash, static_cast<unsigned char>(text[i]));
     }
     const auto* strings = rows<char>(header, header->strings);
     return table.find_or_make(
@@ -61,7 +60,10 @@ std::uint32_t intern_object(Header* header, const Python& python, _object* objec
 
 std::uint32_t intern_text(Header* header, const Python& python, _object* string) {
     static char text[4096];
-    if (python.table.text(string, text, sizeof text)) {
+    std::size_t count = 0;
+    if (const char* characters = python.table.text(string, sizeof text - 1, count)) {
+        std::memcpy(text, characters, count);
+        text[count] = '\0';
         return intern_string(header, text);
     }
     if (string == nullptr || python.free_threaded) {

@@ -8,7 +8,7 @@
 namespace gil_tracer {
 
 /// Allocate the table for a new file, and discard the strings of the previous one.
-void prepare_strings(Header* header);
+void prepare_strings();
 void forget_strings();
 
 /// The row of a text; 0 if it does not fit.

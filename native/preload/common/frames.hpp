@@ -12,30 +12,37 @@
 struct _object;
 struct _ts;
 
-namespace gil_tracer {
+namespace preload {
 
 class FrameTable {
 public:
     /// Read the table at the start of _PyRuntime. False if the version has none or an unknown one: before 3.13.
     bool load(const void* runtime, std::uint32_t version);
+    /// The offsets of the releases before that table, 3.11 and 3.12. False for any other.
+    bool load_older(std::uint32_t version);
 
     using Frame = const char*;
 
     /// The innermost frame of the calling thread, null if it runs no Python code.
-    Frame first(const _ts* thread) const { return python_frame(word<Frame>(thread, current_frame)); }
+    Frame first(const _ts* thread) const;
     Frame back(Frame frame) const { return python_frame(word<Frame>(frame, previous)); }
 
     _object* code(Frame frame) const { return untagged(word<std::uint64_t>(frame, executable)); }
     _object* first_argument(Frame frame) const { return untagged(word<std::uint64_t>(frame, locals)); }
+    /// The address of the instruction.
+    std::uint64_t at(Frame frame) const { return word<std::uint64_t>(frame, instruction); }
     /// Offset of the instruction in its code, in bytes; -1 if the code is a copy for one thread.
     std::int32_t offset(Frame frame) const;
+    /// The line of the instruction, 0 if it has none.
+    std::int32_t line(Frame frame) const;
 
     _object* file(const _object* code) const { return word<_object*>(code, code_file); }
     _object* name(const _object* code) const { return word<_object*>(code, code_name); }
     std::uint32_t first_line(const _object* code) const { return word<std::uint32_t>(code, code_line); }
 
-    /// Copy an ASCII str, truncated to `size`; false for any other, whose layout differs between versions.
-    bool text(const _object* string, char* out, std::size_t size) const;
+    /// The characters of an ASCII str, or of its first `most`; null for any other, whose layout differs between
+    /// versions.
+    const char* text(const _object* string, std::size_t most, std::size_t& count) const;
 
 private:
     enum Field {
@@ -48,7 +55,10 @@ private:
         code_file,
         code_name,
         code_line,
+        code_lines,
         code_bytes,
+        bytes_length,
+        bytes_data,
         length,
         characters,
         field_count
@@ -67,6 +77,7 @@ private:
     Frame python_frame(Frame frame) const;
 
     std::uint64_t at_[field_count] = {};
+    std::uint64_t c_frame_ = 0; // between the thread and its current frame, up to 3.12
 };
 
-} // namespace gil_tracer
+} // namespace preload

@@ -1,4 +1,4 @@
-// What the recorder needs of an operating system, without a call that a sanitizer or another preloaded library
+// What a preloaded library needs of an operating system, without a call that a sanitizer or another preloaded library
 // intercepts: such a call could crash before the sanitizer has started, or make findings of its own.
 
 #pragma once
@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <sys/syscall.h>
 
-namespace lock_recorder {
+namespace preload {
 
 /// A system call that leaves errno alone. Returns the negative error code on failure.
 inline long raw_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
@@ -33,7 +33,7 @@ inline long raw_call(long number, long a = 0, long b = 0, long c = 0, long d = 0
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
     return x0;
 #else
-#error "the recorder is written for x86-64 and AArch64"
+#error "this is written for x86-64 and AArch64"
 #endif
 }
 
@@ -78,12 +78,7 @@ inline void copy_bytes(void* to, const void* from, std::size_t count) {
     }
 }
 
-constexpr std::uint64_t mix(std::uint64_t seed, std::uint64_t value) {
-    const auto mixed = (seed ^ value) * 0x9E3779B97F4A7C15U;
-    return mixed ^ (mixed >> 32);
-}
-
-/// Held for a few microseconds at most. Not seen by the recorder's own hooks.
+/// Held for a few microseconds at most. Not seen by a library's own hooks.
 class Latch {
 public:
     void lock();
@@ -104,49 +99,4 @@ private:
     Latch& latch_;
 };
 
-/// A hash table of row numbers with a fixed size. There must be more slots than rows.
-class Table {
-public:
-    /// False without memory; the table then finds nothing.
-    bool reserve(std::uint64_t rows) {
-        std::uint64_t slots = 1024;
-        while (slots < rows * 3 / 2) {
-            slots *= 2;
-        }
-        mask_ = slots - 1;
-        slots_ = static_cast<std::uint32_t*>(raw_memory(slots * sizeof *slots_));
-        return slots_ != nullptr;
-    }
-
-    void release() {
-        if (slots_ != nullptr) {
-            raw_release(slots_, (mask_ + 1) * sizeof *slots_);
-            slots_ = nullptr;
-        }
-    }
-
-    /// The row for which `matches(row)` is true, else the result of `make()`, which is stored unless it is 0.
-    template <typename Matches, typename Make>
-    std::uint32_t find_or_make(std::uint64_t hash, Matches matches, Make make) {
-        if (slots_ == nullptr) {
-            return 0;
-        }
-        auto slot = (hash ^ (hash >> 29)) & mask_;
-        for (; slots_[slot] != 0; slot = (slot + 1) & mask_) {
-            if (matches(slots_[slot])) {
-                return slots_[slot];
-            }
-        }
-        const std::uint32_t row = make();
-        if (row != 0) {
-            slots_[slot] = row;
-        }
-        return row;
-    }
-
-private:
-    std::uint32_t* slots_;
-    std::uint64_t mask_;
-};
-
-} // namespace lock_recorder
+} // namespace preload

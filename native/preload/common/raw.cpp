@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-namespace lock_recorder {
+namespace preload {
 
 namespace {
 
@@ -39,4 +39,4 @@ void Latch::lock() {
     }
 }
 
-} // namespace lock_recorder
+} // namespace preload
