@@ -29,10 +29,13 @@ function(python_tsan_provide_sanitizer problem)
   endif()
   add_library(python_tsan::sanitizer INTERFACE IMPORTED)
   # Stack traces need only line tables, which cost less than full debug information.
-  set(lines "$<IF:$<OR:$<COMPILE_LANG_AND_ID:CXX,Clang>,$<COMPILE_LANG_AND_ID:C,Clang>>,-gline-tables-only,-g1>")
+  set(clang "$<OR:$<COMPILE_LANG_AND_ID:CXX,Clang>,$<COMPILE_LANG_AND_ID:C,Clang>>")
+  set(lines "$<IF:${clang},-gline-tables-only,-g1>")
+  # clang instruments after it has vectorized, and leaves out the masked stores that a condition becomes with AVX.
+  set(scalar "$<${clang}:-fno-vectorize>")
   # GCC warns about std::atomic_thread_fence, which its own libstdc++ uses in shared_ptr.
   set(fences "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-tsan>")
-  target_compile_options(python_tsan::sanitizer INTERFACE -fsanitize=thread -fno-omit-frame-pointer ${lines} ${fences})
+  target_compile_options(python_tsan::sanitizer INTERFACE -fsanitize=thread -fno-omit-frame-pointer ${scalar} ${lines} ${fences})
   target_link_options(python_tsan::sanitizer INTERFACE -fsanitize=thread)
 endfunction()
 

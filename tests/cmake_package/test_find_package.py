@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -121,6 +122,24 @@ def test_it_is_found_where_cmake_has_installed_it(configure, tmp_path):
     assert f"python_tsan_DIR:PATH={prefix}/share/cmake/python_tsan" in cache
     ours = (native_folder() / "include" / "python_tsan").glob("*.hpp")
     assert {path.name for path in prefix.glob("include/python_tsan/*.hpp")} == {path.name for path in ours}
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize(("compiler", "scalar"), [("clang++-19", True), ("g++-12", False)])
+def test_clang_does_not_vectorize_before_it_instruments(configure, tmp_path, compiler, scalar):
+    if not shutil.which(compiler):
+        pytest.skip(f"there is no {compiler}")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "spam.cpp").write_text("int main() {}\n")
+    lines = (
+        "find_package(python_tsan CONFIG REQUIRED COMPONENTS sanitizer)\n"
+        "add_executable(spam spam.cpp)\ntarget_link_libraries(spam PRIVATE python_tsan::sanitizer)\n"
+    )
+    options = (f"-DCMAKE_CXX_COMPILER={compiler}", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
+    made = configure(lines, *options, languages="CXX")
+    assert made.code == 0, made.text
+    (command,) = json.loads((made.build / "compile_commands.json").read_text())
+    assert ("-fno-vectorize" in command["command"].split()) is scalar
 
 
 @pytest.mark.compiler
