@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct, field
 
 
 class Lane(Enum):
@@ -24,8 +25,7 @@ class Outcome(Enum):
     CRASH = "crash"  # the process dies, with its reason in words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpectedFinding:
+class ExpectedFinding(Struct, frozen=True, kw_only=True):
     """One race that must be seen: its kind, the global it is on, and the function and sides of its accesses.
 
     ``accesses`` are unordered strings such as ``"read"``, ``"write"``, ``"atomic write"``; ``function`` must be a
@@ -39,8 +39,7 @@ class ExpectedFinding:
     several: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
+class Expectation(Struct, frozen=True, kw_only=True):
     """What a subject must show.
 
     ``error`` is a regular expression for an error's text, or for the last words of a crash; ``losing_thread`` is the

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from python_tsan.errors import PythonTsanError, SubjectError
 from python_tsan.storage import read_regular, unreadable
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format(Generic[Kind]):
+class Format(Struct, Generic[Kind], frozen=True, kw_only=True):
     """One kind of document: its class, which has a field ``schema``, and what its errors say.
 
     ``what`` names a document in a message (``run``), ``advice`` says how to get one of this schema, and ``page`` is the

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
 from python_tsan.result.model import Observation

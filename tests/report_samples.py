@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from python_tsan.detect.reading import read_logs
 from python_tsan.result.build import Facts, build_result
@@ -19,9 +20,9 @@ NASTY = "std::vector<int>::push_back(std::map<std::string, \"a\" & 'b'>, `x`|y*_
 
 def report_on(*paths, **facts):
     """Return the result of some logs; further facts, or parts of the result, by name."""
-    known = {name: facts.pop(name) for name in list(facts) if name in Facts.__slots__}
+    known = {name: facts.pop(name) for name in list(facts) if name in Facts.__struct_fields__}
     reading = read_logs([str(path) for path in paths])
-    return replace(build_result(reading.digest, Facts(inputs=tuple(reading.inputs), **known)), **facts)
+    return structs.replace(build_result(reading.digest, Facts(inputs=tuple(reading.inputs), **known)), **facts)
 
 
 def renamed(report, symbol, file="/src/golden/race_global.cpp"):
@@ -33,15 +34,15 @@ def renamed(report, symbol, file="/src/golden/race_global.cpp"):
     def finding(each):
         accesses = tuple(replace(access, stack=frames(access.stack)) for access in each.accesses)
         origins = tuple(
-            replace(origin, frame=replace(origin.frame, symbol=symbol, file=file), yours=None)
+            structs.replace(origin, frame=replace(origin.frame, symbol=symbol, file=file), yours=None)
             if origin.frame
             else origin
             for origin in each.origins
         )
         location = each.location and replace(each.location, name=symbol)
-        return replace(each, accesses=accesses, origins=origins, location=location, raw=f"raw {symbol}\n")
+        return structs.replace(each, accesses=accesses, origins=origins, location=location, raw=f"raw {symbol}\n")
 
-    return replace(report, findings=tuple(finding(each) for each in report.findings))
+    return structs.replace(report, findings=tuple(finding(each) for each in report.findings))
 
 
 @pytest.fixture

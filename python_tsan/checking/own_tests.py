@@ -6,10 +6,12 @@ import os
 import re
 import time
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from python_tsan.checking.environment import compose_environment
 from python_tsan.checking.execution import STDOUT_FILE, observe

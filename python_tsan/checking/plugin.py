@@ -7,11 +7,12 @@ believed or even asserted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from python_tsan.checking.deadlines import slowness
 from python_tsan.expectation import Expectation, Outcome

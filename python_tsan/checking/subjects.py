@@ -7,9 +7,11 @@ cores. Those that are expected to hang cost no processor time and get places of 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from python_tsan.checking.deadlines import REPEAT_FACTOR, disturbance
 from python_tsan.checking.execution import observe

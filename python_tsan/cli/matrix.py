@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from python_tsan.binding import parse_binding
 from python_tsan.cli.compare import comparison_of, show
 from python_tsan.cli.help_format import end_with
@@ -245,8 +247,9 @@ def _conclude(outcomes: Sequence[Outcome], folder: Path, console: Console) -> No
 
 def _relative(comparison: Comparison, folder: Path) -> Comparison:
     """Name the runs relative to the folder of the matrix, which may be moved as a whole."""
-    columns = (replace(column, file=str(Path(column.file).relative_to(folder))) for column in comparison.columns)
-    return replace(comparison, columns=tuple(columns))
+    files = ((column, str(Path(column.file).relative_to(folder))) for column in comparison.columns)
+    columns = tuple(structs.replace(column, file=file) for column, file in files)
+    return structs.replace(comparison, columns=columns)
 
 
 def _word(outcome: Outcome) -> str:

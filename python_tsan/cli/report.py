@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec.structs import replace
 
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import add_quiet, add_verbose

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from python_tsan import __version__
 from python_tsan.binding import Library
@@ -38,8 +41,7 @@ _MIGRATION = tuple(library.value for library in Library)
 _NUMBERS = re.compile(r"(\d+)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """Two configurations that differ in one respect, and the columns that have them, counted from 0."""
 
     axis: Axis
@@ -79,8 +81,7 @@ def _first_of_each(rows: Iterable[Row]) -> Iterable[Row]:
     return kept.values()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judged:
+class _Judged(Struct, frozen=True, kw_only=True):
     """What comparing one row came to."""
 
     differs: bool = False

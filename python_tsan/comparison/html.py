@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.comparison import wording
 from python_tsan.comparison.model import ColumnVerdict
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from python_tsan.render.registry import Context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowView:
+class RowView(Struct, frozen=True, kw_only=True):
     """A row ready to be shown, with a cell for each column, None where a run has none."""
 
     row: Row

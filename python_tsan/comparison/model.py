@@ -6,8 +6,9 @@ renamed, removed or given another meaning raises it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 SCHEMA = 2
 
@@ -52,8 +53,7 @@ class ColumnVerdict(Enum):
     COULD_NOT_JUDGE = "could not judge"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
+class Configuration(Struct, frozen=True, kw_only=True):
     """What a run ran on, as text by axis; empty where it is not known. ``binding`` is such as ``pybind11 2.13.6``."""
 
     python: str = ""
@@ -70,8 +70,7 @@ class Configuration:
         return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Cell(Struct, frozen=True, kw_only=True):
     """What one run showed in one row: ``met`` of ``runs`` showed ``seen``.
 
     ``as_expected`` is whether that run counts it as met; ``detail`` is its reason in words.
@@ -84,8 +83,7 @@ class Cell:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """One run: where its file is, what it ran on, its verdict, and its cells by row."""
 
     run: str
@@ -104,8 +102,7 @@ class RowKind(Enum):
     FINDING = "finding"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One line of the table. ``id`` is a check's name or a finding's fingerprint."""
 
     id: str
@@ -113,8 +110,7 @@ class Row:
     kind: RowKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """What one step changes in one row: runs that are alike in all else showed ``before``, and then ``after``.
 
     ``steps`` are the pairs of columns, counted from 1, that show it; ``of`` pairs could have shown it.
@@ -130,8 +126,7 @@ class Change:
     of: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
+class Meaning(Struct, frozen=True, kw_only=True):
     """What changes of one kind come to for someone who makes that step, and what to do about it."""
 
     axis: Axis
@@ -145,8 +140,7 @@ class Meaning:
     link: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chance:
+class Chance(Struct, frozen=True, kw_only=True):
     """A row in which runs of one and the same configuration differ: luck, and not the step, decides it."""
 
     row: str
@@ -154,16 +148,14 @@ class Chance:
     counts: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unexplained:
+class Unexplained(Struct, frozen=True, kw_only=True):
     """A row in which runs differ that differ in several ``axes`` at once, so that none of them can be blamed."""
 
     row: str
     axes: tuple[Axis, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """Everything that a rendering may say. Columns are counted from 1; ``unreadable`` are files that were left out."""
 
     schema: int = SCHEMA

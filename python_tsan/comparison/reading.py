@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from python_tsan.comparison.programs import column_of_report, rows_of_report, with_all_findings
 from python_tsan.comparison.verified import column_of_run, lane_of, rows_of_run
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from python_tsan.result.runs import Loaded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sides:
+class Sides(Struct, frozen=True, kw_only=True):
     """The columns and rows to compare, and notes on them."""
 
     columns: tuple[Column, ...]

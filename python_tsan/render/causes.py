@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.render.stack import base_name, short_name
 from python_tsan.render.wording import deciding_frames, functions, raced_object
@@ -21,8 +22,7 @@ MAX_OF_LIBRARY = 20
 _YOURS = frozenset({Attribution.YOURS, Attribution.REACHED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class Cause(Struct, frozen=True, kw_only=True):
     """Findings that belong together, in their order. ``title`` says what they share, and is empty for one alone."""
 
     title: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
+
+from msgspec import Struct
 
 from python_tsan.paths import errors_page
 from python_tsan.tsan.finding import Kind
@@ -15,8 +16,7 @@ from python_tsan.tsan.finding import Kind
 _HEADING = re.compile(r"^#{2,3} (?P<name>.+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KindText:
+class KindText(Struct, frozen=True, kw_only=True):
     """What one kind means. ``slug`` is its name in formats that require one, and never changes.
 
     ``fix_python`` and ``fix_openmp`` add to ``fix`` for such programs, ``fix_go`` replaces it for Go.
@@ -33,8 +33,7 @@ class KindText:
     fix_go: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """A long answer: a title, a sentence, and paragraphs each with a heading (empty for none)."""
 
     title: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
+from msgspec import Struct
 
 from python_tsan.plain_text import counted
 from python_tsan.render import checks, wording
@@ -34,8 +34,7 @@ MAX_RAW = 40_000
 MAX_CARDS = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameView:
+class FrameView(Struct, frozen=True, kw_only=True):
     """A frame, or a run of frames that a reader may unfold, ready to be shown. ``source`` are numbered lines."""
 
     name: str = ""
@@ -45,16 +44,14 @@ class FrameView:
     folded: tuple[FrameView, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PanelView:
+class PanelView(Struct, frozen=True, kw_only=True):
     """A stack with its caption, ready to be shown."""
 
     caption: str
     frames: tuple[FrameView, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingView:
+class FindingView(Struct, frozen=True, kw_only=True):
     """A finding ready to be shown."""
 
     finding: DistinctFinding
@@ -70,8 +67,7 @@ class FindingView:
     raw: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CauseView:
+class CauseView(Struct, frozen=True, kw_only=True):
     """Findings of one cause, ready to be shown. ``title`` is empty for one alone."""
 
     title: str
@@ -80,8 +76,7 @@ class CauseView:
     occurrences: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneView:
+class LaneView(Struct, frozen=True, kw_only=True):
     """The checks of one lane, ready to be shown."""
 
     title: str
@@ -91,8 +86,7 @@ class LaneView:
     reasons: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class Filter(Struct, frozen=True, kw_only=True):
     """One group of switches: the attribute it looks at, and each value with its number of findings."""
 
     name: str

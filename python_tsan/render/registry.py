@@ -5,9 +5,10 @@ A rendering is loaded only when it is requested: a short log is shown in half a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +27,7 @@ def no_source(file: str, line: int) -> tuple[tuple[int, str], ...]:  # noqa: ARG
     return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(Struct, frozen=True, kw_only=True):
     """What a rendering depends on besides the result.
 
     Files below the absolute folder ``root`` are relative to it where a host requires that (SARIF, GitHub);
@@ -51,8 +51,7 @@ class Renderer(Protocol):
         """Return the whole rendering of a result (or of a comparison, or a scan), with a line feed at its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendering(Generic[Document]):
+class Rendering(Struct, Generic[Document], frozen=True, kw_only=True):
     """One format of a kind of document: its name on the command line, the name of its file, and its module."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.result.attribution import owner
 from python_tsan.result.finding import Attribution
@@ -19,8 +20,7 @@ _OPERATOR = re.compile(r"operator\{([^{}]*)\}")
 _LIBRARY_HEADER = re.compile(r"/(?:site|dist)-packages/|/(?:pybind11|nanobind)/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class Gap(Struct, frozen=True, kw_only=True):
     """Frames left out of a trimmed stack."""
 
     count: int

@@ -6,8 +6,9 @@ Colours are the page's, by class, so that one picture serves light and dark.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.plain_text import counted
 from python_tsan.render import wording
@@ -31,8 +32,7 @@ _LABEL = 24
 _MARGIN = 52
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Lane:
+class _Lane(Struct, frozen=True, kw_only=True):
     thread: int
     label: str
     y: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct
 
 from python_tsan.plain_text import counted
 from python_tsan.render.names import circle_words, edge_words, evidence_words, lock_name, thread_words, who
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from python_tsan.tsan.finding import Access, Acquisition, Frame, Location, Mutex, Stack, Thread
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class Panel(Struct, frozen=True, kw_only=True):
     """One stack of a finding with the words above it.
 
     ``primary`` marks the stacks of the accesses and locks; ``brief`` those that a short rendering shows too.

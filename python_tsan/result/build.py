@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 -- a dataclass's annotations stay readable at run time
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from python_tsan import __version__
 from python_tsan.expectation import Outcome
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     from python_tsan.tsan.digest import Group
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """Whether a finding is known by a baseline, an expectation or a suppression, and why."""
 
     status: FindingStatus
@@ -34,8 +35,7 @@ class Standing:
     blind_spot: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What is known beyond the logs. ``standings`` and ``python_stacks`` are by fingerprint.
 
     ``extensions`` are names of objects that Python packages brought, as of :mod:`.attribution`.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from python_tsan.tsan.finding import (  # noqa: TC001 -- msgspec resolves the annotations at run time
     Access,
@@ -46,16 +47,14 @@ class FindingStatus(Enum):
         return self in {FindingStatus.NEW, FindingStatus.EXPIRED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occurrence:
+class Occurrence(Struct, frozen=True, kw_only=True):
     """One block of a finding: the log's name and the block's first line, counted from 1."""
 
     file: str
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """Whose code one access (or lock, or call) is. ``frame`` is the frame that decided, None without a stack.
 
     ``yours`` is the innermost frame of your own, the same as ``frame`` if the access is yours.
@@ -66,8 +65,7 @@ class Origin:
     yours: Frame | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonFrame:
+class PythonFrame(Struct, frozen=True, kw_only=True):
     """One Python frame; ``line`` counts from 1, 0 is unknown."""
 
     function: str
@@ -75,16 +73,14 @@ class PythonFrame:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonStack:
+class PythonStack(Struct, frozen=True, kw_only=True):
     """The Python frames, innermost first, of the thread that completed a finding, as its report hook saw them."""
 
     frames: tuple[PythonFrame, ...]
     thread: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistinctFinding:
+class DistinctFinding(Struct, frozen=True, kw_only=True):
     """One distinct finding. Parts that are spelled as in :class:`python_tsan.tsan.finding.Finding` mean the same.
 
     ``occurrences`` counts its blocks, ``sources`` says where each is; the parts are those of the first.

@@ -7,10 +7,12 @@ passes.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from python_tsan.result.matching import describe_finding
 from python_tsan.result.model import TSAN_EXIT_CODE, KnownRace, Observation, Status, Verdict
@@ -55,8 +57,7 @@ class Seen(Enum):
     LEFT_OUT = "left out"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownFailure:
+class KnownFailure(Struct, frozen=True, kw_only=True):
     """One thing in CPython's own tests that fails under ThreadSanitizer by upstream's own account.
 
     ``case`` is a pattern for the full name of a failing case, ``race`` a suppression that would hide a finding, such as

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import replace
 from math import fsum
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from python_tsan import __version__
 from python_tsan.errors import UsageError

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 -- msgspec resolves the annotations at run time
 from collections import Counter
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from python_tsan.errors import ExitCode
 from python_tsan.expectation import Expectation, Lane, Outcome
@@ -45,16 +46,14 @@ class Status(Enum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unparsed:
+class Unparsed(Struct, frozen=True, kw_only=True):
     """Lines that mention ThreadSanitizer, or are inside a block, and that the parser does not know."""
 
     count: int = 0
     samples: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownRace:
+class KnownRace(Struct, frozen=True, kw_only=True):
     """A finding inside CPython itself, the suppression that would have hidden it, and where upstream describes it."""
 
     finding: Finding
@@ -62,8 +61,7 @@ class KnownRace:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GilWait:
+class GilWait(Struct, frozen=True, kw_only=True):
     """Waits of one call that were made with the GIL held. Times are in nanoseconds.
 
     ``callee`` is the function that waited, ``place`` where it was called, ``others`` the most threads that asked for
@@ -78,8 +76,7 @@ class GilWait:
     others: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """The raw outcome of one process. ``exit_code`` is negative for a signal; sizes are in bytes, times in seconds.
 
     ``number`` counts the runs of one subject from 1. ``seen`` has the fingerprints of the findings; ``findings`` are
@@ -133,8 +130,7 @@ class Observation:
         return 0 if for_known_alone else self.exit_code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """Observations of one subject judged against an expectation: ``met`` of ``runs`` did as expected.
 
     ``check`` names the check, and is empty where a program or logs are judged; so is ``lane``. ``seconds`` is the time
@@ -162,8 +158,7 @@ class VerdictStatus(Enum):
     COULD_NOT_JUDGE = "could not judge"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
+class Conclusion(Struct, frozen=True, kw_only=True):
     """What all verdicts of a result come to together."""
 
     status: VerdictStatus
@@ -171,8 +166,7 @@ class Conclusion:
     downgrades: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
+class Input(Struct, frozen=True, kw_only=True):
     """One file that was read. ``size`` is in bytes; ``problem`` says why it could not be read, or not to its end.
 
     ``blocks`` counts the findings and fatal messages in it, ``spoke`` says whether any line in it is the sanitizer's.
@@ -185,8 +179,7 @@ class Input:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class Rate(Struct, frozen=True, kw_only=True):
     """``found`` of ``runs`` runs showed what was looked for, with Wilson's bounds at 95 %."""
 
     found: int
@@ -195,8 +188,7 @@ class Rate:
     high: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """What was run: a program, or a scenario of the harness by its ``name``. ``exit_codes`` are those of each run.
 
     A code is negative for a signal; ``seconds`` are those of all runs together. ``stacks`` are files with every
@@ -213,8 +205,7 @@ class Subject:
     stacks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedObject:
+class SharedObject(Struct, frozen=True, kw_only=True):
     """One object that the process loaded; ``instrumented`` by its ELF symbols, None where they cannot be read."""
 
     path: str
@@ -223,8 +214,7 @@ class SharedObject:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuppressionUse:
+class SuppressionUse(Struct, frozen=True, kw_only=True):
     """One suppression (``type:pattern``), how often it matched, and why it is there.
 
     ``shipped`` is true for one that comes with python-tsan, false for the user's own.
@@ -247,8 +237,7 @@ class BaselineState(Enum):
     UNSEEN = "not seen"  # did not occur, in fewer runs than that
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineEntry:
+class BaselineEntry(Struct, frozen=True, kw_only=True):
     """One known finding, or the ``cause`` of several in words. ``expires`` is an ISO date, empty for never."""
 
     fingerprint: str
@@ -259,16 +248,14 @@ class BaselineEntry:
     expires: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineResult:
+class BaselineResult(Struct, frozen=True, kw_only=True):
     """The baseline that findings were compared with."""
 
     file: str
     entries: tuple[BaselineEntry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownFinding:
+class KnownFinding(Struct, frozen=True, kw_only=True):
     """An entry of a baseline: the finding, why it is accepted, where it is worked on, and its last accepted day.
 
     An entry by cause has an empty fingerprint, and is about every finding with this ``function`` on one of its sides,
@@ -291,8 +278,7 @@ class KnownFinding:
         return " and ".join(parts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class Baseline(Struct, frozen=True, kw_only=True):
     """The known findings of a program. An entry is gone when ``enough_runs`` runs did not show it."""
 
     file: str
@@ -300,8 +286,7 @@ class Baseline:
     known: tuple[KnownFinding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardRecord:
+class ShardRecord(Struct, frozen=True, kw_only=True):
     """What `merge` needs of one run of a program, so that runs of many machines are counted and judged as one.
 
     ``subject`` holds, by name, what must be the same for two runs to be of one subject. ``planned`` of the ``repeat``
@@ -320,8 +305,7 @@ class ShardRecord:
     downgrades: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(Struct, frozen=True, kw_only=True):
     """The host of a run. ``mmap_rnd_bits`` is the address space's randomness, None where it is not known."""
 
     system: str
@@ -333,8 +317,7 @@ class Machine:
     launcher: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceOrigin:
+class SourceOrigin(Struct, frozen=True, kw_only=True):
     """Where an interpreter's source came from. ``replaces`` is the unavailable version that was requested, if any."""
 
     version: str
@@ -343,8 +326,7 @@ class SourceOrigin:
     replaces: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterpreterRecord:
+class InterpreterRecord(Struct, frozen=True, kw_only=True):
     """The CPython of a lane: what its manifest says, without the places of its files."""
 
     key: str
@@ -361,8 +343,7 @@ class InterpreterRecord:
     missing_modules: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneRecord:
+class LaneRecord(Struct, frozen=True, kw_only=True):
     """One lane of a run: what it ran on, or why it was skipped. ``blind_spot`` is what this lane cannot see.
 
     ``bindings`` are the versions of the binding libraries in the harness (``pybind11``), ``numpy`` that of the
@@ -381,8 +362,7 @@ class LaneRecord:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class Provenance(Struct, frozen=True, kw_only=True):
     """What is needed to repeat a run. ``started_at`` is ISO time in UTC.
 
     ``facts`` are further ones by name (kernel, libc, interpreter, toolchain and the like), ``environment`` the
@@ -409,8 +389,7 @@ class Provenance:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     """Everything that a rendering may say. ``package`` is the version of python-tsan that made it.
 
     ``id`` is the name of the run's folder, which no other run has; it is empty for logs. ``blocks`` counts the findings

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.errors import PythonTsanError, UsageError
 from python_tsan.result.codec import load_result
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 PARTS_FOLDER = "parts"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(Struct, frozen=True, kw_only=True):
     """What was read: results with their files, and for each file that could not be read its error in words."""
 
     runs: tuple[tuple[str, Result], ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.errors import UsageError
 
@@ -16,8 +17,7 @@ MAX_DIGITS = 10
 _SHARD = re.compile(r"(?P<index>\d+)/(?P<count>\d+)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
+class Shard(Struct, frozen=True, kw_only=True):
     """One machine's part: number ``index``, from 1, of ``count``."""
 
     index: int
@@ -27,8 +27,7 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSystem:
+class JobSystem(Struct, frozen=True, kw_only=True):
     """The variables of a CI or batch system for several equal jobs: a job's index, from ``first``, and their number.
 
     ``total_by_user``: the system sets no number; the user's definition of the job sets ``total`` from it.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.result.codec import encode_result
 from python_tsan.result.model import RUN_FILE
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 LATEST = "latest"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFolder:
+class RunFolder(Struct, frozen=True, kw_only=True):
     """Where one run keeps its evidence: a folder per subject, and ``run.json`` once it has ended."""
 
     path: Path

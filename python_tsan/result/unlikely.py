@@ -8,9 +8,10 @@ leaves one frame on a stack, that of the caller of the intercepted function; wha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.result.attribution import owner
 from python_tsan.result.blind_spots import BlindSpot, module_name
@@ -36,8 +37,7 @@ class _Side(Enum):
     OTHER = "other"  # yours, instrumented, or not known
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Borrowed:
+class _Borrowed(Struct, frozen=True, kw_only=True):
     """An access by CPython's C-API on behalf of a blind library, such as a copy out of its buffer."""
 
     spot: BlindSpot

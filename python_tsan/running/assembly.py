@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from python_tsan.detect.races import LOG_FOLDER, LOG_STEM
 from python_tsan.detect.reading import Reading

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ WORDS = {
 }
 _KEYS = ("outcome", "findings")
 # Here each may be seen any number of times.
-_FINDING_KEYS = tuple(each.name for each in fields(ExpectedFinding) if each.name != "several")
+_FINDING_KEYS = tuple(name for name in ExpectedFinding.__struct_fields__ if name != "several")
 
 
 def expectation_of(given: str) -> Expectation:

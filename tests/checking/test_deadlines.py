@@ -1,7 +1,7 @@
 import signal
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from observed import CLEAN, HUNG
 
 from python_tsan.checking import deadlines, subjects

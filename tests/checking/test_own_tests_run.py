@@ -1,12 +1,12 @@
 """CPython's own tests as subjects: what each verdict says, what is known, and what time does not allow."""
 
-import dataclasses
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from test_lane import TOOLCHAIN, build
 
 from python_tsan.checking import own_tests
@@ -204,7 +204,7 @@ def test_in_several_threads(run, tmp_path):
     ],
 )
 def test_known_is_what_this_version_and_kind_of_build_is_known_of(version, free_threaded, kind, releases, concerned):
-    entry = dataclasses.replace(known(test="t", free_threaded=kind), releases=releases)
+    entry = structs.replace(known(test="t", free_threaded=kind), releases=releases)
     assert entry.concerns(version, free_threaded=free_threaded) is concerned
 
 

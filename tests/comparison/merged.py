@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from python_tsan.result import baseline
 from python_tsan.result.build import Facts, Standing, build_result

@@ -1,9 +1,9 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from compared import LOG, run_of, saved, verdict
+from msgspec.structs import replace
 
 from python_tsan.cli.compare import comparison_of
 from python_tsan.cli.main import main

@@ -1,10 +1,9 @@
-from dataclasses import replace
-
 import pytest
 from compared import RACE as FOUND
 from compared import run_of, verdict
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from python_tsan.comparison.model import Seen
 from python_tsan.errors import ExitCode, UsageError

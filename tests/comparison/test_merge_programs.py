@@ -2,12 +2,12 @@
 
 import datetime as dt
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from merged import NAMES, PRINTS, observation, part, placed, use
+from msgspec.structs import replace
 
 from python_tsan.errors import UsageError
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from deadlock_samples import FILE, report_on, report_on_recorded, sink_trace
 from lock_samples import Recorded
+from msgspec import structs
 from report_samples import NASTY
 
 from python_tsan.comparison.verified import Seen, seen_of_kinds
@@ -82,7 +83,7 @@ def test_the_picture_has_the_names_and_an_arrow_for_each_thread(report):
 def test_hostile_names_stay_text(report):
     (finding,) = report.findings
     mutexes = tuple(replace(each, name=NASTY if each.kind == "mutex" else each.name) for each in finding.mutexes)
-    hostile = replace(report, findings=(replace(finding, mutexes=mutexes),))
+    hostile = structs.replace(report, findings=(structs.replace(finding, mutexes=mutexes),))
     assert "<b>" not in rendered(hostile, "html")
     ET.fromstring(picture(hostile.findings[0]))  # noqa: S314 -- our own
 
@@ -144,7 +145,7 @@ def test_an_unnamed_lock_is_called_by_its_place(report):
         replace(each, name="", stack=finding.acquisitions[1].holding_stack) if each.kind == "mutex" else each
         for each in finding.mutexes
     )
-    assert "the mutex of sink.cpp:12 log_native" in wording.headline(replace(finding, mutexes=unnamed))
+    assert "the mutex of sink.cpp:12 log_native" in wording.headline(structs.replace(finding, mutexes=unnamed))
 
 
 def test_every_kind_of_lock_has_its_advice():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from deadlock_samples import ENSURE, GIL, LOOKUP, MUTEX, PROGRAM, findings_of, report_on, sink_trace, stack
 from lock_samples import Recorded
+from msgspec import structs
 
 from python_tsan.locks.live import MAX_THREADS, hang_lines
 from python_tsan.locks.model import Holding, LiveThread, LockKind, TracedLock, WaitUnderGil
@@ -137,11 +138,11 @@ def test_the_result_says_where_time_was_lost_over_all_runs():
         callee="pthread_mutex_lock", place="service.cpp:41 put", count=1, total=130_000_000, longest=90_000_000
     )
     seen = [
-        Observation(exit_code=0, timed_out=False, seconds=1, gil_waits=(replace(wait, others=others),))
+        Observation(exit_code=0, timed_out=False, seconds=1, gil_waits=(structs.replace(wait, others=others),))
         for others in (0, 3)
     ]
     verdict = judge_program(Evidence(observations=tuple(seen), expectation=CLEAN))
-    result = replace(
+    result = structs.replace(
         report_on(sink_trace()), verdicts=(verdict,), kind=type(report_on().kind).PROGRAM, subjects=(SUBJECT,)
     )
     words = [text for label, text in circumstances(result) if label == "with the GIL"]

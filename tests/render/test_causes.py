@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from report_samples import report_on
 
 from python_tsan.plain_text import WIDTH

@@ -1,8 +1,7 @@
 """The page on CPython's own tests: the newest verdict of each test and build, and its remarks."""
 
-import dataclasses
-
 import runs
+from msgspec import structs
 
 from python_tsan.checking.own_tests import NOT_REACHED
 from python_tsan.expectation import Lane
@@ -17,7 +16,7 @@ def verdict(test, status=Status.PASSED, reason="", times=1):
 
 def run_of(name, *verdicts, free_threaded=False):
     lane = LaneRecord(lane=Lane.FULL, interpreter=runs.interpreter(free_threaded=free_threaded))
-    return dataclasses.replace(runs.run(*verdicts, lanes=(lane,)), id=name)
+    return structs.replace(runs.run(*verdicts, lanes=(lane,)), id=name)
 
 
 def lines_of(*made):

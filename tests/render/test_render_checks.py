@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from runs import LOG, interpreter, run, verdict
 
 from python_tsan.errors import ExitCode

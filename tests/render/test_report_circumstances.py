@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
+from msgspec.structs import replace
 
 from python_tsan.render.circumstances import circumstances, rate_words
 from python_tsan.render.registry import RENDERINGS

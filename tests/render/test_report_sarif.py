@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from importlib import resources
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 from report_samples import OF_THE_RUNTIME
 
 from python_tsan.render.explain import kind_text

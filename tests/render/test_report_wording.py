@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from python_tsan.render import stack, wording
 from python_tsan.render.names import thread_words

@@ -1,9 +1,9 @@
 import datetime as dt
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from python_tsan.errors import UsageError
 from python_tsan.result.attribution import attribute

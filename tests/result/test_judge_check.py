@@ -1,9 +1,9 @@
 """Each gate is held against what it guards: every observation under an expectation that it does not meet."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from observed import CLEAN, CRASHING, DEAD, DEADLOCK, HANGING, HUNG, LOST, RACY, RACY_TWIN, SAFE_TWIN, finding
 
 from python_tsan.expectation import ExpectedFinding, Lane

@@ -1,7 +1,7 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
 from python_tsan.result.judge.program import Evidence, judge_marked_test, judge_program, rate

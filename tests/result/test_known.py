@@ -1,8 +1,7 @@
 """Races of CPython itself that are known upstream, together with what a check is about."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from observed import CLEAN, DEADLOCK, LOST, RACY, RACY_TWIN, SAFE_TWIN, finding
 
 from python_tsan.comparison.model import Seen

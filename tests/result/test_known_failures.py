@@ -1,8 +1,7 @@
 """What CPython's own tests are known to fail by upstream's account, and what is left of a verdict without it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from observed import CLEAN, finding
 
 from python_tsan.result.known import KnownFailure, Seen, less_what_is_known

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from observed import RACY_TWIN, finding
 
 from python_tsan.expectation import ExpectedFinding
@@ -88,7 +89,7 @@ def test_differences_are_described_and_like_findings_counted():
 
 
 def test_an_expected_finding_covers_those_that_are_it_and_is_missing_without():
-    expectation = replace(RACY_TWIN, findings=(EXPECTED, ExpectedFinding(kind="thread leak")))
+    expectation = structs.replace(RACY_TWIN, findings=(EXPECTED, ExpectedFinding(kind="thread leak")))
     findings = {"one": RACE, "two": finding(location="other"), "three": replace(RACE, pid=5)}
     assert covered(expectation, findings) == (frozenset({"one", "three"}), frozenset())
     assert list(missing(expectation, findings.values())) == ["a thread leak"]

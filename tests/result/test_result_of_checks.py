@@ -1,7 +1,7 @@
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from runs import RACY, run, verdict
 
 from python_tsan.errors import ExitCode, SubjectError

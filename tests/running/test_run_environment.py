@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from python_tsan.cpython.manifest import Interpreter, read_manifest
 from python_tsan.paths import default_root

@@ -1,7 +1,7 @@
 import datetime as dt
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from run_logs import golden
 
 from python_tsan.errors import UsageError

@@ -1,9 +1,9 @@
 """Shards that really ran, added up by the verb."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from run_logs import golden
 
 from python_tsan.cli.main import main

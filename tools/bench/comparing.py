@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from python_tsan import process
 from python_tsan.expectation import Expectation, Lane, Outcome

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping  # noqa: TC003 -- a dataclass's annotations stay readable at run time
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping  # noqa: TC003 -- annotations stay readable at run time
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from python_tsan.expectation import Expectation, Outcome
 from python_tsan.plain_text import counted
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from python_tsan.result.model import Conclusion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """All that a program's verdict rests on.
 
     ``failing`` are the fingerprints of findings that make it red, ``expected`` has those of each finding that must be
