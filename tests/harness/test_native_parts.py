@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,14 @@ def test_the_barrier_lets_nobody_pass_early(run_program, flags, kind):
     ended = run_program("barrier_rounds", flags=flags)
     assert ended.stdout.decode().strip() == kind
     assert ended.returncode == 0, ended.stderr.decode()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="PEP 788 has guards of its own")
+def test_guards_and_copies_of_a_view_order_no_threads(run_program):
+    flags = ("-fsanitize=thread", f"-I{sysconfig.get_path('include')}")
+    ended = run_program("guards_in_turns", flags=flags)
+    assert ended.stderr.decode().count("WARNING: ThreadSanitizer: data race") == 1
+    assert "guards_in_turns.cpp" in ended.stderr.decode().partition("Previous")[0]
 
 
 def test_a_wait_for_graph_that_changes_is_noted_again(run_program, tmp_path):

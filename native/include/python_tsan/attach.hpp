@@ -124,22 +124,52 @@ public:
     /// Refuse new guards, whether or not some are left.
     void close_now() { state_.fetch_or(closed, std::memory_order_relaxed); }
 
+    void add_owner() { owners_.fetch_add(1, std::memory_order_relaxed); }
+
+    void drop_owner() {
+        if (owners_.fetch_sub(1, std::memory_order_release) == 1) {
+            static_cast<void>(owners_.load(std::memory_order_acquire));
+            delete this;
+        }
+    }
+
 private:
+    ~Gate() = default; // its last owner deletes it
+
     static constexpr std::uint64_t closed = std::uint64_t{1} << 63;
     static constexpr std::uint64_t waited_for = std::uint64_t{1} << 62;
 
     std::atomic<std::uint64_t> state_{0};
+    std::atomic<std::uint64_t> owners_{1};
     std::mutex mutex_;
     std::condition_variable empty_;
     const pid_t process_ = getpid();
 };
 
+/// Owns a Gate together with its copies. Those of std::shared_ptr order the thread that drops one with each that makes
+/// one later, and with that would hide races between them.
+class View {
+public:
+    View() : gate_(new Gate()) {}
+    View(const View& other) : gate_(other.gate_) { gate_->add_owner(); }
+    View(View&& other) : View(other) {} // none is empty
+    View& operator=(View other) {
+        std::swap(gate_, other.gate_);
+        return *this;
+    }
+    ~View() { gate_->drop_owner(); }
+
+    Gate* operator->() const { return gate_; }
+
+private:
+    Gate* gate_;
+};
+
 struct LeaveGate {
-    std::shared_ptr<Gate> keep;
+    View keep;
     void operator()(Gate* gate) const { gate->leave(); }
 };
 
-using View = std::shared_ptr<Gate>;
 using Guard = std::unique_ptr<Gate, LeaveGate>;
 
 /// What PyGILState_Ensure returned. Converts to true, as a token of PEP 788 does.
@@ -175,7 +205,7 @@ inline View make_view() {
         throw std::logic_error("python_tsan::InterpreterView: before CPython 3.15 only for the main interpreter");
     }
     static PyMethodDef method{"close_gate", close_gate, METH_NOARGS, nullptr};
-    auto view = std::make_shared<Gate>();
+    const View view;
     auto owned = std::make_unique<View>(view);
     PyObject* const capsule = PyCapsule_New(owned.get(), capsule_name, drop_view);
     if (capsule == nullptr) {
@@ -196,7 +226,7 @@ inline View make_view() {
 }
 
 inline Guard make_guard(const View& view) {
-    return view->enter() ? Guard(view.get(), LeaveGate{view}) : Guard(nullptr, LeaveGate{});
+    return Guard(view->enter() ? view.operator->() : nullptr, LeaveGate{view});
 }
 
 inline Token attach(const Guard&) {
