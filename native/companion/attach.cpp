@@ -81,6 +81,7 @@ void Sanitizer::look_up(const Symbols& symbols) {
     look(all.thread, "__tsan_get_report_thread");
     look(all.ignore_begin, "AnnotateIgnoreReadsBegin");
     look(all.ignore_end, "AnnotateIgnoreReadsEnd");
+    look(all.set_report_path, "__sanitizer_set_report_path");
 }
 
 Attachment attach() {

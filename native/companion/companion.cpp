@@ -1,7 +1,9 @@
 // A library to preload into a program that runs under ThreadSanitizer. In the folder PYTHON_TSAN_COMPANION it writes
 // with which options a process started (starts.PID.jsonl), what the sanitizer passes to its report hook
 // (reports.PID.jsonl) and the objects that were loaded when the process ended (objects.PID.jsonl). Not instrumented,
-// and inert in a process without the sanitizer.
+// and inert in a process without the sanitizer, but for what execs.cpp notes.
+
+#include "companion.hpp"
 
 #include "buffer.hpp"
 #include "python.hpp"
@@ -14,10 +16,12 @@
 #include <unistd.h>
 
 namespace python_tsan::companion {
+
+char folder[4096];
+
 namespace {
 
 // Set before any thread exists and never changed: read without a lock.
-char folder[4096];
 Attachment attachment = Attachment::absent;
 
 void write_accesses(Line& line, void* report, int count) {
@@ -109,18 +113,43 @@ void read_program(char (&path)[4096]) {
     path[length < 0 ? 0 : length] = '\0';
 }
 
+bool ends_with(const char* text, const char* end) {
+    const std::size_t length = std::strlen(text), tail = std::strlen(end);
+    return length >= tail && std::strcmp(text + length - tail, end) == 0;
+}
+
+/// Lets a process whose starter has replaced TSAN_OPTIONS log where the run collects its logs; returns that log path,
+/// null if nothing was changed.
+const char* restore_log(const char* options) {
+    const char* log = std::getenv("PYTHON_TSAN_LOG_PATH");
+    const auto set = Sanitizer::in_process().set_report_path;
+    // The runtime ends a process whose log path is too long. The run has put its own behind all other options.
+    if (log == nullptr || set == nullptr || std::strlen(log) > 3900) {
+        return nullptr;
+    }
+    char ours[4096] = "log_path='";
+    std::strcat(std::strcat(ours, log), "'");
+    if (ends_with(options, ours)) {
+        return nullptr;
+    }
+    set(log);
+    return log;
+}
+
 void write_start() {
     char program[4096];
     read_program(program);
-    const char* options = std::getenv("TSAN_OPTIONS");
+    const char* set = std::getenv("TSAN_OPTIONS");
+    const char* options = set == nullptr ? "" : set;
+    const char* log = restore_log(options);
     Line line(folder, "starts");
     line.raw("{\"pid\":").number(syscall(SYS_getpid)).raw(",\"parent\":").number(syscall(SYS_getppid));
     line.raw(",\"program\":").text(program);
-    line.raw(",\"options\":").text(options == nullptr ? "" : options).raw("}");
+    line.raw(",\"options\":").text(options).raw(",\"log\":").text(log == nullptr ? "" : log).raw("}");
 }
 
 __attribute__((constructor)) void begin() {
-    const char* chosen = std::getenv("PYTHON_TSAN_COMPANION");
+    const char* chosen = std::getenv(kFolderVariable);
     if (chosen == nullptr || std::strlen(chosen) >= sizeof folder) {
         return;
     }

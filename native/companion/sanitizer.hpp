@@ -54,6 +54,7 @@ struct Sanitizer {
                   Size trace_size);
     void (*ignore_begin)(const char* file, int line);
     void (*ignore_end)(const char* file, int line);
+    void (*set_report_path)(const char* path);
 
     /// The functions of this process, null before look_up().
     static const Sanitizer& in_process();

@@ -25,8 +25,11 @@ def prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
     """Make the log folder and return the options that name it."""
     logs = folder / LOG_FOLDER
     logs.mkdir()
+    path = logs / LOG_STEM
     # The runtime takes the last of several values of one option, and quotes protect a path with spaces or colons.
-    return {"TSAN_OPTIONS": f"{env.get('TSAN_OPTIONS', '')} log_path='{logs / LOG_STEM}'".strip()}
+    options = f"{env.get('TSAN_OPTIONS', '')} log_path='{path}'".strip()
+    # For the companion, in a process that is started with other options.
+    return {"TSAN_OPTIONS": options, "PYTHON_TSAN_LOG_PATH": str(path)}
 
 
 def files(folder: Path) -> tuple[Path, ...]:

@@ -22,6 +22,7 @@ from python_tsan.result.matching import covered, missing
 from python_tsan.result.model import Observation, Provenance, Result, ShardRecord, Subject
 from python_tsan.running import audit, hook_crosscheck, processes, suppressing
 from python_tsan.running.companion import LIBRARY, HookOutput, read_hook_output
+from python_tsan.running.elf import read_elf
 from python_tsan.running.unseen import unseen
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
         doubts=(
             *filter(None, [record.cut]),
             *_changed_options(hooks, record),
+            *_without_environment(hooks),
             *(_doubts(request, hooks, objects, observations) if record.judges_races else gaps),
         ),
         downgrades=(
@@ -105,6 +107,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
             *audit.downgrades(objects),
             *(_unaudited(hooks, objects) if record.judges_races else ()),
             *(gaps if record.judges_races else ()),
+            *processes.restored_logs(hooks),
             *_without_end(hooks, executions),
             *unseen(hooks.mappings, objects),
             *record.left,
@@ -251,6 +254,13 @@ def _doubts(
 def _changed_options(hooks: HookOutput, record: SessionRecord) -> Iterator[str]:
     logs = {str(execution.folder / LOG_FOLDER / LOG_STEM) for _, execution in record.runs}
     yield from processes.changed_options(hooks, options=record.tsan_options, logs=logs)
+
+
+def _without_environment(hooks: HookOutput) -> Iterator[str]:
+    bare = {f"process {each.pid} ({each.file.name})": None for each in hooks.bare if read_elf(each.file).instrumented}
+    if bare:
+        names = ", ".join(list(bare)[: processes.MAX_NAMED])
+        yield f"{names} was started without the environment of this run, so what it found was not collected"
 
 
 def _without_end(hooks: HookOutput, executions: Sequence[Execution]) -> Iterator[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -16,7 +18,6 @@ from python_tsan.paths import native_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from python_tsan.console import Console
     from python_tsan.cpython.manifest import Interpreter
@@ -101,13 +102,35 @@ class ProcessObjects(msgspec.Struct, frozen=True, kw_only=True):
 class ProcessStart(msgspec.Struct, frozen=True, kw_only=True):
     """A process with a sanitizer runtime when it started; ``options`` is its ``TSAN_OPTIONS``.
 
-    One pid starts several times when it executes other programs.
+    ``log`` is the run's log path if the companion restored it. One pid starts several times when it executes other
+    programs.
     """
 
     pid: int
     parent: int
     program: str
     options: str
+    log: str = ""
+
+
+class ProgramStart(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that process ``pid`` started without the environment of the run, as ``env -i`` does.
+
+    ``program`` is its name as given in the folder ``directory``; ``path`` are the folders to search for it, if any.
+    """
+
+    pid: int
+    program: str
+    directory: str
+    path: str | None
+
+    @property
+    def file(self) -> Path:
+        """The program's file."""
+        if self.path is None or "/" in self.program:
+            return Path(self.directory, self.program)
+        folders = (str(Path(self.directory, folder)) for folder in self.path.split(os.pathsep))
+        return Path(shutil.which(self.program, path=os.pathsep.join(folders)) or self.program)
 
 
 class ProcessShims(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +155,7 @@ class ProcessMapping(msgspec.Struct, frozen=True, kw_only=True):
 class HookOutput:
     """All that the companions of one run have written: reports by pid in order, the processes that started or ended.
 
-    ``shims`` are the groups of shims that any process used.
+    ``shims`` are the groups of shims that any process used, ``bare`` the programs without the run's environment.
     """
 
     reports: dict[int, tuple[HookReport, ...]]
@@ -140,6 +163,7 @@ class HookOutput:
     starts: tuple[ProcessStart, ...] = ()
     shims: tuple[str, ...] = ()
     mappings: tuple[ProcessMapping, ...] = ()
+    bare: tuple[ProgramStart, ...] = ()
 
 
 def obtain_companion(
@@ -217,17 +241,18 @@ def _definitions(interpreter: Interpreter | None) -> tuple[str, ...]:
 
 def read_hook_output(folder: Path) -> HookOutput:
     """Read what companions have written below ``folder``; a line that the end of its process cut off is left out."""
-    reports = {
-        int(path.name.split(".")[1]): tuple(_lines(path, HookReport)) for path in sorted(folder.glob("reports.*.jsonl"))
-    }
-    processes = tuple(line for path in sorted(folder.glob("objects.*.jsonl")) for line in _lines(path, ProcessObjects))
-    starts = tuple(line for path in sorted(folder.glob("starts.*.jsonl")) for line in _lines(path, ProcessStart))
-    mappings = tuple(line for path in sorted(folder.glob("mappings.*.jsonl")) for line in _lines(path, ProcessMapping))
-    shims = {
-        name for path in folder.glob("shims.*.jsonl") for line in _lines(path, ProcessShims) for name in line.groups
-    }
+
+    def read(stem: str, kind: type[_T]) -> tuple[_T, ...]:
+        return tuple(line for path in sorted(folder.glob(f"{stem}.*.jsonl")) for line in _lines(path, kind))
+
+    reports = sorted(folder.glob("reports.*.jsonl"))
     return HookOutput(
-        reports=reports, processes=processes, starts=starts, shims=tuple(sorted(shims)), mappings=mappings
+        reports={int(path.name.split(".")[1]): tuple(_lines(path, HookReport)) for path in reports},
+        processes=read("objects", ProcessObjects),
+        starts=read("starts", ProcessStart),
+        shims=tuple(sorted({name for line in read("shims", ProcessShims) for name in line.groups})),
+        mappings=read("mappings", ProcessMapping),
+        bare=read("execs", ProgramStart),
     )
 
 

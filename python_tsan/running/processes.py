@@ -56,7 +56,7 @@ def _alike(
     for start in starts:
         theirs = parse_options(start.options).values
         parts = []
-        path = theirs.get("log_path", "")
+        path = start.log or theirs.get("log_path", "")
         if path not in logs:
             parts.append(f"logged elsewhere: {f'log_path={path}' if path else 'no log_path, so to standard error'}")
         changed = [
@@ -69,6 +69,18 @@ def _alike(
         if parts:
             alike.setdefault(", and ".join(parts), []).append(start)
     return alike
+
+
+def restored_logs(hooks: HookOutput) -> Iterator[str]:
+    """Yield a sentence for the processes that log to the run because the companion let them."""
+    alike: dict[str, list[ProcessStart]] = {}
+    for start in hooks.starts:
+        path = parse_options(start.options).values.get("log_path", "")
+        if start.log and path != start.log:
+            alike.setdefault(f"log_path={path}" if path else "no log_path", []).append(start)
+    for words, (first, *more) in alike.items():
+        others = f" and {counted(len(more), 'other process')}" if more else ""
+        yield f"{_named(first)}{others} had {words} in TSAN_OPTIONS: the log was kept in the folder of this run"
 
 
 def without_end(hooks: HookOutput, leaders: Collection[int]) -> Iterator[str]:

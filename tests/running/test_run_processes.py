@@ -4,9 +4,11 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from python_tsan.cli.main import main
@@ -18,7 +20,7 @@ from python_tsan.result.model import Status
 from python_tsan.running import leftovers
 from python_tsan.running.companion import HookOutput, ProcessObjects, ProcessStart
 from python_tsan.running.leftovers import NOT_ADOPTED, Orphans
-from python_tsan.running.processes import changed_options, without_end
+from python_tsan.running.processes import changed_options, restored_logs, without_end
 from python_tsan.toolchain import survey
 
 # Before any test moves the cache.
@@ -100,6 +102,10 @@ def start(options, pid=7):
     return ProcessStart(pid=pid, parent=1, program="/bin/racer", options=options)
 
 
+def replace_log(started):
+    return msgspec.structs.replace(started, log=LOG)
+
+
 def changed(*starts):
     return list(changed_options(HookOutput(reports={}, processes=(), starts=starts), options=OURS, logs={LOG}))
 
@@ -124,6 +130,22 @@ def test_options_that_the_verdict_rests_on_are_compared(options, words):
 def test_processes_with_the_same_options_are_one_sentence():
     starts = [start("log_path=/x", pid) for pid in (7, 8, 9)]
     assert changed(*starts) == ["process 7 (racer) and 2 other processes logged elsewhere: log_path=/x"]
+
+
+def test_a_log_that_was_restored_is_no_doubt_and_named():
+    starts = (
+        replace_log(start("log_path=/x")),
+        replace_log(start("", 8)),
+        replace_log(start("", 9)),
+        replace_log(start(f"{OURS}:log_path='{LOG}'", 10)),
+    )
+    hooks = HookOutput(reports={}, processes=(), starts=starts)
+    assert changed(*starts) == []
+    kept = "in TSAN_OPTIONS: the log was kept in the folder of this run"
+    assert list(restored_logs(hooks)) == [
+        f"process 7 (racer) had log_path=/x {kept}",
+        f"process 8 (racer) and 1 other process had no log_path {kept}",
+    ]
 
 
 def test_a_process_that_left_no_record_of_its_end_is_named():
@@ -251,12 +273,23 @@ def run(toolchain, cache, tmp_path, monkeypatch):
 
 
 @pytest.mark.compiler
-@pytest.mark.parametrize("options", ["log_path=elsewhere", "report_bugs=0", "exitcode=0 log_path=x"])
+@pytest.mark.parametrize("options", ["report_bugs=0", "exitcode=0 log_path=x"])
 def test_children_whose_options_were_replaced_are_not_judged(run, options):
     command = ("--children", "--", "/bin/sh", "-c", f"TSAN_OPTIONS='{options}' ./racer; true")
     code, verdict = run(RACER, *command)
-    assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
-    assert "(racer) logged elsewhere" in verdict["reason"]
+    assert verdict["status"] == ("could not judge" if "report_bugs" in options else "failed")
+    assert code == (ExitCode.SUBJECT if "report_bugs" in options else ExitCode.FINDINGS)
+    assert any("(racer) had other TSAN_OPTIONS: " in each for each in (verdict["reason"], *verdict["downgrades"]))
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("options", ["log_path=elsewhere", "", "$TSAN_OPTIONS:log_path=elsewhere"])
+def test_the_log_of_a_child_with_another_log_path_is_kept_with_the_run(run, options):
+    command = ("--children", "--", "/bin/sh", "-c", f'TSAN_OPTIONS="{options}" ./racer 2>/dev/null; true')
+    code, verdict = run(RACER, *command)
+    assert (code, verdict["status"]) == (ExitCode.FINDINGS, "failed")
+    assert [line for line in verdict["downgrades"] if "the log was kept in the folder of this run" in line]
+    assert not list(Path().glob("elsewhere*"))
 
 
 @pytest.mark.compiler
@@ -267,6 +300,33 @@ def test_a_child_without_the_environment_of_the_run_is_not_judged(run):
     assert "(racer) ran without the environment of this run" in verdict["reason"]
     code, verdict = run(source, "--children", "--", "/bin/sh", "-c", "./racer; env -i sleep 1; ./racer long")
     assert (code, verdict["status"]) == (ExitCode.CLEAN, "passed")
+
+
+# A program that has ended before anything can look at it.
+STARTERS = [
+    "env -i ./racer",
+    "env -i PATH=. racer",
+    '{python} -c \'import os; os.execve("./racer", ["racer"], {{}})\'',
+    '{python} -c \'import os; os.environ.clear(); os.execvp("./racer", ["racer"])\'',
+    '{python} -c \'import os; os.waitpid(os.posix_spawn("racer", ["racer"], {{}}), 0)\'',
+    "{python} -c 'import subprocess; subprocess.run([\"./racer\"], env={{}})'",
+    "cd /; env -i {folder}/racer",
+]
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("starter", STARTERS)
+def test_a_child_without_the_environment_of_the_run_is_not_judged_however_short_it_lives(run, starter, tmp_path):
+    words = starter.format(python=sys.executable, folder=tmp_path)
+    code, verdict = run("int main() {}", "--children", "--", "/bin/sh", "-c", f"./racer; {words}; true")
+    assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
+    assert "(racer) was started without the environment of this run" in verdict["reason"]
+
+
+@pytest.mark.compiler
+def test_a_child_without_the_environment_of_the_run_that_is_not_instrumented_is_no_doubt(run):
+    command = ("--children", "--", "/bin/sh", "-c", "./racer; env -i true; env -i ./missing; env -i sh -c :")
+    assert run("int main() {}", *command)[0] == ExitCode.CLEAN
 
 
 @pytest.mark.compiler
