@@ -17,7 +17,7 @@ LINE_LENGTH = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # GitHub obeys `::name::` at the start of a line of a job's log, and `##[name]` anywhere in it
 # (https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs).
-_COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\[)", re.MULTILINE)
+COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\[)", re.MULTILINE)
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -28,7 +28,7 @@ def printable(text: str, *, keep: str = "") -> str:
 def harmless(text: str, *, keep: str = "\n\t") -> str:
     """Return ``text`` with nothing in it that a terminal or GitHub's log would obey, save the characters ``keep``."""
     shown = printable(text, keep=keep)
-    return _COMMAND.sub(lambda found: found[0][:-1] + _code(found[0][-1]), shown)
+    return COMMAND.sub(lambda found: found[0][:-1] + _code(found[0][-1]), shown)
 
 
 def _code(letter: str) -> str:

@@ -47,7 +47,8 @@ def _row(hazard: HazardRecord) -> tuple[str, ...]:
 def _details(hazard: HazardRecord, common: str) -> Iterator[str]:
     yield from (f"<details><summary>{_names(hazard)}</summary>", "")
     for thread in hazard.threads:
-        yield f"- {thread.thread} holds {markdown_code(thread.holds)} and waits for {markdown_code(thread.waits_for)}"
+        holds, waits_for = markdown_code(thread.holds), markdown_code(thread.waits_for)
+        yield f"- {markdown(thread.thread)} holds {holds} and waits for {waits_for}"
         yield from (f"  - {line}" for line in _chain(thread, common))
     if hazard.proof:
         yield f"- {markdown(wording.verdict(hazard.proof))}"

@@ -10,7 +10,7 @@ import json as json_
 import re
 from html import escape as _entities
 
-from python_tsan.plain_text import printable
+from python_tsan.plain_text import COMMAND, harmless, printable
 
 # What GitHub's Markdown takes for markup, or for HTML, in a name or a message.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~!&@$])")
@@ -29,7 +29,12 @@ def block(text: str) -> str:
 
 def html(text: str) -> str:
     """Return ``text`` for HTML and SVG, in an element or an attribute."""
-    return _entities(block(text))
+    return no_command(_entities(block(text)))
+
+
+def no_command(markup: str) -> str:
+    """Return HTML of the same text in which GitHub obeys nothing where a job prints it."""
+    return COMMAND.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", markup)
 
 
 def markdown(text: str) -> str:
@@ -45,7 +50,7 @@ def markdown_code(text: str) -> str:
 
 def xml(text: str) -> str:
     """Return ``text`` with nothing that XML 1.0 cannot hold; the writer of the XML escapes its markup."""
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", block(text))
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", harmless(block(text)))
 
 
 def command_text(text: str) -> str:
@@ -59,8 +64,8 @@ def command_property(text: str) -> str:
 
 
 def json(data: bytes) -> bytes:
-    """Return JSON of the same content in which every control character is a code."""
-    return _CONTROL.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), data)
+    """Return JSON of the same content in which every control character, and GitHub's ``##[``, is a code."""
+    return _CONTROL.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), data).replace(b"##[", b"\\u0023#[")
 
 
 def script_json(value: object) -> str:

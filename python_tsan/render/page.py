@@ -10,6 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from markupsafe import escape as entities
 
 from python_tsan.render import escape
 
@@ -38,4 +40,6 @@ def page_template(package: str, name: str) -> Template:
 
 def _shown(value: object) -> object:
     # Markup, a subclass, is made here; only its texts are others', and they are escaped where it is made.
-    return escape.block(value) if type(value) is str else value
+    if type(value) is not str:
+        return value
+    return Markup(escape.no_command(entities(escape.block(value))))  # noqa: S704 -- escaped here

@@ -67,7 +67,7 @@ def render(result: Result, context: Context) -> str:
     if root:
         run["originalUriBaseIds"] = {_ROOT: {"uri": PurePosixPath(root).as_uri().rstrip("/") + "/"}}
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(_shown(document), indent=1, ensure_ascii=False) + "\n"
+    return escape.json(json.dumps(_shown(document), indent=1, ensure_ascii=False).encode()).decode() + "\n"
 
 
 def _shown(part: object) -> object:

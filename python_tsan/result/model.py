@@ -436,7 +436,7 @@ class Result(Struct, frozen=True, kw_only=True):
     @property
     def verdict(self) -> Conclusion:
         """What all verdicts come to. A doubt outweighs a failure; a run that judged nothing, or not all, is a doubt."""
-        if self.kind is ResultKind.CHECKS:
+        if self.kind is ResultKind.CHECKS or not self.verdicts:  # a damaged document may lack them
             return _conclusion(self)
         one = self.verdicts[0]
         return Conclusion(status=_STATUSES[one.status], reason=one.reason, downgrades=one.downgrades)

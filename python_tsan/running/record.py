@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import __version__
+from python_tsan.errors import SubjectError
 from python_tsan.paths import default_root
 from python_tsan.running.elf import code_digest
 from python_tsan.running.request import Request  # noqa: TC001 -- msgspec resolves the annotations at run time
@@ -76,7 +77,11 @@ def load_replay(path: Path) -> Replay:
 
     Raises :class:`SubjectError` if it does not exist, or is one that this version does not read.
     """
-    return FORMAT.load(path / REPLAY_FILE if path.is_dir() else path)
+    file = path / REPLAY_FILE if path.is_dir() else path
+    data = FORMAT.read(file)
+    if rb"\u0000" in data:  # no path, argument or variable has a zero byte
+        raise SubjectError(f"{file} is damaged: it has a zero byte", advice=FORMAT.advice, page=FORMAT.page)
+    return FORMAT.decode(data, name=str(file))
 
 
 def is_ours(replay: Replay) -> bool:

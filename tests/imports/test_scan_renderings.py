@@ -93,6 +93,15 @@ def test_markdown_keeps_its_tables_whole_and_nothing_in_it_becomes_markup():
     assert rendered(document(), "markdown") == "Python 3.13.0: 0 hazards between 2 entries, 7 modules."
 
 
+def test_names_of_threads_are_escaped_too():
+    changed = document(CONFIRMED)
+    one, other = changed.hazards[0].threads
+    hazard = replace(changed.hazards[0], threads=(replace(one, thread="a\0|b"), other))
+    shown = rendered(replace(changed, hazards=(hazard,)), "markdown")
+    assert "a\\x00\\|b holds" in shown.replace("\\\\", "\\")
+    assert "\0" not in shown
+
+
 @pytest.mark.parametrize(
     ("proof", "words"),
     [

@@ -138,7 +138,12 @@ def test_a_replay_is_read_back(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"{", "is damaged"), (b'{"schema": 99}', "newer than this python-tsan"), (b'{"schema": 2}', "is damaged")],
+    [
+        (b"{", "is damaged"),
+        (b'{"schema": 99}', "newer than this python-tsan"),
+        (b'{"schema": 2}', "is damaged"),
+        (encode_replay(a_replay()).replace(b'"/p"', b'"/\\u0000p"'), "is damaged: it has a zero byte"),
+    ],
 )
 def test_what_is_no_replay_is_reported(tmp_path, data, words):
     (tmp_path / "replay.json").write_bytes(data)
