@@ -15,7 +15,7 @@ from python_tsan.detect.locks import PRELOAD_VARIABLE
 from python_tsan.process import preloading
 from python_tsan.running.companion import FOLDER_VARIABLE
 from python_tsan.running.elf import is_runtime
-from python_tsan.running.preflight import find_symbolizer, require_symbolizer
+from python_tsan.running.preflight import find_archer, find_symbolizer, require_symbolizer
 from python_tsan.running.record import SEED_VARIABLE
 from python_tsan.tsan.options import parse_options
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Read by the jemalloc of Rust libraries (tikv-jemalloc-sys), and by nothing else.
 JEMALLOC_VARIABLE = "_RJEM_MALLOC_CONF"
+OPENMP_VARIABLE = "OMP_TOOL_LIBRARIES"
 _HASH_SEEDS = 1 << 32
 # The program would see them without this package too.
 _KEPT = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHON_TSAN_SHIMS")
@@ -65,6 +66,8 @@ def environment_for(
     if JEMALLOC_VARIABLE not in caller:
         # Its background thread is unknown to the runtime, and the first intercepted call there ends the process.
         extra[JEMALLOC_VARIABLE] = "background_thread:false"
+    if OPENMP_VARIABLE not in caller and (archer := find_archer(prepared.program)):
+        extra[OPENMP_VARIABLE] = str(archer)
     if prepared.interpreter and SEED_VARIABLE not in caller:
         # CPython draws one by itself; drawn here, it is known afterwards.
         extra[SEED_VARIABLE] = str(secrets.randbelow(_HASH_SEEDS))

@@ -279,6 +279,16 @@ def find_symbolizer(program: ElfFacts | None, toolchain: Toolchain | None, env: 
     return Path(found) if found else None
 
 
+def find_archer(program: ElfFacts | None) -> Path | None:
+    """Return the tool that reports OpenMP's synchronization to LLVM's runtime, of the release that compiled a program.
+
+    libomp looks for it by its name alone, and Debian keeps it outside the loader's folders.
+    """
+    majors = [name.partition("-")[2] for name in program.compilers if name.startswith("clang")] if program else []
+    found = (Path(f"/usr/lib/llvm-{major}/lib/libarcher.so") for major in majors)
+    return next((path for path in found if path.is_file()), None)
+
+
 def require_symbolizer(program: ElfFacts | None, symbolizer: Path | None, options: Mapping[str, str]) -> None:
     """Raise :class:`SubjectError` when the findings of LLVM's runtime would have no function names."""
     given = options.get("external_symbolizer_path", "")

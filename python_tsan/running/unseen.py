@@ -1,7 +1,8 @@
-"""Say what a program did that the runtime cannot see: memory with two addresses, fences, coroutines."""
+"""Say what a program did that the runtime cannot see: memory with two addresses, fences, coroutines, OpenMP."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from python_tsan.result.model import SharedObject
     from python_tsan.running.companion import ProcessMapping
 
+ARCHER = "libarcher.so"
+_OPENMP = re.compile(r"lib(?:gomp|i?omp5?)\.so")
 _ANONYMOUS = "anonymous memory"
 
 
@@ -30,12 +33,27 @@ def unseen(mappings: Sequence[ProcessMapping], objects: Iterable[SharedObject]) 
     shared = (each for each in mappings if each.forked or (each.inode and len(processes[each.device, each.inode]) > 1))
     for name in _names(shared):
         yield f"{name} was shared by several processes: a race between two of them was not seen."
-    for loaded in objects:
-        yield from _constructs(loaded)
+    loaded = tuple(objects)
+    for item in loaded:
+        yield from _constructs(item)
+    yield from _openmp(loaded)
 
 
 def _names(mappings: Iterable[ProcessMapping]) -> Iterator[str]:
     return iter(dict.fromkeys(each.path or _ANONYMOUS for each in mappings))
+
+
+def _openmp(objects: Sequence[SharedObject]) -> Iterator[str]:
+    """Say that the order which OpenMP makes was not seen, if instrumented code uses it."""
+    needed = {name for each in objects if each.instrumented for name in read_elf(Path(each.path)).needed}
+    library = next((name for name in sorted(needed) if _OPENMP.match(name)), "")
+    gnu = library.startswith("libgomp")
+    if library and (gnu or not any(Path(each.path).name == ARCHER for each in objects)):
+        yield (
+            f"{library} orders the threads of parallel regions without a function that the runtime sees, so correct "
+            f"code in them is reported as a race; {'compile with clang and ' if gnu else ''}install libomp-dev, whose "
+            f"tool {ARCHER} reports that order."
+        )
 
 
 def _constructs(each: SharedObject) -> Iterator[str]:
