@@ -5,8 +5,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 from python_tsan.errors import SubjectError
+from python_tsan.render.registry import RENDERINGS
 from python_tsan.result.codec import decode_result, encode_result, result_schema
 from python_tsan.result.finding import PythonFrame, PythonStack
 from python_tsan.result.model import (
@@ -21,6 +23,7 @@ from python_tsan.result.model import (
     Subject,
     SuppressionUse,
     Verdict,
+    VerdictStatus,
 )
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "run-schema.json"
@@ -55,6 +58,13 @@ def full(report_of):
         ),
         provenance=Provenance(command=("python-tsan", "run"), facts={"kernel": "6.1"}, seeds={"a": 1}),
     )
+
+
+def test_a_result_without_a_verdict_is_a_doubt_in_every_rendering(report_of):
+    damaged = replace(report_of("race_global"), verdicts=())
+    assert damaged.verdict.status is VerdictStatus.COULD_NOT_JUDGE
+    for each in RENDERINGS.values():
+        assert each.render(damaged)
 
 
 def test_a_report_comes_back_as_it_was(full, everything):
