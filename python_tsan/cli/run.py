@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         help=f"{', '.join(DETECTORS)}; default: all that the program allows",
     )
+    add("--confirm", action="store_true", help="run it again for each possible deadlock, so that it hangs if it can")
     add("--children", action="store_true", help="judge the instrumented programs that the command starts")
     add("--keep-unlikely", action="store_true", help="judge findings that are inside a blind spot as any other")
     add_verbose(parser)
@@ -136,6 +137,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         keep_unlikely=arguments.keep_unlikely,
         facts=facts_of(arguments.fact),
         detect=detectors_of(arguments.detect),
+        confirm=arguments.confirm,
     )
 
 

@@ -106,8 +106,14 @@ def hang(folder: Path) -> tuple[str, ...]:
 
     The processes may still run.
     """
-    traces = [trace for path in files(folder) if (trace := _read(path))]
-    return tuple(line for trace in traces for line in hang_lines(trace, LOOKUP))
+    return tuple(line for _, trace in now(folder) for line in hang_lines(trace, LOOKUP))
+
+
+def now(folder: Path) -> Iterator[tuple[Path, LockTrace]]:
+    """Yield what each process has recorded so far, which may still run."""
+    for path in files(folder):
+        if (trace := _read(path)) is not None:
+            yield path, trace
 
 
 def waits(folder: Path) -> tuple[GilWait, ...]:

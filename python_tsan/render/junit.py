@@ -11,6 +11,7 @@ from python_tsan.render.advice import Program, advice, program_of
 from python_tsan.render.circumstances import circumstances
 from python_tsan.render.escape import xml
 from python_tsan.render.explain import kind_text
+from python_tsan.render.names import directed_words
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.model import Status, VerdictStatus
 
@@ -123,7 +124,8 @@ def _outcome(case: ET.Element, tag: str, kind: str, message: str, text: str) -> 
 def _details(finding: DistinctFinding, program: frozenset[Program]) -> str:
     first, times = finding.sources[0], counted(finding.occurrences, "time")
     where = f"{finding.attribution.value}, {times}, first in {first.file}:{first.line}"
-    return f"{where}\n{advice(finding, program)}\n\n{finding.raw}"
+    directed = f"\n{directed_words(finding.directed)}" if finding.directed else ""
+    return f"{where}{directed}\n{advice(finding, program)}\n\n{finding.raw}"
 
 
 def _properties(result: Result) -> Iterator[tuple[str, str]]:

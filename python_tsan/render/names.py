@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, assert_never
 
+from python_tsan.plain_text import counted
 from python_tsan.render.stack import base_name, first_frame, short_name
+from python_tsan.result.finding import Confirmation, Directed
 from python_tsan.tsan.finding import Dialect
 
 if TYPE_CHECKING:
-    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.finding import DirectedRuns, DistinctFinding
     from python_tsan.tsan.finding import Acquisition, Frame, Mutex, Stack
 
 # Kinds of locks as python_tsan.locks.model.LockKind spells them.
@@ -94,7 +97,33 @@ def edge_words(edge: Acquisition, finding: DistinctFinding) -> str:
 
 
 def evidence_words(finding: DistinctFinding) -> str:
-    """Say how much of a circle of recorded locks was seen."""
+    """Say how much of a circle of recorded locks was seen, and what the runs showed that were directed towards it."""
+    directed = f"; {directed_words(finding.directed)}" if finding.directed else ""
+    return _evidence(finding) + directed
+
+
+def directed_words(runs: DirectedRuns) -> str:
+    """Say what the runs of ``--confirm`` showed."""
+    counts = Counter(runs.outcomes)
+    many = f"{counted(len(runs.outcomes), 'directed run')}"
+
+    def of(*kinds: Directed) -> str:
+        return f"{sum(counts[kind] for kind in kinds)} of {many}"
+
+    match runs.confirmation:
+        case Confirmation.CONFIRMED:
+            return f"confirmed: it hung in {of(Directed.HUNG)}"
+        case Confirmation.REFUTED if counts[Directed.TOGETHER]:
+            return f"refuted: the threads were at their places together in {of(Directed.TOGETHER)}, and none hung"
+        case Confirmation.REFUTED:
+            return f"refuted: in {of(Directed.APART)}, a thread came to its place only when the other had left its own"
+        case Confirmation.NOT_REACHED:
+            return f"not reached: in {of(Directed.NOT_REACHED)}, a thread did not come to its place"
+        case _ as never:
+            assert_never(never)
+
+
+def _evidence(finding: DistinctFinding) -> str:
     if finding.notes:
         return "; ".join(finding.notes)
     excluded = "no common lock and no start or join order excludes it"

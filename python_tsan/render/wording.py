@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import Struct
 
 from python_tsan.plain_text import counted
-from python_tsan.render.names import circle_words, edge_words, evidence_words, lock_name, thread_words, who
+from python_tsan.render.names import (
+    circle_words,
+    directed_words,
+    edge_words,
+    evidence_words,
+    lock_name,
+    thread_words,
+    who,
+)
 from python_tsan.render.stack import base_name, first_frame, frame_name, short_name
 from python_tsan.result.finding import Attribution
 from python_tsan.result.model import VerdictStatus
@@ -195,7 +203,8 @@ def message(finding: DistinctFinding) -> str:
     for panel in (panel for panel in panels(finding) if panel.primary):
         frame = first_frame(panel.stack) if finding.kind is not Kind.POSSIBLE_DEADLOCK else None
         sides.append(f"{panel.caption}{f' in {frame_name(frame)}' if frame else ''}")
-    return "; ".join((headline(finding), *sides))
+    directed = [directed_words(finding.directed)] if finding.directed else []
+    return "; ".join((headline(finding), *sides, *directed))
 
 
 def evidence(finding: DistinctFinding) -> str:

@@ -11,7 +11,14 @@ from msgspec.structs import replace
 from python_tsan import __version__
 from python_tsan.expectation import Outcome
 from python_tsan.result.attribution import attribute, extension_objects
-from python_tsan.result.finding import Attribution, DistinctFinding, FindingStatus, Occurrence, PythonStack
+from python_tsan.result.finding import (
+    Attribution,
+    DirectedRuns,
+    DistinctFinding,
+    FindingStatus,
+    Occurrence,
+    PythonStack,
+)
 from python_tsan.result.judge.logs import doubts_about_logs, judge_logs, shortfalls_of_logs
 from python_tsan.result.model import Input, Result, ResultKind, Status, Subject, Unparsed, Verdict
 from python_tsan.tsan.digest import Digest
@@ -36,7 +43,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What is known beyond the logs. ``standings`` and ``python_stacks`` are by fingerprint.
+    """What is known beyond the logs. ``standings``, ``python_stacks`` and ``directed`` are by fingerprint.
 
     ``extensions`` are names of objects that Python packages brought, as of :mod:`.attribution`.
     ``verdict`` is that on a program which was run; without one the logs decide, ``silent_is_clean`` if the program is
@@ -50,6 +57,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     python_stacks: Mapping[str, PythonStack] = field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
     verdict: Verdict | None = None
+    directed: Mapping[str, DirectedRuns] = field(default_factory=dict)
 
 
 NOTHING_KNOWN = Facts()
@@ -186,12 +194,19 @@ def _merged(same: Sequence[DistinctFinding]) -> DistinctFinding:
         python_stack=next((finding.python_stack for finding in same if finding.python_stack), None),
         truncated=all(finding.truncated for finding in same),
         notes=next((finding.notes for finding in same if finding.notes), ()),
+        directed=_all_directed([finding.directed for finding in same if finding.directed]),
         status=weightiest.status,
         reason=weightiest.reason,
         link=weightiest.link,
         expires=weightiest.expires,
         blind_spot=weightiest.blind_spot,
     )
+
+
+def _all_directed(parts: Sequence[DirectedRuns]) -> DirectedRuns | None:
+    outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
+    hang = next((part.hang for part in parts if part.hang), ())
+    return DirectedRuns(outcomes=outcomes, hang=hang) if parts else None
 
 
 def attributed(result: Result, own: tuple[str, ...]) -> Result:
@@ -244,4 +259,5 @@ def _finding(group: Group, facts: Facts) -> DistinctFinding:
         truncated=first.truncated,
         sources=tuple(Occurrence(file=name, line=line) for name, line in group.sources()),
         raw=first.raw,
+        directed=facts.directed.get(group.fingerprint),
     )

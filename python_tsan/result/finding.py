@@ -80,6 +80,41 @@ class PythonStack(Struct, frozen=True, kw_only=True):
     thread: str = ""
 
 
+class Directed(Enum):
+    """What a run showed that was directed towards a possible deadlock."""
+
+    HUNG = "hung"
+    TOGETHER = "together"  # each thread was at its place at the same moment, and the run went on
+    APART = "apart"  # each thread came to its place, but one only when the other was gone
+    NOT_REACHED = "not reached"
+
+
+class Confirmation(Enum):
+    """What the directed runs of one finding say together."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    NOT_REACHED = "not reached"
+
+
+class DirectedRuns(Struct, frozen=True, kw_only=True):
+    """The runs that were directed towards one possible deadlock; ``outcomes`` in their order.
+
+    ``hang`` says of the first one that hung who held and who waited for what, a line for each thread.
+    """
+
+    outcomes: tuple[Directed, ...]
+    hang: tuple[str, ...] = ()
+
+    @property
+    def confirmation(self) -> Confirmation:
+        """The best of them: one that hung is enough."""
+        if Directed.HUNG in self.outcomes:
+            return Confirmation.CONFIRMED
+        reached = {Directed.TOGETHER, Directed.APART}
+        return Confirmation.REFUTED if reached.intersection(self.outcomes) else Confirmation.NOT_REACHED
+
+
 class DistinctFinding(Struct, frozen=True, kw_only=True):
     """One distinct finding. Parts that are spelled as in :class:`python_tsan.tsan.finding.Finding` mean the same.
 
@@ -87,6 +122,7 @@ class DistinctFinding(Struct, frozen=True, kw_only=True):
     ``attribution`` is the weightiest of ``origins``, which follow the accesses (or, without accesses, the acquisitions
     or stacks) one by one. ``reason``, ``link`` and ``expires`` (an ISO date) come from the entry of a
     baseline or of a suppression file. ``blind_spot`` names the entry of ``blind_spots.toml`` for which it is set aside.
+    ``directed`` are the runs of ``--confirm``.
     """
 
     kind: Kind
@@ -120,6 +156,7 @@ class DistinctFinding(Struct, frozen=True, kw_only=True):
     truncated: bool = False
     sources: tuple[Occurrence, ...] = ()
     raw: str = ""
+    directed: DirectedRuns | None = None
 
     @property
     def locations(self) -> tuple[Location, ...]:

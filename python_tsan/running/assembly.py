@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -26,10 +26,11 @@ from python_tsan.running.elf import read_elf
 from python_tsan.running.unseen import unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from python_tsan.checking.execution import Execution
+    from python_tsan.result.finding import DirectedRuns
     from python_tsan.result.model import SharedObject
     from python_tsan.result.store import RunFolder
     from python_tsan.running.companion import HookReport
@@ -47,6 +48,7 @@ class SessionRecord:
     ``hook_folder`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code,
     ``left`` describes what outlived the program without the sanitizer, ``cut`` says why there are fewer runs than
     requested. ``detect`` are the detectors of the session, ``unjudged`` says in sentences what it does not judge.
+    ``directed`` are the runs of ``--confirm`` by fingerprint.
     """
 
     folder: RunFolder
@@ -61,6 +63,7 @@ class SessionRecord:
     detect: tuple[str, ...] = DETECTORS
     unjudged: tuple[str, ...] = ()
     has_recorder: bool = False
+    directed: Mapping[str, DirectedRuns] = field(default_factory=dict)
 
     @property
     def judges_races(self) -> bool:
@@ -123,6 +126,7 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
             python_stacks=python_stacks,
             inputs=tuple(reading.inputs),
             verdict=judge_program(evidence),
+            directed=record.directed,
         ),
     )
     return replace(

@@ -53,6 +53,8 @@ def open_session(
         children=request.children,
         detect=request.detect,
     )
+    if request.confirm and "locks" not in prepared.detect:
+        raise UsageError("--confirm is for possible deadlocks, which --detect leaves out")
     companion = obtain_companion(
         interpreter=prepared.interpreter,
         compiler=toolchain.candidate if toolchain else None,

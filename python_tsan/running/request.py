@@ -19,7 +19,8 @@ class Request:
     ``expect`` is a word such as ``clean`` or a file. ``children`` says that the command is a driver whose child
     processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made. ``keep_unlikely`` judges
     findings in blind spots as any other. ``facts`` are what the user states about the program, by name.
-    ``detect`` names detectors, empty for all that the program allows.
+    ``detect`` names detectors, empty for all that the program allows. ``confirm`` asks for directed runs of each
+    possible deadlock.
     """
 
     command: tuple[str, ...]
@@ -39,6 +40,7 @@ class Request:
     keep_unlikely: bool = False
     facts: dict[str, str] = field(default_factory=dict)
     detect: tuple[str, ...] = ()
+    confirm: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

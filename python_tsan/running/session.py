@@ -21,6 +21,7 @@ from python_tsan.result.judge.logs import doubts_about_logs
 from python_tsan.result.judge.process import gil_returned
 from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
+from python_tsan.running import directing
 from python_tsan.running.assembly import SessionRecord, assemble, is_found, read_runs
 from python_tsan.running.elf import read_elf
 from python_tsan.running.environment import environment_for
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from python_tsan.checking.environment import SubjectEnvironment
     from python_tsan.checking.execution import Execution
     from python_tsan.console import Console
+    from python_tsan.result.finding import DirectedRuns
     from python_tsan.result.model import Result
     from python_tsan.running.preflight import Prepared
     from python_tsan.running.request import Request
@@ -83,6 +85,7 @@ class Session:
     notes: list[str] = field(default_factory=list)
     mapped: dict[str, None] = field(default_factory=dict)
     left: dict[str, None] = field(default_factory=dict)
+    directed: dict[str, DirectedRuns] = field(default_factory=dict)
 
     def run(self, *, cut: Callable[[Result, Path], None] = lambda _result, _folder: None) -> tuple[Result, Path]:
         """Run the command as often as asked; return the result and the folder that holds it.
@@ -109,6 +112,8 @@ class Session:
 
         with keeping(interrupted):
             self._run_all(environment)
+            if self.request.confirm:
+                self._confirm(environment.variables)
         return self._conclude(environment, replay), self.folder.path
 
     def _conclude(self, environment: SubjectEnvironment, replay: Replay, *, cut: str = "") -> Result:
@@ -126,6 +131,7 @@ class Session:
             detect=self.setup.prepared.detect,
             unjudged=self.setup.prepared.unjudged,
             has_recorder=self.setup.recorder is not None,
+            directed=self.directed,
         )
         result = assemble(self.request, self.rules, record)
         self._save(result, replay)
@@ -186,7 +192,6 @@ class Session:
                 break
 
     def _run_once(self, number: int, variables: Mapping[str, str]) -> Observation:
-        toolchain = self.setup.toolchain
         folder, limit = self.folder.path / str(number), time.monotonic() + self.request.timeout
         left: list[Leftover] = []
         recent: list[tuple[float, float]] = []
@@ -208,7 +213,7 @@ class Session:
                 folder=folder,
                 env=variables,
                 deadline=self.request.timeout,
-                launcher=(*(toolchain.launcher if toolchain else ()), *locks.launcher_of(variables)),
+                launcher=self._launcher(variables),
                 cwd=Path(self.request.cwd),
                 on_start=started,
                 until=orphans.collect,
@@ -257,6 +262,24 @@ class Session:
         )
         self.runs.append((observation, execution))
         return observation
+
+    def _confirm(self, variables: Mapping[str, str]) -> None:
+        groups = read_runs([execution for _, execution in self.runs], ["locks"]).digest.groups
+        program = directing.Program(
+            command=self.setup.prepared.command,
+            cwd=Path(self.request.cwd),
+            variables=variables,
+            launcher=self._launcher(variables),
+            folder=self.folder.path,
+            seconds=max(observation.seconds for observation, _ in self.runs),
+            limit=self.request.timeout,
+        )
+        findings = {key: group.finding for key, group in groups.items()}
+        self.directed |= directing.confirm(findings, program, note=self.setup.console.note)
+
+    def _launcher(self, variables: Mapping[str, str]) -> tuple[str, ...]:
+        toolchain = self.setup.toolchain
+        return (*(toolchain.launcher if toolchain else ()), *locks.launcher_of(variables))
 
     def _gil_problem(self, execution: Execution) -> str:
         interpreter = self.setup.prepared.interpreter

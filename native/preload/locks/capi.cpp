@@ -4,6 +4,7 @@
 #include "capi_stubs.hpp"
 #include "contract.hpp"
 #include "file.hpp"
+#include "meeting.hpp"
 #include "python.hpp"
 #include "record.hpp"
 
@@ -501,6 +502,9 @@ void python_tsan_capi_called(
     if (function.runs_python && self.holds_gil && self.live != nullptr && self.live->held_count > 1) {
         if (const Entered entered(site); entered) {
             may_request_gil(self.last_gil, site);
+        }
+        if (meets && !self.busy) {
+            meet_in_call(site);
         }
     }
     if (function.action) {

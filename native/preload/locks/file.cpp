@@ -49,20 +49,6 @@ bool piecemeal = false;
 bool refused = false;
 Table texts;
 
-const char* variable(const char* name) {
-    const auto length = length_of(name);
-    for (char** each = __environ; each != nullptr && *each != nullptr; ++each) {
-        std::size_t i = 0;
-        while (i < length && (*each)[i] == name[i]) {
-            ++i;
-        }
-        if (i == length && (*each)[i] == '=') {
-            return *each + length + 1;
-        }
-    }
-    return nullptr;
-}
-
 /// A text that is built from pieces; what does not fit is cut off.
 class Words {
 public:
@@ -173,6 +159,20 @@ Header* make() {
 }
 
 } // namespace
+
+const char* variable(const char* name) {
+    const auto length = length_of(name);
+    for (char** each = __environ; each != nullptr && *each != nullptr; ++each) {
+        std::size_t i = 0;
+        while (i < length && (*each)[i] == name[i]) {
+            ++i;
+        }
+        if (i == length && (*each)[i] == '=') {
+            return *each + length + 1;
+        }
+    }
+    return nullptr;
+}
 
 bool file_requested() {
     const char* where = variable("PYTHON_TSAN_LOCKS");

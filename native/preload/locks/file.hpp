@@ -10,6 +10,9 @@ namespace lock_recorder {
 /// The file, null before it is made. Set once in a process.
 extern Header* header;
 
+/// A variable of the environment, null without it.
+const char* variable(const char* name);
+
 /// Remember the folder that the environment names. False if no recording is requested.
 bool file_requested();
 

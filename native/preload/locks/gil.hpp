@@ -8,6 +8,8 @@
 
 namespace lock_recorder {
 
+extern bool meets; // meeting.hpp
+
 // struct _gil_runtime_state: ... int locked; ... cond; mutex; switch_cond; switch_mutex.
 constexpr std::uint64_t to_locked = 64, to_condition = 48, to_switch_condition = 40, to_switch_mutex = 88;
 
@@ -31,7 +33,7 @@ inline bool gil_is_taken(std::uint64_t gil) {
 /// The thread asks for the free GIL, and holds nothing. Should another one be faster, gil_waits comes next.
 inline bool gil_is_free(std::uint64_t mutex) {
     auto* live = self.live;
-    if (mutex != self.last_gil || self.holds_gil || self.busy || live == nullptr || live->held_count != 0 ||
+    if (mutex != self.last_gil || self.holds_gil || self.busy || live == nullptr || live->held_count != 0 || meets ||
         gil_is_taken(mutex)) {
         return false;
     }

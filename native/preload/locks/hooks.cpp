@@ -7,6 +7,7 @@
 #include "file.hpp"
 #include "gil.hpp"
 #include "locks.hpp"
+#include "meeting.hpp"
 #include "objects.hpp"
 #include "python.hpp"
 #include "record.hpp"
@@ -355,6 +356,7 @@ int join(pthread_t handle, bool timed, const Site& site, Call call) {
     }
     file_note("loaded");
     file_unload();
+    meeting_prepare();
     find_runtime();
     sees_runtime = redirect_runtime();
     starts = static_cast<Start*>(raw_memory(most_starts * sizeof *starts));

@@ -3,6 +3,7 @@
 #include "../common/table.hpp"
 #include "file.hpp"
 #include "locks.hpp"
+#include "meeting.hpp"
 #include "python.hpp"
 
 #include <pthread.h>
@@ -246,6 +247,7 @@ Held* held_at(std::uint64_t address) {
 void request(const What& what, const Site& site, bool blocks, bool again) {
     auto* live = self.live;
     ++live->events;
+    blocks = (meets && !again && meet(what, site)) || blocks;
     if (live->held_count > 0 && !again) {
         drop_stale();
         if (live->held_count > 0) {
