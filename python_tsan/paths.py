@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from python_tsan.errors import UsageError
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -72,8 +70,11 @@ class Layout:
 
 def default_root() -> Path:
     """Return the cache root: ``PYTHON_TSAN_CACHE`` if set, else the platform's cache folder (XDG on Linux)."""
-    chosen = os.environ.get("PYTHON_TSAN_CACHE")
-    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("python-tsan")
+    if chosen := os.environ.get("PYTHON_TSAN_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    import platformdirs  # noqa: PLC0415 -- a report needs no cache
+
+    return platformdirs.user_cache_path("python-tsan")
 
 
 def native_folder() -> Path:

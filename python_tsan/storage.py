@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from pathlib import Path
@@ -163,5 +162,7 @@ def read_regular(file: Path, *, limit: int = MOST_BYTES, begins: bytes = b"", na
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a regular file in hexadecimal."""
+    import hashlib  # noqa: PLC0415 -- loads OpenSSL, and every verb loads this module
+
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import add_quiet
+from python_tsan.cli.help_format import add_quiet, end_with
 from python_tsan.comparison.compare import compare
 from python_tsan.comparison.model import ColumnVerdict, Comparison
 from python_tsan.comparison.reading import sides_of

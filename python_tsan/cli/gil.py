@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import add_quiet, add_settings, count, open_context
+from python_tsan.cli.help_format import add_quiet, end_with
+from python_tsan.cli.options import add_settings, count, open_context
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, SubjectError, UsageError
 from python_tsan.gil.analysis import explain_trace

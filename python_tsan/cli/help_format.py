@@ -1,4 +1,7 @@
-"""Lay out a verb's help: a usage of one line, at most 80 columns, an example at the end; the verbs write its words."""
+"""Lay out a verb's help: a usage of one line, at most 80 columns, an example at the end; the verbs write its words.
+
+``--quiet`` and ``--verbose`` are here, because a verb that reads no settings has them too.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,16 @@ def end_with(parser: argparse.ArgumentParser, example: str, *, before: str = "")
     """End the help with an example, after the paragraphs ``before``; a line that ends in a backslash continues."""
     lines = "\n".join(f"  {line}" for line in example.splitlines())
     parser.epilog = f"{before.rstrip()}\n\n{EXAMPLE}\n{lines}".lstrip()
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Add ``--quiet``."""
+    parser.add_argument("--quiet", action="store_true", help="print results only, no progress")
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    """Add ``--verbose`` of the verbs that show a report."""
+    parser.add_argument("--verbose", action="store_true", help="show whole stacks, and findings that do not fail")
 
 
 def tidy(parser: argparse.ArgumentParser) -> None:

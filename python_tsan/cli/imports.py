@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import add_quiet, add_settings, count, open_context, seconds
+from python_tsan.cli.help_format import add_quiet, end_with
+from python_tsan.cli.options import add_settings, count, open_context, seconds
 from python_tsan.errors import ExitCode, Interrupted, SubjectError, UsageError
 from python_tsan.imports.cases.import_cases.lazy_names import MODES, NORMAL
 from python_tsan.imports.codec import decode_document

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import add_settings, add_verbose, open_context
+from python_tsan.cli.help_format import add_verbose, end_with
+from python_tsan.cli.options import add_settings, open_context
 from python_tsan.cli.run import add_formats, exit_code, formats_of
 from python_tsan.plain_text import counted
 from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context

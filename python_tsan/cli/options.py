@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.cli.help_format import add_quiet
 from python_tsan.config import OPTIONS, Settings, load_settings
 from python_tsan.console import make_console
 from python_tsan.paths import Layout
@@ -59,16 +60,6 @@ def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
             text = f"{option.summary} ({option.default})"
             group.add_argument(option.flag, dest=option.field, metavar=option.metavar, help=text)
     parser.set_defaults(settings=tuple(option.field for option in shown))
-
-
-def add_quiet(parser: argparse.ArgumentParser) -> None:
-    """Add ``--quiet``."""
-    parser.add_argument("--quiet", action="store_true", help="print results only, no progress")
-
-
-def add_verbose(parser: argparse.ArgumentParser) -> None:
-    """Add ``--verbose`` of the verbs that show a report."""
-    parser.add_argument("--verbose", action="store_true", help="show whole stacks, and findings that do not fail")
 
 
 def count(text: str) -> int:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import PLAN, add_settings, add_verbose, count, open_context
+from python_tsan.cli.help_format import add_verbose, end_with
+from python_tsan.cli.options import PLAN, add_settings, count, open_context
 from python_tsan.cli.run import Detail, exit_code, show
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.plain_text import counted, printable

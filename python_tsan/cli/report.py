@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec.structs import replace
 
-from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import add_quiet, add_verbose
+from python_tsan.cli.help_format import add_quiet, add_verbose, end_with
 from python_tsan.console import make_console
-from python_tsan.detect.reading import NO_LOGS, STANDARD_INPUT, read_logs
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.render.registry import RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
-from python_tsan.result.build import Facts, attributed, build_result
 from python_tsan.result.model import OLD_FILE, RUN_FILE, Result, VerdictStatus
 
 if TYPE_CHECKING:
@@ -86,7 +83,11 @@ def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_cl
     Raises :class:`UsageError` when none of ``paths`` can be read as a log at all, :class:`SubjectError` when a run's
     file cannot be read.
     """
-    if saved := _saved(paths):
+    # `--help` needs none of these, and `run` uses this module for its own help.
+    from python_tsan.detect.reading import NO_LOGS, STANDARD_INPUT, read_logs  # noqa: PLC0415
+    from python_tsan.result.build import Facts, attributed, build_result  # noqa: PLC0415
+
+    if list(paths) != [STANDARD_INPUT] and (saved := _saved(paths)):
         return attributed(saved, own) if own else saved
     reading = read_logs(paths)
     if silent_is_clean:  # a run without a finding leaves the folder of log_path= empty
@@ -136,7 +137,7 @@ def show(report: Result, arguments: argparse.Namespace, console: Console) -> Non
 
 def _saved(paths: Sequence[str]) -> Result | None:
     """Return the result of a run, when the one path is its folder or its file."""
-    if len(paths) != 1 or paths[0] == STANDARD_INPUT:
+    if len(paths) != 1:
         return None
     path = Path(paths[0])
     file = next((each for each in (path / RUN_FILE, path / OLD_FILE, path) if os.path.isfile(each)), None)  # noqa: PTH113 -- see own_paths

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from python_tsan.checking.execution import STDERR_FILE
-from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import PLAN, add_settings, add_verbose, count, open_context, seconds
+from python_tsan.cli.help_format import add_verbose, end_with
+from python_tsan.cli.options import PLAN, add_settings, count, open_context, seconds
 from python_tsan.cli.report import OWN_HELP, own_paths
 from python_tsan.detect.registry import DETECTORS
 from python_tsan.errors import ExitCode, UsageError
@@ -210,6 +209,8 @@ def show(report: Result, folder: Path, request: Request, console: Console, *, de
 
 def last_line(report: Result, folder: Path) -> str:
     """Return the last line on standard error of the first run whose program failed; empty if none did."""
+    from python_tsan.checking.execution import STDERR_FILE  # noqa: PLC0415 -- `--help` needs no detector
+
     codes = report.subject.exit_codes if report.subject else ()
     files = sorted(folder.glob(f"[0-9]*/{STDERR_FILE}"), key=lambda file: int(file.parent.name))
     for code, file in zip(codes, files, strict=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -46,7 +46,7 @@ def _is_one(seen: Seen, words: str) -> bool:
 @cache
 def rules() -> tuple[Rule, ...]:
     """Return the rules in order; the first that fits is used."""
-    table = tomllib.loads(resources.files(__package__).joinpath("meanings.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads(Path(__file__).with_name("meanings.toml").read_text(encoding="utf-8"))
     return tuple(
         Rule(
             axis=Axis[entry["axis"].upper()],

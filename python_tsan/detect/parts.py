@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from python_tsan.tsan.digest import Part
 
-# A smaller log is read faster by one process.
-MIN_SIZE = 12 << 20
 PART_SIZE = 6 << 20
 # Read at once by this process: it shows which prefixes there are.
 FIRST_SIZE = 1 << 19
@@ -218,9 +216,9 @@ def _load(reader: IO[bytes]) -> _Result | None:
     return result if isinstance(result, _Result) else None
 
 
-def worth_parts(size: int) -> bool:
-    """Report whether a log is so long that other processes are of use, and whether some can be started."""
-    return size >= MIN_SIZE and _jobs() > 1 and hasattr(os, "fork") and threading.active_count() == 1
+def others_are_of_use() -> bool:
+    """Report whether there are several cores, and other processes can be started."""
+    return _jobs() > 1 and hasattr(os, "fork") and threading.active_count() == 1
 
 
 def _jobs() -> int:

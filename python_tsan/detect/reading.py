@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 
 from python_tsan.detect.lines import MAX_LINE, Lines
 from python_tsan.detect.packed import ZIP, DamagedError, members, unpacked
-from python_tsan.detect.parts import LogInParts, worth_parts
 from python_tsan.plain_text import counted
 from python_tsan.result.model import Input
 from python_tsan.storage import read_regular
@@ -23,7 +22,11 @@ from python_tsan.tsan.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from python_tsan.detect.parts import LogInParts
+
 CHUNK = 1 << 18
+# A smaller log is read faster by one process.
+LARGE = 12 << 20
 STANDARD_INPUT = "-"
 NO_LOGS = "no file in this folder has the name of a log"
 # log_path=tsan makes tsan.4711; the rest are usual names of logs. Any other file must be named itself.
@@ -231,9 +234,11 @@ def _read_lines(
 ) -> Lines | LogInParts:
     """Read a log to its end, on several cores if it is a large one; return what went wrong with its lines."""
     plain = isinstance(file.raw, io.FileIO) and encoding == _PLAIN
-    if plain and size is not None and worth_parts(size) and not _has_holes(file):
+    if plain and size is not None and size >= LARGE:
+        from python_tsan.detect.parts import LogInParts, others_are_of_use  # noqa: PLC0415 -- few logs are so large
+
         parts = LogInParts(digest, file.fileno(), name, size)
-        if parts.read():
+        if others_are_of_use() and not _has_holes(file) and parts.read():
             return parts
     lines = Lines(_chunks(file, size), encoding)
     digest.read(lines.pieces(), name)

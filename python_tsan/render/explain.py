@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -110,7 +110,7 @@ def error_pages() -> dict[str, Answer]:
 
 @cache
 def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((resources.files("python_tsan.render") / name).read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 def _joined(text: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # A longer number is no job system's.
 MAX_DIGITS = 10
-_SHARD = re.compile(r"(?P<index>\d+)/(?P<count>\d+)")
+_SHARD = r"(?P<index>\d+)/(?P<count>\d+)"
 
 
 class Shard(Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ def parse_shard(text: str, env: Mapping[str, str]) -> Shard:
     """Read ``I/N``, or for ``auto`` what the system has set in ``env``; raises :class:`UsageError` for others."""
     if text == AUTO:
         return _shard_of_job(env)
-    found = _SHARD.fullmatch(text)
+    found = re.fullmatch(_SHARD, text)
     shard = Shard(index=int(found["index"]), count=int(found["count"])) if found else None
     if shard is None or not 1 <= shard.index <= shard.count:
         raise UsageError(

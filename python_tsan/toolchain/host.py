@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.process import run
 from python_tsan.process.cores import usable_cores
-from python_tsan.result.model import Machine
+from python_tsan.result.machine import Machine
 from python_tsan.toolchain.probe_cache import mmap_rnd_bits, seccomp_mode
 
 if TYPE_CHECKING:

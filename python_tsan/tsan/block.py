@@ -21,17 +21,16 @@ LINE_COST = 200
 _ROOM = MAX_LINES * LINE_COST
 # \x1b[1m\x1b[31mWARNING: ThreadSanitizer: data race (pid=1); also as cat -v and JSON print it, and without
 # its first byte
-_COLOUR = re.compile(
-    r"(?:\x1b|\^\[|\\(?:u001b|x1b|033|e)(?=\[)|[\u241b\u2190](?=\[))"
+_COLOUR = (
+    r"(?i)(?:\x1b|\^\[|\\(?:u001b|x1b|033|e)(?=\[)|[\u241b\u2190](?=\[))"
     r"(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|_[^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z])"
-    r"|\x9b[0-?]*[ -/]*[@-~]|\[(?:\d{1,3}(?:;\d{1,3})*)m",
-    re.IGNORECASE,
+    r"|\x9b[0-?]*[ -/]*[@-~]|\[(?:\d{1,3}(?:;\d{1,3})*)m"
 )
 # What takes no room on a screen: blanks of no width, marks of direction, the byte order mark
 _INVISIBLE = re.compile(r"[\0\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 MAX_OVERSTRUCK = 8
 # X\bW: overstruck text
-_OVERSTRUCK = re.compile(r"[^\b]\x08")
+_OVERSTRUCK = r"[^\b]\x08"
 # CSI as a byte, an escape character in four spellings, NUL, backspace: what only few logs have
 _RARE = re.compile(r"[\0\x08\x9b\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u241b\u2190]|\\(?:u001b|x1b|033|e)\[")
 # put(std::vector&lt;int&gt; const&amp;) &lt;null&gt;
@@ -149,7 +148,7 @@ def has_dress(text: str) -> bool:
     return (
         is_dressed(text)
         or ("<" in text and _TAG_OF_LINE.search(text) is not None)
-        or ("[" in text and _COLOUR.search(text) is not None)
+        or ("[" in text and re.search(_COLOUR, text) is not None)
     )
 
 
@@ -171,9 +170,9 @@ def clean(raw: str) -> str:
     if "<" not in line and not is_dressed(line):
         return line
     for _ in range(MAX_OVERSTRUCK if "\b" in line else 0):
-        line = _OVERSTRUCK.sub("", line)
+        line = re.sub(_OVERSTRUCK, "", line)
     line = _INVISIBLE.sub("", line)
-    line = _TAG.sub("", _COLOUR.sub("", line))
+    line = _TAG.sub("", re.sub(_COLOUR, "", line))
     if "&" in line:
         import html  # noqa: PLC0415 -- has a large table, which few logs need
 

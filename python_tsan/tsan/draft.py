@@ -37,7 +37,7 @@ from python_tsan.tsan.tokens import (
 # done 10%    #0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # done 10%  Previous write of size 8 at 0x7b0400000000 by thread T1:
 # but not [1,0]<stderr>:    #0 f /src/other.cpp:3: a colon or bracket ends the prefix of another source
-_GLUED = re.compile(
+_GLUED = (
     r"(?<=[^\s:|\]>)])"
     r"(?:    (?=#\d+ \S)|  (?=(?:Previous |Atomic |Write of |Read of |Location is |Mutex M|Thread T|As if )))"
 )
@@ -111,7 +111,7 @@ class Draft:
                 assert_never(mark)
 
     def _unknown(self, line: str) -> None:
-        glued = _GLUED.search(line)
+        glued = re.search(_GLUED, line)
         if glued and (token := lex(line[glued.end() :])) is not Mark.UNKNOWN:
             self.unparsed.append(line[: glued.start()])
             self.take(line, token)
@@ -143,7 +143,7 @@ class Draft:
 
 def is_stray(line: str) -> bool:
     """Report whether a line is of no part of any block, wherever it comes: program output."""
-    return (is_output(line) or lex(line) is Mark.UNKNOWN) and not ("  " in line and _GLUED.search(line))
+    return (is_output(line) or lex(line) is Mark.UNKNOWN) and not ("  " in line and re.search(_GLUED, line))
 
 
 def _holds_stack(location: Location) -> bool:

@@ -31,12 +31,12 @@ _FRAME = re.compile(
 # 0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # [0] worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # worker(int) /src/race.cpp:12:5 (race+0xe4590)
-_BARE_FRAME = re.compile(
+_BARE_FRAME = (
     rf"(?P<star>\*\s*)?(?:[\[(]?(?P<index>\d+)[\]).:]*(?P<late_star>\*)?\s+)?(?:{ADDRESS} in )?(?P<what>\S.*?)"
     rf"{_MODULE}{_BUILD_ID}$"
 )
 # 0 worker(int) /src/race.cpp:12:5
-_BARE_PLACED = re.compile(
+_BARE_PLACED = (
     r"(?P<star>\*\s*)?[\[(]?(?P<index>\d{1,3})[\]).:]*(?P<late_star>\*)?\s+"
     r"(?P<what>\S.*?[ /][^\s:/][^:/]{0,300}:\d+(?::\d+)?)(?P<module>)(?P<offset>)(?P<build_id>)$"
 )
@@ -47,7 +47,7 @@ _AT = " at "
 _ENDS_IN_LINE = re.compile(r":\d{1,9}$")
 _ARGUMENTS = re.compile(r" \((?:\w+=[^()]*)?\)$")
 # worker(int) (race.cpp:12), worker(int) (in App) (race.cpp:12) of atos
-_ATOS = re.compile(r"(?P<symbol>.+?)(?: \(in [^()]+\))? \((?P<place>[^()\s][^()]*:\d+(?::\d+)?)\)$")
+_ATOS = r"(?P<symbol>.+?)(?: \(in [^()]+\))? \((?P<place>[^()\s][^()]*:\d+(?::\d+)?)\)$"
 # worker+0x12 and worker + 18, as far from the function's start
 _DISTANCE = re.compile(r"(?<=[\w)>\]])(?: \+ \d{1,9}(?=$| )|\+0x[0-9a-f]{1,16}$)")
 #  (discriminator 3), [inlined], (inlined by)
@@ -55,7 +55,7 @@ _REMARK = re.compile(r"\s*(?:\(discriminator \d+\)|[(\[]inlined(?: by)?[)\]])$")
 # /src/race.cpp:12:5, /src/race.cpp:?, <null>:0, :?
 _PLACE = re.compile(r"(?P<file>.*?)(?::(?P<line>-?\d+|\?))?(?::(?P<column>-?\d+|\?))?$")
 # C:\src\race.cpp(12,5)
-_VS_PLACE = re.compile(r"(?P<file>.+?)\((?P<line>\d+)(?:,(?P<column>\d+))?\)$")
+_VS_PLACE = r"(?P<file>.+?)\((?P<line>\d+)(?:,(?P<column>\d+))?\)$"
 # worker(int) /src/race.cpp, worker(int) ../src/race.cpp, worker(int) C:\src\race.cpp: where the path may start
 _PATH_START = re.compile(r" (?=/|\.{1,2}/|[A-Za-z]:[\\/])")
 # What symbolizers print where no file is known; a codegen unit is what rustc calls an object file.
@@ -85,7 +85,7 @@ def read_frame(text: str) -> Frame | None:
     found = _FRAME.match(text)
     bare = found is None
     if bare and (text.endswith(")") or text[-1:].isdecimal()):
-        found = _BARE_FRAME.match(text) or _BARE_PLACED.match(text)
+        found = re.match(_BARE_FRAME, text) or re.match(_BARE_PLACED, text)
         if found and _NOT_BARE.search(found["what"]):
             return None
     if not found:
@@ -120,7 +120,7 @@ def split_place(what: str) -> tuple[str, str]:
         symbol, _, place = what.rpartition(_AT)
         if symbol.count("(") == symbol.count(")"):
             return _known(_ARGUMENTS.sub("", symbol)), place
-    if what.endswith(")") and (found := _ATOS.match(what)):
+    if what.endswith(")") and (found := re.match(_ATOS, what)):
         return _known(found["symbol"]), found["place"]
     for start in _PATH_START.finditer(what):
         symbol = what[: start.start()]
@@ -151,7 +151,7 @@ def _name_end(words: str) -> int:
 
 
 def _place(place: str) -> tuple[str, int, int]:
-    found = _VS_PLACE.match(place) or _PLACE.match(place)
+    found = re.match(_VS_PLACE, place) or _PLACE.match(place)
     if not found or _NO_FILE.match(found["file"]):
         return "", 0, 0
     return found["file"], _count(found["line"]), _count(found["column"])

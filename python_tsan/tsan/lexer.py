@@ -66,7 +66,7 @@ HEADING = re.compile(
     rf"|(?i:ThreadSanitizer: {{0,2}}(?P<plain>{_TITLE})(?=\s*\(pid\b))"
 )
 # (pid=1234), (pid: 1234), pid 1234
-_PID = re.compile(r"\s*\(?pid[=: ]{1,2}(?P<pid>\d+)\b", re.IGNORECASE)
+_PID = r"(?i)\s*\(?pid[=: ]{1,2}(?P<pid>\d+)\b"
 # WARNING: DATA RACE
 # WARNING: DEADLOCK  # noqa: ERA001 -- as printed
 GO_HEADING = re.compile(r"WARNING: (?P<title>DATA RACE|DEADLOCK)(?![\w:-])")
@@ -86,31 +86,27 @@ _ACCESS = re.compile(
 #   Write of size 4 at <addr> by thread T? [pool]:
 #   Previous write of 4 bytes at (nil) by unknown thread
 #   Write of size 8 at 0x7b0400000000 by thread 'pool::worker' (mutexes: write M12):
-_LOOSE_ACCESS = re.compile(
-    r"(?P<previous>previous )?(?P<atomic>atomic )?(?P<operation>read|write)"
+_LOOSE_ACCESS = (
+    r"(?i)(?P<previous>previous )?(?P<atomic>atomic )?(?P<operation>read|write)"
     r"(?: of (?:size )?(?P<size>\d{1,18})?\S{0,20}(?: bytes)?)?"
     rf"(?: at (?P<address>{ADDRESS})?[^\s:]*)?"
     r" by (?P<who>(?=[^:]*(?:thread|goroutine|\bT\d))(?:'[^'\n]*'|[^:']){1,200}?)"
-    r"(?: \(mutexes: (?P<mutexes>[^)]*)\))?:?$",
-    re.IGNORECASE,
+    r"(?: \(mutexes: (?P<mutexes>[^)]*)\))?:?$"
 )
 # thread T3, T3, worker thread 3
 _THREAD_NUMBER = re.compile(r"\bT(?P<letter>\d+)|thread\s+(?P<word>\d+)")
 #   Modifying access of Swift variable at 0x7b0400000000 by thread T1:
 #   Previous read-only access of external object at 0x7b0400000000 by main thread (mutexes: write M1):
-_EXTERNAL_ACCESS = re.compile(
-    r"(?P<previous>Previous )?(?P<operation>modifying|read-only) access of (?P<object>.+)"
-    rf" at (?P<address>{ADDRESS}) by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)",
-    re.IGNORECASE,
+_EXTERNAL_ACCESS = (
+    r"(?i)(?P<previous>Previous )?(?P<operation>modifying|read-only) access of (?P<object>.+)"
+    rf" at (?P<address>{ADDRESS}) by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)"
 )
 #  write M12, read M3
 _HELD = re.compile(r"(?P<mode>write|read) M(?P<id>\d+)")
 #   Mutex M12 (0x7b0c00000000) created at:
 #   Mutex M12 created at:
 #   Mutex M12 is already destroyed.
-_MUTEX = re.compile(
-    rf"Mutex M(?P<id>\d+) (?:(?:\(?(?P<address>{ADDRESS})\)? )?created at:|(?P<destroyed>is already destroyed)\.)"
-)
+_MUTEX = rf"Mutex M(?P<id>\d+) (?:(?:\(?(?P<address>{ADDRESS})\)? )?created at:|(?P<destroyed>is already destroyed)\.)"
 #   Thread T1 'loader' (tid=4711, running) created by main thread at:
 #   Thread T2 (tid=4712, finished) is a GCD worker thread
 #   Thread T1 (running) created at:
@@ -125,13 +121,13 @@ _GOROUTINE = re.compile(r"Goroutine (?P<id>\d+) \((?P<status>running|finished)\)
 #   Cycle in lock order graph: M0 (0x7ffc1) => M1 (0x7ffc2) => M0
 _CYCLE = re.compile(r"Cycle in lock order graph: (?P<links>.*)")
 # M0 (0x7ffc1) =>
-_LINK = re.compile(rf"M(?P<id>\d+) \((?P<address>{ADDRESS})\)")
+_LINK = rf"M(?P<id>\d+) \((?P<address>{ADDRESS})\)"
 #   Mutex M1 acquired here while holding mutex M0 in main thread:
-_ACQUIRED = re.compile(rf"Mutex M(?P<mutex>\d+) acquired here while holding mutex M(?P<holding>\d+) in {THREAD}:")
+_ACQUIRED = rf"Mutex M(?P<mutex>\d+) acquired here while holding mutex M(?P<holding>\d+) in {THREAD}:"
 #   Mutex M0 previously acquired by the same thread here:
-_HELD_BEFORE = re.compile(r"Mutex M(?P<mutex>\d+) previously acquired by the same thread here:")
+_HELD_BEFORE = r"Mutex M(?P<mutex>\d+) previously acquired by the same thread here:"
 # Goroutine 999 lock mutex 2 while holding mutex 1:
-_GO_ACQUIRED = re.compile(r"Goroutine (?P<thread>\d+) lock mutex (?P<mutex>\d+) while holding mutex (?P<holding>\d+):")
+_GO_ACQUIRED = r"Goroutine (?P<thread>\d+) lock mutex (?P<mutex>\d+) while holding mutex (?P<holding>\d+):"
 # Mutex 1 was previously locked here:
 _GO_HELD_BEFORE = re.compile(r"Mutex (?P<mutex>\d+) was previously locked here:")
 #   Signal 10 handler invoked at:
@@ -144,9 +140,7 @@ _HINT = re.compile(r"hint: use TSAN_OPTIONS=", re.IGNORECASE)
 _GO_FUNCTION = re.compile(r"(?P<symbol>\S+)\(\)\s*$")
 #       /src/main.go:11 +0x44
 #       /usr/lib/go/src/runtime/proc.c:1445
-_GO_PLACE = re.compile(
-    r"(?P<file>\S.*\.(?:go|[chs])|\S.*(?=:\d+ \+0x)):(?P<line>\d+)(?: \+(?P<offset>0x[0-9a-f]+))?\s*$"
-)
+_GO_PLACE = r"(?P<file>\S.*\.(?:go|[chs])|\S.*(?=:\d+ \+0x)):(?P<line>\d+)(?: \+(?P<offset>0x[0-9a-f]+))?\s*$"
 
 
 def lex(line: str, read_frame: FrameReader = read_frame) -> Token:
@@ -197,7 +191,7 @@ def _access(text: str) -> Access | None:
 
 def _loose_access(text: str) -> Access | None:
     """Read an access of which parts were left out, replaced or added."""
-    found = _LOOSE_ACCESS.match(text)
+    found = re.match(_LOOSE_ACCESS, text)
     if not found:
         return None
     thread = _THREAD_NUMBER.search(found["who"])
@@ -214,7 +208,7 @@ def _loose_access(text: str) -> Access | None:
 
 
 def _external_access(text: str) -> Access | None:
-    found = _EXTERNAL_ACCESS.match(text)
+    found = re.match(_EXTERNAL_ACCESS, text)
     if not found:
         return None
     thread, main = who(found)
@@ -236,7 +230,7 @@ def _held(text: str | None) -> tuple[HeldMutex, ...]:
 
 
 def _mutex(text: str) -> Mutex | None:
-    found = _MUTEX.match(text)
+    found = re.match(_MUTEX, text)
     if not found:
         return None
     return Mutex(id=number(found["id"]) or 0, address=hexadecimal(found["address"]), destroyed=bool(found["destroyed"]))
@@ -267,12 +261,12 @@ def _cycle(text: str) -> Cycle | None:
     found = _CYCLE.match(text)
     if not found:
         return None
-    links = _LINK.finditer(found["links"])
+    links = re.finditer(_LINK, found["links"])
     return Cycle(tuple(Mutex(id=number(link["id"]) or 0, address=hexadecimal(link["address"])) for link in links))
 
 
 def _acquired(text: str) -> Acquisition | None:
-    found = _ACQUIRED.match(text)
+    found = re.match(_ACQUIRED, text)
     if not found:
         return None
     thread, main = who(found)
@@ -282,7 +276,7 @@ def _acquired(text: str) -> Acquisition | None:
 
 
 def _go_acquired(text: str) -> Acquisition | None:
-    found = _GO_ACQUIRED.match(text)
+    found = re.match(_GO_ACQUIRED, text)
     if not found:
         return None
     return Acquisition(
@@ -294,14 +288,14 @@ def _go_acquired(text: str) -> Acquisition | None:
 
 
 def _held_before(text: str) -> HeldBefore | None:
-    found = _HELD_BEFORE.match(text) or _GO_HELD_BEFORE.match(text)
+    found = re.match(_HELD_BEFORE, text) or _GO_HELD_BEFORE.match(text)
     return found and HeldBefore(number(found["mutex"]) or 0)
 
 
 def _heading(text: str) -> Heading | None:
     if found := HEADING.match(text):
         title = found["title"] or found["bare"] or found["plain"]
-        pid = found if found["pid"] else _PID.match(text, found.end())
+        pid = found if found["pid"] else re.match(_PID, text, found.end())
         return Heading(title, number(pid["pid"]) if pid else None, Dialect.CXX)
     found = GO_HEADING.match(text)
     return found and Heading(found["title"], None, Dialect.GO)
@@ -346,7 +340,7 @@ def _go_function(text: str) -> GoFunction | None:
 
 
 def _go_place(text: str) -> GoPlace | None:
-    found = _GO_PLACE.match(text)
+    found = re.match(_GO_PLACE, text)
     return found and GoPlace(found["file"], number(found["line"]) or 0, hexadecimal(found["offset"]))
 
 

@@ -17,19 +17,18 @@ _GLOBAL = re.compile(
 #   Location is heap block of size 40 at 0x7b0c00000000 allocated by thread T1:
 #   Location is Swift variable of size 24 at 0x7b0800000000 allocated by main thread:
 # Heap block of size 16 at 0x00c0000b4010 allocated by main goroutine:
-_HEAP = re.compile(
-    rf"(?:Location is )?(?P<object>heap block|.+?) of size (?P<size>\d+) at (?P<address>{ADDRESS})"
-    rf" allocated by {THREAD}:",
-    re.IGNORECASE,
+_HEAP = (
+    rf"(?i)(?:Location is )?(?P<object>heap block|.+?) of size (?P<size>\d+) at (?P<address>{ADDRESS})"
+    rf" allocated by {THREAD}:"
 )
 #   Location is stack of main thread.
 #   Location is TLS of thread T1.
-_OWN = re.compile(rf"Location is (?P<kind>stack|TLS) of {THREAD}\.")
+_OWN = rf"Location is (?P<kind>stack|TLS) of {THREAD}\."
 #   Location is file descriptor 5 created by main thread at:
 #   Location is file descriptor 5 destroyed by thread T1 at::
-_DESCRIPTOR = re.compile(rf"Location is file descriptor (?P<fd>\d+) (?P<state>created|destroyed) by {THREAD} at::?")
+_DESCRIPTOR = rf"Location is file descriptor (?P<fd>\d+) (?P<state>created|destroyed) by {THREAD} at::?"
 # Global var main.counter of size 8 at 0x5a1e10 declared at /src/main.go:7
-_GO_GLOBAL = re.compile(
+_GO_GLOBAL = (
     rf"Global var (?P<name>.*) of size (?P<size>\d+) at (?P<address>{ADDRESS}) declared at (?P<file>.*):(?P<line>\d+)"
 )
 
@@ -60,7 +59,7 @@ def _global(text: str) -> Location | None:
 
 
 def _heap(text: str) -> Location | None:
-    found = _HEAP.match(text)
+    found = re.match(_HEAP, text)
     if not found:
         return None
     thread, main = who(found)
@@ -77,7 +76,7 @@ def _heap(text: str) -> Location | None:
 
 
 def _own(text: str) -> Location | None:
-    found = _OWN.match(text)
+    found = re.match(_OWN, text)
     if not found:
         return None
     thread, main = who(found)
@@ -85,7 +84,7 @@ def _own(text: str) -> Location | None:
 
 
 def _descriptor(text: str) -> Location | None:
-    found = _DESCRIPTOR.match(text)
+    found = re.match(_DESCRIPTOR, text)
     if not found:
         return None
     thread, main = who(found)
@@ -100,7 +99,7 @@ def _descriptor(text: str) -> Location | None:
 
 
 def _go_global(text: str) -> Location | None:
-    found = _GO_GLOBAL.match(text)
+    found = re.match(_GO_GLOBAL, text)
     if not found:
         return None
     return Location(

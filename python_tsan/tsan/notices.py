@@ -62,28 +62,26 @@ _CLAIM = re.compile(r"(?:SUMMARY|WARNING): ThreadSanitizer")
 #   Mutex M1 acquired here while holding mutex M0 in main thread:
 # Goroutine 7 (running) created at:
 # ThreadSanitizer can not provide additional info.
-_PART = re.compile(
-    rf"\b(?:write|read|access)\b[^:]{{0,200}} at {ADDRESS} by (?:(?:main|unknown) (?:thread|goroutine)|thread T?[\d'?]"
-    r"|goroutine \d)|\bThread (?:T[\d?]|').{0,200}created by |\bGoroutine \d+ \((?:running|finished)\) created at:"
+_PART = (
+    rf"(?i)\b(?:write|read|access)\b[^:]{{0,200}} at {ADDRESS} by (?:(?:main|unknown) (?:thread|goroutine)"
+    r"|thread T?[\d'?]|goroutine \d)|\bThread (?:T[\d?]|').{0,200}created by "
+    r"|\bGoroutine \d+ \((?:running|finished)\) created at:"
     rf"|\bLocation is (?:global '|(?:stack|TLS) of (?:main )?thread|file descriptor \d"
     rf"|.{{1,100}} of size \d+ at {ADDRESS})|\bMutex M\d+ (?:\({ADDRESS}|created at:|acquired here|previously acquired)"
     r"|\bCycle in lock order graph: M\d|\bThreadSanitizer can not provide additional info"
-    r"|\brace detected outside of test execution",
-    re.IGNORECASE,
+    r"|\brace detected outside of test execution"
 )
 # ThreadSanitizer detected a data race, 3 ThreadSanitizer errors: what other programs say of a report
-_SAID = re.compile(
-    r"ThreadSanitizer\b.{0,80}\b(?:race|detected|deadlock|lock-order|use-after-free|thread leak"
+_SAID = (
+    r"(?i)ThreadSanitizer\b.{0,80}\b(?:race|detected|deadlock|lock-order|use-after-free|thread leak"
     r"|[1-9]\d* (?:warning|error|issue|report)s?)\b|\b[1-9]\d* ThreadSanitizer (?:warning|error|issue|report)s?\b"
-    r"|\braces? (?:\w+ )?(?:by|in|from) ThreadSanitizer",
-    re.IGNORECASE,
+    r"|\braces? (?:\w+ )?(?:by|in|from) ThreadSanitizer"
 )
 # Process completed with exit code 66. make: *** [Makefile:7: check] Error 66
 # The runtime's own code for a process that had reports; without a report in the log, it lacks them.
-_EXITED = re.compile(
-    r"\b(?:exit(?:ed|s|ing)?|exit ?code|return(?:ed|s)?|terminated|status|ended|rc|failed)\b[^\d\n]{0,40}\b66\b"
-    r"(?![\d:%]|\.\d)|\*\*\* .{0,200}\bError 66\b",
-    re.IGNORECASE,
+_EXITED = (
+    r"(?i)\b(?:exit(?:ed|s|ing)?|exit ?code|return(?:ed|s)?|terminated|status|ended|rc|failed)\b[^\d\n]{0,40}\b66\b"
+    r"(?![\d:%]|\.\d)|\*\*\* .{0,200}\bError 66\b"
 )
 _DENIED = re.compile(r"\b(?:0|no|none|not|without|never)\b", re.IGNORECASE)
 # BUG: KCSAN: data-race in foo / bar
@@ -93,7 +91,7 @@ _DENIED = re.compile(r"\b(?:0|no|none|not|without|never)\b", re.IGNORECASE)
 # ==4711== Conflicting store by thread 2 at 0x0060103c size 4
 # ==4711==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000010
 # race.c:4:2: runtime error: signed integer overflow
-_OTHER_TOOL = re.compile(
+_OTHER_TOOL = (
     r"\b(?P<kernel>K(?:CSAN|ASAN|MSAN)): |==\d+== (?:(?P<helgrind>Helgrind, |Possible data race during )"
     r"|(?P<drd>drd, |DRD, |Conflicting (?:load|store) by thread ))"
     r"|(?:ERROR|WARNING|SUMMARY|FATAL): ?"
@@ -159,9 +157,9 @@ class Tally:
             self._summaries += 1
         elif (
             GO_TEST in line
-            or _PART.search(line)
-            or _EXITED.search(line)
-            or (_SAID.search(line) and not _DENIED.search(line))
+            or re.search(_PART, line)
+            or re.search(_EXITED, line)
+            or (re.search(_SAID, line) and not _DENIED.search(line))
         ):
             self._parts = True
         return False
@@ -195,7 +193,7 @@ def may_matter(raw: str) -> bool:
 
 def other_tool(line: str) -> str:
     """Return the name of another race or memory checker that printed this line; empty for none."""
-    found = _OTHER_TOOL.search(line)
+    found = re.search(_OTHER_TOOL, line)
     if not found:
         return ""
     names = {"helgrind": "Helgrind", "drd": "DRD", "ub": "UndefinedBehaviorSanitizer"}

@@ -16,7 +16,7 @@ _CLOCK = r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?"
 # Nov 23 01:02:03, Mon Nov 23 01:02:03 2026
 # 23/Nov/2026:01:02:03 +0000
 # 01:02:03.456, [00:12], [12.34], +13ms, 12.5s, 1764550800, 1764550800.123456, [   12.345678], #12 3.456
-_TIME = re.compile(
+_TIME = (
     rf"\d{{4}}[-/.]\d\d[-/.]\d\d[T ]+\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?"
     rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?{_MONTH} +\d{{1,2}} {_CLOCK}(?: \d{{4}}\b)?"
     rf"|\d{{1,2}}/(?:{_MONTH}|\d\d)/\d{{2,4}}[: ]{_CLOCK}(?: [+-]\d{{4}})?"
@@ -114,7 +114,7 @@ class Forms:
         form = self._alike.get(skeleton)
         if form is None:
             form = self._find(prefix, body)
-            free = not any(map(str.isdecimal, _NUMBER.sub("", _TIME.sub("|", body))))
+            free = not any(map(str.isdecimal, _NUMBER.sub("", re.sub(_TIME, "|", body))))
             if free and len(self._known) < MAX_FORMS > len(self._alike) and _LONG_NUMBER not in skeleton:
                 self._alike[skeleton] = form
         numbers = form.numbers(prefix)
@@ -136,10 +136,10 @@ class Forms:
     def _find(self, prefix: str, body: str) -> Form:
         parts: list[str] = []
         done = 0
-        for found in _TIME.finditer(body):
+        for found in re.finditer(_TIME, body):
             # A time or number that is aligned to the right has blanks before it, or none.
             parts += [_any_number(body[done : found.start()]).removesuffix(_BLANKS), _BLANKS]
-            parts.append(_TIME_PART.sub(_any_time, found[0]))
+            parts.append(re.sub(_TIME_PART, _any_time, found[0]))
             done = found.end()
         text = "".join([*parts, _any_number(body[done:])])
         form = self._known.get(text)
@@ -152,7 +152,7 @@ class Forms:
     def changing(self, prefix: str) -> Changing | None:
         """Return what finds out whether words of a prefix change from line to line; None if it has no such word."""
         body = prefix.rstrip()
-        if len(body) > MAX_PREFIX or not _CHANGING.search(body):
+        if len(body) > MAX_PREFIX or not re.search(_CHANGING, body):
             return None
         text = f"{_changing_words(body)}[ \t]{{0,{len(prefix) - len(body)}}}"
         if text not in self._changing and len(self._changing) < MAX_CHANGING:
@@ -163,7 +163,7 @@ class Forms:
 
 def _changing_words(body: str) -> str:
     parts, done = [], 0
-    for found in _CHANGING.finditer(body):
+    for found in re.finditer(_CHANGING, body):
         before = _literal(body[done : found.start()])
         if found["word"]:
             parts += [before, rf"([\w.+@-]{{{_SHORTEST_WORD},80}})"]
@@ -210,7 +210,7 @@ _SHORTEST_WORD = 8
 _GROUP = re.compile(r"(?<!\\)\(")
 # 1a2b3c4d-0000, @4000000065a1b2, 20261123T010203Z: a word that is too long for a name, with four digits or more
 # test.log:12: and test.log-13-, as grep puts them before what it has found and the lines around it; 12," in a table
-_CHANGING = re.compile(
+_CHANGING = (
     rf"(?P<word>(?<![\w.+@-])(?=[\w.+@-]{{{_SHORTEST_WORD}}})(?=(?:[\w.+@-]*?\d){{4}})[\w.+@-]{{1,80}})"
     r"|(?<![\w.+@])(?P<line>\d{1,9})(?:[:-](?=$|\s)|[,;](?=[\"']|$))"
 )
@@ -229,7 +229,7 @@ def _end(body: str, blanks: int) -> str:
 
 
 # The parts of a time: a fraction (which may be left out), digits, names of months and zones, blanks, the rest
-_TIME_PART = re.compile(r"(?P<fraction>[.,]\d+)|(?P<digits>\d+)|(?P<letters>[A-Za-z]+)|(?P<blank>\s+)|(?P<other>.)")
+_TIME_PART = r"(?P<fraction>[.,]\d+)|(?P<digits>\d+)|(?P<letters>[A-Za-z]+)|(?P<blank>\s+)|(?P<other>.)"
 _ANY = {"fraction": r"(?:[.,]\d+)?", "digits": r"\d+", "letters": "[A-Za-z]+", "blank": r"[ \t]+"}
 
 

@@ -6,7 +6,6 @@ in one of their fields. The answers of log servers hold many such records in one
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,9 @@ if TYPE_CHECKING:
 # Where a record holds its text, if no record of the log has shown it yet.
 _TEXT_FIELDS = ("log", "MESSAGE", "message", "msg", "full_message", "short_message", "Output", "text", "line", "event")
 # Part of the name of a field that names the source of a record, for any value.
-_SOURCE_FIELD = re.compile(
-    r"container|pod|host|node|pid|process|unit|stream|source|service|app|logger|tag|name|rank|job|task|worker|test"
-    r"|package|facility|identifier|instance|comm|exe|cmdline|label|runner|machine|boot|transport|thread",
-    re.IGNORECASE,
+_SOURCE_FIELD = (
+    r"(?i)container|pod|host|node|pid|process|unit|stream|source|service|app|logger|tag|name|rank|job|task|worker|test"
+    r"|package|facility|identifier|instance|comm|exe|cmdline|label|runner|machine|boot|transport|thread"
 )
 _VARYING_FIELD = re.compile(r"time|date|cursor|seq|offset|nano|@t\b", re.IGNORECASE)
 # More digits than this in a text: a time, a hash or a number of its own.
@@ -35,11 +33,10 @@ _BREAK = re.compile(
     re.IGNORECASE,
 )
 # The beginnings of lines, where a whole report was put into one line without line ends
-_LINE_START = re.compile(
-    r"(?=(?<!\S)(?<!Previous )(?<!atomic )(?:[-|;,'\"]*)(?:#\d+ "
+_LINE_START = (
+    r"(?i)(?=(?<!\S)(?<!Previous )(?<!atomic )(?:[-|;,'\"]*)(?:#\d+ "
     r"|(?:Previous )?(?:atomic )?(?:read|write) of size |Location is |Mutex M\d"
-    r"|Thread T\d+ (?:'|\(|created)|As if synchronized |Cycle in lock |SUMMARY: Thread|WARNING: Thread|={18}))",
-    re.IGNORECASE,
+    r"|Thread T\d+ (?:'|\(|created)|As if synchronized |Cycle in lock |SUMMARY: Thread|WARNING: Thread|={18}))"
 )
 _SEPARATORS = " \t|;,'\""
 _ESCAPE = re.compile(r'\\(["\\/tr])')
@@ -113,7 +110,7 @@ class Unwrapper:
             return False
         pairs = {name: (old, following.fields[name]) for name, old in heading.fields.items()}
         differing = {name for name, (old, new) in pairs.items() if old != new} - self.varying
-        weak = all(not _SOURCE_FIELD.search(name[-1]) and all(map(_has_digit, pairs[name])) for name in differing)
+        weak = all(not re.search(_SOURCE_FIELD, name[-1]) and all(map(_has_digit, pairs[name])) for name in differing)
         if weak:
             self.varying |= differing
         return weak and bool(differing)
@@ -130,7 +127,7 @@ class Unwrapper:
 def pieces(line: str) -> list[str]:
     r"""Cut a line that holds several, with ``\n``, ``&#10;``, ``%0A`` or nothing but blanks for their ends."""
     if not _BREAK.search(line):
-        return [part.strip(_SEPARATORS) for part in _LINE_START.split(line)]
+        return [part.strip(_SEPARATORS) for part in re.split(_LINE_START, line)]
     parts = _BREAK.split(line)
     return [_ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), part) for part in parts]
 
@@ -153,6 +150,8 @@ def _string(line: str) -> list[Record]:
 
 
 def _decode(text: str) -> object:
+    import json  # noqa: PLC0415 -- few logs are JSON
+
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -209,7 +208,7 @@ def _flat(value: dict[str, Any], nested: list[Any], path: Path = ()) -> Iterator
 
 def _names(path: Path, content: object) -> bool:
     """Report whether a field names the source of a record, as opposed to its time or its own number."""
-    if _SOURCE_FIELD.search(path[-1]):
+    if re.search(_SOURCE_FIELD, path[-1]):
         return not _VARYING_FIELD.search(path[-1])
     if not isinstance(content, str) or _VARYING_FIELD.search(path[-1]):
         return False

@@ -342,8 +342,9 @@ def test_a_log_that_is_cut_while_it_is_read_is_reported(tmp_path, log, monkeypat
 
 def test_a_large_log_is_read_in_parts_and_one_with_holes_is_not(tmp_path, log, monkeypatch):
     parts_of = []
-    monkeypatch.setattr(reading, "worth_parts", lambda size: size > 1000)
-    monkeypatch.setattr(reading.LogInParts, "read", lambda self: parts_of.append(self.size))
+    monkeypatch.setattr(reading, "LARGE", 1000)
+    monkeypatch.setattr(parts, "others_are_of_use", lambda: True)
+    monkeypatch.setattr(parts.LogInParts, "read", lambda self: parts_of.append(self.size))
     (tmp_path / "tsan.1").write_bytes(log)
     (tmp_path / "tsan.2").write_bytes(gzip.compress(log + os.urandom(3000).hex().encode()))
     (tmp_path / "tsan.3").write_bytes(log.decode().encode("utf-16"))
@@ -353,11 +354,8 @@ def test_a_large_log_is_read_in_parts_and_one_with_holes_is_not(tmp_path, log, m
     assert parts_of == [len(log)]
 
 
-@pytest.mark.parametrize(
-    ("size", "jobs", "threads", "wanted"), [(1, 2, 1, 0), (9, 1, 1, 0), (9, 2, 2, 0), (9, 2, 1, 1)]
-)
-def test_other_processes_are_of_use_for_large_logs_on_several_cores(size, jobs, threads, wanted, monkeypatch):
-    monkeypatch.setattr(parts, "MIN_SIZE", 5)
+@pytest.mark.parametrize(("jobs", "threads", "expected"), [(1, 1, False), (2, 2, False), (2, 1, True)])
+def test_other_processes_are_of_use_on_several_cores(jobs, threads, expected, monkeypatch):
     monkeypatch.setattr(parts, "_jobs", lambda: jobs)
     monkeypatch.setattr("threading.active_count", lambda: threads)
-    assert parts.worth_parts(size) == bool(wanted)
+    assert parts.others_are_of_use() is expected
