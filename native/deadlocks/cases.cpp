@@ -675,6 +675,172 @@ void own_gils() {
 }
 #endif
 
+// --- locks of Python code
+// -----------------------------------------------------------------------------------------------
+
+/// native.lock(): locks the mutex with the GIL released.
+PyObject* native_lock(PyObject*, PyObject*) {
+    {
+        const NoGil released;
+        const Guard lock(log_mutex);
+    }
+    Py_RETURN_NONE;
+}
+
+PyMethodDef native_methods[] = {{"lock", native_lock, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+PyModuleDef native_module = {
+    PyModuleDef_HEAD_INIT, "native", nullptr, 0, native_methods, nullptr, nullptr, nullptr, nullptr};
+
+PyObject* make_native() {
+    return PyModule_Create(&native_module);
+}
+
+/// Each step is run by a thread of its own, in turn; those that begin with "mutex:" with the mutex locked.
+void python_steps(const std::vector<const char*>& steps) {
+    std::vector<std::function<void()>> all;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        all.emplace_back([i, step = steps[i]] {
+            at(static_cast<int>(i));
+            if (std::strncmp(step, "mutex:", 6) == 0) {
+                const Guard lock(log_mutex);
+                const Gil gil;
+                python(step + 6);
+            } else {
+                const Gil gil;
+                python(step);
+            }
+            next();
+        });
+    }
+    {
+        const Gil gil;
+        python("import native, threading, _imp; lock, other, again = threading.Lock(), threading.Lock(), "
+               "threading.RLock()");
+    }
+    together(all);
+}
+
+void python_lock_inverted() {
+    python_steps({"with lock: native.lock()", "mutex:\nwith lock: pass"});
+}
+void python_lock_released() {
+    python_steps({"with lock: pass\nnative.lock()", "mutex:\nwith lock: pass"});
+}
+void python_lock_tried() {
+    python_steps({"with lock: native.lock()", "mutex:\nif lock.acquire(blocking=False): lock.release()",
+                  "mutex:\nif lock.acquire(False): lock.release()",
+                  "mutex:\nif lock.acquire(timeout=1): lock.release()",
+                  "mutex:\nif lock.acquire(True, 1): lock.release()"});
+}
+void python_lock_waited() {
+    python_steps({"with lock: native.lock()", "mutex:\nlock.acquire(True, -1); lock.release()"});
+}
+void python_lock_handed_over() {
+    // Who takes it and who releases it are two: it is a signal, and held by nobody afterwards.
+    python_steps({"taken = threading.Event(); released = threading.Event()\n"
+                  "def take():\n    lock.acquire(); taken.set(); released.wait(); native.lock()\n"
+                  "taker = threading.Thread(target=take); taker.start(); taken.wait()\n"
+                  "lock.release(); released.set(); taker.join()",
+                  "mutex:\nwith lock: pass"});
+}
+void python_locks_inverted() {
+    python_steps({"with lock:\n  with other: pass", "with other:\n  with lock: pass"});
+}
+void python_locks_behind_a_gate() {
+    python_steps(
+        {"with again:\n  with lock:\n    with other: pass", "with again:\n  with other:\n    with lock: pass"});
+}
+void python_lock_made_again() {
+    // Each is another lock, although mostly at the address of the one before.
+    python_steps({"one = threading.Lock()\nwith one: native.lock()\ndel one",
+                  "mutex:\none = threading.Lock()\nwith one: pass\ndel one"});
+}
+void rlock_still_held() {
+    python_steps({"again.acquire(); again.acquire(); again.release(); native.lock(); again.release()",
+                  "mutex:\nwith again: pass"});
+}
+void rlock_released_twice() {
+    python_steps({"again.acquire(); again.acquire(); again.release(); again.release(); native.lock()",
+                  "mutex:\nwith again: pass"});
+}
+void python_condition_in_wait() {
+    // A wait gives the lock back, all of its depth, and takes it again.
+    python_steps({"condition = threading.Condition(again)\nwith again:\n  with condition:\n    condition.wait(0.001)\n"
+                  "native.lock()",
+                  "mutex:\nwith condition: condition.notify()"});
+}
+void python_condition_after_wait() {
+    python_steps({"condition = threading.Condition(again)\nwith again:\n  with condition:\n    condition.wait(0.001)\n"
+                  "  native.lock()",
+                  "mutex:\nwith condition: condition.notify()"});
+}
+void python_threads_in_order() {
+    python_steps(
+        {"def first():\n  with lock:\n    with other: pass\n"
+         "def second():\n  with other:\n    with lock: pass\n"
+         "for each in first, second:\n  thread = threading.Thread(target=each); thread.start(); thread.join()"});
+}
+void python_join_under_lock() {
+    python_steps({"used = threading.Event()\ndef use():\n  with lock: pass\n  used.set()\n"
+                  "thread = threading.Thread(target=use); thread.start(); used.wait()\n"
+                  "with lock: thread.join()"});
+}
+void python_join_after_lock() {
+    python_steps({"used = threading.Event()\ndef use():\n  with lock: pass\n  used.set()\n"
+                  "thread = threading.Thread(target=use); thread.start(); used.wait()\n"
+                  "with lock: pass\nthread.join()"});
+}
+
+// --- imports
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Modules by their code. They fail in the end, so that the next thread imports them again.
+const char* const make_modules = R"python(
+import importlib.machinery, sys
+class Finder:
+    modules = {"slow": "import native, sys\nif not hasattr(sys, 'seen'): sys.seen = native.lock()", "one": "import two", "two": "import one"}
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, cls) if name in cls.modules else None
+    create_module = staticmethod(lambda spec: None)
+    @classmethod
+    def exec_module(cls, module):
+        exec(cls.modules[module.__name__])
+        raise ImportError
+sys.meta_path.append(Finder)
+def load(name):
+    try:
+        __import__(name)
+    except ImportError:
+        pass
+)python";
+
+void import_steps(const std::vector<const char*>& steps) {
+    {
+        const Gil gil;
+        python(make_modules);
+    }
+    python_steps(steps);
+}
+
+void import_under_mutex() {
+    import_steps({"load('slow')", "mutex:\nload('slow')"});
+}
+void import_of_another_under_mutex() {
+    import_steps({"load('slow')", "mutex:\nload('missing')"});
+}
+void modules_in_a_circle() {
+    import_steps({"load('one')", "load('two')"}); // importlib notices it
+}
+void import_lock_under_mutex() {
+    python_steps({"_imp.acquire_lock(); native.lock(); _imp.release_lock()",
+                  "mutex:\n_imp.acquire_lock(); _imp.release_lock()"});
+}
+void import_lock_released() {
+    python_steps({"_imp.acquire_lock(); _imp.release_lock(); native.lock()",
+                  "mutex:\n_imp.acquire_lock(); _imp.release_lock()"});
+}
+
 // --- the shape of public reports
 
 /// rasterio #3611: a dataset's mutex is held while the library reads through a file object of Python.
@@ -903,6 +1069,45 @@ const Case cases[] = {
     {"one_gil", "deadlock", "own_gils", "Opposite orders in two interpreters that share one GIL.", one_gil},
     {"own_gils", "nothing", "one_gil", "Opposite orders in two interpreters, each with a GIL of its own.", own_gils},
 #endif
+    {"python_lock_inverted", "deadlock", "python_lock_released",
+     "A threading.Lock and a mutex are taken in opposite orders, without the GIL.", python_lock_inverted},
+    {"python_lock_released", "nothing", "python_lock_inverted",
+     "The same, but the Python lock is released before the mutex is taken.", python_lock_released},
+    {"python_lock_tried", "nothing", "python_lock_waited",
+     "The Python lock is only tried, or waited for with a time limit.", python_lock_tried},
+    {"python_lock_waited", "deadlock", "python_lock_tried", "The same, but without a time limit.", python_lock_waited},
+    {"python_lock_handed_over", "nothing", "python_lock_inverted",
+     "Another thread than its owner releases the Python lock before the mutex is taken.", python_lock_handed_over},
+    {"python_locks_inverted", "deadlock", "python_locks_behind_a_gate",
+     "Two Python locks are taken in opposite orders.", python_locks_inverted},
+    {"python_locks_behind_a_gate", "nothing", "python_locks_inverted",
+     "The same, but both threads hold a third lock meanwhile.", python_locks_behind_a_gate},
+    {"python_lock_made_again", "nothing", "python_lock_inverted", "Two Python locks in turn, often at one address.",
+     python_lock_made_again},
+    {"rlock_still_held", "deadlock", "rlock_released_twice",
+     "An RLock that was acquired twice and released once is held.", rlock_still_held},
+    {"rlock_released_twice", "nothing", "rlock_still_held", "The same, but it is released twice.",
+     rlock_released_twice},
+    {"python_condition_in_wait", "nothing", "python_condition_after_wait",
+     "The same, but the RLock is released before the mutex is taken.", python_condition_in_wait},
+    {"python_condition_after_wait", "deadlock", "python_condition_in_wait",
+     "A wait for a Condition takes its RLock again, with all of its depth.", python_condition_after_wait},
+    {"python_threads_in_order", "nothing", "python_locks_inverted",
+     "Opposite orders, but Python code joins one thread before it starts the other.", python_threads_in_order},
+    {"python_join_under_lock", "deadlock", "python_join_after_lock",
+     "A thread of Python code is joined under a lock that it takes.", python_join_under_lock},
+    {"python_join_after_lock", "nothing", "python_join_under_lock",
+     "The same, but the lock is released before the join.", python_join_after_lock},
+    {"import_under_mutex", "deadlock", "import_of_another_under_mutex",
+     "A module is imported under a mutex that its body takes.", import_under_mutex},
+    {"import_of_another_under_mutex", "nothing", "import_under_mutex", "Another module is imported under the mutex.",
+     import_of_another_under_mutex},
+    {"modules_in_a_circle", "nothing", "import_under_mutex",
+     "Two modules import each other in two threads, which importlib resolves.", modules_in_a_circle},
+    {"import_lock_under_mutex", "deadlock", "import_lock_released",
+     "The import lock and a mutex are taken in opposite orders.", import_lock_under_mutex},
+    {"import_lock_released", "nothing", "import_lock_under_mutex",
+     "The same, but the import lock is released before the mutex is taken.", import_lock_released},
     {"dataset_with_python_file", "deadlock", "dataset_closed_without_gil",
      "A dataset is read through a Python file under its mutex, and closed with the GIL held.",
      dataset_with_python_file},
@@ -933,6 +1138,7 @@ int main(int argc, char** argv) {
     }
     for (const auto& each : cases) {
         if (std::strcmp(each.name, argv[1]) == 0) {
+            PyImport_AppendInittab("native", make_native);
             Py_InitializeEx(0);
             PyThreadState* const main_state = PyEval_SaveThread();
             each.run();

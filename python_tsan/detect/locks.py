@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import mmap
 import os
 from collections import Counter
@@ -36,7 +37,7 @@ FOLDER_VARIABLE = "PYTHON_TSAN_LOCKS"
 # recorder, and would not start in every program that this one starts.
 PRELOAD_VARIABLE = "PYTHON_TSAN_LOCKS_PRELOAD"
 SUFFIX = ".locks"
-LOOKUP = Lookup(functions=symbolise, variables=variable_names)
+LOOKUP = Lookup(functions=symbolise, variables=variable_names, line=linecache.getline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

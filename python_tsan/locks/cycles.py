@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from python_tsan.components import component_of
 from python_tsan.locks.edges import Edge, LockGraph
 from python_tsan.locks.happens_before import HappensBefore
-from python_tsan.locks.model import Mode, Strength
+from python_tsan.locks.model import LockKind, Mode, Strength
 from python_tsan.locks.places import Place, lock_class, site
 
 if TYPE_CHECKING:
@@ -100,10 +100,14 @@ class _Searcher:
     _sites: dict[int, Place] = field(default_factory=dict)
     _known: dict[tuple[int, ...], set[Place]] = field(default_factory=dict)
     _partners: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _modules: frozenset[int] = field(init=False)
+    _attachments: frozenset[int] = field(init=False)
     _order: HappensBefore = field(init=False)
 
     def __post_init__(self) -> None:
         self._order = HappensBefore(self.trace.segments, self.trace.orders)
+        self._modules = frozenset(lock.id for lock in self.trace.locks if lock.kind is LockKind.MODULE)
+        self._attachments = frozenset(lock.id for lock in self.trace.locks if lock.kind.is_attachment)
         numbers: dict[Place, int] = {}
         for lock in self.trace.locks:
             self._class_of[lock.id] = numbers.setdefault(lock_class(lock), len(numbers))
@@ -155,12 +159,12 @@ class _Searcher:
     def _close(self, edges: tuple[Edge, ...], before: frozenset[tuple[int, ...]]) -> None:
         if edges[-1].mode is Mode.READ and edges[0].held.mode is Mode.READ:
             return
+        if all(edge.held.lock in self._modules for edge in edges):
+            return  # importlib notices these, and one thread continues
         kinds = tuple(sorted(self._class_of[edge.held.lock] for edge in edges))
         if kinds in before or self._has_within(kinds):
             return
-        sites = {
-            (self._class_of[edge.held.lock], self._class_of[edge.requested], self._site(edge.stack)) for edge in edges
-        }
+        sites = {(self._class_of[edge.held.lock], self._class_of[edge.requested], self._place(edge)) for edge in edges}
         known = self._known.get(kinds, set())
         if sites <= known or not self._concurrent(edges):
             return
@@ -176,6 +180,10 @@ class _Searcher:
 
     def _concurrent(self, edges: tuple[Edge, ...]) -> bool:
         return all(self._order.concurrent(one.segment, other.segment) for one, other in combinations(edges, 2))
+
+    def _place(self, edge: Edge) -> Place:
+        """Return what a reader has to change: a thread may ask for the GIL again at any place after it took a lock."""
+        return self._site(edge.held.stack if edge.requested in self._attachments else edge.stack)
 
     def _site(self, stack: CallStack) -> Place:
         known = self._sites.get(id(stack))

@@ -110,7 +110,7 @@ def _held_by(trace: LockTrace, locks: Mapping[int, TracedLock]) -> Iterator[tupl
     CPython detaches the thread state for some locks. A thread whose end another waits for keeps its own life, as far as
     it needed the lock on its way there.
     """
-    detaching = {lock.id for lock in trace.locks if lock.kind.detaches}
+    detaching = {lock.id for lock in trace.locks if lock.detaches}
     attachments = {lock.id for lock in trace.locks if lock.kind.is_attachment}
     lives, last_ways = _lives(trace), {thread.id: thread.last_way for thread in trace.threads}
     for request in trace.requests:

@@ -98,7 +98,8 @@ class TracedLock:
     """One lock during its life. ``name`` is its symbol, member or Python name, empty where none is known.
 
     ``module`` and ``offset`` place a lock with static storage; ``created`` is where any other was created, or first
-    used where its creation is no call (``std::mutex``). ``thread`` is the one that a THREAD stands for.
+    used where its creation is no call (``std::mutex``). ``thread`` is the one that a THREAD stands for; for its end,
+    Python code may wait ``by_python``: by a lock.
     """
 
     id: int
@@ -110,6 +111,12 @@ class TracedLock:
     created: CallStack = UNKNOWN_PLACE
     thread: int | None = None
     recursive: bool = False
+    by_python: bool = False
+
+    @property
+    def detaches(self) -> bool:
+        """Whether CPython detaches the thread state while a thread waits for it."""
+        return self.kind.detaches or self.by_python
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

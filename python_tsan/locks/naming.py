@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.locks.model import LockKind
 from python_tsan.locks.places import is_machinery
+from python_tsan.locks.python_names import python_lock_name
 from python_tsan.result.attribution import owner
 from python_tsan.result.finding import Attribution
 from python_tsan.tsan.finding import UNRESTORED, Frame, Mutex, Stack, Thread, ThreadStatus
@@ -38,12 +39,18 @@ _LONGEST_NAME = 15  # of a thread; see prctl(2)
 _CALL = re.compile(r"^_?Py|^__?cxa_|lock|mutex|once|join|wait|future|acquire")
 
 
+def no_line(_file: str, _line: int) -> str:
+    """Return no text: where no source is looked at."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """Finds the functions at addresses, and the variables with static storage."""
+    """Finds the functions at addresses, the variables with static storage, and the text of a line of a file."""
 
     functions: Callable[[Iterable[Address]], Mapping[Address, Site]]
     variables: Callable[[Iterable[Address]], Mapping[Address, str]]
+    line: Callable[[str, int], str] = no_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +137,14 @@ class Namer:
 
     def lock_name(self, lock: TracedLock) -> str:
         """Return the name of a lock, empty where it has none."""
+        if lock.kind is LockKind.MODULE:
+            return f"the module lock of {lock.name}" if lock.name else ""
+        if lock.kind is LockKind.IMPORT:
+            return "the import lock"
         if lock.name or lock.kind is LockKind.THREAD:
             return lock.name
+        if lock.kind is LockKind.PYTHON:
+            return python_lock_name(lock.created.python, self.lookup.line)
         if lock.kind is LockKind.GIL:
             first = next(each.id for each in self.trace.locks if each.kind is LockKind.GIL)
             return lock.kind.value if lock.id == first else f"{lock.kind.value} of a sub-interpreter"

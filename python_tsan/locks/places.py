@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from python_tsan.locks.model import LockKind
 from python_tsan.result.attribution import owner
 from python_tsan.result.finding import Attribution
 from python_tsan.tsan.frames import is_plumbing
@@ -26,6 +27,9 @@ def lock_class(lock: TracedLock) -> Place:
     if lock.offset is not None:
         return (lock.kind, lock.module, lock.offset)
     created = site(lock.created)
+    if lock.kind is LockKind.PYTHON and lock.created.python:
+        first = lock.created.python[0]
+        created = (first.file, first.function, first.line)
     return (lock.kind, created) if created else (lock.kind, lock.id)
 
 

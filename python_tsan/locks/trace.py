@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = b"PTLOCKS\n"
-VERSION = 1
+VERSION = 2
 LIBRARY = "libpython_tsan_locks.so"
 # By number: enum Kind, Mode, Callee, Rule, Lost and Part of format.hpp.
 KINDS = (
@@ -52,6 +52,9 @@ KINDS = (
     LockKind.FUTEX,
     LockKind.SEMAPHORE,
     LockKind.THREAD,
+    LockKind.PYTHON,
+    LockKind.MODULE,
+    LockKind.IMPORT,
 )
 MODES = (Mode.WRITE, Mode.READ)
 CALLEES = (
@@ -70,6 +73,8 @@ CALLEES = (
     "sem_wait",
     "sem_timedwait",
     "futex",
+    "threading.Lock.acquire",
+    "import",
 )
 RULES = (
     Rule.NO_THREAD_STATE,  # none
@@ -114,7 +119,7 @@ _HEADER = struct.Struct("<8sIIIIIIQ" + "QQQ" * len(_PARTS) + "Q" * len(LOST))
 _OBJECT = struct.Struct("<QQQII")
 _FRAME = struct.Struct("<IIQ")
 _PYTHON_FRAME = struct.Struct("<IIIi")
-_LOCK = struct.Struct("<QQIIIIBB6x")
+_LOCK = struct.Struct("<QQIIIIBBBxI")
 _THREAD = struct.Struct("<QIIIIII16sII")
 _SEGMENT = struct.Struct("<IIII")
 _CONTEXT = struct.Struct("<IIIIQB7x")
@@ -283,17 +288,19 @@ class _Reader:
         )
 
     def _lock(self, number: int, row: tuple[int, ...]) -> TracedLock:
-        address, offset, home, thread, native, python, kind, recursive = row
+        address, offset, home, thread, native, python, kind, recursive, detaches, name = row
         module = self.stacks.object_path(home)
         return TracedLock(
             id=number,
             kind=KINDS[kind] if kind < len(KINDS) else LockKind.MUTEX,
+            name=self.stacks.text(name),
             address=address,
             module=module,
             offset=offset if module else None,
             created=self.stacks[native, python],
             thread=thread - 1 if thread else None,
             recursive=bool(recursive),
+            by_python=bool(detaches),
         )
 
     def _holding(self, context: int) -> tuple[Holding, ...]:

@@ -195,3 +195,18 @@ def test_a_lock_that_is_held_already_is_no_edge():
 
 def test_two_interpreters_with_a_gil_each():
     assert cycles_of(Recorded().ask(0, "gil 1", "m").ask(1, "m", "gil 2")) == []
+
+
+def test_module_locks_alone_are_no_deadlock_because_importlib_notices_it():
+    recorded = Recorded().ask(0, "module 1", "module 2").ask(1, "module 2", "module 1")
+    assert find_cycles(recorded.trace()).cycles == ()
+    recorded.ask(2, "module 1", "m1").ask(3, "m1", "module 1")
+    (cycle,) = find_cycles(recorded.trace()).cycles
+    assert len(cycle.locks) == 2
+
+
+def test_the_gil_asked_for_at_two_places_under_one_lock_is_one_cycle():
+    recorded = Recorded()
+    recorded.ask(0, "m1", "gil", at_place="first.cpp:1").ask(0, "m1", "gil", at_place="second.cpp:2")
+    recorded.ask(1, "gil", "m1")
+    assert len(find_cycles(recorded.trace()).cycles) == 1

@@ -16,11 +16,26 @@ namespace lock_recorder {
 using namespace preload;
 
 constexpr char magic[8] = {'P', 'T', 'L', 'O', 'C', 'K', 'S', '\n'};
-constexpr std::uint32_t format_version = 1;
+constexpr std::uint32_t format_version = 2;
 constexpr std::uint64_t header_bytes = 8192;
 
 /// The order is that of KINDS in python_tsan/locks/trace.py.
-enum class Kind : std::uint8_t { none, gil, mutex, rwlock, spin, once, guard, condition, futex, semaphore, thread };
+enum class Kind : std::uint8_t {
+    none,
+    gil,
+    mutex,
+    rwlock,
+    spin,
+    once,
+    guard,
+    condition,
+    futex,
+    semaphore,
+    thread,
+    python,
+    module,
+    import
+};
 enum class Mode : std::uint8_t { write, read };
 
 /// The call that waits or acquires, by the order of CALLEES in python_tsan/locks/trace.py.
@@ -39,7 +54,9 @@ enum class Callee : std::uint8_t {
     join,
     sem_wait,
     sem_timedwait,
-    futex
+    futex,
+    python,
+    import
 };
 
 /// A loaded program or library.
@@ -79,7 +96,9 @@ struct Lock {
     Stack created;        // where it was initialised, or first seen
     Kind kind;
     std::uint8_t recursive;
-    std::uint8_t reserved[6];
+    std::uint8_t detaches; // CPython detaches the thread state for the wait, which it does not for others of the kind
+    std::uint8_t reserved;
+    std::uint32_t name; // a text, 0 for none
 };
 
 struct Thread {
@@ -87,7 +106,7 @@ struct Thread {
     std::uint32_t tid;
     std::uint32_t parent;
     Stack created;
-    std::uint32_t tail; // its last segment when it ended, or the one in which it was created
+    std::uint32_t tail; // its last segment, or the one in which it was created
     std::uint32_t ended;
     char name[16];
     std::uint32_t last_way; // the context of what it took since it began or last waited for a signal, when it ended

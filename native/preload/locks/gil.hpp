@@ -30,10 +30,10 @@ inline bool gil_is_taken(std::uint64_t gil) {
     return __atomic_load_n(reinterpret_cast<const int*>(gil - to_locked), __ATOMIC_RELAXED) == 1;
 }
 
-/// The thread asks for the free GIL, and holds nothing. Should another one be faster, gil_waits comes next.
+/// The thread asks for the free GIL, and holds no native lock. Should another one be faster, gil_waits comes next.
 inline bool gil_is_free(std::uint64_t mutex) {
     auto* live = self.live;
-    if (mutex != self.last_gil || self.holds_gil || self.busy || live == nullptr || live->held_count != 0 || meets ||
+    if (mutex != self.last_gil || self.holds_gil || self.busy || live == nullptr || self.native_held != 0 || meets ||
         gil_is_taken(mutex)) {
         return false;
     }

@@ -3,6 +3,8 @@
 // Below a sanitizer's interceptors they are called by those. Nothing is held while the next definition runs, because
 // it may run the program's own code.
 
+#include "hooks.hpp"
+
 #include "capi.hpp"
 #include "file.hpp"
 #include "gil.hpp"
@@ -81,7 +83,6 @@ private:
 
 } // namespace
 
-/// Whether to record; the thread is then busy until `leave`.
 bool enter(const Site& site) {
     if (!active || self.busy) {
         return false;
@@ -94,7 +95,6 @@ bool enter(const Site& site) {
     return true;
 }
 
-/// After the next definition has returned.
 bool enter_again() {
     self.busy = self.live != nullptr;
     return self.busy;

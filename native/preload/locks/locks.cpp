@@ -15,12 +15,16 @@ constexpr std::uint64_t capacity = 1 << 18;
 constexpr std::uint64_t fullest = capacity / 4 * 3;
 // A pthread_t is the address of a structure with this alignment at least.
 constexpr std::uint64_t handle_bits = 7, to_thread = 1, to_join = 2;
+constexpr std::uint32_t until_end = std::uint32_t{1} << 31;
+// No address of a program is that high.
+constexpr std::uint64_t made_up_for_ends = std::uint64_t{3} << 61;
 constexpr std::uint64_t page_bits = 1 << 16;
 
 struct Place {
     std::atomic<std::uint64_t> address; // never cleared
     std::atomic<std::uint32_t> row;     // of the lock that is there now
     std::atomic<std::uint32_t> created; // native stack of its initialisation, 0 if it was not seen
+    std::atomic<std::uint32_t> owner;   // of a lock of Python code: the thread that holds it
 };
 
 Place* places = nullptr;
@@ -28,8 +32,9 @@ std::uint64_t used = 0;
 // Whether a page may contain a lock that has a row, by hash of the page: most memory that is freed has none.
 std::atomic<std::uint64_t> pages[page_bits / 64];
 
+/// Locks of one page are next to each other in the table too, which touches fewer of its pages.
 std::uint64_t hash(std::uint64_t address) {
-    return mix(address, 0x10c5) >> 8;
+    return mix(address >> 12, 0x10c5) >> 8 << 8 | (address >> 4 & 0xff);
 }
 
 std::atomic<std::uint64_t>& page_word(std::uint64_t page, std::uint64_t& bit) {
@@ -85,8 +90,13 @@ Lock describe(std::uint64_t address, Kind kind, Stack created) {
     lock.kind = kind;
     lock.created = created;
     if (kind == Kind::thread) {
-        lock.thread = thread_by_handle(address & ~handle_bits);
+        lock.detaches = address >= made_up_for_ends ? 1 : 0;
+        lock.thread =
+            lock.detaches != 0 ? static_cast<std::uint32_t>(address) : thread_by_handle(address & ~handle_bits);
         return lock;
+    }
+    if (kind == Kind::module) {
+        lock.name = static_cast<std::uint32_t>(address);
     }
     Loaded object{};
     if (find_object(address, object)) {
@@ -99,6 +109,17 @@ Lock describe(std::uint64_t address, Kind kind, Stack created) {
         lock.recursive = (mutex->__data.__kind & kinds) == PTHREAD_MUTEX_RECURSIVE_NP ? 1 : 0;
     }
     return lock;
+}
+
+void set_owner(std::uint64_t address, std::uint32_t owner) {
+    auto* place = find(address);
+    if (place == nullptr) {
+        const Latched latched(tables);
+        place = find_or_add(address);
+    }
+    if (place != nullptr) {
+        place->owner.store(owner, std::memory_order_relaxed);
+    }
 }
 
 } // namespace
@@ -146,7 +167,40 @@ void lock_gone(std::uint64_t address) {
     if (auto* place = find(address)) {
         place->row.store(0, std::memory_order_release);
         place->created.store(0, std::memory_order_relaxed);
+        place->owner.store(0, std::memory_order_relaxed);
     }
+}
+
+std::uint32_t lock_owner(std::uint64_t address) {
+    const auto* place = find(address);
+    return place == nullptr ? 0 : place->owner.load(std::memory_order_relaxed);
+}
+
+void lock_taken(std::uint64_t address) {
+    set_owner(address, self.thread);
+}
+
+void lock_ends_thread(std::uint64_t address) {
+    set_owner(address, self.thread | until_end);
+}
+
+std::uint32_t thread_ended_by(std::uint64_t address) {
+    const auto owner = lock_owner(address);
+    return (owner & until_end) == 0 ? 0 : owner & ~until_end;
+}
+
+std::uint64_t key_of_end(std::uint32_t thread) {
+    return made_up_for_ends | thread;
+}
+
+void lock_released(std::uint64_t address) {
+    if (auto* place = find(address)) {
+        place->owner.store(0, std::memory_order_relaxed);
+    }
+}
+
+std::uint64_t module_key(std::uint64_t interpreter, std::uint32_t name) {
+    return interpreter | name; // so that `describe` finds it in the lowest bits
 }
 
 bool may_have_locks(std::uint64_t address) {

@@ -23,6 +23,21 @@ void lock_initialised(std::uint64_t address, std::uint32_t created);
 /// The lock at the address is gone.
 void lock_gone(std::uint64_t address);
 
+/// The thread, as a row, that holds a lock of Python code; 0 for none.
+std::uint32_t lock_owner(std::uint64_t address);
+void lock_taken(std::uint64_t address);
+void lock_released(std::uint64_t address);
+
+/// The calling thread holds such a lock until its end, which others wait for by it.
+void lock_ends_thread(std::uint64_t address);
+/// That thread, 0 for any other lock.
+std::uint32_t thread_ended_by(std::uint64_t address);
+/// The key under which a wait for that end is a request.
+std::uint64_t key_of_end(std::uint32_t thread);
+
+/// The key of a module's lock, which has the text of its name.
+std::uint64_t module_key(std::uint64_t interpreter, std::uint32_t name);
+
 /// Whether the page of an address may have a lock with a row: most memory that is freed has none.
 bool may_have_locks(std::uint64_t address);
 

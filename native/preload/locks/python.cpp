@@ -4,6 +4,8 @@
 #include "../common/table.hpp"
 #include "capi.hpp"
 #include "file.hpp"
+#include "python_locks.hpp"
+#include "threads.hpp"
 
 namespace lock_recorder {
 
@@ -46,7 +48,94 @@ std::uint32_t intern_frame(const PythonFrame& frame) {
         [&] { return append(Part::python_frames, frame); });
 }
 
+/// The row of a frame, by what costs little to find out: most frames of a stack were in the one before.
+struct KnownFrame {
+    std::uint64_t instruction;
+    const _object* name;
+    std::uint32_t parent;
+    std::uint32_t row;
+};
+constexpr std::size_t known_frames = 512;
+KnownFrame recent[known_frames];
+
+std::uint32_t intern_frame_at(std::uint32_t parent, const char* frame) {
+    const auto instruction = frames.at(frame);
+    const auto* code = frames.code(frame);
+    const auto* name = frames.name(code);
+    auto& known = recent[mix(instruction, parent) % known_frames];
+    if (known.instruction != instruction || known.name != name || known.parent != parent || known.row == 0) {
+        const auto line = frames.line(frame);
+        const auto row = intern_frame(PythonFrame{parent, intern_str(name), intern_str(frames.file(code)), line});
+        known = KnownFrame{instruction, name, parent, row};
+    }
+    return known.row;
+}
+
+/// The role of a code object. A name that was seen at the same address is the same code's.
+struct KnownCode {
+    const _object* code;
+    const _object* name;
+    FrameRole role;
+};
+constexpr struct {
+    const char* name;
+    const char* end_of_file;
+    FrameRole role;
+} known_roles[] = {
+    {"_ModuleLock.acquire", "importlib._bootstrap>", FrameRole::acquires_module},
+    {"_ModuleLock.release", "importlib._bootstrap>", FrameRole::releases_module},
+    {"Thread._set_tstate_lock", "/threading.py", FrameRole::begins_thread},
+    {"_AcquireFutures.__enter__", "/futures/_base.py", FrameRole::takes_all},
+    {"_AcquireFutures.__exit__", "/futures/_base.py", FrameRole::takes_all},
+};
+constexpr std::size_t known_codes = 128;
+[[gnu::tls_model("initial-exec")]] __thread KnownCode codes[known_codes];
+
+bool text_is(const _object* string, const char* text) {
+    std::size_t count = 0;
+    const char* characters = frames.text(string, longest_name, count);
+    return characters != nullptr && count == length_of(text) && begins_with(characters, text);
+}
+
+bool text_ends_with(const _object* string, const char* end) {
+    std::size_t count = 0;
+    const char* characters = frames.text(string, longest_name, count);
+    const auto length = length_of(end);
+    return characters != nullptr && count >= length && begins_with(characters + count - length, end);
+}
+
+FrameRole role_of(const _object* code) {
+    const auto* name = frames.name(code);
+    auto& known = codes[(reinterpret_cast<std::uint64_t>(code) >> 4) % known_codes];
+    if (known.code != code || known.name != name) {
+        known = KnownCode{code, name, FrameRole::none};
+        for (const auto& each : known_roles) {
+            if (text_is(name, each.name) && text_ends_with(frames.file(code), each.end_of_file)) {
+                known.role = each.role;
+            }
+        }
+    }
+    return known.role;
+}
+
 } // namespace
+
+PythonCaller python_frame() {
+    const char* frame = first_frame();
+    if (frame == nullptr) {
+        return PythonCaller{FrameRole::none, nullptr, 0};
+    }
+    return PythonCaller{role_of(frames.code(frame)), frames.first_argument(frame), frames.at(frame)};
+}
+
+std::uint32_t python_text(const void* string) {
+    const Latched latched(tables);
+    return intern_str(static_cast<const _object*>(string));
+}
+
+bool python_text_is(const void* string, const char* text) {
+    return text_is(static_cast<const _object*>(string), text);
+}
 
 void python_found(const Loaded& object) {
     header->flags.fetch_or(sees_python);
@@ -67,6 +156,7 @@ void python_found(const Loaded& object) {
         (frames.load(exported(object, "_PyRuntime"), header->python) || frames.load_older(header->python))) {
         has_table = has_table || frames_table.prepare();
         thread_state = reinterpret_cast<const _ts* (*)()>(current);
+        python_locks_redirect(object);
     }
 }
 
@@ -78,10 +168,7 @@ std::uint32_t intern_python_stack() {
     }
     std::uint32_t row = 0;
     for (int i = count - 1; i >= 0; --i) {
-        const auto* code = frames.code(stack[i]);
-        const auto function = intern_str(frames.name(code));
-        const auto file = intern_str(frames.file(code));
-        const auto next = intern_frame(PythonFrame{row, function, file, frames.line(stack[i])});
+        const auto next = intern_frame_at(row, stack[i]);
         row = next == 0 ? row : next;
     }
     return row;
@@ -98,6 +185,9 @@ std::uint64_t python_stack_key() {
 }
 
 void python_forget() {
+    for (auto& each : recent) {
+        each.row = 0;
+    }
     frames_table.release();
     has_table = frames_table.prepare();
 }

@@ -13,6 +13,23 @@ extern std::uint64_t python_first, python_last;
 /// An object exports Python's functions.
 void python_found(const Loaded& object);
 
+/// What a function of the standard library does with a lock: importlib with its own lock of a module, threading (up to
+/// 3.12) with the one that a thread holds until its end, concurrent.futures with those of any number of futures, which
+/// it takes in one order.
+enum class FrameRole : std::uint8_t { none, acquires_module, releases_module, begins_thread, takes_all };
+
+/// The innermost Python frame of the calling thread.
+struct PythonCaller {
+    FrameRole role;
+    void* first_argument;
+    std::uint64_t instruction;
+};
+PythonCaller python_frame();
+
+/// The text of a str, "?" if it is not ASCII.
+std::uint32_t python_text(const void* string);
+bool python_text_is(const void* string, const char* text);
+
 /// The row of the calling thread's Python frames, 0 for none. It holds the GIL, and callers exclude each other.
 std::uint32_t intern_python_stack();
 

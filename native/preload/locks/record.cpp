@@ -65,7 +65,7 @@ std::uint32_t native_stack(const Site& site) {
 namespace {
 
 std::uint32_t python_stack() {
-    if (!self.holds_gil) {
+    if (!self.holds_gil && !self.attached) {
         return 0;
     }
     const Remembered stack(mix(python_stack_key(), salt_python));
@@ -86,6 +86,15 @@ std::uint32_t gil_stack(const Site& site) {
     return self.gil_stack;
 }
 
+/// The Python frames show where a lock of Python code is taken, unless native code has taken one further out.
+Stack stack_of(const What& what, const Site& site) {
+    const bool only_python = is_of_python_code(what.kind) && self.native_held == 0;
+    if (only_python && what.kind == Kind::module) {
+        return Stack{}; // whose name says where
+    }
+    return Stack{only_python ? 0 : native_stack(site), python_stack()};
+}
+
 /// Whether it is held no longer although no release was seen: another thread unlocked the mutex, or an exception left
 /// the routine of pthread_once.
 bool is_stale(const Held& held) {
@@ -93,6 +102,9 @@ bool is_stale(const Held& held) {
         // kGuardRunning of the sanitizer, __PTHREAD_ONCE_INPROGRESS of glibc
         const int in_progress = has_runtime() ? 1 << 16 : 1;
         return (__atomic_load_n(reinterpret_cast<const int*>(held.address), __ATOMIC_RELAXED) & in_progress) == 0;
+    }
+    if (is_of_python_code(held.kind) && held.inherited == 0) {
+        return lock_owner(held.address) != self.thread;
     }
     if (held.kind != Kind::mutex || held.inherited != 0) {
         return false;
@@ -106,6 +118,8 @@ void remove(std::uint32_t index) {
     auto* live = self.live;
     if (live->held[index].kind == Kind::gil) {
         self.holds_gil = false;
+    } else if (!is_of_python_code(live->held[index].kind)) {
+        --self.native_held;
     }
     for (auto i = index + 1; i < live->held_count; ++i) {
         live->held[i - 1] = live->held[i];
@@ -163,7 +177,7 @@ std::uint32_t context() {
     return row;
 }
 
-std::uint32_t make_request(const Request& wanted, const Site& site) {
+std::uint32_t make_request(const Request& wanted, Kind kind, const Site& site) {
     const auto hash = mix(mix(mix(wanted.segment, wanted.context), mix(wanted.lock, wanted.site)),
                           static_cast<std::uint64_t>(wanted.mode) + 2 * wanted.weak);
     const auto* known = rows<Request>(Part::requests);
@@ -178,8 +192,10 @@ std::uint32_t make_request(const Request& wanted, const Site& site) {
         [&] {
             auto request = wanted;
             const bool alone = in_unwinder(site.pc);
-            request.stack.native = alone ? intern_call_site(site.pc) : intern_native_stack(site, frames_of_request);
-            request.stack.python = self.holds_gil ? intern_python_stack() : 0;
+            if (!is_of_python_code(kind) || self.native_held > 0) {
+                request.stack.native = alone ? intern_call_site(site.pc) : intern_native_stack(site, frames_of_request);
+            }
+            request.stack.python = self.holds_gil || self.attached ? intern_python_stack() : 0;
             return append(Part::requests, request);
         });
     if (row == 0) {
@@ -188,11 +204,16 @@ std::uint32_t make_request(const Request& wanted, const Site& site) {
     return row;
 }
 
+/// Where a lock was seen that has no row yet. One of Python code is called by its line there.
+Stack first_seen(const What& what, const Site& site) {
+    return what.kind == Kind::python ? Stack{0, intern_python_stack()} : Stack{intern_call_site(site.pc), 0};
+}
+
 void record_request(const What& what, const Site& site, bool weak = false) {
     const auto held = context();
     const auto lock = lock_at(what.address);
     const auto how = static_cast<std::uint64_t>(what.mode) + (weak ? 2 : 0);
-    const auto key = mix(mix(mix(self.tail, held), mix(lock, site.pc)), how);
+    const auto key = mix(mix(mix(self.tail, held), mix(lock, site.key())), how);
     const Remembered request(mix(key, salt_request));
     auto row = lock == 0 || self.stale ? 0 : request.row();
     if (row == 0) {
@@ -201,14 +222,14 @@ void record_request(const What& what, const Site& site, bool weak = false) {
         wanted.thread = self.thread;
         wanted.segment = threads_segment();
         wanted.context = held;
-        wanted.lock = lock_make(what.address, what.kind, Stack{intern_call_site(site.pc), 0});
-        wanted.site = site.pc;
+        wanted.lock = lock_make(what.address, what.kind, first_seen(what, site));
+        wanted.site = site.key();
         wanted.mode = what.mode;
         wanted.timed = what.timed ? 1 : 0;
         wanted.weak = weak ? 1 : 0;
-        row = wanted.lock == 0 ? 0 : make_request(wanted, site);
+        row = wanted.lock == 0 ? 0 : make_request(wanted, what.kind, site);
         if (row != 0 && lock != 0) {
-            const auto again = mix(mix(mix(self.tail, held), mix(lock, site.pc)), how);
+            const auto again = mix(mix(mix(self.tail, held), mix(lock, site.key())), how);
             Remembered(mix(again, salt_request)).keep(row);
         }
     }
@@ -244,17 +265,38 @@ Held* held_at(std::uint64_t address) {
     return nullptr;
 }
 
+namespace {
+
+/// Whether such a lock can close a circle with what the thread holds.
+bool is_worth_a_request(Kind kind) {
+    if (self.native_held > 0) {
+        return true;
+    }
+    if (kind != Kind::import && kind != Kind::module) {
+        return kind != Kind::gil; // which CPython releases before it waits for a lock of Python code
+    }
+    const auto* live = self.live;
+    for (std::uint32_t i = 0; i < live->held_count; ++i) {
+        if (live->held[i].kind == Kind::python) {
+            return true;
+        }
+    }
+    return false; // an import in another one's body, of which there are hundreds
+}
+
+} // namespace
+
 void request(const What& what, const Site& site, bool blocks, bool again) {
     auto* live = self.live;
     ++live->events;
     blocks = (meets && !again && meet(what, site)) || blocks;
     if (live->held_count > 0 && !again) {
         drop_stale();
-        if (live->held_count > 0) {
+        if (live->held_count > 0 && is_worth_a_request(what.kind)) {
             record_request(what, site);
         }
     }
-    if (live->held_count == 0 && what.kind == Kind::gil && !self.asked_for_gil) {
+    if (self.native_held == 0 && what.kind == Kind::gil && !self.asked_for_gil) {
         self.asked_for_gil = true; // a thread that joins this one with the GIL held would wait for it
         record_request(what, site);
     }
@@ -265,13 +307,13 @@ void request(const What& what, const Site& site, bool blocks, bool again) {
     live->mode = what.mode;
     live->callee = what.callee;
     live->site = site.pc;
-    live->stack = blocks ? Stack{native_stack(site), python_stack()} : Stack{};
+    live->stack = blocks ? stack_of(what, site) : Stack{};
     __atomic_store_n(&live->wanted, what.address, __ATOMIC_RELEASE);
 }
 
 void may_request_gil(std::uint64_t gil, const Site& site) {
     drop_stale();
-    if (self.live->held_count > 1 && held_at(gil) != nullptr) {
+    if (self.native_held > 0 && held_at(gil) != nullptr) {
         record_request(What{gil, Kind::gil, Mode::write, Callee::gil, false}, site, true);
     }
 }
@@ -288,9 +330,9 @@ void acquired(const What& what, const Site& site) {
     }
     auto& held = live->held[live->held_count];
     held.address = what.address;
-    held.site = site.pc;
+    held.site = site.key();
     held.sp = site.sp;
-    held.taken = what.kind == Kind::gil ? Stack{gil_stack(site), 0} : Stack{native_stack(site), python_stack()};
+    held.taken = what.kind == Kind::gil ? Stack{gil_stack(site), 0} : stack_of(what, site);
     held.lock = held.context = 0;
     held.depth = 1;
     held.kind = what.kind;
@@ -299,6 +341,10 @@ void acquired(const What& what, const Site& site) {
     ++live->held_count;
     if (what.kind == Kind::gil) {
         self.holds_gil = true;
+    } else if (is_of_python_code(what.kind)) {
+        lock_taken(what.address);
+    } else {
+        ++self.native_held;
     }
     auto& way = self.way;
     for (std::uint32_t i = 0; i < way.count; ++i) {
@@ -327,6 +373,9 @@ bool released(std::uint64_t address) {
     if (held->depth > 1) {
         --held->depth;
     } else {
+        if (is_of_python_code(held->kind)) {
+            lock_released(address);
+        }
         remove(static_cast<std::uint32_t>(held - self.live->held));
     }
     return true;

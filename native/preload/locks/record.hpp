@@ -28,6 +28,11 @@ std::uint32_t native_stack(const Site& site);
 /// It waits no longer.
 void requested();
 
+/// Whether it is a lock of Python code: who holds it is known, as it is released by any thread.
+inline bool is_of_python_code(Kind kind) {
+    return kind == Kind::python || kind == Kind::module || kind == Kind::import;
+}
+
 /// It holds the lock from now on.
 void acquired(const What& what, const Site& site);
 /// The same, for a lock that it may hold already.

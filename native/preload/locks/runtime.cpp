@@ -1,6 +1,7 @@
 #include "runtime.hpp"
 
 #include "../common/raw.hpp"
+#include "hooks.hpp"
 #include "record.hpp"
 #include "stacks.hpp"
 #include "threads.hpp"
@@ -11,10 +12,6 @@
 #include <sys/mman.h>
 
 namespace lock_recorder {
-
-bool enter(const Site& site);
-bool enter_again();
-void leave();
 
 namespace {
 

@@ -12,6 +12,10 @@ struct Site {
     std::uint64_t pc;
     std::uint64_t sp;
     std::uint64_t fp;
+    std::uint64_t where; // what differs between calls of Python code, which come from one place of the interpreter
+
+    /// Of the call.
+    std::uint64_t key() const { return pc + where; }
 };
 
 /// Find the sanitizer's runtime, whose interceptors then call the hooks. Before any thread exists.

@@ -75,13 +75,13 @@ void attach_live(Live* live, std::uint32_t row) {
     self.thread = row;
     self.tail = thread.tail;
     self.stale = true;
-    self.stack_low = ~std::uint64_t{0};
     self.process = process;
     self.refused = false;
     self.holds_gil = false;
     self.gil = self.suspect = self.last_mutex = self.last_gil = self.gil_key = 0;
     self.waits_for_gil = self.takes_gil = false;
     self.way.count = 0;
+    self.native_held = 0;
     self.live = live;
 }
 
@@ -220,7 +220,9 @@ void threads_end() {
 void threads_joined(std::uint32_t row) {
     const Latched latched(tables);
     auto& thread = rows<Thread>(Part::threads)[row];
-    thread_has_handle(thread.handle, 0);
+    if (thread_by_handle(thread.handle) == row) { // it may be another thread's by now
+        thread_has_handle(thread.handle, 0);
+    }
     const bool recorded = thread.tail != 0 && rows<Segment>(Part::segments)[thread.tail].thread == row;
     if (!recorded && thread.parent == self.thread) {
         return; // it did nothing that could be ordered
@@ -232,6 +234,7 @@ void threads_joined(std::uint32_t row) {
     }
     self.tail = segment;
     self.stale = false;
+    rows<Thread>(Part::threads)[self.thread].tail = segment;
 }
 
 std::uint32_t threads_segment() {
@@ -243,6 +246,7 @@ std::uint32_t threads_segment() {
         }
         self.tail = segment;
         self.stale = false;
+        rows<Thread>(Part::threads)[self.thread].tail = segment;
     }
     return self.tail;
 }
@@ -296,6 +300,7 @@ void threads_forked() {
                 mine.lock = mine.context = 0;
                 mine.inherited = 1;
                 mine.taken = Stack{};
+                self.native_held += is_of_python_code(mine.kind) ? 0 : 1;
             }
         }
     }

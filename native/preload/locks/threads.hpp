@@ -20,23 +20,24 @@ struct Way {
 
 /// The state of the calling thread.
 struct Self {
-    bool holds_gil;          // first: capi_stubs.cpp reads it
-    Live* live;              // null before its first event, and where there is no room
-    std::uint64_t* cache;    // recent results, by hash: 32 bits of the hash and a row
-    std::uint64_t top;       // highest address of its stack that may be read, 0 if unknown
-    std::uint64_t gil;       // mutex of the GIL that it is taking or releasing
-    std::uint64_t suspect;   // mutex that may be a GIL's, before one is recognised
-    std::uint64_t stack_low; // the lowest address of a lock on its own stack, ~0 for none
-    std::uint32_t process;   // number of forks before
-    std::uint32_t thread;    // row
-    std::uint32_t tail;      // its last segment, or the one in which it was created
-    std::uint8_t steps;      // of a recognition
+    bool holds_gil;        // first: capi_stubs.cpp reads it
+    Live* live;            // null before its first event, and where there is no room
+    std::uint64_t* cache;  // recent results, by hash: 32 bits of the hash and a row
+    std::uint64_t top;     // highest address of its stack that may be read, 0 if unknown
+    std::uint64_t gil;     // mutex of the GIL that it is taking or releasing
+    std::uint64_t suspect; // mutex that may be a GIL's, before one is recognised
+    std::uint32_t process; // number of forks before
+    std::uint32_t thread;  // row
+    std::uint32_t tail;    // its last segment, or the one in which it was created
+    std::uint8_t steps;    // of a recognition
     Way way;
     void* once;               // the innermost call of pthread_once in progress
     std::uint64_t last_mutex; // locked by this thread
     std::uint64_t last_gil;   // met by this thread, 0 for none
     std::uint64_t gil_key;    // stack of its last taking, and the row
     std::uint32_t gil_stack;
+    std::uint32_t native_held;       // locks that are neither a GIL nor of Python code
+    std::uint16_t saved_depth;       // of the RLock that a wait for a condition has released
     std::uint32_t last_action;       // what it last did with its thread state: the stub, 0 for nothing
     std::uint32_t ensured;           // PyGILState_Ensure without a PyGILState_Release yet
     std::uint64_t last_action_place; // return addresses
@@ -45,6 +46,7 @@ struct Self {
     bool takes_gil;     // it has locked the GIL's second mutex
     bool stale;         // a thread was created or joined since the last segment
     bool asked_for_gil; // with nothing else held
+    bool attached;      // in a call that only an attached thread makes
     bool busy;          // in a hook: what the hook calls is not recorded
     bool refused;       // no room, or it has ended
 };

@@ -1,0 +1,15 @@
+// What every hook does around its recording.
+
+#pragma once
+
+#include "stacks.hpp"
+
+namespace lock_recorder {
+
+/// Whether to record; the thread is then busy until `leave`: what it calls meanwhile is not recorded.
+bool enter(const Site& site);
+/// After the next definition has returned.
+bool enter_again();
+void leave();
+
+} // namespace lock_recorder
