@@ -312,7 +312,8 @@ def _render(document: Document, arguments: argparse.Namespace, context: Context)
         context.console.data(text.rstrip("\n"))
     if document.standing:
         return ExitCode.FINDINGS
-    return ExitCode.SUBJECT if document.problems or document.unfinished else ExitCode.CLEAN
+    unsure = document.problems or document.unfinished or document.doubts
+    return ExitCode.SUBJECT if unsure else ExitCode.CLEAN
 
 
 def write_file(path: Path, text: str, context: Context) -> None:

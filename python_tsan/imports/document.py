@@ -117,6 +117,17 @@ _RANKS = {Answer.CONFIRMED: 0, None: 1, Answer.NOT_REACHED: 1, Answer.REFUTED: 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtRecord:
+    """A function ``entry`` that imports ``module`` at ``where``, and in ``text`` what else can go wrong there."""
+
+    entry: str
+    module: str
+    where: str
+    statement: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A scan. ``problems`` has one line for each entry that could not be scanned; ``standing`` hazards are not refuted.
 
@@ -136,6 +147,7 @@ class Document:
     hazards: tuple[HazardRecord, ...]
     unfinished: str = ""
     unread: tuple[str, ...] = ()
+    doubts: tuple[DoubtRecord, ...] = ()
 
 
 def document_of(scan: Scan) -> Document:
@@ -157,6 +169,16 @@ def document_of(scan: Scan) -> Document:
         hazards=hazards,
         unfinished=scan.unfinished,
         unread=scan.unread,
+        doubts=tuple(
+            DoubtRecord(
+                entry=each.call,
+                module=each.module,
+                where=each.place,
+                statement=_statement_of(each.place, statement),
+                text=each.text,
+            )
+            for each in scan.doubts
+        ),
     )
 
 
@@ -187,17 +209,18 @@ def _hazard(
 
 
 def _link(link: Link, statement: Callable[[str, int], str]) -> LinkRecord:
-    def text(place: str) -> str:
-        file, _, line = place.rpartition(":")
-        return statement(file, int(line)) if file else ""
-
     return LinkRecord(
         module=link.module,
         where=link.place,
-        statement=text(link.place),
+        statement=_statement_of(link.place, statement),
         lazy_where=link.lazy,
-        lazy_statement=text(link.lazy),
+        lazy_statement=_statement_of(link.lazy, statement),
     )
+
+
+def _statement_of(place: str, statement: Callable[[str, int], str]) -> str:
+    file, _, line = place.rpartition(":")
+    return statement(file, int(line)) if file else ""
 
 
 def statement_at(file: str, line: int, *, read: Callable[[str], str | None]) -> str:

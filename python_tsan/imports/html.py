@@ -49,4 +49,4 @@ def _view(hazard: HazardRecord) -> HazardView:
 def _tone(document: Document) -> str:
     if any(hazard.answer is Answer.CONFIRMED for hazard in document.hazards):
         return "bad"
-    return "doubt" if document.standing or document.problems or document.unfinished else "good"
+    return "doubt" if document.standing or document.problems or document.unfinished or document.doubts else "good"

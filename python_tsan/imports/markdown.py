@@ -24,8 +24,9 @@ def render(document: Document, context: Context) -> str:  # noqa: ARG001 -- the 
 
 def _lines(document: Document) -> Iterator[str]:
     yield f"{markdown(wording.summary(document))}."
-    if document.problems:
-        rows = ((markdown_code(entry), markdown(text)) for entry, text in document.problems.items())
+    if document.problems or document.doubts:
+        texts = [*document.problems.items(), *((each.entry, wording.doubt(each)) for each in document.doubts)]
+        rows = ((markdown_code(entry), markdown(text)) for entry, text in texts)
         yield from ("", *markdown_table(("name", "problem"), rows))
     if not document.hazards:
         return

@@ -12,6 +12,7 @@ from python_tsan.imports.confirm.proof import Proof, prove
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.tracing import NOT_TRACED, TracingCut
 from python_tsan.imports.search.prediction import predict
+from python_tsan.imports.search.use_doubts import use_doubts
 from python_tsan.plain_text import counted, one_line
 from python_tsan.process import in_parallel
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.probe import Probe
     from python_tsan.imports.model.program_model import Model
     from python_tsan.imports.search.schedules import Hazard
+    from python_tsan.imports.search.use_doubts import UseDoubt
 
     Advance = Callable[[str, float | None], None]
 
@@ -47,7 +49,7 @@ class Scan:
     ``main`` is what the main thread imports before any thread begins, ``calls`` the calls that are entries too, and
     ``calls_left_out`` the number of those that would be, too, were they not beyond the limit. ``pairs_left_out`` is
     the number of pairs with a call that were not searched in time. ``unfinished`` says how far it came before it was
-    interrupted, and is empty for a whole scan.
+    interrupted, and is empty for a whole scan. ``doubts`` are what module locks do not explain and no run tries.
     """
 
     python: str
@@ -61,6 +63,7 @@ class Scan:
     pairs_left_out: int = 0
     unfinished: str = ""
     unread: tuple[str, ...] = ()
+    doubts: tuple[UseDoubt, ...] = ()
     model: Model = field(repr=False)
 
 
@@ -153,6 +156,7 @@ def scan(
                 jobs=jobs,
                 on_result=note,
             )
+    doubts = () if cut.words else use_doubts(model, needed)
     if not cut.words:
         model.sources.check()
     unread = {**modelled.unread, **model.sources.problems}
@@ -168,6 +172,7 @@ def scan(
         pairs_left_out=limit.left_out,
         unfinished=cut.words,
         unread=tuple(name for name in unread if name not in problems),
+        doubts=doubts,
         model=model,
     )
     if cut.words:

@@ -35,6 +35,8 @@ def _lines(document: Document) -> list[str]:
     left = len(document.hazards) - MOST_DETAILS
     if left > 0:
         lines += [f"{left:,} more in full by --format html or json", ""]
+    for each in document.doubts:
+        lines += [*_wrapped(f"{each.entry}: {wording.doubt(each)}"), ""]
     return lines + _wrapped(wording.summary(document))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.imports.confirm.proof import Wait
-    from python_tsan.imports.document import Document, HazardRecord, ProofRecord, ThreadRecord
+    from python_tsan.imports.document import Document, DoubtRecord, HazardRecord, ProofRecord, ThreadRecord
 
 OUTCOMES = {
     ImportOutcome.ERROR: "_DeadlockError, a RuntimeError, not an ImportError",
@@ -38,11 +38,18 @@ def summary(document: Document) -> str:
         return f"{cut}Python {document.python}: nothing was scanned{problems}"
     if document.unread:
         problems += f"; {counted(len(document.unread), 'module')} could not be read or imported"
+    if document.doubts:
+        problems += f"; {counted(len(document.doubts), 'import')} that other locks or code can break"
     where = f"{'between' if scanned > 1 else 'in'} {counted(scanned, 'entry')}"
     return (
         f"{cut}Python {document.python}: {counted(document.standing, 'hazard')} {where}{after}, "
         f"{counted(document.modules, 'module')}{more}{problems}"
     )
+
+
+def doubt(record: DoubtRecord) -> str:
+    """Return where a function imports, and what can go wrong there."""
+    return f"{record.where}: {record.statement}: {record.text}"
 
 
 ONCE = "each hazard is listed once, for the first pair of entries that meets at its two locks"

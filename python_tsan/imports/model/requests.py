@@ -42,7 +42,8 @@ class ImportRequest:
     """One import request: ``module`` is requested at ``file:line``, and ``names`` are taken from it.
 
     ``body_line`` is where the body stands that makes it, which may call a function elsewhere; 0 if it is not known.
-    ``lazy`` is the name of which this is the first use, None for an import statement.
+    ``lazy`` is the name of which this is the first use, None for an import statement. ``risks`` are what matters there
+    besides module locks, in the words of ``import_cases.use_risks``.
     """
 
     module: str
@@ -53,6 +54,7 @@ class ImportRequest:
     stage: LoadStage = LoadStage.BODY
     body_line: int = 0
     lazy: LazyName | None = None
+    risks: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:

@@ -45,6 +45,7 @@ class Body:
     reads: tuple[tuple[int, str, str], ...]
     functions: Mapping[str, tuple[Read, ...]]
     called: frozenset[str]
+    locks: tuple[tuple[int, int, str], ...] = ()
 
     def bound_before(self, line: int) -> frozenset[str] | None:
         """Return the names bound by statements that begin before ``line``, or None behind a star import.
@@ -109,4 +110,5 @@ def read_body(facts: Mapping[str, Any]) -> Body:
         reads=tuple((line, name, attribute) for line, name, attribute in facts["reads"]),
         functions={name: tuple((one, other) for one, other in reads) for name, reads in facts["functions"].items()},
         called=frozenset(facts["called"]),
+        locks=tuple((first, last, lock) for first, last, lock in facts["locks"]),
     )

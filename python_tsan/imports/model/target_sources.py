@@ -245,6 +245,7 @@ def _request(item: dict[str, Any], file: str) -> ImportRequest:
         file=file,
         line=item["line"],
         names=tuple(item["names"]),
+        risks=tuple(item.get("risks", ())),
         lazy=LazyName(owner=lazy["owner"][0], name=lazy["owner"][1], place=f"{file}:{lazy['line']}") if lazy else None,
     )
 

@@ -13,6 +13,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from .lazy_names import dotted, resolve, statements_of, uses_in
+from .use_risks import handlers_of, locks_of, mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -46,7 +47,7 @@ def read_sources(order: Mapping[str, Any], note: Callable[[dict[str, Any]], None
             with open(file, "rb") as stream:  # noqa: PTH123 -- pathlib would be an import of its own
                 source = stream.read()
             if kind == "body":
-                facts: object = body_of(ast.parse(source))
+                facts: object = body_of(ast.parse(source), module, file)
             elif kind == "calls":
                 facts = calls_of(ast.parse(source), module, file, lazy) if lazy or _WORTH_PARSING.search(source) else {}
             elif kind == "lazy":
@@ -75,8 +76,8 @@ def _may_read(source: bytes, names: list[str]) -> bool:
     return any(name.partition(":")[0].rpartition(".")[2].encode() in source for name in names)
 
 
-def body_of(tree: ast.Module) -> dict[str, Any]:
-    """Return what a module's body binds, imports, reads and calls, and what its functions read.
+def body_of(tree: ast.Module, module: str = "", file: str = "") -> dict[str, Any]:
+    """Return what a module's body binds, imports, reads, calls and locks, and what its functions read.
 
     ``bindings`` are lines and names; ``reads`` are lines, dotted names and attributes. The line of a read is that of
     the outermost statement that counts as one piece: it runs behind a line only if all of that statement does.
@@ -93,6 +94,7 @@ def body_of(tree: ast.Module) -> dict[str, Any]:
         "reads": sorted(set(_reads(tree))),
         "functions": {name: sorted(found) for name, found in functions.items()},
         "called": sorted({_called_name(node) for _, node in _run(tree, None) if isinstance(node, ast.Call)}),
+        "locks": locks_of(tree, _lock_names(tree, module, file)),
     }
 
 
@@ -169,12 +171,14 @@ def calls_of(tree: ast.Module, module: str, file: str, lazy: Collection[str] = (
     """
     package = package_of(module, file)
     statements = statements_of(tree, package) if lazy else ()
+    handlers, meant = handlers_of(tree) if lazy else (), _lock_names(tree, module, file)
     calls: dict[str, list[dict[str, Any]]] = {}
     for name, function in _functions(tree, ""):
         if name == GETATTR:
             calls.update(_attributes(function, tree, module, file))
         requests = [*_requests(function, package), *uses_in(function, module, statements, lazy)]
         if requests:
+            mark(requests, name, function, handlers, meant)
             calls[f"{module}:{name}"] = sorted(requests, key=lambda each: each["line"])
     return calls
 
@@ -259,6 +263,12 @@ def attributes_of(tree: ast.Module, names: Collection[str], package: str = "") -
         if reads:
             found[function] = reads
     return found
+
+
+def _lock_names(tree: ast.AST, module: str, file: str) -> Callable[[str], str]:
+    """Return what gives the full name of a lock that a module names: one that it does not import is its own."""
+    imported = {each["name"]: each for each in statements_of(tree, package_of(module, file))}
+    return lambda name: _meant(name, imported) if name.partition(".")[0] in imported else f"{module}.{name}"
 
 
 def _meant(name: str, imported: Mapping[str, Mapping[str, Any]]) -> str:
