@@ -1,30 +1,28 @@
-"""Write the published JSON schemas to ``docs/`` from the dataclasses that they describe."""
+"""Write the published JSON schemas to ``docs/`` from the classes that they describe."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from python_tsan.comparison.codec import comparison_schema
-from python_tsan.imports.codec import document_schema
-from python_tsan.result.codec import result_schema
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from python_tsan.comparison.model import Comparison
+from python_tsan.imports.document import Document
+from python_tsan.result.model import Result
+from tools.json_schema import published_schema
 
 DOCS = Path(__file__).parents[1] / "docs"
-SCHEMAS: dict[str, Callable[[], bytes]] = {
-    "comparison-schema.json": comparison_schema,
-    "imports-schema.json": document_schema,
-    "run-schema.json": result_schema,
+SCHEMAS: dict[str, tuple[type[Any], str]] = {
+    "comparison-schema.json": (Comparison, "python-tsan comparison"),
+    "imports-schema.json": (Document, "python-tsan imports"),
+    "run-schema.json": (Result, "python-tsan run.json"),
 }
 
 
 def main() -> None:
     """Write each schema whose content differs and name it."""
-    for name, make in SCHEMAS.items():
+    for name, (kind, title) in SCHEMAS.items():
         file = DOCS / name
-        text = make()
+        text = published_schema(kind, title)
         if not file.is_file() or file.read_bytes() != text:
             file.write_bytes(text)
             print(f"written: docs/{name}")  # noqa: T201 -- the command's output

@@ -15,7 +15,7 @@ from python_tsan.cli.help_format import add_quiet, end_with
 from python_tsan.cli.options import add_settings, count, open_context, seconds
 from python_tsan.errors import ExitCode, Interrupted, SubjectError, UsageError
 from python_tsan.imports.cases.import_cases.lazy_names import MODES, NORMAL
-from python_tsan.imports.codec import decode_document
+from python_tsan.imports.codec import FORMAT
 from python_tsan.imports.document import document_of
 from python_tsan.imports.model.building import LAZY_SINCE
 from python_tsan.imports.model.interpreter import identify
@@ -283,11 +283,7 @@ def _traced(document: Document, probe: Probe, context: Context) -> Document:
 
 
 def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:
-    try:
-        data = read_regular(arguments.file, begins=b"{", names=b'"schema"')
-    except OSError as error:
-        raise unreadable(arguments.file, error, advice="name the output of `scan --format json`") from error
-    return _render(decode_document(data, name=str(arguments.file)), arguments, context)
+    return _render(FORMAT.load(arguments.file), arguments, context)
 
 
 def _render_unfinished(document: Document, arguments: argparse.Namespace, context: Context) -> Interrupted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from python_tsan.imports.confirm.proof import Answer, Proof, ThreadStack, Wait
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from python_tsan.imports.scan import Finding, Scan
     from python_tsan.imports.search.schedules import Link
 
-FORMAT_NAME: Literal["python-tsan-imports"] = "python-tsan-imports"
-FORMAT_VERSION: Literal[1] = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +135,7 @@ class Document:
     says how far the scan had come when it was interrupted, and is empty for a whole one.
     """
 
-    format: Literal["python-tsan-imports"]
-    version: Literal[1]
+    schema: int = SCHEMA
     python: str
     entries: tuple[str, ...]
     main: tuple[str, ...]
@@ -158,8 +156,6 @@ def document_of(scan: Scan) -> Document:
         sorted((_hazard(each, finishes, statement) for each in scan.findings), key=lambda each: _RANKS[each.answer])
     )
     return Document(
-        format=FORMAT_NAME,
-        version=FORMAT_VERSION,
         python=scan.python,
         entries=scan.entries,
         main=scan.main,

@@ -1,4 +1,4 @@
-"""Write and read a result as JSON, and publish its schema."""
+"""Write and read a result as JSON."""
 
 from __future__ import annotations
 
@@ -41,10 +41,3 @@ def load_result(path: Path) -> Result:
     """Read the result at ``path``, a file or the folder of a run. Raises as :func:`decode_result` does."""
     file = path / RUN_FILE if path.is_dir() else path
     return decode_result(FORMAT.read(file), name=str(file))
-
-
-def result_schema() -> bytes:
-    """Return the JSON schema of a result, as ``docs/run-schema.json`` holds it."""
-    from python_tsan.json_schema import published_schema  # noqa: PLC0415 -- for the file in docs/ only
-
-    return published_schema(Result, "python-tsan run.json")

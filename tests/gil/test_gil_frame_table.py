@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.cpython.debian_pythons import folder_name
 from python_tsan.cpython.manifest import read_manifest
 from python_tsan.gil.inside.frames import _FIELDS
 from python_tsan.paths import default_root
 from python_tsan.version import parse_version
+from tools.debian_pythons import folder_name
 from tools.late_threads.measure import built_target, stock_targets, unpacked_target
 
 pytestmark = pytest.mark.compiler

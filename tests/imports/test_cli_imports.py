@@ -247,7 +247,7 @@ def test_a_scan_is_written_shown_again_and_changed_into_every_form(folder, capsy
     assert main(["imports", "show", "none.json"]) == 2
     assert "name the output of `scan --format json`" in capsys.readouterr().err
     assert main(["imports", "show", "a.py"]) == 6
-    assert "a.py is no scan of imports" in capsys.readouterr().err
+    assert "a.py is damaged or not a scan of imports" in capsys.readouterr().err
 
 
 def watch(*arguments):

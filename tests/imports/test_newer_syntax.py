@@ -9,11 +9,12 @@ import pytest
 
 from python_tsan.cli.main import main
 from python_tsan.imports.confirm.proof import Answer
-from python_tsan.imports.model.interpreter import identify, pythons_at_hand
+from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.preimport import plan
 from python_tsan.imports.scan import scan
+from tools.pythons import pythons_at_hand
 
 # A type statement is from 3.12 on.
 IN_FUNCTIONS = "type T = int\n\ndef f():\n    import {}\n"

@@ -9,7 +9,7 @@ from cycling import CYCLE, SYNC, THREADS, write_files
 from lazy_python import LAZY
 
 from python_tsan import safe_import as module
-from python_tsan.imports.model.interpreter import pythons_at_hand
+from tools.pythons import pythons_at_hand
 
 PYTHONS = list({python.version: python for python in [*pythons_at_hand(), *filter(None, [LAZY])]}.values())
 

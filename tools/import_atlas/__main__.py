@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from python_tsan.cli.failures import as_exit_code
 from python_tsan.cli.imports import write_file
 from python_tsan.cli.options import add_settings, count, open_context, seconds
-from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.errors import ExitCode, Interrupted
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.plain_text import counted, duration
 from python_tsan.process import keeping
 from python_tsan.result.shard import parse_shard, share
+from tools.debian_pythons import unpack_pythons
 from tools.import_atlas.cell import save_cell
 from tools.import_atlas.listed import listed
 from tools.import_atlas.page import render_atlas

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cli.failures import as_exit_code
 from python_tsan.cli.options import add_settings, open_context
-from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.errors import ExitCode, PythonTsanError
-from python_tsan.imports.model.interpreter import identify, pythons_at_hand
+from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.scan import CORES
 from python_tsan.plain_text import counted
+from tools.debian_pythons import unpack_pythons
 from tools.import_score.judging import CORPUS, judge_all
 from tools.import_score.kept import Kept
 from tools.import_score.page import by_python, page
+from tools.pythons import pythons_at_hand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

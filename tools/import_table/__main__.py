@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cli.failures import as_exit_code
 from python_tsan.cli.options import add_settings, count, open_context
-from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.errors import ExitCode, Interrupted
-from python_tsan.imports.model.interpreter import identify, pythons_at_hand
+from python_tsan.imports.model.interpreter import identify
 from python_tsan.plain_text import counted
 from python_tsan.process import keeping
+from tools.debian_pythons import unpack_pythons
 from tools.import_table.case_results import disagreement
 from tools.import_table.measure import build_of, run_rows
 from tools.import_table.page import render_page
 from tools.import_table.rates import measure_rates
+from tools.pythons import pythons_at_hand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cli.failures import as_exit_code
 from python_tsan.cli.options import add_settings, count, open_context
-from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.cpython.manifest import read_manifest
 from python_tsan.errors import ExitCode
 from python_tsan.plain_text import counted
 from python_tsan.storage import storage_errors, write_whole
+from tools.debian_pythons import unpack_pythons
 from tools.late_threads.expected import disagreement
 from tools.late_threads.measure import (
     LIMIT_SECONDS,

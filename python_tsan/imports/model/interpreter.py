@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +14,7 @@ from python_tsan.process import run
 from python_tsan.setting_values import NEWEST_MINOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 # What a subject needs on sys.path to run the modules of this project.
 CASES = Path(cases.__file__).parent
@@ -67,23 +65,3 @@ def identify(command: Sequence[str]) -> Python:
         free_threaded=free_threaded,
         sanitized=sanitized,
     )
-
-
-def pythons_at_hand() -> list[Python]:
-    """Return one interpreter of each version on ``PATH`` and among pyenv's, oldest first."""
-    candidates = [shutil.which(f"python3.{minor}") for minor in MINORS]
-    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    candidates += [str(path) for path in sorted(pyenv.glob("3.*/bin/python3"))]
-    found: dict[tuple[int, ...], Python] = {}
-    for candidate in candidates:
-        if candidate is not None:
-            for python in _try_identify(candidate):
-                found.setdefault(python.version, python)
-    return [found[version] for version in sorted(found)]
-
-
-def _try_identify(candidate: str) -> Iterator[Python]:
-    try:
-        yield identify([candidate])
-    except SubjectError:
-        return  # pyenv's shims answer for versions that are not chosen, and old releases are of no use here

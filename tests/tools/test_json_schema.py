@@ -3,7 +3,10 @@
 import json
 from dataclasses import dataclass, field
 
-from python_tsan.json_schema import published_schema
+import pytest
+
+from tools.json_schema import published_schema
+from tools.schemas import DOCS, SCHEMAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +35,9 @@ def test_descriptions_have_no_indentation_and_empty_mappings_as_defaults_are_lef
 
 def test_the_schema_ends_with_one_line_feed():
     assert published_schema(Sample, "a sample").endswith(b"}\n")
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_each_published_schema_is_that_of_the_code(name):
+    published = json.loads((DOCS / name).read_bytes())
+    assert published == json.loads(published_schema(*SCHEMAS[name])), "run `nox -s schemas`"

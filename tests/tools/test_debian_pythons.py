@@ -6,10 +6,10 @@ import pytest
 
 from python_tsan.artifact import work_folder
 from python_tsan.console import make_console
-from python_tsan.cpython import debian_pythons
 from python_tsan.errors import FetchError
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.paths import Layout
+from tools import debian_pythons
 
 
 def test_each_interpreter_needs_its_four_packages_and_all_share_the_libraries():
