@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,11 +16,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from fake_build import RECORD, describe, make_toolchain, settings_for
 
-from python_tsan.cpython.numpy.wheel import install_numpy, library_folder
+from python_tsan.cpython.manifest import read_manifest
+from python_tsan.cpython.numpy.wheel import NumpyChoice, install_numpy, library_folder, place_wheel
 from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.tools import find_uv, uv_install
 from python_tsan.errors import BuildError
-from python_tsan.paths import Layout
+from python_tsan.paths import Layout, default_root
+from python_tsan.version import minor_of
 
 VERSION = "9.9.9"
 PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "trap"\nbackend-path = ["."]\n'
@@ -82,6 +85,40 @@ def test_a_numpy_without_wheel_is_refused_before_its_source_is_run(interpreter, 
     assert f"numpy=={VERSION}" in told.value.evidence.read_text()
     assert not sprung.exists()
     assert not list((library_folder(interpreter) / "site-packages").glob("numpy*"))
+
+
+def test_a_wheel_without_the_abi_tag_of_the_build_is_refused_in_one_line(interpreter, sprung, tmp_path, console):
+    """The interpreter here has a GIL, and the only wheel has the tag of free-threaded ones; the reverse is the same."""
+    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    name = f"numpy-{VERSION}-{tag}-{tag}t-{sysconfig.get_platform().replace('-', '_')}.whl"
+    (tmp_path / "simple" / "numpy" / "index.html").write_text(f'<a href="{name}">{name}</a>')
+    settings = settings_for(tmp_path, numpy=VERSION)
+    kind = "free-threaded Python" if interpreter.free_threaded else "Python"
+    with pytest.raises(BuildError, match=rf"^numpy {VERSION} has no wheel for {kind} 3\.13\.\d+, and no .* requested$"):
+        install_numpy(interpreter, settings, layout=Layout(root=tmp_path / "cache"), console=console)
+    assert not sprung.exists()
+
+
+def free_threaded_builds():
+    folders = (default_root() / "interpreters").glob("3.*t-*")
+    return [found for folder in sorted(folders) if (found := read_manifest(folder)) and found.free_threaded]
+
+
+@pytest.mark.skipif(not free_threaded_builds(), reason="there is no free-threaded build here")
+def test_a_wheel_without_t_is_refused_for_a_free_threaded_build(sprung, tmp_path):
+    interpreter = free_threaded_builds()[0]
+    tag = f"cp{minor_of(interpreter.version).replace('.', '')}"
+    name = f"numpy-{VERSION}-{tag}-{tag}-{sysconfig.get_platform().replace('-', '_')}.whl"
+    (tmp_path / "simple" / "numpy" / "index.html").write_text(f'<a href="{name}">{name}</a>')
+    choice = NumpyChoice(version=VERSION, requirements=f"numpy=={VERSION}\n", hashed=False)
+    log = tmp_path / "log"
+    with pytest.raises(
+        BuildError, match=rf"^numpy {VERSION} has no wheel for free-threaded Python 3\.\d+\.\w+, and no"
+    ):
+        place_wheel(interpreter, choice, tmp_path / "site", log)
+    assert "has no wheels with a free-threading compatible ABI tag" in log.read_text()
+    assert not sprung.exists()
+    assert not list((tmp_path / "site").iterdir())
 
 
 def test_the_trap_works(sprung, tmp_path):

@@ -68,6 +68,7 @@ def choose_numpy(interpreter: Interpreter | BuildPlan, settings: Settings) -> Nu
 
 INSTALL_SECONDS = 600.0
 # Because numpy==2.5.5 has no usable wheels and   /   numpy==2.5.5 has no wheels with a matching Python ABI tag
+# Because numpy==2.5.5 has no wheels with a free-threading compatible ABI tag
 _NO_WHEEL = re.compile(r"has no (?:usable )?wheels")
 
 
