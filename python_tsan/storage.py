@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 # More than any document or settings file of this package; less than what endangers a machine's memory.
 MOST_BYTES = 1 << 30
 _HEAD_BYTES = 4096
-_LARGE_BYTES = 64 << 20
+# A JSON document within both limits takes less than 300 MB when it is read, for any content: its text, and about
+# 120 bytes for each value.
+MOST_DOCUMENT_BYTES = 64 << 20
+MOST_DOCUMENT_VALUES = 1_500_000
+LARGE_DOCUMENTS = "PYTHON_TSAN_LARGE_DOCUMENTS"
 FOLDERS = "--cache or --output"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -144,20 +148,37 @@ def open_regular(file: Path) -> Iterator[BufferedReader]:
         yield opened
 
 
-def read_regular(file: Path, *, limit: int = MOST_BYTES, begins: bytes = b"", names: bytes = b"") -> bytes:
+def read_regular(file: Path, *, limit: int = MOST_BYTES, begins: bytes = b"") -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes. Raises ``OSError`` for everything else.
 
     Of a file that does not begin with ``begins``, after blanks, only the first bytes are returned: it is another kind
-    of file, and may be too large for the memory. A large one must also hold ``names`` in its first bytes.
+    of file, and may be too large for the memory.
     """
     with open_regular(file) as opened:
-        size = os.fstat(opened.fileno()).st_size
-        if size > limit:
-            raise OSError(errno.EFBIG, f"larger than {limit >> 20} MB", str(file))
         head = opened.peek(_HEAD_BYTES)[:_HEAD_BYTES]
-        if not head.lstrip().startswith(begins) or (size > _LARGE_BYTES and names not in head):
-            return opened.read(_HEAD_BYTES)
+        if not head.lstrip().startswith(begins):
+            return head
+        if os.fstat(opened.fileno()).st_size > limit:
+            raise OSError(errno.EFBIG, f"larger than {limit >> 20} MB", str(file))
         return opened.read(limit)
+
+
+def read_document(file: Path) -> bytes:
+    """Return the content of a JSON object in a regular file; the first bytes of any other regular file.
+
+    Raises ``OSError`` for one that would take much memory, unless PYTHON_TSAN_LARGE_DOCUMENTS=1 allows it.
+    """
+    any_size = os.environ.get(LARGE_DOCUMENTS) == "1"
+    try:
+        data = read_regular(file, limit=MOST_BYTES if any_size else MOST_DOCUMENT_BYTES, begins=b"{")
+    except OSError as error:
+        if error.errno == errno.EFBIG and not any_size:
+            raise OSError(errno.EFBIG, f"{error.strerror} ({LARGE_DOCUMENTS}=1 allows it)", str(file)) from error
+        raise
+    if not any_size and data.count(b",") > MOST_DOCUMENT_VALUES:
+        why = f"more than {MOST_DOCUMENT_VALUES:,} values ({LARGE_DOCUMENTS}=1 allows them)"
+        raise OSError(errno.EFBIG, why, str(file))
+    return data
 
 
 def sha256_of(path: Path) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, field
 
 from python_tsan.errors import PythonTsanError, SubjectError
-from python_tsan.storage import read_regular, unreadable
+from python_tsan.storage import read_document, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,7 +44,7 @@ class Format(Struct, Generic[Kind], frozen=True, kw_only=True):
     def read(self, file: Path) -> bytes:
         """Return the bytes of ``file``. Raises ``UsageError`` when it does not exist, ``error`` for other reasons."""
         try:
-            return read_regular(file, begins=b"{", names=b'"schema"')
+            return read_document(file)
         except OSError as error:
             raise unreadable(file, error, error=self.error, advice=self.advice, page=self.page) from error
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from python_tsan import storage
 from python_tsan.errors import SubjectError, UsageError
-from python_tsan.storage import read_regular
+from python_tsan.storage import MOST_BYTES, MOST_DOCUMENT_BYTES, MOST_DOCUMENT_VALUES, read_document
 from python_tsan.versioned_json import Format, encode
 
 
@@ -90,11 +93,61 @@ def test_other_objects_are_refused() -> None:
 
 
 def test_a_large_file_of_another_kind_is_not_read_whole(tmp_path):
-    file = tmp_path / "large.json"
+    file = tmp_path / "large"
     with file.open("wb") as out:
-        out.write(b'{"other": 1')
-        out.truncate(100 << 20)
-    assert len(read_regular(file, begins=b"{", names=b'"schema"')) < 10_000
-    with file.open("r+b") as out:
-        out.write(b'{"schema": 1')
-    assert len(read_regular(file, begins=b"{", names=b'"schema"')) == 100 << 20
+        out.write(b"[1")
+        out.truncate(MOST_BYTES + 1)
+    assert len(read_document(file)) < 10_000
+
+
+def test_what_would_take_much_memory_is_read_only_if_that_is_allowed(tmp_path, monkeypatch):
+    file = tmp_path / "large.json"
+    monkeypatch.setattr(storage, "MOST_DOCUMENT_BYTES", 2 << 20)
+    monkeypatch.setattr(storage, "MOST_DOCUMENT_VALUES", 10)
+    for content, words in ((b'{"schema": 3}' + b" " * (2 << 20), "larger than 2 MB"), (b"{" + b"," * 11, "values")):
+        file.write_bytes(content)
+        with pytest.raises(SubjectError, match=words) as refused:
+            NOTES.load(file)
+        assert "PYTHON_TSAN_LARGE_DOCUMENTS=1 allows" in refused.value.message
+    monkeypatch.setenv("PYTHON_TSAN_LARGE_DOCUMENTS", "1")
+    assert read_document(file) == b"{" + b"," * 11
+    file.write_bytes(b'{"schema": 3}' + b" " * (2 << 20))
+    assert len(read_document(file)) > 2 << 20
+
+
+# As much of each as the limits allow: many small texts, keys, objects
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "content",
+    [
+        (b'"samples":[', b'"",', b'""]'),
+        (b'"names":{', b'"%d":"",', b'"":""}'),
+        (b'"frames":[', b'{"index":0},', b'{"index":0}]'),
+        (b'"text":"', b"x" * 45 + b" ", b'"'),
+    ],
+)
+def test_the_largest_documents_take_less_than_300_megabytes(tmp_path, content):
+    start, part, end = content
+    size = min(MOST_DOCUMENT_BYTES // (len(part) + 6), MOST_DOCUMENT_VALUES if b"," in part else 10**9) - 100
+    parts = (part % number for number in range(size)) if b"%d" in part else (part for _ in range(size))
+    file = tmp_path / "large.json"
+    file.write_bytes(b'{"schema":3,' + start + b"".join(parts) + end + b"}")
+    code = f"""
+import resource, sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from python_tsan.tsan.finding import Frame
+from python_tsan.versioned_json import Format
+@dataclass(frozen=True)
+class Large:
+    schema: int
+    samples: tuple[str, ...] = ()
+    names: dict[str, str] = field(default_factory=dict)
+    frames: tuple[Frame, ...] = ()
+    text: str = ""
+read = Format(kind=Large, what="x", schema=3).load(Path({str(file)!r}))
+assert read.samples or read.names or read.frames or read.text
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(ended.stdout) < 300
