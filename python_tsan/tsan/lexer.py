@@ -295,7 +295,7 @@ def _held_before(text: str) -> HeldBefore | None:
 def _heading(text: str) -> Heading | None:
     if found := HEADING.match(text):
         title = found["title"] or found["bare"] or found["plain"]
-        pid = found if found["pid"] else re.match(_PID, text, found.end())
+        pid = found if found["pid"] else re.match(_PID, text[found.end() :])
         return Heading(title, number(pid["pid"]) if pid else None, Dialect.CXX)
     found = GO_HEADING.match(text)
     return found and Heading(found["title"], None, Dialect.GO)

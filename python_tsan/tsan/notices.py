@@ -64,7 +64,7 @@ _CLAIM = re.compile(r"(?:SUMMARY|WARNING): ThreadSanitizer")
 # ThreadSanitizer can not provide additional info.
 _PART = (
     rf"(?i)\b(?:write|read|access)\b[^:]{{0,200}} at {ADDRESS} by (?:(?:main|unknown) (?:thread|goroutine)"
-    r"|thread T?[\d'?]|goroutine \d)|\bThread (?:T[\d?]|').{0,200}created by "
+    r"|thread T?[\d'?]|goroutine \d)|\bThread (?:T[\d?]|').{0,200}created (?:by |at:)"
     r"|\bGoroutine \d+ \((?:running|finished)\) created at:"
     rf"|\bLocation is (?:global '|(?:stack|TLS) of (?:main )?thread|file descriptor \d"
     rf"|.{{1,100}} of size \d+ at {ADDRESS})|\bMutex M\d+ (?:\({ADDRESS}|created at:|acquired here|previously acquired)"
