@@ -48,10 +48,17 @@ KINDS = {
     "qt_mutex": ("qt", BOTH),
     "qt_semaphore": ("qt", BOTH),
     "qt_thread_pool": ("qt", BOTH),
+    "qt6_mutex": ("qt", BOTH),
+    "qt6_semaphore": ("qt", BOTH),
+    "qt6_thread_pool": ("qt", BOTH),
     "absl_mutex": ("absl", BOTH),
     "exception_ptr": ("exceptions", BOTH),
+    "tbb_tasks": ("tbb", BOTH),
+    "failed_dlsym": ("", NEITHER),
 }
-PACKAGES = {"glib": "glib-2.0", "qt": "Qt5Core", "absl": "absl_synchronization"}
+# The same programs with another version of their library.
+SOURCES = {name: name.replace("qt6", "qt") for name in KINDS if name.startswith("qt6")}
+PACKAGES = {"glib": "glib-2.0", "qt": "Qt5Core", "qt6": "Qt6Core", "absl": "absl_synchronization", "tbb": "tbb"}
 NO_MESSAGE_QUEUES = 77
 
 
@@ -109,9 +116,9 @@ def companion(layout, toolchains):
     return built
 
 
-def library_flags(group):
-    """Return the compiler's flags of the library that a group is about; skip the test where it is not installed."""
-    package = PACKAGES.get(group)
+def library_flags(name):
+    """Return the compiler's flags of the library that a program is about; skip the test where it is not installed."""
+    package = PACKAGES.get(name.partition("_")[0])
     if package is None:
         return []
     found = None
@@ -137,15 +144,16 @@ def case_of(request, toolchains, tmp_path):
         for racy in (False, True):
             programs[racy] = tmp_path / f"{name}-{racy}"
             flags = ["-std=c++17", "-g", "-O1", "-fPIC", "-fsanitize=thread", "-pthread", *(["-DRACY"] if racy else [])]
-            command = [toolchain.candidate.cxx, *flags, PROGRAMS / f"{name}.cpp", "-o", programs[racy]]
-            subprocess.run([*command, *library_flags(KINDS[name][0]), "-lrt"], check=True, timeout=120)
+            command = [toolchain.candidate.cxx, *flags, PROGRAMS / f"{SOURCES.get(name, name)}.cpp"]
+            flags = ["-o", programs[racy], *library_flags(name), "-lrt"]
+            subprocess.run([*command, *flags], check=True, timeout=120)
         return Case(name=name, family=request.param, launcher=toolchain.launcher, programs=programs)
 
     return compile_both
 
 
 def test_every_program_is_run():
-    assert {path.stem for path in PROGRAMS.glob("*.cpp")} == set(KINDS)
+    assert {path.stem for path in PROGRAMS.glob("*.cpp")} == {SOURCES.get(name, name) for name in KINDS}
 
 
 @pytest.mark.parametrize("name", KINDS)

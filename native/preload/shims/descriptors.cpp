@@ -120,6 +120,11 @@ static Next<int (*)(int, int, int)> next_dup3("dup3");
 static Next<int (*)(int)> next_close("close");
 static Next<int (*)(int, int)> next_shutdown("shutdown");
 
+/// As for munmap: GCC's runtime calls it while it symbolizes a report.
+__attribute__((constructor(102))) static void begin() {
+    next_close.get();
+}
+
 PYTHON_TSAN_SHIM int pipe(int* ends) noexcept {
     const int result = next_pipe(ends);
     if (result == 0) {

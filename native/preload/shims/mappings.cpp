@@ -131,7 +131,11 @@ void forked() {
     }
 }
 
+/// GCC's runtime calls these while it symbolizes a report, where dlsym would free memory of another allocator.
 __attribute__((constructor(102))) void begin() {
+    next_mmap.get();
+    next_mmap64.get();
+    next_munmap.get();
     if (is_enabled()) {
         pthread_atfork(nullptr, forked, nullptr);
     }

@@ -1,4 +1,5 @@
-// Qt 5's locks, which wait by futex inside libQt5Core: QMutex, QReadWriteLock, QWaitCondition, QSemaphore, QThreadPool.
+// Qt's locks, which wait by futex inside libQt5Core and libQt6Core: QMutex, QReadWriteLock, QWaitCondition, QSemaphore,
+// QThreadPool.
 //
 // A program inlines parts of QBasicMutex, whose atomics the sanitizer sees at the object's address. So the shims
 // acquire and release there, and report no mutex. What libQt5Core calls inside itself does not pass here.
@@ -54,6 +55,8 @@ PYTHON_TSAN_QT_UNLOCK(_ZN6QMutex6unlockEv)
 PYTHON_TSAN_QT_LOCK(_ZN11QBasicMutex12lockInternalEv)
 PYTHON_TSAN_QT_TRY(_ZN11QBasicMutex12lockInternalEi)
 PYTHON_TSAN_QT_UNLOCK(_ZN11QBasicMutex14unlockInternalEv)
+PYTHON_TSAN_QT_TRY(_ZN15QRecursiveMutex7tryLockEi) // Qt 6
+PYTHON_TSAN_QT_UNLOCK(_ZN15QRecursiveMutex6unlockEv)
 
 // QSemaphore
 
@@ -163,6 +166,26 @@ PYTHON_TSAN_SHIM void _ZN14QReadWriteLock6unlockEv(Object lock) {
 
 namespace {
 
+bool is_qt6() {
+    static std::atomic<int> known{0};
+    if (known.load(std::memory_order_relaxed) == 0) {
+        static Next<const char* (*)()> next_version("qVersion");
+        const bool newer = next_version.get() != nullptr && next_version()[0] != '5';
+        known.store(newer ? 2 : 1, std::memory_order_relaxed);
+    }
+    return known.load(std::memory_order_relaxed) == 2;
+}
+
+/// Qt 6 reports its mutexes itself, where instrumented code locks them inline. Returns whether this thread had the
+/// mutex, to the sanitizer's knowledge; it is unlocked then.
+bool unlocked_if_reported(Object mutex) {
+    __tsan_mutex_pre_lock(mutex, kTry);
+    __tsan_mutex_post_lock(mutex, kTry, 0);
+    const int depth = __tsan_mutex_pre_unlock(mutex, kWhole);
+    __tsan_mutex_post_unlock(mutex, kWhole);
+    return depth > 1;
+}
+
 /// A QDeadlineTimer, which is passed in two registers.
 struct Deadline {
     std::int64_t first;
@@ -175,9 +198,13 @@ bool wait(Next<bool (*)(Object, Object, Limit)>& next, Object condition, Object 
     if (on) {
         release(mutex);
     }
+    const bool reported = on && is_qt6() && unlocked_if_reported(mutex);
     const bool woken = next(condition, mutex, limit);
     if (on) {
         acquire(mutex);
+    }
+    if (reported) {
+        locked(mutex, kTry);
     }
     return woken;
 }
@@ -207,7 +234,8 @@ struct Function {
     void (*invoke)(const void* storage);
 };
 
-/// The layout of a QRunnable: the table of its virtual functions (run and two destructors), and its count.
+/// The layout of a QRunnable: the table of its virtual functions (run and two destructors), and its count in Qt 5. Qt 6
+/// has one byte there: whether the pool deletes it.
 struct Runnable {
     Call* table;
     int count;
@@ -218,12 +246,19 @@ struct Proxy {
     Runnable* real;
     Function function;
     Object pool;
+    bool deletes; // Qt 6: as the runnable states before it ran, after which it may be gone
     std::atomic<bool> taken;
 };
 
 constexpr std::size_t kRun = 0;
 constexpr std::size_t kDelete = 2;
 constexpr int kNotDeleted = -1;
+constexpr int kNew = 0;       // a count of Qt 5
+constexpr int kIsDeleted = 1; // a flag of Qt 6
+
+bool is_deleted_by_qt6(const Runnable* real) {
+    return *reinterpret_cast<const bool*>(&real->count);
+}
 constexpr int kDestroy = 3; // of std::function's manager
 
 // Work beyond this is not shimmed.
@@ -239,6 +274,7 @@ void run_proxy(Object object) {
     Object pool = proxy.pool;
     acquire(&proxy);
     if (proxy.real != nullptr) {
+        proxy.deletes = is_qt6() && is_deleted_by_qt6(proxy.real);
         proxy.real->table[kRun](proxy.real);
     } else {
         proxy.function.invoke(proxy.function.storage);
@@ -254,7 +290,7 @@ void delete_proxy(Object object) {
         if (proxy.function.manage != nullptr) {
             proxy.function.manage(proxy.function.storage, proxy.function.storage, kDestroy);
         }
-    } else if (proxy.real->count != kNotDeleted && --proxy.real->count == 0) {
+    } else if (is_qt6() ? proxy.deletes : proxy.real->count != kNotDeleted && --proxy.real->count == 0) {
         proxy.real->table[kDelete](proxy.real);
     }
     proxy.taken.store(false, std::memory_order_release);
@@ -270,11 +306,13 @@ Proxy* new_proxy(Object pool, Runnable* real) {
     for (Proxy& proxy : proxies) {
         bool taken = false;
         if (!proxy.taken.load(std::memory_order_relaxed) && proxy.taken.compare_exchange_strong(taken, true)) {
-            proxy.base = Runnable{proxy_table + 2, 0};
+            proxy.base = Runnable{proxy_table + 2, is_qt6() ? kIsDeleted : kNew};
             proxy.real = real;
             proxy.function = Function{};
             proxy.pool = pool;
-            if (real != nullptr && real->count != kNotDeleted) {
+            if (real != nullptr && is_qt6()) {
+                proxy.deletes = is_deleted_by_qt6(real);
+            } else if (real != nullptr && real->count != kNotDeleted) {
                 ++real->count; // as QThreadPool does
             }
             release(&proxy);
@@ -286,7 +324,7 @@ Proxy* new_proxy(Object pool, Runnable* real) {
 
 /// A proxy that was not started, or was taken back, leaves its QRunnable as it was.
 void withdraw(Proxy* proxy) {
-    if (proxy->real->count != kNotDeleted) {
+    if (!is_qt6() && proxy->real->count != kNotDeleted) {
         --proxy->real->count;
     }
     proxy->taken.store(false, std::memory_order_release);

@@ -33,10 +33,11 @@ enum Flag : unsigned {
     kRead = 1U << 3,
     kTry = 1U << 4,
     kFailed = 1U << 5,
+    kWhole = 1U << 7, // unlocks however often it was locked, and returns that number
 };
 
 /// One bit for each group of shims: which are on, and which a process has used.
-enum class Group : unsigned { pthread, descriptors, signals, glib, qt, absl, exceptions, count };
+enum class Group : unsigned { pthread, descriptors, signals, glib, qt, absl, exceptions, tbb, count };
 
 /// Whether the process has a sanitizer with the annotations, and the shims are not switched off.
 bool is_enabled();
@@ -74,6 +75,42 @@ public:
 private:
     const char* name_;
     std::atomic<void*> found_{nullptr};
+};
+
+/// Looks for the definition that a function of the program or of a library would call without the shims: a process may
+/// have several copies of one library, which must not be mixed. Null without one.
+void* find_for(const void* caller, const char* name);
+
+/// The next definition of a function, for each place that calls it.
+template <typename Function>
+class CallersNext {
+public:
+    constexpr explicit CallersNext(const char* name) : name_(name) {}
+
+    Function of(const void* caller) {
+        Place& place = places_[reinterpret_cast<std::uintptr_t>(caller) / 8 % kPlaces];
+        if (place.caller.load(std::memory_order_acquire) == caller) {
+            return place.function;
+        }
+        const auto function = reinterpret_cast<Function>(find_for(caller, name_));
+        if (!place.taken.exchange(true, std::memory_order_relaxed)) {
+            place.function = function;
+            place.caller.store(caller, std::memory_order_release);
+        }
+        return function;
+    }
+
+private:
+    static constexpr std::size_t kPlaces = 64; // a place that two callers share serves the first
+
+    struct Place {
+        std::atomic<bool> taken{false};
+        std::atomic<const void*> caller{nullptr};
+        Function function{nullptr};
+    };
+
+    const char* name_;
+    Place places_[kPlaces];
 };
 
 inline void acquire(const void* address) {

@@ -11,7 +11,7 @@
 namespace python_tsan::shims {
 namespace {
 
-constexpr const char* kNames[] = {"pthread", "descriptors", "signals", "glib", "qt", "absl", "exceptions"};
+constexpr const char* kNames[] = {"pthread", "descriptors", "signals", "glib", "qt", "absl", "exceptions", "tbb"};
 static_assert(sizeof kNames / sizeof *kNames == static_cast<unsigned>(Group::count));
 
 bool enabled = false; // set before any thread exists and never changed
@@ -56,6 +56,22 @@ void* find_in_libraries(const char* name) {
         }
     }
     return nullptr;
+}
+
+void* find_for(const void* caller, const char* name) {
+    Dl_info own{};
+    Dl_info place{};
+    link_map* map = nullptr;
+    dladdr(reinterpret_cast<void*>(&find_for), &own);
+    if (dladdr1(caller, &place, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) != 0 && map != nullptr) {
+        void* handle = dlopen(map->l_name[0] == '\0' ? nullptr : map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+        void* found = handle == nullptr ? nullptr : dlsym(handle, name);
+        if (found != nullptr && dladdr(found, &place) != 0 && place.dli_fbase != own.dli_fbase) {
+            return found;
+        }
+    }
+    void* next = dlsym(RTLD_NEXT, name);
+    return next != nullptr ? next : find_in_libraries(name);
 }
 
 bool is_enabled() {

@@ -4,7 +4,6 @@
 #include <absl/synchronization/blocking_counter.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
-
 #include <thread>
 
 int main() {

@@ -3,7 +3,6 @@
 
 #include <QRunnable>
 #include <QThreadPool>
-
 #include <atomic>
 #include <vector>
 

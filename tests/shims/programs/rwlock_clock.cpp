@@ -1,5 +1,5 @@
-// pthread_rwlock_clockrdlock and pthread_rwlock_clockwrlock. The writer comes last: after a reader's unlock, the runtime
-// may take what follows for a part of what was released.
+// pthread_rwlock_clockrdlock and pthread_rwlock_clockwrlock. The writer comes last: after a reader's unlock, the
+// runtime may take what follows for a part of what was released.
 #include "twin.hpp"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-// Two channels of each kind that have nothing to do with each other: what passes through one orders nothing on the other.
+// Two channels of each kind that have nothing to do with each other: what passes through one orders nothing on the
+// other.
 #include "twin.hpp"
 
 #include <poll.h>
