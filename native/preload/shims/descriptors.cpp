@@ -120,11 +120,6 @@ static Next<int (*)(int, int, int)> next_dup3("dup3");
 static Next<int (*)(int)> next_close("close");
 static Next<int (*)(int, int)> next_shutdown("shutdown");
 
-/// As for munmap: GCC's runtime calls it while it symbolizes a report.
-__attribute__((constructor(102))) static void begin() {
-    next_close.get();
-}
-
 PYTHON_TSAN_SHIM int pipe(int* ends) noexcept {
     const int result = next_pipe(ends);
     if (result == 0) {
@@ -419,4 +414,37 @@ PYTHON_TSAN_SHIM ssize_t mq_receive(mqd_t queue, char* data, std::size_t size, u
 PYTHON_TSAN_SHIM ssize_t
 mq_timedreceive(mqd_t queue, char* data, std::size_t size, unsigned* priority, const timespec* limit) {
     return after_receive(next_timedreceive(queue, data, size, priority, limit), queue);
+}
+
+/// The runtimes call some of these to symbolize a report (Clang's starts a program with pipes). There, dlsym would free
+/// the message of an earlier failure as memory of the runtime.
+__attribute__((constructor(102))) static void begin() {
+    next_pipe.get();
+    next_pipe2.get();
+    next_socketpair.get();
+    next_eventfd.get();
+    next_signalfd.get();
+    next_dup.get();
+    next_dup2.get();
+    next_dup3.get();
+    next_close.get();
+    next_shutdown.get();
+    next_write.get();
+    next_writev.get();
+    next_send.get();
+    next_sendmsg.get();
+    next_splice.get();
+    next_read.get();
+    next_readv.get();
+    next_recv.get();
+    next_recvmsg.get();
+    next_poll.get();
+    next_ppoll.get();
+    next_epoll_ctl.get();
+    next_epoll_wait.get();
+    next_epoll_pwait.get();
+    next_mq_send.get();
+    next_timedsend.get();
+    next_mq_receive.get();
+    next_timedreceive.get();
 }

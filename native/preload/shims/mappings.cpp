@@ -131,7 +131,7 @@ void forked() {
     }
 }
 
-/// GCC's runtime calls these while it symbolizes a report, where dlsym would free memory of another allocator.
+/// GCC's runtime calls these while it symbolizes a report; see descriptors.cpp.
 __attribute__((constructor(102))) void begin() {
     next_mmap.get();
     next_mmap64.get();

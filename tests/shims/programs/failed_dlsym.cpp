@@ -1,5 +1,5 @@
-// A failed dlsym leaves its message behind, which the next dlsym frees. GCC's runtime calls munmap when it symbolizes
-// the report of a race: a shim that looks for the next munmap only then would free that message as memory of the
+// A failed dlsym leaves its message behind, which the next dlsym frees. The runtimes call munmap or pipe to symbolize
+// the report of a race: a shim that looks for the next of them only then would free that message as memory of the
 // runtime.
 #include "twin.hpp"
 
