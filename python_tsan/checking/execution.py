@@ -7,7 +7,7 @@ after it has ended, never from its exit code alone.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from python_tsan.detect import locks, races
 from python_tsan.detect.registry import detectors
 from python_tsan.errors import SubjectError
 from python_tsan.process import Completed, interrupt_group, run
+from python_tsan.result.hang import Hang
 from python_tsan.result.model import Observation, Unparsed
 from python_tsan.tsan.finding import FatalKind
 
@@ -46,7 +47,7 @@ _LAST_LINES = 20
 class Execution:
     """One process that has ended, and the files it left. ``problem`` says why its logs prove nothing, mostly empty.
 
-    ``hang`` has a line for each thread that did not end in time.
+    ``hang`` is what the threads did that did not end in time.
     """
 
     completed: Completed
@@ -54,7 +55,7 @@ class Execution:
     logs: tuple[Path, ...]
     stacks: tuple[Path, ...]
     problem: str
-    hang: tuple[str, ...] = ()
+    hang: Hang = field(default_factory=Hang)
 
 
 def execute(
@@ -87,14 +88,15 @@ def execute(
     folder = folder.absolute()
     variables = _prepare(folder, env)
     stacks: list[Path] = []
-    hang: list[str] = []
+    hang = Hang()
 
     def at_deadline(pid: int) -> None:
+        nonlocal hang
         if on_deadline:
             on_deadline(pid)
         stacks.extend(save_group_stacks(pid, folder))
         if describe_hang:
-            hang.extend(describe_group_hang(pid, folder))
+            hang = describe_group_hang(pid, folder)
         if interrupt:
             interrupt_group(pid)
 
@@ -118,7 +120,7 @@ def execute(
         folder=folder,
         logs=races.files(folder),
         stacks=tuple(stacks),
-        hang=tuple(hang),
+        hang=hang,
         problem=_problem(completed, folder),
     )
 

@@ -9,6 +9,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from python_tsan.result.hang import Hang, with_circle
+from python_tsan.result.model import Waiter
+
 MAX_THREADS, MAX_FRAMES = 8, 4
 _PROC = Path("/proc")
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine())
@@ -42,8 +45,8 @@ class _Stack:
     places: list[str]
 
 
-def describe_hang(pid: int, *, native: str, python: str) -> tuple[str, ...]:
-    """Return a line for each thread of ``pid``, those that hold or wait for something first.
+def describe_hang(pid: int, *, native: str, python: str) -> Hang:
+    """Return a line for each thread of ``pid``, those that hold or wait for something first, and their wait-for graph.
 
     ``native`` is what gdb printed of it, ``python`` the Python stacks that it wrote; each may be empty.
     """
@@ -51,28 +54,44 @@ def describe_hang(pid: int, *, native: str, python: str) -> tuple[str, ...]:
     stacks = _read_stacks(native)
     busy: list[str] = []
     others: list[str] = []
-    for tid, name in _names(pid).items():
+    graph: dict[int, Waiter] = {}
+    names = _names(pid)
+    for tid, name in names.items():
         stack = stacks.get(tid, _Stack(functions=[], places=[]))
         if any(_RUNTIME_THREAD in function for function in stack.functions):
             continue
         doing = ["holds the GIL"] if tid in holders else []
+        wants: tuple[str, tuple[int, ...]] = ("", ())
         if wait := _mutex_of(pid, tid):
             doing.append("waits for the mutex {:#x}, which thread {} holds".format(*wait))
+            wants = f"the mutex {wait[0]:#x}", (wait[1],)
         if _TAKES_GIL in stack.functions:
             doing.append("waits for the GIL")
+            wants = "the GIL", tuple(sorted(holders))
+        if tid in holders or wants[0]:
+            graph[tid] = Waiter(
+                thread=_thread(tid, name),
+                holds=("the GIL",) if tid in holders else (),
+                waits_for=wants[0],
+                held_by=tuple(_thread(each, names.get(each, "")) for each in wants[1]),
+            )
         if _waits_for_once(stack.functions):
             doing.append(
                 "waits in call_once for a function that does not return; if it threw, the runtime did not notice (use "
                 "a static variable, or catch the exception inside)"
             )
-        words = " ".join([f"{tid} ({name})", *([" and ".join(doing)] if doing else [])])
+        words = " ".join([_thread(tid, name), *([" and ".join(doing)] if doing else [])])
         where = ", ".join(stack.places[:MAX_FRAMES])
         line = f"{words}: {where}" if where else words
         if doing:
             busy.append(line)
         elif where:
             others.append(line)
-    return tuple([*busy, *others][:MAX_THREADS])
+    return Hang(lines=tuple([*busy, *others][:MAX_THREADS]), graph=with_circle(tuple(graph.values())[:MAX_THREADS]))
+
+
+def _thread(tid: int, name: str) -> str:
+    return f"{tid} ({name})"
 
 
 def _waits_for_once(functions: list[str]) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.hang import describe_hang
 from python_tsan.process import group_members, run
+from python_tsan.result.hang import Hang, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,14 +72,11 @@ def save_group_stacks(pgid: int, folder: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def describe_group_hang(pgid: int, folder: Path) -> tuple[str, ...]:
+def describe_group_hang(pgid: int, folder: Path) -> Hang:
     """Describe what the threads of a group wait for, by its saved stacks and by what the kernel shows of it."""
     python = _text(folder / PYTHON_FILE)
-    lines: list[str] = []
-    for pid in group_members(pgid):
-        name = NATIVE_FILE if pid == pgid else NATIVE_FILE.replace(".", f".{pid}.")
-        lines += describe_hang(pid, native=_text(folder / name), python=python)
-    return tuple(lines)
+    names = {pid: NATIVE_FILE if pid == pgid else NATIVE_FILE.replace(".", f".{pid}.") for pid in group_members(pgid)}
+    return together(describe_hang(pid, native=_text(folder / name), python=python) for pid, name in names.items())
 
 
 def _text(path: Path) -> str:

@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the interpreter built under ThreadSanitizer: its version or folder",
     )
     add("--timeout", type=seconds, default=DEFAULT_SECONDS, metavar="SECONDS", help="limit of each run (600)")
+    add("--stall", type=seconds, default=0.0, metavar="SECONDS", help="end a run in which nothing moves for so long")
     add("--repeat", type=count, default=1, metavar="N", help="run it N times and count the runs with findings (1)")
     add("--shard", default="", metavar="I/N|auto", help="run only part I of N, or this job's; `merge` combines them")
     add("--until-found", action="store_true", help="stop at the first run with a finding")
@@ -137,6 +138,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         facts=facts_of(arguments.fact),
         detect=detectors_of(arguments.detect),
         confirm=arguments.confirm,
+        stall=arguments.stall,
     )
 
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from python_tsan.detect.registry import Evidence
 from python_tsan.locks.cycles import find_cycles
 from python_tsan.locks.findings import deadlock_findings
-from python_tsan.locks.live import hang_lines
+from python_tsan.locks.live import circle_of, explain_hang
 from python_tsan.locks.model import GilSight, LockTrace
 from python_tsan.locks.naming import Lookup
 from python_tsan.locks.trace import LIBRARY, read_trace
 from python_tsan.locks.waits import gil_waits
 from python_tsan.plain_text import counted
 from python_tsan.process import preloading
+from python_tsan.result.hang import together
 from python_tsan.result.model import Unparsed
 from python_tsan.symbols import symbolise, variable_names
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from python_tsan.detect.reading import Reading
+    from python_tsan.result.hang import Hang
     from python_tsan.result.model import GilWait
     from python_tsan.tsan.finding import Finding
 
@@ -102,12 +104,14 @@ def recordings(files: Iterable[Path]) -> Iterator[Recording]:
             yield found
 
 
-def hang(folder: Path) -> tuple[str, ...]:
-    """Return who holds and who waits for what now, a line for each thread; empty if no lock explains a hang.
+def hang(folder: Path) -> Hang:
+    """Return who holds and who waits for what now; empty if no lock explains a hang. The processes may still run."""
+    return together(explain_hang(trace, LOOKUP) for _, trace in now(folder))
 
-    The processes may still run.
-    """
-    return tuple(line for _, trace in now(folder) for line in hang_lines(trace, LOOKUP))
+
+def circles(folder: Path) -> frozenset[tuple[str, tuple[tuple[int, int], ...]]]:
+    """Return the threads that wait for each other now, each circle with the recording's name."""
+    return frozenset((path.name, circle) for path, trace in now(folder) if (circle := circle_of(trace)))
 
 
 def now(folder: Path) -> Iterator[tuple[Path, LockTrace]]:

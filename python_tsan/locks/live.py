@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from python_tsan.locks.model import LockKind
 from python_tsan.locks.naming import Namer
 from python_tsan.render.names import at_words, lock_words, who
+from python_tsan.result.hang import Hang
+from python_tsan.result.model import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,15 +20,21 @@ if TYPE_CHECKING:
 MAX_THREADS = 20
 
 
-def hang_lines(trace: LockTrace, lookup: Lookup) -> tuple[str, ...]:
-    """Return a line for each thread that waits for a lock, those that wait for each other first.
+def circle_of(trace: LockTrace) -> tuple[tuple[int, int], ...]:
+    """Return each thread of a circle of waits, with the lock that it waits for; nothing without one."""
+    wants = {live.thread: live.wants for live in trace.live}
+    return tuple((thread, wants[thread] or 0) for thread in _circle(trace, _holders(trace)))
+
+
+def explain_hang(trace: LockTrace, lookup: Lookup) -> Hang:
+    """Return the threads that wait for a lock, those that wait for each other first.
 
     Nothing, where no thread waits for what another one holds: then the locks do not explain a hang.
     """
     holders = _holders(trace)
     blocked = [live for live in trace.live if live.wants is not None and holders.get(live.wants, set()) - {live.thread}]
     if not blocked:
-        return ()
+        return Hang()
     circle = _circle(trace, holders)
     waiting = [live for live in trace.live if live.wants is not None]
     others = [live for live in trace.live if live.wants is None and any(live.thread in of for of in holders.values())]
@@ -43,7 +51,18 @@ def hang_lines(trace: LockTrace, lookup: Lookup) -> tuple[str, ...]:
     if circle:
         threads = " and ".join(_thread(each, namer) for each in circle)
         lines.insert(0, f"deadlock: {threads} wait for each other")
-    return tuple(lines)
+    return Hang(lines=tuple(lines), graph=tuple(_waiter(live, holders, namer, circle) for live in shown))
+
+
+def _waiter(live: LiveThread, holders: Mapping[int, set[int]], namer: Namer, circle: tuple[int, ...]) -> Waiter:
+    owners = sorted(holders.get(live.wants, set()) - {live.thread}) if live.wants is not None else []
+    return Waiter(
+        thread=_thread(live.thread, namer),
+        holds=tuple(_lock(held.lock, namer) for held in live.holding if held.lock != live.wants),
+        waits_for="" if live.wants is None else _lock(live.wants, namer),
+        held_by=tuple(_thread(each, namer) for each in owners),
+        stuck=live.thread in circle,
+    )
 
 
 def _holders(trace: LockTrace) -> dict[int, set[int]]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SharedObject,
         Subject,
         SuppressionUse,
+        Verdict,
     )
 
 # Names in one sentence; the JSON has them all.
@@ -31,7 +32,7 @@ MAX_NAMES = 5
 def circumstances(result: Result) -> Iterator[tuple[str, str]]:
     """Yield label and sentence for all that is known of the run; nothing for a result of mere logs."""
     if result.subject:
-        yield from _subject(result.subject)
+        yield from _subject(result.subject, result.verdicts)
         yield from (("thread", line) for line in _hang(result))
         yield from (("with the GIL", line) for line in _gil_waits(result))
     if result.baseline:
@@ -61,14 +62,16 @@ def excluded_words(rate: Rate) -> str:
     return f"1 in {one_in:,} runs (95 %); {runs_needed(further):,} runs for 1 in {further:,}"
 
 
-def _subject(subject: Subject) -> Iterator[tuple[str, str]]:
+def _subject(subject: Subject, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
     yield "command", shlex.join(subject.command)
     codes = Counter(subject.exit_codes)
     ends = ", ".join(f"{_end(code)}{f' ({count} times)' if count > 1 else ''}" for code, count in codes.items())
     yield "ended", f"{ends or 'not at all'}, {subject.seconds:.1f} s, {subject.max_rss_bytes / 1e6:.0f} MB"
     if subject.timed_out:
         saved = f"; stacks in {_names(subject.stacks)}" if subject.stacks else ""
-        yield "deadline", f"passed while it was still running{saved}"
+        stalled = next((each.stalled for verdict in verdicts for each in verdict.observations if each.stalled), 0.0)
+        words = f"nothing moved for {stalled:g} s, so it was ended" if stalled else "passed while it was still running"
+        yield "stall" if stalled else "deadline", words + saved
     if subject.rate:
         yield "seen in", rate_words(subject.rate)
         if excluded := excluded_words(subject.rate):

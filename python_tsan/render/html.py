@@ -16,7 +16,7 @@ from python_tsan.render.circumstances import circumstances
 from python_tsan.render.explain import KindText, kind_text
 from python_tsan.render.page import page_template
 from python_tsan.render.stack import Gap, frame_name, frame_place, trim
-from python_tsan.render.svg import picture
+from python_tsan.render.svg import picture, wait_picture
 from python_tsan.result.model import VerdictStatus
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from python_tsan.render.causes import Cause
     from python_tsan.render.registry import Context, SourceLines
     from python_tsan.result.finding import DistinctFinding
-    from python_tsan.result.model import LaneRecord, Result, Verdict
+    from python_tsan.result.model import LaneRecord, Result, Verdict, Waiter
     from python_tsan.tsan.finding import Frame, Kind
 
 MAX_PLACES = 20
@@ -113,8 +113,15 @@ def render(result: Result, context: Context) -> str:
         ],
         kinds=_kinds(result),
         circumstances=tuple(circumstances(result)),
+        waits=Markup(wait_picture(_wait_graph(result))),  # noqa: S704 -- svg escapes every text that it puts in
         counted=counted,
     )
+
+
+def _wait_graph(result: Result) -> tuple[Waiter, ...]:
+    """Return who waited for whom in the first run that hung."""
+    observations = (each for verdict in result.verdicts for each in verdict.observations)
+    return next((each.wait_graph for each in observations if each.wait_graph), ())
 
 
 def _lane(record: LaneRecord, verdicts: tuple[Verdict, ...]) -> LaneView:

@@ -17,9 +17,10 @@ from python_tsan.render.names import lock_name, lock_of, thread_words
 from python_tsan.render.stack import Gap, short_name, trim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.model import Waiter
     from python_tsan.tsan.finding import Access, Acquisition
 
 WIDTH = 760
@@ -30,6 +31,7 @@ _STARTS, _EARLIER, _LATER = 214, 368, 612
 _HALF = 96
 _LABEL = 24
 _MARGIN = 52
+_MOST_ROWS = 12
 
 
 class _Lane(Struct, frozen=True, kw_only=True):
@@ -46,6 +48,45 @@ def picture(finding: DistinctFinding) -> str:
     if len(finding.accesses) > 1:
         return _race(finding)
     return ""
+
+
+_ROW, _TOP = 58, 40
+_THREADS, _LOCKS, _BOX = 150, 600, 120
+
+
+def wait_picture(graph: Sequence[Waiter]) -> str:
+    """Return an SVG element that shows who holds and who waits for what: threads left, locks right; empty without."""
+    waits = [each for each in graph if each.waits_for or each.holds][:_MOST_ROWS]
+    locks = list(dict.fromkeys(lock for each in waits for lock in (each.waits_for, *each.holds) if lock))
+    if not any(each.waits_for for each in waits):
+        return ""
+    rows = {lock: _TOP + _ROW * number for number, lock in enumerate(locks)}
+    stuck = {each.thread for each in waits if each.stuck}
+    parts: list[str] = []
+    for number, each in enumerate(waits):
+        parts += _draw_waiter(each, _TOP + _ROW * number, rows, stuck)
+    for lock, y in rows.items():
+        parts += [
+            f'<rect class="mutex" x="{_LOCKS - _BOX}" y="{y - 18}" width="{2 * _BOX}" height="36" rx="18"/>',
+            _text(_LOCKS, y + 5, _short(lock, 30), "letter-dark", anchor="middle"),
+        ]
+    return _svg(_TOP + _ROW * max(len(waits), len(locks)), "Who holds and who waits for what", parts)
+
+
+def _draw_waiter(waiter: Waiter, y: int, rows: Mapping[str, int], stuck: set[str]) -> Iterator[str]:
+    for lock in waiter.holds:
+        yield _arrow((_LOCKS - _BOX, rows[lock] + 6), (_THREADS + _BOX, y + 6), "edge holds")
+    if waiter.waits_for:
+        in_circle = waiter.stuck and stuck.intersection(waiter.held_by)
+        style = "edge" if in_circle else "edge waits"
+        yield _arrow((_THREADS + _BOX, y - 6), (_LOCKS - _BOX, rows[waiter.waits_for] - 6), style)
+    yield f'<rect class="who" x="{_THREADS - _BOX}" y="{y - 18}" width="{2 * _BOX}" height="36" rx="6"/>'
+    yield _text(_THREADS, y + 5, _short(waiter.thread, 30), "thread", anchor="middle")
+
+
+def _arrow(start: tuple[int, int], end: tuple[int, int], style: str) -> str:
+    (x1, y1), (x2, y2), middle = start, end, (start[0] + end[0]) // 2
+    return f'<path class="{style}" marker-end="url(#arrow)" d="M{x1} {y1} C{middle} {y1}, {middle} {y2}, {x2} {y2}"/>'
 
 
 def _race(finding: DistinctFinding) -> str:

@@ -77,6 +77,19 @@ class GilWait(Struct, frozen=True, kw_only=True):
     others: int = 0
 
 
+class Waiter(Struct, frozen=True, kw_only=True):
+    """A thread of a wait-for graph: the locks that it holds, the one that it waits for, and who holds that.
+
+    Threads and locks are names. ``stuck``: it is part of a circle of waits, and cannot go on by itself.
+    """
+
+    thread: str
+    holds: tuple[str, ...] = ()
+    waits_for: str = ""
+    held_by: tuple[str, ...] = ()
+    stuck: bool = False
+
+
 class Observation(Struct, frozen=True, kw_only=True):
     """The raw outcome of one process. ``exit_code`` is negative for a signal; sizes are in bytes, times in seconds.
 
@@ -89,8 +102,10 @@ class Observation(Struct, frozen=True, kw_only=True):
     gone, the program could not be started). ``known`` are races of CPython itself that were set aside from
     ``findings``. ``disturbed`` says why an earlier run, which this one replaces, could not count.
     ``recent_cpu`` is the processor time that it used in the last seconds before its deadline, and how many those are;
-    ``hang`` says of each thread what it then waited for or held, and where it was. ``gil_waits`` are the waits with the
-    GIL held that were recorded. ``explained`` says what a death mostly is that the runtime brought about.
+    ``stalled`` are the seconds for which nothing moved before it was ended for that. ``hang`` says of each thread what
+    it then waited for or held, and where it was; ``wait_graph`` is the same by name, where it is known. ``gil_waits``
+    are the waits with the GIL held that were recorded. ``explained`` says what a death mostly is that the runtime
+    brought about.
     """
 
     number: int = 1
@@ -105,7 +120,9 @@ class Observation(Struct, frozen=True, kw_only=True):
     logs: tuple[Path, ...] = ()
     stacks: tuple[Path, ...] = ()
     waits: tuple[str, ...] = ()
+    stalled: float = 0.0
     hang: tuple[str, ...] = ()
+    wait_graph: tuple[Waiter, ...] = ()
     gil_waits: tuple[GilWait, ...] = ()
     seen: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()

@@ -118,6 +118,6 @@ class _Standstill:
             (path.name, each) for path, trace in locks.now(self.folder) for each in stuck_at(trace, self.places)
         )
         if stuck and stuck == self._stuck:
-            self.hang = locks.hang(self.folder) or ("the threads wait for each other",)
+            self.hang = locks.hang(self.folder).lines or ("the threads wait for each other",)
         self._stuck = stuck
         return bool(self.hang)

@@ -19,6 +19,7 @@ class Request:
     ``expect`` is a word such as ``clean`` or a file. ``children`` says that the command is a driver whose child
     processes are judged. With a ``shard``, only its share of the ``repeat`` runs is made. ``keep_unlikely`` judges
     findings in blind spots as any other. ``facts`` are what the user states about the program, by name.
+    ``stall`` are the seconds without movement after which a run is ended, 0 for none.
     ``detect`` names detectors, empty for all that the program allows. ``confirm`` asks for directed runs of each
     possible deadlock.
     """
@@ -41,6 +42,7 @@ class Request:
     facts: dict[str, str] = field(default_factory=dict)
     detect: tuple[str, ...] = ()
     confirm: bool = False
+    stall: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

@@ -17,6 +17,7 @@ from python_tsan.process import keeping
 from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
 from python_tsan.result.deaths import explain_death
+from python_tsan.result.hang import Hang
 from python_tsan.result.judge.logs import doubts_about_logs
 from python_tsan.result.judge.process import gil_returned
 from python_tsan.result.model import Observation, Unparsed
@@ -36,6 +37,7 @@ from python_tsan.running.record import (
     machine_facts,
     relevant_variables,
 )
+from python_tsan.running.stall import Stall
 from python_tsan.running.suppressing import merged_text
 from python_tsan.running.watch import GroupWatch
 from python_tsan.storage import storage_errors, write_whole
@@ -195,17 +197,19 @@ class Session:
         folder, limit = self.folder.path / str(number), time.monotonic() + self.request.timeout
         left: list[Leftover] = []
         recent: list[tuple[float, float]] = []
-        hang: list[str] = []
+        stall = Stall(folder=folder, seconds=self.request.stall)
+        hang = Hang()
 
         def at_deadline(pid: int) -> None:
+            nonlocal hang
             recent.append(watch.recent_cpu(pid))
             # Now: a signal that ends the program ends its waits, too.
-            hang.extend(locks.hang(folder))
+            hang = locks.hang(folder)
 
         with Orphans() as orphans, GroupWatch(f"{PYTHON_STACKS_VARIABLE}={folder.absolute()}/") as watch:
 
             def started(pid: int) -> None:
-                orphans.child = pid
+                orphans.child = stall.pid = pid
                 watch.start(pid)
 
             execution = execute(
@@ -216,7 +220,7 @@ class Session:
                 launcher=self._launcher(variables),
                 cwd=Path(self.request.cwd),
                 on_start=started,
-                until=orphans.collect,
+                until=lambda: orphans.collect() or stall.ended(),
                 on_deadline=at_deadline,
                 describe_hang=True,
                 # A hang that is expected ends there: what the program does after an interrupt is not its hang.
@@ -248,7 +252,9 @@ class Session:
             crashes=tuple(each.message for each in digest.fatal if each.kind is FatalKind.SIGNAL),
             unparsed=Unparsed(count=digest.unparsed, samples=tuple(digest.samples)),
             deadline=self.request.timeout,
-            hang=tuple(hang) or execution.hang,
+            stalled=self.request.stall if stall.stalled else 0.0,
+            hang=(hang if hang.lines else execution.hang).lines,
+            wait_graph=(hang if hang.lines else execution.hang).graph,
             gil_waits=locks.waits(execution.folder),
             recent_cpu=recent[0] if recent else None,
             explained=""

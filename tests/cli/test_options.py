@@ -63,7 +63,7 @@ def test_every_help_ends_with_an_example_that_can_be_typed(parser, act):
 OLD = {
     *("--write", "--page", "--html", "--json", "--trace", "--as"),
     *("--repeats", "--runs", "--trials"),
-    *("--patience", "--stall", "--seconds", "--each", "--whole"),
+    *("--patience", "--seconds", "--each", "--whole"),
     *("--with", "--gil"),
 }
 # The same word for a file and for a folder, for a version and for an interpreter at a path.

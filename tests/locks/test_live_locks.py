@@ -7,7 +7,7 @@ from deadlock_samples import ENSURE, GIL, LOOKUP, MUTEX, PROGRAM, findings_of, r
 from lock_samples import Recorded
 from msgspec import structs
 
-from python_tsan.locks.live import MAX_THREADS, hang_lines
+from python_tsan.locks.live import MAX_THREADS, explain_hang
 from python_tsan.locks.model import Holding, LiveThread, LockKind, TracedLock, WaitUnderGil
 from python_tsan.locks.waits import gil_waits
 from python_tsan.render import wording
@@ -25,7 +25,7 @@ LOGGER = LiveThread(thread=1, holding=(Holding(lock=MUTEX, stack=stack((PROGRAM,
 
 
 def lines(*live, **more):
-    return hang_lines(sink_trace(live=live, **more), LOOKUP)
+    return explain_hang(sink_trace(live=live, **more), LOOKUP).lines
 
 
 def test_a_circle_comes_first_and_each_thread_has_a_line():
@@ -86,7 +86,7 @@ def test_a_circle_of_three_is_found():
     ]
     for number in range(3):
         recorded.segment(number)
-    said = hang_lines(recorded.trace(live=tuple(live)), LOOKUP)
+    said = explain_hang(recorded.trace(live=tuple(live)), LOOKUP).lines
     assert said[0].count("thread") == 3
     assert said[0].endswith("wait for each other")
 

@@ -99,6 +99,29 @@ def test_a_hang_names_who_holds_and_who_waits_for_what(program, tmp_path, monkey
     assert finding["notes"] == ["it hung in this run"]
 
 
+def test_a_standstill_is_ended_long_before_the_deadline(program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--stall", "2", "--timeout", "500", "--format", "html", "--", program, "hang"]) == 1
+    assert "nothing moved for 2 s, so it was ended" in latest()["verdicts"][0]["reason"]
+    (observation,) = latest()["verdicts"][0]["observations"]
+    assert observation["stalled"] == 2
+    assert sorted(each["thread"] for each in observation["wait_graph"] if each.get("stuck")) == [
+        "thread T1",
+        "thread T2",
+    ]
+    assert "Who holds and who waits for what" in next(tmp_path.glob("runs/latest/report.html")).read_text()
+
+
+def test_without_the_recorder_the_stacks_name_who_waits_for_whom(program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("python_tsan.running.preparation._recorder", lambda *_rest, **_more: None)
+    assert main(["run", "--stall", "2", "--detect", "locks", "--", program, "hang"]) != ExitCode.CLEAN
+    (observation,) = latest()["verdicts"][0]["observations"]
+    mutex = [each for each in observation["wait_graph"] if each["waits_for"].startswith("the mutex 0x")]
+    assert mutex
+    assert mutex[0]["held_by"]
+
+
 def test_a_wait_with_the_gil_is_time_lost(program, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--", program, "slow"]) == ExitCode.CLEAN

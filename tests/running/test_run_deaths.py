@@ -34,7 +34,7 @@ def test_a_death_with_a_finding_is_not(make_session, program):
 
 
 def hang_of(native):
-    return describe_hang(os.getpid(), native=native.replace("{tid}", str(os.getpid())), python="")[0]
+    return describe_hang(os.getpid(), native=native.replace("{tid}", str(os.getpid())), python="").lines[0]
 
 
 @pytest.mark.parametrize("once", ["__interceptor_pthread_once", "___interceptor_pthread_once", "pthread_once"])

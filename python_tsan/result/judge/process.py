@@ -76,6 +76,8 @@ def death_of(observation: Observation) -> str:
     """Return how the subject died or hung, or an empty string."""
     if observation.timed_out:
         stacks = ", ".join(path.name for path in observation.stacks) or "none could be saved"
+        if observation.stalled:
+            return f"nothing moved for {observation.stalled:g} s, so it was ended (stacks: {stacks})"
         limit = f"{observation.deadline or round(observation.seconds, 1):g} s"
         return f"still running at its deadline of {limit}{_recent_use(observation)} (stacks: {stacks})"
     if observation.crashes:
