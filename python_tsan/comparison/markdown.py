@@ -22,12 +22,13 @@ def render(comparison: Comparison, context: Context) -> str:
     lines += [f"{markdown(wording.verdicts(comparison))}{f'; {markdown(alike)}' if alike else ''}.", ""]
     axes = wording.varying(comparison)
     lines += _table(
-        ("", *(axis.value for axis in axes), "verdict", "run"),
+        ("", *(axis.value for axis in axes), "verdict", "checks", "run"),
         (
             (
                 str(number),
                 *(column.configuration.value(axis) or "?" for axis in axes),
                 column.verdict.value,
+                wording.checks_met(comparison, column),
                 column.run,
             )
             for number, column in enumerate(comparison.columns, start=1)

@@ -27,6 +27,13 @@ def headline(comparison: Comparison) -> str:
     return f"{runs}: {len(comparison.differing)} of {counted(len(comparison.rows), noun)} {differ}"
 
 
+def checks_met(comparison: Comparison, column: Column) -> str:
+    """Return how many of the judged checks of a run are as expected, an empty text for a run without checks."""
+    checks = {row.id for row in comparison.rows if row.kind is RowKind.CHECK}
+    judged = [cell for row, cell in column.cells.items() if row in checks and cell.seen is not Seen.SKIPPED]
+    return f"{sum(cell.as_expected for cell in judged)} of {len(judged)}" if judged else ""
+
+
 def verdicts(comparison: Comparison) -> str:
     """Count the runs by verdict: ``4 clean, 1 NOT clean``."""
     counts = Counter(column.verdict for column in comparison.columns)

@@ -141,3 +141,14 @@ def test_a_step_is_no_part_of_the_list_above_it():
 
 def test_a_comparison_has_a_version():
     assert Comparison(columns=(), rows=()).schema == 2
+
+
+def test_the_pages_say_how_many_of_the_judged_checks_are_as_expected():
+    cells = {"a": Seen.CLEAN, "b": UNMET, "c": Seen.SKIPPED, "d": Seen.DOUBT}
+    text = render_markdown(
+        compare([column("one", cells=cells), column("two", cells={"c": Seen.SKIPPED})], rows(*cells))
+    )
+    first, second = (line.split(" | ") for line in text.splitlines() if " | one |" in line or " | two |" in line)
+    assert (first[-2], second[-2].strip()) == ("2 of 3", "")
+    page = render_html(compare([column("one", cells=cells)], rows(*cells)))
+    assert "<td>2 of 3</td>" in page
