@@ -77,7 +77,12 @@ def symbolise(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Site]:
     }
 
 
-def variable_names(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+def thread_variable_names(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """Return the same as :func:`variable_names` for offsets in the part of a library that each thread has."""
+    return variable_names(places, "STT_TLS")
+
+
+def variable_names(places: Iterable[tuple[str, int]], kind: str = "STT_OBJECT") -> dict[tuple[str, int], str]:
     """Return the variable with static storage at each (library, offset), for those that are in a symbol table.
 
     An address inside of a variable is called by it and the distance: ``service+0x28``.
@@ -85,7 +90,7 @@ def variable_names(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], s
     found: dict[tuple[str, int], tuple[str, int]] = {}
     for library, offset in places:
         with contextlib.suppress(OSError, ELFError):
-            spans = _spans(library, "STT_OBJECT")
+            spans = _spans(library, kind)
             inside = next(((name, offset - first) for first, last, name in spans if first <= offset < last), None)
             if inside:
                 found[library, offset] = inside
@@ -189,5 +194,5 @@ def _spans(library: str, kind: str) -> tuple[tuple[int, int, str], ...]:
             for section in ELFFile(file).iter_sections()
             if isinstance(section, SymbolTableSection)
             for symbol in section.iter_symbols()
-            if symbol["st_info"]["type"] == kind and symbol["st_value"] and symbol["st_size"]
+            if symbol["st_info"]["type"] == kind and symbol["st_shndx"] != "SHN_UNDEF" and symbol["st_size"]
         )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "tools" / "c_api_contract.toml"
 OUTPUT = ROOT / "native" / "preload" / "locks" / "contract.hpp"
-LISTS = ("checked_private", "null_is_harmless", "compared_by_address", "actions")
 
 _SAFE_BEFORE = re.compile(r"^\.\. _pre-init-safe:$(.*?)^\.\. note::$", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r":c:func:`!?(\w+)`")
@@ -56,7 +55,7 @@ def read_contract(text: str) -> Contract:
     return Contract(
         names=frozenset(names),
         prefixes=tuple(sorted(prefix for group in table["free"] for prefix in group.get("prefixes", ()))),
-        lists={name: tuple(sorted(table[name])) for name in LISTS},
+        lists={name: tuple(sorted(names)) for name, names in table.items() if name != "free"},
     )
 
 

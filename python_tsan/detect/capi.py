@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from python_tsan.detect.reading import Reading
     from python_tsan.tsan.finding import Finding
 
+# An expectation that counts findings one by one needs no more of one place.
+MOST_REPEATED = 1000
+
 
 def prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG001 -- the protocol's signature
     """Return nothing: the recordings are those of the locks."""
@@ -36,13 +39,14 @@ def problem(folder: Path, stderr: str) -> str:  # noqa: ARG001 -- so too
 
 def read(files: Sequence[Path]) -> Evidence:
     """Return the broken rules of all recordings."""
-    return Evidence(findings=tuple(_findings(files)), unparsed=Unparsed())
+    repeated = (finding for finding, count in _findings(files) for _ in range(min(count, MOST_REPEATED)))
+    return Evidence(findings=tuple(repeated), unparsed=Unparsed())
 
 
 def digest(files: Sequence[Path], reading: Reading) -> None:
     """Add the broken rules of all recordings to ``reading``."""
-    for finding in _findings(files):
-        reading.digest.add_finding(finding)
+    for finding, count in _findings(files):
+        reading.digest.add_finding(finding, times=count)
 
 
 def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
@@ -60,6 +64,6 @@ def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
     yield from seen
 
 
-def _findings(files: Sequence[Path]) -> Iterator[Finding]:
+def _findings(files: Sequence[Path]) -> Iterator[tuple[Finding, int]]:
     for path, trace in locks.traces(files):
         yield from misuse_findings(trace, str(path), locks.LOOKUP)

@@ -22,7 +22,7 @@ from python_tsan.plain_text import counted
 from python_tsan.process import preloading
 from python_tsan.result.hang import together
 from python_tsan.result.model import Unparsed
-from python_tsan.symbols import symbolise, variable_names
+from python_tsan.symbols import symbolise, thread_variable_names, variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,12 @@ FOLDER_VARIABLE = "PYTHON_TSAN_LOCKS"
 # recorder, and would not start in every program that this one starts.
 PRELOAD_VARIABLE = "PYTHON_TSAN_LOCKS_PRELOAD"
 SUFFIX = ".locks"
-LOOKUP = Lookup(functions=symbolise, variables=variable_names, line=linecache.getline)
+LOOKUP = Lookup(
+    functions=symbolise,
+    variables=variable_names,
+    thread_variables=thread_variable_names,
+    line=linecache.getline,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from python_tsan.locks.model import Rule
 from python_tsan.locks.naming import Namer, raw_line
-from python_tsan.tsan.finding import UNRESTORED, Finding, Kind, Source, Stack
+from python_tsan.tsan.finding import UNRESTORED, Finding, Kind, Location, LocationKind, Source, Stack
+from python_tsan.tsan.frames import plain_symbol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from python_tsan.locks.model import LockTrace, Misuse
+    from python_tsan.locks.model import LockTrace, Misuse, Variable
     from python_tsan.locks.naming import Lookup
 
 # Up to 3.11 all threads share one current thread state, so that a call without the GIL is not one without a state; it
@@ -25,48 +26,84 @@ KINDS = {
     Rule.ENDED_ATTACHED: Kind.THREAD_ENDED_ATTACHED,
     Rule.NEVER_RELEASED: Kind.NEVER_RELEASED,
     Rule.NEVER_DELETED: Kind.NEVER_DELETED,
+    Rule.ATTACHED_TWICE: Kind.ATTACHED_TWICE,
+    Rule.UNMATCHED_RELEASE: Kind.UNMATCHED_RELEASE,
+    Rule.INTERPRETER_NEVER_ENDED: Kind.NEVER_ENDED,
+    Rule.INSIDE_AT_FINALIZATION: Kind.INSIDE_AT_FINALIZATION,
+    Rule.OTHER_INTERPRETER: Kind.OTHER_INTERPRETER,
+    Rule.ERROR_SET: Kind.EXCEPTION_SET,
+    Rule.ERROR_LOST: Kind.EXCEPTION_LOST,
 }
 _ENDINGS = {
     Kind.API_NOT_INITIALIZED: "called before Python is initialized",
     Kind.API_AFTER_FINALIZATION: "called after Python is finalized",
     Kind.API_NOT_ATTACHED: "called without the GIL",
+    Kind.ATTACHED_TWICE: "called with a thread state attached",
+    Kind.OTHER_INTERPRETER: "called with an object of another interpreter",
+    Kind.EXCEPTION_SET: "called with an exception set",
 }
+# Reported by the thread that finalizes Python, which has nothing to do with it.
+_LEFT = {Rule.NEVER_DELETED, Rule.INTERPRETER_NEVER_ENDED, Rule.INSIDE_AT_FINALIZATION}
 
-# Occurrences of one place beyond this number say nothing more.
-_MOST_REPEATED = 1000
 
+def misuse_findings(trace: LockTrace, file: str, lookup: Lookup) -> Iterator[tuple[Finding, int]]:
+    """Yield a finding for each place and time that a rule was broken, and how often it was broken there.
 
-def misuse_findings(trace: LockTrace, file: str, lookup: Lookup) -> Iterator[Finding]:
-    """Yield a finding for each place and time that a rule was broken; ``file`` is the recording's name."""
+    ``file`` is the recording's name.
+    """
     namer = Namer(trace, lookup)
     namer.learn(
         stack for each in trace.misuses for stack in (each.stack, each.last_place, namer.threads[each.thread].stack)
     )
+    variables = {each.variable for each in trace.misuses if each.variable}
+    names = _names_of(variables, lookup)
     for misuse in trace.misuses:
-        finding = _finding(trace, misuse, file, namer)
-        yield from (finding for _ in range(min(misuse.count, _MOST_REPEATED)))
+        name = names.get(misuse.variable, "") if misuse.variable else ""
+        yield _finding(trace, misuse, file, namer, name), misuse.count
 
 
-def _finding(trace: LockTrace, misuse: Misuse, file: str, namer: Namer) -> Finding:
+def _names_of(variables: Iterable[Variable], lookup: Lookup) -> dict[Variable, str]:
+    """Return the names of those that have a symbol, an offset within one left out."""
+    places = {each: (each.module, each.offset) for each in variables}
+    static = lookup.variables([place for each, place in places.items() if not each.of_thread])
+    of_thread = lookup.thread_variables([place for each, place in places.items() if each.of_thread])
+    found = {each: (of_thread if each.of_thread else static).get(place, "") for each, place in places.items()}
+    return {each: plain_symbol(name) for each, name in found.items() if name}
+
+
+def _finding(trace: LockTrace, misuse: Misuse, file: str, namer: Namer, variable: str) -> Finding:
     kind = KINDS[misuse.rule]
     title = f"{misuse.function} {_ENDINGS[kind]}" if kind in _ENDINGS else kind.value
     who = "the main thread" if namer.is_main(misuse.thread) else f"thread T{misuse.thread}"
     stack = namer.place(misuse.stack).stack
     captioned = replace(stack if stack.frames else UNRESTORED, caption=_caption(misuse, who))
     # Who noticed that a thread state is left has nothing to do with it.
-    innocent = namer.is_main(misuse.thread) or misuse.rule is Rule.NEVER_DELETED
+    innocent = namer.is_main(misuse.thread) or misuse.rule in _LEFT - {Rule.INSIDE_AT_FINALIZATION}
     threads = () if innocent else (namer.thread(misuse.thread),)
+    locations = (_location(misuse.variable, variable),) if misuse.variable and variable else ()
     notes = tuple(_notes(misuse, namer))
     return Finding(
         kind=kind,
         title=title,
         pid=trace.pid,
         source=Source(file=file, first_line=1, last_line=1),
-        raw="\n".join((title, *_lines(captioned), *notes)),
+        raw="\n".join((title, *_lines(captioned), *(f"  {each.text}" for each in locations), *notes)),
         stacks=(captioned,),
+        locations=locations,
         threads=threads,
         summary=title,
         notes=notes,
+    )
+
+
+def _location(variable: Variable, name: str) -> Location:
+    storage = "thread_local variable" if variable.of_thread else "variable"
+    return Location(
+        kind=LocationKind.GLOBAL,
+        text=f"the object is that of the {storage} {name}",
+        name=name,
+        module=variable.module,
+        offset=variable.offset,
     )
 
 
@@ -78,13 +115,17 @@ def _caption(misuse: Misuse, who: str) -> str:
             return f"{who} took the GIL, and ended with it"
         case Rule.NEVER_DELETED:
             return "the thread state was made here, by a thread that has ended"
+        case Rule.INTERPRETER_NEVER_ENDED:
+            return "the interpreter was made here"
+        case Rule.INSIDE_AT_FINALIZATION:
+            return f"the first {misuse.function} of {who} that has no release"
         case _:
             return f"the call by {who}"
 
 
 def _notes(misuse: Misuse, namer: Namer) -> Iterator[str]:
     """Say what the thread had last done with its thread state, where that is no part of the finding itself."""
-    if KINDS[misuse.rule] not in _ENDINGS:
+    if KINDS[misuse.rule] not in _ENDINGS or misuse.rule is Rule.ERROR_SET:
         return
     if not misuse.last:
         yield "the thread had not attached a thread state before"

@@ -202,6 +202,22 @@ class Rule(Enum):
     ENDED_ATTACHED = "a thread ended while it held the GIL"
     NEVER_RELEASED = "a thread ended without the release of what it ensured"
     NEVER_DELETED = "a thread state is left although its thread has ended"
+    ATTACHED_TWICE = "a thread state was attached by a thread that has one"
+    UNMATCHED_RELEASE = "a release without what it should undo"
+    INTERPRETER_NEVER_ENDED = "a sub-interpreter is left"
+    INSIDE_AT_FINALIZATION = "a thread was inside Python when it was finalized"
+    OTHER_INTERPRETER = "called with an object of another interpreter"
+    ERROR_SET = "called with an exception set"
+    ERROR_LOST = "the thread state went with its exception"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A variable with static storage at ``offset`` of a loaded object; ``of_thread``: of its part for each thread."""
+
+    module: str
+    offset: int
+    of_thread: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +235,7 @@ class Misuse:
     last: str = ""
     last_place: CallStack = UNKNOWN_PLACE
     count: int = 1
+    variable: Variable | None = None  # that refers to the object which was passed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

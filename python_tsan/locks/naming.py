@@ -46,10 +46,11 @@ def no_line(_file: str, _line: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """Finds the functions at addresses, the variables with static storage, and the text of a line of a file."""
+    """Finds the functions at addresses, the variables with static and thread storage, and the text of a file's line."""
 
     functions: Callable[[Iterable[Address]], Mapping[Address, Site]]
     variables: Callable[[Iterable[Address]], Mapping[Address, str]]
+    thread_variables: Callable[[Iterable[Address]], Mapping[Address, str]] = lambda _: {}
     line: Callable[[str, int], str] = no_line
 
 

@@ -27,6 +27,7 @@ from python_tsan.locks.model import (
     Strength,
     TracedLock,
     TracedThread,
+    Variable,
     WaitUnderGil,
     Wake,
 )
@@ -85,6 +86,13 @@ RULES = (
     Rule.ENDED_ATTACHED,
     Rule.NEVER_RELEASED,
     Rule.NEVER_DELETED,
+    Rule.ATTACHED_TWICE,
+    Rule.UNMATCHED_RELEASE,
+    Rule.INTERPRETER_NEVER_ENDED,
+    Rule.INSIDE_AT_FINALIZATION,
+    Rule.OTHER_INTERPRETER,
+    Rule.ERROR_SET,
+    Rule.ERROR_LOST,
 )
 LOST = (
     "locks beyond the limit",
@@ -98,8 +106,9 @@ LOST = (
     "interpreters beyond the limit",
     "functions of Python beyond the limit",
     "wrong calls of Python beyond the limit",
+    "calls that lead to a second Python in the process",
 )
-_OF_CALLS = frozenset(LOST[-2:])
+_OF_CALLS = frozenset(LOST[-3:])
 _PARTS = (
     "strings",
     "objects",
@@ -126,7 +135,7 @@ _CONTEXT = struct.Struct("<IIIIQB7x")
 _REQUEST = struct.Struct("<IIIIIIQQBBB5x")
 _WAKE = struct.Struct("<IIIIII")
 _WAIT = struct.Struct("<IIIB3xQQQQ")
-_MISUSE = struct.Struct("<IIIIIIQB7x")
+_MISUSE = struct.Struct("<IIIIIIQBB2xIQ")
 _LIVE = struct.Struct("<IIIIQQQIIBBB5x")
 _HELD = struct.Struct("<QQQIIIIHBB4x")
 _MOST_HELD = 32
@@ -369,9 +378,8 @@ class _Reader:
             )
 
     def _misuses(self, threads: int) -> Iterator[Misuse]:
-        for thread, function, native, python, last, last_place, count, rule in mapped_rows.rows(
-            _MISUSE, self.parts["misuses"]
-        ):
+        for row in mapped_rows.rows(_MISUSE, self.parts["misuses"]):
+            thread, function, native, python, last, last_place, count, rule, of_thread, home, offset = row
             if 0 < thread <= threads and rule < len(RULES):
                 yield Misuse(
                     rule=RULES[rule],
@@ -381,6 +389,9 @@ class _Reader:
                     last=self.stacks.text(last),
                     last_place=self.stacks[last_place, 0],
                     count=max(count, 1),
+                    variable=Variable(module=module, offset=offset, of_thread=bool(of_thread))
+                    if (module := self.stacks.object_path(home))
+                    else None,
                 )
 
     def _live_rows(self) -> Iterator[tuple[_LiveRow, list[tuple[int, ...]]]]:

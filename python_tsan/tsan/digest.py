@@ -168,16 +168,16 @@ class Digest:
             else:
                 self._take(block, source)
 
-    def add_finding(self, finding: Finding, key: str = "") -> None:
-        """Add what is parsed already; ``key`` is its fingerprint where that is known."""
+    def add_finding(self, finding: Finding, key: str = "", *, times: int = 1) -> None:
+        """Add what is parsed already, ``times`` occurrences of it; ``key`` is its fingerprint where that is known."""
         key = key or fingerprint(finding)
         group = self.groups.setdefault(key, Group(key, finding))
         if finding.notes and not group.finding.notes:
             group.finding = finding
         group.variants.setdefault(ways(finding), finding)
-        group.occurrences += 1
+        group.occurrences += times
         group.places.setdefault(finding.source.file, array("Q")).append(finding.source.first_line)
-        self.blocks += 1
+        self.blocks += times
 
     @property
     def missing(self) -> int:

@@ -34,6 +34,13 @@ class Kind(Enum):
     THREAD_ENDED_ATTACHED = "thread ended with the GIL"
     NEVER_RELEASED = "PyGILState_Ensure without PyGILState_Release"
     NEVER_DELETED = "PyThreadState_New without PyThreadState_Delete"
+    ATTACHED_TWICE = "thread state attached twice"
+    UNMATCHED_RELEASE = "PyGILState_Release without PyGILState_Ensure"
+    NEVER_ENDED = "Py_NewInterpreter without Py_EndInterpreter"
+    INSIDE_AT_FINALIZATION = "thread inside Python at its finalization"
+    OTHER_INTERPRETER = "Python object of another interpreter"
+    EXCEPTION_SET = "Python C API called with an exception set"
+    EXCEPTION_LOST = "exception lost with its thread state"
     # Not of the runtime: a heading that none of the above spells. Such a block is kept, never guessed at.
     UNRECOGNISED = "unrecognised"
 
@@ -52,6 +59,13 @@ _RECORDED = frozenset(
         Kind.THREAD_ENDED_ATTACHED,
         Kind.NEVER_RELEASED,
         Kind.NEVER_DELETED,
+        Kind.ATTACHED_TWICE,
+        Kind.UNMATCHED_RELEASE,
+        Kind.NEVER_ENDED,
+        Kind.INSIDE_AT_FINALIZATION,
+        Kind.OTHER_INTERPRETER,
+        Kind.EXCEPTION_SET,
+        Kind.EXCEPTION_LOST,
     }
 )
 

@@ -19,7 +19,7 @@ SINGLE = {
     "docs/errors.md": "python_tsan/docs/errors.md",
     "docs/python-tsan.1": f"python_tsan-{__version__}.data/data/share/man/man1/python-tsan.1",
 }
-LEFT_OUT = ("native/golden/",)
+LEFT_OUT = ("native/golden/", "native/contract/")
 INFO = f"python_tsan-{__version__}.dist-info/"
 
 

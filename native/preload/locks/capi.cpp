@@ -1,7 +1,9 @@
 #include "capi.hpp"
 
 #include "../common/table.hpp"
+#include "capi_owner.hpp"
 #include "capi_stubs.hpp"
+#include "capi_undone.hpp"
 #include "contract.hpp"
 #include "file.hpp"
 #include "meeting.hpp"
@@ -24,6 +26,14 @@ constexpr std::uint32_t call_slot = R_AARCH64_JUMP_SLOT, data_slot = R_AARCH64_G
 #endif
 constexpr std::uint64_t page = 4096;
 constexpr int callers_shown = 24;
+constexpr int most_exit_functions = 8;
+
+// PyStatus
+struct python_status {
+    int kind;
+    const char *function, *message;
+    int exit_code;
+};
 constexpr std::uint64_t most_misuses = 1 << 15;
 
 /// A function that is redirected. Its number is that of its stub.
@@ -33,11 +43,14 @@ struct Function {
     bool quiet_if_null;
     bool action;      // changes which thread has the GIL
     bool runs_python; // may run Python code, which may release the GIL at any moment
+    bool no_error;    // must not be called with an exception set
+    bool of_object;   // its first argument is an object
 };
 
 Function functions[2 * most_stubs];
 std::uint32_t quiet_used = 1, always_used = most_stubs; // 0 stands for none
 Table by_address;
+Latch stubs_latch;
 Table misuses;
 std::atomic<std::uint32_t> loads{0}; // of objects, when the loaded ones were last looked at
 std::uint32_t looking_loader = 0;    // the stub of dlsym
@@ -46,9 +59,13 @@ int (*each_object)(int (*)(dl_phdr_info*, std::size_t, void*), void*) = nullptr;
 
 // The Python of this process. Nothing is checked in one that has none.
 Loaded python{};
+int pythons = 0;
+bool second_is_known = false;
 const void* (*current_state)() = nullptr;
 int (*is_initialized)() = nullptr;
 int (*is_finalizing)() = nullptr;
+const void* (*own_state)() = nullptr; // of the calling thread, attached or not
+const void* (*error_occurred)() = nullptr;
 bool state_is_of_thread = false; // since 3.12; before, there is one for all threads
 bool was_initialized = false;
 
@@ -70,25 +87,21 @@ bool begins_with(const char* text, const char* beginning) {
     return *beginning == '\0';
 }
 
-bool is_free(const char* name) {
-    for (const char* prefix : free_prefixes) {
-        if (begins_with(name, prefix)) {
-            return true;
-        }
-    }
-    return is_among(free_names, name);
-}
-
 constexpr const char* runs_python[] = {"PyRun_",          "PyObject_Call",   "PyObject_Vectorcall",
                                        "PyEval_EvalCode", "PyImport_Import", "PyImport_Exec"};
 
-bool may_run_python(const char* name) {
-    for (const char* beginning : runs_python) {
+template <std::size_t Count>
+bool begins_with_one(const char* const (&beginnings)[Count], const char* name) {
+    for (const char* beginning : beginnings) {
         if (begins_with(name, beginning)) {
             return true;
         }
     }
     return false;
+}
+
+bool is_free(const char* name) {
+    return begins_with_one(free_prefixes, name) || is_among(free_names, name);
 }
 
 bool needs_state(const char* name) {
@@ -102,61 +115,41 @@ Result* python_function(const char* name, const char* earlier = nullptr) {
     return reinterpret_cast<Result*>(found);
 }
 
+using Call = void (*)();
 void* real_finalize = nullptr;
 void* real_finalize_ex = nullptr;
 void* (*real_new_state)(void*) = nullptr;
-
-/// A thread state that was made by PyThreadState_New and not deleted yet.
-struct Made {
-    const void* state;
-    std::uint64_t place;  // the return address of the call
-    std::uint32_t thread; // its row
-};
-constexpr std::size_t most_made = 8192;
-Made made[most_made];
-std::size_t made_count = 0;
-Latch made_latch;
-
-void state_made(const void* state, std::uint64_t place) {
-    const Latched latched(made_latch);
-    if (made_count < most_made) {
-        made[made_count++] = Made{state, place, self.thread};
-    }
-}
-
-void state_deleted(const void* state) {
-    const Latched latched(made_latch);
-    for (std::size_t i = made_count; i-- > 0;) {
-        if (made[i].state == state) {
-            made[i] = made[--made_count];
-            return;
-        }
-    }
-}
-
-void record(Rule rule, const char* function, std::uint32_t native);
-
-/// Before Python frees them: the thread states whose threads have ended.
-void states_left() {
-    const Latched latched(made_latch);
-    for (std::size_t i = 0; i < made_count; ++i) {
-        if (made[i].thread != 0 && rows<Thread>(Part::threads)[made[i].thread].ended != 0) {
-            tables.lock();
-            const auto native = intern_call_site(made[i].place);
-            tables.unlock();
-            record(Rule::never_deleted, "PyThreadState_New", native);
-        }
-    }
-    made_count = 0;
-}
+void* (*real_new_interpreter)() = nullptr;
+python_status (*real_new_configured)(void**, const void*) = nullptr;
+int (*real_at_exit)(Call) = nullptr;
+bool was_finalized = false;
+int exit_functions = 0;
 
 /// CPython keeps the GIL for ever once it is finalized, and so would this thread.
 void finalized() {
     if (!self.busy && self.live != nullptr && is_initialized() == 0) {
         self.busy = true;
+        report_undone(); // where CPython finalized itself, as at the end of Py_RunMain
         released(self.last_gil);
         self.busy = false;
+        was_finalized = true;
+        self.ensured = 0;
     }
+}
+
+/// CPython has room for 32 functions. It calls the last one first, at the end of each finalization.
+void call_at_exit() {
+    if (real_at_exit != nullptr && exit_functions < most_exit_functions) {
+        ++exit_functions;
+        real_at_exit(finalized);
+    }
+}
+
+/// Called in place of Py_AtExit: what it registers runs after the finalization, too.
+int at_exit(Call function) {
+    const int result = real_at_exit(function);
+    call_at_exit();
+    return result;
 }
 
 /// Called in place of PyThreadState_New; the stub has noted its caller.
@@ -169,10 +162,29 @@ void* new_state(void* interpreter) {
     return state;
 }
 
+/// Called in place of Py_NewInterpreter.
+void* new_interpreter() {
+    const auto place = self.last_action_place;
+    void* state = real_new_interpreter();
+    if (state != nullptr) {
+        interpreter_made(state, place);
+    }
+    return state;
+}
+
+python_status new_configured(void** state, const void* config) {
+    const auto place = self.last_action_place;
+    const auto status = real_new_configured(state, config);
+    if (*state != nullptr) {
+        interpreter_made(*state, place);
+    }
+    return status;
+}
+
 void finalizing() {
-    if (!self.busy && self.live != nullptr) {
+    if (!self.busy && self.live != nullptr && self.holds_gil && is_initialized() != 0) {
         self.busy = true;
-        states_left();
+        report_undone();
         self.busy = false;
     }
 }
@@ -190,42 +202,77 @@ int finalize_ex() {
     return result;
 }
 
+struct Wrapper {
+    const char* name;
+    void** real; // of the function of Python
+    void* ours;
+};
+const Wrapper wrappers[] = {
+    {"Py_Finalize", &real_finalize, reinterpret_cast<void*>(finalize)},
+    {"Py_FinalizeEx", &real_finalize_ex, reinterpret_cast<void*>(finalize_ex)},
+    {"Py_AtExit", reinterpret_cast<void**>(&real_at_exit), reinterpret_cast<void*>(at_exit)},
+    {"PyThreadState_New", reinterpret_cast<void**>(&real_new_state), reinterpret_cast<void*>(new_state)},
+    {"Py_NewInterpreter", reinterpret_cast<void**>(&real_new_interpreter), reinterpret_cast<void*>(new_interpreter)},
+    {"Py_NewInterpreterFromConfig", reinterpret_cast<void**>(&real_new_configured),
+     reinterpret_cast<void*>(new_configured)},
+};
+
 /// What a stub goes on to in place of a function, so that something can be done when it returns.
 void* wrapped(const char* name, void* target) {
-    if (same_text(name, "Py_Finalize")) {
-        real_finalize = target;
-        return reinterpret_cast<void*>(finalize);
-    }
-    if (same_text(name, "Py_FinalizeEx")) {
-        real_finalize_ex = target;
-        return reinterpret_cast<void*>(finalize_ex);
-    }
-    if (same_text(name, "PyThreadState_New")) {
-        real_new_state = reinterpret_cast<void* (*)(void*)>(target);
-        return reinterpret_cast<void*>(new_state);
+    for (const auto& each : wrappers) {
+        if (same_text(name, each.name)) {
+            *each.real = target;
+            return each.ours;
+        }
     }
     return target;
 }
 
+bool looks_always = false;
+
+/// Where the calls of a stub end.
+void* goes_on_to(std::uint32_t number) {
+    void* watched = number < most_stubs ? python_tsan_capi_targets[2 * most_stubs + number] : nullptr;
+    return watched != nullptr ? watched : python_tsan_capi_targets[number];
+}
+
+void look_always(std::uint32_t number) {
+    auto& target = python_tsan_capi_targets[number];
+    auto& watched = python_tsan_capi_targets[2 * most_stubs + number];
+    if (watched == nullptr) {
+        watched = target;
+        __atomic_store_n(&target, capi_stub(2 * most_stubs + number), __ATOMIC_RELEASE);
+    }
+}
+
 /// The stub of a function, 0 if there is no room or it needs none.
 std::uint32_t stub_of(const char* name, void* target) {
-    const bool action = is_among(actions, name), checked = needs_state(name), runs = may_run_python(name);
-    if (!action && !checked && !runs) {
+    const bool action = is_among(actions, name), checked = needs_state(name);
+    const bool runs = begins_with_one(runs_python, name), no_error = is_among(without_exception, name);
+    const bool wraps = wrapped(name, target) != target;
+    if (!action && !checked && !runs && !wraps) {
         return 0;
     }
-    const bool always = action || runs; // with the GIL held, too
+    const bool always = action || runs || no_error; // with the GIL held, too
     target = wrapped(name, target);
     const auto address = reinterpret_cast<std::uint64_t>(target);
+    const Latched latched(stubs_latch);
     return by_address.find_or_make(
-        mix(address, 0xca91), [&](std::uint32_t number) { return python_tsan_capi_targets[number] == target; },
+        mix(address, 0xca91), [&](std::uint32_t number) { return goes_on_to(number) == target; },
         [&]() -> std::uint32_t {
             auto& used = always ? always_used : quiet_used;
             if (used % most_stubs == 0 && used != (always ? most_stubs : 0)) {
                 count_lost(Lost::functions);
                 return 0;
             }
-            functions[used] = Function{name, checked, is_among(null_is_harmless, name), action, runs};
+            functions[used] = Function{
+                name, checked,  is_among(null_is_harmless, name),       action,
+                runs, no_error, begins_with_one(takes_an_object, name),
+            };
             python_tsan_capi_targets[used] = target;
+            if (looks_always && !always) {
+                look_always(used);
+            }
             return used++;
         });
 }
@@ -294,27 +341,50 @@ struct Calls {
     }
 };
 
-/// Redirects the calls of Python's functions; returns how many functions of Python the rows call.
-std::uint64_t redirect(
+/// Whether a slot leads to this function. With a second Python in the process, one that is not bound yet may not.
+bool is_bound_to(const void* value, const void* target) {
+    return pythons == 1 || value == target;
+}
+
+/// Redirects the calls of Python's functions that these rows make.
+void redirect(
     const Loaded& object, const Calls& tables_of, const ElfW(Rela) * table, std::uint64_t count, std::uint32_t kind) {
-    std::uint64_t found = 0;
     for (const auto* row = table; table != nullptr && row < table + count; ++row) {
         const char* name = tables_of.imported(*row, kind);
-        if (name == nullptr || !(begins_with(name, "Py") || begins_with(name, "_Py"))) {
-            continue;
-        }
-        if (kind == data_slot && is_among(compared_by_address, name)) {
+        if (name == nullptr || !(begins_with(name, "Py") || begins_with(name, "_Py")) ||
+            (kind == data_slot && is_among(compared_by_address, name))) {
             continue;
         }
         // Such a slot holds the address of a variable too, as that of None.
         void* target = exported(python, name, true);
         const auto number = target == nullptr ? 0 : stub_of(name, target);
-        found += target == nullptr ? 0 : 1;
-        if (number != 0) {
-            write_slot(reinterpret_cast<void**>(object.base + row->r_offset), capi_stub(number));
+        auto** slot = reinterpret_cast<void**>(object.base + row->r_offset);
+        if (number != 0 && is_bound_to(*slot, target)) {
+            write_slot(slot, capi_stub(number));
         }
     }
-    return found;
+}
+
+#if defined(__clang__)
+#define JUMP [[clang::musttail]] return
+#else
+#define JUMP return // at -O2
+#endif
+
+/// Called in place of dlsym. It looks where its caller is, so that it has to be reached by a jump wherever that
+/// matters.
+void* looked_up(void* handle, const char* name) {
+    if (handle != RTLD_NEXT && name != nullptr && begins_with(name, "Py") && !is_among(compared_by_address, name)) {
+        void* found = dlsym(handle, name);
+        const bool is_pythons = found != nullptr && python.dynamic != nullptr && exported(python, name, true) == found;
+        if (const auto number = is_pythons ? stub_of(name, found) : 0; number != 0) {
+            return capi_stub(number);
+        }
+        if (found != nullptr) {
+            return found;
+        }
+    }
+    JUMP dlsym(handle, name);
 }
 
 void redirect_loader(const Loaded& object, const Calls& tables_of) {
@@ -350,16 +420,24 @@ Loaded described(const dl_phdr_info& info) {
 
 int find_python(dl_phdr_info* info, std::size_t, void*) {
     const auto object = described(*info);
-    if (object.dynamic == nullptr || exported(object, "PyEval_RestoreThread") == nullptr) {
-        return 0;
+    if (object.dynamic != nullptr && exported(object, "PyEval_RestoreThread") != nullptr) {
+        python = pythons == 0 ? object : python;
+        ++pythons;
     }
-    python = object;
+    return 0;
+}
+
+void use_python() {
     current_state = python_function<const void*()>("PyThreadState_GetUnchecked", "_PyThreadState_UncheckedGet");
     is_initialized = python_function<int()>("Py_IsInitialized");
     is_finalizing = python_function<int()>("Py_IsFinalizing", "_Py_IsFinalizing");
-    const auto* version = python_function<const unsigned long>("Py_Version");
-    state_is_of_thread = version != nullptr && *version >> 16 >= 0x030C;
-    return 1;
+    own_state = python_function<const void*()>("PyGILState_GetThisThreadState");
+    error_occurred = python_function<const void*()>("PyErr_Occurred");
+    real_at_exit = python_function<int(Call)>("Py_AtExit");
+    const auto* found = python_function<const unsigned long>("Py_Version");
+    const auto version = found == nullptr ? 0 : static_cast<std::uint32_t>(*found);
+    state_is_of_thread = version >> 16 >= 0x030C;
+    arenas_watch(python, version);
 }
 
 int redirect_object(dl_phdr_info* info, std::size_t, void*) {
@@ -380,9 +458,10 @@ int redirect_object(dl_phdr_info* info, std::size_t, void*) {
     }
     redirect_loader(object, tables_of);
     // A sanitizer's runtime calls nothing of Python, and libpython's own calls are its own business.
-    if (python.dynamic != nullptr && object.base != python.base &&
-        redirect(object, tables_of, tables_of.calls, tables_of.call_count, call_slot) == 0) {
-        redirect(object, tables_of, tables_of.data, tables_of.data_count, data_slot); // built with -fno-plt
+    if (python.dynamic != nullptr && object.base != python.base) {
+        redirect(object, tables_of, tables_of.calls, tables_of.call_count, call_slot);
+        // Built with -fno-plt, or of a function whose address is taken somewhere: then its calls use that, too.
+        redirect(object, tables_of, tables_of.data, tables_of.data_count, data_slot);
     }
     return 0;
 }
@@ -409,35 +488,52 @@ std::uint32_t text_of(std::uint32_t number) {
     return name == nullptr ? 0 : intern_text(name, length_of(name));
 }
 
-void record(Rule rule, const char* function, std::uint32_t native) {
-    const Latched latched(tables);
-    Misuse misuse{};
-    misuse.thread = self.thread;
-    misuse.rule = rule;
-    misuse.function = intern_text(function, length_of(function));
-    misuse.stack.native = native;
-    misuse.last = text_of(self.last_action);
-    misuse.last_place = self.last_action_place == 0 ? 0 : intern_call_site(self.last_action_place);
-    misuse.count = 0;
-    auto* known = rows<Misuse>(Part::misuses);
-    const auto row = misuses.find_or_make(
-        mix(mix(mix(native, misuse.function), misuse.last_place), static_cast<std::uint64_t>(rule)),
-        [&](std::uint32_t number) {
-            const auto& one = known[number];
-            return one.rule == rule && one.function == misuse.function && one.stack.native == native &&
-                   one.last_place == misuse.last_place;
-        },
-        [&] { return append(Part::misuses, misuse); });
-    if (row == 0) {
-        count_lost(Lost::misuses);
-    } else {
-        ++known[row].count;
+/// Which of the rules that PyErr_Occurred decides is broken.
+bool has_error() {
+    return error_occurred != nullptr && current_state() != nullptr && error_occurred() != nullptr;
+}
+
+/// The calling thread holds the GIL.
+Rule rule_while_held(const Function& function, std::uint64_t argument) {
+    if (function.no_error && has_error()) {
+        return Rule::error_set;
     }
+    if (function.of_object && arenas_are_many() && is_of_another_interpreter(reinterpret_cast<void*>(argument))) {
+        return Rule::other_interpreter;
+    }
+    return Rule::none;
+}
+
+/// What a call breaks that changes which thread has the GIL.
+Rule rule_of_action(const char* name, std::uint64_t argument) {
+    if (is_among(needs_python, name) && is_initialized() == 0) {
+        return was_finalized ? Rule::after_finalization : was_initialized ? Rule::none : Rule::not_initialized;
+    }
+    if (is_among(attaches, name)) {
+        return self.holds_gil && current_state() != nullptr ? Rule::attached_twice : Rule::none;
+    }
+    if (!self.holds_gil) {
+        return Rule::none;
+    }
+    if (same_text(name, "PyGILState_Release")) {
+        return self.ensured == 0                                        ? Rule::unmatched_release
+               : self.ensured == 1 && self.ensured_state && has_error() ? Rule::error_lost
+                                                                        : Rule::none;
+    }
+    const bool clears = same_text(name, "PyThreadState_Clear") && argument != 0 &&
+                        current_state() == reinterpret_cast<const void*>(argument);
+    return clears && has_error() ? Rule::error_lost : Rule::none;
 }
 
 std::uint32_t stack_of(const Site& site) {
     const Latched latched(tables);
     return intern_native_stack(site, callers_shown);
+}
+
+/// What is reported: with the stack of the caller, and the object that it passed.
+void report(Rule rule, const Function& function, const Site& site, std::uint64_t argument) {
+    const void* object = is_among(releases, function.name) ? reinterpret_cast<const void*>(argument) : nullptr;
+    record_misuse(Misused{rule, function.name, stack_of(site), self.thread, object, site.pc});
 }
 
 /// Holds the recorder for the calling thread.
@@ -463,21 +559,40 @@ private:
     bool entered_ = false;
 };
 
-void remember(std::uint32_t number, std::uint64_t pc, std::uint64_t argument) {
+/// A thread is inside: it has asked for a thread state, and not released it yet.
+void remember_ensure(const Site& site) {
+    if (self.ensured == 0) {
+        self.ensured_state = own_state != nullptr && own_state() == nullptr;
+        if (const Entered entered(site); entered) {
+            inside(site.pc);
+        }
+    }
+    self.ensured += 1;
+    self.ensured_place = site.pc;
+}
+
+void remember(std::uint32_t number, const Site& site, std::uint64_t argument) {
     const char* name = functions[number].name;
     self.last_action = number;
-    self.last_action_place = pc;
+    self.last_action_place = site.pc;
     if (same_text(name, "PyGILState_Ensure")) {
-        self.ensured += 1;
-        self.ensured_place = pc;
+        remember_ensure(site);
     } else if (same_text(name, "PyGILState_Release") && self.ensured > 0) {
         self.ensured -= 1;
+        if (self.ensured == 0) {
+            inside(0);
+        }
     } else if (same_text(name, "PyThreadState_Delete")) {
         state_deleted(reinterpret_cast<const void*>(argument));
     } else if (same_text(name, "PyThreadState_DeleteCurrent")) {
         state_deleted(current_state());
+    } else if (same_text(name, "Py_EndInterpreter")) {
+        interpreter_ended(reinterpret_cast<const void*>(argument));
+    } else if (begins_with(name, "Py_Init")) {
+        was_initialized = true;
+        was_finalized = false;
+        exit_functions = 0;
     }
-    was_initialized = was_initialized || begins_with(name, "Py_Init");
 }
 
 } // namespace
@@ -488,14 +603,20 @@ void python_tsan_capi_called(
         capi_redirect();
         return;
     }
+    number = number >= 2 * most_stubs ? number - 2 * most_stubs : number;
     const auto& function = functions[number];
-    const bool wrong = function.checked && !self.holds_gil && !(function.quiet_if_null && argument == 0);
     const Site site = {pc, sp, fp};
-    if (wrong) {
+    if (!self.holds_gil && function.checked && !(function.quiet_if_null && argument == 0)) {
         if (const Entered entered(site); entered) {
             const auto rule = rule_of_call();
             if (rule != Rule::none) {
-                record(rule, function.name, stack_of(site));
+                report(rule, function, site, argument);
+            }
+        }
+    } else if (self.holds_gil && (function.no_error || function.of_object)) {
+        if (const auto rule = rule_while_held(function, argument); rule != Rule::none) {
+            if (const Entered entered(site); entered) {
+                report(rule, function, site, argument);
             }
         }
     }
@@ -508,7 +629,57 @@ void python_tsan_capi_called(
         }
     }
     if (function.action) {
-        remember(number, pc, argument);
+        if (const auto rule = rule_of_action(function.name, argument); rule != Rule::none) {
+            if (const Entered entered(site); entered) {
+                report(rule, function, site, 0);
+            }
+        }
+        remember(number, site, argument);
+    }
+}
+
+void record_misuse(const Misused& misused) {
+    const Latched latched(tables);
+    Misuse misuse{};
+    misuse.thread = misused.thread;
+    misuse.rule = misused.rule;
+    misuse.function = intern_text(misused.function, length_of(misused.function));
+    misuse.stack.native = misused.native;
+    misuse.last = text_of(self.last_action);
+    misuse.last_place = self.last_action_place == 0 ? 0 : intern_call_site(self.last_action_place);
+    auto* known = rows<Misuse>(Part::misuses);
+    const auto row = misuses.find_or_make(
+        mix(mix(mix(misuse.stack.native, misuse.function), misuse.last_place), static_cast<std::uint64_t>(misuse.rule)),
+        [&](std::uint32_t number) {
+            const auto& one = known[number];
+            return one.rule == misuse.rule && one.function == misuse.function &&
+                   one.stack.native == misuse.stack.native && one.last_place == misuse.last_place;
+        },
+        [&] {
+            if (misused.object != nullptr) {
+                const auto variable = variable_of(misused.object, misused.pc);
+                misuse.object = variable.object;
+                misuse.offset = variable.offset;
+                misuse.of_thread = variable.of_thread ? 1 : 0;
+            }
+            return append(Part::misuses, misuse);
+        });
+    if (row == 0) {
+        count_lost(Lost::misuses);
+    } else {
+        ++known[row].count;
+    }
+}
+
+void capi_gil_known() {
+    was_initialized = true;
+    call_at_exit();
+}
+
+void capi_look_always() {
+    looks_always = true;
+    for (std::uint32_t number = 1; number < quiet_used; ++number) {
+        look_always(number);
     }
 }
 
@@ -527,18 +698,30 @@ void capi_redirect() {
             return;
         }
         looking_loader = always_used++;
-        functions[looking_loader] = Function{"dlsym", false, false};
-        python_tsan_capi_targets[looking_loader] = reinterpret_cast<void*>(dlsym);
+        functions[looking_loader] = Function{};
+        functions[looking_loader].name = "dlsym";
+        python_tsan_capi_targets[looking_loader] = reinterpret_cast<void*>(looked_up);
     }
     loads.store(now, std::memory_order_relaxed);
     // The dynamic linker's lock excludes other threads while it calls these.
-    if (python.dynamic == nullptr) {
-        each_object(find_python, nullptr);
+    const bool is_new = python.dynamic == nullptr;
+    pythons = 0;
+    each_object(find_python, nullptr);
+    if (is_new && python.dynamic != nullptr) {
+        use_python();
     }
     round_now.at = 0;
     round_now.writable = nullptr;
+    capi_note_gaps();
     each_object(redirect_object, nullptr);
     round_now.seen = python.dynamic == nullptr ? 0 : round_now.at;
+}
+
+void capi_note_gaps() {
+    if (pythons > 1 && header != nullptr && !second_is_known) {
+        second_is_known = true;
+        count_lost(Lost::pythons);
+    }
 }
 
 bool capi_checks() {
@@ -559,11 +742,11 @@ void capi_thread_ends() {
         const Latched latched(tables);
         native = intern_call_site(place);
     }
-    record(rule, self.ensured != 0 ? "PyGILState_Ensure" : taken, native);
+    record_misuse(Misused{rule, self.ensured != 0 ? "PyGILState_Ensure" : taken, native, self.thread});
 }
 
 void capi_forget() {
-    made_count = 0; // the child's Python frees those of other threads
+    forget_undone(); // the child's Python frees those of other threads
     misuses.release();
     misuses.prepare();
 }

@@ -13,10 +13,30 @@ void capi_redirect();
 /// Whether calls of this process are checked.
 bool capi_checks();
 
+/// Note in the file, once it exists, what of this process cannot be checked.
+void capi_note_gaps();
+
 /// The calling thread ends: it must hold no GIL, and must have released what it ensured.
 void capi_thread_ends();
 
 /// In a child of fork: forget the parent's file.
 void capi_forget();
+
+/// A GIL was recognised: Python is initialized.
+void capi_gil_known();
+
+/// From now on each call is looked at, also by a thread that holds the GIL.
+void capi_look_always();
+
+/// What a rule was broken by: the function, the row of its caller's stack, the thread's row.
+struct Misused {
+    Rule rule;
+    const char* function;
+    std::uint32_t native;
+    std::uint32_t thread;
+    const void* object = nullptr; // the first argument, where a variable may refer to it
+    std::uint64_t pc = 0;         // of the call
+};
+void record_misuse(const Misused& misused);
 
 } // namespace lock_recorder

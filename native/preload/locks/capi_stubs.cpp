@@ -6,7 +6,7 @@
 
 namespace lock_recorder {
 
-void* python_tsan_capi_targets[2 * most_stubs];
+void* python_tsan_capi_targets[3 * most_stubs];
 
 // The stubs read it as the first member of `self`, a variable of each thread.
 static_assert(offsetof(Self, holds_gil) == 0);
@@ -50,7 +50,7 @@ python_tsan_capi_quiet:
     .type python_tsan_capi_always, @function
 python_tsan_capi_always:
     .cfi_startproc
-    .rept 4096
+    .rept 8192
     .p2align 4
     movl $.Lnumber, %r11d
     jmp .Lpython_tsan_capi_call
@@ -160,7 +160,7 @@ python_tsan_capi_quiet:
     .type python_tsan_capi_always, %function
 python_tsan_capi_always:
     .cfi_startproc
-    .rept 4096
+    .rept 8192
     .p2align 4
     mov w16, #.Lnumber
     b .Lpython_tsan_capi_call

@@ -108,18 +108,82 @@ constexpr const char* free_prefixes[] = {
     "Py_PreInitialize",
 };
 constexpr const char* checked_private[] = {
+    "_PyArg_ParseTupleAndKeywords_SizeT",
+    "_PyArg_ParseTuple_SizeT",
+    "_PyArg_Parse_SizeT",
+    "_PyObject_CallFunction_SizeT",
+    "_PyObject_CallMethod_SizeT",
+    "_PyObject_GC_New",
+    "_PyObject_GC_NewVar",
+    "_PyObject_New",
+    "_PyObject_NewVar",
+    "_Py_BuildValue_SizeT",
     "_Py_DECREF_DecRefTotal",
     "_Py_Dealloc",
     "_Py_DecRef",
     "_Py_INCREF_IncRefTotal",
     "_Py_IncRef",
     "_Py_NegativeRefcount",
+    "_Py_VaBuildValue_SizeT",
+};
+constexpr const char* without_exception[] = {
+    "PyEval_EvalCode",
+    "PyObject_ASCII",
+    "PyObject_Call",
+    "PyObject_CallFunction",
+    "PyObject_CallFunctionObjArgs",
+    "PyObject_CallMethod",
+    "PyObject_CallMethodObjArgs",
+    "PyObject_CallNoArgs",
+    "PyObject_CallObject",
+    "PyObject_CallOneArg",
+    "PyObject_Repr",
+    "PyObject_Str",
+    "PyObject_Vectorcall",
+    "PyObject_VectorcallDict",
+    "PyObject_VectorcallMethod",
+};
+constexpr const char* takes_an_object[] = {
+    "PyCallable_Check",
+    "PyDict_",
+    "PyFloat_As",
+    "PyIter_",
+    "PyList_",
+    "PyLong_As",
+    "PyMapping_",
+    "PyModule_",
+    "PyNumber_",
+    "PyObject_",
+    "PySequence_",
+    "PySet_",
+    "PyTuple_",
+    "PyUnicode_As",
+    "Py_DecRef",
+    "Py_IncRef",
+    "_Py_Dealloc",
+    "_Py_DecRef",
+    "_Py_IncRef",
+};
+constexpr const char* releases[] = {
+    "Py_DecRef",
+    "_Py_Dealloc",
+    "_Py_DecRef",
+};
+constexpr const char* attaches[] = {
+    "PyEval_AcquireThread",
+    "PyEval_RestoreThread",
+};
+constexpr const char* needs_python[] = {
+    "PyGILState_Ensure",
+    "PyThreadState_Ensure",
+    "PyThreadState_New",
 };
 constexpr const char* null_is_harmless[] = {
     "Py_DecRef",
     "Py_IncRef",
 };
 constexpr const char* compared_by_address[] = {
+    "PyObject_Del",
     "PyObject_Free",
     "PyObject_GC_Del",
     "PyObject_GenericGetAttr",
@@ -140,6 +204,7 @@ constexpr const char* actions[] = {
     "PyEval_SaveThread",
     "PyGILState_Ensure",
     "PyGILState_Release",
+    "PyThreadState_Clear",
     "PyThreadState_Delete",
     "PyThreadState_DeleteCurrent",
     "PyThreadState_Ensure",

@@ -175,7 +175,14 @@ enum class Rule : std::uint8_t {
     gil_not_held,
     ended_attached,
     never_released,
-    never_deleted
+    never_deleted,
+    attached_twice,
+    unmatched_release,
+    interpreter_never_ended,
+    inside_at_finalization,
+    other_interpreter,
+    error_set,
+    error_lost
 };
 
 /// Calls of one place that are against the C API's contract. `last` is what the thread last did with its thread state.
@@ -187,7 +194,10 @@ struct Misuse {
     std::uint32_t last_place; // a native stack
     std::uint64_t count;
     Rule rule;
-    std::uint8_t reserved[7];
+    std::uint8_t of_thread; // the variable that refers to the object has thread storage
+    std::uint8_t reserved[2];
+    std::uint32_t object; // that contains the variable, 0 for none
+    std::uint64_t offset;
 };
 
 struct Held {
@@ -252,6 +262,7 @@ enum class Lost : std::uint8_t {
     gils,
     functions,
     misuses,
+    pythons,
     count
 };
 
@@ -288,7 +299,7 @@ struct Header {
 static_assert(sizeof(Header) <= header_bytes);
 static_assert(sizeof(Object) == 32 && sizeof(Frame) == 16 && sizeof(PythonFrame) == 16 && sizeof(Lock) == 40);
 static_assert(sizeof(Thread) == 56 && sizeof(Segment) == 16 && sizeof(Context) == 32 && sizeof(Request) == 48);
-static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Held) == 48 && sizeof(Misuse) == 40 &&
+static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Held) == 48 && sizeof(Misuse) == 48 &&
               sizeof(Live) == 56 + 48 * most_held);
 
 } // namespace lock_recorder

@@ -1,5 +1,6 @@
 #include "gil.hpp"
 
+#include "capi.hpp"
 #include "file.hpp"
 #include "locks.hpp"
 #include "objects.hpp"
@@ -148,6 +149,7 @@ bool suspect_unlock(std::uint64_t mutex, const Site& site) {
     self.steps = 0;
     if (is_gil) {
         learn(mutex);
+        capi_gil_known();
         self.last_gil = mutex;
         released(mutex); // it was held as a mutex
         acquired(wanted(mutex), site);

@@ -139,6 +139,7 @@ bool python_text_is(const void* string, const char* text) {
 
 void python_found(const Loaded& object) {
     header->flags.fetch_or(sees_python);
+    capi_note_gaps();
     if (capi_checks()) {
         header->flags.fetch_or(checks_calls);
     }

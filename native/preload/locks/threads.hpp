@@ -42,6 +42,7 @@ struct Self {
     std::uint32_t ensured;           // PyGILState_Ensure without a PyGILState_Release yet
     std::uint64_t last_action_place; // return addresses
     std::uint64_t ensured_place;
+    bool ensured_state; // which made the thread state, and deletes it
     bool waits_for_gil;
     bool takes_gil;     // it has locked the GIL's second mutex
     bool stale;         // a thread was created or joined since the last segment
