@@ -1,6 +1,6 @@
 # The CMake package of python-tsan: find_package(python_tsan) with the components
 #
-#   headers       python_tsan::headers: python_tsan/attach.hpp, barrier.hpp, safe_import.hpp
+#   headers       python_tsan::headers: python_tsan/attach.hpp, barrier.hpp, checked_refs.hpp, safe_import.hpp
 #   sanitizer     python_tsan::sanitizer: the options that compile and link under ThreadSanitizer
 #   instrumented  python_tsan::instrumented: the sanitizer, the headers, and the interpreter to embed
 #   check         python_tsan_add_check(): a run under `python-tsan run`, registered with CTest

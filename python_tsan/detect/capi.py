@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.detect import locks
@@ -13,11 +16,12 @@ from python_tsan.result.model import Unparsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from python_tsan.detect.reading import Reading
     from python_tsan.tsan.finding import Finding
 
+# A text in each CPython from 3.11 on: the name of a variable that it reads from the environment.
+_OF_PYTHON = b"PYTHONNODEBUGRANGES"
 # An expectation that counts findings one by one needs no more of one place.
 MOST_REPEATED = 1000
 
@@ -56,12 +60,26 @@ def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
         traces = [trace for _, trace in locks.traces(files(folder))]
         if alone and all(trace.gil is GilSight.NO_PYTHON for trace in traces):
             seen["No Python was seen, so calls of its C API were not judged."] = None
+        for program in sorted({trace.command for trace in traces if trace.gil is GilSight.NO_PYTHON}):
+            if _contains_python(program):
+                name = program.rpartition("/")[2]
+                seen[f"{name} contains Python as a static library, so its calls of the C API were not judged."] = None
         for trace in traces:
             if trace.gil is not GilSight.NO_PYTHON and not trace.checks_calls:
                 seen["Calls of Python's C API were not seen in this Python, so they were not judged."] = None
             for what, count in trace.calls_not_seen.items():
                 seen[f"The recorder could not follow {what} ({counted(count, 'time')})."] = None
     yield from seen
+
+
+@cache
+def _contains_python(program: str) -> bool:
+    """Whether a program is linked to CPython itself, stripped or not; the recorder needs the functions' names."""
+    try:
+        with Path(program).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return data.find(_OF_PYTHON) >= 0
+    except (OSError, ValueError):
+        return False
 
 
 def _findings(files: Sequence[Path]) -> Iterator[tuple[Finding, int]]:

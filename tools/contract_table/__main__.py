@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import shlex
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan import process
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.cli.options import add_settings, open_context
+from python_tsan.cli.options import add_settings, count, open_context
 from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.cpython.manifest import read_manifest
 from python_tsan.cpython.stock import OLDEST, ask
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--unpacked", action="store_true", help="also test Debian sid's Pythons, unpacked privately")
     add("--built", metavar="VERSION", action="append", default=[], help="also test builds of this version made here")
     add("--only", metavar="CASE", action="append", default=[], help="run this case only")
+    add("--jobs", type=count, default=4, metavar="N", help="cases at a time (4)")
     add("--output", type=Path, metavar="FILE", help="write the page")
     add_settings(parser, "cache", "network-timeout")
     return as_exit_code(lambda: _table(parser.parse_args(arguments)), last=arguments is None)
@@ -54,13 +57,14 @@ def _table(arguments: argparse.Namespace) -> ExitCode:
     with tempfile.TemporaryDirectory() as folder:
         for target in _targets(arguments, context):
             program = compile_program(target, Path(folder), include=include)
-            for case in cases(target, program):
-                if not arguments.only or case.name in arguments.only:
-                    result = measure(target, case, program=program, recorder=recorder)
-                    measured.append(result)
-                    if not result.is_as_expected:
-                        rules = [sorted(rule.name for rule in rules) for rules in (result.wrong, result.right)]
-                        console.warn(f"{target.name}, {case.name}: {result.expected} expected, {rules} found")
+            chosen = [each for each in cases(target, program) if not arguments.only or each.name in arguments.only]
+            run = partial(measure, target, program=program, recorder=recorder)
+            for result in process.in_parallel(run, chosen, jobs=arguments.jobs):
+                measured.append(result)
+                if not result.is_as_expected:
+                    rules = [sorted(rule.name for rule in rules) for rules in (result.wrong, result.right)]
+                    console.warn(f"{target.name}, {result.case.name}: {result.expected} expected, {rules} found")
+            console.note(f"{target.name}: {counted(len(chosen), 'case')}")
     wrong = sum(not each.is_as_expected for each in measured)
     if arguments.output:
         _write(measured, arguments)

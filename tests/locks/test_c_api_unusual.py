@@ -1,0 +1,173 @@
+"""Unusual programs: what their calls of the C API show, or the one line that says that they cannot be seen."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from python_tsan.detect import capi
+from python_tsan.detect.locks import LOOKUP
+from python_tsan.locks.misuse import misuse_findings
+from python_tsan.locks.model import Rule
+from tests.locks.conftest import embeddable, python_flags
+
+pytestmark = [pytest.mark.compiler, pytest.mark.slow]
+
+PROGRAM = """
+#include <Python.h>
+HEAD
+static PyObject* list = nullptr;
+__attribute__((noinline)) Py_ssize_t measure() { return PyList_Size(list); }
+int main() {
+    START
+    Py_InitializeEx(0);
+    list = PyList_New(0);
+    PyThreadState* state = PyEval_SaveThread();
+    const auto size = measure();
+    PyEval_RestoreThread(state);
+    Py_FinalizeEx();
+    return size == 0 ? 0 : 9;
+}
+"""
+FILTER = """
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+static void forbid() { // madvise and mprotect fail from now on
+    sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+    };
+    sock_fprog program = {4, rules};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) _exit(7);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def stocks():
+    found = [(each, flags) for each in embeddable() if (flags := python_flags(str(each.executable)))]
+    if not found:
+        pytest.skip("no stock Python that can be embedded")
+    return found
+
+
+@pytest.fixture(scope="module")
+def flags(stocks):
+    return stocks[0][1]
+
+
+def text(head="", start=""):
+    return PROGRAM.replace("HEAD", head).replace("START", start)
+
+
+def called(traces):
+    return [(each.rule, each.function) for trace in traces for each in trace.misuses]
+
+
+FOUND = [(Rule.NO_THREAD_STATE, "PyList_Size")]
+
+
+def test_a_stripped_program_has_its_place_in_the_file(compile_cpp, flags, record):
+    program = compile_cpp(text(), *flags, "-s")
+    (trace,) = record(program)
+    ((finding, _),) = misuse_findings(trace, "recorded", LOOKUP)
+    frame = finding.stacks[0].frames[0]
+    assert (frame.module, frame.symbol) == (str(program), "")
+    assert frame.offset
+
+
+def test_a_program_that_forbids_system_calls(compile_cpp, flags, record):
+    assert called(record(compile_cpp(text(FILTER, "forbid();"), *flags))) == FOUND
+
+
+def test_under_an_audit_library(compile_cpp, flags, record):
+    audit = compile_cpp('extern "C" unsigned la_version(unsigned version) { return version; }', "-shared", "-fPIC")
+    assert called(record(compile_cpp(text(), *flags), env={"LD_AUDIT": str(audit)})) == FOUND
+
+
+def test_a_second_python_is_called_as_before_and_the_gap_is_stated(compile_cpp, stocks, record):
+    if len(stocks) < 2:
+        pytest.skip("needs two stock Pythons")
+    (first, flags), (second, _) = stocks[0], stocks[-1]
+    head = "#include <dlfcn.h>\n#include <cstring>"
+    start = (
+        f'void* other = dlopen("{second.library}", RTLD_NOW | RTLD_LOCAL);'
+        'auto* version = (const char* (*)())dlsym(other, "Py_GetVersion");'
+        f'if (std::strncmp(version(), "{second.version}", {len(second.version)}) != 0) return 5;'
+        f'if (std::strncmp(Py_GetVersion(), "{first.version}", {len(first.version)}) != 0) return 6;'
+    )
+    traces = record(compile_cpp(text(head, start), *flags, "-Wl,-z,now"))
+    assert called(traces) == FOUND
+    assert [list(trace.calls_not_seen) for trace in traces] == [["calls that lead to a second Python in the process"]]
+
+
+@pytest.fixture
+def static_program(compile_cpp):
+    """Compile with Debian's static library of Python."""
+    for archive in Path("/usr/lib").glob("python3.*/config-*/libpython*-pic.a"):
+        headers = Path("/usr/include", archive.parents[1].name)
+        if (headers / "Python.h").is_file():
+            libraries = (archive, "-lz", "-lexpat", "-lm", "-ldl", "-lutil", "-lpthread")
+            return lambda *extra: compile_cpp(text(), f"-I{headers}", *extra, *libraries)
+    pytest.skip("no static library of Python with headers")
+
+
+@pytest.mark.parametrize("extra", [(), ("-s",)], ids=["with symbols", "stripped"])
+def test_python_as_a_static_library_is_one_line(static_program, extra, start_recorded, tmp_path):
+    program = static_program(*extra)
+    started, folder = start_recorded(program)
+    started.communicate(timeout=60)
+    (tmp_path / "run").mkdir()
+    shutil.copytree(folder, tmp_path / "run" / "locks")
+    gaps = list(capi.gaps([tmp_path / "run"], alone=False))
+    assert gaps == [f"{program.name} contains Python as a static library, so its calls of the C API were not judged."]
+
+
+def test_a_program_without_python_is_not_taken_for_one(start_recorded, tmp_path):
+    started, folder = start_recorded("/bin/sh", "-c", "true & wait")
+    started.communicate(timeout=60)
+    (tmp_path / "run").mkdir()
+    shutil.copytree(folder, tmp_path / "run" / "locks")
+    assert list(capi.gaps([tmp_path / "run"], alone=False)) == []
+
+
+LOOKS = """
+#include <dlfcn.h>
+extern "C" int answer() { return 1; }
+int main() {
+    auto* next = (int (*)())dlsym(RTLD_NEXT, "answer");
+    auto* first = (int (*)())dlsym(RTLD_DEFAULT, "answer");
+    return next != nullptr && next() == 2 && first() == 1 && dlsym(RTLD_DEFAULT, "PyNo_Such") == nullptr ? 0 : 9;
+}
+"""
+
+
+def test_dlsym_looks_where_its_caller_is(compile_cpp, record):
+    library = compile_cpp('extern "C" int answer() { return 2; }', "-shared", "-fPIC")
+    flags = ("-rdynamic", "-Wl,--no-as-needed", str(library), "-ldl")
+    record(compile_cpp(LOOKS, *flags))
+
+
+def test_an_extension_in_an_ordinary_python_is_checked_after_its_end(compile_cpp, stocks, record):
+    """Py_RunMain finalizes Python inside of libpython; the destructor of a static object runs afterwards."""
+    stock, flags = stocks[0]
+    module = """
+#include <Python.h>
+struct Kept { PyObject* object = nullptr; ~Kept() { if (object) Py_DecRef(object); } };
+static Kept kept;
+static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "late", nullptr, -1, nullptr};
+PyMODINIT_FUNC PyInit_late() { kept.object = PyList_New(0); return PyModule_Create(&definition); }
+"""
+    library = compile_cpp(module, "-shared", "-fPIC", flags[0])
+    library = library.rename(library.with_name("late.so"))
+    env = {"PYTHONPATH": str(library.parent), "MALLOC_PERTURB_": "0"}
+    started = record(stock.executable, "-c", "import late", env=env, exit_code=None)
+    ((finding, _),) = misuse_findings(started[0], "recorded", LOOKUP)
+    assert finding.title == "Py_DecRef called after Python is finalized"
+    assert finding.locations[0].name == "kept"
