@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from python_tsan import process
 from python_tsan.cli.failures import as_exit_code
 from python_tsan.cli.options import add_settings, count, open_context
-from python_tsan.cpython.debian_pythons import unpack_pythons
 from python_tsan.cpython.manifest import read_manifest
 from python_tsan.cpython.stock import OLDEST, ask
 from python_tsan.errors import ExitCode, UsageError
@@ -22,6 +21,7 @@ from python_tsan.storage import storage_errors, write_whole
 from python_tsan.version import parse_version
 from tools.contract_table.measure import cases, compile_program, measure
 from tools.contract_table.page import render_page
+from tools.debian_pythons import unpack_pythons
 from tools.late_threads.measure import built_target, stock_targets, unpacked_target
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 /// Reference counting by calls of functions, so that `python-tsan run` sees it on a release build of CPython.
 ///
-/// Py_INCREF and Py_DECREF of a release build change the count in place, and call nothing that a recorder could look at.
-/// With this header they call Py_IncRef and Py_DecRef, which do the same: the program behaves as before, and counts more
-/// slowly. Include it before any header of pybind11 or nanobind, in every file of a program or module:
+/// Py_INCREF and Py_DECREF of a release build change the count in place, and call nothing that a recorder could look
+/// at. With this header they call Py_IncRef and Py_DecRef, which do the same: the program behaves as before, and counts
+/// more slowly. Include it before any header of pybind11 or nanobind, in every file of a program or module:
 ///
 ///     c++ -include python_tsan/checked_refs.hpp ...
 ///
