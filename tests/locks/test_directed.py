@@ -44,8 +44,8 @@ def test_the_places_are_those_of_the_program_in_the_order_of_the_circle(places):
 def test_what_the_runtime_reports_and_what_has_no_place_is_not_directed(finding):
     assert places_of(replace(finding, kind=Kind.DEADLOCK)) == ()
     assert places_of(replace(finding, acquisitions=finding.acquisitions[:1])) == ()
-    python = tuple(replace(mutex, kind="Python lock") for mutex in finding.mutexes)
-    assert places_of(replace(finding, mutexes=python)) == ()
+    unknown = tuple(replace(mutex, kind="PyMutex") for mutex in finding.mutexes)
+    assert places_of(replace(finding, mutexes=unknown)) == ()
 
 
 def test_the_recorder_reads_a_line_for_each_spot(places):
