@@ -66,6 +66,7 @@ def plan(
     kept = tuple(entry for entry in before.entries if entry not in left_out)
     known = [finding.hazard for finding in before.findings]
     modules = choose(before.model, (*kept, *before.calls), known=known, advance=partial(advance, CHOOSE))
+    modules = tuple(dict.fromkeys([*modules, *(doubt.module for doubt in before.doubts)]))
     after = scan(
         probe,
         kept,
@@ -88,6 +89,8 @@ def _check(probe: Probe, before: Scan, after: Scan, runs: int, advance: Callable
     if after.findings:
         left = after.findings[0].hazard
         raise SubjectError(f"{left.first} against {left.second} is still a hazard behind the list", advice=advice)
+    if after.doubts:
+        raise SubjectError(f"{after.doubts[0].call} is still in doubt behind the list", advice=advice)
     for number, finding in enumerate(before.findings):
         advance(number / len(before.findings))
         proof = prove(probe, finding.hazard, runs, after.main)

@@ -11,6 +11,7 @@ from python_tsan.imports.cases.import_cases.further_locks import FORK, USER_LOCK
 from python_tsan.imports.cases.import_cases.lazy_rows import LAZY_FINALIZER, LAZY_FORK, LAZY_USER_LOCK
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
+from python_tsan.imports.preimport import plan
 from python_tsan.imports.scan import scan
 
 HERE = identify([sys.executable])
@@ -50,6 +51,26 @@ def test_an_import_with_a_lock_held_that_the_body_takes(user, line, tmp_path):
     call = "user:C.f" if "class" in user else "user:f"
     assert doubts_of(probe) == [(call, "service", line)]
     assert doubts_of(probe, main=("service",)) == []
+
+
+PACKAGE = {"pkg/__init__.py": "", "pkg/part.py": SERVICE, "shared.py": SHARED}
+IN_PACKAGE = "import pkg, shared\ndef f():\n    with shared.LOCK:\n        from pkg import part\n"
+
+
+def test_a_part_of_a_package_that_is_there(tmp_path):
+    probe = write(tmp_path, {**PACKAGE, "user.py": IN_PACKAGE})
+    assert doubts_of(probe) == [("user:f", "pkg.part", 4)]
+    assert doubts_of(probe, main=("pkg",)) == [("user:f", "pkg.part", 4)]
+    assert doubts_of(probe, main=("pkg.part",)) == []
+
+
+def test_a_package_that_is_there_takes_no_lock_again(tmp_path):
+    files = {**PACKAGE, "pkg/__init__.py": SERVICE, "pkg/part.py": "", "user.py": IN_PACKAGE}
+    assert doubts_of(write(tmp_path, files)) == []
+
+
+def test_a_list_for_the_main_thread_has_the_module(tmp_path):
+    assert plan(write(tmp_path, {**PACKAGE, "user.py": IN_PACKAGE}), ["user"], runs=1).modules == ("pkg.part",)
 
 
 @pytest.mark.parametrize(

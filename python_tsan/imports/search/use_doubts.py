@@ -15,7 +15,7 @@ from python_tsan.imports.model.program_model import home
 from python_tsan.imports.model.steps import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from python_tsan.imports.model.program_model import Model
     from python_tsan.imports.model.requests import ImportRequest
@@ -43,73 +43,81 @@ class UseDoubt:
 def use_doubts(model: Model, entries: Iterable[str]) -> tuple[UseDoubt, ...]:
     """Return the doubts about the calls of a model and the bodies of ``entries``: one for a module and a lock."""
     found: dict[tuple[str, str], UseDoubt] = {}
-    for name, module, request in (*_of_bodies(model, entries), *_of_calls(model)):
-        for kind, text in _texts(model, request):
-            doubt = UseDoubt(call=name, module=module, place=request.place, text=text + _REMEDY.format(module))
-            found.setdefault((module, kind if kind.startswith(LOCK) else name), doubt)
+    for name, request, phases in (*_of_bodies(model, entries), *_of_calls(model)):
+        absent = [each for each in _targets(model, request) if phases.get(each) is not Phase.DONE]
+        for kind, text in _texts(model, request, absent[-1], phases) if absent else ():
+            words = text + _REMEDY.format(absent[-1])
+            doubt = UseDoubt(call=name, module=absent[-1], place=request.place, text=words)
+            found.setdefault((absent[-1], kind if kind.startswith(LOCK) else name), doubt)
     return tuple(found.values())
 
 
-def _of_calls(model: Model) -> Iterator[tuple[str, str, ImportRequest]]:
-    """Yield the requests with a risk by which a call may import a module, with both names."""
+def _of_calls(model: Model) -> Iterator[tuple[str, ImportRequest, Mapping[str, Phase]]]:
+    """Yield each call's requests that have a risk, with its name and how far modules are when it is called."""
     finished = cache(lambda module: model.after([module]).phases)
     for call, requests in model.calls.items():
-        first = {request.module: request for request in reversed(requests)}  # later ones find the module complete
-        for module, request in first.items():
-            if request.risks and finished(home(call)).get(module) is not Phase.DONE:
-                yield call, module, request
+        if any(request.risks for request in requests):
+            yield from ((call, each, finished(home(call))) for each in _first(model, requests) if each.risks)
 
 
-def _of_bodies(model: Model, entries: Iterable[str]) -> Iterator[tuple[str, str, ImportRequest]]:
-    """Yield the requests that the body of an entry makes with a lock held."""
+def _of_bodies(model: Model, entries: Iterable[str]) -> Iterator[tuple[str, ImportRequest, Mapping[str, Phase]]]:
+    """Yield the requests that the body of an entry makes with a lock held, as those of calls."""
     named = (module for name in entries if (module := model.program.get(name)))
     modules = [each for each in named if _TAKES_LOCK.search(model.sources.text(each.file) or "")]
     for module, body in zip(modules, model.sources.bodies([each.file for each in modules]), strict=True):
-        locks = body.locks if body else ()
-        first = {request.module: request for request in reversed(module.requests)}
-        for request in first.values():
+        for request in _first(model, module.requests):
             line = request.body_line or request.line
+            locks = body.locks if body else ()
             held = tuple(f"{LOCK}{lock}" for begin, end, lock in locks if begin <= line <= end)
-            if held and model.phases.get(request.module) is not Phase.DONE:
-                yield module.name, request.module, replace(request, risks=held)
+            if held:
+                yield module.name, replace(request, risks=held), model.phases
 
 
-def _texts(model: Model, request: ImportRequest) -> Iterator[tuple[str, str]]:
-    name = request.module
+def _first(model: Model, requests: Iterable[ImportRequest]) -> list[ImportRequest]:
+    """Return the requests that are not made before: a later one finds its modules complete."""
+    return list({_targets(model, each): each for each in reversed([*requests])}.values())
+
+
+def _targets(model: Model, request: ImportRequest) -> tuple[str, ...]:
+    """Return the modules that a request names, the outer one first."""
+    parts = (f"{request.module}.{name}" for name in request.names)
+    return (request.module, *(name for name in parts if name in model.program))
+
+
+def _texts(model: Model, request: ImportRequest, name: str, phases: Mapping[str, Phase]) -> Iterator[tuple[str, str]]:
     for risk in request.risks:
         if risk in _WORDS:
             yield risk, _WORDS[risk].format(name)
-        elif taken := _taken(model, request, lock := risk.removeprefix(LOCK)):
+        elif taken := _taken(model, _loaded(model, request, phases), lock := risk.removeprefix(LOCK)):
             module, line = taken
             where = f"{model.program[module].file}:{line}"
             held = f"{name} is imported with {lock} held, which the body of {module} takes at {where}"
             yield risk, f"{held}: a thread that is importing it and this one wait for each other forever"
 
 
-def _taken(model: Model, request: ImportRequest, lock: str) -> tuple[str, int] | None:
-    """Return a module that the request loads whose body takes the lock, and in which line."""
-    loaded = [name for name in _loaded(model, request) if name in model.program]
+def _taken(model: Model, loaded: Sequence[str], lock: str) -> tuple[str, int] | None:
+    """Return the first of the modules whose body takes the lock, and in which line."""
     bodies = model.sources.bodies([model.program[name].file for name in loaded])
     places = (
         (name, line)
         for name, body in zip(loaded, bodies, strict=True)
         if body
-        for line, _, at in body.locks
-        if at == lock
+        for line, _, taken in body.locks
+        if taken == lock
     )
     return next(places, None)
 
 
-def _loaded(model: Model, request: ImportRequest) -> list[str]:
-    """Return the modules that a request loads, as far as they are not complete when the threads begin."""
-    left = [request.module, *(f"{request.module}.{name}" for name in request.names)]
+def _loaded(model: Model, request: ImportRequest, phases: Mapping[str, Phase]) -> list[str]:
+    """Return the modules that a request loads, as far as they are not complete before."""
+    left = [*_targets(model, request)]
     found: dict[str, None] = {}
     while left:
         name = left.pop()
         module = model.program.get(name)
-        if name in found or module is None or model.phases.get(name) is Phase.DONE:
+        if name in found or module is None or phases.get(name) is Phase.DONE:
             continue
         found[name] = None
-        left += [module.parent, *(each.module for each in module.requests)]
-        left += [f"{each.module}.{part}" for each in module.requests for part in each.names]
+        left.append(module.parent)
+        left += [target for each in module.requests for target in _targets(model, each)]
     return list(found)
