@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from python_tsan.collector import paused
 from python_tsan.detect.registry import Evidence
 from python_tsan.locks.cycles import find_cycles
 from python_tsan.locks.findings import deadlock_findings
@@ -178,6 +179,7 @@ def _read(path: Path) -> LockTrace | None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         view = memoryview(data)
         try:
-            return read_trace(view)
+            with paused():
+                return read_trace(view)
         finally:
             view.release()

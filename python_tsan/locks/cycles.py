@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from python_tsan.collector import paused
 from python_tsan.components import component_of
 from python_tsan.locks.edges import Edge, LockGraph
 from python_tsan.locks.happens_before import HappensBefore
@@ -77,6 +78,7 @@ class _Path:
         return tuple(reversed(found))
 
 
+@paused()
 def find_cycles(trace: LockTrace, *, most_paths: int = MOST_PATHS) -> Search:
     """Return the cycles of ``trace``: those of strong edges alone first, short ones before long ones."""
     graph = LockGraph(trace)
@@ -128,11 +130,12 @@ class _Searcher:
             for back in between.get((edge.requested, edge.held.lock), ()):
                 if _fits(edge, edge, back):
                     self._close((edge, back), before)
-        longer = [edge for edge in starts if not self._is_pair(edge)]
-        paths = deque(self._start(edge) for edge in longer[: self.most_paths])
+        longer = [edge for edge in starts if not self._is_pair(edge)] if self._partners else starts
+        paths: deque[Edge | _Path] = deque(longer[: self.most_paths])
         left = self.most_paths - len(longer)
         while paths:
-            path = paths.popleft()
+            start = paths.popleft()
+            path = self._start(start) if isinstance(start, Edge) else start
             for edge in after[path.edge.requested]:
                 left -= 1
                 if left < 0:
@@ -146,7 +149,7 @@ class _Searcher:
         partners = self._partners.get(self._class_of[edge.held.lock], ())
         return self._class_of[edge.requested] in partners
 
-    def _follow(self, path: _Path, edge: Edge, paths: deque[_Path], before: frozenset[tuple[int, ...]]) -> None:
+    def _follow(self, path: _Path, edge: Edge, paths: deque[Edge | _Path], before: frozenset[tuple[int, ...]]) -> None:
         first = path.start.held.lock
         if edge.requested == first:
             if path.before:

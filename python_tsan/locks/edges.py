@@ -6,6 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from python_tsan.locks.model import UNKNOWN_PLACE, Holding, LockKind, Mode, Strength
 
 if TYPE_CHECKING:
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
     from python_tsan.locks.model import CallStack, LockTrace, Request, TracedLock, Wake
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
+class Edge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """``thread`` held ``held`` when it asked for ``requested``; the two cannot be the same lock.
 
     ``exclusive`` and ``shared`` are all locks that it held then, by the mode. Where the held one is a signal, the
@@ -49,10 +50,12 @@ class LockGraph:
     _locks: Mapping[int, TracedLock] = field(init=False)
     _held: list[tuple[Request, tuple[Holding, ...]]] = field(init=False)
     _needed: list[tuple[Wake, Holding]] = field(init=False)
+    # By the identity of what is held, which the lists above keep.
+    _known_gates: dict[int, tuple[frozenset[int], frozenset[int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._locks = {lock.id: lock for lock in self.trace.locks}
-        self._held = [each for each in _held_by(self.trace, self._locks) if each[1]]
+        self._held = [each for each in _held_by(self.trace) if each[1]]
         self._needed = list(_needed_by(self.trace))
 
     def successors(self) -> dict[int, set[int]]:
@@ -75,19 +78,31 @@ class LockGraph:
         several = {lock: number for lock, number in component_of.items() if len(threads[number]) > 1}
         found: dict[tuple[object, ...], Edge] = {}
         for edge in self._inside(several):
-            held = edge.held
-            key = (edge.thread, edge.segment, held.lock, held.mode.value, edge.requested, edge.mode.value)
-            found.setdefault((*key, edge.exclusive, edge.shared, edge.strength.value, id(edge.stack)), edge)
+            held, weak = edge.held, edge.strength is Strength.WEAK
+            # A comparison of members costs less than their hash.
+            modes = held.mode is Mode.READ, edge.mode is Mode.READ, weak
+            key = (edge.thread, edge.segment, held.lock, edge.requested, modes, edge.exclusive, edge.shared)
+            found.setdefault((key, id(edge.stack)), edge)
         return sorted(found.values(), key=lambda edge: edge.strength is Strength.WEAK)
+
+    def _gates(self, held: tuple[Holding, ...]) -> tuple[frozenset[int], frozenset[int]]:
+        """Return what keeps other threads out, and what readers hold; each set of locks once."""
+        known = self._known_gates.get(id(held))
+        if known is None:
+            gates = [each for each in held if self._locks[each.lock].kind is not LockKind.THREAD]
+            known = (
+                frozenset([each.lock for each in gates if each.mode is Mode.WRITE]),
+                frozenset([each.lock for each in gates if each.mode is Mode.READ]),
+            )
+            self._known_gates[id(held)] = known
+        return known
 
     def _inside(self, component_of: Mapping[int, int]) -> Iterator[Edge]:
         for request, held in self._held:
             component = component_of.get(request.lock)
             inside = [each for each in held if component is not None and component_of.get(each.lock) == component]
             if inside:
-                gates = [each for each in held if self._locks[each.lock].kind is not LockKind.THREAD]
-                exclusive = frozenset([each.lock for each in gates if each.mode is Mode.WRITE])
-                shared = frozenset([each.lock for each in gates if each.mode is Mode.READ])
+                exclusive, shared = self._gates(held)
                 for each in inside:
                     yield _edge(request, each, exclusive, shared)
         for wake, needed in self._needed:
@@ -104,24 +119,25 @@ class LockGraph:
                 )
 
 
-def _held_by(trace: LockTrace, locks: Mapping[int, TracedLock]) -> Iterator[tuple[Request, tuple[Holding, ...]]]:
+def _held_by(trace: LockTrace) -> Iterator[tuple[Request, tuple[Holding, ...]]]:
     """Yield each request that can block, with what the thread keeps while it waits.
 
     CPython detaches the thread state for some locks. A thread whose end another waits for keeps its own life, as far as
     it needed the lock on its way there.
     """
     detaching = {lock.id for lock in trace.locks if lock.detaches}
+    timed_signals = {lock.id for lock in trace.locks if lock.kind.is_signal}
     attachments = {lock.id for lock in trace.locks if lock.kind.is_attachment}
     lives, last_ways = _lives(trace), {thread.id: thread.last_way for thread in trace.threads}
     for request in trace.requests:
         held = request.holding
         # A wait for a signal that has an end of its own may be repeated for ever.
-        if request.timed and not locks[request.lock].kind.is_signal:
+        if request.timed and request.lock not in timed_signals:
             continue
         if request.strength is Strength.WEAK:
             # A call that may release the lock and request it again.
             held = tuple(each for each in held if each.lock != request.lock)
-        elif any(each.lock == request.lock for each in held):
+        elif request.lock in [each.lock for each in held]:
             continue
         if request.lock in detaching:
             held = tuple(each for each in held if each.lock not in attachments)

@@ -249,6 +249,7 @@ class _Reader:
         self.by_address = {lock.address: lock.id for lock in self.locks if lock.kind is not LockKind.THREAD}
         self.contexts = [(0,) * 6, *mapped_rows.rows(_CONTEXT, self.parts["contexts"])]
         self.segments = list(mapped_rows.rows(_SEGMENT, self.parts["segments"]))
+        self.holdings: dict[int, tuple[Holding, ...]] = {}
         self.extra: dict[int, int] = {}  # segments of threads whose own ones did not fit
 
     def trace(self) -> LockTrace:
@@ -313,13 +314,16 @@ class _Reader:
         )
 
     def _holding(self, context: int) -> tuple[Holding, ...]:
-        """Return what a context holds, the first taken first."""
+        """Return what a context holds, the first taken first; each context has one tuple."""
+        known = self.holdings.get(context)
+        if known is not None:
+            return known
         held = [
             Holding(lock=lock - 1, mode=MODES[mode & 1], stack=self.stacks[native, python])
             for _, lock, native, python, _, mode in _chain(self.contexts, context)
             if 0 < lock <= len(self.locks)
         ]
-        return tuple(reversed(held))
+        return self.holdings.setdefault(context, tuple(reversed(held)))
 
     def _segment(self, segment: int, thread: int) -> int:
         """Return the number of a segment, or of one without order if it is not of this thread."""

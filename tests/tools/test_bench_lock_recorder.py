@@ -25,3 +25,9 @@ def test_a_cost_beyond_the_limit_is_not_met(monkeypatch, tmp_path):
     monkeypatch.setattr(lock_recorder, "preloading", lambda _libraries, _env: {})
     (row,) = lock_recorder.rows(Path(sys.executable), library=tmp_path / "recorder.so", repeats=1)
     assert row.met is False
+
+
+def test_the_search_is_measured_and_has_a_limit(monkeypatch):
+    assert lock_recorder.search_row(orders=50, repeats=1).met is True
+    monkeypatch.setattr(lock_recorder, "MOST_SECONDS", 0.0)
+    assert lock_recorder.search_row(orders=50, repeats=1).met is False

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.stock import find_stock
 from python_tsan.detect.locks import FOLDER_VARIABLE
+from python_tsan.locks.cycles import find_cycles
+from python_tsan.locks.model import GilSight, Holding, LockKind, LockTrace, Request, TracedLock
 from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.process import preloading
 from tools.bench.gil_run import with_packages
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from tools.bench.table import Table
 
 REPEATS = 11
+LOCKS, ORDERS, EVENTS = 10_000, 100_000, 10_000_000
+MOST_SECONDS = 1.0
 COLUMNS = ("what", "plain", "recorded", "cost", "at most", "met")
 THREADS = """
 import threading, numpy
@@ -55,6 +61,7 @@ def tables(order: Order) -> Iterator[Table]:
     library = build_library(LOCK_RECORDER, layout=pipeline.layout, console=pipeline.console)
     python = with_packages(stock.executable, order.folder / "gil" / f"stock-{stock.version}")
     yield judged(f"the lock recorder on stock CPython {stock.version}", COLUMNS, rows(python, library=library))
+    yield judged("the search for possible deadlocks", COLUMNS, [search_row(orders=ORDERS)])
 
 
 def rows(python: Path, *, library: Path, repeats: int = REPEATS) -> Iterator[Row]:
@@ -67,3 +74,30 @@ def rows(python: Path, *, library: Path, repeats: int = REPEATS) -> Iterator[Row
             yield compared_row(what, [str(python), "-c", code], (plain, recorded), limit, repeats)
             for recording in Path(folder).glob("*.locks"):
                 recording.unlink()
+
+
+def search_row(*, orders: int, repeats: int = REPEATS) -> Row:
+    """Measure the search in one graph that is all one component, the worst case: locks are taken in any order."""
+    chance = random.Random(3)  # noqa: S311 -- a graph, no secret
+    pairs = [chance.sample(range(LOCKS), 2) for _ in range(orders)]
+    trace = LockTrace(
+        pid=1,
+        gil=GilSight.RECOGNISED,
+        locks=tuple(TracedLock(id=number, kind=LockKind.MUTEX, address=number) for number in range(LOCKS)),
+        segments=tuple(range(8)),
+        requests=tuple(
+            Request(thread=n % 8, segment=n % 8, holding=(Holding(lock=held),), lock=asked, count=EVENTS // orders)
+            for n, (held, asked) in enumerate(pairs)
+        ),
+    )
+    seconds = []
+    for _ in range(repeats):
+        begun = time.process_time()
+        find_cycles(trace)
+        seconds.append(time.process_time() - begun)
+    return Row(
+        what=f"{LOCKS:,} locks, {orders:,} orders, {EVENTS:,} events, CPU time, best of {repeats}",
+        measured=f"{min(seconds):.2f} s",
+        limit=f"{MOST_SECONDS} s",
+        met=min(seconds) <= MOST_SECONDS,
+    )
