@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import sys
 from pathlib import Path
@@ -18,7 +20,7 @@ from python_tsan.result.model import OLD_FILE, RUN_FILE, Result, VerdictStatus
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from python_tsan.console import Console
 
@@ -54,14 +56,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Show the report and return 1 for findings that fail, 0 for none, 2 for invalid input, 6 if nothing was judged."""
-    report = load_report(arguments.paths, own=own_paths(arguments.own), silent_is_clean=arguments.silent_is_clean)
     console = make_console(quiet=arguments.quiet)
-    show(report, arguments, console)
+    with _without_garbage_collector():
+        report = load_report(arguments.paths, own=own_paths(arguments.own), silent_is_clean=arguments.silent_is_clean)
+        show(report, arguments, console)
     bad = [each for each in report.inputs if each.problem]
     if arguments.output or arguments.format != TERMINAL:
         for each in bad:
             console.warn(f"{each.file}: {each.problem}")
     return exit_code(report)
+
+
+@contextlib.contextmanager
+def _without_garbage_collector() -> Iterator[None]:
+    """Suspend the search for cycles: findings have no cycles, and with many of them the search takes half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def exit_code(report: Result) -> ExitCode:

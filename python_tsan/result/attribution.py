@@ -8,10 +8,11 @@ modules. With none given, what the program itself was compiled from counts as th
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from python_tsan.result.finding import Attribution, Origin
-from python_tsan.tsan.frames import identifying_stacks, is_interceptor, is_plumbing
+from python_tsan.tsan.frames import REMEMBERED, identifying_stacks, is_interceptor, is_plumbing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,6 +112,7 @@ def _is_called_by_python(frames: Sequence[Frame], yours: Frame) -> bool:
     return any(frame.symbol in _LOOP for frame in frames[: frames.index(yours)])
 
 
+@lru_cache(REMEMBERED)
 def owner(frame: Frame, own: tuple[str, ...] = (), extensions: frozenset[str] = frozenset()) -> Attribution:
     """Return whose code one frame is, without a look at its neighbours; never REACHED."""
     module = frame.module.rpartition("/")[2]

@@ -41,6 +41,8 @@ _TAG = re.compile(
     r"|^\s*(?:<(?:span|div|td|tr|li|p|ol|ul|code|samp|b)>)+"
 )
 _TAG_OF_LINE = re.compile(_TAG.pattern, _TAG.flags | re.MULTILINE)
+# A text without any of these has no tag; C++ has far more brackets than tags.
+_TAG_START = re.compile(r"</?(?:span|font|div|pre|code|td|tr|li|p|b|a|br|ol|ul|samp)\b")
 
 # f(\"x\") in a text in quotes
 _QUOTED = re.compile(r"\\([\"\\/])")
@@ -147,7 +149,7 @@ def has_dress(text: str) -> bool:
     """Report whether :func:`clean` may change one of these lines, tags included."""
     return (
         is_dressed(text)
-        or ("<" in text and _TAG_OF_LINE.search(text) is not None)
+        or ("<" in text and _TAG_START.search(text) is not None and _TAG_OF_LINE.search(text) is not None)
         or ("[" in text and re.search(_COLOUR, text) is not None)
     )
 

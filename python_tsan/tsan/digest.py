@@ -7,27 +7,28 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from python_tsan.tsan.block import Shape
+from python_tsan.tsan.block import Block, Shape
 from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
 from python_tsan.tsan.finding import Fatal, Finding, Source
 from python_tsan.tsan.fingerprint import fingerprint, ways
-from python_tsan.tsan.normal_form import Speller
+from python_tsan.tsan.normal_form import form_of_block, outline
 from python_tsan.tsan.parser import parse_block, parse_fatal
 from python_tsan.tsan.skim import Skimmer
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from python_tsan.tsan.block import Block
-    from python_tsan.tsan.normal_form import Spelling
+    from python_tsan.tsan.normal_form import Outline
 
 Item = TypeVar("Item", Finding, Fatal)
-# Spellings remembered. Beyond that all are forgotten: the memory saves time, it decides nothing.
-MAX_SPELLINGS = 4096
+# Normal forms remembered, and their letters. Beyond that all are forgotten: the memory saves time, it decides nothing.
+MAX_FORMS = 4096
+MAX_LETTERS = 1 << 24
 # Longer blocks are rare and not remembered.
-MAX_SPELLED_LINES = 400
+MAX_KNOWN_LINES = 400
 
 
 @dataclass(slots=True)
@@ -69,6 +70,15 @@ class Part:
     groups: list[tuple[str, array[int], dict[tuple[object, ...], Finding]]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Blocks of one normal form: their group, how many lines are no part of them, and how they are cut out."""
+
+    group: Group
+    unparsed: int
+    outline: Outline
+
+
 @dataclass(slots=True)
 class Digest:
     """Collects logs and holds each distinct finding once, in the order of first appearance.
@@ -90,9 +100,9 @@ class Digest:
     # All groups that were ever parsed, and which of their variants take_part has returned.
     _known: dict[str, Group] = field(default_factory=dict)
     _taken: dict[str, set[tuple[object, ...]]] = field(default_factory=dict)
-    _speller: Speller = field(default_factory=Speller)
-    # The group of each spelling, and how many lines in it are no part of the block.
-    _spelled: dict[tuple[Hashable, ...], tuple[Group, int]] = field(default_factory=dict)
+    # What is known of the blocks of each normal form, and how many letters these forms have.
+    _forms: dict[str, Known] = field(default_factory=dict)
+    _letters: int = 0
 
     def read(self, texts: Iterable[str], source: str) -> None:
         """Read one log in pieces that end where a line ends; ``source`` is its name. Never raises on any text."""
@@ -108,17 +118,12 @@ class Digest:
 
     def resume(self, splitter: Splitter, texts: Iterable[str], source: str, *, last: bool = True) -> None:
         """Read a part of a log, of which ``splitter`` knows what came before."""
-        skimmer = Skimmer(
-            splitter,
-            self._speller,
-            count=lambda spelling, number: self._count(spelling, number, source),
-            finished=lambda block: self._take(block, source),
-        )
+        skimmer = Skimmer(splitter, partial(self._take_text, source), finished=lambda block: self._take(block, source))
         self._collect(splitter.split(skimmer.lines(texts), last=last), source)
 
     def approach(self, splitter: Splitter, texts: Iterable[str]) -> None:
         """Bring a splitter into the state that it has behind these texts, of which nothing is counted."""
-        skimmer = Skimmer(splitter, self._speller, count=lambda _spelling, _number: True, finished=lambda _block: None)
+        skimmer = Skimmer(splitter, self._pass_text, finished=lambda _block: None)
         for _ in splitter.split(skimmer.lines(texts), last=False):
             pass
 
@@ -184,34 +189,53 @@ class Digest:
         """How many reports the logs speak of that could not be read."""
         return sum(each.missing for each in self.shortfalls)
 
-    def _take(self, block: Block, source: str) -> None:
-        """Count a block that the splitter found."""
-        if len(block.lines) > MAX_SPELLED_LINES:
-            self._parse(block, source)
-            return
-        spelling = self._speller.spell(block.lines)
-        if not self._count(spelling, block.first_line, source):
-            known = self._parse(block, source, strays=len(spelling.strays))
-            if len(self._spelled) >= MAX_SPELLINGS:
-                self._spelled.clear()
-            self._spelled[spelling.form] = known
-            if not spelling.strays:
-                self._spelled[self._speller.spell_text("\n".join(block.lines)).form] = known
-
-    def _count(self, spelling: Spelling, number: int, source: str) -> bool:
-        """Count a block whose spelling is known; return whether it is."""
-        known = self._spelled.get(spelling.form)
+    def _take_text(self, source: str, text: str, form: str, number: int, *, prefixed: bool) -> bool:
+        """Count a block between two fences, the first of which counts as part of it; see :class:`Skimmer`."""
+        known = self._forms.get(form)
         if known is None:
+            return self._take_new(source, text, form, number, prefixed=prefixed)
+        if not (known.outline.prefixed if prefixed else known.outline.plain):
             return False
-        group, unparsed = known
-        self._sample(spelling.strays)
-        self._add(group, number, source, unparsed + len(spelling.strays))
+        self._add(known.group, number, source, known.unparsed)
         return True
 
-    def _parse(self, block: Block, source: str, strays: int = 0) -> tuple[Group, int]:
-        """Parse and count a block; return its group, and how many more than the known strays are no part of it."""
+    def _take_new(self, source: str, text: str, form: str, number: int, *, prefixed: bool) -> bool:
+        """Count a block of which the form is not known, though it may be without the program's output."""
+        form, strays = form_of_block(text, form)
+        known = self._forms.get(form)
+        if known is None:
+            lines = text[1:-1].split("\n")
+            shown = outline(lines)
+            if prefixed or not shown.plain:  # a finding holds its lines with their prefixes
+                return False
+            self._parse(Block(Shape.FINDING, number, raw=lines, lines=lines), source, form, strays, shown)
+            return True
+        if not (known.outline.prefixed if prefixed else known.outline.plain):
+            return False
+        self._sample(strays)
+        self._add(known.group, number, source, known.unparsed + len(strays))
+        return True
+
+    def _pass_text(self, text: str, form: str, number: int, *, prefixed: bool) -> bool:  # noqa: ARG002 -- the protocol's
+        """Report whether a block would be counted."""
+        known = self._forms.get(form)
+        shown = known.outline if known else outline(text[1:-1].split("\n"))
+        return shown.prefixed if prefixed else shown.plain
+
+    def _take(self, block: Block, source: str) -> None:
+        """Count a block that the splitter found."""
+        text = "\n".join(["", *block.lines, ""])
+        shape, strays = form_of_block(text) if len(block.lines) <= MAX_KNOWN_LINES else ("", [])
+        known = self._forms.get(shape)
+        if known is None:
+            self._parse(block, source, shape, strays, outline(block.lines))
+        else:
+            self._sample(strays)
+            self._add(known.group, block.first_line, source, known.unparsed + len(strays))
+
+    def _parse(self, block: Block, source: str, form: str, strays: list[str], shown: Outline) -> None:
+        """Parse and count a block, and remember its form."""
         finding = parse_block(block, source)
-        unparsed = len(finding.unparsed)
         self._sample(finding.unparsed)
         key = fingerprint(finding)
         group = self._known.get(key) or self.groups.get(key)
@@ -219,8 +243,13 @@ class Digest:
             group = Group(key, finding)
         self._known[key] = group
         group.variants.setdefault(ways(finding), finding)
-        self._add(group, block.first_line, source, unparsed)
-        return group, unparsed - strays
+        self._add(group, block.first_line, source, len(finding.unparsed))
+        if form and len(block.lines) <= MAX_KNOWN_LINES:
+            if len(self._forms) >= MAX_FORMS or self._letters + len(form) > MAX_LETTERS:
+                self._forms.clear()
+                self._letters = 0
+            self._letters += len(form)
+            self._forms[form] = Known(group, len(finding.unparsed) - len(strays), shown)
 
     def _add(self, group: Group, number: int, source: str, unparsed: int) -> None:
         self.blocks += 1

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.finding import Kind, LocationKind
-from python_tsan.tsan.frames import identifying_frame, identifying_stacks, is_interceptor, plain_symbol
+from python_tsan.tsan.frames import REMEMBERED, identifying_frame, identifying_stacks, is_interceptor, plain_symbol
 
 if TYPE_CHECKING:
     from python_tsan.tsan.finding import Finding, Frame, Stack
@@ -74,7 +75,12 @@ def _base(path: str) -> str:
 
 
 def _module(frame: Frame) -> str:
-    return _SONAME_VERSION.sub(r"\1", _base(frame.module))
+    return _plain_module(frame.module)
+
+
+@lru_cache(REMEMBERED)
+def _plain_module(module: str) -> str:
+    return _SONAME_VERSION.sub(r"\1", _base(module))
 
 
 def _globals(finding: Finding) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class HasStacks(Protocol):
     def mutexes(self) -> tuple[Mutex, ...]: ...  # noqa: D102 -- as of Finding
 
 
+# Frames come again and again; what is known of so many of them is remembered.
+REMEMBERED = 1 << 13
 # Files and modules of the runtime itself, as FrameIsInternal of tsan_report.cpp and its GCC fork know them.
 _RUNTIME_FILE = re.compile(
     r"(?:^|/)(?:tsan_(?:interceptors|interface|new_delete|rtl|external)|sanitizer_common)|/libsanitizer/"
@@ -56,14 +59,24 @@ _PLUMBING_SYMBOL = re.compile(
 
 def is_interceptor(frame: Frame) -> bool:
     """Return whether a frame is the runtime's interceptor of a library function, or the runtime itself."""
-    if _RUNTIME_SYMBOL.match(frame.symbol) or _RUNTIME_MODULE.search(frame.module) or _RUNTIME_FILE.search(frame.file):
+    return _is_interceptor(frame.symbol, frame.module, frame.file)
+
+
+@lru_cache(REMEMBERED)
+def _is_interceptor(symbol: str, module: str, file: str) -> bool:
+    if _RUNTIME_SYMBOL.match(symbol) or _RUNTIME_MODULE.search(module) or _RUNTIME_FILE.search(file):
         return True
-    return not frame.file and bool(_LIBC_NAME.fullmatch(frame.symbol))
+    return not file and bool(_LIBC_NAME.fullmatch(symbol))
 
 
 def is_plumbing(frame: Frame) -> bool:
     """Return whether a frame belongs to the C++ standard library or to the primitives that CPython is made of."""
-    return bool(_PLUMBING_FILE.search(frame.file) or _PLUMBING_SYMBOL.match(plain_symbol(frame.symbol)))
+    return _is_plumbing(frame.symbol, frame.file)
+
+
+@lru_cache(REMEMBERED)
+def _is_plumbing(symbol: str, file: str) -> bool:
+    return bool(_PLUMBING_FILE.search(file) or _PLUMBING_SYMBOL.match(plain_symbol(symbol)))
 
 
 def identifying_stacks(finding: HasStacks) -> tuple[Stack | None, ...]:
@@ -123,6 +136,7 @@ MAX_SYMBOL = 16_384
 MAX_NESTING = 100
 
 
+@lru_cache(REMEMBERED)
 def plain_symbol(symbol: str) -> str:
     """Spell a symbol so that Clang's and GCC's demanglers agree: qualified name, no types, arguments or clones.
 

@@ -368,4 +368,5 @@ _RULES: dict[str, tuple[Callable[[str], Token | None], ...]] = {
     "sig": (_signal,),
     "hin": (_hint,),
 }
+RULE_STARTS = tuple(_RULES)
 _OTHERS: tuple[Callable[[str], Token | None], ...] = (_go_place, _go_function)

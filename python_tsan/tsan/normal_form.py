@@ -1,43 +1,35 @@
-"""Spell a block such that two prints of one finding are the same, before any of its lines is lexed.
+"""Bring texts into a form in which two prints of one finding are the same, before any line is lexed.
 
-Two blocks of one spelling have one fingerprint and equally many lines that are no part of them. So only what the
-printer writes, letter by letter, is spelled without its numbers, and only lines that are certainly program output are
-left out; any other line stands for itself.
+Two blocks of one form have one fingerprint and equally many lines that are no part of them. So only what the printer
+writes, letter by letter, loses its numbers, and only lines that are certainly program output are left out.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from python_tsan.tsan.block import has_dress
-from python_tsan.tsan.draft import is_stray
-from python_tsan.tsan.lexer import FENCE
+from python_tsan.tsan.block import LINE_COST, MAX_LINES, has_dress
+from python_tsan.tsan.blocks import may_be_wrapped
+from python_tsan.tsan.lexer import FENCE, RULE_STARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
-# Lines and stacks remembered. Beyond that all are forgotten: the memory saves time, it decides nothing.
-MAX_LINES = 1 << 15
-MAX_LINE_LENGTH = 1000
-MAX_STACKS = 1 << 13
-MAX_STACK_LENGTH = 1 << 14
 SUMMARY_START: Final = "SUMMARY: ThreadSanitizer: "
-# What stands for a line of program output, and what begins the shorter form of a text.
-_STRAY: Final = 0
-_TEXT: Final = 1
-
-# WARNING: ThreadSanitizer: data race (pid=1234)
-# WARNING: DATA RACE
-_HEADING = re.compile(r"(WARNING: ThreadSanitizer: [A-Za-z ,./()-]{1,100} )\(pid=[0-9]{1,10}\)|(WARNING: DATA RACE)")
+_MAX_ROOM = MAX_LINES * LINE_COST // 2
 _HEX = "0x[0-9a-f]{1,16}"
 _NUMBER = "[0-9]{1,10}"
 _THREAD = f"(?:main thread|thread T{_NUMBER})"
 _HELD = f"(?:write|read) M{_NUMBER}"
-# Groups hold what counts: which line it is, and the words that may identify a finding. None of them is ever empty.
+_TITLE = r"ThreadSanitizer: [A-Za-z ,./()-]{1,100} "
+# A thread's name is left out, so nothing in it may matter to those who read the line.
+_NAME = r"'(?![^'\n]*Sanitizer)[A-Za-z0-9_ .,+/#@()-]{0,200}'"
+# Groups hold what counts: which line it is, and the words that may identify a finding. None of them is ever empty, and
+# none begins with a line feed as the text between two matches does.
 _PRINTED = re.compile(
-    r"^(?:  (?:"
+    r"\n(?:(?:  (?:"
     #   Location is heap block of size 40 at 0x7b0c00000000 allocated by thread T1:
     #   Location is stack of main thread.
     #   Location is global 'g_counter' of size 8 at 0x5570590 (race+0x1490698)
@@ -49,158 +41,86 @@ _PRINTED = re.compile(
     rf"|Mutex M{_NUMBER} (?:\({_HEX}\)( created) at:|(acquired here) while holding mutex M{_NUMBER} in {_THREAD}:"
     r"|(previously acquired) by the same thread here:)"
     #   Thread T1 'loader' (tid=4711, running) created by main thread at:
-    rf"|(Thread )T{_NUMBER}(?: '[^'\n]{{0,200}}')? \(tid={_NUMBER}, (?:running|finished)\) created by {_THREAD} at:"
+    rf"|(Thread )T{_NUMBER}(?: {_NAME})? \(tid={_NUMBER}, (?:running|finished)\) created by {_THREAD} at:"
     #   Cycle in lock order graph: M0 (0x7ffc1) => M1 (0x7ffc2) => M0
     rf"|(Cycle in )lock order graph: M{_NUMBER} \({_HEX}\) => M{_NUMBER} \({_HEX}\) => M{_NUMBER}"
     #   Write of size 8 at 0x7b0400000000 by thread T3 (mutexes: write M12, read M3):
     rf"|(?:Previous )?(?:[Aa]tomic )?(?:[Rr]ead|[Ww]rite)( of size ){_NUMBER} at {_HEX} by {_THREAD}"
     rf"(?: \(mutexes: {_HELD}(?:, {_HELD})*\))?:"
     #     #3 <null> <null> (0x7f3c5a2b1c40)
-    #     #3 0x7f3c5a2b1c40 in worker(int) /src/race.cpp:12:5 (race+0xe4590)
-    rf"|  (\#[0-9]{{1,4}} )(?:{_HEX} in ([^\s0-9][^\n]{{0,4000}})|([^\s0-9][^\n]{{0,4000}}) \({_HEX}\)))"
+    rf"|  (\#[0-9]{{1,4}} <null> <null> )\({_HEX}\))"
+    # WARNING: ThreadSanitizer: data race (pid=1234)
+    rf"|WARNING: ({_TITLE})\(pid={_NUMBER}\)"
     # Previous write at 0x00c0000b4010 by goroutine 7:
     # Goroutine 7 (running) created at:
     rf"|(?:Previous )?(?:[Rr]ead|[Ww]rite)( at ){_HEX} by (?:main goroutine|goroutine {_NUMBER}):"
     rf"|(Goroutine ){_NUMBER} \((?:running|finished)\) created at:"
-    r")$",
-    re.MULTILINE,
+    #     #3 0x7f3c5a2b1c40 in worker(int) /src/race.cpp:12:5 (race+0xe4590)
+    rf")(?=\n)|    (\#[0-9]{{1,4}} ){_HEX}(?= in [^\s0-9]))"
+)
+_HEADING = re.compile(rf"WARNING: (?:{_TITLE}\(pid={_NUMBER}\)|DATA RACE)")
+_LETTERS = r"A-Za-z0-9!#$%'()*+,./:;=?@\[\]_{|}~-"
+# [worker 3] request 4711 served in 12 us
+# Its ends are those of no rule of the lexer, no line is glued to it, and none of its letters may need cleaning.
+_OUTPUT = re.compile(
+    rf"\n(?=[A-Za-z0-9\[(])(?!f|(?i:{'|'.join(map(re.escape, RULE_STARTS))}))"
+    rf"(?![^\n]*(?:Sanitizer|WARNING: D|{FENCE}|\[[0-9;]*[mM]))(?: ?[{_LETTERS}])*[A-Zg-z.,:;!?\]%](?=\n)"
 )
 
 
-def _heading(line: str) -> str:
-    """Return the first line of a block without its pid, empty if it is not exactly what the printer writes."""
-    found = _HEADING.fullmatch(line)
-    return (found[1] or found[2]) if found else ""
+def normal_form(text: str) -> str:
+    """Return the normal form of a text without zero bytes, each of whose lines has a line feed before it."""
+    return "\0".join(filter(None, _PRINTED.split(text)))
 
 
-def _is_harmless(text: str) -> bool:
-    """Report whether these lines are what they look like inside a block: nothing ends it, nothing is cleaned."""
-    return not (FENCE in text or "ThreadSanitizer" in text or "WARNING: D" in text or '"MESSAGE"' in text) and (
-        not has_dress(text)
-    )
+def form_of_block(text: str, form: str = "") -> tuple[str, list[str]]:
+    """Return the normal form that a block has between fences, and the lines in it that are certainly program output.
+
+    These lines are not in the form. The text begins and ends with a line feed; ``form`` is what it has with its output.
+    """
+    output = [line[1:] for line in _OUTPUT.findall(text)]
+    if form and not output:
+        return form, output
+    return normal_form(FENCE + (_OUTPUT.sub("", text) if output else text)).removeprefix(FENCE), output
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
-    """A block in normal form, and the lines of program output in it, which the form leaves out.
+class Outline:
+    """How the splitter reads the lines of a block that stands between two fences.
 
-    ``harmless`` says that the first line is as printed, and that no other one would end a block or need cleaning.
+    If ``plain``, it cuts out exactly these lines and has nothing to clean; if ``prefixed``, that is so behind a
+    collector's prefix, too.
     """
 
-    form: tuple[Hashable, ...]
-    strays: list[str]
-    harmless: bool
+    plain: bool
+    prefixed: bool
 
 
-@dataclass(slots=True)
-class Speller:
-    """Spells blocks. It remembers lines and stacks, which come again and again; those that it knows are harmless."""
+def outline(lines: Sequence[str]) -> Outline:
+    """Return the outline of a block."""
+    summary = lines[-1] if lines[-1].startswith(SUMMARY_START) else ""
+    text = summary.removeprefix(SUMMARY_START)
+    inside = "\n".join(lines[1:-1] if summary else lines[1:])
+    plain = (
+        is_heading(lines[0])
+        and sum(map(len, lines)) + LINE_COST * len(lines) < _MAX_ROOM
+        and is_harmless(inside)
+        and not ("Sanitizer" in text or has_dress(summary))
+    )
+    wrapped = "WARNING" in text or text.startswith("CHECK failed") or may_be_wrapped(summary)
+    return Outline(plain, plain and summary != "" and not wrapped)
 
-    _lines: dict[str, str | int] = field(default_factory=dict)
-    _stacks: dict[str, str] = field(default_factory=lambda: {"": ""})
-    _headings: dict[str, str] = field(default_factory=dict)
-    _ends: dict[str, bool] = field(default_factory=dict)
 
-    def spell(self, lines: Sequence[str]) -> Spelling:
-        """Return the normal form of a block that was cut into lines."""
-        title = self._title(lines[0])
-        spelled: list[str | int | None] = list(map(self._lines.get, lines))
-        spelled[0] = title or lines[0]
-        harmless = title != ""
-        if lines[-1].startswith(SUMMARY_START):  # the only other line that may name the sanitizer
-            spelled[-1] = lines[-1]
-            harmless &= self._is_end(lines[-1])
-        printed: list[tuple[str, ...]] = []
-        if None in spelled:
-            new = [line for line, each in zip(lines, spelled, strict=True) if each is None]
-            text = "\n".join(new)
-            printed = _PRINTED.findall(text)
-            harmless = harmless and _is_harmless(text)
-            if len(printed) != len(new) or text.count("\n") != len(new) - 1:
-                printed = self._learn(lines, spelled)
-        if _STRAY not in spelled:
-            return Spelling((*spelled, *printed), [], harmless)
-        strays = [line for line, each in zip(lines, spelled, strict=True) if each == _STRAY]
-        return Spelling((*(each for each in spelled if each != _STRAY), *printed), strays, harmless)
+def speaks(text: str) -> bool:
+    """Report whether something in a text may begin or end a block."""
+    return "ThreadSanitizer" in text or "WARNING: D" in text or '"MESSAGE"' in text
 
-    def is_inside(self, line: str) -> bool:
-        """Report whether a line inside a block ends nothing and needs no cleaning."""
-        return line in self._lines or _is_harmless(line)
 
-    def is_heading(self, line: str) -> bool:
-        """Report whether a line is a heading, exactly as the printer writes it."""
-        return self._title(line) != ""
+def is_heading(line: str) -> bool:
+    """Report whether a line is a heading, exactly as the printer writes it."""
+    return _HEADING.fullmatch(line) is not None
 
-    def spell_text(self, block: str) -> Spelling:
-        """Return the normal form of a block in one text: of its lines, or a shorter one where every stack is known."""
-        first, _, rest = block.partition("\n")
-        title = self._title(first)
-        stacks = []
-        heads = []
-        for section in rest.split("\n\n"):
-            head, _, frames = section.partition("\n")
-            stack = self._stacks.get(frames)
-            if stack is None:
-                return self._learn_stacks(block)
-            stacks.append(stack)
-            heads.append(head)
-        last = heads.pop() if heads[-1].startswith(SUMMARY_START) else ""
-        text = "\n".join(heads)
-        printed = _PRINTED.findall(text)
-        if len(printed) != len(heads) or not title:
-            return self.spell(block.split("\n"))
-        harmless = _is_harmless(text) and (not last or self._is_end(last))
-        return Spelling((_TEXT, title, *stacks, *printed, last), [], harmless)
 
-    def _learn_stacks(self, block: str) -> Spelling:
-        spelling = self.spell(block.split("\n"))
-        if spelling.strays:
-            return spelling
-        for section in block.partition("\n")[2].split("\n\n"):
-            _, _, frames = section.partition("\n")
-            if len(frames) < MAX_STACK_LENGTH and all(self._lines.get(line) == line for line in frames.split("\n")):
-                if len(self._stacks) >= MAX_STACKS:
-                    self._stacks.clear()
-                    self._stacks[""] = ""
-                self._stacks[frames] = frames
-        return spelling
-
-    def _is_end(self, line: str) -> bool:
-        """Report whether a last line needs no cleaning."""
-        plain = self._ends.get(line)
-        if plain is None:
-            plain = not has_dress(line)
-            if len(self._ends) >= MAX_STACKS:
-                self._ends.clear()
-            self._ends[line] = plain
-        return plain
-
-    def _title(self, line: str) -> str:
-        title = self._headings.get(line)
-        if title is None:
-            title = _heading(line)
-            if len(self._headings) >= MAX_STACKS:
-                self._headings.clear()
-            if title:
-                self._headings[line] = title
-        return title
-
-    def _learn(self, lines: Sequence[str], spelled: list[str | int | None]) -> list[tuple[str, ...]]:
-        """Fill in the new lines, except those that the printer writes; return what counts of these."""
-        printed = []
-        for index, line in enumerate(lines):
-            if spelled[index] is None:
-                found = _PRINTED.fullmatch(line)
-                if found:
-                    printed.append(found.groups(""))
-                else:
-                    spelled[index] = self._remember(line)
-        return printed
-
-    def _remember(self, line: str) -> str | int:
-        what: str | int = _STRAY if is_stray(line) else line
-        if len(self._lines) >= MAX_LINES:
-            self._lines.clear()
-        if len(line) <= MAX_LINE_LENGTH and _is_harmless(line):
-            self._lines[line] = what
-        return what
+def is_harmless(text: str) -> bool:
+    """Report whether these lines are what they look like inside a block: nothing ends it, nothing is cleaned."""
+    return not (FENCE in text or speaks(text) or has_dress(text))

@@ -59,7 +59,7 @@ def parse_block(block: Block, source: str, *, frame: FrameReader = read_frame, s
         title=heading.title,
         pid=heading.pid,
         source=Source(file=source, first_line=block.first_line, last_line=block.last_line),
-        raw="".join(line if line.endswith("\n") else line + "\n" for line in block.raw),
+        raw=_raw(block.raw),
         dialect=draft.dialect,
         accesses=tuple(parts.accesses),
         stacks=tuple(parts.stacks),
@@ -76,6 +76,12 @@ def parse_block(block: Block, source: str, *, frame: FrameReader = read_frame, s
         unparsed=tuple(draft.unparsed),
         truncated=block.truncated,
     )
+
+
+def _raw(lines: list[str]) -> str:
+    """Return lines as one text; they may keep their line ends, the last one excepted."""
+    text = ("" if lines[0].endswith("\n") else "\n").join(lines)
+    return text if text.endswith("\n") else text + "\n"
 
 
 # /src/race.cpp:12:5 worker, as old runtimes print it

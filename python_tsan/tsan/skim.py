@@ -1,277 +1,317 @@
-"""Read whole pieces of a log, and skip the blocks whose finding is known; the splitter reads everything else.
+"""Read whole pieces of a log, and take the blocks between fences as a whole; the splitter reads everything else.
 
-A block is skipped only where the splitter would have cut out exactly the same lines, and would be in the same state
+A block is taken only where the splitter would have cut out exactly the same lines, and would be in the same state
 afterwards. What is not certain is read line by line.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from python_tsan.tsan.block import LINE_COST, MAX_LINES, has_dress
+from python_tsan.tsan.block import LINE_COST, has_dress
 from python_tsan.tsan.blocks import may_be_wrapped
 from python_tsan.tsan.lexer import FENCE
-from python_tsan.tsan.normal_form import SUMMARY_START
+from python_tsan.tsan.normal_form import SUMMARY_START, is_harmless, is_heading, normal_form, speaks
 from python_tsan.tsan.prefix import DIGITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from python_tsan.tsan.block import Block
     from python_tsan.tsan.blocks import Splitter
-    from python_tsan.tsan.normal_form import Speller, Spelling
     from python_tsan.tsan.prefix import Form
 
 _HEADING: Final = "WARNING: ThreadSanitizer: "
-_GO_HEADING: Final = "WARNING: DATA RACE\n"
-_NAME: Final = "ThreadSanitizer"
-# Why nothing was skipped: the splitter must see this, or there is no end in this piece.
-_UNKNOWN: Final = -1
-_OPEN: Final = -2
-_FENCE_LINE: Final = FENCE + "\n"
-_FENCE_AFTER_LINE: Final = f"\n{FENCE}\n"
-# A longer block is read line by line; so is one whose end is in the next piece but farther away.
+_BLOCK_START: Final = "\nWARNING: "
+# A block whose end is in the next piece but farther away is read line by line.
 _MAX_BLOCK = 1 << 17
 _UNUSUAL = frozenset('<&"\\')
-_MAX_SOURCES = 4096
-_MAX_ROOM = MAX_LINES * LINE_COST // 2
+# What is remembered of prefixes and lines. Beyond that all is forgotten: the memory saves time, it decides nothing.
+_MAX_MEMORY = 1 << 13
+_MAX_REMEMBERED = 1000
+
+
+class Take(Protocol):
+    """Takes the text of a block, its normal form and the number of its heading; returns False for an uncertain one."""
+
+    def __call__(self, text: str, form: str, number: int, *, prefixed: bool) -> bool: ...  # noqa: D102 -- as above
 
 
 @dataclass(slots=True)
 class Skimmer:
-    """Hands lines to ``splitter``, and blocks to ``count``: how they are spelled, and the number of their heading.
-
-    ``count`` returns False for a block that is not known; its lines go to the splitter, too. ``finished`` takes blocks
-    of mixed sources.
-    """
+    """Hands lines to ``splitter``, blocks between fences to ``take``, and those of mixed sources to ``finished``."""
 
     splitter: Splitter
-    speller: Speller
-    count: Callable[[Spelling, int], bool]
+    take: Take
     finished: Callable[[Block], None]
-    _stop: int = 0
-    _sources: dict[tuple[Form, str], tuple[int, ...] | None] = field(default_factory=dict)
+    _sources: dict[Form, dict[str, tuple[int, ...] | None]] = field(default_factory=dict)
+    _plain: set[str] = field(default_factory=set)
+    _inside: set[str] = field(default_factory=set)
 
     def lines(self, texts: Iterable[str]) -> Iterator[str]:
         """Yield the lines that the splitter must see. Each piece ends where a line ends; the last one may not."""
         rest = ""
         for piece in texts:
             text = rest + piece if rest else piece
-            yield from self._skim(text, more=True)
-            rest = text[self._stop :]
+            rest = text[(yield from self._skim(text, more=True)) :]
         if rest:
             yield from self._skim(rest, more=False)
 
-    def _skim(self, text: str, *, more: bool) -> Iterator[str]:
-        """Yield lines; ``_stop`` is where the reading ended: before the end if a block may go on in the next piece."""
+    def _skim(self, text: str, *, more: bool) -> Generator[str, None, int]:
+        """Yield lines; return where the reading ended: before the end if a block may go on in the next piece."""
         splitter = self.splitter
-        start, end = 0, len(text)
-        while start < end:
+        start, whole = 0, True
+        while start < len(text) and whole:
+            form = splitter.settled_form()
             if splitter.idle:
-                stop = self._plain(text, start)
-            elif (form := splitter.settled_form()) is not None:
-                stop = self._prefixed(text, start, form) if splitter.is_between_blocks() else _UNKNOWN
-                if stop == _UNKNOWN:
-                    stop = self._mixed(text, start, form)
+                read, whole = yield from self._fenced(text[start:], None, None, more=more)
+            elif form is not None and splitter.is_between_blocks() and form.pattern.match(text, start):
+                read, whole = yield from self._prefixed(text[start:], form, more=more)
+            elif form is not None:
+                read = yield from self._mixed(text[start:], form)
             else:
-                stop = _UNKNOWN
-            if stop > 0:
-                start = stop
-                continue
-            if stop == _OPEN and more and end - start < _MAX_BLOCK:
-                break
-            # This block is not known, or not a plain one: the splitter sees it as far as it goes.
-            stop = text.find("\n", start)
-            stop = end if stop < 0 else stop
-            yield text[start:stop]
-            start = stop + 1
-        self._stop = start
+                stop = text.find("\n", start)
+                line = text[start:] if stop < 0 else text[start:stop]
+                read = len(line) + 1
+                yield line
+            start += read
+        return start
 
-    def _plain(self, text: str, start: int) -> int:
-        """Skip a fence or a block without a prefix. Return the start of the next line, or why nothing was skipped."""
-        if text.startswith(_FENCE_LINE, start):
-            self.splitter.number += 1
-            return start + len(_FENCE_LINE)
-        if text.startswith(_HEADING, start):
-            stop = _summary_end(text, start + len(_HEADING))
-            after = stop + 1
-        elif text.startswith(_GO_HEADING, start):
-            stop = _fence(text, start + len(_GO_HEADING) - 1)
-            after = stop + len(_FENCE_AFTER_LINE)
-        else:
-            return _UNKNOWN
-        if stop < 0:
-            return stop
-        lines = text.count("\n", start, after)
-        block = text[start:stop]
-        if not _has_room(len(block), lines) or not self._skip(self.speller.spell_text(block)):
-            return _UNKNOWN
-        self.splitter.number += lines
-        return after
+    def _fenced(
+        self, text: str, raws: list[str] | None, form: Form | None, *, more: bool
+    ) -> Generator[str, None, tuple[int, bool]]:
+        """Take the blocks of a text; its lines are in the log as in ``raws``, where ``form`` is that of their prefixes.
 
-    def _skip(self, spelling: Spelling) -> bool:
-        """Count a block if it is known and harmless."""
-        if not spelling.harmless or not self.count(spelling, self.splitter.number + 1):
-            return False
-        self.splitter.tally.heading()
-        return True
-
-    def _prefixed(self, text: str, start: int, form: Form) -> int:
-        """Skip a fence or a block of which each line has a prefix of this form, in which nothing but times vary."""
-        prefix = form.pattern.match(text, start)
-        if prefix is None or not self._is_plain(prefix[0], form):
-            return _UNKNOWN
-        first = prefix.end()
-        if text.startswith(_FENCE_LINE, first):
-            self.splitter.number += 1
-            return first + len(_FENCE_LINE)
-        if not text.startswith(_HEADING, first):
-            return _UNKNOWN
-        stop = _summary_end(text, first + len(_HEADING), prefixed=True)
-        if stop < 0:
-            return stop
-        block = text[start:stop]
-        lines = self._without_prefix(block, prefix[0], form)
-        if not (
-            lines
-            and _has_room(len(block), len(lines))
-            and _ends_plainly(block, lines[-1])
-            and self._skip(self.speller.spell(lines))
-        ):
-            return _UNKNOWN
-        form.observe(())
-        self.splitter.number += len(lines)
-        return stop + 1
-
-    def _mixed(self, text: str, start: int, form: Form) -> int:
-        """Read lines of several sources, whose prefixes name them, up to one that is not certain.
-
-        Return where that is, or that it is the first one. What the splitter would do with each of these lines is done
-        here, without asking again what cannot be the case.
+        Return how many letters were read (lines, if there are ``raws``), and False if what is left may go on in the
+        next piece.
         """
-        match, position = form.pattern.match, start
-        opened = self.splitter.open_by_numbers()
-        while opened is not None and (stop := text.find("\n", position)) >= 0:
-            found = match(text, position, stop)
-            if found is None or not self._mixed_line(text[position:stop], found.end() - position, form, opened):
-                break
-            self.splitter.number += 1
-            position = stop + 1
-            if not opened and not form.pattern.groups:  # the next block may be known
-                break
-        return position if position > start else _UNKNOWN
+        splitter = self.splitter
+        first, read, glued, ready = splitter.number, 0, "", self._is_ready(form)
+        parts = text.split(FENCE)
+        forms = normal_form(text).split(FENCE)
+        alike = len(forms) == len(parts) and "\0" not in text
+        for index, part in enumerate(parts):
+            fence, rest = FENCE if index else "", part
+            if fence and not (ready or glued) and part.startswith("\n"):
+                yield FENCE if raws is None else raws[splitter.number - first]
+                read += len(FENCE) + 1
+                ready, fence, rest = self._is_ready(form), "", part[1:]
+            usable = forms if ready and alike else []
+            known = not glued and self._take(parts, usable, index, form, (bool(fence), more))
+            if known is None:
+                return read if raws is None else splitter.number - first, False
+            if known:
+                read += len(fence) + len(rest)
+                continue
+            glued += fence + rest
+            if index == len(parts) - 1 or glued.endswith("\n"):  # else the fence is a part of a line
+                start = splitter.number - first
+                if raws is None:
+                    lines = glued.removesuffix("\n").split("\n") if glued else []
+                else:
+                    lines = raws[start:] if index == len(parts) - 1 else raws[start : start + glued.count("\n")]
+                for line in lines:
+                    yield line
+                    read += len(line) + 1
+                    if not splitter.idle and self._is_left(form):
+                        return read if raws is None else splitter.number - first, True
+                ready, glued = self._is_ready(form), ""
+        return len(text) if raws is None else len(raws), True
 
-    def _mixed_line(self, raw: str, end: int, form: Form, opened: dict[tuple[int, ...], Block]) -> bool:
-        """Put a line where it belongs, whose prefix ends at ``end``; return False if that is not certain."""
-        source = self._source(raw[:end], form)
-        if source is None:
+    def _take(
+        self, parts: list[str], forms: list[str], index: int, form: Form | None, fence_and_more: tuple[bool, bool]
+    ) -> bool | None:
+        """Take what is between two fences, the first of which may count as part of it; None if its end is not here.
+
+        Without ``forms`` nothing can be taken.
+        """
+        fence, more = fence_and_more
+        part = parts[index]
+        if more and index == len(parts) - 1 and index and len(part) < _MAX_BLOCK:
+            return None
+        blank = index > 0 and forms != [] and forms[index] == "\n"
+        if not blank and not (index and forms and part.startswith(_BLOCK_START) and part[-1] == "\n"):
             return False
-        line = raw[end:]
-        block = opened.get(source)
-        if block is None:
-            if line.startswith(_HEADING) and self._begins(raw, line):
-                opened[source] = self.splitter.begin(form, source, raw, line, raw[:end])
-                return True
-            return line == FENCE
-        if block.room <= len(raw) + 2 * LINE_COST:
-            return False
-        if self.speller.is_inside(line):
-            block.append(raw, line, self.splitter.number + 1, source)
-        elif line.startswith(SUMMARY_START) and _is_end(raw, line):
-            block.append(raw, line, self.splitter.number + 1, source)
-            del opened[source]
-            self.splitter.finish(block)
-            self.finished(block)
-        else:
-            return False
+        splitter = self.splitter
+        number = splitter.number + fence
+        if not blank:
+            ends = _has_summary(part) or (form is None and _ends_at_fence(parts, index))
+            if not (ends and self.take(part, forms[index], number + 1, prefixed=form is not None)):
+                return None if ends is None and more else False
+            splitter.tally.heading()
+            if form is not None:
+                form.observe(())
+        splitter.number = number + part.count("\n") - 1
         return True
 
-    def _begins(self, raw: str, line: str) -> bool:
-        return self.splitter.has_room() and self.speller.is_heading(line) and not may_be_wrapped(raw)
+    def _is_ready(self, form: Form | None) -> bool:
+        """Report whether no block is open: the next line is read as the first one of the text was."""
+        splitter = self.splitter
+        return splitter.idle if form is None else splitter.settled_form() is form and splitter.is_between_blocks()
+
+    def _is_left(self, form: Form | None) -> bool:
+        """Report whether there is now another way to go on."""
+        settled = self.splitter.settled_form()
+        return settled is not None and settled is not form
+
+    def _prefixed(self, text: str, form: Form, *, more: bool) -> Generator[str, None, tuple[int, bool]]:
+        """Read lines whose prefixes differ in times alone; return what :meth:`_fenced` does, in letters."""
+        raws = text.removesuffix("\n").split("\n")
+        lines = self._without_prefix(text, raws, form)
+        done, whole = 0, True
+        if lines:
+            bare = "\n".join(lines) + ("\n" if text[-1] == "\n" else "")
+            done, whole = yield from self._fenced(bare, raws, form, more=more)
+        while done < len(raws) and whole and not self._is_left(form):
+            lines = _run(raws, done, form)
+            if len(lines) > 1 and not has_dress("\n".join(raws[done : done + len(lines)])):
+                run = "".join(f"{line}\n" for line in lines)
+                read, _ = yield from self._fenced(run, raws[done : done + len(lines)], form, more=False)
+                done += read
+            else:
+                yield raws[done]
+                done += 1
+        return min(sum(map(len, raws[:done])) + done, len(text)), whole
+
+    def _without_prefix(self, text: str, raws: list[str], form: Form) -> list[str]:
+        """Return all lines without their prefixes; none if not all of these are as the first one but for digits."""
+        found = form.pattern.match(raws[0])
+        prefix = found[0] if found else ""
+        skeleton = self.splitter.forms.skeleton(prefix, form)
+        # A tag or an entity could begin in such a prefix, and numbers could go on behind it.
+        if not (skeleton and skeleton[-1] in " \t" and self._source(prefix, form) == ()):
+            return []
+        if f"\n{text}".translate(DIGITS).count(f"\n{skeleton}") != len(raws):
+            return []
+        length = len(prefix)
+        return [line[length:] for line in raws]
+
+    def _mixed(self, text: str, form: Form) -> Generator[str, None, int]:
+        """Read lines of several sources, whose prefixes name them; return how many letters were read.
+
+        What the splitter would do with each of these lines is done here, without asking again what cannot be the case.
+        """
+        splitter, match, inside, read = self.splitter, form.pattern.match, self._inside, 0
+        sources = self._sources.setdefault(form, {})
+        opened = splitter.open_by_numbers()
+        for raw in text.removesuffix("\n").split("\n"):
+            found = match(raw)
+            prefix = found[0] if found else ""
+            source = sources[prefix] if prefix in sources else self._source(prefix, form)
+            line = raw[len(prefix) :]
+            block = opened.get(source) if opened and source is not None else None
+            if block is None or source is None or block.room <= len(raw) + 2 * LINE_COST:
+                certain = self._begin(raw, line, form, source, opened)
+            elif line in inside or self._is_inside(line):
+                block.append(raw, line, splitter.number + 1, source)
+                certain = True
+            else:
+                certain = self._end(raw, line, block, opened)
+            read += len(raw) + 1
+            if certain:
+                splitter.number += 1
+                if not opened and not form.pattern.groups:  # the next block may be known
+                    break
+            else:
+                yield raw
+                if self._is_left(form) or splitter.settled_form() is None:
+                    break
+                opened = splitter.open_by_numbers()
+        return read
+
+    def _begin(
+        self,
+        raw: str,
+        line: str,
+        form: Form,
+        source: tuple[int, ...] | None,
+        opened: dict[tuple[int, ...], Block] | None,
+    ) -> bool:
+        """Skip a fence, or open a block at its heading, if its source has none open; else return False."""
+        if source is None or opened is None or source in opened:
+            return False
+        if line.startswith(_HEADING) and self.splitter.has_room() and is_heading(line) and not may_be_wrapped(raw):
+            opened[source] = self.splitter.begin(form, source, raw, line, raw[: len(raw) - len(line)])
+            return True
+        return line == FENCE
+
+    def _end(self, raw: str, line: str, block: Block, opened: dict[tuple[int, ...], Block] | None) -> bool:
+        """End a block at its summary, else return False."""
+        if opened is None or not line.startswith(SUMMARY_START) or not _is_end(raw, line):
+            return False
+        block.append(raw, line, self.splitter.number + 1, block.numbers)
+        del opened[block.numbers]
+        self.splitter.finish(block)
+        self.finished(block)
+        return True
+
+    def _is_inside(self, line: str) -> bool:
+        """Report whether a line inside a block ends nothing and needs no cleaning."""
+        if not is_harmless(line):
+            return False
+        if len(line) <= _MAX_REMEMBERED:
+            if len(self._inside) >= _MAX_MEMORY:
+                self._inside.clear()
+            self._inside.add(line)
+        return True
 
     def _source(self, prefix: str, form: Form) -> tuple[int, ...] | None:
         """Return the numbers of a prefix of this form, None if it may be more than that."""
-        if (form, prefix) in self._sources:
-            return self._sources[form, prefix]
-        known = self.splitter.forms.of(prefix)
-        # What matters begins neither in the prefix, nor in it and goes on behind it.
-        plain = not (has_dress(prefix) or _speaks(prefix) or FENCE in prefix or _UNUSUAL.intersection(prefix))
-        ends = prefix[-1:] in {" ", "\t", "|", "]", ")"} or (prefix[-1:] == ":" and "[" not in prefix)
-        numbers = known[1] if known and known[0] is form and plain and ends else None
-        if len(self._sources) >= _MAX_SOURCES:
-            self._sources.clear()
-        self._sources[form, prefix] = numbers
-        return numbers
-
-    def _is_plain(self, prefix: str, form: Form) -> bool:
-        return not has_dress(prefix) and "WARNING: D" not in prefix and self.splitter.forms.of(prefix) == (form, ())
-
-    def _without_prefix(self, block: str, prefix: str, form: Form) -> list[str]:
-        """Return the lines of a block without their prefixes; none if one of them has no prefix of this form."""
+        sources = self._sources.setdefault(form, {})
+        if len(sources) + len(self._plain) >= _MAX_MEMORY:
+            sources.clear()
+            self._plain.clear()
         skeleton = self.splitter.forms.skeleton(prefix, form)
-        # A tag or an entity could begin in such a prefix, and numbers could go on behind it.
-        if skeleton and skeleton[-1] in " \t" and not {"<", "&"}.intersection(skeleton):
-            lines = block.split("\n")
-            if f"\n{block}".translate(DIGITS).count(f"\n{skeleton}") == len(lines):
-                length = len(prefix)
-                return [line[length:] for line in lines]
-        stripped, count = form.in_lines().subn("", block)
-        lines = stripped.split("\n")
-        return lines if count == len(lines) and not has_dress(block) else []
+        known = form.numbers(prefix) if skeleton in self._plain else None
+        if known is None and (found := self.splitter.forms.of(prefix)) and found[0] is form and _is_plain(prefix):
+            known = 0, found[1]
+            self._plain.update(filter(None, [skeleton]))
+        sources[prefix] = known[1] if known else None
+        return sources[prefix]
 
 
-def _summary_end(text: str, start: int, *, prefixed: bool = False) -> int:
-    """Return the end of the line of the next summary, if nothing before it names the sanitizer."""
-    mark = text.find(_NAME, start)
-    stop = text.find("\n", mark) if mark >= 0 else -1
-    if stop < 0:
-        return _OPEN
-    return stop if prefixed or text.startswith(f"\n{SUMMARY_START}", mark - 10) else _UNKNOWN
+def _run(raws: list[str], start: int, form: Form) -> list[str]:
+    """Return the lines from this one on without their prefixes, as far as they have one of this form."""
+    lines = []
+    for raw in itertools.islice(raws, start, None):
+        found = form.pattern.match(raw)
+        if not found:
+            break
+        lines.append(raw[found.end() :])
+    return lines
 
 
-def _fence(text: str, start: int) -> int:
-    """Return the end of the line before the next fence, if that is not followed by a heading whose own fence it is."""
-    stop = text.find(_FENCE_AFTER_LINE, start)
-    after = stop + len(_FENCE_AFTER_LINE)
-    following = text.find("\n", after) if stop >= 0 else -1
-    if following < 0:
-        return _OPEN
-    return _UNKNOWN if _speaks(text[start:stop]) or _speaks(text[after:following]) else stop
+def _is_plain(prefix: str) -> bool:
+    """Report whether what matters begins neither in a prefix, nor in it and goes on behind it."""
+    if has_dress(prefix) or speaks(prefix) or FENCE in prefix or _UNUSUAL.intersection(prefix):
+        return False
+    return prefix[-1:] in {" ", "\t", "|", "]", ")"} or (prefix[-1:] == ":" and "[" not in prefix)
 
 
-def _has_room(letters: int, lines: int) -> bool:
-    """Report whether a block is not so long that the splitter may cut it."""
-    return letters + LINE_COST * lines < _MAX_ROOM
+def _has_summary(part: str) -> bool:
+    """Report whether the last line of a part is a summary."""
+    return part.startswith(SUMMARY_START, part.rfind("\n", 0, -1) + 1)
 
 
-def _ends_plainly(block: str, summary: str) -> bool:
-    """Report whether no collector has wrapped the first or last line, which is that of a summary and nothing else."""
-    text = summary.removeprefix(SUMMARY_START)
-    return not (
-        text == summary
-        or _NAME in text
-        or "WARNING" in text
-        or FENCE in text
-        or text.startswith("CHECK failed")
-        or '"MESSAGE"' in block
-        or may_be_wrapped(block[: block.index("\n")])
-        or may_be_wrapped(block[block.rindex("\n") + 1 :])
-    )
+def _ends_at_fence(parts: list[str], index: int) -> bool | None:
+    """Report whether the fence behind a part is its end, not that of a heading; None if that does not show yet."""
+    following = parts[index + 1] if index + 1 < len(parts) else ""
+    if following == "\n" and index + 2 < len(parts):
+        return parts[index + 2].startswith("\n")
+    stop = following.find("\n", 1)
+    return not speaks(following[:stop]) if stop > 0 and following[0] == "\n" else None
 
 
 def _is_end(raw: str, summary: str) -> bool:
     """Report whether the last line of a block is that of a summary, and nothing else."""
     text = summary.removeprefix(SUMMARY_START)
     return not (
-        _speaks(text)
+        speaks(text)
         or "WARNING" in text
         or FENCE in text
         or text.startswith("CHECK failed")
         or may_be_wrapped(raw)
         or has_dress(raw)
     )
-
-
-def _speaks(lines: str) -> bool:
-    return _NAME in lines or "WARNING: D" in lines or '"MESSAGE"' in lines

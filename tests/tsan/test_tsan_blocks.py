@@ -175,7 +175,7 @@ def test_memory_does_not_grow_with_the_log():
 
 
 def test_digest_memory_is_bounded_by_distinct_texts(monkeypatch):
-    monkeypatch.setattr("python_tsan.tsan.digest.MAX_SPELLINGS", 16)
+    monkeypatch.setattr("python_tsan.tsan.digest.MAX_FORMS", 16)
 
     def distinct(wanted):
         for number in range(wanted):
@@ -185,7 +185,7 @@ def test_digest_memory_is_bounded_by_distinct_texts(monkeypatch):
     digest = Digest()
     digest.add(distinct(500), "x")
     assert (len(digest.groups), digest.blocks, digest.unparsed) == (500, 500, 500)
-    assert len(digest._spelled) <= 16
+    assert len(digest._forms) <= 16
     assert len(digest.samples) == blocks.MAX_SAMPLES
 
 
@@ -272,7 +272,7 @@ def test_blocks_that_differ_in_the_module_of_an_unnamed_frame_are_two():
 def test_a_long_block_is_not_remembered():
     digest = Digest()
     digest.add([*BLOCK[:3], *["noise"] * 500, *BLOCK[3:], END], "x")
-    assert not digest._spelled
+    assert not digest._forms
 
 
 def test_a_block_of_long_lines_is_cut():

@@ -15,13 +15,14 @@ from tsan_printer import print_finding
 from tsan_strategies import findings, go_findings
 
 from python_tsan.tsan import digest as digest_module
-from python_tsan.tsan import normal_form, skim
+from python_tsan.tsan import skim
 from python_tsan.tsan.block import Shape
 from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
 from python_tsan.tsan.digest import Digest, Shortfall
+from python_tsan.tsan.draft import is_stray
 from python_tsan.tsan.fingerprint import fingerprint, ways
 from python_tsan.tsan.lexer import is_output, lex
-from python_tsan.tsan.normal_form import Speller
+from python_tsan.tsan.normal_form import form_of_block, is_harmless, outline
 from python_tsan.tsan.parser import parse_block, parse_fatal
 from python_tsan.tsan.tokens import Mark
 
@@ -92,8 +93,8 @@ def test_any_log_is_read_alike_by_both_ways(chance, printed):
 def test_forgetting_changes_nothing(chance):
     text = "\n".join(itertools.chain(*(segment(chance, POOL) for _ in range(3))))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(digest_module, "MAX_SPELLINGS", 2)
-        patch.setattr(normal_form, "MAX_LINES", 5)
+        patch.setattr(digest_module, "MAX_FORMS", 2)
+        patch.setattr(skim, "_MAX_MEMORY", 5)
         patch.setattr(skim, "_MAX_BLOCK", 400)
         assert fast(cut(chance, text)) == slow(text), text
 
@@ -103,6 +104,10 @@ def test_forgetting_changes_nothing(chance):
 def test_any_text_is_read_alike(chance, letters):
     text = "".join(letters)
     assert fast(cut(chance, text)) == slow(text)
+
+
+def form_of(text):
+    return form_of_block(text)[0]
 
 
 def seen_by_splitter(text, monkeypatch):
@@ -173,18 +178,15 @@ def test_mixed_blocks_are_not_split(number, monkeypatch):
         ("    #3 0x7f01 in f(int) /a.cpp:3 (a+0x1)", "    #3 0x7f02 in f(int) /a.cpp:3 (a+0x1)"),
         ("Previous write at 0x00c0000b4010 by goroutine 7:", "Previous read at 0x00c0000b4018 by main goroutine:"),
         ("Goroutine 7 (running) created at:", "Goroutine 8 (finished) created at:"),
-        ("served 1", "served 2"),
+        ("served 1 request", "served 2 requests"),
     ],
 )
-def test_numbers_that_identify_nothing_are_not_spelled(one, other):
-    speller = Speller()
+def test_numbers_that_identify_nothing_are_not_in_the_normal_form(one, other):
     forms = {
-        speller.spell([HEADING.replace("7", pid), line, "", SUMMARY]).form for pid, line in (("1", one), ("2", other))
+        form_of("\n".join(["", HEADING.replace("7", pid), line, "", SUMMARY, ""]))
+        for pid, line in (("1", one), ("2", other))
     }
     assert len(forms) == 1
-    texts = [f"{HEADING}\n{line}\n    #0 f (a+0x10)\n\n{SUMMARY}" for line in (one, other)]
-    forms = {speller.spell_text(text).form for text in (*texts, *texts)}
-    assert len(forms - {speller.spell(text.split("\n")).form for text in texts}) <= 1
 
 
 @pytest.mark.parametrize(
@@ -202,34 +204,73 @@ def test_numbers_that_identify_nothing_are_not_spelled(one, other):
         ("served 1", "    #3 f (a+0x1)"),
     ],
 )
-def test_what_may_identify_a_finding_is_spelled(one, other):
-    speller = Speller()
-    assert speller.spell([HEADING, one, SUMMARY]).form != speller.spell([HEADING, other, SUMMARY]).form
-    texts = [f"{HEADING}\n{line}\n    #0 f (a+0x10)\n\n{SUMMARY}" for line in (one, other)]
-    forms = [{speller.spell_text(text).form for _ in range(3)} for text in texts]
-    assert not forms[0] & forms[1]
-
-
-def test_titles_are_spelled_and_output_is_returned():
-    speller = Speller()
-    odd = "WARNING: ThreadSanitizer: race on x (pid=1) (pid=2)"
-    heads = (HEADING, "WARNING: DATA RACE", odd, odd.replace("1", "3"))
-    assert len({speller.spell([head, "x", "y"]).form for head in heads}) == 4
-    lines = [HEADING, "served 1", "    #3 f (a+0x1)", "served 2", SUMMARY]
-    assert speller.spell(lines).strays == ["served 1", "served 2"]
+def test_what_may_identify_a_finding_is_in_the_normal_form(one, other):
+    texts = [f"\n{HEADING}\n{line}\n{SUMMARY}\n" for line in (one, other)]
+    assert len(set(map(form_of, texts))) == 2
 
 
 @pytest.mark.parametrize(
-    "line", [FENCE, SUMMARY, "WARNING: DATA RACE", '{"MESSAGE": "x"}', "x\r", "<br>", "<li>x", "x\0", "\x1b[1m x"]
+    "line",
+    [
+        "WARNING: ThreadSanitizer: data race of size ",
+        " of size ",
+        "Thread ",
+        "#3 ",
+        "    #3 ",
+        "ThreadSanitizer: data race ",
+        "created",
+    ],
 )
-@pytest.mark.parametrize("again", [1, 2, 3])
-def test_what_may_end_a_block_is_not_harmless(line, again):
-    speller = Speller()
-    text = f"{HEADING}\n  Write of size 8 at 0x7b04 by thread T1:\n    #0 f (a+0x10)\n{line}\n\n{SUMMARY}"
-    assert not [speller.spell(text.split("\n")) for _ in range(again)][-1].harmless
-    assert not [speller.spell_text(text) for _ in range(again)][-1].harmless
-    harmless = text.replace(line, "x")
-    assert [speller.spell_text(harmless) for _ in range(again)][-1].harmless
+def test_what_is_kept_of_a_line_is_not_taken_for_a_line(line):
+    texts = [f"\n{HEADING}\n{each}\n    #0 f (a+0x1)\n" for each in ("", line)]
+    kept = [form_of(text) for text in texts]
+    printed = form_of(f"\n{HEADING}\n  Write of size 8 at 0x7b04 by thread T1:\n    #0 f (a+0x1)\n")
+    assert len({*kept, printed}) == 3
+
+
+def test_titles_are_in_the_normal_form():
+    odd = "WARNING: ThreadSanitizer: race on x (pid=1) (pid=2)"
+    heads = (HEADING, "WARNING: DATA RACE", odd, odd.replace("1", "3"))
+    assert len({form_of(f"\n{head}\nx\ny\n") for head in heads}) == 4
+
+
+def test_output_is_returned_and_left_out():
+    lines = [HEADING, "served 1 of 3.", "    #3 f (a+0x1)", "[w] served 2 of 3", "x  y", "it is up", SUMMARY]
+    strays = ["served 1 of 3.", "it is up"]
+    bare = [line for line in lines if line not in strays]
+    assert form_of_block("\n".join(["", *lines, ""])) == (form_of("\n".join(["", *bare, ""])), strays)
+
+
+ENDING = [FENCE, SUMMARY, "WARNING: DATA RACE", '{"MESSAGE": "x"}', "x\r", "<br>", "<li>x", "x\0", "\x1b[1m x"]
+
+
+@pytest.mark.parametrize("line", ENDING)
+def test_a_block_with_a_line_that_may_end_it_is_not_plain(line):
+    lines = [HEADING, "  Write of size 8 at 0x7b04 by thread T1:", "    #0 f (a+0x10)", line, "", SUMMARY]
+    assert not outline(lines).plain
+    assert outline([each.replace(line, "x") for each in lines]).prefixed or line == SUMMARY
+
+
+@pytest.mark.parametrize("line", [*ENDING, "x\t", "f x.", "read x.", "Mutex.", "a  #0 x.", "[1m.", "x (a+0x1)", " x."])
+def test_output_that_may_matter_is_not_left_out(line):
+    text = f"\n{HEADING}\n{line}\n{SUMMARY}\n"
+    assert form_of_block(text)[1] == []
+
+
+@pytest.mark.parametrize("name", ["ThreadSanitizer", "x\x1b[1m", "<br>", "=" * 18, "WARNING: D"])
+def test_a_name_that_may_matter_is_in_the_normal_form(name):
+    line = f"  Thread T1 '{name}' (tid=1, running) created by main thread at:"
+    assert name in form_of(f"\n{HEADING}\n{line}\n")
+
+
+@settings(deadline=None, max_examples=500 * SCALE)
+@given(CHANCE)
+def test_output_that_is_left_out_is_of_no_part(chance):
+    line = "".join(chance.choice(ODD + POOL[0] + list("abcf :#)([0m")).strip()[:30] for _ in range(3))
+    for stray in form_of_block(f"\n{line}\n{line} x.\n")[1]:
+        assert is_output(stray)
+        assert is_stray(stray)
+        assert is_harmless(stray)
 
 
 @settings(deadline=None, max_examples=500 * SCALE)
