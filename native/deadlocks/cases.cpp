@@ -843,50 +843,106 @@ void import_lock_released() {
 
 // --- the shape of public reports
 
-/// rasterio #3611: a dataset's mutex is held while the library reads through a file object of Python.
-struct Dataset {
-    std::mutex mutex;
-    void read() {
-        const Guard lock(mutex);
-        const Gil gil; // the file is a Python object
-        python("b'x' * 10");
+/// rasterio #3611: the first use of a driver registers it under the mutex of all drivers, and warns that it is
+/// outdated; the handler of warnings writes to a logger of Python. Another thread asks for a driver with the GIL held.
+class Drivers {
+public:
+    void find() {
+        const std::lock_guard<std::recursive_mutex> lock(mutex_);
+        if (!registered_) {
+            registered_ = true;
+            warn();
+        }
     }
-    void close() { const Guard lock(mutex); }
+
+private:
+    static void warn() {
+        const Gil gil;
+        python("import logging; logging.getLogger('driver').warning('this driver is outdated')");
+    }
+
+    std::recursive_mutex mutex_;
+    bool registered_ = false;
 };
 
-void dataset_with_python_file() {
-    static Dataset dataset;
-    together({[] {
-                  at(0);
-                  dataset.read();
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil; // the last reference is dropped
-                  dataset.close();
-                  next();
-              }});
+void find_drivers(bool keep_gil) {
+    static Drivers drivers;
+    const auto use = [=](int number) {
+        at(number);
+        {
+            const Gil gil;
+            if (keep_gil) {
+                drivers.find();
+            } else {
+                const NoGil released;
+                drivers.find();
+            }
+        }
+        next();
+    };
+    together({[=] { use(0); }, [=] { use(1); }});
 }
 
-void dataset_closed_without_gil() {
-    static Dataset dataset;
-    together({[] {
-                  at(0);
-                  dataset.read();
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  const NoGil released;
-                  dataset.close();
-                  next();
-              }});
+void driver_warns_with_gil() {
+    find_drivers(true);
+}
+void driver_warns_without_gil() {
+    find_drivers(false);
 }
 
-/// grpc #42247: an object is destroyed with the GIL held; its destructor waits for a poller that calls back into
-/// Python.
+/// grpc #42247: the last channel is closed with the GIL held, and waits until the workers of its engine have ended; one
+/// of them destroys a Python object, for which it needs the GIL.
+class Engine {
+public:
+    void start() {
+        ++running_;
+        std::thread([this] {
+            at(0);
+            {
+                const Gil gil;
+                python("object()");
+            } // what it has to do before it can end
+            next();
+            at(2);
+            // The other one waits once it has given the mutex back.
+            const Guard lock(mutex_);
+            --running_;
+            changed_.notify_all();
+        }).detach();
+    }
+    void quiesce() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        next();
+        changed_.wait(lock, [this] { return running_ == 0; });
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int running_ = 0;
+};
+
+void close_channel(bool keep_gil) {
+    static Engine engine;
+    engine.start();
+    at(1);
+    const Gil gil;
+    if (keep_gil) {
+        engine.quiesce();
+    } else {
+        const NoGil released;
+        engine.quiesce();
+    }
+}
+
+void channel_closed_with_gil() {
+    close_channel(true);
+}
+void channel_closed_without_gil() {
+    close_channel(false);
+}
+
+/// An object is destroyed with the GIL held; its destructor joins a poller that calls back into Python.
 struct Server {
     std::thread poller;
     Server()
@@ -955,46 +1011,50 @@ void python_sink_fixed() {
               }});
 }
 
-/// OpenUSD #3986: a registry is read under a reader-writer lock, and a plugin of Python is loaded inside.
-struct Registry {
-    std::shared_mutex mutex;
-    void load_plugin() {
-        const std::unique_lock<std::shared_mutex> lock(mutex);
+/// OpenUSD #3986: a thread without the GIL makes the static resolver, which loads a plugin with modules of Python;
+/// another one asks for the resolver with the GIL held.
+struct Resolver {
+    static inline int tries = 0;
+    Resolver() {
         const Gil gil;
         python("import json");
+        if (++tries == 1) {
+            throw std::runtime_error("no plugin yet"); // so that the other thread makes it again
+        }
     }
-    void find() { const std::shared_lock<std::shared_mutex> lock(mutex); }
 };
 
-void registry_with_plugins() {
-    static Registry registry;
+void find_resolver() {
+    try {
+        static const Resolver resolver;
+    } catch (const std::runtime_error&) {
+    }
+}
+
+void enter_resolver(bool keep_gil) {
     together({[] {
                   at(0);
-                  registry.load_plugin();
+                  find_resolver();
                   next();
               },
-              [] {
+              [=] {
                   at(1);
                   const Gil gil;
-                  registry.find();
+                  if (keep_gil) {
+                      find_resolver();
+                  } else {
+                      const NoGil released;
+                      find_resolver();
+                  }
                   next();
               }});
 }
 
-void registry_without_gil() {
-    static Registry registry;
-    together({[] {
-                  at(0);
-                  registry.load_plugin();
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  const NoGil released;
-                  registry.find();
-                  next();
-              }});
+void resolver_entered_with_gil() {
+    enter_resolver(true);
+}
+void resolver_entered_without_gil() {
+    enter_resolver(false);
 }
 
 struct Case {
@@ -1108,11 +1168,14 @@ const Case cases[] = {
      "The import lock and a mutex are taken in opposite orders.", import_lock_under_mutex},
     {"import_lock_released", "nothing", "import_lock_under_mutex",
      "The same, but the import lock is released before the mutex is taken.", import_lock_released},
-    {"dataset_with_python_file", "deadlock", "dataset_closed_without_gil",
-     "A dataset is read through a Python file under its mutex, and closed with the GIL held.",
-     dataset_with_python_file},
-    {"dataset_closed_without_gil", "nothing", "dataset_with_python_file", "The same dataset is closed without the GIL.",
-     dataset_closed_without_gil},
+    {"driver_warns_with_gil", "deadlock", "driver_warns_without_gil",
+     "A driver is registered under a mutex, with the GIL, and warns by a logger of Python.", driver_warns_with_gil},
+    {"driver_warns_without_gil", "nothing", "driver_warns_with_gil", "The same driver is registered without the GIL.",
+     driver_warns_without_gil},
+    {"channel_closed_with_gil", "deadlock", "channel_closed_without_gil",
+     "A channel waits with the GIL until a worker ends, which destroys a Python object.", channel_closed_with_gil},
+    {"channel_closed_without_gil", "nothing", "channel_closed_with_gil", "The same channel waits without the GIL.",
+     channel_closed_without_gil},
     {"server_destroyed_with_gil", "deadlock", "server_destroyed_without_gil",
      "A destructor that joins a thread which calls Python runs with the GIL held.", server_destroyed_with_gil},
     {"server_destroyed_without_gil", "nothing", "server_destroyed_with_gil",
@@ -1121,10 +1184,10 @@ const Case cases[] = {
      "A logger calls its Python sink under a mutex that is also taken with the GIL held.", python_sink},
     {"python_sink_fixed", "nothing", "python_sink", "The same logger releases the GIL before it takes the mutex.",
      python_sink_fixed},
-    {"registry_with_plugins", "deadlock", "registry_without_gil",
-     "A registry loads a Python plugin under its lock, and is read with the GIL held.", registry_with_plugins},
-    {"registry_without_gil", "nothing", "registry_with_plugins", "The same registry is read without the GIL.",
-     registry_without_gil},
+    {"resolver_entered_with_gil", "deadlock", "resolver_entered_without_gil",
+     "A static resolver loads a Python plugin, and is asked for with the GIL.", resolver_entered_with_gil},
+    {"resolver_entered_without_gil", "nothing", "resolver_entered_with_gil",
+     "The same resolver is asked for without the GIL.", resolver_entered_without_gil},
 };
 
 } // namespace
