@@ -57,7 +57,7 @@ _PLACE = re.compile(r"(?P<file>.*?)(?::(?P<line>-?\d+|\?))?(?::(?P<column>-?\d+|
 # C:\src\race.cpp(12,5)
 _VS_PLACE = r"(?P<file>.+?)\((?P<line>\d+)(?:,(?P<column>\d+))?\)$"
 # worker(int) /src/race.cpp, worker(int) ../src/race.cpp, worker(int) C:\src\race.cpp: where the path may start
-_PATH_START = re.compile(r" (?=/|\.{1,2}/|[A-Za-z]:[\\/])")
+_PATH_START = r" (?=/|\.{1,2}/|[A-Za-z]:[\\/])"
 # What symbolizers print where no file is known; a codegen unit is what rustc calls an object file.
 _NOTHING = (
     r"(?:<(?:null|none|invalid|unknown[^<>]*|no (?:source|file)|stripped|generated|optimized out|inlined|built-?in"
@@ -122,15 +122,21 @@ def split_place(what: str) -> tuple[str, str]:
             return _known(_ARGUMENTS.sub("", symbol)), place
     if what.endswith(")") and (found := re.match(_ATOS, what)):
         return _known(found["symbol"]), found["place"]
-    for start in _PATH_START.finditer(what):
-        symbol = what[: start.start()]
-        if symbol.count("(") == symbol.count(")"):
-            return _known(symbol), what[start.end() :]
+    if found := path_start(what):
+        return _known(what[: found.start()]), what[found.end() :]
     symbol, _, place = what.rpartition(" ")
     if not symbol:
         return _known(place), ""
     start_of_name = _name_end(symbol)
     return _known(symbol[:start_of_name]), f"{symbol[start_of_name:]} {place}".lstrip()
+
+
+def path_start(what: str) -> re.Match[str] | None:
+    """Return the blank before the path in ``symbol path``: the first before a slash that no parenthesis encloses."""
+    starts = re.finditer(_PATH_START, what)
+    return next(
+        (found for found in starts if what.count("(", 0, found.start()) == what.count(")", 0, found.start())), None
+    )
 
 
 def _name_end(words: str) -> int:

@@ -14,6 +14,7 @@ from python_tsan.tsan.blocks import Splitter
 from python_tsan.tsan.fields import hexadecimal, number
 from python_tsan.tsan.finding import Frame
 from python_tsan.tsan.fingerprint import fingerprint
+from python_tsan.tsan.frame_line import path_start
 from python_tsan.tsan.parser import parse_block
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _FRAME = re.compile(
 )
 _PLACE = re.compile(r"(?P<file>.+?)(?::\d+)?(?::\d+)?$")
 _VS_PLACE = re.compile(r"(?P<file>.+?)\(\d+(?:,\d+)?\)$")
-_PATH_START = re.compile(r" (?=/|\.{1,2}/|[A-Za-z]:[\\/])")
 
 
 def legacy_fingerprints(raw: str) -> frozenset[str]:
@@ -61,10 +61,8 @@ def _read_frame(text: str) -> Frame | None:
 def _split_place(what: str) -> tuple[str, str]:
     if what.endswith(" <null>"):
         return _known(what[: -len(" <null>")]), ""
-    for start in _PATH_START.finditer(what):
-        symbol = what[: start.start()]
-        if symbol.count("(") == symbol.count(")"):
-            return _known(symbol), what[start.end() :]
+    if found := path_start(what):
+        return _known(what[: found.start()]), what[found.end() :]
     symbol, _, place = what.rpartition(" ")
     return (_known(symbol), _known(place)) if symbol else (_known(place), "")
 

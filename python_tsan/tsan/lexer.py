@@ -74,13 +74,14 @@ GO_HEADING = re.compile(r"WARNING: (?P<title>DATA RACE|DEADLOCK)(?![\w:-])")
 SUMMARY = re.compile(r"SUMMARY: ThreadSanitizer: (?P<text>.*)$")
 # thread T3 'worker' (tid=4711): what some printers add to a thread
 _DETAILS = r"(?: '[^'\n]*')?(?: \(tid=\d+[^()]*\))?"
+_MUTEXES = r"(?: \(mutexes: (?P<mutexes>[^)]*)\))?"
 #   Write of size 8 at 0x7b0400000000 by thread T3 (mutexes: write M12, read M3):
 #   Previous atomic read of size 4 at 0x7b0400000000 by main thread:
 # Previous write at 0x00c0000b4010 by goroutine 7:
 # Write by goroutine 7:
 _ACCESS = re.compile(
     r"(?P<previous>Previous )?(?P<atomic>atomic )?(?P<operation>read|write)(?: of size (?P<size>\d+))?"
-    rf"(?: at (?P<address>{ADDRESS}))? by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)",
+    rf"(?: at (?P<address>{ADDRESS}))? by {THREAD}{_DETAILS}{_MUTEXES}(?::|$)",
     re.IGNORECASE,
 )
 #   Write of size 4 at <addr> by thread T? [pool]:
@@ -90,8 +91,7 @@ _LOOSE_ACCESS = (
     r"(?i)(?P<previous>previous )?(?P<atomic>atomic )?(?P<operation>read|write)"
     r"(?: of (?:size )?(?P<size>\d{1,18})?\S{0,20}(?: bytes)?)?"
     rf"(?: at (?P<address>{ADDRESS})?[^\s:]*)?"
-    r" by (?P<who>(?=[^:]*(?:thread|goroutine|\bT\d))(?:'[^'\n]*'|[^:']){1,200}?)"
-    r"(?: \(mutexes: (?P<mutexes>[^)]*)\))?:?$"
+    rf" by (?P<who>(?=[^:]*(?:thread|goroutine|\bT\d))(?:'[^'\n]*'|[^:']){{1,200}}?){_MUTEXES}:?$"
 )
 # thread T3, T3, worker thread 3
 _THREAD_NUMBER = re.compile(r"\bT(?P<letter>\d+)|thread\s+(?P<word>\d+)")
@@ -99,7 +99,7 @@ _THREAD_NUMBER = re.compile(r"\bT(?P<letter>\d+)|thread\s+(?P<word>\d+)")
 #   Previous read-only access of external object at 0x7b0400000000 by main thread (mutexes: write M1):
 _EXTERNAL_ACCESS = (
     r"(?i)(?P<previous>Previous )?(?P<operation>modifying|read-only) access of (?P<object>.+)"
-    rf" at (?P<address>{ADDRESS}) by {THREAD}{_DETAILS}(?: \(mutexes: (?P<mutexes>[^)]*)\))?(?::|$)"
+    rf" at (?P<address>{ADDRESS}) by {THREAD}{_DETAILS}{_MUTEXES}(?::|$)"
 )
 #  write M12, read M3
 _HELD = re.compile(r"(?P<mode>write|read) M(?P<id>\d+)")

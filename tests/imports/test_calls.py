@@ -208,7 +208,7 @@ def test_a_scan_whose_calls_were_cut_by_time_says_so(tmp_path, capsys, monkeypat
     monkeypatch.setattr("python_tsan.imports.scan.predict", lambda *_, leave_out, **__: [] if leave_out(7) else None)
     found = scan(Probe(python=HERE, path=(tmp_path,)), ["a", "b"], calls=True, call_seconds=-1)
     assert found.pairs_left_out == 7
-    monkeypatch.setattr("python_tsan.cli.imports.scan", lambda *_, **__: found)
+    monkeypatch.setattr("python_tsan.cli.import_verbs.scan", lambda *_, **__: found)
     assert main(["imports", "scan", "a", "b", "--python", sys.executable, "--path", str(tmp_path)]) == 0
     assert "7 pairs with a call not searched within 30 s" in capsys.readouterr().err
 

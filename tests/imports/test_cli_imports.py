@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from python_tsan.cli.imports import program_of
+from python_tsan.cli.import_verbs import program_of
 from python_tsan.cli.main import main
 from python_tsan.imports.model import interpreter
 from python_tsan.imports.model.interpreter import identify

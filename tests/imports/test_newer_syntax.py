@@ -148,7 +148,7 @@ def test_a_module_of_a_cycle_whose_source_changes_after_its_import_is_a_doubt(tm
 
 def test_bytecode_that_is_used_without_its_source_vouches_for_nothing(tmp_path, capsys, monkeypatch):
     probe_of(None, tmp_path, {**RING, "top.py": "import a\n"})
-    monkeypatch.setattr("python_tsan.cli.imports.Probe", lambda **more: Probe(**{**more, "bytecode": None}))
+    monkeypatch.setattr("python_tsan.cli.import_verbs.Probe", lambda **more: Probe(**{**more, "bytecode": None}))
     py_compile.compile(tmp_path / "b.py", invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     assert run_scan(capsys, tmp_path, "--no-calls", "top")[0] == 0
     (tmp_path / "b.py").write_text("def f(:\n")

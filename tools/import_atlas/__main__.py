@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.failures import as_exit_code
-from python_tsan.cli.imports import write_file
+from python_tsan.cli.import_verbs import write_file
 from python_tsan.cli.options import add_settings, count, open_context, seconds
 from python_tsan.errors import ExitCode, Interrupted
 from python_tsan.imports.model.interpreter import identify
