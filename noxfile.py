@@ -327,6 +327,13 @@ def wheels(session: nox.Session) -> None:
     session.run("python", "-m", "tools.wheels", *session.posargs)
 
 
+@nox.session(tags=["look"])
+def peers(session: nox.Session) -> None:
+    """Run pybind11's and nanobind's own thread tests under ThreadSanitizer, from checkouts; see `-- --help`."""
+    install(session)
+    session.run("python", "-m", "tools.peers", *session.posargs)
+
+
 @nox.session(tags=["quality"])
 def wheel(session: nox.Session) -> None:
     """Build wheel and sdist into dist/, and install them by uvx, uv, pipx and pip."""

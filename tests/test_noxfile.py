@@ -28,6 +28,7 @@ EXPECTED = [
     "test_python",
     "build_numpy",
     "wheels",
+    "peers",
 ]
 
 
