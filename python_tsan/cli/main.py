@@ -91,6 +91,7 @@ def _dispatch(arguments: Sequence[str]) -> ExitCode:
     if parsed.verb is None:
         parser.print_help()
         return ExitCode.USAGE
+    parsed.words = tuple(arguments)
     module = cast("VerbModule", parsed.module)
     return module.run(parsed)
 

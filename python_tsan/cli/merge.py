@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.help_format import add_verbose, end_with
+from python_tsan.cli.merged import save_merged
 from python_tsan.cli.options import add_settings, open_context
 from python_tsan.cli.run import add_formats, exit_code, formats_of
 from python_tsan.plain_text import counted
-from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
-from python_tsan.render.source import source_reader
-from python_tsan.result.codec import encode_result
-from python_tsan.result.merge import merge, unite
-from python_tsan.result.model import RUN_FILE, ResultKind
-from python_tsan.result.runs import PARTS_FOLDER, load_parts
-from python_tsan.result.store import open_run
-from python_tsan.storage import storage_errors, write_whole
+from python_tsan.result.merge import unite
+from python_tsan.result.runs import load_parts
 
 if TYPE_CHECKING:
     import argparse
 
-    from python_tsan.console import Console
     from python_tsan.errors import ExitCode
-    from python_tsan.result.model import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,34 +34,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     given = list(load_parts(arguments.runs))
     parts = unite(given)
     context = open_context(arguments)
-    console = context.console
     if len(given) > len(parts):
-        console.note(f"{counted(len(given) - len(parts), 'duplicate')} skipped")
-    merged = merge(parts)
-    folder = open_run(context.settings.output).path
-    with storage_errors(folder):
-        for part in parts:
-            kept = folder / PARTS_FOLDER / part.id
-            kept.mkdir(parents=True)
-            write_whole(kept / RUN_FILE, encode_result(part))
-        rendering = Context(source_lines=source_reader((Path.cwd(),)))
-        for name in dict.fromkeys((JSON, *formats)):
-            if name != TERMINAL:
-                write_whole(folder / RENDERINGS[name].file_name, RENDERINGS[name].render(merged, rendering))
-    if not formats or TERMINAL in formats:
-        _show(merged, folder, console, verbose=arguments.verbose)
-    console.note(f"all files: {folder}")
-    return exit_code(merged)
-
-
-def _show(merged: Result, folder: Path, console: Console, *, verbose: bool) -> None:
-    from python_tsan.render import markdown, terminal  # noqa: PLC0415 -- mostly needed, never for machines
-
-    if merged.kind is not ResultKind.CHECKS:
-        console.lines(terminal.render_lines(merged, verbose=verbose))
-        return
-    console.lines(terminal.render_checks(merged))
-    console.say(f"evidence: {folder / RUN_FILE}")
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(markdown.render_checks(merged))
+        context.console.note(f"{counted(len(given) - len(parts), 'duplicate')} skipped")
+    return exit_code(save_merged(parts, formats, context, verbose=arguments.verbose))

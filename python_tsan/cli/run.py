@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.cli.help_format import add_verbose, end_with
-from python_tsan.cli.options import PLAN, add_settings, count, open_context, seconds
+from python_tsan.cli.options import PLAN, add_settings, count, open_context, open_pipeline, seconds
 from python_tsan.cli.report import OWN_HELP, own_paths
 from python_tsan.detect.registry import DETECTORS
 from python_tsan.errors import ExitCode, UsageError
@@ -24,9 +24,11 @@ from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from python_tsan.cli import options
     from python_tsan.console import Console
     from python_tsan.result.model import Result
     from python_tsan.running.rules import Rules
+    from python_tsan.running.session import Session
 
 
 _LONGEST_LINE = 200
@@ -48,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--stall", type=seconds, default=0.0, metavar="SECONDS", help="end a run in which nothing moves for so long")
     add("--repeat", type=count, default=1, metavar="N", help="run it N times and count the runs with findings (1)")
     add("--shard", default="", metavar="I/N|auto", help="run only part I of N, or this job's; `merge` combines them")
+    add("--cluster", default="", metavar="dask://HOST:PORT", help="let the workers of a dask cluster make the runs")
     add("--until-found", action="store_true", help="stop at the first run with a finding")
     add("--expect", default=CLEAN, metavar="WHAT", help="expected result: clean, race, hang or a file (clean)")
     add("--baseline", default="", metavar="FILE", help="known findings; only others fail")
@@ -97,9 +100,16 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from python_tsan.running.preparation import open_session  # noqa: PLC0415 -- wrong options are reported at once
 
     request = request_of(arguments)
+    if arguments.cluster:
+        from python_tsan.cli.cluster import refuse_conflicts  # noqa: PLC0415 -- rarely used
+
+        refuse_conflicts(arguments)
     session = open_session(
         request, context.settings, layout=context.layout, console=context.console, env=dict(os.environ)
     )
+
+    if arguments.cluster:
+        return _run_on_cluster(arguments, request, session, context)
 
     def on_result(report: Result, folder: Path) -> None:
         show(report, folder, request, context.console, detail=Detail.of(arguments))
@@ -109,6 +119,39 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if request.write_baseline:
         _write_baseline(report, Path(request.write_baseline), session.rules, context.console)
     return exit_code(report)
+
+
+def _run_on_cluster(
+    arguments: argparse.Namespace, request: Request, session: Session, context: options.Context
+) -> ExitCode:
+    """Let a cluster make the runs, and save what they come to together."""
+    import tempfile  # noqa: PLC0415 -- rarely used
+
+    from python_tsan.cli.build import export  # noqa: PLC0415
+    from python_tsan.cli.cluster import Job, parts_of, without_cluster  # noqa: PLC0415
+    from python_tsan.cli.merged import save_merged  # noqa: PLC0415
+    from python_tsan.running.record import relevant_variables  # noqa: PLC0415
+
+    interpreter = session.setup.prepared.interpreter
+
+    def archive() -> bytes:
+        with tempfile.TemporaryDirectory(prefix="python-tsan-") as folder:
+            file = Path(folder, "interpreter.tar")
+            export(open_pipeline(arguments), file, with_numpy=bool(interpreter and "-numpy-" in interpreter.key))
+            return file.read_bytes()
+
+    job = Job(
+        options=without_cluster(arguments.words[1 : len(arguments.words) - len(arguments.command)]),
+        command=request.command,
+        cwd=request.cwd,
+        env=relevant_variables(os.environ),
+        repeat=request.repeat,
+        until_found=request.until_found,
+        key=interpreter.key if interpreter and interpreter.instrumented else "",
+        archive=archive,
+    )
+    parts = parts_of(arguments.cluster, job, context.console)
+    return exit_code(save_merged(parts, request.formats, context, verbose=arguments.verbose))
 
 
 def request_of(arguments: argparse.Namespace) -> Request:
