@@ -632,7 +632,7 @@ void recursive() {
 
 // --- two interpreters
 
-#if PY_VERSION_HEX >= 0x030C0000
+#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
 /// Runs in an interpreter of its own: with a GIL of its own, or with the main one's.
 void in_interpreter(bool own_gil, const std::function<void()>& work) {
     const Gil gil;
@@ -692,7 +692,11 @@ PyModuleDef native_module = {
     PyModuleDef_HEAD_INIT, "native", nullptr, 0, native_methods, nullptr, nullptr, nullptr, nullptr};
 
 PyObject* make_native() {
-    return PyModule_Create(&native_module);
+    PyObject* const made = PyModule_Create(&native_module);
+#ifdef Py_GIL_DISABLED
+    PyUnstable_Module_SetGIL(made, Py_MOD_GIL_NOT_USED);
+#endif
+    return made;
 }
 
 /// Each step is run by a thread of its own, in turn; those that begin with "mutex:" with the mutex locked.
@@ -1125,7 +1129,7 @@ const Case cases[] = {
      "Opposite orders, but one thread ends before the other one starts.", ordered_by_join},
     {"try_lock", "nothing", "mutex_inverted", "Opposite orders, but one of the two only tries the mutex.", try_lock},
     {"recursive", "nothing", "mutex_inverted", "A recursive mutex is taken twice by its holder.", recursive},
-#if PY_VERSION_HEX >= 0x030C0000
+#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
     {"one_gil", "deadlock", "own_gils", "Opposite orders in two interpreters that share one GIL.", one_gil},
     {"own_gils", "nothing", "one_gil", "Opposite orders in two interpreters, each with a GIL of its own.", own_gils},
 #endif

@@ -34,6 +34,8 @@ _BY_CALL = (
 )
 
 
+# Kinds of which a process, or an interpreter, has one.
+_ONLY_ONE = {LockKind.ATTACHED: "an attached thread state", LockKind.IMPORT: "the import lock"}
 _LONGEST_NAME = 15  # of a thread; see prctl(2)
 # std::lock_guard::lock_guard, std::call_once, std::thread::join, PyObject_Call; no frame of std::function in between.
 _CALL = re.compile(r"^_?Py|^__?cxa_|lock|mutex|once|join|wait|future|acquire")
@@ -140,8 +142,8 @@ class Namer:
         """Return the name of a lock, empty where it has none."""
         if lock.kind is LockKind.MODULE:
             return f"the module lock of {lock.name}" if lock.name else ""
-        if lock.kind is LockKind.IMPORT:
-            return "the import lock"
+        if lock.kind in _ONLY_ONE:
+            return _ONLY_ONE[lock.kind]
         if lock.name or lock.kind is LockKind.THREAD:
             return lock.name
         if lock.kind is LockKind.PYTHON:

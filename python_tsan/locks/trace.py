@@ -142,6 +142,7 @@ _MOST_HELD = 32
 _LIVE_BYTES = _LIVE.size + _MOST_HELD * _HELD.size
 _SEES_PYTHON, _KNOWS_GIL, _FREE_THREADED, _ENDED, _FORKED, _CHECKS_CALLS, _HIDES_ONCE = 1, 2, 4, 8, 16, 32, 64
 _DEEPEST = 200
+_ATTACHMENT = 5  # the highest bits of an address; gil.hpp
 
 
 def read_trace(data: bytes | memoryview) -> LockTrace | None:
@@ -302,7 +303,7 @@ class _Reader:
         module = self.stacks.object_path(home)
         return TracedLock(
             id=number,
-            kind=KINDS[kind] if kind < len(KINDS) else LockKind.MUTEX,
+            kind=_kind(kind, address),
             name=self.stacks.text(name),
             address=address,
             module=module,
@@ -431,7 +432,7 @@ class _Reader:
             found = self.by_address.get(address)
         if found is None:
             found = len(self.locks)
-            known = KINDS[kind] if kind < len(KINDS) else LockKind.MUTEX
+            known = _kind(kind, address)
             thread = self._joined(address) if known is LockKind.THREAD else None
             self.locks.append(TracedLock(id=found, kind=known, address=address, thread=thread))
             self.by_address[address] = found
@@ -444,7 +445,15 @@ class _Reader:
         return max((number for number, each in enumerate(handles) if each == address & ~7), default=None)
 
 
+def _kind(kind: int, address: int) -> LockKind:
+    if address >> 60 == _ATTACHMENT:
+        return LockKind.ATTACHED
+    return KINDS[kind] if kind < len(KINDS) else LockKind.MUTEX
+
+
 def _sight(flags: int) -> GilSight:
     if flags & _KNOWS_GIL:
         return GilSight.RECOGNISED
+    if flags & _FREE_THREADED:
+        return GilSight.FREE_THREADED
     return GilSight.NOT_RECOGNISED if flags & _SEES_PYTHON else GilSight.NO_PYTHON

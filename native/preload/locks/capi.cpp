@@ -6,6 +6,7 @@
 #include "capi_undone.hpp"
 #include "contract.hpp"
 #include "file.hpp"
+#include "gil.hpp"
 #include "meeting.hpp"
 #include "python.hpp"
 #include "record.hpp"
@@ -606,6 +607,11 @@ void python_tsan_capi_called(
     number = number >= 2 * most_stubs ? number - 2 * most_stubs : number;
     const auto& function = functions[number];
     const Site site = {pc, sp, fp};
+    if (follows_attachment) {
+        if (const Entered entered(site); entered) {
+            attachment_seen(site);
+        }
+    }
     if (!self.holds_gil && function.checked && !(function.quiet_if_null && argument == 0)) {
         if (const Entered entered(site); entered) {
             const auto rule = rule_of_call();
@@ -635,6 +641,11 @@ void python_tsan_capi_called(
             }
         }
         remember(number, site, argument);
+        if (follows_attachment) {
+            if (const Entered entered(site); entered) {
+                attachment_changes(function.name, argument, site);
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 #include "gil.hpp"
 
+#include "../common/table.hpp"
 #include "capi.hpp"
 #include "file.hpp"
 #include "locks.hpp"
 #include "objects.hpp"
+#include "python.hpp"
 #include "record.hpp"
 
 namespace lock_recorder {
@@ -29,6 +31,12 @@ What wanted(std::uint64_t gil) {
     return What{gil, Kind::gil, Mode::write, Callee::gil, false};
 }
 
+/// Whether the call is of a free-threaded Python, which has a GIL only while it is switched on.
+bool is_free_threaded(const Site& site) {
+    Loaded object{};
+    return find_object(site.pc, object) && exported(object, "PyUnstable_Module_SetGIL") != nullptr;
+}
+
 void learn(std::uint64_t gil) {
     const Latched latched(tables);
     const auto count = gil_count.load(std::memory_order_relaxed);
@@ -48,7 +56,41 @@ void learn(std::uint64_t gil) {
     header->flags.fetch_or(knows_gil);
 }
 
+/// Functions of the C API that attach a thread state, and those that detach one.
+constexpr const char* attaching[] = {"PyGILState_Ensure", "PyEval_RestoreThread", "PyEval_AcquireThread",
+                                     "PyThreadState_Ensure"};
+constexpr const char* detaching[] = {"PyGILState_Release", "PyEval_SaveThread", "PyEval_ReleaseThread",
+                                     "PyThreadState_Release"};
+
+template <std::size_t count>
+bool is_one_of(const char* const (&names)[count], const char* name) {
+    for (const char* each : names) {
+        if (begins_with(name, each)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::uint64_t key_of(std::uint64_t interpreter) {
+    return attachment | (mix(interpreter, 1) & 0xffffff);
+}
+
+void attaches(std::uint64_t interpreter, const Site& site) {
+    const auto what = wanted(key_of(interpreter));
+    request(what, site, false);
+    acquired(what, site);
+    requested();
+    self.last_gil = what.address;
+}
+
+void detaches() {
+    released(self.last_gil);
+}
+
 } // namespace
+
+bool follows_attachment = false;
 
 std::uint64_t gil_of(std::uint64_t mutex) {
     const auto count = gil_count.load(std::memory_order_acquire);
@@ -144,7 +186,7 @@ bool suspect_unlock(std::uint64_t mutex, const Site& site) {
         return false;
     }
     const bool is_gil = mutex == self.suspect && self.steps == 2 && is_readable(mutex) && gil_is_taken(mutex) &&
-                        is_called_by(site, "PyEval_RestoreThread");
+                        is_called_by(site, "PyEval_RestoreThread") && !is_free_threaded(site);
     self.suspect = 0;
     self.steps = 0;
     if (is_gil) {
@@ -170,6 +212,27 @@ void gil_gone(std::uint64_t mutex) {
     }
     released(gil);
     self.last_gil = 0;
+}
+
+void attachment_seen(const Site& site) {
+    const auto interpreter = python_interpreter();
+    if (self.holds_gil && (interpreter == 0 || key_of(interpreter) != self.last_gil)) {
+        detaches();
+    }
+    if (interpreter != 0 && !self.holds_gil) {
+        attaches(interpreter, site);
+    }
+}
+
+void attachment_changes(const char* function, std::uint64_t argument, const Site& site) {
+    const bool swap = same_text(function, "PyThreadState_Swap");
+    const bool by_state = swap || begins_with(function, "PyEval_");
+    if (self.holds_gil && (swap || is_one_of(detaching, function))) {
+        detaches(); // as far as it stays attached, the next hook sees it
+    }
+    if (!self.holds_gil && (is_one_of(attaching, function) || (swap && argument != 0))) {
+        attaches(python_interpreter_of(by_state ? argument : 0), site);
+    }
 }
 
 void gils_again() {

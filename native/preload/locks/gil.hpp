@@ -82,6 +82,21 @@ bool suspect_unlock(std::uint64_t mutex, const Site& site);
 /// A mutex is destroyed or initialised again.
 void gil_gone(std::uint64_t mutex);
 
+// A free-threaded Python has no GIL, or one that is switched on for a while. There an attached thread state takes its
+// place: a thread that waits for a lock while attached holds up every stop of the world, as by the garbage collector,
+// and a thread that is stopped or attaches meanwhile keeps its locks. To attach and to detach are changes of a word in
+// memory, so that they are looked at when something else is recorded, and where the C API is called.
+
+/// Whether attached thread states are followed.
+extern bool follows_attachment;
+/// The highest bits of the keys of these states, one for each interpreter. No address of a program is that high.
+constexpr std::uint64_t attachment = std::uint64_t{5} << 60;
+
+/// The calling thread is at a hook, attached or not.
+void attachment_seen(const Site& site);
+/// It calls a function that attaches or detaches it.
+void attachment_changes(const char* function, std::uint64_t argument, const Site& site);
+
 /// In a child of fork: the GILs are at the same addresses.
 void gils_again();
 

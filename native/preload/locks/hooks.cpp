@@ -92,6 +92,9 @@ bool enter(const Site& site) {
         self.busy = false;
         return false;
     }
+    if (follows_attachment) {
+        attachment_seen(site);
+    }
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include "../common/table.hpp"
 #include "capi.hpp"
 #include "file.hpp"
+#include "gil.hpp"
 #include "python_locks.hpp"
 #include "threads.hpp"
 
@@ -17,6 +18,7 @@ constexpr int deepest = 64;
 constexpr std::size_t longest_name = 1024;
 preload::FrameTable frames;
 const _ts* (*thread_state)() = nullptr;
+const void* (*main_interpreter)() = nullptr;
 Table frames_table;
 bool has_table = false;
 
@@ -120,6 +122,19 @@ FrameRole role_of(const _object* code) {
 
 } // namespace
 
+std::uint64_t python_interpreter_of(std::uint64_t state) {
+    constexpr std::uint64_t to_interpreter = 16; // struct _ts: prev, next, interp
+    if (state != 0) {
+        return *reinterpret_cast<const std::uint64_t*>(state + to_interpreter);
+    }
+    return main_interpreter == nullptr ? 0 : reinterpret_cast<std::uint64_t>(main_interpreter());
+}
+
+std::uint64_t python_interpreter() {
+    const auto* state = thread_state == nullptr ? nullptr : thread_state();
+    return state == nullptr ? 0 : python_interpreter_of(reinterpret_cast<std::uint64_t>(state));
+}
+
 PythonCaller python_frame() {
     const char* frame = first_frame();
     if (frame == nullptr) {
@@ -149,6 +164,8 @@ void python_found(const Loaded& object) {
     header->python = version == nullptr ? 0 : static_cast<std::uint32_t>(*version);
     if (exported(object, "PyUnstable_Module_SetGIL") != nullptr) { // by free-threaded builds only
         header->flags.fetch_or(free_threaded);
+        main_interpreter = reinterpret_cast<const void* (*)()>(exported(object, "PyInterpreterState_Main"));
+        follows_attachment = true;
     }
     // Public from 3.13, under another name before.
     void* current = exported(object, "PyThreadState_GetUnchecked");

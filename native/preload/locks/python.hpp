@@ -30,6 +30,11 @@ PythonCaller python_frame();
 std::uint32_t python_text(const void* string);
 bool python_text_is(const void* string, const char* text);
 
+/// The interpreter of the calling thread's attached thread state, 0 without one. From 3.12 on.
+std::uint64_t python_interpreter();
+/// The interpreter of a thread state; the main one's without one.
+std::uint64_t python_interpreter_of(std::uint64_t state);
+
 /// The row of the calling thread's Python frames, 0 for none. It holds the GIL, and callers exclude each other.
 std::uint32_t intern_python_stack();
 
