@@ -46,6 +46,8 @@ struct Function {
     bool runs_python; // may run Python code, which may release the GIL at any moment
     bool no_error;    // must not be called with an exception set
     bool of_object;   // its first argument is an object
+    bool saves;       // PyEval_SaveThread and PyEval_RestoreThread, which are called more often than all others
+    bool restores;
 };
 
 Function functions[2 * most_stubs];
@@ -266,10 +268,15 @@ std::uint32_t stub_of(const char* name, void* target) {
                 count_lost(Lost::functions);
                 return 0;
             }
-            functions[used] = Function{
-                name, checked,  is_among(null_is_harmless, name),       action,
-                runs, no_error, begins_with_one(takes_an_object, name),
-            };
+            functions[used] = Function{name,
+                                       checked,
+                                       is_among(null_is_harmless, name),
+                                       action,
+                                       runs,
+                                       no_error,
+                                       begins_with_one(takes_an_object, name),
+                                       same_text(name, "PyEval_SaveThread"),
+                                       same_text(name, "PyEval_RestoreThread")};
             python_tsan_capi_targets[used] = target;
             if (looks_always && !always) {
                 look_always(used);
@@ -634,17 +641,20 @@ void python_tsan_capi_called(
             meet_in_call(site);
         }
     }
-    if (function.action) {
+    if (function.saves || (function.restores && !self.holds_gil)) { // breaks no rule of an action
+        self.last_action = number;
+        self.last_action_place = pc;
+    } else if (function.action) {
         if (const auto rule = rule_of_action(function.name, argument); rule != Rule::none) {
             if (const Entered entered(site); entered) {
                 report(rule, function, site, 0);
             }
         }
         remember(number, site, argument);
-        if (follows_attachment) {
-            if (const Entered entered(site); entered) {
-                attachment_changes(function.name, argument, site);
-            }
+    }
+    if (function.action && follows_attachment) {
+        if (const Entered entered(site); entered) {
+            attachment_changes(function.name, argument, site);
         }
     }
 }
