@@ -90,6 +90,14 @@ RIGHT = {
         "auto* mine = PyThreadState_Get(); auto* other = Py_NewInterpreter(); PyList_Size(PyList_New(1));"
         " Py_EndInterpreter(other); PyThreadState_Swap(mine); if (measure() != 3) return 9;"
     ),
+    "in a sub-interpreter that a thread state of another's making ends": RELEASED
+    % (
+        "in_thread([] { auto s = PyGILState_Ensure(); auto* mine = PyThreadState_Get();"
+        " auto* first = Py_NewInterpreter(); auto* second = PyThreadState_New(PyThreadState_GetInterpreter(first));"
+        " PyThreadState_Swap(second);"
+        " PyThreadState_Clear(first); PyThreadState_Delete(first); Py_EndInterpreter(second); PyThreadState_Swap(mine);"
+        " PyGILState_Release(s); });"
+    ),
     "in a sub-interpreter with a GIL of its own": """
 #if PY_VERSION_HEX >= 0x030C0000
         PyInterpreterConfig config = {}; config.check_multi_interp_extensions = 1;

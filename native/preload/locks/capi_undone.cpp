@@ -76,6 +76,7 @@ void interpreter_made(const void* state, std::uint64_t place) {
 }
 
 void interpreter_ended(const void* state) {
+    remove(What::state, state); // it is deleted too
     if (remove(What::interpreter, state)) {
         return;
     }
