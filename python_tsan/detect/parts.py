@@ -20,16 +20,15 @@ from typing import IO, TYPE_CHECKING, Any
 from python_tsan.detect.lines import MAX_LINE, Lines
 from python_tsan.tsan import finding
 from python_tsan.tsan.blocks import Splitter
-from python_tsan.tsan.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.tsan.digest import Part
+    from python_tsan.tsan.digest import Digest, Part
 
 PART_SIZE = 6 << 20
 # Read at once by this process: it shows which prefixes there are.
-FIRST_SIZE = 1 << 19
+FIRST_SIZE = 1 << 20
 # What a process reads before its part, to find the blocks that are open there.
 APPROACH_SIZE = 1 << 18
 CHUNK = 1 << 18
@@ -213,7 +212,7 @@ def _work(log: LogInParts, stretches: list[tuple[int, int]], readers: list[IO[by
         for reader in readers:  # else a process whose reader has died would wait for it
             os.close(reader.fileno())
         gc.disable()  # there are no cycles to be found, and this process is a short one
-        digest = Digest()
+        digest = log.digest.forked()
         for start, stop in stretches:
             _Pickler(out, pickle.HIGHEST_PROTOCOL).dump(log.part(digest, start, stop))
             out.flush()

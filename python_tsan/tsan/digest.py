@@ -137,6 +137,13 @@ class Digest:
         if splitter.tally.missing:
             self.shortfalls.append(Shortfall(source=source, read=splitter.tally.found, missing=splitter.tally.missing))
 
+    def forked(self) -> Digest:
+        """Return a digest that knows the blocks of this one and has counted none, in a process that was just forked."""
+        for group in self._known.values():
+            group.occurrences, group.places = 0, {}
+        taken = {key: set(group.variants) for key, group in self._known.items()}
+        return Digest(_known=self._known, _taken=taken, _forms=self._forms, _letters=self._letters)
+
     def take_part(self) -> Part:
         """Return what was read since the last call, and forget it; what was parsed stays known."""
         part = Part(self.fatal, self.blocks, self.unparsed, self.samples)
