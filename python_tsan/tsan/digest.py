@@ -209,6 +209,8 @@ class Digest:
     def _take_new(self, source: str, text: str, form: str, number: int, *, prefixed: bool) -> bool:
         """Count a block of which the form is not known, though it may be without the program's output."""
         form, strays = form_of_block(text, form)
+        if strays and text.endswith(f"\n{strays[-1]}\n"):  # it may be behind the end
+            return False
         known = self._forms.get(form)
         if known is None:
             lines = text[1:-1].split("\n")

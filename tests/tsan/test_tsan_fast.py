@@ -110,6 +110,13 @@ def form_of(text):
     return form_of_block(text)[0]
 
 
+def test_output_behind_a_block_is_not_inside_of_it():
+    block = [FENCE, *BLOCK[BLOCK.index(HEADING) :]] if HEADING in BLOCK else [FENCE, *BLOCK]
+    block = block[: block.index(SUMMARY) + 1]
+    text = "\n".join([*block, FENCE, *block, "it is up", FENCE, "x", ""])
+    assert fast([text]) == slow(text)
+
+
 def seen_by_splitter(text, monkeypatch):
     """Return the lines that were not skipped."""
     seen = []
