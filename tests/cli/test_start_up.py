@@ -12,7 +12,7 @@ from python_tsan.result.codec import encode_result
 LOG = Path("examples/tally_racy.log").absolute()
 # Of these, `--help` of any verb and a report on the terminal need none.
 HEAVY = (
-    *("asyncio", "backports.zstd", "bz2", "email", "gzip", "html.entities", "http", "importlib.resources", "json"),
+    *("asyncio", "backports.zstd", "bz2", "email", "gzip", "html.entities", "http", "importlib.resources"),
     *("lzma", "multiprocessing", "pickle", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tarfile", "tempfile"),
     *("xml", "zipfile", "elftools", "filelock", "jinja2", "platformdirs", "pytest", "rich", "shtab"),
     *("python_tsan.config", "python_tsan.detect.parts", "python_tsan.locks", "python_tsan.checking"),
@@ -23,11 +23,11 @@ LIGHT = "python_tsan.errors"
 def imported(*arguments, names=HEAVY):
     """Return which of ``names`` are loaded when the verb is done."""
     code = (
-        "import sys\n"
+        "import sys; before = set(sys.modules)\n"
         "from python_tsan.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
-        f"print(*sorted(set({names!r}) & set(sys.modules)), file=sys.stderr)\n"
+        f"print(*sorted(set({names!r}) & (set(sys.modules) - before)), file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert done.stdout
