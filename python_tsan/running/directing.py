@@ -12,6 +12,7 @@ from python_tsan.locks.directed import VARIABLE, instruction, outcome_of, places
 from python_tsan.plain_text import counted
 from python_tsan.result.finding import Directed, DirectedRuns
 from python_tsan.running.companion import FOLDER_VARIABLE
+from python_tsan.tsan.finding import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,10 +52,12 @@ def confirm(
 ) -> dict[str, DirectedRuns]:
     """Return the directed runs of each possible deadlock, by fingerprint; ``note`` gets a sentence on each."""
     circles = {key: places for key, finding in findings.items() if (places := places_of(finding))}
-    if left := len(circles) - MOST_FINDINGS:
+    deadlocks = sum(finding.kind is Kind.POSSIBLE_DEADLOCK for finding in findings.values())
+    if without := deadlocks - len(circles):
+        note(f"{counted(without, 'possible deadlock')} not run again: no place in C or C++ is known at which to wait")
+    if (left := len(circles) - MOST_FINDINGS) > 0:
         circles = dict(list(circles.items())[:MOST_FINDINGS])
-        if left > 0:
-            note(f"{counted(left, 'more possible deadlock')} not confirmed: fix the others first")
+        note(f"{counted(left, 'more possible deadlock')} not run again: fix the others first")
     directed = {}
     for number, (key, places) in enumerate(circles.items(), start=1):
         runs = [_run(program, places, f"{number}-{run + 1}", leader) for run, leader in enumerate(_leaders(places))]

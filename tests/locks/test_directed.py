@@ -16,6 +16,7 @@ from python_tsan.render.registry import RENDERINGS, Context
 from python_tsan.result.build import merge_findings
 from python_tsan.result.codec import decode_result
 from python_tsan.result.finding import Confirmation, Directed, DirectedRuns
+from python_tsan.running.directing import Program, confirm
 from python_tsan.tsan.finding import Kind
 
 HUNG, TOGETHER, APART, NOT_REACHED = Directed
@@ -46,6 +47,16 @@ def test_what_the_runtime_reports_and_what_has_no_place_is_not_directed(finding)
     assert places_of(replace(finding, acquisitions=finding.acquisitions[:1])) == ()
     unknown = tuple(replace(mutex, kind="PyMutex") for mutex in finding.mutexes)
     assert places_of(replace(finding, mutexes=unknown)) == ()
+
+
+def test_what_cannot_be_directed_is_noted(finding, tmp_path):
+    unknown = replace(finding, mutexes=tuple(replace(mutex, kind="PyMutex") for mutex in finding.mutexes))
+    program = Program(
+        command=("/bin/true",), cwd=tmp_path, variables={}, launcher=(), folder=tmp_path, seconds=0.1, limit=9.0
+    )
+    notes = []
+    assert confirm({"one": unknown, "race": replace(finding, kind=Kind.RACE)}, program, note=notes.append) == {}
+    assert notes == ["1 possible deadlock not run again: no place in C or C++ is known at which to wait"]
 
 
 def test_the_recorder_reads_a_line_for_each_spot(places):
