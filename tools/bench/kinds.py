@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tools.bench import building, comparing, gil_run, imports, lock_recorder, logs, numpy_build, restoring, shims, watch
+from tools.bench import (
+    building,
+    capi_calls,
+    comparing,
+    gil_run,
+    imports,
+    lock_recorder,
+    logs,
+    numpy_build,
+    restoring,
+    shims,
+    watch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,5 +51,6 @@ KINDS = (
     ),
     Kind(flag="--gil", summary="measure the GIL tracer and other tracers, instead", tables=gil_run.tables),
     Kind(flag="--locks", summary="measure the lock recorder, instead", tables=lock_recorder.tables),
+    Kind(flag="--capi", summary="measure the checks of the C API, instead", tables=capi_calls.tables),
     Kind(flag="--shims", summary="measure the shims of a program that uses none, instead", tables=shims.tables),
 )

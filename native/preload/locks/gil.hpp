@@ -1,17 +1,23 @@
 // The GIL, recognised by how CPython takes it (take_gil in Python/ceval_gil.c, the same from 3.11 to 3.15): it locks
-// the mutex m, locks the mutex at m + 88, signals the condition at m + 40, unlocks both. The integer 64 bytes before m
-// says whether the GIL is taken. This needs no symbol for it, so that builds with link-time optimisation are seen too.
+// the mutex m, locks the mutex at m + 88 (on x86-64), signals the condition at m + 40, unlocks both. The integer 64
+// bytes before m says whether the GIL is taken. This needs no symbol for it, so that builds with link-time optimisation
+// are seen too.
 
 #pragma once
 
 #include "threads.hpp"
+
+#include <pthread.h>
 
 namespace lock_recorder {
 
 extern bool meets; // meeting.hpp
 
 // struct _gil_runtime_state: ... int locked; ... cond; mutex; switch_cond; switch_mutex.
-constexpr std::uint64_t to_locked = 64, to_condition = 48, to_switch_condition = 40, to_switch_mutex = 88;
+// On x86-64 a mutex has 40 bytes, on AArch64 48; a condition has 48 on both.
+constexpr std::uint64_t to_locked = 64, to_condition = sizeof(pthread_cond_t),
+                        to_switch_condition = sizeof(pthread_mutex_t),
+                        to_switch_mutex = to_switch_condition + sizeof(pthread_cond_t);
 
 /// Whether the call needs no further look: the calling thread releases the GIL that it met last, or takes it and locks
 /// the second mutex. These calls are nine of ten, and a release and a taking are seven in a hundred nanoseconds.
