@@ -29,6 +29,8 @@ FILE = "blind_spots.toml"
 _SONAME_VERSION = re.compile(r"\.so(?:\.\d+)+$")
 # Letters and digits that a pattern of objects needs, so that none matches the user's own by accident.
 _LEAST_LETTERS = 3
+# Names that the language keeps from users: of the implementation, and of the standard library.
+_NOT_THE_USERS = ("__", "std::")
 
 
 class Treatment(Enum):
@@ -54,7 +56,9 @@ class BlindSpot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One library or construct that the runtime misjudges.
 
     It is recognised by ``objects`` (patterns of mapped files, matched from the end of the path), ``symbols`` (of
-    frames), ``kinds`` of findings and ``runtimes`` (``gcc``, ``clang``; empty for both). ``allocates`` says that the
+    frames), ``kinds`` of findings and ``runtimes`` (``gcc``, ``clang``; empty for both); or by what compilers and
+    their libraries add to the user's own code: ``variables`` (patterns of the global that is raced on) and ``inside``
+    (patterns of functions in ``std``, one of which makes each access). ``allocates`` says that the
     library has an allocator of its own, so that memory of unknown origin is its. ``false`` says what is wrongly
     reported or missed, ``why`` the cause, ``helps`` what to do. ``program`` is the file of this repository that shows
     it.
@@ -68,6 +72,8 @@ class BlindSpot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     helps: str
     program: str = ""
     objects: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = (Kind.RACE,)
     runtimes: tuple[str, ...] = ()
@@ -76,8 +82,10 @@ class BlindSpot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         """Refuse an entry that could match by the user's own frames, or that nothing was measured of."""
-        if self.treatment is Treatment.SET_ASIDE and not self.objects:
-            raise ValueError(f"{self.name}: what is set aside must be recognised by objects")
+        if self.treatment is Treatment.SET_ASIDE and not (self.objects or self.variables or self.inside):
+            raise ValueError(f"{self.name}: what is set aside must be recognised by objects, variables or inside")
+        if users := next((each for each in (*self.variables, *self.inside) if not each.startswith(_NOT_THE_USERS)), ""):
+            raise ValueError(f"{self.name}: the pattern {users!r} would match the user's own names")
         for pattern in self.objects:
             if sum(letter.isalnum() for letter in re.sub(r"\[[^]]*\]|\.so", "", pattern)) < _LEAST_LETTERS:
                 raise ValueError(f"{self.name}: the pattern {pattern!r} would match the user's own objects")
@@ -109,6 +117,12 @@ def parse_blind_spots(text: str, file: Path | str) -> tuple[BlindSpot, ...]:
 def blind_spots() -> tuple[BlindSpot, ...]:
     """Return those that are known, in the order of the file."""
     return parse_blind_spots(files(__package__).joinpath(FILE).read_text(encoding="utf-8"), FILE)
+
+
+@cache
+def constructs() -> tuple[BlindSpot, ...]:
+    """Return those that are set aside without regard to the loaded objects."""
+    return tuple(each for each in blind_spots() if each.treatment is Treatment.SET_ASIDE and not each.objects)
 
 
 def module_name(path: str) -> str:

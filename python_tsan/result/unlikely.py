@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from fnmatch import fnmatchcase
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -21,7 +23,7 @@ from python_tsan.tsan.frames import is_interceptor
 from python_tsan.tsan.suppressions import HUBS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from python_tsan.tsan.finding import Access, Finding, Frame, Stack
 
@@ -41,6 +43,25 @@ class _Borrowed(Struct, frozen=True, kw_only=True):
     """An access by CPython's C-API on behalf of a blind library, such as a copy out of its buffer."""
 
     spot: BlindSpot
+
+
+def construct_of(finding: Finding, constructs: Iterable[BlindSpot]) -> BlindSpot | None:
+    """Return the construct that the finding is part of: its variable, or functions that make each of its accesses."""
+    return next((spot for spot in constructs if finding.kind in spot.kinds and _is_of(finding, spot)), None)
+
+
+def _is_of(finding: Finding, spot: BlindSpot) -> bool:
+    names = [place.name for place in finding.locations if place.kind is LocationKind.GLOBAL]
+    if spot.variables and names:
+        return all(any(fnmatchcase(name, pattern) for pattern in spot.variables) for name in names)
+    stacks = [access.stack for access in finding.accesses]
+    return bool(spot.inside and stacks) and all(_is_inside(stack, spot.inside) for stack in stacks)
+
+
+def _is_inside(stack: Stack, patterns: Iterable[str]) -> bool:
+    """Return whether one of these functions made the access, itself or through others of the standard library."""
+    library = takewhile(lambda frame: is_interceptor(frame) or "std::" in frame.symbol.partition("(")[0], stack.frames)
+    return any(fnmatchcase(frame.symbol, pattern) for frame in library for pattern in patterns)
 
 
 def blind_spot_of(finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cpython.known_races import shipped_file
 from python_tsan.result import baseline
-from python_tsan.result.blind_spots import blind_objects
+from python_tsan.result.blind_spots import blind_objects, constructs
 from python_tsan.result.build import Standing
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.matching import covered
-from python_tsan.result.unlikely import blind_spot_of
+from python_tsan.result.unlikely import blind_spot_of, construct_of
 from python_tsan.running import expected
 from python_tsan.running.suppressing import read_suppressions
 from python_tsan.toml_file import read_text
@@ -54,12 +54,13 @@ class Rules:
     def standings_in(self, groups: Mapping[str, Group], objects: Iterable[SharedObject]) -> dict[str, Standing]:
         """Return the standings of all that is known, and of what is set aside for the loaded ``objects``."""
         known = self.standings({key: group.finding for key, group in groups.items()})
-        blind = {} if self.keep_unlikely else blind_objects(objects)
+        if self.keep_unlikely:
+            return known
+        blind = blind_objects(objects)
         aside = {
             key: spots[0]
             for key, group in groups.items()
-            if key not in known
-            and None not in (spots := [blind_spot_of(each, blind) for each in group.variants.values()])
+            if key not in known and None not in (spots := [_aside(each, blind) for each in group.variants.values()])
         }
         return known | {key: _set_aside(spot) for key, spot in aside.items() if spot}
 
@@ -89,6 +90,10 @@ def with_shipped(rules: Rules, interpreter: Interpreter | None) -> Rules:
     if file is None:
         return rules
     return replace(rules, suppressions=(*rules.suppressions, *read_suppressions([file], shipped=True)))
+
+
+def _aside(finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | None:
+    return blind_spot_of(finding, blind) or construct_of(finding, constructs())
 
 
 def _set_aside(spot: BlindSpot) -> Standing:

@@ -39,6 +39,12 @@ def test_an_entry_is_read():
         ('title = "Lib"', "", "missing required field `title`"),
         ('"set aside"', '"ignored"', "Invalid enum value 'ignored'"),
         ('objects = ["liblocks.so*"]', "", "must be recognised by objects"),
+        ('objects = ["liblocks.so*"]', 'variables = ["g_*"]', "the pattern 'g_*' would match the user's own"),
+        (
+            'objects = ["liblocks.so*"]',
+            'inside = ["*::load"]',
+            "the pattern '*::load' would match the user's own names",
+        ),
         ('["liblocks.so*"]', '["*"]', "would match the user's own"),
         ('["liblocks.so*"]', '["*.so*"]', "would match the user's own"),
         ('["liblocks.so*"]', '["[a-z]*"]', "would match the user's own"),

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from python_tsan.result.blind_spots import BlindSpot, Measured, Treatment
-from python_tsan.result.unlikely import blind_spot_of
+from python_tsan.result.blind_spots import BlindSpot, Measured, Treatment, constructs
+from python_tsan.result.unlikely import blind_spot_of, construct_of
 from python_tsan.tsan.parser import parse_log
 
 SPOT = BlindSpot(
@@ -183,3 +183,40 @@ def test_a_planted_race_stays_with_any_other_side(other, mine, memory, thread):
     mine = [*before, planted, *below]
     assert spot(mine, other, memory=memory, thread=thread) is None
     assert spot(other, mine, memory=memory, thread=thread) is None
+
+
+LOAD = "std::_Sp_atomic<std::shared_ptr<int> >::load(std::memory_order) const /usr/include/c++/12/a.h:500 (prog+0x1)"
+STORE = "std::_Sp_atomic<std::shared_ptr<int> >::swap(std::shared_ptr<int>&) /usr/include/c++/12/a.h:510 (prog+0x2)"
+SWAP = "std::enable_if<true, void>::type std::swap<int*>(int*&, int*&) /usr/include/c++/12/bits/move.h:205 (prog+0x3)"
+END = "std::_Sp_atomic<std::shared_ptr<int> >::~_Sp_atomic() /usr/include/c++/12/a.h:400 (prog+0x4)"
+COUNTER = "  Location is global '{}' of size 24 at 0x720c00003200 (prog+0x1516b90)"
+
+
+def construct(*stacks, where=""):
+    text = finding(*stacks).raw
+    if where:
+        text = text.rstrip("\n=") + f"\n\n{where}\n\n{'=' * 18}\n"
+    (only,) = parse_log(text if text.startswith("=") else f"{'=' * 18}\n{text}", "tsan.1").findings
+    found = construct_of(only, constructs())
+    return found and found.name
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        ([SWAP, STORE, YOURS], [LOAD, YOURS], "atomic-shared-ptr"),
+        ([STORE, YOURS], [YOURS], None),
+        ([END, YOURS], [LOAD, YOURS], None),
+        ([YOURS, LOAD], [LOAD, YOURS], None),
+        ([SWAP, YOURS], [LOAD, YOURS], None),
+    ],
+)
+def test_a_class_of_the_library_makes_each_access_or_the_finding_is_kept(one, other, found):
+    assert construct(one, other) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("__llvm_gcov_ctr", "gcov-counters"), ("__llvm_gcov_ctr.2", "gcov-counters"), ("g_total", None)]
+)
+def test_counters_of_the_compiler_are_set_aside_in_functions_of_yours(name, found):
+    assert construct([YOURS], [YOURS], where=COUNTER.format(name)) == found
