@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from python_tsan.tsan.suppressions import Suppression
 
 SHIPPED = Path(__file__).parent / "shipped"
+# Entries of races that no scenario shows in each run; the project's tests have programs that do.
+SHOWN_BY_TESTS = frozenset(
+    {"race:_PyMem_SetDefaultAllocator", "race_top:Py_IsInitialized", "race:_Py_DumpTracebackThreads"}
+)
 
 
 def shipped_file(version: str, *, free_threaded: bool = False) -> Path | None:

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from python_tsan.cli.main import main
-from python_tsan.cpython.known_races import known_races
+from python_tsan.cpython.known_races import SHOWN_BY_TESTS, known_races
 from python_tsan.cpython.manifest import read_manifest
 from python_tsan.errors import ExitCode
 from python_tsan.paths import default_root
 from python_tsan.tsan.parser import parse_log
 from python_tsan.tsan.suppressions import hides
+from tests.running.test_races_at_exit import ENTRY as AT_EXIT
 from tools.wheels.survey import build_embedder
 
 FAULTHANDLER = """
@@ -58,6 +59,10 @@ def test_the_list_hides_what_cpython_does_and_no_race_of_its_callers(version):
 
 def test_3_15_reads_the_flag_atomically_and_does_not_instrument_faulthandler():
     assert not ENTRIES & set(map(str, known_races("3.15.0rc1")))
+
+
+def test_verify_leaves_to_tests_only_what_tests_show():
+    assert {*ENTRIES, AT_EXIT} == SHOWN_BY_TESTS
 
 
 def built(version, family):
