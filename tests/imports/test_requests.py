@@ -67,7 +67,7 @@ def test_the_parent_is_the_package():
 
 
 def body(**facts):
-    empty = {"bindings": [], "imports": [], "reads": [], "functions": {}, "called": []}
+    empty = {"bindings": [], "imports": [], "reads": [], "functions": {}, "called": [], "locks": []}
     return read_body({**empty, **facts})
 
 

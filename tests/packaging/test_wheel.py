@@ -81,7 +81,7 @@ def test_the_metadata_is_what_an_index_accepts(metadata):
     assert str(found.requires_python) == ">=3.11"
     assert found.license_expression == "MIT"
     assert found.description_content_type == "text/markdown"
-    assert found.provides_extra == ["verify"]
+    assert found.provides_extra == ["cluster", "verify"]
 
 
 def test_the_readme_renders(metadata):

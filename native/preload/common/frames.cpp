@@ -42,6 +42,23 @@ unsigned read_varint(const unsigned char*& cursor) {
     return value;
 }
 
+/// To the first byte of the next entry of a location table: only that one has the highest bit.
+const unsigned char* next_entry(const unsigned char* cursor, const unsigned char* end) {
+    do {
+        ++cursor;
+    } while (cursor < end && (*cursor & 128U) == 0);
+    return cursor;
+}
+
+/// The code units that a location table describes, which are all of its code.
+std::uint64_t units(const unsigned char* cursor, const unsigned char* end) {
+    std::uint64_t count = 0;
+    for (; cursor < end; cursor = next_entry(cursor, end)) {
+        count += (*cursor & 7U) + 1;
+    }
+    return count;
+}
+
 /// The line of a code unit by a location table (Objects/locations.md of CPython: entries of a first byte 1kkkklll, kind
 /// and length - 1).
 std::int32_t
@@ -61,9 +78,7 @@ line_at(const unsigned char* cursor, const unsigned char* end, std::uint64_t wan
             return kind == 15 ? 0 : line;
         }
         at += length;
-        do { // only the first byte of an entry has the highest bit
-            ++cursor;
-        } while (cursor < end && (*cursor & 128U) == 0);
+        cursor = next_entry(cursor, end);
     }
     return 0;
 }
@@ -80,6 +95,7 @@ bool FrameTable::load(const void* runtime, std::uint32_t version) {
         return false;
     }
     const auto* numbers = static_cast<const std::uint64_t*>(runtime) + 3;
+    copies_ = numbers[-1] != 0 && version >> 16 >= 0x030E;
     for (int field = 0; field < field_count; ++field) {
         at_[field] = numbers[order[field]];
     }
@@ -96,6 +112,7 @@ bool FrameTable::load_older(std::uint32_t version) {
         at_[field] = release == 0x030B ? offsets_3_11[field] : offsets_3_12[field];
     }
     c_frame_ = c_frame_of_thread;
+    copies_ = false;
     return true;
 }
 
@@ -122,7 +139,17 @@ FrameTable::Frame FrameTable::python_frame(Frame frame) const {
 std::int32_t FrameTable::offset(Frame frame) const {
     const auto start = reinterpret_cast<std::uint64_t>(code(frame)) + at_[code_bytes];
     const auto now = at(frame);
-    return now >= start && now - start < longest_code ? static_cast<std::int32_t>(now - start) : -1;
+    if (now < start || now - start >= longest_code) {
+        return -1;
+    }
+    if (copies_) {
+        const auto* table = word<const char*>(code(frame), code_lines);
+        const auto* begin = reinterpret_cast<const unsigned char*>(table + at_[bytes_data]);
+        if (table == nullptr || (now - start) / 2 >= units(begin, begin + word<std::int64_t>(table, bytes_length))) {
+            return -1;
+        }
+    }
+    return static_cast<std::int32_t>(now - start);
 }
 
 std::int32_t FrameTable::line(Frame frame) const {

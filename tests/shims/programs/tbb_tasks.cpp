@@ -16,13 +16,16 @@
 
 using Range = tbb::blocked_range<int>;
 
-static std::atomic<int> arrived{0};
+static std::atomic<int> arrived{0}, raced{0};
 
-static void meet() {
-    arrived.fetch_add(1, std::memory_order_relaxed);
-    while (arrived.load(std::memory_order_relaxed) < 2) {
+/// The second of the two goes on when the first has: the runtime may miss accesses at the very same time.
+static void meet_and_race() {
+    const int before = arrived.fetch_add(1, std::memory_order_relaxed);
+    while (arrived.load(std::memory_order_relaxed) < 2 || raced.load(std::memory_order_relaxed) < before) {
         std::this_thread::yield();
     }
+    race();
+    raced.fetch_add(1, std::memory_order_relaxed);
 }
 
 int main() {
@@ -33,8 +36,7 @@ int main() {
     std::atomic<int> first{2};
     tbb::parallel_for(Range(0, kCount, 10), [&](const Range& range) {
         if (first.fetch_sub(1, std::memory_order_relaxed) > 0) {
-            meet();
-            race();
+            meet_and_race();
         }
         for (int index = range.begin(); index < range.end(); ++index) {
             values[static_cast<std::size_t>(index)] *= 2;
