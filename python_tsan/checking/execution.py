@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, describe_group_hang, save_group_stacks
 from python_tsan.detect import locks, races
 from python_tsan.detect.registry import detectors
@@ -20,7 +18,7 @@ from python_tsan.errors import SubjectError
 from python_tsan.process import Completed, interrupt_group, run
 from python_tsan.result.hang import Hang
 from python_tsan.result.model import Observation, Unparsed
-from python_tsan.tsan.finding import FatalKind, Kind
+from python_tsan.tsan.finding import FatalKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -149,8 +147,8 @@ def observe(
     argv = [str(part).replace("{report}", str(report)) for part in command]
     until = partial(_has_noted, folder / WAITS_FILE, tuple(waits)) if waits else None
     execution = execute(argv, folder=folder, env=env, deadline=deadline, launcher=launcher, until=until)
-    seen = _read(execution, argv=tuple(argv))
-    return _of_recorder(seen) if recorded else seen
+    gap = next(locks.gaps([folder], alone=True), "") if recorded else ""
+    return _read(execution, argv=tuple(argv), gap=gap)
 
 
 def _prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
@@ -168,7 +166,7 @@ def _prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
-def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
+def _read(execution: Execution, *, argv: tuple[str, ...], gap: str) -> Observation:
     completed, folder = execution.completed, execution.folder
     found = [detector.read(detector.files(folder)) for detector in detectors()]
     fatal = [each for one in found for each in one.fatal]
@@ -192,15 +190,8 @@ def _read(execution: Execution, *, argv: tuple[str, ...]) -> Observation:
             samples=tuple(line for one in found for line in one.unparsed.samples),
         ),
         report=report,
-        problem=execution.problem or report_problem,
+        problem=execution.problem or report_problem or gap,
     )
-
-
-def _of_recorder(seen: Observation) -> Observation:
-    """Return what a program with recorded locks showed; the runtime reports a circle without the GIL once more."""
-    gap = next(locks.gaps([seen.folder], alone=True), "")
-    findings = tuple(each for each in seen.findings if each.kind is not Kind.DEADLOCK)
-    return replace(seen, findings=findings, problem=seen.problem or gap)
 
 
 def _problem(completed: Completed, folder: Path) -> str:

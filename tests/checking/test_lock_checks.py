@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from staged import RACES, scenario
 
-from python_tsan.checking import plugin, session
+from python_tsan.checking import session
 from python_tsan.checking.session import run_checks
 from python_tsan.detect import locks
 from python_tsan.errors import BuildError
@@ -137,23 +137,6 @@ def test_without_a_pair_for_the_locks_nothing_is_concluded(judge):
 def test_without_a_recorder_they_are_skipped(judge):
     verdicts = judge("/bin/true", available=frozenset({"gil"}))
     assert {each.reason for each in verdicts.values()} == {"needs a compiler for the lock recorder"}
-
-
-def test_the_circle_that_the_runtime_reports_too_is_no_other_finding(judge, tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "gaps", lambda _folders, *, alone: iter([]))  # noqa: ARG005 -- the protocol's names
-    program = tmp_path / "runtime"
-    report = f"{'=' * 18}\nWARNING: ThreadSanitizer: {{}} (pid=7)\n{'=' * 18}\n"
-    texts = {"gate": "lock-order-inversion (potential deadlock)", "two_mutexes": "data race"}
-    lines = "".join(
-        f"    {name}) printf '%s' '{report.format(text)}' > \"$log.7\" ;;\n" for name, text in texts.items()
-    )
-    find = "log=$(printf '%s' \"$TSAN_OPTIONS\" | sed \"s/.*log_path='\\([^']*\\)'.*/\\1/\")"
-    program.write_text(f'#!/bin/sh\n{find}\ncase "$1" in\n{lines}esac\n')
-    program.chmod(0o755)
-    clean = tuple(replace(each, expect=CASES[1].expect) for each in CASES[2:])
-    monkeypatch.setattr(plugin, "CANARY", ())
-    verdicts = judge(program, clean)
-    assert statuses(verdicts) == {"gate": PASSED, "two_mutexes": FAILED}
 
 
 def test_the_list_says_what_each_case_must_show():
