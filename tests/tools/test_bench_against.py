@@ -23,7 +23,7 @@ def workload(**changed):
     return Workload(**{"name": "some", "writer": log_kinds.short_blocks, "size": 5000, "ratio": 0.5, **changed})
 
 
-@pytest.mark.parametrize("writer", {each.writer for each in WORKLOADS}, ids=lambda writer: writer.__name__)
+@pytest.mark.parametrize("writer", dict.fromkeys(each.writer for each in WORKLOADS), ids=lambda writer: writer.__name__)
 def test_every_log_is_understood_and_the_same_each_time(writer):
     pieces = 2000 if writer is log_kinds.interleaved else 40
     log = text(writer, pieces)
