@@ -4,8 +4,6 @@ namespace preload {
 
 namespace {
 
-constexpr std::uint64_t longest_code = 1 << 28;
-
 /// Positions of the table's numbers, which follow three words: cookie, version, free-threaded. Their order is that of
 /// https://github.com/python/cpython/blob/3.13/Include/internal/pycore_runtime.h and, from 3.14 on, of
 /// https://github.com/python/cpython/blob/3.14/Include/internal/pycore_debug_offsets.h. A version that is not listed
@@ -42,23 +40,6 @@ unsigned read_varint(const unsigned char*& cursor) {
     return value;
 }
 
-/// To the first byte of the next entry of a location table: only that one has the highest bit.
-const unsigned char* next_entry(const unsigned char* cursor, const unsigned char* end) {
-    do {
-        ++cursor;
-    } while (cursor < end && (*cursor & 128U) == 0);
-    return cursor;
-}
-
-/// The code units that a location table describes, which are all of its code.
-std::uint64_t units(const unsigned char* cursor, const unsigned char* end) {
-    std::uint64_t count = 0;
-    for (; cursor < end; cursor = next_entry(cursor, end)) {
-        count += (*cursor & 7U) + 1;
-    }
-    return count;
-}
-
 /// The line of a code unit by a location table (Objects/locations.md of CPython: entries of a first byte 1kkkklll, kind
 /// and length - 1).
 std::int32_t
@@ -78,7 +59,9 @@ line_at(const unsigned char* cursor, const unsigned char* end, std::uint64_t wan
             return kind == 15 ? 0 : line;
         }
         at += length;
-        cursor = next_entry(cursor, end);
+        do { // only the first byte of an entry has the highest bit
+            ++cursor;
+        } while (cursor < end && (*cursor & 128U) == 0);
     }
     return 0;
 }
@@ -95,7 +78,6 @@ bool FrameTable::load(const void* runtime, std::uint32_t version) {
         return false;
     }
     const auto* numbers = static_cast<const std::uint64_t*>(runtime) + 3;
-    copies_ = numbers[-1] != 0 && version >> 16 >= 0x030E;
     for (int field = 0; field < field_count; ++field) {
         at_[field] = numbers[order[field]];
     }
@@ -112,7 +94,6 @@ bool FrameTable::load_older(std::uint32_t version) {
         at_[field] = release == 0x030B ? offsets_3_11[field] : offsets_3_12[field];
     }
     c_frame_ = c_frame_of_thread;
-    copies_ = false;
     return true;
 }
 
@@ -139,17 +120,8 @@ FrameTable::Frame FrameTable::python_frame(Frame frame) const {
 std::int32_t FrameTable::offset(Frame frame) const {
     const auto start = reinterpret_cast<std::uint64_t>(code(frame)) + at_[code_bytes];
     const auto now = at(frame);
-    if (now < start || now - start >= longest_code) {
-        return -1;
-    }
-    if (copies_) {
-        const auto* table = word<const char*>(code(frame), code_lines);
-        const auto* begin = reinterpret_cast<const unsigned char*>(table + at_[bytes_data]);
-        if (table == nullptr || (now - start) / 2 >= units(begin, begin + word<std::int64_t>(table, bytes_length))) {
-            return -1;
-        }
-    }
-    return static_cast<std::int32_t>(now - start);
+    const auto units = word<std::uint64_t>(code(frame), items); // of two bytes each
+    return now >= start && (now - start) / 2 < units ? static_cast<std::int32_t>(now - start) : -1;
 }
 
 std::int32_t FrameTable::line(Frame frame) const {
@@ -161,8 +133,8 @@ std::int32_t FrameTable::line(Frame frame) const {
         return first; // of the function
     }
     const auto* begin = reinterpret_cast<const unsigned char*>(table + at_[bytes_data]);
-    return line_at(begin, begin + word<std::int64_t>(table, bytes_length),
-                   static_cast<std::uint64_t>(instruction_offset) / 2, first);
+    return line_at(begin, begin + word<std::int64_t>(table, items), static_cast<std::uint64_t>(instruction_offset) / 2,
+                   first);
 }
 
 const char* FrameTable::text(const _object* string, std::size_t most, std::size_t& count) const {

@@ -57,7 +57,7 @@ private:
         code_line,
         code_lines,
         code_bytes,
-        bytes_length,
+        items, // of an object of variable size: bytes, or units of code
         bytes_data,
         length,
         characters,
@@ -78,7 +78,6 @@ private:
 
     std::uint64_t at_[field_count] = {};
     std::uint64_t c_frame_ = 0; // between the thread and its current frame, up to 3.12
-    bool copies_ = false;       // threads run copies of the code, which lie anywhere: without a GIL, since 3.14
 };
 
 } // namespace preload
