@@ -188,7 +188,9 @@ def test_each_way_of_letting_go_is_seen_by_both_engines(command, python, tracer,
 def test_forced_switches_are_distinguished_from_calls(python, tracer, environment):
     text = (
         "import threading, time\n"
+        "both = threading.Barrier(2)\n"
         "def spin():\n"
+        "    both.wait()\n"
         "    end = time.monotonic() + 0.15\n"
         "    while time.monotonic() < end: pass\n"
         "threads = [threading.Thread(target=spin) for _ in range(2)]\n"
