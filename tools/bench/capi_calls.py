@@ -5,19 +5,15 @@ The same programs run without and with the recorder, in turn. Its share in locks
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan import process
-from python_tsan.cpython.stock import find_stock
 from python_tsan.cpython.tools import uv_pip
-from python_tsan.detect.locks import FOLDER_VARIABLE
 from python_tsan.errors import BuildError
-from python_tsan.preload_library import LOCK_RECORDER, build_library
-from python_tsan.process import preloading
 from tools.bench.gil_run import with_packages
+from tools.bench.lock_recorder import COLUMNS, environments, stock_and_recorder
 from tools.bench.table import Row, judged
 from tools.bench.watch import compared_row
 
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 REPEATS = 11
 SECONDS = 120.0
 INSTALL_SECONDS = 600.0
-COLUMNS = ("what", "plain", "recorded", "cost", "at most", "met")
 MOST_NANOSECONDS = 25.0
 MOST_MILLISECONDS = 50.0
 SYMBOLS = 5000
@@ -70,13 +65,10 @@ int main() {
 
 def tables(order: Order) -> Iterator[Table]:
     """Measure the checks; nothing without a stock interpreter."""
-    pipeline = order.pipeline
-    stock = find_stock(
-        pipeline.settings, toolchain=pipeline.toolchain, layout=pipeline.layout, console=pipeline.console
-    )
-    if stock is None:
+    found = stock_and_recorder(order)
+    if found is None:
         return
-    library = build_library(LOCK_RECORDER, layout=pipeline.layout, console=pipeline.console)
+    stock, library = found
     yield judged(f"checks of the C API on stock CPython {stock.version}", COLUMNS, rows(stock, order, library))
 
 
@@ -85,10 +77,7 @@ def rows(stock: Interpreter, order: Order, library: Path) -> Iterator[Row]:
     python = with_packages(stock.executable, order.folder / "gil" / f"stock-{stock.version}")
     process.run(uv_pip("--python", python, "pandas"), timeout=INSTALL_SECONDS)
     with tempfile.TemporaryDirectory(prefix="python-tsan-bench-") as name:
-        folder = Path(name)
-        plain = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        plain |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "OPENBLAS_NUM_THREADS": "1"}
-        kinds = (plain, {**plain, **preloading([library], plain), FOLDER_VARIABLE: name})
+        folder, kinds = Path(name), environments(library, name)
         yield call_row(_compiled(stock, folder, "calls", CALLS), kinds)
         for what, code, limit in PROGRAMS:
             yield compared_row(what, [str(python), "-c", code], kinds, limit, REPEATS)

@@ -22,6 +22,7 @@ from tools.bench.watch import compared_row
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from python_tsan.cpython.manifest import Interpreter
     from tools.bench.order import Order
     from tools.bench.table import Table
 
@@ -52,26 +53,35 @@ PROGRAMS = (
 
 def tables(order: Order) -> Iterator[Table]:
     """Measure the recorder; nothing without a stock interpreter."""
-    pipeline = order.pipeline
-    stock = find_stock(
-        pipeline.settings, toolchain=pipeline.toolchain, layout=pipeline.layout, console=pipeline.console
-    )
-    if stock is None:
+    found = stock_and_recorder(order)
+    if found is None:
         return
-    library = build_library(LOCK_RECORDER, layout=pipeline.layout, console=pipeline.console)
+    stock, library = found
     python = with_packages(stock.executable, order.folder / "gil" / f"stock-{stock.version}")
     yield judged(f"the lock recorder on stock CPython {stock.version}", COLUMNS, rows(python, library=library))
     yield judged("the search for possible deadlocks", COLUMNS, [search_row(orders=ORDERS)])
 
 
+def stock_and_recorder(order: Order) -> tuple[Interpreter, Path] | None:
+    """Return a stock interpreter and the recorder's library, None without such an interpreter."""
+    layout, console = order.pipeline.layout, order.pipeline.console
+    stock = find_stock(order.pipeline.settings, toolchain=order.pipeline.toolchain, layout=layout, console=console)
+    return (stock, build_library(LOCK_RECORDER, layout=layout, console=console)) if stock else None
+
+
+def environments(library: Path, folder: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the variables of a program without and with the recorder, whose recordings go to ``folder``."""
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    plain |= {"PYTHONPYCACHEPREFIX": str(Path(folder, "bytecode")), "OPENBLAS_NUM_THREADS": "1"}
+    return plain, {**plain, **preloading([library], plain), FOLDER_VARIABLE: folder}
+
+
 def rows(python: Path, *, library: Path, repeats: int = REPEATS) -> Iterator[Row]:
     """Measure each program by the processor time of its whole process."""
     with tempfile.TemporaryDirectory(prefix="python-tsan-bench-") as folder:
-        plain = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        plain |= {"PYTHONPYCACHEPREFIX": str(Path(folder, "bytecode")), "OPENBLAS_NUM_THREADS": "1"}
-        recorded = {**plain, **preloading([library], plain), FOLDER_VARIABLE: folder}
+        kinds = environments(library, folder)
         for what, code, limit in PROGRAMS:
-            yield compared_row(what, [str(python), "-c", code], (plain, recorded), limit, repeats)
+            yield compared_row(what, [str(python), "-c", code], kinds, limit, repeats)
             for recording in Path(folder).glob("*.locks"):
                 recording.unlink()
 
