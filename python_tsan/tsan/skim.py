@@ -99,7 +99,9 @@ class Skimmer:
                 read += len(FENCE) + 1
                 ready, fence, rest = self._is_ready(form), "", part[1:]
             usable = forms if ready and alike else []
-            known = not glued and self._take(parts, usable, index, form, (bool(fence), more))
+            known = not glued and self._take(
+                parts, usable, index, form, number=splitter.number + bool(fence), more=more
+            )
             if known is None:
                 return read if raws is None else splitter.number - first, False
             if known:
@@ -121,13 +123,12 @@ class Skimmer:
         return len(text) if raws is None else len(raws), True
 
     def _take(
-        self, parts: list[str], forms: list[str], index: int, form: Form | None, fence_and_more: tuple[bool, bool]
+        self, parts: list[str], forms: list[str], index: int, form: Form | None, *, number: int, more: bool
     ) -> bool | None:
-        """Take what is between two fences, the first of which may count as part of it; None if its end is not here.
+        """Take what is between two fences; None if its end is not here.
 
-        Without ``forms`` nothing can be taken.
+        ``number`` is that of the line before it. Without ``forms`` nothing can be taken.
         """
-        fence, more = fence_and_more
         part = parts[index]
         if more and index == len(parts) - 1 and index and len(part) < _MAX_BLOCK:
             return None
@@ -135,7 +136,6 @@ class Skimmer:
         if not blank and not (index and forms and part.startswith(_BLOCK_START) and part[-1] == "\n"):
             return False
         splitter = self.splitter
-        number = splitter.number + fence
         if not blank:
             ends = _has_summary(part) or (form is None and _ends_at_fence(parts, index))
             if not (ends and self.take(part, forms[index], number + 1, prefixed=form is not None)):
