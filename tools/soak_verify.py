@@ -90,6 +90,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--load", type=int, default=WORKERS, help="processes of stress-ng, 0 for none (%(default)s)")
     parser.add_argument("options", nargs="*", help="options of verify, after --")
     arguments = parser.parse_args(words)
+    if any(option.partition("=")[0] == "--output" for option in arguments.options):
+        parser.error("--output cannot be given: results are read from a folder of this program's, and deleted")
     met = 0
     with cpu_load(arguments.load):
         for number in range(1, arguments.runs + 1):

@@ -67,6 +67,15 @@ def test_a_run_without_a_result_fails_with_its_last_words(runs, capsys):
     assert "  no compiler" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("options", [["--output", "runs"], ["--lane", "full", "--output=runs"]])
+def test_another_folder_for_results_is_refused_before_a_run(runs, options, capsys):
+    """It would read no result, and count each run as failed."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["--runs", "1", "--load", "0", "--", *options])
+    assert "--output cannot be given" in capsys.readouterr().err
+    assert runs[1] == []
+
+
 def test_without_stress_ng_the_installation_is_explained(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SystemExit, match="apt-get install stress-ng"):
