@@ -14,7 +14,7 @@ from python_tsan.errors import BuildError
 from python_tsan.expectation import Outcome
 from python_tsan.harness.cases import CANARY, PROGRAM, read_cases
 from python_tsan.result.model import Status
-from tests.locks.conftest import compile_cpp, embeddable, lock_recorder, python_flags  # noqa: F401 -- fixtures
+from tests.locks.conftest import compile_cpp, lock_recorder, stock, stock_flags, stocks  # noqa: F401 -- fixtures
 
 SOURCE = Path(__file__).parents[2] / "native" / "deadlocks" / "cases.cpp"
 LISTED = (
@@ -47,11 +47,8 @@ def judge(lane_setup, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def deadlocks(compile_cpp):  # noqa: F811 -- the fixture
-    flags = next((flags for each in embeddable() if (flags := python_flags(each.executable))), None)
-    if not flags:
-        pytest.skip("no stock Python with a shared library and headers")
-    return compile_cpp(SOURCE.read_text(), "-O1", *flags)
+def deadlocks(compile_cpp, stock_flags):  # noqa: F811 -- the fixture
+    return compile_cpp(SOURCE.read_text(), "-O1", *stock_flags)
 
 
 @pytest.fixture

@@ -46,6 +46,30 @@ def python_flags(executable):
     return (f"-I{include}", f"-L{folder}", f"-Wl,-rpath,{folder}", f"-lpython{version}")
 
 
+def pythons_to_embed():
+    """Return these Pythons with the flags to embed them, newest first."""
+    return [(each, flags) for each in embeddable() if (flags := python_flags(each.executable))]
+
+
+@pytest.fixture(scope="session")
+def stocks():
+    found = pythons_to_embed()
+    if not found:
+        pytest.skip("no stock Python with a shared library and headers")
+    return found
+
+
+@pytest.fixture(scope="session")
+def stock(stocks):
+    """The newest of them, with its flags."""
+    return stocks[0]
+
+
+@pytest.fixture(scope="session")
+def stock_flags(stock):
+    return stock[1]
+
+
 @pytest.fixture(scope="session")
 def compile_cpp(tmp_path_factory):
     """Compile a C++ program given as text."""

@@ -9,7 +9,7 @@ from python_tsan.detect import capi
 from python_tsan.detect.locks import LOOKUP
 from python_tsan.locks.misuse import misuse_findings
 from python_tsan.locks.model import Rule
-from tests.locks.conftest import embeddable, python_flags, read_traces
+from tests.locks.conftest import read_traces
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 
@@ -49,17 +49,9 @@ static void forbid() { // madvise and mprotect fail from now on
 """
 
 
-@pytest.fixture(scope="module")
-def stocks():
-    found = [(each, flags) for each in embeddable() if (flags := python_flags(str(each.executable)))]
-    if not found:
-        pytest.skip("no stock Python that can be embedded")
-    return found
-
-
-@pytest.fixture(scope="module")
-def flags(stocks):
-    return stocks[0][1]
+@pytest.fixture
+def flags(stock_flags):
+    return stock_flags
 
 
 def text(head="", start=""):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan.locks.model import Rule
-from tests.locks.conftest import embeddable, python_flags
+from tests.locks.conftest import pythons_to_embed
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 
@@ -41,7 +41,7 @@ WAYS = {
     "slot = Py_NewRef(list); Py_CLEAR(slot)": 1,
     "Py_XDECREF(static_cast<PyObject*>(nullptr)); Py_INCREF(static_cast<const PyObject*>(list))": 2,
 }
-PYTHONS = [(each, flags) for each in embeddable() if (flags := python_flags(str(each.executable)))]
+PYTHONS = pythons_to_embed()
 
 
 @pytest.fixture(scope="module", params=PYTHONS, ids=lambda pair: pair[0].version)
@@ -64,20 +64,15 @@ def test_a_reference_counted_without_the_gil_is_seen_with_the_header(way, compil
     assert trace.misuses == ()
 
 
-def test_without_the_header_it_is_not_seen(compile_cpp, record):
-    if not PYTHONS:
-        pytest.skip("no stock Python that can be embedded")
-    (trace,) = record(build(compile_cpp, "Py_INCREF(list)", PYTHONS[0][1]))
+def test_without_the_header_it_is_not_seen(compile_cpp, record, stock_flags):
+    (trace,) = record(build(compile_cpp, "Py_INCREF(list)", stock_flags))
     assert trace.misuses == ()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_count_is_that_of_cpythons_own_macros(way, compile_cpp):
-    if not PYTHONS:
-        pytest.skip("no stock Python that can be embedded")
-    flags = PYTHONS[0][1]
+def test_the_count_is_that_of_cpythons_own_macros(way, compile_cpp, stock_flags):
     for extra in ((), ("-include", HEADER)):
-        subprocess.run([build(compile_cpp, way, flags, *extra), "with the GIL"], check=True, timeout=30)
+        subprocess.run([build(compile_cpp, way, stock_flags, *extra), "with the GIL"], check=True, timeout=30)
 
 
 BOUND = """
@@ -115,23 +110,22 @@ def nanobind_program():
 
 
 @pytest.mark.parametrize("binding", [pybind11_program, nanobind_program])
-def test_the_objects_of_a_binding_are_seen(binding, compile_cpp, record):
-    if not PYTHONS:
-        pytest.skip("no stock Python that can be embedded")
+def test_the_objects_of_a_binding_are_seen(binding, compile_cpp, record, stock_flags):
     head, names, extra = binding()
     text = head + BOUND
     for name, value in names.items():
         text = text.replace(name, value)
-    program = compile_cpp(text, "-DNDEBUG", f"-I{INCLUDE}", "-include", HEADER, *extra, *PYTHONS[0][1])
+    program = compile_cpp(text, "-DNDEBUG", f"-I{INCLUDE}", "-include", HEADER, *extra, *stock_flags)
     (trace,) = record(program)
     assert {each.function for each in trace.misuses} == {"Py_IncRef", "Py_DecRef"}
     (trace,) = record(program, "with the GIL")
     assert trace.misuses == ()
 
 
-def test_after_a_binding_it_is_refused(compile_cpp):
+def test_after_a_binding_it_is_refused(compile_cpp, stock_flags):
     pytest.importorskip("pybind11")
     head, _, extra = pybind11_program()
-    late = f"{head}\n#include <{HEADER}>\nint main() {{}}\n"
+    ours, flags = f"#include <{HEADER}>", ("-fsyntax-only", f"-I{INCLUDE}", *extra, *stock_flags)
+    compile_cpp(f"{ours}\n{head}\nint main() {{}}\n", *flags)
     with pytest.raises(subprocess.CalledProcessError):
-        compile_cpp(late, "-fsyntax-only", f"-I{INCLUDE}", *extra, *PYTHONS[0][1])
+        compile_cpp(f"{head}\n{ours}\nint main() {{}}\n", *flags)

@@ -7,7 +7,7 @@ import pytest
 
 from python_tsan.detect.locks import LOOKUP
 from python_tsan.locks.misuse import misuse_findings
-from tests.locks.conftest import embeddable, python_flags, read_traces
+from tests.locks.conftest import read_traces
 from tools.contract_table.measure import NOT_SEEN, PROGRAM, RULES, Case
 from tools.late_threads.measure import Target
 
@@ -18,16 +18,8 @@ NAMES = [line.split('"')[1] for line in LINES if line.startswith('{"') and line.
 
 
 @pytest.fixture(scope="module")
-def stock():
-    usable = [(each, flags) for each in embeddable() if (flags := python_flags(each.executable))]
-    if not usable:
-        pytest.skip("no stock Python with a shared library and headers")
-    return usable[0]
-
-
-@pytest.fixture(scope="module")
-def program(compile_cpp, stock):
-    return compile_cpp(PROGRAM.read_text(), "-O1", *stock[1], "-ldl", "-lrt")
+def program(compile_cpp, stock_flags):
+    return compile_cpp(PROGRAM.read_text(), "-O1", *stock_flags, "-ldl", "-lrt")
 
 
 @pytest.fixture(scope="module")

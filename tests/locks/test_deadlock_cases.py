@@ -13,7 +13,6 @@ from python_tsan.locks.model import GilSight
 from python_tsan.locks.naming import Lookup
 from python_tsan.symbols import symbolise, variable_names
 from python_tsan.tsan.fingerprint import fingerprint
-from tests.locks.conftest import embeddable, python_flags
 
 pytestmark = pytest.mark.compiler
 
@@ -25,16 +24,8 @@ NEEDS_SUBINTERPRETERS = ("one_gil", "own_gils")
 
 
 @pytest.fixture(scope="session")
-def stock():
-    usable = [(each, flags) for each in embeddable() if (flags := python_flags(each.executable))]
-    if not usable:
-        pytest.skip("no stock Python with a shared library and headers")
-    return usable[0]
-
-
-@pytest.fixture(scope="session")
-def cases(compile_cpp, stock):
-    return compile_cpp(SOURCE.read_text(), "-O1", *stock[1])
+def cases(compile_cpp, stock_flags):
+    return compile_cpp(SOURCE.read_text(), "-O1", *stock_flags)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 
 from python_tsan.cli.main import main
 from python_tsan.errors import ExitCode
-from tests.locks.conftest import embeddable, python_flags
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 
@@ -32,12 +31,9 @@ int main(int count, char** words) {
 
 
 @pytest.fixture
-def program(compile_cpp, tmp_path, monkeypatch):
-    flags = next((flags for each in embeddable() if (flags := python_flags(str(each.executable)))), ())
-    if not flags:
-        pytest.skip("no stock Python that can be embedded")
+def program(compile_cpp, stock_flags, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return str(compile_cpp(PROGRAM, *flags))
+    return str(compile_cpp(PROGRAM, *stock_flags))
 
 
 def latest():

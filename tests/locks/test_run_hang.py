@@ -4,7 +4,7 @@ import pytest
 
 from python_tsan.cli.main import main
 from python_tsan.errors import ExitCode
-from tests.locks.test_run_locks import PYTHONS, latest, python_flags
+from tests.locks.test_run_locks import latest
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 
@@ -73,11 +73,8 @@ int main(int, char** words) {
 
 
 @pytest.fixture(scope="module")
-def program(compile_cpp):
-    flags = next((flags for each in PYTHONS.values() if (flags := python_flags(str(each.executable)))), ())
-    if not flags:
-        pytest.skip("no stock Python that can be embedded")
-    return str(compile_cpp(PROGRAM, *flags))
+def program(compile_cpp, stock_flags):
+    return str(compile_cpp(PROGRAM, *stock_flags))
 
 
 def test_a_hang_names_who_holds_and_who_waits_for_what(program, tmp_path, monkeypatch, capsys):

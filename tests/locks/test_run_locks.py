@@ -95,13 +95,10 @@ def test_the_safe_twin_never_requests_the_gil_with_the_mutex(sink, record):
 
 
 @pytest.fixture
-def newest_sink(compile_cpp, tmp_path, monkeypatch):
+def newest_sink(compile_cpp, stock_flags, tmp_path, monkeypatch):
     """The program with the newest stock Python; commands run in a folder of the test."""
-    flags = next((flags for each in PYTHONS.values() if (flags := python_flags(str(each.executable)))), ())
-    if not flags:
-        pytest.skip("no stock Python that can be embedded")
     monkeypatch.chdir(tmp_path)
-    return str(compile_cpp(SINK, *flags))
+    return str(compile_cpp(SINK, *stock_flags))
 
 
 def latest():
