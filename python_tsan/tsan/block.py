@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from python_tsan.tsan.lexer import GO_HEADING, lex
+from python_tsan.tsan.lexer import GO_HEADING, lex, names_sanitizer
 from python_tsan.tsan.notices import FATAL_DETAIL
 from python_tsan.tsan.tokens import GoFunction, GoPlace, Mark
 
@@ -179,4 +179,6 @@ def clean(raw: str) -> str:
         import html  # noqa: PLC0415 -- has a large table, which few logs need
 
         line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
-    return line.rstrip("\r").rpartition("\r")[2].replace("\xa0", " ")
+    prints = line.rstrip("\r").split("\r")
+    # What was printed last is seen, but a progress bar does not take back what the sanitizer said.
+    return next(filter(names_sanitizer, reversed(prints)), prints[-1]).replace("\xa0", " ")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.block import LINE_COST, Block, Shape, clean
-from python_tsan.tsan.lexer import FENCE, GO_HEADING, HEADING, SUMMARY, lex
+from python_tsan.tsan.lexer import FENCE, GO_HEADING, HEADING, SUMMARY, lex, names_sanitizer
 from python_tsan.tsan.notices import FATAL, FATAL_DETAIL, GO_TEST, Tally, is_notice, may_matter, other_tool
 from python_tsan.tsan.prefix import Changing, Form, Forms
 from python_tsan.tsan.records import Record, Unwrapper, holds_several, pieces
@@ -202,7 +202,7 @@ class Splitter:
         return block if block.shape is Shape.FINDING else None
 
     def _take(self, raw: str, number: int) -> None:
-        speaks = "ThreadSanitizer" in raw or "WARNING: D" in raw
+        speaks = names_sanitizer(raw)
         if (self._records or (speaks and may_be_wrapped(raw)) or '"MESSAGE"' in raw) and self._unwrap(
             raw, number, speaks=speaks
         ):
@@ -238,7 +238,7 @@ class Splitter:
     def _take_record(self, record: Record, number: int) -> None:
         heading, self._heading = self._heading, None
         lines = record.text.removesuffix("\n").split("\n")
-        speaks = "ThreadSanitizer" in record.text or "WARNING: D" in record.text
+        speaks = names_sanitizer(record.text)
         source = self._record_source(record)
         if source not in self._records and not speaks and heading and lex(lines[0]) is not Mark.UNKNOWN:
             before = self._record_source(heading)

@@ -143,6 +143,11 @@ _GO_FUNCTION = re.compile(r"(?P<symbol>\S+)\(\)\s*$")
 _GO_PLACE = r"(?P<file>\S.*\.(?:go|[chs])|\S.*(?=:\d+ \+0x)):(?P<line>\d+)(?: \+(?P<offset>0x[0-9a-f]+))?\s*$"
 
 
+def names_sanitizer(text: str) -> bool:
+    """Report whether a text may have a heading or a summary."""
+    return "ThreadSanitizer" in text or "WARNING: D" in text
+
+
 def lex(line: str, read_frame: FrameReader = read_frame) -> Token:
     """Return what one line is; the line is free of its log prefix, colours and line end. Never raises."""
     text = line.strip()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from python_tsan.tsan.block import LINE_COST, MAX_LINES, has_dress
 from python_tsan.tsan.blocks import may_be_wrapped
-from python_tsan.tsan.lexer import FENCE, RULE_STARTS
+from python_tsan.tsan.lexer import FENCE, RULE_STARTS, names_sanitizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,9 +111,9 @@ def outline(lines: Sequence[str]) -> Outline:
     return Outline(plain, plain and summary != "" and not wrapped)
 
 
-def speaks(text: str) -> bool:
+def may_bound(text: str) -> bool:
     """Report whether something in a text may begin or end a block."""
-    return "ThreadSanitizer" in text or "WARNING: D" in text or '"MESSAGE"' in text
+    return names_sanitizer(text) or '"MESSAGE"' in text
 
 
 def is_heading(line: str) -> bool:
@@ -123,4 +123,4 @@ def is_heading(line: str) -> bool:
 
 def is_harmless(text: str) -> bool:
     """Report whether these lines are what they look like inside a block: nothing ends it, nothing is cleaned."""
-    return not (FENCE in text or speaks(text) or has_dress(text))
+    return not (FENCE in text or may_bound(text) or has_dress(text))

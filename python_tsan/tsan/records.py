@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from python_tsan.tsan.lexer import names_sanitizer
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
@@ -95,7 +97,7 @@ class Unwrapper:
 
     def _path(self, fields: Mapping[Path, Any]) -> Path | None:
         """Return the field that holds the text: the longest one that speaks, else one that is known to."""
-        speaking = [name for name, text in fields.items() if isinstance(text, str) and _speaks(text)]
+        speaking = [name for name, text in fields.items() if isinstance(text, str) and names_sanitizer(text)]
         if speaking:
             path = max(speaking, key=lambda name: len(fields[name]))
             if path not in self.paths:
@@ -176,7 +178,7 @@ def _objects(value: object, outer: Mapping[Path, Any] = {}, depth: int = 0) -> I
             value = {str(number): each for number, each in enumerate(value)}
     nested: list[Any] = []
     fields = {**outer, **dict(_flat(value, nested))}
-    if not nested or any(isinstance(text, str) and _speaks(text) for text in fields.values()):
+    if not nested or any(isinstance(text, str) and names_sanitizer(text) for text in fields.values()):
         yield fields
     for each in nested:
         yield from _objects(each, fields, depth + 1)
@@ -217,10 +219,6 @@ def _names(path: Path, content: object) -> bool:
 
 def _has_digit(content: object) -> bool:
     return any(letter.isdecimal() for letter in str(content))
-
-
-def _speaks(text: str) -> bool:
-    return "ThreadSanitizer" in text or "WARNING: D" in text
 
 
 def _without_digits(prefix: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from python_tsan.tsan.block import LINE_COST, has_dress
 from python_tsan.tsan.blocks import may_be_wrapped
 from python_tsan.tsan.lexer import FENCE
-from python_tsan.tsan.normal_form import SUMMARY_START, is_harmless, is_heading, normal_form, speaks
+from python_tsan.tsan.normal_form import SUMMARY_START, is_harmless, is_heading, may_bound, normal_form
 from python_tsan.tsan.prefix import DIGITS
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def _run(raws: list[str], start: int, form: Form) -> list[str]:
 
 def _is_plain(prefix: str) -> bool:
     """Report whether what matters begins neither in a prefix, nor in it and goes on behind it."""
-    if has_dress(prefix) or speaks(prefix) or FENCE in prefix or _UNUSUAL.intersection(prefix):
+    if has_dress(prefix) or may_bound(prefix) or FENCE in prefix or _UNUSUAL.intersection(prefix):
         return False
     return prefix[-1:] in {" ", "\t", "|", "]", ")"} or (prefix[-1:] == ":" and "[" not in prefix)
 
@@ -301,14 +301,14 @@ def _ends_at_fence(parts: list[str], index: int) -> bool | None:
     if following == "\n" and index + 2 < len(parts):
         return parts[index + 2].startswith("\n")
     stop = following.find("\n", 1)
-    return not speaks(following[:stop]) if stop > 0 and following[0] == "\n" else None
+    return not may_bound(following[:stop]) if stop > 0 and following[0] == "\n" else None
 
 
 def _is_end(raw: str, summary: str) -> bool:
     """Report whether the last line of a block is that of a summary, and nothing else."""
     text = summary.removeprefix(SUMMARY_START)
     return not (
-        speaks(text)
+        may_bound(text)
         or "WARNING" in text
         or FENCE in text
         or text.startswith("CHECK failed")

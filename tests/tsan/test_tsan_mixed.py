@@ -8,7 +8,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tsan_logs import CHANCE, POOL, build, interleave, sources_of, wrap
+from tsan_logs import BLOCK, CHANCE, POOL, build, interleave, sources_of, wrap
 
 from python_tsan.tsan.fingerprint import identity
 from python_tsan.tsan.parser import parse_log
@@ -61,6 +61,14 @@ def test_numbers_of_lines_join_a_log(dress, chance):
     numbered = parse_log([dress(line, start + number) for number, line in enumerate(lines)])
     assert [identity(each) for each in numbered.findings] == [identity(each) for each in parse_log(lines).findings]
     assert numbered.missing == 0
+
+
+@pytest.mark.parametrize("after", ["\r0", "\r100 %\r", "\r\r\rdone"])
+@pytest.mark.parametrize("before", ["", "0 %\r"])
+def test_a_heading_that_a_progress_bar_overwrites_is_read(before, after):
+    lines = [f"{before}{line}{after}" if "WARNING" in line else line for line in BLOCK]
+    assert lines != BLOCK
+    assert list(map(identity, parse_log(lines).findings)) == list(map(identity, parse_log(BLOCK).findings))
 
 
 @settings(deadline=None, max_examples=100 * SCALE)
