@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _PYTHON = re.compile(r"\b(?:pybind11|nanobind)::|\b_?Py[A-Z]\w*_|\b_Py_|\bPy_[A-Z]|\blibpython")
 # main.omp_outlined, GOMP_parallel, __kmp_invoke_microtask, main._omp_fn.0
 _OPENMP = re.compile(r"\bomp_outlined\b|\b_?omp_fn\b|\bGOMP_|\bgomp_|\b__kmp|\blib[gi]?omp")
+# Kinds of locks: to hold one is to have an attached thread state; to hold one is to import.
+_ATTACHMENTS = frozenset({GIL, "attached thread state"})
+_IMPORTS = frozenset({"module lock", "import lock"})
 
 
 class Program(Enum):
@@ -46,7 +49,7 @@ def advice(finding: DistinctFinding, program: frozenset[Program]) -> str:
     """Return how to fix ``finding`` in such a program."""
     text = kind_text(finding.kind)
     if finding.kind is Kind.POSSIBLE_DEADLOCK:
-        return " ".join(dict.fromkeys(filter(None, map(lock_advice, _kinds_of_locks(finding)))))
+        return " ".join(dict.fromkeys(filter(None, map(lock_advice, _kinds_of_locks(finding))))) or text.fix
     if finding.dialect is Dialect.GO:
         return text.fix_go or text.fix
     parts = [text.fix]
@@ -56,8 +59,13 @@ def advice(finding: DistinctFinding, program: frozenset[Program]) -> str:
 
 
 def _kinds_of_locks(finding: DistinctFinding) -> list[str]:
-    """Return the kinds of a circle's locks, those that the advice is about: the GIL only where there is no other."""
+    """Return the kinds of a circle's locks that the advice is about: the GIL only where there is no other.
+
+    Most advice is how to release the GIL. In a circle without it, only that about imports is of use.
+    """
     kinds = [mutex.kind for mutex in finding.mutexes if mutex.kind]
+    if not _ATTACHMENTS.intersection(kinds):
+        return [kind for kind in kinds if kind in _IMPORTS]
     return [kind for kind in kinds if kind != GIL] or kinds
 
 

@@ -158,6 +158,25 @@ def test_the_advice_is_about_the_lock_not_about_the_gil(report):
     assert "Release the GIL before you join" in lock_advice("thread")
 
 
+@pytest.mark.parametrize(
+    ("kinds", "with_gil", "imports"),
+    [
+        (("GIL", "mutex"), True, False),
+        (("attached thread state", "mutex"), True, False),
+        (("mutex", "mutex"), False, False),
+        (("Python lock", "mutex"), False, False),
+        (("module lock", "mutex"), False, True),
+    ],
+)
+def test_the_gil_is_spoken_of_where_it_is_a_part_of_the_circle(report, kinds, with_gil, imports):
+    (finding,) = report.findings
+    mutexes = tuple(replace(each, kind=kind) for each, kind in zip(finding.mutexes, kinds, strict=True))
+    told = advice(structs.replace(finding, mutexes=mutexes), frozenset())
+    assert ("Release the GIL" in told) is with_gil
+    assert ("Do not import while you hold a lock" in told) is imports
+    assert told
+
+
 def test_it_is_explained():
     assert explain_word("possible-deadlock").title == "possible deadlock"
 
