@@ -180,5 +180,5 @@ def clean(raw: str) -> str:
 
         line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
     prints = line.rstrip("\r").split("\r")
-    # What was printed last is seen, but a progress bar does not take back what the sanitizer said.
+    # What was printed last is seen, but a progress bar does not hide what the sanitizer printed.
     return next(filter(names_sanitizer, reversed(prints)), prints[-1]).replace("\xa0", " ")
