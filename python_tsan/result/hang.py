@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from python_tsan.components import component_of
 from python_tsan.result.model import Waiter  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 if TYPE_CHECKING:
@@ -22,28 +23,16 @@ class Hang(Struct, frozen=True, kw_only=True):
 
 def with_circle(graph: tuple[Waiter, ...]) -> tuple[Waiter, ...]:
     """Mark the threads that wait for each other; what a thread is waited for is added to what it holds."""
-    held = {(owner, each.waits_for) for each in graph for owner in each.held_by}
-    by_name = {
-        each.thread: replace(
-            each, holds=tuple(dict.fromkeys([*each.holds, *(lock for owner, lock in held if owner == each.thread)]))
-        )
-        for each in graph
-    }
-    stuck = {name for name in by_name if _comes_back(name, by_name)}
-    return tuple(replace(each, stuck=each.thread in stuck) for each in by_name.values())
+    waits = {each.thread: each.held_by for each in graph}
+    circles = component_of(waits)
 
+    def complete(waiter: Waiter) -> Waiter:
+        name = waiter.thread
+        asked = (each.waits_for for each in graph if name in each.held_by)
+        stuck = name in circles or name in waits[name]
+        return replace(waiter, holds=tuple(dict.fromkeys([*waiter.holds, *asked])), stuck=stuck)
 
-def _comes_back(name: str, by_name: dict[str, Waiter]) -> bool:
-    seen: set[str] = set()
-    left = list(by_name[name].held_by)
-    while left:
-        thread = left.pop()
-        if thread == name:
-            return True
-        if thread not in seen and thread in by_name:
-            seen.add(thread)
-            left += by_name[thread].held_by
-    return False
+    return tuple(map(complete, graph))
 
 
 def together(parts: Iterable[Hang]) -> Hang:
