@@ -96,6 +96,7 @@ def digest(*missing, blocks=0, **more):
         (digest(1), ("the log says 1 warning, 0 blocks could be read",)),
         (digest(1, 2, blocks=1), ("3 reports are missing from the log",)),
         (digest(1, blocks=1), ("1 report is missing from the log",)),
+        (digest(unread=["a.log: cut", "b.log: grew"], blocks=1), ("a.log: cut",)),
         (digest(other_tools={"KCSAN": None}), ("this is a KCSAN log, which is not supported",)),
         (
             digest(other_tools={"AddressSanitizer": None, "Helgrind": None}),

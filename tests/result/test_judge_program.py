@@ -64,6 +64,23 @@ def test_a_doubt_is_never_called_clean(attempt, words):
     assert words in judged.reason
 
 
+@pytest.mark.parametrize(
+    ("ended", "status", "reason"),
+    [
+        (
+            replace(FINE, exit_code=66, fatal=(" CHECK failed: x.cpp:1\n",), explained="greenlets"),
+            Status.COULD_NOT_JUDGE,
+            "the runtime gave up: CHECK failed: x.cpp:1 (greenlets)",
+        ),
+        (replace(FINE, exit_code=-11, explained="no room"), Status.FAILED, "ended by signal 11 (no room)"),
+        (replace(FINE, exit_code=-11), Status.FAILED, "ended by signal 11"),
+    ],
+)
+def test_a_death_with_an_explanation_has_it_in_place_of_the_general_advice(ended, status, reason):
+    judged = verdict(ended)
+    assert (judged.status, judged.reason) == (status, reason)
+
+
 def test_one_line_that_is_not_understood_is_a_doubt_with_its_text():
     judged = verdict(replace(FINE, unparsed=Unparsed(count=1, samples=("WARNING: ThreadSanitizer: new words",))))
     assert judged.status is Status.COULD_NOT_JUDGE
