@@ -16,7 +16,7 @@ from python_tsan.gil.engine import DEFAULT_BYTES, NothingSeenError, Settings
 from python_tsan.gil.engine_diff import COLUMNS as AGREEMENT
 from python_tsan.gil.engine_diff import compare
 from python_tsan.gil.registry import ANY_DEBUGGER, ENGINES, NAMES, find_engine
-from python_tsan.gil.summary import caveats, summarise, why
+from python_tsan.gil.summary import caveats, summarise, time_lost, why
 from python_tsan.gil.timeline import chrome_trace, html_page
 from python_tsan.plain_text import counted
 from python_tsan.storage import read_regular, storage_errors
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     compare = verbs.add_parser("compare", help="compare two traces of one program by different engines")
     compare.add_argument("traces", type=Path, nargs=2, metavar="TRACE", help="the two traces")
     _end(compare, _compare, "python-tsan gil compare preload.trace gdb.trace")
-    summary = verbs.add_parser("summary", help="count releases by phase, module, C function and thread")
+    summary = verbs.add_parser(
+        "summary", help="count releases by phase, module, C function, thread; waits with the GIL held"
+    )
     _add_trace_file(summary)
     _end(summary, _summary, "python-tsan gil summary")
     reasons = verbs.add_parser("why", help="list each release during one import, with its reason and stack")
@@ -215,7 +217,7 @@ def _summary(arguments: argparse.Namespace, console: Console) -> ExitCode:
     trace = _read(arguments.trace)
     releases = explain_trace(trace)
     console.say(f"{' '.join(trace.command)}: {counted(len(releases), 'release')}, engine {trace.engine}")
-    for table in summarise(releases):
+    for table in (time_lost(trace.processes), *summarise(releases)):
         if table.rows:
             console.say("")
             console.table(table.title, table.columns, table.rows)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from python_tsan.errors import UsageError
-from python_tsan.gil.trace import Event, Node, Process, ProcessRecord, Trace, Untraced
+from python_tsan.gil.trace import Event, HeldWait, Node, Process, ProcessRecord, Trace, Untraced
+from python_tsan.result.model import GilWait  # noqa: TC001 -- as below
 from python_tsan.symbols import Site  # noqa: TC001 -- msgspec resolves the annotations at run time
 from python_tsan.versioned_json import Format
 
@@ -52,6 +53,13 @@ class _Tables:
     nodes: tuple[Node, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waits:
+    process: int
+    waits: tuple[GilWait, ...]
+    held_waits: tuple[HeldWait, ...]
+
+
 def encode(trace: Trace) -> Iterator[bytes]:
     """Yield the trace file in pieces."""
     yield MAGIC
@@ -68,6 +76,9 @@ def encode(trace: Trace) -> Iterator[bytes]:
     for index, process in enumerate(trace.processes):
         tables = _Tables(process=index, sites=process.sites, nodes=process.nodes)
         yield _section(b"TABL", zlib.compress(msgspec.json.encode(tables), 1))
+        if process.waits:
+            waits = _Waits(process=index, waits=process.waits, held_waits=process.held_waits)
+            yield _section(b"WAIT", zlib.compress(msgspec.json.encode(waits), 1))
         for start in range(0, len(process.events), BLOCK):
             rows = b"".join(_EVENT.pack(*event) for event in process.events[start : start + BLOCK])
             yield _section(b"EVNT", _INDEX.pack(index) + zlib.compress(rows, 1))
@@ -114,6 +125,11 @@ def _read_processes(head: _Head, sections: Iterable[tuple[bytes, bytes]]) -> tup
         if tag == b"TABL":
             tables = msgspec.json.decode(_inflate(payload, MOST_TABLE_BYTES), type=_Tables)
             processes[tables.process] = replace(processes[tables.process], sites=tables.sites, nodes=tables.nodes)
+        elif tag == b"WAIT":
+            lost = msgspec.json.decode(_inflate(payload, MOST_TABLE_BYTES), type=_Waits)
+            if any(not 0 <= each.wait < len(lost.waits) for each in lost.held_waits):
+                raise IndexError("a wait is of a call that is not in the file")
+            processes[lost.process] = replace(processes[lost.process], waits=lost.waits, held_waits=lost.held_waits)
         elif tag == b"EVNT":
             (index,) = _INDEX.unpack_from(payload)
             rows = map(Event._make, _EVENT.iter_unpack(_inflate(payload[_INDEX.size :], BLOCK * _EVENT.size)))

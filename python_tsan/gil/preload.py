@@ -6,6 +6,7 @@ import mmap
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +16,14 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from python_tsan import process
+from python_tsan.detect import locks
 from python_tsan.errors import SubjectError
 from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL, NothingSeenError, find_program, refuse_nested
 from python_tsan.gil.library import build_tracer
+from python_tsan.gil.lost_time import with_waits
 from python_tsan.gil.spool import Spool, SpoolObject, read_spool
 from python_tsan.gil.trace import Event, Process, Trace, Untraced
+from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.symbols import Site, symbolise
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from python_tsan.gil.engine import Settings
 
 PRELOAD = "preload"
+ONLY_WAITS = "PYTHON_TSAN_LOCKS_ONLY_WAITS"
 BYTES, STARTER = "PYTHON_TSAN_GIL_BYTES", "PYTHON_TSAN_GIL_STARTER"
 FRAMES_BY_API = "PYTHON_TSAN_GIL_FRAMES_BY_API"  # set: read frames through the C API even where debug offsets exist
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- a private folder is made in it
@@ -49,9 +54,10 @@ class PreloadEngine:
         return True
 
     def trace(self, command: Sequence[str], *, env: Mapping[str, str], settings: Settings) -> Trace:
-        """Build the library if needed, run the command and return its trace. Raises as :func:`trace_preloaded`."""
+        """Build the libraries if needed, run the command and return its trace. Raises as :func:`trace_preloaded`."""
         library = build_tracer(layout=settings.layout, console=settings.console)
-        return trace_preloaded(command, library=library, env=env, memory=settings.memory)
+        recorder = build_library(LOCK_RECORDER, layout=settings.layout, console=settings.console)
+        return trace_preloaded(command, library=library, recorder=recorder, env=env, memory=settings.memory)
 
 
 class _Note(NamedTuple):
@@ -63,11 +69,17 @@ class _Note(NamedTuple):
 
 
 def trace_preloaded(
-    command: Sequence[str], *, library: Path, env: Mapping[str, str], memory: int = DEFAULT_BYTES
+    command: Sequence[str],
+    *,
+    library: Path,
+    env: Mapping[str, str],
+    memory: int = DEFAULT_BYTES,
+    recorder: Path | None = None,
 ) -> Trace:
     """Run ``command`` with this process's own standard streams and return its trace, which has its exit code.
 
-    ``memory`` limits the record of each traced process, in bytes.
+    ``memory`` limits the record of each traced process, in bytes. With the lock recorder, the trace has the waits that
+    were made with the GIL held, too.
 
     Raises :class:`UsageError` when the command does not exist or is already being traced, and :class:`SubjectError`
     when nothing of it can be seen: it is static, or its Python was built so that calls cannot be intercepted. The
@@ -81,15 +93,21 @@ def trace_preloaded(
     try:
         variables = {
             **env,
-            **process.preloading([library], env),
+            # The recorder first: its constructor runs last, when the tracer has found the calls to look at.
+            **process.preloading([*([recorder] if recorder else []), library], env),
             SPOOL: str(folder),
             BYTES: str(memory),
             STARTER: str(os.getpid()),
         }
+        if recorder:
+            variables |= {**locks.prepare(folder, variables), ONLY_WAITS: "1"}
         ended = process.run_attached([str(program), *command[1:]], env=variables)
+        now = time.monotonic_ns()
         notes = _read_notes(folder / "processes")
         _refuse_blind(ended.pid, notes)
         processes = [read for path in sorted(folder.glob("*.gil")) if (read := _read(path))]
+        recorded = {trace.pid: trace for _, trace in locks.now(folder)}
+        processes = [with_waits(one, recorded.get(one.record.pid), now) for one in processes]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if not processes:

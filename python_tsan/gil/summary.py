@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from python_tsan.gil.analysis import Release
-    from python_tsan.gil.trace import Trace
+    from python_tsan.gil.trace import Process, Trace
 
 COLUMNS = ("releases", "held before", "away", "longest wait", "to another thread")
 MOST_ROWS = 20
@@ -40,6 +40,17 @@ def summarise(releases: Sequence[Release]) -> tuple[Table, ...]:
         _longest(releases),
         _meanwhile(releases),
     )
+
+
+def time_lost(processes: Iterable[Process]) -> Table:
+    """Return the waits that threads made with the GIL held, the longest first."""
+    ranked = sorted((wait for process in processes for wait in process.waits), key=lambda wait: -wait.total)
+    rows = tuple(
+        (wait.callee, wait.place, str(wait.count), span(wait.total), span(wait.longest), str(wait.others))
+        for wait in ranked[:MOST_ROWS]
+    )
+    columns = ("call", "place", "waits", "total", "longest", "threads that waited for the GIL")
+    return Table(title="Time lost: waits with the GIL held", columns=columns, rows=rows)
 
 
 def count_phases(releases: Iterable[Release]) -> dict[str, int]:

@@ -100,6 +100,11 @@ def _chrome_events(process: Process) -> Iterator[dict[str, object]]:
     for thread in process.record.threads:
         name = process.thread_name(thread.ordinal)
         yield {"ph": "M", "pid": pid, "tid": thread.ordinal, "name": "thread_name", "args": {"name": name}}
+    for lost in process.held_waits:
+        wait = process.waits[lost.wait]
+        more = {"place": wait.place, "threads that waited for the GIL": lost.others}
+        name = f"{wait.callee} with the GIL held"
+        yield event("X", lost.thread, lost.start, name, dur=lost.length / 1000, cname="terrible", args=more)
     for span in import_spans(process):
         yield event("X", span.thread, span.start, f"import {span.module}", dur=(span.end - span.start) / 1000)
     for holder, start, end in holders(process):
@@ -157,6 +162,11 @@ def _page_data(process: Process) -> dict[str, object]:
         "module": _packed("H", [min(names[one.meaning.module], _MOST) for one in releases]),
         "next": _packed("H", [_next(one) for one in releases]),
         "held": _held(process, base),
+        "waits": [f"{wait.callee} at {wait.place}" if wait.place else wait.callee for wait in process.waits],
+        "lost": [
+            [one.thread, (one.start - base) / 1000, one.length / 1000, one.wait, one.others]
+            for one in process.held_waits
+        ],
         "imports": [
             [one.thread, (one.start - base) / 1000, (one.end - base) / 1000, one.depth, names[one.module]]
             for one in spans

@@ -7,6 +7,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
 
+from python_tsan.result.model import GilWait  # noqa: TC001 -- as below
 from python_tsan.symbols import Site  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 
@@ -61,6 +62,19 @@ class Node(NamedTuple):
     imports: str
 
 
+class HeldWait(NamedTuple):
+    """One wait that a thread made with the GIL held. Times as in :class:`Event`, ``length`` of that kind.
+
+    ``wait`` indexes the process's table of waits; ``others`` threads waited for the GIL at its end.
+    """
+
+    start: int
+    length: int
+    thread: int
+    wait: int
+    others: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
     """A thread of a traced process, with the kernel's number and name for it."""
@@ -99,12 +113,17 @@ class ProcessRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """A traced process with its events in order of time."""
+    """A traced process with its events in order of time.
+
+    ``waits`` are its waits with the GIL held by call, ``held_waits`` those that are long enough to be drawn.
+    """
 
     record: ProcessRecord
     sites: tuple[Site, ...] = ()
     nodes: tuple[Node, ...] = ()
     events: tuple[Event, ...] = ()
+    waits: tuple[GilWait, ...] = ()
+    held_waits: tuple[HeldWait, ...] = ()
 
     @cached_property
     def _stacks(self) -> dict[int, tuple[Node, ...]]:

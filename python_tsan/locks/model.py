@@ -192,6 +192,20 @@ class WaitUnderGil:
     others: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One of these waits, by the number of its call site; the thread began it at a monotonic time.
+
+    ``length`` and ``begun`` are in nanoseconds; ``others`` as there.
+    """
+
+    wait: int
+    thread: int
+    begun: int
+    length: int
+    others: int = 0
+
+
 class Rule(Enum):
     """A rule of the C API's contract that a thread broke."""
 
@@ -240,13 +254,18 @@ class Misuse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveThread:
-    """What a thread held, and what it waited for, when the recording ended."""
+    """What a thread held, and what it waited for, when the recording ended.
+
+    ``since`` is the monotonic time at which the wait began, in nanoseconds, if the GIL was held; 0 if it was not.
+    """
 
     thread: int
     holding: tuple[Holding, ...] = ()
     wants: int | None = None
     mode: Mode = Mode.WRITE
     stack: CallStack = UNKNOWN_PLACE  # of the request
+    callee: str = ""
+    since: int = 0
 
 
 class GilSight(Enum):
@@ -277,6 +296,7 @@ class LockTrace:
     requests: tuple[Request, ...] = ()
     wakes: tuple[Wake, ...] = ()
     waits: tuple[WaitUnderGil, ...] = ()
+    moments: tuple[Moment, ...] = ()
     misuses: tuple[Misuse, ...] = ()
     checks_calls: bool = False  # whether calls of the C API were looked at
     calls_not_seen: dict[str, int] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from python_tsan.locks.model import (
     LockTrace,
     Misuse,
     Mode,
+    Moment,
     Order,
     Request,
     Rule,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = b"PTLOCKS\n"
-VERSION = 2
+VERSION = 3
 LIBRARY = "libpython_tsan_locks.so"
 # By number: enum Kind, Mode, Callee, Rule, Lost and Part of format.hpp.
 KINDS = (
@@ -121,6 +122,7 @@ _PARTS = (
     "requests",
     "wakes",
     "waits",
+    "moments",
     "misuses",
     "live",
 )
@@ -135,8 +137,9 @@ _CONTEXT = struct.Struct("<IIIIQB7x")
 _REQUEST = struct.Struct("<IIIIIIQQBBB5x")
 _WAKE = struct.Struct("<IIIIII")
 _WAIT = struct.Struct("<IIIB3xQQQQ")
+_MOMENT = struct.Struct("<QQIIII")
 _MISUSE = struct.Struct("<IIIIIIQBB2xIQ")
-_LIVE = struct.Struct("<IIIIQQQIIBBB5x")
+_LIVE = struct.Struct("<IIIIQQQQIIBBB5x")
 _HELD = struct.Struct("<QQQIIIIHBB4x")
 _MOST_HELD = 32
 _LIVE_BYTES = _LIVE.size + _MOST_HELD * _HELD.size
@@ -170,6 +173,7 @@ class _LiveRow(NamedTuple):
     events: int
     address: int
     site: int
+    since: int
     native: int
     python: int
     kind: int
@@ -272,6 +276,7 @@ class _Reader:
             requests=requests,
             wakes=wakes,
             waits=tuple(self._waits()),
+            moments=tuple(self._moments(len(threads))),
             misuses=tuple(self._misuses(len(threads))),
             checks_calls=bool(flags & _CHECKS_CALLS),
             live=live,
@@ -373,7 +378,7 @@ class _Reader:
     def _waits(self) -> Iterator[WaitUnderGil]:
         for native, python, lock, callee, count, total, longest, others in mapped_rows.rows(_WAIT, self.parts["waits"]):
             yield WaitUnderGil(
-                callee=CALLEES[callee] if callee < len(CALLEES) else "",
+                callee=_callee(callee),
                 stack=self.stacks[native, python],
                 lock=lock - 1 if 0 < lock <= len(self.locks) else None,
                 count=count,
@@ -381,6 +386,12 @@ class _Reader:
                 longest=longest,
                 others=others,
             )
+
+    def _moments(self, threads: int) -> Iterator[Moment]:
+        count = len(self.parts["waits"]) // _WAIT.size
+        for begun, length, wait, thread, others, _ in mapped_rows.rows(_MOMENT, self.parts["moments"]):
+            if 0 < wait < count and 0 < thread <= threads:
+                yield Moment(wait=wait - 1, thread=thread - 1, begun=begun, length=length, others=others)
 
     def _misuses(self, threads: int) -> Iterator[Misuse]:
         for row in mapped_rows.rows(_MISUSE, self.parts["misuses"]):
@@ -420,6 +431,8 @@ class _Reader:
             wants=self._lock_at(wanted.address, wanted.kind) if wanted.address else None,
             mode=MODES[wanted.mode & 1],
             stack=self.stacks[wanted.native, wanted.python],
+            callee=_callee(wanted.callee),
+            since=wanted.since,
         )
 
     def _lock_at(self, address: int, kind: int, row: int = 0) -> int:
@@ -443,6 +456,10 @@ class _Reader:
         handles = [row[0] for row in mapped_rows.rows(_THREAD, self.parts["threads"])]
         # A handle is used again once its thread was joined.
         return max((number for number, each in enumerate(handles) if each == address & ~7), default=None)
+
+
+def _callee(callee: int) -> str:
+    return CALLEES[callee] if callee < len(CALLEES) else ""
 
 
 def _kind(kind: int, address: int) -> LockKind:

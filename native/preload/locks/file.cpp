@@ -11,6 +11,7 @@
 namespace lock_recorder {
 
 Header* header = nullptr;
+bool only_waits = false;
 
 namespace {
 
@@ -38,6 +39,7 @@ constexpr Share shares[part_count] = {
     {10 * mega, sizeof(Request)},
     {2 * mega, sizeof(Wake)},
     {mega, sizeof(Wait)},
+    {mega, sizeof(Moment)},
     {mega, sizeof(Misuse)},
     {7 * mega, 0},
 };
@@ -180,6 +182,7 @@ bool file_requested() {
         return false;
     }
     copy_bytes(folder, where, length_of(where) + 1);
+    only_waits = variable("PYTHON_TSAN_LOCKS_ONLY_WAITS") != nullptr;
     return true;
 }
 

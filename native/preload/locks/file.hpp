@@ -13,6 +13,9 @@ extern Header* header;
 /// A variable of the environment, null without it.
 const char* variable(const char* name);
 
+/// Only waits with the GIL held are recorded: for the GIL tracer.
+extern bool only_waits;
+
 /// Remember the folder that the environment names. False if no recording is requested.
 bool file_requested();
 

@@ -16,7 +16,7 @@ namespace lock_recorder {
 using namespace preload;
 
 constexpr char magic[8] = {'P', 'T', 'L', 'O', 'C', 'K', 'S', '\n'};
-constexpr std::uint32_t format_version = 2;
+constexpr std::uint32_t format_version = 3;
 constexpr std::uint64_t header_bytes = 8192;
 
 /// The order is that of KINDS in python_tsan/locks/trace.py.
@@ -166,6 +166,16 @@ struct Wait {
     std::uint64_t others;
 };
 
+/// One of these waits, if it was long enough to be seen in a picture. Times are of CLOCK_MONOTONIC in nanoseconds.
+struct Moment {
+    std::uint64_t begun;
+    std::uint64_t length;
+    std::uint32_t wait;
+    std::uint32_t thread;
+    std::uint32_t others; // threads that waited for the GIL at its end
+    std::uint32_t reserved;
+};
+
 /// Why a call of the C API is against its contract, by the order of RULES in python_tsan/locks/trace.py.
 enum class Rule : std::uint8_t {
     none,
@@ -225,6 +235,7 @@ struct Live {
     std::uint64_t events;
     std::uint64_t wanted; // address; 0 when it waits for nothing
     std::uint64_t site;
+    std::uint64_t since; // when its wait with the GIL held began, 0 for none
     Stack stack;
     Kind kind;
     Mode mode;
@@ -278,6 +289,7 @@ enum class Part : std::uint8_t {
     requests,
     wakes,
     waits,
+    moments,
     misuses,
     live,
     count
@@ -299,7 +311,7 @@ struct Header {
 static_assert(sizeof(Header) <= header_bytes);
 static_assert(sizeof(Object) == 32 && sizeof(Frame) == 16 && sizeof(PythonFrame) == 16 && sizeof(Lock) == 40);
 static_assert(sizeof(Thread) == 56 && sizeof(Segment) == 16 && sizeof(Context) == 32 && sizeof(Request) == 48);
-static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Held) == 48 && sizeof(Misuse) == 48 &&
-              sizeof(Live) == 56 + 48 * most_held);
+static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Moment) == 32 && sizeof(Held) == 48 &&
+              sizeof(Misuse) == 48 && sizeof(Live) == 64 + 48 * most_held);
 
 } // namespace lock_recorder

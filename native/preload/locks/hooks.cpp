@@ -365,7 +365,9 @@ int join(pthread_t handle, bool timed, const Site& site, Call call) {
     starts = static_cast<Start*>(raw_memory(most_starts * sizeof *starts));
     if (starts != nullptr && pthread_atfork(threads_fork, threads_went_on, threads_forked) == 0) {
         active = true;
-        capi_redirect();
+        if (!only_waits) {
+            capi_redirect();
+        }
     }
 }
 

@@ -64,7 +64,9 @@ bool same_object(const Object& row, const Loaded& object) {
 
 std::uint32_t make_object(const Loaded& object) {
     const char* path = object.path[0] == '\0' ? header->executable : object.path;
-    const bool python = exported(object, "PyEval_RestoreThread") != nullptr;
+    // The GIL tracer defines a part of the C API, too.
+    const bool python =
+        exported(object, "PyEval_RestoreThread") != nullptr && exported(object, "Py_GetVersion") != nullptr;
     if (python) {
         python_found(object);
     }

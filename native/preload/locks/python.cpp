@@ -174,7 +174,9 @@ void python_found(const Loaded& object) {
         (frames.load(exported(object, "_PyRuntime"), header->python) || frames.load_older(header->python))) {
         has_table = has_table || frames_table.prepare();
         thread_state = reinterpret_cast<const _ts* (*)()>(current);
-        python_locks_redirect(object);
+        if (!only_waits) {
+            python_locks_redirect(object);
+        }
     }
 }
 

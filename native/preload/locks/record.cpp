@@ -18,6 +18,7 @@ constexpr int frames_of_request = 64;
 constexpr int frames_of_holder = 16;
 constexpr int most_stacks_of_a_site = 1000; // a thread that recurses has endlessly many
 constexpr std::uint64_t site_slots = 4096;
+constexpr std::uint64_t shortest_moment = 20'000; // nanoseconds
 
 Table requests, contexts, wakes, waits;
 std::atomic<std::uint16_t> stacks_of_site[site_slots];
@@ -210,6 +211,9 @@ Stack first_seen(const What& what, const Site& site) {
 }
 
 void record_request(const What& what, const Site& site, bool weak = false) {
+    if (only_waits) {
+        return;
+    }
     const auto held = context();
     const auto lock = lock_at(what.address);
     const auto how = static_cast<std::uint64_t>(what.mode) + (weak ? 2 : 0);
@@ -396,6 +400,9 @@ bool way_is_whole() {
 }
 
 void wake(std::uint64_t address, Kind kind, const Site& site) {
+    if (only_waits) {
+        return;
+    }
     const auto on_the_way = way_context();
     const auto lock = lock_at(address);
     const auto key = mix(mix(mix(self.tail, on_the_way), mix(lock, site.pc)), salt_wake);
@@ -437,15 +444,16 @@ void forget_way() {
 WaitUnderGil::WaitUnderGil(const What& what, bool blocks) : what_(what) {
     if (blocks && self.holds_gil) {
         stack_ = self.live->stack;
-        begun_ = raw_monotonic();
+        self.live->since = begun_ = raw_monotonic();
     }
 }
 
 WaitUnderGil::~WaitUnderGil() {
-    if (begun_ == 0 || header == nullptr) {
+    if (begun_ == 0 || header == nullptr || self.live == nullptr) {
         return;
     }
     const auto time = raw_monotonic() - begun_;
+    self.live->since = 0;
     const std::uint64_t others = gil_waiters.load(std::memory_order_relaxed);
     const auto lock = lock_at(what_.address);
     const Latched latched(tables);
@@ -472,6 +480,9 @@ WaitUnderGil::~WaitUnderGil() {
     wait.total += time;
     wait.longest = time > wait.longest ? time : wait.longest;
     wait.others = others > wait.others ? others : wait.others;
+    if (time >= shortest_moment) {
+        append(Part::moments, Moment{begun_, time, row, self.thread, static_cast<std::uint32_t>(others), 0});
+    }
 }
 
 } // namespace lock_recorder

@@ -68,7 +68,7 @@ void attach_live(Live* live, std::uint32_t row) {
     raw_call(SYS_prctl, PR_GET_NAME, as_long(thread.name));
     live->thread = row;
     live->held_count = 0;
-    live->wanted = 0;
+    live->wanted = live->since = 0;
     live->events = 0;
     live->used.store(1, std::memory_order_release);
     self.cache = cache;

@@ -3,6 +3,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 document.getElementById("data").remove(); // tens of megabytes of text that nobody needs any more
 const NOBODY = 0xffff;
 // One colour for each phase, in the order of the phases.
+const LOST = "#00b8d9"; // a wait with the GIL held
 const colours = ["#2a9d8f", "#8ab17d", "#d62f8e", "#e9a23b", "#c8742a", "#8d5ac2", "#5a6acf", "#7b8794", "#d9480f", "#a61e4d", "#111827", "#b8bec9"];
 const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 if (dark) colours[10] = "#f1f3f5";
@@ -21,7 +22,7 @@ function unpack(text, Type) {
 
 function load(index) {
   const from = data.processes[index];
-  const one = current = { names: from.names, sites: from.sites, imports: from.imports, pid: from.pid };
+  const one = current = { names: from.names, sites: from.sites, imports: from.imports, waits: from.waits, lost: from.lost, pid: from.pid };
   for (const [key, Type] of [["start", Float64Array], ["away", Float32Array], ["wait", Float32Array], ["thread", Uint16Array],
                              ["phase", Uint8Array], ["site", Uint16Array], ["module", Uint16Array], ["next", Uint16Array]])
     one[key] = unpack(from[key], Type);
@@ -30,9 +31,10 @@ function load(index) {
   for (let i = 0; i < one.start.length; i++) one.end = Math.max(one.end, one.start[i] + one.away[i]);
   for (let i = 0; i < one.held.start.length; i++) one.end = Math.max(one.end, one.held.start[i] + one.held.length[i]);
   one.lanes = new Map();
-  for (const [ordinal, name] of Object.entries(from.threads)) one.lanes.set(+ordinal, { name, releases: [], imports: [], depth: 0 });
-  const lane = ordinal => one.lanes.get(ordinal) || one.lanes.set(ordinal, { name: "thread " + ordinal, releases: [], imports: [], depth: 0 }).get(ordinal);
+  for (const [ordinal, name] of Object.entries(from.threads)) one.lanes.set(+ordinal, { name, releases: [], imports: [], lost: [], depth: 0 });
+  const lane = ordinal => one.lanes.get(ordinal) || one.lanes.set(ordinal, { name: "thread " + ordinal, releases: [], imports: [], lost: [], depth: 0 }).get(ordinal);
   for (let i = 0; i < one.start.length; i++) lane(one.thread[i]).releases.push(i);
+  for (const wait of one.lost) { lane(wait[0]).lost.push(wait); one.end = Math.max(one.end, wait[1] + wait[2]); }
   for (const span of one.imports) { const l = lane(span[0]); l.imports.push(span); l.depth = Math.max(l.depth, span[3] + 1); }
   let top = HEAD + ROW + 14;
   for (const l of one.lanes.values()) { l.top = top; l.bar = top + l.depth * ROW; l.bottom = l.bar + ROW + 10; top = l.bottom; }
@@ -105,6 +107,11 @@ function paintHolder() {
   label("holder of the GIL", HEAD + ROW / 2);
   const held = current.held, palette = ["#3f7fbf", "#c8742a", "#2a9d8f", "#8d5ac2", "#a61e4d", "#8ab17d", "#e9a23b", "#5a6acf"];
   paintSpans(held.start.length, k => held.start[k], k => held.start[k] + held.length[k], k => palette[held.thread[k] % palette.length], HEAD, ROW);
+  paintLost(current.lost, HEAD + ROW - 5, 5);
+}
+
+function paintLost(lost, y, height) {
+  paintSpans(lost.length, k => lost[k][1], k => lost[k][1] + lost[k][2], () => LOST, y, height);
 }
 
 function paintLane(lane, width) {
@@ -123,6 +130,7 @@ function paintLane(lane, width) {
   const rows = lane.releases, at = k => rows[k], end = k => current.start[at(k)] + current.away[at(k)];
   paintSpans(rows.length, k => current.start[at(k)], end,
     k => matches && !matches.has(at(k)) ? css("--line") : colours[current.phase[at(k)]], lane.bar, ROW);
+  paintLost(lane.lost, lane.bar, ROW);
   context.fillStyle = "#e03131";
   for (const i of rows) {
     const taken = current.start[i] + current.away[i], asked = taken - current.wait[i];
@@ -146,6 +154,9 @@ function describe(px, py) {
       return span ? `import ${current.names[span[4]]}\n${micros(span[1])} to ${micros(span[2])}: ${micros(span[2] - span[1])}` : "";
     }
     const slack = (last - first) / canvas.clientWidth * 2;
+    const lost = lane.lost.find(one => one[1] - slack <= t && t <= one[1] + one[2] + slack);
+    if (lost) return `${current.waits[lost[3]]}\nwaited for ${micros(lost[2])} with the GIL held, from ${micros(lost[1])}` +
+      `\n${lost[4]} thread${lost[4] === 1 ? "" : "s"} waited for the GIL`;
     const k = find(lane.releases.length, i => current.start[lane.releases[i]], t + slack);
     if (k < 0) return "";
     const i = lane.releases[k];
@@ -221,4 +232,8 @@ data.phases.forEach((phase, i) => {
   const item = document.createElement("span"), box = document.createElement("i");
   box.style.background = colours[i]; item.title = phase.meaning; item.append(box, phase.name); $("legend").append(item);
 });
+if (data.processes.some(one => one.lost.length)) {
+  const item = document.createElement("span"), box = document.createElement("i");
+  box.style.background = LOST; item.title = "time in which no thread could run Python"; item.append(box, "wait with the GIL held"); $("legend").append(item);
+}
 if (data.processes.length) load(0);
