@@ -15,6 +15,7 @@ from python_tsan import process
 from python_tsan.artifact import artifact, existing
 from python_tsan.errors import BuildError
 from python_tsan.paths import native_folder
+from python_tsan.result.finding import PythonFrame  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,63 +33,24 @@ _RECIPE = 1
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
-class HookAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """One access as the hook reports it; ``address`` is hexadecimal."""
-
-    thread: int
-    address: str
-    size: int
-    write: bool
-    atomic: bool
-
-
-class HookLocation(msgspec.Struct, frozen=True, kw_only=True):
-    """One location; ``start`` and ``size`` are those of a heap block, 0 otherwise."""
-
-    type: str
-    start: str
-    size: int
-    thread: int
-    descriptor: int
-
-
-class HookMutex(msgspec.Struct, frozen=True, kw_only=True):
-    """One mutex of the report."""
-
-    id: int
-    address: str
-    destroyed: bool
-
-
 class HookThread(msgspec.Struct, frozen=True, kw_only=True):
     """One thread of the report; ``id`` is the sanitizer's number, ``tid`` the system's."""
 
     id: int
     tid: int
-    running: bool
     name: str
-    parent: int
-
-
-class HookFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """One Python frame of the thread that completed the finding."""
-
-    function: str
-    file: str
-    line: int
 
 
 class HookReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding as the report hook reports it. ``attached`` says whether the thread held a Python thread state."""
+    """What is used of one finding that the report hook reports; its accesses and the like are those of the log.
+
+    ``python`` is the stack of the thread that completed it.
+    """
 
     kind: str
     tid: int
-    accesses: tuple[HookAccess, ...]
-    locations: tuple[HookLocation, ...]
-    mutexes: tuple[HookMutex, ...]
     threads: tuple[HookThread, ...]
-    python: tuple[HookFrame, ...]
-    attached: bool
+    python: tuple[PythonFrame, ...]
 
 
 class ProcessObjects(msgspec.Struct, frozen=True, kw_only=True):

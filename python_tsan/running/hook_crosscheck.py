@@ -1,19 +1,18 @@
-"""Compare what the report hook reports with what the parser has read. Pure, no I/O."""
+"""Assign the Python stacks of the report hook to the findings that the parser has read. Pure, no I/O."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from python_tsan.plain_text import counted
-from python_tsan.result.finding import PythonFrame, PythonStack
-from python_tsan.tsan.finding import Kind, LocationKind, Operation, ThreadStatus
+from python_tsan.result.finding import PythonStack
+from python_tsan.tsan.finding import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from python_tsan.running.companion import HookReport
     from python_tsan.tsan.digest import Digest
-    from python_tsan.tsan.finding import Finding
 
 # ReportTypeDescription of tsan_debugging.cpp against ReportTypeString of tsan_report.cpp.
 KINDS = {
@@ -34,75 +33,6 @@ KINDS = {
     "lock-order-inversion": Kind.DEADLOCK,
     "mutex-held-in-wrong-context": Kind.MUTEX_HELD_WRONG_CONTEXT,
 }
-_LOCATIONS = {
-    "global": LocationKind.GLOBAL,
-    "heap": LocationKind.HEAP,
-    "stack": LocationKind.STACK,
-    "tls": LocationKind.TLS,
-    "fd": LocationKind.FILE_DESCRIPTOR,
-}
-
-
-def disagreements(finding: Finding, hooked: HookReport) -> Iterator[str]:
-    """Yield each point in which the printed block and the hook differ; nothing when they agree."""
-    pairs = (
-        ("kind", finding.kind, KINDS.get(hooked.kind)),
-        ("accesses", _printed_accesses(finding), _hooked_accesses(hooked)),
-        ("location", _printed_locations(finding), _hooked_locations(hooked)),
-        ("mutexes", {mutex.id for mutex in finding.mutexes}, {mutex.id for mutex in hooked.mutexes}),
-        ("threads", _printed_threads(finding), _hooked_threads(hooked)),
-    )
-    for name, printed, other in pairs:
-        if printed != other:
-            yield f"{name}: the parser read {printed}, the hook reports {other}"
-
-
-def _printed_accesses(finding: Finding) -> list[tuple[object, ...]]:
-    if finding.kind is Kind.EXTERNAL_RACE:  # printed without a size
-        return [
-            (each.address, None, each.operation is Operation.WRITE, each.atomic, each.thread)
-            for each in finding.accesses
-        ]
-    return [
-        (each.address, each.size, each.operation is Operation.WRITE, each.atomic, each.thread)
-        for each in finding.accesses
-    ]
-
-
-def _hooked_accesses(hooked: HookReport) -> list[tuple[object, ...]]:
-    sized = KINDS.get(hooked.kind) is not Kind.EXTERNAL_RACE
-    return [
-        (int(each.address, 16), each.size if sized else None, each.write, each.atomic, each.thread)
-        for each in hooked.accesses
-    ]
-
-
-def _printed_locations(finding: Finding) -> list[tuple[object, ...]]:
-    return [
-        (each.kind, each.address, each.size) if each.kind is LocationKind.HEAP else (each.kind,)
-        for each in finding.locations
-    ]
-
-
-def _hooked_locations(hooked: HookReport) -> list[tuple[object, ...]]:
-    found: list[tuple[object, ...]] = []
-    external = KINDS.get(hooked.kind) is Kind.EXTERNAL_RACE
-    for each in hooked.locations:
-        # The printer calls the heap block of an object with a tag by that object; the hook does not.
-        kind = LocationKind.EXTERNAL if external and each.type == "heap" else _LOCATIONS.get(each.type)
-        found.append((kind, int(each.start, 16), each.size) if kind is LocationKind.HEAP else (kind,))
-    return found
-
-
-def _printed_threads(finding: Finding) -> dict[int, tuple[object, ...]]:
-    return {
-        each.id: (each.tid, each.status is ThreadStatus.RUNNING, each.name) for each in finding.threads if each.id != 0
-    }
-
-
-def _hooked_threads(hooked: HookReport) -> dict[int, tuple[object, ...]]:
-    # The main thread is in the report, and not printed.
-    return {each.id: (each.tid, each.running, each.name) for each in hooked.threads if each.id != 0}
 
 
 def in_order(digest: Digest) -> dict[str, list[str]]:
@@ -142,7 +72,6 @@ def match_reports(
 
 
 def _stack(report: HookReport) -> PythonStack:
-    frames = tuple(PythonFrame(function=each.function, file=each.file, line=each.line) for each in report.python)
     thread = next((each for each in report.threads if each.tid == report.tid), None)
     name = "" if thread is None else thread.name or ("main thread" if thread.id == 0 else f"T{thread.id}")
-    return PythonStack(frames=frames, thread=name)
+    return PythonStack(frames=report.python, thread=name)

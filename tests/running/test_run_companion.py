@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hook_agreement import disagreements, whole_reports
 
 from python_tsan.checking.execution import execute
 from python_tsan.config import Settings
@@ -16,7 +17,7 @@ from python_tsan.paths import Layout
 from python_tsan.running.audit import two_runtimes
 from python_tsan.running.companion import FOLDER_VARIABLE, LIBRARY, obtain_companion, read_hook_output
 from python_tsan.running.elf import Runtime, read_elf
-from python_tsan.running.hook_crosscheck import KINDS, disagreements
+from python_tsan.running.hook_crosscheck import KINDS
 from python_tsan.toolchain import survey
 from python_tsan.tsan.parser import parse_log
 
@@ -107,9 +108,10 @@ def test_the_hook_and_the_parser_agree_on_every_kind_with_every_toolchain(toolch
             program = tmp_path / f"{toolchain.name}-{name}"
             if not compile_with(toolchain, PROGRAMS / f"{name}.cpp", program):
                 continue
-            told, logs = watched(toolchain, program, companion, tmp_path / f"{program.name}.out")
+            _, logs = watched(toolchain, program, companion, tmp_path / f"{program.name}.out")
+            whole = whole_reports(tmp_path / f"{program.name}.out")
             for pid, log in logs.items():
-                reports = told.reports.get(pid, ())
+                reports = whole.get(pid, ())
                 if len(reports) != len(log.findings):
                     wrong.append(f"{program.name}: {len(log.findings)} read, {len(reports)} reported")
                 for finding, report in zip(log.findings, reports, strict=False):
@@ -209,8 +211,9 @@ def test_python_frames_of_the_thread_that_completed_the_finding(layout, toolchai
     assert compile_with(toolchain, source, program, *links)
     seen = []
     for turn in range(20):
-        told, _ = watched(toolchain, program, companion, tmp_path / str(turn), subject_environment(stock, os.environ))
-        seen += [report for reports in told.reports.values() for report in reports if report.attached]
+        watched(toolchain, program, companion, tmp_path / str(turn), subject_environment(stock, os.environ))
+        whole = whole_reports(tmp_path / str(turn))
+        seen += [report for reports in whole.values() for report in reports if report.attached]
         if seen:
             break
     frames = [(frame.function, frame.file, frame.line) for frame in seen[0].python]

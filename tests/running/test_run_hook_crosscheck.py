@@ -2,21 +2,17 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from hook_agreement import LOCATIONS, WholeReport, disagreements
 from run_logs import golden
 
-from python_tsan.running.companion import HookFrame, HookReport, read_hook_output
-from python_tsan.running.hook_crosscheck import KINDS, disagreements, in_order, match_reports
+from python_tsan.result.finding import PythonFrame
+from python_tsan.running.companion import read_hook_output
+from python_tsan.running.hook_crosscheck import KINDS, in_order, match_reports
 from python_tsan.tsan.digest import Digest
-from python_tsan.tsan.finding import Kind, LocationKind, Operation, ThreadStatus
+from python_tsan.tsan.finding import Kind, Operation, ThreadStatus
 from python_tsan.tsan.parser import parse_log
 
-HOOK_LOCATIONS = {
-    LocationKind.GLOBAL: "global",
-    LocationKind.HEAP: "heap",
-    LocationKind.STACK: "stack",
-    LocationKind.TLS: "tls",
-    LocationKind.FILE_DESCRIPTOR: "fd",
-}
+HOOK_LOCATIONS = {kind: word for word, kind in LOCATIONS.items()}
 
 
 def first(name):
@@ -63,7 +59,7 @@ def hooked(finding, **changes):
         "python": [],
         "attached": False,
     }
-    return msgspec.convert(line | changes, HookReport)
+    return msgspec.convert(line | changes, WholeReport)
 
 
 @pytest.mark.parametrize("name", ["race_global", "race_heap", "race_atomic", "race_tls", "deadlock", "thread_leak"])
@@ -111,7 +107,7 @@ def digest_of(*names):
     return digest
 
 
-FRAMES = (HookFrame(function="outer", file="a.py", line=3),)
+FRAMES = (PythonFrame(function="outer", file="a.py", line=3),)
 
 
 def test_python_frames_go_to_the_finding_in_the_same_place():
