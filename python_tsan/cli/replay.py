@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise SubjectError(f"the working directory of the run no longer exists: {request.cwd}", page="replay")
     env = restored(then, os.environ)
     session = open_session(request, context.settings, layout=context.layout, console=context.console, env=env)
-    facts = request.facts | machine_facts(session.setup.prepared, session.setup.toolchain)
+    facts = request.facts | machine_facts(session.prepared, session.toolchain)
     lines = list(differences(then, facts=facts, env=os.environ))
     context.console.say(printable(f"command: {shlex.join(request.command)} (in {request.cwd})"))
     context.console.say("changed since the run:" if lines else "nothing recorded changed since the run")

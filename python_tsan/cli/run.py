@@ -132,7 +132,7 @@ def _run_on_cluster(
     from python_tsan.cli.merged import save_merged  # noqa: PLC0415
     from python_tsan.running.record import relevant_variables  # noqa: PLC0415
 
-    interpreter = session.setup.prepared.interpreter
+    interpreter = session.prepared.interpreter
 
     def archive() -> bytes:
         with tempfile.TemporaryDirectory(prefix="python-tsan-") as folder:

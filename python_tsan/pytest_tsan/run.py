@@ -25,7 +25,7 @@ from python_tsan.running.elf import read_elf
 from python_tsan.running.preflight import Prepared
 from python_tsan.running.request import Request
 from python_tsan.running.rules import read_rules, with_shipped
-from python_tsan.running.session import Session, Setup
+from python_tsan.running.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,7 +135,9 @@ def _session(call: Call, python: MarkedTestPython, layout: Layout) -> Session:
     companion = obtain_companion(
         interpreter=python.interpreter, compiler=python.toolchain.candidate, layout=layout, console=console
     )
-    setup = Setup(
+    return Session(
+        request=request,
+        rules=rules,
         prepared=Prepared(command=line, program=None if python.preload else read_elf(python.executable.resolve())),
         toolchain=python.toolchain,
         companion=companion,
@@ -143,7 +145,6 @@ def _session(call: Call, python: MarkedTestPython, layout: Layout) -> Session:
         env=environment(call, python, dict(os.environ)),
         console=console,
     )
-    return Session(request=request, rules=rules, setup=setup)
 
 
 def _read(folder: Path) -> Iterator[Ending]:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
+from python_tsan.storage import write_whole
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from python_tsan.result.model import Result
 
@@ -85,3 +88,10 @@ RENDERINGS: dict[str, Rendering[Result]] = renderings(
         ("github", "annotations.txt", "text/plain", "github"),
     ),
 )
+
+
+def write_renderings(result: Result, folder: Path, names: Iterable[str], context: Context) -> None:
+    """Write the document and these renderings into the folder of a run; the terminal's is shown instead."""
+    for name in dict.fromkeys((JSON, *names)):
+        if name != TERMINAL:
+            write_whole(folder / RENDERINGS[name].file_name, RENDERINGS[name].render(result, context))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from python_tsan.detect.races import LOG_FOLDER, LOG_STEM
 from python_tsan.detect.reading import Reading
-from python_tsan.detect.registry import DETECTORS, RECORDED, detectors
+from python_tsan.detect.registry import RECORDED, detectors
 from python_tsan.expectation import Outcome
 from python_tsan.preload_library import LOCK_RECORDER
 from python_tsan.result import baseline
@@ -26,7 +26,7 @@ from python_tsan.running.elf import read_elf
 from python_tsan.running.unseen import unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from python_tsan.checking.execution import Execution
@@ -41,29 +41,27 @@ if TYPE_CHECKING:
 _NO_OUTPUT = HookOutput(reports={}, processes=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRecord:
-    """Everything that a session has gathered; ``runs`` pairs each observation with its files.
+@dataclass(slots=True, kw_only=True)
+class Gathered:
+    """Everything that a session gathers; ``runs`` pairs each observation with its files.
 
     ``hook_folder`` is the companions' folder, ``mapped`` are files that processes were seen to have mapped as code,
-    ``left`` describes what outlived the program without the sanitizer, ``cut`` says why there are fewer runs than
-    requested. ``detect`` are the detectors of the session, ``unjudged`` says in sentences what it does not judge.
-    ``directed`` are the runs of ``--confirm`` by fingerprint.
+    ``left`` describes what outlived the program without the sanitizer. ``detect`` are the detectors of the session,
+    ``unjudged`` says in sentences what it does not judge. ``directed`` are the runs of ``--confirm`` by fingerprint.
     """
 
     folder: RunFolder
-    runs: tuple[tuple[Observation, Execution], ...]
     replay: Replay
     tsan_options: str
     hook_folder: Path | None
-    mapped: tuple[str, ...]
-    notes: tuple[str, ...]
-    left: tuple[str, ...] = ()
-    cut: str = ""
-    detect: tuple[str, ...] = DETECTORS
-    unjudged: tuple[str, ...] = ()
-    has_recorder: bool = False
-    directed: Mapping[str, DirectedRuns] = field(default_factory=dict)
+    detect: tuple[str, ...]
+    unjudged: tuple[str, ...]
+    has_recorder: bool
+    runs: list[tuple[Observation, Execution]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    mapped: dict[str, None] = field(default_factory=dict)
+    left: dict[str, None] = field(default_factory=dict)
+    directed: dict[str, DirectedRuns] = field(default_factory=dict)
 
     @property
     def judges_races(self) -> bool:
@@ -71,17 +69,17 @@ class SessionRecord:
         return "races" in self.detect
 
 
-def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
-    """Return the result of a session."""
-    executions = [execution for _, execution in record.runs]
-    observations = tuple(observation for observation, _ in record.runs)
-    reading = read_runs(executions, record.detect)
+def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "") -> Result:
+    """Return the result of a session; ``cut`` says why there are fewer runs than requested."""
+    executions = [execution for _, execution in gathered.runs]
+    observations = tuple(observation for observation, _ in gathered.runs)
+    reading = read_runs(executions, gathered.detect)
     groups = reading.digest.groups
     findings = {key: group.finding for key, group in groups.items()}
-    hooks = read_hook_output(record.hook_folder) if record.hook_folder else _NO_OUTPUT
+    hooks = read_hook_output(gathered.hook_folder) if gathered.hook_folder else _NO_OUTPUT
     python_stacks, mismatches = hook_crosscheck.match_reports(reading.digest, _hook_reports(executions, hooks))
-    objects = _loaded(hooks, record.mapped) if record.judges_races else ()
-    gaps = tuple(_gaps(record)) if record.has_recorder else ()
+    objects = _loaded(hooks, gathered.mapped) if gathered.judges_races else ()
+    gaps = tuple(_gaps(gathered)) if gathered.has_recorder else ()
     known = rules.baseline and baseline.with_current_fingerprints(rules.baseline, findings, rules.own)
     standings = rules.standings_in(groups, objects)
     aside = {key: standing.blind_spot for key, standing in standings.items() if standing.blind_spot}
@@ -100,20 +98,20 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
         complaints=tuple(baseline.complaints(states)) if states else (),
         once=request.until_found,
         doubts=(
-            *filter(None, [record.cut]),
-            *_changed_options(hooks, record),
+            *filter(None, [cut]),
+            *_changed_options(hooks, gathered),
             *_without_environment(hooks),
-            *(_doubts(request, hooks, objects, observations) if record.judges_races else gaps),
+            *(_doubts(request, hooks, objects, observations) if gathered.judges_races else gaps),
         ),
         downgrades=(
-            *record.unjudged,
+            *gathered.unjudged,
             *audit.downgrades(objects),
-            *(_unaudited(hooks, objects) if record.judges_races else ()),
-            *(gaps if record.judges_races else ()),
+            *(_unaudited(hooks, objects) if gathered.judges_races else ()),
+            *(gaps if gathered.judges_races else ()),
             *processes.restored_logs(hooks),
             *_without_end(hooks, executions),
             *unseen(hooks.mappings, objects),
-            *record.left,
+            *gathered.left,
         ),
         suppressions=uses,
     )
@@ -126,43 +124,41 @@ def assemble(request: Request, rules: Rules, record: SessionRecord) -> Result:
             python_stacks=python_stacks,
             inputs=tuple(reading.inputs),
             verdict=judge_program(evidence),
-            directed=record.directed,
+            directed=gathered.directed,
         ),
     )
     return replace(
         result,
-        id=record.folder.id,
+        id=gathered.folder.id,
         subjects=(subject_of(request.command, observations, frozenset().union(*expected), aside),),
         audit=objects or None,
         suppressions=uses,
         baseline=states,
-        shard_record=_shard_record(request, rules, record.replay, evidence),
-        provenance=_provenance(record, (*record.notes, *mismatches, *_hook_notes(hooks)), hooks.shims),
+        shard_record=_shard_record(request, rules, gathered.replay, evidence),
+        provenance=_provenance(gathered, (*gathered.notes, *mismatches, *_hook_notes(hooks)), hooks.shims),
         seconds=sum(each.seconds for each in observations),
     )
 
 
-def _loaded(hooks: HookOutput, mapped: Sequence[str]) -> tuple[SharedObject, ...]:
+def _loaded(hooks: HookOutput, mapped: Iterable[str]) -> tuple[SharedObject, ...]:
     loaded = [path for process in hooks.processes for path in process.objects] or audit.watched_objects(mapped)
     return audit.inspect_objects(path for path in loaded if not path.endswith((LIBRARY, LOCK_RECORDER.name)))
 
 
-def _gaps(record: SessionRecord) -> Iterator[str]:
-    folders = [execution.folder for _, execution in record.runs]
-    for name in (each for each in record.detect if each in RECORDED):
+def _gaps(gathered: Gathered) -> Iterator[str]:
+    folders = [execution.folder for _, execution in gathered.runs]
+    for name in (each for each in gathered.detect if each in RECORDED):
         (detector,) = detectors([name])
-        yield from detector.gaps(folders, alone=name == record.detect[0])
+        yield from detector.gaps(folders, alone=name == gathered.detect[0])
 
 
-def is_found(
-    execution: Execution, rules: Rules, hook_folder: Path | None, mapped: Sequence[str], detect: Sequence[str]
-) -> bool:
-    """Return whether a run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
-    groups = read_runs([execution], detect).digest.groups
+def is_found(rules: Rules, gathered: Gathered) -> bool:
+    """Return whether the last run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
+    groups = read_runs([gathered.runs[-1][1]], gathered.detect).digest.groups
     if rules.expectation.outcome is Outcome.RACE:
         return not list(missing(rules.expectation, [group.finding for group in groups.values()]))
-    hooks = read_hook_output(hook_folder) if hook_folder and groups else _NO_OUTPUT
-    standings = rules.standings_in(groups, _loaded(hooks, mapped) if groups else ())
+    hooks = read_hook_output(gathered.hook_folder) if gathered.hook_folder and groups else _NO_OUTPUT
+    standings = rules.standings_in(groups, _loaded(hooks, gathered.mapped) if groups else ())
     return any(standings.get(each, NEW).status.fails for each in groups)
 
 
@@ -255,9 +251,9 @@ def _doubts(
         yield "no instrumented process was seen, so nothing shows that anything ran under ThreadSanitizer"
 
 
-def _changed_options(hooks: HookOutput, record: SessionRecord) -> Iterator[str]:
-    logs = {str(execution.folder / LOG_FOLDER / LOG_STEM) for _, execution in record.runs}
-    yield from processes.changed_options(hooks, options=record.tsan_options, logs=logs)
+def _changed_options(hooks: HookOutput, gathered: Gathered) -> Iterator[str]:
+    logs = {str(execution.folder / LOG_FOLDER / LOG_STEM) for _, execution in gathered.runs}
+    yield from processes.changed_options(hooks, options=gathered.tsan_options, logs=logs)
 
 
 def _without_environment(hooks: HookOutput) -> Iterator[str]:
@@ -285,13 +281,13 @@ def _hook_notes(hooks: HookOutput) -> Iterator[str]:
         yield "the report hook could not be reached (mostly: a stripped program), so Python frames are missing"
 
 
-def _provenance(record: SessionRecord, notes: tuple[str, ...], shims: tuple[str, ...]) -> Provenance:
-    replay = record.replay
+def _provenance(gathered: Gathered, notes: tuple[str, ...], shims: tuple[str, ...]) -> Provenance:
+    replay = gathered.replay
     return Provenance(
         command=replay.ran,
-        folder=str(record.folder.path),
-        started_at=record.folder.started_at.isoformat(timespec="seconds"),
-        tsan_options=record.tsan_options,
+        folder=str(gathered.folder.path),
+        started_at=gathered.folder.started_at.isoformat(timespec="seconds"),
+        tsan_options=gathered.tsan_options,
         facts=replay.facts,
         environment=replay.changed,
         removed=replay.removed,

@@ -26,8 +26,6 @@ _BEHIND_DRIVER = (
     "Possible deadlocks and wrong calls of Python's C API in what the command starts were not judged; "
     "--detect locks,capi does that."
 )
-# What CPython says when a module that is not marked as safe without the GIL switches it on (import.c, 3.13).
-_GIL_ENABLED = re.compile(r"The global interpreter lock \(GIL\) has been enabled to load module '(?P<module>[^']+)'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,12 +248,6 @@ def _refuse_gil(env: Mapping[str, str], argv: Sequence[str]) -> None:
             advice="take it away, or choose an interpreter with the GIL",
             page="gil-enabled",
         )
-
-
-def gil_enabled_by(stderr: str) -> str:
-    """Return the module that switched the GIL on in a free-threaded interpreter, by what CPython says of it."""
-    found = _GIL_ENABLED.search(stderr)
-    return found["module"] if found else ""
 
 
 def find_symbolizer(program: ElfFacts | None, toolchain: Toolchain | None, env: Mapping[str, str]) -> Path | None:

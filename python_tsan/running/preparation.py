@@ -15,7 +15,7 @@ from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.running.companion import obtain_companion
 from python_tsan.running.preflight import prepare
 from python_tsan.running.rules import read_rules, with_shipped
-from python_tsan.running.session import Session, Setup
+from python_tsan.running.session import Session
 from python_tsan.toolchain import choose_toolchain
 from python_tsan.tsan.options import parse_options
 
@@ -62,8 +62,9 @@ def open_session(
         console=console,
     )
     recorder = _recorder(prepared, request, layout=layout, console=console)
-    # The caller's own file is among the rules now, and the runtime takes only one.
-    setup = Setup(
+    return Session(
+        request=request,
+        rules=with_shipped(rules, prepared.interpreter),
         prepared=prepared,
         toolchain=toolchain,
         companion=companion,
@@ -72,7 +73,6 @@ def open_session(
         env=_without_suppressions(env),
         console=console,
     )
-    return Session(request=request, rules=with_shipped(rules, prepared.interpreter), setup=setup)
 
 
 def _recorder(prepared: Prepared, request: Request, *, layout: Layout, console: Console) -> Path | None:
@@ -89,6 +89,7 @@ def _recorder(prepared: Prepared, request: Request, *, layout: Layout, console: 
 
 
 def _without_suppressions(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the caller's environment; its suppressions file is among the rules, and the runtime takes only one."""
     options = parse_options(env.get("TSAN_OPTIONS", ""))
     if "suppressions" not in options.values:
         return dict(env)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from python_tsan.errors import Interrupted
 from python_tsan.expectation import Outcome
 from python_tsan.plain_text import counted
 from python_tsan.process import keeping
-from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL, Context
+from python_tsan.render.registry import Context, write_renderings
 from python_tsan.render.source import source_reader
 from python_tsan.result.deaths import explain_death
 from python_tsan.result.hang import Hang
@@ -23,11 +24,10 @@ from python_tsan.result.judge.process import gil_returned
 from python_tsan.result.model import Observation, Unparsed
 from python_tsan.result.store import open_run, point_latest
 from python_tsan.running import directing
-from python_tsan.running.assembly import SessionRecord, assemble, is_found, read_runs
+from python_tsan.running.assembly import Gathered, assemble, is_found, read_runs
 from python_tsan.running.elf import read_elf
 from python_tsan.running.environment import environment_for
 from python_tsan.running.leftovers import NOT_ADOPTED, Leftover, Orphans
-from python_tsan.running.preflight import gil_enabled_by
 from python_tsan.running.record import (
     REPLAY_FILE,
     SEED_VARIABLE,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from python_tsan.checking.environment import SubjectEnvironment
     from python_tsan.checking.execution import Execution
     from python_tsan.console import Console
-    from python_tsan.result.finding import DirectedRuns
     from python_tsan.result.model import Result
     from python_tsan.running.preflight import Prepared
     from python_tsan.running.request import Request
@@ -58,36 +57,27 @@ if TYPE_CHECKING:
 
 COMPANION_FOLDER = "companion"
 SUPPRESSIONS_FILE = "suppressions.txt"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """What a session runs on: the prepared command, its tools, the place of its results, the caller's environment.
-
-    ``companion`` and ``recorder`` are None where they could not be built, or are not needed.
-    """
-
-    prepared: Prepared
-    toolchain: Toolchain | None
-    companion: Path | None
-    output: Path
-    env: Mapping[str, str]
-    console: Console
-    recorder: Path | None = None
+# What CPython says when a module that is not marked as safe without the GIL switches it on (import.c, 3.13).
+_GIL_ENABLED = re.compile(r"The global interpreter lock \(GIL\) has been enabled to load module '(?P<module>[^']+)'")
 
 
 @dataclass(kw_only=True)
 class Session:
-    """One run under way. What has ended is saved even when it is interrupted."""
+    """One run under way: what is asked for, what it runs on, and what it has gathered.
+
+    ``output`` is the folder for its own folder, ``env`` the caller's environment. ``companion`` and ``recorder`` are
+    None where they could not be built, or are not needed. What has ended is saved even when it is interrupted.
+    """
 
     request: Request
     rules: Rules
-    setup: Setup
-    runs: list[tuple[Observation, Execution]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    mapped: dict[str, None] = field(default_factory=dict)
-    left: dict[str, None] = field(default_factory=dict)
-    directed: dict[str, DirectedRuns] = field(default_factory=dict)
+    prepared: Prepared
+    toolchain: Toolchain | None
+    companion: Path | None
+    recorder: Path | None = None
+    output: Path
+    env: Mapping[str, str]
+    console: Console
 
     def run(self, *, cut: Callable[[Result, Path], None] = lambda _result, _folder: None) -> tuple[Result, Path]:
         """Run the command as often as asked; return the result and the folder that holds it.
@@ -95,106 +85,97 @@ class Session:
         Raises :class:`python_tsan.errors.SubjectError` when the folder cannot be written, and
         :class:`python_tsan.errors.Interrupted` once the runs that had ended are saved and ``cut`` was called with them.
         """
-        self.folder = open_run(self.setup.output)
-        with storage_errors(self.folder.path):
-            environment = self._environment()
-            replay = self._replay(environment)
-            self._write(REPLAY_FILE, encode_replay(replay))
-        self._note((*self.setup.prepared.notes, *environment.notes))
+        folder = open_run(self.output)
+        with storage_errors(folder.path):
+            environment = self._environment(folder.path)
+            self._gathered = Gathered(
+                folder=folder,
+                replay=self._replay(environment.variables),
+                tsan_options=environment.tsan_options,
+                hook_folder=folder.path / COMPANION_FOLDER if self.companion else None,
+                detect=self.prepared.detect,
+                unjudged=self.prepared.unjudged,
+                has_recorder=self.recorder is not None,
+            )
+            write_whole(folder.path / REPLAY_FILE, encode_replay(self._gathered.replay))
+        for note in (*self.prepared.notes, *environment.notes):
+            self._note(note)
 
         def interrupted() -> Interrupted:
-            made, left = len(self.runs), len(self.request.numbers) - len(self.runs)
-            result = self._conclude(environment, replay, cut=f"interrupted after {made} of {made + left} runs")
-            cut(result, self.folder.path)
+            made, planned = len(self._gathered.runs), len(self.request.numbers)
+            result = self._conclude(cut=f"interrupted after {made} of {planned} runs")
+            cut(result, folder.path)
             return Interrupted(
-                f"{made} of {made + left} runs had ended",
-                evidence=self.folder.path,
-                advice=f"python-tsan replay {self.folder.path} --repeat {left}",
+                f"{made} of {planned} runs had ended",
+                evidence=folder.path,
+                advice=f"python-tsan replay {folder.path} --repeat {planned - made}",
             )
 
         with keeping(interrupted):
-            self._run_all(environment)
+            self._run_all(environment.variables)
             if self.request.confirm:
                 self._confirm(environment.variables)
-        return self._conclude(environment, replay), self.folder.path
+        return self._conclude(), folder.path
 
-    def _conclude(self, environment: SubjectEnvironment, replay: Replay, *, cut: str = "") -> Result:
+    def _conclude(self, *, cut: str = "") -> Result:
         """Judge and save the runs that were made; ``cut`` says why they are not all, and leaves a doubt."""
-        record = SessionRecord(
-            folder=self.folder,
-            runs=tuple(self.runs),
-            replay=replay,
-            tsan_options=environment.tsan_options,
-            hook_folder=self._hook_folder if self.setup.companion else None,
-            mapped=tuple(self.mapped),
-            left=tuple(self.left),
-            notes=tuple(self.notes),
-            cut=cut,
-            detect=self.setup.prepared.detect,
-            unjudged=self.setup.prepared.unjudged,
-            has_recorder=self.setup.recorder is not None,
-            directed=self.directed,
-        )
-        result = assemble(self.request, self.rules, record)
-        self._save(result, replay)
+        gathered, folder = self._gathered, self._gathered.folder.path
+        result = assemble(self.request, self.rules, gathered, cut=cut)
+        with storage_errors(folder):
+            found = replace(gathered.replay, findings=tuple(each.fingerprint for each in result.findings))
+            write_whole(folder / REPLAY_FILE, encode_replay(found))
+            # The program's own folder is where its user works, not the folder of the result.
+            context = Context(source_lines=source_reader((self.request.cwd, *self.request.own)))
+            write_renderings(result, folder, self.request.formats, context)
+            point_latest(folder)
         return result
 
-    @property
-    def _hook_folder(self) -> Path:
-        return self.folder.path / COMPANION_FOLDER
+    def _note(self, note: str) -> None:
+        self._gathered.notes.append(note)
+        self.console.note(note)
 
-    def _note(self, notes: tuple[str, ...]) -> None:
-        for note in notes:
-            self.notes.append(note)
-            self.setup.console.note(note)
-
-    def _environment(self) -> SubjectEnvironment:
-        companion = None
-        if self.setup.companion:
-            self._hook_folder.mkdir()
-            companion = (self.setup.companion, self._hook_folder)
+    def _environment(self, folder: Path) -> SubjectEnvironment:
+        companion = suppressions = None
+        if self.companion:
+            companion = (self.companion, folder / COMPANION_FOLDER)
+            companion[1].mkdir()
         if self.rules.suppressions:
-            self._write(SUPPRESSIONS_FILE, merged_text(self.rules.suppressions).encode())
+            suppressions = folder / SUPPRESSIONS_FILE
+            write_whole(suppressions, merged_text(self.rules.suppressions).encode())
         return environment_for(
-            self.setup.prepared,
-            caller=self.setup.env,
-            toolchain=self.setup.toolchain,
-            suppressions=self.folder.path / SUPPRESSIONS_FILE if self.rules.suppressions else None,
+            self.prepared,
+            caller=self.env,
+            toolchain=self.toolchain,
+            suppressions=suppressions,
             companion=companion,
-            recorder=self.setup.recorder,
+            recorder=self.recorder,
         )
 
-    def _replay(self, environment: SubjectEnvironment) -> Replay:
-        changed, removed = difference(self.setup.env, environment.variables)
-        seed = environment.variables.get(SEED_VARIABLE, "")
+    def _replay(self, variables: Mapping[str, str]) -> Replay:
+        changed, removed = difference(self.env, variables)
+        seed = variables.get(SEED_VARIABLE, "")
         return Replay(
             request=self.request,
-            ran=self.setup.prepared.command,
-            given=relevant_variables(self.setup.env),
+            ran=self.prepared.command,
+            given=relevant_variables(self.env),
             changed=changed,
             removed=removed,
             seeds={SEED_VARIABLE: int(seed)} if seed.isdecimal() else {},
-            facts=self.request.facts | machine_facts(self.setup.prepared, self.setup.toolchain),
+            facts=self.request.facts | machine_facts(self.prepared, self.toolchain),
         )
 
-    def _run_all(self, environment: SubjectEnvironment) -> None:
+    def _run_all(self, variables: Mapping[str, str]) -> None:
         for number in self.request.numbers:
-            observation = self._run_once(number, environment.variables)
+            observation = self._run_once(number, variables)
             if self.request.repeat > 1:
                 found = counted(len(observation.seen), "finding")
-                self.setup.console.note(f"run {number} of {self.request.repeat}: {found}, exit {observation.exit_code}")
-            if self.request.until_found and is_found(
-                self.runs[-1][1],
-                self.rules,
-                self._hook_folder if self.setup.companion else None,
-                tuple(self.mapped),
-                self.setup.prepared.detect,
-            ):
-                self._note((f"found in run {number}, so it was the last",))
+                self.console.note(f"run {number} of {self.request.repeat}: {found}, exit {observation.exit_code}")
+            if self.request.until_found and is_found(self.rules, self._gathered):
+                self._note(f"found in run {number}, so it was the last")
                 break
 
     def _run_once(self, number: int, variables: Mapping[str, str]) -> Observation:
-        folder, limit = self.folder.path / str(number), time.monotonic() + self.request.timeout
+        folder, limit = self._gathered.folder.path / str(number), time.monotonic() + self.request.timeout
         left: list[Leftover] = []
         recent: list[tuple[float, float]] = []
         stall = Stall(folder=folder, seconds=self.request.stall)
@@ -213,7 +194,7 @@ class Session:
                 watch.start(pid)
 
             execution = execute(
-                self.setup.prepared.command,
+                self.prepared.command,
                 folder=folder,
                 env=variables,
                 deadline=self.request.timeout,
@@ -227,12 +208,11 @@ class Session:
                 interrupt=self.rules.expectation.outcome is not Outcome.HANG,
                 on_end=lambda: left.extend(orphans.wait(limit=limit)),
             )
-        self.mapped.update(dict.fromkeys(watch.paths))
-        if not orphans.adopts:
-            self.left[NOT_ADOPTED] = None
-        self.left.update(dict.fromkeys(f"{each} outlived the program and was ended." for each in _plain(left)))
-        digest = read_runs([execution], self.setup.prepared.detect).digest
-        completed = execution.completed
+        self._gathered.mapped.update(dict.fromkeys(watch.paths))
+        outlived = [f"{each} outlived the program and was ended." for each in left if not each.instrumented]
+        self._gathered.left.update(dict.fromkeys([*([] if orphans.adopts else [NOT_ADOPTED]), *outlived]))
+        digest = read_runs([execution], self.prepared.detect).digest
+        completed, shown = execution.completed, hang if hang.lines else execution.hang
         observation = Observation(
             number=number,
             exit_code=completed.exit_code,
@@ -253,8 +233,8 @@ class Session:
             unparsed=Unparsed(count=digest.unparsed, samples=tuple(digest.samples)),
             deadline=self.request.timeout,
             stalled=self.request.stall if stall.stalled else 0.0,
-            hang=(hang if hang.lines else execution.hang).lines,
-            wait_graph=(hang if hang.lines else execution.hang).graph,
+            hang=shown.lines,
+            wait_graph=shown.graph,
             gil_waits=locks.waits(execution.folder),
             recent_cpu=recent[0] if recent else None,
             explained=""
@@ -266,51 +246,33 @@ class Session:
                 mapped=watch.paths,
             ),
         )
-        self.runs.append((observation, execution))
+        self._gathered.runs.append((observation, execution))
         return observation
 
     def _confirm(self, variables: Mapping[str, str]) -> None:
-        groups = read_runs([execution for _, execution in self.runs], ["locks"]).digest.groups
+        groups = read_runs([execution for _, execution in self._gathered.runs], ["locks"]).digest.groups
         program = directing.Program(
-            command=self.setup.prepared.command,
+            command=self.prepared.command,
             cwd=Path(self.request.cwd),
             variables=variables,
             launcher=self._launcher(variables),
-            folder=self.folder.path,
-            seconds=max(observation.seconds for observation, _ in self.runs),
+            folder=self._gathered.folder.path,
+            seconds=max(observation.seconds for observation, _ in self._gathered.runs),
             limit=self.request.timeout,
         )
         findings = {key: group.finding for key, group in groups.items()}
-        self.directed |= directing.confirm(findings, program, note=self.setup.console.note)
+        self._gathered.directed |= directing.confirm(findings, program, note=self.console.note)
 
     def _launcher(self, variables: Mapping[str, str]) -> tuple[str, ...]:
-        toolchain = self.setup.toolchain
+        toolchain = self.toolchain
         return (*(toolchain.launcher if toolchain else ()), *locks.launcher_of(variables))
 
     def _gil_problem(self, execution: Execution) -> str:
-        interpreter = self.setup.prepared.interpreter
+        interpreter = self.prepared.interpreter
         if interpreter is None or not interpreter.free_threaded:
             return ""
-        module = gil_enabled_by((execution.folder / STDERR_FILE).read_text(encoding="utf-8", errors="replace"))
-        return gil_returned(module) if module else ""
-
-    def _save(self, result: Result, replay: Replay) -> None:
-        with storage_errors(self.folder.path):
-            found = replace(replay, findings=tuple(each.fingerprint for each in result.findings))
-            self._write(REPLAY_FILE, encode_replay(found))
-            # The program's own folder is where its user works, not the folder of the result.
-            context = Context(source_lines=source_reader((self.request.cwd, *self.request.own)))
-            for name in dict.fromkeys((JSON, *self.request.formats)):
-                if name != TERMINAL:
-                    self._write(RENDERINGS[name].file_name, RENDERINGS[name].render(result, context))
-            point_latest(self.folder.path)
-
-    def _write(self, name: str, data: bytes) -> None:
-        write_whole(self.folder.path / name, data)
-
-
-def _plain(left: Sequence[Leftover]) -> list[Leftover]:
-    return [each for each in left if not each.instrumented]
+        found = _GIL_ENABLED.search((execution.folder / STDERR_FILE).read_text(encoding="utf-8", errors="replace"))
+        return gil_returned(found["module"]) if found else ""
 
 
 def _unwatched(processes: Iterable[tuple[int, Path]]) -> str:

@@ -37,7 +37,7 @@ from python_tsan.running import expected  # noqa: E402
 from python_tsan.running.preflight import Prepared  # noqa: E402
 from python_tsan.running.request import Request  # noqa: E402
 from python_tsan.running.rules import Rules  # noqa: E402
-from python_tsan.running.session import Session, Setup  # noqa: E402
+from python_tsan.running.session import Session  # noqa: E402
 
 FILES = 60
 # Renderings whose last letters are the same for every whole one
@@ -205,17 +205,17 @@ def result(root: Path) -> None:
     program = root / "racer"
     program.write_text(PROGRAM)
     program.chmod(0o755)
-    setup = Setup(
+    formats = tuple(name for name in RENDERINGS if name != TERMINAL)
+    Session(
+        request=Request(command=(str(program),), cwd=str(root), timeout=60.0, repeat=3, formats=formats),
+        rules=Rules(expectation=expected.CLEAN, today=dt.date(2026, 6, 1)),
         prepared=Prepared(command=(str(program),), program=None),
         toolchain=None,
         companion=None,
         output=root / "runs",
         env={"PATH": os.defpath},
         console=make_console(quiet=True),
-    )
-    formats = tuple(name for name in RENDERINGS if name != TERMINAL)
-    request = Request(command=(str(program),), cwd=str(root), timeout=60.0, repeat=3, formats=formats)
-    Session(request=request, rules=Rules(expectation=expected.CLEAN, today=dt.date(2026, 6, 1)), setup=setup).run()
+    ).run()
 
 
 def results(root: Path) -> list[dict[str, str]]:

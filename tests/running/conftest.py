@@ -13,7 +13,7 @@ from python_tsan.running import expected
 from python_tsan.running.preflight import Prepared
 from python_tsan.running.request import Request
 from python_tsan.running.rules import Rules
-from python_tsan.running.session import Session, Setup
+from python_tsan.running.session import Session
 from python_tsan.toolchain import survey
 
 TODAY = dt.date(2026, 6, 1)
@@ -50,7 +50,9 @@ def make_session(tmp_path):
     def make(*command, rules=None, env=None, **request):
         argv = tuple(str(part) for part in command)
         asked = Request(command=argv, cwd=str(tmp_path), **({"timeout": 20.0} | request))
-        setup = Setup(
+        return Session(
+            request=asked,
+            rules=rules or Rules(expectation=expected.CLEAN, today=TODAY),
             prepared=Prepared(command=argv, program=None),
             toolchain=None,
             companion=None,
@@ -58,7 +60,6 @@ def make_session(tmp_path):
             env=env or {"PATH": os.defpath},
             console=make_console(quiet=True),
         )
-        return Session(request=asked, rules=rules or Rules(expectation=expected.CLEAN, today=TODAY), setup=setup)
 
     return make
 

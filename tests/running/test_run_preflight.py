@@ -8,7 +8,7 @@ from python_tsan.cpython.manifest import Interpreter
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.running import preflight
 from python_tsan.running.elf import ElfFacts, Runtime, is_elf, read_elf
-from python_tsan.running.preflight import find_symbolizer, gil_enabled_by, prepare, require_symbolizer
+from python_tsan.running.preflight import find_symbolizer, prepare, require_symbolizer
 
 LS = Path("/bin/ls")
 
@@ -203,15 +203,6 @@ def test_a_gil_that_is_switched_on_is_not_judged_as_free_threaded(tmp_path, elf,
     with pytest.raises(UsageError, match="the GIL is switched on"):
         ready(["python3", *more], tmp_path, interpreter=built, env=env)
     assert ready(["python3"], tmp_path, interpreter=built, env={}).interpreter is built
-
-
-def test_what_cpython_says_of_the_gil_names_the_module():
-    said = (
-        "<string>:1: RuntimeWarning: The global interpreter lock (GIL) has been enabled to load module 'mine.fast', "
-        "which has not declared that it can run safely without the GIL."
-    )
-    assert gil_enabled_by(said) == "mine.fast"
-    assert gil_enabled_by("fine\n") == ""
 
 
 def test_the_symbolizer_is_asked_for_by_llvms_runtime_only(tmp_path):

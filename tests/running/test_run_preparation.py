@@ -76,9 +76,9 @@ def session(tmp_path, layout, env, *, toolchain=None, command=("/bin/ls",)):
 def test_a_machine_without_a_compiler_still_runs_what_was_built_elsewhere(tmp_path, layout, monkeypatch):
     monkeypatch.setattr(preparation, "choose_toolchain", no_toolchain)
     opened = session(tmp_path, layout, {"PATH": os.defpath})
-    assert opened.setup.toolchain is None
-    assert opened.setup.companion is None
-    assert opened.setup.prepared.command == ("/bin/ls",)
+    assert opened.toolchain is None
+    assert opened.companion is None
+    assert opened.prepared.command == ("/bin/ls",)
     with pytest.raises(ToolchainError):
         session(tmp_path, layout, {"PATH": os.defpath}, toolchain="clang-99")
 
@@ -90,7 +90,7 @@ def test_the_callers_own_suppressions_are_among_the_rules_and_not_twice(tmp_path
     env = {"PATH": os.defpath, "TSAN_OPTIONS": f"history_size=3:suppressions={theirs}"}
     opened = session(tmp_path, layout, env)
     assert [str(placed.suppression) for placed in opened.rules.suppressions] == ["race:known"]
-    assert opened.setup.env["TSAN_OPTIONS"] == "history_size=3"
+    assert opened.env["TSAN_OPTIONS"] == "history_size=3"
     theirs.write_text("race:*\n")
     with pytest.raises(UsageError, match="matches everything"):
         session(tmp_path, layout, env)

@@ -2,10 +2,12 @@ import datetime as dt
 import json
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from run_logs import golden
+from test_run_preflight import interpreter
 from test_run_rules import RACE, location
 
 from python_tsan.cli.run import last_line
@@ -268,3 +270,16 @@ def test_lines_of_the_runtime_that_nobody_knows_are_no_clean_run(make_session, p
     report, _ = make_session(program(f"log.write_text({line!r})")).run()
     assert report.verdict.status is VerdictStatus.COULD_NOT_JUDGE
     assert "start children with exec" in report.verdict.reason
+
+
+@pytest.mark.parametrize("free_threaded", [True, False])
+def test_a_free_threaded_build_whose_gil_comes_back_is_not_judged(make_session, program, tmp_path, free_threaded):
+    said = (
+        "<string>:1: RuntimeWarning: The global interpreter lock (GIL) has been enabled to load module 'mine.fast', "
+        "which has not declared that it can run safely without the GIL."
+    )
+    session = make_session(program(f"print({said!r}, file=sys.stderr)"))
+    session.prepared = replace(session.prepared, interpreter=interpreter(tmp_path, free_threaded=free_threaded))
+    result, _ = session.run()
+    assert result.verdict.status is (VerdictStatus.COULD_NOT_JUDGE if free_threaded else VerdictStatus.CLEAN)
+    assert ("mine.fast" in result.verdict.reason) is free_threaded
