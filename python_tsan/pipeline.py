@@ -77,7 +77,7 @@ class Pipeline:
     @cached_property
     def stock(self) -> Interpreter | None:
         """A shared libpython found on this machine, or None."""
-        return find_stock(self.settings, toolchain=self.toolchain, layout=self.layout, console=self.console)
+        return find_stock(self.settings, toolchain=self.toolchain, console=self.console)
 
     @cached_property
     def stock_harness(self) -> Harness | None:

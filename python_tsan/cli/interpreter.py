@@ -46,7 +46,7 @@ def _find(context: Context, lane: Lane) -> Interpreter:
         found = find_built(settings, toolchain=toolchain, layout=layout)
         what, advice = "CPython under ThreadSanitizer is not built yet", "build it with `python-tsan build`"
     else:
-        found = find_stock(settings, toolchain=toolchain, layout=layout, console=console)
+        found = find_stock(settings, toolchain=toolchain, console=console)
         what = "this machine has no stock CPython with a shared library and headers"
         advice = "install one (Debian: python3-dev and libpython3-dev), or use --lane full"
     if found is None:

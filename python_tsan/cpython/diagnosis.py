@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import BuildError
@@ -21,44 +20,37 @@ TAIL_BYTES = 64 * 1024
 LOW_DISK_BYTES = 300 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """A cause that a log shows, and what to do about it."""
-
-    pattern: re.Pattern[str]
-    advice: str
-
-
+# What a log shows, and what to do about it.
 _CAUSES = (
     # cc: fatal error: error writing to /tmp/x.s: No space left on device
-    Cause(
-        pattern=re.compile(r"No space left on device|Disk quota exceeded"),
-        advice="The disk is full. A build needs about 500 MB: free some, or name another folder with --cache.",
+    (
+        re.compile(r"No space left on device|Disk quota exceeded"),
+        "The disk is full. A build needs about 500 MB: free some, or name another folder with --cache.",
     ),
     # clang: error: unable to execute command: Killed   /   g++: fatal error: Killed signal terminated program cc1
-    Cause(
-        pattern=re.compile(r"\bKilled\b|out of memory|Cannot allocate memory|virtual memory exhausted"),
-        advice="A compiler was killed, most likely because memory ran out: try again with --jobs 1",
+    (
+        re.compile(r"\bKilled\b|out of memory|Cannot allocate memory|virtual memory exhausted"),
+        "A compiler was killed, most likely because memory ran out: try again with --jobs 1",
     ),
     # ld.lld: error: cannot open .../libclang_rt.tsan-x86_64.a   /   ld: cannot find libtsan_preinit.o
-    Cause(
-        pattern=re.compile(r"(?:cannot (?:open|find)|no such file).*(?:libclang_rt\.tsan|tsan)", re.IGNORECASE),
-        advice="The compiler has no ThreadSanitizer runtime. `python-tsan doctor` prints how to install it.",
+    (
+        re.compile(r"(?:cannot (?:open|find)|no such file).*(?:libclang_rt\.tsan|tsan)", re.IGNORECASE),
+        "The compiler has no ThreadSanitizer runtime. `python-tsan doctor` prints how to install it.",
     ),
     # FATAL: ThreadSanitizer: unexpected memory mapping 0x...-0x...
-    Cause(
-        pattern=re.compile(r"FATAL: ThreadSanitizer: (?:unexpected memory mapping|failed to intercept)"),
-        advice="The address space is laid out in a way that the runtime does not know. See `python-tsan doctor`.",
+    (
+        re.compile(r"FATAL: ThreadSanitizer: (?:unexpected memory mapping|failed to intercept)"),
+        "The address space is laid out in a way that the runtime does not know. See `python-tsan doctor`.",
     ),
     # configure: error: C compiler cannot create executables
-    Cause(
-        pattern=re.compile(r"C compiler cannot create executables|cannot run C compiled programs"),
-        advice="The compiler does not work for an ordinary program. `python-tsan doctor` tries each one it finds.",
+    (
+        re.compile(r"C compiler cannot create executables|cannot run C compiled programs"),
+        "The compiler does not work for an ordinary program. `python-tsan doctor` tries each one it finds.",
     ),
-    Cause(
-        # The source tree is not clean (/src). Building in a source tree and out of it cannot be mixed
-        pattern=re.compile(r"source tree is not clean|source directory already configured", re.IGNORECASE),
-        advice="The source tree holds the output of an earlier build: run `make distclean` there.",
+    # The source tree is not clean (/src). Building in a source tree and out of it cannot be mixed
+    (
+        re.compile(r"source tree is not clean|source directory already configured", re.IGNORECASE),
+        "The source tree holds the output of an earlier build: run `make distclean` there.",
     ),
 )
 
@@ -76,9 +68,9 @@ def step_error(step: str, ended: Completed, log: Path) -> BuildError:
 
 def advise(text: str, ended: Completed, *, free_bytes: int) -> str:
     """Return what to do about a failure whose log ends with ``text``, on a disk with ``free_bytes`` left."""
-    for cause in _CAUSES:
-        if cause.pattern.search(text):
-            return cause.advice
+    for pattern, advice in _CAUSES:
+        if pattern.search(text):
+            return advice
     if ended.exit_code == -signal.SIGKILL:
         return "It was killed, most likely because memory ran out: try again with --jobs 1"
     if free_bytes < LOW_DISK_BYTES:

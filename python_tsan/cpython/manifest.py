@@ -7,6 +7,7 @@ from pathlib import Path  # noqa: TC003 -- msgspec resolves the annotations at r
 
 from python_tsan.errors import PythonTsanError
 from python_tsan.storage import write_whole
+from python_tsan.version import minor_of
 from python_tsan.versioned_json import Format
 
 MANIFEST_NAME = "manifest.json"
@@ -55,6 +56,11 @@ class Interpreter:
     seconds: float = 0.0
     built_at: str = ""
     content: str = ""
+
+    @property
+    def standard_library(self) -> Path:
+        """Where an interpreter that was built here has the standard library, and ``site-packages`` in it."""
+        return self.prefix / "lib" / f"python{minor_of(self.version)}{'t' if self.free_threaded else ''}"
 
 
 MANIFESTS = Format(kind=Interpreter, what="manifest", schema=SCHEMA)

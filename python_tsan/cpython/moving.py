@@ -107,9 +107,8 @@ def _move(path: Path, prefix: Path, final: Path) -> None:
     data = path.read_bytes()
     if str(prefix).encode() not in data:
         return
-    status = path.stat()
     try:
-        path.write_bytes(settle(neutralise(data, prefix), final))
+        rewrite(path, settle(neutralise(data, prefix), final))
     except ImmovableError as error:
         raise BuildError(
             f"{path.name} cannot be copied to another place: {error}",
@@ -117,4 +116,10 @@ def _move(path: Path, prefix: Path, final: Path) -> None:
             advice="build the interpreter again with this version of python-tsan: build --refresh",
             page="prebuilt",
         ) from error
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    """Write a file's new content and leave it its times, which decide what make and imports generate once more."""
+    times = path.stat()
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -9,14 +9,13 @@ from __future__ import annotations
 import ast
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.artifact import discard, exclusive, writable
 from python_tsan.cpython.diagnosis import step_error
-from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,7 +94,7 @@ def prepare_tests(
     Raises ``BuildError`` with the end of the compiler's output when one cannot be built.
     """
     folder = layout.root / "own-tests" / interpreter.key
-    site = writable(folder / "lib" / _library_name(interpreter) / "site-packages")
+    site = writable(replace(interpreter, prefix=folder).standard_library / "site-packages")
     with exclusive(layout, f"own-tests-{interpreter.key}", console):
         _make_environment(interpreter, tree, folder, site)
         for name, sources in needed_modules(tree, tests).items():
@@ -105,10 +104,6 @@ def prepare_tests(
     kind = "suppressions_free_threading.txt" if interpreter.free_threaded else "suppressions.txt"
     suppressions = tree / "Tools" / "tsan" / kind
     return SuiteHome(python=folder / "bin" / "python3", suppressions=suppressions if suppressions.is_file() else None)
-
-
-def _library_name(interpreter: Interpreter) -> str:
-    return f"python{minor_of(interpreter.version)}{'t' if interpreter.free_threaded else ''}"
 
 
 def _make_environment(interpreter: Interpreter, tree: Path, folder: Path, site: Path) -> None:

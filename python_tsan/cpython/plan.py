@@ -11,12 +11,15 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from python_tsan.toolchain.model import Family
 from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SANITIZER = "-fsanitize=thread"
+# The least debug information that still gives file and line in a stack trace.
+LINE_TABLES = {Family.CLANG: "-gline-tables-only", Family.GCC: "-g1"}
 PYDEBUG = "--with-pydebug"
 # Where debug information says that CPython's sources are: the same on every machine.
 VIRTUAL_ROOT = "/cpython"

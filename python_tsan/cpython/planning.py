@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from python_tsan.config import require_free_threading
 from python_tsan.cpython.plan import (
     BUILD_TSAN_OPTIONS,
+    LINE_TABLES,
     PREFIX_ROOM,
     PYDEBUG,
     SANITIZER,
@@ -53,7 +54,7 @@ def make_plan(settings: Settings, record: SourceRecord, toolchain: Toolchain, *,
     if settings.free_threaded:
         require_free_threading(record.version)
     flags = {
-        "cflags": f"-O1 -fno-omit-frame-pointer {_line_tables(toolchain.candidate.family)}",
+        "cflags": f"-O1 -fno-omit-frame-pointer {LINE_TABLES[toolchain.candidate.family]}",
         "ldflags": f"-fuse-ld={toolchain.linker}" if toolchain.linker else "",
         "sanitizer": SANITIZER,
         # Warnings about a released CPython are noise; -MD lists for a compiler cache what was included.
@@ -68,21 +69,10 @@ def make_plan(settings: Settings, record: SourceRecord, toolchain: Toolchain, *,
         "libc": libc,
         "flags": flags,
         "configure": _configure(flags, free_threaded=settings.free_threaded, debug=not settings.release),
-        "edits": _edits(),
+        "edits": _EDITS,
         "make": _make_steps(version, flags),
     }
     return BuildPlan(key=_key(parts, toolchain.name), **parts)
-
-
-def _line_tables(family: Family) -> str:
-    """Return the least debug information that still gives file and line in a stack trace."""
-    match family:
-        case Family.CLANG:
-            return "-gline-tables-only"
-        case Family.GCC:
-            return "-g1"
-        case _:
-            assert_never(family)
 
 
 def _virtual_paths(family: Family) -> str:
@@ -121,26 +111,27 @@ def _configure(flags: Mapping[str, str], *, free_threaded: bool, debug: bool) ->
     )
 
 
-def _edits() -> tuple[Append | Room, ...]:
-    """Return what the Makefile gets before the build, and through it ``sysconfig`` and every extension module."""
-    return (
-        Append(variable="CONFIGURE_CFLAGS", text=SANITIZER),
-        Append(variable="CONFIGURE_LDFLAGS", text=SANITIZER),
-        # The program finds its own libpython wherever it lies; $$ is make's way to write $.
-        Append(variable="LINKFORSHARED", text="-Wl,-rpath,'$$ORIGIN/../lib'"),
-        # A program that embeds the library knows the standard library's place by what is compiled in.
-        Room(size=PREFIX_ROOM),
-    )
+# What the Makefile gets before the build, and through it ``sysconfig`` and every extension module.
+_EDITS = (
+    Append(variable="CONFIGURE_CFLAGS", text=SANITIZER),
+    Append(variable="CONFIGURE_LDFLAGS", text=SANITIZER),
+    # The program finds its own libpython wherever it lies; $$ is make's way to write $.
+    Append(variable="LINKFORSHARED", text="-Wl,-rpath,'$$ORIGIN/../lib'"),
+    # A program that embeds the library knows the standard library's place by what is compiled in.
+    Room(size=PREFIX_ROOM),
+)
 
 
 def _make_steps(version: tuple[int, int], flags: Mapping[str, str]) -> tuple[Step, ...]:
+    # What has to be there before modules are frozen.
+    deep = "_bootstrap_python " if version <= LAST_WITH_DEEPFREEZE else ""
     # The same in each step: make would otherwise rebuild what depends on something else.
     common = (
         "CC={compile}",
         f"CFLAGS_NODIST={flags['private']}",
         # The C program freezes what it can itself, as on Windows: no need for a whole interpreter to start each time.
         "FREEZE_MODULE=./Programs/_freeze_module",
-        f"FREEZE_MODULE_DEPS={_freezers(version)}",
+        f"FREEZE_MODULE_DEPS={deep}Programs/_freeze_module",
     )
     python = "PYTHON_FOR_BUILD=./$(BUILDPYTHON) -E -X pycache_prefix={bytecode}"
     compile_step = _make("compile", "-j{jobs}", *common, python, *_compile_targets(version))
@@ -151,12 +142,6 @@ def _make_steps(version: tuple[int, int], flags: Mapping[str, str]) -> tuple[Ste
     if version > LAST_WITH_SETUP_PY:
         return (compile_step, library)
     return (compile_step, library, _make("install modules", *install, python, "sharedinstall"))
-
-
-def _freezers(version: tuple[int, int]) -> str:
-    """Return the programs that have to be there before modules are frozen."""
-    deep = "_bootstrap_python " if version <= LAST_WITH_DEEPFREEZE else ""
-    return f"{deep}Programs/_freeze_module"
 
 
 def _make(name: str, *arguments: str) -> Step:
@@ -173,18 +158,8 @@ def _compile_targets(version: tuple[int, int]) -> tuple[str, ...]:
 
 def _key(parts: Mapping[str, Any], toolchain: str) -> str:
     """Name a plan: readable in front, then 80 bits of the SHA-256 over everything that is in it."""
-    plain = {name: _plain(value) for name, value in parts.items()}
-    canonical = json.dumps({"schema": PLAN_SCHEMA, **plain}, sort_keys=True, separators=(",", ":"))
+    named = {"schema": PLAN_SCHEMA, **parts}
+    canonical = json.dumps(named, default=asdict, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     kind = f"{'t' if parts['free_threaded'] else ''}{'' if PYDEBUG in parts['configure'].argv else '-release'}"
     return f"{parts['version']}{kind}-{toolchain}-{digest[:20]}"
-
-
-def _plain(value: object) -> object:
-    match value:
-        case Step() | Append() | Room():
-            return asdict(value)
-        case tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return value

@@ -10,7 +10,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from python_tsan import process
 from python_tsan.binding import default_for
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from python_tsan.config import Settings
     from python_tsan.console import Console
-    from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Toolchain
 
 ASK_SECONDS = 20.0
@@ -71,26 +70,37 @@ class Stock:
 
 
 def find_stock(
-    settings: Settings, *, toolchain: Toolchain, layout: Layout, console: Console, env: Mapping[str, str] | None = None
+    settings: Settings, *, toolchain: Toolchain, console: Console, env: Mapping[str, str] = os.environ
 ) -> Interpreter | None:
     """Return a stock interpreter with a shared library and headers, or None; say which, or that none was found.
 
-    ``toolchain`` is what the harness around it will be built with. ``layout`` is not written to.
+    ``toolchain`` is what the harness around it will be built with.
     """
-    where = os.environ if env is None else env
     requested = release_of(settings.python or DEFAULT_PYTHON)
     binding = settings.binding or default_for(requested)
-    found = [stock for stock in process.in_parallel(ask, candidates(where), jobs=settings.jobs) if stock]
-    chosen = choose(
-        found,
-        newest=binding.newest_python,
-        requested=requested if settings.python else None,
-    )
+    found = [stock for stock in process.in_parallel(ask, candidates(env), jobs=settings.jobs) if stock]
+    chosen = choose(found, newest=binding.newest_python, requested=requested if settings.python else None)
     if chosen is None:
         console.note("no stock Python with a shared library and headers was found: the fast lane is left out")
         return None
     console.note(f"Stock CPython {chosen.version}: {chosen.library}.")
-    return _interpreter(chosen, toolchain, layout)
+    digest = hashlib.sha256(chosen.library.read_bytes()).hexdigest()
+    return Interpreter(
+        key=f"stock-{chosen.version}-{digest[:20]}",
+        instrumented=False,
+        version=chosen.version,
+        free_threaded=chosen.free_threaded,
+        debug=chosen.debug,
+        prefix=chosen.prefix,
+        executable=chosen.executable,
+        library=chosen.library,
+        include=chosen.include,
+        cc=toolchain.candidate.cc,
+        cxx=toolchain.candidate.cxx or toolchain.candidate.cc,
+        toolchain=toolchain.name,
+        runtime=toolchain.runtime,
+        runtime_id=toolchain.runtime_id,
+    )
 
 
 def candidates(env: Mapping[str, str]) -> Iterator[Path]:
@@ -108,18 +118,10 @@ def ask(executable: Path) -> Stock | None:
     """Let a Python describe itself; None if it does not answer."""
     try:
         ended = process.run([executable, "-I", "-c", _QUESTION], env=clean_environment(os.environ), timeout=ASK_SECONDS)
-        answer = json.loads(ended.stdout) if ended.ok else {}
-        return Stock(
-            version=answer["version"],
-            prefix=Path(answer["prefix"]),
-            executable=Path(answer["executable"]),
-            shared=answer["shared"],
-            library=Path(answer["library"]),
-            include=Path(answer["include"]),
-            free_threaded=answer["free_threaded"],
-            debug=answer["debug"],
-        )
-    except (OSError, ValueError, KeyError):
+        answer: dict[str, Any] = json.loads(ended.stdout) if ended.ok else {}
+        paths = {name: Path(answer[name]) for name in ("prefix", "executable", "library", "include")}
+        return Stock(**{**answer, **paths})
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -160,24 +162,3 @@ def _places(env: Mapping[str, str]) -> Iterator[Path]:
         for name in names:
             if (prefix / "bin" / name).exists():
                 yield prefix / "bin" / name
-
-
-def _interpreter(stock: Stock, toolchain: Toolchain, layout: Layout) -> Interpreter:
-    del layout  # in the signature for the pipeline's sake: every stage gets the same
-    digest = hashlib.sha256(stock.library.read_bytes()).hexdigest()
-    return Interpreter(
-        key=f"stock-{stock.version}-{digest[:20]}",
-        instrumented=False,
-        version=stock.version,
-        free_threaded=stock.free_threaded,
-        debug=stock.debug,
-        prefix=stock.prefix,
-        executable=stock.executable,
-        library=stock.library,
-        include=stock.include,
-        cc=toolchain.candidate.cc,
-        cxx=toolchain.candidate.cxx or toolchain.candidate.cc,
-        toolchain=toolchain.name,
-        runtime=toolchain.runtime,
-        runtime_id=toolchain.runtime_id,
-    )

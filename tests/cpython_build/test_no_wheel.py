@@ -17,7 +17,7 @@ import pytest
 from fake_build import RECORD, describe, make_toolchain, settings_for
 
 from python_tsan.cpython.manifest import read_manifest
-from python_tsan.cpython.numpy.wheel import NumpyChoice, install_numpy, library_folder, place_wheel
+from python_tsan.cpython.numpy.wheel import NumpyChoice, install_numpy, place_wheel
 from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.tools import find_uv, uv_install
 from python_tsan.errors import BuildError
@@ -84,7 +84,7 @@ def test_a_numpy_without_wheel_is_refused_before_its_source_is_run(interpreter, 
     assert "\n" not in told.value.message
     assert f"numpy=={VERSION}" in told.value.evidence.read_text()
     assert not sprung.exists()
-    assert not list((library_folder(interpreter) / "site-packages").glob("numpy*"))
+    assert not list((interpreter.standard_library / "site-packages").glob("numpy*"))
 
 
 def test_a_wheel_without_the_abi_tag_of_the_build_is_refused_in_one_line(interpreter, sprung, tmp_path, console):

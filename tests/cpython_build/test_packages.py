@@ -227,7 +227,7 @@ def test_the_record_of_an_earlier_numpy_goes_before_the_next_one_is_moved_in(tmp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(wheel.process, "run", unpack)
-    monkeypatch.setattr(wheel, "_replace", killed)
+    monkeypatch.setattr(Path, "rename", killed)
     choice = wheel.NumpyChoice(version="2", requirements="numpy==2\n", hashed=False)
     with pytest.raises(KeyboardInterrupt):
         wheel.place_wheel(SimpleNamespace(free_threaded=False, version="3.13.5"), choice, folder, tmp_path / "log")

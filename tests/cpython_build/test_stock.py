@@ -13,7 +13,6 @@ from fake_build import make_toolchain, settings_for
 from python_tsan.binding import parse_binding
 from python_tsan.console import make_console
 from python_tsan.cpython.stock import Stock, ask, candidates, choose, find_stock
-from python_tsan.paths import Layout
 
 
 def make_python(prefix, version, **changes):
@@ -113,9 +112,7 @@ def test_found_one_is_described_with_the_toolchain_of_the_harness(env, tmp_path,
     monkeypatch.setattr(sys, "_base_executable", "/none")
     make_python(tmp_path, "3.13.0")
     toolchain = make_toolchain()
-    found = find_stock(
-        settings_for(tmp_path), toolchain=toolchain, layout=Layout(root=tmp_path), console=console, env=env
-    )
+    found = find_stock(settings_for(tmp_path), toolchain=toolchain, console=console, env=env)
     assert (found.instrumented, found.version, found.toolchain) == (False, "3.13.0", "clang-19")
     assert found.key.startswith("stock-3.13.0-")
     assert "Stock CPython 3.13.0" in console.notes
@@ -136,16 +133,14 @@ def test_the_binding_that_will_be_used_decides_how_new_it_may_be(env, tmp_path, 
         make_python(tmp_path, each)
     settings = replace(settings_for(tmp_path), **requested)
     quiet = make_console(quiet=True)
-    found = find_stock(settings, toolchain=make_toolchain(), layout=Layout(root=tmp_path), console=quiet, env=env)
+    found = find_stock(settings, toolchain=make_toolchain(), console=quiet, env=env)
     assert found.version == version
 
 
 def test_the_absence_of_a_cache_is_reported(env, tmp_path, console, monkeypatch):
     monkeypatch.setattr(sys, "_base_executable", "/none")
     settings = settings_for(tmp_path)
-    assert (
-        find_stock(settings, toolchain=make_toolchain(), layout=Layout(root=tmp_path), console=console, env=env) is None
-    )
+    assert find_stock(settings, toolchain=make_toolchain(), console=console, env=env) is None
     assert "fast lane is left out" in console.notes
 
 

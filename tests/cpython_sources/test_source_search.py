@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 from lookalikes import make_archive, make_release, sends, source_files
 
+from python_tsan.cpython.manifest import Interpreter, SourceRecord, write_manifest
 from python_tsan.cpython.sources import search
 from python_tsan.cpython.sources.search import obtain_source, resolve_record
 from python_tsan.cpython.sources.store import recall
@@ -232,6 +233,52 @@ def test_a_named_archive_is_taken_and_its_hash_reported(tmp_path, settings, layo
     assert "not a pinned archive" in console.text()
     assert resolve_record(settings(source=path), layout) == tree.record
     assert path.read_bytes() == other
+
+
+def built_from(origin, version, layout):
+    folder = layout.interpreters / f"{version}-clang-19-{len(str(origin))}"
+    (folder / "bin").mkdir(parents=True)
+    executable = folder / "bin" / "python3"
+    executable.touch()
+    found = Interpreter(
+        key=folder.name,
+        instrumented=True,
+        version=version,
+        free_threaded=False,
+        debug=True,
+        prefix=folder,
+        executable=executable,
+        library=folder / "libpython.so",
+        include=folder,
+        cc=executable,
+        cxx=executable,
+        toolchain="clang-19",
+        runtime=None,
+        runtime_id="",
+        source=SourceRecord(version=version, origin=str(origin), sha256="0" * 64),
+    )
+    write_manifest(found, folder)
+
+
+def test_a_build_from_a_named_source_of_the_requested_version_is_named_before_anything_is_downloaded(
+    tmp_path, online, layout, console
+):
+    for version, origin in (("3.13.5", "mine"), ("3.14.2", "another"), ("3.13.5", "a source that is gone")):
+        if "gone" not in origin:
+            (tmp_path / origin).mkdir()
+        built_from(tmp_path / origin, version, layout)
+    built_from("https://www.python.org/ftp/python/3.13.5/Python-3.13.5.tar.xz", "3.13.5", layout)
+    mine = tmp_path / "mine"
+    line = f"CPython 3.13.5 is in the cache, built from {mine}; to use it, add --source {mine}"
+    for requested in ("3.13.5", "3.13"):
+        with pytest.raises(FetchError):
+            obtain_source(online(python=requested), layout=layout, console=console)
+    assert console.text().count(line) == 2
+    assert console.text().index(line) < console.text().index("answered 404")
+    assert console.text().count("is in the cache") == 2
+    with pytest.raises(FetchError):
+        obtain_source(online(), layout=layout, console=console)
+    assert console.text().count("is in the cache") == 2
 
 
 def test_a_named_pinned_archive_is_reported_as_pinned(tmp_path, settings, layout, console):

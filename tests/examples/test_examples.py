@@ -72,7 +72,7 @@ def interpreter():
     settings = load_settings({}, env=os.environ, cwd=REPOSITORY)
     toolchain = choose_toolchain(settings.toolchain, layout=layout, console=console)
     built = find_built(settings, toolchain=toolchain, layout=layout)
-    found = built or find_stock(settings, toolchain=toolchain, layout=layout, console=console)
+    found = built or find_stock(settings, toolchain=toolchain, console=console)
     return found or pytest.skip("there is neither a built interpreter nor a stock one with a shared library")
 
 

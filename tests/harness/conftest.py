@@ -167,7 +167,7 @@ def real_toolchain(real_layout, real_console):
 def build_real(real_toolchain, real_layout, real_console):
     def build(binding=DEFAULT):
         settings = Settings(cache=real_layout.root, binding=binding)
-        stock = find_stock(settings, toolchain=real_toolchain, layout=real_layout, console=real_console)
+        stock = find_stock(settings, toolchain=real_toolchain, console=real_console)
         if stock is None:
             pytest.skip("no shared libpython on this machine")
         return build_harness(stock, settings, toolchain=real_toolchain, layout=real_layout, console=real_console)

@@ -198,7 +198,7 @@ def test_a_companion_is_built_once_and_is_inert_elsewhere(companion, layout, too
 @pytest.mark.compiler
 def test_python_frames_of_the_thread_that_completed_the_finding(layout, toolchains, tmp_path):
     toolchain = toolchains[0]
-    stock = find_stock(Settings(), toolchain=toolchain, layout=layout, console=make_console(quiet=True))
+    stock = find_stock(Settings(), toolchain=toolchain, console=make_console(quiet=True))
     if stock is None:
         pytest.skip("no shared libpython is on this machine")
     companion = obtain_companion(
@@ -236,7 +236,7 @@ main()
 
 @pytest.mark.compiler
 def test_a_python_program_that_hangs_leaves_the_stack_of_each_of_its_threads(layout, toolchains, tmp_path):
-    stock = find_stock(Settings(), toolchain=toolchains[0], layout=layout, console=make_console(quiet=True))
+    stock = find_stock(Settings(), toolchain=toolchains[0], console=make_console(quiet=True))
     if stock is None:
         pytest.skip("no shared libpython is on this machine")
     companion = obtain_companion(
@@ -253,7 +253,7 @@ def test_a_python_program_that_hangs_leaves_the_stack_of_each_of_its_threads(lay
 
 @pytest.mark.compiler
 def test_a_companion_for_another_version_shows_no_frames(layout, toolchains, tmp_path):
-    stock = find_stock(Settings(), toolchain=toolchains[0], layout=layout, console=make_console(quiet=True))
+    stock = find_stock(Settings(), toolchain=toolchains[0], console=make_console(quiet=True))
     if stock is None:
         pytest.skip("no shared libpython is on this machine")
     companion = obtain_companion(

@@ -42,9 +42,7 @@ def tables(order: Order) -> Iterator[Table]:
         python=built.executable, library=library, env=subject_environment(built, env), ratio=INSTRUMENTED_RATIO
     )
     yield judged(f"CPython {built.version} under ThreadSanitizer", COLUMNS, instrumented.rows(events=0))
-    stock = find_stock(
-        pipeline.settings, toolchain=pipeline.toolchain, layout=pipeline.layout, console=pipeline.console
-    )
+    stock = find_stock(pipeline.settings, toolchain=pipeline.toolchain, console=pipeline.console)
     if stock is not None:
         python = with_packages(stock.executable, order.folder / "gil" / f"stock-{stock.version}")
         bench = GilBench(python=python, library=library, env=env, ratio=STOCK_RATIO)

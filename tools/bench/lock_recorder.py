@@ -65,7 +65,7 @@ def tables(order: Order) -> Iterator[Table]:
 def stock_and_recorder(order: Order) -> tuple[Interpreter, Path] | None:
     """Return a stock interpreter and the recorder's library, None without such an interpreter."""
     layout, console = order.pipeline.layout, order.pipeline.console
-    stock = find_stock(order.pipeline.settings, toolchain=order.pipeline.toolchain, layout=layout, console=console)
+    stock = find_stock(order.pipeline.settings, toolchain=order.pipeline.toolchain, console=console)
     return (stock, build_library(LOCK_RECORDER, layout=layout, console=console)) if stock else None
 
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cpython.build import configured
 from python_tsan.cpython.compiler_cache.remote_store import MOST_BYTES, RemoteStore, RemoteStoreError, remote_store_of
-from python_tsan.cpython.moving import renamed
+from python_tsan.cpython.moving import renamed, rewrite
 from python_tsan.cpython.plan import Placeholder
 from python_tsan.cpython.sources.unpack import UnsafeMember, extract
 from python_tsan.cpython.zstandard import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from python_tsan.console import Console
     from python_tsan.cpython.build.build_dirs import BuildDirs
@@ -79,20 +79,14 @@ def exchange_of(remote: Remote | None, plan: BuildPlan, dirs: BuildDirs, console
     store = remote_store_of(remote) if remote else None
     if store is None or remote is None:
         return None
-    places = {
-        Placeholder.SOURCE: dirs.values[Placeholder.SOURCE],
-        Placeholder.CC: dirs.values[Placeholder.CC],
-        Placeholder.CXX: dirs.values[Placeholder.CXX],
-    }
-    alike = configured.fingerprint(plan, places, {**dirs.env, "PATH": _tools(dirs.env)})
+    places = {name: dirs.values[name] for name in (Placeholder.SOURCE, Placeholder.CC, Placeholder.CXX)}
+    tools = " ".join(f"{tool}={shutil.which(tool, path=dirs.env.get('PATH'))}" for tool in TOOLS)
+    alike = configured.fingerprint(plan, places, {**dirs.env, "PATH": tools})
     return Exchange(
         store=store,
         name=f"python-tsan-configured-1-{plan.key}-{alike}",
         shown=remote.shown,
-        own={
-            b"@python-tsan:build@": os.fsencode(dirs.build),
-            b"@python-tsan:final@": os.fsencode(dirs.final),
-        },
+        own={b"@python-tsan:build@": os.fsencode(dirs.build), b"@python-tsan:final@": os.fsencode(dirs.final)},
         console=console,
     )
 
@@ -104,7 +98,9 @@ def pack(build: Path, own: Mapping[bytes, bytes]) -> bytes:
     """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path in _kept(build):
+        for path in sorted(build.rglob("*")):
+            if configured.NOT_KEPT(str(path.parent), [path.name]):
+                continue
             member = tar.gettarinfo(path, str(path.relative_to(build)))
             data = path.read_bytes() if member.isreg() else b""
             data = renamed(data, {text: name for name, text in own.items()})
@@ -128,41 +124,18 @@ def unpack(data: bytes, build: Path, own: Mapping[bytes, bytes]) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir()
-        with tarfile.open(fileobj=io.BytesIO(_decompressed(packed))) as tar:
+        with zstd.ZstdFile(io.BytesIO(packed)) as stream:
+            unpacked = stream.read(MOST_UNPACKED + 1)
+        if len(unpacked) > MOST_UNPACKED:
+            raise ValueError(f"it takes more than {MOST_UNPACKED >> 20} MB")
+        with tarfile.open(fileobj=io.BytesIO(unpacked)) as tar:
             extract(tar, partial)
         for path in filter(Path.is_file, partial.rglob("*")):
-            _settle(path, own)
+            data = path.read_bytes()
+            if (settled := renamed(data, own)) != data:
+                rewrite(path, settled)
         partial.rename(build)
     except (UnsafeMember, tarfile.TarError, zstd.ZstdError) as error:
         raise ValueError(str(error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _decompressed(packed: bytes) -> bytes:
-    """Return what :func:`pack` compressed, which is bounded."""
-    with zstd.ZstdFile(io.BytesIO(packed)) as stream:
-        data = stream.read(MOST_UNPACKED + 1)
-    if len(data) > MOST_UNPACKED:
-        raise ValueError(f"it takes more than {MOST_UNPACKED >> 20} MB")
-    return data
-
-
-def _kept(build: Path) -> Iterator[Path]:
-    for path in sorted(build.rglob("*")):
-        if not configured.NOT_KEPT(str(path.parent), [path.name]):
-            yield path
-
-
-def _settle(path: Path, own: Mapping[bytes, bytes]) -> None:
-    before = path.read_bytes()
-    data = renamed(before, own)
-    if data != before:
-        times = path.stat()
-        path.write_bytes(data)
-        # As configure left it, for make compares the times.
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def _tools(env: Mapping[str, str]) -> str:
-    return " ".join(f"{tool}={shutil.which(tool, path=env.get('PATH'))}" for tool in TOOLS)

@@ -47,7 +47,9 @@ def describe_built(
     Raises ``BuildError`` when it does not run there by itself, or does not match the plan.
     """
     executable = staged / "bin" / plan.executable_name
-    library = _library(staged, plan)
+    library = staged / "lib" / f"libpython{plan.abi_name}.so.1.0"
+    if not library.is_file():
+        raise BuildError(f"the build ended without {library.name}", evidence=library.parent)
     answer = _ask(executable, toolchain.launcher)
     wrong = [
         *_differences(plan, answer),
@@ -88,13 +90,6 @@ def is_instrumented(path: Path) -> bool:
             return isinstance(table, SymbolTableSection) and bool(table.get_symbol_by_name(ENTRY_SYMBOL))
     except (OSError, ELFError):
         return False
-
-
-def _library(staged: Path, plan: BuildPlan) -> Path:
-    found = staged / "lib" / f"libpython{plan.abi_name}.so.1.0"
-    if not found.is_file():
-        raise BuildError(f"the build ended without {found.name}", evidence=staged / "lib")
-    return found
 
 
 def _ask(executable: Path, launcher: tuple[str, ...]) -> dict[str, object]:

@@ -24,6 +24,7 @@ from python_tsan.cpython.compiler_cache.choose import choose_cache, reported
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.integrity import sealed, usable
 from python_tsan.cpython.manifest import read_manifest, write_manifest
+from python_tsan.cpython.moving import rewrite
 from python_tsan.cpython.plan import BuildPlan, Placeholder, Step
 from python_tsan.cpython.planning import make_plan
 from python_tsan.cpython.sources.search import obtain_source, resolve_record
@@ -161,10 +162,7 @@ def _configure(
                 exchange.give(dirs.build)
         configured.keep(dirs.build, saved)
     path = dirs.build / "Makefile"
-    times = path.stat()
-    path.write_text(makefile.edited(path.read_text(), plan.edits))
-    # As configure left it: with a newer Makefile `make` would generate what depends on it once more.
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    rewrite(path, os.fsencode(makefile.edited(os.fsdecode(path.read_bytes()), plan.edits)))
 
 
 def _run(step: Step, dirs: BuildDirs, progress: StepProgress) -> None:

@@ -72,7 +72,8 @@ def missing_modules(makefile: str, output: str) -> tuple[str, ...]:
     From 3.12 on ``configure`` writes each module's state into the Makefile; 3.11 and modules that fail to import are
     known from the build's output only.
     """
-    states = {_module_name(found["name"]) for found in _STATE.finditer(makefile) if found["state"] == "missing"}
+    # configure writes upper case, and every optional module is lower case.
+    states = {found["name"].lower() for found in _STATE.finditer(makefile) if found["state"] == "missing"}
     named = [name for found in _SETUP_MISSING.finditer(output) for name in found["names"].split()]
     failed = [name for found in _SETUP_FAILED.finditer(output) for name in found["names"].split()]
     return tuple(sorted({*states, *named, *failed}))
@@ -81,8 +82,3 @@ def missing_modules(makefile: str, output: str) -> tuple[str, ...]:
 def count_objects(makefile: str) -> int:
     """Return about how many objects a build compiles: the distinct ones that the Makefile names."""
     return len(set(_OBJECT.findall(makefile)))
-
-
-def _module_name(upper: str) -> str:
-    """Undo configure's upper case: every optional module is lower case."""
-    return upper.lower()

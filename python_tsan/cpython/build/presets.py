@@ -38,16 +38,7 @@ _BROKEN = re.compile(r"\bheader(?P<number>\d+)\.c\b")
 _DEFAULT_INCLUDES = "".join(
     f"#include <{name}.h>\n"
     for name in [
-        "stddef",
-        "stdio",
-        "stdlib",
-        "string",
-        "inttypes",
-        "stdint",
-        "strings",
-        "sys/types",
-        "sys/stat",
-        "unistd",
+        *("stddef", "stdio", "stdlib", "string", "inttypes", "stdint", "strings", "sys/types", "sys/stat", "unistd"),
     ]
 )
 

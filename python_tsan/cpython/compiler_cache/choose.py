@@ -63,7 +63,8 @@ def choose_cache(
     path = _find(settings, layout, env, console, remote)
     if path is None:
         if remote:
-            console.warn(f"{remote.shown} is not used: {_programs(remote)} is not installed, or is switched off")
+            able = " or ".join(remote.backend.programs)
+            console.warn(f"{remote.shown} is not used: {able} is not installed, or is switched off")
         return None
     ours = _environment(path.name, toolchain, layout, env)
     if remote is None:
@@ -86,16 +87,12 @@ def reported(cache: CacheProgram | None, env: Mapping[str, str], console: Consol
         return
     before = tally(cache.path, {**env, **cache.env})
     yield
-    counts = tally(cache.path, {**env, **cache.env}).since(before)
+    counts = tally(cache.path, {**env, **cache.env}) - before
     passed_by = failed_mark(cache.path).exists()
     if not passed_by:  # an sccache that is passed by ends when it is idle, and takes its counts along
-        console.note(f"{cache.remote.shown}: {counts.hits} objects found, {counts.misses} not there yet.")
-    if counts.failures or passed_by:
+        console.note(f"{cache.remote.shown}: {counts['hits']} objects found, {counts['misses']} not there yet.")
+    if counts["failures"] or passed_by:
         console.warn(f"{cache.remote.shown} failed during the build; missing objects were compiled here")
-
-
-def _programs(remote: Remote) -> str:
-    return " or ".join(remote.backend.programs)
 
 
 def _find(

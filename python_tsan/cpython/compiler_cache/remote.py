@@ -100,8 +100,8 @@ def _sccache_backend(remote: Remote) -> dict[str, str]:
             found = {
                 "SCCACHE_REDIS_ENDPOINT": urlunsplit(parts._replace(netloc=host)),
                 "SCCACHE_REDIS_USERNAME": parts.username or "",
+                "SCCACHE_REDIS_PASSWORD": parts.password or "",
             }
-            found["SCCACHE_REDIS_PASSWORD"] = parts.password or ""
             return {name: value for name, value in found.items() if value}
         case Backend.S3:
             found = {"SCCACHE_BUCKET": parts.netloc, "SCCACHE_S3_KEY_PREFIX": parts.path.strip("/")}

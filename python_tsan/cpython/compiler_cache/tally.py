@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,32 +21,14 @@ PROBE_SECONDS = 60.0
 STATS_SECONDS = 20.0
 # It includes something, for ccache 4.7 gives a source without any include two entries of one name.
 _PROBE = "#include <stddef.h>\nsize_t python_tsan_probe(size_t size) { return size; }\n"
-_COUNTED = (
-    "remote_storage_hit",
-    "cache_miss",
-    "remote_storage_error",
-    "remote_storage_timeout",
-    "remote_storage_write",
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """How often the shared cache was asked: with an object, without one, and without an answer."""
-
-    hits: int = 0
-    misses: int = 0
-    failures: int = 0
-    writes: int = 0
-
-    def since(self, before: Tally) -> Tally:
-        """Return what was added after ``before``."""
-        return Tally(
-            hits=max(0, self.hits - before.hits),  # a server that was restarted counts from zero
-            misses=max(0, self.misses - before.misses),
-            failures=max(0, self.failures - before.failures),
-            writes=max(0, self.writes - before.writes),
-        )
+# What ccache counts, by the name it has here; what was compiled is cache_miss, for 4.7 has no remote_storage_miss.
+_COUNTED = {
+    "remote_storage_hit": "hits",
+    "cache_miss": "misses",
+    "remote_storage_error": "failures",
+    "remote_storage_timeout": "failures",
+    "remote_storage_write": "writes",
+}
 
 
 def refusal(program: Path, env: Mapping[str, str], compiler: Path) -> str:
@@ -62,36 +44,35 @@ def refusal(program: Path, env: Mapping[str, str], compiler: Path) -> str:
         ended = process.run(
             [program, compiler, "-MD", "-c", "probe.c", "-o", "probe.o"], cwd=folder, env=own, timeout=PROBE_SECONDS
         )
-        counts = tally(program, own).since(before)
+        counts = tally(program, own) - before
     if not ended.ok:
         lines = [line for line in f"{ended.stderr}\n{ended.stdout}".splitlines() if "error" in line.lower()]
         return lines[0].strip() if lines else f"{program.name} ended with {ended.exit_code}"
-    if counts.failures:
+    if counts["failures"]:
         return "it cannot be reached, or does not answer as such a server does"
-    return (
-        ""
-        if counts.hits or counts.writes
-        else f"this {program.name} does not use it; 4.7 is the oldest ccache that does"
-    )
+    used = counts["hits"] or counts["writes"]
+    return "" if used else f"this {program.name} does not use it; 4.7 is the oldest ccache that does"
 
 
-def tally(program: Path, env: Mapping[str, str]) -> Tally:
-    """Return the program's count of what the shared cache did so far; zeros when it does not report it."""
-    if program.name == SCCACHE:
-        ended = process.run([program, "--show-stats", "--stats-format=json"], env=env, timeout=STATS_SECONDS)
-        return _sccache_tally(ended.stdout) if ended.ok else Tally()
-    ended = process.run([program, "--print-stats"], env=env, timeout=STATS_SECONDS)
-    # remote_storage_hit<TAB>312; what was compiled is cache_miss, for 4.7 has no remote_storage_miss
-    counts = dict(line.split("\t") for line in ended.stdout.splitlines() if "\t" in line)
-    hits, misses, *failures, writes = (int(counts.get(name, "0")) for name in _COUNTED)
-    return Tally(hits=hits, misses=misses, failures=sum(failures), writes=writes)
+def tally(program: Path, env: Mapping[str, str]) -> Counter[str]:
+    """Return the program's count of ``hits``, ``misses``, ``failures`` and ``writes`` of the shared cache so far.
 
-
-def _sccache_tally(text: str) -> Tally:
-    stats: dict[str, Any] = json.loads(text)["stats"]
-    return Tally(
-        hits=sum(stats["cache_hits"]["counts"].values()),
-        misses=sum(stats["cache_misses"]["counts"].values()),
-        failures=stats["cache_read_errors"] + stats["cache_write_errors"] + stats["cache_timeouts"],
-        writes=stats["cache_writes"],
-    )
+    It is empty when the program does not report it. The difference of two is what came in between, without what a
+    server that was restarted meanwhile counts from zero.
+    """
+    counts: Counter[str] = Counter()
+    if program.name != SCCACHE:
+        ended = process.run([program, "--print-stats"], env=env, timeout=STATS_SECONDS)
+        # remote_storage_hit<TAB>312
+        for name, number in (line.split("\t") for line in ended.stdout.splitlines() if "\t" in line):
+            if name in _COUNTED:
+                counts[_COUNTED[name]] += int(number)
+        return counts
+    ended = process.run([program, "--show-stats", "--stats-format=json"], env=env, timeout=STATS_SECONDS)
+    if ended.ok:
+        stats: dict[str, Any] = json.loads(ended.stdout)["stats"]
+        counts["hits"] = sum(stats["cache_hits"]["counts"].values())
+        counts["misses"] = sum(stats["cache_misses"]["counts"].values())
+        counts["failures"] = stats["cache_read_errors"] + stats["cache_write_errors"] + stats["cache_timeouts"]
+        counts["writes"] = stats["cache_writes"]
+    return counts

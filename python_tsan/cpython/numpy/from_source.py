@@ -35,7 +35,7 @@ from python_tsan.cpython.numpy.source_plan import (
     plan_numpy,
     setup_command,
 )
-from python_tsan.cpython.numpy.wheel import choose_numpy, complete, library_folder
+from python_tsan.cpython.numpy.wheel import choose_numpy, complete
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
 from python_tsan.cpython.tools import INSTALL_SECONDS, find_tool, install_tool, lock_slug
 from python_tsan.errors import BuildError
@@ -193,7 +193,7 @@ def _install(job: _Job, source: Path, staged: Path) -> None:
     out = job.folder / "out"
     command = [*meson([sys.executable], source), "install", "-C", "build", "--no-rebuild", "--destdir", out, "--tags"]
     job.run(STEPS[3], [*command, ",".join(TAGS)], timeout=INSTALL_SECONDS)
-    site = library_folder(replace(job.base, prefix=staged)) / "site-packages"
+    site = replace(job.base, prefix=staged).standard_library / "site-packages"
     if not place_numpy(out, site, version=job.plan.version, metadata=source / "PKG-INFO"):
         raise BuildError("the numpy that was built is not instrumented", evidence=job.logs)
 

@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.plan import SANITIZER
+from python_tsan.cpython.plan import LINE_TABLES, SANITIZER
 from python_tsan.errors import UsageError
-from python_tsan.toolchain.model import Family
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +36,6 @@ OPTIONS = (
     "-Db_lundef=false",  # the sanitizer's functions are the program's
     "-Dpython.bytecompile=-1",  # by the interpreter that imports it, not by the one that builds
 )
-# Those of the interpreter: file and line in a stack trace, and nothing else.
-_LINES = {Family.CLANG: "-gline-tables-only", Family.GCC: "-g1"}
 # What is installed: neither tests nor what only they need.
 TAGS = ("runtime", "python-runtime", "devel")
 _HASH = re.compile(r"--hash=sha256:(?P<digest>[0-9a-f]{64})")
@@ -85,7 +82,7 @@ def plan_numpy(choice: NumpyChoice, interpreter: str, toolchain: Toolchain, *, t
         version=choice.version,
         hashes=tuple(sorted(match["digest"] for match in _HASH.finditer(choice.requirements))),
         interpreter=interpreter,
-        flags=f"-fno-omit-frame-pointer {_LINES[toolchain.candidate.family]} -w",
+        flags=f"-fno-omit-frame-pointer {LINE_TABLES[toolchain.candidate.family]} -w",
         tools=hashlib.sha256(tools.encode()).hexdigest(),
     )
 

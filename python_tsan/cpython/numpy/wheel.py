@@ -82,14 +82,21 @@ def place_wheel(interpreter: Interpreter, choice: NumpyChoice, folder: Path, log
         scratch = folder.parent / name
         lock = scratch / "requirements.txt"
         lock.write_text(choice.requirements, encoding="utf-8")
-        command = [*uv_install(lock, hashed=choice.hashed), "--target", scratch / "out", *_for_python(interpreter)]
-        ended = process.run(command, env=_uv_environment(), stdout=log, timeout=INSTALL_SECONDS)
+        # uv need not run the slow interpreter, save for the ABI that no option can express.
+        series = () if interpreter.free_threaded else ("--python-version", minor_of(interpreter.version))
+        python = interpreter.executable if interpreter.free_threaded else sys.executable
+        command = [*uv_install(lock, hashed=choice.hashed), "--target", scratch / "out", "--python", python, *series]
+        env = {**clean_environment(os.environ), "TSAN_OPTIONS": BUILD_TSAN_OPTIONS}
+        ended = process.run(command, env=env, stdout=log, timeout=INSTALL_SECONDS)
         if not ended.ok:
             raise _no_wheel(interpreter, choice, log) or step_error("install numpy", ended, log)
         # From here on the folder holds parts of two installations, of which no record may speak.
         (folder / RECORD_NAME).unlink(missing_ok=True)
         for entry in sorted((scratch / "out").iterdir()):
-            _replace(entry, folder / entry.name)
+            place = folder / entry.name
+            if place.is_dir():
+                shutil.rmtree(place)
+            entry.rename(place)
 
 
 def _no_wheel(interpreter: Interpreter, choice: NumpyChoice, log: Path) -> BuildError | None:
@@ -102,23 +109,6 @@ def _no_wheel(interpreter: Interpreter, choice: NumpyChoice, log: Path) -> Build
         evidence=log,
         advice="drop --numpy, or name a version that has one; --instrumented-numpy builds the locked one",
     )
-
-
-def _replace(entry: Path, place: Path) -> None:
-    if place.is_dir():
-        shutil.rmtree(place)
-    entry.rename(place)
-
-
-def _for_python(interpreter: Interpreter) -> tuple[str | Path, ...]:
-    """Say which wheels fit. uv need not run the slow interpreter, save for the ABI that no option can express."""
-    if interpreter.free_threaded:
-        return ("--python", interpreter.executable)
-    return ("--python", sys.executable, "--python-version", minor_of(interpreter.version))
-
-
-def _uv_environment() -> dict[str, str]:
-    return {**clean_environment(os.environ), "TSAN_OPTIONS": BUILD_TSAN_OPTIONS}
 
 
 RECORD_NAME = "python-tsan-numpy.json"
@@ -172,7 +162,7 @@ def install_numpy(
 def package_folder(interpreter: Interpreter, choice: NumpyChoice, layout: Layout) -> Path:
     """Return where numpy for this interpreter belongs."""
     if interpreter.instrumented:
-        return library_folder(interpreter) / "site-packages"
+        return interpreter.standard_library / "site-packages"
     return layout.root / "packages" / interpreter.key / f"numpy-{choice.version}"
 
 
@@ -201,7 +191,7 @@ def _install(
         place_wheel(interpreter, choice, folder, logs / "install.log")
         progress.start("numpy byte-code")
         with _kept_bytecode(interpreter, layout):
-            _warm_up(interpreter, choice.version, folder, logs / "import.log", launcher)
+            complete(interpreter, choice.version, logs / "import.log", launcher=launcher, folder=folder)
         progress.done()
     record = PackageRecord(
         version=choice.version,
@@ -215,23 +205,21 @@ def _install(
     console.note(f"numpy {choice.version}: installed in {duration(seconds)}{pinned}, in {folder}")
 
 
-def complete(interpreter: Interpreter, version: str, log: Path, *, launcher: tuple[str, ...]) -> None:
-    """Make the byte-code of what the checks import, once numpy is among the interpreter's own packages."""
-    _warm_up(interpreter, version, library_folder(interpreter) / "site-packages", log, launcher)
+def complete(
+    interpreter: Interpreter, version: str, log: Path, *, launcher: tuple[str, ...], folder: Path | None = None
+) -> None:
+    """Import what the checks do once, so that its byte-code is made, and check the version of numpy.
 
-
-def _warm_up(interpreter: Interpreter, version: str, folder: Path, log: Path, launcher: tuple[str, ...]) -> None:
-    """Import numpy once with byte-code allowed, regardless of the caller's environment, and check the version."""
-    env = {**clean_environment(os.environ), "PYTHONPATH": str(folder), "OPENBLAS_NUM_THREADS": "1"}
-    if interpreter.instrumented:
-        env["TSAN_OPTIONS"] = BUILD_TSAN_OPTIONS
-        del env["PYTHONPATH"]
+    Byte-code is allowed regardless of the caller's environment. numpy is among the packages of an instrumented
+    interpreter, and in ``folder`` for a stock one.
+    """
+    env = {**clean_environment(os.environ), "OPENBLAS_NUM_THREADS": "1"}
+    env |= {"TSAN_OPTIONS": BUILD_TSAN_OPTIONS} if interpreter.instrumented else {"PYTHONPATH": str(folder)}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     env.pop("PYTHONPYCACHEPREFIX", None)
     prefix = launcher if interpreter.instrumented else ()
-    ended = process.run(
-        [*prefix, interpreter.executable, "-s", "-c", WARM_UP], env=env, stdout=log, timeout=IMPORT_SECONDS
-    )
+    command: list[str | Path] = [*prefix, interpreter.executable, "-s", "-c", WARM_UP]
+    ended = process.run(command, env=env, stdout=log, timeout=IMPORT_SECONDS)
     if not ended.ok:
         raise step_error("import numpy", ended, log)
     if log.read_text(errors="replace").split()[-1:] != [version]:
@@ -251,7 +239,7 @@ def _kept_bytecode(interpreter: Interpreter, layout: Layout) -> Iterator[None]:
     if not interpreter.instrumented or interpreter.source is None:
         yield
         return
-    library = library_folder(interpreter)
+    library = interpreter.standard_library
     kept = layout.root / "bytecode" / f"{interpreter.source.sha256[:16]}-installed"
     _copy_bytecode(kept, library)
     yield
@@ -267,9 +255,3 @@ def _copy_bytecode(source: Path, target: Path) -> None:
             unfinished = place.with_name(f"{place.name}.{os.getpid()}")
             shutil.copy2(path, unfinished)
             unfinished.replace(place)
-
-
-def library_folder(interpreter: Interpreter) -> Path:
-    """Return where an interpreter that was built here keeps the standard library."""
-    minor = minor_of(interpreter.version)
-    return interpreter.prefix / "lib" / f"python{minor}{'t' if interpreter.free_threaded else ''}"

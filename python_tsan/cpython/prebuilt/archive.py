@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from python_tsan.cpython.manifest import SourceRecord  # noqa: TC001 -- msgspec resolves the annotations at run time
-from python_tsan.cpython.sources.unpack import UnsafeMember, refuse_escape
+from python_tsan.cpython.sources.unpack import refuse_escape
 from python_tsan.cpython.zstandard import zstd
 from python_tsan.errors import PythonTsanError
 from python_tsan.version import is_version
@@ -227,6 +227,3 @@ def _damage() -> Iterator[None]:
         yield
     except (zstd.ZstdError, EOFError, tarfile.TarError) as error:
         raise ArchiveError(f"it is truncated or damaged: {error}") from error
-
-
-__all__ = ["FILE_TIME", "ArchiveError", "ArchiveReader", "UnsafeMember", "open_archive", "write_archive"]

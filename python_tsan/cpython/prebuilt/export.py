@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from python_tsan import process
 from python_tsan.artifact import writable
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import clean_environment
-from python_tsan.cpython.manifest import MANIFEST_NAME, SourceRecord
+from python_tsan.cpython.manifest import MANIFEST_NAME
 from python_tsan.cpython.moving import ELF_MAGIC, NEUTRAL, ImmovableError, neutralise, without_build_paths
 from python_tsan.cpython.numpy.wheel import complete
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
@@ -30,11 +31,11 @@ from python_tsan.cpython.prebuilt.archive import (
     ArchiveError,
     Contents,
     Entry,
-    UnsafeMember,
     open_archive,
     write_archive,
 )
 from python_tsan.cpython.prebuilt.restore import unpack_checked
+from python_tsan.cpython.sources.unpack import UnsafeMember
 from python_tsan.errors import BuildError
 from python_tsan.plain_text import counted, duration
 from python_tsan.storage import sha256_of, storage_errors
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from python_tsan.console import Console
-    from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.cpython.manifest import Interpreter, SourceRecord
     from python_tsan.cpython.plan import BuildPlan
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Toolchain
@@ -169,7 +170,7 @@ def _without_folder(source: SourceRecord | None) -> SourceRecord:
     if source is None:
         raise BuildError("only an interpreter that was built here can be exported")
     origin = Path(source.origin).name if source.origin.startswith("/") else source.origin
-    return SourceRecord(version=source.version, origin=origin, sha256=source.sha256, replaces=source.replaces)
+    return replace(source, origin=origin)
 
 
 def _entry(path: str, content: bytes, prefix: Path) -> Entry:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import platform
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,13 @@ from python_tsan.cpython.manifest import write_manifest
 from python_tsan.cpython.moving import ImmovableError, settle
 from python_tsan.cpython.numpy.from_source import plan_for
 from python_tsan.cpython.planning import make_plan
-from python_tsan.cpython.prebuilt.archive import ArchiveError, UnsafeMember, open_archive
+from python_tsan.cpython.prebuilt.archive import ArchiveError, open_archive
 from python_tsan.cpython.sources.download import download
+from python_tsan.cpython.sources.local_source import is_requested
 from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.cpython.sources.search import remember_restored
 from python_tsan.cpython.sources.store import cache_errors, scratch
+from python_tsan.cpython.sources.unpack import UnsafeMember
 from python_tsan.errors import FetchError, UsageError
 from python_tsan.plain_text import counted, duration
 from python_tsan.storage import sha256_of
@@ -46,15 +48,6 @@ if TYPE_CHECKING:
 PAGE = "prebuilt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Target:
-    """The key of the archive's interpreter, the plan that it was built by, and the toolchain that fits it."""
-
-    key: str
-    plan: BuildPlan
-    toolchain: Toolchain
-
-
 def restore_interpreter(
     origin: str, settings: Settings, *, layout: Layout, console: Console, sha256: str = ""
 ) -> Interpreter:
@@ -68,11 +61,12 @@ def restore_interpreter(
         if sha256 and (found := sha256_of(archive)) != sha256.lower():
             raise _refused(archive, f"its SHA-256 is {found}, not {sha256.lower()}", "fetch it again")
         with _explained(archive), open_archive(archive) as reader:
-            target = _fit(reader.contents, archive, settings, layout=layout, console=console)
+            plan, toolchain = _fit(reader.contents, archive, settings, layout=layout, console=console)
+            key = reader.contents.key
             interpreter, made = artifact(
-                layout.interpreters / target.key,
-                lambda work: _restore(reader, target, work, layout=layout, console=console),
-                key=target.key,
+                layout.interpreters / key,
+                lambda work: _restore(reader, plan, toolchain, work, layout=layout, console=console),
+                key=key,
                 ready=lambda folder: usable(folder, console),
                 layout=layout,
                 console=console,
@@ -120,14 +114,16 @@ def _refused(archive: Path, reason: str, advice: str) -> FetchError:
     return FetchError(f"{archive.name} is refused: {reason}", evidence=archive, advice=advice, page=PAGE)
 
 
-def _fit(contents: Contents, archive: Path, settings: Settings, *, layout: Layout, console: Console) -> _Target:
-    """Return what would be built here instead of the archive, once it is the same."""
+def _fit(
+    contents: Contents, archive: Path, settings: Settings, *, layout: Layout, console: Console
+) -> tuple[BuildPlan, Toolchain]:
+    """Return the plan of what would be built here instead of the archive, and its toolchain, once it is the same."""
     advice = "use an archive that was made on a machine like this one, or `build` without --from"
     libc = libc_identity()
     if reason := machine_refusal(contents.plan, libc=libc, architecture=platform.machine()):
         raise _refused(archive, reason, advice)
     version = contents.source.version
-    if settings.python and version != settings.python and not version.startswith(f"{settings.python}."):
+    if not is_requested(version, settings):
         raise UsageError(
             f"{archive.name} holds CPython {version}, but {settings.python} was requested",
             advice=f"drop --python, or request {version}",
@@ -140,7 +136,7 @@ def _fit(contents: Contents, archive: Path, settings: Settings, *, layout: Layou
         raise _refused(archive, refusal(contents.plan, plan) or "its key is not that of its plan", advice)
     if contents.key != plan.key and contents.key != plan_for(plan, fitting, toolchain).key:
         raise _refused(archive, "this version builds its instrumented numpy differently", advice)
-    return _Target(key=contents.key, plan=plan, toolchain=toolchain)
+    return plan, toolchain
 
 
 def refusal(there: Mapping[str, Any], here: BuildPlan) -> str:
@@ -177,13 +173,16 @@ def _causes(there: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
         yield f"this version of python-tsan builds it differently: {', '.join(differing)}"
 
 
-def _restore(reader: ArchiveReader, target: _Target, work: Path, *, layout: Layout, console: Console) -> Path:
+def _restore(
+    reader: ArchiveReader, plan: BuildPlan, toolchain: Toolchain, work: Path, *, layout: Layout, console: Console
+) -> Path:
     """Unpack into ``work``, check, and return the complete prefix."""
     started = time.monotonic()
-    contents, final, staged = reader.contents, layout.interpreters / target.key, work / "prefix"
-    interpreter = unpack_checked(reader, target.plan, target.toolchain, staged, final)
+    contents, staged = reader.contents, work / "prefix"
+    final = layout.interpreters / contents.key
+    interpreter = replace(unpack_checked(reader, plan, toolchain, staged, final), key=contents.key)
     with cache_errors(staged):
-        write_manifest(sealed(replace(interpreter, key=target.key), staged), staged)
+        write_manifest(sealed(interpreter, staged), staged)
     packages = f" with numpy {contents.numpy}" if contents.numpy else ""
     console.note(
         f"CPython {interpreter.version}{packages}: {counted(len(contents.files), 'file')} restored and checked in "

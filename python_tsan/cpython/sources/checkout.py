@@ -49,16 +49,10 @@ def why_no_release(tree: Path) -> str:
     stated = _stated(tree)
     if stated["later"]:
         return f"it states {stated['version']}{stated['later']}, so it is later than that release"
-    changed = _changed_files(tree)
+    checkout = tree.joinpath(".git").exists()
+    answer = _git(["-C", tree, "diff", "--name-only", "-z", "HEAD"], timeout=60) if checkout else None
+    changed = list(filter(None, answer.stdout.split("\0"))) if answer and answer.ok else []
     return f"{counted(len(changed), 'tracked file')} changed since the commit, {changed[0]} first" if changed else ""
-
-
-def _changed_files(tree: Path) -> tuple[str, ...]:
-    """Return the tracked files that differ from the commit that is checked out; none where there is no git."""
-    if not tree.joinpath(".git").exists():
-        return ()
-    answer = _git(["-C", tree, "diff", "--name-only", "-z", "HEAD"], timeout=60)
-    return tuple(filter(None, answer.stdout.split("\0"))) if answer is not None and answer.ok else ()
 
 
 def _stated(tree: Path) -> re.Match[str]:
@@ -111,19 +105,8 @@ def take_folder(folder: Path, layout: Layout) -> SourceTree:
     """
     record, names = describe_folder(folder)
     path = tree_path(record.sha256, layout)
-    if not is_tree(path):
-        path = _copied(folder, names, record.sha256, layout)
-    return SourceTree(path=path, record=record)
-
-
-def describe_folder(folder: Path) -> tuple[SourceRecord, tuple[str, ...]]:
-    """Return what a tree is, and its files."""
-    version = read_version(folder)
-    names = tracked_files(folder)
-    return SourceRecord(version=version, origin=str(folder), sha256=content_hash(folder, names)), names
-
-
-def _copied(folder: Path, names: Iterable[str], digest: str, layout: Layout) -> Path:
+    if is_tree(path):
+        return SourceTree(path=path, record=record)
     with scratch(layout) as work, cache_errors(work):
         inside = work / "tree"
         for name in names:
@@ -132,7 +115,14 @@ def _copied(folder: Path, names: Iterable[str], digest: str, layout: Layout) -> 
             shutil.copy2(folder / name, target)
         if not is_tree(inside):
             raise UsageError(f"{folder} is not a complete CPython source tree: configure is missing", evidence=folder)
-        return adopt_tree(inside, digest, layout)
+        return SourceTree(path=adopt_tree(inside, record.sha256, layout), record=record)
+
+
+def describe_folder(folder: Path) -> tuple[SourceRecord, tuple[str, ...]]:
+    """Return what a tree is, and its files."""
+    version = read_version(folder)
+    names = tracked_files(folder)
+    return SourceRecord(version=version, origin=str(folder), sha256=content_hash(folder, names)), names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,20 +173,8 @@ class GitTags:
     def _clone(self, release: Release, clone: Path) -> None:
         slow = ["-c", "http.lowSpeedLimit=1000", "-c", f"http.lowSpeedTime={max(1, round(self.timeout))}"]
         exact = ["-c", "core.autocrlf=false", "-c", "core.symlinks=true", "-c", "transfer.fsckObjects=true"]
-        command: list[str | Path] = [
-            *slow,
-            *exact,
-            "clone",
-            "--quiet",
-            "--depth",
-            "1",
-            "--branch",
-            release.tag,
-            "--",
-            self.url,
-            clone,
-        ]
-        made = _git(command, timeout=_CLONE_SECONDS)
+        options = [*slow, *exact, "clone", "--quiet", "--depth=1", f"--branch={release.tag}"]
+        made = _git([*options, "--", self.url, clone], timeout=_CLONE_SECONDS)
         if made is None or not made.ok:
             raise Unavailable(f"cloning {release.tag} failed: {_last_line(made)}" if made else "git is not installed")
         head = _git(["-C", clone, "rev-parse", "HEAD"], timeout=60)

@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.manifest import SourceRecord
-from python_tsan.cpython.pins import Archive, Release, load_releases
+from python_tsan.cpython.pins import load_releases
 from python_tsan.cpython.sources.checkout import describe_folder, read_version, take_folder, why_no_release
 from python_tsan.cpython.sources.provider import SourceTree
 from python_tsan.cpython.sources.store import is_tree, tree_path
@@ -17,7 +17,6 @@ from python_tsan.storage import sha256_of
 from python_tsan.version import minor_of, release_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from python_tsan.config import Settings
@@ -61,7 +60,10 @@ def take_named(settings: Settings, source: Path, layout: Layout, console: Consol
         record = SourceRecord(version=read_version(path), origin=str(source), sha256=digest)
         _refuse_other_version(settings, source, record.version)
         tree = SourceTree(path=path, record=record)
-    _say_named(tree.record, console)
+    known = load_releases().get(tree.record.version)
+    pinned = known is not None and known.archive_with(tree.record.sha256) is not None
+    standing = "as pinned" if pinned else "not a pinned archive, taken as you named it"
+    console.note(f"CPython {tree.record.version} from {source}: SHA-256 {tree.record.sha256} ({standing})")
     if reason := why_no_release(source if source.is_dir() else tree.path):
         console.warn(f"{source} is not the release CPython {tree.record.version}: {reason}")
     if release_of(tree.record.version) > (3, NEWEST_MINOR):
@@ -70,13 +72,6 @@ def take_named(settings: Settings, source: Path, layout: Layout, console: Consol
             f"what is known of 3.{NEWEST_MINOR} is applied to it"
         )
     return tree
-
-
-def _say_named(record: SourceRecord, console: Console) -> None:
-    release = load_releases().get(record.version)
-    known = release is not None and release.archive_with(record.sha256) is not None
-    standing = "as pinned" if known else "not a pinned archive, taken as you named it"
-    console.note(f"CPython {record.version} from {record.origin}: SHA-256 {record.sha256} ({standing})")
 
 
 def _checked_file(source: Path) -> str:
@@ -92,7 +87,8 @@ def _checked_file(source: Path) -> str:
             evidence=source,
             advice="name a CPython source archive, checkout or unpacked source",
         ) from error
-    pinned = _pinned_by_name(source.name, load_releases())
+    archives = (archive for release in load_releases().values() for archive in release.archives)
+    pinned = next((archive for archive in archives if archive.name == source.name), None)
     if pinned is not None and digest != pinned.sha256:
         short = pinned.size is not None and size < pinned.size
         problem = (
@@ -108,12 +104,13 @@ def _checked_file(source: Path) -> str:
     return digest
 
 
-def _pinned_by_name(name: str, releases: Mapping[str, Release]) -> Archive | None:
-    return next((item for release in releases.values() for item in release.archives if item.name == name), None)
+def is_requested(version: str, settings: Settings) -> bool:
+    """Return whether a version is the one that the settings name, or one of the series that they name."""
+    return settings.python is None or version == settings.python or version.startswith(f"{settings.python}.")
 
 
 def _refuse_other_version(settings: Settings, source: Path, version: str) -> None:
-    if settings.python is not None and version != settings.python and not version.startswith(f"{settings.python}."):
+    if not is_requested(version, settings):
         raise UsageError(
             f"{source} is CPython {version}, but {settings.python} was requested",
             evidence=source,

@@ -6,17 +6,20 @@ Order: what the user names, then what is in the cache, python.org, a git tag, th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.config import DEFAULT_PYTHON
-from python_tsan.cpython.manifest import SourceRecord
+from python_tsan.cpython.manifest import SourceRecord, read_manifest
 from python_tsan.cpython.pins import Release, candidates, load_releases
 from python_tsan.cpython.sources.checkout import GitTags
 from python_tsan.cpython.sources.distribution import DistributionArchive
 from python_tsan.cpython.sources.download import PythonOrg
-from python_tsan.cpython.sources.local_source import record_of_named, take_named
+from python_tsan.cpython.sources.local_source import is_requested, record_of_named, take_named
 from python_tsan.cpython.sources.provider import SourceProvider, SourceTree, Unavailable
 from python_tsan.cpython.sources.store import (
+    archive_path,
     cached_archive,
     is_tree,
     locked,
@@ -30,27 +33,13 @@ from python_tsan.errors import FetchError
 from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from python_tsan.config import Settings
     from python_tsan.console import Console
     from python_tsan.paths import Layout
 
-__all__ = ["SourceTree", "obtain_source", "resolve_record"]
-
 CACHE = "cache"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why one place did not give one release; ``whole`` if no other release was requested from it then."""
-
-    version: str
-    provider: str
-    reason: str
-    evidence: Path | None
-    whole: bool
 
 
 def resolve_record(settings: Settings, layout: Layout) -> SourceRecord | None:
@@ -86,8 +75,8 @@ def obtain_source(settings: Settings, *, layout: Layout, console: Console) -> So
         with locked(layout, console):
             # Another run may have fetched it while this one waited for the lock.
             tree = _at_hand(settings, layout) or _search(settings, layout, console)
-    if tree.record.replaces:
-        console.warn(replacement_line(tree.record))
+    if (record := tree.record).replaces:
+        console.warn(f"CPython {record.replaces} is unavailable; using {record.version} ({record.origin})")
     return tree
 
 
@@ -104,11 +93,6 @@ def remember_restored(record: SourceRecord, settings: Settings, layout: Layout) 
         known = recall(requested, layout)
         if known is None or not _is_still_pinned(known):
             remember(requested, replace(record, replaces=DEFAULT_PYTHON if replaces_default else ""), layout)
-
-
-def replacement_line(record: SourceRecord) -> str:
-    """Report in one line that another release is used instead of the default."""
-    return f"CPython {record.replaces} is unavailable; using {record.version} ({record.origin})"
 
 
 def _requested(settings: Settings) -> str:
@@ -136,67 +120,65 @@ def _at_hand(settings: Settings, layout: Layout) -> SourceTree | None:
 
 
 def _search(settings: Settings, layout: Layout, console: Console) -> SourceTree:
+    """Take the best release from the first place that gives it. Raises as :func:`obtain_source` does."""
+    for line in _built_from_sources(settings, layout):
+        console.note(line)
     choices = candidates(settings.python, load_releases())
-    providers = _providers(settings, layout, console)
-    failures: list[Failure] = []
-    for tree in _offers(choices, providers, failures, console):
-        replaced = settings.python is None and tree.record.version != DEFAULT_PYTHON
-        record = replace(tree.record, replaces=DEFAULT_PYTHON) if replaced else tree.record
-        remember(_requested(settings), record, layout)
-        return SourceTree(path=tree.path, record=record)
-    raise _exhausted(settings, failures)
-
-
-def _providers(settings: Settings, layout: Layout, console: Console) -> tuple[SourceProvider, ...]:
     timeout = settings.network_timeout
-    return (
+    providers: tuple[SourceProvider, ...] = (
         Cache(layout=layout),
         PythonOrg(base=settings.python_org, timeout=timeout, layout=layout, console=console),
         GitTags(url=settings.git, timeout=timeout, layout=layout, console=console),
         DistributionArchive(timeout=timeout, layout=layout, console=console),
     )
-
-
-def _offers(
-    choices: Sequence[Release], providers: Sequence[SourceProvider], failures: list[Failure], console: Console
-) -> Iterator[SourceTree]:
-    """Yield what the places give, best release first, and note in ``failures`` why each other one gave nothing."""
+    answers: list[tuple[str, Unavailable]] = []
     down: set[str] = set()
-    for release in choices:
-        for provider in providers:
-            if provider.name in down:
-                continue
-            try:
-                yield provider.provide(release)
-            except Unavailable as answer:
-                failure = Failure(
-                    version=release.version,
-                    provider=provider.name,
-                    reason=answer.reason,
-                    evidence=answer.evidence,
-                    whole=answer.whole,
-                )
-                failures.append(failure)
-                if answer.whole:
-                    down.add(provider.name)
-                if answer.evidence:
-                    console.warn(f"{provider.name}: {answer.reason}; kept as {answer.evidence}")
-                elif release is choices[0] and not isinstance(provider, Cache):
-                    console.note(f"CPython {release.version}: {provider.name}: {answer.reason}")
+    for release, provider in product(choices, providers):
+        if provider.name in down:
+            continue
+        try:
+            tree = provider.provide(release)
+        except Unavailable as answer:
+            answers.append((provider.name, answer))
+            if answer.whole:
+                down.add(provider.name)
+            if answer.evidence:
+                console.warn(f"{provider.name}: {answer.reason}; kept as {answer.evidence}")
+            elif release is choices[0] and provider.name != CACHE:
+                console.note(f"CPython {release.version}: {provider.name}: {answer.reason}")
+            continue
+        replaced = settings.python is None and tree.record.version != DEFAULT_PYTHON
+        record = replace(tree.record, replaces=DEFAULT_PYTHON) if replaced else tree.record
+        remember(_requested(settings), record, layout)
+        return SourceTree(path=tree.path, record=record)
+    raise _exhausted(settings, answers)
 
 
-def _exhausted(settings: Settings, failures: Sequence[Failure]) -> FetchError:
+def _built_from_sources(settings: Settings, layout: Layout) -> list[str]:
+    """Return a line for each source that the user has named before, of which the requested version was built."""
+    if settings.python is None:
+        return []
+    built = filter(None, map(read_manifest, layout.interpreters.glob("*")))
+    sources = {(each.version, each.source.origin) for each in built if each.source}
+    return [
+        f"CPython {version} is in the cache, built from {origin}; to use it, add --source {origin}"
+        for version, origin in sorted(sources)
+        if is_requested(version, settings) and Path(origin).exists()
+    ]
+
+
+def _exhausted(settings: Settings, answers: Sequence[tuple[str, Unavailable]]) -> FetchError:
     requested = settings.python or f"{DEFAULT_PYTHON}, nor any release in its place,"
-    latest: dict[str, Failure] = {}
-    for failure in failures:
+    latest: dict[str, Unavailable] = {}
+    for name, answer in answers:
         # That a provider cannot be reached is more important than what it lacked before.
-        if failure.provider != CACHE and (failure.provider not in latest or failure.whole):
-            latest[failure.provider] = failure
-    lines = [f"  {failure.provider}: {failure.reason}" for failure in latest.values()]
+        if name != CACHE and (name not in latest or answer.whole):
+            latest[name] = answer
+    lines = [f"  {name}: {answer.reason}" for name, answer in latest.items()]
     advice = "download the source archive yourself and name it with --source"
     if settings.python is not None:
         advice += ", or drop --python to use the nearest available version"
-    evidence = next((failure.evidence for failure in failures if failure.evidence), None)
+    evidence = next((answer.evidence for _, answer in answers if answer.evidence), None)
     return FetchError("\n".join([f"CPython {requested} is unavailable:", *lines]), evidence=evidence, advice=advice)
 
 
@@ -209,15 +191,13 @@ class Cache:
 
     def provide(self, release: Release) -> SourceTree:
         """Return a tree of the release, unpacked again from its archive if only that is left."""
-        for archive in release.archives:
-            path = tree_path(archive.sha256, self.layout)
-            if is_tree(path):
-                return self._tree(path, release, archive.sha256, origin_of(archive.sha256, self.layout))
-        held = cached_archive(release, self.layout)
-        if held is None:
+        layout = self.layout
+        unpacked = (archive for archive in release.archives if is_tree(tree_path(archive.sha256, layout)))
+        archive = next(unpacked, None) or cached_archive(release, layout)
+        if archive is None:
             raise Unavailable("not fetched yet")
-        archive, file, origin = held
-        return self._tree(unpack_archive(file, archive.sha256, self.layout), release, archive.sha256, origin)
-
-    def _tree(self, path: Path, release: Release, digest: str, origin: str) -> SourceTree:
-        return SourceTree(path=path, record=SourceRecord(version=release.version, origin=origin, sha256=digest))
+        digest, path = archive.sha256, tree_path(archive.sha256, layout)
+        if not is_tree(path):
+            path = unpack_archive(archive_path(archive, layout), digest, layout)
+        record = SourceRecord(version=release.version, origin=origin_of(digest, layout), sha256=digest)
+        return SourceTree(path=path, record=record)

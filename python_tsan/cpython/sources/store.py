@@ -104,15 +104,15 @@ def quarantine(path: Path, digest: str, layout: Layout) -> Path:
     return kept
 
 
-def cached_archive(release: Release, layout: Layout) -> tuple[Archive, Path, str] | None:
-    """Return an archive of ``release`` that is in the cache, its path and its origin; a damaged one is put aside."""
+def cached_archive(release: Release, layout: Layout) -> Archive | None:
+    """Return an archive of ``release`` that is in the cache; a damaged one is put aside."""
     for archive in release.archives:
         path = archive_path(archive, layout)
         if not path.is_file():
             continue
         digest = sha256_of(path)
         if digest == archive.sha256:
-            return archive, path, origin_of(digest, layout)
+            return archive
         quarantine(path, digest, layout)
     return None
 
