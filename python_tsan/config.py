@@ -16,7 +16,15 @@ from python_tsan.binding import DEFAULT as DEFAULT_BINDING
 from python_tsan.errors import UsageError
 from python_tsan.paths import default_root
 from python_tsan.plain_text import did_you_mean
-from python_tsan.setting_values import DEFAULT_PYTHON, NEWEST_MINOR, OLDEST_MINOR, CompilerCache, Kind, convert
+from python_tsan.setting_values import (
+    DEFAULT_PYTHON,
+    NEWEST_MINOR,
+    OLDEST_MINOR,
+    CompilerCache,
+    Kind,
+    convert,
+    rule_ids,
+)
 from python_tsan.toml_file import line_of, parse, read_text, table_at
 from python_tsan.version import FIRST_FREE_THREADED, dotted, free_threading_refusal
 
@@ -61,6 +69,7 @@ class Settings:
     git: str = "https://github.com/python/cpython.git"
     network_timeout: float = 20.0
     refresh: bool = False
+    ignore_rules: tuple[str, ...] = ()
     output: Path = field(default_factory=lambda: Path.cwd() / "runs")
 
 
@@ -116,6 +125,7 @@ OPTIONS = (
     Option("git", Kind.TEXT, "URL", "python/cpython", "git repository of CPython"),
     Option("network-timeout", Kind.SECONDS, "SECONDS", "20", "limit of one network request"),
     Option("refresh", Kind.FLAG, "", "no", "ignore caches"),
+    Option("ignore-rules", Kind.RULES, "RULE,...", "none", "rules of the C API and of locks that do not count"),
     Option("output", Kind.PATH, "DIR", "runs", "folder that receives one folder for each run"),
 )
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -200,4 +210,6 @@ def _invalid(option: Option, value: object, where: str) -> UsageError:
     if option.kind is Kind.VERSION:
         minors = ", ".join(f"3.{minor}" for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1))
         advice = f"name one of {minors} for its newest release"
+    elif option.kind is Kind.RULES:
+        advice = f"rules: {', '.join(rule_ids())}"
     return UsageError(f"{where}: {shown} is not {option.kind.value}", advice=advice)

@@ -35,12 +35,13 @@ class Kind(Enum):
     PATH = "a path"
     VERSION = f"a CPython version from 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}, such as 3.13 or {DEFAULT_PYTHON}"
     BINDING = DESCRIPTION
+    RULES = "a list of rules"
     CACHE = "one of " + ", ".join(choice.value for choice in CompilerCache)
 
     @property
     def is_text(self) -> bool:
         """Whether such a setting is a string in TOML."""
-        return self not in {Kind.FLAG, Kind.COUNT, Kind.SECONDS}
+        return self not in {Kind.FLAG, Kind.COUNT, Kind.SECONDS, Kind.RULES}
 
 
 def convert(kind: Kind, value: object, base: Path) -> object | None:  # noqa: PLR0911 -- one return per kind
@@ -65,6 +66,8 @@ def convert(kind: Kind, value: object, base: Path) -> object | None:  # noqa: PL
             return _version(value)
         case Kind.BINDING:
             return value if isinstance(value, Binding) else parse_binding(str(value))
+        case Kind.RULES:
+            return _rules(value.split(",") if isinstance(value, str) else value)
         case Kind.CACHE:
             names = {choice.value: choice for choice in CompilerCache}
             return value if isinstance(value, CompilerCache) else names.get(str(value))
@@ -86,6 +89,20 @@ def _number(value: object, kind: type[int | float]) -> float | None:
         except ValueError:
             return None
     return value if isinstance(value, int | kind) and not isinstance(value, bool) else None
+
+
+def rule_ids() -> tuple[str, ...]:
+    """Return the ids of all rules that can be switched off."""
+    from python_tsan.tsan.finding import RULES  # noqa: PLC0415 -- rarely used, and the command line starts with this
+
+    return tuple(RULES)
+
+
+def _rules(value: object) -> tuple[str, ...] | None:
+    if not isinstance(value, list | tuple):
+        return None
+    names = dict.fromkeys(each.strip() if isinstance(each, str) else "" for each in value)
+    return tuple(names) if names.keys() <= set(rule_ids()) else None
 
 
 def _version(value: object) -> str | None:

@@ -1,10 +1,27 @@
-# python_tsan_add_check(TARGET EXPECT clean|race|hang|FILE [NAME name] [ARGS arg...] [REPEAT n] [UNTIL_FOUND]
+# python_tsan_add_check(TARGET EXPECT clean|race|hang|RULE|FILE [NAME name] [ARGS arg...] [REPEAT n] [UNTIL_FOUND]
 #                       [TIMEOUT seconds] [OWN path...] [OPTIONS option...])
 #
 # Registers a CTest test that runs the executable TARGET under `python-tsan run` and passes if the outcome is as
 # expected: in each of n runs, or with UNTIL_FOUND in one of them. TIMEOUT is the limit of each run, after which it
 # counts as hung (60 s, 10 s for EXPECT hang). OWN names the sources whose findings are "yours" (the project's). OPTIONS
 # are passed to `python-tsan run`. The results of each run are in python_tsan/<name> of the build folder.
+# RULE is the id of a rule that `python-tsan explain` lists, such as c-api-without-gil.
+set(PYTHON_TSAN_RULES
+    possible-deadlock
+    c-api-without-gil
+    c-api-before-initialization
+    c-api-after-finalization
+    thread-ended-with-gil
+    gil-state-never-released
+    thread-state-never-deleted
+    thread-state-attached-twice
+    gil-state-release-unmatched
+    interpreter-never-ended
+    thread-inside-at-finalization
+    object-of-another-interpreter
+    called-with-exception-set
+    exception-lost)
+
 function(python_tsan_add_check target)
   cmake_parse_arguments(PARSE_ARGV 1 check "UNTIL_FOUND" "EXPECT;NAME;REPEAT;TIMEOUT" "ARGS;OWN;OPTIONS")
   if(NOT TARGET ${target})
@@ -23,11 +40,11 @@ function(python_tsan_add_check target)
   set(timeout 60)
   if(expect STREQUAL "hang")
     set(timeout 10)
-  elseif(NOT expect MATCHES "^(clean|race)$")
+  elseif(NOT expect MATCHES "^(clean|race)$" AND NOT expect IN_LIST PYTHON_TSAN_RULES)
     cmake_path(ABSOLUTE_PATH expect BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
     if(NOT check_EXPECT OR NOT EXISTS "${expect}")
-      message(FATAL_ERROR "python_tsan_add_check(${target}): EXPECT is clean, race, hang or a file, not "
-                          "'${check_EXPECT}'")
+      message(FATAL_ERROR "python_tsan_add_check(${target}): EXPECT is clean, race, hang, a rule or a file, "
+                          "not '${check_EXPECT}'")
     endif()
   endif()
   if(NOT DEFINED check_NAME)

@@ -6,7 +6,7 @@ import argparse
 import datetime as dt
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shard", default="", metavar="I/N|auto", help="run only part I of N, or this job's; `merge` combines them")
     add("--cluster", default="", metavar="dask://HOST:PORT", help="let the workers of a dask cluster make the runs")
     add("--until-found", action="store_true", help="stop at the first run with a finding")
-    add("--expect", default=CLEAN, metavar="WHAT", help="expected result: clean, race, hang or a file (clean)")
+    add("--expect", default=CLEAN, metavar="WHAT", help="expected result: clean, race, hang, a rule or a file (clean)")
     add("--baseline", default="", metavar="FILE", help="known findings; only others fail")
     add("--write-baseline", default="", metavar="FILE", help="write the findings as a baseline, to be completed")
     add("--suppressions", action="append", default=[], metavar="FILE", help="suppressions; may be repeated")
@@ -76,7 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--children", action="store_true", help="judge the instrumented programs that the command starts")
     add("--keep-unlikely", action="store_true", help="judge findings that are inside a blind spot as any other")
     add_verbose(parser)
-    add_settings(parser, *(name for name in PLAN if name != "python"), "instrumented-numpy", "numpy", "output")
+    add_settings(
+        parser, *(name for name in PLAN if name != "python"), "instrumented-numpy", "numpy", "ignore-rules", "output"
+    )
     end_with(parser, "python-tsan run --repeat 20 --own src -- build/my_program --threads 4")
 
 
@@ -99,7 +101,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     context = open_context(arguments)
     from python_tsan.running.preparation import open_session  # noqa: PLC0415 -- wrong options are reported at once
 
-    request = request_of(arguments)
+    request = replace(request_of(arguments), ignored=context.settings.ignore_rules)
     if arguments.cluster:
         from python_tsan.cli.cluster import refuse_conflicts  # noqa: PLC0415 -- rarely used
 

@@ -45,7 +45,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 def kind_text(kind: Kind) -> KindText:
     """Return what ``kind`` means."""
     table = _table("kinds.toml")[kind.name]
-    return KindText(kind=kind, **{name: _joined(text) for name, text in table.items()})
+    return KindText(kind=kind, **({"slug": kind.rule} | {name: _joined(text) for name, text in table.items()}))
 
 
 def lock_advice(kind: str) -> str:

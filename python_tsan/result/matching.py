@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from python_tsan.tsan.frames import frame_function, plain_symbol
+from python_tsan.tsan.frames import frame_function, identifying_stacks, plain_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from python_tsan.expectation import Expectation, ExpectedFinding
     from python_tsan.result.finding import DistinctFinding
-    from python_tsan.tsan.finding import Access, Finding
+    from python_tsan.tsan.finding import Finding
 
 
 def compare_findings(expected: Sequence[ExpectedFinding], seen: Sequence[Finding]) -> str:
@@ -35,7 +35,7 @@ def matches(sought: ExpectedFinding, finding: Finding | DistinctFinding) -> bool
         return False
     if sought.location and not any(_names(sought.location, location.name) for location in finding.locations):
         return False
-    if sought.function and not _all_in(sought.function, finding.accesses):
+    if sought.function and not _is_in(sought.function, finding):
         return False
     return not sought.accesses or Counter(sought.accesses) == Counter(access.side for access in finding.accesses)
 
@@ -45,8 +45,11 @@ def _names(sought: str, printed: str) -> bool:
     return printed == sought or plain_symbol(printed).endswith(f"::{sought}")
 
 
-def _all_in(function: str, accesses: Sequence[Access]) -> bool:
-    return bool(accesses) and all(function in frame_function(access) for access in accesses)
+def _is_in(function: str, finding: Finding | DistinctFinding) -> bool:
+    """Return whether each access is made by this function; of what the recorder found, whether it is on a stack."""
+    if not finding.kind.is_recorded:
+        return bool(finding.accesses) and all(function in frame_function(access) for access in finding.accesses)
+    return any(function in frame.symbol for stack in identifying_stacks(finding) if stack for frame in stack.frames)
 
 
 def describe_expected(sought: ExpectedFinding) -> str:

@@ -13,10 +13,12 @@ from python_tsan.detect.races import LOG_FOLDER, LOG_STEM
 from python_tsan.detect.reading import Reading
 from python_tsan.detect.registry import RECORDED, detectors
 from python_tsan.expectation import Outcome
+from python_tsan.plain_text import counted
 from python_tsan.preload_library import LOCK_RECORDER
 from python_tsan.result import baseline
 from python_tsan.result.attribution import extension_objects
 from python_tsan.result.build import NEW, Facts, build_result
+from python_tsan.result.finding import FindingStatus
 from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.matching import covered, missing
 from python_tsan.result.model import Observation, Provenance, Result, ShardRecord, Subject
@@ -73,7 +75,7 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
     """Return the result of a session; ``cut`` says why there are fewer runs than requested."""
     executions = [execution for _, execution in gathered.runs]
     observations = tuple(observation for observation, _ in gathered.runs)
-    reading = read_runs(executions, gathered.detect)
+    reading = read_runs(executions, gathered.detect, rules.ignored)
     groups = reading.digest.groups
     findings = {key: group.finding for key, group in groups.items()}
     hooks = read_hook_output(gathered.hook_folder) if gathered.hook_folder else _NO_OUTPUT
@@ -86,7 +88,8 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
     states = (
         baseline.compare_baseline(known, findings.keys(), runs=len(observations), today=rules.today) if known else None
     )
-    uses = suppressing.count_uses(rules.suppressions, _logs(executions))
+    hidden = {key for key, standing in standings.items() if standing.status is FindingStatus.SUPPRESSED}
+    uses = suppressing.count_uses(rules.suppressions, _logs(executions), [groups[key] for key in hidden])
     expected = covered(rules.expectation, findings)
     evidence = Evidence(
         observations=observations,
@@ -105,6 +108,7 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
         ),
         downgrades=(
             *gathered.unjudged,
+            *_ignored(rules.ignored),
             *audit.downgrades(objects),
             *(_unaudited(hooks, objects) if gathered.judges_races else ()),
             *(gaps if gathered.judges_races else ()),
@@ -130,7 +134,7 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
     return replace(
         result,
         id=gathered.folder.id,
-        subjects=(subject_of(request.command, observations, frozenset().union(*expected), aside),),
+        subjects=(subject_of(request.command, observations, frozenset().union(*expected), (*aside, *hidden)),),
         audit=objects or None,
         suppressions=uses,
         baseline=states,
@@ -138,6 +142,11 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
         provenance=_provenance(gathered, (*gathered.notes, *mismatches, *_hook_notes(hooks)), hooks.shims),
         seconds=sum(each.seconds for each in observations),
     )
+
+
+def _ignored(rules: Sequence[str]) -> Iterator[str]:
+    if rules:
+        yield f"As requested, {counted(len(rules), 'rule')} did not count: {', '.join(rules)}."
 
 
 def _loaded(hooks: HookOutput, mapped: Iterable[str]) -> tuple[SharedObject, ...]:
@@ -154,7 +163,7 @@ def _gaps(gathered: Gathered) -> Iterator[str]:
 
 def is_found(rules: Rules, gathered: Gathered) -> bool:
     """Return whether the last run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
-    groups = read_runs([gathered.runs[-1][1]], gathered.detect).digest.groups
+    groups = read_runs([gathered.runs[-1][1]], gathered.detect, rules.ignored).digest.groups
     if rules.expectation.outcome is Outcome.RACE:
         return not list(missing(rules.expectation, [group.finding for group in groups.values()]))
     hooks = read_hook_output(gathered.hook_folder) if gathered.hook_folder and groups else _NO_OUTPUT
@@ -210,6 +219,7 @@ def _identity(request: Request, rules: Rules, replay: Replay) -> dict[str, str]:
         "until found": "yes" if request.until_found else "no",
         "shards": shards,
         **({"unlikely findings": "kept"} if request.keep_unlikely else {}),
+        **({"ignored rules": ", ".join(rules.ignored)} if rules.ignored else {}),
     }
 
 
@@ -221,12 +231,14 @@ def _logs(executions: Sequence[Execution]) -> list[Path]:
     return [path for execution in executions for path in execution.logs]
 
 
-def read_runs(executions: Sequence[Execution], detect: Sequence[str]) -> Reading:
-    """Return what these detectors found in some processes."""
+def read_runs(executions: Sequence[Execution], detect: Sequence[str], ignored: Sequence[str] = ()) -> Reading:
+    """Return what these detectors found in some processes, without the findings of the ``ignored`` rules."""
     reading = Reading()
     for execution in executions:
         for detector in detectors(detect):
             detector.digest(detector.files(execution.folder), reading)
+    for key in [key for key, group in reading.digest.groups.items() if group.finding.kind.rule in ignored]:
+        reading.digest.drop(key)
     return reading
 
 

@@ -11,14 +11,22 @@ from python_tsan.errors import UsageError
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
 from python_tsan.plain_text import did_you_mean
 from python_tsan.toml_file import parse, read_text
-from python_tsan.tsan.finding import Kind
+from python_tsan.tsan.finding import RULES, Kind
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
-# Expectations that are one word. ``race`` is any data race at all: which one it must be takes a file.
+
+
+def _finding(kind: Kind) -> Expectation:
+    return Expectation(outcome=Outcome.RACE, findings=(ExpectedFinding(kind=kind.value),))
+
+
+# Expectations that are one word: ``race`` is any data race at all, the id of a rule anything that breaks it. Which one
+# it must be takes a file.
 WORDS = {
     "clean": CLEAN,
-    "race": Expectation(outcome=Outcome.RACE, findings=(ExpectedFinding(kind=Kind.RACE.value),)),
+    "race": _finding(Kind.RACE),
     "hang": Expectation(outcome=Outcome.HANG),
+    **{name: _finding(kind) for name, kind in RULES.items()},
 }
 _KEYS = ("outcome", "findings")
 # Here each may be seen any number of times.
@@ -52,6 +60,8 @@ def parse_expectation(text: str, file: str) -> Expectation:
     for finding in table.get("findings", []):
         if isinstance(finding, dict):
             _refuse_unknown(finding, _FINDING_KEYS, file)
+            if (kind := RULES.get(str(finding.get("kind")))) is not None:
+                finding["kind"] = kind.value
     try:
         expectation: Expectation = msgspec.convert(table, Expectation)
     except msgspec.ValidationError as error:

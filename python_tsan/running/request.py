@@ -21,7 +21,7 @@ class Request:
     findings in blind spots as any other. ``facts`` are what the user states about the program, by name.
     ``stall`` are the seconds without movement after which a run is ended, 0 for none.
     ``detect`` names detectors, empty for all that the program allows. ``confirm`` asks for directed runs of each
-    possible deadlock.
+    possible deadlock. ``ignored`` are the ids of rules that do not count.
     """
 
     command: tuple[str, ...]
@@ -43,6 +43,7 @@ class Request:
     detect: tuple[str, ...] = ()
     confirm: bool = False
     stall: float = 0.0
+    ignored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

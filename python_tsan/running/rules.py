@@ -14,7 +14,7 @@ from python_tsan.result.finding import FindingStatus
 from python_tsan.result.matching import covered
 from python_tsan.result.unlikely import blind_spot_of, construct_of
 from python_tsan.running import expected
-from python_tsan.running.suppressing import read_suppressions
+from python_tsan.running.suppressing import hiding, read_suppressions
 from python_tsan.toml_file import read_text
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ BLIND_SPOTS_PAGE = "docs/blind-spots.md"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What findings are compared with. ``today`` decides what has expired, ``own`` is what the user calls theirs."""
+    """What findings are compared with. ``today`` decides what has expired, ``own`` is what the user calls theirs.
+
+    ``ignored`` are the ids of rules that do not count.
+    """
 
     expectation: Expectation
     today: dt.date
@@ -43,6 +46,7 @@ class Rules:
     suppressions: tuple[PlacedSuppression, ...] = ()
     own: tuple[str, ...] = ()
     keep_unlikely: bool = False
+    ignored: tuple[str, ...] = ()
 
     def standings(self, findings: Mapping[str, Finding]) -> dict[str, Standing]:
         """Return the standings of known and expected findings, by fingerprint; any other is new."""
@@ -52,8 +56,13 @@ class Rules:
         return known | {each: Standing(status=FindingStatus.EXPECTED, reason="expected") for each in expected_ones}
 
     def standings_in(self, groups: Mapping[str, Group], objects: Iterable[SharedObject]) -> dict[str, Standing]:
-        """Return the standings of all that is known, and of what is set aside for the loaded ``objects``."""
+        """Return the standings of all that is known or suppressed, and of what is set aside for loaded ``objects``."""
         known = self.standings({key: group.finding for key, group in groups.items()})
+        known |= {
+            key: _suppressed(by)
+            for key, group in groups.items()
+            if key not in known and (by := hiding(self.suppressions, group))
+        }
         if self.keep_unlikely:
             return known
         blind = blind_objects(objects)
@@ -81,6 +90,7 @@ def read_rules(request: Request, *, today: dt.date, theirs: str = "") -> Rules:
         suppressions=placed,
         own=request.own,
         keep_unlikely=request.keep_unlikely,
+        ignored=request.ignored,
     )
 
 
@@ -90,6 +100,11 @@ def with_shipped(rules: Rules, interpreter: Interpreter | None) -> Rules:
     if file is None:
         return rules
     return replace(rules, suppressions=(*rules.suppressions, *read_suppressions([file], shipped=True)))
+
+
+def _suppressed(by: PlacedSuppression) -> Standing:
+    reason = by.suppression.reason or f"{by.suppression} ({by.file}:{by.suppression.line})"
+    return Standing(status=FindingStatus.SUPPRESSED, reason=reason)
 
 
 def _aside(finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | None:

@@ -38,7 +38,7 @@ from python_tsan.running.record import (
     relevant_variables,
 )
 from python_tsan.running.stall import Stall
-from python_tsan.running.suppressing import merged_text
+from python_tsan.running.suppressing import for_runtime
 from python_tsan.running.watch import GroupWatch
 from python_tsan.storage import storage_errors, write_whole
 from python_tsan.tsan.finding import FatalKind
@@ -139,9 +139,9 @@ class Session:
         if self.companion:
             companion = (self.companion, folder / COMPANION_FOLDER)
             companion[1].mkdir()
-        if self.rules.suppressions:
+        if text := for_runtime(self.rules.suppressions):
             suppressions = folder / SUPPRESSIONS_FILE
-            write_whole(suppressions, merged_text(self.rules.suppressions).encode())
+            write_whole(suppressions, text.encode())
         return environment_for(
             self.prepared,
             caller=self.env,
@@ -211,7 +211,7 @@ class Session:
         self._gathered.mapped.update(dict.fromkeys(watch.paths))
         outlived = [f"{each} outlived the program and was ended." for each in left if not each.instrumented]
         self._gathered.left.update(dict.fromkeys([*([] if orphans.adopts else [NOT_ADOPTED]), *outlived]))
-        digest = read_runs([execution], self.prepared.detect).digest
+        digest = read_runs([execution], self.prepared.detect, self.rules.ignored).digest
         completed, shown = execution.completed, hang if hang.lines else execution.hang
         observation = Observation(
             number=number,
@@ -250,7 +250,9 @@ class Session:
         return observation
 
     def _confirm(self, variables: Mapping[str, str]) -> None:
-        groups = read_runs([execution for _, execution in self._gathered.runs], ["locks"]).digest.groups
+        groups = read_runs(
+            [execution for _, execution in self._gathered.runs], ["locks"], self.rules.ignored
+        ).digest.groups
         program = directing.Program(
             command=self.prepared.command,
             cwd=Path(self.request.cwd),

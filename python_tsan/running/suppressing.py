@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,14 @@ from python_tsan.errors import UsageError
 from python_tsan.plain_text import one_line
 from python_tsan.result.model import SuppressionUse
 from python_tsan.toml_file import read_text
-from python_tsan.tsan.suppressions import Suppression, parse_matches, parse_suppressions
+from python_tsan.tsan.finding import Kind
+from python_tsan.tsan.suppressions import Suppression, hides, parse_matches, parse_suppressions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from python_tsan.tsan.digest import Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,11 @@ class PlacedSuppression:
     suppression: Suppression
     file: str
     shipped: bool = False
+
+    @property
+    def is_of_recorder(self) -> bool:
+        """Whether it is for what the recorder finds; the runtime would stop at it."""
+        return isinstance(self.suppression.type, Kind)
 
 
 def read_suppressions(files: Iterable[Path], *, shipped: bool = False) -> tuple[PlacedSuppression, ...]:
@@ -45,21 +54,43 @@ def read_suppressions(files: Iterable[Path], *, shipped: bool = False) -> tuple[
 
 
 def merged_text(placed: Iterable[PlacedSuppression]) -> str:
-    """Return one file's worth of all entries: the runtime takes a single file."""
+    """Return one file's worth of all entries, one to a line."""
     return "".join(f"{each.suppression}\n" for each in placed)
 
 
-def count_uses(placed: Iterable[PlacedSuppression], logs: Iterable[Path]) -> tuple[SuppressionUse, ...]:
-    """Return how often each suppression matched, by what ``print_suppressions=1`` left in the logs."""
-    hits: dict[str, int] = {}
+def for_runtime(placed: Iterable[PlacedSuppression]) -> str:
+    """Return the entries for the runtime, which takes a single file; empty without any."""
+    return merged_text(each for each in placed if not each.is_of_recorder)
+
+
+def hiding(placed: Iterable[PlacedSuppression], group: Group) -> PlacedSuppression | None:
+    """Return the first suppression that hides all of what the recorder found, None for what is not hidden."""
+    found = [
+        next((each for each in placed if each.is_of_recorder and hides(each.suppression, variant)), None)
+        for variant in group.variants.values()
+    ]
+    return None if None in found else next(iter(found), None)
+
+
+def count_uses(
+    placed: Iterable[PlacedSuppression], logs: Iterable[Path], groups: Iterable[Group] = ()
+) -> tuple[SuppressionUse, ...]:
+    """Return how often each suppression matched: by what ``print_suppressions=1`` left in the logs, or by ``groups``.
+
+    ``groups`` are those that the recorder found, and a suppression hides.
+    """
+    hits = Counter[str]()
     for log in logs:
         with log.open(encoding="utf-8", errors="replace") as lines:
             for match in parse_matches(lines):
-                hits[match.suppression] = hits.get(match.suppression, 0) + match.hits
+                hits[match.suppression] += match.hits
+    for group in groups:
+        matching = (each for each in placed if any(hides(each.suppression, one) for one in group.variants.values()))
+        hits.update({str(each.suppression): group.occurrences for each in matching})
     return tuple(
         SuppressionUse(
             entry=str(each.suppression),
-            matched=hits.get(str(each.suppression), 0),
+            matched=hits[str(each.suppression)],
             file=each.file,
             line=each.suppression.line,
             reason=each.suppression.reason,

@@ -191,6 +191,10 @@ class Digest:
         group.places.setdefault(finding.source.file, array("Q")).append(finding.source.first_line)
         self.blocks += times
 
+    def drop(self, key: str) -> None:
+        """Forget all occurrences of a finding that was added parsed."""
+        self.blocks -= self.groups.pop(key).occurrences
+
     @property
     def missing(self) -> int:
         """How many reports the logs speak of that could not be read."""

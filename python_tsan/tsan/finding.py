@@ -47,27 +47,32 @@ class Kind(Enum):
     @property
     def is_recorded(self) -> bool:
         """Whether it comes from the preloaded recorder, and not from the runtime's logs."""
-        return self in _RECORDED
+        return bool(self.rule)
+
+    @property
+    def rule(self) -> str:
+        """The id of the rule that such a finding breaks; empty for what the runtime finds."""
+        return _IDS.get(self, "")
 
 
-_RECORDED = frozenset(
-    {
-        Kind.POSSIBLE_DEADLOCK,
-        Kind.API_NOT_ATTACHED,
-        Kind.API_NOT_INITIALIZED,
-        Kind.API_AFTER_FINALIZATION,
-        Kind.THREAD_ENDED_ATTACHED,
-        Kind.NEVER_RELEASED,
-        Kind.NEVER_DELETED,
-        Kind.ATTACHED_TWICE,
-        Kind.UNMATCHED_RELEASE,
-        Kind.NEVER_ENDED,
-        Kind.INSIDE_AT_FINALIZATION,
-        Kind.OTHER_INTERPRETER,
-        Kind.EXCEPTION_SET,
-        Kind.EXCEPTION_LOST,
-    }
-)
+# The rules that the recorder judges, by their ids, which never change.
+RULES = {
+    "possible-deadlock": Kind.POSSIBLE_DEADLOCK,
+    "c-api-without-gil": Kind.API_NOT_ATTACHED,
+    "c-api-before-initialization": Kind.API_NOT_INITIALIZED,
+    "c-api-after-finalization": Kind.API_AFTER_FINALIZATION,
+    "thread-ended-with-gil": Kind.THREAD_ENDED_ATTACHED,
+    "gil-state-never-released": Kind.NEVER_RELEASED,
+    "thread-state-never-deleted": Kind.NEVER_DELETED,
+    "thread-state-attached-twice": Kind.ATTACHED_TWICE,
+    "gil-state-release-unmatched": Kind.UNMATCHED_RELEASE,
+    "interpreter-never-ended": Kind.NEVER_ENDED,
+    "thread-inside-at-finalization": Kind.INSIDE_AT_FINALIZATION,
+    "object-of-another-interpreter": Kind.OTHER_INTERPRETER,
+    "called-with-exception-set": Kind.EXCEPTION_SET,
+    "exception-lost": Kind.EXCEPTION_LOST,
+}
+_IDS = {kind: name for name, kind in RULES.items()}
 
 
 class Dialect(Enum):

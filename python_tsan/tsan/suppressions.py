@@ -8,11 +8,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.fields import number
+from python_tsan.tsan.finding import RULES, Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from python_tsan.tsan.finding import Finding
+    from python_tsan.tsan.finding import Frame
 
 
 class SuppressionType(Enum):
@@ -29,15 +30,18 @@ class SuppressionType(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppression:
-    """One line of a suppression file. ``reason`` is the comment right above it; ``line`` counts from 1."""
+    """One line of a suppression file. ``reason`` is the comment right above it; ``line`` counts from 1.
 
-    type: SuppressionType
+    The type is one of the runtime's, or the kind of finding whose rule is named: that line is for the recorder.
+    """
+
+    type: SuppressionType | Kind
     pattern: str
     line: int
     reason: str = ""
 
     def __str__(self) -> str:
-        return f"{self.type.value}:{self.pattern}"
+        return f"{self.type.rule if isinstance(self.type, Kind) else self.type.value}:{self.pattern}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,10 @@ HUBS = (
     "pythread_wrapper",
     "thread_run",
 )
-_ANY_STACK = frozenset({SuppressionType.RACE, SuppressionType.DEADLOCK, SuppressionType.THREAD, SuppressionType.MUTEX})
+_TYPES = {member.value: member for member in SuppressionType}
+_ANY_STACK: frozenset[SuppressionType | Kind] = frozenset(
+    {SuppressionType.RACE, SuppressionType.DEADLOCK, SuppressionType.THREAD, SuppressionType.MUTEX, *RULES.values()}
+)
 
 # ThreadSanitizer: Matched 2 suppressions (pid=4711):
 _MATCHED = re.compile(r"ThreadSanitizer: Matched \d+ suppressions \(pid=(?P<pid>\d+)\):")
@@ -110,14 +117,12 @@ def parse_suppressions(text: str) -> SuppressionFile:
 
 def _read(line: str, number: int, comment: str) -> Suppression | Refusal:
     word, colon, pattern = line.partition(":")
-    try:
-        kind = SuppressionType(word)
-    except ValueError:
-        known = ", ".join(member.value for member in SuppressionType)
+    kind = RULES.get(word) or _TYPES.get(word)
+    if kind is None:
         return Refusal(
             line=number,
             text=line,
-            reason=f"the runtime stops at this line: it must be TYPE:PATTERN, with TYPE one of {known}",
+            reason=f"it must be TYPE:PATTERN, with TYPE one of {', '.join((*_TYPES, *RULES))}",
         )
     if not colon or not pattern:
         return Refusal(line=number, text=line, reason="it has no pattern")
@@ -126,7 +131,7 @@ def _read(line: str, number: int, comment: str) -> Suppression | Refusal:
     return Suppression(type=kind, pattern=pattern, line=number, reason=comment)
 
 
-def too_wide(kind: SuppressionType, pattern: str) -> str:
+def too_wide(kind: SuppressionType | Kind, pattern: str) -> str:
     """Say why a pattern would hide the user's own defects, or return an empty string if it does not."""
     if not pattern.strip("*^$"):
         return "it matches everything"
@@ -136,6 +141,8 @@ def too_wide(kind: SuppressionType, pattern: str) -> str:
             "name the one function with race_top: instead"
         )
     hub = next((hub for hub in HUBS if kind in _ANY_STACK and pattern_matches(pattern, hub)), None)
+    if hub and isinstance(kind, Kind):
+        return f"{hub} is on nearly every stack that comes from Python; name a function of the program"
     if hub:
         return (
             f"{hub} is on nearly every stack that comes from Python, so races in your own callbacks would be hidden "
@@ -161,22 +168,34 @@ def pattern_matches(pattern: str, text: str) -> bool:
 
 
 def hides(entry: Suppression, finding: Finding) -> bool:
-    """Return whether a suppression of races would have kept the runtime from reporting this finding.
+    """Return whether a suppression is for this finding.
 
     As ``IsSuppressed`` of ``tsan_suppressions.cpp`` does: ``race`` looks at every frame of every stack of an access,
-    ``race_top`` at the innermost alone; a frame matches by its function, file or module. The other types are not
-    about accesses, and hide none.
+    ``race_top`` at the innermost alone; a frame matches by its function, file or module. A rule looks at every frame
+    of the findings that break it, and at the function of the C API. The other types are not about accesses, and hide
+    none.
     """
-    stacks = [access.stack.frames for access in finding.accesses]
-    match entry.type:
+    return any(pattern_matches(entry.pattern, text) for text in _texts(entry.type, finding))
+
+
+def _texts(kind: SuppressionType | Kind, finding: Finding) -> Iterator[str]:
+    match kind:
         case SuppressionType.RACE:
-            frames = [frame for stack in stacks for frame in stack]
+            yield from _of_frames(frame for access in finding.accesses for frame in access.stack.frames)
         case SuppressionType.RACE_TOP:
-            frames = [stack[0] for stack in stacks if stack]
-        case _:
-            return False
-    texts = (text for frame in frames for text in (frame.symbol, frame.file, frame.module) if text)
-    return any(pattern_matches(entry.pattern, text) for text in texts)
+            yield from _of_frames(frame for access in finding.accesses for frame in access.stack.frames[:1])
+        case Kind() if finding.kind is kind:
+            stacks = [
+                *finding.stacks,
+                *(each for one in finding.acquisitions for each in (one.stack, one.holding_stack)),
+            ]
+            yield from _of_frames(frame for stack in stacks if stack for frame in stack.frames)
+            if finding.title != kind.value:
+                yield finding.title.partition(" ")[0]
+
+
+def _of_frames(frames: Iterable[Frame]) -> Iterator[str]:
+    yield from (text for frame in frames for text in (frame.symbol, frame.file, frame.module) if text)
 
 
 def parse_matches(lines: Iterable[str]) -> Iterator[Match]:

@@ -185,6 +185,35 @@ def test_an_environment_value_that_does_not_fit_names_the_variable(tmp_path):
     assert error.message == "environment: PYTHON_TSAN_JOBS: 'many' is not a positive integer"
 
 
+def test_rules_are_a_list_in_a_file_and_separated_by_commas_elsewhere(tmp_path):
+    write(tmp_path, 'ignore-rules = ["exception-lost", "exception-lost"]')
+    assert load(tmp_path).ignore_rules == ("exception-lost",)
+    assert load(tmp_path, ignore_rules="possible-deadlock, exception-lost").ignore_rules == (
+        "possible-deadlock",
+        "exception-lost",
+    )
+    write(tmp_path, "ignore-rules = []")
+    assert load(tmp_path).ignore_rules == ()
+
+
+@pytest.mark.parametrize("line", ['["lost"]', '["exception-lost", 1]', '"exception-lost"', "true", '{ "a" = 1 }'])
+def test_an_unknown_rule_is_refused_with_the_known_ones(tmp_path, line):
+    write(tmp_path, f"ignore-rules = {line}")
+    error = refusal(tmp_path)
+    assert "python-tsan.toml:1: ignore-rules" in error.message
+    assert error.message.endswith("is not a list of rules")
+    assert "exception-lost" in error.advice
+    assert "c-api-without-gil" in error.advice
+
+
+@pytest.mark.parametrize("given", ["", "lost", "exception-lost,", "Exception-Lost", "capi"])
+def test_the_command_line_names_rules_that_are_known(tmp_path, given):
+    assert (
+        refusal(tmp_path, ignore_rules=given).message
+        == f"command line: --ignore-rules: {given!r} is not a list of rules"
+    )
+
+
 @pytest.mark.parametrize(("text", "flag"), [("1", True), ("TRUE", True), ("off", False), ("0", False)])
 def test_flags_in_the_environment(tmp_path, text, flag):
     assert load(tmp_path, env={"PYTHON_TSAN_REFRESH": text}).refresh is flag

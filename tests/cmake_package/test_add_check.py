@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from python_tsan.cpython.tools import find_tool
+from python_tsan.tsan.finding import RULES
 
 EXECUTABLE = "add_executable(it IMPORTED)\nset_target_properties(it PROPERTIES IMPORTED_LOCATION /bin/true)\n"
 CHECK = "find_package(python_tsan CONFIG REQUIRED COMPONENTS check)\nenable_testing()\n" + EXECUTABLE
@@ -37,6 +38,13 @@ void add(bool guarded) {
 int main(int count, char** words) {
     const char* what = count > 1 ? words[1] : "guarded";
     Py_Initialize();
+    if (std::strcmp(what, "lost") == 0) {
+        PyObject* list = PyList_New(0);
+        PyThreadState* state = PyEval_SaveThread();
+        std::thread([list] { PyList_Size(list); }).join();
+        PyEval_RestoreThread(state);
+        what = "guarded";
+    }
     if (std::strcmp(what, "hang") == 0) {
         PyRun_SimpleString("import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()\n");
     }
@@ -58,6 +66,8 @@ python_tsan_add_check(embedder NAME mutated EXPECT clean ARGS unguarded)
 python_tsan_add_check(embedder NAME too-safe EXPECT race ARGS guarded)
 python_tsan_add_check(embedder NAME hanging EXPECT hang TIMEOUT 2 ARGS hang)
 python_tsan_add_check(embedder NAME file EXPECT race.toml ARGS unguarded)
+python_tsan_add_check(embedder NAME no-gil EXPECT c-api-without-gil ARGS lost)
+python_tsan_add_check(embedder NAME with-gil EXPECT c-api-without-gil ARGS guarded)
 """
 RACE = 'outcome = "race"\n[[findings]]\nkind = "data race"\nlocation = "g_count"\n'
 
@@ -66,8 +76,8 @@ RACE = 'outcome = "race"\n[[findings]]\nkind = "data race"\nlocation = "g_count"
     ("call", "words"),
     [
         ("nothing EXPECT clean", "there is no target nothing"),
-        ("it", "EXPECT is clean, race, hang or a file, not ''"),
-        ("it EXPECT maybe", "EXPECT is clean, race, hang or a file, not 'maybe'"),
+        ("it", "EXPECT is clean, race, hang, a rule or a file, not ''"),
+        ("it EXPECT maybe", "EXPECT is clean, race, hang, a rule or a file, not 'maybe'"),
         ("it EXPECT clean REPEAT 0", "REPEAT and TIMEOUT are whole numbers from 1, not '0'"),
         ("it EXPECT clean TIMEOUT soon", "REPEAT and TIMEOUT are whole numbers from 1, not 'soon'"),
         ("it EXPECT clean TWICE", "cannot read TWICE"),
@@ -93,6 +103,11 @@ def registered(configured):
         each["name"]: (each["command"], {one["name"]: one["value"] for one in each["properties"]})
         for each in json.loads(done.stdout)["tests"]
     }
+
+
+def test_the_rules_are_those_of_the_recorder(package_folder):
+    text = (package_folder / "python_tsan-check.cmake").read_text()
+    assert re.search(r"set\(PYTHON_TSAN_RULES\s([^)]*)\)", text)[1].split() == list(RULES)
 
 
 def test_what_is_registered(configure, program):
@@ -130,7 +145,7 @@ def test_ctest_judges_a_program_that_embeds_a_stock_python(configure, tmp_path, 
     command = [str(find_tool("ctest")), "--test-dir", str(done.build), "-j2", "--output-on-failure"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     failed = re.findall(r"^\s+\d+ - (\S+) \(Failed\)", ended.stdout, re.MULTILINE)
-    assert failed == ["mutated", "too-safe"], ended.stdout
+    assert failed == ["mutated", "too-safe", "with-gil"], ended.stdout
     assert "data race on g_count" in ended.stdout
     assert "expected a data race, which was not seen" in ended.stdout
     assert list((done.build / "python_tsan" / "hanging").glob("*/1/stacks-native.txt"))

@@ -67,6 +67,42 @@ def test_a_baseline_accepts_it(program):
     assert main(["run", "--quiet", "--baseline", "known.toml", "--", program]) == ExitCode.CLEAN
 
 
+def test_a_suppression_by_rule_and_function_hides_it(program):
+    Path("s.txt").write_text("# https://example.org/1\nc-api-without-gil:is_empty\n")
+    assert main(["run", "--quiet", "--suppressions", "s.txt", "--", program]) == ExitCode.CLEAN
+    assert latest()["suppressions"][0]["matched"] == 1
+    assert latest()["findings"][0]["status"] == "suppressed"
+    Path("s.txt").write_text("exception-lost:is_empty\n")
+    assert main(["run", "--quiet", "--suppressions", "s.txt", "--", program]) == ExitCode.FINDINGS
+
+
+@pytest.mark.parametrize("way", ["option", "file"])
+def test_a_rule_that_is_switched_off_does_not_count_and_the_verdict_says_so(program, way, capsys):
+    rules = "exception-lost,c-api-without-gil"
+    if way == "file":
+        Path("python-tsan.toml").write_text('ignore-rules = ["exception-lost", "c-api-without-gil"]')
+    options = [] if way == "file" else ["--ignore-rules", rules]
+    assert main(["run", *options, "--", program]) == ExitCode.CLEAN
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "As requested, 2 rules did not count: exception-lost, c-api-without-gil." in printed
+    assert latest()["findings"] == []
+    assert latest()["subjects"][0]["rate"]["found"] == 0
+    Path("python-tsan.toml").unlink(missing_ok=True)
+    assert main(["replay", "--quiet", "runs/latest"]) == ExitCode.CLEAN
+    assert main(["run", "--quiet", "--ignore-rules", "exception-lost", "--", program]) == ExitCode.FINDINGS
+
+
+def test_an_unknown_rule_is_a_wrong_option(program, capsys):
+    assert main(["run", "--ignore-rules", "gil", "--", program]) == ExitCode.USAGE
+    assert "c-api-without-gil" in capsys.readouterr().err
+
+
+def test_a_rule_can_be_expected(program):
+    assert main(["run", "--quiet", "--expect", "c-api-without-gil", "--", program]) == ExitCode.CLEAN
+    assert main(["run", "--quiet", "--expect", "c-api-without-gil", "--", program, "safe"]) == ExitCode.FINDINGS
+    assert main(["run", "--quiet", "--expect", "exception-lost", "--", program]) == ExitCode.FINDINGS
+
+
 @pytest.mark.parametrize("rendering", ["html", "sarif", "junit", "markdown", "github", "json"])
 def test_every_rendering_names_the_function(program, rendering, capsys):
     assert main(["run", "--quiet", "--", program]) == ExitCode.FINDINGS

@@ -12,8 +12,9 @@ from python_tsan.result.model import SharedObject
 from python_tsan.running.expected import WORDS, parse_expectation
 from python_tsan.running.request import Request
 from python_tsan.running.rules import Rules, read_rules
-from python_tsan.running.suppressing import count_uses, merged_text, read_suppressions
+from python_tsan.running.suppressing import count_uses, for_runtime, merged_text, read_suppressions
 from python_tsan.tsan.digest import Digest
+from python_tsan.tsan.finding import RULES, Finding, Frame, Kind, Location, LocationKind, Source, Stack
 
 TODAY = dt.date(2026, 6, 1)
 RACE = 'outcome = "race"\n[[findings]]\nkind = "data race"\nlocation = "{}"\n'
@@ -131,6 +132,76 @@ def test_uses_are_counted_over_all_logs_and_the_unused_are_zero(tmp_path):
     used, unused = count_uses(read_suppressions([file]), logs)
     assert (used.entry, used.matched, used.line, used.reason) == ("race:known_writer", 2, 2, "a statistic")
     assert (unused.entry, unused.matched) == ("race:never", 0)
+
+
+def recorded(function="is_empty", *, digest=None):
+    """Return a digest with a finding of the recorder, twice, whose caller is called by ``function``."""
+    digest = digest or Digest()
+    frames = (Frame(index=0, symbol="size", file="a.cpp"), Frame(index=1, symbol=function, file="a.cpp"))
+    finding = Finding(
+        kind=Kind.API_NOT_ATTACHED,
+        title="PyList_Size called without the GIL",
+        pid=1,
+        source=Source(file="1.locks", first_line=1, last_line=1),
+        raw="",
+        stacks=(Stack(frames=frames),),
+        locations=(Location(kind=LocationKind.GLOBAL, text="", name=function),),
+    )
+    digest.add_finding(finding, "one", times=2)
+    return digest
+
+
+def rules_with(tmp_path, text):
+    (tmp_path / "s.txt").write_text(text)
+    return read_rules(request(tmp_path, suppressions=(str(tmp_path / "s.txt"),)), today=TODAY)
+
+
+def test_a_rule_in_a_suppressions_file_is_counted_and_kept_from_the_runtime(tmp_path):
+    rules = rules_with(tmp_path, "# by design\nc-api-without-gil:is_empty\nc-api-without-gil:other\nrace:mine\n")
+    assert for_runtime(rules.suppressions) == "race:mine\n"
+    groups = recorded().groups
+    standing = rules.standings_in(groups, ())["one"]
+    assert (standing.status, standing.reason) == (FindingStatus.SUPPRESSED, "by design")
+    uses = count_uses(rules.suppressions, [], groups.values())
+    assert [(use.entry, use.matched) for use in uses] == [
+        ("c-api-without-gil:is_empty", 2),
+        ("c-api-without-gil:other", 0),
+        ("race:mine", 0),
+    ]
+
+
+def test_a_suppression_of_races_hides_nothing_of_the_recorder(tmp_path):
+    assert rules_with(tmp_path, "race:is_empty\nrace_top:size\n").standings_in(recorded().groups, ()) == {}
+
+
+def test_a_finding_is_kept_if_one_way_to_it_is_not_suppressed(tmp_path, monkeypatch):
+    monkeypatch.setattr("python_tsan.tsan.digest.ways", lambda finding: finding.stacks)
+    groups = recorded("another", digest=recorded()).groups
+    assert rules_with(tmp_path, "c-api-without-gil:is_empty\n").standings_in(groups, ()) == {}
+    both = rules_with(tmp_path, "c-api-without-gil:is_empty\nc-api-without-gil:another\n")
+    assert both.standings_in(groups, ())["one"].status is FindingStatus.SUPPRESSED
+
+
+@pytest.mark.parametrize(
+    ("text", "met"),
+    [
+        ('kind = "c-api-without-gil"', True),
+        ('kind = "Python C API called without the GIL"\nfunction = "is_empty"', True),
+        ('kind = "c-api-without-gil"\nfunction = "other"', False),
+        ('kind = "exception-lost"', False),
+    ],
+)
+def test_a_rule_can_be_expected_in_a_function(text, met):
+    expectation = parse_expectation(f'outcome = "race"\n[[findings]]\n{text}\n', "rule.toml")
+    found = [group.finding for group in recorded().groups.values()]
+    assert (list(missing(expectation, found)) == []) is met
+
+
+def test_each_rule_is_a_word_for_what_breaks_it():
+    found = [group.finding for group in recorded().groups.values()]
+    met = [word for word in RULES if not list(missing(WORDS[word], found))]
+    assert met == ["c-api-without-gil"]
+    assert set(RULES.values()) == {kind for kind in Kind if kind.is_recorded}
 
 
 @pytest.mark.parametrize(

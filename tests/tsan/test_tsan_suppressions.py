@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.tsan.finding import Access, Finding, Frame, Kind, Operation, Source, Stack
+from python_tsan.tsan.finding import RULES, Access, Acquisition, Finding, Frame, Kind, Operation, Source, Stack
 from python_tsan.tsan.suppressions import (
     Suppression,
     SuppressionType,
@@ -39,8 +39,8 @@ def test_entries_with_reason_and_line():
 
 
 STOPS = (
-    "the runtime stops at this line: it must be TYPE:PATTERN, with TYPE one of race, race_top, mutex, thread, signal, "
-    "deadlock, called_from_lib"
+    "it must be TYPE:PATTERN, with TYPE one of race, race_top, mutex, thread, signal, deadlock, called_from_lib, "
+    + ", ".join(RULES)
 )
 EVERY_CALL = (
     "every call that libpython makes would be ignored, the ones into your own code included; "
@@ -70,6 +70,12 @@ def on_every_stack(hub):
         ("race:^*$", "it matches everything"),
         ("race:", "it has no pattern"),
         ("race", "it has no pattern"),
+        ("exception-lost:", "it has no pattern"),
+        ("c-api-without-gil:*", "it matches everything"),
+        (
+            "c-api-without-gil:PyObject_Call",
+            "PyObject_Call is on nearly every stack that comes from Python; name a function of the program",
+        ),
         ("races:foo", STOPS),
         ("leak:foo", STOPS),
     ],
@@ -92,6 +98,8 @@ def test_refusals(line, why):
         "race:libpython3.13d.so.1.0",
         "called_from_lib:libblas",
         "race:^PyObject_CallMe$",
+        "c-api-without-gil:PyList_Size",
+        "possible-deadlock:^log$",
     ],
 )
 def test_narrow_entries_are_taken(line):
@@ -211,3 +219,56 @@ def test_a_comment_loses_its_mark_only_and_a_pattern_spans_lines():
     (entry,) = parse_suppressions("# XX is racy\nrace:g_counter").entries
     assert entry.reason == "XX is racy"
     assert pattern_matches("a*b", "a\nb")
+
+
+SOURCE = Source(file="recorded", first_line=1, last_line=1)
+MISUSE = Finding(
+    kind=Kind.API_NOT_ATTACHED,
+    title="PyList_Size called without the GIL",
+    pid=7,
+    source=SOURCE,
+    raw="",
+    stacks=(Stack(frames=(Frame(index=0, symbol="is_empty()", file="list.cpp"), Frame(index=1, module="libwork.so"))),),
+)
+
+
+def of_log(symbol):
+    return Stack(frames=(Frame(index=0, symbol=symbol),))
+
+
+DEADLOCK = Finding(
+    kind=Kind.POSSIBLE_DEADLOCK,
+    title=Kind.POSSIBLE_DEADLOCK.value,
+    pid=7,
+    source=SOURCE,
+    raw="",
+    acquisitions=(
+        Acquisition(
+            mutex=0, holding=1, thread=1, main_thread=False, stack=of_log("asked"), holding_stack=of_log("held")
+        ),
+        Acquisition(mutex=1, holding=0, thread=2, main_thread=False, stack=of_log("other")),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "finding", "expected"),
+    [
+        ("c-api-without-gil:is_empty", MISUSE, True),
+        ("c-api-without-gil:list.cpp", MISUSE, True),
+        ("c-api-without-gil:libwork", MISUSE, True),
+        ("c-api-without-gil:^PyList_Size$", MISUSE, True),
+        ("c-api-without-gil:called", MISUSE, False),
+        ("c-api-without-gil:PyDict", MISUSE, False),
+        ("c-api-after-finalization:is_empty", MISUSE, False),
+        ("race:is_empty", MISUSE, False),
+        ("deadlock:asked", DEADLOCK, False),
+        ("possible-deadlock:asked", DEADLOCK, True),
+        ("possible-deadlock:held", DEADLOCK, True),
+        ("possible-deadlock:other", DEADLOCK, True),
+        ("possible-deadlock:possible", DEADLOCK, False),
+    ],
+)
+def test_a_rule_hides_what_breaks_it_in_a_function(line, finding, expected):
+    (entry,) = parse_suppressions(line).entries
+    assert hides(entry, finding) is expected
