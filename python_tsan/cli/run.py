@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from python_tsan.cli.help_format import add_verbose, end_with
 from python_tsan.cli.options import PLAN, add_settings, count, open_context, open_pipeline, seconds
 from python_tsan.cli.report import OWN_HELP, own_paths
-from python_tsan.detect.registry import DETECTORS
+from python_tsan.detect.registry import DETECTORS, detectors_of
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import counted, did_you_mean
 from python_tsan.render.registry import RENDERINGS, TERMINAL
@@ -185,15 +185,6 @@ def request_of(arguments: argparse.Namespace) -> Request:
         confirm=arguments.confirm,
         stall=arguments.stall,
     )
-
-
-def detectors_of(given: Sequence[str]) -> tuple[str, ...]:
-    """Return the detectors of repeated or comma-separated options. Raises UsageError for an unknown one."""
-    names = [name for each in given for name in each.split(",") if name]
-    for name in names:
-        if name not in DETECTORS:
-            raise UsageError(f"unknown detector {name!r}", advice=f"detectors: {', '.join(DETECTORS)}")
-    return tuple(name for name in DETECTORS if name in names)
 
 
 def formats_of(given: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
+from python_tsan.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -54,6 +56,15 @@ class Detector(Protocol):
 
     def digest(self, files: Sequence[Path], reading: Reading) -> None:
         """Add the findings to ``reading``, each distinct one once; memory does not grow with the files."""
+
+
+def detectors_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the detectors of repeated or comma-separated options. Raises UsageError for an unknown one."""
+    names = [name.strip() for each in given for name in each.split(",") if name]
+    for name in names:
+        if name not in DETECTORS:
+            raise UsageError(f"unknown detector {name!r}", advice=f"detectors: {', '.join(DETECTORS)}")
+    return tuple(name for name in DETECTORS if name in names)
 
 
 def detectors(names: Iterable[str] | None = None) -> tuple[Detector, ...]:

@@ -17,11 +17,15 @@ DEFAULT_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkOptions:
-    """What the marker of one test says: what it must show, in how many runs, each of at most ``timeout`` seconds."""
+    """What the marker of one test says: what it must show, in how many runs, each of at most ``timeout`` seconds.
+
+    ``detect`` names detectors, separated by commas; all of them if it is empty.
+    """
 
     expect: str = "clean"
     repeat: int = 1
     timeout: float = DEFAULT_SECONDS
+    detect: str = ""
 
 
 def read_mark(arguments: tuple[object, ...], named: Mapping[str, Any]) -> MarkOptions:
@@ -31,7 +35,7 @@ def read_mark(arguments: tuple[object, ...], named: Mapping[str, Any]) -> MarkOp
     """
     unknown = [repr(each) for each in arguments] + [name for name in named if name not in MarkOptions.__slots__]
     if unknown:
-        raise _wrong(f"takes expect, repeat and timeout, not {', '.join(unknown)}")
+        raise _wrong(f"takes expect, repeat, timeout and detect, not {', '.join(unknown)}")
     try:
         options: MarkOptions = msgspec.convert(dict(named), MarkOptions)
     except msgspec.ValidationError as error:

@@ -13,8 +13,9 @@ import pytest
 from python_tsan.pytest_tsan.words import AUTO, CHILD_VARIABLE, HINT, MARK, OFF, REQUIRE, lacks_runtime
 
 _DECLARATION = (
-    f"{MARK}(expect='clean', repeat=1, timeout=300): run the test in a process of its own under ThreadSanitizer, and "
-    "fail with what it finds; expect is clean, race, hang or a file, timeout is in seconds for each of repeat runs"
+    f"{MARK}(expect='clean', repeat=1, timeout=300, detect=''): run the test in a process of its own under "
+    "ThreadSanitizer, and fail with what it finds; expect is clean, race, hang, a rule or a file, timeout is in "
+    "seconds for each of repeat runs, detect leaves out all but these: races, locks, capi"
 )
 
 

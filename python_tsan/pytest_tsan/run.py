@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, STDOUT_FILE
 from python_tsan.console import Console
+from python_tsan.detect.registry import DETECTORS, RECORDED, detectors, detectors_of
+from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.process import preloading
 from python_tsan.pytest_tsan.words import CHILD_VARIABLE, HINT, lacks_runtime
 from python_tsan.render.lines import as_text
@@ -22,6 +24,7 @@ from python_tsan.result.model import Status
 from python_tsan.running.audit import is_system
 from python_tsan.running.companion import obtain_companion
 from python_tsan.running.elf import read_elf
+from python_tsan.running.expected import WORDS
 from python_tsan.running.preflight import Prepared
 from python_tsan.running.request import Request
 from python_tsan.running.rules import read_rules, with_shipped
@@ -55,7 +58,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apart:
-    """How a test that ran apart ended. ``blind`` says which of the project's modules ThreadSanitizer could not see."""
+    """How a test that ran apart ended. ``blind`` says what of the project could not be seen."""
 
     failed: bool = False
     skipped: bool = False
@@ -108,13 +111,17 @@ def environment(call: Call, python: MarkedTestPython, base: dict[str, str]) -> d
         "PYTEST_ADDOPTS": "",
         CHILD_VARIABLE: str(call.output / ENDINGS),
     }
-    if python.preload:
+    if python.preload and "races" in _detectors(call):
         changed |= preloading([python.preload], base)
     return {**base, **changed}
 
 
 def _joined(*parts: str) -> str:
     return os.pathsep.join(part for part in parts if part)
+
+
+def _detectors(call: Call) -> tuple[str, ...]:
+    return detectors_of([call.options.detect]) or DETECTORS
 
 
 def _session(call: Call, python: MarkedTestPython, layout: Layout) -> Session:
@@ -126,7 +133,7 @@ def _session(call: Call, python: MarkedTestPython, layout: Layout) -> Session:
         cwd=str(Path.cwd()),
         timeout=call.options.timeout,
         repeat=call.options.repeat,
-        expect=expect if expect in {"clean", "race", "hang"} else str(call.root / expect),
+        expect=expect if expect in WORDS else str(call.root / expect),
         own=(str(call.root),),
         # Where nothing instrumented was loaded there is no verdict; a Python with a preloaded runtime is like a driver.
         children=True,
@@ -135,12 +142,19 @@ def _session(call: Call, python: MarkedTestPython, layout: Layout) -> Session:
     companion = obtain_companion(
         interpreter=python.interpreter, compiler=python.toolchain.candidate, layout=layout, console=console
     )
+    detect = _detectors(call)
     return Session(
         request=request,
         rules=rules,
-        prepared=Prepared(command=line, program=None if python.preload else read_elf(python.executable.resolve())),
+        prepared=Prepared(
+            command=line,
+            program=None if python.preload else read_elf(python.executable.resolve()),
+            detect=detect,
+            unjudged=() if "races" in detect else (f"Races were not judged: detect={call.options.detect!r}.",),
+        ),
         toolchain=python.toolchain,
         companion=companion,
+        recorder=build_library(LOCK_RECORDER, layout=layout, console=console) if RECORDED & {*detect} else None,
         output=call.output,
         env=environment(call, python, dict(os.environ)),
         console=console,
@@ -159,7 +173,7 @@ def _conclude(result: Result, endings: Sequence[Ending], folder: Path, call: Cal
     if status is Status.SKIPPED:
         return Apart(skipped=True, text=reason)
     if status is Status.PASSED:
-        return Apart(blind=tuple(_blind(result, call.root)))
+        return Apart(blind=(*_blind(result, call.root), *_gaps(call, folder)))
     parts = [reason]
     if result.subject and not endings and not result.subject.timed_out:
         parts = [f"The process of this test {_end(result)}.", _last_words(folder), *parts]
@@ -184,6 +198,13 @@ def _last_words(folder: Path) -> str:
         if (first / name).is_file()
     )
     return "\n".join(text.splitlines()[-LAST_LINES:])
+
+
+def _gaps(call: Call, folder: Path) -> Iterator[str]:
+    """Yield what the recorder could not follow; where nothing else is detected, that is a doubt already."""
+    folders = [folder / str(number) for number in range(1, call.options.repeat + 1)]
+    for detector in detectors(name for name in _detectors(call) if name in RECORDED):
+        yield from detector.gaps(folders, alone=False)
 
 
 def _blind(result: Result, root: Path) -> Iterator[str]:

@@ -59,7 +59,8 @@ def environment_for(
         options["external_symbolizer_path"] = str(symbolizer)
     if suppressions:
         options["suppressions"] = str(suppressions)
-    runtime = next((name for name in prepared.program.needed if is_runtime(name)), "") if prepared.program else ""
+    needed = prepared.program.needed if prepared.program else caller.get("LD_PRELOAD", "").split(os.pathsep)
+    runtime = next(filter(is_runtime, needed), "")
     extra = _preload(caller, base, companion, None if runtime else recorder)
     if runtime and recorder:
         extra[PRELOAD_VARIABLE] = os.pathsep.join([runtime, str(recorder)])

@@ -39,7 +39,17 @@ static PyObject *twice(void *(*work)(void *)) {
 }
 static PyObject *racy(PyObject *self, PyObject *unused) { return twice(racy_work); }
 static PyObject *safe(PyObject *self, PyObject *unused) { return twice(safe_work); }
-static PyMethodDef methods[] = {{"racy", racy, METH_NOARGS, NULL}, {"safe", safe, METH_NOARGS, NULL}, {NULL}};
+static void *lost_work(void *list) { return PyList_Size(list) ? NULL : list; }
+static PyObject *lost(PyObject *self, PyObject *list) {
+    pthread_t thread;
+    Py_BEGIN_ALLOW_THREADS
+    pthread_create(&thread, NULL, lost_work, list);
+    pthread_join(thread, NULL);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+static PyMethodDef methods[] = {{"racy", racy, METH_NOARGS, NULL}, {"safe", safe, METH_NOARGS, NULL},
+                                {"lost", lost, METH_O, NULL}, {NULL}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "tally", NULL, -1, methods};
 PyMODINIT_FUNC PyInit_tally(void) { return PyModule_Create(&module); }
 """
@@ -152,7 +162,7 @@ def test_each_kind_of_ending(run, extensions, pytester):
             r"FAILED .*test_should_race - ThreadSanitizer: expected a data race, which",
             r"FAILED .*test_wrong - AssertionError: assert None == 1",
             r"FAILED .*test_crashes - The process of this test was ended by signal 6",
-            r"FAILED .*test_marked_wrong - python-tsan: pytest.mark.tsan takes expect, repeat and timeout, not colour",
+            r"FAILED .*test_marked_wrong - python-tsan: pytest.mark.tsan takes expect, .* and detect, not colour",
             r"PASSED .*test_safe\[1\]",
             r"PASSED .*test_safe\[3\]",
             r"PASSED .*test_must_race",
@@ -176,6 +186,62 @@ def test_an_extension_that_is_not_instrumented_is_not_called_clean(run, extensio
     result = run(ONE.format("racy"), python_path=extensions / "plain")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*no instrumented process was seen, so nothing shows that anything ran*"])
+
+
+CONTRACT = """
+import pytest
+
+@pytest.mark.tsan(detect="capi")
+def test_found():
+    import tally
+    tally.lost([])
+
+@pytest.mark.tsan(detect="capi", expect="c-api-without-gil")
+def test_expected():
+    import tally
+    tally.lost([])
+
+@pytest.mark.tsan(detect="capi,locks", expect="c-api-without-gil")
+def test_not_there():
+    import tally
+    tally.safe()
+
+@pytest.mark.tsan(detect="capi")
+def test_clean():
+    import tally
+    tally.safe()
+
+@pytest.mark.tsan(detect="calls")
+def test_unknown():
+    pass
+"""
+
+
+@pytest.mark.compiler
+@pytest.mark.timeout(300)
+def test_calls_of_the_c_api_are_judged_without_instrumentation(run, extensions):
+    result = run(CONTRACT, "-rA", python_path=extensions / "plain")
+    result.assert_outcomes(passed=2, failed=3)
+    result.stdout.re_match_lines_random(
+        [
+            r"FAILED .*test_found - ThreadSanitizer: 1 finding",
+            r".*PyList_Size called without the GIL",
+            r"FAILED .*test_not_there - ThreadSanitizer: expected a Python C API called without the GIL, which",
+            r"FAILED .*test_unknown - python-tsan: unknown detector 'calls'",
+            r"PASSED .*test_expected",
+            r"PASSED .*test_clean",
+        ]
+    )
+
+
+@pytest.mark.compiler
+@pytest.mark.timeout(300)
+def test_an_instrumented_extension_is_judged_by_all_detectors(run, extensions):
+    tests = ONE.format("lost").replace("lost()", "lost([])")
+    found = run(tests, python_path=extensions)
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(["*PyList_Size called without the GIL*"])
+    run(tests.replace("mark.tsan", "mark.tsan(detect='races')"), python_path=extensions).assert_outcomes(passed=1)
 
 
 @pytest.mark.compiler
