@@ -15,6 +15,7 @@ from python_tsan import process
 from python_tsan.artifact import artifact, existing
 from python_tsan.errors import BuildError
 from python_tsan.paths import native_folder
+from python_tsan.preload_library import COMMON
 from python_tsan.result.finding import PythonFrame  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 if TYPE_CHECKING:
@@ -164,8 +165,9 @@ def _compilers(interpreter: Interpreter | None, compiler: Candidate | None) -> t
 
 
 def _sources() -> tuple[Path, ...]:
-    folders = (native_folder() / "companion", native_folder() / "preload" / "shims")
-    return tuple(sorted(path for folder in folders for path in folder.iterdir()))
+    preload = native_folder() / "preload"
+    found = [path for folder in (native_folder() / "companion", preload / "shims") for path in folder.iterdir()]
+    return tuple(sorted([*found, *(preload / COMMON).glob("*.hpp")]))
 
 
 def _key(sources: Sequence[Path], interpreter: Interpreter | None, cxx: Path) -> str:

@@ -32,6 +32,7 @@ KINDS = {
     "rwlock_clock": ("pthread", BOTH),
     "sem_clockwait": ("pthread", BOTH),
     "clockjoin": ("pthread", BOTH),
+    "c11_threads": ("pthread", BOTH),
     "epoll": ("descriptors", BOTH),
     "poll": ("descriptors", BOTH),
     "end_of_file": ("descriptors", BOTH),
