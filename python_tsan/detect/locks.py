@@ -139,6 +139,12 @@ def traces(files: Iterable[Path]) -> Iterator[tuple[Path, LockTrace]]:
             yield path, trace
 
 
+def judged_processes(folders: Iterable[Path]) -> frozenset[int]:
+    """Return the processes of which each circle of locks that can close is a finding; readers close none in them."""
+    recorded = [one for folder in folders for one in recordings(files(folder))]
+    return frozenset(one.trace.pid for one in recorded if one.complete and not one.trace.not_seen)
+
+
 def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
     """Yield why possible deadlocks of some processes could not be judged, each reason once."""
     seen = Counter[str]()

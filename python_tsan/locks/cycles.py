@@ -1,7 +1,8 @@
 """Search a lock graph for cycles that can be deadlocks (Goodlock: Havelund 2000; Bensalem and Havelund 2005). Pure.
 
 A cycle counts if each edge is of another thread, no two of its edges share a lock that keeps them apart (a gate), no
-two readers wait for each other, and creation and joins of threads order none of its edges.
+two readers wait for each other (unless a lock keeps them behind writers that wait), and creation and joins of threads
+order none of its edges.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ class _Searcher:
                 paths.append(_extended(path, edge, kind))
 
     def _close(self, edges: tuple[Edge, ...], before: frozenset[tuple[int, ...]]) -> None:
-        if edges[-1].mode is Mode.READ and edges[0].held.mode is Mode.READ:
+        if not edges[-1].behind_readers and edges[0].held.mode is Mode.READ:
             return
         if all(edge.held.lock in self._modules for edge in edges):
             return  # importlib notices these, and one thread continues
@@ -215,7 +216,7 @@ def _extended(path: _Path, edge: Edge, kind: int) -> _Path:
 
 def _fits(path: _Path | Edge, last: Edge, edge: Edge) -> bool:
     """Return whether ``edge`` can follow ``last``, and be of another thread at the same time as all of ``path``."""
-    if last.mode is Mode.READ and edge.held.mode is Mode.READ:
+    if not last.behind_readers and edge.held.mode is Mode.READ:
         return False
     other = edge.thread != path.thread if isinstance(path, Edge) else edge.thread not in path.threads
     return other and not edge.excludes(path.exclusive, path.shared)

@@ -20,7 +20,8 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """``thread`` held ``held`` when it asked for ``requested``; the two cannot be the same lock.
 
     ``exclusive`` and ``shared`` are all locks that it held then, by the mode. Where the held one is a signal, the
-    thread was to wake those who wait for it; where it is a THREAD, it is the thread's own life.
+    thread was to wake those who wait for it; where it is a THREAD, it is the thread's own life. ``behind_readers`` says
+    whether it may wait although only readers have the requested lock.
     """
 
     thread: int
@@ -28,6 +29,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     held: Holding
     requested: int
     mode: Mode
+    behind_readers: bool
     stack: CallStack
     strength: Strength
     exclusive: frozenset[int] = frozenset()
@@ -104,7 +106,7 @@ class LockGraph:
             if inside:
                 exclusive, shared = self._gates(held)
                 for each in inside:
-                    yield _edge(request, each, exclusive, shared)
+                    yield self._edge(request, each, exclusive, shared)
         for wake, needed in self._needed:
             component = component_of.get(wake.lock)
             if component is not None and component == component_of.get(needed.lock):
@@ -114,9 +116,27 @@ class LockGraph:
                     held=Holding(lock=wake.lock, stack=wake.stack),
                     requested=needed.lock,
                     mode=needed.mode,
+                    behind_readers=self._waits_behind_readers(needed),
                     stack=needed.stack,
                     strength=Strength.WEAK,
                 )
+
+    def _edge(self, request: Request, held: Holding, exclusive: frozenset[int], shared: frozenset[int]) -> Edge:
+        return Edge(
+            thread=request.thread,
+            segment=request.segment,
+            held=held,
+            requested=request.lock,
+            mode=request.mode,
+            behind_readers=self._waits_behind_readers(request),
+            stack=request.stack,
+            strength=request.strength,
+            exclusive=exclusive,
+            shared=shared,
+        )
+
+    def _waits_behind_readers(self, asked: Request | Holding) -> bool:
+        return asked.mode is Mode.WRITE or self._locks[asked.lock].waits_for_writers
 
 
 def _held_by(trace: LockTrace) -> Iterator[tuple[Request, tuple[Holding, ...]]]:
@@ -162,20 +182,6 @@ def _needed_by(trace: LockTrace) -> Iterator[tuple[Wake, Holding]]:
         for each in wake.needed:
             if each.lock in always[wake.lock] and each.lock != wake.lock:
                 yield wake, each
-
-
-def _edge(request: Request, held: Holding, exclusive: frozenset[int], shared: frozenset[int]) -> Edge:
-    return Edge(
-        thread=request.thread,
-        segment=request.segment,
-        held=held,
-        requested=request.lock,
-        mode=request.mode,
-        stack=request.stack,
-        strength=request.strength,
-        exclusive=exclusive,
-        shared=shared,
-    )
 
 
 def _always_needed(wakes: Iterable[Wake], requests: Iterable[Request]) -> dict[int, frozenset[int]]:

@@ -99,7 +99,8 @@ class TracedLock:
 
     ``module`` and ``offset`` place a lock with static storage; ``created`` is where any other was created, or first
     used where its creation is no call (``std::mutex``). ``thread`` is the one that a THREAD stands for; for its end,
-    Python code may wait ``by_python``: by a lock.
+    Python code may wait ``by_python``: by a lock. A reader of one that ``waits_for_writers`` waits for other readers as
+    soon as a writer waits for them.
     """
 
     id: int
@@ -112,6 +113,7 @@ class TracedLock:
     thread: int | None = None
     recursive: bool = False
     by_python: bool = False
+    waits_for_writers: bool = False
 
     @property
     def detaches(self) -> bool:

@@ -130,7 +130,7 @@ _HEADER = struct.Struct("<8sIIIIIIQ" + "QQQ" * len(_PARTS) + "Q" * len(LOST))
 _OBJECT = struct.Struct("<QQQII")
 _FRAME = struct.Struct("<IIQ")
 _PYTHON_FRAME = struct.Struct("<IIIi")
-_LOCK = struct.Struct("<QQIIIIBBBxI")
+_LOCK = struct.Struct("<QQIIIIBBBBI")
 _THREAD = struct.Struct("<QIIIIII16sII")
 _SEGMENT = struct.Struct("<IIII")
 _CONTEXT = struct.Struct("<IIIIQB7x")
@@ -304,7 +304,7 @@ class _Reader:
         )
 
     def _lock(self, number: int, row: tuple[int, ...]) -> TracedLock:
-        address, offset, home, thread, native, python, kind, recursive, detaches, name = row
+        address, offset, home, thread, native, python, kind, recursive, detaches, waits_for_writers, name = row
         module = self.stacks.object_path(home)
         return TracedLock(
             id=number,
@@ -317,6 +317,7 @@ class _Reader:
             thread=thread - 1 if thread else None,
             recursive=bool(recursive),
             by_python=bool(detaches),
+            waits_for_writers=bool(waits_for_writers),
         )
 
     def _holding(self, context: int) -> tuple[Holding, ...]:

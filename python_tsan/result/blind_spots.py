@@ -58,10 +58,12 @@ class BlindSpot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     It is recognised by ``objects`` (patterns of mapped files, matched from the end of the path), ``symbols`` (of
     frames), ``kinds`` of findings and ``runtimes`` (``gcc``, ``clang``; empty for both); or by what compilers and
     their libraries add to the user's own code: ``variables`` (patterns of the global that is raced on) and ``inside``
-    (patterns of functions in ``std``, one of which makes each access). ``allocates`` says that the
-    library has an allocator of its own, so that memory of unknown origin is its. ``false`` says what is wrongly
-    reported or missed, ``why`` the cause, ``helps`` what to do. ``program`` is the file of this repository that shows
-    it.
+    (patterns of functions in ``std``, one of which makes each access); or by how each lock of a circle was
+    ``taken`` (an intercepted function), and by CPython's function that ``started`` each thread. ``recorded`` says that
+    only a process counts whose locks the lock recorder saw, which knows more of them than the runtime. ``allocates``
+    says that the library has an allocator of its own, so that memory of unknown origin is its. ``false`` says what is
+    wrongly reported or missed, ``why`` the cause, ``helps`` what to do. ``program`` is the file of this repository that
+    shows it.
     """
 
     name: str
@@ -74,6 +76,9 @@ class BlindSpot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     objects: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+    started: tuple[str, ...] = ()
+    recorded: bool = False
     symbols: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = (Kind.RACE,)
     runtimes: tuple[str, ...] = ()
@@ -82,8 +87,9 @@ class BlindSpot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         """Refuse an entry that could match by the user's own frames, or that nothing was measured of."""
-        if self.treatment is Treatment.SET_ASIDE and not (self.objects or self.variables or self.inside):
-            raise ValueError(f"{self.name}: what is set aside must be recognised by objects, variables or inside")
+        recognised = (self.objects, self.variables, self.inside, self.taken, self.started)
+        if self.treatment is Treatment.SET_ASIDE and not any(recognised):
+            raise ValueError(f"{self.name}: nothing recognises what is set aside")
         if users := next((each for each in (*self.variables, *self.inside) if not each.startswith(_NOT_THE_USERS)), ""):
             raise ValueError(f"{self.name}: the pattern {users!r} would match the user's own names")
         for pattern in self.objects:

@@ -1,4 +1,4 @@
-"""Recognise findings that are probably no race: each access was made by code whose locks the runtime cannot see. Pure.
+"""Recognise findings that are probably false, as races inside code whose locks the runtime cannot see. Pure.
 
 Code that is not instrumented is seen in the functions that the runtime intercepts, and in nothing else. If it locks
 without them (futex system calls, inlined atomics), the runtime knows the accesses and not their order. Such code
@@ -23,7 +23,7 @@ from python_tsan.tsan.frames import is_interceptor
 from python_tsan.tsan.suppressions import HUBS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from python_tsan.tsan.finding import Access, Finding, Frame, Stack
 
@@ -45,17 +45,40 @@ class _Borrowed(Struct, frozen=True, kw_only=True):
     spot: BlindSpot
 
 
-def construct_of(finding: Finding, constructs: Iterable[BlindSpot]) -> BlindSpot | None:
-    """Return the construct that the finding is part of: its variable, or functions that make each of its accesses."""
-    return next((spot for spot in constructs if finding.kind in spot.kinds and _is_of(finding, spot)), None)
+def construct_of(finding: Finding, constructs: Iterable[BlindSpot], recorded: Container[int] = ()) -> BlindSpot | None:
+    """Return the construct that the finding is part of: its variable, or functions that make each of its accesses.
+
+    ``recorded`` are the processes whose locks were recorded.
+    """
+    known = (
+        spot for spot in constructs if finding.kind in spot.kinds and (finding.pid in recorded or not spot.recorded)
+    )
+    return next((spot for spot in known if _is_of(finding, spot)), None)
 
 
 def _is_of(finding: Finding, spot: BlindSpot) -> bool:
     names = [place.name for place in finding.locations if place.kind is LocationKind.GLOBAL]
     if spot.variables and names:
         return all(any(fnmatchcase(name, pattern) for pattern in spot.variables) for name in names)
+    if spot.taken:
+        taken = [stack for edge in finding.acquisitions for stack in (edge.stack, edge.holding_stack)]
+        return bool(taken) and all(_is_taken(stack, spot.taken) for stack in taken)
+    if spot.started:
+        starts = [thread.stack for thread in finding.threads if thread.stack]
+        return bool(starts) and all(_is_started(stack, spot.started) for stack in starts)
     stacks = [access.stack for access in finding.accesses]
     return bool(spot.inside and stacks) and all(_is_inside(stack, spot.inside) for stack in stacks)
+
+
+def _is_taken(stack: Stack | None, functions: Container[str]) -> bool:
+    """Return whether one of these intercepted functions took the lock: not if the place is unknown."""
+    first = stack.frames[0] if stack and stack.frames else None
+    return bool(first and is_interceptor(first) and first.symbol in functions)
+
+
+def _is_started(stack: Stack, functions: Container[str]) -> bool:
+    first = next((frame for frame in stack.frames if not is_interceptor(frame)), None)
+    return bool(first and first.symbol in functions and owner(first) is Attribution.LIBPYTHON)
 
 
 def _is_inside(stack: Stack, patterns: Iterable[str]) -> bool:

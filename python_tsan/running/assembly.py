@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from python_tsan.detect import locks
 from python_tsan.detect.races import LOG_FOLDER, LOG_STEM
 from python_tsan.detect.reading import Reading
 from python_tsan.detect.registry import RECORDED, detectors
@@ -83,7 +84,8 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
     objects = _loaded(hooks, gathered.mapped) if gathered.judges_races else ()
     gaps = tuple(_gaps(gathered)) if gathered.has_recorder else ()
     known = rules.baseline and baseline.with_current_fingerprints(rules.baseline, findings, rules.own)
-    standings = rules.standings_in(groups, objects)
+    recorded = locks.judged_processes(execution.folder for execution in executions)
+    standings = rules.standings_in(groups, objects, recorded)
     aside = {key: standing.blind_spot for key, standing in standings.items() if standing.blind_spot}
     states = (
         baseline.compare_baseline(known, findings.keys(), runs=len(observations), today=rules.today) if known else None
@@ -167,7 +169,8 @@ def is_found(rules: Rules, gathered: Gathered) -> bool:
     if rules.expectation.outcome is Outcome.RACE:
         return not list(missing(rules.expectation, [group.finding for group in groups.values()]))
     hooks = read_hook_output(gathered.hook_folder) if gathered.hook_folder and groups else _NO_OUTPUT
-    standings = rules.standings_in(groups, _loaded(hooks, gathered.mapped) if groups else ())
+    objects = _loaded(hooks, gathered.mapped) if groups else ()
+    standings = rules.standings_in(groups, objects, locks.judged_processes([execution.folder]))
     return any(standings.get(each, NEW).status.fails for each in groups)
 
 

@@ -19,7 +19,7 @@ from python_tsan.toml_file import read_text
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.expectation import Expectation
@@ -55,8 +55,13 @@ class Rules:
         expected_ones = frozenset().union(*covered(self.expectation, findings))
         return known | {each: Standing(status=FindingStatus.EXPECTED, reason="expected") for each in expected_ones}
 
-    def standings_in(self, groups: Mapping[str, Group], objects: Iterable[SharedObject]) -> dict[str, Standing]:
-        """Return the standings of all that is known or suppressed, and of what is set aside for loaded ``objects``."""
+    def standings_in(
+        self, groups: Mapping[str, Group], objects: Iterable[SharedObject], recorded: Container[int] = ()
+    ) -> dict[str, Standing]:
+        """Return the standings of all that is known or suppressed, and of what is set aside for loaded ``objects``.
+
+        ``recorded`` are the processes of which the lock recorder knows each circle of locks.
+        """
         known = self.standings({key: group.finding for key, group in groups.items()})
         known |= {
             key: _suppressed(by)
@@ -69,7 +74,8 @@ class Rules:
         aside = {
             key: spots[0]
             for key, group in groups.items()
-            if key not in known and None not in (spots := [_aside(each, blind) for each in group.variants.values()])
+            if key not in known
+            and None not in (spots := [_aside(each, blind, recorded) for each in group.variants.values()])
         }
         return known | {key: _set_aside(spot) for key, spot in aside.items() if spot}
 
@@ -107,12 +113,13 @@ def _suppressed(by: PlacedSuppression) -> Standing:
     return Standing(status=FindingStatus.SUPPRESSED, reason=reason)
 
 
-def _aside(finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | None:
-    return blind_spot_of(finding, blind) or construct_of(finding, constructs())
+def _aside(finding: Finding, blind: Mapping[str, BlindSpot], recorded: Container[int]) -> BlindSpot | None:
+    return blind_spot_of(finding, blind) or construct_of(finding, constructs(), recorded)
 
 
 def _set_aside(spot: BlindSpot) -> Standing:
-    reason = f"inside {spot.title}, which is not instrumented: {spot.why}"
+    where = f"inside {spot.title}, which is not instrumented" if spot.objects else spot.title
+    reason = f"{where}: {spot.why}"
     return Standing(status=FindingStatus.SET_ASIDE, reason=reason, link=BLIND_SPOTS_PAGE, blind_spot=spot.name)
 
 

@@ -27,6 +27,7 @@ KINDS = {
     "module": LockKind.MODULE,
     "python": LockKind.PYTHON,
     "rw": LockKind.RWLOCK,
+    "wfirst": LockKind.RWLOCK,
     "once": LockKind.ONCE,
 }
 
@@ -41,7 +42,8 @@ def at(place: str) -> CallStack:
 
 @dataclass
 class Recorded:
-    """Collects what threads did, by the names of locks: ``m1``, ``gil``, ``rw.r`` (for reading), ``thread 1``."""
+    """Collects what threads did, by the names of locks: ``m1``, ``gil``, ``rw.r`` (for reading), ``wfirst`` (prefers
+    writers), ``thread 1``."""
 
     locks: dict[str, TracedLock] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
@@ -56,7 +58,9 @@ class Recorded:
             word = base.rstrip("0123456789").strip()
             thread = int(base.split()[1]) if word == "thread" else None
             kind = LockKind.THREAD if word == "thread" else KINDS.get(word, LockKind.MUTEX)
-            self.locks[base] = TracedLock(id=len(self.locks), kind=kind, name=base, thread=thread)
+            self.locks[base] = TracedLock(
+                id=len(self.locks), kind=kind, name=base, thread=thread, waits_for_writers=word == "wfirst"
+            )
         return self.locks[base].id
 
     def segment(self, thread: int) -> int:

@@ -50,6 +50,15 @@ def test_readers_do_not_wait_for_each_other():
     assert cycles_of(Recorded().ask(0, "gil", "rw.r").ask(1, "rw.r", "gil")) == []
 
 
+def test_readers_of_locks_that_prefer_writers_can_wait_for_each_other():
+    """A writer that waits for one reader keeps the next one out."""
+    assert cycles_of(Recorded().ask(0, "gil", "wfirst.r").ask(1, "wfirst.r", "gil")) == [(("gil", "wfirst"), False)]
+    assert cycles_of(Recorded().ask(0, "rw.r", "wfirst.r").ask(1, "wfirst.r", "rw.r")) == []
+    # They keep each other out of nothing: readers both pass this gate.
+    gated = Recorded().ask(0, "wfirst.r, gil", "m").ask(1, "wfirst.r, m", "gil")
+    assert cycles_of(gated) == [(("gil", "m"), False)]
+
+
 @pytest.mark.parametrize(("requested", "held"), [("rw", "rw.r"), ("rw.r", "rw"), ("rw", "rw")])
 def test_a_writer_and_a_reader_do(requested, held):
     assert cycles_of(Recorded().ask(0, "gil", requested).ask(1, held, "gil")) == [(("gil", "rw"), False)]

@@ -38,7 +38,7 @@ def test_an_entry_is_read():
         ('name = "lib"', 'name = "lib"\ncolour = 1', "unknown field `colour`"),
         ('title = "Lib"', "", "missing required field `title`"),
         ('"set aside"', '"ignored"', "Invalid enum value 'ignored'"),
-        ('objects = ["liblocks.so*"]', "", "must be recognised by objects"),
+        ('objects = ["liblocks.so*"]', "", "nothing recognises what is set aside"),
         ('objects = ["liblocks.so*"]', 'variables = ["g_*"]', "the pattern 'g_*' would match the user's own"),
         (
             'objects = ["liblocks.so*"]',

@@ -220,3 +220,78 @@ def test_a_class_of_the_library_makes_each_access_or_the_finding_is_kept(one, ot
 )
 def test_counters_of_the_compiler_are_set_aside_in_functions_of_yours(name, found):
     assert construct([YOURS], [YOURS], where=COUNTER.format(name)) == found
+
+
+CIRCLE = """\
+==================
+WARNING: ThreadSanitizer: lock-order-inversion (potential deadlock) (pid=7)
+  Cycle in lock order graph: M0 (0x1) => M1 (0x2) => M0
+
+  Mutex M1 acquired here while holding mutex M0 in thread T1:
+    #0 {0} <null> (prog+0x1)
+    #1 one() /home/me/main.cpp:9 (prog+0x11)
+
+  Mutex M0 previously acquired by the same thread here:
+    #0 {1} <null> (prog+0x1)
+    #1 one() /home/me/main.cpp:8 (prog+0x12)
+
+  Mutex M0 acquired here while holding mutex M1 in thread T2:
+    #0 {2} <null> (prog+0x1)
+    #1 two() /home/me/main.cpp:19 (prog+0x13)
+
+  Mutex M1 previously acquired by the same thread here:
+    #0 {3} <null> (prog+0x1)
+    #1 two() /home/me/main.cpp:18 (prog+0x14)
+
+==================
+"""
+READ, WRITE = "pthread_rwlock_rdlock", "pthread_rwlock_wrlock"
+
+
+def circle(*calls, recorded=(7,), text=CIRCLE):
+    (only,) = parse_log(text.format(*calls), "tsan.7").findings
+    found = construct_of(only, constructs(), recorded)
+    return found and found.name
+
+
+def test_a_circle_of_readers_is_set_aside_where_locks_were_recorded():
+    assert circle(READ, READ, READ, READ) == "readers-in-circle"
+    assert circle(READ, READ, READ, READ, recorded=()) is None
+    assert circle(READ, READ, READ, READ, recorded=(8,)) is None
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("call", [WRITE, "pthread_mutex_lock", "read_lock_of_mine"])
+def test_a_circle_is_kept_if_one_lock_was_taken_otherwise(place, call):
+    assert circle(*(call if each == place else READ for each in range(4))) is None
+
+
+def test_a_circle_is_kept_if_the_place_of_one_lock_is_not_printed():
+    head, _, _ = CIRCLE.partition("  Mutex M1 previously")
+    assert circle(READ, READ, READ, text=head + "=" * 18 + "\n") is None
+
+
+LEAK = """\
+==================
+WARNING: ThreadSanitizer: thread leak (pid=7)
+  Thread T8 (tid=32503, finished) created by main thread at:
+    #0 pthread_create <null> (prog+0x5e686)
+    #1 {0} /cpython/Python/thread_pthread.h:290 ({1}+0x4c71f9)
+
+==================
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "module", "known"),
+    [
+        ("do_start_joinable_thread", "libpython3.13d.so.1.0", "python-thread-handle"),
+        ("do_start_joinable_thread", "prog", None),
+        ("start_the_pool", "libpython3.13d.so.1.0", None),
+    ],
+)
+def test_a_leaked_thread_is_set_aside_if_cpython_itself_started_it(function, module, known):
+    assert (
+        circle(function, module, text=LEAK.replace("/cpython/Python", "/home/me") if module == "prog" else LEAK)
+        == known
+    )

@@ -108,6 +108,10 @@ Lock describe(std::uint64_t address, Kind kind, Stack created) {
         const auto* mutex = reinterpret_cast<const pthread_mutex_t*>(address);
         lock.recursive = (mutex->__data.__kind & kinds) == PTHREAD_MUTEX_RECURSIVE_NP ? 1 : 0;
     }
+    if (kind == Kind::rwlock) {
+        const auto* rwlock = reinterpret_cast<const pthread_rwlock_t*>(address);
+        lock.waits_for_writers = rwlock->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP ? 1 : 0;
+    }
     return lock;
 }
 
