@@ -165,7 +165,8 @@ def _gaps(gathered: Gathered) -> Iterator[str]:
 
 def is_found(rules: Rules, gathered: Gathered) -> bool:
     """Return whether the last run showed what ``--until-found`` waits for: the expected findings, or any that fails."""
-    groups = read_runs([gathered.runs[-1][1]], gathered.detect, rules.ignored).digest.groups
+    execution = gathered.runs[-1][1]
+    groups = read_runs([execution], gathered.detect, rules.ignored).digest.groups
     if rules.expectation.outcome is Outcome.RACE:
         return not list(missing(rules.expectation, [group.finding for group in groups.values()]))
     hooks = read_hook_output(gathered.hook_folder) if gathered.hook_folder and groups else _NO_OUTPUT

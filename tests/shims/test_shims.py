@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.console import make_console
-from python_tsan.paths import Layout
 from python_tsan.result.blind_spots import blind_objects
 from python_tsan.result.unlikely import blind_spot_of
 from python_tsan.running.audit import inspect_objects
-from python_tsan.running.companion import FOLDER_VARIABLE, obtain_companion, read_hook_output
-from python_tsan.toolchain import survey
+from python_tsan.running.companion import FOLDER_VARIABLE, read_hook_output
 from python_tsan.tsan.parser import parse_log
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
@@ -96,25 +93,6 @@ class Case:
             seen.append([each for log in logs for each in log.findings if not blind_spot_of(each, loaded)])
             groups |= set(hooks.shims)
         return seen, groups
-
-
-@pytest.fixture(scope="module")
-def layout(tmp_path_factory):
-    return Layout(root=tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(scope="module")
-def toolchains(layout):
-    found = survey(layout=layout, console=make_console(quiet=True)).probes
-    return {probe.toolchain.candidate.family.value: probe.toolchain for probe in reversed(found) if probe.toolchain}
-
-
-@pytest.fixture(scope="module")
-def companion(layout, toolchains):
-    compiler = next(iter(toolchains.values())).candidate
-    built = obtain_companion(interpreter=None, compiler=compiler, layout=layout, console=make_console(quiet=True))
-    assert built is not None
-    return built
 
 
 def library_flags(name):

@@ -98,7 +98,7 @@ struct Lock {
     std::uint8_t recursive;
     std::uint8_t detaches; // CPython detaches the thread state for the wait, which it does not for others of the kind
     std::uint8_t waits_for_writers; // a reader waits behind a writer that waits for other readers
-    std::uint32_t name; // a text, 0 for none
+    std::uint32_t name;             // a text, 0 for none
 };
 
 struct Thread {

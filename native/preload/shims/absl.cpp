@@ -93,20 +93,20 @@ private:
 
 // Each function by the length of its namespace and the namespace itself, as a compiler spells them.
 #define PYTHON_TSAN_ABSL_CALL(NAME, BEFORE, AFTER)                                                                     \
-    static Next<Call> next_##NAME(#NAME);                                                                              \
+    static CallersNext<Call> next_##NAME(#NAME);                                                                       \
     PYTHON_TSAN_SHIM void NAME(Object object) {                                                                        \
         BEFORE;                                                                                                        \
         {                                                                                                              \
             const InsideCondition inside;                                                                              \
-            next_##NAME(object);                                                                                       \
+            next_##NAME.of(PYTHON_TSAN_CALLER)(object);                                                                \
         }                                                                                                              \
         AFTER;                                                                                                         \
     }
 
 #define PYTHON_TSAN_ABSL_TRY(NAME, TAKEN)                                                                              \
-    static Next<Ask> next_##NAME(#NAME);                                                                               \
+    static CallersNext<Ask> next_##NAME(#NAME);                                                                        \
     PYTHON_TSAN_SHIM bool NAME(Object object) {                                                                        \
-        const bool result = next_##NAME(object);                                                                       \
+        const bool result = next_##NAME.of(PYTHON_TSAN_CALLER)(object);                                                \
         if (result) {                                                                                                  \
             TAKEN(object);                                                                                             \
         }                                                                                                              \
@@ -114,57 +114,57 @@ private:
     }
 
 #define PYTHON_TSAN_ABSL_WHEN(NAME, BEFORE, TAKEN)                                                                     \
-    static Next<Given> next_##NAME(#NAME);                                                                             \
+    static CallersNext<Given> next_##NAME(#NAME);                                                                      \
     PYTHON_TSAN_SHIM void NAME(Object object, const void* condition) {                                                 \
         BEFORE;                                                                                                        \
         {                                                                                                              \
             const InsideCondition inside;                                                                              \
-            next_##NAME(object, condition);                                                                            \
+            next_##NAME.of(PYTHON_TSAN_CALLER)(object, condition);                                                     \
         }                                                                                                              \
         TAKEN(object);                                                                                                 \
     }
 
 #define PYTHON_TSAN_ABSL_WHEN_TIMED(NAME, BEFORE, TAKEN)                                                               \
-    static Next<bool (*)(Object, const void*, Span)> next_##NAME(#NAME);                                               \
+    static CallersNext<bool (*)(Object, const void*, Span)> next_##NAME(#NAME);                                        \
     PYTHON_TSAN_SHIM bool NAME(Object object, const void* condition, Span limit) {                                     \
         BEFORE;                                                                                                        \
         bool result = false;                                                                                           \
         {                                                                                                              \
             const InsideCondition inside;                                                                              \
-            result = next_##NAME(object, condition, limit);                                                            \
+            result = next_##NAME.of(PYTHON_TSAN_CALLER)(object, condition, limit);                                     \
         }                                                                                                              \
         TAKEN(object);                                                                                                 \
         return result;                                                                                                 \
     }
 
 #define PYTHON_TSAN_ABSL_WAIT(NAME)                                                                                    \
-    static Next<Wait> next_##NAME(#NAME);                                                                              \
+    static CallersNext<Wait> next_##NAME(#NAME);                                                                       \
     PYTHON_TSAN_SHIM void NAME(Object condition, Object mutex) {                                                       \
         left(mutex);                                                                                                   \
         {                                                                                                              \
             const InsideCondition inside;                                                                              \
-            next_##NAME(condition, mutex);                                                                             \
+            next_##NAME.of(PYTHON_TSAN_CALLER)(condition, mutex);                                                      \
         }                                                                                                              \
         taken(mutex);                                                                                                  \
     }
 
 #define PYTHON_TSAN_ABSL_WAIT_TIMED(NAME)                                                                              \
-    static Next<bool (*)(Object, Object, Span)> next_##NAME(#NAME);                                                    \
+    static CallersNext<bool (*)(Object, Object, Span)> next_##NAME(#NAME);                                             \
     PYTHON_TSAN_SHIM bool NAME(Object condition, Object mutex, Span limit) {                                           \
         left(mutex);                                                                                                   \
         bool result = false;                                                                                           \
         {                                                                                                              \
             const InsideCondition inside;                                                                              \
-            result = next_##NAME(condition, mutex, limit);                                                             \
+            result = next_##NAME.of(PYTHON_TSAN_CALLER)(condition, mutex, limit);                                      \
         }                                                                                                              \
         taken(mutex);                                                                                                  \
         return result;                                                                                                 \
     }
 
 #define PYTHON_TSAN_ABSL_NOTIFIED(NAME)                                                                                \
-    static Next<bool (*)(Object, Span)> next_##NAME(#NAME);                                                            \
+    static CallersNext<bool (*)(Object, Span)> next_##NAME(#NAME);                                                     \
     PYTHON_TSAN_SHIM bool NAME(Object object, Span limit) {                                                            \
-        const bool result = next_##NAME(object, limit);                                                                \
+        const bool result = next_##NAME.of(PYTHON_TSAN_CALLER)(object, limit);                                         \
         if (result && is_on(kGroup)) {                                                                                 \
             acquire(flag_of(object));                                                                                  \
         }                                                                                                              \
@@ -198,10 +198,10 @@ private:
     PYTHON_TSAN_ABSL_CALL(_ZN4absl##NS##15BlockingCounter4WaitEv, , taken_for_reading(object))
 
 #define PYTHON_TSAN_ABSL_TRY_DECREMENT(NAME)                                                                           \
-    static Next<Ask> next_##NAME(#NAME);                                                                               \
+    static CallersNext<Ask> next_##NAME(#NAME);                                                                        \
     PYTHON_TSAN_SHIM bool NAME(Object object) {                                                                        \
         left(object);                                                                                                  \
-        const bool last = next_##NAME(object);                                                                         \
+        const bool last = next_##NAME.of(PYTHON_TSAN_CALLER)(object);                                                  \
         if (last) {                                                                                                    \
             taken_for_reading(object);                                                                                 \
         }                                                                                                              \

@@ -18,9 +18,10 @@ struct Pointer {
     void* exception;
 };
 
-Next<void (*)(Pointer*)> next_release("_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv");
-Next<void (*)()> next_end_catch("__cxa_end_catch");
-Next<Pointer* (*)(Pointer*)> next_current("_ZSt17current_exceptionv"); // the result's place is the first argument
+CallersNext<void (*)(Pointer*)> next_release("_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv");
+CallersNext<void (*)()> next_end_catch("__cxa_end_catch");
+CallersNext<Pointer* (*)(Pointer*)>
+    next_current("_ZSt17current_exceptionv"); // the result's place is the first argument
 
 void gives_back(const void* exception) {
     release(exception);
@@ -33,19 +34,27 @@ PYTHON_TSAN_SHIM void _ZNSt15__exception_ptr13exception_ptr10_M_releaseEv(Pointe
     if (pointer->exception != nullptr && is_on(kGroup)) {
         gives_back(pointer->exception);
     }
-    next_release(pointer);
+    next_release.of(PYTHON_TSAN_CALLER)(pointer);
 }
 
 PYTHON_TSAN_SHIM void __cxa_end_catch() {
-    if (is_enabled() && next_current.get() != nullptr && next_release.get() != nullptr) {
+    const void* caller = PYTHON_TSAN_CALLER;
+    const auto end_catch = next_end_catch.of(caller);
+    const auto current_exception = next_current.of(caller);
+    const auto release_exception = next_release.of(caller);
+    // Another C++ library may have a part of these names.
+    const void* library = object_of(reinterpret_cast<void*>(end_catch));
+    const bool together = object_of(reinterpret_cast<void*>(current_exception)) == library &&
+                          object_of(reinterpret_cast<void*>(release_exception)) == library;
+    if (is_enabled() && together) {
         Pointer current{nullptr};
-        next_current(&current); // null for an exception of another language
+        current_exception(&current); // null for an exception of another language
         if (current.exception != nullptr) {
             gives_back(current.exception);
-            next_release(&current);
+            release_exception(&current);
         }
     }
-    next_end_catch();
+    end_catch();
 }
 
 #endif

@@ -20,7 +20,7 @@ bool is_true(int result) {
     return result != 0;
 }
 
-void lock(Next<Call>& next, Pointer mutex, unsigned flags) {
+void lock(Call next, Pointer mutex, unsigned flags) {
     if (!is_on(kGroup)) {
         next(mutex);
         return;
@@ -30,19 +30,19 @@ void lock(Next<Call>& next, Pointer mutex, unsigned flags) {
     __tsan_mutex_post_lock(mutex, flags | kStatic, 0);
 }
 
-int try_to_lock(Next<Try>& next, Pointer mutex, unsigned flags) {
+int try_to_lock(Try next, Pointer mutex, unsigned flags) {
     const auto attempt = [&] { return next(mutex); };
     return is_on(kGroup) ? try_lock(mutex, flags | kStatic, attempt, is_true) : attempt();
 }
 
-void unlock(Next<Call>& next, Pointer mutex, unsigned flags) {
+void unlock(Call next, Pointer mutex, unsigned flags) {
     if (is_on(kGroup)) {
         unlocked(mutex, flags);
     }
     next(mutex);
 }
 
-void clear(Next<Call>& next, Pointer mutex) {
+void clear(Call next, Pointer mutex) {
     next(mutex);
     if (is_on(kGroup) && __tsan_mutex_destroy != nullptr) {
         __tsan_mutex_destroy(mutex, kStatic);
@@ -52,17 +52,17 @@ void clear(Next<Call>& next, Pointer mutex) {
 } // namespace
 
 #define PYTHON_TSAN_GLIB_LOCKS(TYPE, LOCK, TRY, UNLOCK, FLAGS)                                                         \
-    static Next<Call> next_##TYPE##_##LOCK("g_" #TYPE "_" #LOCK);                                                      \
-    static Next<Try> next_##TYPE##_##TRY("g_" #TYPE "_" #TRY);                                                         \
-    static Next<Call> next_##TYPE##_##UNLOCK("g_" #TYPE "_" #UNLOCK);                                                  \
+    static CallersNext<Call> next_##TYPE##_##LOCK("g_" #TYPE "_" #LOCK);                                               \
+    static CallersNext<Try> next_##TYPE##_##TRY("g_" #TYPE "_" #TRY);                                                  \
+    static CallersNext<Call> next_##TYPE##_##UNLOCK("g_" #TYPE "_" #UNLOCK);                                           \
     PYTHON_TSAN_SHIM void g_##TYPE##_##LOCK(Pointer mutex) {                                                           \
-        lock(next_##TYPE##_##LOCK, mutex, FLAGS);                                                                      \
+        lock(next_##TYPE##_##LOCK.of(PYTHON_TSAN_CALLER), mutex, FLAGS);                                               \
     }                                                                                                                  \
     PYTHON_TSAN_SHIM int g_##TYPE##_##TRY(Pointer mutex) {                                                             \
-        return try_to_lock(next_##TYPE##_##TRY, mutex, FLAGS);                                                         \
+        return try_to_lock(next_##TYPE##_##TRY.of(PYTHON_TSAN_CALLER), mutex, FLAGS);                                  \
     }                                                                                                                  \
     PYTHON_TSAN_SHIM void g_##TYPE##_##UNLOCK(Pointer mutex) {                                                         \
-        unlock(next_##TYPE##_##UNLOCK, mutex, FLAGS);                                                                  \
+        unlock(next_##TYPE##_##UNLOCK.of(PYTHON_TSAN_CALLER), mutex, FLAGS);                                           \
     }
 
 PYTHON_TSAN_GLIB_LOCKS(mutex, lock, trylock, unlock, 0U)
@@ -71,9 +71,9 @@ PYTHON_TSAN_GLIB_LOCKS(rw_lock, writer_lock, writer_trylock, writer_unlock, 0U)
 PYTHON_TSAN_GLIB_LOCKS(rw_lock, reader_lock, reader_trylock, reader_unlock, kRead)
 
 #define PYTHON_TSAN_GLIB_CLEAR(NAME)                                                                                   \
-    static Next<Call> next_##NAME(#NAME);                                                                              \
+    static CallersNext<Call> next_##NAME(#NAME);                                                                       \
     PYTHON_TSAN_SHIM void NAME(Pointer mutex) {                                                                        \
-        clear(next_##NAME, mutex);                                                                                     \
+        clear(next_##NAME.of(PYTHON_TSAN_CALLER), mutex);                                                              \
     }
 
 PYTHON_TSAN_GLIB_CLEAR(g_mutex_clear)
@@ -82,15 +82,15 @@ PYTHON_TSAN_GLIB_CLEAR(g_rw_lock_clear)
 
 // A wait unlocks its mutex and locks it again, inside libglib.
 
-static Next<Wait> next_cond_wait("g_cond_wait");
-static Next<TimedWait> next_cond_wait_until("g_cond_wait_until");
+static CallersNext<Wait> next_cond_wait("g_cond_wait");
+static CallersNext<TimedWait> next_cond_wait_until("g_cond_wait_until");
 
 PYTHON_TSAN_SHIM void g_cond_wait(Pointer condition, Pointer mutex) {
     const bool on = is_on(kGroup);
     if (on) {
         unlocked(mutex, 0);
     }
-    next_cond_wait(condition, mutex);
+    next_cond_wait.of(PYTHON_TSAN_CALLER)(condition, mutex);
     if (on) {
         locked(mutex, kStatic);
     }
@@ -101,7 +101,7 @@ PYTHON_TSAN_SHIM int g_cond_wait_until(Pointer condition, Pointer mutex, std::in
     if (on) {
         unlocked(mutex, 0);
     }
-    const int result = next_cond_wait_until(condition, mutex, end);
+    const int result = next_cond_wait_until.of(PYTHON_TSAN_CALLER)(condition, mutex, end);
     if (on) {
         locked(mutex, kStatic);
     }
@@ -127,24 +127,24 @@ Pointer run_once(Pointer argument) {
     return result;
 }
 
-Next<Pointer (*)(Pointer, Function, Pointer)> next_once("g_once_impl");
-Next<int (*)(Pointer)> next_once_enter("g_once_init_enter");
-Next<void (*)(Pointer, std::size_t)> next_once_leave("g_once_init_leave");
+CallersNext<Pointer (*)(Pointer, Function, Pointer)> next_once("g_once_impl");
+CallersNext<int (*)(Pointer)> next_once_enter("g_once_init_enter");
+CallersNext<void (*)(Pointer, std::size_t)> next_once_leave("g_once_init_leave");
 
 } // namespace
 
 PYTHON_TSAN_SHIM Pointer g_once_impl(Pointer once, Function function, Pointer argument) {
     if (!is_on(kGroup)) {
-        return next_once(once, function, argument);
+        return next_once.of(PYTHON_TSAN_CALLER)(once, function, argument);
     }
     Once call{once, function, argument};
-    Pointer result = next_once(once, run_once, &call);
+    Pointer result = next_once.of(PYTHON_TSAN_CALLER)(once, run_once, &call);
     acquire(once);
     return result;
 }
 
 PYTHON_TSAN_SHIM int g_once_init_enter(Pointer location) {
-    const int first = next_once_enter(location);
+    const int first = next_once_enter.of(PYTHON_TSAN_CALLER)(location);
     if (first == 0 && is_on(kGroup)) {
         acquire(location);
     }
@@ -155,24 +155,24 @@ PYTHON_TSAN_SHIM void g_once_init_leave(Pointer location, std::size_t value) {
     if (is_on(kGroup)) {
         release(location);
     }
-    next_once_leave(location, value);
+    next_once_leave.of(PYTHON_TSAN_CALLER)(location, value);
 }
 
 // A queue has a mutex of its own, inside libglib: a pop sees what was done before each earlier push.
 
 #define PYTHON_TSAN_GLIB_PUSH(NAME)                                                                                    \
-    static Next<Wait> next_##NAME(#NAME);                                                                              \
+    static CallersNext<Wait> next_##NAME(#NAME);                                                                       \
     PYTHON_TSAN_SHIM void NAME(Pointer queue, Pointer data) {                                                          \
         if (is_on(kGroup)) {                                                                                           \
             release(queue);                                                                                            \
         }                                                                                                              \
-        next_##NAME(queue, data);                                                                                      \
+        next_##NAME.of(PYTHON_TSAN_CALLER)(queue, data);                                                               \
     }
 
 #define PYTHON_TSAN_GLIB_POP(NAME, PARAMETERS, ARGUMENTS)                                                              \
-    static Next<Pointer(*) PARAMETERS> next_##NAME(#NAME);                                                             \
+    static CallersNext<Pointer(*) PARAMETERS> next_##NAME(#NAME);                                                      \
     PYTHON_TSAN_SHIM Pointer NAME PARAMETERS {                                                                         \
-        Pointer data = next_##NAME ARGUMENTS;                                                                          \
+        Pointer data = next_##NAME.of(PYTHON_TSAN_CALLER) ARGUMENTS;                                                   \
         if (data != nullptr && is_on(kGroup)) {                                                                        \
             acquire(queue);                                                                                            \
         }                                                                                                              \
@@ -231,21 +231,21 @@ using NewPool = Pointer (*)(Work, Pointer, int, int, Pointer);
 using PushWork = int (*)(Pointer, Pointer, Pointer);
 using FreePool = void (*)(Pointer, int, int);
 
-Next<NewPool> next_pool_new("g_thread_pool_new");
-Next<PushWork> next_pool_push("g_thread_pool_push");
-Next<FreePool> next_pool_free("g_thread_pool_free");
+CallersNext<NewPool> next_pool_new("g_thread_pool_new");
+CallersNext<PushWork> next_pool_push("g_thread_pool_push");
+CallersNext<FreePool> next_pool_free("g_thread_pool_free");
 
 } // namespace
 
 PYTHON_TSAN_SHIM Pointer g_thread_pool_new(Work work, Pointer context, int most, int exclusive, Pointer error) {
     const std::size_t index = is_on(kGroup) ? pool_count.fetch_add(1) : kMostPools;
     if (index >= kMostPools) {
-        return next_pool_new(work, context, most, exclusive, error);
+        return next_pool_new.of(PYTHON_TSAN_CALLER)(work, context, most, exclusive, error);
     }
     Pool& kept = pools[index];
     kept.work = work;
     kept.context = context;
-    Pointer made = next_pool_new(work_in_pool, &kept, most, exclusive, error);
+    Pointer made = next_pool_new.of(PYTHON_TSAN_CALLER)(work_in_pool, &kept, most, exclusive, error);
     kept.pool.store(made, std::memory_order_release);
     return made;
 }
@@ -254,7 +254,7 @@ PYTHON_TSAN_SHIM int g_thread_pool_push(Pointer pool, Pointer data, Pointer erro
     if (Pool* kept = pool_of(pool)) {
         release(&kept->given);
     }
-    return next_pool_push(pool, data, error);
+    return next_pool_push.of(PYTHON_TSAN_CALLER)(pool, data, error);
 }
 
 PYTHON_TSAN_SHIM void g_thread_pool_free(Pointer pool, int immediate, int wait) {
@@ -262,7 +262,7 @@ PYTHON_TSAN_SHIM void g_thread_pool_free(Pointer pool, int immediate, int wait) 
     if (kept != nullptr) {
         kept->pool.store(nullptr, std::memory_order_release);
     }
-    next_pool_free(pool, immediate, wait);
+    next_pool_free.of(PYTHON_TSAN_CALLER)(pool, immediate, wait);
     if (kept != nullptr && wait != 0) {
         acquire(&kept->done);
     }

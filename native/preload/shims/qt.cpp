@@ -22,27 +22,27 @@ using Timed = bool (*)(Object, int);
 } // namespace
 
 #define PYTHON_TSAN_QT_LOCK(NAME)                                                                                      \
-    static Next<Call> next_##NAME(#NAME);                                                                              \
+    static CallersNext<Call> next_##NAME(#NAME);                                                                       \
     PYTHON_TSAN_SHIM void NAME(Object object) {                                                                        \
-        next_##NAME(object);                                                                                           \
+        next_##NAME.of(PYTHON_TSAN_CALLER)(object);                                                                    \
         if (is_on(kGroup)) {                                                                                           \
             acquire(object);                                                                                           \
         }                                                                                                              \
     }
 
 #define PYTHON_TSAN_QT_UNLOCK(NAME)                                                                                    \
-    static Next<Call> next_##NAME(#NAME);                                                                              \
+    static CallersNext<Call> next_##NAME(#NAME);                                                                       \
     PYTHON_TSAN_SHIM void NAME(Object object) {                                                                        \
         if (is_on(kGroup)) {                                                                                           \
             release(object);                                                                                           \
         }                                                                                                              \
-        next_##NAME(object);                                                                                           \
+        next_##NAME.of(PYTHON_TSAN_CALLER)(object);                                                                    \
     }
 
 #define PYTHON_TSAN_QT_TRY(NAME)                                                                                       \
-    static Next<Timed> next_##NAME(#NAME);                                                                             \
+    static CallersNext<Timed> next_##NAME(#NAME);                                                                      \
     PYTHON_TSAN_SHIM bool NAME(Object object, int argument) {                                                          \
-        const bool taken = next_##NAME(object, argument);                                                              \
+        const bool taken = next_##NAME.of(PYTHON_TSAN_CALLER)(object, argument);                                       \
         if (taken && is_on(kGroup)) {                                                                                  \
             acquire(object);                                                                                           \
         }                                                                                                              \
@@ -62,12 +62,12 @@ PYTHON_TSAN_QT_UNLOCK(_ZN15QRecursiveMutex6unlockEv)
 
 PYTHON_TSAN_QT_TRY(_ZN10QSemaphore10tryAcquireEi)
 
-static Next<void (*)(Object, int)> next_acquire("_ZN10QSemaphore7acquireEi");
-static Next<void (*)(Object, int)> next_release("_ZN10QSemaphore7releaseEi");
-static Next<bool (*)(Object, int, int)> next_try_acquire("_ZN10QSemaphore10tryAcquireEii");
+static CallersNext<void (*)(Object, int)> next_acquire("_ZN10QSemaphore7acquireEi");
+static CallersNext<void (*)(Object, int)> next_release("_ZN10QSemaphore7releaseEi");
+static CallersNext<bool (*)(Object, int, int)> next_try_acquire("_ZN10QSemaphore10tryAcquireEii");
 
 PYTHON_TSAN_SHIM void _ZN10QSemaphore7acquireEi(Object semaphore, int count) {
-    next_acquire(semaphore, count);
+    next_acquire.of(PYTHON_TSAN_CALLER)(semaphore, count);
     if (is_on(kGroup)) {
         acquire(semaphore);
     }
@@ -77,11 +77,11 @@ PYTHON_TSAN_SHIM void _ZN10QSemaphore7releaseEi(Object semaphore, int count) {
     if (is_on(kGroup)) {
         release(semaphore);
     }
-    next_release(semaphore, count);
+    next_release.of(PYTHON_TSAN_CALLER)(semaphore, count);
 }
 
 PYTHON_TSAN_SHIM bool _ZN10QSemaphore10tryAcquireEii(Object semaphore, int count, int limit) {
-    const bool taken = next_try_acquire(semaphore, count, limit);
+    const bool taken = next_try_acquire.of(PYTHON_TSAN_CALLER)(semaphore, count, limit);
     if (taken && is_on(kGroup)) {
         acquire(semaphore);
     }
@@ -123,16 +123,16 @@ void taken_for_writing(Object lock) {
 } // namespace
 
 #define PYTHON_TSAN_QT_RW(NAME, TAKEN)                                                                                 \
-    static Next<Call> next_##NAME(#NAME);                                                                              \
+    static CallersNext<Call> next_##NAME(#NAME);                                                                       \
     PYTHON_TSAN_SHIM void NAME(Object lock) {                                                                          \
-        next_##NAME(lock);                                                                                             \
+        next_##NAME.of(PYTHON_TSAN_CALLER)(lock);                                                                      \
         TAKEN(lock);                                                                                                   \
     }
 
 #define PYTHON_TSAN_QT_TRY_RW(NAME, PARAMETERS, ARGUMENTS, TAKEN)                                                      \
-    static Next<bool(*) PARAMETERS> next_##NAME(#NAME);                                                                \
+    static CallersNext<bool(*) PARAMETERS> next_##NAME(#NAME);                                                         \
     PYTHON_TSAN_SHIM bool NAME PARAMETERS {                                                                            \
-        const bool taken = next_##NAME ARGUMENTS;                                                                      \
+        const bool taken = next_##NAME.of(PYTHON_TSAN_CALLER) ARGUMENTS;                                               \
         if (taken) {                                                                                                   \
             TAKEN(lock);                                                                                               \
         }                                                                                                              \
@@ -149,7 +149,7 @@ PYTHON_TSAN_QT_TRY_RW(_ZN14QReadWriteLock15tryLockForWriteEi,
                       (lock, limit),
                       taken_for_writing)
 
-static Next<Call> next_rw_unlock("_ZN14QReadWriteLock6unlockEv");
+static CallersNext<Call> next_rw_unlock("_ZN14QReadWriteLock6unlockEv");
 
 PYTHON_TSAN_SHIM void _ZN14QReadWriteLock6unlockEv(Object lock) {
     if (is_on(kGroup)) {
@@ -159,21 +159,19 @@ PYTHON_TSAN_SHIM void _ZN14QReadWriteLock6unlockEv(Object lock) {
             *place = nullptr;
         }
     }
-    next_rw_unlock(lock);
+    next_rw_unlock.of(PYTHON_TSAN_CALLER)(lock);
 }
 
 // QWaitCondition unlocks the mutex and locks it again, inside libQt5Core.
 
 namespace {
 
-bool is_qt6() {
-    static std::atomic<int> known{0};
-    if (known.load(std::memory_order_relaxed) == 0) {
-        static Next<const char* (*)()> next_version("qVersion");
-        const bool newer = next_version.get() != nullptr && next_version()[0] != '5';
-        known.store(newer ? 2 : 1, std::memory_order_relaxed);
-    }
-    return known.load(std::memory_order_relaxed) == 2;
+CallersNext<const char* (*)()> next_version("qVersion");
+
+/// Whether the Qt that this caller calls is of version 6.
+bool is_qt6(const void* caller) {
+    const auto version = next_version.of(caller);
+    return version != nullptr && version()[0] != '5';
 }
 
 /// Qt 6 reports its mutexes itself, where instrumented code locks them inline. Returns whether this thread had the
@@ -193,13 +191,17 @@ struct Deadline {
 };
 
 template <typename Limit>
-bool wait(Next<bool (*)(Object, Object, Limit)>& next, Object condition, Object mutex, Limit limit) {
+bool wait(CallersNext<bool (*)(Object, Object, Limit)>& next,
+          const void* caller,
+          Object condition,
+          Object mutex,
+          Limit limit) {
     const bool on = mutex != nullptr && is_on(kGroup);
     if (on) {
         release(mutex);
     }
-    const bool reported = on && is_qt6() && unlocked_if_reported(mutex);
-    const bool woken = next(condition, mutex, limit);
+    const bool reported = on && is_qt6(caller) && unlocked_if_reported(mutex);
+    const bool woken = next.of(caller)(condition, mutex, limit);
     if (on) {
         acquire(mutex);
     }
@@ -209,18 +211,18 @@ bool wait(Next<bool (*)(Object, Object, Limit)>& next, Object condition, Object 
     return woken;
 }
 
-Next<bool (*)(Object, Object, unsigned long)> next_wait("_ZN14QWaitCondition4waitEP6QMutexm");
-Next<bool (*)(Object, Object, Deadline)> next_wait_until("_ZN14QWaitCondition4waitEP6QMutex14QDeadlineTimer");
+CallersNext<bool (*)(Object, Object, unsigned long)> next_wait("_ZN14QWaitCondition4waitEP6QMutexm");
+CallersNext<bool (*)(Object, Object, Deadline)> next_wait_until("_ZN14QWaitCondition4waitEP6QMutex14QDeadlineTimer");
 
 } // namespace
 
 PYTHON_TSAN_SHIM bool _ZN14QWaitCondition4waitEP6QMutexm(Object condition, Object mutex, unsigned long limit) {
-    return wait(next_wait, condition, mutex, limit);
+    return wait(next_wait, PYTHON_TSAN_CALLER, condition, mutex, limit);
 }
 
 PYTHON_TSAN_SHIM bool
 _ZN14QWaitCondition4waitEP6QMutex14QDeadlineTimer(Object condition, Object mutex, Deadline limit) {
-    return wait(next_wait_until, condition, mutex, limit);
+    return wait(next_wait_until, PYTHON_TSAN_CALLER, condition, mutex, limit);
 }
 
 // QThreadPool: a proxy runs in the place of each QRunnable, and acquires what was released at its start.
@@ -246,6 +248,7 @@ struct Proxy {
     Runnable* real;
     Function function;
     Object pool;
+    bool is_qt6;
     bool deletes; // Qt 6: as the runnable states before it ran, after which it may be gone
     std::atomic<bool> taken;
 };
@@ -274,7 +277,7 @@ void run_proxy(Object object) {
     Object pool = proxy.pool;
     acquire(&proxy);
     if (proxy.real != nullptr) {
-        proxy.deletes = is_qt6() && is_deleted_by_qt6(proxy.real);
+        proxy.deletes = proxy.is_qt6 && is_deleted_by_qt6(proxy.real);
         proxy.real->table[kRun](proxy.real);
     } else {
         proxy.function.invoke(proxy.function.storage);
@@ -290,7 +293,7 @@ void delete_proxy(Object object) {
         if (proxy.function.manage != nullptr) {
             proxy.function.manage(proxy.function.storage, proxy.function.storage, kDestroy);
         }
-    } else if (is_qt6() ? proxy.deletes : proxy.real->count != kNotDeleted && --proxy.real->count == 0) {
+    } else if (proxy.is_qt6 ? proxy.deletes : proxy.real->count != kNotDeleted && --proxy.real->count == 0) {
         proxy.real->table[kDelete](proxy.real);
     }
     proxy.taken.store(false, std::memory_order_release);
@@ -299,18 +302,19 @@ void delete_proxy(Object object) {
 /// The two entries before the functions are the offset to the whole object and its type.
 Call proxy_table[] = {nullptr, nullptr, run_proxy, keep_proxy, delete_proxy};
 
-Proxy* new_proxy(Object pool, Runnable* real) {
+Proxy* new_proxy(Object pool, Runnable* real, const void* caller) {
     if (!is_on(kGroup)) {
         return nullptr;
     }
     for (Proxy& proxy : proxies) {
         bool taken = false;
         if (!proxy.taken.load(std::memory_order_relaxed) && proxy.taken.compare_exchange_strong(taken, true)) {
-            proxy.base = Runnable{proxy_table + 2, is_qt6() ? kIsDeleted : kNew};
+            proxy.is_qt6 = is_qt6(caller);
+            proxy.base = Runnable{proxy_table + 2, proxy.is_qt6 ? kIsDeleted : kNew};
             proxy.real = real;
             proxy.function = Function{};
             proxy.pool = pool;
-            if (real != nullptr && is_qt6()) {
+            if (real != nullptr && proxy.is_qt6) {
                 proxy.deletes = is_deleted_by_qt6(real);
             } else if (real != nullptr && real->count != kNotDeleted) {
                 ++real->count; // as QThreadPool does
@@ -324,7 +328,7 @@ Proxy* new_proxy(Object pool, Runnable* real) {
 
 /// A proxy that was not started, or was taken back, leaves its QRunnable as it was.
 void withdraw(Proxy* proxy) {
-    if (!is_qt6() && proxy->real->count != kNotDeleted) {
+    if (!proxy->is_qt6 && proxy->real->count != kNotDeleted) {
         --proxy->real->count;
     }
     proxy->taken.store(false, std::memory_order_release);
@@ -344,35 +348,38 @@ void move_function(Proxy& proxy, Object function) {
     static_cast<Function*>(function)->manage = nullptr;
 }
 
-Next<void (*)(Object, Object, int)> next_start("_ZN11QThreadPool5startEP9QRunnablei");
-Next<void (*)(Object, Object, int)> next_start_function("_ZN11QThreadPool5startESt8functionIFvvEEi");
-Next<bool (*)(Object, Object)> next_try_start("_ZN11QThreadPool8tryStartEP9QRunnable");
-Next<bool (*)(Object, Object)> next_try_take("_ZN11QThreadPool7tryTakeEP9QRunnable");
-Next<Timed> next_wait_for_done("_ZN11QThreadPool11waitForDoneEi");
+CallersNext<void (*)(Object, Object, int)> next_start("_ZN11QThreadPool5startEP9QRunnablei");
+CallersNext<void (*)(Object, Object, int)> next_start_function("_ZN11QThreadPool5startESt8functionIFvvEEi");
+CallersNext<bool (*)(Object, Object)> next_try_start("_ZN11QThreadPool8tryStartEP9QRunnable");
+CallersNext<bool (*)(Object, Object)> next_try_take("_ZN11QThreadPool7tryTakeEP9QRunnable");
+CallersNext<Timed> next_wait_for_done("_ZN11QThreadPool11waitForDoneEi");
 
 } // namespace
 
 PYTHON_TSAN_SHIM void _ZN11QThreadPool5startEP9QRunnablei(Object pool, Object runnable, int priority) {
-    Proxy* proxy = runnable == nullptr ? nullptr : new_proxy(pool, static_cast<Runnable*>(runnable));
-    next_start(pool, proxy == nullptr ? runnable : proxy, priority);
+    Proxy* proxy =
+        runnable == nullptr ? nullptr : new_proxy(pool, static_cast<Runnable*>(runnable), PYTHON_TSAN_CALLER);
+    next_start.of(PYTHON_TSAN_CALLER)(pool, proxy == nullptr ? runnable : proxy, priority);
 }
 
 PYTHON_TSAN_SHIM void _ZN11QThreadPool5startESt8functionIFvvEEi(Object pool, Object function, int priority) {
-    Proxy* proxy = static_cast<Function*>(function)->manage == nullptr ? nullptr : new_proxy(pool, nullptr);
+    Proxy* proxy =
+        static_cast<Function*>(function)->manage == nullptr ? nullptr : new_proxy(pool, nullptr, PYTHON_TSAN_CALLER);
     if (proxy == nullptr) {
-        next_start_function(pool, function, priority);
+        next_start_function.of(PYTHON_TSAN_CALLER)(pool, function, priority);
         return;
     }
     move_function(*proxy, function);
-    next_start(pool, proxy, priority);
+    next_start.of(PYTHON_TSAN_CALLER)(pool, proxy, priority);
 }
 
 PYTHON_TSAN_SHIM bool _ZN11QThreadPool8tryStartEP9QRunnable(Object pool, Object runnable) {
-    Proxy* proxy = runnable == nullptr ? nullptr : new_proxy(pool, static_cast<Runnable*>(runnable));
+    Proxy* proxy =
+        runnable == nullptr ? nullptr : new_proxy(pool, static_cast<Runnable*>(runnable), PYTHON_TSAN_CALLER);
     if (proxy == nullptr) {
-        return next_try_start(pool, runnable);
+        return next_try_start.of(PYTHON_TSAN_CALLER)(pool, runnable);
     }
-    const bool started = next_try_start(pool, proxy);
+    const bool started = next_try_start.of(PYTHON_TSAN_CALLER)(pool, proxy);
     if (!started) {
         withdraw(proxy);
     }
@@ -382,9 +389,9 @@ PYTHON_TSAN_SHIM bool _ZN11QThreadPool8tryStartEP9QRunnable(Object pool, Object 
 PYTHON_TSAN_SHIM bool _ZN11QThreadPool7tryTakeEP9QRunnable(Object pool, Object runnable) {
     Proxy* proxy = proxy_of(static_cast<Runnable*>(runnable));
     if (proxy == nullptr) {
-        return next_try_take(pool, runnable);
+        return next_try_take.of(PYTHON_TSAN_CALLER)(pool, runnable);
     }
-    const bool taken = next_try_take(pool, proxy);
+    const bool taken = next_try_take.of(PYTHON_TSAN_CALLER)(pool, proxy);
     if (taken) {
         withdraw(proxy);
     }
@@ -392,7 +399,7 @@ PYTHON_TSAN_SHIM bool _ZN11QThreadPool7tryTakeEP9QRunnable(Object pool, Object r
 }
 
 PYTHON_TSAN_SHIM bool _ZN11QThreadPool11waitForDoneEi(Object pool, int limit) {
-    const bool done = next_wait_for_done(pool, limit);
+    const bool done = next_wait_for_done.of(PYTHON_TSAN_CALLER)(pool, limit);
     if (done && is_on(kGroup)) {
         acquire(done_token(pool));
     }

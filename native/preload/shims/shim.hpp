@@ -9,10 +9,12 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <dlfcn.h>
 
 #define PYTHON_TSAN_SHIM extern "C" __attribute__((visibility("default")))
+#define PYTHON_TSAN_CALLER __builtin_return_address(0)
 
 extern "C" {
 __attribute__((weak)) void __tsan_acquire(void* address);
@@ -77,40 +79,40 @@ private:
     std::atomic<void*> found_{nullptr};
 };
 
-/// Looks for the definition that a function of the program or of a library would call without the shims: a process may
-/// have several copies of one library, which must not be mixed. Null without one.
-void* find_for(const void* caller, const char* name);
+/// The loaded object that an address of code belongs to, as a link_map. Null if it belongs to none.
+const void* object_of(const void* code);
 
-/// The next definition of a function, for each place that calls it.
-template <typename Function>
-class CallersNext {
+/// A function by name, as each object that calls it would find it without the shims: a process may have several copies
+/// of one library, which must not be mixed.
+class Definitions {
 public:
-    constexpr explicit CallersNext(const char* name) : name_(name) {}
+    constexpr explicit Definitions(const char* name) : name_(name) {}
 
-    Function of(const void* caller) {
-        Place& place = places_[reinterpret_cast<std::uintptr_t>(caller) / 8 % kPlaces];
-        if (place.caller.load(std::memory_order_acquire) == caller) {
-            return place.function;
-        }
-        const auto function = reinterpret_cast<Function>(find_for(caller, name_));
-        if (!place.taken.exchange(true, std::memory_order_relaxed)) {
-            place.function = function;
-            place.caller.store(caller, std::memory_order_release);
-        }
-        return function;
-    }
+    /// Null without one.
+    void* find(const void* caller);
 
 private:
-    static constexpr std::size_t kPlaces = 64; // a place that two callers share serves the first
+    static constexpr std::size_t kObjects = 64; // of more, nothing is kept
 
-    struct Place {
-        std::atomic<bool> taken{false};
-        std::atomic<const void*> caller{nullptr};
-        Function function{nullptr};
+    struct Known {
+        std::atomic<const void*> object{nullptr};
+        std::atomic<void*> function{nullptr};
     };
 
     const char* name_;
-    Place places_[kPlaces];
+    Known known_[kObjects];
+};
+
+/// The next definition of a function, for each object that calls it.
+template <typename Function>
+class CallersNext {
+public:
+    constexpr explicit CallersNext(const char* name) : found_(name) {}
+
+    Function of(const void* caller) { return reinterpret_cast<Function>(found_.find(caller)); }
+
+private:
+    Definitions found_;
 };
 
 inline void acquire(const void* address) {

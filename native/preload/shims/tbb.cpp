@@ -141,8 +141,6 @@ void given_back(Object memory) {
 
 } // namespace
 
-#define PYTHON_TSAN_CALLER __builtin_return_address(0)
-
 PYTHON_TSAN_SHIM void _ZN3tbb6detail2r15spawnERNS0_2d14taskERNS2_18task_group_contextE(Object task, Object context) {
     begins(task);
     next_spawn.of(PYTHON_TSAN_CALLER)(task, context);
