@@ -200,5 +200,6 @@ def test_forced_switches_are_distinguished_from_calls(python, tracer, environmen
     (main,) = trace.processes
     forced = [one for one in explain_process(main) if one.phase is Phase.FORCED]
     assert main.record.sees_internal
-    assert {one.event.thread for one in forced} == {1, 2}
+    # The first thread may be forced, too, before it waits for the others.
+    assert {one.event.thread for one in forced} >= {1, 2}
     assert all(one.taken_by_other for one in forced)
