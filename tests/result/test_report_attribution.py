@@ -14,6 +14,12 @@ from python_tsan.tsan.finding import Frame, Stack
 from python_tsan.tsan.parser import parse_log
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered():
+    """Forget what was decided about frames, so that each test asks the rules."""
+    owner.cache_clear()
+
+
 def frame(symbol="", file="", module="", index=0):
     return Frame(index=index, symbol=symbol, file=file, line=1 if file else 0, module=module)
 
@@ -177,6 +183,17 @@ def test_an_object_that_was_loaded_from_the_folder_of_packages_is_an_extension()
     assert owner(frame("f", "", "libtorch_cpu.so"), (), names) is Attribution.EXTENSION
     assert owner(frame("f", "", "libtorch_cpu.so")) is Attribution.UNKNOWN
     assert owner(frame("f", "", "libtorch_cpu.so"), ("libtorch_cpu.so",), names) is Attribution.YOURS
+
+
+def test_a_stack_and_a_finding_in_such_an_object_are_of_an_extension(golden):
+    names, stack = frozenset({"libtorch_cpu.so"}), Stack(frames=(frame("f", "", "libtorch_cpu.so"),))
+    assert origin(stack).attribution is Attribution.UNKNOWN
+    assert origin(stack, (), names).attribution is Attribution.EXTENSION
+    (path,) = golden("race_tls")
+    finding = parse_log(Path(path).read_text()).findings[1]
+    sides = tuple(replace(each, stack=stack) for each in finding.accesses)
+    changed = replace(finding, accesses=sides, threads=(), mutexes=(), stacks=())
+    assert attribute(changed, (), names)[0] is Attribution.EXTENSION
 
 
 def test_a_library_that_you_did_not_call_is_its_own():

@@ -15,6 +15,7 @@ from python_tsan.tsan.finding import (
     Frame,
     Kind,
     LocationKind,
+    Mutex,
     Operation,
     Stack,
     Thread,
@@ -246,6 +247,17 @@ def test_stacks_without_accesses_keep_their_order_and_threads_count_once():
     assert [line.split()[0] for line in identity(replace(bare, threads=tuple(made)))[2:]] == ["a", "z"]
     twice = replace(bare, accesses=(access(stack("z()")), access(stack("z()"))), threads=tuple(made))
     assert [line.split()[0] for line in identity(twice)[2:]] == ["z", "z"]
+
+
+def test_a_recorded_lock_is_known_by_its_name_or_by_the_place_that_made_it():
+    named = Mutex(id=1, kind="mutex", name="Service::mutex_<int>", stack=stack("made()"))
+    unnamed = Mutex(id=2, kind="GIL", stack=stack("made()"))
+    reported = Mutex(id=3, address=16, stack=stack("made()"))
+    lines = identity(replace(parsed(), mutexes=(named, unnamed, reported)))
+    without = identity(replace(parsed(), mutexes=(reported,)))
+    assert lines[: len(without)] == without
+    place = identity(replace(parsed(), accesses=(access(stack("made()")),), locations=(), mutexes=()))[2]
+    assert lines[len(without) :] == (f"lock GIL {place}", "lock mutex Service::mutex_")
 
 
 def test_any_symbol_has_a_fingerprint():
