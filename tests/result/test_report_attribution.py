@@ -83,6 +83,21 @@ def test_a_frame_is_attributed_by_its_module_file_and_symbol(one, whose):
     assert owner(one) is whose
 
 
+@pytest.mark.parametrize(
+    ("file", "whose"),
+    [
+        ("/v/lib/python3.13/site-packages/torch/nn.py", Attribution.EXTENSION),
+        ("/usr/lib/python3/dist-packages/numpy/linalg.py", Attribution.NUMPY),
+        ("/usr/lib/python3.13/threading.py", Attribution.LIBPYTHON),
+        ("/usr/lib64/python3.13t/threading.py", Attribution.LIBPYTHON),
+        ("<frozen importlib._bootstrap>", Attribution.LIBPYTHON),
+        ("/home/me/app/service.py", Attribution.YOURS),
+    ],
+)
+def test_a_frame_of_python_code_is_attributed_by_its_folder(file, whose):
+    assert owner(replace(frame("f", file), python=True)) is whose
+
+
 @given(st.text(), st.text(), st.text(), st.lists(st.text(), max_size=3))
 def test_any_frame_can_be_attributed_and_is_never_reached(symbol, file, module, own):
     whose = owner(frame(symbol, file, module), tuple(own))
