@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.help_format import add_quiet, end_with
+from python_tsan.cli.output import add_output, write_output
 from python_tsan.comparison.compare import compare
 from python_tsan.comparison.model import ColumnVerdict, Comparison
 from python_tsan.comparison.reading import sides_of
 from python_tsan.comparison.renderings import RENDERINGS
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode
+from python_tsan.expectation import Lane
 from python_tsan.render.registry import TERMINAL, Context
 from python_tsan.result.runs import find_runs, load_all
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from python_tsan.console import Console
-    from python_tsan.expectation import Lane
-
-
-# ruff: noqa: PLC0415 -- only the requested rendering is loaded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``compare``."""
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help="a run's folder, its run.json, or a folder of runs")
-    add("--lane", choices=("fast", "full"), help="the lane to compare (full, where a run has it)")
-    views = list(RENDERINGS)
-    add(
-        "--format",
-        choices=views,
-        default=TERMINAL,
-        metavar="FORMAT",
-        help=f"{', '.join(views[:-1])} or {views[-1]} ({views[0]})",
-    )
-    add("--output", type=Path, metavar="FILE", help="write the result to this file")
+    add("--lane", choices=[each.value for each in Lane], help="the lane to compare (full, where a run has it)")
+    add_output(parser, RENDERINGS)
     add("--all", dest="whole", action="store_true", help="show every row, not only those that differ")
     add_quiet(parser)
     end_with(parser, "python-tsan compare runs/first runs/second --format html --output page.html")
@@ -47,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Compare, and return the worst code of the runs: 1 if one is not clean, 6 if one could not be judged."""
-    comparison = comparison_of(arguments.runs, _lane(arguments.lane))
+    comparison = comparison_of(arguments.runs, Lane(arguments.lane) if arguments.lane else None)
     console = make_console(quiet=arguments.quiet)
     show(comparison, arguments.format, console, output=arguments.output, whole=arguments.whole)
     if arguments.output or arguments.format != TERMINAL:
@@ -77,23 +66,9 @@ def show(
 ) -> None:
     """Write a rendering to its file, or to standard output."""
     if name == TERMINAL and output is None:
-        from python_tsan.comparison.terminal import render_lines
+        from python_tsan.comparison.terminal import render_lines  # noqa: PLC0415 -- only the requested rendering is loaded
 
         console.lines(render_lines(comparison, whole=whole))
         return
     data = RENDERINGS[name].render(comparison, Context(verbose=whole))
-    if output is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
-    from python_tsan.storage import storage_errors, write_whole
-
-    with storage_errors(output):
-        write_whole(output.absolute(), data)
-    console.note(f"{name} in {output}")
-
-
-def _lane(name: str | None) -> Lane | None:
-    from python_tsan.expectation import Lane
-
-    return Lane(name) if name else None
+    write_output(data, name, output, console)

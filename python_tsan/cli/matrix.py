@@ -14,25 +14,19 @@ from msgspec import structs
 from python_tsan.binding import parse_binding
 from python_tsan.cli.compare import comparison_of, show
 from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_context
+from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_context, words_of
 from python_tsan.cli.verify import CheckRequest, add_check_options, verify
 from python_tsan.comparison.renderings import HTML, MARKDOWN, RENDERINGS
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError, UsageError
 from python_tsan.expectation import Lane
 from python_tsan.matrix.available import look
 from python_tsan.matrix.model import Wish
-from python_tsan.matrix.outcomes import (
-    FORMAT,
-    MATRIX_FILE,
-    Outcome,
-    Record,
-    exit_code,
-)
+from python_tsan.matrix.outcomes import FORMAT, MATRIX_FILE, Outcome, Record, exit_code
 from python_tsan.matrix.plan import plan_matrix
-from python_tsan.plain_text import counted, duration
+from python_tsan.plain_text import duration
 from python_tsan.process import keeping
 from python_tsan.render.registry import JSON, TERMINAL
-from python_tsan.result.shard import parse_shard, share
+from python_tsan.result.shard import parse_shard, part_of
 from python_tsan.result.store import open_run
 from python_tsan.setting_values import Kind, convert
 from python_tsan.storage import storage_errors, write_whole
@@ -45,7 +39,6 @@ if TYPE_CHECKING:
     from python_tsan.comparison.model import Comparison
     from python_tsan.console import Console
     from python_tsan.matrix.model import Combination, Plan
-    from python_tsan.result.shard import Shard
 
 _THREADING = {"gil": (False,), "free-threaded": (True,), "both": ()}
 _PAGES = (JSON, HTML, MARKDOWN)
@@ -87,7 +80,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         FORMAT.load(arguments.resume / MATRIX_FILE)
     plan = plan_matrix(look(context.settings, wish, layout=context.layout, console=context.console), wish)
     if arguments.shard:
-        plan = part_of(plan, parse_shard(arguments.shard, os.environ))
+        shard = parse_shard(arguments.shard, os.environ)
+        plan = replace(plan, combinations=part_of(plan.combinations, shard, "combination"))
     if arguments.listed:
         _list(plan, arguments.format, context.console)
         return exit_code(plan, ())
@@ -95,36 +89,23 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return run_all(plan, context, request, resume=arguments.resume)
 
 
-def part_of(plan: Plan, shard: Shard) -> Plan:
-    """Return one machine's part of the combinations; the parts together are all. Raises :class:`UsageError`."""
-    part = tuple(plan.combinations[number - 1] for number in share(shard, len(plan.combinations)))
-    if not part:
-        count = counted(len(plan.combinations), "combination")
-        raise UsageError(f"--shard {shard}: there are only {count}", page="merge")
-    return replace(plan, combinations=part)
-
-
 def wish_of(arguments: argparse.Namespace) -> Wish:
     """Return the requested axes. Raises :class:`UsageError` for an invalid version or binding."""
-    pythons = _split(arguments.pythons)
+    pythons = words_of(arguments.pythons)
     for version in pythons:
         if convert(Kind.VERSION, version, Path.cwd()) is None:
             raise UsageError(f"--python {version}: must be {Kind.VERSION.value}", page="matrix")
-    bindings = {text: parse_binding(text) for text in _split(arguments.bindings)}
+    bindings = {text: parse_binding(text) for text in words_of(arguments.bindings)}
     for text, binding in bindings.items():
         if binding is None:
             raise UsageError(f"--binding {text}: must be {Kind.BINDING.value}", page="matrix")
     return Wish(
         pythons=pythons,
         threading=_THREADING[arguments.threading],
-        toolchains=_split(arguments.toolchains),
+        toolchains=words_of(arguments.toolchains),
         bindings=tuple(dict.fromkeys(filter(None, bindings.values()))),
         whole=arguments.whole,
     )
-
-
-def _split(given: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word.strip() for each in given for word in each.split(",") if word.strip()))
 
 
 def github_matrix(plan: Plan) -> str:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.help_format import add_verbose, end_with
-from python_tsan.cli.merged import save_merged
 from python_tsan.cli.options import add_settings, open_context
-from python_tsan.cli.run import add_formats, exit_code, formats_of
+from python_tsan.cli.output import add_to_job_summary
+from python_tsan.cli.run import add_formats, formats_of
 from python_tsan.plain_text import counted
-from python_tsan.result.merge import unite
-from python_tsan.result.runs import load_parts
+from python_tsan.render.registry import TERMINAL, Context, write_renderings
+from python_tsan.render.source import source_reader
+from python_tsan.result.codec import encode_result
+from python_tsan.result.merge import merge, unite
+from python_tsan.result.model import RUN_FILE, ResultKind
+from python_tsan.result.runs import PARTS_FOLDER, load_parts
+from python_tsan.result.store import open_run
+from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
+    from python_tsan.cli import options
     from python_tsan.errors import ExitCode
+    from python_tsan.result.model import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,4 +46,27 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     context = open_context(arguments)
     if len(given) > len(parts):
         context.console.note(f"{counted(len(given) - len(parts), 'duplicate')} skipped")
-    return exit_code(save_merged(parts, formats, context, verbose=arguments.verbose))
+    return save_merged(parts, formats, context, verbose=arguments.verbose).exit_code
+
+
+def save_merged(parts: Sequence[Result], formats: Sequence[str], context: options.Context, *, verbose: bool) -> Result:
+    """Merge parts, which are as :func:`unite` returns them; save the result with them all, and show it."""
+    from python_tsan.render import terminal  # noqa: PLC0415 -- mostly needed, never for machines
+
+    merged = merge(parts)
+    folder, console = open_run(context.settings.output).path, context.console
+    with storage_errors(folder):
+        for part in parts:
+            kept = folder / PARTS_FOLDER / part.id
+            kept.mkdir(parents=True)
+            write_whole(kept / RUN_FILE, encode_result(part))
+        write_renderings(merged, folder, formats, Context(source_lines=source_reader((Path.cwd(),))))
+    if not formats or TERMINAL in formats:
+        if merged.kind is ResultKind.CHECKS:
+            console.lines(terminal.render_checks(merged))
+            console.say(f"evidence: {folder / RUN_FILE}")
+            add_to_job_summary(merged)
+        else:
+            console.lines(terminal.render_lines(merged, verbose=verbose))
+    console.note(f"all files: {folder}")
+    return merged

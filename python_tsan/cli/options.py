@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from python_tsan.paths import Layout
 from python_tsan.setting_values import Kind, convert
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from python_tsan.console import Console
     from python_tsan.pipeline import Pipeline
 
@@ -34,13 +37,20 @@ INTERPRETER = (
 NUMPY = ("numpy", "instrumented-numpy")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """What a verb starts from: the settings, the cache's layout and the terminal."""
 
     settings: Settings
     layout: Layout
     console: Console
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The stages for these settings; nothing is built yet."""
+        from python_tsan.pipeline import Pipeline  # noqa: PLC0415 -- `doctor` needs none of the stages
+
+        return Pipeline(settings=self.settings, layout=self.layout, console=self.console)
 
 
 def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -79,6 +89,11 @@ def _converted(kind: Kind, text: str) -> float:
     return value
 
 
+def words_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of an option that may be repeated or comma-separated, each once."""
+    return tuple(dict.fromkeys(word.strip() for each in given for word in each.split(",") if word.strip()))
+
+
 def open_context(arguments: argparse.Namespace) -> Context:
     """Load the settings of this invocation and make its console.
 
@@ -92,7 +107,4 @@ def open_context(arguments: argparse.Namespace) -> Context:
 
 def open_pipeline(arguments: argparse.Namespace) -> Pipeline:
     """Return the stages for this invocation's settings; nothing is built yet."""
-    from python_tsan.pipeline import Pipeline  # noqa: PLC0415 -- `doctor` needs none of the stages
-
-    context = open_context(arguments)
-    return Pipeline(settings=context.settings, layout=context.layout, console=context.console)
+    return open_context(arguments).pipeline

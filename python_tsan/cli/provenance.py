@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.lane import installed_version
 from python_tsan.cpython.locks import numpy_lock
-from python_tsan.result.model import InterpreterRecord, Provenance, SourceOrigin
+from python_tsan.result.model import InterpreterRecord, LaneRecord, Provenance, SourceOrigin
 from python_tsan.toolchain.host import this_machine
 from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_tsan.cpython.locks import Lock
     from python_tsan.cpython.manifest import Interpreter
+    from python_tsan.expectation import Lane
     from python_tsan.result.store import RunFolder
+    from python_tsan.toolchain.model import Toolchain
 
 
 def provenance_of(
@@ -33,7 +34,7 @@ def provenance_of(
     ``launcher`` is the prefix under which its subjects are started, ``replaces`` the requested CPython that was
     unavailable, ``numpy_of`` the interpreter whose numpy they use.
     """
-    lock = _lock_of(numpy_of) if numpy_of else None
+    lock = numpy_lock(minor_of(numpy_of.version), free_threaded=numpy_of.free_threaded) if numpy_of else None
     machine = this_machine(launcher)
     return Provenance(
         command=tuple(sys.argv),
@@ -49,30 +50,33 @@ def provenance_of(
     )
 
 
-def interpreter_record(interpreter: Interpreter) -> InterpreterRecord:
-    """Return what a result keeps of an interpreter's manifest."""
+def lane_record(
+    lane: Lane, interpreter: Interpreter, toolchain: Toolchain, *, tsan_options: str, blind_spot: str
+) -> LaneRecord:
+    """Return what a result keeps of a lane: its tools, and the manifest of its interpreter."""
     source = interpreter.source
-    return InterpreterRecord(
-        key=interpreter.key,
-        instrumented=interpreter.instrumented,
-        version=interpreter.version,
-        free_threaded=interpreter.free_threaded,
-        debug=interpreter.debug,
-        toolchain=interpreter.toolchain,
-        prefix=interpreter.prefix,
-        runtime_id=interpreter.runtime_id,
-        source=SourceOrigin(
-            version=source.version, origin=source.origin, sha256=source.sha256, replaces=source.replaces
-        )
-        if source
-        else None,
-        flags=interpreter.flags,
-        configure=interpreter.configure,
-        missing_modules=interpreter.missing_modules,
+    return LaneRecord(
+        lane=lane,
+        interpreter=InterpreterRecord(
+            key=interpreter.key,
+            instrumented=interpreter.instrumented,
+            version=interpreter.version,
+            free_threaded=interpreter.free_threaded,
+            debug=interpreter.debug,
+            toolchain=interpreter.toolchain,
+            prefix=interpreter.prefix,
+            runtime_id=interpreter.runtime_id,
+            source=SourceOrigin(
+                version=source.version, origin=source.origin, sha256=source.sha256, replaces=source.replaces
+            )
+            if source
+            else None,
+            flags=interpreter.flags,
+            configure=interpreter.configure,
+            missing_modules=interpreter.missing_modules,
+        ),
+        toolchain=toolchain.name,
+        symbolizer=str(toolchain.symbolizer or ""),
+        tsan_options=tsan_options,
+        blind_spot=blind_spot,
     )
-
-
-def _lock_of(interpreter: Interpreter) -> Lock | None:
-    """Return what pins numpy for an interpreter, None if nothing does."""
-    minor = minor_of(interpreter.version)
-    return numpy_lock(minor, free_threaded=interpreter.free_threaded)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cli.help_format import add_verbose, end_with
 from python_tsan.cli.options import PLAN, add_settings, count, open_context
-from python_tsan.cli.run import Detail, exit_code, show
+from python_tsan.cli.run import show
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.plain_text import counted, printable
 from python_tsan.running.preparation import open_session
@@ -56,12 +56,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         _ask(reasons, yes=arguments.yes, console=context.console)
 
     def on_result(report: Result, folder: Path) -> None:
-        show(report, folder, request, context.console, detail=Detail.of(arguments))
+        show(report, folder, request, arguments, context.console)
 
     report, folder = session.run(cut=on_result)
     on_result(report, folder)
     _compare(then.findings, report, context.console)
-    return exit_code(report)
+    return report.exit_code
 
 
 def _reasons_to_ask(then: Replay, facts: Mapping[str, str]) -> Iterator[str]:

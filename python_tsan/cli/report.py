@@ -5,24 +5,25 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from python_tsan.cli.help_format import add_quiet, add_verbose, end_with
+from python_tsan.cli.output import add_output, write_output
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.render.registry import RENDERINGS, TERMINAL, Context
 from python_tsan.render.source import source_reader
-from python_tsan.result.model import OLD_FILE, RUN_FILE, Result, VerdictStatus
+from python_tsan.result.model import OLD_FILE, RUN_FILE
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
     from python_tsan.console import Console
+    from python_tsan.result.model import Result
 
 OWN_HELP = "your code: a folder, a file or a module's name; may be repeated"
 
@@ -32,22 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths", nargs="+", metavar="LOG", help="a log, a folder of logs, the folder of a run, or - for standard input"
     )
-    formats = list(RENDERINGS)
-    parser.add_argument(
-        "--format",
-        choices=formats,
-        default=TERMINAL,
-        metavar="FORMAT",
-        help=f"{', '.join(formats[:-1])} or {formats[-1]} ({TERMINAL})",
-    )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result to this file")
-    parser.add_argument(
-        "--own",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help=OWN_HELP,
-    )
+    add_output(parser, RENDERINGS)
+    parser.add_argument("--own", action="append", default=[], metavar="PATH", help=OWN_HELP)
     parser.add_argument("--silent-is-clean", action="store_true", help="treat logs without sanitizer output as clean")
     add_verbose(parser)
     add_quiet(parser)
@@ -81,15 +68,8 @@ def _without_garbage_collector() -> Iterator[None]:
 
 def exit_code(report: Result) -> ExitCode:
     """Return the exit code of a report. Input that is not a log outweighs everything but a finding."""
-    match report.verdict.status:
-        case VerdictStatus.FINDINGS:
-            return ExitCode.FINDINGS
-        case VerdictStatus.CLEAN:
-            return ExitCode.USAGE if any(each.problem and not each.spoke for each in report.inputs) else ExitCode.CLEAN
-        case VerdictStatus.COULD_NOT_JUDGE:
-            return ExitCode.SUBJECT
-        case _:
-            assert_never(report.verdict.status)
+    unread = any(each.problem and not each.spoke for each in report.inputs)
+    return ExitCode.USAGE if unread and report.exit_code is ExitCode.CLEAN else report.exit_code
 
 
 def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_clean: bool = False) -> Result:
@@ -139,15 +119,7 @@ def show(report: Result, arguments: argparse.Namespace, console: Console) -> Non
         quiet=arguments.quiet,
     )
     data = RENDERINGS[arguments.format].render(report, context)
-    if arguments.output is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
-    from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- most reports go to the terminal
-
-    with storage_errors(arguments.output):
-        write_whole(arguments.output.absolute(), data)
-    console.note(f"{arguments.format} in {arguments.output}")
+    write_output(data, arguments.format, arguments.output, console)
 
 
 def _saved(paths: Sequence[str]) -> Result | None:

@@ -6,18 +6,18 @@ import argparse
 import datetime as dt
 import os
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from python_tsan.cli.help_format import add_verbose, end_with
-from python_tsan.cli.options import PLAN, add_settings, count, open_context, open_pipeline, seconds
+from python_tsan.cli.options import PLAN, add_settings, count, open_context, seconds, words_of
 from python_tsan.cli.report import OWN_HELP, own_paths
 from python_tsan.detect.registry import DETECTORS, detectors_of
-from python_tsan.errors import ExitCode, UsageError
+from python_tsan.errors import UsageError
 from python_tsan.plain_text import counted, did_you_mean
 from python_tsan.render.registry import RENDERINGS, TERMINAL
-from python_tsan.result.model import TSAN_EXIT_CODE, VerdictStatus
+from python_tsan.result.model import TSAN_EXIT_CODE
 from python_tsan.result.shard import parse_shard
 from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from python_tsan.cli import options
     from python_tsan.console import Console
+    from python_tsan.errors import ExitCode
     from python_tsan.result.model import Result
     from python_tsan.running.rules import Rules
     from python_tsan.running.session import Session
@@ -114,13 +115,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         return _run_on_cluster(arguments, request, session, context)
 
     def on_result(report: Result, folder: Path) -> None:
-        show(report, folder, request, context.console, detail=Detail.of(arguments))
+        show(report, folder, request, arguments, context.console)
 
     report, folder = session.run(cut=on_result)
     on_result(report, folder)
     if request.write_baseline:
         _write_baseline(report, Path(request.write_baseline), session.rules, context.console)
-    return exit_code(report)
+    return report.exit_code
 
 
 def _run_on_cluster(
@@ -131,7 +132,7 @@ def _run_on_cluster(
 
     from python_tsan.cli.build import export  # noqa: PLC0415
     from python_tsan.cli.cluster import Job, parts_of, without_cluster  # noqa: PLC0415
-    from python_tsan.cli.merged import save_merged  # noqa: PLC0415
+    from python_tsan.cli.merge import save_merged  # noqa: PLC0415
     from python_tsan.running.record import relevant_variables  # noqa: PLC0415
 
     interpreter = session.prepared.interpreter
@@ -139,7 +140,7 @@ def _run_on_cluster(
     def archive() -> bytes:
         with tempfile.TemporaryDirectory(prefix="python-tsan-") as folder:
             file = Path(folder, "interpreter.tar")
-            export(open_pipeline(arguments), file, with_numpy=bool(interpreter and "-numpy-" in interpreter.key))
+            export(context.pipeline, file, with_numpy=bool(interpreter and "-numpy-" in interpreter.key))
             return file.read_bytes()
 
     job = Job(
@@ -153,7 +154,7 @@ def _run_on_cluster(
         archive=archive,
     )
     parts = parts_of(arguments.cluster, job, context.console)
-    return exit_code(save_merged(parts, request.formats, context, verbose=arguments.verbose))
+    return save_merged(parts, request.formats, context, verbose=arguments.verbose).exit_code
 
 
 def request_of(arguments: argparse.Namespace) -> Request:
@@ -189,15 +190,12 @@ def request_of(arguments: argparse.Namespace) -> Request:
 
 def formats_of(given: Sequence[str]) -> tuple[str, ...]:
     """Return the formats of repeated or comma-separated options, each once. Raises UsageError for an unknown one."""
-    names = [name for each in given for name in each.split(",") if name]
-    known = list(RENDERINGS)
+    names = words_of(given)
     for name in names:
-        if name not in known:
-            raise UsageError(
-                f"unknown format {name!r}",
-                advice=did_you_mean(name, known, otherwise=f"choose from {', '.join(known)}"),
-            )
-    return tuple(dict.fromkeys(names))
+        if name not in RENDERINGS:
+            listing = f"choose from {', '.join(RENDERINGS)}"
+            raise UsageError(f"unknown format {name!r}", advice=did_you_mean(name, RENDERINGS, otherwise=listing))
+    return names
 
 
 def facts_of(given: Sequence[str]) -> dict[str, str]:
@@ -215,25 +213,12 @@ def _absolute(path: str) -> str:
     return str(Path(path).absolute()) if path else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
-    """How much of a report to show."""
-
-    verbose: bool = False
-    quiet: bool = False
-
-    @classmethod
-    def of(cls, arguments: argparse.Namespace) -> Detail:
-        """Return the values of ``--verbose`` and ``--quiet``."""
-        return cls(verbose=arguments.verbose, quiet=arguments.quiet)
-
-
-def show(report: Result, folder: Path, request: Request, console: Console, *, detail: Detail) -> None:
+def show(report: Result, folder: Path, request: Request, arguments: argparse.Namespace, console: Console) -> None:
     """Print the report and its folder; a run with formats for machines prints only their files."""
     from python_tsan.render.terminal import render_lines  # noqa: PLC0415 -- not needed for help
 
     if not request.formats or TERMINAL in request.formats:
-        console.lines(render_lines(report, verbose=detail.verbose, quiet=detail.quiet))
+        console.lines(render_lines(report, verbose=arguments.verbose, quiet=arguments.quiet))
     for name in request.formats:
         if name != TERMINAL:
             console.note(f"{name} in {folder / RENDERINGS[name].file_name}")
@@ -268,16 +253,3 @@ def _write_baseline(report: Result, file: Path, rules: Rules, console: Console) 
     console.note(
         f"baseline of {counted(len(report.findings), 'finding')}: {file}; give each new one a reason and a link"
     )
-
-
-def exit_code(report: Result) -> ExitCode:
-    """Return the verdict as the process's exit code."""
-    match report.verdict.status:
-        case VerdictStatus.CLEAN:
-            return ExitCode.CLEAN
-        case VerdictStatus.FINDINGS:
-            return ExitCode.FINDINGS
-        case VerdictStatus.COULD_NOT_JUDGE:
-            return ExitCode.SUBJECT
-        case _ as never:
-            assert_never(never)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from python_tsan.checking.lane import BLIND_SPOTS
 from python_tsan.checking.own_tests import (
     INTERRUPTED,
@@ -21,30 +23,27 @@ from python_tsan.checking.own_tests import (
 )
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import INTERPRETER, add_settings, open_context, seconds
-from python_tsan.cli.provenance import interpreter_record, provenance_of
-from python_tsan.cpython.own_tests import Selection, SuiteHome, files_of_test, prepare_tests, selected_tests
+from python_tsan.cli.provenance import lane_record, provenance_of
+from python_tsan.cli.verify import save_and_show, show_verdict
+from python_tsan.cpython.own_tests import Selection, files_of_test, prepare_tests, selected_tests
 from python_tsan.cpython.sources.search import obtain_source
 from python_tsan.errors import ExitCode, Interrupted, UsageError
 from python_tsan.expectation import Lane
-from python_tsan.pipeline import Pipeline
 from python_tsan.plain_text import counted, did_you_mean
 from python_tsan.process import keeping
-from python_tsan.render.checks import lane_lines, matched
+from python_tsan.render.checks import lane_lines
 from python_tsan.render.lines import Line
-from python_tsan.render.terminal import conclusion_lines
 from python_tsan.result.build import result_of_checks
 from python_tsan.result.codec import load_result
-from python_tsan.result.model import LaneRecord, Result
-from python_tsan.result.shard import parse_shard, share
-from python_tsan.result.store import RunFolder, open_run, save_run
+from python_tsan.result.model import Result
+from python_tsan.result.shard import parse_shard, part_of
+from python_tsan.result.store import open_run
 
 if TYPE_CHECKING:
-    from python_tsan.checking.environment import SubjectEnvironment
     from python_tsan.cli.options import Context
     from python_tsan.cpython.sources.provider import SourceTree
-    from python_tsan.result.finding import DistinctFinding
-    from python_tsan.result.model import Verdict
-    from python_tsan.result.shard import Shard
+    from python_tsan.result.model import LaneRecord, Verdict
+    from python_tsan.result.store import RunFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,29 +71,20 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     earlier = load_result(arguments.resume) if arguments.resume else None
     tree = obtain_source(context.settings, layout=context.layout, console=context.console)
     selection = Selection.PARALLEL if arguments.parallel else Selection.THREADED
-    chosen = choose_tests(arguments.tests, tree.path, tree.record.version, selection)
-    shard = parse_shard(arguments.shard, os.environ) if arguments.shard else None
-    tests = part_of(chosen, shard)
+    tests, notes = choose_tests(arguments.tests, tree.path, tree.record.version, selection), []
+    if arguments.shard:
+        shard, every = parse_shard(arguments.shard, os.environ), tests
+        tests = part_of(every, shard, "test")
+        notes.append(f"shard {shard}: {len(tests)} of {len(every)} tests")
     if arguments.list:
         for test in tests:
             context.console.say(test)
         return ExitCode.CLEAN
-    request = TestRequest(
-        tests=tests,
-        threads=arguments.parallel,
-        limits=Limits(whole=arguments.session_timeout, each=arguments.timeout, jobs=context.settings.jobs),
-        earlier=earlier,
-        notes=(f"shard {shard}: {len(tests)} of {len(chosen)} tests",) if shard else (),
+    limits = Limits(whole=arguments.session_timeout, each=arguments.timeout, jobs=context.settings.jobs)
+    judging = _Judging(
+        context=context, tree=tree, tests=tests, threads=arguments.parallel, earlier=earlier, notes=notes
     )
-    return judge_tests(request, tree, context).exit_code
-
-
-def part_of(tests: tuple[str, ...], shard: Shard | None) -> tuple[str, ...]:
-    """Return one machine's part of the tests; the parts together are all tests. Raises ``UsageError``."""
-    part = tuple(tests[number - 1] for number in share(shard, len(tests)))
-    if not part:
-        raise UsageError(f"--shard {shard}: there are only {counted(len(tests), 'test')}", page="merge")
-    return part
+    return judging.run(limits).exit_code
 
 
 def choose_tests(named: list[str], tree: Path, version: str, selection: Selection) -> tuple[str, ...]:
@@ -122,140 +112,105 @@ def _threads(text: str) -> int:
     return int(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestRequest:
-    """What to run: ``tests`` in this order, each case in ``threads`` threads if that is given.
-
-    ``earlier`` is an interrupted run: its verdicts are kept. ``notes`` go into the run.
-    """
-
-    tests: tuple[str, ...]
-    threads: int | None
-    limits: Limits
-    earlier: Result | None = None
-    notes: tuple[str, ...] = ()
-
-
-def judge_tests(request: TestRequest, tree: SourceTree, context: Context) -> Result:
-    """Build what is missing, run the tests, save and show the run.
-
-    Raises :class:`UsageError` when the earlier run used another interpreter, and :class:`Interrupted` after the
-    verdicts so far are saved and shown.
-    """
-    pipeline = Pipeline(settings=context.settings, layout=context.layout, console=context.console)
-    interpreter = pipeline.interpreter
-    kept = _kept(request, interpreter.key)
-    tests = tuple(test for test in request.tests if check_name(test, request.threads) not in kept)
-    home = prepare_tests(
-        interpreter, tree.path, tests, jobs=request.limits.jobs, layout=context.layout, console=context.console
-    )
-    judging = _Judging(request=request, tree=tree, context=context, pipeline=pipeline, verdicts=kept)
-    judging.run(tests, home)
-    return judging.conclude()
-
-
-def _kept(request: TestRequest, key: str) -> dict[str, Verdict]:
-    """Return the verdicts of the earlier run by the name of the check."""
-    if request.earlier is None:
-        return {}
-    if any(record.interpreter is None or record.interpreter.key != key for record in request.earlier.lanes):
-        raise UsageError(
-            f"--resume: run {request.earlier.id} used another interpreter",
-            advice="use the settings of that run; they are in its run.json",
-        )
-    return {one.check: one for one in request.earlier.verdicts if has_ended(one)}
-
-
 @dataclass(kw_only=True)
 class _Judging:
-    """A run in progress, with its ``verdicts`` so far by the name of the check."""
+    """A run in progress: ``tests`` in this order, each case in ``threads`` threads if that is given.
 
-    request: TestRequest
-    tree: SourceTree
+    ``earlier`` is an interrupted run: its verdicts are kept. ``notes`` go into the run, ``verdicts`` are those so far
+    by the name of the check.
+    """
+
     context: Context
-    pipeline: Pipeline
-    verdicts: dict[str, Verdict]
+    tree: SourceTree
+    tests: tuple[str, ...]
+    threads: int | None
+    earlier: Result | None
+    notes: list[str]
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
-    def __post_init__(self) -> None:
-        self.folder: RunFolder = open_run(self.context.settings.output)
-        self.notes = list(self.request.notes)
-        if self.request.earlier:
-            self.notes.append(f"from run {self.request.earlier.id}: {counted(len(self.verdicts), 'verdict')}")
+    def run(self, limits: Limits) -> Result:
+        """Build what is missing, run the tests, save and show the run.
 
-    def run(self, tests: tuple[str, ...], home: SuiteHome) -> None:
-        """Run the tests; an interrupt saves and shows the verdicts so far."""
-        self.environment: SubjectEnvironment = suite_environment(home, self.pipeline.toolchain)
-        for note in self.environment.notes:
-            self.context.console.warn(note)
-            self.notes.append(note)
-        with keeping(self._interrupted):
+        Raises :class:`UsageError` when the earlier run used another interpreter, and :class:`Interrupted` after the
+        verdicts so far are saved and shown.
+        """
+        pipeline, layout, console = self.context.pipeline, self.context.layout, self.context.console
+        interpreter, toolchain = pipeline.interpreter, pipeline.toolchain
+        if self.earlier:
+            if any(not each.interpreter or each.interpreter.key != interpreter.key for each in self.earlier.lanes):
+                raise UsageError(
+                    f"--resume: run {self.earlier.id} used another interpreter",
+                    advice="use the settings of that run; they are in its run.json",
+                )
+            self.verdicts = {one.check: one for one in self.earlier.verdicts if has_ended(one)}
+            self.notes.append(f"from run {self.earlier.id}: {counted(len(self.verdicts), 'verdict')}")
+        left = tuple(test for test in self.tests if check_name(test, self.threads) not in self.verdicts)
+        home = prepare_tests(interpreter, self.tree.path, left, jobs=limits.jobs, layout=layout, console=console)
+        folder = open_run(self.context.settings.output)
+        environment = suite_environment(home, toolchain)
+        for note in environment.notes:
+            console.warn(note)
+        self.notes += environment.notes
+        record = lane_record(
+            Lane.FULL,
+            interpreter,
+            toolchain,
+            tsan_options=environment.tsan_options,
+            blind_spot=BLIND_SPOTS[Lane.FULL],
+        )
+
+        def interrupted() -> Interrupted:
+            self._conclude(folder, record, unfinished="interrupted")
+            return Interrupted(
+                f"{len(self.verdicts)} of {len(self.tests)} tests finished",
+                evidence=folder.path,
+                advice=f"the same command with --resume {folder.path}",
+            )
+
+        with keeping(interrupted):
             run_tests(
-                tests,
-                self.pipeline.interpreter,
+                left,
+                interpreter,
                 home,
-                folder=self.folder.path / "cpython",
-                environment=self.environment,
-                launcher=self.pipeline.toolchain.launcher,
-                limits=self.request.limits,
-                threads=self.request.threads,
+                folder=folder.path / "cpython",
+                environment=environment,
+                launcher=toolchain.launcher,
+                limits=limits,
+                threads=self.threads,
                 on_verdict=self._on_verdict,
             )
+        return self._conclude(folder, record)
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self.verdicts[verdict.check] = verdict
-        self.context.console.note(f"{verdict.status.value}: {verdict.check} ({matched(verdict)})")
+        show_verdict(verdict, self.context.console)
 
-    def _interrupted(self) -> Interrupted:
-        self.conclude(unfinished="interrupted")
-        return Interrupted(
-            f"{len(self.verdicts)} of {len(self.request.tests)} tests finished",
-            evidence=self.folder.path,
-            advice=f"the same command with --resume {self.folder.path}",
-        )
-
-    def conclude(self, *, unfinished: str = "") -> Result:
+    def _conclude(self, folder: RunFolder, lane: LaneRecord, *, unfinished: str = "") -> Result:
         """Save and show the run, in the order of the tests."""
-        names = {check_name(test, self.request.threads): test for test in self.request.tests}
-        missing = {name: not_judged(test, self.request.threads, INTERRUPTED) for name, test in names.items()}
+        names = {check_name(test, self.threads): test for test in self.tests}
+        missing = {name: not_judged(test, self.threads, INTERRUPTED) for name, test in names.items()}
         verdicts = tuple(self.verdicts.get(name, missing[name]) for name in names)
-        record, late = self._record(), sum(not has_ended(one) for one in verdicts)
+        late = sum(not has_ended(one) for one in verdicts)
+        seconds = time.monotonic() - self.started
+        record = replace(lane, seconds=seconds)
         run = Result(
-            id=self.folder.id,
+            id=folder.id,
             provenance=provenance_of(
-                self.folder,
-                launcher=self.pipeline.toolchain.launcher,
+                folder,
+                launcher=self.context.pipeline.toolchain.launcher,
                 replaces=self.tree.record.replaces,
                 notes=self.notes,
             ),
             lanes=(record,),
             verdicts=verdicts,
-            seconds=record.seconds,
+            seconds=seconds,
             unfinished=unfinished or (f"no time left for {late} of {len(verdicts)} tests" if late else ""),
         )
-        result = result_of_checks(run, self._earlier_findings(verdicts))
-        saved = save_run(self.folder, result)
-        self.context.console.lines([*lane_lines(record, verdicts), Line(""), *conclusion_lines(result)])
-        self.context.console.say(f"evidence: {saved}")
-        return result
-
-    def _earlier_findings(self, verdicts: tuple[Verdict, ...]) -> tuple[DistinctFinding, ...]:
-        """Return the findings of the verdicts that come from the earlier run."""
-        earlier = self.request.earlier
-        if earlier is None:
-            return ()
-        kept = [one for one in verdicts if one in earlier.verdicts]
+        kept = [one for one in verdicts if self.earlier and one in self.earlier.verdicts]
         seen = {fingerprint for one in kept for each in one.observations for fingerprint in each.seen}
-        return tuple(finding for finding in earlier.findings if finding.fingerprint in seen)
-
-    def _record(self) -> LaneRecord:
-        toolchain = self.pipeline.toolchain
-        return LaneRecord(
-            lane=Lane.FULL,
-            interpreter=interpreter_record(self.pipeline.interpreter),
-            toolchain=toolchain.name,
-            symbolizer=str(toolchain.symbolizer or ""),
-            tsan_options=self.environment.tsan_options,
-            blind_spot=BLIND_SPOTS[Lane.FULL],
-            seconds=time.monotonic() - self.started,
-        )
+        found = self.earlier.findings if self.earlier else ()
+        result = result_of_checks(run, tuple(finding for finding in found if finding.fingerprint in seen))
+        self.context.console.lines([*lane_lines(record, verdicts), Line("")])
+        save_and_show(result, folder, self.context.console)
+        return result

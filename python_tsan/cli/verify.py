@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -13,17 +12,16 @@ from msgspec.structs import replace
 from python_tsan.checking.lane import blind_spot, installed_version, lane_setup
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, count, open_context
-from python_tsan.cli.provenance import interpreter_record, provenance_of
+from python_tsan.cli.output import add_to_job_summary
+from python_tsan.cli.provenance import lane_record, provenance_of
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, ToolchainError
 from python_tsan.expectation import Lane
 from python_tsan.paths import checks_folder
-from python_tsan.pipeline import Pipeline
 from python_tsan.plain_text import counted
 from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.process import keeping
 from python_tsan.render.checks import lane_lines, matched
 from python_tsan.render.lines import Line
-from python_tsan.render.markdown import render_checks
 from python_tsan.render.terminal import conclusion_lines
 from python_tsan.result.build import result_of_checks
 from python_tsan.result.model import LaneRecord, Result
@@ -32,11 +30,12 @@ from python_tsan.result.store import RunFolder, open_run, save_run
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from pathlib import Path
 
     from python_tsan.cli.options import Context
+    from python_tsan.console import Console
     from python_tsan.cpython.manifest import Interpreter
-    from python_tsan.harness.build import Harness
-    from python_tsan.result.model import Provenance, Verdict
+    from python_tsan.result.model import Verdict
 
 NO_STOCK = "no shared libpython of a supported version was found on this machine"
 # Without the GIL, CPython's own locks and atomics order threads, and a stock libpython does not report them.
@@ -121,6 +120,18 @@ def verify(context: Context, request: CheckRequest) -> Result:
     return verification.finish()
 
 
+def save_and_show(run: Result, folder: RunFolder, console: Console) -> None:
+    """Save a run of checks, and show its conclusion and its place."""
+    saved = save_run(folder, run)
+    console.lines(conclusion_lines(run))
+    console.say(f"evidence: {saved}")
+
+
+def show_verdict(verdict: Verdict, console: Console) -> None:
+    """Show a verdict as soon as it is there."""
+    console.note(f"{verdict.status.value}: {verdict.check} ({matched(verdict)})")
+
+
 @dataclass(kw_only=True)
 class _Verification:
     """A run in progress, and its current lane with the verdicts ``judged`` since it ``began``."""
@@ -138,18 +149,17 @@ class _Verification:
     began: float = 0.0
     full_interpreter: Interpreter | None = None
 
-    def __post_init__(self) -> None:
-        self.pipeline = Pipeline(
-            settings=self.context.settings, layout=self.context.layout, console=self.context.console
-        )
-
     def check_lane(self, lane: Lane) -> None:
         """Build what the lane needs, run its checks, and show its verdicts at once."""
+        pipeline = self.context.pipeline
         if lane is Lane.FAST and self.context.settings.free_threaded:
             self._show(LaneRecord(lane=lane, skipped=NO_FREE_THREADING))
             return
         try:
-            harness = self._harness(lane)
+            if lane is Lane.FULL:
+                # First: scenarios of the harness need numpy, and fail only at run time without it.
+                pipeline.interpreter_with_numpy  # noqa: B018 -- reading a stage does it
+            harness = pipeline.harness if lane is Lane.FULL else pipeline.stock_harness
         except PythonTsanError as error:
             self.lanes.append(LaneRecord(lane=lane, skipped=error.message))
             raise
@@ -160,7 +170,7 @@ class _Verification:
             self.full_interpreter = harness.interpreter
         setup, environment = lane_setup(
             harness,
-            toolchain=self.pipeline.toolchain,
+            toolchain=pipeline.toolchain,
             folder=self.folder.path / lane.value,
             base=os.environ,
             jobs=self.context.settings.jobs,
@@ -168,15 +178,16 @@ class _Verification:
             recorder=self._recorder(),
         )
         self._note(environment.notes)
-        record = LaneRecord(
-            lane=lane,
-            interpreter=interpreter_record(harness.interpreter),
-            toolchain=self.pipeline.toolchain.name,
+        record = replace(
+            lane_record(
+                lane,
+                harness.interpreter,
+                pipeline.toolchain,
+                tsan_options=environment.tsan_options,
+                blind_spot=blind_spot(setup),
+            ),
             bindings={harness.binding.library.value: harness.binding.version},
             numpy=installed_version(harness.interpreter, "numpy"),
-            symbolizer=str(self.pipeline.toolchain.symbolizer or ""),
-            tsan_options=environment.tsan_options,
-            blind_spot=blind_spot(setup),
         )
         self.current, self.judged, self.began = record, [], time.monotonic()
         self.judged = list(
@@ -211,35 +222,31 @@ class _Verification:
 
     def finish(self, *, unfinished: str = "") -> Result:
         """Save the run with the verdicts so far, and show its conclusion."""
+        source = self.full_interpreter.source if self.full_interpreter else None
         run = result_of_checks(
             Result(
                 id=self.folder.id,
-                provenance=self._provenance(),
+                provenance=provenance_of(
+                    self.folder,
+                    launcher=self.context.pipeline.toolchain.launcher if self.lanes and self.lanes[0].toolchain else (),
+                    # A build is shared with runs that named no version; a named version replaces none.
+                    replaces=source.replaces if source and not self.context.settings.python else "",
+                    notes=self.notes,
+                    numpy_of=self.full_interpreter,
+                ),
                 lanes=tuple(self.lanes),
                 verdicts=tuple(self.verdicts),
                 seconds=time.monotonic() - self.started,
                 unfinished=unfinished,
             )
         )
-        saved = save_run(self.folder, run)
-        self.context.console.lines(conclusion_lines(run))
-        self.context.console.say(f"evidence: {saved}")
-        summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if summary:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(render_checks(run))
+        save_and_show(run, self.folder, self.context.console)
+        add_to_job_summary(run)
         return run
-
-    def _harness(self, lane: Lane) -> Harness | None:
-        if lane is Lane.FAST:
-            return self.pipeline.stock_harness
-        # numpy first: scenarios of the harness need it, and fail only at run time without it.
-        self.pipeline.interpreter_with_numpy  # noqa: B018 -- reading a stage does it
-        return self.pipeline.harness
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self.judged.append(verdict)
-        self.context.console.note(f"{verdict.status.value}: {verdict.check} ({matched(verdict)})")
+        show_verdict(verdict, self.context.console)
 
     def _note(self, notes: tuple[str, ...]) -> None:
         for note in notes:
@@ -250,17 +257,3 @@ class _Verification:
     def _show(self, record: LaneRecord, verdicts: tuple[Verdict, ...] = ()) -> None:
         self.lanes.append(record)
         self.context.console.lines([*lane_lines(record, verdicts), Line("")])
-
-    def _provenance(self) -> Provenance:
-        full = next((record.interpreter for record in self.lanes if record.lane is Lane.FULL), None)
-        return provenance_of(
-            self.folder,
-            launcher=self._launcher(),
-            # A build is shared with runs that named no version; a named version replaces none.
-            replaces=full.source.replaces if full and full.source and not self.context.settings.python else "",
-            notes=self.notes,
-            numpy_of=self.full_interpreter,
-        )
-
-    def _launcher(self) -> tuple[str, ...]:
-        return self.pipeline.toolchain.launcher if self.lanes and self.lanes[0].toolchain else ()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
 from python_tsan.errors import UsageError
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+Item = TypeVar("Item")
 # A longer number is no job system's.
 MAX_DIGITS = 10
 _SHARD = r"(?P<index>\d+)/(?P<count>\d+)"
@@ -125,3 +127,11 @@ def share(shard: Shard | None, repeat: int) -> range:
     Every number from 1 to ``repeat`` belongs to exactly one of the shards, and no two differ by more than one in size.
     """
     return range(1, repeat + 1) if shard is None else range(shard.index, repeat + 1, shard.count)
+
+
+def part_of(items: Sequence[Item], shard: Shard, noun: str) -> tuple[Item, ...]:
+    """Return one machine's part of the items; the parts together are all. Raises :class:`UsageError` for no item."""
+    part = tuple(items[number - 1] for number in share(shard, len(items)))
+    if not part:
+        raise UsageError(f"--shard {shard}: there are only {counted(len(items), noun)}", page="merge")
+    return part

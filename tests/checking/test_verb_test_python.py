@@ -16,7 +16,6 @@ from python_tsan.cpython.sources.provider import SourceTree
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.result.codec import load_result
 from python_tsan.result.model import Status
-from python_tsan.result.shard import Shard
 
 TESTS = """
 TSAN_TESTS = ['test_queue', 'test_io']
@@ -71,18 +70,6 @@ def test_before_3_14_nothing_runs_in_parallel(tree, named):
         choose(named, tree, "3.13.5", Selection.PARALLEL)
 
 
-def test_shards_are_all_of_it_and_no_test_twice():
-    tests = tuple("abcdefg")
-    parts = [verb.part_of(tests, Shard(index=index, count=3)) for index in (1, 2, 3)]
-    assert parts == [("a", "d", "g"), ("b", "e"), ("c", "f")]
-    assert verb.part_of(tests, None) == tests
-
-
-def test_a_shard_of_nothing_is_refused():
-    with pytest.raises(UsageError, match="only 7 tests"):
-        verb.part_of(tuple("abcdefg"), Shard(index=8, count=8))
-
-
 def test_an_unknown_test_is_named_with_the_nearest(tree):
     with pytest.raises(UsageError, match=r"no test 'test_threadin'$") as caught:
         choose(["test_threadin"], tree)
@@ -116,7 +103,7 @@ def test_python(tree, tmp_path, monkeypatch, suite_home):
     (tree / "Lib/test/test_hang.py").touch()
     record = SourceRecord(version="3.14.4", origin="archive", sha256="93")
     monkeypatch.setattr(verb, "obtain_source", lambda *_, **__: SourceTree(path=tree, record=record))
-    monkeypatch.setattr(verb, "Pipeline", lambda **_: FakePipeline())
+    monkeypatch.setattr("python_tsan.pipeline.Pipeline", lambda **_: FakePipeline())
     monkeypatch.setattr(verb, "prepare_tests", lambda *_, **__: suite_home)
     monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)

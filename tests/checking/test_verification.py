@@ -84,7 +84,7 @@ def run_verb(lane_setup, tmp_path, monkeypatch):
         pipeline = FakePipeline(setup, tmp_path / "python")
         if change:
             change(pipeline)
-        monkeypatch.setattr(verify, "Pipeline", lambda **_: pipeline)
+        monkeypatch.setattr("python_tsan.pipeline.Pipeline", lambda **_: pipeline)
         parser = argparse.ArgumentParser()
         verify.add_arguments(parser)
         parser.set_defaults(verb=verb)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from python_tsan.errors import UsageError
-from python_tsan.result.shard import JOB_SYSTEMS, Shard, parse_shard, share
+from python_tsan.result.shard import JOB_SYSTEMS, Shard, parse_shard, part_of, share
 from python_tsan.running.request import Request
 
 
@@ -95,3 +95,13 @@ def test_a_place_that_is_not_known_is_never_guessed(env, said):
     with pytest.raises(UsageError, match=said) as caught:
         parse_shard("auto", env)
     assert caught.value.exit_code == 2
+
+
+def test_the_parts_of_all_shards_are_every_item_once():
+    parts = [part_of("abcdefg", Shard(index=index, count=3), "test") for index in (1, 2, 3)]
+    assert parts == [("a", "d", "g"), ("b", "e"), ("c", "f")]
+
+
+def test_a_part_without_an_item_is_refused():
+    with pytest.raises(UsageError, match=r"^--shard 8/8: there are only 7 tests$"):
+        part_of("abcdefg", Shard(index=8, count=8), "test")

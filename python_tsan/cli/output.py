@@ -1,0 +1,51 @@
+"""Declare where the output of a verb goes, and write it there: a file, standard output, or the summary of a job."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.render.registry import TERMINAL
+from python_tsan.storage import storage_errors, write_whole
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from python_tsan.console import Console
+    from python_tsan.result.model import Result
+
+
+def add_output(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
+    """Declare ``--format`` and ``--output`` of a verb that writes one rendering."""
+    *others, last = formats
+    parser.add_argument(
+        "--format",
+        choices=(*others, last),
+        default=TERMINAL,
+        metavar="FORMAT",
+        help=f"{', '.join(others)} or {last} ({TERMINAL})",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result to this file")
+
+
+def write_output(data: bytes, name: str, output: Path | None, console: Console) -> None:
+    """Write the rendering ``name`` to its file, or to standard output."""
+    if output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    with storage_errors(output):
+        write_whole(output.absolute(), data)
+    console.note(f"{name} in {output}")
+
+
+def add_to_job_summary(result: Result) -> None:
+    """Add the table of a run of checks to the summary of a GitHub job, where this is one."""
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        from python_tsan.render.markdown import render_checks  # noqa: PLC0415 -- only the requested rendering is loaded
+
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(render_checks(result))
