@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
     from python_tsan.console import Console
 
+_CODES = {
+    ColumnVerdict.CLEAN: ExitCode.CLEAN,
+    ColumnVerdict.NOT_CLEAN: ExitCode.FINDINGS,
+    ColumnVerdict.COULD_NOT_JUDGE: ExitCode.SUBJECT,
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``compare``."""
@@ -42,7 +48,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.output or arguments.format != TERMINAL:
         for complaint in comparison.unreadable:
             console.warn(f"not compared: {complaint}")
-    return exit_code(comparison)
+    return _CODES[comparison.verdict]
 
 
 def comparison_of(paths: list[str], lane: Lane | None = None) -> Comparison:
@@ -50,15 +56,6 @@ def comparison_of(paths: list[str], lane: Lane | None = None) -> Comparison:
     loaded = load_all(find_runs(paths))
     sides = sides_of(loaded, lane)
     return compare(sides.columns, sides.rows, unreadable=loaded.unreadable, notes=sides.notes)
-
-
-def exit_code(comparison: Comparison) -> ExitCode:
-    """Return the worst code of the runs; a finding outweighs a run that could not be judged."""
-    verdicts = {column.verdict for column in comparison.columns}
-    if ColumnVerdict.NOT_CLEAN in verdicts:
-        return ExitCode.FINDINGS
-    doubtful = ColumnVerdict.COULD_NOT_JUDGE in verdicts or comparison.unreadable
-    return ExitCode.SUBJECT if doubtful else ExitCode.CLEAN
 
 
 def show(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -56,9 +54,19 @@ def compare(
 ) -> Comparison:
     """Return what differs between ``columns``, in their order made canonical, and what each difference comes from."""
     ordered = tuple(sorted(columns, key=lambda column: (*_order(column.configuration), column.run, column.file)))
-    kept = tuple(_first_of_each(rows))
-    table = _Table(configurations=tuple(column.configuration for column in ordered))
-    judged = [table.judge(row.id, [column.cells.get(row.id) for column in ordered]) for row in kept]
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.id, row)
+    kept = tuple(first.values())
+    configurations = [column.configuration for column in ordered]
+    alike: dict[Configuration, list[int]] = defaultdict(list)
+    for index, configuration in enumerate(configurations):
+        alike[configuration].append(index)
+    steps = tuple(single_steps(configurations))
+    judged = [
+        _judge(row.id, [column.cells.get(row.id) for column in ordered], configurations, steps, tuple(alike.values()))
+        for row in kept
+    ]
     changes = tuple(change for each in judged for change in each.changes)
     return Comparison(
         package=__version__,
@@ -74,13 +82,6 @@ def compare(
     )
 
 
-def _first_of_each(rows: Iterable[Row]) -> Iterable[Row]:
-    kept: dict[str, Row] = {}
-    for row in rows:
-        kept.setdefault(row.id, row)
-    return kept.values()
-
-
 class _Judged(Struct, frozen=True, kw_only=True):
     """What comparing one row came to."""
 
@@ -90,39 +91,26 @@ class _Judged(Struct, frozen=True, kw_only=True):
     unexplained: Unexplained | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Table:
-    """What all rows have in common: the configurations, which are the same, and which are a step apart."""
-
-    configurations: tuple[Configuration, ...]
-
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        return tuple(single_steps(self.configurations))
-
-    @cached_property
-    def groups(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(_alike(self.configurations))
-
-    def judge(self, row: str, shown: Sequence[Cell | None]) -> _Judged:
-        comparable = [cell for cell in shown if cell and cell.seen.compares]
-        kinds = {cell.seen for cell in comparable}
-        if len({(cell.seen, cell.as_expected) for cell in comparable}) <= 1:
-            return _Judged()
-        chances = tuple(_chance(row, shown, group) for group in self.groups if len(_kinds(shown, group)) > 1)
-        changes = tuple(_changes(row, shown, self.steps))
-        blind = len(kinds) > 1 and not chances and not changes
-        return _Judged(
-            differs=True,
-            changes=changes,
-            chances=chances,
-            unexplained=Unexplained(row=row, axes=self._axes(shown)) if blind else None,
-        )
-
-    def _axes(self, shown: Sequence[Cell | None]) -> tuple[Axis, ...]:
-        there = [each for each, cell in zip(self.configurations, shown, strict=True) if cell and cell.seen.compares]
-        differ = tuple(axis for axis in Axis if len({each.value(axis) for each in there}) > 1)
-        return tuple(axis for axis in differ if axis is not Axis.NUMPY or not _DECIDE_NUMPY & set(differ))
+def _judge(
+    row: str,
+    shown: Sequence[Cell | None],
+    configurations: Sequence[Configuration],
+    steps: Sequence[Step],
+    alike: Sequence[Sequence[int]],
+) -> _Judged:
+    """Compare one row. ``alike`` are the groups of runs with the same configuration, ``steps`` what is between them."""
+    comparable = [cell for cell in shown if cell and cell.seen.compares]
+    kinds = {cell.seen for cell in comparable}
+    if len({(cell.seen, cell.as_expected) for cell in comparable}) <= 1:
+        return _Judged()
+    chances = tuple(_chance(row, shown, group) for group in alike if len(_kinds(shown, group)) > 1)
+    changes = tuple(_changes(row, shown, steps))
+    if len(kinds) == 1 or chances or changes:
+        return _Judged(differs=True, changes=changes, chances=chances)
+    there = [each for each, cell in zip(configurations, shown, strict=True) if cell and cell.seen.compares]
+    differ = tuple(axis for axis in Axis if len({each.value(axis) for each in there}) > 1)
+    axes = tuple(axis for axis in differ if axis is not Axis.NUMPY or not _DECIDE_NUMPY & set(differ))
+    return _Judged(differs=True, unexplained=Unexplained(row=row, axes=axes))
 
 
 def single_steps(configurations: Sequence[Configuration]) -> Iterator[Step]:
@@ -161,13 +149,6 @@ def _natural(value: str) -> tuple[object, ...]:
 
 def _order(configuration: Configuration) -> tuple[tuple[object, ...], ...]:
     return tuple(_rank(axis, configuration.value(axis)) for axis in Axis)
-
-
-def _alike(configurations: Sequence[Configuration]) -> list[tuple[int, ...]]:
-    groups: dict[Configuration, list[int]] = defaultdict(list)
-    for index, configuration in enumerate(configurations):
-        groups[configuration].append(index)
-    return [tuple(group) for group in groups.values()]
 
 
 def _kinds(shown: Sequence[Cell | None], group: Iterable[int]) -> set[Seen]:

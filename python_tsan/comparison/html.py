@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from python_tsan.render.registry import Context
 
 
+_TONES = {ColumnVerdict.CLEAN: "good", ColumnVerdict.NOT_CLEAN: "bad", ColumnVerdict.COULD_NOT_JUDGE: "doubt"}
+
+
 class RowView(Struct, frozen=True, kw_only=True):
     """A row ready to be shown, with a cell for each column, None where a run has none."""
 
@@ -32,7 +35,7 @@ def render(comparison: Comparison, context: Context) -> str:  # noqa: ARG001 -- 
         verdicts=wording.verdicts(comparison),
         shared=wording.shared(comparison),
         axes=wording.varying(comparison),
-        tone=_tone(comparison),
+        tone=_TONES[comparison.verdict],
         rows=[
             RowView(
                 row=row,
@@ -44,10 +47,3 @@ def render(comparison: Comparison, context: Context) -> str:  # noqa: ARG001 -- 
         titles={row.id: row.title for row in comparison.rows},
         wording=wording,
     )
-
-
-def _tone(comparison: Comparison) -> str:
-    verdicts = {column.verdict for column in comparison.columns}
-    if ColumnVerdict.NOT_CLEAN in verdicts:
-        return "bad"
-    return "doubt" if ColumnVerdict.COULD_NOT_JUDGE in verdicts or comparison.unreadable else "good"

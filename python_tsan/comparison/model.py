@@ -82,6 +82,10 @@ class Cell(Struct, frozen=True, kw_only=True):
     runs: int = 0
     detail: str = ""
 
+    def marked(self, word: str) -> str:
+        """Return the word for what was seen, in capitals where the run did not expect it."""
+        return word if self.as_expected or not self.seen.compares else word.upper()
+
 
 class Column(Struct, frozen=True, kw_only=True):
     """One run: where its file is, what it ran on, its verdict, and its cells by row."""
@@ -169,3 +173,12 @@ class Comparison(Struct, frozen=True, kw_only=True):
     unexplained: tuple[Unexplained, ...] = ()
     unreadable: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> ColumnVerdict:
+        """The worst of the runs; a finding outweighs a run that could not be judged."""
+        verdicts = {column.verdict for column in self.columns}
+        if ColumnVerdict.NOT_CLEAN in verdicts:
+            return ColumnVerdict.NOT_CLEAN
+        doubtful = ColumnVerdict.COULD_NOT_JUDGE in verdicts or self.unreadable
+        return ColumnVerdict.COULD_NOT_JUDGE if doubtful else ColumnVerdict.CLEAN

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
-from python_tsan.comparison.verified import seen_of_kinds
+from python_tsan.comparison.verified import seen_of_kinds, verdict_of
 from python_tsan.plain_text import counted
 from python_tsan.render import wording
 from python_tsan.result.model import VerdictStatus
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from python_tsan.result.model import Result
 
 PROGRAM = "program"
-_VERDICTS = {VerdictStatus.CLEAN: ColumnVerdict.CLEAN, VerdictStatus.FINDINGS: ColumnVerdict.NOT_CLEAN}
 
 
 def column_of_report(report: Result, file: str, name: str) -> Column:
@@ -29,7 +28,7 @@ def column_of_report(report: Result, file: str, name: str) -> Column:
         run=name,
         file=file,
         configuration=_configuration(report),
-        verdict=_VERDICTS.get(report.verdict.status, ColumnVerdict.COULD_NOT_JUDGE),
+        verdict=verdict_of(report),
         conclusion=wording.conclusion(report),
         cells={PROGRAM: _program(report, runs), **cells},
     )

@@ -38,7 +38,16 @@ def sides_of(loaded: Loaded, lane: Lane | None) -> Sides:
     """
     verified = [(file, run) for file, run in loaded.runs if run.kind is ResultKind.CHECKS]
     programs = [(file, run) for file, run in loaded.runs if run.kind is not ResultKind.CHECKS]
-    _refuse_too_few(loaded)
+    if len(loaded.runs) < 2:  # noqa: PLR2004 -- it takes two to compare
+        if loaded.unreadable:
+            raise SubjectError(
+                f"it takes two runs, and {len(loaded.runs) or 'none'} could be read: " + "; ".join(loaded.unreadable),
+                advice="name two runs or more that this version reads",
+                page="compare",
+            )
+        raise UsageError(
+            "one run alone cannot be compared", advice="name two runs or more, or a folder of them", page="compare"
+        )
     if verified and programs:
         raise UsageError(
             f"{verified[0][0]} is a run of checks and {programs[0][0]} one of a program; they have nothing in common",
@@ -46,20 +55,6 @@ def sides_of(loaded: Loaded, lane: Lane | None) -> Sides:
             page="compare",
         )
     return _sides_of_runs(verified, lane) if verified else _sides_of_reports(programs)
-
-
-def _refuse_too_few(loaded: Loaded) -> None:
-    if len(loaded.runs) > 1:
-        return
-    if loaded.unreadable:
-        raise SubjectError(
-            f"it takes two runs, and {len(loaded.runs) or 'none'} could be read: " + "; ".join(loaded.unreadable),
-            advice="name two runs or more that this version reads",
-            page="compare",
-        )
-    raise UsageError(
-        "one run alone cannot be compared", advice="name two runs or more, or a folder of them", page="compare"
-    )
 
 
 def _sides_of_runs(runs: Sequence[tuple[str, Result]], lane: Lane | None) -> Sides:

@@ -74,16 +74,7 @@ def render_lines(comparison: Comparison, *, whole: bool = False) -> Iterator[Lin
 def _runs(comparison: Comparison) -> Iterator[Line]:
     """Yield each run with what sets it apart; the JSON and the page have more."""
     axes = [axis for axis in wording.varying(comparison) if axis is not Axis.NUMPY] or [Axis.PYTHON]
-    columns = ("", *(axis.value for axis in axes), "verdict", "run")
-    rows = [
-        (
-            str(number),
-            *(column.configuration.value(axis) or "?" for axis in axes),
-            column.verdict.value,
-            column.run,
-        )
-        for number, column in enumerate(comparison.columns, start=1)
-    ]
+    columns, rows = wording.run_table(comparison, axes)
     for lines in text_table(columns, rows, width=WIDTH):
         yield from map(Line, lines)
 
@@ -98,8 +89,7 @@ def _table(comparison: Comparison, rows: Sequence[Row]) -> Iterator[Line]:
         yield from _numbers(count)
     for row in rows:
         cells = [column.cells.get(row.id) for column in comparison.columns]
-        text = "".join(f"{_word(cell):>6}" for cell in cells) if wordy else None
-        yield from _row(row, cells, text)
+        yield from _row(row, cells, wordy=wordy)
     yield Line(wording.CAPITALS, Style.FAINT)
 
 
@@ -111,35 +101,27 @@ def _numbers(count: int) -> Iterator[Line]:
         yield Line(f"{'':{_NAME}}{text[: WIDTH - _NAME]}".rstrip(), Style.TITLE)
 
 
-def _row(row: Row, cells: Sequence[Cell | None], words: str | None) -> Iterator[Line]:
+def _row(row: Row, cells: Sequence[Cell | None], *, wordy: bool) -> Iterator[Line]:
     title = row.title if row.kind is not RowKind.FINDING else f"{row.title} [{row.id[:6]}]"
     style = Style.BAD if any(cell and not cell.as_expected and cell.seen.compares for cell in cells) else Style.PLAIN
     fits = len(title) < _NAME
     if not fits:
         yield from styled(title)
     name = title if fits else ""
-    if words is not None:
-        yield Line(f"{name:{_NAME}}{words}".rstrip(), style)
+    if wordy:
+        words = (cell.marked(_WORDS[cell.seen]) if cell else "-" for cell in cells)
+        yield Line(f"{name:{_NAME}}{''.join(f'{word:>6}' for word in words)}".rstrip(), style)
         return
-    letters = "".join(_letter(cell) for cell in cells)
+    letters = "".join(_letter(cell) if cell else "-" for cell in cells)
     for chunk in textwrap.wrap(letters, WIDTH - _NAME):
         yield Line(f"{name:{_NAME}}{chunk}".rstrip(), style)
         name = ""
 
 
-def _word(cell: Cell | None) -> str:
-    if cell is None:
-        return "-"
-    word = _WORDS[cell.seen]
-    return word if cell.as_expected or not cell.seen.compares else word.upper()
-
-
-def _letter(cell: Cell | None) -> str:
-    if cell is None:
-        return "-"
-    letter = _LETTERS[cell.seen]
+def _letter(cell: Cell) -> str:
+    letter = cell.marked(_LETTERS[cell.seen])
     # A full stop has no capital: clean where something was expected is a missing finding.
-    return letter if cell.as_expected or not cell.seen.compares else {".": "C"}.get(letter, letter.upper())
+    return letter if cell.as_expected else letter.replace(".", "C")
 
 
 def _meanings(comparison: Comparison) -> Iterator[Line]:
@@ -147,15 +129,14 @@ def _meanings(comparison: Comparison) -> Iterator[Line]:
     if not comparison.meanings:
         yield from styled(wording.NOTHING_CHANGES)
         return
-    previous = ""
-    for meaning in comparison.meanings:
-        heading = wording.step(meaning.axis, meaning.old, meaning.new)
-        if heading != previous:
-            yield Line("") if previous else Line("What that means", Style.TITLE)
-            yield Line(heading, Style.TITLE)
-        previous = heading
-        yield from styled(wording.meaning_words(meaning, comparison), indent="  ")
-        yield from styled(meaning.says, indent="    ")
-        yield from styled(f"Do: {meaning.do}", indent="    ")
-        if meaning.link:
-            yield Line(f"    {meaning.link}", Style.FAINT)
+    yield Line("What that means", Style.TITLE)
+    for number, (heading, meanings) in enumerate(wording.meanings_by_step(comparison)):
+        if number:
+            yield Line("")
+        yield Line(heading, Style.TITLE)
+        for meaning in meanings:
+            yield from styled(wording.meaning_words(meaning, comparison), indent="  ")
+            yield from styled(meaning.says, indent="    ")
+            yield from styled(f"Do: {meaning.do}", indent="    ")
+            if meaning.link:
+                yield Line(f"    {meaning.link}", Style.FAINT)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 RACES = frozenset({Kind.RACE, Kind.VPTR_RACE, Kind.USE_AFTER_FREE, Kind.VPTR_USE_AFTER_FREE, Kind.EXTERNAL_RACE})
 LOCK_ORDERS = frozenset({Kind.DEADLOCK, Kind.POSSIBLE_DEADLOCK})
-_VERDICTS = {ExitCode.CLEAN: ColumnVerdict.CLEAN, ExitCode.FINDINGS: ColumnVerdict.NOT_CLEAN}
+
+
+def verdict_of(run: Result) -> ColumnVerdict:
+    """Return the verdict of a whole run, of checks or of a program."""
+    words = {ExitCode.CLEAN: ColumnVerdict.CLEAN, ExitCode.FINDINGS: ColumnVerdict.NOT_CLEAN}
+    return words.get(run.exit_code, ColumnVerdict.COULD_NOT_JUDGE)
 
 
 def lane_of(run: Result, requested: Lane | None) -> Lane | None:
@@ -38,7 +43,7 @@ def column_of_run(run: Result, file: str, lane: Lane) -> Column:
         run=run.id,
         file=file,
         configuration=_configuration(record, lane),
-        verdict=_VERDICTS.get(run.exit_code, ColumnVerdict.COULD_NOT_JUDGE),
+        verdict=verdict_of(run),
         conclusion=conclusion(run),
         cells={verdict.check: cell_of(verdict, kinds) for verdict in run.of(lane)},
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from python_tsan.comparison.model import Axis, ColumnVerdict, RowKind, Seen
 from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from python_tsan.comparison.model import Chance, Change, Column, Comparison, Meaning, Unexplained
 
@@ -75,6 +76,20 @@ def step(axis: Axis, old: str, new: str) -> str:
     """Name a step: ``CPython 3.11.2 -> 3.13.5``."""
     name = {Axis.PYTHON: "CPython ", Axis.NUMPY: "numpy ", Axis.LANE: "lane "}.get(axis, "")
     return f"{name}{old} -> {new}"
+
+
+def run_table(comparison: Comparison, axes: Sequence[Axis]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the headings of the table of runs, by these axes, and its rows, which end in the run's name."""
+    rows = [
+        (str(number), *(column.configuration.value(axis) or "?" for axis in axes), column.verdict.value, column.run)
+        for number, column in enumerate(comparison.columns, start=1)
+    ]
+    return ("", *(axis.value for axis in axes), "verdict", "run"), rows
+
+
+def meanings_by_step(comparison: Comparison) -> Iterator[tuple[str, Iterator[Meaning]]]:
+    """Yield each step, named, with what it changes."""
+    yield from groupby(comparison.meanings, key=lambda meaning: step(meaning.axis, meaning.old, meaning.new))
 
 
 def meaning_words(meaning: Meaning, comparison: Comparison) -> str:
