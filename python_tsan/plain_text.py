@@ -99,6 +99,17 @@ def did_you_mean(word: str, known: Iterable[str], *, most: int = 1, otherwise: s
     return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 
+def last_line(text: str) -> str:
+    """Return the last line of a text that is not blank, without the blanks around it; empty if there is none."""
+    return text.strip().rpartition("\n")[2].strip()
+
+
+def some_of(names: Sequence[str], most: int) -> str:
+    """List names, or the first ``most`` and how many there are besides: ``a, b and 3 more``."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
 def one_line(text: str) -> str:
     """Return a text of any length on one line of at most ``LINE_LENGTH`` characters."""
     line = " ".join(text[: 4 * LINE_LENGTH].split())

@@ -15,6 +15,7 @@ from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, des
 from python_tsan.detect import locks, races
 from python_tsan.detect.registry import detectors
 from python_tsan.errors import SubjectError
+from python_tsan.plain_text import last_line
 from python_tsan.process import Completed, interrupt_group, run
 from python_tsan.result.hang import Hang
 from python_tsan.result.model import Observation, Unparsed
@@ -200,7 +201,7 @@ def _problem(completed: Completed, folder: Path) -> str:
     if problem := next(filter(None, (detector.problem(folder, stderr) for detector in detectors())), ""):
         return problem
     if completed.exit_code in _NOT_EXECUTABLE and not completed.timed_out:
-        return f"the subject could not be executed: {_last_line(stderr)}"
+        return f"the subject could not be executed: {last_line(stderr) or 'no message'}"
     return ""
 
 
@@ -228,8 +229,3 @@ def _text(path: Path) -> str:
 
 def _end(text: str) -> str:
     return "\n".join(text.splitlines()[-_LAST_LINES:])
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no message"

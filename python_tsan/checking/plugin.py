@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from python_tsan.checking.deadlines import slowness
 from python_tsan.expectation import Expectation, Outcome
 from python_tsan.harness.cases import CANARY, RECORDER
+from python_tsan.plain_text import last_line
 from python_tsan.result.judge.check import judge_check
 from python_tsan.result.model import Observation, Status, Verdict
 
@@ -217,7 +218,7 @@ class CheckPlugin:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what could not be collected: a check that is not run must not look like one that passed."""
         if report.failed:
-            self.errors.append(f"{report.nodeid}: {report.longreprtext.strip().splitlines()[-1]}")
+            self.errors.append(f"{report.nodeid}: {last_line(report.longreprtext)}")
 
     def unchecked(self) -> list[str]:
         """Return the scenarios of this lane that no check is about."""

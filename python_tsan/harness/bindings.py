@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,43 +29,28 @@ _NOT_THERE = "there is no version of "
 def find_binding(binding: Binding, *, layout: Layout, console: Console) -> Path:
     """Return the folder of the binding's Python package: of this environment, else from the cache, else from PyPI.
 
+    uv unpacks it: sources need no interpreter. Of a release that is locked, it is the very file that the lock knows.
     Raises ``UsageError`` when there is no such version, ``BuildError`` when PyPI cannot be reached.
     """
-    return _installed(binding) or _fetched(binding, layout, console)
-
-
-def _no_such_version(binding: Binding, log: Path) -> UsageError:
-    known = ", ".join(each.requirement for each in BINDINGS)
-    return UsageError(f"There is no {binding}.", evidence=log, advice=f"--binding takes a release, such as {known}.")
-
-
-def _installed(binding: Binding) -> Path | None:
-    try:
-        distribution = metadata.distribution(binding.library.value)
-    except metadata.PackageNotFoundError:
-        return None
-    package = Path(str(distribution.locate_file(binding.library.value)))
-    return package if distribution.version == binding.version and _is_whole(package, binding) else None
-
-
-def _is_whole(package: Path, binding: Binding) -> bool:
-    return (package / _NEEDED[binding.library]).is_file()
-
-
-def _fetched(binding: Binding, layout: Layout, console: Console) -> Path:
-    """Return the package from the cache, where it was unpacked by uv: sources need no interpreter.
-
-    Of a release that is locked, it is the very file that the lock knows.
-    """
+    name, needed = binding.library.value, _NEEDED[binding.library]
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        installed = metadata.distribution(name)
+        package = Path(str(installed.locate_file(name)))
+        if installed.version == binding.version and (package / needed).is_file():
+            return package
     lock = lock_named(binding.slug)
     requirements = lock.file.read_text(encoding="utf-8") if lock else f"{binding.requirement}\n"
     try:
         folder = install_tool(binding.slug, requirements, hashed=lock is not None, layout=layout, console=console)
     except BuildError as error:
         if error.evidence and _NOT_THERE in tail(error.evidence):
-            raise _no_such_version(binding, error.evidence) from error
+            known = ", ".join(each.requirement for each in BINDINGS)
+            raise UsageError(
+                f"There is no {binding}.",
+                evidence=error.evidence,
+                advice=f"--binding takes a release, such as {known}.",
+            ) from error
         raise
-    package = folder / binding.library.value
-    if not _is_whole(package, binding):
-        raise BuildError(f"the wheel of {binding} contains no {_NEEDED[binding.library]}", evidence=folder)
-    return package
+    if not (folder / name / needed).is_file():
+        raise BuildError(f"the wheel of {binding} contains no {needed}", evidence=folder)
+    return folder / name

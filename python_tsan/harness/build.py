@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from python_tsan import process
@@ -66,12 +64,7 @@ class _Record:
 
     schema: int = SCHEMA
     key: str
-    preset: str
-    compiler: str
-    binding: str
     scenarios: tuple[Scenario, ...]
-    seconds: float
-    built_at: str
 
 
 _RECORDS = Format(kind=_Record, what="harness record", schema=SCHEMA)
@@ -126,7 +119,8 @@ def build_harness(
             package=find_binding(binding, layout=layout, console=console),
             folder=work,
             logs=writable(layout.logs / name),
-            env=_environment() | (cache.env if cache else {}),
+            env={name: value for name, value in os.environ.items() if name not in _UNTRACKED}
+            | (cache.env if cache else {}),
             launcher=cache.path if cache else None,
         )
         return _build(job, console)
@@ -160,14 +154,8 @@ def _read(folder: Path, plan: HarnessPlan, interpreter: Interpreter, binding: Bi
     )
 
 
-def _environment() -> dict[str, str]:
-    """Return the caller's environment without flags that would change the build but not its key."""
-    return {name: value for name, value in os.environ.items() if name not in _UNTRACKED}
-
-
 def _build(job: _Job, console: Console) -> Path:
     """Build in the job's private folder; return the folder, inside it, that holds program and record."""
-    started = time.monotonic()
     job.tree.mkdir(parents=True)
     write_manifest(job.interpreter, job.folder)
     with console.steps([CONFIGURE, COMPILE, LIST]) as progress:
@@ -176,36 +164,22 @@ def _build(job: _Job, console: Console) -> Path:
         progress.start(LIST)
         scenarios = _list_scenarios(job)
         progress.done()
-    _refuse_if_changed(job)
-    staged = job.folder / "staged"
-    staged.mkdir()
-    # The program finds its libraries in its own folder: those to preload, and a binding's extension modules.
-    for path in (job.tree / PROGRAM, job.tree / cases.PROGRAM, *job.tree.glob("*.so")):
-        shutil.move(path, staged / path.name)
-    record = _Record(
-        key=job.plan.key,
-        preset=job.plan.preset,
-        compiler=f"{job.plan.compiler} {job.plan.compiler_version}",
-        binding=job.plan.binding,
-        scenarios=scenarios,
-        seconds=round(time.monotonic() - started, 2),
-        built_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
-    )
-    write_whole(staged / RECORD_NAME, _RECORDS.encode(record))
-    return staged
-
-
-def _refuse_if_changed(job: _Job) -> None:
-    """Raise ``BuildError`` if a source was edited during the build: the program would not match its key."""
     now = hash_sources(job.native)
-    names = sorted({*now, *job.plan.sources})
-    changed = [name for name in names if now.get(name) != job.plan.sources.get(name)]
-    if changed:
+    changed = [name for name in sorted({*now, *job.plan.sources}) if now.get(name) != job.plan.sources.get(name)]
+    if changed:  # the program would not match its key
         raise BuildError(
             f"The harness's sources changed during the build: {', '.join(changed)}",
             evidence=job.native,
             advice="run it again",
         )
+    staged = job.folder / "staged"
+    staged.mkdir()
+    # The program finds its libraries in its own folder: those to preload, and a binding's extension modules.
+    for path in (job.tree / PROGRAM, job.tree / cases.PROGRAM, *job.tree.glob("*.so")):
+        shutil.move(path, staged / path.name)
+    record = _Record(key=job.plan.key, scenarios=scenarios)
+    write_whole(staged / RECORD_NAME, _RECORDS.encode(record))
+    return staged
 
 
 def _configure_command(job: _Job) -> list[str]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from python_tsan.errors import BuildError, UsageError
+from python_tsan.errors import BuildError
 from python_tsan.expectation import Expectation, Lane, Outcome
-from python_tsan.plain_text import counted, did_you_mean
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -61,16 +61,6 @@ def read_registry(text: str | bytes, *, source: Path) -> tuple[Scenario, ...]:
     if contradictions:
         raise _unusable("; ".join(contradictions), source)
     return tuple(sorted(found, key=lambda scenario: scenario.name))
-
-
-def find_scenario(scenarios: Sequence[Scenario], name: str) -> Scenario:
-    """Return the scenario called ``name``. Raises ``UsageError`` with all the names if it does not exist."""
-    for scenario in scenarios:
-        if scenario.name == name:
-            return scenario
-    names = [scenario.name for scenario in scenarios]
-    listing = "`python-tsan build-harness --list` prints all scenarios"
-    raise UsageError(f"unknown scenario {name!r}", advice=did_you_mean(name, names, otherwise=listing))
 
 
 def _contradictions(scenarios: Iterable[Scenario]) -> Iterable[str]:

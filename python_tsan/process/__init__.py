@@ -121,16 +121,21 @@ def run(
                 preexec_fn=preexec,  # noqa: PLW1509 -- only callers that start no threads of their own pass one
             )
         )
-        timed_out = _attend(
-            child,
-            pool.track(child.pid) if pool else contextlib.nullcontext(),
-            release=release_interrupts,
-            timeout=timeout,
-            until=until,
-            on_deadline=on_deadline,
-            on_start=on_start,
-            on_end=on_end,
-        )
+        try:
+            with pool.track(child.pid) if pool else contextlib.nullcontext():
+                release_interrupts()
+                if on_start:
+                    on_start(child.pid)
+                timed_out = not (_wait_unless(child, timeout, until) if until else child.wait(timeout))
+                if timed_out and on_deadline:
+                    on_deadline(child.pid)
+                if not timed_out and on_end:
+                    on_end()
+        finally:
+            try:
+                end_group(child.pid)  # nothing of it is left behind
+            finally:
+                child.reap(block=True)
         if pool:
             pool.raise_if_cancelled()
         return Completed(
@@ -173,36 +178,6 @@ def run_attached(command: Sequence[str | Path], *, env: Mapping[str, str]) -> At
     finally:
         signal.signal(signal.SIGINT, before)
     return Attached(pid=child.pid, exit_code=code if code >= 0 else 128 - code)
-
-
-def _attend(
-    child: Child,
-    known: contextlib.AbstractContextManager[None],
-    *,
-    release: Callable[[], None],
-    timeout: float | None,
-    until: Callable[[], bool] | None,
-    on_deadline: Callable[[int], None] | None,
-    on_start: Callable[[int], None] | None,
-    on_end: Callable[[], None] | None,
-) -> bool:
-    """Wait for the child and leave nothing of its group behind; return whether its deadline passed."""
-    try:
-        with known:
-            release()
-            if on_start:
-                on_start(child.pid)
-            timed_out = not (_wait_unless(child, timeout, until) if until else child.wait(timeout))
-            if timed_out and on_deadline:
-                on_deadline(child.pid)
-            if not timed_out and on_end:
-                on_end()
-            return timed_out
-    finally:
-        try:
-            end_group(child.pid)
-        finally:
-            child.reap(block=True)
 
 
 def _wait_unless(child: Child, timeout: float | None, until: Callable[[], bool]) -> bool:

@@ -16,6 +16,8 @@ TERM_GRACE_SECONDS = 2.0
 INTERRUPT_GRACE_SECONDS = 5.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _POLL_SECONDS = 0.01
+# The states of a process that has ended and is not collected.
+ENDED = frozenset({"Z", "X"})
 
 
 def end_group(pgid: int) -> None:
@@ -48,16 +50,8 @@ def interrupt_group(pgid: int) -> None:
 
 def group_cpu_seconds(pgid: int) -> float:
     """Return the processor time that the running members of a group have used, with that of children they reaped."""
-    return sum(map(_cpu_seconds, group_members(pgid)))
-
-
-def _cpu_seconds(pid: int) -> float:
-    try:
-        stat = Path("/proc", str(pid), "stat").read_text(errors="replace")
-    except OSError:
-        return 0.0
-    # proc_pid_stat(5): fields 14 to 17, counted from 1, are utime, stime, cutime and cstime.
-    return sum(map(int, stat.rpartition(")")[2].split()[11:15])) / _CLOCK_TICKS
+    # Fields 14 to 17, counted from 1, are utime, stime, cutime and cstime.
+    return sum(sum(map(int, process_stat(pid)[11:15])) for pid in group_members(pgid)) / _CLOCK_TICKS
 
 
 def _signal_group(pgid: int, number: int) -> bool:
@@ -91,15 +85,16 @@ def group_members(pgid: int) -> tuple[int, ...]:
 
 
 def _members(pgid: int) -> tuple[int, ...]:
-    pids = (entry.name for entry in Path("/proc").iterdir() if entry.name.isdecimal())
-    return tuple(sorted(int(pid) for pid in pids if _runs_in(pid, pgid)))
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+    stats = ((pid, process_stat(pid)[:3]) for pid in pids)
+    return tuple(sorted(pid for pid, stat in stats if stat and stat[0] not in ENDED and int(stat[2]) == pgid))
 
 
-def _runs_in(pid: str, pgid: int) -> bool:
+def process_stat(pid: int) -> list[str]:
+    """Return the fields of proc_pid_stat(5) from the third on: state, parent, group and so on; none when it is gone."""
     try:
-        stat = Path("/proc", pid, "stat").read_text(errors="replace")
+        stat = Path("/proc", str(pid), "stat").read_text(errors="replace")
     except OSError:
-        return False
-    # proc_pid_stat(5): "pid (name) state ppid pgrp ...", where the name may hold blanks and parentheses.
-    state, _, group = stat.rpartition(")")[2].split()[:3]
-    return state not in {"Z", "X"} and int(group) == pgid
+        return []
+    # "pid (name) state ppid pgrp ...", where the name may hold blanks and parentheses.
+    return stat.rpartition(")")[2].split()

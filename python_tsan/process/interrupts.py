@@ -56,22 +56,12 @@ def keeping(keep: Callable[[], Interrupted]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        with _forget_interrupts():
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            before = {number: signal.signal(number, lambda *_: None) for number in _INTERRUPTS}
+        try:
             kept = keep()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         raise kept from interrupt
-
-
-@contextlib.contextmanager
-def _forget_interrupts() -> Iterator[None]:
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, _forget) for number in _INTERRUPTS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _forget(_number: int, _frame: FrameType | None) -> None:
-    pass

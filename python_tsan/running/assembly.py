@@ -14,7 +14,7 @@ from python_tsan.detect.races import LOG_FOLDER, LOG_STEM
 from python_tsan.detect.reading import Reading
 from python_tsan.detect.registry import RECORDED, detectors
 from python_tsan.expectation import Outcome
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, some_of
 from python_tsan.preload_library import LOCK_RECORDER
 from python_tsan.result import baseline
 from python_tsan.result.attribution import extension_objects
@@ -275,7 +275,7 @@ def _changed_options(hooks: HookOutput, gathered: Gathered) -> Iterator[str]:
 def _without_environment(hooks: HookOutput) -> Iterator[str]:
     bare = {f"process {each.pid} ({each.file.name})": None for each in hooks.bare if read_elf(each.file).instrumented}
     if bare:
-        names = ", ".join(list(bare)[: processes.MAX_NAMED])
+        names = some_of(list(bare), processes.MAX_NAMED)
         yield f"{names} was started without the environment of this run, so what it found was not collected"
 
 

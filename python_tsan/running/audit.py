@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.plain_text import some_of
 from python_tsan.result.model import SharedObject
 from python_tsan.running.elf import Runtime, is_elf, read_elf
 
@@ -79,14 +80,10 @@ def downgrades(objects: tuple[SharedObject, ...]) -> Iterator[str]:
     others = [name for name in blind if not LIBPYTHON.match(name)]
     if others:
         are, them = ("is", "it") if len(others) == 1 else ("are", "them")
-        yield f"{_named(others)} {are} not instrumented: accesses inside {them} were not seen."
+        yield f"{some_of(others, MAX_NAMED)} {are} not instrumented: accesses inside {them} were not seen."
     if unknown:
-        yield f"{_named(unknown)} could not be read, so nothing is known of {'it' if len(unknown) == 1 else 'them'}."
-
-
-def _named(names: list[str]) -> str:
-    shown = ", ".join(names[:MAX_NAMED])
-    return f"{shown} and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else shown
+        them = "it" if len(unknown) == 1 else "them"
+        yield f"{some_of(unknown, MAX_NAMED)} could not be read, so nothing is known of {them}."
 
 
 def two_runtimes(paths: Iterable[str]) -> str:

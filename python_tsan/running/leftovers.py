@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from python_tsan.process.group import TERM_GRACE_SECONDS
+from python_tsan.process.group import ENDED, TERM_GRACE_SECONDS, process_stat
 from python_tsan.running.elf import is_runtime, read_elf
 from python_tsan.running.watch import mapped_code
 
@@ -38,7 +38,6 @@ _PROC = Path("/proc")
 # <linux/prctl.h>
 _SET_CHILD_SUBREAPER = 36
 _GET_CHILD_SUBREAPER = 37
-_DEAD = frozenset({"Z", "X"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +120,7 @@ class Orphans:
         while True:
             processes = _processes()
             mine = {pid for pid, (_, parent) in processes.items() if parent == os.getpid()} - self._before
-            ended = [pid for pid in mine if processes[pid][0] in _DEAD]
+            ended = [pid for pid in mine if processes[pid][0] in ENDED]
             for pid in ended:
                 _collect(pid)
             # What one of them left behind was added to this process's children before it ended, maybe unlisted.
@@ -130,19 +129,13 @@ class Orphans:
         families = mine
         while more := {pid for pid, (_, parent) in processes.items() if parent in families} - families:
             families |= more
-        return tuple(sorted(pid for pid in families if processes[pid][0] not in _DEAD))
+        return tuple(sorted(pid for pid in families if processes[pid][0] not in ENDED))
 
 
 def _processes() -> dict[int, tuple[str, int]]:
     """Return the state of every process and its parent's number."""
-    found = {}
-    for entry in _PROC.iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                # proc_pid_stat(5): "pid (name) state ppid ...", where the name may hold blanks and parentheses.
-                state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-                found[int(entry.name)] = (state, int(parent))
-    return found
+    pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()]
+    return {pid: (stat[0], int(stat[1])) for pid in pids if (stat := process_stat(pid))}
 
 
 def _collect(pid: int) -> None:

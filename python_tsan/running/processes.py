@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, some_of
 from python_tsan.tsan.options import parse_options
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Sequence
 
     from python_tsan.running.companion import HookOutput, ProcessStart
 
@@ -43,17 +43,8 @@ def changed_options(hooks: HookOutput, *, options: str, logs: Collection[str]) -
     ``options`` is the run's ``TSAN_OPTIONS`` without the log path, ``logs`` are the log paths that the run has set.
     """
     ours = parse_options(options).values
-    for words, starts in _alike(hooks.starts, ours, logs).items():
-        first, *more = starts
-        others = f" and {counted(len(more), 'other process')}" if more else ""
-        yield f"{_named(first)}{others} {words}"
-
-
-def _alike(
-    starts: Collection[ProcessStart], ours: Mapping[str, str], logs: Collection[str]
-) -> dict[str, list[ProcessStart]]:
     alike: dict[str, list[ProcessStart]] = {}
-    for start in starts:
+    for start in hooks.starts:
         theirs = parse_options(start.options).values
         parts = []
         path = start.log or theirs.get("log_path", "")
@@ -68,7 +59,8 @@ def _alike(
             parts.append(f"had other TSAN_OPTIONS: {' '.join(changed)}")
         if parts:
             alike.setdefault(", and ".join(parts), []).append(start)
-    return alike
+    for words, starts in alike.items():
+        yield f"{_first_of(starts)} {words}"
 
 
 def restored_logs(hooks: HookOutput) -> Iterator[str]:
@@ -78,9 +70,8 @@ def restored_logs(hooks: HookOutput) -> Iterator[str]:
         path = parse_options(start.options).values.get("log_path", "")
         if start.log and path != start.log:
             alike.setdefault(f"log_path={path}" if path else "no log_path", []).append(start)
-    for words, (first, *more) in alike.items():
-        others = f" and {counted(len(more), 'other process')}" if more else ""
-        yield f"{_named(first)}{others} had {words} in TSAN_OPTIONS: the log was kept in the folder of this run"
+    for words, starts in alike.items():
+        yield f"{_first_of(starts)} had {words} in TSAN_OPTIONS: the log was kept in the folder of this run"
 
 
 def without_end(hooks: HookOutput, leaders: Collection[int]) -> Iterator[str]:
@@ -91,9 +82,13 @@ def without_end(hooks: HookOutput, leaders: Collection[int]) -> Iterator[str]:
     ended = {process.pid for process in hooks.processes} | set(leaders)
     left = {start.pid: start for start in hooks.starts if start.pid not in ended}
     if left:
-        names = ", ".join(_named(start) for start in list(left.values())[:MAX_NAMED])
-        more = f" and {len(left) - MAX_NAMED} more" if len(left) > MAX_NAMED else ""
-        yield f"{names}{more} left no record of an orderly end: killed, or ended by _exit."
+        names = some_of([_named(start) for start in left.values()], MAX_NAMED)
+        yield f"{names} left no record of an orderly end: killed, or ended by _exit."
+
+
+def _first_of(starts: Sequence[ProcessStart]) -> str:
+    others = f" and {counted(len(starts) - 1, 'other process')}" if len(starts) > 1 else ""
+    return f"{_named(starts[0])}{others}"
 
 
 def _named(start: ProcessStart) -> str:

@@ -111,19 +111,13 @@ def first_compiler(manager: Manager | None) -> str:
     return install_command((Missing(need=Need.GCC),), manager)
 
 
+_IN_BOTH = {
+    Rejection.NO_SYMBOLIZER: (Need.SYMBOLIZER,),
+    Rejection.COMPILE_FAILED: (Need.GCC, Need.LIBC_HEADERS),
+}
 _LACKS: dict[Family, dict[Rejection, tuple[Need, ...]]] = {
-    Family.CLANG: {
-        Rejection.NO_CXX: (Need.CLANG,),
-        Rejection.NO_RUNTIME: (Need.CLANG_RUNTIME,),
-        Rejection.NO_SYMBOLIZER: (Need.SYMBOLIZER,),
-        Rejection.COMPILE_FAILED: (Need.GCC, Need.LIBC_HEADERS),
-    },
-    Family.GCC: {
-        Rejection.NO_CXX: (Need.GCC,),
-        Rejection.NO_RUNTIME: (Need.GCC_RUNTIME,),
-        Rejection.NO_SYMBOLIZER: (Need.SYMBOLIZER,),
-        Rejection.COMPILE_FAILED: (Need.GCC, Need.LIBC_HEADERS),
-    },
+    Family.CLANG: {Rejection.NO_CXX: (Need.CLANG,), Rejection.NO_RUNTIME: (Need.CLANG_RUNTIME,)} | _IN_BOTH,
+    Family.GCC: {Rejection.NO_CXX: (Need.GCC,), Rejection.NO_RUNTIME: (Need.GCC_RUNTIME,)} | _IN_BOTH,
 }
 
 

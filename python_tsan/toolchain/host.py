@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from python_tsan.process import run
 from python_tsan.process.cores import usable_cores
 from python_tsan.result.machine import Machine
-from python_tsan.toolchain.probe_cache import mmap_rnd_bits, seccomp_mode
+from python_tsan.toolchain.probe_cache import mmap_rnd_bits, number_in, seccomp_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,8 +70,8 @@ def inspect_host(cache: Path, *, root: Path = Path("/")) -> HostFacts:
         no_aslr_works=no_aslr_works(),
         seccomp=seccomp_mode(proc),
         container=container(root),
-        ptrace_scope=_number(proc / "sys/kernel/yama/ptrace_scope"),
-        overcommit=_number(proc / "sys/vm/overcommit_memory"),
+        ptrace_scope=number_in(proc / "sys/kernel/yama/ptrace_scope"),
+        overcommit=number_in(proc / "sys/vm/overcommit_memory"),
         address_space_limit=address_space_limit(),
         tools={name: _program(name) for name in TOOLS},
     )
@@ -134,13 +134,6 @@ def _memory(proc: Path) -> int | None:
         return None
     match = re.search(r"^MemTotal:\s+(\d+) kB$", text, re.MULTILINE)
     return int(match[1]) * 1024 if match else None
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def _program(name: str) -> Path | None:

@@ -160,11 +160,6 @@ def packages(missing: Sequence[Missing], manager: Manager) -> tuple[str, ...]:
     names: list[str] = []
     for item in missing:
         template = _PACKAGES[manager].get(item.need, item.need.value)
-        names += template.format(n=_release(item, manager)).split()
+        release = f"{_SEPARATOR.get(manager, '')}{item.major}" if item.major else ""
+        names += template.format(n=release).split()
     return tuple(dict.fromkeys(names))
-
-
-def _release(item: Missing, manager: Manager) -> str:
-    if not item.major:
-        return ""
-    return f"{_SEPARATOR.get(manager, '')}{item.major}"

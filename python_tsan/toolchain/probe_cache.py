@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -46,7 +46,7 @@ class ProbeCache:
                 return None
             if any(stamp(Path(path)) != known for path, known in record.stamps.items()):
                 return None
-            return msgspec.json.decode(record.value, type=type_, dec_hook=_decode)
+            return msgspec.json.decode(record.value, type=type_, dec_hook=lambda kind, text: kind(text))
         except (OSError, msgspec.MsgspecError, ValueError):
             return None
 
@@ -85,8 +85,13 @@ def machine_identity(proc: Path = Path("/proc")) -> str:
 
 def mmap_rnd_bits(proc: Path = Path("/proc")) -> int | None:
     """Return how many bits of a mapping's address the kernel draws at random (``vm.mmap_rnd_bits``), if known."""
+    return number_in(proc / "sys/vm/mmap_rnd_bits")
+
+
+def number_in(path: Path) -> int | None:
+    """Return the number that a file of the kernel holds, None where it does not show one."""
     try:
-        return int((proc / "sys/vm/mmap_rnd_bits").read_text())
+        return int(path.read_text())
     except (OSError, ValueError):
         return None
 
@@ -104,9 +109,3 @@ def _encode(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise NotImplementedError(type(value).__name__)
-
-
-def _decode(type_: type[Any], value: object) -> object:
-    if type_ is Path:
-        return Path(str(value))
-    raise NotImplementedError(type_.__name__)

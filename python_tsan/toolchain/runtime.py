@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from python_tsan.process import run
 from python_tsan.toolchain.model import Candidate, Family
+from python_tsan.toolchain.search import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ASK_SECONDS = 20.0
 
 # A linker script in place of a library, as Fedora ships libtsan.so: "INPUT ( /usr/lib64/libtsan.so.2.0.0 )"
 _LINKER_SCRIPT = re.compile(rb"\bINPUT\s*\(\s*(?P<path>\S+)\s*\)")
@@ -24,7 +21,7 @@ def find_runtime(candidate: Candidate) -> Path | None:
     """Return the runtime library that ``-fsanitize=thread`` links, links followed, or None if it is not installed."""
     for name in _names(candidate):
         # A compiler that does not know the file prints the name as it was asked.
-        path = Path(_ask(candidate.cc, f"-print-file-name={name}"))
+        path = Path(ask(candidate.cc, f"-print-file-name={name}"))
         if path.is_absolute() and path.is_file():
             library = _behind_linker_script(path.resolve())
             if library.is_file():
@@ -37,25 +34,19 @@ def runtime_folders(candidate: Candidate) -> tuple[Path, ...]:
     folders: tuple[Path, ...]
     match candidate.family:
         case Family.CLANG:
-            resources = Path(_ask(candidate.cc, "-print-resource-dir"))
+            resources = Path(ask(candidate.cc, "-print-resource-dir"))
             folders = (
                 resources,
                 resources / "lib",
                 resources / "lib/linux",
-                Path(_ask(candidate.cc, "-print-runtime-dir")),
+                Path(ask(candidate.cc, "-print-runtime-dir")),
             )
         case Family.GCC:
-            own = Path(_ask(candidate.cc, "-print-libgcc-file-name")).parent
-            folders = (own, Path(_ask(candidate.cc, "-print-file-name=libstdc++.so")).resolve().parent)
+            own = Path(ask(candidate.cc, "-print-libgcc-file-name")).parent
+            folders = (own, Path(ask(candidate.cc, "-print-file-name=libstdc++.so")).resolve().parent)
         case _:
             assert_never(candidate.family)
     return tuple(folder for folder in folders if folder.is_absolute())
-
-
-def file_id(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _names(candidate: Candidate) -> Iterator[str]:
@@ -76,8 +67,3 @@ def _behind_linker_script(path: Path) -> Path:
         start = file.read(4096)
     script = None if start.startswith((b"\x7fELF", b"!<arch>")) else _LINKER_SCRIPT.search(start)
     return Path(os.fsdecode(script["path"])) if script else path
-
-
-def _ask(program: Path, question: str) -> str:
-    done = run([program, question], env={**os.environ, "LC_ALL": "C"}, timeout=ASK_SECONDS)
-    return done.stdout.strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ class Found:
     """A program that is a compiler by its name; nothing has been started yet."""
 
     cc: Path
-    cxx: Path | None = field(default=None)
+    cxx: Path | None = None
     in_path: bool = True
 
 
@@ -114,12 +114,12 @@ def find_cxx(cc: Path) -> Path | None:
 
 def identify(found: Found) -> Candidate | None:
     """Ask a compiler who it is, by its own account rather than its name; None if it does not answer as one."""
-    answer = _ask(found.cc, "--version")
+    answer = ask(found.cc, "--version")
     if clang := _CLANG_VERSION.search(answer):
         family, version = Family.CLANG, clang["version"]
         target = match["target"] if (match := _CLANG_TARGET.search(answer)) else ""
     elif "Free Software Foundation" in answer:
-        family, version, target = Family.GCC, _ask(found.cc, "-dumpfullversion"), _ask(found.cc, "-dumpmachine")
+        family, version, target = Family.GCC, ask(found.cc, "-dumpfullversion"), ask(found.cc, "-dumpmachine")
     else:
         return None
     if not target or not re.fullmatch(r"\d+(\.\d+)*", version):
@@ -194,7 +194,8 @@ def _executable(path: Path) -> bool:
     return os.access(path, os.X_OK) and path.is_file()
 
 
-def _ask(program: Path, question: str) -> str:
+def ask(program: Path, question: str) -> str:
+    """Return what a compiler answers to an option, empty if it fails or cannot be started."""
     try:
         done = run([program, question], env={**os.environ, "LC_ALL": "C"}, timeout=IDENTIFY_SECONDS)
     except OSError:

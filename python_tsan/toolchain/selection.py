@@ -13,7 +13,7 @@ from python_tsan.toolchain.probe_cache import ProbeCache
 from python_tsan.toolchain.search import Found, Places, find_compilers, identify, locate, places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from python_tsan.console import Console
@@ -44,13 +44,14 @@ def choose_toolchain(
     unchanged is not started again. Raises :class:`python_tsan.errors.ToolchainError` when none works, and ``OSError``
     when the cache cannot be written.
     """
-    desk = _Desk(places(os.environ if env is None else env), layout, console)
-    known = desk.candidates(requested)
+    prober = _Prober(places(os.environ if env is None else env), layout, console)
+    known = prober.candidates(requested)
     tried: list[Probe] = []
-    chosen = first_working(desk.probes(rank(known, requested), into=tried))
-    if chosen is None or chosen.toolchain is None:
-        raise refusal(tried, rank(known), requested, this_manager())
-    return chosen.toolchain
+    for candidate in rank(known, requested):
+        tried.append(prober.probe(candidate))
+        if tried[-1].toolchain:
+            return tried[-1].toolchain
+    raise refusal(tried, rank(known), requested, this_manager())
 
 
 def survey(
@@ -60,8 +61,8 @@ def survey(
 
     Rejections are looked into again, so that the answer holds now; successes are remembered.
     """
-    desk = _Desk(places(os.environ if env is None else env), layout, console, trust_rejections=False)
-    probes = tuple(desk.probes(rank(desk.candidates(requested))))
+    prober = _Prober(places(os.environ if env is None else env), layout, console, trust_rejections=False)
+    probes = tuple(map(prober.probe, rank(prober.candidates(requested))))
     allowed = {candidate.cc for candidate in rank((probe.candidate for probe in probes), requested)}
     eligible = [probe for probe in probes if probe.candidate.cc in allowed]
     chosen = first_working(eligible)
@@ -70,7 +71,7 @@ def survey(
     return Survey(probes=probes, requested=requested, chosen=chosen.toolchain, why=reason(chosen, eligible, requested))
 
 
-class _Desk:
+class _Prober:
     """Answers from memory where it can, and asks the compilers where it must."""
 
     def __init__(self, where: Places, layout: Layout, console: Console, *, trust_rejections: bool = True) -> None:
@@ -88,14 +89,6 @@ class _Desk:
         answers = (self._identify(each) for each in found.values())
         return tuple(candidate for candidate in answers if candidate is not None)
 
-    def probes(self, candidates: Iterable[Candidate], *, into: list[Probe] | None = None) -> Iterator[Probe]:
-        """Yield the probe of each candidate as it is requested, and note it in ``into``."""
-        for candidate in candidates:
-            probe = self._probe(candidate)
-            if into is not None:
-                into.append(probe)
-            yield probe
-
     def _identify(self, found: Found) -> Candidate | None:
         known = self._cache.recall("identity", found.cc, Candidate)
         if known is None:
@@ -105,7 +98,8 @@ class _Desk:
         # The C++ compiler may have come or gone since, and PATH may be another.
         return None if known is None else replace(known, cxx=found.cxx, in_path=found.in_path)
 
-    def _probe(self, candidate: Candidate) -> Probe:
+    def probe(self, candidate: Candidate) -> Probe:
+        """Return what the canary pair shows of a candidate."""
         known = self._cache.recall("probe", candidate.cc, Probe)
         if known and known.candidate == candidate and (self._trust_rejections or known.toolchain):
             return replace(known, candidate=candidate)

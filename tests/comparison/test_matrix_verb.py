@@ -306,14 +306,16 @@ def test_what_was_asked_for_by_name_and_is_unavailable_counts(machine):
 
 @pytest.mark.compiler
 def test_the_compilers_of_this_machine_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(available, "obtain_source", lambda *_, **__: pytest.fail("no source was wished for"))
-    found: list[LeftOut] = []
-    names = available._toolchains(
-        Settings(cache=tmp_path), Wish(), found, layout=Layout(root=tmp_path), console=make_console(quiet=True)
-    )
-    assert names
-    assert len({name.split("-")[0] for name in names}) == len(names)
-    assert found == []
+    def unavailable(settings, **_):
+        raise FetchError(f"CPython {settings.python} is unavailable")
+
+    monkeypatch.setattr(available, "obtain_source", unavailable)
+    monkeypatch.setattr(available, "find_binding", lambda *_, **__: None)
+    layout = Layout(root=tmp_path)
+    found = available.look(Settings(cache=tmp_path), Wish(), layout=layout, console=make_console(quiet=True))
+    assert found.toolchains
+    assert len({name.split("-")[0] for name in found.toolchains}) == len(found.toolchains)
+    assert all(each.what.startswith("CPython ") for each in found.missing)
 
 
 def test_a_folder_that_cannot_be_written_is_reported(here, tmp_path):

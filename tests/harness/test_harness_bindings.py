@@ -38,11 +38,15 @@ def console():
     return Console(out=io.StringIO(), err=io.StringIO(), env={})
 
 
+def missing(name):
+    raise bindings.metadata.PackageNotFoundError(name)
+
+
 @pytest.fixture
 def uv(tmp_path, monkeypatch):
     path = tmp_path / "uv"
     monkeypatch.setattr("python_tsan.cpython.tools.find_uv", lambda: path)
-    monkeypatch.setattr(bindings, "_installed", lambda _: None)
+    monkeypatch.setattr(bindings.metadata, "distribution", missing)
     return path
 
 
@@ -66,11 +70,17 @@ def test_a_missing_tool_says_how_to_get_it(tmp_path, monkeypatch):
     assert "python-tsan[verify]" in raised.value.advice
 
 
-def test_the_installed_pybind11_serves_only_for_its_own_version(layout, console):
+def test_the_installed_pybind11_serves_only_for_its_own_version(layout, console, monkeypatch):
     pybind11 = pytest.importorskip("pybind11")
     here = replace(OTHER, version=pybind11.__version__)
     assert bindings.find_binding(here, layout=layout, console=console) / "include" == Path(pybind11.get_include())
-    assert bindings._installed(replace(OTHER, version="0.0.1")) is None
+
+    def unreachable(*_, **__):
+        raise BuildError("PyPI cannot be reached")
+
+    monkeypatch.setattr(bindings, "install_tool", unreachable)
+    with pytest.raises(BuildError, match="PyPI cannot be reached"):
+        bindings.find_binding(replace(OTHER, version="0.0.1"), layout=layout, console=console)
 
 
 def test_another_version_is_fetched_once(layout, console, uv, script):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from python_tsan.errors import BuildError, ExitCode, UsageError
+from python_tsan.errors import BuildError, ExitCode
 from python_tsan.expectation import ExpectedFinding, Lane, Outcome
-from python_tsan.harness.registry import find_scenario, read_registry
+from python_tsan.harness.registry import read_registry
 
 SOURCE = Path("/logs/list.log")
 RACE = {
@@ -81,21 +81,3 @@ def test_an_entry_with_fields_missing_is_a_build_error():
 
 def test_twins_may_name_each_other(entry):
     assert len(read(entry("a", twin="b"), entry("b", twin="a"))) == 2
-
-
-def test_find_scenario_returns_the_one_named(entry):
-    assert find_scenario(read(entry("a"), entry("b")), "b").name == "b"
-
-
-def test_an_unknown_scenario_gets_a_suggestion(entry):
-    with pytest.raises(UsageError) as raised:
-        find_scenario(read(entry("counter_guarded"), entry("canary_race")), "counter_garded")
-    assert raised.value.message == "unknown scenario 'counter_garded'"
-    assert raised.value.advice == "did you mean counter_guarded?"
-    assert raised.value.exit_code is ExitCode.USAGE
-
-
-def test_an_unknown_scenario_unlike_any_other_is_not_guessed(entry):
-    with pytest.raises(UsageError) as raised:
-        find_scenario(read(entry("counter_guarded")), "zzz")
-    assert raised.value.advice == "`python-tsan build-harness --list` prints all scenarios"

@@ -10,9 +10,9 @@ import subprocess
 import time
 
 import pytest
+from listed import find_scenario
 
 from python_tsan.expectation import Lane, Outcome
-from python_tsan.harness.registry import find_scenario
 from python_tsan.imports.outcomes import parse_version
 from python_tsan.paths import native_folder
 

@@ -7,10 +7,10 @@ import shutil
 import subprocess
 
 import pytest
+from listed import find_scenario
 
 from python_tsan.binding import parse_binding
 from python_tsan.expectation import Outcome
-from python_tsan.harness.registry import find_scenario
 from python_tsan.paths import native_folder
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow, pytest.mark.timeout(600)]

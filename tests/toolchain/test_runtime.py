@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from python_tsan.toolchain.runtime import file_id, find_runtime, runtime_folders
+from python_tsan.toolchain.runtime import find_runtime, runtime_folders
 
 
 def test_the_runtime_is_where_the_compiler_says(make_fake):
@@ -29,13 +29,6 @@ def test_a_link_is_followed(make_fake, tmp_path):
     (fake.folder / "lib" / "runtime").rename(tmp_path / "real")
     (fake.folder / "lib" / "runtime").symlink_to(tmp_path / "real")
     assert find_runtime(fake.candidate) == tmp_path / "real"
-
-
-def test_the_id_is_the_sha256_of_the_content(tmp_path):
-    path = tmp_path / "library"
-    path.write_bytes(b"abc")
-    # FIPS 180-2, appendix B.1
-    assert file_id(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 @pytest.mark.parametrize("name", ["clang-19", "gcc-12"])
