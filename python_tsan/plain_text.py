@@ -100,7 +100,7 @@ def did_you_mean(word: str, known: Iterable[str], *, most: int = 1, otherwise: s
 
 
 def last_line(text: str) -> str:
-    """Return the last line of a text that is not blank, without the blanks around it; empty if there is none."""
+    """Return the last line of a text that is not blank, without the blanks around it; empty for no such line."""
     return text.strip().rpartition("\n")[2].strip()
 
 

@@ -181,6 +181,11 @@ def read_document(file: Path) -> bytes:
     return data
 
 
+def text_of(path: Path) -> str:
+    """Return the text of a file, undecodable bytes replaced; empty if it is not there."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a regular file in hexadecimal."""
     import hashlib  # noqa: PLC0415 -- loads OpenSSL, and every verb loads this module

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, describe_group_hang, save_group_stacks
+from python_tsan.checking.stacks import PYTHON_FILE, PYTHON_STACKS_VARIABLE, describe_group_hang, save_stacks
 from python_tsan.detect import locks, races
 from python_tsan.detect.registry import detectors
 from python_tsan.errors import SubjectError
@@ -19,6 +18,7 @@ from python_tsan.plain_text import last_line
 from python_tsan.process import Completed, interrupt_group, run
 from python_tsan.result.hang import Hang
 from python_tsan.result.model import Observation, Unparsed
+from python_tsan.storage import text_of
 from python_tsan.tsan.finding import FatalKind
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def execute(
         nonlocal hang
         if on_deadline:
             on_deadline(pid)
-        stacks.extend(save_group_stacks(pid, folder))
+        stacks.extend(save_stacks(pid, folder))
         if describe_hang:
             hang = describe_group_hang(pid, folder)
         if interrupt:
@@ -146,7 +146,7 @@ def observe(
     """
     report = folder.absolute() / REPORT_FILE
     argv = [str(part).replace("{report}", str(report)) for part in command]
-    until = partial(_has_noted, folder / WAITS_FILE, tuple(waits)) if waits else None
+    until = (lambda: _lines(folder / WAITS_FILE) == tuple(waits)) if waits else None
     execution = execute(argv, folder=folder, env=env, deadline=deadline, launcher=launcher, until=until)
     gap = next(locks.gaps([folder], alone=True), "") if recorded else ""
     return _read(execution, argv=tuple(argv), gap=gap)
@@ -185,7 +185,9 @@ def _read(execution: Execution, *, argv: tuple[str, ...], gap: str) -> Observati
         findings=tuple(finding for one in found for finding in one.findings),
         fatal=tuple(each.message for each in fatal if each.kind is not FatalKind.SIGNAL),
         crashes=tuple(each.message for each in fatal if each.kind is FatalKind.SIGNAL),
-        last_words=_end(_text(folder / STDERR_FILE)) if completed.exit_code < 0 and not completed.timed_out else "",
+        last_words="\n".join(text_of(folder / STDERR_FILE).splitlines()[-_LAST_LINES:])
+        if completed.exit_code < 0 and not completed.timed_out
+        else "",
         unparsed=Unparsed(
             count=sum(one.unparsed.count for one in found),
             samples=tuple(line for one in found for line in one.unparsed.samples),
@@ -197,7 +199,7 @@ def _read(execution: Execution, *, argv: tuple[str, ...], gap: str) -> Observati
 
 def _problem(completed: Completed, folder: Path) -> str:
     """Return why the evidence cannot be trusted, or why the program did not run at all."""
-    stderr = _text(folder / STDERR_FILE)
+    stderr = text_of(folder / STDERR_FILE)
     if problem := next(filter(None, (detector.problem(folder, stderr) for detector in detectors())), ""):
         return problem
     if completed.exit_code in _NOT_EXECUTABLE and not completed.timed_out:
@@ -209,23 +211,11 @@ def _read_report(path: Path) -> tuple[dict[str, Any], str]:
     if not path.is_file():
         return {}, ""
     try:
-        report = json.loads(_text(path))
+        report = json.loads(text_of(path))
     except ValueError as error:
         return {}, f"the subject's report is not JSON: {error}"
     return (report, "") if isinstance(report, dict) else ({}, "the subject's report is not a JSON object")
 
 
-def _has_noted(path: Path, waits: tuple[str, ...]) -> bool:
-    return _lines(path) == waits
-
-
 def _lines(path: Path) -> tuple[str, ...]:
-    return tuple(_text(path).splitlines())
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def _end(text: str) -> str:
-    return "\n".join(text.splitlines()[-_LAST_LINES:])
+    return tuple(text_of(path).splitlines())

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from python_tsan.harness.build import Harness
     from python_tsan.harness.registry import Scenario
     from python_tsan.toolchain.model import Toolchain
-    from python_tsan.tsan.suppressions import Suppression
 
 # PEP 684: sub-interpreters that do not share the main interpreter's GIL.
 FIRST_OWN_GIL = (3, 12)
@@ -60,6 +59,9 @@ def lane_setup(
     """
     interpreter = harness.interpreter
     environment = compose_environment(subject_environment(interpreter, base), toolchain=toolchain)
+    version, free_threaded = interpreter.version, interpreter.free_threaded
+    # gcc's runtime is a shared library of the program.
+    shared = recorder and interpreter.instrumented and ".so" in toolchain.runtime.suffixes
     preloads = {need: harness.executable.parent / name for need, name in PRELOADS.items()}
     setup = LaneSetup(
         lane=Lane.FULL if interpreter.instrumented else Lane.FAST,
@@ -74,24 +76,14 @@ def lane_setup(
         repeats=repeats,
         preloads={need: path for need, path in preloads.items() if path.is_file()},
         packages=CASES,
-        version=interpreter.version,
-        known_races=_known_races(interpreter),
-        recording=locks.preload(recorder, _shared_runtime(interpreter, toolchain), environment.variables)
+        version=version,
+        # None is seen inside a Python that is not instrumented.
+        known_races=known_races(version, free_threaded=free_threaded) if interpreter.instrumented else (),
+        recording=locks.preload(recorder, str(toolchain.runtime) if shared else "", environment.variables)
         if recorder
         else {},
     )
     return setup, environment
-
-
-def _shared_runtime(interpreter: Interpreter, toolchain: Toolchain) -> str:
-    """Return the sanitizer's runtime if the program loads it as a shared library, as gcc's does; else nothing."""
-    return str(toolchain.runtime) if interpreter.instrumented and ".so" in toolchain.runtime.suffixes else ""
-
-
-def _known_races(interpreter: Interpreter) -> tuple[Suppression, ...]:
-    """Return what is known of races inside this Python; none is seen where it is not instrumented."""
-    version, free_threaded = interpreter.version, interpreter.free_threaded
-    return known_races(version, free_threaded=free_threaded) if interpreter.instrumented else ()
 
 
 def expectation_for(scenario: Scenario, *, interpreter: Interpreter) -> Expectation | None:

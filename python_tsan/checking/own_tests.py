@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from python_tsan.checking.environment import compose_environment
 from python_tsan.checking.execution import STDOUT_FILE, observe
 from python_tsan.cpython.environment import clean_environment
-from python_tsan.expectation import Expectation, Lane, Outcome
+from python_tsan.expectation import Lane
 from python_tsan.process import in_parallel
 from python_tsan.result.judge.check import judge_check
 from python_tsan.result.known import DATA_FILE, KnownFailure, Seen, less_what_is_known
-from python_tsan.result.model import Status, Verdict
+from python_tsan.result.model import CLEAN, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from python_tsan.cpython.own_tests import SuiteHome
     from python_tsan.toolchain.model import Toolchain
 
-CLEAN = Expectation(outcome=Outcome.CLEAN)
 PREFIX = "cpython/"  # of the names of these checks
 FAILED_FILE = "failed.txt"
 NOT_REACHED = "the time for all tests was over before it was reached"
@@ -107,10 +106,9 @@ def run_tests(
     ends = time.monotonic() + limits.whole
 
     def one(test: str) -> Verdict:
-        left = ends - time.monotonic()
-        return not_judged(test, threads, NOT_REACHED) if left <= 0 else judged(test, min(limits.each, left))
-
-    def judged(test: str, deadline: float) -> Verdict:
+        deadline = min(limits.each, ends - time.monotonic())
+        if deadline <= 0:
+            return not_judged(test, threads, NOT_REACHED)
         known, place = known_of(test, interpreter), folder / test
         observation = observe(
             _command(home, test, known, place.absolute(), threads),
@@ -191,9 +189,5 @@ def not_judged(test: str, threads: int | None, reason: str) -> Verdict:
         check=check_name(test, threads),
         lane=Lane.FULL,
         status=Status.SKIPPED,
-        expectation=CLEAN,
-        met=0,
-        runs=0,
         reason=reason,
-        seconds=0.0,
     )

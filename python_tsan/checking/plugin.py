@@ -19,7 +19,7 @@ from python_tsan.expectation import Expectation, Outcome
 from python_tsan.harness.cases import CANARY, RECORDER
 from python_tsan.plain_text import last_line
 from python_tsan.result.judge.check import judge_check
-from python_tsan.result.model import Observation, Status, Verdict
+from python_tsan.result.model import CLEAN, Observation, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -104,7 +104,10 @@ class CheckPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put the canary first, for all names of files."""
-        items[:] = [item for item in items if not _without_scenario(item)]
+        # Of a check that has no scenario in this lane, pytest makes an item without one.
+        asks = [_FIXTURE in getattr(item, "fixturenames", ()) for item in items]
+        named = [isinstance(_parameter(item), str) for item in items]
+        items[:] = [item for item, needs, has in zip(items, asks, named, strict=True) if has or not needs]
         items.sort(key=lambda item: not _is_canary(item))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -192,28 +195,18 @@ class CheckPlugin:
     def _verdict(self, item: pytest.Item, report: pytest.TestReport) -> Verdict:
         subject = self._checked.get(item.nodeid)
         if report.when == "setup" or subject is None:
-            return self._unjudged(item, subject, report)
-        verdict = subject.verdict
-        if report.outcome == "failed" and verdict.status is Status.PASSED:
+            expected = (self._setup.expected(subject.scenario) or subject.scenario.expect) if subject else CLEAN
+            return Verdict(
+                check=check_name(item),
+                lane=self._setup.lane,
+                status=Status.SKIPPED if report.outcome == "skipped" else Status.COULD_NOT_JUDGE,
+                expectation=expected,
+                reason=_message(report),
+            )
+        if report.outcome == "failed" and subject.verdict.status is Status.PASSED:
             # The scenario did as it says of itself, but the check knows more.
-            return replace(verdict, status=Status.FAILED, reason=_message(report))
-        return verdict
-
-    def _unjudged(self, item: pytest.Item, subject: Subject | None, report: pytest.TestReport) -> Verdict:
-        skipped = report.outcome == "skipped"
-        return Verdict(
-            check=check_name(item),
-            lane=self._setup.lane,
-            status=Status.SKIPPED if skipped else Status.COULD_NOT_JUDGE,
-            expectation=self._expected(subject) or Expectation(outcome=Outcome.CLEAN),
-            met=0,
-            runs=0,
-            reason=_message(report),
-            seconds=0.0,
-        )
-
-    def _expected(self, subject: Subject | None) -> Expectation | None:
-        return (self._setup.expected(subject.scenario) or subject.scenario.expect) if subject else None
+            return replace(subject.verdict, status=Status.FAILED, reason=_message(report))
+        return subject.verdict
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what could not be collected: a check that is not run must not look like one that passed."""
@@ -235,13 +228,8 @@ def check_name(item: pytest.Item) -> str:
 
 
 def _scenario_name(item: pytest.Item) -> str:
-    call = getattr(item, "callspec", None)
-    return str(call.params[_FIXTURE]) if call and _FIXTURE in call.params else item.name
-
-
-def _without_scenario(item: pytest.Item) -> bool:
-    """Return whether pytest made this item of a check that has no scenario in this lane."""
-    return _FIXTURE in getattr(item, "fixturenames", ()) and not isinstance(_parameter(item), str)
+    name = _parameter(item)
+    return item.name if name is None else str(name)
 
 
 def _parameter(item: pytest.Item) -> object:

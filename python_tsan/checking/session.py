@@ -13,7 +13,6 @@ import pytest
 from python_tsan.checking.plugin import CheckPlugin
 from python_tsan.checking.subjects import LaneSetup, Subjects
 from python_tsan.errors import SubjectError, UsageError
-from python_tsan.expectation import Expectation, Outcome
 from python_tsan.paths import checks_folder
 from python_tsan.result.model import Status, Verdict
 
@@ -51,7 +50,18 @@ def run_checks(
     verdicts = tuple(plugin.verdicts)
     if keyword and "canary" not in keyword and not any(not one.check.startswith("canary/") for one in verdicts):
         raise UsageError(f"no check matches {keyword!r}", advice="run without -k to see the names of all checks")
-    return verdicts if files or keyword else (*verdicts, *_unchecked(plugin, setup))
+    if files or keyword:
+        return verdicts
+    unchecked = (
+        Verdict(
+            check=f"unchecked/{name}",
+            lane=setup.lane,
+            status=Status.COULD_NOT_JUDGE,
+            reason="the harness has this scenario, but no check is about it",
+        )
+        for name in plugin.unchecked()
+    )
+    return (*verdicts, *unchecked)
 
 
 def _arguments(files: Sequence[str], keyword: str) -> list[str]:
@@ -97,17 +107,3 @@ def _raise_for(code: int | pytest.ExitCode, plugin: CheckPlugin, keyword: str) -
         raise UsageError(f"pytest cannot use the expression {keyword!r}", advice="see `pytest -h` for -k")
     if code not in _ENDED:
         raise SubjectError(f"pytest ended with {pytest.ExitCode(code).name}", evidence=checks_folder(), page="checks")
-
-
-def _unchecked(plugin: CheckPlugin, setup: LaneSetup) -> Iterator[Verdict]:
-    for name in plugin.unchecked():
-        yield Verdict(
-            check=f"unchecked/{name}",
-            lane=setup.lane,
-            status=Status.COULD_NOT_JUDGE,
-            expectation=Expectation(outcome=Outcome.CLEAN),
-            met=0,
-            runs=0,
-            reason="the harness has this scenario, but no check is about it",
-            seconds=0.0,
-        )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from python_tsan.checking.hang import describe_hang
 from python_tsan.process import group_members, run
 from python_tsan.result.hang import Hang, together
+from python_tsan.storage import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,46 +58,34 @@ DEBUGGERS = (
 )
 
 
-def save_group_stacks(pgid: int, folder: Path) -> tuple[Path, ...]:
-    """Save the stacks of every process of a group: of its leader in the usual files, of others in ones with their pid.
+def save_stacks(pgid: int, folder: Path) -> tuple[Path, ...]:
+    """Save what every thread of every process of a group is doing into ``folder``; return the files that were written.
 
-    The leader's Python threads write where its environment says; those of others, which share it, follow there.
+    Native stacks come from the first debugger that works, else from what the kernel shows of each thread; those of
+    others than the leader go into files with their pid. Python's come from the processes themselves, if they handle the
+    agreed signal: they append to the file that the environment of all of them names. Never raises: a process that goes
+    away meanwhile leaves fewer stacks.
     """
-    written = list(save_stacks(pgid, folder))
-    for pid in group_members(pgid):
-        if pid != pgid:
-            native = folder / NATIVE_FILE.replace(".", f".{pid}.")
-            written += [native] if _debugger_stacks(pid, native) or _kernel_stacks(pid, native) else []
-            python = folder / PYTHON_FILE
-            written += [python] if _python_stacks(pid, python) and python not in written else []
+    written: dict[Path, None] = {}
+    python = folder / PYTHON_FILE
+    for pid in dict.fromkeys((pgid, *group_members(pgid))):
+        native = folder / _native_file(pid, pgid)
+        if _debugger_stacks(pid, native) or _kernel_stacks(pid, native):
+            written[native] = None
+        if _python_stacks(pid, python):
+            written[python] = None
     return tuple(written)
+
+
+def _native_file(pid: int, pgid: int) -> str:
+    return NATIVE_FILE if pid == pgid else NATIVE_FILE.replace(".", f".{pid}.")
 
 
 def describe_group_hang(pgid: int, folder: Path) -> Hang:
     """Describe what the threads of a group wait for, by its saved stacks and by what the kernel shows of it."""
-    python = _text(folder / PYTHON_FILE)
-    names = {pid: NATIVE_FILE if pid == pgid else NATIVE_FILE.replace(".", f".{pid}.") for pid in group_members(pgid)}
-    return together(describe_hang(pid, native=_text(folder / name), python=python) for pid, name in names.items())
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def save_stacks(pid: int, folder: Path) -> tuple[Path, ...]:
-    """Save what every thread of ``pid`` is doing into ``folder`` and return the files that were written.
-
-    Native stacks come from the first debugger that works, else from what the kernel shows of each thread. Python's
-    come from the subject itself, if it handles the agreed signal. Never raises: a subject that goes away meanwhile
-    leaves fewer stacks.
-    """
-    native, python = folder / NATIVE_FILE, folder / PYTHON_FILE
-    written = []
-    if _debugger_stacks(pid, native) or _kernel_stacks(pid, native):
-        written.append(native)
-    if _python_stacks(pid, python):
-        written.append(python)
-    return tuple(written)
+    python = text_of(folder / PYTHON_FILE)
+    native = {pid: text_of(folder / _native_file(pid, pgid)) for pid in group_members(pgid)}
+    return together(describe_hang(pid, native=text, python=python) for pid, text in native.items())
 
 
 def _debugger_stacks(pid: int, target: Path, debuggers: tuple[Debugger, ...] = DEBUGGERS) -> bool:
@@ -107,20 +96,13 @@ def _debugger_stacks(pid: int, target: Path, debuggers: tuple[Debugger, ...] = D
             continue
         done = run(debugger.command(pid), env=env, timeout=DEBUGGER_SECONDS)
         if done.timed_out:
-            _continue(pid)
+            # It did not detach: a stopped process could not write its Python stacks.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
         if debugger.proof in done.stdout:
             target.write_text(f"# {debugger.name}, process {pid}\n{done.stdout}", encoding="utf-8")
             return True
     return False
-
-
-def _continue(pid: int) -> None:
-    """Let a process run that a debugger stopped and did not detach from before it was ended.
-
-    A stopped process could not write its Python stacks.
-    """
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
 
 
 def _kernel_stacks(pid: int, target: Path) -> bool:
@@ -160,14 +142,11 @@ def _python_stacks(pid: int, target: Path) -> bool:
         time.sleep(_SETTLE_SECONDS)
         # Written thread by thread: it is all there once it has stopped growing.
         size = _size(target)
-        if size > before and _settled(target, size):
-            return True
+        if size > before:
+            time.sleep(_SETTLE_SECONDS)
+            if _size(target) == size:
+                return True
     return False
-
-
-def _settled(target: Path, size: int) -> bool:
-    time.sleep(_SETTLE_SECONDS)
-    return _size(target) == size
 
 
 def _size(path: Path) -> int:

@@ -99,11 +99,6 @@ class LaneSetup:
             return max(scenario.deadline_seconds, ENDING_SECONDS)
         return scenario.deadline_seconds
 
-    @property
-    def packages_option(self) -> tuple[str, ...]:
-        """The harness' own option for the module path, empty without one."""
-        return ("--packages", str(self.packages)) if self.packages else ()
-
     def covers(self, scenario: Scenario) -> bool:
         """Return whether the scenario belongs to this lane."""
         return self.lane in scenario.lanes
@@ -177,7 +172,8 @@ class Subjects:
         setup = self._setup
         if scenario.program:
             return [setup.executable.parent / scenario.program, case_of(scenario)]
-        return [setup.executable, "run", scenario.name, "--report", "{report}", *setup.packages_option]
+        packages = ("--packages", str(setup.packages)) if setup.packages else ()
+        return [setup.executable, "run", scenario.name, "--report", "{report}", *packages]
 
     def _variables(self, scenario: Scenario) -> dict[str, str]:
         setup = self._setup

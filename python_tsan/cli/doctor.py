@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import TOOLCHAIN, add_settings, open_context
-from python_tsan.errors import ExitCode
+from python_tsan.errors import ExitCode, ToolchainError
 from python_tsan.plain_text import wrapped
 from python_tsan.toolchain import Survey, survey
-from python_tsan.toolchain.choose import rank, refusal, remedy
+from python_tsan.toolchain.choose import rank, refusal
 from python_tsan.toolchain.hints import fix_for, install_command, this_manager, without_root
 from python_tsan.toolchain.host import SAFE_RND_BITS, HostFacts, inspect_host
-from python_tsan.toolchain.model import Candidate, Family, Probe, Toolchain
+from python_tsan.toolchain.model import Family, Toolchain
 from python_tsan.toolchain.package_names import Manager, Missing, Need
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LABEL = 10
 GIGABYTE = 1 << 30
+_plain = partial(msgspec.to_builtins, enc_hook=str)
 # A build and its compiler cache; and what a link of libpython with debug information takes.
 ENOUGH_DISK, ENOUGH_MEMORY = 3 * GIGABYTE, 2 * GIGABYTE
 
@@ -53,10 +55,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 def as_json(machine: HostFacts, seen: Survey, manager: Manager | None) -> dict[str, Any]:
     """Return the whole report as plain JSON types."""
     return {
-        "machine": _plain(asdict(machine)),
-        "compilers": [_plain(asdict(probe)) | {"verdict": probe.verdict} for probe in seen.probes],
-        "chosen": _plain(asdict(seen.chosen)) if seen.chosen else None,
-        "why": seen.why if seen.chosen else refusal(_asked(seen), _known(seen), seen.requested, manager).message,
+        "machine": _plain(machine),
+        "compilers": [_plain(probe) | {"verdict": probe.verdict} for probe in seen.probes],
+        "chosen": _plain(seen.chosen) if seen.chosen else None,
+        "why": seen.why if seen.chosen else _refusal(seen, manager).message,
         "missing": [{"what": what, "install": how} for what, how in shortages(machine, seen, manager)],
         "warnings": list(troubles(machine)),
     }
@@ -141,9 +143,9 @@ def _compilers(seen: Survey) -> Iterator[tuple[str, str]]:
 
 def _choice(seen: Survey, manager: Manager | None) -> Iterator[tuple[str, str]]:
     if seen.chosen is None:
-        error = refusal(_asked(seen), _known(seen), seen.requested, manager)
+        error = _refusal(seen, manager)
         yield "none", error.message.splitlines()[0].rstrip(":")
-        yield "what to do", remedy(_asked(seen), manager) if _asked(seen) else error.advice
+        yield "what to do", error.advice
         return
     yield seen.chosen.name, seen.why
     yield from _parts(seen.chosen)
@@ -188,26 +190,13 @@ def _wrapped(label: str, text: str) -> Sequence[str]:
     return wrapped(text, head=head, indent=indent)
 
 
-def _asked(seen: Survey) -> list[Probe]:
-    allowed = rank(_known(seen), seen.requested)
-    return [probe for probe in seen.probes if probe.candidate in allowed]
-
-
-def _known(seen: Survey) -> list[Candidate]:
-    return [probe.candidate for probe in seen.probes]
+def _refusal(seen: Survey, manager: Manager | None) -> ToolchainError:
+    """Return the error of a verb that needs a toolchain."""
+    known = [probe.candidate for probe in seen.probes]
+    allowed = rank(known, seen.requested)
+    asked = [probe for probe in seen.probes if probe.candidate in allowed]
+    return refusal(asked, known, seen.requested, manager)
 
 
 def _size(count: int | None) -> str:
     return "unknown" if count is None else f"{count / GIGABYTE:.1f} GB"
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
-    match value:
-        case dict():
-            return {key: _plain(each) for key, each in value.items()}
-        case list() | tuple():
-            return [_plain(each) for each in value]
-        case Path():
-            return str(value)
-        case _:
-            return getattr(value, "value", value)

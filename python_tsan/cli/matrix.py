@@ -14,7 +14,8 @@ from msgspec import structs
 from python_tsan.binding import parse_binding
 from python_tsan.cli.compare import comparison_of, show
 from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_context, words_of
+from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_context
+from python_tsan.cli.output import words_of
 from python_tsan.cli.verify import CheckRequest, add_check_options, verify
 from python_tsan.comparison.renderings import HTML, MARKDOWN, RENDERINGS
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError, UsageError

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cli.help_format import add_verbose, end_with
 from python_tsan.cli.options import add_settings, open_context
-from python_tsan.cli.output import add_to_job_summary
-from python_tsan.cli.run import add_formats, formats_of
+from python_tsan.cli.output import add_formats, add_to_job_summary, formats_of
 from python_tsan.plain_text import counted
 from python_tsan.render.registry import TERMINAL, Context, write_renderings
 from python_tsan.render.source import source_reader

@@ -16,8 +16,6 @@ from python_tsan.paths import Layout
 from python_tsan.setting_values import Kind, convert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from python_tsan.console import Console
     from python_tsan.pipeline import Pipeline
 
@@ -87,11 +85,6 @@ def _converted(kind: Kind, text: str) -> float:
     if not isinstance(value, int | float):
         raise argparse.ArgumentTypeError(f"must be {kind.value}, not {text!r}")
     return value
-
-
-def words_of(given: Sequence[str]) -> tuple[str, ...]:
-    """Return the values of an option that may be repeated or comma-separated, each once."""
-    return tuple(dict.fromkeys(word.strip() for each in given for word in each.split(",") if word.strip()))
 
 
 def open_context(arguments: argparse.Namespace) -> Context:

@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.render.registry import TERMINAL
+from python_tsan.errors import UsageError
+from python_tsan.plain_text import did_you_mean
+from python_tsan.render.registry import RENDERINGS, TERMINAL
 from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from python_tsan.console import Console
     from python_tsan.result.model import Result
@@ -29,6 +31,32 @@ def add_output(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
         help=f"{', '.join(others)} or {last} ({TERMINAL})",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the result to this file")
+
+
+def add_formats(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--format`` of the verbs that write several formats into the folder of a run."""
+    parser.add_argument(
+        "--format",
+        action="append",
+        default=[],
+        metavar="FORMAT",
+        help=f"{', '.join(RENDERINGS)}; may be repeated",
+    )
+
+
+def words_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of an option that may be repeated or comma-separated, each once."""
+    return tuple(dict.fromkeys(word.strip() for each in given for word in each.split(",") if word.strip()))
+
+
+def formats_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the formats of repeated or comma-separated options, each once. Raises UsageError for an unknown one."""
+    names = words_of(given)
+    for name in names:
+        if name not in RENDERINGS:
+            listing = f"choose from {', '.join(RENDERINGS)}"
+            raise UsageError(f"unknown format {name!r}", advice=did_you_mean(name, RENDERINGS, otherwise=listing))
+    return names
 
 
 def write_output(data: bytes, name: str, output: Path | None, console: Console) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cli.help_format import add_verbose, end_with
-from python_tsan.cli.options import PLAN, add_settings, count, open_context, seconds, words_of
+from python_tsan.cli.options import PLAN, add_settings, count, open_context, seconds
+from python_tsan.cli.output import add_formats, formats_of
 from python_tsan.cli.report import OWN_HELP, own_paths
 from python_tsan.detect.registry import DETECTORS, detectors_of
 from python_tsan.errors import UsageError
-from python_tsan.plain_text import counted, did_you_mean
+from python_tsan.plain_text import counted
 from python_tsan.render.registry import RENDERINGS, TERMINAL
 from python_tsan.result.model import TSAN_EXIT_CODE
 from python_tsan.result.shard import parse_shard
@@ -81,17 +82,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser, *(name for name in PLAN if name != "python"), "instrumented-numpy", "numpy", "ignore-rules", "output"
     )
     end_with(parser, "python-tsan run --repeat 20 --own src -- build/my_program --threads 4")
-
-
-def add_formats(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--format`` of the verbs that write several formats into the folder of a run."""
-    parser.add_argument(
-        "--format",
-        action="append",
-        default=[],
-        metavar="FORMAT",
-        help=f"{', '.join(RENDERINGS)}; may be repeated",
-    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -186,16 +176,6 @@ def request_of(arguments: argparse.Namespace) -> Request:
         confirm=arguments.confirm,
         stall=arguments.stall,
     )
-
-
-def formats_of(given: Sequence[str]) -> tuple[str, ...]:
-    """Return the formats of repeated or comma-separated options, each once. Raises UsageError for an unknown one."""
-    names = words_of(given)
-    for name in names:
-        if name not in RENDERINGS:
-            listing = f"choose from {', '.join(RENDERINGS)}"
-            raise UsageError(f"unknown format {name!r}", advice=did_you_mean(name, RENDERINGS, otherwise=listing))
-    return names
 
 
 def facts_of(given: Sequence[str]) -> dict[str, str]:

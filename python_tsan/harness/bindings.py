@@ -46,9 +46,9 @@ def find_binding(binding: Binding, *, layout: Layout, console: Console) -> Path:
         if error.evidence and _NOT_THERE in tail(error.evidence):
             known = ", ".join(each.requirement for each in BINDINGS)
             raise UsageError(
-                f"There is no {binding}.",
+                f"there is no {binding}",
                 evidence=error.evidence,
-                advice=f"--binding takes a release, such as {known}.",
+                advice=f"--binding takes a release, such as {known}",
             ) from error
         raise
     if not (folder / name / needed).is_file():

@@ -29,6 +29,7 @@ from python_tsan.running.preflight import Prepared
 from python_tsan.running.request import Request
 from python_tsan.running.rules import read_rules, with_shipped
 from python_tsan.running.session import Session
+from python_tsan.storage import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -191,12 +192,7 @@ def _end(result: Result) -> str:
 
 def _last_words(folder: Path) -> str:
     """Return the end of what a run printed that left no word on how its test ended."""
-    first = folder / "1"
-    text = "".join(
-        (first / name).read_text(encoding="utf-8", errors="replace")
-        for name in (STDOUT_FILE, STDERR_FILE)
-        if (first / name).is_file()
-    )
+    text = "".join(text_of(folder / "1" / name) for name in (STDOUT_FILE, STDERR_FILE))
     return "\n".join(text.splitlines()[-LAST_LINES:])
 
 

@@ -182,8 +182,9 @@ def _build(sources: Sequence[Path], interpreter: Interpreter | None, compilers: 
     """Compile into the folder ``work`` and return it. Raises ``BuildError`` with the compiler's first error."""
     cc, cxx = compilers
     units = [path for path in sources if path.suffix == ".cpp"]
+    definitions = ("-DPYTHON_TSAN_WITH_PYTHON",) if interpreter else ()
     commands: list[list[str | Path]] = [
-        [cxx, *_FLAGS, "-std=c++17", "-fno-exceptions", "-fno-rtti", *_definitions(interpreter), "-c", *units],
+        [cxx, *_FLAGS, "-std=c++17", "-fno-exceptions", "-fno-rtti", *definitions, "-c", *units],
         [cc, "-shared", *(f"{path.stem}.o" for path in units), "-o", LIBRARY, "-ldl"],
     ]
     if interpreter:
@@ -197,10 +198,6 @@ def _build(sources: Sequence[Path], interpreter: Interpreter | None, compilers: 
             lines = ended.stderr.strip().splitlines() or [f"exit {ended.exit_code}"]
             raise BuildError(next((line for line in lines if "error:" in line), lines[0]))
     return work
-
-
-def _definitions(interpreter: Interpreter | None) -> tuple[str, ...]:
-    return ("-DPYTHON_TSAN_WITH_PYTHON",) if interpreter else ()
 
 
 def read_hook_output(folder: Path) -> HookOutput:

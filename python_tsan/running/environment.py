@@ -61,7 +61,12 @@ def environment_for(
         options["suppressions"] = str(suppressions)
     needed = prepared.program.needed if prepared.program else caller.get("LD_PRELOAD", "").split(os.pathsep)
     runtime = next(filter(is_runtime, needed), "")
-    extra = _preload(caller, base, companion, None if runtime else recorder)
+    extra = {"LD_PRELOAD": caller["LD_PRELOAD"]} if caller.get("LD_PRELOAD") else {}
+    libraries = [each for each in (companion[0] if companion else None, None if runtime else recorder) if each]
+    if libraries:
+        extra = preloading(libraries, {**base, **extra})
+    if companion:
+        extra[FOLDER_VARIABLE] = str(companion[1])
     if runtime and recorder:
         extra[PRELOAD_VARIABLE] = os.pathsep.join([runtime, str(recorder)])
     if JEMALLOC_VARIABLE not in caller:
@@ -109,17 +114,3 @@ def _virtual_environment(env: Mapping[str, str]) -> tuple[str, Path] | None:
         return None
     values = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
     return values.get("home", ""), folder
-
-
-def _preload(
-    caller: Mapping[str, str],
-    base: Mapping[str, str],
-    companion: tuple[Path, Path] | None,
-    recorder: Path | None,
-) -> dict[str, str]:
-    theirs = {"LD_PRELOAD": caller["LD_PRELOAD"]} if caller.get("LD_PRELOAD") else {}
-    libraries = [*([companion[0]] if companion else ()), *([recorder] if recorder else ())]
-    if not libraries:
-        return theirs
-    folder = {FOLDER_VARIABLE: str(companion[1])} if companion else {}
-    return {**preloading(libraries, {**base, **theirs}), **folder}

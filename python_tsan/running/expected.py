@@ -10,17 +10,16 @@ import msgspec
 from python_tsan.errors import UsageError
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
 from python_tsan.plain_text import did_you_mean
+from python_tsan.result.model import CLEAN
 from python_tsan.toml_file import parse, read_text
 from python_tsan.tsan.finding import RULES, Kind
-
-CLEAN = Expectation(outcome=Outcome.CLEAN)
 
 
 def _finding(kind: Kind) -> Expectation:
     return Expectation(outcome=Outcome.RACE, findings=(ExpectedFinding(kind=kind.value),))
 
 
-# Expectations that are one word: ``race`` is any data race at all, the id of a rule anything that breaks it. Which one
+# Expectations that are one word. ``race`` is any data race at all, the id of a rule anything that breaks it. Which one
 # it must be takes a file.
 WORDS = {
     "clean": CLEAN,

@@ -91,20 +91,15 @@ def prepare(
     if embedded and embedded.free_threaded:
         _refuse_gil(env, argv)
     judged = [name for name in detect or DETECTORS if name != "races" or facts.instrumented]
-    unjudged = [] if "races" in judged else [_without_races(facts, detect)]
+    why = f"--detect {','.join(detect)}" if facts.instrumented else f"{facts.path.name} has no instrumented code"
     return Prepared(
         command=argv,
         program=facts,
         interpreter=embedded,
         notes=notes,
         detect=tuple(judged),
-        unjudged=tuple(unjudged),
+        unjudged=() if "races" in judged else (f"Races were not judged: {why}.",),
     )
-
-
-def _without_races(facts: ElfFacts, detect: Sequence[str]) -> str:
-    why = f"{facts.path.name} has no instrumented code" if not facts.instrumented else f"--detect {','.join(detect)}"
-    return f"Races were not judged: {why}."
 
 
 def _with_interpreter(
@@ -211,7 +206,8 @@ def _fitting(facts: ElfFacts, interpreter: Interpreter | None, *, named: bool) -
     is_it = facts.path.resolve() == interpreter.executable.resolve() or linked
     if not is_it:
         if named and facts.embeds_python:
-            other = _finds_another(facts, interpreter.library) or _libpython(facts)
+            needed = next(name for name in facts.needed if name.startswith("libpython3"))
+            other = _finds_another(facts, interpreter.library) or needed
             raise UsageError(
                 f"{facts.path.name} is linked to {other}, and the interpreter that was named has {library}",
                 advice='link it again after eval "$(python-tsan build --print-env)"',
@@ -228,10 +224,6 @@ def _fitting(facts: ElfFacts, interpreter: Interpreter | None, *, named: bool) -
             page="two-runtimes",
         )
     return interpreter
-
-
-def _libpython(facts: ElfFacts) -> str:
-    return next(name for name in facts.needed if name.startswith("libpython3"))
 
 
 def _finds_another(facts: ElfFacts, library: Path) -> str:

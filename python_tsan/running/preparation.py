@@ -114,8 +114,15 @@ def find_interpreter(
 
     Raises :class:`UsageError` when it was named and is not there.
     """
-    by_path = "/" in named
-    found = _by_path(Path(named)) if by_path else _built(settings, toolchain, layout)
+    found = None
+    if "/" in named:
+        path = Path(named)  # the folder itself, or the program in its bin
+        found = next(filter(None, map(read_manifest, (path, path.parent, path.parent.parent))), None)
+    elif toolchain and settings.instrumented_numpy:
+        plan = plan_offline(settings, toolchain=toolchain, layout=layout)
+        found = find_with_numpy(plan, settings, toolchain=toolchain, layout=layout) if plan else None
+    elif toolchain:
+        found = find_built(settings, toolchain=toolchain, layout=layout)
     if found is None and named:
         more = " with an instrumented numpy" if settings.instrumented_numpy else ""
         verb = "install-numpy --instrumented-numpy" if settings.instrumented_numpy else "build"
@@ -125,20 +132,3 @@ def find_interpreter(
             page="no-interpreter",
         )
     return found
-
-
-def _built(settings: Settings, toolchain: Toolchain | None, layout: Layout) -> Interpreter | None:
-    if toolchain is None:
-        return None
-    if not settings.instrumented_numpy:
-        return find_built(settings, toolchain=toolchain, layout=layout)
-    plan = plan_offline(settings, toolchain=toolchain, layout=layout)
-    return find_with_numpy(plan, settings, toolchain=toolchain, layout=layout) if plan else None
-
-
-def _by_path(path: Path) -> Interpreter | None:
-    # The folder itself, or the program in its bin.
-    for folder in (path, path.parent, path.parent.parent):
-        if (found := read_manifest(folder)) is not None:
-            return found
-    return None

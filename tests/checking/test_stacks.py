@@ -113,7 +113,7 @@ def test_the_stacks_of_children_stand_in_files_of_their_own(tmp_path, monkeypatc
     ) as leader:
         child = int(leader.stdout.readline())
         try:
-            written = stacks.save_group_stacks(leader.pid, tmp_path)
+            written = save_stacks(leader.pid, tmp_path)
         finally:
             os.killpg(leader.pid, signal.SIGKILL)
     assert [path.name for path in written] == ["stacks-native.txt", f"stacks-native.{child}.txt"]

@@ -121,6 +121,6 @@ def test_a_wheel_without_its_sources_is_a_build_error(layout, console, uv, scrip
 
 def test_a_version_that_pypi_does_not_have_is_a_mistake_of_the_user(layout, console, script, uv):
     script(uv, 'echo "  cause: Because there is no version of pybind11==9.9 and you require it" >&2; exit 1')
-    with pytest.raises(UsageError, match=r"There is no pybind11 9\.9") as caught:
+    with pytest.raises(UsageError, match=r"there is no pybind11 9\.9") as caught:
         bindings.find_binding(OTHER, layout=layout, console=console)
     assert caught.value.evidence.is_file()
