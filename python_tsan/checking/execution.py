@@ -22,8 +22,10 @@ from python_tsan.storage import text_of
 from python_tsan.tsan.finding import FatalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from python_tsan.tsan.finding import Fatal
 
 REPORT_FILE = "report.json"
 WAITS_FILE = "waits.txt"
@@ -57,6 +59,22 @@ class Execution:
     stacks: tuple[Path, ...]
     problem: str
     hang: Hang = field(default_factory=Hang)
+
+    def observed(self, fatal: Iterable[Fatal], **others: Any) -> Observation:  # noqa: ANN401 -- an observation's fields
+        """Return what the process shows, with the runtime's last messages and the ``others`` of its fields."""
+        messages = tuple(fatal)
+        return Observation(
+            exit_code=self.completed.exit_code,
+            timed_out=self.completed.timed_out,
+            seconds=self.completed.seconds,
+            max_rss_bytes=self.completed.max_rss_bytes,
+            folder=self.folder,
+            logs=self.logs,
+            stacks=self.stacks,
+            fatal=tuple(each.message for each in messages if each.kind is not FatalKind.SIGNAL),
+            crashes=tuple(each.message for each in messages if each.kind is FatalKind.SIGNAL),
+            **others,
+        )
 
 
 def execute(
@@ -170,21 +188,12 @@ def _prepare(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
 def _read(execution: Execution, *, argv: tuple[str, ...], gap: str) -> Observation:
     completed, folder = execution.completed, execution.folder
     found = [detector.read(detector.files(folder)) for detector in detectors()]
-    fatal = [each for one in found for each in one.fatal]
     report, report_problem = _read_report(folder / REPORT_FILE)
-    return Observation(
+    return execution.observed(
+        (each for one in found for each in one.fatal),
         command=argv,
-        exit_code=completed.exit_code,
-        timed_out=completed.timed_out,
-        seconds=completed.seconds,
-        max_rss_bytes=completed.max_rss_bytes,
-        folder=folder,
-        logs=execution.logs,
-        stacks=execution.stacks,
         waits=_lines(folder / WAITS_FILE),
         findings=tuple(finding for one in found for finding in one.findings),
-        fatal=tuple(each.message for each in fatal if each.kind is not FatalKind.SIGNAL),
-        crashes=tuple(each.message for each in fatal if each.kind is FatalKind.SIGNAL),
         last_words="\n".join(text_of(folder / STDERR_FILE).splitlines()[-_LAST_LINES:])
         if completed.exit_code < 0 and not completed.timed_out
         else "",

@@ -60,7 +60,8 @@ def _as_exit_code(action: Callable[[], ExitCode]) -> int:
         _show(error)
         return int(error.exit_code)
     except Interrupted as interrupted:
-        _show_interrupt(interrupted)
+        fields = (("evidence", interrupted.evidence), ("to go on", interrupted.advice))
+        _print_fields(f"interrupted: {interrupted.message}", *fields)
         return int(ExitCode.INTERRUPTED)
     except KeyboardInterrupt:
         _print("python-tsan: interrupted; finished stages are kept, the current stage will restart")
@@ -142,26 +143,17 @@ def _unexpected(error: Exception) -> PythonTsanError:
 
 
 def _show(error: PythonTsanError) -> None:
-    lines = [f"python-tsan: error: {_bounded(error.message)}"]
-    if error.evidence is not None:
-        lines.append(f"  evidence:   {error.evidence}")
-    if error.advice:
-        lines.append(f"  what to do: {error.advice}")
-    lines.append(f"  read more:  docs/errors.md#{error.page}")
-    _print("\n".join(lines))
-
-
-def _bounded(message: str) -> str:
-    """Return a message without the middle of a very long one: it may quote a line of any file."""
     half = LONGEST_MESSAGE // 2
-    return message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} ... {message[-half:]}"
+    short = error.message
+    if len(short) > LONGEST_MESSAGE:  # it may quote a line of any file
+        short = f"{short[:half]} ... {short[-half:]}"
+    page = ("read more", f"docs/errors.md#{error.page}")
+    _print_fields(f"error: {short}", ("evidence", error.evidence), ("what to do", error.advice), page)
 
 
-def _show_interrupt(interrupted: Interrupted) -> None:
-    lines = [f"python-tsan: interrupted: {interrupted.message}"]
-    if interrupted.evidence is not None:
-        lines.append(f"  evidence:   {interrupted.evidence}")
-    _print("\n".join((*lines, f"  to go on:   {interrupted.advice}")))
+def _print_fields(heading: str, *fields: tuple[str, object]) -> None:
+    lines = (f"  {f'{name}:':<12}{value}" for name, value in fields if value)
+    _print("\n".join((f"python-tsan: {heading}", *lines)))
 
 
 def _print(text: str) -> None:

@@ -16,11 +16,12 @@ from python_tsan.cli.output import add_formats, formats_of
 from python_tsan.cli.report import OWN_HELP, own_paths
 from python_tsan.detect.registry import DETECTORS, detectors_of
 from python_tsan.errors import UsageError
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, last_line
 from python_tsan.render.registry import RENDERINGS, TERMINAL
 from python_tsan.result.model import TSAN_EXIT_CODE
 from python_tsan.result.shard import parse_shard
 from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
+from python_tsan.storage import storage_errors, text_of, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,7 +203,7 @@ def show(report: Result, folder: Path, request: Request, arguments: argparse.Nam
     for name in request.formats:
         if name != TERMINAL:
             console.note(f"{name} in {folder / RENDERINGS[name].file_name}")
-    if words := last_line(report, folder):
+    if words := last_words(report, folder):
         console.note(f"last line on standard error: {words}")
     here = Path.cwd()
     place = str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
@@ -210,22 +211,18 @@ def show(report: Result, folder: Path, request: Request, arguments: argparse.Nam
     console.note(f"to repeat: python-tsan replay {shlex.quote(place)}")
 
 
-def last_line(report: Result, folder: Path) -> str:
+def last_words(report: Result, folder: Path) -> str:
     """Return the last line on standard error of the first run whose program failed; empty if none did."""
     from python_tsan.checking.execution import STDERR_FILE  # noqa: PLC0415 -- `--help` needs no detector
 
     codes = report.subject.exit_codes if report.subject else ()
     files = sorted(folder.glob(f"[0-9]*/{STDERR_FILE}"), key=lambda file: int(file.parent.name))
-    for code, file in zip(codes, files, strict=False):
-        lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        if code not in {0, TSAN_EXIT_CODE} and lines:
-            return lines[-1].strip()[:_LONGEST_LINE]
-    return ""
+    failed = (file for code, file in zip(codes, files, strict=False) if code not in {0, TSAN_EXIT_CODE})
+    return next(filter(None, (last_line(text_of(file)) for file in failed)), "")[:_LONGEST_LINE]
 
 
 def _write_baseline(report: Result, file: Path, rules: Rules, console: Console) -> None:
     from python_tsan.result.baseline import write_baseline  # noqa: PLC0415
-    from python_tsan.storage import storage_errors, write_whole  # noqa: PLC0415 -- rarely used
 
     today = dt.datetime.now(tz=dt.UTC).date()
     with storage_errors(file, option="--write-baseline"):

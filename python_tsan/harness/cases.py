@@ -35,23 +35,22 @@ def read_cases(text: str, *, source: Path) -> tuple[Scenario, ...]:
     if wrong or not rows:
         reason = f"a line that was not understood: {wrong[0]}" if wrong else "no case"
         raise BuildError(f"The program of deadlocks was built, but its list has {reason}", evidence=source)
-    return tuple(_scenario(*row) for row in rows)
-
-
-def _scenario(name: str, found: str, twin: str, summary: str) -> Scenario:
-    return Scenario(
-        name=f"{GROUP}_{name}",
-        group=GROUP,
-        summary=summary,
-        file=SOURCE,
-        lanes=(Lane.FAST, Lane.FULL),
-        needs=("gil", RECORDER),
-        deadline_seconds=_DEADLINE_SECONDS,
-        repeats=1,
-        twin=f"{GROUP}_{twin}",
-        case="",
-        expect=_EXPECTED[found],
-        program=PROGRAM,
+    return tuple(
+        Scenario(
+            name=f"{GROUP}_{name}",
+            group=GROUP,
+            summary=summary,
+            file=SOURCE,
+            lanes=(Lane.FAST, Lane.FULL),
+            needs=("gil", RECORDER),
+            deadline_seconds=_DEADLINE_SECONDS,
+            repeats=1,
+            twin=f"{GROUP}_{twin}",
+            case="",
+            expect=_EXPECTED[found],
+            program=PROGRAM,
+        )
+        for name, found, twin, summary in rows
     )
 
 

@@ -54,13 +54,10 @@ FORMAT = Format(
 )
 
 
-def worst(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return what a matrix answers: a finding outweighs everything; then the first thing that failed."""
-    failed = [code for code in codes if code is not ExitCode.CLEAN]
-    return ExitCode.FINDINGS if ExitCode.FINDINGS in failed else next(iter(failed), ExitCode.CLEAN)
-
-
 def exit_code(plan: Plan, outcomes: Iterable[Outcome]) -> ExitCode:
-    """Return the worst of the runs; what was requested by name and is unavailable counts too."""
-    asked = [each.code for each in plan.left_out if each.code is not None]
-    return worst([*(each.code for each in outcomes), *asked])
+    """Return the worst of the runs: a finding outweighs everything; then the first thing that failed.
+
+    What was requested by name and is unavailable counts too.
+    """
+    codes = [*(each.code for each in outcomes), *(each.code for each in plan.left_out)]
+    return ExitCode.FINDINGS if ExitCode.FINDINGS in codes else next(filter(None, codes), ExitCode.CLEAN)

@@ -32,7 +32,7 @@ from python_tsan.running.session import Session
 from python_tsan.storage import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from python_tsan.paths import Layout
     from python_tsan.pytest_tsan.interpreter import MarkedTestPython
@@ -67,14 +67,6 @@ class Apart:
     blind: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """What pytest reported of the test in one run."""
-
-    outcome: str
-    text: str
-
-
 def run_apart(call: Call, python: MarkedTestPython, *, layout: Layout) -> Apart:
     """Run a test under ThreadSanitizer and judge it by its own outcome and by what was found.
 
@@ -84,7 +76,8 @@ def run_apart(call: Call, python: MarkedTestPython, *, layout: Layout) -> Apart:
     endings = call.output / ENDINGS
     endings.mkdir(parents=True)
     result, folder = _session(call, python, layout).run()
-    ended = _conclude(result, tuple(_read(endings)), folder, call)
+    reported = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(endings.iterdir())]
+    ended = _conclude(result, reported, folder, call)
     if not ended.failed:
         shutil.rmtree(call.output, ignore_errors=True)
     return ended
@@ -162,14 +155,10 @@ def _session(call: Call, python: MarkedTestPython, layout: Layout) -> Session:
     )
 
 
-def _read(folder: Path) -> Iterator[Ending]:
-    for file in sorted(folder.iterdir()):
-        yield Ending(**json.loads(file.read_text(encoding="utf-8")))
-
-
-def _conclude(result: Result, endings: Sequence[Ending], folder: Path, call: Call) -> Apart:
-    failed = [ending.text for ending in endings if ending.outcome == "failed"]
-    skipped = [ending.text for ending in endings if ending.outcome == "skipped"]
+def _conclude(result: Result, endings: Sequence[Mapping[str, str]], folder: Path, call: Call) -> Apart:
+    """Judge a test; ``endings`` are what pytest reported of it in each run."""
+    failed = [ending["text"] for ending in endings if ending["outcome"] == "failed"]
+    skipped = [ending["text"] for ending in endings if ending["outcome"] == "skipped"]
     status, reason = judge_marked_test(result.verdict, found=bool(result.findings), failed=failed, skipped=skipped)
     if status is Status.SKIPPED:
         return Apart(skipped=True, text=reason)

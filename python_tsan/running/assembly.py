@@ -91,6 +91,7 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
         baseline.compare_baseline(known, findings.keys(), runs=len(observations), today=rules.today) if known else None
     )
     hidden = {key for key, standing in standings.items() if standing.status is FindingStatus.SUPPRESSED}
+    log_paths = {str(execution.folder / LOG_FOLDER / LOG_STEM) for execution in executions}
     uses = suppressing.count_uses(rules.suppressions, _logs(executions), [groups[key] for key in hidden])
     expected = covered(rules.expectation, findings)
     evidence = Evidence(
@@ -104,7 +105,7 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
         once=request.until_found,
         doubts=(
             *filter(None, [cut]),
-            *_changed_options(hooks, gathered),
+            *processes.changed_options(hooks, options=gathered.tsan_options, logs=log_paths),
             *_without_environment(hooks),
             *(_doubts(request, hooks, objects, observations) if gathered.judges_races else gaps),
         ),
@@ -265,11 +266,6 @@ def _doubts(
     )
     if request.children and not watched:
         yield "no instrumented process was seen, so nothing shows that anything ran under ThreadSanitizer"
-
-
-def _changed_options(hooks: HookOutput, gathered: Gathered) -> Iterator[str]:
-    logs = {str(execution.folder / LOG_FOLDER / LOG_STEM) for _, execution in gathered.runs}
-    yield from processes.changed_options(hooks, options=gathered.tsan_options, logs=logs)
 
 
 def _without_environment(hooks: HookOutput) -> Iterator[str]:

@@ -41,7 +41,6 @@ from python_tsan.running.stall import Stall
 from python_tsan.running.suppressing import for_runtime
 from python_tsan.running.watch import GroupWatch
 from python_tsan.storage import storage_errors, write_whole
-from python_tsan.tsan.finding import FatalKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -213,23 +212,15 @@ class Session:
         self._gathered.left.update(dict.fromkeys([*([] if orphans.adopts else [NOT_ADOPTED]), *outlived]))
         digest = read_runs([execution], self.prepared.detect, self.rules.ignored).digest
         completed, shown = execution.completed, hang if hang.lines else execution.hang
-        observation = Observation(
+        observation = execution.observed(
+            digest.fatal,
             number=number,
-            exit_code=completed.exit_code,
-            timed_out=completed.timed_out,
-            seconds=completed.seconds,
-            max_rss_bytes=completed.max_rss_bytes,
             seen=frozenset(digest.groups),
-            folder=execution.folder,
-            logs=execution.logs,
-            stacks=execution.stacks,
             problem=execution.problem
             or self._gil_problem(execution)
             or _unjudged(left, self.request.timeout)
             or _unwatched(watch.unmarked)
             or "".join(doubts_about_logs(digest)[:1]),
-            fatal=tuple(each.message for each in digest.fatal if each.kind is not FatalKind.SIGNAL),
-            crashes=tuple(each.message for each in digest.fatal if each.kind is FatalKind.SIGNAL),
             unparsed=Unparsed(count=digest.unparsed, samples=tuple(digest.samples)),
             deadline=self.request.timeout,
             stalled=self.request.stall if stall.stalled else 0.0,

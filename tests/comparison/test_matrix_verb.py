@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from compared import run_of, verdict
@@ -14,8 +15,8 @@ from python_tsan.console import make_console
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.errors import BuildError, ExitCode, FetchError, UsageError
 from python_tsan.matrix import available
-from python_tsan.matrix.model import Available, LeftOut, Wish
-from python_tsan.matrix.outcomes import worst
+from python_tsan.matrix.model import Available, LeftOut, Plan, Wish
+from python_tsan.matrix.outcomes import exit_code
 from python_tsan.matrix.plan import plan_matrix
 from python_tsan.paths import Layout
 from python_tsan.result.model import Status
@@ -247,10 +248,19 @@ def test_nothing_to_run_is_one_clear_error(monkeypatch, capsys):
     assert "no combination can run here: CPython 3.12: unreachable" in capsys.readouterr().err
 
 
-def test_the_worst_code():
-    assert worst([]) is ExitCode.CLEAN
-    assert worst([ExitCode.CLEAN, ExitCode.BUILD, ExitCode.FETCH]) is ExitCode.BUILD
-    assert worst([ExitCode.BUILD, ExitCode.FINDINGS]) is ExitCode.FINDINGS
+@pytest.mark.parametrize(
+    ("codes", "left_out", "whole"),
+    [
+        ((), (), ExitCode.CLEAN),
+        ((ExitCode.CLEAN, ExitCode.BUILD, ExitCode.FETCH), (), ExitCode.BUILD),
+        ((ExitCode.BUILD, ExitCode.FINDINGS), (), ExitCode.FINDINGS),
+        ((ExitCode.CLEAN,), (None, ExitCode.TOOLCHAIN), ExitCode.TOOLCHAIN),
+        ((ExitCode.SUBJECT,), (ExitCode.TOOLCHAIN,), ExitCode.SUBJECT),
+    ],
+)
+def test_a_finding_outweighs_what_failed_and_that_is_what_failed_first(codes, left_out, whole):
+    plan = Plan(combinations=(), left_out=tuple(LeftOut(what="x", reason="y", code=code) for code in left_out))
+    assert exit_code(plan, [SimpleNamespace(code=code) for code in codes]) is whole
 
 
 @pytest.fixture

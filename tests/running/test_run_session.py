@@ -10,7 +10,7 @@ from run_logs import golden
 from test_run_preflight import interpreter
 from test_run_rules import RACE, location
 
-from python_tsan.cli.run import last_line
+from python_tsan.cli.run import last_words
 from python_tsan.errors import Interrupted, UsageError
 from python_tsan.result.baseline import parse_baseline
 from python_tsan.result.codec import decode_result
@@ -170,9 +170,9 @@ def test_suppressions_are_merged_for_the_runtime_and_the_unused_are_named(make_s
 def test_the_last_line_are_those_of_a_run_that_failed(make_session, program):
     code = "n = int(log.parent.parent.name); print('first\\n words of', n, file=sys.stderr); sys.exit(3 * (n == 2))"
     report, folder = make_session(program(code), repeat=3).run()
-    assert last_line(report, folder) == "words of 2"
+    assert last_words(report, folder) == "words of 2"
     report, folder = make_session(program("print('all is well', file=sys.stderr)", name="fine")).run()
-    assert last_line(report, folder) == ""
+    assert last_words(report, folder) == ""
 
 
 def test_exit_66_without_a_finding_is_no_verdict(make_session, program):
