@@ -6,7 +6,6 @@ import jsonschema
 import pytest
 from compared import NASTY, column, rows
 
-from python_tsan.comparison.codec import render as render_json
 from python_tsan.comparison.compare import compare
 from python_tsan.comparison.model import Cell, ColumnVerdict, Comparison, Seen
 from python_tsan.comparison.renderings import RENDERINGS
@@ -91,7 +90,7 @@ def test_no_difference_is_reported_as_none():
 
 
 def test_json_is_as_published(shown):
-    document = json.loads(render_json(shown, Context()))
+    document = json.loads(RENDERINGS["json"].render(shown))
     jsonschema.validate(document, json.loads(SCHEMA.read_bytes()), cls=jsonschema.Draft202012Validator)
     assert document["differing"] == ["gil/x_guarded", NASTY, "y", "z"]
     with pytest.raises(jsonschema.ValidationError):
