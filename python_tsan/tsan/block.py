@@ -106,6 +106,20 @@ class Block:
             self.lines.append(text)
             self.marks.append((number, numbers))
 
+    def pop(self) -> str:
+        """Take out the last line, and return it as it is in the log."""
+        raw = self.raw.pop().rstrip("\r\n")
+        self.room += len(raw) + LINE_COST
+        del self.lines[len(self.raw) :], self.marks[len(self.raw) :]
+        return raw
+
+    def extend(self, text: str) -> None:
+        """Add a text to the last line."""
+        self.raw[-1] = self.raw[-1].rstrip("\r\n") + text
+        self.room -= len(text)
+        if self.lines:
+            self.lines[-1] = self.lines[-1].rstrip("\r\n") + text
+
     def without_suffix(self, text: str) -> str:
         """Return a line without what the heading has behind it, too: a quote, a cell's end, a closing tag."""
         if not self.suffix or not (bare := text.rstrip()).endswith(self.suffix):

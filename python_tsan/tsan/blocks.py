@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.block import LINE_COST, Block, Shape, clean
 from python_tsan.tsan.lexer import FENCE, GO_HEADING, HEADING, SUMMARY, lex, names_sanitizer
 from python_tsan.tsan.notices import FATAL, FATAL_DETAIL, GO_TEST, Tally, is_notice, may_matter, other_tool
+from python_tsan.tsan.partial import (
+    Appended,
+    Partial,
+    Partials,
+    appended,
+    docker_ends,
+    is_full,
+    is_marked,
+    piece_of,
+    stream_of,
+)
 from python_tsan.tsan.prefix import Changing, Form, Forms
-from python_tsan.tsan.records import Record, Unwrapper, holds_several, pieces
+from python_tsan.tsan.records import Entry, Record, Unwrapper, holds_several, pieces
 from python_tsan.tsan.tokens import Mark
 
 if TYPE_CHECKING:
@@ -64,6 +75,9 @@ class Splitter:
     _records: dict[str, Splitter] = field(default_factory=dict)
     _unwrapper: Unwrapper = field(default_factory=Unwrapper)
     _heading: Record | None = None  # the record before, if its text is one line that speaks
+    _partials: Partials[str | Record] = field(default_factory=Partials)
+    _entry: Entry | None = None  # of the journal, as far as it was read
+    _latest: str = ""  # line outside of blocks, if no block has ended since
     _done: list[Block] = field(default_factory=list)
     _nested: bool = False  # reads what was unwrapped
 
@@ -108,10 +122,12 @@ class Splitter:
     def state(self) -> tuple[object, ...] | None:
         """All that decides how further lines are read; None for what cannot be compared."""
         forms = self.forms.state
-        if forms is None or self._records or self._unwrapper != Unwrapper() or self._fresh or self._is_suspicious():
+        wrapped = self._records or self._entry or self._unwrapper != Unwrapper()
+        if forms is None or wrapped or self._fresh or self._is_suspicious():
             return None
         blocks = [each.state(self.number) for each in (self._plain, *self._others) if each]
-        return (forms, tuple(form.pattern.pattern for form in self._live), self._plain is None, *blocks)
+        live = tuple(form.pattern.pattern for form in self._live)
+        return (forms, live, self._partials.state, stream_of(self._latest), self._plain is None, *blocks)
 
     def _is_suspicious(self) -> bool:
         """Report whether a heading was read behind which the prefix may change."""
@@ -126,7 +142,8 @@ class Splitter:
     def part(self) -> Splitter:
         """Return a splitter that knows the same prefixes, has no open block, and counts from 0."""
         forms = copy.deepcopy((self.forms, self._live))
-        return Splitter(number=self.number, forms=forms[0], _live=forms[1])
+        partials: Partials[str | Record] = Partials(ended=self._partials.ended)
+        return Splitter(number=self.number, forms=forms[0], _live=forms[1], _partials=partials)
 
     def renumber(self, shift: int) -> None:
         """Let the lines so far have other numbers."""
@@ -140,6 +157,7 @@ class Splitter:
         """Count from 0 what is outside of blocks."""
         self.outside = self.strange = self.notices = 0
         self.samples, self.tally, self.other_tools = [], Tally(), {}
+        self._partials.unfinished = 0
 
     def extend(self, later: Splitter) -> None:
         """Add the counts of what follows in the log."""
@@ -149,18 +167,28 @@ class Splitter:
         self.samples = [*self.samples, *later.samples][:MAX_SAMPLES]
         self.tally.extend(later.tally)
         self.other_tools |= later.other_tools
+        self._partials.unfinished += later.unfinished
+
+    @property
+    def unfinished(self) -> int:
+        """How many lines lack their end, which may matter."""
+        return self._partials.unfinished
 
     @property
     def idle(self) -> bool:
         """Whether no block is open, and no line so far has changed how the next ones are read."""
-        return not (self._plain or self._live or self._others or self._records or self._fresh)
+        return not (self._plain or self._live or self._others or self._is_wrapped() or self._fresh)
+
+    def _is_wrapped(self) -> bool:
+        """Report whether a line is taken for a record, or a part of one."""
+        return bool(self._records or self._partials.open or self._entry)
 
     def settled_form(self) -> Form | None:
         """Return the form of all prefixes, if lines of it are read alike from here on; None if there is another state.
 
         It was seen on more than a heading, and its numbers name sources; no block is open but those of its sources.
         """
-        if len(self._live) != 1 or self._plain or self._records or self._fresh or self._is_suspicious():
+        if len(self._live) != 1 or self._plain or self._is_wrapped() or self._fresh or self._is_suspicious():
             return None
         form = self._live[0]
         settled = form.used and len(form.names) == form.pattern.groups
@@ -197,15 +225,45 @@ class Splitter:
     def _fast(self) -> Block | None:
         """Return the open block if every line that does not end it belongs to it."""
         block = self._plain
-        if block is None or self._live or self._records or block.fenced or block.suffix:
+        if block is None or self._live or self._is_wrapped() or block.fenced or block.suffix:
             return None
         return block if block.shape is Shape.FINDING else None
 
     def _take(self, raw: str, number: int) -> None:
-        speaks = names_sanitizer(raw)
-        if (self._records or (speaks and may_be_wrapped(raw)) or '"MESSAGE"' in raw) and self._unwrap(
-            raw, number, speaks=speaks
+        # The cheapest test that misses no part of a line, for every line.
+        if (
+            "P" in raw
+            or "+" in raw
+            or raw[:1] in {"{", "_"}
+            or "partial_m" in raw
+            or self._partials.open
+            or self._entry
         ):
+            self._take_part(raw, number)
+        else:
+            self._take_line(raw, number)
+
+    def _take_part(self, raw: str, number: int) -> None:
+        """Read a line, or keep it until the rest of it is here."""
+        if self._entry or raw.startswith("__CURSOR="):
+            self._take_field(raw, number)
+        elif raw[:1] == "{":
+            self._take_line(raw, number, wrapped=bool(self._partials.open) or self._is_part(raw))
+        elif "+" in raw and (more := appended(raw)):
+            self._take_rest(more, number)
+        elif (self._partials.open or "P" in raw) and (piece := piece_of(raw)):
+            if piece.cut:
+                self._keep(piece.source, Partial(piece.prefix, piece.text, certain=True), number)
+            else:
+                before = self._partials.finish(piece.source)
+                self._take_line(f"{piece.prefix}{before.text}{piece.text}" if before else raw, number)
+        else:
+            self._take_line(raw, number, wrapped=bool(self._partials.open) or self._is_part(raw))
+
+    def _take_line(self, raw: str, number: int, *, wrapped: bool = False) -> None:
+        speaks = names_sanitizer(raw)
+        wrapped = wrapped or bool(self._records) or (speaks and may_be_wrapped(raw)) or '"MESSAGE"' in raw
+        if wrapped and self._unwrap(raw, number, speaks=speaks):
             return
         fresh, self._fresh = self._fresh, None
         line = clean(raw)
@@ -235,7 +293,61 @@ class Splitter:
             self._take_record(record, number)
         return True
 
+    def _is_part(self, raw: str) -> bool:
+        """Report whether a line is a record that is only a part of a line."""
+        ends = docker_ends(raw)
+        if is_marked(raw) or ends is None:
+            return is_marked(raw)
+        self._partials.ended = self._partials.ended or ends
+        return not ends and (self._partials.ended or is_full(raw))
+
+    def _take_field(self, raw: str, number: int) -> None:
+        """Read a line of the journal's export format, in which each entry is several lines."""
+        self._entry = self._entry or Entry()
+        if not self._entry.take(raw):
+            entry, self._entry = self._entry, None
+            if record := self._unwrapper.entry(entry):
+                self._take_record(record, number)
+
+    def _keep(self, source: str, part: Partial[str | Record], number: int) -> None:
+        """Keep a part of a line until its next one is here."""
+        if given_up := self._partials.begin(source, part):
+            self._take_partial(given_up, number)
+
+    def _take_partial(self, part: Partial[str | Record], number: int) -> None:
+        """Read a line of which the rest is lost."""
+        if isinstance(part.head, Record):
+            self._take_whole(replace(part.head, text=part.text), number)
+        else:
+            self._take_line(f"{part.head}{part.text}", number)
+
+    def _take_rest(self, more: Appended, number: int) -> None:
+        """Read the line that a line goes on with, and this one behind it."""
+        before = more.prefix
+        if not HEADING.match(more.text):  # else output without a line end is before it
+            block, _, _ = self._source(more.prefix)
+            if block is not None and len(block.raw) == 1:
+                block.extend(more.text)
+                return
+            if block is not None:
+                before = block.pop()
+            elif stream_of(self._latest) == more.stream:
+                before = self._latest.rstrip("\r\n")
+        self._take_line(before + more.text, number)
+
     def _take_record(self, record: Record, number: int) -> None:
+        """Read a record, or keep it until the rest of its line is here."""
+        source = self._record_source(record)
+        self._partials.ended = self._partials.ended or (record.docker and record.text.endswith("\n"))
+        full = is_full(record.text)
+        if record.cut or (record.docker and record.text[-1:] != "\n" and (full or self._partials.ended)):
+            self._keep(source, Partial(record, record.text, certain=record.cut or full), number)
+        elif before := self._partials.finish(source):
+            self._take_whole(replace(record, text=before.text + record.text), number)
+        else:
+            self._take_whole(record, number)
+
+    def _take_whole(self, record: Record, number: int) -> None:
         heading, self._heading = self._heading, None
         lines = record.text.removesuffix("\n").split("\n")
         speaks = names_sanitizer(record.text)
@@ -283,6 +395,8 @@ class Splitter:
         self.strange += child.strange
         self.notices += child.notices
         child.outside = child.strange = child.notices = 0
+        self._partials.unfinished += child.unfinished
+        child._partials.unfinished = 0
 
     def _open(self, line: str, raw: str, number: int) -> Block | None:
         """Start a block if this line is a first line."""
@@ -496,6 +610,8 @@ class Splitter:
         return known is not None and (known[0].used or bool(_PREFIX_END.search(text)))
 
     def _outside(self, raw: str, *, speaks: bool) -> None:
+        if FENCE not in raw:
+            self._latest = raw
         if speaks:
             line = clean(raw)
             self.tally.line(line)
@@ -525,7 +641,13 @@ class Splitter:
             known[0].used = True
             self._observe(*known)
 
+    def pass_block(self) -> None:
+        """Take note of a block between fences that this splitter need not see."""
+        self.tally.heading()
+        self._latest = ""
+
     def _remove(self, block: Block) -> None:
+        self._latest = ""
         if block is self._plain:
             self._plain = None
         else:
@@ -559,6 +681,10 @@ class Splitter:
 
     def _end(self) -> None:
         """End all blocks at the end of the log."""
+        if self._entry:
+            self._take_field("", self.number)
+        for part in self._partials.end():
+            self._take_partial(part, self.number)
         for block in [each for each in (self._plain, *self._others) if each]:
             (self._finish if block.fenced else self._cut)(block)
         for child in self._records.values():

@@ -136,6 +136,8 @@ class Digest:
         self.other_tools |= splitter.other_tools
         if splitter.tally.missing:
             self.shortfalls.append(Shortfall(source=source, read=splitter.tally.found, missing=splitter.tally.missing))
+        if splitter.unfinished:
+            self.unread.append(f"{source}: the rest of {_lines(splitter.unfinished)} is not in the log")
 
     def forked(self) -> Digest:
         """Return a digest that knows the blocks of this one and has counted none, in a process that was just forked."""
@@ -283,6 +285,10 @@ class Digest:
             sample = line[:MAX_SAMPLE_LENGTH]
             if sample not in self.samples and len(self.samples) < MAX_SAMPLES:
                 self.samples.append(sample)
+
+
+def _lines(count: int) -> str:
+    return "a line that was cut" if count == 1 else f"{count:,} lines that were cut"
 
 
 def _moved(what: Item, shift: int) -> Item:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from python_tsan.tsan.block import LINE_COST, MAX_LINES, has_dress
 from python_tsan.tsan.blocks import may_be_wrapped
 from python_tsan.tsan.lexer import FENCE, RULE_STARTS, names_sanitizer
+from python_tsan.tsan.partial import may_be_cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,7 @@ def outline(lines: Sequence[str]) -> Outline:
 
 def may_bound(text: str) -> bool:
     """Report whether something in a text may begin or end a block."""
-    return names_sanitizer(text) or '"MESSAGE"' in text
+    return names_sanitizer(text) or '"MESSAGE"' in text or may_be_cut(text)
 
 
 def is_heading(line: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.tsan.lexer import names_sanitizer
+from python_tsan.tsan.partial import is_cut
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -22,7 +23,12 @@ _SOURCE_FIELD = (
     r"(?i)container|pod|host|node|pid|process|unit|stream|source|service|app|logger|tag|name|rank|job|task|worker|test"
     r"|package|facility|identifier|instance|comm|exe|cmdline|label|runner|machine|boot|transport|thread"
 )
-_VARYING_FIELD = re.compile(r"time|date|cursor|seq|offset|nano|@t\b", re.IGNORECASE)
+_VARYING_FIELD = re.compile(
+    r"time|date|cursor|seq|offset|nano|@t\b|partial|_line_break|logtag|^_p$|^__monotonic", re.IGNORECASE
+)
+# MESSAGE=hello, and MESSAGE alone if a line with the length and the text follows
+_EXPORTED = re.compile(r"(?P<name>[A-Z_][A-Z0-9_]*)(?:=(?P<value>.*))?$", re.DOTALL)
+_MAX_FIELDS = 200
 # More digits than this in a text: a time, a hash or a number of its own.
 _MAX_SOURCE_DIGITS = 3
 _MAX_DEPTH = 4
@@ -54,12 +60,15 @@ Path = tuple[str, ...]
 class Record:
     """One wrapped line: what identifies its source, and the text in it, which may be several lines.
 
-    ``fields`` are those that may name the source.
+    ``fields`` are those that may name the source. A text that is ``cut`` goes on in the next record; so does one of
+    ``docker`` without a line feed, if others have one.
     """
 
     prefix: str
     fields: Mapping[Path, Any]
     text: str
+    cut: bool = False
+    docker: bool = False
 
     def source(self, varying: Collection[Path] = ()) -> str:
         """Return the name of the source: all fields that name it, but for those that vary from record to record."""
@@ -92,8 +101,15 @@ class Unwrapper:
         path = self._path(fields)
         if path is None:
             return None
-        text = fields.pop(path)
-        return Record(prefix, {name: content for name, content in fields.items() if _names(name, content)}, str(text))
+        text = str(fields.pop(path))
+        marks = {name[-1].lower(): str(content).lower() for name, content in fields.items()}
+        docker = path == ("log",) and "stream" in marks and not {"logtag", "_p"} & marks.keys()
+        naming = {name: content for name, content in fields.items() if _names(name, content)}
+        return Record(prefix, naming, text, is_cut(marks), docker)
+
+    def entry(self, entry: Entry) -> Record | None:
+        """Return the record that an entry of the journal is."""
+        return self._record("export", dict(entry.fields))
 
     def _path(self, fields: Mapping[Path, Any]) -> Path | None:
         """Return the field that holds the text: the longest one that speaks, else one that is known to."""
@@ -124,6 +140,25 @@ class Unwrapper:
         }
         record = self._record("", fields) if '="' in line else None
         return [record] if record else []
+
+
+@dataclass(slots=True)
+class Entry:
+    """An entry of ``journalctl -o export``: a line for each field, and an empty line behind the last one."""
+
+    fields: dict[Path, Any] = field(default_factory=dict)
+    _name: str = ""
+
+    def take(self, raw: str) -> bool:
+        """Take a line; return False for the one behind the entry."""
+        line = raw.rstrip("\r\n")
+        if line and len(self.fields) < _MAX_FIELDS:
+            if found := _EXPORTED.match(line):
+                self._name, line = found["name"], found["value"] or ""
+                self.fields[self._name,] = line
+            elif self._name and not self.fields[self._name,]:  # the length is eight bytes, most of which are zero
+                self.fields[self._name,] = line.rpartition("\0\0\0\0")[2]
+        return bool(line) or raw != ""
 
 
 def pieces(line: str) -> list[str]:

@@ -140,7 +140,7 @@ class Skimmer:
             ends = _has_summary(part) or (form is None and _ends_at_fence(parts, index))
             if not (ends and self.take(part, forms[index], number + 1, prefixed=form is not None)):
                 return None if ends is None and more else False
-            splitter.tally.heading()
+            splitter.pass_block()
             if form is not None:
                 form.observe(())
         splitter.number = number + part.count("\n") - 1

@@ -51,6 +51,9 @@ def slow(text, name="log"):
     keep_samples(digest, splitter.samples)
     tally = splitter.tally
     digest.shortfalls = [Shortfall(source=name, read=tally.found, missing=tally.missing)] if tally.missing else []
+    rest = Digest()
+    rest.close(splitter, name)
+    digest.unread = rest.unread
     return state(digest)
 
 

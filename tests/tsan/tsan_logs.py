@@ -62,6 +62,60 @@ RECORDS = [
 ]
 
 
+def time_of(n):
+    return f"2026-11-23T{clock(n)}.{n:09}Z"
+
+
+def docker(name, n, text, end):
+    record = {"log": text + ("\n" if end else ""), "stream": "stderr", "container": str(name), "time": time_of(n)}
+    return json.dumps(record, separators=(",", ":"))
+
+
+def fluentd(name, n, text, end):
+    record = {"container_name": f"c{name}", "log": text, "partial_message": "true", "partial_id": f"{n:x}"}
+    return json.dumps(record | {"partial_ordinal": str(n % 3), "partial_last": str(end).lower()})
+
+
+# How log drivers write a part of a line, by its source and number; the last one is the end of its line.
+DRIVERS = [
+    lambda name, n, text, end: f"/pods/{name}.log:{n}:{time_of(n)} stderr {'F' if end else 'P'} {text}",
+    lambda name, n, text, end: f"{time_of(n)} {['stdout', 'stderr'][name % 2]} {'F' if end else 'P:x'} {text}",
+    docker,
+    fluentd,
+    lambda name, _, text, end: json.dumps({"logtag": "F" if end else "P", "pod": f"w{name}", "log": text}),
+    lambda name, _, text, end: json.dumps(
+        {"_PID": str(name), "MESSAGE": text} | ({} if end else {"_LINE_BREAK": "line-max"})
+    ),
+    lambda name, _, text, end: json.dumps(
+        {"CONTAINER_ID": str(name), "MESSAGE": text} | ({} if end else {"CONTAINER_PARTIAL_MESSAGE": "true"})
+    ),
+]
+
+
+def parts_of(driver, name, line, sizes, start=0):
+    """Return what a log driver makes of a line whose parts have these sizes, the last one for the rest."""
+    parts = []
+    for size in sizes:
+        parts.append(line[:size])
+        line = line[size:]
+    return [driver(name, start + n, part, end=False) for n, part in enumerate(parts)] + [
+        driver(name, start + len(parts), line, end=True)
+    ]
+
+
+def driven(chance, lines, names):
+    """Let a log driver write the lines of each source, some of them in parts."""
+    driver = chance.choice(DRIVERS)
+    sizes = [[], [], [5], [9, 12], [0], [60]]
+    written = []
+    for name, each in zip(names, lines, strict=True):
+        parts = []
+        for line in each:
+            parts += parts_of(driver, name, line, chance.choice(sizes), len(parts))
+        written.append(parts)
+    return written
+
+
 def marked(lines, name):
     """Return a block whose every frame and memory are in a module, or file, of its source."""
     return [MODULE.sub(f"(m{name}+0x", line).replace("/src/main.go", f"/src/m{name}.go") for line in lines]
@@ -89,6 +143,8 @@ def wrap(chance, lines, names):
     if chance.random() < 0.2:
         record = chance.choice(RECORDS)
         return [[record(name, n, line) for n, line in enumerate(each)] for name, each in zip(names, lines, strict=True)]
+    if chance.random() < 0.25 and (len(names) == 2 and sum(names) % 2):  # two of these drivers' streams
+        return driven(chance, lines, names)
     form = chance.choice(PREFIXES)
     forms = [form if chance.random() < 0.7 else chance.choice([*PREFIXES, any_prefix(chance)]) for _ in names]
     if chance.random() < 0.3:
@@ -190,6 +246,13 @@ ODD = [
     "    #0 f(int) /src/a.cpp:3:5 (a+0x10)\0",
     "WARNING: ThreadSanitizer: data race (pid=1)</td>",
     "/src/main.go:11 +0x44",
+    '{"log":"WARNING: Thread","stream":"stderr"}',
+    '{"log":"it is up\\n","stream":"stderr"}',
+    "2026-11-23T01:02:03.000000004Z stderr P WARNING: Thread",
+    "2026-11-23T01:02:03.000000004Z stderr F Sanitizer: data race (pid=1)",
+    "2026-11-23T01:02:03.000000004Z 01E+Sanitizer: data race (pid=1)",
+    "__CURSOR=s=1;i=2",
+    "MESSAGE=WARNING: ThreadSanitizer: data race (pid=1)",
 ]
 NUMBER = re.compile(r"(?<!\+)0x[0-9a-f]+|(?<= T)\d+|(?<= M)\d+|(?<=[tp]id=)\d+|(?<=goroutine )\d+")
 
@@ -242,6 +305,14 @@ DRESSES = [
     lambda line, _: f"\x1b[31m{line}\x1b[0m",
     lambda line, _: line.strip(),
     lambda line, _: line.replace("<", "&lt;"),
+    *(
+        lambda line, n, driver=driver: "\n".join(parts_of(driver, n % 2, line, [[], [7], [4, n % 40]][n % 3], n))
+        for driver in DRIVERS
+    ),
+    lambda line, n: (
+        f"{time_of(n)} 01E {line[:9]}\n{time_of(n)} 01E+{line[9:]}" if n % 3 else f"{time_of(n)} 01E {line}"
+    ),
+    lambda line, n: f"{time_of(n)} stdout P {line}" if n % 5 else f"{time_of(n)} {line}",
 ]
 
 
@@ -268,4 +339,4 @@ def state(digest):
         for key, each in digest.groups.items()
     ]
     counts = (digest.blocks, digest.unparsed, digest.outside, digest.notices)
-    return groups, digest.fatal, counts, digest.samples, digest.shortfalls, list(digest.other_tools)
+    return groups, digest.fatal, counts, digest.samples, digest.shortfalls, list(digest.other_tools), digest.unread
