@@ -59,7 +59,6 @@ def lane_setup(
     """
     interpreter = harness.interpreter
     environment = compose_environment(subject_environment(interpreter, base), toolchain=toolchain)
-    version, free_threaded = interpreter.version, interpreter.free_threaded
     # gcc's runtime is a shared library of the program.
     shared = recorder and interpreter.instrumented and ".so" in toolchain.runtime.suffixes
     preloads = {need: harness.executable.parent / name for need, name in PRELOADS.items()}
@@ -76,9 +75,10 @@ def lane_setup(
         repeats=repeats,
         preloads={need: path for need, path in preloads.items() if path.is_file()},
         packages=CASES,
-        version=version,
         # None is seen inside a Python that is not instrumented.
-        known_races=known_races(version, free_threaded=free_threaded) if interpreter.instrumented else (),
+        known_races=known_races(interpreter.version, free_threaded=interpreter.free_threaded)
+        if interpreter.instrumented
+        else (),
         recording=locks.preload(recorder, str(toolchain.runtime) if shared else "", environment.variables)
         if recorder
         else {},

@@ -51,8 +51,8 @@ class LaneSetup:
     ``available`` is what scenarios may need (``numpy``, ``gil``, ``free_threading``), ``preloads`` maps a need to the
     library that is preloaded for it; ``recording`` are the variables that preload the lock recorder, empty without it.
     ``expected`` gives a scenario's expectation on this interpreter, None where it is not known. ``repeats`` overrides
-    every scenario's own number of runs, ``packages`` is put on every subject's path. ``version`` is the Python's,
-    ``known_races`` what is known upstream of races inside it.
+    every scenario's own number of runs, ``packages`` is put on every subject's path,
+    ``known_races`` is what is known upstream of races inside the Python.
     """
 
     lane: Lane
@@ -67,7 +67,6 @@ class LaneSetup:
     repeats: int | None = None
     preloads: dict[str, Path] = field(default_factory=dict)
     packages: Path | None = None
-    version: str = ""
     known_races: tuple[Suppression, ...] = ()
     recording: dict[str, str] = field(default_factory=dict)
 

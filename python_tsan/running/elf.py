@@ -69,7 +69,6 @@ class ElfFacts:
     soname: str = ""
     build_id: str = ""
     compilers: tuple[str, ...] = ()
-    stripped: bool = False
     fences: bool = False
     coroutines: bool = False
 
@@ -138,7 +137,6 @@ def _read(path: Path, file: BinaryIO) -> ElfFacts:
         soname=soname,
         build_id=_build_id(elf),
         compilers=compilers,
-        stripped=table is None,
         fences=FENCE in wanted,
         coroutines=_has_coroutines(table),
     )
