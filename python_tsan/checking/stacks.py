@@ -88,10 +88,10 @@ def describe_group_hang(pgid: int, folder: Path) -> Hang:
     return together(describe_hang(pid, native=text, python=python) for pid, text in native.items())
 
 
-def _debugger_stacks(pid: int, target: Path, debuggers: tuple[Debugger, ...] = DEBUGGERS) -> bool:
+def _debugger_stacks(pid: int, target: Path) -> bool:
     # A debug-info server that does not answer would hold the debugger for ever.
     env = {**os.environ, "DEBUGINFOD_URLS": ""}
-    for debugger in debuggers:
+    for debugger in DEBUGGERS:
         if shutil.which(debugger.name) is None:
             continue
         done = run(debugger.command(pid), env=env, timeout=DEBUGGER_SECONDS)

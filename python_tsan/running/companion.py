@@ -15,7 +15,6 @@ from python_tsan import process
 from python_tsan.artifact import artifact, existing
 from python_tsan.errors import BuildError
 from python_tsan.paths import native_folder
-from python_tsan.preload_library import COMMON
 from python_tsan.result.finding import PythonFrame  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 if TYPE_CHECKING:
@@ -136,14 +135,20 @@ def obtain_companion(
 
     Without an interpreter it shows no Python frames. It is never instrumented: it must bring no runtime along.
     """
-    cc, cxx = _compilers(interpreter, compiler)
+    own = interpreter if interpreter and interpreter.cxx.is_file() else None
+    cc, cxx = (own.cc, own.cxx) if own else (compiler.cc, compiler.cxx) if compiler else (None, None)
     if cc is None or cxx is None:
         console.warn(
             "no compiler is at hand for the companion, so Python frames and the list of loaded objects are missing"
         )
         return None
-    sources = _sources()
-    key = _key(sources, interpreter, cxx)
+    folders = (native_folder() / "companion", native_folder() / "preload" / "shims")
+    sources = sorted(path for folder in folders for path in folder.iterdir())
+    digest = hashlib.sha256(f"{_RECIPE} {cxx.resolve()} {cxx.stat().st_mtime_ns}".encode())
+    digest.update((f"{interpreter.key} {interpreter.include}" if interpreter else "").encode())
+    for path in sources:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    key = digest.hexdigest()[:20]
     try:
         return artifact(
             layout.root / "companions" / key,
@@ -156,26 +161,6 @@ def obtain_companion(
     except BuildError as error:
         console.warn(f"the companion could not be built, so Python frames are missing: {error.message}")
         return None
-
-
-def _compilers(interpreter: Interpreter | None, compiler: Candidate | None) -> tuple[Path | None, Path | None]:
-    if interpreter is not None and interpreter.cxx.is_file():
-        return interpreter.cc, interpreter.cxx
-    return (compiler.cc, compiler.cxx) if compiler else (None, None)
-
-
-def _sources() -> tuple[Path, ...]:
-    preload = native_folder() / "preload"
-    found = [path for folder in (native_folder() / "companion", preload / "shims") for path in folder.iterdir()]
-    return tuple(sorted([*found, *(preload / COMMON).glob("*.hpp")]))
-
-
-def _key(sources: Sequence[Path], interpreter: Interpreter | None, cxx: Path) -> str:
-    digest = hashlib.sha256(f"{_RECIPE} {cxx.resolve()} {cxx.stat().st_mtime_ns}".encode())
-    digest.update((f"{interpreter.key} {interpreter.include}" if interpreter else "").encode())
-    for path in sources:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:20]
 
 
 def _build(sources: Sequence[Path], interpreter: Interpreter | None, compilers: tuple[Path, Path], work: Path) -> Path:

@@ -48,26 +48,29 @@ def test_the_first_debugger_that_works_is_taken(tmp_path, monkeypatch):
     refused = program(tmp_path, monkeypatch, "dbg-refused", "echo 'ptrace: Operation not permitted'")
     works = program(tmp_path, monkeypatch, "dbg-works", 'echo "#0 wait () of $2, server=[$DEBUGINFOD_URLS]"')
     monkeypatch.setenv("DEBUGINFOD_URLS", "https://example.org")
-    target = tmp_path / "native"
     absent = Debugger(name="dbg-absent", arguments=(), proof="#0 ")
-    assert stacks._debugger_stacks(7, target, (absent, refused, works))
-    assert target.read_text() == "# dbg-works, process 7\n#0 wait () of 7, server=[]\n"
+    monkeypatch.setattr(stacks, "DEBUGGERS", (absent, refused, works))
+    with sleeping() as process:
+        (native,) = save_stacks(process.pid, tmp_path)
+    pid = process.pid
+    assert native.read_text() == f"# dbg-works, process {pid}\n#0 wait () of {pid}, server=[]\n"
 
 
 def test_a_process_that_a_slow_debugger_left_stopped_goes_on(tmp_path, monkeypatch):
     slow = program(tmp_path, monkeypatch, "dbg-slow", "kill -STOP $2; exec sleep 60")
     monkeypatch.setattr(stacks, "DEBUGGER_SECONDS", 0.5)
+    monkeypatch.setattr(stacks, "DEBUGGERS", (slow,))
     with sleeping() as process:
-        assert not stacks._debugger_stacks(process.pid, tmp_path / "native", (slow,))
+        (native,) = save_stacks(process.pid, tmp_path)
+        assert native.read_text().startswith("# /proc")
         assert "State:\tT" not in Path(f"/proc/{process.pid}/status").read_text()
         process.kill()
         process.wait()
-        assert not stacks._debugger_stacks(process.pid, tmp_path / "native", (slow,))
+        assert save_stacks(process.pid, tmp_path) == ()
 
 
 def test_without_a_debugger_the_kernel_speaks(tmp_path, monkeypatch):
     monkeypatch.setattr(stacks, "DEBUGGERS", ())
-    monkeypatch.setattr(stacks, "_debugger_stacks", lambda *_: False)
     with sleeping() as process:
         (native,) = save_stacks(process.pid, tmp_path)
     text = native.read_text()
@@ -78,7 +81,7 @@ def test_without_a_debugger_the_kernel_speaks(tmp_path, monkeypatch):
 
 
 def test_a_process_without_a_handler_is_not_ended_by_being_asked(tmp_path, monkeypatch):
-    monkeypatch.setattr(stacks, "_debugger_stacks", lambda *_: False)
+    monkeypatch.setattr(stacks, "DEBUGGERS", ())
     with sleeping() as process:
         written = save_stacks(process.pid, tmp_path)
         time.sleep(0.1)
@@ -93,7 +96,7 @@ def test_a_process_that_is_gone_leaves_nothing(tmp_path):
 
 
 def test_names_noted_before_are_no_stacks(tmp_path, monkeypatch):
-    monkeypatch.setattr(stacks, "_debugger_stacks", lambda *_: False)
+    monkeypatch.setattr(stacks, "DEBUGGERS", ())
     monkeypatch.setattr(stacks, "HANDLER_SECONDS", 0.3)
     (tmp_path / "stacks-python.txt").write_text("Thread 1 is main\n")
     with sleeping(HANDLES_BUT_IS_SILENT) as process:

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from python_tsan.config import Settings
 from python_tsan.console import make_console
 from python_tsan.cpython.manifest import Interpreter, write_manifest
-from python_tsan.errors import ToolchainError, UsageError
+from python_tsan.errors import BuildError, ToolchainError, UsageError
 from python_tsan.paths import Layout
 from python_tsan.running import companion, preparation
 from python_tsan.running.companion import LIBRARY, obtain_companion
@@ -102,23 +103,56 @@ def test_a_companion_that_does_not_compile_is_reported_and_done_without(built, l
     assert not list(layout.root.glob(f"companions/*/{LIBRARY}"))
 
 
-def test_a_companion_is_of_its_sources_its_compiler_and_its_interpreter(built, tmp_path):
-    source = tmp_path / "a.cpp"
+@pytest.fixture
+def obtained(layout, tmp_path, monkeypatch):
+    """Return a function that returns the place of a companion, and the compiler that would build it."""
+    (tmp_path / "native" / "companion").mkdir(parents=True)
+    (tmp_path / "native" / "preload" / "shims").mkdir(parents=True)
+    compilers = []
+
+    def run(command, **_):
+        compilers.append(command[0])
+        raise BuildError("enough is known")
+
+    def artifact(place, fill, **_):
+        with pytest.raises(BuildError):
+            fill(tmp_path)
+        return place, True
+
+    monkeypatch.setattr(companion, "native_folder", lambda: tmp_path / "native")
+    monkeypatch.setattr(companion.process, "run", run)
+    monkeypatch.setattr(companion, "artifact", artifact)
+
+    def obtain(interpreter, compiler):
+        console = make_console(quiet=True)
+        place = obtain_companion(interpreter=interpreter, compiler=compiler, layout=layout, console=console)
+        return place, compilers.pop()
+
+    return obtain
+
+
+def compiler(program):
+    path = Path(program)
+    return Candidate(family=Family.GCC, cc=path, cxx=path, version="12.2.0", target="x86_64-linux-gnu")
+
+
+def test_a_companion_is_of_its_sources_its_compiler_and_its_interpreter(obtained, built, tmp_path):
+    source = tmp_path / "native" / "companion" / "python_frames.c"
     source.write_text("1")
-    one = companion._key((source,), None, Path("/bin/sh"))
-    assert companion._key((source,), None, Path("/bin/sh")) == one
-    assert companion._key((source,), built, Path("/bin/sh")) != one
-    assert companion._key((source,), None, Path("/bin/ls")) != one
+    one = obtained(None, compiler("/bin/sh"))
+    assert obtained(None, compiler("/bin/sh")) == one
+    same = replace(built, cc=Path("/bin/sh"), cxx=Path("/bin/sh"))
+    assert obtained(same, compiler("/bin/sh"))[0] != one[0]
+    assert obtained(None, compiler("/bin/ls"))[0] != one[0]
     source.write_text("2")
-    assert companion._key((source,), None, Path("/bin/sh")) != one
+    assert obtained(None, compiler("/bin/sh"))[0] != one[0]
 
 
-def test_the_compiler_is_the_interpreters_if_it_is_still_there(built):
-    mine = Candidate(family=Family.GCC, cc=Path("/c"), cxx=Path("/cxx"), version="12.2.0", target="x86_64-linux-gnu")
-    assert companion._compilers(built, mine) == (built.cc, built.cxx)
-    gone = Interpreter(**{name: getattr(built, name) for name in built.__slots__} | {"cxx": Path("/gone")})
-    assert companion._compilers(gone, mine) == (mine.cc, mine.cxx)
-    assert companion._compilers(None, None) == (None, None)
+def test_the_compiler_is_the_interpreters_if_it_is_still_there(obtained, built, tmp_path):
+    (tmp_path / "native" / "companion" / "python_frames.c").touch()
+    assert obtained(built, compiler("/bin/sh"))[1] == built.cxx
+    gone = replace(built, cxx=Path("/gone"))
+    assert obtained(gone, compiler("/bin/sh"))[1] == Path("/bin/sh")
 
 
 def test_facts_name_the_program_the_interpreter_and_the_machine(built):
