@@ -117,7 +117,7 @@ class _Judging:
     """A run in progress: ``tests`` in this order, each case in ``threads`` threads if that is given.
 
     ``earlier`` is an interrupted run: its verdicts are kept. ``notes`` go into the run, ``verdicts`` are those so far
-    by the name of the check.
+    by the name of the check; it ``started`` when all was built.
     """
 
     context: Context
@@ -127,7 +127,7 @@ class _Judging:
     earlier: Result | None
     notes: list[str]
     verdicts: dict[str, Verdict] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
+    started: float = 0.0
 
     def run(self, limits: Limits) -> Result:
         """Build what is missing, run the tests, save and show the run.
@@ -147,7 +147,7 @@ class _Judging:
             self.notes.append(f"from run {self.earlier.id}: {counted(len(self.verdicts), 'verdict')}")
         left = tuple(test for test in self.tests if check_name(test, self.threads) not in self.verdicts)
         home = prepare_tests(interpreter, self.tree.path, left, jobs=limits.jobs, layout=layout, console=console)
-        folder = open_run(self.context.settings.output)
+        folder, self.started = open_run(self.context.settings.output), time.monotonic()
         environment = suite_environment(home, toolchain)
         for note in environment.notes:
             console.warn(note)

@@ -3,6 +3,7 @@
 import argparse
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from test_lane import TOOLCHAIN, build
@@ -152,3 +153,16 @@ def test_a_run_that_did_not_reach_all_tests_concludes_nothing(test_python, tmp_p
     assert test_python("--jobs", "1", "--session-timeout", "2") == 6
     run = load_result(tmp_path / "runs" / "latest")
     assert (run.exit_code, run.unfinished) == (ExitCode.SUBJECT, "no time left for 2 of 3 tests")
+
+
+def test_the_time_of_a_run_is_that_of_its_tests_alone(test_python, tmp_path, monkeypatch, suite_home):
+    passed = [0.0]
+
+    def prepare(*_, **__):
+        passed[0] = 1e6
+        return suite_home
+
+    monkeypatch.setattr(verb, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0]))
+    monkeypatch.setattr(verb, "prepare_tests", prepare)
+    assert test_python("test_queue") == 0
+    assert load_result(tmp_path / "runs" / "latest").seconds < passed[0]
