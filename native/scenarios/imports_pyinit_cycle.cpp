@@ -42,7 +42,7 @@ static void cross(Context& context, bool preimport) {
     PyImport_AppendInittab("a", initialise_a);
     PyImport_AppendInittab("b", initialise_b);
     const Interpreter python(context);
-    const py::object holds = py::import_module("import_cases.rows").attr("CREATE_CYCLE").attr("holds");
+    const py::object holds = py::import_module("import_cases.rows").attr("row")("create_cycle").attr("holds");
     const py::object modules = py::import_module("builtins").attr("frozenset")(py::make_tuple("a", "b"));
     const py::object scheduler = py::import_module("import_cases.scheduler").attr("Scheduler")(holds, modules);
     if (preimport) {

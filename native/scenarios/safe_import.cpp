@@ -21,7 +21,7 @@ static void play_through_safe_import(Context& context, const char* row) {
     const Interpreter python(context);
     const py::object run = safe_import("import_cases.case_run").attr("CaseRun")(row, "hazard", folder.string());
     const py::object mark = run.attr("scheduler").attr("mark");
-    run.attr("_import_one") = py::cpp_function([&mark](const std::string& module) {
+    run.attr("import_one") = py::cpp_function([&mark](const std::string& module) {
         mark("lock");
         return safe_import(module.c_str());
     });

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from python_tsan.errors import SubjectError
 from python_tsan.expectation import Expectation, Outcome
-from python_tsan.imports.cases.import_cases.rows import HAZARD, row
+from python_tsan.imports.cases.import_cases.rows import row
+from python_tsan.imports.cases.import_cases.schedules import HAZARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

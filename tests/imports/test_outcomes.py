@@ -6,7 +6,8 @@ import pytest
 
 from python_tsan.errors import SubjectError
 from python_tsan.expectation import Outcome
-from python_tsan.imports.cases.import_cases.rows import HAZARD, LAZY_ROWS, ROWS
+from python_tsan.imports.cases.import_cases.rows import LAZY_ROWS, ROWS
+from python_tsan.imports.cases.import_cases.schedules import HAZARD
 from python_tsan.imports.outcomes import (
     ImportOutcome,
     Range,

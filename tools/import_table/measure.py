@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.cases.import_cases.rows import HAZARD, LAZY_ROWS, ROWS
+from python_tsan.imports.cases.import_cases.rows import LAZY_ROWS, ROWS
+from python_tsan.imports.cases.import_cases.schedules import HAZARD
 from python_tsan.imports.model.building import LAZY_SINCE
 from python_tsan.imports.model.interpreter import PROCESS_SECONDS, Python
 from python_tsan.imports.outcomes import ImportOutcome

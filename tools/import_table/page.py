@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, assert_never
 
-from python_tsan.imports.cases.import_cases.rows import HAZARD, LAZY_ROWS, ROWS
+from python_tsan.imports.cases.import_cases.rows import LAZY_ROWS, ROWS
+from python_tsan.imports.cases.import_cases.schedules import HAZARD
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.render.table import markdown_table
 from tools.import_table.case_results import as_version

@@ -13,7 +13,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.cases.import_cases.case_run import Import, Mitigation, Program, no_mitigation
 from python_tsan.imports.cases.import_cases.schedules import LOCK
 
 from . import native_locks
@@ -21,6 +20,8 @@ from . import native_locks
 if TYPE_CHECKING:
     import queue
     from contextlib import AbstractContextManager
+
+    from .program import Import, Mitigation, Program
 
 
 LONG_SWITCH_SECONDS = 10
@@ -156,24 +157,26 @@ def safe_import(program: Program) -> Import:
     return marked
 
 
-NONE: dict[str, Mitigation] = {"none": no_mitigation}
-MITIGATIONS = NONE | {
-    function.__name__: function
-    for function in (
-        safe_import,
-        parents_first,
-        parents_first_everywhere,
-        lock_round_import,
-        lock_round_entries,
-        imp_lock,
-        one_import_thread,
-        retry,
-        long_switch_interval,
-        native_locks.mutex_gil_held,
-        native_locks.mutex_gil_released,
-        native_locks.call_once_gil_held,
-        native_locks.call_once_gil_released,
-        native_locks.static_guard_gil_held,
-        native_locks.static_guard_gil_released,
-    )
+MITIGATIONS: dict[str, Mitigation] = {
+    "none": lambda program: program.plain,
+    **{
+        function.__name__: function
+        for function in (
+            safe_import,
+            parents_first,
+            parents_first_everywhere,
+            lock_round_import,
+            lock_round_entries,
+            imp_lock,
+            one_import_thread,
+            retry,
+            long_switch_interval,
+            native_locks.mutex_gil_held,
+            native_locks.mutex_gil_released,
+            native_locks.call_once_gil_held,
+            native_locks.call_once_gil_released,
+            native_locks.static_guard_gil_held,
+            native_locks.static_guard_gil_released,
+        )
+    },
 }

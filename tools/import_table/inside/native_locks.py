@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import ctypes
     from contextlib import AbstractContextManager
 
-    from python_tsan.imports.cases.import_cases.case_run import Import, Program
+    from .program import Import, Program
 
 RECURSIVE = 1  # PTHREAD_MUTEX_RECURSIVE of Linux
 _ROOM = 64  # bytes; no pthread type of Linux takes more

@@ -16,10 +16,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-from python_tsan.imports.cases.import_cases.case_run import Program
 from python_tsan.imports.cases.import_cases.scheduler import Scheduler
 
 from .mitigations import MITIGATIONS
+from .program import Program
 
 LEAVES = 8
 THREADS = 4

@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .rows import row
 from .scheduler import Scheduler
 from .schedules import LOCK
-from .stall_monitor import describe_waits
+from .stall_monitor import describe_waits, is_free_threaded
 
 if TYPE_CHECKING:
     from typing import Any
@@ -26,57 +26,36 @@ JOIN_SECONDS = 0.01
 Import = Callable[[str], object]
 
 
-class Program(NamedTuple):
-    """What a mitigation is given: ``plain`` imports as the threads do by themselves; ``entries`` are their modules."""
-
-    scheduler: Scheduler
-    plain: Import
-    entries: tuple[str, ...]
-
-
-Mitigation = Callable[[Program], Import]
-
-
-def no_mitigation(program: Program) -> Import:
-    """Do nothing."""
-    return program.plain
-
-
 def _import_as_a_statement_does(name: str) -> object:
     """Call what ``__import__`` is now: an import statement looks it up each time, and a mitigation may replace it."""
     return builtins.__import__(name)
 
 
 class CaseRun:
-    """One row and variant in this process. Made on the main thread, before any of the row's threads starts."""
+    """One row and variant in this process. Made on the main thread, before any of the row's threads starts.
 
-    def __init__(self, name: str, variant: str, folder: str, mitigation: Mitigation = no_mitigation) -> None:
+    ``import_one`` is how its threads import; the caller may put something else in its place.
+    """
+
+    def __init__(self, name: str, variant: str, folder: str) -> None:
         self.row = row(name)
         self.variant = self.row.variant(variant)
         self.scheduler = Scheduler(self.row.holds, self.row.modules)
         self.errors: dict[str, dict[str, str] | None] = {}
         self.folder = folder
         self._gate = threading.RLock()
-        self._write(folder)
-        sys.path.insert(0, folder)
-        self.scheduler.install()
-        for module in self.variant.main:
-            __import__(module)
-        self.scheduler.install()
-        self._import_one = mitigation(self._program())
-
-    def _program(self) -> Program:
-        steps = dict.fromkeys(step for steps in self.variant.threads.values() for step in steps)
-        plain = importlib.import_module if self.variant.by_name else _import_as_a_statement_does
-        return Program(self.scheduler, plain, tuple(step for step in steps if ":" not in step))
-
-    def _write(self, folder: str) -> None:
         # Without pathlib, which costs a subject under ThreadSanitizer a good part of a second.
         for path, text in {**self.row.tree, **self.variant.tree}.items():
             target = os.path.join(folder, path)  # noqa: PTH118
             os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
             with open(target, "w", encoding="utf-8") as file:  # noqa: PTH123
                 file.write(text)
+        sys.path.insert(0, folder)
+        self.scheduler.install()
+        for module in self.variant.main:
+            __import__(module)
+        self.scheduler.install()
+        self.import_one: Import = importlib.import_module if self.variant.by_name else _import_as_a_statement_does
 
     @property
     def threads(self) -> dict[str, tuple[str, ...]]:
@@ -122,7 +101,7 @@ class CaseRun:
             if function:
                 getattr(sys.modules[module], function)()
             else:
-                self._import_one(module)
+                self.import_one(module)
 
     def perform(self, deadline: float) -> dict[str, Any]:
         """Run every thread as a Python thread for at most ``deadline`` seconds and return the report."""
@@ -139,7 +118,7 @@ class CaseRun:
             "row": self.row.name,
             "variant": self.variant.name,
             "version": list(sys.version_info[:3]),
-            "free_threaded": not getattr(sys, "_is_gil_enabled", lambda: True)(),
+            "free_threaded": is_free_threaded(),
             "unfinished": self.unfinished(),
             "held": self.scheduler.held(),
             "errors": {name: error for name, error in self.errors.items() if error},

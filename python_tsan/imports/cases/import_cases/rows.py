@@ -1,4 +1,4 @@
-"""List the rows of the outcome table in its order: the package, the schedule, the hazard and its fixes.
+"""List the rows of the outcome table: the package, the schedule, the hazard and its fixes.
 
 What each Python version does with a row is left to the outcome table.
 """
@@ -7,69 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .further_locks import CREATE_CYCLE, FORK, FORK_OTHER, IMPORTING_FINDER, LOCK_THEN_IMPORT, USER_LOCK
-from .lazy_rows import (
-    LAZY_FINALIZER,
-    LAZY_FORK,
-    LAZY_FROM_EACH_OTHER,
-    LAZY_IN_BODIES,
-    LAZY_JOINING_BODY,
-    LAZY_READ,
-    LAZY_SAME_NAME,
-    LAZY_SIGNAL,
-    LAZY_USER_LOCK,
-)
-from .module_locks import (
-    BARREL,
-    BY_NAME,
-    COLD_WINDOW,
-    FROM_EACH_OTHER,
-    FROM_PARENT,
-    IMPORT_MODULE,
-    JOINING_BODY,
-    JOINING_OTHER,
-    LAZY_CYCLE,
-    WARM_WINDOW,
-)
-from .schedules import HAZARD, LOCK
+from . import further_locks, lazy_rows, module_locks
+from .case import Row
 
 if TYPE_CHECKING:
-    from .case import Row
-
-__all__ = ["HAZARD", "LAZY_ROWS", "LOCK", "ROWS", "row"]
-
-ROWS = (
-    COLD_WINDOW,
-    WARM_WINDOW,
-    BARREL,
-    FROM_PARENT,
-    BY_NAME,
-    FROM_EACH_OTHER,
-    IMPORT_MODULE,
-    LAZY_CYCLE,
-    JOINING_BODY,
-    JOINING_OTHER,
-    USER_LOCK,
-    LOCK_THEN_IMPORT,
-    FORK,
-    FORK_OTHER,
-    IMPORTING_FINDER,
-    CREATE_CYCLE,
-)
+    from types import ModuleType
 
 
-# These need the syntax of Python 3.15.
-LAZY_ROWS = (
-    LAZY_READ,
-    LAZY_IN_BODIES,
-    LAZY_FROM_EACH_OTHER,
-    LAZY_USER_LOCK,
-    LAZY_JOINING_BODY,
-    LAZY_FORK,
-    LAZY_SIGNAL,
-    LAZY_FINALIZER,
-    LAZY_SAME_NAME,
-)
+def _rows_of(module: ModuleType) -> tuple[Row, ...]:
+    """Return the rows that a module defines, in its order."""
+    return tuple(each for each in vars(module).values() if isinstance(each, Row))
+
+
+ROWS = (*_rows_of(module_locks), *_rows_of(further_locks))
+LAZY_ROWS = _rows_of(lazy_rows)  # these need the syntax of Python 3.15
 
 
 def row(name: str) -> Row:

@@ -36,7 +36,7 @@ def describe_waits(scheduler: Scheduler, folder: str) -> list[str]:
     Without the GIL that line is left out: a look at the frames of a thread that may run is a data race of CPython's.
     """
     others = _others(scheduler)
-    frames = {} if _is_free_threaded() else {ident: top for ident, top in all_frames().items() if ident in others}
+    frames = {} if is_free_threaded() else {ident: top for ident, top in all_frames().items() if ident in others}
     owner = next((ident for ident, top in frames.items() if holds_global_lock(top)), None)
     return sorted(_line(scheduler, ident, frames.get(ident), owner, folder) for ident in others)
 
@@ -47,7 +47,8 @@ def _others(scheduler: Scheduler) -> set[int]:
     return {ident for ident in started | scheduler.present() if ident is not None and ident not in mine}
 
 
-def _is_free_threaded() -> bool:
+def is_free_threaded() -> bool:
+    """Return whether this process runs without the GIL."""
     return not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
