@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 from python_tsan.errors import ExitCode, Interrupted, SubjectError, UsageError
 from python_tsan.imports.cases.import_cases.lazy_names import MODES, NORMAL
-from python_tsan.imports.codec import FORMAT
-from python_tsan.imports.document import document_of
+from python_tsan.imports.document import FORMAT, document_of
 from python_tsan.imports.model.building import LAZY_SINCE
 from python_tsan.imports.model.interpreter import identify
-from python_tsan.imports.model.probe import LAZY_VARIABLE, Probe
-from python_tsan.imports.model.public_modules import PUBLIC_MODULES, public_modules
+from python_tsan.imports.model.probe import LAZY_VARIABLE, PUBLIC_MODULES, Probe
 from python_tsan.imports.model.tracing import NOT_TRACED
 from python_tsan.imports.preimport import STEPS as PREIMPORT_STEPS
 from python_tsan.imports.preimport import Language, plan, write
@@ -111,7 +109,7 @@ def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> t
             "name an entry or --package",
             advice=f"for example: python-tsan imports {arguments.imports_verb} --package numpy",
         )
-    offered = public_modules(probe, arguments.package, limit=arguments.limit) if arguments.package else ()
+    offered = probe.public_modules(arguments.package, limit=arguments.limit) if arguments.package else ()
     for offer in offered:
         if offer.left_out:
             context.console.note(

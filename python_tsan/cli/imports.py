@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from python_tsan.cli.help_format import add_quiet, end_with
 from python_tsan.cli.options import add_settings, count, open_context, seconds
 from python_tsan.imports.cases.import_cases.lazy_names import MODES
-from python_tsan.imports.model.probe import TRACE_SECONDS
-from python_tsan.imports.model.public_modules import PUBLIC_MODULES
+from python_tsan.imports.model.probe import PUBLIC_MODULES, TRACE_SECONDS
 from python_tsan.imports.preimport import Language
 from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.render.registry import TERMINAL

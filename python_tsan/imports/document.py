@@ -1,4 +1,4 @@
-"""Turn a scan into the plain values that every rendering is made from. Pure, no I/O."""
+"""Turn a scan into the plain values that every rendering is made from, and write and read them as JSON."""
 
 from __future__ import annotations
 
@@ -6,34 +6,23 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.confirm.proof import Answer, Proof, ThreadStack, Wait
-
 # msgspec reads these from the annotations when it decodes.
+from python_tsan.imports.confirm import Answer, Proof
+from python_tsan.imports.model.source import statement_at
 from python_tsan.imports.outcomes import ImportOutcome  # noqa: TC001
 from python_tsan.imports.search.preimport_choice import finished_by, removers
-from python_tsan.rate import lower_bound
+from python_tsan.imports.search.schedules import Link  # noqa: TC001
+from python_tsan.imports.search.use_doubts import UseDoubt  # noqa: TC001
+from python_tsan.render import escape
+from python_tsan.versioned_json import Format, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from python_tsan.imports.scan import Finding, Scan
-    from python_tsan.imports.search.schedules import Link
+    from python_tsan.render.registry import Context
 
 SCHEMA = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkRecord:
-    """One module of a chain, and the statement that requested it; both texts are empty for an entry or a parent.
-
-    Where that is the first use of a lazy name, ``lazy_where`` and ``lazy_statement`` are the import that binds it.
-    """
-
-    module: str
-    where: str
-    statement: str
-    lazy_where: str = ""
-    lazy_statement: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,27 +36,13 @@ class ThreadRecord:
     imports: str
     holds: str
     waits_for: str
-    chain: tuple[LinkRecord, ...]
-    asks: LinkRecord | None = None
+    chain: tuple[Link, ...]
+    asks: Link | None = None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProofRecord:
-    """``seen`` of ``runs`` directed runs went wrong; ``at_least`` is the rate's lower bound at 95 % confidence.
-
-    ``graph`` and ``stacks`` stood so at the moment when ``thread`` closed the cycle, at ``where``.
-    """
-
-    answer: Answer
-    seen: int
-    runs: int
-    at_least: float
-    outcome: ImportOutcome | None
-    thread: str
-    error: str
-    where: str
-    graph: tuple[Wait, ...]
-    stacks: tuple[ThreadStack, ...]
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The chain, and behind it where the thread requests what it waits for."""
+        return (*self.chain, *filter(None, [self.asks]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +73,7 @@ class HazardRecord:
     outcome: ImportOutcome
     threads: tuple[ThreadRecord, ThreadRecord]
     removed_by: tuple[str, ...]
-    proof: ProofRecord | None
+    proof: Proof | None
     window: WindowRecord | None = None
 
     @property
@@ -113,17 +88,6 @@ class HazardRecord:
 
 
 _RANKS = {Answer.CONFIRMED: 0, None: 1, Answer.NOT_REACHED: 1, Answer.REFUTED: 2}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtRecord:
-    """A function ``entry`` that imports ``module`` at ``where``, and in ``text`` what else can go wrong there."""
-
-    entry: str
-    module: str
-    where: str
-    statement: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +109,7 @@ class Document:
     hazards: tuple[HazardRecord, ...]
     unfinished: str = ""
     unread: tuple[str, ...] = ()
-    doubts: tuple[DoubtRecord, ...] = ()
+    doubts: tuple[UseDoubt, ...] = ()
 
 
 def document_of(scan: Scan) -> Document:
@@ -165,83 +129,51 @@ def document_of(scan: Scan) -> Document:
         hazards=hazards,
         unfinished=scan.unfinished,
         unread=scan.unread,
-        doubts=tuple(
-            DoubtRecord(
-                entry=each.call,
-                module=each.module,
-                where=each.place,
-                statement=_statement_of(each.place, statement),
-                text=each.text,
-            )
-            for each in scan.doubts
-        ),
+        doubts=scan.doubts,
     )
 
 
 def _hazard(
-    finding: Finding, finishes: Callable[[str], frozenset[str]], statement: Callable[[str, int], str]
+    finding: Finding, finishes: Callable[[str], frozenset[str]], statement: Callable[[str], str]
 ) -> HazardRecord:
-    hazard = finding.hazard
+    def link(each: Link) -> Link:
+        return replace(each, statement=statement(each.where), lazy_statement=statement(each.lazy_where))
+
+    hazard, proof = finding.hazard, finding.proof
     one, two = (
         ThreadRecord(
             thread=thread,
             imports=entry,
             holds=held,
             waits_for=awaited,
-            chain=tuple(_link(link, statement) for link in chain),
-            asks=_link(asks, statement) if asks and asks.place else None,
+            chain=tuple(map(link, chain)),
+            asks=link(asks) if asks and asks.where else None,
         )
         for thread, entry, held, awaited, chain, asks in (
             ("T1", hazard.first, hazard.awaited, hazard.closing, hazard.chains[0], hazard.requests[0]),
             ("T2", hazard.second, hazard.closing, hazard.awaited, hazard.chains[1], hazard.requests[1]),
         )
     )
+    stacks = tuple(
+        replace(stack, frames=tuple(replace(each, text=statement(f"{each.file}:{each.line}")) for each in stack.frames))
+        for stack in (proof.stacks if proof else ())
+    )
     return HazardRecord(
         outcome=hazard.outcome,
         threads=(one, two),
         removed_by=removers(hazard, finishes),
-        proof=_proof(finding.proof, statement) if finding.proof else None,
+        proof=replace(proof, stacks=stacks) if proof else None,
     )
 
 
-def _link(link: Link, statement: Callable[[str, int], str]) -> LinkRecord:
-    return LinkRecord(
-        module=link.module,
-        where=link.place,
-        statement=_statement_of(link.place, statement),
-        lazy_where=link.lazy,
-        lazy_statement=_statement_of(link.lazy, statement),
-    )
+FORMAT = Format(
+    kind=Document,
+    what="scan of imports",
+    schema=SCHEMA,
+    advice="name the output of `scan --format json`",
+)
 
 
-def _statement_of(place: str, statement: Callable[[str, int], str]) -> str:
-    file, _, line = place.rpartition(":")
-    return statement(file, int(line)) if file else ""
-
-
-def statement_at(file: str, line: int, *, read: Callable[[str], str | None]) -> str:
-    """Return a line of source without its indentation, an empty text if it is unavailable."""
-    source = read(file)
-    lines = source.splitlines() if source else []
-    return lines[line - 1].strip() if 0 < line <= len(lines) else ""
-
-
-def _proof(proof: Proof, statement: Callable[[str, int], str]) -> ProofRecord:
-    return ProofRecord(
-        answer=proof.answer,
-        seen=proof.seen,
-        runs=proof.runs,
-        at_least=round(lower_bound(proof.seen, proof.runs), 3),
-        outcome=proof.outcome,
-        thread=proof.thread,
-        error=proof.error,
-        where=proof.where,
-        graph=proof.graph,
-        stacks=tuple(
-            ThreadStack(
-                thread=stack.thread,
-                frames=tuple(replace(frame, text=statement(frame.file, frame.line)) for frame in stack.frames),
-            )
-            for stack in proof.stacks
-        ),
-    )
+def render(document: Document, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer
+    """Return the document as JSON, with control characters as codes."""
+    return escape.json(encode(document)).decode()

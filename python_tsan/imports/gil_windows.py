@@ -82,8 +82,7 @@ def _window(document: Document, hazard: HazardRecord, probe: Probe, library: Pat
 def _imported_by(thread: ThreadRecord) -> str:
     """Return what a thread imports, with commas: of a call its module, and the import by which it takes part."""
     module, _, called = thread.imports.partition(":")
-    links = (*thread.chain, *filter(None, [thread.asks]))
-    return f"{module},{links[0].module}" if called and links else module
+    return f"{module},{thread.links[0].module}" if called and thread.links else module
 
 
 def held_chain(hazard: HazardRecord) -> list[str]:

@@ -67,7 +67,7 @@ def _names(hazard: HazardRecord) -> str:
 
 
 def _chain(thread: ThreadRecord, common: str) -> Iterator[str]:
-    for link in (*thread.chain, *filter(None, [thread.asks])):
+    for link in thread.links:
         where, statement = markdown_code(link.where.removeprefix(common)), markdown_code(link.statement)
         yield f"{markdown_code(link.module)}{f': {where} {statement}' if link.where else ''}"
     yield from (markdown(line.replace(common, "")) for line in wording.bindings(thread))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.confirm.proof import Answer, prove
+from python_tsan.imports.confirm import Answer, prove
 from python_tsan.imports.scan import SEARCH, TRACE, scan
 from python_tsan.imports.search.preimport_choice import choose
 
@@ -90,7 +90,7 @@ def _check(probe: Probe, before: Scan, after: Scan, runs: int, advance: Callable
         left = after.findings[0].hazard
         raise SubjectError(f"{left.first} against {left.second} is still a hazard behind the list", advice=advice)
     if after.doubts:
-        raise SubjectError(f"{after.doubts[0].call} is still in doubt behind the list", advice=advice)
+        raise SubjectError(f"{after.doubts[0].entry} is still in doubt behind the list", advice=advice)
     for number, finding in enumerate(before.findings):
         advance(number / len(before.findings))
         proof = prove(probe, finding.hazard, runs, after.main)

@@ -14,7 +14,7 @@ RENDERINGS: dict[str, Rendering[Document]] = renderings(
     "python_tsan.imports",
     (
         (TERMINAL, "imports.txt", "text/plain", "terminal"),
-        (JSON, "imports.json", "application/json", "codec"),
+        (JSON, "imports.json", "application/json", "document"),
         ("markdown", "imports.md", "text/markdown", "markdown"),
         ("html", "imports.html", "text/html", "html"),
     ),

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.confirm.proof import Proof, prove
+from python_tsan.imports.confirm import Proof, prove
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.tracing import NOT_TRACED, TracingCut
 from python_tsan.imports.search.prediction import predict

@@ -11,7 +11,8 @@ from python_tsan.render.lines import Line, as_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.imports.document import Document, HazardRecord, ProofRecord, ThreadRecord
+    from python_tsan.imports.confirm import Proof
+    from python_tsan.imports.document import Document, HazardRecord, ThreadRecord
     from python_tsan.render.registry import Context
 
 MOST_ROWS, MOST_DETAILS, MOST_LINES = 40, 6, 12
@@ -103,7 +104,7 @@ def _folded(lines: list[str]) -> list[str]:
     return [*lines[:half], f"… {len(lines) - 2 * half} more …", *lines[-half:]]
 
 
-def _proof(proof: ProofRecord, common: str) -> Iterator[str]:
+def _proof(proof: Proof, common: str) -> Iterator[str]:
     yield from _wrapped(wording.verdict(proof), indent="   ")
     if proof.error:
         yield from _wrapped(f"{proof.thread or 'the last run'}: {proof.error}", indent="     ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os.path
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.confirm.proof import Answer
+from python_tsan.imports.confirm import Answer
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.plain_text import counted
 from python_tsan.rate import describe_rate
@@ -13,8 +13,9 @@ from python_tsan.rate import describe_rate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.imports.confirm.proof import Wait
-    from python_tsan.imports.document import Document, DoubtRecord, HazardRecord, ProofRecord, ThreadRecord
+    from python_tsan.imports.confirm import Proof, Wait
+    from python_tsan.imports.document import Document, HazardRecord, ThreadRecord
+    from python_tsan.imports.search.use_doubts import UseDoubt
 
 OUTCOMES = {
     ImportOutcome.ERROR: "_DeadlockError, a RuntimeError, not an ImportError",
@@ -47,7 +48,7 @@ def summary(document: Document) -> str:
     )
 
 
-def doubt(record: DoubtRecord) -> str:
+def doubt(record: UseDoubt) -> str:
     """Return where a function imports, and what can go wrong there."""
     return f"{record.where}: {record.statement}: {record.text}"
 
@@ -69,7 +70,7 @@ def answer(hazard: HazardRecord) -> str:
     return f"{proof.answer.value} {proof.seen} of {proof.runs}" if proof.seen else f"{proof.answer.value}"
 
 
-def verdict(proof: ProofRecord) -> str:
+def verdict(proof: Proof) -> str:
     """Return what the directed runs say as one sentence without a full stop."""
     match proof.answer:
         case Answer.CONFIRMED:
@@ -122,7 +123,7 @@ def fix(hazard: HazardRecord) -> str:
 
 def bindings(thread: ThreadRecord) -> Iterator[str]:
     """Yield a line for each lazy import of a chain: the module that a use requested, the place, and the statement."""
-    for link in (*thread.chain, *filter(None, [thread.asks])):
+    for link in thread.links:
         if link.lazy_where:
             yield f"{link.module} is bound by {link.lazy_where}: {link.lazy_statement}"
 
@@ -131,7 +132,7 @@ def places(document: Document) -> Iterator[str]:
     """Yield every place of a scan as ``file:line``."""
     for hazard in document.hazards:
         for thread in hazard.threads:
-            for link in (*thread.chain, *filter(None, [thread.asks])):
+            for link in thread.links:
                 yield from filter(None, (link.where, link.lazy_where))
         if hazard.proof:
             yield from (f"{frame.file}:{frame.line}" for stack in hazard.proof.stacks for frame in stack.frames)

@@ -2,7 +2,7 @@
 
 from text_sources import TextSources
 
-from python_tsan.imports.confirm.proof import Answer, Proof, StackFrame, ThreadStack, Wait
+from python_tsan.imports.confirm import Answer, Proof, StackFrame, ThreadStack, Wait
 from python_tsan.imports.document import document_of
 from python_tsan.imports.model.program_model import Model
 from python_tsan.imports.model.requests import ImportRequest, Manner, Module
@@ -20,12 +20,13 @@ HAZARD = Hazard(
     awaited="a",
     closing="b",
     outcome=ImportOutcome.ERROR,
-    chains=((Link(module="a", place=""), Link(module="c", place="/site/a.py:3")), (Link(module="b", place=""),)),
+    chains=((Link(module="a", where=""), Link(module="c", where="/site/a.py:3")), (Link(module="b", where=""),)),
 )
 CONFIRMED = Proof(
     answer=Answer.CONFIRMED,
     seen=2,
     runs=3,
+    at_least=0.135,
     outcome=ImportOutcome.ERROR,
     thread="T1",
     error="_DeadlockError: x|y<b>",

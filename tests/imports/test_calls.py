@@ -114,7 +114,7 @@ def test_a_scan_finds_the_calls_that_can_be_part_of_a_cycle_and_drives_them(tmp_
     assert found.calls == ("a:f", "a:h")
     assert {(each.hazard.first, each.hazard.second) for each in found.findings} == {("a:f", "a:h"), ("a:h", "a:f")}
     assert [each.proof.answer.value for each in found.findings] == ["confirmed", "confirmed"]
-    place = found.findings[0].hazard.chains[0][0].place
+    place = found.findings[0].hazard.chains[0][0].where
     assert place == f"{tmp_path / 'a.py'}:2"
 
 

@@ -8,7 +8,7 @@ import pytest
 from lazy_python import LAZY, needs_lazy, tree
 
 from python_tsan.cli.main import main
-from python_tsan.imports.confirm.proof import Answer
+from python_tsan.imports.confirm import Answer
 from python_tsan.imports.document import document_of
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.outcomes import ImportOutcome

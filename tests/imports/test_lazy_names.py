@@ -39,7 +39,7 @@ def used(source, *lazy):
     tree = ast.parse(source)
     statements = statements_of(tree, "p")
     function = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
-    return [(each["module"], each["line"], each["lazy"]) for each in uses_in(function, "m", statements, lazy)]
+    return [(each["module"], each["line"], each["lazy"]) for each in uses_in(function, "m", "m.py", statements, lazy)]
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,9 @@ def test_neither_an_argument_nor_what_is_evaluated_elsewhere_is_a_use():
 
 def test_a_submodule_has_a_request_of_its_own_at_its_package():
     found = used("import a.b\ndef f():\n    return a.b.V\n", "a")
-    assert sorted((module, lazy["owner"]) for module, _, lazy in found) == [("a", ["m", "a"]), ("a.b", ["a", "b"])]
-    assert {lazy["line"] for _, _, lazy in found} == {1}
+    owners = sorted((module, lazy["owner"], lazy["name"]) for module, _, lazy in found)
+    assert owners == [("a", "m", "a"), ("a.b", "a", "b")]
+    assert {lazy["place"] for _, _, lazy in found} == {"m.py:1"}
     # The body has used the name and not the attribute.
     assert [module for module, _, _ in used("import a.b\ndef f():\n    return a.b.V\n", "c")] == ["a.b"]
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from python_tsan.cli.main import main
-from python_tsan.imports.confirm.proof import Answer
+from python_tsan.imports.confirm import Answer
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
 from python_tsan.imports.outcomes import ImportOutcome

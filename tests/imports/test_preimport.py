@@ -9,7 +9,7 @@ from text_sources import TextSources
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports import preimport
-from python_tsan.imports.confirm.proof import Answer, Proof
+from python_tsan.imports.confirm import Answer, Proof
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
 from python_tsan.imports.model.program_model import Model

@@ -9,7 +9,6 @@ from python_tsan.cli.main import main
 from python_tsan.imports.cases.import_cases.listing import is_public, module_of
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
-from python_tsan.imports.model.public_modules import public_modules
 
 HERE = identify([sys.executable])
 FILES = (
@@ -36,13 +35,13 @@ def install(folder, name="wares", files=FILES, extra=()):
 
 
 def test_the_public_modules_are_entries_the_shallowest_first(tmp_path):
-    (offer,) = public_modules(install(tmp_path), ["wares"], limit=40)
+    (offer,) = install(tmp_path).public_modules(["wares"], limit=40)
     assert offer.modules == ("loose", "wares", "wares.deep", "wares.native", "wares.deep.inner")
     assert (offer.left_out, offer.problem) == (0, "")
 
 
 def test_a_limit_leaves_out_the_deepest_and_says_how_many(tmp_path):
-    (offer,) = public_modules(install(tmp_path), ["wares"], limit=3)
+    (offer,) = install(tmp_path).public_modules(["wares"], limit=3)
     assert offer.modules == ("loose", "wares", "wares.deep")
     assert offer.left_out == 2
 
@@ -54,19 +53,19 @@ def test_an_editable_installation_is_followed_to_its_folder(tmp_path):
         (source / path).write_text("")
     site.mkdir()
     (site / "mine.pth").write_text(f"{source}\n")
-    (offer,) = public_modules(install(site, "mine", (), ("mine.pth",)), ["mine"], limit=40)
+    (offer,) = install(site, "mine", (), ("mine.pth",)).public_modules(["mine"], limit=40)
     assert offer.modules == ("mine", "mine.part")
 
 
 @pytest.mark.parametrize("name", ["nothing-of-that-name", "", "../x"])
 def test_a_missing_distribution_is_reported_and_the_others_are_listed(name, tmp_path):
-    absent, present = public_modules(install(tmp_path), [name, "wares"], limit=1)
+    absent, present = install(tmp_path).public_modules([name, "wares"], limit=1)
     assert "is not installed" in absent.problem
     assert present.modules == ("loose",)
 
 
 def test_a_distribution_without_a_module_is_reported(tmp_path):
-    (offer,) = public_modules(install(tmp_path, "data", ("data.json",)), ["data"], limit=40)
+    (offer,) = install(tmp_path, "data", ("data.json",)).public_modules(["data"], limit=40)
     assert "no public module" in offer.problem
 
 

@@ -1,9 +1,10 @@
 """How traces become a program, and how the traces of several roots are joined."""
 
+import msgspec
 import pytest
 
 from python_tsan.imports.model.requests import ImportRequest, LoadStage, Manner, Module, merge, read_trace
-from python_tsan.imports.model.source import read_body
+from python_tsan.imports.model.source import Body
 
 
 def request(module, line, *, file="/a.py", stage=LoadStage.BODY):
@@ -19,12 +20,11 @@ def names(merged):
 
 
 def test_a_trace_is_read_with_manner_stage_and_names():
-    more = {"names": ["x", "y"], "stage": "create", "body_line": 2, "use": False}
-    item = {"module": "b", "kind": "by_name", "file": "/a.py", "line": 3, **more}
-    empty = {"file": "", "requests": [], "lazy": [], "stamp": None}
-    found = read_trace(
-        {"modules": {"a": {"file": "/a.py", "requests": [item], "lazy": ["x"], "stamp": [1, 2]}, "b": empty}}
-    )
+    more = {"names": ["x", "y"], "stage": "create", "body_line": 2, "lazy": None}
+    item = {"module": "b", "manner": "by_name", "file": "/a.py", "line": 3, **more}
+    empty = {"name": "b", "file": "", "requests": [], "lazy": [], "stamp": None}
+    full = {"name": "a", "file": "/a.py", "requests": [item], "lazy": ["x"], "stamp": [1, 2]}
+    found = read_trace({"modules": {"a": full, "b": empty}})
     assert found["a"].stamp == (1, 2)
     assert found["b"] == Module(name="b")
     assert (found["a"].lazy, found["a"].requests[0].body_line, found["a"].requests[0].lazy) == ({"x"}, 2, None)
@@ -33,11 +33,11 @@ def test_a_trace_is_read_with_manner_stage_and_names():
     assert made.place == "/a.py:3"
 
 
-@pytest.mark.parametrize(("field", "value"), [("kind", "guess"), ("stage", "later")])
+@pytest.mark.parametrize(("field", "value"), [("manner", "guess"), ("stage", "later")])
 def test_a_trace_with_an_unknown_manner_or_stage_is_refused(field, value):
-    item = {"module": "b", "kind": "by_name", "file": "/a.py", "line": 3, "names": [], "stage": "body", field: value}
-    with pytest.raises(ValueError, match=value):
-        read_trace({"modules": {"a": {"file": "/a.py", "requests": [item], "lazy": [], "stamp": None}}})
+    item = {"module": "b", "manner": "by_name", "file": "/a.py", "line": 3, "names": [], "stage": "body", field: value}
+    with pytest.raises(msgspec.ValidationError, match=value):
+        read_trace({"modules": {"a": {"name": "a", "requests": [item]}}})
 
 
 def test_modules_of_every_root_are_there():
@@ -68,7 +68,7 @@ def test_the_parent_is_the_package():
 
 def body(**facts):
     empty = {"bindings": [], "imports": [], "reads": [], "functions": {}, "called": [], "locks": []}
-    return read_body({**empty, **facts})
+    return msgspec.convert({**empty, **facts}, Body)
 
 
 def read(found, target="p.m", *, package="p", line=1, outer=None):

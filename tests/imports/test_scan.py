@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from python_tsan.imports.confirm import proof
-from python_tsan.imports.confirm.proof import Answer, prove, run_directed, weigh
+from python_tsan.imports import confirm
+from python_tsan.imports.confirm import Answer, prove, run_directed, weigh
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
 from python_tsan.imports.model.requests import Manner, read_trace
@@ -92,7 +92,7 @@ def test_a_stop_that_is_never_reached_refutes_nothing(tmp_path):
         outcome=ImportOutcome.ERROR,
         chains=((), ()),
     )
-    assert weigh([run_directed(probe, hazard)]).answer is Answer.NOT_REACHED
+    assert weigh([run_directed(probe, hazard)], 1).answer is Answer.NOT_REACHED
 
 
 @pytest.mark.skipif(HERE.version >= (3, 15), reason="3.15 hands out the partially initialized module")
@@ -110,7 +110,7 @@ def test_an_import_of_a_dotted_name_really_waits_for_its_package_at_its_end(stat
         chains=((), ()),
     )
     child_waits = HERE.version >= (3, 13, 16)
-    assert weigh([run_directed(probe, hazard)]).answer.value == ("confirmed" if child_waits else answer)
+    assert weigh([run_directed(probe, hazard)], 1).answer.value == ("confirmed" if child_waits else answer)
 
 
 def test_the_proof_has_the_graph_and_both_stacks_at_the_moment_when_the_cycle_closed(tmp_path):
@@ -130,7 +130,7 @@ def test_the_proof_has_the_graph_and_both_stacks_at_the_moment_when_the_cycle_cl
 
 
 def test_a_slow_import_is_no_hang_and_a_thread_that_waits_for_ever_is_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(proof, "HANG_SECONDS", 0.5)
+    monkeypatch.setattr(confirm, "HANG_SECONDS", 0.5)
     slow = "import time\n\nend = time.monotonic() + 2\nwhile time.monotonic() < end:\n    pass\n"
     (tmp_path / "bp").mkdir()
     (tmp_path / "bp" / "__init__.py").write_text("from .sub import Y\n")

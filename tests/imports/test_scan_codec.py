@@ -8,7 +8,7 @@ import pytest
 from import_samples import CONFIRMED, REFUTED, document
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.codec import FORMAT
+from python_tsan.imports.document import FORMAT
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "imports-schema.json"
 

@@ -72,7 +72,7 @@ def test_the_page_shows_chains_graph_stacks_and_fix_and_needs_no_network():
 
 def test_names_from_outside_stay_text():
     hazard = replace(
-        HAZARD, first=NASTY, awaited=NASTY, chains=((Link(module=NASTY, place=f"{NASTY}:3"),), HAZARD.chains[1])
+        HAZARD, first=NASTY, awaited=NASTY, chains=((Link(module=NASTY, where=f"{NASTY}:3"),), HAZARD.chains[1])
     )
     proof = replace(CONFIRMED, error=NASTY)
     page = read(rendered(document(proof, hazards=[hazard], problems={NASTY: NASTY}), "html"))
@@ -113,7 +113,7 @@ def test_the_picture_has_every_lock_both_held_ones_and_two_arrows():
 
 
 def test_a_long_chain_gives_way_in_the_middle_but_keeps_the_held_lock_and_its_ends():
-    chain = (Link(module="start", place=""), *(Link(module=f"m{number}", place="") for number in range(60)))
+    chain = (Link(module="start", where=""), *(Link(module=f"m{number}", where="") for number in range(60)))
     found = shapes(replace(HAZARD, awaited="m30", chains=(chain, HAZARD.chains[1])))
     names = [each.find(f"{SVG}title").text for each in [*found["held"], *found["lock"]]]
     assert {"start", "m30", "m59", "b"} <= set(names)

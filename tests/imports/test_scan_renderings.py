@@ -6,8 +6,8 @@ import pytest
 from import_samples import CONFIRMED, HAZARD, NOT_REACHED, REFUTED, SOURCES, document
 from markdown_it import MarkdownIt
 
-from python_tsan.imports.confirm.proof import Answer
-from python_tsan.imports.document import statement_at
+from python_tsan.imports.confirm import Answer
+from python_tsan.imports.model.source import statement_at
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.imports.search.schedules import Link
@@ -68,7 +68,7 @@ def test_nothing_is_wider_than_a_terminal_however_long_the_names_and_many_the_ha
             first=f"{name}{number}",
             awaited=f"awaited{number}",
             chains=(
-                (Link(module=name, place=""), *(Link(module=f"m{each}", place="/site/a.py:3") for each in range(40))),
+                (Link(module=name, where=""), *(Link(module=f"m{each}", where="/site/a.py:3") for each in range(40))),
             )
             * 2,
         )
@@ -160,20 +160,20 @@ def test_numbers_have_their_nouns():
     [("/site/a.py", 3, "import c  # asks"), ("/site/a.py", 9, ""), ("/no", 1, ""), ("/site/c.py", 0, "")],
 )
 def test_a_statement_is_read_where_there_is_one(file, line, text):
-    assert statement_at(file, line, read=SOURCES.get) == text
+    assert statement_at(f"{file}:{line}", read=SOURCES.get) == text
 
 
 def test_the_folder_of_all_places_is_named_once():
     places = replace(
         HAZARD,
-        chains=((Link(module="p.a", place="/x/site/p/a.py:1"), Link(module="b", place="/x/site/p/q/b.py:1")), ()),
+        chains=((Link(module="p.a", where="/x/site/p/a.py:1"), Link(module="b", where="/x/site/p/q/b.py:1")), ()),
     )
     found = document(None, hazards=[places])
     assert common_folder(found) == "/x/site/"
     assert "places are below /x/site/" in rendered(found, "terminal")
     assert "p/q/b.py:1" in rendered(found, "terminal")
     assert (
-        common_folder(document(None, hazards=[replace(HAZARD, chains=((Link(module="a", place="<string>:1"),), ()))]))
+        common_folder(document(None, hazards=[replace(HAZARD, chains=((Link(module="a", where="<string>:1"),), ()))]))
         == ""
     )
 

@@ -29,7 +29,7 @@ def write(folder, files):
 def doubts_of(probe, *entries, main=()):
     found = scan(probe, entries or ("user",), calls=True, main=main)
     assert found.problems == {}
-    return [(each.call, each.module, int(each.place.rpartition(":")[2])) for each in found.doubts]
+    return [(each.entry, each.module, int(each.where.rpartition(":")[2])) for each in found.doubts]
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_places_are_those_of_chains_stacks_and_the_failure():
     ],
 )
 def test_the_common_folder_is_one_above_the_packages_and_never_the_root(places, folder):
-    chain = tuple(Link(module=f"m{number}", place=place) for number, place in enumerate(places))
+    chain = tuple(Link(module=f"m{number}", where=place) for number, place in enumerate(places))
     assert wording.common_folder(document(None, hazards=[replace(HAZARD, chains=(chain, ()))])) == folder
 
 
@@ -111,7 +111,7 @@ def test_a_name_is_cut_at_its_front_and_fits():
 
 
 def test_a_parent_in_a_chain_is_called_so():
-    chain = (Link(module="p", place=""), Link(module="a", place=""), Link(module="c", place="/site/a.py:3"))
+    chain = (Link(module="p", where=""), Link(module="a", where=""), Link(module="c", where="/site/a.py:3"))
     text = rendered(document(None, hazards=[replace(HAZARD, chains=(chain, HAZARD.chains[1]))]), "terminal")
     assert "     p, as the parent of the one before" in text
     assert "     a, as the parent" not in text

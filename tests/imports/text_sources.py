@@ -2,14 +2,16 @@
 
 import ast
 
+import msgspec
+
 from python_tsan.imports.cases.import_cases.source_reader import body_of
-from python_tsan.imports.model.source import read_body
+from python_tsan.imports.model.source import Body
 
 
 def body(text):
     """Return the body of a text, None where it cannot be parsed."""
     try:
-        return read_body(body_of(ast.parse(text)))
+        return msgspec.convert(body_of(ast.parse(text)), Body)
     except (SyntaxError, ValueError):
         return None
 

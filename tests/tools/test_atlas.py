@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.confirm.proof import Answer
+from python_tsan.imports.confirm import Answer
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
 from python_tsan.imports.outcomes import ImportOutcome

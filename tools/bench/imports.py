@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 from python_tsan import process
 from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.tools import uv_pip
-from python_tsan.imports.confirm.proof import prove
+from python_tsan.imports.confirm import prove
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.interpreter import CASES, identify
-from python_tsan.imports.model.probe import Probe
-from python_tsan.imports.model.public_modules import PUBLIC_MODULES, public_modules
+from python_tsan.imports.model.probe import PUBLIC_MODULES, Probe
 from python_tsan.imports.scan import CORES, scan
 from python_tsan.plain_text import counted
 from tools.bench.table import Row, Table, judged
@@ -59,7 +58,7 @@ def rows(folder: Path, say: Callable[[str], None], python: str = sys.executable)
     for entries, limit in SCANS:
         yield _scan_row(probe, f"scan {' '.join(entries)}", entries, limit)
     for packages, limit in PACKAGE_SCANS:
-        modules = [name for offer in public_modules(probe, packages, limit=PUBLIC_MODULES) for name in offer.modules]
+        modules = [name for offer in probe.public_modules(packages, limit=PUBLIC_MODULES) for name in offer.modules]
         yield _scan_row(probe, f"scan --package {' '.join(packages)}", modules, limit)
     yield _tracing_row(probe, "pandas")
     yield from _growth(replace(probe, path=()), say)

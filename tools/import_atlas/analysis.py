@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from python_tsan.imports.confirm.proof import Answer
+from python_tsan.imports.confirm import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

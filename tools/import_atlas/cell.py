@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from python_tsan.imports.confirm.proof import Answer
+from python_tsan.imports.confirm import Answer
 
 # msgspec reads these from the annotations when it decodes.
 from python_tsan.imports.outcomes import ImportOutcome

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.confirm.proof import Answer, prove
+from python_tsan.imports.confirm import Answer, prove
 from python_tsan.imports.model.probe import Probe
-from python_tsan.imports.model.public_modules import public_modules
 from python_tsan.imports.scan import scan
 from python_tsan.imports.search.preimport_choice import choose
 from python_tsan.plain_text import one_line
@@ -27,7 +26,7 @@ from tools.import_atlas.install import install
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from python_tsan.imports.confirm.proof import Proof
+    from python_tsan.imports.confirm import Proof
     from python_tsan.imports.model.interpreter import Python
     from python_tsan.imports.scan import Scan
     from python_tsan.imports.search.schedules import Hazard
@@ -83,10 +82,10 @@ def survey_privately(package: str, python: Python, bounds: Bounds, *, keep: Call
 
 def _offered(probe: Probe, cell: Cell, installed: Installed, bounds: Bounds) -> Cell:
     """Choose the entries: the package's own modules, and one of each distribution that came with it."""
-    own = public_modules(probe, [cell.package], limit=bounds.modules)[0]
+    own = probe.public_modules([cell.package], limit=bounds.modules)[0]
     if own.problem:
         raise SubjectError(own.problem)
-    others = public_modules(probe, installed.others, limit=1) if installed.others else ()
+    others = probe.public_modules(installed.others, limit=1) if installed.others else ()
     named = (module for other in others for module in other.modules if module not in own.modules)
     return replace(cell, entries=own.modules, left_out=own.left_out, others=tuple(dict.fromkeys(named)))
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from python_tsan.imports.confirm.proof import Answer, prove
+from python_tsan.imports.confirm import Answer, prove
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.probe import Probe
 from python_tsan.imports.search.prediction import predict

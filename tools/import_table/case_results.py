@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from python_tsan.imports.confirm.proof import outcome_of
+from python_tsan.imports.confirm import outcome_of
 from python_tsan.imports.outcomes import ImportOutcome, find_range
 from tools.import_table.mitigation_effects import expected_outcome
 

@@ -27,6 +27,20 @@ _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 LAZY_VARIABLE = "PYTHON_LAZY_IMPORTS"  # what directs the threads must not be lazy itself: it sets the mode later
 
 
+# Pairs grow with its square; most distributions have fewer public modules down to the second level.
+PUBLIC_MODULES = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicModules:
+    """The modules of one distribution; ``left_out`` more are beyond the limit, ``problem`` says why it is empty."""
+
+    distribution: str
+    modules: tuple[str, ...]
+    left_out: int
+    problem: str
+
+
 class TraceEndedError(SubjectError):
     """The import of ``entry`` ended its process, or did not end in time."""
 
@@ -73,10 +87,23 @@ class Probe:
             )
         raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience))
 
-    def list_modules(self, distributions: Sequence[str], *, limit: int) -> dict[str, Any]:
-        """Ask which public modules each distribution has: ``modules``, ``public`` (their number) and ``error``."""
+    def public_modules(self, distributions: Sequence[str], *, limit: int) -> tuple[PublicModules, ...]:
+        """Return at most ``limit`` modules of each, which are entry points: public ones, shallowest first.
+
+        Raises SubjectError if the interpreter cannot answer.
+        """
         names = " ".join(distributions)
-        return self.ask(["list", f"--limit={limit}", "--", *distributions], what=f"the list of {names}", deadline=30.0)
+        command = ["list", f"--limit={limit}", "--", *distributions]
+        answers = self.ask(command, what=f"the list of {names}", deadline=START_SECONDS)
+        return tuple(
+            PublicModules(
+                distribution=name,
+                modules=tuple(answer["modules"]),
+                left_out=answer["public"] - len(answer["modules"]),
+                problem=answer["error"],
+            )
+            for name, answer in answers.items()
+        )
 
     def lines(self, arguments: Sequence[str], *, what: str, deadline: float) -> list[dict[str, Any]]:
         """Run one command of ``import_cases.probe`` and return what it wrote.

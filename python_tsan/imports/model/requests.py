@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -30,7 +32,10 @@ class LoadStage(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LazyName:
-    """The name whose use is a request: the attribute ``name`` of the module ``owner``, bound at ``place`` (PEP 810)."""
+    """The name whose use is a request: the attribute ``name`` of the module ``owner``, bound at ``place`` (PEP 810).
+
+    All are empty where a trace has seen the use, and not what bound the name.
+    """
 
     owner: str
     name: str
@@ -83,39 +88,11 @@ class Module:
 
 
 Program = dict[str, Module]
-UNKNOWN = LazyName(owner="", name="", place="")  # a trace sees that a name is used, and not what bound it
 
 
 def read_trace(trace: Mapping[str, Any]) -> Program:
-    """Read the JSON object that ``import_probe trace`` prints."""
-    return {
-        name: Module(
-            name=name,
-            file=entry["file"],
-            requests=read_requests(entry["requests"]),
-            lazy=frozenset(entry["lazy"]),
-            stamp=tuple(entry["stamp"]) if entry["stamp"] else None,
-        )
-        for name, entry in trace["modules"].items()
-    }
-
-
-def read_requests(items: Iterable[Mapping[str, Any]]) -> tuple[ImportRequest, ...]:
-    """Read the requests of a module or of a read."""
-    return tuple(map(_read_request, items))
-
-
-def _read_request(item: Mapping[str, Any]) -> ImportRequest:
-    return ImportRequest(
-        module=item["module"],
-        manner=Manner(item["kind"]),
-        file=item["file"],
-        line=item["line"],
-        names=tuple(item["names"]),
-        stage=LoadStage(item["stage"]),
-        body_line=item["body_line"],
-        lazy=UNKNOWN if item["use"] else None,
-    )
+    """Read the JSON object that ``import_cases.probe trace`` prints."""
+    return msgspec.convert(trace["modules"], Program)
 
 
 def merge(programs: Iterable[Program]) -> Program:

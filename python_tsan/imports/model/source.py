@@ -9,14 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 _MODULE_NAMES = frozenset({"__name__", "__doc__", "__file__", "__path__", "__package__", "__spec__", "__loader__"})
 _STATEMENT = -1  # the level of an ``import`` statement among the facts
 Read = tuple[str, str]  # a dotted name, and the attribute that is read of it
+
+
+def statement_at(place: str, *, read: Callable[[str], str | None]) -> str:
+    """Return the line of source at a place ``file:line``, without its indentation; empty if it is unavailable."""
+    file, _, line = place.rpartition(":")
+    lines = (read(file) or "").splitlines() if file else []
+    return lines[int(line) - 1].strip() if lines and 0 < int(line) <= len(lines) else ""
 
 
 class Sources(Protocol):
@@ -38,12 +45,12 @@ class Sources(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """What the target's parser reports of one module's body, as ``source_reader.body_of`` describes it."""
+    """What the target's parser reports of one module's body, as ``source_reader.body_of`` writes it."""
 
     bindings: tuple[tuple[int, str], ...]
     imports: tuple[tuple[int, str, str, str], ...]
     reads: tuple[tuple[int, str, str], ...]
-    functions: Mapping[str, tuple[Read, ...]]
+    functions: dict[str, tuple[Read, ...]]
     called: frozenset[str]
     locks: tuple[tuple[int, int, str], ...] = ()
 
@@ -100,15 +107,3 @@ class Body:
             base = parents[: len(parents) - level + 1] if level else []
             if ".".join([*base, *filter(None, [module]), name]) == target:
                 yield alias or name
-
-
-def read_body(facts: Mapping[str, Any]) -> Body:
-    """Read the facts of a body as ``source_reader`` writes them."""
-    return Body(
-        bindings=tuple((line, name) for line, name in facts["bindings"]),
-        imports=tuple((level, module, name, alias) for level, module, name, alias in facts["imports"]),
-        reads=tuple((line, name, attribute) for line, name, attribute in facts["reads"]),
-        functions={name: tuple((one, other) for one, other in reads) for name, reads in facts["functions"].items()},
-        called=frozenset(facts["called"]),
-        locks=tuple((first, last, lock) for first, last, lock in facts["locks"]),
-    )

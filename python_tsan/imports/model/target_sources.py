@@ -10,10 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from python_tsan.errors import SubjectError
 from python_tsan.imports.model.probe import START_SECONDS
 from python_tsan.imports.model.requests import ImportRequest, LazyName, Manner
-from python_tsan.imports.model.source import Body, read_body
+from python_tsan.imports.model.source import Body
 from python_tsan.plain_text import one_line
 from python_tsan.process import in_parallel
 
@@ -105,7 +107,7 @@ class TargetSources:
         answers = ask(self.probe, "body", [(name, file) for file, name in modules.items()], jobs=self.jobs)
         for file, name in modules.items():
             answer = answers[name]
-            self._bodies[file] = read_body(answer["facts"]) if "facts" in answer else None
+            self._bodies[file] = msgspec.convert(answer["facts"], Body) if "facts" in answer else None
             if "problem" in answer:
                 self.problems[name] = one_line(answer["problem"])
 
@@ -137,9 +139,13 @@ def find_calls(
     found: Calls = {}
     for name, file in modules:
         for call, requests in answers[name].get("facts", {}).items():
-            found[call] = tuple(_request(each, file) for each in requests)
+            found[call] = tuple(msgspec.convert({"file": file, **each}, ImportRequest) for each in requests)
     bound = {f"{owner}:{name}": (lazy.bound[owner, name],) for owner, name in lazy.unused} if lazy else {}
-    loaded = {name: requests for name, requests in found.items() if _is_attribute(name, requests)}
+    loaded = {
+        name: requests
+        for name, requests in found.items()
+        if [request.module for request in requests] == [name.replace(":", ".")]
+    }
     if loaded or bound:
         readable = {name: file for name, file in modules if name not in problems}
         names = [*loaded, *bound]
@@ -193,7 +199,14 @@ def find_lazy(probe: Probe, program: Program, *, jobs: int) -> LazyNames:
         for item in answers[module].get("facts", ()):
             parent, _, name = item["name"].rpartition(".")
             place = LazyName(owner=parent or module, name=name, place=f"{file}:{item['line']}")
-            bound[place.owner, name] = replace(_request({**item, "kind": Manner.STATEMENT.value}, file), lazy=place)
+            bound[place.owner, name] = ImportRequest(
+                module=item["module"],
+                manner=Manner.STATEMENT,
+                file=file,
+                line=item["line"],
+                names=tuple(item["names"]),
+                lazy=place,
+            )
             # The attribute of a package is loaded when it is missing, by any name of the package.
             if parent or name in program[module].lazy:
                 unused[place.owner, name] = None
@@ -235,23 +248,6 @@ def registered(program: Program, lazy: LazyNames) -> dict[str, frozenset[tuple[s
 def any_lazy(module: Module) -> bool:
     """Return whether a body has used a lazy name."""
     return any(request.lazy for request in module.requests)
-
-
-def _request(item: dict[str, Any], file: str) -> ImportRequest:
-    lazy = item.get("lazy")
-    return ImportRequest(
-        module=item["module"],
-        manner=Manner(item["kind"]),
-        file=file,
-        line=item["line"],
-        names=tuple(item["names"]),
-        risks=tuple(item.get("risks", ())),
-        lazy=LazyName(owner=lazy["owner"][0], name=lazy["owner"][1], place=f"{file}:{lazy['line']}") if lazy else None,
-    )
-
-
-def _is_attribute(name: str, requests: tuple[ImportRequest, ...]) -> bool:
-    return [request.module for request in requests] == [name.replace(":", ".")]
 
 
 def ask(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from python_tsan.imports.model.probe import TraceEndedError
-from python_tsan.imports.model.requests import merge, read_requests, read_trace
+from python_tsan.imports.model.requests import ImportRequest, merge, read_trace
 from python_tsan.process import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from python_tsan.imports.model.probe import Probe
-    from python_tsan.imports.model.requests import ImportRequest, Program
+    from python_tsan.imports.model.requests import Program
 
 _NOT_PARSED = ("SyntaxError: ", "IndentationError: ", "TabError: ")
 # Which of two modules comes first decides whether such an import fails, so that it can fail for the program, too.
@@ -108,7 +110,8 @@ def trace_reads(
         except TraceEndedError:
             continue
         programs.append(read_trace(trace))
-        found |= {call: read_requests(items) for call, items in trace["reads"].items() if items}
+        reads_made = msgspec.convert(trace["reads"], dict[str, tuple[ImportRequest, ...]])
+        found |= {call: requests for call, requests in reads_made.items() if requests}
     return merge(programs), found
 
 

@@ -36,14 +36,17 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One module of a chain and the place of the request that brought it in (empty for an entry or a parent).
+    """One module of a chain, and where the statement is that requested it (empty for an entry or a parent).
 
-    ``lazy`` is the place of the lazy import whose name was used there, empty for an import statement.
+    Where that is the first use of a lazy name, ``lazy_where`` is the import that binds it. The texts of both statements
+    are filled in when a hazard is shown.
     """
 
     module: str
-    place: str
-    lazy: str = ""
+    where: str
+    statement: str = ""
+    lazy_where: str = ""
+    lazy_statement: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,5 +147,5 @@ def _chain(stack: Stack) -> tuple[Link, ...]:
 
 def _link(name: str, request: ImportRequest | None) -> Link:
     if request is None:
-        return Link(module=name, place="")
-    return Link(module=name, place=request.place, lazy=request.lazy.place if request.lazy else "")
+        return Link(module=name, where="")
+    return Link(module=name, where=request.place, lazy_where=request.lazy.place if request.lazy else "")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.imports.cases.import_cases.use_risks import FINALIZER, FORK, HANDLER, LOCK
 from python_tsan.imports.model.program_model import home
+from python_tsan.imports.model.source import statement_at
 from python_tsan.imports.model.steps import Phase
 
 if TYPE_CHECKING:
@@ -27,16 +28,16 @@ _WORDS = {
 }
 # Without one of them, a source need not be parsed for its locks.
 _TAKES_LOCK = re.compile(r"^\s*with\s+[\w.]+\s*(?:as\b|[,:])|\.acquire\(", re.MULTILINE)
-_REMEDY = "; import {0} on the main thread first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseDoubt:
-    """A function ``call`` that requests ``module`` at ``place``, and in ``text`` what can go wrong there."""
+    """A function ``entry`` that imports ``module`` at ``where``, and in ``text`` what else can go wrong there."""
 
-    call: str
+    entry: str
     module: str
-    place: str
+    where: str
+    statement: str
     text: str
 
 
@@ -46,8 +47,13 @@ def use_doubts(model: Model, entries: Iterable[str]) -> tuple[UseDoubt, ...]:
     for name, request, phases in (*_of_bodies(model, entries), *_of_calls(model)):
         absent = [each for each in _targets(model, request) if phases.get(each) is not Phase.DONE]
         for kind, text in _texts(model, request, absent[-1], phases) if absent else ():
-            words = text + _REMEDY.format(absent[-1])
-            doubt = UseDoubt(call=name, module=absent[-1], place=request.place, text=words)
+            doubt = UseDoubt(
+                entry=name,
+                module=absent[-1],
+                where=request.place,
+                statement=statement_at(request.place, read=model.sources.text),
+                text=f"{text}; import {absent[-1]} on the main thread first",
+            )
             found.setdefault((absent[-1], kind if kind.startswith(LOCK) else name), doubt)
     return tuple(found.values())
 

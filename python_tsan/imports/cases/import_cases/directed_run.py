@@ -13,13 +13,12 @@ from .case import ASK, FIND, START, Hold, blocked_anywhere, ended, reached
 from .closed_cycles import Closings
 from .lazy_names import set_mode
 from .scheduler import Scheduler
+from .wait_graph import is_own, on_deadlock
 
 if TYPE_CHECKING:
     from typing import Any
 
 JOIN_SECONDS = 0.005
-# importlib/__init__.py passes import_module on, and its frames are not taken out of tracebacks.
-_NOT_THE_PROGRAMS = frozenset({__file__, importlib.__file__})
 
 
 def confirm(plan: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
     if plan["point"] == FIND:
         _hold_before_finding(scheduler)
     closings = Closings(scheduler, ("T1", "T2"))
-    closings.install()
+    on_deadlock(closings.note)
     errors: dict[str, dict[str, str] | None] = {}
     entries = {"T1": plan["first"], "T2": plan["second"]}
     threads = {
@@ -60,7 +59,6 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
         if now != spent:  # on a busy machine a large package takes longer than a hang may
             spent, limit = now, time.monotonic() + plan["deadline"]
     return {
-        "version": list(sys.version_info[:3]),
         "reached": scheduler.has_reached("T1", plan["point"], plan["module"]),
         "unfinished": [thread for thread in entries if thread not in errors],
         "held": scheduler.held(),
@@ -106,7 +104,7 @@ def _import(
         for step in steps:
             if step["lazy"]:
                 _use(*step["lazy"])
-            elif step["kind"] == "by_name":
+            elif step["manner"] == "by_name":
                 importlib.import_module(step["module"])
             else:
                 __import__(step["module"], fromlist=step["names"])
@@ -128,8 +126,7 @@ def _where(error: BaseException) -> str:
     place = ""
     step = error.__traceback__
     while step is not None:
-        name = step.tb_frame.f_code.co_filename
-        if not name.startswith("<frozen") and name not in _NOT_THE_PROGRAMS:
-            place = f"{name}:{step.tb_lineno}"
+        if is_own(step.tb_frame):
+            place = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
         step = step.tb_next
     return place

@@ -64,11 +64,12 @@ def resolve(name: str, level: int, package: str) -> str:
 
 
 def uses_in(
-    function: ast.AST, module: str, statements: Collection[dict[str, Any]], lazy: Collection[str]
+    function: ast.AST, module: str, file: str, statements: Collection[dict[str, Any]], lazy: Collection[str]
 ) -> Iterator[dict[str, Any]]:
     """Yield a request for each lazy name that a function uses, with the line of the use, in the order of the source.
 
-    ``lazy`` are the names that the module ``module`` binds lazily. A name that the function binds itself is its own.
+    ``lazy`` are the names that the module binds lazily, which is in ``file``. A name that the function binds itself is
+    its own.
     """
     own = _bound_in(function)
     bound = {each["name"]: each for each in statements if each["name"] in lazy or "." in each["name"]}
@@ -77,7 +78,15 @@ def uses_in(
     for node in sorted(reads, key=lambda each: (each.lineno, each.end_col_offset or 0)):
         name = dotted(node)
         if name in bound and name.partition(".")[0] not in own:
-            yield use_of(bound[name], module, node.lineno)
+            statement, (parent, _, last) = bound[name], name.rpartition(".")
+            place = f"{file}:{statement['line']}"
+            yield {
+                "module": statement["module"],
+                "manner": "statement",
+                "names": statement["names"],
+                "line": node.lineno,
+                "lazy": {"owner": parent or module, "name": last, "place": place},
+            }
 
 
 def _executed(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
@@ -88,18 +97,6 @@ def _executed(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
         for part in parts:
             inner = part if isinstance(part, list) else [part]
             yield from _executed(each for each in inner if isinstance(each, ast.AST))
-
-
-def use_of(statement: dict[str, Any], module: str, line: int) -> dict[str, Any]:
-    """Return the request that the use of a lazy name makes; ``owner`` is the module and attribute that it reads."""
-    parent, _, last = statement["name"].rpartition(".")
-    return {
-        "module": statement["module"],
-        "kind": "statement",
-        "names": statement["names"],
-        "line": line,
-        "lazy": {"owner": [parent or module, last], "line": statement["line"]},
-    }
 
 
 def _bound_in(function: ast.AST) -> set[str]:

@@ -134,7 +134,7 @@ class Scheduler:
     def wait_for_graph(self) -> list[dict[str, str]]:
         """Return one edge for each thread that sleeps on a module lock: who waits, for what, and who holds it."""
         return [
-            {"thread": self.name_of(ident), "waits_for": str(lock.name), "held_by": self.name_of(lock.owner)}
+            {"thread": self.name_of(ident), "module": str(lock.name), "holder": self.name_of(lock.owner)}
             for ident, lock in waits()
         ]
 

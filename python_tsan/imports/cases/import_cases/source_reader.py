@@ -52,12 +52,10 @@ def read_sources(order: Mapping[str, Any], note: Callable[[dict[str, Any]], None
                 facts = calls_of(ast.parse(source), module, file, lazy) if lazy or _WORTH_PARSING.search(source) else {}
             elif kind == "lazy":
                 facts = statements_of(ast.parse(source), package_of(module, file))
+            elif any(name.partition(":")[0].rpartition(".")[2].encode() in source for name in names):
+                facts = attributes_of(ast.parse(source), names, package_of(module, file))
             else:
-                facts = (
-                    attributes_of(ast.parse(source), names, package_of(module, file))
-                    if _may_read(source, names)
-                    else {}
-                )
+                facts = {}
         except OSError as error:
             note({"module": module, "problem": f"cannot be read: {error.strerror}"})
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -70,10 +68,6 @@ def read_sources(order: Mapping[str, Any], note: Callable[[dict[str, Any]], None
 def package_of(module: str, file: str) -> str:
     """Return the package to which relative imports of a module refer."""
     return module if file.endswith("__init__.py") else module.rpartition(".")[0]
-
-
-def _may_read(source: bytes, names: list[str]) -> bool:
-    return any(name.partition(":")[0].rpartition(".")[2].encode() in source for name in names)
 
 
 def body_of(tree: ast.Module, module: str = "", file: str = "") -> dict[str, Any]:
@@ -176,7 +170,7 @@ def calls_of(tree: ast.Module, module: str, file: str, lazy: Collection[str] = (
     for name, function in _functions(tree, ""):
         if name == GETATTR:
             calls.update(_attributes(function, tree, module, file))
-        requests = [*_requests(function, package), *uses_in(function, module, statements, lazy)]
+        requests = [*_requests(function, package), *uses_in(function, module, file, statements, lazy)]
         if requests:
             mark(requests, name, function, handlers, meant)
             calls[f"{module}:{name}"] = sorted(requests, key=lambda each: each["line"])
@@ -200,15 +194,15 @@ def _requests(function: ast.AST, package: str) -> Iterator[dict[str, Any]]:
         if isinstance(node, ast.Call):
             target = _spelt_out(node, package)
             if target:
-                yield {"module": target, "kind": "by_name", "names": [], "line": node.lineno}
+                yield {"module": target, "manner": "by_name", "names": [], "line": node.lineno}
         elif isinstance(node, ast.ImportFrom):
             base = resolve(node.module or "", node.level, package)
             if base:
                 names = [alias.name for alias in node.names if alias.name != "*"]
-                yield {"module": base, "kind": "statement", "names": names, "line": node.lineno}
+                yield {"module": base, "manner": "statement", "names": names, "line": node.lineno}
         else:
             for alias in node.names:
-                yield {"module": alias.name, "kind": "statement", "names": [], "line": node.lineno}
+                yield {"module": alias.name, "manner": "statement", "names": [], "line": node.lineno}
 
 
 def _imports_by_name(call: ast.Call) -> bool:
@@ -238,7 +232,7 @@ def _attributes(function: ast.AST, tree: ast.Module, module: str, file: str) -> 
     words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     line = computed[0].lineno
     return {
-        f"{module}:{word}": [{"module": f"{module}.{word}", "kind": "by_name", "names": [], "line": line}]
+        f"{module}:{word}": [{"module": f"{module}.{word}", "manner": "by_name", "names": [], "line": line}]
         for word in sorted(words)
         if word.isidentifier() and _is_module(folder + word)
     }

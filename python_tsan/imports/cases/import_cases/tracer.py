@@ -42,7 +42,7 @@ _IMPORT_SYSTEM = frozenset({__file__, "<frozen importlib._bootstrap>", "<frozen 
 
 
 class Tracer:
-    """Record the requests of the thread that installs it. Other threads import unseen and are only counted."""
+    """Record the requests of the thread that installs it. Other threads import unseen."""
 
     def __init__(self, note: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
         self._write = note
@@ -50,7 +50,6 @@ class Tracer:
         self.files: dict[str, str] = {}
         self.lazy: dict[str, list[str]] = {}
         self.stamps: dict[str, list[int] | None] = {}
-        self.elsewhere = 0
         self._stack: list[str] = []
         self._thread = get_ident()
 
@@ -123,7 +122,6 @@ class Tracer:
     def _loading(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def traced(name: str, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
             if get_ident() != self._thread:
-                self.elsewhere += 1
                 return original(name, *arguments, **keywords)
             self._note_hidden(name)
             self._stack.append(name)
@@ -149,25 +147,24 @@ class Tracer:
         if asker.startswith(f"{name}.") or any(_brings_in(request, name) for request in noted[-1:]):
             return
         frame = _first_outside(sys._getframe(2))  # noqa: SLF001 -- as above
-        self._add(asker, STATEMENT, name, frame, (), use=_is_use(frame))
+        self._note(STATEMENT, name, frame, (), use=_is_use(frame))
 
-    def _note(self, kind: str, target: str, frame: FrameType, names: tuple[object, ...], *, use: bool = False) -> None:
+    def _note(
+        self, manner: str, target: str, frame: FrameType, names: tuple[object, ...], *, use: bool = False
+    ) -> None:
         if not self._stack or frame.f_code.co_filename.startswith("<frozen importlib"):
             return
-        self._add(self._stack[-1], kind, target, frame, names, use=use)
-
-    def _add(
-        self, asker: str, kind: str, target: str, frame: FrameType, names: tuple[object, ...], *, use: bool
-    ) -> None:
+        asker = self._stack[-1]
         self.requests[asker].append(
             {
                 "module": target,
-                "kind": kind,
+                "manner": manner,
                 "names": [name for name in names if isinstance(name, str)],
                 "file": frame.f_code.co_filename,
                 "line": frame.f_lineno,
                 "body_line": _line_of_body(frame, asker),
-                "use": use,
+                # That a lazy name is used is seen, and not what bound it.
+                "lazy": {"owner": "", "name": "", "place": ""} if use else None,
                 "stage": _stage(asker),
             }
         )
@@ -303,12 +300,12 @@ def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dic
             errors[entry] = f"{type(caught).__name__}: {caught}"
         note({"finished": entry})
     return {
-        "version": list(sys.version_info[:3]),
         "errors": errors,
         "already": already,
         "reads": reads,
         "modules": {
             name: {
+                "name": name,
                 "file": tracer.files.get(name, ""),
                 "lazy": tracer.lazy.get(name, []),
                 "stamp": tracer.stamps.get(name),
@@ -317,5 +314,4 @@ def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dic
             for name, requests in tracer.requests.items()
             if name in sys.modules
         },
-        "elsewhere": tracer.elsewhere,
     }

@@ -5,18 +5,20 @@ written is left to the callers.
 """
 
 import _frozen_importlib as bootstrap
+import os
 import sys
 from _thread import get_ident
 
 # typing is not imported: it would cost every start milliseconds. A checker takes this name for the one of typing.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
     from typing import Any
 
 GLOBAL_LOCK = "the global import lock"
 _BOOTSTRAP = "<frozen importlib._bootstrap>"
+HERE = os.path.dirname(__file__)  # noqa: PTH120 -- pathlib would slow every start
 
 
 def requested_locks(ident: "int | None") -> "list[Any]":
@@ -67,6 +69,20 @@ def cycle_from(ident: int) -> "list[tuple[int, Any]]":
     return follow(ident, [])
 
 
+def on_deadlock(call: "Callable[[], None]") -> None:
+    """Take the place of the exception that CPython makes, and sometimes swallows, when a thread closes a cycle."""
+    names = vars(bootstrap)
+    original = names["_DeadlockError"]
+
+    class _DeadlockError(original):  # type: ignore[misc, valid-type]
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            call()
+
+    _DeadlockError.__module__, _DeadlockError.__qualname__ = original.__module__, original.__qualname__
+    names["_DeadlockError"] = _DeadlockError
+
+
 def module_locks() -> "list[Any]":
     """Return the module locks that exist."""
     found = (reference() for reference in list(vars(bootstrap)["_module_locks"].values()))
@@ -94,6 +110,17 @@ def is_machinery(frame: "FrameType") -> bool:
     """Return whether a frame is the import system's, which is no place of the program's own."""
     name = frame.f_code.co_filename
     return name.startswith("<frozen importlib") or name.endswith("/importlib/__init__.py")
+
+
+def is_own(frame: "FrameType") -> bool:
+    """Return whether a frame is the program's own: not of frozen code, the import system or this package."""
+    name = frame.f_code.co_filename
+    return not (name.startswith("<frozen") or is_machinery(frame) or os.path.dirname(name) == HERE)  # noqa: PTH120
+
+
+def own_frames(frame: "FrameType | None") -> "Iterator[FrameType]":
+    """Yield a frame and its callers that are the program's own, innermost first."""
+    return filter(is_own, outwards(frame))
 
 
 def waits_for_global_lock(top: "FrameType | None") -> bool:

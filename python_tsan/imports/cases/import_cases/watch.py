@@ -10,7 +10,7 @@ import os
 import time
 from _thread import get_ident, start_new_thread
 
-from .wait_graph import all_frames, cycle_from, outwards, waits
+from .wait_graph import all_frames, cycle_from, on_deadlock, outwards, waits
 from .watch_report import deadlock_lines, forked, stall_lines
 
 # typing is not imported: it would cost every start milliseconds. A checker takes this name for the one of typing.
@@ -48,18 +48,8 @@ class ImportWatch:
 
     def install(self) -> None:
         """Take the two places."""
-        names = vars(bootstrap)
-        original = names["_DeadlockError"]
-        watch = self
-
-        class _DeadlockError(original):  # type: ignore[misc, valid-type]
-            def __init__(self, *arguments: object) -> None:
-                super().__init__(*arguments)
-                watch.deadlock()
-
-        _DeadlockError.__module__, _DeadlockError.__qualname__ = original.__module__, original.__qualname__
-        names["_DeadlockError"] = _DeadlockError
-        lock = names["_ModuleLock"]
+        on_deadlock(self.deadlock)
+        watch, lock = self, vars(bootstrap)["_ModuleLock"]
         search = lock.has_deadlock
 
         def has_deadlock(self: "Any") -> bool:  # noqa: ANN401 -- a class that no stub knows

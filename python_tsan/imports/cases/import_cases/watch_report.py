@@ -8,6 +8,7 @@ import sys
 from _thread import get_ident
 
 from .wait_graph import (
+    GLOBAL_LOCK,
     all_frames,
     holds_global_lock,
     is_machinery,
@@ -15,17 +16,14 @@ from .wait_graph import (
     module_locks,
     other_frames,
     outwards,
+    own_frames,
     waits_for_global_lock,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
     from typing import Any
-
-HERE = os.path.dirname(__file__)  # noqa: PTH120 -- pathlib may not be there
-
 
 _ORPHANS: "list[Any]" = []
 _MAIN = [get_ident()]  # the watch starts with the interpreter, on its main thread
@@ -98,18 +96,18 @@ def _holds(ident: int) -> str:
 def _global_lock(frame: "FrameType | None") -> str:
     """Describe how a thread uses the global import lock, as far as its stack shows."""
     if waits_for_global_lock(frame):
-        return "waits for the global import lock"
-    return "holds the global import lock, as finders do" if holds_global_lock(frame) else ""
+        return f"waits for {GLOBAL_LOCK}"
+    return f"holds {GLOBAL_LOCK}, as finders do" if holds_global_lock(frame) else ""
 
 
 def _stack(ident: int, frame: "FrameType | None") -> "list[str]":
-    lines = [f"    {_line(each)}" for each in _own(frame)]
+    lines = [f"    {_line(each)}" for each in own_frames(frame)]
     return [f"  stack of {_name(ident)}, innermost last:", *lines[::-1]] if lines else []
 
 
 def _here(frame: "FrameType | None") -> str:
     """Return the innermost line of the program's own, which is the import statement of a thread that waits."""
-    return next((_line(each) for each in _own(frame)), "no Python frame")
+    return next((_line(each) for each in own_frames(frame)), "no Python frame")
 
 
 def _line(frame: "FrameType") -> str:
@@ -127,13 +125,6 @@ def _source(path: str, line: int) -> str:
     except OSError:
         return ""
     return ""
-
-
-def _own(frame: "FrameType | None") -> "Iterator[FrameType]":
-    """Yield the frames that are neither the import machinery's nor the watch's, innermost first."""
-    for each in outwards(frame):
-        if not is_machinery(each) and os.path.dirname(each.f_code.co_filename) != HERE:  # noqa: PTH120
-            yield each
 
 
 def _name(ident: "int | None") -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from python_tsan.errors import SubjectError
 from python_tsan.imports.model.probe import START_SECONDS
+from python_tsan.imports.model.program_model import home
 from python_tsan.imports.model.requests import ImportRequest, Manner
 from python_tsan.imports.model.steps import Phase
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.plain_text import one_line
+from python_tsan.rate import lower_bound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,12 +71,14 @@ class ThreadStack:
 class Proof:
     """``seen`` of ``runs`` directed runs went wrong, the first of them with ``outcome`` and ``error``.
 
-    ``thread`` is the one that failed, at ``where``. ``graph`` and ``stacks`` stood so when the cycle was closed.
+    ``at_least`` is the lower bound of the rate at 95 % confidence. ``thread`` is the one that failed, at ``where``.
+    ``graph`` and ``stacks`` stood so at the moment when it closed the cycle.
     """
 
     answer: Answer
     seen: int
     runs: int
+    at_least: float = 0.0
     outcome: ImportOutcome | None = None
     thread: str = ""
     error: str = ""
@@ -95,39 +101,35 @@ def outcome_of(report: Mapping[str, Any]) -> ImportOutcome | None:
     return ImportOutcome.PARTIAL if kinds else ImportOutcome.OK
 
 
-def weigh(reports: Sequence[Mapping[str, Any]]) -> Proof:
-    """Weigh the reports of directed runs. One run that goes wrong confirms; ``seen`` counts those that did."""
+def weigh(reports: Sequence[Mapping[str, Any]], runs: int, failed: str = "") -> Proof:
+    """Weigh the reports of ``runs`` directed runs. One run that goes wrong confirms; ``seen`` counts those that did.
+
+    ``failed`` says how the last of the runs without a report ended, in which the schedule was not reached.
+    """
     wrong = [report for report in reports if outcome_of(report) not in {ImportOutcome.OK, None}]
     if not wrong:
         reached = any(report["reached"] and not report["held"] for report in reports)
-        return Proof(answer=Answer.REFUTED if reached else Answer.NOT_REACHED, seen=0, runs=len(reports))
+        return Proof(answer=Answer.REFUTED if reached else Answer.NOT_REACHED, seen=0, runs=runs, error=failed)
     first = wrong[0]
     thread = next(iter(sorted(first["errors"])), "")
     error = first["errors"].get(thread, {})
     return Proof(
         answer=Answer.CONFIRMED,
         seen=len(wrong),
-        runs=len(reports),
+        runs=runs,
+        at_least=round(lower_bound(len(wrong), runs), 3),
         outcome=outcome_of(first),
         thread=thread,
         # The address of the lock is another one in each run.
-        error=f"{error['type']}: {_ADDRESS.sub('', error['text'])}" if error else "",
+        error=f"{error['type']}: {_ADDRESS.sub('', error['text'])}" if error else failed,
         where=error.get("where", ""),
-        graph=tuple(
-            Wait(thread=edge["thread"], module=edge["waits_for"], holder=edge["held_by"]) for edge in first["graph"]
-        ),
-        stacks=tuple(
-            ThreadStack(thread=name, frames=tuple(StackFrame(**frame) for frame in frames))
-            for name, frames in first["stacks"].items()
-        ),
+        graph=msgspec.convert(first["graph"], tuple[Wait, ...]),
+        stacks=msgspec.convert(first["stacks"], tuple[ThreadStack, ...]),
     )
 
 
 def prove(probe: Probe, hazard: Hazard, runs: int, main: Sequence[str] = ()) -> Proof:
-    """Drive two threads into the hazard in ``runs`` fresh processes and weigh what they met.
-
-    A run that ends without a report is one in which the schedule was not reached; the last such end is the ``error``.
-    """
+    """Drive two threads into the hazard in ``runs`` fresh processes and weigh what they met."""
     reports: list[dict[str, Any]] = []
     failed = ""
     for _ in range(runs):
@@ -135,8 +137,7 @@ def prove(probe: Probe, hazard: Hazard, runs: int, main: Sequence[str] = ()) -> 
             reports.append(run_directed(probe, hazard, main=main))
         except SubjectError as error:
             failed = one_line(error.message)
-    proof = weigh(reports)
-    return replace(proof, runs=runs, error=proof.error or failed)
+    return weigh(reports, runs, failed)
 
 
 def run_directed(probe: Probe, hazard: Hazard, *, main: Sequence[str] = ()) -> dict[str, Any]:
@@ -157,12 +158,12 @@ def run_directed(probe: Probe, hazard: Hazard, *, main: Sequence[str] = ()) -> d
 
 
 def _steps(entry: str, later: Sequence[ImportRequest]) -> list[dict[str, Any]]:
-    first = ImportRequest(module=entry.partition(":")[0], manner=Manner.STATEMENT, file="", line=0)
+    first = ImportRequest(module=home(entry), manner=Manner.STATEMENT, file="", line=0)
     return [
         {
             "module": each.module,
             "names": each.names,
-            "kind": each.manner.value,
+            "manner": each.manner.value,
             "lazy": [each.lazy.owner, each.lazy.name] if each.lazy else None,
         }
         for each in (first, *later)
