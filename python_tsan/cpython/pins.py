@@ -96,18 +96,14 @@ def candidates(requested: str | None, releases: Mapping[str, Release]) -> tuple[
         chosen = [release for release in releases.values() if release.minor == requested]
         chosen.sort(key=lambda release: release.parsed, reverse=True)
     if not chosen:
-        raise _unpinned(requested, releases)
+        full = requested if is_version(requested) else f"{requested}.0"
+        near = sorted(releases, key=lambda version: nearness(full, version))
+        raise FetchError(
+            f"CPython {requested} is not pinned, so a download of it could not be checked",
+            advice=f"download it yourself, check its signature and name it with --source; "
+            f"pinned near it: {', '.join(near[:_SHOWN])}",
+        )
     return tuple(chosen)
-
-
-def _unpinned(requested: str, releases: Mapping[str, Release]) -> FetchError:
-    full = requested if is_version(requested) else f"{requested}.0"
-    near = sorted(releases, key=lambda version: nearness(full, version))
-    return FetchError(
-        f"CPython {requested} is not pinned, so a download of it could not be checked",
-        advice=f"download it yourself, check its signature and name it with --source; "
-        f"pinned near it: {', '.join(near[:_SHOWN])}",
-    )
 
 
 def nearness(requested: str, version: str) -> tuple[int, ...]:

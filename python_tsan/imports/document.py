@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from python_tsan.imports.confirm import Answer, Proof
 from python_tsan.imports.model.source import statement_at
 from python_tsan.imports.outcomes import ImportOutcome  # noqa: TC001
-from python_tsan.imports.search.preimport_choice import finished_by, removers
+from python_tsan.imports.search.preimport_choice import removers
 from python_tsan.imports.search.schedules import Link  # noqa: TC001
 from python_tsan.imports.search.use_doubts import UseDoubt  # noqa: TC001
 from python_tsan.render import escape
@@ -114,7 +114,7 @@ class Document:
 
 def document_of(scan: Scan) -> Document:
     """Return the document of a scan: hazards that were confirmed first, those that were refuted last."""
-    finishes = cache(partial(finished_by, scan.model))
+    finishes = cache(scan.model.finished_by)
     statement = partial(statement_at, read=scan.model.sources.text)
     hazards = tuple(
         sorted((_hazard(each, finishes, statement) for each in scan.findings), key=lambda each: _RANKS[each.answer])

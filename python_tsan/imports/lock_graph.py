@@ -78,26 +78,24 @@ def _boxes(thread: ThreadRecord) -> tuple[str, ...]:
 
 
 def _draw(column: _Column) -> Iterator[str]:
-    thread = column.thread
-    yield _text(column.x + BOX // 2, 20, f"{thread.thread} imports {_short(thread.imports, 30)}", "thread", "middle")
-    yield _text(column.x + BOX // 2, 38, "and takes these locks, from the top", "caption", "middle")
-    places = list(column.ys.items())
-    for (_, above), (_, below) in pairwise(places):
-        middle = column.x + BOX // 2
+    thread, middle = column.thread, column.x + BOX // 2
+    yield _text(middle, 20, f"{thread.thread} imports {_short(thread.imports, 30)}", "thread")
+    yield _text(middle, 38, "and takes these locks, from the top", "caption")
+    for above, below in pairwise(column.ys.values()):
         yield (
             f'<path class="then" marker-end="url(#then)" '
             f'd="M{middle} {above + HEIGHT // 2} V{below - HEIGHT // 2 - 2}"/>'
         )
-    for module, y in places:
+    for module, y in column.ys.items():
         if module.startswith(FOLD):
-            yield _text(column.x + BOX // 2, y + 4, module, "caption", "middle")
+            yield _text(middle, y + 4, module, "caption")
             continue
         kind = "held" if module == thread.holds else "lock"
         yield (
             f'<rect class="{kind}" x="{column.x}" y="{y - HEIGHT // 2}" width="{BOX}" height="{HEIGHT}" rx="6">'
             f"<title>{html(module)}</title></rect>"
         )
-        yield _text(column.x + BOX // 2, y + 4, _short(module), "function", "middle")
+        yield _text(middle, y + 4, _short(module), "function")
 
 
 def _waiting(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str]:
@@ -114,18 +112,12 @@ def _waiting(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str
         f'<path class="edge" marker-end="url(#arrow)" d="M{from_x} {start + shift}'
         f' C{from_x + bend} {start + shift}, {to_x - bend} {end + shift}, {to_x} {end + shift}"/>'
     )
-    middle = (from_x + to_x) // 2
-    yield _text(
-        middle,
-        (start + end) // 2 + shift + (18 if leftwards else -8),
-        f"{asker.thread.thread} waits for",
-        "clash-text",
-        "middle",
-    )
+    height = (start + end) // 2 + shift + (18 if leftwards else -8)
+    yield _text((from_x + to_x) // 2, height, f"{asker.thread.thread} waits for", "clash-text")
 
 
-def _text(x: int, y: int, text: str, style: str, anchor: str) -> str:
-    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="{anchor}">{html(text)}</text>'
+def _text(x: int, y: int, text: str, style: str) -> str:
+    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="middle">{html(text)}</text>'
 
 
 def _short(text: str, limit: int = LABEL) -> str:

@@ -120,10 +120,8 @@ def expectation_of(case: str, version: Version, *, free_threaded: bool = False) 
     so that a second, unexpected loser does not pass unseen. Raises SubjectError for an unknown case.
     """
     found = find_range(case, version, free_threaded=free_threaded)
-    return None if found is None else _expectation(case, found)
-
-
-def _expectation(case: str, found: Range) -> Expectation:
+    if found is None:
+        return None
     name, _, variant = case.partition(".")
     values = {"finished": len(row(name).variant(variant or HAZARD).threads), "lost": " ".join(found.threads)}
     match found.outcome:

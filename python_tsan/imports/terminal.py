@@ -73,16 +73,13 @@ def _details(number: int, hazard: HazardRecord, common: str) -> Iterator[str]:
         else:
             lines = list(_chain(thread))
         yield f"     its own {wording.own(thread)}"
-        for line in _folded(lines):
-            yield from _wrapped(line.replace(common, "") if common else line, indent="     ")
-        for line in wording.bindings(thread):
-            yield from _wrapped(line.replace(common, "") if common else line, indent="     ")
+        for line in (*_folded(lines), *wording.bindings(thread)):
+            yield from _wrapped(line.replace(common, ""), indent="     ")
     if hazard.proof:
         yield from _proof(hazard.proof, common)
     if hazard.window:
         yield from _wrapped(f"what opens it: {wording.window(hazard)}", indent="   ")
-    fix = wording.fix(hazard)
-    if fix:
+    if fix := wording.fix(hazard):
         yield from _wrapped(f"what removes it: {fix}", indent="   ")
 
 

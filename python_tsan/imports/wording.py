@@ -76,8 +76,8 @@ def verdict(proof: Proof) -> str:
         case Answer.CONFIRMED:
             return f"confirmed {describe_rate(proof.seen, proof.runs)}"
         case Answer.REFUTED:
-            came = f"in {counted(proof.runs, 'directed run')} the threads came to the place, and nothing was wrong"
-            return f"refuted: {came}"
+            runs = counted(proof.runs, "directed run")
+            return f"refuted: in {runs} the threads came to the place, and nothing was wrong"
         case Answer.NOT_REACHED:
             return f"not reached: {counted(proof.runs, 'directed run')} could not bring the schedule about"
 

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from python_tsan.imports.model.interpreter import identify
-from python_tsan.imports.model.patience import Patience, processor_seconds
+from python_tsan.imports.model.patience import Patience
 from python_tsan.imports.model.probe import Probe, TraceEndedError
+from python_tsan.process import group_cpu_seconds
 
 HERE = identify([sys.executable])
 WORK = "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end:\n    pass\n"
@@ -21,7 +22,7 @@ def watched(tmp_path, monkeypatch):
     lines = tmp_path / "out"
     lines.touch()
     state = {"now": 0.0, "used": 0.0}
-    monkeypatch.setattr("python_tsan.imports.model.patience.processor_seconds", lambda _: state["used"])
+    monkeypatch.setattr("python_tsan.imports.model.patience.group_cpu_seconds", lambda _: state["used"])
     patience = Patience(seconds=2.0, lines=lines, now=lambda: state["now"])
     patience.begin(1)
 
@@ -62,12 +63,12 @@ def test_a_process_that_waits_is_ended_when_nothing_moves(watched):
 
 
 def test_the_time_of_this_process_group_is_more_than_nothing():
-    before = processor_seconds(os.getpgrp())
+    before = group_cpu_seconds(os.getpgrp())
     until = time.process_time() + 0.05
     while time.process_time() < until:
         pass
-    assert processor_seconds(os.getpgrp()) > before > 0
-    assert processor_seconds(2**22 + 1) == 0
+    assert group_cpu_seconds(os.getpgrp()) > before > 0
+    assert group_cpu_seconds(2**22 + 1) == 0
 
 
 def test_an_import_that_works_too_long_is_ended(tmp_path):

@@ -18,7 +18,7 @@ from python_tsan.imports.model.rules import rules_of
 from python_tsan.imports.preimport import Language, Plan, plan, write
 from python_tsan.imports.search import preimport_choice
 from python_tsan.imports.search.prediction import predict
-from python_tsan.imports.search.preimport_choice import choose, cover, finished_by
+from python_tsan.imports.search.preimport_choice import choose, cover
 
 HERE = identify([sys.executable])
 BY_NAME = "from importlib import import_module\n\nOTHER = import_module({!r})\n"
@@ -47,7 +47,7 @@ def test_what_the_main_thread_has_imported_is_no_hazard_any_more():
     model = model_of(a=["b"], b=["a"])
     assert len(list(predict(model, ("a", "b")))) == 2
     assert list(predict(model.after(["a"]), ("a", "b"))) == []
-    assert finished_by(model, "a") == {"a", "b"}
+    assert model.finished_by("a") == {"a", "b"}
 
 
 def test_one_module_that_brings_in_the_rest_is_enough():

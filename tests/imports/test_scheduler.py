@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from python_tsan.imports.cases.import_cases import scheduler, wait_graph
-from python_tsan.imports.cases.import_cases.case import EXEC, START, Hold, blocked_anywhere, ended, reached
+from python_tsan.imports.cases.import_cases.case import EXEC, START, Hold, blocked, ended, reached
 
 
 def lock(*, owner, waiters):
@@ -45,5 +45,5 @@ def test_a_dead_threads_identifier_is_forgotten():
     stage.enter("T1")
     stage.leave("T1")
     assert stage.has_ended("T1")
-    assert not blocked_anywhere("T1")(stage)
+    assert not blocked("T1")(stage)
     assert stage.name_of(scheduler.get_ident()) != "T1"

@@ -7,6 +7,7 @@ import lzma
 import os
 import tarfile
 import zlib
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -131,16 +132,9 @@ def _refuse_clash(member: tarfile.TarInfo, files: set[PurePosixPath]) -> None:
 
 def _refuse_target(member: tarfile.TarInfo, *, up: int) -> None:
     target = PurePosixPath(member.linkname)
-    climbs = len(target.parts) - len(_below(target).parts)
-    if target.is_absolute() or ".." in _below(target).parts or climbs > up:
+    climbs = len(list(takewhile(lambda part: part == "..", target.parts)))
+    if target.is_absolute() or ".." in target.parts[climbs:] or climbs > up:
         raise UnsafeMember(f"member {member.name!r} links to {member.linkname!r}, outside the folder")
-
-
-def _below(target: PurePosixPath) -> PurePosixPath:
-    parts = list(target.parts)
-    while parts and parts[0] == "..":
-        parts.pop(0)
-    return PurePosixPath(*parts)
 
 
 def _top(inside: Path, archive: Path) -> Path:

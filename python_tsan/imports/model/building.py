@@ -12,7 +12,6 @@ from python_tsan.imports.model.lock_order import cyclic_modules, finder_requests
 from python_tsan.imports.model.program_model import Model
 from python_tsan.imports.model.requests import merge
 from python_tsan.imports.model.rules import rules_of
-from python_tsan.imports.model.steps import Phase
 from python_tsan.imports.model.target_sources import (
     LazyNames,
     TargetSources,
@@ -24,7 +23,7 @@ from python_tsan.imports.model.target_sources import (
 from python_tsan.imports.model.tracing import trace_entries, trace_later, trace_reads
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from python_tsan.imports.model.probe import Probe
     from python_tsan.imports.model.requests import ImportRequest, Program
@@ -135,15 +134,10 @@ def _targets_by_package(
     later: dict[str, dict[str, None]] = {}
     for call, requests in calls.items():
         root = call.partition(":")[0].partition(".")[0]
-        for name in (name for request in requests for name in _targets(request)):
+        for name in (name for request in requests for name in request.targets):
             if name not in known:
                 later.setdefault(root, {})[name] = None
     return {root: list(names) for root, names in later.items()}
-
-
-def _targets(request: ImportRequest) -> Iterator[str]:
-    yield request.module
-    yield from (f"{request.module}.{name}" for name in request.names)
 
 
 def _that_matter(model: Model, named: Container[str], *, until: float) -> tuple[list[str], int]:
@@ -154,11 +148,7 @@ def _that_matter(model: Model, named: Container[str], *, until: float) -> tuple[
     """
     reaching = reaching_cycles(model.program, model.rules)
 
-    @cache
-    def finished(module: str) -> frozenset[str]:
-        phases = model.after([module]).phases
-        return frozenset(name for name, phase in phases.items() if phase is Phase.DONE)
-
+    finished = cache(model.finished_by)
     known: set[tuple[str, frozenset[str]]] = set()
     found: list[str] = []
     ordered = sorted((call for call in model.calls if call not in named), key=_likelihood)
@@ -166,7 +156,7 @@ def _that_matter(model: Model, named: Container[str], *, until: float) -> tuple[
         if time.monotonic() > until:
             return found, len(ordered) - place
         module = call.partition(":")[0]
-        names = {name for request in model.calls[call] for name in _targets(request) if name in model.program}
+        names = {name for request in model.calls[call] for name in request.targets if name in model.program}
         if names.isdisjoint(reaching):
             continue
         package = module.partition(".")[0]

@@ -44,7 +44,7 @@ def _asked(module: Module, program: Program, rules: Rules) -> Iterator[str]:
 
 def targets(request: ImportRequest, program: Program) -> Iterator[str]:
     """Yield the modules of a program whose locks a request may request."""
-    for target in (request.module, *(f"{request.module}.{name}" for name in request.names)):
+    for target in request.targets:
         parts = target.split(".")
         yield from (name for count in range(len(parts), 0, -1) if (name := ".".join(parts[:count])) in program)
 

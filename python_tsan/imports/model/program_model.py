@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.model.import_system import Agendas, ImportSystem
+from python_tsan.imports.model.steps import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.requests import ImportRequest, Program
     from python_tsan.imports.model.rules import Rules
     from python_tsan.imports.model.source import Sources
-    from python_tsan.imports.model.steps import Phase, Step
+    from python_tsan.imports.model.steps import Step
 
 FIRST, SECOND, MAIN = "T1", "T2", "main"
 
@@ -63,6 +64,10 @@ class Model:
         for module in main:
             collections.deque(self.start(machine, MAIN, module, stops=False), maxlen=0)
         return replace(self, phases=machine.phases)
+
+    def finished_by(self, module: str) -> frozenset[str]:
+        """Return the modules that are complete once a lone thread has imported ``module``."""
+        return frozenset(name for name, phase in self.after([module]).phases.items() if phase is Phase.DONE)
 
 
 def home(entry: str) -> str:

@@ -66,6 +66,11 @@ class ImportRequest:
         """Where the request stands, as an editor takes it."""
         return f"{self.file}:{self.line}"
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What may be modules of all that is requested, the outer one first: a name that is taken need not be one."""
+        return (self.module, *(f"{self.module}.{name}" for name in self.names))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
@@ -104,22 +109,19 @@ def merge(programs: Iterable[Program]) -> Program:
     for program in programs:
         for name, module in program.items():
             known = merged.get(name)
-            merged[name] = module if known is None else _join(*sorted((module, known), key=_size))
+            both = module if known is None else _join(*sorted((module, known), key=lambda each: len(each.requests)))
+            merged[name] = both
     return merged
-
-
-def _size(module: Module) -> int:
-    return len(module.requests)
 
 
 def _join(shorter: Module, longer: Module) -> Module:
     requests = list(longer.requests)
     for request in shorter.requests:
         if request not in longer.requests:
-            later = (place for place, each in enumerate(requests) if _comes_after(each, request))
+            later = (
+                place
+                for place, each in enumerate(requests)
+                if (each.stage, each.file) == (request.stage, request.file) and each.line > request.line
+            )
             requests.insert(next(later, len(requests)), request)
     return replace(longer, requests=tuple(requests), lazy=longer.lazy | shorter.lazy)
-
-
-def _comes_after(each: ImportRequest, request: ImportRequest) -> bool:
-    return each.stage is request.stage and each.file == request.file and each.line > request.line

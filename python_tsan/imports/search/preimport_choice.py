@@ -6,7 +6,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.model.steps import GLOBAL, Phase
+from python_tsan.imports.model.program_model import home
+from python_tsan.imports.model.steps import GLOBAL
 from python_tsan.imports.search.prediction import predict
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def choose(
     hitting set: Moreno-Centeno and Karp, Operations Research 61(2), 2013).
     """
     conflicts: list[frozenset[str]] = []
-    candidates = {name: finished_by(model, name) for entry in entries for name in model.imported_by(entry)}
+    candidates = {name: model.finished_by(name) for entry in entries for name in model.imported_by(entry)}
     modules: tuple[str, ...] = ()
     hazards = list(predict(model, entries) if known is None else known)
     while hazards:
@@ -43,34 +44,28 @@ def choose(
             conflicts.append(frozenset({hazard.awaited, hazard.closing}))
             for name in _named(hazard):
                 if name not in candidates:
-                    candidates[name] = finished_by(model, name)
+                    candidates[name] = model.finished_by(name)
         modules = cover(conflicts, candidates, entries)
         hazards = list(predict(model.after(modules), entries, advance))
     return modules
 
 
 def _named(hazard: Hazard) -> tuple[str, ...]:
-    entries = (entry.partition(":")[0] for entry in (hazard.first, hazard.second))
     called = (request.module for requests in hazard.calls for request in requests)
-    return tuple(name for name in (*entries, *called, hazard.awaited, hazard.closing) if name != GLOBAL)
+    names = (home(hazard.first), home(hazard.second), *called, hazard.awaited, hazard.closing)
+    return tuple(name for name in names if name != GLOBAL)
 
 
 def removers(hazard: Hazard, finishes: Callable[[str], frozenset[str]]) -> tuple[str, ...]:
     """Return the modules of a hazard of which any one, imported on the main thread, removes it.
 
-    ``finishes`` is :func:`finished_by` of the model, remembered. Those that bring in the least come first. A module
+    ``finishes`` is :meth:`Model.finished_by`, remembered. Those that bring in the least come first. A module
     whose import completes neither of the two that the threads wait for leaves the cycle as it is.
     """
     conflict = {hazard.awaited, hazard.closing}
     brings = {name: finishes(name) for name in dict.fromkeys(_named(hazard))}
     settling = [name for name, finished in brings.items() if not conflict.isdisjoint(finished)]
     return tuple(sorted(settling, key=lambda name: (len(brings[name]), name)))
-
-
-def finished_by(model: Model, module: str) -> frozenset[str]:
-    """Return the modules that are complete once a lone thread has imported ``module``."""
-    phases = model.after([module]).phases
-    return frozenset(name for name, phase in phases.items() if phase is Phase.DONE)
 
 
 def cover(

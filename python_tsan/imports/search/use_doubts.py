@@ -86,8 +86,8 @@ def _first(model: Model, requests: Iterable[ImportRequest]) -> list[ImportReques
 
 def _targets(model: Model, request: ImportRequest) -> tuple[str, ...]:
     """Return the modules that a request names, the outer one first."""
-    parts = (f"{request.module}.{name}" for name in request.names)
-    return (request.module, *(name for name in parts if name in model.program))
+    outer, *parts = request.targets
+    return (outer, *(name for name in parts if name in model.program))
 
 
 def _texts(model: Model, request: ImportRequest, name: str, phases: Mapping[str, Phase]) -> Iterator[tuple[str, str]]:

@@ -28,14 +28,9 @@ class ThreadStates(Protocol):
 Condition = Callable[[ThreadStates], bool]
 
 
-def blocked(thread: str, module: str) -> Condition:
-    """Return the condition that ``thread`` sleeps on the lock of ``module``."""
+def blocked(thread: str, module: str = "") -> Condition:
+    """Return the condition that ``thread`` sleeps on the lock of ``module``, or of some module."""
     return lambda watch: watch.is_blocked(thread, module)
-
-
-def blocked_anywhere(thread: str) -> Condition:
-    """Return the condition that ``thread`` sleeps on the lock of some module."""
-    return lambda watch: watch.is_blocked(thread, "")
 
 
 def reached(thread: str, point: str, module: str = "") -> Condition:

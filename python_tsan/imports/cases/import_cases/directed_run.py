@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .case import ASK, FIND, START, Hold, blocked_anywhere, ended, reached
+from .case import ASK, FIND, START, Hold, blocked, ended, reached
 from .closed_cycles import Closings
 from .lazy_names import set_mode
 from .scheduler import Scheduler
@@ -29,7 +29,7 @@ def confirm(plan: dict[str, Any]) -> dict[str, Any]:
     to be taken for hung.
     """
     holds = (
-        Hold("T1", plan["point"], plan["module"], (blocked_anywhere("T2"), ended("T2"))),
+        Hold("T1", plan["point"], plan["module"], (blocked("T2"), ended("T2"))),
         Hold("T2", START, "", (reached("T1", plan["point"], plan["module"]), ended("T1"))),
     )
     set_mode(plan["lazy"])

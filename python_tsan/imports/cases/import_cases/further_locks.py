@@ -7,13 +7,17 @@ from .schedules import FIXED, HAZARD, LOCK, PREIMPORT, cross, let_in
 
 A_AND_B = {"T1": ("a",), "T2": ("b",)}
 
+LOCKED_BODY = {
+    "shared.py": "import threading\n\nLOCK = threading.Lock()\n",
+    "service.py": "import shared\n\nwith shared.LOCK:\n    VALUE = 1\n",
+}
+
 USER_LOCK = Row(
     name="user_lock",
     label="R9",
     summary="the body of service takes a lock that T1 holds while it imports service",
     tree={
-        "shared.py": "import threading\n\nLOCK = threading.Lock()\n",
-        "service.py": "import shared\n\nwith shared.LOCK:\n    VALUE = 1\n",
+        **LOCKED_BODY,
         "client.py": "import shared\n\nwith shared.LOCK:\n    import service\n",
     },
     holds=let_in("T1", "T2", EXEC, "service"),
@@ -34,8 +38,7 @@ LOCK_THEN_IMPORT = Row(
     label="R9b",
     summary="T1 takes a lock and imports other with it; T2 imports service, whose body takes the same lock",
     tree={
-        "shared.py": "import threading\n\nLOCK = threading.Lock()\n",
-        "service.py": "import shared\n\nwith shared.LOCK:\n    VALUE = 1\n",
+        **LOCKED_BODY,
         "other.py": "",
         "caller.py": "import shared\n\n\ndef work():\n    with shared.LOCK:\n        import other\n",
     },
@@ -64,15 +67,17 @@ def fork():
     os.waitpid(child, 0)
 """
 
+FORK_HOLDS = (
+    Hold("T1", START, "", (reached("T2", EXEC, "slow"), ended("T2"))),
+    Hold("T2", EXEC, "slow", (ended("T1"), reached("T1", LOCK))),
+)
+
 FORK = Row(
     name="fork",
     label="R10",
     summary="T1 forks while T2 imports slow; the child imports slow",
     tree={"forker.py": FORKER, "slow.py": "VALUE = 1\n"},
-    holds=(
-        Hold("T1", START, "", (reached("T2", EXEC, "slow"), ended("T2"))),
-        Hold("T2", EXEC, "slow", (ended("T1"), reached("T1", LOCK))),
-    ),
+    holds=FORK_HOLDS,
     variants=(
         Variant(HAZARD, {"T1": ("forker:fork",), "T2": ("slow",)}, main=("forker",)),
         Variant(PREIMPORT, {"T1": ("forker:fork",), "T2": ("slow",)}, main=("forker", "slow")),
@@ -84,7 +89,7 @@ FORK_OTHER = Row(
     label="R10b",
     summary="as fork, but the child imports a module that no thread of its parent was importing",
     tree={"forker.py": FORKER.replace("import slow", "import other"), "slow.py": "VALUE = 1\n", "other.py": ""},
-    holds=FORK.holds,
+    holds=FORK_HOLDS,
     variants=(Variant(HAZARD, {"T1": ("forker:fork",), "T2": ("slow",)}, main=("forker",)),),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .case import CREATE, EXEC, START, Hold, Row, Variant, blocked, ended, reached
-from .further_locks import FORKER
+from .further_locks import FORK_HOLDS, FORKER, LOCKED_BODY
 from .module_locks import READ_LATER
 from .schedules import FIXED, HAZARD, LOCK, PREIMPORT, cross, let_in
 
@@ -73,8 +73,7 @@ LAZY_USER_LOCK = Row(
     label="L4",
     summary="T1 uses lazy service with a lock held, which the body of service takes",
     tree={
-        "shared.py": "import threading\n\nLOCK = threading.Lock()\n",
-        "service.py": "import shared\n\nwith shared.LOCK:\n    VALUE = 1\n",
+        **LOCKED_BODY,
         "user.py": f"{_USES}    with shared.LOCK:\n        return service.VALUE\n",
     },
     holds=let_in("T1", "T2", EXEC, "service"),
@@ -122,10 +121,7 @@ LAZY_FORK = Row(
         + "\n\ndef use():\n    return slow.VALUE\n",
         "slow.py": "VALUE = 1\n",
     },
-    holds=(
-        Hold("T1", START, "", (reached("T2", EXEC, "slow"), ended("T2"))),
-        Hold("T2", EXEC, "slow", (ended("T1"), reached("T1", LOCK))),
-    ),
+    holds=FORK_HOLDS,
     variants=(
         Variant(HAZARD, {"T1": ("forker:fork",), "T2": ("forker:use",)}, main=("forker",)),
         Variant(PREIMPORT, {"T1": ("forker:fork",), "T2": ("forker:use",)}, main=("forker", "slow")),

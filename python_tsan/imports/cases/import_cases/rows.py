@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _rows_of(module: ModuleType) -> tuple[Row, ...]:
-    """Return the rows that a module defines, in its order."""
+    """Return the rows that a module defines, in its order; it may import none."""
     return tuple(each for each in vars(module).values() if isinstance(each, Row))
 
 
