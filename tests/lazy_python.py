@@ -3,9 +3,9 @@
 import pytest
 
 from python_tsan.errors import SubjectError
-from python_tsan.imports.model.building import LAZY_SINCE
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe
+from python_tsan.imports.model.rules import LAZY_SINCE
 from python_tsan.paths import Layout, default_root
 from tools.debian_pythons import folder_name
 from tools.pythons import pythons_at_hand

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import ExitCode, Interrupted, SubjectError, UsageError
 from python_tsan.imports.cases.import_cases.lazy_names import MODES, NORMAL
 from python_tsan.imports.document import FORMAT, document_of
-from python_tsan.imports.model.building import LAZY_SINCE
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import LAZY_VARIABLE, PUBLIC_MODULES, Probe
+from python_tsan.imports.model.rules import LAZY_SINCE
 from python_tsan.imports.model.tracing import NOT_TRACED
 from python_tsan.imports.preimport import STEPS as PREIMPORT_STEPS
 from python_tsan.imports.preimport import Language, plan, write

@@ -7,9 +7,11 @@ import shutil
 import signal
 from typing import TYPE_CHECKING
 
+from python_tsan import process
 from python_tsan.errors import BuildError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from python_tsan.process import Completed
@@ -53,6 +55,21 @@ _CAUSES = (
         "The source tree holds the output of an earlier build: run `make distclean` there.",
     ),
 )
+
+
+def run_step(
+    step: str,
+    command: Sequence[str | Path],
+    log: Path,
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Run a step of a build with its output in ``log``. Raises the :func:`step_error` of one that ends badly."""
+    ended = process.run(command, cwd=cwd, env=env, stdout=log, timeout=timeout)
+    if not ended.ok:
+        raise step_error(step, ended, log)
 
 
 def step_error(step: str, ended: Completed, log: Path) -> BuildError:

@@ -26,6 +26,15 @@ ELF_MAGIC = b"\x7fELF"
 class ImmovableError(ValueError):
     """The file cannot be moved to another folder; the text says why."""
 
+    def of(self, file: Path, where: str) -> BuildError:
+        """Return the error for a file of an interpreter that cannot be moved ``where``."""
+        return BuildError(
+            f"{file.name} cannot be moved to {where}: {self}",
+            evidence=file,
+            advice="build the interpreter again with this version of python-tsan: build --refresh",
+            page="prebuilt",
+        )
+
 
 def neutralise(data: bytes, prefix: Path) -> bytes:
     """Return a file's bytes with ``prefix`` replaced by the neutral one. Raises :class:`ImmovableError`."""
@@ -110,12 +119,7 @@ def _move(path: Path, prefix: Path, final: Path) -> None:
     try:
         rewrite(path, settle(neutralise(data, prefix), final))
     except ImmovableError as error:
-        raise BuildError(
-            f"{path.name} cannot be copied to another place: {error}",
-            evidence=path,
-            advice="build the interpreter again with this version of python-tsan: build --refresh",
-            page="prebuilt",
-        ) from error
+        raise error.of(path, "another folder") from error
 
 
 def rewrite(path: Path, data: bytes) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.artifact import discard, exclusive, writable
-from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.diagnosis import run_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -145,18 +145,13 @@ def _build_module(
 
     def compile_one(source: str) -> Path:
         output = work / f"{source.replace('/', '-')}.o"
-        _run([*compiler, *includes, "-c", str(tree / "Modules" / source), "-o", str(output)], f"compile {name}", output)
+        command: list[str | Path] = [*compiler, *includes, "-c", tree / "Modules" / source, "-o", output]
+        run_step(f"compile {name}", command, output.with_suffix(".log"), timeout=COMPILE_SECONDS)
         return output
 
     objects = process.in_parallel(compile_one, sources, jobs=jobs)
     made = work / f"{name}.so"
-    _run([*compiler, *flags["ldflags"].split(), "-shared", *map(str, objects), "-o", str(made)], f"link {name}", made)
+    command: list[str | Path] = [*compiler, *flags["ldflags"].split(), "-shared", *objects, "-o", made]
+    run_step(f"link {name}", command, made.with_suffix(".log"), timeout=COMPILE_SECONDS)
     made.replace(site / made.name)
     shutil.rmtree(work)
-
-
-def _run(command: list[str], step: str, output: Path) -> None:
-    log = output.with_suffix(".log")
-    ended = process.run(command, stdout=log, timeout=COMPILE_SECONDS)
-    if not ended.ok:
-        raise step_error(step, ended, log)

@@ -134,7 +134,11 @@ def _make_steps(version: tuple[int, int], flags: Mapping[str, str]) -> tuple[Ste
         f"FREEZE_MODULE_DEPS={deep}Programs/_freeze_module",
     )
     python = "PYTHON_FOR_BUILD=./$(BUILDPYTHON) -E -X pycache_prefix={bytecode}"
-    compile_step = _make("compile", "-j{jobs}", *common, python, *_compile_targets(version))
+    targets: tuple[str, ...] = ("python", "oldsharedmods", "sharedmods", "python-config")
+    if version > LAST_WITH_SETUP_PY:
+        details = ("build-details.json",) if version >= FIRST_WITH_BUILD_DETAILS else ()
+        targets = ("python", "sharedmods", "scripts", "checksharedmods", *details)
+    compile_step = _make("compile", "-j{jobs}", *common, python, *targets)
     # Installing depends on `all`, which would also link a test program, hence -o. It byte-compiles the whole library
     # three times in the slow interpreter: `true` takes its place. -p keeps the files' times, and so byte-code's worth.
     install = (*common, "-o", "all", "-o", "build_all", "DESTDIR={stage}", "INSTALL=install -p")
@@ -147,13 +151,6 @@ def _make_steps(version: tuple[int, int], flags: Mapping[str, str]) -> tuple[Ste
 def _make(name: str, *arguments: str) -> Step:
     env = {"TSAN_OPTIONS": BUILD_TSAN_OPTIONS, "PYTHONPYCACHEPREFIX": "{bytecode}"}
     return Step(name=name, argv=("make", *arguments), env=env, instrumented=True)
-
-
-def _compile_targets(version: tuple[int, int]) -> tuple[str, ...]:
-    if version <= LAST_WITH_SETUP_PY:
-        return ("python", "oldsharedmods", "sharedmods", "python-config")
-    details = ("build-details.json",) if version >= FIRST_WITH_BUILD_DETAILS else ()
-    return ("python", "sharedmods", "scripts", "checksharedmods", *details)
 
 
 def _key(parts: Mapping[str, Any], toolchain: str) -> str:

@@ -16,7 +16,7 @@ from python_tsan import process
 from python_tsan.binding import default_for
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.manifest import Interpreter
-from python_tsan.setting_values import DEFAULT_PYTHON, NEWEST_MINOR
+from python_tsan.setting_values import DEFAULT_PYTHON, NEWEST_MINOR, OLDEST_MINOR
 from python_tsan.version import release_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from python_tsan.toolchain.model import Toolchain
 
 ASK_SECONDS = 20.0
-OLDEST = (3, 11)
+OLDEST = (3, OLDEST_MINOR)
 
 _QUESTION = """\
 import json, os, sys, sysconfig
@@ -145,7 +145,7 @@ def choose(
 
 
 def _places(env: Mapping[str, str]) -> Iterator[Path]:
-    names = [f"python{OLDEST[0]}.{minor}" for minor in range(OLDEST[1], NEWEST_MINOR + 1)]
+    names = [f"python3.{minor}" for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1)]
     # sys._base_executable is what a virtual environment was made from.
     yield Path(getattr(sys, "_base_executable", "") or sys.executable)
     for name in (*names, "python3"):

@@ -9,9 +9,8 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan import process
 from python_tsan.artifact import artifact, existing, writable
-from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.diagnosis import run_step
 from python_tsan.errors import BuildError
 
 if TYPE_CHECKING:
@@ -83,9 +82,7 @@ def install_tool(slug: str, requirements: str, *, hashed: bool = True, layout: L
         listed = work / "requirements.txt"
         listed.write_text(requirements, encoding="utf-8")
         command = [*uv_install(listed, hashed=hashed), "--target", work / "files", "--python", sys.executable]
-        ended = process.run(command, stdout=log, timeout=INSTALL_SECONDS)
-        if not ended.ok:
-            raise step_error(f"fetch {slug}", ended, log)
+        run_step(f"fetch {slug}", command, log, timeout=INSTALL_SECONDS)
         return work / "files"
 
     folder = tool_folder(slug, layout)

@@ -18,7 +18,6 @@ from python_tsan.imports.document import WindowRecord
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from python_tsan.gil.analysis import Window
     from python_tsan.imports.document import Document, HazardRecord, ThreadRecord
     from python_tsan.imports.model.probe import Probe
 
@@ -74,8 +73,15 @@ def _window(document: Document, hazard: HazardRecord, probe: Probe, library: Pat
     env = {**os.environ, "PYTHONPATH": folders, "PYTHON_LAZY_IMPORTS": probe.lazy}
     trace = trace_preloaded(command, library=library, env=env)
     found = find_window(explain_trace(trace), held_chain(hazard))
-    return (
-        _record(found) if found else WindowRecord(problem="the traced run never released the GIL with that lock held")
+    if found is None:
+        return WindowRecord(problem="the traced run never released the GIL with that lock held")
+    release = found.release
+    return WindowRecord(
+        releases=found.releases,
+        phase=release.phase.value,
+        module=release.meaning.module,
+        function=release.process.sites[release.event.site].chain,
+        intruder=found.intruder.meaning.module if found.entered and found.intruder else "",
     )
 
 
@@ -90,14 +96,3 @@ def held_chain(hazard: HazardRecord) -> list[str]:
     one = hazard.threads[0]
     modules = [link.module for link in one.chain]
     return modules[: modules.index(one.holds) + 1] if one.holds in modules else [one.holds]
-
-
-def _record(window: Window) -> WindowRecord:
-    release = window.release
-    return WindowRecord(
-        releases=window.releases,
-        phase=release.phase.value,
-        module=release.meaning.module,
-        function=release.process.sites[release.event.site].chain,
-        intruder=window.intruder.meaning.module if window.entered and window.intruder else "",
-    )

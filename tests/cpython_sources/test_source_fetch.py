@@ -3,6 +3,7 @@
 import errno
 import socket
 import time
+import urllib.request
 from dataclasses import replace
 
 import pytest
@@ -153,7 +154,7 @@ def test_a_redirect_is_followed(server, python_org):
 
 
 def test_no_redirect_leads_from_https_to_plain_http():
-    request = download_module._request("https://www.python.org/x", "*/*")
+    request = urllib.request.Request("https://www.python.org/x")
     redirects = download_module._SafeRedirects()
     with pytest.raises(Unavailable, match="not https"):
         redirects.redirect_request(request, None, 302, "Found", {}, "http://mirror.invalid/x")
@@ -172,7 +173,7 @@ def test_a_release_without_an_archive_is_left_to_git(python_org, server):
 
 @pytest.mark.parametrize("target", ["ftp://mirror.invalid/x", "file:///etc/passwd", "data:,x", "http://[::1"])
 def test_a_redirect_leads_to_the_web_only(target):
-    request = download_module._request("http://www.python.org/x?token=secret", "*/*")
+    request = urllib.request.Request("http://www.python.org/x?token=secret")
     with pytest.raises(Unavailable, match="not http or https") as caught:
         download_module._SafeRedirects().redirect_request(request, None, 302, "Found", {}, target)
     assert "secret" not in caught.value.reason

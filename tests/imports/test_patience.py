@@ -7,8 +7,7 @@ import time
 import pytest
 
 from python_tsan.imports.model.interpreter import identify
-from python_tsan.imports.model.patience import Patience
-from python_tsan.imports.model.probe import Probe, TraceEndedError
+from python_tsan.imports.model.probe import Patience, Probe, TraceEndedError
 from python_tsan.process import group_cpu_seconds
 
 HERE = identify([sys.executable])
@@ -22,7 +21,7 @@ def watched(tmp_path, monkeypatch):
     lines = tmp_path / "out"
     lines.touch()
     state = {"now": 0.0, "used": 0.0}
-    monkeypatch.setattr("python_tsan.imports.model.patience.group_cpu_seconds", lambda _: state["used"])
+    monkeypatch.setattr("python_tsan.imports.model.probe.group_cpu_seconds", lambda _: state["used"])
     patience = Patience(seconds=2.0, lines=lines, now=lambda: state["now"])
     patience.begin(1)
 

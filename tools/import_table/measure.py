@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import SubjectError
 from python_tsan.imports.cases.import_cases.rows import LAZY_ROWS, ROWS
 from python_tsan.imports.cases.import_cases.schedules import HAZARD
-from python_tsan.imports.model.building import LAZY_SINCE
 from python_tsan.imports.model.interpreter import PROCESS_SECONDS, Python
+from python_tsan.imports.model.rules import LAZY_SINCE
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.process import in_parallel, run
 from tools.import_table.case_results import Build, CaseResult, read_report

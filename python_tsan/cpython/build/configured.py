@@ -1,7 +1,7 @@
 """Keep the result of ``configure`` for the next build of the same plan on the same host.
 
 A configured build folder is a pure function of the plan, the places and what is installed on the host; the last is
-summed up in a fingerprint. Leave running ``configure`` to :mod:`.build`.
+summed up in a fingerprint. Leave running ``configure`` to :mod:`.interpreter`.
 """
 
 from __future__ import annotations

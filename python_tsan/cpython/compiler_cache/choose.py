@@ -147,7 +147,7 @@ def _install(layout: Layout, console: Console) -> Path:
 def _environment(name: str, toolchain: Toolchain, layout: Layout, env: Mapping[str, str]) -> dict[str, str]:
     """Return the settings for ``name``; what the user has set in ``env`` has priority.
 
-    Arguments hold relative paths only (see :mod:`.build`), so that hits need neither this build folder nor this cache
+    Arguments hold relative paths only (see :mod:`..plan`), so that hits need neither this build folder nor this cache
     folder. Meaning of each: https://ccache.dev/manual/latest.html, https://github.com/mozilla/sccache.
     """
     candidate = toolchain.candidate

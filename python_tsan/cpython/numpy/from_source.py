@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from python_tsan import process
 from python_tsan.artifact import artifact, writable
 from python_tsan.cpython.build.build_dirs import build_environment
 from python_tsan.cpython.build.inspection import is_instrumented
 from python_tsan.cpython.compiler_cache.choose import choose_cache, reported
-from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.diagnosis import run_step
 from python_tsan.cpython.integrity import sealed, usable
 from python_tsan.cpython.locks import CYTHON
 from python_tsan.cpython.manifest import read_manifest, write_manifest
@@ -70,9 +69,7 @@ class _Job:
     def run(self, name: str, command: Sequence[str | Path], *, timeout: float = STEP_SECONDS) -> None:
         """Run one step in the build's folder. Raises ``BuildError``."""
         log = self.logs / f"{name.replace(' ', '-')}.log"
-        ended = process.run(command, cwd=self.folder, env=self.env, stdout=log, timeout=timeout)
-        if not ended.ok:
-            raise step_error(name, ended, log)
+        run_step(name, command, log, cwd=self.folder, env=self.env, timeout=timeout)
 
 
 def find_with_numpy(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan import process
 from python_tsan.artifact import exclusive, writable
-from python_tsan.cpython.diagnosis import step_error, tail
+from python_tsan.cpython.diagnosis import run_step, step_error, tail
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.locks import numpy_lock
 from python_tsan.cpython.plan import BUILD_TSAN_OPTIONS
@@ -219,9 +219,7 @@ def complete(
     env.pop("PYTHONPYCACHEPREFIX", None)
     prefix = launcher if interpreter.instrumented else ()
     command: list[str | Path] = [*prefix, interpreter.executable, "-s", "-c", WARM_UP]
-    ended = process.run(command, env=env, stdout=log, timeout=IMPORT_SECONDS)
-    if not ended.ok:
-        raise step_error("import numpy", ended, log)
+    run_step("import numpy", command, log, env=env, timeout=IMPORT_SECONDS)
     if log.read_text(errors="replace").split()[-1:] != [version]:
         raise BuildError(
             f"numpy {version} was installed, but another one is imported",

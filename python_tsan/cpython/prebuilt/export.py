@@ -18,9 +18,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan import process
 from python_tsan.artifact import writable
-from python_tsan.cpython.diagnosis import step_error
+from python_tsan.cpython.diagnosis import run_step
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.manifest import MANIFEST_NAME
 from python_tsan.cpython.moving import ELF_MAGIC, NEUTRAL, ImmovableError, neutralise, without_build_paths
@@ -196,12 +195,7 @@ def _read(interpreter: Interpreter, bytecode: Path | None, work: Path) -> Iterat
         try:
             data = without_build_paths(neutralise(place.read_bytes(), interpreter.prefix), work)
         except ImmovableError as error:
-            raise BuildError(
-                f"{path} cannot be moved to another machine: {error}",
-                evidence=place,
-                advice="build the interpreter again with this version of python-tsan: build --refresh",
-                page="prebuilt",
-            ) from error
+            raise error.of(place, "another machine") from error
         yield path, data
 
 
@@ -226,6 +220,4 @@ def _rewrite_bytecode(interpreter: Interpreter, folder: Path, layout: Layout, la
     with resources.as_file(resources.files("python_tsan.cpython.prebuilt") / "inside" / "bytecode.py") as script:
         python: list[str | Path] = [*launcher, interpreter.executable, "-I", "-S", "-B"]
         command = [*python, script, interpreter.prefix, NEUTRAL.decode(), str(FILE_TIME), folder]
-        ended = process.run(command, env=env, stdout=log, timeout=REWRITE_SECONDS)
-    if not ended.ok:
-        raise step_error("rewrite byte-code", ended, log)
+        run_step("rewrite byte-code", command, log, env=env, timeout=REWRITE_SECONDS)

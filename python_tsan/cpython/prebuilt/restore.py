@@ -145,7 +145,16 @@ def refusal(there: Mapping[str, Any], here: BuildPlan) -> str:
     The content key covers all of a plan, so this only explains keys that differ. The first cause that explains the
     others is named.
     """
-    return next(_causes(there, json.loads(here.describe())), "")
+    ours, theirs = json.loads(here.describe()), there.get("compiler")
+    if theirs != ours["compiler"]:
+        return f"it was built with {theirs}, and the compiler here is {ours['compiler']}"
+    if there.get("runtime_id") != ours["runtime_id"]:
+        return (
+            f"its ThreadSanitizer runtime is {str(there.get('runtime_id'))[:12]}..., and that of {theirs} here is "
+            f"{ours['runtime_id'][:12]}..., another build of it"
+        )
+    differing = [name for name in ours if name != "key" and there.get(name) != ours[name]]
+    return f"this version of python-tsan builds it differently: {', '.join(differing)}" if differing else ""
 
 
 def machine_refusal(there: Mapping[str, Any], *, libc: str, architecture: str) -> str:
@@ -157,20 +166,6 @@ def machine_refusal(there: Mapping[str, Any], *, libc: str, architecture: str) -
     if there.get("libc") != libc:
         return f"it was built with {there.get('libc')}, and the C library here is {libc}"
     return ""
-
-
-def _causes(there: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
-    theirs = there.get("compiler")
-    if theirs != ours["compiler"]:
-        yield f"it was built with {theirs}, and the compiler here is {ours['compiler']}"
-    if there.get("runtime_id") != ours["runtime_id"]:
-        yield (
-            f"its ThreadSanitizer runtime is {str(there.get('runtime_id'))[:12]}..., and that of {theirs} here is "
-            f"{ours['runtime_id'][:12]}..., another build of it"
-        )
-    differing = [name for name in ours if name != "key" and there.get(name) != ours[name]]
-    if differing:
-        yield f"this version of python-tsan builds it differently: {', '.join(differing)}"
 
 
 def _restore(

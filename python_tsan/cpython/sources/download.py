@@ -82,7 +82,10 @@ def download(url: str, target: Path, *, timeout: float, progress: StepProgress, 
     Raises :class:`Unavailable` when the address cannot be used, and :class:`FetchError` when the disk cannot.
     """
     _refuse_address(url)
-    with _network(url), _opener(timeout).open(_request(url, accept), timeout=timeout * _ANSWER_SHARE) as response:
+    headers = {"User-Agent": f"python-tsan/{__version__}", "Accept": accept}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 -- checked
+    opener = urllib.request.build_opener(_SafeRedirects(), _Handler(timeout))
+    with _network(url), opener.open(request, timeout=timeout * _ANSWER_SHARE) as response:
         length = response.headers.get("Content-Length", "")
         announced = int(length) if length.isdecimal() else None
         with cache_errors(target.parent):
@@ -91,18 +94,14 @@ def download(url: str, target: Path, *, timeout: float, progress: StepProgress, 
             for total, chunk in _received(response, timeout):
                 with cache_errors(target.parent):
                     file.write(chunk)
-                progress.advance(total / announced if announced else None, _amount(total, announced))
+                of = f" of {announced / 1e6:.0f}" if announced else ""
+                progress.advance(total / announced if announced else None, f"{total / 1e6:.0f}{of} MB")
     return announced
 
 
 def resolve(base: str, reference: str) -> str:
     """Return the address that ``reference`` means on the page ``base``."""
     return urljoin(base, reference)
-
-
-def _request(url: str, accept: str) -> urllib.request.Request:
-    headers = {"User-Agent": f"python-tsan/{__version__}", "Accept": accept}
-    return urllib.request.Request(url, headers=headers)  # noqa: S310 -- checked
 
 
 def _received(response: http.client.HTTPResponse, timeout: float) -> Iterator[tuple[int, bytes]]:
@@ -126,11 +125,6 @@ def _read(response: http.client.HTTPResponse, total: int) -> bytes:
         if total == 0:
             raise
         return b""
-
-
-def _amount(total: int, announced: int | None) -> str:
-    of = f" of {announced / 1e6:.0f}" if announced else ""
-    return f"{total / 1e6:.0f}{of} MB"
 
 
 @contextmanager
@@ -209,24 +203,14 @@ class _Https(_Http, http.client.HTTPSConnection):
     """As :class:`_Http`, encrypted."""
 
 
-class _HttpHandler(urllib.request.HTTPHandler):
-    def __init__(self, pieces: float) -> None:
-        super().__init__()
-        self._pieces = pieces
-
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_Http, pieces=self._pieces), req)
-
-
-class _HttpsHandler(urllib.request.HTTPSHandler):
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     def __init__(self, pieces: float) -> None:
         self._tls = ssl.create_default_context()
         super().__init__(context=self._tls)
         self._pieces = pieces
 
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_Http, pieces=self._pieces), req)
+
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(partial(_Https, pieces=self._pieces, context=self._tls), req)
-
-
-def _opener(pieces: float) -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_SafeRedirects(), _HttpHandler(pieces), _HttpsHandler(pieces))

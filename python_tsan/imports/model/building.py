@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from python_tsan.imports.model.lock_order import cyclic_modules, finder_requests, reaching_cycles
 from python_tsan.imports.model.program_model import Model
 from python_tsan.imports.model.requests import merge
-from python_tsan.imports.model.rules import rules_of
+from python_tsan.imports.model.rules import LAZY_SINCE, rules_of
 from python_tsan.imports.model.target_sources import (
-    LazyNames,
+    NO_LAZY_NAMES,
     TargetSources,
     find_calls,
     find_lazy,
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
     from python_tsan.imports.model.probe import Probe
     from python_tsan.imports.model.requests import ImportRequest, Program
-    from python_tsan.imports.model.target_sources import Calls
+    from python_tsan.imports.model.target_sources import Calls, LazyNames
     from python_tsan.imports.model.tracing import Traced
 
-LAZY_SINCE = (3, 15)
 NO_CALL = "is not a function with an import inside, nor an attribute that imports when it is read"
 # Calls of which each imports what can be part of a cycle; pairs grow with their square.
 MOST_CALLS = 12
@@ -124,7 +123,7 @@ def model_of(
 
 
 def _lazy_names(probe: Probe, program: Program, jobs: int) -> LazyNames:
-    return find_lazy(probe, program, jobs=jobs) if probe.python.version >= LAZY_SINCE else LazyNames()
+    return find_lazy(probe, program, jobs=jobs) if probe.python.version >= LAZY_SINCE else NO_LAZY_NAMES
 
 
 def _targets_by_package(

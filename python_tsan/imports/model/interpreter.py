@@ -1,4 +1,4 @@
-"""Identify the interpreters whose imports are examined: what each one is, and which are found on this machine."""
+"""Identify the interpreter whose imports are examined."""
 
 from __future__ import annotations
 

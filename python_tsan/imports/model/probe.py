@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from python_tsan.errors import SubjectError
 from python_tsan.imports.cases.import_cases.lazy_names import NORMAL
 from python_tsan.imports.model.interpreter import CASES
-from python_tsan.imports.model.patience import Patience
-from python_tsan.process import run
+from python_tsan.process import group_cpu_seconds, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from python_tsan.imports.model.interpreter import Python
     from python_tsan.process import Completed
@@ -143,6 +143,39 @@ class Probe:
         kept = {name: value for name, value in base.items() if name not in {_NO_BYTECODE, LAZY_VARIABLE}}
         kept |= {_NO_BYTECODE: "1"} if self.bytecode is None else {"PYTHONPYCACHEPREFIX": str(self.bytecode)}
         return {**kept, "PYTHONPATH": os.pathsep.join([*folders, *inherited])}
+
+
+@dataclass(slots=True)
+class Patience:
+    """Ends a process that has used ``seconds`` of processor time, or none for as long, since its last line of output.
+
+    So a busy machine ends nothing early.
+    ``lines`` is the file that the process writes to. :func:`python_tsan.process.run` takes ``begin`` as ``on_start``
+    and ``is_over`` as ``until``.
+    """
+
+    seconds: float
+    lines: Path
+    now: Callable[[], float] = time.monotonic
+    _pid: int = 0
+    _size: int = 0
+    _used_before: float = 0.0
+    _used: float = 0.0
+    _moved: float = 0.0
+
+    def begin(self, pid: int) -> None:
+        """Watch the process group of this process."""
+        self._pid = pid
+        self._moved = self.now()
+
+    def is_over(self) -> bool:
+        """Return whether the process takes too long."""
+        size, used = self.lines.stat().st_size, group_cpu_seconds(self._pid)
+        if size != self._size:
+            self._size, self._used_before = size, used
+        if used != self._used:
+            self._used, self._moved = used, self.now()
+        return used - self._used_before > self.seconds or self.now() - self._moved > self.seconds
 
 
 def _read_lines(text: str) -> list[dict[str, Any]]:

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from python_tsan.imports.outcomes import Version
 
 
+LAZY_SINCE = (3, 15)  # lazy imports: PEP 810
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What differs between releases when a module is imported.

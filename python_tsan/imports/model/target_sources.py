@@ -52,6 +52,9 @@ class LazyNames:
         )
 
 
+NO_LAZY_NAMES = LazyNames()
+
+
 @dataclass(slots=True, eq=False)
 class TargetSources:
     """The sources of a program, read by the interpreter that imports it, as they are needed.
@@ -121,7 +124,7 @@ def _stamp(file: str) -> tuple[int, int] | None:
 
 
 def find_calls(
-    probe: Probe, program: Program, roots: set[str], *, jobs: int, lazy: LazyNames | None = None
+    probe: Probe, program: Program, roots: set[str], *, jobs: int, lazy: LazyNames = NO_LAZY_NAMES
 ) -> tuple[Calls, dict[str, str]]:
     """Return the requests that functions make when they are called, of every module of these top-level packages.
 
@@ -140,7 +143,7 @@ def find_calls(
     for name, file in modules:
         for call, requests in answers[name].get("facts", {}).items():
             found[call] = tuple(msgspec.convert({"file": file, **each}, ImportRequest) for each in requests)
-    bound = {f"{owner}:{name}": (lazy.bound[owner, name],) for owner, name in lazy.unused} if lazy else {}
+    bound = {f"{owner}:{name}": (lazy.bound[owner, name],) for owner, name in lazy.unused}
     loaded = {
         name: requests
         for name, requests in found.items()
@@ -152,7 +155,11 @@ def find_calls(
         for name, answer in ask(probe, "attributes", [*readable.items()], names=names, jobs=jobs).items():
             for function, reads in answer.get("facts", {}).items():
                 call = f"{name}:{function}"
-                uses = [_at(each, readable[name], line) for read, line in reads for each in bound.get(read, ())]
+                uses = [
+                    replace(each, file=readable[name], line=line)
+                    for read, line in reads
+                    for each in bound.get(read, ())
+                ]
                 found[call] = (
                     *_together(found.get(call, ()), uses),
                     *(request for read, _ in reads for request in loaded.get(read, ())),
@@ -160,10 +167,6 @@ def find_calls(
     if bound:
         found = {call: tuple(_with_names(requests, bound)) for call, requests in found.items()}
     return found, problems
-
-
-def _at(request: ImportRequest, file: str, line: int) -> ImportRequest:
-    return replace(request, file=file, line=line)
 
 
 def _together(known: Iterable[ImportRequest], uses: Iterable[ImportRequest]) -> list[ImportRequest]:
@@ -182,7 +185,7 @@ def _with_names(
         yield request
         for name in request.names:
             for more in bound.get(f"{request.module}:{name}", ()):
-                yield _at(more, request.file, request.line)
+                yield replace(more, file=request.file, line=request.line)
 
 
 def find_lazy(probe: Probe, program: Program, *, jobs: int) -> LazyNames:

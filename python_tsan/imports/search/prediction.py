@@ -1,7 +1,7 @@
 """Search the schedules of two threads on the model, so that no hazard is missed.
 
 Each place where T1 can stop is a schedule (after CHESS: Musuvathi and Qadeer, "Iterative context bounding", PLDI 2007).
-Most are left out because they cannot show anything new; docs/decisions/what-the-predictor-models.md has the proof for
+Most are left out because they cannot show anything new; docs/decisions/import-predictor.md has the proof for
 each rule, and a test compares with a search that leaves out nothing. Pure, no I/O.
 """
 

@@ -123,6 +123,4 @@ class CaseRun:
             "held": self.scheduler.held(),
             "errors": {name: error for name, error in self.errors.items() if error},
             "waits": self.wait_graph() if self.unfinished() else [],
-            "stacks": self.scheduler.stacks(),
-            "pid": os.getpid(),
         }

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MODES = NORMAL, ALL = "normal", "all"
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_SCOPES = (*_DEFINITIONS, ast.Lambda, ast.ClassDef)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+FUNCTIONS = (*DEFINITIONS, ast.Lambda)
 
 
 def statements_of(tree: ast.AST, package: str) -> list[dict[str, Any]]:
@@ -27,25 +27,26 @@ def statements_of(tree: ast.AST, package: str) -> list[dict[str, Any]]:
     returned with the name ``a.b``.
     """
     found: list[dict[str, Any]] = []
-    for node in _at_module_level(tree):
-        for name, module, names in _bound_by(node, package):
-            found.append({"name": name, "module": module, "names": names, "line": node.lineno})  # type: ignore[attr-defined]
+    for node in outside(tree, (*FUNCTIONS, ast.ClassDef)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for name, module, names in _bound_by(node, package):
+                found.append({"name": name, "module": module, "names": names, "line": node.lineno})
     return found
 
 
-def _at_module_level(node: ast.AST) -> Iterator[ast.AST]:
+def outside(node: ast.AST, scopes: tuple[type[ast.AST], ...]) -> Iterator[ast.AST]:
+    """Yield what a node contains, without nodes of these kinds and what is in them."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.Import, ast.ImportFrom)):
+        if not isinstance(child, scopes):
             yield child
-        elif not isinstance(child, _SCOPES):
-            yield from _at_module_level(child)
+            yield from outside(child, scopes)
 
 
-def _bound_by(node: ast.AST, package: str) -> Iterator[tuple[str, str, list[str]]]:
+def _bound_by(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, str, list[str]]]:
     if isinstance(node, ast.ImportFrom):
         base = resolve(node.module or "", node.level, package)
         yield from ((each.asname or each.name, base, [each.name]) for each in node.names if base and each.name != "*")
-    elif isinstance(node, ast.Import):
+    else:
         for each in node.names:
             parts = each.name.split(".")
             if each.asname:
@@ -73,7 +74,7 @@ def uses_in(
     """
     own = _bound_in(function)
     bound = {each["name"]: each for each in statements if each["name"] in lazy or "." in each["name"]}
-    nodes = _executed(function.body if isinstance(function, _DEFINITIONS) else [function])
+    nodes = _executed(function.body if isinstance(function, DEFINITIONS) else [function])
     reads = [node for node in nodes if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)]
     for node in sorted(reads, key=lambda each: (each.lineno, each.end_col_offset or 0)):
         name = dotted(node)

@@ -12,7 +12,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from .case import CREATE, EXEC, START, Hold
-from .wait_graph import other_frames, outwards, sleeps_on, waits
+from .wait_graph import sleeps_on, waits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,15 +137,6 @@ class Scheduler:
             {"thread": self.name_of(ident), "module": str(lock.name), "holder": self.name_of(lock.owner)}
             for ident, lock in waits()
         ]
-
-    def stacks(self) -> dict[str, list[str]]:
-        """Return the Python stack of every thread but the calling one, innermost frame last."""
-        return {
-            self.name_of(ident): [
-                f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}" for frame in outwards(top)
-            ][::-1]
-            for ident, top in other_frames().items()
-        }
 
     def name_of(self, ident: int | None) -> str:
         """Return the name of a thread: the row's for its own threads, else Python's."""

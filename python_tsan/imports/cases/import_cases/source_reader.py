@@ -12,7 +12,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
-from .lazy_names import dotted, resolve, statements_of, uses_in
+from .lazy_names import DEFINITIONS, FUNCTIONS, dotted, resolve, statements_of, uses_in
 from .use_risks import handlers_of, locks_of, mark
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ GETATTR = "__getattr__"
 _WORTH_PARSING = re.compile(
     rb"(?:^[ \t]+|[:;][ \t]*)(?:lazy[ \t]+)?(?:import|from)\s|^def __getattr__\(|import_module\(", re.MULTILINE
 )
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_FUNCTIONS = (*_DEFINITIONS, ast.Lambda)
 # Statements whose inner statements may begin after a line although they begin before it.
 _COMPOUND = (ast.If, ast.With, ast.For, ast.ClassDef)
 _CASE = getattr(ast, "match_case", ast.ExceptHandler)  # from 3.10 on
@@ -78,7 +76,7 @@ def body_of(tree: ast.Module, module: str = "", file: str = "") -> dict[str, Any
     """
     functions: dict[str, set[tuple[str, str]]] = {}
     for node in ast.walk(tree):
-        if isinstance(node, _DEFINITIONS):
+        if isinstance(node, DEFINITIONS):
             found = functions.setdefault(node.name, set())
             for statement in node.body:
                 found.update((name, attribute) for _, name, attribute in _reads(statement))
@@ -96,7 +94,7 @@ def _bound(statements: list[ast.stmt]) -> Iterator[tuple[int, str]]:
     """Yield each name that statements bind, with the line of the innermost statement that binds it."""
     for statement in statements:
         line = statement.lineno
-        if isinstance(statement, (*_DEFINITIONS, ast.ClassDef)):
+        if isinstance(statement, (*DEFINITIONS, ast.ClassDef)):
             yield line, statement.name
         elif isinstance(statement, ast.Import):
             yield from ((line, alias.asname or alias.name.partition(".")[0]) for alias in statement.names)
@@ -138,7 +136,7 @@ def _reads(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
 def _run(node: ast.AST, line: int | None) -> Iterator[tuple[int, ast.AST]]:
     """Yield what runs when a body runs, with its line: nothing inside functions, nor behind a test of what is there."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, _FUNCTIONS) or _tests_first(child):
+        if isinstance(child, FUNCTIONS) or _tests_first(child):
             continue
         own = None if isinstance(child, _COMPOUND) else getattr(child, "lineno", None)
         inner = own if line is None else line if own is None else min(line, own)
@@ -180,7 +178,7 @@ def calls_of(tree: ast.Module, module: str, file: str, lazy: Collection[str] = (
 def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.AST]]:
     """Yield the functions and methods with their names; what a function defines inside belongs to it."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, _DEFINITIONS):
+        if isinstance(child, DEFINITIONS):
             yield f"{prefix}{child.name}", child
         elif isinstance(child, ast.ClassDef):
             yield from _functions(child, f"{prefix}{child.name}.")
@@ -234,12 +232,8 @@ def _attributes(function: ast.AST, tree: ast.Module, module: str, file: str) -> 
     return {
         f"{module}:{word}": [{"module": f"{module}.{word}", "manner": "by_name", "names": [], "line": line}]
         for word in sorted(words)
-        if word.isidentifier() and _is_module(folder + word)
+        if word.isidentifier() and any(os.path.isfile(f"{folder}{word}{end}") for end in (".py", "/__init__.py"))  # noqa: PTH113 -- as above
     }
-
-
-def _is_module(path: str) -> bool:
-    return os.path.isfile(f"{path}.py") or os.path.isfile(f"{path}/__init__.py")  # noqa: PTH113 -- as above
 
 
 def attributes_of(tree: ast.Module, names: Collection[str], package: str = "") -> dict[str, list[tuple[str, int]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from .lazy_names import dotted
+from .lazy_names import FUNCTIONS, dotted, outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 FINALIZER, HANDLER, FORK = "finalizer", "handler", "fork"
 LOCK = "lock "  # and its name
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _FOREVER = 1 << 30
 
 
@@ -52,7 +51,7 @@ def mark(
 
 def locks_of(tree: ast.Module, meant: Callable[[str], str]) -> list[tuple[int, int, str]]:
     """Return the locks that a body takes, or a function of it that it calls by name, with first and last line."""
-    body = list(_outside_functions(tree))
+    body = list(outside(tree, FUNCTIONS))
     called = {dotted(node.func) for node in body if isinstance(node, ast.Call)}
     inside = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name in called]
     nodes = [*body, *(node for each in inside for node in ast.walk(each))]
@@ -72,13 +71,6 @@ def _held(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, int, str]]:
         if lock and action == "acquire":
             ends = (at for at, other, done in calls if at > line and (other, done) == (lock, "release"))
             yield line, min(ends, default=_FOREVER), lock
-
-
-def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, _SCOPES):
-            yield child
-            yield from _outside_functions(child)
 
 
 def _last(name: str) -> str:
