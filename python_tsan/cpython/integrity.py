@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.manifest import MANIFEST_NAME, read_manifest
+from python_tsan.cpython.manifest import MANIFEST_NAME, read_manifest, write_manifest
 from python_tsan.errors import UsageError
 from python_tsan.storage import sha256_of
 
@@ -24,9 +24,9 @@ _OTHERS_WRITE = 0o002
 _CHANGING = {"__pycache__", "site-packages"}
 
 
-def sealed(interpreter: Interpreter, prefix: Path) -> Interpreter:
-    """Return the manifest of an interpreter with the hash of its files below ``prefix``."""
-    return replace(interpreter, content=content_of(prefix))
+def seal(interpreter: Interpreter, prefix: Path) -> None:
+    """Write the manifest of a complete interpreter below ``prefix``, with the hash of its files."""
+    write_manifest(replace(interpreter, content=content_of(prefix)), prefix)
 
 
 def usable(folder: Path, console: Console) -> Interpreter | None:

@@ -266,7 +266,7 @@ def test_kill_between_move_steps_leaves_the_old_or_the_new(fake, tmp_path, monke
         seen.append(folder)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "write_manifest", write_and_die)
+    monkeypatch.setattr(build, "seal", write_and_die)
     with pytest.raises(KeyboardInterrupt):
         fake()
     assert "stage-" in str(seen[0])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from import_samples import CONFIRMED, HAZARD, NOT_REACHED, document
 
-from python_tsan.imports import html, lock_graph, terminal, wording
+from python_tsan.imports import lock_graph, terminal, wording
 from python_tsan.imports.document import WindowRecord
 from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.imports.search.schedules import Link
@@ -94,20 +94,20 @@ def test_an_unfinished_scan_says_first_that_it_is():
     )
 
 
-def test_a_long_chain_loses_its_middle_and_a_short_one_nothing():
-    lines = [f"line {number}" for number in range(terminal.MOST_LINES + 1)]
-    assert terminal._folded(lines[:-1]) == lines[:-1]
-    folded = terminal._folded(lines)
-    assert (folded[0], folded[-1]) == (lines[0], lines[-1])
-    assert "… 1 more …" in folded
-    assert len(folded) == terminal.MOST_LINES + 1
+@pytest.mark.parametrize(("links", "left_out"), [(terminal.MOST_LINES, 0), (terminal.MOST_LINES + 1, 1)])
+def test_a_long_chain_loses_its_middle_and_a_short_one_nothing(links, left_out):
+    chain = tuple(Link(module="m", where=f"/site/x.py:{number}") for number in range(links))
+    lines = rendered(document(None, hazards=[replace(HAZARD, chains=(chain, ()))]), "terminal").splitlines()
+    shown = [number for number in range(links) if f"     /site/x.py:{number}:" in lines]
+    half = terminal.MOST_LINES // 2
+    assert shown == [*range(half), *range(half + left_out, links)]
+    assert ("     … 1 more …" in lines) is bool(left_out)
 
 
 def test_a_name_is_cut_at_its_front_and_fits():
-    exact = "m" * terminal._NAME
-    assert terminal._cut(exact) == exact
-    cut = terminal._cut(f"package.{exact}")
-    assert cut == "…" + exact[1:]
+    exact = "m" * 23
+    found = document(None, hazards=[replace(HAZARD, first=exact, second=f"package.{exact}")])
+    assert f"1  {exact}  …{exact[1:]}  error    predicted" in rendered(found, "terminal").splitlines()
 
 
 def test_a_parent_in_a_chain_is_called_so():
@@ -132,8 +132,8 @@ def test_markdown_leaves_the_fix_out_that_is_missing():
 
 @pytest.mark.parametrize("changes", [{"problems": {"c": "no"}}, {"unfinished": "nothing had been traced"}])
 def test_the_page_of_a_scan_that_did_not_see_everything_is_not_green(changes):
-    assert html._tone(document()) == "good"
-    assert html._tone(replace(document(), **changes)) == "doubt"
+    assert 'class="banner good"' in rendered(document(), "html")
+    assert 'class="banner doubt"' in rendered(replace(document(), **changes), "html")
 
 
 def test_a_picture_without_the_awaited_lock_has_one_arrow_less():
@@ -150,5 +150,4 @@ def test_a_long_name_in_a_picture_is_shortened_and_whole_in_its_title():
     chain = (replace(found.threads[0].chain[0], module=name),)
     picture = lock_graph.lock_graph(replace(found, threads=(replace(found.threads[0], chain=chain), found.threads[1])))
     assert f"<title>{name}</title>" in picture
-    assert f">{lock_graph._short(name)}</text>" in picture
-    assert len(lock_graph._short(name)) == lock_graph.LABEL
+    assert f">…{name[1 - lock_graph.LABEL :]}</text>" in picture

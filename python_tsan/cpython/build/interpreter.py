@@ -22,8 +22,8 @@ from python_tsan.cpython.build.presets import write_presets
 from python_tsan.cpython.build.progress import CompileCounter, follow
 from python_tsan.cpython.compiler_cache.choose import choose_cache, reported
 from python_tsan.cpython.diagnosis import step_error
-from python_tsan.cpython.integrity import sealed, usable
-from python_tsan.cpython.manifest import read_manifest, write_manifest
+from python_tsan.cpython.integrity import seal, usable
+from python_tsan.cpython.manifest import read_manifest
 from python_tsan.cpython.moving import rewrite
 from python_tsan.cpython.plan import BuildPlan, Placeholder, Step
 from python_tsan.cpython.planning import make_plan
@@ -127,7 +127,7 @@ def _build(
         seconds=round(time.monotonic() - started, 3),
         built_at=datetime.now(tz=UTC).isoformat(timespec="microseconds"),
     )
-    write_manifest(sealed(interpreter, dirs.staged), dirs.staged)
+    seal(interpreter, dirs.staged)
     return dirs.staged
 
 

@@ -53,11 +53,6 @@ class Remote:
         return urlsplit(self.url)
 
     @property
-    def options(self) -> dict[str, str]:
-        """The options after the question mark of the address."""
-        return dict(parse_qsl(self.parts.query))
-
-    @property
     def shown(self) -> str:
         """The address without what may be secret."""
         return shown_url(self.url)
@@ -105,7 +100,7 @@ def _sccache_backend(remote: Remote) -> dict[str, str]:
             return {name: value for name, value in found.items() if value}
         case Backend.S3:
             found = {"SCCACHE_BUCKET": parts.netloc, "SCCACHE_S3_KEY_PREFIX": parts.path.strip("/")}
-            found |= {f"SCCACHE_{name.upper()}": value for name, value in remote.options.items() if name in _S3_OPTIONS}
+            found |= {f"SCCACHE_{name.upper()}": value for name, value in parse_qsl(parts.query) if name in _S3_OPTIONS}
             return {name: value for name, value in found.items() if value}
         case Backend.GITHUB:
             return {"SCCACHE_GHA_ENABLED": "true"}

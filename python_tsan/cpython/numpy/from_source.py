@@ -19,9 +19,9 @@ from python_tsan.cpython.build.build_dirs import build_environment
 from python_tsan.cpython.build.inspection import is_instrumented
 from python_tsan.cpython.compiler_cache.choose import choose_cache, reported
 from python_tsan.cpython.diagnosis import run_step
-from python_tsan.cpython.integrity import sealed, usable
+from python_tsan.cpython.integrity import seal, usable
 from python_tsan.cpython.locks import CYTHON
-from python_tsan.cpython.manifest import read_manifest, write_manifest
+from python_tsan.cpython.manifest import read_manifest
 from python_tsan.cpython.moving import copy_prefix
 from python_tsan.cpython.numpy.sdist import obtain_sdist, unpack_sdist
 from python_tsan.cpython.numpy.source_plan import (
@@ -147,7 +147,7 @@ def _build(
         inside = replace(interpreter, prefix=staged, executable=staged / base.executable.relative_to(base.prefix))
         complete(inside, plan.version, job.logs / "numpy-import.log", launcher=toolchain.launcher)
         progress.done()
-    write_manifest(sealed(interpreter, staged), staged)
+    seal(interpreter, staged)
     console.note(
         f"numpy {plan.version} was built under the sanitizer in {duration(time.monotonic() - started)}, without BLAS, "
         f"in {final}"

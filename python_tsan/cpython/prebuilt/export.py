@@ -77,8 +77,19 @@ def export_interpreter(
             bytecode = Path(scratch) if numpy else None
             if bytecode is not None:
                 _rewrite_bytecode(interpreter, bytecode, layout, toolchain.launcher)
-            data = dict(_read(interpreter, bytecode, layout.work))
-            contents = _contents(interpreter, plan, numpy, data)
+            found = sorted(_entries(interpreter, bytecode, layout.work), key=lambda each: each[0].path)
+            data = {entry.path: content for entry, content in found if not entry.target}
+            contents = Contents(
+                key=interpreter.key,
+                plan=json.loads(plan.describe()),
+                source=_without_folder(interpreter.source),
+                toolchain=interpreter.toolchain,
+                numpy=numpy,
+                missing_modules=interpreter.missing_modules,
+                built_at=interpreter.built_at,
+                seconds=interpreter.seconds,
+                files=tuple(entry for entry, _ in found),
+            )
             archive = Path(scratch) / target.name
             write_archive(archive, contents, data)
             _check(archive, interpreter, plan, data, toolchain=toolchain, layout=layout)
@@ -143,27 +154,6 @@ def _sweep(target: Path) -> None:
                 shutil.rmtree(left)
 
 
-def _contents(interpreter: Interpreter, plan: BuildPlan, numpy: str, data: dict[str, bytes]) -> Contents:
-    links = {
-        path: str((interpreter.prefix / path).readlink())
-        for path in _walk(interpreter.prefix, packages=bool(numpy))
-        if (interpreter.prefix / path).is_symlink()
-    }
-    entries = [_entry(path, content, interpreter.prefix) for path, content in data.items()]
-    entries += [Entry(path=path, target=target) for path, target in links.items()]
-    return Contents(
-        key=interpreter.key,
-        plan=json.loads(plan.describe()),
-        source=_without_folder(interpreter.source),
-        toolchain=interpreter.toolchain,
-        numpy=numpy,
-        missing_modules=interpreter.missing_modules,
-        built_at=interpreter.built_at,
-        seconds=interpreter.seconds,
-        files=tuple(sorted(entries, key=lambda entry: entry.path)),
-    )
-
-
 def _without_folder(source: SourceRecord | None) -> SourceRecord:
     """Return where the source came from, without folders of this machine."""
     if source is None:
@@ -172,31 +162,30 @@ def _without_folder(source: SourceRecord | None) -> SourceRecord:
     return replace(source, origin=origin)
 
 
-def _entry(path: str, content: bytes, prefix: Path) -> Entry:
-    return Entry(
-        path=path,
-        executable=os.access(prefix / path, os.X_OK),
-        size=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-        moves=not path.endswith(".pyc") and NEUTRAL in content,
-    )
-
-
-def _read(interpreter: Interpreter, bytecode: Path | None, work: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield each regular file with its neutral bytes."""
+def _entries(interpreter: Interpreter, bytecode: Path | None, work: Path) -> Iterator[tuple[Entry, bytes]]:
+    """Yield what an archive holds, each regular file with its neutral bytes."""
     for path in _walk(interpreter.prefix, packages=bytecode is not None):
         place = interpreter.prefix / path
         if place.is_symlink():
+            yield Entry(path=path, target=str(place.readlink())), b""
             continue
-        if path.endswith(".pyc"):
-            if bytecode and (bytecode / path).is_file():
-                yield path, (bytecode / path).read_bytes()
+        if not path.endswith(".pyc"):
+            try:
+                content = without_build_paths(neutralise(place.read_bytes(), interpreter.prefix), work)
+            except ImmovableError as error:
+                raise error.of(place, "another machine") from error
+        elif bytecode and (bytecode / path).is_file():
+            content = (bytecode / path).read_bytes()
+        else:
             continue
-        try:
-            data = without_build_paths(neutralise(place.read_bytes(), interpreter.prefix), work)
-        except ImmovableError as error:
-            raise error.of(place, "another machine") from error
-        yield path, data
+        entry = Entry(
+            path=path,
+            executable=os.access(place, os.X_OK),
+            size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            moves=not path.endswith(".pyc") and NEUTRAL in content,
+        )
+        yield entry, content
 
 
 def _walk(prefix: Path, *, packages: bool) -> Iterator[str]:

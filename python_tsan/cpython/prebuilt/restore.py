@@ -17,8 +17,7 @@ from python_tsan.artifact import artifact
 from python_tsan.cpython.build.build_dirs import refuse_unmovable
 from python_tsan.cpython.build.inspection import describe_built
 from python_tsan.cpython.build.interpreter import libc_identity
-from python_tsan.cpython.integrity import sealed, usable
-from python_tsan.cpython.manifest import write_manifest
+from python_tsan.cpython.integrity import seal, usable
 from python_tsan.cpython.moving import ImmovableError, settle
 from python_tsan.cpython.numpy.from_source import plan_for
 from python_tsan.cpython.planning import make_plan
@@ -177,7 +176,7 @@ def _restore(
     final = layout.interpreters / contents.key
     interpreter = replace(unpack_checked(reader, plan, toolchain, staged, final), key=contents.key)
     with cache_errors(staged):
-        write_manifest(sealed(interpreter, staged), staged)
+        seal(interpreter, staged)
     packages = f" with numpy {contents.numpy}" if contents.numpy else ""
     console.note(
         f"CPython {interpreter.version}{packages}: {counted(len(contents.files), 'file')} restored and checked in "

@@ -111,7 +111,6 @@ def _useful(settles: dict[str, frozenset[int]]) -> dict[str, frozenset[int]]:
 def _greedy(settles: dict[str, frozenset[int]], needed: frozenset[int]) -> tuple[str, ...]:
     chosen: list[str] = []
     while needed:
-        gain: Callable[[str], int] = lambda name: len(settles[name] & needed)  # noqa: E731, B023 -- used at once
-        chosen.append(max(settles, key=gain))
+        chosen.append(max(settles, key=lambda name: len(settles[name] & needed)))
         needed -= settles[chosen[-1]]
     return tuple(name for name in settles if name in chosen)
