@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import nox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
 nox.needs_version = ">=2024.10.9"
@@ -49,9 +49,14 @@ def install(session: nox.Session, *groups: str, resolution: tuple[str, ...] = LO
         session.run_install("python", "-c", f"open({str(stamp)!r}, 'w').write({state!r})", log=False)
 
 
+def cluster_group(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the dependency group of dask if arguments name a cluster."""
+    return ("cluster",) if any(word.startswith("--cluster") for word in arguments) else ()
+
+
 def product(session: nox.Session, verb: str, *arguments: str) -> None:
     """Run one verb of python-tsan."""
-    install(session)
+    install(session, *cluster_group(arguments))
     command = ("python", "-m", "python_tsan", verb, *arguments)
     with termination_passed_on():
         session.run(*command, interrupt_timeout=INTERRUPT_SECONDS, terminate_timeout=INTERRUPT_SECONDS)
@@ -252,7 +257,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(tags=["look"])
 def bench(session: nox.Session) -> None:
     """Measure the pipeline side by side with the manual recipe."""
-    install(session)
+    install(session, *cluster_group(session.posargs))
     session.run("python", "-m", "tools.bench", *session.posargs)
 
 
@@ -266,7 +271,7 @@ def gil_page(session: nox.Session) -> None:
 @nox.session(tags=["look"])
 def import_atlas(session: nox.Session) -> None:
     """Survey the most used packages of PyPI for hazards between imports and write docs/import-atlas.md."""
-    install(session)
+    install(session, *cluster_group(session.posargs))
     session.run("python", "-m", "tools.import_atlas", "--output", "docs/import-atlas.md", *session.posargs)
 
 
@@ -323,7 +328,7 @@ def schemas(session: nox.Session) -> None:
 @nox.session(tags=["look"])
 def wheels(session: nox.Session) -> None:
     """Run the programs of tools/wheels under ThreadSanitizer and write docs/wheels.md; see `-- --help`."""
-    install(session)
+    install(session, *cluster_group(session.posargs))
     session.run("python", "-m", "tools.wheels", *session.posargs)
 
 

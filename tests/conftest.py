@@ -71,3 +71,15 @@ def _why_no_compiler(config):
         except ToolchainError as error:
             return error.message
     return ""
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory):
+    """Return the address of a dask scheduler with two worker processes of one thread each."""
+    distributed = pytest.importorskip("distributed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("workers"))
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1", processes=True
+        ) as made:
+            yield made.scheduler_address.replace("tcp://", "dask://")

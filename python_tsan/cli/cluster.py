@@ -1,160 +1,246 @@
-"""Let the workers of a dask cluster make the runs of `run`: a shard is a task, and the result is that of `merge`.
+"""Let the workers of a dask cluster run commands: shards of `run`, combinations of `matrix`, surveys of packages.
 
 The functions for workers travel with the task, by value: a worker needs the same python-tsan, but not this module.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from dataclasses import dataclass
+import time
+from collections import deque
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from python_tsan import __version__
-from python_tsan.errors import Interrupted, SubjectError, UsageError
+from python_tsan.errors import SubjectError, UsageError
 from python_tsan.plain_text import counted
-from python_tsan.process import keeping
-from python_tsan.result.codec import decode_result
-from python_tsan.result.merge import unite
-from python_tsan.result.model import VerdictStatus
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from distributed import Client, Future
 
     from python_tsan.console import Console
-    from python_tsan.result.model import Result
 
 SCHEME = "dask://"
-# Each worker gets some shards, so that a fast one makes more of them; a shard is not so long that its loss hurts.
-SHARDS_OF_A_THREAD = 4
-MOST_RUNS = 500
+FOLDER = "\0folder"  # no word of a command line has a zero byte
 CONNECT_SECONDS = 10
+# A result stays on its worker until it is fetched; then some kilobytes travel.
+FETCH_SECONDS = 30
+# How often to look for workers that have come or gone
+LOOK_SECONDS = 2.0
+# Tasks for each thread that a worker has at a time: the next one is there when one ends.
+AHEAD = 2
 PAGE = "cluster"
 # Variables that name places on this machine
 OURS = ("PYTHON_TSAN_CACHE", "PYTHON_TSAN_OUTPUT", "PYTHONPATH", "PYTHONHOME")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What the workers run: the words of the command line without ``--cluster``, and where.
+class Task:
+    """A command for a worker.
 
-    ``archive`` makes an archive of the interpreter with this ``key``, for workers that do not have it; without a key
-    the program needs none.
+    ``words`` follow ``python -m`` there. :data:`FOLDER` in them is a new folder, and what matches the patterns
+    ``files`` in it is the result. ``seconds`` is the limit of the command.
     """
 
-    options: tuple[str, ...]
-    command: tuple[str, ...]
+    name: str
+    words: tuple[str, ...]
+    files: tuple[str, ...]
     cwd: str
-    env: Mapping[str, str]
-    repeat: int
-    until_found: bool
-    key: str = ""
-    archive: Callable[[], bytes] = bytes
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The variables for the workers: none that names a place on this machine."""
-        return {name: value for name, value in self.env.items() if name not in OURS}
+    env: Mapping[str, str] = field(default_factory=dict)
+    seconds: float | None = None
 
 
-def without_cluster(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the options of a command line without ``--cluster`` and its value."""
-    kept, skip = [], False
-    for word in words:
-        if not skip and word != "--cluster" and not word.startswith("--cluster="):
-            kept.append(word)
-        skip = word == "--cluster"
-    return tuple(kept)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The end of a task: its files by their path, and what went wrong in one line; there may be both."""
+
+    task: Task
+    files: Mapping[str, bytes]
+    problem: str = ""
 
 
-def refuse_conflicts(arguments: argparse.Namespace) -> None:
-    """Raise :class:`UsageError` for an address or an option that makes no sense with a cluster."""
-    if not arguments.cluster.startswith(SCHEME) or not arguments.cluster.removeprefix(SCHEME):
-        raise UsageError(f"--cluster {arguments.cluster} is not the address of a scheduler", advice="dask://HOST:PORT")
-    for name in ("shard", "write_baseline"):
-        if getattr(arguments, name):
-            raise UsageError(f"--cluster cannot be combined with --{name.replace('_', '-')}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """An interpreter that tasks need: ``archive`` makes an archive of it, for workers without one of this ``key``."""
+
+    key: str
+    archive: Callable[[], bytes]
 
 
-def parts_of(address: str, job: Job, console: Console) -> tuple[Result, ...]:
-    """Let the cluster make the runs; return the parts, ready to be merged.
-
-    A worker that ends loses nothing: dask gives its shards to others. A shard that fails is missing from the merge,
-    and the reason is shown. Raises :class:`SubjectError` when no scheduler or no worker can be used, or no shard ended.
-    """
-    parts: list[tuple[str, Result]] = []
-    problems: list[str] = []
-
-    def interrupted() -> Interrupted:
-        return Interrupted(f"{counted(len(parts), 'shard')} had ended", advice="run it again")
-
-    with keeping(interrupted), _connected(address) as client:
-        workers = _usable_workers(client, console)
-        if job.key:
-            _send_interpreter(client, workers, job, console)
-        threads = client.nthreads()
-        slots = sum(threads.get(worker, 1) for worker in workers)
-        count = min(job.repeat, max(SHARDS_OF_A_THREAD * slots, -(-job.repeat // MOST_RUNS)))
-        console.note(f"{counted(count, 'shard')} for {counted(slots, 'thread')} of {counted(len(workers), 'worker')}")
-        futures = [
-            client.submit(_work, _words(job, index, count), job.cwd, job.variables, workers=workers, pure=False)
-            for index in range(1, count + 1)
-        ]
-        _collect(client, futures, job, console, (parts, problems))
-    if not parts:
-        raise SubjectError(f"no shard ended: {next(iter(problems), 'none was run')}", page=PAGE)
-    return unite(parts)
+def refuse_address(address: str) -> None:
+    """Raise :class:`UsageError` for what is not the address of a scheduler."""
+    if not address.startswith(SCHEME) or not address.removeprefix(SCHEME):
+        raise UsageError(f"--cluster {address} is not the address of a scheduler", advice="dask://HOST:PORT")
 
 
-def _words(job: Job, index: int, count: int) -> list[str]:
-    return [*job.options, "--shard", f"{index}/{count}", "--quiet", "--", *job.command]
+def variables(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables for workers: none that names a place on this machine."""
+    return {name: value for name, value in env.items() if name not in OURS}
 
 
-def _collect(
-    client: Client,
-    futures: list[Future],
-    job: Job,
-    console: Console,
-    into: tuple[list[tuple[str, Result]], list[str]],
-) -> None:
-    """Collect parts, and the reasons for those that are missing, as shards end."""
-    from distributed import as_completed  # noqa: PLC0415 -- of an extra
+@contextlib.contextmanager
+def connected(address: str, console: Console, needed: Needed | None = None) -> Iterator[Cluster]:
+    """Connect with the scheduler. Raises :class:`SubjectError` if it does not answer, or has another version."""
+    with _client(address) as client:
+        _refuse_version(client)
+        yield Cluster(client=client, console=console, needed=needed)
 
-    parts, problems = into
-    numbers = {future.key: number for number, future in enumerate(futures, 1)}
-    try:
-        for future in as_completed(futures):
-            shard = f"shard {numbers[future.key]}/{len(futures)}"
-            problem, data = _outcome(future)
-            future.release()
+
+@dataclass(kw_only=True)
+class Cluster:
+    """A scheduler, and the workers that are like this machine; they may come and go."""
+
+    client: Client
+    console: Console
+    needed: Needed | None = None
+    _like_us: dict[str, bool] = field(default_factory=dict)
+    _usable: dict[str, int] = field(default_factory=dict)
+    _fresh_until: float = 0.0
+
+    def workers(self) -> dict[str, int]:
+        """Return the workers that can be used, each with its number of threads; new ones get the interpreter.
+
+        Raises :class:`SubjectError` without any; if there was one before, only after some time.
+        """
+        if time.monotonic() < self._fresh_until:
+            return self._usable
+        until = time.monotonic() + (CONNECT_SECONDS if self._usable else 0)
+        self._usable = self._look()
+        while not self._usable:
+            if time.monotonic() >= until:
+                raise self._without_workers()
+            time.sleep(LOOK_SECONDS / 10)
+            self._usable = self._look()
+        self._fresh_until = time.monotonic() + LOOK_SECONDS
+        return self._usable
+
+    def ended(self, tasks: Iterable[Task]) -> Generator[Ended]:
+        """Have all tasks run and yield them as they end; to close the generator cancels the others.
+
+        A task of a worker that ends is given to another one. Raises as :meth:`workers` does: what was not yielded by
+        then is missing.
+        """
+        left = deque(tasks)
+        running: dict[Future, tuple[Task, frozenset[str]]] = {}
+        done: SimpleQueue[Future] = SimpleQueue()
+        try:
+            while left or running:
+                workers = self.workers()
+                for future, (task, places) in [*running.items()]:
+                    if places.isdisjoint(workers):
+                        del running[future]
+                        future.cancel()
+                        left.appendleft(task)
+                while left and len(running) < AHEAD * sum(workers.values()):
+                    future = self._submit(left[0], workers)
+                    running[future] = left.popleft(), frozenset(workers)
+                    future.add_done_callback(done.put)
+                try:
+                    future = done.get(timeout=LOOK_SECONDS)
+                except Empty:
+                    continue
+                if future in running:  # and not cancelled by us
+                    task, _ = running.pop(future)
+                    ended = _ended(task, future)
+                    if ended:
+                        yield ended
+                    else:
+                        self._fresh_until = 0.0
+                        left.appendleft(task)
+                future.release()
+        finally:
+            with contextlib.suppress(Exception):  # the scheduler may have ended
+                self.client.cancel([*running])
+
+    def _submit(self, task: Task, workers: Iterable[str]) -> Future:
+        arguments = (list(task.words), list(task.files), task.cwd, dict(task.env), task.seconds)
+        return self.client.submit(_work, *arguments, workers=[*workers], pure=False)
+
+    def _look(self) -> dict[str, int]:
+        """Examine the workers that have come, and return those that can be used."""
+        threads = self._threads()
+        if new := [worker for worker in threads if worker not in self._like_us]:
+            try:
+                like = _like_this_machine(self.client, new, self.console)
+                if self.needed and like:
+                    like = self._with_interpreter(like, self.needed)
+            except OSError:  # the scheduler has ended
+                return {}
+            self._like_us |= {worker: worker in like for worker in new}
+        return {worker: count for worker, count in threads.items() if self._like_us.get(worker)}
+
+    def _threads(self) -> dict[str, int]:
+        if self.client.status != "running":
+            return {}
+        try:
+            return dict(self.client.nthreads())
+        except Exception:  # noqa: BLE001 -- a scheduler that ends may answer anything
+            return {}
+
+    def _without_workers(self) -> SubjectError:
+        if self.client.status != "running":
+            return SubjectError("the scheduler has ended", advice="start it, and run it again", page=PAGE)
+        if any(self._like_us.values()):
+            return SubjectError("no worker is left", advice="start workers, and run it again", page=PAGE)
+        return SubjectError(
+            "the cluster has no worker that is like this machine",
+            advice="start workers with the same python-tsan, Python, distributed, CPU and libc",
+            page=PAGE,
+        )
+
+    def _with_interpreter(self, workers: list[str], needed: Needed) -> list[str]:
+        """Restore the interpreter on each machine that lacks it; the archive travels once to each worker."""
+        has = self.client.run(_has, needed.key, workers=workers, on_error="return")
+        lacking = [worker for worker in workers if has.get(worker) is not True]
+        if not lacking:
+            return workers
+        data = needed.archive()
+        self.console.note(f"the interpreter travels to {counted(len(lacking), 'worker')}: {len(data) / 10**6:.0f} MB")
+        # As a task: a worker that restores an interpreter still answers its scheduler.
+        shared = self.client.scatter(data, workers=lacking, broadcast=True, hash=False)
+        restoring = {
+            worker: self.client.submit(_restore, shared, workers=[worker], pure=False, priority=1) for worker in lacking
+        }
+        problems = {worker: self._problem_of(worker, future) for worker, future in restoring.items()}
+        for worker, problem in problems.items():
             if problem:
-                problems.append(f"{shard}: {problem}")
-                console.warn(problems[-1])
-                continue
-            part = decode_result(data, name=shard)
-            parts.append((shard, part))
-            runs = sum(len(verdict.observations) for verdict in part.verdicts)
-            console.note(f"{shard}: {counted(runs, 'run')}, {counted(len(part.failing), 'finding')}")
-            if job.until_found and part.verdict.status is VerdictStatus.FINDINGS:
-                console.note("found, so the shards that are left are cancelled")
-                break
-    finally:
-        client.cancel(futures)
+                self.console.warn(f"worker {worker} is left out: {problem}")
+        return [worker for worker in workers if not problems.get(worker)]
+
+    def _problem_of(self, worker: str, future: Future) -> str:
+        """Wait for a task that only this worker can do; return what went wrong, or an empty text."""
+        while not future.done():
+            time.sleep(LOOK_SECONDS / 20)
+            if not future.done() and worker not in self._threads():
+                return "it has ended"
+        if future.status != "finished":
+            return _error_of(future)
+        return str(future.result())
 
 
-def _outcome(future: Future) -> tuple[str, bytes]:
-    """Return why a shard has no result, or that."""
-    if future.status != "finished":
-        error = future.exception()
-        return f"{type(error).__name__}: {error}".partition("\n")[0], b""
-    problem, data = future.result()
-    return str(problem), bytes(data)
+def _ended(task: Task, future: Future) -> Ended | None:
+    """Return the end of a task, None if it is lost: with the connection, or with the worker that has its result."""
+    if future.status == "error":
+        return Ended(task=task, files={}, problem=_error_of(future))
+    try:
+        problem, files = future.result(timeout=FETCH_SECONDS)
+    except (CancelledError, TimeoutError):
+        return None
+    return Ended(task=task, files=files, problem=problem)
 
 
-def _connected(address: str) -> Client:
+def _error_of(future: Future) -> str:
+    error = future.exception()
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _client(address: str) -> Client:
     try:
         from distributed import Client  # noqa: PLC0415 -- of an extra
     except ModuleNotFoundError:
@@ -181,39 +267,33 @@ def _connected(address: str) -> Client:
     return client
 
 
-def _usable_workers(client: Client, console: Console) -> list[str]:
-    """Return the workers that are like this machine; warn of each other one.
-
-    Raises :class:`SubjectError` if no worker is left, or if the scheduler has another version of dask.
-    """
+def _refuse_version(client: Client) -> None:
     versions = client.get_versions()
-    here = versions["client"]["packages"]
+    here = versions["client"]["packages"]["distributed"]
     there = versions["scheduler"]["packages"].get("distributed")
-    if there != here["distributed"]:
+    if there != here:
         raise SubjectError(
-            f"the scheduler has distributed {there}, and this machine {here['distributed']}",
+            f"the scheduler has distributed {there}, and this machine {here}",
             advice="install the same version on both",
             page=PAGE,
         )
+
+
+def _like_this_machine(client: Client, workers: list[str], console: Console) -> list[str]:
+    """Return the workers that are like this machine; warn of each other one."""
+    versions = client.get_versions()
+    here = {name: str(versions["client"]["packages"][name]) for name in ("python", "distributed")}
     ours = _describe() | {"python-tsan": __version__}
-    usable = []
-    for worker, theirs in client.run(_describe, on_error="return").items():
+    like = []
+    for worker, theirs in client.run(_describe, workers=workers, on_error="return").items():
         packages = versions["workers"].get(worker, {}).get("packages", {})
-        wrong = _differences(ours, theirs) or _differences(
-            {name: str(here[name]) for name in ("python", "distributed")},
-            {name: str(packages.get(name)) for name in ("python", "distributed")},
-        )
+        # Another Python cannot run a function of ours.
+        wrong = _differences(here, {name: str(packages.get(name)) for name in here}) or _differences(ours, theirs)
         if wrong:
             console.warn(f"worker {worker} is left out: {wrong}")
         else:
-            usable.append(worker)
-    if not usable:
-        raise SubjectError(
-            "the cluster has no worker that is like this machine",
-            advice="start workers with the same python-tsan, Python, distributed, CPU and libc",
-            page=PAGE,
-        )
-    return usable
+            like.append(worker)
+    return like
 
 
 def _differences(ours: Mapping[str, str], theirs: object) -> str:
@@ -222,21 +302,6 @@ def _differences(ours: Mapping[str, str], theirs: object) -> str:
     return ", ".join(
         f"{name} {theirs.get(name)}, here {value}" for name, value in ours.items() if theirs.get(name) != value
     )
-
-
-def _send_interpreter(client: Client, workers: list[str], job: Job, console: Console) -> None:
-    """Restore the interpreter on each machine that lacks it; the archive travels once to each worker."""
-    lacking = [worker for worker, has in client.run(_has, job.key, workers=workers).items() if not has]
-    if not lacking:
-        return
-    data = job.archive()
-    console.note(f"the interpreter travels to {counted(len(lacking), 'worker')}: {len(data) / 10**6:.0f} MB")
-    for worker, problem in client.run(_restore, data, workers=lacking, on_error="return").items():
-        if problem:
-            console.warn(f"worker {worker} is left out: {problem}".partition("\n")[0])
-            workers.remove(worker)
-    if not workers:
-        raise SubjectError("no worker could restore the interpreter", page=PAGE)
 
 
 # What follows runs on workers.
@@ -274,26 +339,50 @@ def _restore(data: bytes) -> str:
             archive.write_bytes(data)
             done = process.run([sys.executable, "-m", "python_tsan", "build", "--from", archive, "--quiet"])
     except OSError as error:
-        return str(error)
-    return "" if done.ok else _last_error(done.stderr)
+        return _of_system(error)
+    return "" if done.ok else _last_error(done.stderr) or done.how
 
 
-def _work(words: list[str], cwd: str, env: dict[str, str]) -> tuple[str, bytes]:
-    """Make the runs of one shard; return what went wrong, or an empty text and the result."""
+def _work(
+    words: list[str], patterns: list[str], cwd: str, env: dict[str, str], seconds: float | None
+) -> tuple[str, dict[str, bytes]]:
+    """Run a command; return what went wrong, or an empty text, and its files."""
     import tempfile  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
     from python_tsan import process  # noqa: PLC0415
 
-    split = words.index("--")
     try:
         with tempfile.TemporaryDirectory(prefix="python-tsan-") as folder:
-            command = [sys.executable, "-m", "python_tsan", "run", *words[:split], "--output", folder, *words[split:]]
-            done = process.run(command, cwd=Path(cwd), env={**os.environ, **env})
-            results = [file.read_bytes() for file in sorted(Path(folder).glob("[!.l]*/run.json"))]
+            command = [sys.executable, "-m", *(word.replace(FOLDER, folder) for word in words)]
+            done = process.run(command, cwd=Path(cwd), env={**os.environ, **env}, timeout=seconds, until=_cancelled())
+            found = sorted({path for pattern in patterns for path in Path(folder).glob(pattern)})
+            files = {str(path.relative_to(folder)): path.read_bytes() for path in found}
     except OSError as error:
-        return f"{error.strerror}: {error.filename}", b""
-    return ("", results[0]) if results else (_last_error(done.stderr) or f"ended with {done.exit_code}", b"")
+        return _of_system(error), {}
+    if done.timed_out:
+        return f"did not end within {done.seconds:.0f} s", files
+    return "" if files and done.exit_code in {0, 1} else _last_error(done.stderr) or done.how, files
+
+
+def _cancelled() -> Callable[[], bool]:
+    """Return a function that reports whether the task of this thread has been cancelled, so that its command ends."""
+    from distributed.worker import get_worker, thread_state  # noqa: PLC0415
+
+    try:
+        worker, key = get_worker(), thread_state.key
+    except (AttributeError, ValueError):  # not a worker
+        return lambda: False
+
+    def is_cancelled() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is None or task.state == "cancelled"
+
+    return is_cancelled
+
+
+def _of_system(error: OSError) -> str:
+    return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror or error)
 
 
 def _last_error(text: str) -> str:

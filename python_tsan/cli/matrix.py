@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from python_tsan.binding import parse_binding
+from python_tsan.cli.cluster import connected, refuse_address
 from python_tsan.cli.compare import comparison_of, show
 from python_tsan.cli.help_format import end_with
-from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, open_context
+from python_tsan.cli.options import INTERPRETER, NUMPY, add_settings, given_settings, open_context
 from python_tsan.cli.output import words_of
 from python_tsan.cli.verify import CheckRequest, add_check_options, verify
 from python_tsan.comparison.renderings import HTML, MARKDOWN, RENDERINGS
@@ -34,8 +36,9 @@ from python_tsan.storage import storage_errors, write_whole
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from python_tsan.cli.matrix_cluster import OnCluster
     from python_tsan.cli.options import Context
     from python_tsan.comparison.model import Comparison
     from python_tsan.console import Console
@@ -59,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--all", dest="whole", action="store_true", help="run all combinations, not only those one step apart")
     add("--list", dest="listed", action="store_true", help="print the combinations, run nothing")
     add("--shard", default="", metavar="I/N|auto", help="only part I of N of the combinations, or this job's part")
+    add("--cluster", default="", metavar="dask://HOST:PORT", help="let the workers of a dask cluster run them")
     add(
         "--format",
         choices=("terminal", "json"),
@@ -76,6 +80,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.format != "terminal" and not arguments.listed:
         raise UsageError("--format needs --list", advice="`python-tsan compare` shows a matrix in other formats")
     wish = wish_of(arguments)
+    if arguments.cluster:
+        refuse_address(arguments.cluster)
     context = open_context(arguments)
     if arguments.resume:  # a wrong folder is reported before the search
         FORMAT.load(arguments.resume / MATRIX_FILE)
@@ -87,7 +93,22 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         _list(plan, arguments.format, context.console)
         return exit_code(plan, ())
     request = CheckRequest(lanes=(Lane.FULL,), keyword=arguments.keyword, repeat=arguments.repeat)
-    return run_all(plan, context, request, resume=arguments.resume)
+    with _cluster_of(arguments, context.console) as cluster:
+        return run_all(plan, context, request, resume=arguments.resume, cluster=cluster)
+
+
+@contextlib.contextmanager
+def _cluster_of(arguments: argparse.Namespace, console: Console) -> Iterator[OnCluster | None]:
+    if not arguments.cluster:
+        yield None
+        return
+    from python_tsan.cli.matrix_cluster import OnCluster  # noqa: PLC0415 -- rarely used
+
+    checks = {"-k": arguments.keyword, "--repeat": arguments.repeat}
+    words = (f"{option}={value}" for option, value in checks.items() if value)
+    settings = given_settings(arguments, without=("cache", "output"))
+    with connected(arguments.cluster, console) as cluster:
+        yield OnCluster(cluster=cluster, words=(*words, *settings))
 
 
 def wish_of(arguments: argparse.Namespace) -> Wish:
@@ -140,8 +161,15 @@ def _show_unavailable(plan: Plan, show_line: Callable[[str], None]) -> None:
         show_line(f"not run: {each.what} ({each.reason})")
 
 
-def run_all(plan: Plan, context: Context, request: CheckRequest, *, resume: Path | None = None) -> ExitCode:
-    """Run every combination of ``plan``, compare all, and return the worst code.
+def run_all(
+    plan: Plan,
+    context: Context,
+    request: CheckRequest,
+    *,
+    resume: Path | None = None,
+    cluster: OnCluster | None = None,
+) -> ExitCode:
+    """Run every combination of ``plan``, here or on a cluster, compare all, and return the worst code.
 
     Raises :class:`SubjectError` when there is nothing to run, or the folder cannot be written or resumed.
     """
@@ -160,9 +188,12 @@ def run_all(plan: Plan, context: Context, request: CheckRequest, *, resume: Path
         return Interrupted(message, evidence=folder, advice=f"the same command with --resume {folder}")
 
     with keeping(interrupted):
-        for number, combination in enumerate(plan.combinations, start=1):
-            context.console.say(f"\n== {number} of {len(plan.combinations)}: {combination.name}")
-            matrix.run(combination)
+        if cluster:
+            matrix.run_on(cluster, plan.combinations)
+        else:
+            for number, combination in enumerate(plan.combinations, start=1):
+                context.console.say(f"\n== {number} of {len(plan.combinations)}: {combination.name}")
+                matrix.run(combination)
     outcomes = matrix.record.outcomes  # those of earlier parts too: a matrix may run in several parts
     _conclude(outcomes, folder, context.console)
     return exit_code(plan, outcomes)
@@ -179,8 +210,7 @@ class _Matrix:
 
     def run(self, combination: Combination) -> None:
         """Run one combination, unless it is done."""
-        if done := self.record.of(combination):
-            self.context.console.say(f"already done: {self.folder / done.run}")
+        if self._is_done(combination):
             return
         started = time.monotonic()
         try:
@@ -190,6 +220,23 @@ class _Matrix:
             self.context.console.warn(f"{combination.name}: {error.message}")
             outcome = Outcome(combination=combination, code=error.exit_code, error=error.message)
         self._keep(replace(outcome, seconds=time.monotonic() - started))
+
+    def run_on(self, cluster: OnCluster, combinations: Sequence[Combination]) -> None:
+        """Let a cluster run the combinations that are not done."""
+        console = self.context.console
+        left = [each for each in combinations if not self._is_done(each)]
+        for outcome in cluster.outcomes(left, self.folder, console):
+            if outcome.error:
+                console.warn(f"{outcome.combination.name}: {outcome.error}")
+            else:
+                console.say(f"{outcome.combination.name}: {_word(outcome)}, {duration(outcome.seconds)}")
+            self._keep(outcome)
+
+    def _is_done(self, combination: Combination) -> bool:
+        done = self.record.of(combination)
+        if done:
+            self.context.console.say(f"already done: {self.folder / done.run}")
+        return bool(done)
 
     def _context(self, combination: Combination) -> Context:
         settings = replace(

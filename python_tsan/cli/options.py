@@ -16,6 +16,8 @@ from python_tsan.paths import Layout
 from python_tsan.setting_values import Kind, convert
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from python_tsan.console import Console
     from python_tsan.pipeline import Pipeline
 
@@ -96,6 +98,13 @@ def open_context(arguments: argparse.Namespace) -> Context:
     settings = load_settings(given, env=os.environ, cwd=Path.cwd())
     console = make_console(quiet=bool(getattr(arguments, "quiet", False)))
     return Context(settings=settings, layout=Layout(root=settings.cache), console=console)
+
+
+def given_settings(arguments: argparse.Namespace, *, without: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the settings that were given on the command line, as words of another command line."""
+    shown = (option for option in OPTIONS if option.field in arguments.settings and option.name not in without)
+    given = ((option.flag, getattr(arguments, option.field)) for option in shown)
+    return tuple(flag if value is True else f"{flag}={value}" for flag, value in given if value is not None)
 
 
 def open_pipeline(arguments: argparse.Namespace) -> Pipeline:

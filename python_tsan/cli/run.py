@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     request = replace(request_of(arguments), ignored=context.settings.ignore_rules)
     if arguments.cluster:
-        from python_tsan.cli.cluster import refuse_conflicts  # noqa: PLC0415 -- rarely used
+        from python_tsan.cli.shards import refuse_conflicts  # noqa: PLC0415 -- rarely used
 
         refuse_conflicts(arguments)
     session = open_session(
@@ -122,8 +122,9 @@ def _run_on_cluster(
     import tempfile  # noqa: PLC0415 -- rarely used
 
     from python_tsan.cli.build import export  # noqa: PLC0415
-    from python_tsan.cli.cluster import Job, parts_of, without_cluster  # noqa: PLC0415
+    from python_tsan.cli.cluster import Needed  # noqa: PLC0415
     from python_tsan.cli.merge import save_merged  # noqa: PLC0415
+    from python_tsan.cli.shards import Job, parts_of, without_cluster  # noqa: PLC0415
     from python_tsan.running.record import relevant_variables  # noqa: PLC0415
 
     interpreter = session.prepared.interpreter
@@ -141,8 +142,7 @@ def _run_on_cluster(
         env=relevant_variables(os.environ),
         repeat=request.repeat,
         until_found=request.until_found,
-        key=interpreter.key if interpreter and interpreter.instrumented else "",
-        archive=archive,
+        interpreter=Needed(key=interpreter.key, archive=archive) if interpreter and interpreter.instrumented else None,
     )
     parts = parts_of(arguments.cluster, job, context.console)
     return save_merged(parts, request.formats, context, verbose=arguments.verbose).exit_code

@@ -1,15 +1,18 @@
-"""`run --cluster` with a real scheduler and two worker processes on loopback."""
+"""Commands on a cluster, and `run --cluster`, with a real scheduler and two worker processes on loopback."""
 
 import errno
 import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import CancelledError
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from python_tsan.cli import cluster
+from python_tsan.cli import cluster, shards
 from python_tsan.cli.main import main
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, SubjectError, UsageError
@@ -41,17 +44,6 @@ int main(int, char** words) { while (access(words[1], F_OK)) usleep(10000); }
 
 
 @pytest.fixture(scope="module")
-def scheduler(tmp_path_factory):
-    """Return the address of a scheduler with two worker processes of one thread each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("workers"))
-        with distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", processes=True
-        ) as made:
-            yield made.scheduler_address.replace("tcp://", "dask://")
-
-
-@pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
@@ -70,6 +62,19 @@ def build(tmp_path, monkeypatch, cache):
         return "./program"
 
     return compiled
+
+
+class Recorded:
+    """A console that keeps the lines."""
+
+    def __init__(self, on_line=lambda _text: None):
+        self.lines, self.on_line = [], on_line
+
+    def note(self, text):
+        self.lines.append(text)
+        self.on_line(text)
+
+    warn = say = note
 
 
 def run(address, *words):
@@ -128,10 +133,10 @@ def test_until_found_cancels_the_shards_that_are_left(scheduler, build, tmp_path
 def test_a_shard_that_fails_is_shown_and_is_a_doubt(scheduler, build, tmp_path, monkeypatch, capsys):
     program = build(SAFE)
 
-    def full(words, cwd, env):
+    def full(words, *more):
         if "1/8" in words:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp")
-        return original(words, cwd, env)
+        return original(words, *more)
 
     original = cluster._work
     monkeypatch.setattr(cluster, "_work", full)
@@ -150,40 +155,83 @@ def test_no_scheduler_is_one_clear_line(build, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_full_disks_and_damaged_tools_of_a_worker_are_one_line(tmp_path, monkeypatch):
+def work(*words, files=("*",), cwd=".", env=None, seconds=None):
+    return cluster._work(list(words), list(files), str(cwd), env or {}, seconds)
+
+
+def test_full_disks_and_damaged_tools_of_a_worker_are_one_line(monkeypatch):
     def full(**_options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x")
 
     monkeypatch.setattr("tempfile.TemporaryDirectory", full)
-    problem, data = cluster._work(["--", "x"], str(tmp_path), {})
-    assert (problem, data) == ("No space left on device: /tmp/x", b"")
+    assert work("x") == ("No space left on device: /tmp/x", {})
 
 
-def test_a_shard_without_a_result_shows_the_error_of_its_run(tmp_path):
-    problem, data = cluster._work(["--", "./nothing"], str(tmp_path), {})
+def test_a_shard_without_a_result_shows_the_error_of_its_run():
+    problem, files = work("python_tsan", "run", "--output", cluster.FOLDER, "--", "./nothing", files=("*/run.json",))
     assert problem.startswith("error: ")
     assert problem.endswith("/nothing: no such file")
-    assert not data
+    assert files == {}
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """Write a module that writes files into the folder it is given, and ends with a code after some seconds."""
+    (tmp_path / "writer.py").write_text(
+        "import os, pathlib, sys, time\n"
+        "folder, code, seconds = pathlib.Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])\n"
+        "(folder / 'sub').mkdir()\n"
+        "(folder / 'one').write_text(os.environ.get('MARK', ''))\n"
+        "(folder / 'sub' / 'two').write_text('2')\n"
+        "(folder / 'other').write_text('3')\n"
+        "print('error: what went wrong', file=sys.stderr)\n"
+        "time.sleep(seconds)\n"
+        "sys.exit(code)\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(("code", "problem"), [(0, ""), (1, ""), (5, "error: what went wrong")])
+def test_what_a_command_wrote_comes_back_for_each_exit_code(writer, code, problem):
+    words = ("writer", cluster.FOLDER, str(code), "0")
+    files = {"one": b"x", "sub/two": b"2"}
+    assert work(*words, files=("one", "*/two"), cwd=writer, env={"MARK": "x"}) == (problem, files)
+
+
+def test_a_command_beyond_its_limit_is_ended_and_what_it_wrote_is_kept(writer):
+    problem, files = work("writer", cluster.FOLDER, "0", "60", files=("one",), cwd=writer, seconds=1.0)
+    assert problem.startswith("did not end within ")
+    assert files == {"one": b""}
+
+
+def test_a_module_that_a_worker_lacks_is_a_problem(tmp_path):
+    problem, _ = work("no_such_module_here", cwd=tmp_path)
+    assert problem.endswith("No module named no_such_module_here")
 
 
 class FakeClient:
     """A cluster whose scheduler and workers say what a test needs."""
 
+    status = "running"
+
     def __init__(self, *, scheduler="1", workers):
-        self.scheduler, self.workers = scheduler, workers
+        self.scheduler, self.machines = scheduler, workers
+
+    def nthreads(self):
+        return dict.fromkeys(self.machines, 1)
 
     def get_versions(self):
         packages = {"python": "3.11.1", "distributed": "1"}
-        workers = {name: {"packages": packages | own} for name, (_, own) in self.workers.items()}
+        workers = {name: {"packages": packages | own} for name, (_, own) in self.machines.items()}
         return {
             "client": {"packages": packages},
             "scheduler": {"packages": {"distributed": self.scheduler}},
             "workers": workers,
         }
 
-    def run(self, function, on_error):
+    def run(self, function, workers, on_error):
         assert (function, on_error) == (cluster._describe, "return")
-        return {name: answer for name, (answer, _) in self.workers.items()}
+        return {name: self.machines[name][0] for name in workers}
 
 
 SAME = cluster._describe()
@@ -195,22 +243,54 @@ SAME = cluster._describe()
         (SAME | {"libc": "musl 1"}, {}, "libc musl 1, here "),
         (SAME | {"CPU": "z80"}, {}, "CPU z80, here "),
         (SAME | {"python-tsan": "none"}, {}, "python-tsan none, here "),
-        (SAME, {"python": "3.14.1"}, "python 3.14.1, here 3.11.1"),
+        (TypeError("code() argument 13 must be str"), {"python": "3.14.1"}, "python 3.14.1, here 3.11.1"),
         (SAME, {"distributed": "2"}, "distributed 2, here 1"),
         (ModuleNotFoundError("x"), {}, "it cannot run a function: x"),
     ],
 )
 def test_a_worker_of_another_kind_is_left_out(answer, packages, words, capsys):
     client = FakeClient(workers={"a": (answer, packages), "b": (SAME, {})})
-    assert cluster._usable_workers(client, make_console()) == ["b"]
+    assert cluster.Cluster(client=client, console=make_console()).workers() == {"b": 1}
     assert f"worker a is left out: {words}" in capsys.readouterr().err
+    alone = FakeClient(workers={"a": (answer, packages)})
     with pytest.raises(SubjectError, match="no worker that is like this machine"):
-        cluster._usable_workers(FakeClient(workers={"a": (answer, packages)}), make_console(quiet=True))
+        cluster.Cluster(client=alone, console=make_console(quiet=True)).workers()
+
+
+def test_workers_that_come_later_are_examined_once_and_those_that_go_are_forgotten(monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.0)
+    client = FakeClient(workers={"a": (SAME, {})})
+    here = cluster.Cluster(client=client, console=make_console())
+    assert here.workers() == {"a": 1}
+    client.machines = {"b": (SAME, {}), "c": (SAME | {"CPU": "z80"}, {})}
+    assert here.workers() == here.workers() == {"b": 1}
+    assert capsys.readouterr().err.count("worker c is left out") == 1
+    client.machines = {}
+    with pytest.raises(SubjectError, match="no worker is left"):
+        here.workers()
+    client.status = "closed"
+    with pytest.raises(SubjectError, match="the scheduler has ended"):
+        here.workers()
 
 
 def test_a_scheduler_of_another_version_is_refused():
     with pytest.raises(SubjectError, match="the scheduler has distributed 2, and this machine 1"):
-        cluster._usable_workers(FakeClient(scheduler="2", workers={}), make_console(quiet=True))
+        cluster._refuse_version(FakeClient(scheduler="2", workers={}))
+
+
+class Future:
+    """A task that has ended."""
+
+    def __init__(self, answer):
+        self.status, self.answer = "finished", answer
+
+    def result(self, timeout=None):
+        assert timeout in {None, cluster.FETCH_SECONDS}
+        return self.answer
+
+    def done(self):
+        return True
 
 
 class FakeMachines:
@@ -220,27 +300,32 @@ class FakeMachines:
         self.has, self.problems, self.sent = has, dict(problems), []
 
     def run(self, function, *_arguments, workers, **_options):
-        if function is cluster._has:
-            return {worker: self.has[worker] for worker in workers}
-        assert function is cluster._restore
+        assert function is cluster._has
+        return {worker: self.has[worker] for worker in workers}
+
+    def scatter(self, data, workers, **_options):
         self.sent += workers
-        return {worker: self.problems.get(worker, "") for worker in workers}
+        return data
+
+    def submit(self, function, data, workers, **_options):
+        assert (function, data) == (cluster._restore, b"x")
+        return Future(self.problems.get(*workers, ""))
 
 
-def job(**changes):
-    given = {"options": (), "command": ("./p",), "cwd": "/", "env": {}, "repeat": 1, "until_found": False}
-    return cluster.Job(**given | changes)
+def test_the_interpreter_travels_once_to_each_worker_that_lacks_it(capsys):
+    made = []
+    needed = cluster.Needed(key="k", archive=lambda: made.append(1) or b"x")
 
+    def left(machines):
+        return cluster.Cluster(client=machines, console=make_console())._with_interpreter([*machines.has], needed)
 
-def test_the_interpreter_travels_once_to_each_worker_that_lacks_it():
-    machines, workers, made = FakeMachines({"a": True, "b": False, "c": False}, {"c": "disk full"}), ["a", "b", "c"], []
-    asked = job(key="k", archive=lambda: made.append(1) or b"x")
-    cluster._send_interpreter(machines, workers, asked, make_console(quiet=True))
-    assert (machines.sent, made, workers) == (["b", "c"], [1], ["a", "b"])
-    cluster._send_interpreter(FakeMachines({"a": True}), ["a"], asked, make_console(quiet=True))
+    machines = FakeMachines({"a": True, "b": False, "c": False}, {"c": "disk full"})
+    assert left(machines) == ["a", "b"]
+    assert (machines.sent, made) == (["b", "c"], [1])
+    assert "worker c is left out: disk full" in capsys.readouterr().err
+    assert left(FakeMachines({"a": True})) == ["a"]
     assert made == [1]
-    with pytest.raises(SubjectError, match="no worker could restore"):
-        cluster._send_interpreter(FakeMachines({"a": False}, {"a": "no"}), ["a"], asked, make_console(quiet=True))
+    assert left(FakeMachines({"a": False}, {"a": "no"})) == []
 
 
 @pytest.mark.parametrize(
@@ -252,27 +337,156 @@ def test_the_interpreter_travels_once_to_each_worker_that_lacks_it():
     ],
 )
 def test_the_workers_get_the_options_without_the_cluster(words, left):
-    assert cluster.without_cluster(words) == left
+    assert shards.without_cluster(words) == left
 
 
 @pytest.mark.parametrize("address", ["host:1", "dask://", "tcp://h:1"])
 def test_an_invalid_address_is_refused(address):
     with pytest.raises(UsageError, match="is not the address of a scheduler"):
-        cluster.refuse_conflicts(SimpleNamespace(cluster=address, shard="", write_baseline=""))
+        shards.refuse_conflicts(SimpleNamespace(cluster=address, shard="", write_baseline=""))
 
 
 @pytest.mark.parametrize("option", ["shard", "write_baseline"])
 def test_options_that_make_no_sense_with_a_cluster_are_refused(option):
     arguments = SimpleNamespace(**{"cluster": "dask://h:1", "shard": "", "write_baseline": ""} | {option: "1/2"})
     with pytest.raises(UsageError, match=f"--{option.replace('_', '-')}"):
-        cluster.refuse_conflicts(arguments)
+        shards.refuse_conflicts(arguments)
+
+
+def tasks_that_wait(folder, number):
+    """Return tasks that write their number once a file is there."""
+    (folder / "waiter.py").write_text(
+        "import os, pathlib, sys, time\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n"
+        "pathlib.Path(sys.argv[1], 'made').write_text(sys.argv[2])\n"
+    )
+    return [
+        cluster.Task(name=f"{each}", words=("waiter", cluster.FOLDER, f"{each}"), files=("made",), cwd=str(folder))
+        for each in range(number)
+    ]
+
+
+@pytest.fixture
+def own_scheduler(tmp_path, monkeypatch):
+    """Return a function that starts a scheduler with workers of one thread, each with its process, without nannies."""
+    processes = []
+
+    def start(*words):
+        with (tmp_path / f"{len(processes)}.log").open("w") as log:
+            command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]]
+            processes.append(subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log))
+        return processes[-1]
+
+    def started(workers):
+        file = tmp_path / "scheduler.json"
+        where, web = ("--scheduler-file", str(file)), ("--dashboard-address", "127.0.0.1:0")
+        head = start("dask_scheduler", "--port", "0", "--host", "127.0.0.1", *where, *web)
+        made = [start("dask_worker", *where, "--nthreads", "1", "--no-nanny", *web) for _ in range(workers)]
+        with distributed.Client(scheduler_file=str(file)) as client:
+            client.wait_for_workers(workers)
+            address = client.scheduler.address.replace("tcp://", "dask://")
+        return address, head, made, lambda: start("dask_worker", *where, "--nthreads", "1", "--no-nanny", *web)
+
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.5)
+    yield started
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_workers_that_all_end_are_replaced_by_those_that_come(own_scheduler, tmp_path):
+    address, _, workers, add = own_scheduler(2)
+    with cluster.connected(address, Recorded()) as here:
+        ends = here.ended(tasks_that_wait(tmp_path, 5))
+        assert here.workers()
+        (tmp_path / "go").touch()
+        numbers = [next(ends).files["made"]]
+        (tmp_path / "go").unlink()
+        for worker in workers:
+            worker.kill()
+        add()
+        (tmp_path / "go").touch()
+        numbers += [each.files["made"] for each in ends]
+    assert sorted(numbers) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+TASK = cluster.Task(name="x", words=("x",), files=("*",), cwd="/")
+
+
+class Lost(Future):
+    """A task whose worker ended with the result, or one that was lost with the connection."""
+
+    def __init__(self, error):
+        super().__init__(None)
+        self.error = error
+
+    def result(self, timeout):
+        assert timeout == cluster.FETCH_SECONDS
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), CancelledError()])
+def test_a_result_that_went_with_its_worker_is_made_again(error):
+    assert cluster._ended(TASK, Lost(error)) is None
+
+
+@pytest.mark.timeout(120)
+def test_a_command_ends_when_its_task_is_cancelled(scheduler, tmp_path):
+    pid = tmp_path / "pid"
+    (tmp_path / "sleeper.py").write_text(
+        "import os, time\nopen('pid.new', 'w').write(str(os.getpid()))\nos.rename('pid.new', 'pid')\ntime.sleep(600)\n"
+    )
+    with cluster.connected(scheduler, Recorded()) as here:
+        task = cluster.Task(name="x", words=("sleeper",), files=("*",), cwd=str(tmp_path))
+        future = here._submit(task, here.workers())
+        while not pid.exists():
+            time.sleep(0.05)
+        future.cancel()
+        while Path(f"/proc/{pid.read_text()}").exists():
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("which", "words"), [("workers", "no worker is left"), ("head", "the scheduler has ended")])
+def test_a_cluster_that_ends_is_one_clear_line_and_what_was_done_is_kept(  # noqa: PLR0917 -- fixtures
+    own_scheduler, build, tmp_path, monkeypatch, capsys, which, words
+):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 3)
+    monkeypatch.setattr(cluster, "FETCH_SECONDS", 3)
+    address, head, workers, _ = own_scheduler(2)
+    program = build(WAITS)
+    go = tmp_path / "go"
+    go.touch()
+
+    def end(_console, text):
+        if text.startswith("shard ") and go.exists():
+            go.unlink()
+            for process in {"head": [head], "workers": workers}[which]:
+                process.kill()
+
+    monkeypatch.setattr("python_tsan.console.Console.note", end)
+    assert main(["run", "--cluster", address, "--repeat", "8", "--", program, str(go)]) == ExitCode.SUBJECT
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if " missing: " in line]
+    assert line.endswith(words)
+    result, _ = saved(tmp_path)
+    assert len(result.verdicts[0].observations) >= 1
+    assert "these are missing" in result.verdict.reason
+    go.touch()  # and the programs that ran end
 
 
 def test_no_path_of_this_machine_travels():
-    assert job(env={"PYTHONPATH": "/x", "TSAN_OPTIONS": "a=1"}).variables == {"TSAN_OPTIONS": "a=1"}
+    assert cluster.variables({"PYTHONPATH": "/x", "TSAN_OPTIONS": "a=1"}) == {"TSAN_OPTIONS": "a=1"}
+
+
+@pytest.mark.parametrize(("repeat", "threads", "count"), [(3, 8, 3), (100, 2, 8), (10_000, 2, 20)])
+def test_each_thread_gets_some_shards_and_none_is_too_long(repeat, threads, count):
+    given = {"options": ("--own", "x"), "command": ("./p", "--a"), "cwd": "/", "env": {}, "until_found": False}
+    tasks = [*shards.Job(**given, repeat=repeat).shards(threads)]
+    assert len(tasks) == count
+    last = ("--own", "x", "--shard", f"{count}/{count}", "--quiet", "--output", cluster.FOLDER, "--", "./p", "--a")
+    assert tasks[-1].words == ("python_tsan", "run", *last)
 
 
 def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(SubjectError, match="needs the package distributed"):
-        cluster._connected("dask://h:1")
+        cluster._client("dask://h:1")

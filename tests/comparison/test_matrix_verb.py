@@ -7,7 +7,7 @@ import pytest
 from compared import run_of, verdict
 
 from python_tsan.binding import BINDINGS, DEFAULT, parse_binding
-from python_tsan.cli import matrix
+from python_tsan.cli import cluster, matrix
 from python_tsan.cli.main import main
 from python_tsan.comparison.model import Seen
 from python_tsan.config import Settings
@@ -16,9 +16,10 @@ from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.errors import BuildError, ExitCode, FetchError, UsageError
 from python_tsan.matrix import available
 from python_tsan.matrix.model import Available, LeftOut, Plan, Wish
-from python_tsan.matrix.outcomes import exit_code
+from python_tsan.matrix.outcomes import FORMAT, Outcome, Record, exit_code
 from python_tsan.matrix.plan import plan_matrix
 from python_tsan.paths import Layout
+from python_tsan.result.codec import encode_result
 from python_tsan.result.model import Status
 from python_tsan.result.store import open_run, save_run
 
@@ -334,3 +335,103 @@ def test_a_folder_that_cannot_be_written_is_reported(here, tmp_path):
     assert here.calls == []
     with pytest.raises(UsageError):
         open_run(Path(tmp_path / "runs"))
+
+
+STAND_IN = """
+import json, os, pathlib, signal, sys, time
+
+words = dict(word.split("=", 1) for word in sys.argv[2:] if "=" in word)
+pathlib.Path(f"words-{time.monotonic_ns()}").write_text(json.dumps(sys.argv[1:]))
+answers = json.loads(pathlib.Path("answers.json").read_text())
+name = words["--python"] + ("t" if words["--threading"] == "free-threaded" else "")
+answer = answers[name]
+if answer.pop("kills", None) and not os.path.exists("killed"):
+    pathlib.Path("killed").touch()
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+if "error" in answer:
+    sys.exit(f"python-tsan: error: {answer['error']}")
+folder = pathlib.Path(words["--output"], "20260101T000000Z-000000")
+(folder / "20260101T000001Z-000001").mkdir(parents=True)
+(folder / "latest").symlink_to("20260101T000001Z-000001")
+(folder / "matrix.json").write_text(answer["matrix"])
+(folder / "20260101T000001Z-000001" / "run.json").write_text(answer["run"])
+sys.exit(answer["code"])
+"""
+
+
+@pytest.fixture
+def workers(scheduler, here, tmp_path):
+    """Return a function that has a matrix run on a real cluster, where `python_tsan` is a stand-in that answers."""
+    (tmp_path / "python_tsan").mkdir()
+    (tmp_path / "python_tsan" / "__init__.py").touch()
+    (tmp_path / "python_tsan" / "__main__.py").write_text(STAND_IN)
+    answers = {}
+    for number, combination in enumerate(plan_matrix(HERE, Wish()).combinations):
+        made = run_of(
+            verdict("gil/counter_guarded", Seen.RACE if combination.free_threaded else Seen.CLEAN),
+            name=f"run-{number}",
+            version=combination.python,
+            free_threaded=combination.free_threaded,
+        )
+        outcome = Outcome(combination=combination, code=ExitCode.CLEAN, run=f"run-{number}", seconds=5.0)
+        name = f"{combination.python}{'t' if combination.free_threaded else ''}"
+        record = FORMAT.encode(Record(outcomes=(outcome,))).decode()
+        answers[name] = {"matrix": record, "run": encode_result(made).decode(), "code": 0}
+
+    def run(*words):
+        (tmp_path / "answers.json").write_text(json.dumps(answers))
+        code = main(["matrix", "--cluster", scheduler, *words])
+        assert here.calls == [], "this machine runs nothing"
+        return code
+
+    run.answers = answers
+    return run
+
+
+def words_of(tmp_path):
+    return sorted(json.loads(file.read_text()) for file in tmp_path.glob("words-*"))
+
+
+def test_a_cluster_runs_the_combinations_and_they_are_compared(workers, tmp_path, capsys):
+    assert workers("-k", "gil", "--repeat", "3", "--jobs", "2", "--instrumented-numpy") == 0
+    said = capsys.readouterr().out
+    assert "3 combinations for 2 workers" in said
+    assert "3.13.5 free-threaded, clang-19, pybind11 2.13.6  clean" in said
+    assert "clean -> race in gil/counter_guarded" in said
+    folder = folder_of(tmp_path)
+    assert sorted(path.parent.name for path in folder.glob("*/run.json")) == ["run-0", "run-1", "run-2"]
+    assert len(json.loads((folder / "comparison.json").read_text())["columns"]) == 3
+    axes = ["--python=3.11.2", "--threading=gil", "--toolchain=clang-19", "--binding=pybind11==2.13.6"]
+    shared = ["-k=gil", "--repeat=3", "--jobs=2", "--instrumented-numpy", "--quiet"]
+    assert words_of(tmp_path)[0][:-1] == ["matrix", *axes, *shared]
+    assert main(["matrix", "--resume", str(folder)]) == 0
+    assert capsys.readouterr().out.count("already done") == 3
+
+
+def test_a_worker_that_is_killed_half_way_loses_no_combination(workers, tmp_path):
+    workers.answers["3.13.5"]["kills"] = True
+    assert workers() == 0
+    assert (tmp_path / "killed").exists()
+    assert len(json.loads((folder_of(tmp_path) / "matrix.json").read_text())["outcomes"]) == 3
+
+
+def test_a_combination_that_no_worker_can_run_is_one_line_and_the_others_are_kept(workers, tmp_path, capsys):
+    workers.answers["3.11.2"] = {"error": "No space left on device: /tmp/x"}
+    assert workers() == 6
+    said = capsys.readouterr()
+    assert "3.11.2, clang-19, pybind11 2.13.6: error: No space left on device: /tmp/x" in said.err
+    assert "failed: subject" in said.out
+    outcomes = json.loads((folder_of(tmp_path) / "matrix.json").read_text())["outcomes"]
+    assert sorted(bool(each["run"]) for each in outcomes) == [False, True, True]
+    assert workers("--resume", str(folder_of(tmp_path))) == 6, "it is run again"
+    assert len(words_of(tmp_path)) == 4
+
+
+def test_without_a_scheduler_nothing_is_left_behind(here, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.3)
+    assert main(["matrix", "--cluster", "dask://127.0.0.1:9"]) == 6
+    assert "no dask scheduler could be reached at dask://127.0.0.1:9" in capsys.readouterr().err
+    assert main(["matrix", "--cluster", "127.0.0.1:9"]) == 2
+    assert not (tmp_path / "runs").exists()
+    assert here.calls == []

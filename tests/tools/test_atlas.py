@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from python_tsan.cli import cluster
 from python_tsan.errors import SubjectError
 from python_tsan.imports.confirm import Answer
 from python_tsan.imports.model.interpreter import identify
@@ -276,11 +277,86 @@ def test_a_package_that_cannot_be_surveyed_is_a_line_and_an_exit_code(monkeypatc
 
 
 def test_the_atlas_can_parse_the_command_of_a_survey(tmp_path):
-    words = [str(each) for each in Atlas(folder=tmp_path, bounds=BOUNDS, jobs=1)._command("-odd", HERE)]
-    assert words[:3] == [sys.executable, "-m", "tools.import_atlas"]
-    parsed = command.parser().parse_args(words[3:])
+    atlas = Atlas(folder=tmp_path, bounds=BOUNDS, jobs=1)
+    parsed = command.parser().parse_args(atlas._options(str(tmp_path), "-odd", HERE))
     assert (parsed.survey, parsed.keep, parsed.interpreters) == ("-odd", tmp_path, [sys.executable])
     assert (parsed.modules, parsed.repeat, parsed.timeout) == (5, 1, 60.0)
+    task = atlas._task("-odd", HERE)
+    parsed = command.parser().parse_args(task.words[1:])
+    assert (parsed.survey, str(parsed.keep), task.words[0]) == ("-odd", cluster.FOLDER, "tools.import_atlas")
+
+
+# What a survey does in the place of the atlas' own: it writes the cell that a test has prepared.
+STAND_IN = """
+import os, pathlib, shutil, signal, sys, time
+
+words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+package, folder = words["--survey"], pathlib.Path(words["--keep"])
+pathlib.Path(f"started-{package}-{time.monotonic_ns()}").touch()
+if package == "kills" and not os.path.exists("killed"):
+    pathlib.Path("killed").touch()
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+for file in pathlib.Path("made").glob(f"{package}-*.json"):
+    shutil.copy(file, folder)
+if package == "full":
+    sys.exit("error: No space left on device: /tmp")
+if package == "slow":
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def workers(scheduler, tmp_path, monkeypatch):
+    """Return a function that has packages surveyed by a real cluster, on whose workers a survey is the stand-in."""
+    (tmp_path / "tools" / "import_atlas").mkdir(parents=True)
+    (tmp_path / "tools" / "__init__.py").touch()
+    (tmp_path / "tools" / "import_atlas" / "__init__.py").touch()
+    (tmp_path / "tools" / "import_atlas" / "__main__.py").write_text(STAND_IN)
+    monkeypatch.setattr(run, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(run, "GRACE_SECONDS", 5.0)
+    monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "cache"))
+    for name in ("bp", "fine", "kills"):
+        save_cell(tmp_path / "made", replace(CELL, package=name, python=HERE.text))
+    save_cell(tmp_path / "made", replace(CELL, package="slow", python=HERE.text, problem=UNFINISHED))
+    return lambda *words: main([*words, "--cluster", scheduler, "--python", sys.executable, "--timeout", "5"])
+
+
+def started(folder, package):
+    return len([*folder.glob(f"started-{package}-*")])
+
+
+def test_a_cluster_makes_the_surveys_that_are_missing(workers, tmp_path, capsys):
+    assert workers("bp", "fine") == 0
+    assert "2 surveys: 2 with a confirmed hazard, 0 that failed" in capsys.readouterr().out
+    kept = tmp_path / "cache" / "atlas"
+    assert load_cell(kept, "bp", HERE.text) == load_cell(tmp_path / "made", "bp", HERE.text)
+    assert workers("bp", "fine", "kills") == 0
+    assert (started(tmp_path, "bp"), started(tmp_path, "fine")) == (1, 1)
+    assert started(tmp_path, "kills") == 2, "the worker of the first attempt was killed"
+    assert capsys.readouterr().err.count("(kept)") == 2
+
+
+def test_what_no_worker_could_survey_is_one_line_and_is_not_kept(workers, tmp_path, capsys):
+    assert workers("full", "bp") == 6
+    said = capsys.readouterr()
+    assert f"full on {HERE.text}: error: No space left on device: /tmp" in said.err
+    assert "1 survey: 1 with a confirmed hazard" in said.out
+    assert [file.name for file in (tmp_path / "cache" / "atlas").iterdir()] == [f"bp-{HERE.text}.json"]
+
+
+def test_a_survey_that_a_worker_had_to_end_keeps_what_it_knew(workers, tmp_path):
+    assert workers("slow") == 0
+    cell = load_cell(tmp_path / "cache" / "atlas", "slow", HERE.text)
+    assert cell.problem.startswith("did not end within ")
+    assert cell.confirmed == (CYCLE,)
+
+
+def test_without_a_scheduler_the_atlas_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.3)
+    assert main(["bp", "--python", sys.executable, "--cluster", "dask://127.0.0.1:9"]) == 6
+    assert "no dask scheduler could be reached" in capsys.readouterr().err
+    assert main(["bp", "--cluster", "127.0.0.1:9"]) == 2
 
 
 def test_the_page_has_every_survey_in_one_of_its_parts():

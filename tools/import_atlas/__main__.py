@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.cli.cluster import connected, refuse_address
 from python_tsan.cli.failures import as_exit_code
 from python_tsan.cli.import_verbs import write_file
 from python_tsan.cli.options import add_settings, count, open_context, seconds
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("packages", nargs="*", metavar="PACKAGE", help="these instead of the whole list")
     add("--shard", metavar="I/N|auto", help="only part I of N of the packages, or this job's part")
+    add("--cluster", metavar="dask://HOST:PORT", help="let the workers of a dask cluster make the surveys")
     add("--python", dest="interpreters", metavar="PATH", action="append", default=[], help="instead of Debian's newest")
     add("--surveys", type=count, default=JOBS, metavar="N", help="parallel surveys (%(default)s)")
     add("--again", action="store_true", help="repeat surveys that were made before")
@@ -88,6 +90,8 @@ def _survey(arguments: argparse.Namespace, context: Context) -> ExitCode:
 
 
 def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    if arguments.cluster:
+        refuse_address(arguments.cluster)
     bounds = _bounds(arguments)
     folder = context.layout.root / "atlas"
     atlas = Atlas(folder=folder, bounds=bounds, jobs=arguments.surveys, again=arguments.again)
@@ -110,8 +114,17 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
             advice="the same command; --kept shows what there is",
         )
 
+    problems: list[str] = []
+
+    def on_problem(text: str) -> None:
+        problems.append(text)
+        context.console.warn(text)
+
     if arguments.kept:
         cells = list(atlas.kept(packages, pythons))
+    elif arguments.cluster:
+        with keeping(interrupted), connected(arguments.cluster, context.console) as cluster:
+            cells = atlas.cells_on(cluster, packages, pythons, on_cell=on_cell, on_problem=on_problem)
     else:
         with keeping(interrupted):
             cells = atlas.cells(packages, pythons, on_cell=on_cell)
@@ -123,7 +136,7 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
     context.console.say(
         f"{counted(len(cells), 'survey')}: {hazardous} with a confirmed hazard, {failed} that failed; kept in {folder}"
     )
-    return ExitCode.CLEAN
+    return ExitCode.SUBJECT if problems else ExitCode.CLEAN
 
 
 def _pythons(arguments: argparse.Namespace, context: Context) -> list[Python]:

@@ -92,10 +92,15 @@ def cell_file(folder: Path, package: str, python: str) -> Path:
 
 def save_cell(folder: Path, cell: Cell) -> None:
     """Write a cell by rename, so that a run that is killed leaves whole cells only."""
+    keep_cell(folder, cell.package, cell.python, msgspec.json.format(msgspec.json.encode(cell), indent=1) + b"\n")
+
+
+def keep_cell(folder: Path, package: str, python: str, data: bytes) -> None:
+    """Write a cell that was saved on another machine, as :func:`save_cell` does."""
     folder.mkdir(parents=True, exist_ok=True)
-    target = cell_file(folder, cell.package, cell.python)
+    target = cell_file(folder, package, python)
     partial = target.with_suffix(".partial")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(cell), indent=1) + b"\n")
+    partial.write_bytes(data)
     partial.rename(target)
 
 

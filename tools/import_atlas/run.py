@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.errors import ExitCode
+from python_tsan.cli.cluster import FOLDER, Task
+from python_tsan.errors import ExitCode, SubjectError
 from python_tsan.plain_text import one_line
 from python_tsan.process import in_parallel, run
-from tools.import_atlas.cell import UNFINISHED, Cell, cell_file, load_cell, save_cell
+from tools.import_atlas.cell import UNFINISHED, Cell, cell_file, keep_cell, load_cell, save_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
+    from python_tsan.cli.cluster import Cluster, Ended
     from python_tsan.imports.model.interpreter import Python
     from tools.import_atlas.survey import Bounds
 
 # Installing comes before a survey's own time begins to matter, and its last directed run may begin at its end.
 GRACE_SECONDS = 60.0
+REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +41,7 @@ class Atlas:
         """Yield the cells that earlier runs have kept, without surveying anything."""
         names = tuple(packages)
         for package, python in ((package, python) for python in pythons for package in names):
-            cell = load_cell(self.folder, package, python.text)
-            if cell is not None and cell.problem != UNFINISHED:
+            if cell := self._kept(package, python):
                 yield cell
 
     def cells(
@@ -54,12 +57,70 @@ class Atlas:
         )
         return [cell for cell, _ in made]
 
+    def cells_on(
+        self,
+        cluster: Cluster,
+        packages: Iterable[str],
+        pythons: Iterable[Python],
+        *,
+        on_cell: Callable[[Cell, bool], None],
+        on_problem: Callable[[str], None],
+    ) -> list[Cell]:
+        """Return the cells that are kept and those that the workers of a cluster make, of the same surveys.
+
+        A survey that no worker could make has no cell, and ``on_problem`` receives the reason.
+        """
+        names, found, tasks, subjects = tuple(packages), [], [], {}
+        for package, python in ((package, python) for python in pythons for package in names):
+            cell = None if self.again else self._kept(package, python)
+            if cell:
+                found.append(cell)
+                on_cell(cell, True)  # noqa: FBT003 -- as the callback has it
+            else:
+                tasks.append(self._task(package, python))
+                subjects[tasks[-1].name] = package, python
+        try:
+            with closing(cluster.ended(tasks)) as ends:
+                for ended in ends:
+                    cell = self._made(ended, *subjects[ended.task.name])
+                    if cell:
+                        found.append(cell)
+                        on_cell(cell, False)  # noqa: FBT003 -- as above
+                    else:
+                        on_problem(f"{ended.task.name}: {ended.problem}")
+        except SubjectError as error:  # no worker is left
+            on_problem(error.message)
+        return found
+
+    def _task(self, package: str, python: Python) -> Task:
+        return Task(
+            name=f"{package} on {python.text}",
+            words=("tools.import_atlas", *self._options(FOLDER, package, python)),
+            files=("*.json",),
+            cwd=str(REPOSITORY),
+            seconds=self.bounds.seconds + GRACE_SECONDS,
+        )
+
+    def _made(self, ended: Ended, package: str, python: Python) -> Cell | None:
+        """Keep the cell that a worker has made; one of a survey that was ended says so."""
+        for data in ended.files.values():
+            keep_cell(self.folder, package, python.text, data)
+        cell = load_cell(self.folder, package, python.text) if ended.files else None
+        if cell and ended.problem:
+            cell = replace(cell, problem=ended.problem)
+            save_cell(self.folder, cell)
+        return cell
+
+    def _kept(self, package: str, python: Python) -> Cell | None:
+        kept = load_cell(self.folder, package, python.text)
+        return kept if kept is not None and kept.problem != UNFINISHED else None
+
     def _cell(self, package: str, python: Python) -> tuple[Cell, bool]:
-        kept = None if self.again else load_cell(self.folder, package, python.text)
-        if kept is not None and kept.problem != UNFINISHED:
+        if not self.again and (kept := self._kept(package, python)):
             return kept, True
         cell_file(self.folder, package, python.text).unlink(missing_ok=True)
-        ended = run(self._command(package, python), env=os.environ, timeout=self.bounds.seconds + GRACE_SECONDS)
+        command = [sys.executable, "-m", "tools.import_atlas", *self._options(str(self.folder), package, python)]
+        ended = run(command, env=os.environ, timeout=self.bounds.seconds + GRACE_SECONDS)
         cell = load_cell(self.folder, package, python.text)
         if not ended.ok or cell is None:
             # A survey that was ended has kept what it knew until then.
@@ -71,11 +132,10 @@ class Atlas:
             save_cell(self.folder, cell)
         return cell, False
 
-    def _command(self, package: str, python: Python) -> list[str | Path]:
+    def _options(self, folder: str, package: str, python: Python) -> list[str]:
         bounds = self.bounds
         limits = [f"--modules={bounds.modules}", f"--repeat={bounds.runs}", f"--timeout={bounds.seconds}"]
-        survey = [sys.executable, "-m", "tools.import_atlas", *limits]
-        return [*survey, "--keep", self.folder, "--python", *python.command, f"--survey={package}"]
+        return [*limits, f"--keep={folder}", "--python", *python.command, f"--survey={package}"]
 
 
 def _why(timed_out: bool, seconds: float, exit_code: int, text: str) -> str:  # noqa: FBT001 -- facts of one end

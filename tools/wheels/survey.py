@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 SECONDS = 300
 COMPILE_SECONDS = 120.0
+KINDS = ("Python", "C++")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
