@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from python_tsan.cli.help_format import add_quiet, end_with
 from python_tsan.cli.options import add_settings, count, open_context
+from python_tsan.collector import paused
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, SubjectError, UsageError
 from python_tsan.gil.analysis import explain_trace
@@ -164,14 +165,12 @@ def _refuse_unwritable(path: Path) -> None:
 
 
 def _timeline(arguments: argparse.Namespace, console: Console) -> ExitCode:
-    trace = _read(arguments.trace)
     output = arguments.output or Path(f"gil.{arguments.format}")
-    if arguments.format == "html":
-        pieces: Iterable[bytes] = [html_page(trace).encode()]
-    else:
-        pieces = (piece.encode() for piece in chrome_trace(trace))
-    with storage_errors(output):
-        _write(output, pieces)
+    with paused():
+        trace = _read(arguments.trace)
+        pieces = [html_page(trace)] if arguments.format == "html" else chrome_trace(trace)
+        with storage_errors(output):
+            _write(output, (piece.encode() for piece in pieces))
     console.say(f"{output}: {_TIMELINES[arguments.format]}")
     return ExitCode.CLEAN
 

@@ -66,7 +66,7 @@ def explain_process(process: Process) -> Iterator[Release]:
     """Yield every release of one process, in order of time."""
 
     @cache
-    def meaning(site: int, node: int, call: int, *, switched: bool) -> Meaning:
+    def meaning(site: int, node: int, call: int, switched: bool) -> Meaning:  # noqa: FBT001 -- positional is faster
         frames = process.stack(node)
         return explain(call=call, switched=switched, functions=process.sites[site].functions, frames=frames)
 
@@ -74,20 +74,21 @@ def explain_process(process: Process) -> Iterator[Release]:
     times = [time for time, _ in taken]
     since: dict[int, int] = {}  # when each thread acquired the GIL
     for event in process.events:
-        if event.released:
-            index = bisect_right(times, event.released)
+        released, requested, acquired, site, node, thread, call, _ = event
+        if released:
+            index = bisect_right(times, released)
             next_thread = taken[index][1] if index < len(taken) else -1
-            switched = event.acquired > 0 and next_thread != event.thread
+            begun = since.get(thread)
             yield Release(
-                process=process,
-                event=event,
-                meaning=meaning(event.site, event.node, event.release_call, switched=switched),
-                held=event.released - since[event.thread] if since.get(event.thread) else 0,
-                away=event.acquired - event.released if event.acquired else 0,
-                wait=event.acquired - event.requested if event.acquired else 0,
-                next_thread=next_thread,
+                process,
+                event,
+                meaning(site, node, call, acquired > 0 and next_thread != thread),
+                released - begun if begun else 0,
+                acquired - released if acquired else 0,
+                acquired - requested if acquired else 0,
+                next_thread,
             )
-        since[event.thread] = event.acquired
+        since[thread] = acquired
 
 
 def holders(process: Process) -> list[tuple[int, int, int]]:

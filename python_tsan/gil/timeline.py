@@ -7,9 +7,10 @@ is seen only when the GIL is released in it, so that its span begins at its firs
 from __future__ import annotations
 
 import base64
-import json
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from python_tsan.gil.analysis import explain_process, holders
 from python_tsan.gil.phases import MEANINGS, Phase
@@ -40,19 +41,26 @@ def import_spans(process: Process) -> list[ImportSpan]:
     """Return the imports of a process, found by the releases in them, in order of their start."""
     open_: dict[int, list[tuple[int, int]]] = {}  # by thread: node and start of each unfinished import
     last: dict[int, int] = {}
+    imports: dict[int, tuple[int, ...]] = {}  # by node
+    before: dict[int, tuple[int, ...]] = {}  # by thread
     spans = []
-    for event in process.events:
-        if not event.released or not event.node:
+    for released, _, acquired, _, node, thread, _, _ in process.events:
+        if not released or not node:
             continue
-        thread = event.thread
-        now = _importing(process, event.node)
-        unfinished = open_.setdefault(thread, [])
-        same = 0
-        while same < min(len(now), len(unfinished)) and now[same] == unfinished[same][0]:
-            same += 1
-        spans += [_close(process, thread, unfinished, depth, last[thread]) for depth in range(same, len(unfinished))]
-        unfinished[same:] = [(node, event.released) for node in now[same:]]
-        last[thread] = max(event.acquired, event.released)
+        now = imports.get(node)
+        if now is None:
+            now = imports[node] = _importing(process, node)
+        if now is not before.get(thread):  # mostly the thread is where it was
+            unfinished = open_.setdefault(thread, [])
+            same = 0
+            while same < min(len(now), len(unfinished)) and now[same] == unfinished[same][0]:
+                same += 1
+            spans += [
+                _close(process, thread, unfinished, depth, last[thread]) for depth in range(same, len(unfinished))
+            ]
+            unfinished[same:] = [(each, released) for each in now[same:]]
+            before[thread] = now
+        last[thread] = max(released, acquired)
     for thread, unfinished in open_.items():
         spans += [_close(process, thread, unfinished, depth, last[thread]) for depth in range(len(unfinished))]
     return sorted(spans, key=lambda span: (span.start, span.depth))
@@ -63,7 +71,7 @@ def _close(process: Process, thread: int, unfinished: Sequence[tuple[int, int]],
     return ImportSpan(thread, start, end, depth, process.nodes[node].imports)
 
 
-def _importing(process: Process, node: int) -> list[int]:
+def _importing(process: Process, node: int) -> tuple[int, ...]:
     """Return the nodes of the frames that import something, outermost first."""
     found = []
     while 0 < node < len(process.nodes):
@@ -71,7 +79,7 @@ def _importing(process: Process, node: int) -> list[int]:
             found.append(node)
         parent = process.nodes[node].parent
         node = parent if parent < node else 0
-    return found[::-1]
+    return tuple(found[::-1])
 
 
 def chrome_trace(trace: Trace) -> Iterator[str]:
@@ -83,7 +91,7 @@ def chrome_trace(trace: Trace) -> Iterator[str]:
     separator = ""
     for process in trace.processes:
         for event in _chrome_events(process):
-            yield separator + json.dumps(event, separators=(",", ":"))
+            yield separator + msgspec.json.encode(event).decode()
             separator = ",\n"
     yield "\n]}\n"
 
@@ -107,15 +115,17 @@ def _chrome_events(process: Process) -> Iterator[dict[str, object]]:
         yield event("X", lost.thread, lost.start, name, dur=lost.length / 1000, cname="terrible", args=more)
     for span in import_spans(process):
         yield event("X", span.thread, span.start, f"import {span.module}", dur=(span.end - span.start) / 1000)
+    names = {holder: process.thread_name(holder) for holder in {event.thread for event in process.events}}
     for holder, start, end in holders(process):
         if end:
-            yield event("X", _GIL_LANE, start, process.thread_name(holder), dur=(end - start) / 1000)
+            yield event("X", _GIL_LANE, start, names[holder], dur=(end - start) / 1000)
     taken = {(one.thread, one.acquired) for one in process.events}
     order = sorted(acquired for _, acquired in taken if acquired)
     position = 0
+    chains = [site.chain for site in process.sites]
     for number, release in enumerate(explain_process(process)):
-        time, site = release.event.released, process.sites[release.event.site]
-        arguments = {"module": release.meaning.module, "C": site.chain, "waited_us": release.wait / 1000}
+        time, chain = release.event.released, chains[release.event.site]
+        arguments = {"module": release.meaning.module, "C": chain, "waited_us": release.wait / 1000}
         yield event("X", release.event.thread, time, release.phase.value, dur=release.away / 1000, args=arguments)
         while position < len(order) and order[position] <= time:
             position += 1

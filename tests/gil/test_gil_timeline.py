@@ -6,6 +6,8 @@ from array import array
 import gil_samples as samples
 import pytest
 from gil_samples import BOOTSTRAP, EXTERNAL, MS
+from hypothesis import given
+from hypothesis import strategies as st
 
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.timeline import ImportSpan, chrome_trace, html_page, import_spans
@@ -45,6 +47,36 @@ def test_imports_become_nested_spans():
 def test_forced_switches_without_a_stack_do_not_end_an_import():
     events = (at(10, 2), at(20, 0), at(30, 2))
     assert import_spans(samples.process(nodes=NESTED, events=events)) == [ImportSpan(0, 10, 31, 0, "outer")]
+
+
+def modules_around(node):
+    found = []
+    while node:
+        found += [node] if NESTED[node].imports else []
+        node = NESTED[node].parent
+    return found[::-1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.booleans()), max_size=30))
+def test_spans_are_those_of_a_search_at_each_event(rows):
+    """The plain way: at each event, close what is not around it any more and open what is new."""
+    events = [Event(at, at, at + 1 if back else 0, 1, node, thread, 1, 1) for at, (node, thread, back) in
+              enumerate(rows, 1)]  # fmt: skip
+    expected, running, last = [], {}, {}
+    for event in events:
+        if event.node:
+            now, before = modules_around(event.node), running.setdefault(event.thread, [])
+            while [node for node, _ in before] != now[: len(before)]:
+                node, start = before.pop()
+                expected.append(ImportSpan(event.thread, start, last[event.thread], len(before), NESTED[node].imports))
+            before += [(node, event.released) for node in now[len(before) :]]
+            last[event.thread] = event.acquired or event.released
+    for thread, left in running.items():
+        expected += [
+            ImportSpan(thread, start, last[thread], depth, NESTED[node].imports)
+            for depth, (node, start) in enumerate(left)
+        ]
+    assert sorted(import_spans(samples.process(nodes=NESTED, events=tuple(events)))) == sorted(expected)
 
 
 def test_the_chrome_trace_has_lanes_spans_and_arrows():
