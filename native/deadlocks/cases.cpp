@@ -7,18 +7,24 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <functional>
 #include <future>
 #include <mutex>
+#include <new>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <shared_mutex>
 #include <stdexcept>
+#include <sys/file.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -376,6 +382,135 @@ void condition_without_gil() {
                   next();
                   changed.wait(lock, [] { return ready; });
               }});
+}
+
+// A wait with an end, which its caller repeats: by a steady clock, which is another function of the C library.
+void condition_for_a_time(bool keep_gil) {
+    const auto wait = [] {
+        std::unique_lock<std::mutex> lock(log_mutex);
+        next();
+        while (!changed.wait_for(lock, std::chrono::hours(1), [] { return ready; })) {
+        }
+    };
+    together({[] { waker(0, 2); },
+              [=] {
+                  at(1);
+                  const Gil gil;
+                  if (keep_gil) {
+                      wait();
+                      return;
+                  }
+                  const NoGil released;
+                  wait();
+              }});
+}
+
+void condition_for_a_time_with_gil() {
+    condition_for_a_time(true);
+}
+void condition_for_a_time_without_gil() {
+    condition_for_a_time(false);
+}
+
+/// Tries again and again to take a mutex that another thread holds until it has had the GIL.
+void try_until_taken(bool keep_gil) {
+    static std::timed_mutex table;
+    together({[] {
+                  at(0);
+                  std::unique_lock<std::timed_mutex> lock(table);
+                  {
+                      const Gil gil;
+                  }
+                  next();
+                  at(2);
+                  lock.unlock();
+                  next();
+              },
+              [=] {
+                  at(1);
+                  const Gil gil;
+                  for (int tries = 0; !table.try_lock(); ++tries) {
+                      if (!keep_gil) {
+                          const NoGil released;
+                          sched_yield();
+                      }
+                      if (tries == 3) {
+                          next();
+                          at(3);
+                      }
+                  }
+                  table.unlock();
+              }});
+}
+
+void tried_with_gil() {
+    try_until_taken(true);
+}
+void tried_without_gil() {
+    try_until_taken(false);
+}
+
+void lock_file(bool keep_gil) {
+    char path[] = "/tmp/python-tsan-deadlocks-XXXXXX";
+    const int one = mkstemp(path);
+    const int other = open(path, O_RDWR | O_CLOEXEC);
+    together({[=] {
+                  at(0);
+                  flock(one, LOCK_EX);
+                  {
+                      const Gil gil;
+                  }
+                  flock(one, LOCK_UN);
+                  next();
+              },
+              [=] {
+                  at(1);
+                  const Gil gil;
+                  if (keep_gil) {
+                      flock(other, LOCK_SH);
+                      return;
+                  }
+                  const NoGil released;
+                  flock(other, LOCK_SH);
+              }});
+    unlink(path);
+    close(one);
+    close(other);
+}
+
+void file_locked_with_gil() {
+    lock_file(true);
+}
+void file_locked_without_gil() {
+    lock_file(false);
+}
+
+/// A mutex and the GIL are taken in opposite orders; the second thread perhaps takes a later mutex at the same address.
+/// No call destroys a std::mutex.
+void mutex_in_place(bool made_again) {
+    alignas(std::mutex) static unsigned char place[sizeof(std::mutex)];
+    auto* mutex = new (place) std::mutex;
+    together({[=] {
+                  at(0);
+                  {
+                      const Guard lock(*mutex);
+                      const Gil gil;
+                  }
+                  next();
+              },
+              [=] {
+                  at(1);
+                  const Gil gil;
+                  const Guard lock(made_again ? *new (place) std::mutex : *mutex);
+                  next();
+              }});
+}
+
+void mutex_in_one_place() {
+    mutex_in_place(false);
+}
+void mutex_made_again() {
+    mutex_in_place(true);
 }
 
 void semaphore_wait(bool keep_gil) {
@@ -778,6 +913,17 @@ void python_condition_after_wait() {
                   "  native.lock()",
                   "mutex:\nwith condition: condition.notify()"});
 }
+void python_event_under_mutex() {
+    // The thread that sets the event took the mutex on its way.
+    python_steps({"event = threading.Event()\ndef give():\n  native.lock()\n  while not event._cond._waiters: pass\n"
+                  "  event.set()\ngiver = threading.Thread(target=give)",
+                  "giver.start()", "mutex:\nevent.wait(3600)"});
+}
+void python_event_after_mutex() {
+    python_steps({"event = threading.Event()\ndef give():\n  native.lock()\n  while not event._cond._waiters: pass\n"
+                  "  event.set()\ngiver = threading.Thread(target=give)",
+                  "giver.start()", "mutex:\npass", "event.wait()"});
+}
 void python_threads_in_order() {
     python_steps(
         {"def first():\n  with lock:\n    with other: pass\n"
@@ -802,7 +948,7 @@ void python_join_after_lock() {
 const char* const make_modules = R"python(
 import importlib.machinery, sys
 class Finder:
-    modules = {"slow": "import native, sys\nif not hasattr(sys, 'seen'): sys.seen = native.lock()", "one": "import two", "two": "import one"}
+    modules = {"slow": "import native, sys\nif not hasattr(sys, 'seen'): sys.seen = native.lock()", "locking": "import __main__, sys\nif not hasattr(sys, 'locked'):\n  sys.locked = True\n  with __main__.lock: pass", "other": "", "one": "import two", "two": "import one"}
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         return importlib.machinery.ModuleSpec(name, cls) if name in cls.modules else None
@@ -827,6 +973,15 @@ void import_steps(const std::vector<const char*>& steps) {
     python_steps(steps);
 }
 
+void import_under_python_lock() {
+    import_steps({"load('locking')", "with lock: load('locking')"});
+}
+void import_of_another_under_python_lock() {
+    import_steps({"load('locking')", "with lock: load('other')"});
+}
+void import_before_python_lock() {
+    import_steps({"load('locking')", "load('locking')\nwith lock: pass"});
+}
 void import_under_mutex() {
     import_steps({"load('slow')", "mutex:\nload('slow')"});
 }
@@ -1102,6 +1257,21 @@ const Case cases[] = {
      "A thread waits for a condition with the GIL held, and its waker needs the GIL.", condition_with_gil},
     {"condition_without_gil", "nothing", "condition_with_gil", "The same, but the GIL is released for the wait.",
      condition_without_gil},
+    {"condition_for_a_time_with_gil", "deadlock", "condition_for_a_time_without_gil",
+     "A condition is waited for with the GIL held, for a time and again.", condition_for_a_time_with_gil},
+    {"condition_for_a_time_without_gil", "nothing", "condition_for_a_time_with_gil",
+     "The same wait is made without the GIL.", condition_for_a_time_without_gil},
+    {"tried_with_gil", "deadlock", "tried_without_gil", "A mutex is tried with the GIL held until it is taken.",
+     tried_with_gil},
+    {"tried_without_gil", "nothing", "tried_with_gil", "The GIL is released between the tries.", tried_without_gil},
+    {"file_locked_with_gil", "deadlock", "file_locked_without_gil", "flock waits with the GIL held.",
+     file_locked_with_gil},
+    {"file_locked_without_gil", "nothing", "file_locked_with_gil", "flock waits without the GIL.",
+     file_locked_without_gil},
+    {"mutex_in_one_place", "deadlock", "mutex_made_again", "A mutex in memory of the program's own, and the GIL.",
+     mutex_in_one_place},
+    {"mutex_made_again", "nothing", "mutex_in_one_place",
+     "The second thread takes a new mutex at the address of the first one.", mutex_made_again},
     {"semaphore_with_gil", "deadlock", "semaphore_without_gil",
      "A thread waits for a semaphore with the GIL held, and its poster needs the GIL.", semaphore_with_gil},
     {"semaphore_without_gil", "nothing", "semaphore_with_gil", "The same, but the GIL is released for the wait.",
@@ -1156,12 +1326,23 @@ const Case cases[] = {
      "The same, but the RLock is released before the mutex is taken.", python_condition_in_wait},
     {"python_condition_after_wait", "deadlock", "python_condition_in_wait",
      "A wait for a Condition takes its RLock again, with all of its depth.", python_condition_after_wait},
+    {"python_event_under_mutex", "deadlock", "python_event_after_mutex",
+     "A thread waits under a mutex for an event of Python code, which is set by a thread that takes the mutex first.",
+     python_event_under_mutex},
+    {"python_event_after_mutex", "nothing", "python_event_under_mutex", "The same wait is made without the mutex.",
+     python_event_after_mutex},
     {"python_threads_in_order", "nothing", "python_locks_inverted",
      "Opposite orders, but Python code joins one thread before it starts the other.", python_threads_in_order},
     {"python_join_under_lock", "deadlock", "python_join_after_lock",
      "A thread of Python code is joined under a lock that it takes.", python_join_under_lock},
     {"python_join_after_lock", "nothing", "python_join_under_lock",
      "The same, but the lock is released before the join.", python_join_after_lock},
+    {"import_under_python_lock", "deadlock", "import_before_python_lock",
+     "A module is imported under a lock of Python code that its body takes.", import_under_python_lock},
+    {"import_of_another_under_python_lock", "nothing", "import_under_python_lock",
+     "Another module is imported under the lock.", import_of_another_under_python_lock},
+    {"import_before_python_lock", "nothing", "import_under_python_lock",
+     "The module is imported before the lock is taken.", import_before_python_lock},
     {"import_under_mutex", "deadlock", "import_of_another_under_mutex",
      "A module is imported under a mutex that its body takes.", import_under_mutex},
     {"import_of_another_under_mutex", "nothing", "import_under_mutex", "Another module is imported under the mutex.",

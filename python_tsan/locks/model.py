@@ -29,6 +29,7 @@ class LockKind(Enum):
     THREAD = "thread"
     MODULE = "module lock"
     IMPORT = "import lock"
+    FILE = "file lock"  # by flock
     PYTHON = "Python lock"  # threading.Lock and RLock
     PYMUTEX = "PyMutex"  # of critical sections too
 
@@ -98,9 +99,9 @@ class TracedLock:
     """One lock during its life. ``name`` is its symbol, member or Python name, empty where none is known.
 
     ``module`` and ``offset`` place a lock with static storage; ``created`` is where any other was created, or first
-    used where its creation is no call (``std::mutex``). ``thread`` is the one that a THREAD stands for; for its end,
-    Python code may wait ``by_python``: by a lock. A reader of one that ``waits_for_writers`` waits for other readers as
-    soon as a writer waits for them.
+    used where its creation is no call (``std::mutex``). ``thread`` is the one that a THREAD stands for; for its end, or
+    for a condition, Python code may wait ``by_python``: by a lock. A reader of one that ``waits_for_writers`` waits for
+    other readers as soon as a writer waits for them.
     """
 
     id: int

@@ -36,6 +36,8 @@ _BY_CALL = (
 
 # Kinds of which a process, or an interpreter, has one.
 _ONLY_ONE = {LockKind.ATTACHED: "an attached thread state", LockKind.IMPORT: "the import lock"}
+# Kinds whose locks are called by what they belong to.
+_LOCKS_OF = {LockKind.MODULE: "the module lock of", LockKind.FILE: "the lock of"}
 _LONGEST_NAME = 15  # of a thread; see prctl(2)
 # std::lock_guard::lock_guard, std::call_once, std::thread::join, PyObject_Call; no frame of std::function in between.
 _CALL = re.compile(r"^_?Py|^__?cxa_|lock|mutex|once|join|wait|future|acquire")
@@ -140,13 +142,13 @@ class Namer:
 
     def lock_name(self, lock: TracedLock) -> str:
         """Return the name of a lock, empty where it has none."""
-        if lock.kind is LockKind.MODULE:
-            return f"the module lock of {lock.name}" if lock.name else ""
+        if lock.kind in _LOCKS_OF:
+            return f"{_LOCKS_OF[lock.kind]} {lock.name.rpartition('/')[2]}" if lock.name else ""
         if lock.kind in _ONLY_ONE:
             return _ONLY_ONE[lock.kind]
         if lock.name or lock.kind is LockKind.THREAD:
             return lock.name
-        if lock.kind is LockKind.PYTHON:
+        if lock.kind is LockKind.PYTHON or lock.by_python:
             return python_lock_name(lock.created.python, self.lookup.line)
         if lock.kind is LockKind.GIL:
             first = next(each.id for each in self.trace.locks if each.kind is LockKind.GIL)

@@ -27,7 +27,7 @@ def lock_class(lock: TracedLock) -> Place:
     if lock.offset is not None:
         return (lock.kind, lock.module, lock.offset)
     created = site(lock.created)
-    if lock.kind is LockKind.PYTHON and lock.created.python:
+    if (lock.kind is LockKind.PYTHON or lock.by_python) and lock.created.python:
         first = lock.created.python[0]
         created = (first.file, first.function, first.line)
     return (lock.kind, created) if created else (lock.kind, lock.id)

@@ -57,6 +57,7 @@ KINDS = (
     LockKind.PYTHON,
     LockKind.MODULE,
     LockKind.IMPORT,
+    LockKind.FILE,
 )
 MODES = (Mode.WRITE, Mode.READ)
 CALLEES = (
@@ -77,6 +78,7 @@ CALLEES = (
     "futex",
     "threading.Lock.acquire",
     "import",
+    "flock",
 )
 RULES = (
     Rule.NO_THREAD_STATE,  # none

@@ -84,6 +84,94 @@ def test_a_try_is_no_request_and_holds(trace):
     assert seen.locks[request.lock].offset != seen.locks[request.holding[0].lock].offset
 
 
+BUSY = """
+std::timed_mutex busy;
+void hold(void (*meanwhile)()) {
+    std::thread holder([] { busy.lock(); });
+    holder.join(); // it stays locked
+    meanwhile();
+}
+"""
+
+
+def test_tries_in_a_row_are_a_request(trace):
+    seen = trace("hold([] { Guard a(first); for (int i = 0; i < 5; ++i) busy.try_lock(); });", BUSY)
+    (request,) = [each for each in seen.requests if each.holding]
+    assert (request.count, request.timed) == (4, False), "the first may be the only one"
+
+
+def test_tries_between_which_something_is_given_back_are_no_request(trace):
+    once = "{ Guard a(first); busy.try_lock(); }"
+    seen = trace(f"hold([] {{ for (int i = 0; i < 5; ++i) {once} }});", BUSY)
+    assert [each for each in seen.requests if each.holding] == []
+
+
+def test_waits_for_a_time_in_a_row_have_no_end(trace):
+    wait = "busy.try_lock_for(std::chrono::microseconds(1))"
+    once = trace(f"hold([] {{ Guard a(first); {wait}; }});", BUSY)
+    again = trace(f"hold([] {{ Guard a(first); for (int i = 0; i < 2; ++i) {wait}; }});", BUSY)
+    assert [[each.timed for each in seen.requests if each.holding] for seen in (once, again)] == [[True], [False]]
+
+
+@pytest.mark.parametrize("kind", ["std::mutex", "std::shared_mutex", "std::recursive_mutex"])
+def test_a_lock_that_is_made_again_is_another(trace, kind):
+    before = f"alignas(64) char place[64]; {kind}& made() {{ return *new (place) {kind}; }}"
+    take = "{ Guard a(first); one.lock(); one.unlock(); } one.lock(); { Guard b(second); } one.unlock();"
+    seen = trace(f"{{ auto& one = made(); {take} {take} }} {{ auto& one = made(); {take} }}", before)
+    made = [number for number, lock in enumerate(seen.locks) if lock.name == "" and lock.offset not in _static(seen)]
+    assert len(made) == 2
+    of_each = [sorted(each.lock for each in seen.requests if each.lock in made), sorted(_held_above(seen))]
+    assert of_each == [made, made], "both sides of a request see the same lock"
+
+
+def _static(seen):
+    """Return the places of `first` and `second`, which are locked once each and not in `place`."""
+    counts = [lock.offset for lock in seen.locks]
+    return [offset for offset in counts if counts.count(offset) == 1]
+
+
+def _held_above(seen):
+    return {
+        held.lock
+        for each in seen.requests
+        for held in each.holding
+        if seen.locks[held.lock].offset not in _static(seen)
+    }
+
+
+def test_a_wait_by_a_steady_clock_is_one_for_the_condition(trace):
+    before = "std::condition_variable changed; std::mutex own;"
+    wait = "changed.wait_for(lock, std::chrono::microseconds(1))"
+    seen = trace(f"Guard a(first); std::unique_lock<std::mutex> lock(own); {wait};", before)
+    (request,) = requests_of(seen, LockKind.CONDITION)
+    assert request.timed
+
+
+FILES = """
+#include <fcntl.h>
+#include <sys/file.h>
+int file() { return open("/tmp", O_RDONLY); }
+"""
+
+
+def test_a_locked_file_is_a_lock_with_its_path(trace):
+    seen = trace("Guard a(first); flock(file(), LOCK_SH); Guard b(second);", FILES)
+    (request,) = requests_of(seen, LockKind.FILE)
+    assert (seen.locks[request.lock].name, request.mode) == ("/tmp", Mode.READ)
+    assert edges(seen)[-1][0] == (LockKind.MUTEX, LockKind.FILE)
+
+
+@pytest.mark.parametrize("end", ["flock(one, LOCK_UN);", "close(one);"])
+def test_a_file_that_is_unlocked_or_closed_is_held_no_longer(trace, end):
+    seen = trace(f"int one = file(); flock(one, LOCK_EX); {end} Guard a(first); Guard b(second);", FILES)
+    assert [kinds for kinds, _ in edges(seen)] == [(LockKind.MUTEX,)]
+
+
+def test_a_try_for_a_file_waits_for_nothing(trace):
+    seen = trace("Guard a(first); flock(file(), LOCK_EX | LOCK_NB); Guard b(second);", FILES)
+    assert requests_of(seen, LockKind.FILE) == []
+
+
 def test_a_lock_that_is_held_already_is_no_request(trace):
     seen = trace("std::recursive_mutex r; r.lock(); r.lock(); r.unlock(); Guard a(first); r.unlock(); Guard b(second);")
     assert edges(seen) == [((LockKind.MUTEX,), LockKind.MUTEX), ((LockKind.MUTEX,), LockKind.MUTEX)]

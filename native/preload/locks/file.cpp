@@ -302,4 +302,13 @@ std::uint32_t intern_text(const char* text, std::size_t length) {
         });
 }
 
+std::uint32_t intern_path(std::uint64_t descriptor) {
+    Words link;
+    link.text("/proc/self/fd/").number(descriptor);
+    char path[longest_text];
+    const long length =
+        raw_call(SYS_readlinkat, AT_FDCWD, as_long(link.begin()), as_long(path), static_cast<long>(sizeof path));
+    return length <= 0 ? 0 : intern_text(path, static_cast<std::size_t>(length));
+}
+
 } // namespace lock_recorder

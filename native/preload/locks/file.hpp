@@ -58,6 +58,9 @@ std::uint32_t append(Part part, const Row& row) {
     return number;
 }
 
+/// The text of the path of an open file, 0 if unknown. Callers exclude each other.
+std::uint32_t intern_path(std::uint64_t descriptor);
+
 /// The number of a text, each stored once. Callers exclude each other.
 std::uint32_t intern_text(const char* text, std::size_t length);
 

@@ -34,7 +34,8 @@ enum class Kind : std::uint8_t {
     thread,
     python,
     module,
-    import
+    import,
+    file
 };
 enum class Mode : std::uint8_t { write, read };
 
@@ -56,7 +57,8 @@ enum class Callee : std::uint8_t {
     sem_timedwait,
     futex,
     python,
-    import
+    import,
+    flock
 };
 
 /// A loaded program or library.
@@ -213,7 +215,7 @@ struct Misuse {
 struct Held {
     std::uint64_t address;
     std::uint64_t site;
-    std::uint64_t sp; // of the caller, to notice that its frame has ended
+    std::uint64_t descriptor; // of a locked file
     Stack taken;
     std::uint32_t lock;    // 0 until something is requested above it
     std::uint32_t context; // likewise

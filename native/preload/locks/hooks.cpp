@@ -23,6 +23,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/file.h>
 #include <time.h>
 
 #define HOOK extern "C" __attribute__((visibility("default")))
@@ -130,6 +131,8 @@ int acquire(const What& what, const Site& site, bool blocks, Call call) {
         requested();
         if (is_acquired(result)) {
             acquired_again(what, site);
+        } else if (what.timed) {
+            tried(what, site);
         }
     }
     return result;
@@ -142,8 +145,12 @@ int acquire_at_once(const What& what, const Site& site, Call call) {
     }
     leave();
     const int result = call();
-    if (is_acquired(result) && enter_again()) {
-        acquired_again(what, site);
+    if (enter_again()) {
+        if (is_acquired(result)) {
+            acquired_again(what, site);
+        } else {
+            tried(what, site);
+        }
         leave();
     }
     return result;
@@ -570,7 +577,13 @@ HOOK int pthread_spin_lock(pthread_spinlock_t* lock) {
         return next(lock);
     }
     const What what = {address_of(lock), Kind::spin, Mode::write, Callee::spin_lock, false};
-    const int result = acquire(what, site, false, [=] { return next(lock); });
+#if defined(__x86_64__)
+    constexpr int is_free = 1;
+#else
+    constexpr int is_free = 0;
+#endif
+    const bool blocks = __atomic_load_n(lock, __ATOMIC_RELAXED) != is_free;
+    const int result = acquire(what, site, blocks, [=] { return next(lock); });
     leave();
     return result;
 }
@@ -789,6 +802,33 @@ HOOK int pthread_clockjoin_np(pthread_t handle, void** value, clockid_t clock, c
     NEXT(pthread_clockjoin_np);
     SITE;
     return join(handle, true, site, [=] { return next(handle, value, clock, end); });
+}
+
+HOOK int flock(int descriptor, int operation) {
+    NEXT(flock);
+    SITE;
+    const auto call = [=] { return next(descriptor, operation); };
+    if (!enter(site)) {
+        return call();
+    }
+    const auto address = file_locked_by(static_cast<std::uint64_t>(descriptor));
+    released(address); // to change its mode releases it, too
+    if (address == 0 || (operation & LOCK_UN) != 0) {
+        leave();
+        return call();
+    }
+    self.descriptor = static_cast<std::uint64_t>(descriptor);
+    const auto mode = (operation & LOCK_SH) != 0 ? Mode::read : Mode::write;
+    const What what = {address, Kind::file, mode, Callee::flock, false};
+    int result;
+    if ((operation & LOCK_NB) != 0) {
+        leave();
+        result = acquire_at_once(what, site, call);
+    } else {
+        result = acquire(what, site, true, call);
+        leave();
+    }
+    return result;
 }
 
 HOOK long syscall(long number, ...) {

@@ -17,7 +17,7 @@ constexpr std::uint64_t fullest = capacity / 4 * 3;
 constexpr std::uint64_t handle_bits = 7, to_thread = 1, to_join = 2;
 constexpr std::uint32_t until_end = std::uint32_t{1} << 31;
 // No address of a program is that high.
-constexpr std::uint64_t made_up_for_ends = std::uint64_t{3} << 61;
+constexpr std::uint64_t made_up_for_ends = std::uint64_t{3} << 61, made_up_for_files = std::uint64_t{7} << 60;
 constexpr std::uint64_t page_bits = 1 << 16;
 
 struct Place {
@@ -41,6 +41,30 @@ std::atomic<std::uint64_t>& page_word(std::uint64_t page, std::uint64_t& bit) {
     const auto index = mix(page, 0x9a6e) % page_bits;
     bit = std::uint64_t{1} << (index % 64);
     return pages[index / 64];
+}
+
+/// A word of the lock itself that nobody uses. It says which row the lock has, and a new lock's initialisation, which
+/// is no call, clears it: so the next lock at an address is not taken for the one before. Null for other kinds.
+std::uint32_t* mark_of(std::uint64_t address, Kind kind) {
+    if (kind == Kind::mutex) {
+        auto& data = reinterpret_cast<pthread_mutex_t*>(address)->__data;
+        constexpr int unlisted = 3 | 256 | 512; // PTHREAD_MUTEX_*_NP without those for which glibc keeps a list
+        return (data.__kind & ~unlisted) == 0 ? reinterpret_cast<std::uint32_t*>(&data.__list) : nullptr;
+    }
+    if (kind == Kind::rwlock) {
+        auto& data = reinterpret_cast<pthread_rwlock_t*>(address)->__data;
+        return data.__shared == 0 ? &data.__pad3 : nullptr;
+    }
+    return nullptr;
+}
+
+std::uint32_t mark(std::uint32_t row) {
+    return row << 1 | 1U;
+}
+
+bool is_same(std::uint64_t address, Kind kind, std::uint32_t row) {
+    const auto* word = mark_of(address, kind);
+    return word == nullptr || __atomic_load_n(word, __ATOMIC_RELAXED) == mark(row);
 }
 
 Place* find(std::uint64_t address) {
@@ -84,7 +108,7 @@ std::uint32_t add_row(Place* place, const Lock& lock) {
     return row;
 }
 
-Lock describe(std::uint64_t address, Kind kind, Stack created) {
+Lock describe(std::uint64_t address, Kind kind, Stack created, bool exists) {
     Lock lock{};
     lock.address = address;
     lock.kind = kind;
@@ -95,7 +119,10 @@ Lock describe(std::uint64_t address, Kind kind, Stack created) {
             lock.detaches != 0 ? static_cast<std::uint32_t>(address) : thread_by_handle(address & ~handle_bits);
         return lock;
     }
-    if (kind == Kind::module) {
+    if (kind == Kind::condition) {
+        lock.detaches = static_cast<std::uint8_t>(address & 1); // of Python code
+    }
+    if (kind == Kind::module || kind == Kind::file) {
         lock.name = static_cast<std::uint32_t>(address);
     }
     Loaded object{};
@@ -103,12 +130,12 @@ Lock describe(std::uint64_t address, Kind kind, Stack created) {
         lock.object = intern_object(address);
         lock.offset = address - object.base;
     }
-    if (kind == Kind::mutex) {
+    if (kind == Kind::mutex && exists) {
         constexpr int kinds = 3; // of PTHREAD_MUTEX_*_NP
         const auto* mutex = reinterpret_cast<const pthread_mutex_t*>(address);
         lock.recursive = (mutex->__data.__kind & kinds) == PTHREAD_MUTEX_RECURSIVE_NP ? 1 : 0;
     }
-    if (kind == Kind::rwlock) {
+    if (kind == Kind::rwlock && exists) {
         const auto* rwlock = reinterpret_cast<const pthread_rwlock_t*>(address);
         lock.waits_for_writers = rwlock->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP ? 1 : 0;
     }
@@ -149,14 +176,26 @@ std::uint32_t lock_at(std::uint64_t address) {
     return place == nullptr ? 0 : place->row.load(std::memory_order_acquire);
 }
 
-std::uint32_t lock_make(std::uint64_t address, Kind kind, Stack first_seen) {
+std::uint32_t lock_now(std::uint64_t address, Kind kind) {
+    const auto row = lock_at(address);
+    return row != 0 && is_same(address, kind, row) ? row : 0;
+}
+
+std::uint32_t lock_make(std::uint64_t address, Kind kind, Stack first_seen, bool exists) {
     auto* place = find_or_add(address);
     const auto row = place == nullptr ? 0 : place->row.load(std::memory_order_relaxed);
-    if (row != 0) {
+    if (row != 0 && (!exists || is_same(address, kind, row))) {
         return row;
     }
+    if (row != 0) {
+        place->created.store(0, std::memory_order_relaxed); // of the lock that was there before
+    }
     const auto created = place == nullptr ? 0 : place->created.load(std::memory_order_relaxed);
-    return add_row(place, describe(address, kind, created == 0 ? first_seen : Stack{created, 0}));
+    const auto made = add_row(place, describe(address, kind, created == 0 ? first_seen : Stack{created, 0}, exists));
+    if (auto* word = exists ? mark_of(address, kind) : nullptr) {
+        __atomic_store_n(word, mark(made), __ATOMIC_RELAXED);
+    }
+    return made;
 }
 
 void lock_initialised(std::uint64_t address, std::uint32_t created) {
@@ -205,6 +244,12 @@ void lock_released(std::uint64_t address) {
 
 std::uint64_t module_key(std::uint64_t interpreter, std::uint32_t name) {
     return interpreter | name; // so that `describe` finds it in the lowest bits
+}
+
+std::uint64_t file_locked_by(std::uint64_t descriptor) {
+    const Latched latched(tables);
+    const auto path = intern_path(descriptor);
+    return path == 0 ? 0 : made_up_for_files | path;
 }
 
 bool may_have_locks(std::uint64_t address) {

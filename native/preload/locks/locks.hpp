@@ -14,8 +14,12 @@ void locks_forget();
 /// The row of the lock at an address now, 0 if it has none. Takes no lock.
 std::uint32_t lock_at(std::uint64_t address);
 
-/// The same; makes a row if it has none. 0 if it does not fit. Callers exclude each other.
-std::uint32_t lock_make(std::uint64_t address, Kind kind, Stack first_seen);
+/// The same; 0 as well if the lock at the address is another one by now.
+std::uint32_t lock_now(std::uint64_t address, Kind kind);
+
+/// The same; makes a row if it has none. 0 if it does not fit. `exists`: its memory is still a lock's. Callers exclude
+/// each other.
+std::uint32_t lock_make(std::uint64_t address, Kind kind, Stack first_seen, bool exists = true);
 
 /// A lock was initialised at the address, by a call with this native stack: it is a new one.
 void lock_initialised(std::uint64_t address, std::uint32_t created);
@@ -37,6 +41,9 @@ std::uint64_t key_of_end(std::uint32_t thread);
 
 /// The key of a module's lock, which has the text of its name.
 std::uint64_t module_key(std::uint64_t interpreter, std::uint32_t name);
+
+/// The key of the lock that flock takes by a descriptor, by the path of its file; 0 if that is unknown.
+std::uint64_t file_locked_by(std::uint64_t descriptor);
 
 /// Whether the page of an address may have a lock with a row: most memory that is freed has none.
 bool may_have_locks(std::uint64_t address);

@@ -108,12 +108,18 @@ std::uint64_t address_of(const void* object) {
     return reinterpret_cast<std::uint64_t>(object);
 }
 
+/// The key of a lock of Python code as a signal: to take it is another thing than to wait for its release.
+std::uint64_t signal_key(std::uint64_t address) {
+    return address | 1;
+}
+
 template <std::size_t owner>
 void dealloc(void* object) {
     if (self.live != nullptr && !self.busy) {
         self.busy = true;
         released(address_of(object));
         lock_gone(address_of(object));
+        lock_gone(signal_key(address_of(object)));
         self.busy = false;
     }
     real_dealloc[owner](object);
@@ -236,24 +242,22 @@ bool is_acquiring(Method method) {
     return method == Method::acquire || method == Method::enter || method == Method::restore;
 }
 
-void released_by_call(const Slot& slot, std::uint64_t address) {
+void released_by_call(const Slot& slot, std::uint64_t address, const Site& site) {
     auto* held = held_at(address);
     if (slot.method == Method::save && held != nullptr) {
         self.saved_depth = held->depth;
         held->depth = 1;
     }
     if (!released(address)) {
-        lock_released(address); // another thread's: it was a signal
+        if (slot.owner == Owner::lock && lock_owner(address) != 0) {
+            wake(signal_key(address), Kind::condition, site); // another thread's: it was a signal
+        }
+        lock_released(address);
     }
 }
 
 void acquired_by_call(const Slot& slot, const What& what, const Site& site) {
     auto* held = held_at(what.address);
-    if (held != nullptr && slot.owner == Owner::lock) {
-        lock_taken(what.address); // another thread has released it, as a signal
-        forget_way();
-        return;
-    }
     acquired_again(what, site);
     if (slot.method == Method::restore && held == nullptr) {
         if (auto* now = held_at(what.address)) {
@@ -284,11 +288,21 @@ What what_of(const Slot& slot, void* object, bool timed) {
 bool before(const Slot& slot, const What& what, bool blocks, void* object, const Site& site) {
     if (is_acquiring(slot.method)) {
         if (blocks) {
-            request(what, site, lock_owner(what.address) != 0, held_at(what.address) != nullptr);
+            const bool is_taken = lock_owner(what.address) != 0, mine = held_at(what.address) != nullptr;
+            self.waits_for_signal = mine && slot.owner == Owner::lock;
+            if (self.waits_for_signal) { // which another thread gives by releasing the lock
+                released(what.address);
+                lock_taken(what.address);
+                const auto key = signal_key(what.address);
+                const bool alone = self.live->held_count == (self.holds_gil ? 1U : 0U);
+                request(What{key, Kind::condition, Mode::write, what.callee, what.timed}, site, true, alone);
+            } else {
+                request(what, site, is_taken, mine);
+            }
         }
         return true;
     }
-    released_by_call(slot, slot.owner == Owner::import ? what.address : address_of(object));
+    released_by_call(slot, slot.owner == Owner::import ? what.address : address_of(object), site);
     if (slot.method == Method::reset) {
         lock_gone(address_of(object));
     }
@@ -297,7 +311,17 @@ bool before(const Slot& slot, const What& what, bool blocks, void* object, const
 
 void after(const Slot& slot, const What& what, const void* result, const Site& site) {
     requested();
+    const bool was_signal = self.waits_for_signal;
+    self.waits_for_signal = false;
+    if (was_signal) {
+        forget_way();
+        acquired(what, site); // even if nobody has released it: then it is still this thread's
+        return;
+    }
     if (!has_acquired(slot, result)) {
+        if (what.timed) {
+            tried(what, site);
+        }
         return;
     }
     if (what.kind == Kind::thread) {

@@ -99,6 +99,9 @@ Stack stack_of(const What& what, const Site& site) {
 /// Whether it is held no longer although no release was seen: another thread unlocked the mutex, or an exception left
 /// the routine of pthread_once.
 bool is_stale(const Held& held) {
+    if (held.kind == Kind::file) { // closed, or unlocked by another descriptor
+        return file_locked_by(held.descriptor) != held.address;
+    }
     if (held.kind == Kind::once) {
         // kGuardRunning of the sanitizer, __PTHREAD_ONCE_INPROGRESS of glibc
         const int in_progress = has_runtime() ? 1 << 16 : 1;
@@ -151,15 +154,16 @@ std::uint32_t intern_context(const Context& context) {
         [&] { return append(Part::contexts, context); });
 }
 
-std::uint32_t context_of(std::uint32_t parent, Held& held) {
-    held.lock = lock_at(held.address);
+/// `exists`: it is held now, so that its memory can be looked at.
+std::uint32_t context_of(std::uint32_t parent, Held& held, bool exists) {
+    held.lock = exists ? lock_now(held.address, held.kind) : lock_at(held.address);
     const auto hash = mix(mix(mix(parent, held.lock), held.site), static_cast<std::uint64_t>(held.mode));
     const Remembered context(mix(hash, salt_context));
     if (const auto known = held.lock == 0 ? 0 : context.row()) {
         return known;
     }
     const Latched latched(tables);
-    held.lock = lock_make(held.address, held.kind, held.taken);
+    held.lock = lock_make(held.address, held.kind, held.taken, exists);
     const auto made = intern_context(Context{parent, held.lock, held.taken, held.site, held.mode, {}});
     return held.lock == 0 ? 0 : context.keep(made);
 }
@@ -171,7 +175,7 @@ std::uint32_t context() {
     for (std::uint32_t i = 0; i < live->held_count; ++i) {
         auto& held = live->held[i];
         if (held.context == 0) {
-            held.context = context_of(row, held);
+            held.context = context_of(row, held, true);
         }
         row = held.context == 0 ? row : held.context;
     }
@@ -207,15 +211,16 @@ std::uint32_t make_request(const Request& wanted, Kind kind, const Site& site) {
 
 /// Where a lock was seen that has no row yet. One of Python code is called by its line there.
 Stack first_seen(const What& what, const Site& site) {
-    return what.kind == Kind::python ? Stack{0, intern_python_stack()} : Stack{intern_call_site(site.pc), 0};
+    const bool by_python = what.kind == Kind::python || (what.kind == Kind::condition && (what.address & 1) != 0);
+    return by_python ? Stack{0, intern_python_stack()} : Stack{intern_call_site(site.pc), 0};
 }
 
-void record_request(const What& what, const Site& site, bool weak = false) {
+std::uint32_t record_request(const What& what, const Site& site, bool weak = false) {
     if (only_waits) {
-        return;
+        return 0;
     }
     const auto held = context();
-    const auto lock = lock_at(what.address);
+    const auto lock = lock_now(what.address, what.kind);
     const auto how = static_cast<std::uint64_t>(what.mode) + (weak ? 2 : 0);
     const auto key = mix(mix(mix(self.tail, held), mix(lock, site.key())), how);
     const Remembered request(mix(key, salt_request));
@@ -240,6 +245,7 @@ void record_request(const What& what, const Site& site, bool weak = false) {
     if (row != 0) {
         ++rows<Request>(Part::requests)[row].count;
     }
+    return row;
 }
 
 } // namespace
@@ -315,6 +321,21 @@ void request(const What& what, const Site& site, bool blocks, bool again) {
     __atomic_store_n(&live->wanted, what.address, __ATOMIC_RELEASE);
 }
 
+void tried(const What& what, const Site& site) {
+    const auto since = self.live->events - (what.timed ? 1 : 0);
+    if (self.tried == what.address && self.tried_at == site.key() && self.tried_events == since) {
+        drop_stale();
+        if (self.live->held_count > 0 && held_at(what.address) == nullptr && is_worth_a_request(what.kind)) {
+            if (const auto row = record_request(what, site)) {
+                rows<Request>(Part::requests)[row].timed = 0;
+            }
+        }
+    }
+    self.tried = what.address;
+    self.tried_at = site.key();
+    self.tried_events = self.live->events;
+}
+
 void may_request_gil(std::uint64_t gil, const Site& site) {
     drop_stale();
     if (self.native_held > 0 && held_at(gil) != nullptr) {
@@ -335,7 +356,7 @@ void acquired(const What& what, const Site& site) {
     auto& held = live->held[live->held_count];
     held.address = what.address;
     held.site = site.key();
-    held.sp = site.sp;
+    held.descriptor = self.descriptor;
     held.taken = what.kind == Kind::gil ? Stack{gil_stack(site), 0} : stack_of(what, site);
     held.lock = held.context = 0;
     held.depth = 1;
@@ -389,7 +410,7 @@ std::uint32_t way_context() {
     auto& way = self.way;
     std::uint32_t on_the_way = 0;
     for (std::uint32_t i = 0; i < way.count; ++i) {
-        const auto row = context_of(on_the_way, way.taken[i]);
+        const auto row = context_of(on_the_way, way.taken[i], false);
         on_the_way = row == 0 ? on_the_way : row;
     }
     return on_the_way;
@@ -415,7 +436,7 @@ void wake(std::uint64_t address, Kind kind, const Site& site) {
     one.thread = self.thread;
     one.segment = threads_segment();
     one.context = on_the_way;
-    one.lock = lock_make(address, kind, Stack{intern_call_site(site.pc), 0});
+    one.lock = lock_make(address, kind, first_seen(What{address, kind, Mode::write, Callee::none, false}, site));
     const auto* rows_known = rows<Wake>(Part::wakes);
     const auto row = one.lock == 0
                          ? 0

@@ -21,6 +21,9 @@ struct What {
 /// The calling thread is about to wait, if it must: record the request and what it holds. `blocks`: it will wait.
 /// `again`: it holds the lock already, which is no request.
 void request(const What& what, const Site& site, bool blocks, bool again = false);
+/// It tried to take the lock, or waited for a time, and did not get it. The second time in a row, without anything else
+/// taken in between, it waits by trying again.
+void tried(const What& what, const Site& site);
 /// The calling thread, which holds this GIL, makes a call that may release it and request it again.
 void may_request_gil(std::uint64_t gil, const Site& site);
 /// Call sites as rows, by what costs little to find out.

@@ -42,14 +42,17 @@ struct Self {
     std::uint32_t ensured;           // PyGILState_Ensure without a PyGILState_Release yet
     std::uint64_t last_action_place; // return addresses
     std::uint64_t ensured_place;
-    bool ensured_state; // which made the thread state, and deletes it
+    std::uint64_t tried, tried_at, tried_events; // the last lock that it did not get, where, and its events by then
+    std::uint64_t descriptor;                    // of the file that it locks
+    bool ensured_state;                          // which made the thread state, and deletes it
     bool waits_for_gil;
-    bool takes_gil;     // it has locked the GIL's second mutex
-    bool stale;         // a thread was created or joined since the last segment
-    bool asked_for_gil; // with nothing else held
-    bool attached;      // in a call that only an attached thread makes
-    bool busy;          // in a hook: what the hook calls is not recorded
-    bool refused;       // no room, or it has ended
+    bool waits_for_signal; // a lock of Python code that it holds itself
+    bool takes_gil;        // it has locked the GIL's second mutex
+    bool stale;            // a thread was created or joined since the last segment
+    bool asked_for_gil;    // with nothing else held
+    bool attached;         // in a call that only an attached thread makes
+    bool busy;             // in a hook: what the hook calls is not recorded
+    bool refused;          // no room, or it has ended
 };
 
 [[gnu::tls_model("initial-exec"), gnu::visibility("hidden")]] extern __thread Self self;
