@@ -78,6 +78,7 @@ class Rejection(Enum):
     FOREIGN = "builds for another kind of machine"
     NO_CXX = "no C++ compiler in its folder"
     NO_RUNTIME = "no ThreadSanitizer runtime"
+    OWN_RUNTIMES = "links a runtime of its own into each shared library, so a program has several"
     COMPILE_FAILED = "cannot compile the canary"
     ADDRESS_SPACE = "the address space is too random for its runtime"
     NO_SYMBOLIZER = "no symbolizer, so findings would have no function names"

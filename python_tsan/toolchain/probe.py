@@ -27,7 +27,7 @@ from python_tsan.toolchain.probe_build import (
     Ran,
     probe_folder,
 )
-from python_tsan.toolchain.runtime import find_runtime
+from python_tsan.toolchain.runtime import find_runtime, is_zig
 from python_tsan.toolchain.search import find_symbolizer
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _test(candidate: Candidate, build: ProbeBuild) -> tuple[Toolchain, int]:
         _require_built(build.compile(cxx if source.suffix == ".cpp" else candidate.cc, source))
     runtime = find_runtime(candidate)
     if runtime is None:
-        raise _RejectedError(Rejection.NO_RUNTIME)
+        raise _RejectedError(Rejection.OWN_RUNTIMES if is_zig(candidate) else Rejection.NO_RUNTIME)
     for name in ("racy", "safe"):
         _require_built(build.link(cxx, name, "threads", name))
     is_clang = candidate.family is Family.CLANG

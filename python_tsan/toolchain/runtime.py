@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A linker script in place of a library, as Fedora ships libtsan.so: "INPUT ( /usr/lib64/libtsan.so.2.0.0 )"
 _LINKER_SCRIPT = re.compile(rb"\bINPUT\s*\(\s*(?P<path>\S+)\s*\)")
+# As clang prints: "InstalledDir: /usr/lib/llvm-19/bin"; as Zig: "InstalledDir: /venv/site-packages/ziglang"
+_INSTALLED = re.compile(r"^InstalledDir: (?P<folder>.+)$", re.MULTILINE)
 
 
 def find_runtime(candidate: Candidate) -> Path | None:
@@ -27,6 +29,12 @@ def find_runtime(candidate: Candidate) -> Path | None:
             if library.is_file():
                 return library
     return None
+
+
+def is_zig(candidate: Candidate) -> bool:
+    """Return whether the compiler is a part of Zig, which compiles its runtime when it links."""
+    installed = _INSTALLED.search(ask(candidate.cc, "--version"))
+    return installed is not None and (Path(installed["folder"]) / "zig").is_file()
 
 
 def runtime_folders(candidate: Candidate) -> tuple[Path, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from python_tsan.paths import Layout
 
 # Reasons that only a new or changed file can remove, so that they need not be looked into again before that.
-SETTLED = {Rejection.FOREIGN, Rejection.NO_CXX, Rejection.NO_RUNTIME, Rejection.NO_SYMBOLIZER}
+SETTLED = {Rejection.FOREIGN, Rejection.NO_CXX, Rejection.NO_RUNTIME, Rejection.OWN_RUNTIMES, Rejection.NO_SYMBOLIZER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

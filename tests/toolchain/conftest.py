@@ -74,6 +74,7 @@ def make_fake(tmp_path):
         racy=RACE,
         safe=SAFE,
         runtime=True,
+        of_zig=False,
         cxx=True,
         symbolizer=True,
         compile_error="",
@@ -86,8 +87,10 @@ def make_fake(tmp_path):
         library.parent.mkdir(parents=True)
         if runtime:
             library.write_bytes(b"\x7fELF runtime")
+        if of_zig:
+            script(folder / "zig", "#!/bin/sh\n")
         if family is Family.CLANG:
-            version = f"echo clang version {number}; echo Target: {target};"
+            version = f"echo clang version {number}; echo Target: {target}; echo InstalledDir: {folder};"
             runtime_name = f"libclang_rt.tsan-{platform.machine()}.a"
         else:
             version = f'echo "gcc {number}"; echo "Free Software Foundation";'

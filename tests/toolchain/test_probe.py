@@ -68,6 +68,7 @@ def test_gcc_serves_without_a_symbolizer(put):
         ({"target": "riscv64-linux-gnu"}, Rejection.FOREIGN, "riscv64"),
         ({"target": "arm-linux-gnueabihf"}, Rejection.FOREIGN, "arm"),
         ({"runtime": False}, Rejection.NO_RUNTIME, ""),
+        ({"runtime": False, "of_zig": True}, Rejection.OWN_RUNTIMES, ""),
         ({"link_error": "ld: cannot find -ltsan"}, Rejection.NO_RUNTIME, ""),
         ({"link_error": "ld: cannot find /x/libclang_rt.tsan-x86_64.a"}, Rejection.NO_RUNTIME, ""),
         ({"link_error": "x.o: error: no room"}, Rejection.COMPILE_FAILED, "no room"),
