@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstring>
+#include <pthread.h>
+#include <time.h>
 
 namespace {
 
@@ -404,4 +406,116 @@ PYTHON_TSAN_SHIM bool _ZN11QThreadPool11waitForDoneEi(Object pool, int limit) {
         acquire(done_token(pool));
     }
     return done;
+}
+
+// QThread: `wait` on a thread that has ended waits for nothing that the sanitizer sees, as the thread is detached. The
+// thread's own function follows at once, and its end is waited for.
+
+namespace {
+
+using ThreadFunction = void* (*)(void*);
+using CreateThread = int (*)(pthread_t*, const pthread_attr_t*, ThreadFunction, void*);
+
+/// One thread of a QThread.
+struct Started {
+    std::atomic<bool> taken{false};
+    std::atomic<bool> ended{false};
+    std::atomic<Object> thread{nullptr}; // the QThread
+    ThreadFunction function = nullptr;
+    void* argument = nullptr;
+};
+
+constexpr std::size_t kMostThreads = 1024; // more that run at one time are not shimmed
+Started started_threads[kMostThreads];
+thread_local Object starting = nullptr;  // the QThread that this thread starts now
+thread_local Started* created = nullptr; // the last thread that it created for it: the runtime may create its own first
+
+void* run_started(void* argument) {
+    auto& place = *static_cast<Started*>(argument);
+    void* result = place.function(place.argument);
+    release(&place);
+    place.ended.store(true, std::memory_order_release);
+    return result;
+}
+
+bool claim(Started& place) {
+    bool ended = true;
+    bool taken = false;
+    if (!place.taken.compare_exchange_strong(taken, true) && !place.ended.compare_exchange_strong(ended, false)) {
+        return false;
+    }
+    place.thread.store(nullptr, std::memory_order_relaxed);
+    return true;
+}
+
+/// The place that this QThread had, else a free one, else one whose thread has ended. Null if all run.
+Started* new_place(Object thread) {
+    const auto find = [&](auto fits) -> Started* {
+        for (Started& place : started_threads) {
+            if (fits(place) && claim(place)) {
+                return &place;
+            }
+        }
+        return nullptr;
+    };
+    Started* found = find([&](Started& place) { return place.thread.load(std::memory_order_relaxed) == thread; });
+    found =
+        found != nullptr ? found : find([](Started& place) { return !place.taken.load(std::memory_order_relaxed); });
+    return found != nullptr ? found : find([](Started&) { return true; });
+}
+
+bool waited_for(Object thread, bool done) {
+    constexpr int kMostTurns = 10'000; // a second; a thread that was cancelled does not come back
+    constexpr timespec kTurn{0, 100'000};
+    if (!done || !is_on(kGroup)) {
+        return done;
+    }
+    for (Started& place : started_threads) {
+        if (place.thread.load(std::memory_order_acquire) == thread) {
+            for (int turn = 0; turn < kMostTurns && !place.ended.load(std::memory_order_acquire); ++turn) {
+                nanosleep(&kTurn, nullptr);
+            }
+            acquire(&place);
+        }
+    }
+    return done;
+}
+
+Next<CreateThread> next_create("pthread_create");
+CallersNext<void (*)(Object, int)> next_thread_start("_ZN7QThread5startENS_8PriorityE");
+CallersNext<bool (*)(Object, unsigned long)> next_thread_wait("_ZN7QThread4waitEm");
+CallersNext<bool (*)(Object, Deadline)> next_thread_wait_until("_ZN7QThread4waitE14QDeadlineTimer");
+
+} // namespace
+
+PYTHON_TSAN_SHIM void _ZN7QThread5startENS_8PriorityE(Object thread, int priority) {
+    starting = is_on(kGroup) ? thread : nullptr;
+    created = nullptr;
+    next_thread_start.of(PYTHON_TSAN_CALLER)(thread, priority);
+    starting = nullptr;
+    if (created != nullptr) {
+        created->thread.store(thread, std::memory_order_release);
+    }
+}
+
+/// The call of the next one is the last, so that no frame of this library is on the stack of a thread's creation.
+PYTHON_TSAN_SHIM int
+pthread_create(pthread_t* handle, const pthread_attr_t* attributes, ThreadFunction function, void* argument) {
+    Started* place = starting == nullptr ? nullptr : new_place(starting);
+    if (place != nullptr) {
+        created = place;
+        place->function = function;
+        place->argument = argument;
+        function = run_started;
+        argument = place;
+    }
+    return next_create(handle, attributes, function, argument);
+}
+
+PYTHON_TSAN_SHIM bool _ZN7QThread4waitEm(Object thread, unsigned long limit) {
+    return waited_for(thread, next_thread_wait.of(PYTHON_TSAN_CALLER)(thread, limit));
+}
+
+PYTHON_TSAN_SHIM bool _ZN7QThread4waitE14QDeadlineTimer(Object thread, Deadline limit) {
+    return waited_for(thread, next_thread_wait_until.of(PYTHON_TSAN_CALLER)(thread, limit));
 }
