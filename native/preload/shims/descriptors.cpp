@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -200,6 +201,8 @@ static Next<ssize_t (*)(int, const void*, std::size_t)> next_write("write");
 static Next<ssize_t (*)(int, const iovec*, int)> next_writev("writev");
 static Next<ssize_t (*)(int, const void*, std::size_t, int)> next_send("send");
 static Next<ssize_t (*)(int, const msghdr*, int)> next_sendmsg("sendmsg");
+static Next<ssize_t (*)(int, const void*, std::size_t, int, const sockaddr*, socklen_t)> next_sendto("sendto");
+static Next<int (*)(int, mmsghdr*, unsigned, int)> next_sendmmsg("sendmmsg");
 static Next<ssize_t (*)(int, off64_t*, int, off64_t*, std::size_t, unsigned)> next_splice("splice");
 
 PYTHON_TSAN_SHIM ssize_t write(int descriptor, const void* data, std::size_t size) {
@@ -222,6 +225,17 @@ PYTHON_TSAN_SHIM ssize_t sendmsg(int descriptor, const msghdr* message, int flag
     return next_sendmsg(descriptor, message, flags);
 }
 
+PYTHON_TSAN_SHIM ssize_t
+sendto(int descriptor, const void* data, std::size_t size, int flags, const sockaddr* to, socklen_t length) {
+    before_write(descriptor);
+    return next_sendto(descriptor, data, size, flags, to, length);
+}
+
+PYTHON_TSAN_SHIM int sendmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags) {
+    before_write(descriptor);
+    return next_sendmmsg(descriptor, messages, count, flags);
+}
+
 PYTHON_TSAN_SHIM ssize_t splice(int in, off64_t* from, int out, off64_t* to, std::size_t size, unsigned flags) {
     before_splice(in, out);
     const ssize_t result = next_splice(in, from, out, to, size, flags);
@@ -237,6 +251,10 @@ static Next<ssize_t (*)(int, void*, std::size_t)> next_read("read");
 static Next<ssize_t (*)(int, const iovec*, int)> next_readv("readv");
 static Next<ssize_t (*)(int, void*, std::size_t, int)> next_recv("recv");
 static Next<ssize_t (*)(int, msghdr*, int)> next_recvmsg("recvmsg");
+static Next<ssize_t (*)(int, void*, std::size_t, int, sockaddr*, socklen_t*)> next_recvfrom("recvfrom");
+static Next<int (*)(int, mmsghdr*, unsigned, int, timespec*)> next_recvmmsg("recvmmsg");
+static Next<int (*)(int, fd_set*, fd_set*, fd_set*, timeval*)> next_select("select");
+static Next<int (*)(int, fd_set*, fd_set*, fd_set*, const timespec*, const sigset_t*)> next_pselect("pselect");
 static Next<int (*)(pollfd*, nfds_t, int)> next_poll("poll");
 static Next<int (*)(pollfd*, nfds_t, const timespec*, const sigset_t*)> next_ppoll("ppoll");
 
@@ -272,6 +290,23 @@ PYTHON_TSAN_SHIM ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
     return result;
 }
 
+PYTHON_TSAN_SHIM ssize_t
+recvfrom(int descriptor, void* data, std::size_t size, int flags, sockaddr* from, socklen_t* length) {
+    const ssize_t result = next_recvfrom(descriptor, data, size, flags, from, length);
+    if (result >= 0) {
+        after_ready(descriptor);
+    }
+    return result;
+}
+
+PYTHON_TSAN_SHIM int recvmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags, timespec* limit) {
+    const int result = next_recvmmsg(descriptor, messages, count, flags, limit);
+    if (result >= 0) {
+        after_ready(descriptor);
+    }
+    return result;
+}
+
 namespace {
 
 constexpr short kReadable = POLLIN | POLLHUP | POLLRDHUP | POLLPRI | POLLERR;
@@ -293,6 +328,25 @@ PYTHON_TSAN_SHIM int poll(pollfd* polled, nfds_t count, int limit) {
 
 PYTHON_TSAN_SHIM int ppoll(pollfd* polled, nfds_t count, const timespec* limit, const sigset_t* mask) {
     return after_poll(next_ppoll(polled, count, limit, mask), polled, count);
+}
+
+static int after_select(int result, int count, const fd_set* in, const fd_set* exceptional) {
+    for (int descriptor = 0; result > 0 && descriptor < count; ++descriptor) {
+        if ((in != nullptr && FD_ISSET(descriptor, in)) ||
+            (exceptional != nullptr && FD_ISSET(descriptor, exceptional))) {
+            after_ready(descriptor);
+        }
+    }
+    return result;
+}
+
+PYTHON_TSAN_SHIM int select(int count, fd_set* in, fd_set* out, fd_set* exceptional, timeval* limit) {
+    return after_select(next_select(count, in, out, exceptional, limit), count, in, exceptional);
+}
+
+PYTHON_TSAN_SHIM int
+pselect(int count, fd_set* in, fd_set* out, fd_set* exceptional, const timespec* limit, const sigset_t* mask) {
+    return after_select(next_pselect(count, in, out, exceptional, limit, mask), count, in, exceptional);
 }
 
 // An event of epoll has the program's data and not the descriptor.
@@ -330,6 +384,7 @@ int after_epoll(int epoll, int result, const epoll_event* events) {
 Next<int (*)(int, int, int, epoll_event*)> next_epoll_ctl("epoll_ctl");
 Next<int (*)(int, epoll_event*, int, int)> next_epoll_wait("epoll_wait");
 Next<int (*)(int, epoll_event*, int, int, const sigset_t*)> next_epoll_pwait("epoll_pwait");
+Next<int (*)(int, epoll_event*, int, const timespec*, const sigset_t*)> next_epoll_pwait2("epoll_pwait2");
 
 } // namespace
 
@@ -350,6 +405,11 @@ PYTHON_TSAN_SHIM int epoll_wait(int epoll, epoll_event* events, int most, int li
 
 PYTHON_TSAN_SHIM int epoll_pwait(int epoll, epoll_event* events, int most, int limit, const sigset_t* mask) {
     return after_epoll(epoll, next_epoll_pwait(epoll, events, most, limit, mask), events);
+}
+
+PYTHON_TSAN_SHIM int
+epoll_pwait2(int epoll, epoll_event* events, int most, const timespec* limit, const sigset_t* mask) {
+    return after_epoll(epoll, next_epoll_pwait2(epoll, events, most, limit, mask), events);
 }
 
 // Message queues: the kernel's number of the queue is the same in every descriptor of it.
@@ -433,16 +493,23 @@ __attribute__((constructor(102))) static void begin() {
     next_writev.get();
     next_send.get();
     next_sendmsg.get();
+    next_sendto.get();
+    next_sendmmsg.get();
     next_splice.get();
     next_read.get();
     next_readv.get();
     next_recv.get();
     next_recvmsg.get();
+    next_recvfrom.get();
+    next_recvmmsg.get();
+    next_select.get();
+    next_pselect.get();
     next_poll.get();
     next_ppoll.get();
     next_epoll_ctl.get();
     next_epoll_wait.get();
     next_epoll_pwait.get();
+    next_epoll_pwait2.get();
     next_mq_send.get();
     next_timedsend.get();
     next_mq_receive.get();
