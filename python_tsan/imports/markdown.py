@@ -46,7 +46,9 @@ def _row(hazard: HazardRecord) -> tuple[str, ...]:
 
 
 def _details(hazard: HazardRecord, common: str) -> Iterator[str]:
-    yield from (f"<details><summary>{_names(hazard)}</summary>", "")
+    one, two = hazard.threads
+    names = f"{markdown_code(one.imports)} against {markdown_code(two.imports)}: {wording.answer(hazard)}"
+    yield from (f"<details><summary>{names}</summary>", "")
     for thread in hazard.threads:
         holds, waits_for = markdown_code(thread.holds), markdown_code(thread.waits_for)
         yield f"- {markdown(thread.thread)} holds {holds} and waits for {waits_for}"
@@ -59,11 +61,6 @@ def _details(hazard: HazardRecord, common: str) -> Iterator[str]:
     if hazard.window:
         yield f"- {markdown(wording.window(hazard))}"
     yield from ("", "</details>")
-
-
-def _names(hazard: HazardRecord) -> str:
-    one, two = hazard.threads
-    return f"{markdown_code(one.imports)} against {markdown_code(two.imports)}: {wording.answer(hazard)}"
 
 
 def _chain(thread: ThreadRecord, common: str) -> Iterator[str]:

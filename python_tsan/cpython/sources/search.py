@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.artifact import exclusive
 from python_tsan.config import DEFAULT_PYTHON
 from python_tsan.cpython.manifest import SourceRecord, read_manifest
 from python_tsan.cpython.pins import Release, candidates, load_releases
@@ -19,10 +20,10 @@ from python_tsan.cpython.sources.download import PythonOrg
 from python_tsan.cpython.sources.local_source import is_requested, record_of_named, take_named
 from python_tsan.cpython.sources.provider import SourceProvider, SourceTree, Unavailable
 from python_tsan.cpython.sources.store import (
+    LOCK,
     archive_path,
     cached_archive,
     is_tree,
-    locked,
     origin_of,
     recall,
     remember,
@@ -68,11 +69,11 @@ def obtain_source(settings: Settings, *, layout: Layout, console: Console) -> So
     cannot be written; :class:`UsageError` for a named source that is not what it should be.
     """
     if settings.source is not None:
-        with locked(layout, console):
+        with exclusive(layout, LOCK, console):
             return take_named(settings, settings.source, layout, console)
     tree = _at_hand(settings, layout)
     if tree is None:
-        with locked(layout, console):
+        with exclusive(layout, LOCK, console):
             # Another run may have fetched it while this one waited for the lock.
             tree = _at_hand(settings, layout) or _search(settings, layout, console)
     if (record := tree.record).replaces:

@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.artifact import exclusive
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.sources.provider import Unavailable
 from python_tsan.errors import FetchError
@@ -22,26 +21,16 @@ from python_tsan.versioned_json import encode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_tsan.console import Console
     from python_tsan.cpython.pins import Archive, Release
     from python_tsan.paths import Layout
 
-LOCK = "sources"
+LOCK = "sources"  # of all sources, so that two runs share one download
 
 
 @contextlib.contextmanager
 def cache_errors(folder: Path) -> Iterator[None]:
     """Turn a failure to write in a folder of the cache into one clear :class:`FetchError`."""
     with storage_errors(folder, option="--cache", error=FetchError, needs="about 300 MB"):
-        yield
-
-
-@contextlib.contextmanager
-def locked(layout: Layout, console: Console) -> Iterator[None]:
-    """Hold the lock of all sources, so that two runs share one download."""
-    with contextlib.ExitStack() as stack:
-        with cache_errors(layout.locks):
-            stack.enter_context(exclusive(layout, LOCK, console))
         yield
 
 

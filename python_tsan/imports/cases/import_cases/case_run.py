@@ -104,16 +104,15 @@ class CaseRun:
                 self.import_one(module)
 
     def perform(self, deadline: float) -> dict[str, Any]:
-        """Run every thread as a Python thread for at most ``deadline`` seconds and return the report."""
+        """Run every thread as a Python thread for at most ``deadline`` seconds and return what happened.
+
+        ``held`` names the threads that the scheduler still holds.
+        """
         for name in self.variant.threads:
             threading.Thread(target=self.play, args=(name,), name=name, daemon=True).start()
         limit = time.monotonic() + deadline
         while self.unfinished() and time.monotonic() < limit:
             time.sleep(JOIN_SECONDS)
-        return self.report()
-
-    def report(self) -> dict[str, Any]:
-        """Return what happened as a JSON object; ``held`` names the threads that the scheduler still holds."""
         return {
             "row": self.row.name,
             "variant": self.variant.name,

@@ -46,10 +46,7 @@ class Tracer:
 
     def __init__(self, note: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
         self._write = note
-        self.requests: dict[str, list[dict[str, Any]]] = {}
-        self.files: dict[str, str] = {}
-        self.lazy: dict[str, list[str]] = {}
-        self.stamps: dict[str, list[int] | None] = {}
+        self.modules: dict[str, dict[str, Any]] = {}
         self._stack: list[str] = []
         self._thread = get_ident()
 
@@ -68,14 +65,13 @@ class Tracer:
         One of ``importlib.util.LazyLoader`` does already when it is imported again, since that looks at its spec.
         """
         module, _, attribute = name.partition(":")
-        self._stack.append(name)
-        self.requests[name] = []
+        self._enter(name)
         try:
             __import__(module)
             getattr(sys.modules[module], attribute)
         finally:
             self._stack.pop()
-        return [each for each in self.requests.pop(name) if each["module"] != module]
+        return [each for each in self.modules.pop(name)["requests"] if each["module"] != module]
 
     def _statement(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def traced(
@@ -124,27 +120,30 @@ class Tracer:
             if get_ident() != self._thread:
                 return original(name, *arguments, **keywords)
             self._note_hidden(name)
-            self._stack.append(name)
-            self.requests.setdefault(name, [])
+            found = self._enter(name)
             try:
                 module = original(name, *arguments, **keywords)
             finally:
                 self._stack.pop()
-            self.files[name] = _file_of(module)
-            self.stamps[name] = _stamp_of(module)
+            found.update(file=_file_of(module), stamp=_stamp_of(module))
             if type(module) is ModuleType:
-                self.lazy[name] = names_of(module)
+                found["lazy"] = names_of(module)
             return module
 
         return traced
+
+    def _enter(self, name: str) -> dict[str, Any]:
+        """Take what is requested from here on for a request of this module, and return what is known of it."""
+        self._stack.append(name)
+        return self.modules.setdefault(name, {"name": name, "file": "", "lazy": [], "stamp": None, "requests": []})
 
     def _note_hidden(self, name: str) -> None:
         """Note the loading of a module that no statement asked for: C code can import past ``builtins.__import__``."""
         if not self._stack:
             return
         asker = self._stack[-1]
-        noted = self.requests[asker]
-        if asker.startswith(f"{name}.") or any(_brings_in(request, name) for request in noted[-1:]):
+        last = self.modules[asker]["requests"][-1:]
+        if asker.startswith(f"{name}.") or any(_brings_in(request, name) for request in last):
             return
         frame = _first_outside(sys._getframe(2))  # noqa: SLF001 -- as above
         self._note(STATEMENT, name, frame, (), use=_is_use(frame))
@@ -155,7 +154,7 @@ class Tracer:
         if not self._stack or frame.f_code.co_filename.startswith("<frozen importlib"):
             return
         asker = self._stack[-1]
-        self.requests[asker].append(
+        self.modules[asker]["requests"].append(
             {
                 "module": target,
                 "manner": manner,
@@ -303,15 +302,5 @@ def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dic
         "errors": errors,
         "already": already,
         "reads": reads,
-        "modules": {
-            name: {
-                "name": name,
-                "file": tracer.files.get(name, ""),
-                "lazy": tracer.lazy.get(name, []),
-                "stamp": tracer.stamps.get(name),
-                "requests": requests,
-            }
-            for name, requests in tracer.requests.items()
-            if name in sys.modules
-        },
+        "modules": {name: found for name, found in tracer.modules.items() if name in sys.modules},
     }
