@@ -27,32 +27,32 @@ _CAUSES = (
     # cc: fatal error: error writing to /tmp/x.s: No space left on device
     (
         re.compile(r"No space left on device|Disk quota exceeded"),
-        "The disk is full. A build needs about 500 MB: free some, or name another folder with --cache.",
+        "the disk is full, and a build needs about 500 MB: free some, or name another folder with --cache",
     ),
     # clang: error: unable to execute command: Killed   /   g++: fatal error: Killed signal terminated program cc1
     (
         re.compile(r"\bKilled\b|out of memory|Cannot allocate memory|virtual memory exhausted"),
-        "A compiler was killed, most likely because memory ran out: try again with --jobs 1",
+        "a compiler was killed, most likely because memory ran out: try again with --jobs 1",
     ),
     # ld.lld: error: cannot open .../libclang_rt.tsan-x86_64.a   /   ld: cannot find libtsan_preinit.o
     (
         re.compile(r"(?:cannot (?:open|find)|no such file).*(?:libclang_rt\.tsan|tsan)", re.IGNORECASE),
-        "The compiler has no ThreadSanitizer runtime. `python-tsan doctor` prints how to install it.",
+        "the compiler has no ThreadSanitizer runtime; `python-tsan doctor` prints how to install it",
     ),
     # FATAL: ThreadSanitizer: unexpected memory mapping 0x...-0x...
     (
         re.compile(r"FATAL: ThreadSanitizer: (?:unexpected memory mapping|failed to intercept)"),
-        "The address space is laid out in a way that the runtime does not know. See `python-tsan doctor`.",
+        "the address space is laid out in a way that the runtime does not know; see `python-tsan doctor`",
     ),
     # configure: error: C compiler cannot create executables
     (
         re.compile(r"C compiler cannot create executables|cannot run C compiled programs"),
-        "The compiler does not work for an ordinary program. `python-tsan doctor` tries each one it finds.",
+        "the compiler does not work for an ordinary program; `python-tsan doctor` tries each one it finds",
     ),
     # The source tree is not clean (/src). Building in a source tree and out of it cannot be mixed
     (
         re.compile(r"source tree is not clean|source directory already configured", re.IGNORECASE),
-        "The source tree holds the output of an earlier build: run `make distclean` there.",
+        "the source tree holds the output of an earlier build: run `make distclean` there",
     ),
 )
 
@@ -77,7 +77,7 @@ def step_error(step: str, ended: Completed, log: Path) -> BuildError:
     text = tail(log)
     shown = "\n".join(f"    {shorten(line)}" for line in text.splitlines()[-LAST_LINES:])
     return BuildError(
-        f"The step {step!r} {_how(ended)}. The last lines of its log:\n{shown}",
+        f"the step {step!r} {_how(ended)}; the last lines of its log:\n{shown}",
         evidence=log,
         advice=advise(text, ended, free_bytes=shutil.disk_usage(log.parent).free),
     )
@@ -89,10 +89,10 @@ def advise(text: str, ended: Completed, *, free_bytes: int) -> str:
         if pattern.search(text):
             return advice
     if ended.exit_code == -signal.SIGKILL:
-        return "It was killed, most likely because memory ran out: try again with --jobs 1"
+        return "it was killed, most likely because memory ran out: try again with --jobs 1"
     if free_bytes < LOW_DISK_BYTES:
-        return f"Only {free_bytes // 2**20} MB are left on the disk: free some, or name another folder with --cache."
-    return "Read the log from its first error on; `python-tsan doctor` shows what the build relies on."
+        return f"only {free_bytes // 2**20} MB are left on the disk: free some, or name another folder with --cache"
+    return "read the log from its first error on; `python-tsan doctor` shows what the build relies on"
 
 
 def shorten(line: str) -> str:

@@ -99,7 +99,7 @@ def prepare_tests(
         _make_environment(interpreter, tree, folder, site)
         for name, sources in needed_modules(tree, tests).items():
             if not (site / f"{name}.so").is_file():
-                console.note(f"Building {name}, which only tests use.")
+                console.note(f"Building {name}, which only tests use")
                 _build_module(interpreter, tree, name, sources, site=site, jobs=jobs, layout=layout)
     kind = "suppressions_free_threading.txt" if interpreter.free_threaded else "suppressions.txt"
     suppressions = tree / "Tools" / "tsan" / kind

@@ -83,7 +83,7 @@ def find_stock(
     if chosen is None:
         console.note("no stock Python with a shared library and headers was found: the fast lane is left out")
         return None
-    console.note(f"Stock CPython {chosen.version}: {chosen.library}.")
+    console.note(f"Stock CPython {chosen.version}: {chosen.library}")
     digest = hashlib.sha256(chosen.library.read_bytes()).hexdigest()
     return Interpreter(
         key=f"stock-{chosen.version}-{digest[:20]}",

@@ -62,7 +62,7 @@ def plan(
     before = scan(probe, entries, calls=calls, call_seconds=math.inf, advance=advance)
     left_out = tuple(entry for entry in before.entries if entry in before.problems and entry in optional)
     if reasons := "; ".join(f"{name}: {text}" for name, text in before.problems.items() if name not in left_out):
-        raise SubjectError(f"no list can be made: {reasons}", advice="Fix or exclude what cannot be imported.")
+        raise SubjectError(f"no list can be made: {reasons}", advice="fix or exclude what cannot be imported")
     kept = tuple(entry for entry in before.entries if entry not in left_out)
     known = [finding.hazard for finding in before.findings]
     modules = choose(before.model, (*kept, *before.calls), known=known, advance=partial(advance, CHOOSE))
@@ -81,7 +81,7 @@ def plan(
 
 def _check(probe: Probe, before: Scan, after: Scan, runs: int, advance: Callable[[float], None]) -> None:
     """Raise SubjectError unless nothing is left of the hazards once ``after.main`` has been imported."""
-    advice = "Import the entries themselves on the main thread, in the order in which one thread can import them."
+    advice = "import the entries themselves on the main thread, in the order in which one thread can import them"
     problems = {entry: text for entry, text in after.problems.items() if entry not in after.main}
     failed = next((f"{entry}: {text}" for entry, text in problems.items()), "")
     if failed:

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.builds, pytest.mark.compiler, pytest.mark.network, pyt
 
 POLL_SECONDS = 0.2
 DUMP = "dump.rdb"
-FOUND = re.compile(r"(\d+) objects found, (\d+) not there yet")
+FOUND = re.compile(r"(\d+) objects? found, (\d+) not there yet")
 
 
 class Garbage(socketserver.StreamRequestHandler):

@@ -34,7 +34,7 @@ def test_advice_follows_the_log(text, word):
 
 def test_advice_for_a_killed_step_and_for_a_disk_that_is_nearly_full():
     assert "memory ran out" in advise("", ended(-9), free_bytes=10**12)
-    assert "Only 2 MB" in advise("", ended(1), free_bytes=2 * 2**20)
+    assert "only 2 MB" in advise("", ended(1), free_bytes=2 * 2**20)
 
 
 def test_error_shows_ten_lines_and_names_the_log(tmp_path):

@@ -96,13 +96,13 @@ def test_a_second_empty_machine_finds_what_the_first_compiled(machine, redis, co
     assert one.remote is not None
     with reported(one, first.base, console):
         first.compile(one)
-    assert f"{url}: 0 objects found, 1 not there yet." in console.notes
+    assert f"{url}: 0 objects found, 1 not there yet" in console.notes
     other = second.choose(url)
     with reported(other, second.base, console):
         second.compile(other)
     first.stop(one)
     second.stop(other)
-    assert f"{url}: 1 objects found, 0 not there yet." in console.notes
+    assert f"{url}: 1 object found, 0 not there yet" in console.notes
     assert "failed" not in console.notes
 
 
@@ -150,8 +150,8 @@ def test_a_second_machine_finds_it_on_a_web_server(machine, web, console):
         assert cache.remote is not None, console.notes
         with reported(cache, here.base, console):
             here.compile(cache)
-    assert f"{web}: 0 objects found, 1 not there yet." in console.notes
-    assert f"{web}: 1 objects found, 0 not there yet." in console.notes
+    assert f"{web}: 0 objects found, 1 not there yet" in console.notes
+    assert f"{web}: 1 object found, 0 not there yet" in console.notes
     assert Objects.kept
     assert all(path.startswith("/objects/") for path in Objects.kept)
 
@@ -185,8 +185,8 @@ def test_a_second_machine_finds_it_in_s3(machine, s3, console):
         with reported(cache, here.base, console):
             here.compile(cache)
         here.stop(cache)
-    assert f"{cache.remote.shown}: 0 objects found, 1 not there yet." in console.notes
-    assert f"{cache.remote.shown}: 1 objects found, 0 not there yet." in console.notes
+    assert f"{cache.remote.shown}: 0 objects found, 1 not there yet" in console.notes
+    assert f"{cache.remote.shown}: 1 object found, 0 not there yet" in console.notes
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/objects?list-type=2", timeout=5) as listing:
         keys = re.findall(r"<Key>(.*?)</Key>", listing.read().decode())
     assert len(keys) >= 2

@@ -106,7 +106,7 @@ def _ask(executable: Path, launcher: tuple[str, ...]) -> dict[str, object]:
         raise BuildError(
             f"the new interpreter does not run (exit code {ended.exit_code}): {ended.stderr.strip()[-2000:]}",
             evidence=executable,
-            advice="`python-tsan doctor` shows whether instrumented programs run on this machine.",
+            advice="`python-tsan doctor` shows whether instrumented programs run on this machine",
         )
     return answer
 

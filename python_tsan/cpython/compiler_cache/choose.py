@@ -24,6 +24,7 @@ from python_tsan.cpython.compiler_cache.tally import refusal, tally
 from python_tsan.cpython.locks import CCACHE as CCACHE_LOCK
 from python_tsan.cpython.tools import install_tool, lock_slug, tool_folder
 from python_tsan.errors import UsageError
+from python_tsan.plain_text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,7 +91,8 @@ def reported(cache: CacheProgram | None, env: Mapping[str, str], console: Consol
     counts = tally(cache.path, {**env, **cache.env}) - before
     passed_by = failed_mark(cache.path).exists()
     if not passed_by:  # an sccache that is passed by ends when it is idle, and takes its counts along
-        console.note(f"{cache.remote.shown}: {counts['hits']} objects found, {counts['misses']} not there yet.")
+        found = counted(counts["hits"], "object")
+        console.note(f"{cache.remote.shown}: {found} found, {counts['misses']:,} not there yet")
     if counts["failures"] or passed_by:
         console.warn(f"{cache.remote.shown} failed during the build; missing objects were compiled here")
 
