@@ -37,6 +37,7 @@ KINDS = {
     "end_of_file": ("descriptors", BOTH),
     "splice": ("descriptors", BOTH),
     "mq": ("descriptors", BOTH),
+    "eventfd_select": ("descriptors", BOTH),
     "unrelated": ("descriptors", NEITHER),
     "sigwait": ("signals", BOTH),
     "signalfd": ("signals", BOTH),

@@ -198,6 +198,7 @@ PYTHON_TSAN_SHIM int shutdown(int descriptor, int how) noexcept {
 // What writes.
 
 static Next<ssize_t (*)(int, const void*, std::size_t)> next_write("write");
+static Next<int (*)(int, eventfd_t)> next_eventfd_write("eventfd_write");
 static Next<ssize_t (*)(int, const iovec*, int)> next_writev("writev");
 static Next<ssize_t (*)(int, const void*, std::size_t, int)> next_send("send");
 static Next<ssize_t (*)(int, const msghdr*, int)> next_sendmsg("sendmsg");
@@ -208,6 +209,12 @@ static Next<ssize_t (*)(int, off64_t*, int, off64_t*, std::size_t, unsigned)> ne
 PYTHON_TSAN_SHIM ssize_t write(int descriptor, const void* data, std::size_t size) {
     before_write(descriptor);
     return next_write(descriptor, data, size);
+}
+
+/// The C library writes inside itself.
+PYTHON_TSAN_SHIM int eventfd_write(int descriptor, eventfd_t value) {
+    before_write(descriptor);
+    return next_eventfd_write(descriptor, value);
 }
 
 PYTHON_TSAN_SHIM ssize_t writev(int descriptor, const iovec* parts, int count) {
@@ -255,8 +262,17 @@ static Next<ssize_t (*)(int, void*, std::size_t, int, sockaddr*, socklen_t*)> ne
 static Next<int (*)(int, mmsghdr*, unsigned, int, timespec*)> next_recvmmsg("recvmmsg");
 static Next<int (*)(int, fd_set*, fd_set*, fd_set*, timeval*)> next_select("select");
 static Next<int (*)(int, fd_set*, fd_set*, fd_set*, const timespec*, const sigset_t*)> next_pselect("pselect");
+static Next<int (*)(int, eventfd_t*)> next_eventfd_read("eventfd_read");
 static Next<int (*)(pollfd*, nfds_t, int)> next_poll("poll");
 static Next<int (*)(pollfd*, nfds_t, const timespec*, const sigset_t*)> next_ppoll("ppoll");
+
+PYTHON_TSAN_SHIM int eventfd_read(int descriptor, eventfd_t* value) {
+    const int result = next_eventfd_read(descriptor, value);
+    if (result == 0) {
+        after_ready(descriptor);
+    }
+    return result;
+}
 
 PYTHON_TSAN_SHIM ssize_t read(int descriptor, void* data, std::size_t size) {
     const ssize_t result = next_read(descriptor, data, size);
@@ -330,10 +346,16 @@ PYTHON_TSAN_SHIM int ppoll(pollfd* polled, nfds_t count, const timespec* limit, 
     return after_poll(next_ppoll(polled, count, limit, mask), polled, count);
 }
 
+/// Not by FD_ISSET, which ends a program that uses larger sets than usual.
+static bool is_in(const fd_set* set, int descriptor) {
+    constexpr int kBits = 8 * sizeof(fd_mask);
+    const auto* words = reinterpret_cast<const fd_mask*>(set);
+    return set != nullptr && (static_cast<unsigned long>(words[descriptor / kBits]) >> descriptor % kBits & 1U) != 0;
+}
+
 static int after_select(int result, int count, const fd_set* in, const fd_set* exceptional) {
     for (int descriptor = 0; result > 0 && descriptor < count; ++descriptor) {
-        if ((in != nullptr && FD_ISSET(descriptor, in)) ||
-            (exceptional != nullptr && FD_ISSET(descriptor, exceptional))) {
+        if (is_in(in, descriptor) || is_in(exceptional, descriptor)) {
             after_ready(descriptor);
         }
     }
@@ -491,6 +513,7 @@ __attribute__((constructor(102))) static void begin() {
     next_shutdown.get();
     next_write.get();
     next_writev.get();
+    next_eventfd_write.get();
     next_send.get();
     next_sendmsg.get();
     next_sendto.get();
@@ -502,6 +525,7 @@ __attribute__((constructor(102))) static void begin() {
     next_recvmsg.get();
     next_recvfrom.get();
     next_recvmmsg.get();
+    next_eventfd_read.get();
     next_select.get();
     next_pselect.get();
     next_poll.get();
