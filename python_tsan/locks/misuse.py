@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from python_tsan.locks.model import Rule
+from python_tsan.locks.model import GilSight, Rule
 from python_tsan.locks.naming import Namer, raw_line
 from python_tsan.tsan.finding import UNRESTORED, Finding, Kind, Location, LocationKind, Source, Stack
 from python_tsan.tsan.frames import plain_symbol
@@ -74,6 +74,8 @@ def _names_of(variables: Iterable[Variable], lookup: Lookup) -> dict[Variable, s
 def _finding(trace: LockTrace, misuse: Misuse, file: str, namer: Namer, variable: str) -> Finding:
     kind = KINDS[misuse.rule]
     title = f"{misuse.function} {_ENDINGS[kind]}" if kind in _ENDINGS else kind.value
+    if trace.gil is GilSight.FREE_THREADED:
+        title = title.replace("without the GIL", "without an attached thread state")
     who = "the main thread" if namer.is_main(misuse.thread) else f"thread T{misuse.thread}"
     stack = namer.place(misuse.stack).stack
     captioned = replace(stack if stack.frames else UNRESTORED, caption=_caption(misuse, who))

@@ -230,9 +230,9 @@ def test_a_child_of_fork_has_a_recording_of_its_own(flags, record, compile_cpp):
     assert [each.function for each in child.misuses] == ["PyList_Size"]
 
 
-def trace_of(*misuses, tid=7):
+def trace_of(*misuses, tid=7, gil=GilSight.RECOGNISED):
     threads = (TracedThread(id=0, tid=5), TracedThread(id=1, tid=tid, parent=0))
-    return LockTrace(pid=5, gil=GilSight.RECOGNISED, threads=threads, misuses=misuses)
+    return LockTrace(pid=5, gil=gil, threads=threads, misuses=misuses)
 
 
 def stack(*symbols):
@@ -285,6 +285,13 @@ def test_each_rule_has_its_title(rule, title):
     (finding,) = pure(Misuse(rule=rule, function="PyList_New", thread=1, stack=stack("measure")))
     assert finding.title == title
     assert finding.raw.splitlines()[0] == title
+
+
+def test_without_a_gil_the_title_speaks_of_the_thread_state_and_the_finding_is_the_same():
+    misuse = Misuse(rule=Rule.NO_THREAD_STATE, function="PyList_New", thread=1, stack=stack("measure"))
+    ((found, _),) = misuse_findings(trace_of(misuse, gil=GilSight.FREE_THREADED), "recorded", LOOKUP)
+    assert found.title == "PyList_New called without an attached thread state"
+    assert fingerprint(found) == fingerprint(pure(misuse)[0])
 
 
 def test_repeated_calls_are_counted():

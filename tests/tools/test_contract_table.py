@@ -12,6 +12,7 @@ from tools.late_threads.measure import Target
 PAGE = Path(__file__).parents[2] / "docs" / "c-api-mistakes.md"
 SWAPPED = Case(name="swapped_out", found="GIL", what="after PyThreadState_Swap(NULL)")
 TIMER = Case(name="timer", found="GIL", what="the thread of a timer")
+OF_ANOTHER = Case(name="object_of_another", found="another interpreter", what="an object of the main interpreter")
 INLINE = Case(name="inline", found="not seen: it calls nothing", what="Py_INCREF")
 
 
@@ -30,6 +31,9 @@ def measured(case, wrong=(), right=(), version="3.13.0", **others):
         (SWAPPED, "3.12.1", {}, "GIL"),
         (TIMER, "3.13.5", {"sanitized": True}, "not seen: ThreadSanitizer crashes in threads that glibc starts"),
         (TIMER, "3.13.5", {}, "GIL"),
+        (OF_ANOTHER, "3.14.7", {}, "another interpreter"),
+        (OF_ANOTHER, "3.14.7", {"free_threaded": True}, "not seen: a free-threaded build has no arenas"),
+        (SWAPPED, "3.14.7", {"free_threaded": True}, "GIL"),
         (INLINE, "3.13.0", {}, "not seen: it calls nothing"),
     ],
 )

@@ -84,7 +84,7 @@ def _include(pythons: Sequence[Path]) -> Path:
 def _targets(arguments: argparse.Namespace, context: Context) -> list[Target]:
     found = {target.name: target for target in _all_targets(arguments, context)}
     usable = [each for each in found.values() if parse_version(each.version).release >= OLDEST]
-    return sorted((each for each in usable if not each.free_threaded), key=lambda target: target.order)
+    return sorted(usable, key=lambda target: target.order)
 
 
 def _all_targets(arguments: argparse.Namespace, context: Context) -> Iterator[Target]:

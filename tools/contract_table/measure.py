@@ -50,6 +50,8 @@ _SHARED_GIL = {
     "object_from_another": "all interpreters share one GIL",
 }
 _FIRST_OWN_GIL = (3, 12)
+# Objects of a free-threaded build lie in no arena.
+_WITHOUT_ARENAS = {"object_of_another", "object_from_another"}
 # What a sanitizer's runtime cannot run at all.
 _UNDER_SANITIZER = {"timer": "ThreadSanitizer crashes in threads that glibc starts"}
 _OPTIONS = "report_bugs=0 exitcode=0 handle_segv=0 handle_abort=0"
@@ -68,6 +70,8 @@ class Case:
         shared = parse_version(target.version).release < _FIRST_OWN_GIL
         if shared and self.name in _SHARED_GIL:
             return NOT_SEEN + _SHARED_GIL[self.name]
+        if target.free_threaded and self.name in _WITHOUT_ARENAS:
+            return f"{NOT_SEEN}a free-threaded build has no arenas"
         return NOT_SEEN + _UNDER_SANITIZER[self.name] if self.crashes(target) else self.found
 
     def crashes(self, target: Target) -> bool:

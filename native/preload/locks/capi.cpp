@@ -184,6 +184,30 @@ python_status new_configured(void** state, const void* config) {
     return status;
 }
 
+void (*real_delete_current)() = nullptr;
+void (*real_end_interpreter)(void*) = nullptr;
+
+/// Without a GIL, only a look shows that the call has detached the thread state: hooks inside it saw it attached.
+void left_attachment() {
+    if (follows_attachment && !self.busy && self.live != nullptr && self.holds_gil && current_state() == nullptr) {
+        self.busy = true;
+        released(self.last_gil);
+        self.busy = false;
+    }
+}
+
+/// Called in place of PyThreadState_DeleteCurrent.
+void delete_current() {
+    real_delete_current();
+    left_attachment();
+}
+
+/// Called in place of Py_EndInterpreter.
+void end_interpreter(void* state) {
+    real_end_interpreter(state);
+    left_attachment();
+}
+
 void finalizing() {
     if (!self.busy && self.live != nullptr && self.holds_gil && is_initialized() != 0) {
         self.busy = true;
@@ -215,6 +239,9 @@ const Wrapper wrappers[] = {
     {"Py_FinalizeEx", &real_finalize_ex, reinterpret_cast<void*>(finalize_ex)},
     {"Py_AtExit", reinterpret_cast<void**>(&real_at_exit), reinterpret_cast<void*>(at_exit)},
     {"PyThreadState_New", reinterpret_cast<void**>(&real_new_state), reinterpret_cast<void*>(new_state)},
+    {"PyThreadState_DeleteCurrent", reinterpret_cast<void**>(&real_delete_current),
+     reinterpret_cast<void*>(delete_current)},
+    {"Py_EndInterpreter", reinterpret_cast<void**>(&real_end_interpreter), reinterpret_cast<void*>(end_interpreter)},
     {"Py_NewInterpreter", reinterpret_cast<void**>(&real_new_interpreter), reinterpret_cast<void*>(new_interpreter)},
     {"Py_NewInterpreterFromConfig", reinterpret_cast<void**>(&real_new_configured),
      reinterpret_cast<void*>(new_configured)},
