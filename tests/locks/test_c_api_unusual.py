@@ -135,6 +135,61 @@ def test_a_program_without_python_is_not_taken_for_one(start_recorded, tmp_path)
     assert list(capi.gaps([tmp_path / "run"], alone=False)) == []
 
 
+CONSTRUCTS = """
+#include <Python.h>
+#include <cstdlib>
+struct Early { Early() { if (std::getenv("WITH_GIL") == nullptr) PyErr_Clear(); else Py_DecRef(PyList_New(0)); } };
+static Early early;
+"""
+LOADS = """
+#include <Python.h>
+#include <cstring>
+#include <dlfcn.h>
+#include <thread>
+static void load(const char* file) { if (dlopen(file, RTLD_LAZY) == nullptr) _exit(9); }
+int main(int, char** words) {
+    if (std::strcmp(words[2], "early") == 0) load(words[1]);
+    Py_InitializeEx(0);
+    if (std::strcmp(words[2], "held") == 0) load(words[1]);
+    PyThreadState* state = PyEval_SaveThread();
+    if (std::strcmp(words[2], "thread") == 0) std::thread(load, words[1]).join();
+    PyEval_RestoreThread(state);
+    return Py_FinalizeEx();
+}
+"""
+LOADED = {
+    "thread": [(Rule.NO_THREAD_STATE, "PyErr_Clear")],
+    "early": [(Rule.NOT_INITIALIZED, "PyErr_Clear")],
+    "held": [],
+}
+
+
+@pytest.fixture(scope="module")
+def loader(compile_cpp, stock_flags):
+    return compile_cpp(LOADS, *stock_flags, "-ldl")
+
+
+@pytest.fixture(params=["lazy", "now"])
+def constructing(compile_cpp, stock_flags, request):
+    return compile_cpp(CONSTRUCTS, "-shared", "-fPIC", *stock_flags, f"-Wl,-z,{request.param}")
+
+
+@pytest.mark.parametrize("when", LOADED)
+def test_a_constructor_of_a_library_that_is_loaded_later(loader, constructing, start_recorded, when):
+    started, folder = start_recorded(loader, constructing, when, env={"WITH_GIL": "1"} if when == "held" else {})
+    started.communicate(timeout=60)  # without the GIL it crashes in most versions
+    traces = read_traces(folder)
+    assert called(traces) == LOADED[when]
+    assert started.returncode == 0 or LOADED[when]
+
+
+def test_a_constructor_of_a_library_that_is_linked(constructing, compile_cpp, flags, start_recorded):
+    program = compile_cpp(text(), "-Wl,--no-as-needed", str(constructing), *flags)
+    started, folder = start_recorded(program)
+    started.communicate(timeout=60)
+    assert (Rule.NOT_INITIALIZED, "PyErr_Clear") in called(read_traces(folder))
+
+
 LOOKS = """
 #include <dlfcn.h>
 extern "C" int answer() { return 1; }

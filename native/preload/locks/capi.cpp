@@ -321,6 +321,7 @@ struct Round {
     void* writable = nullptr; // the page that was made so last
 };
 Round round_now;
+Latch redirect_latch;
 
 void write_slot(void** slot, void* value) {
     auto* first = reinterpret_cast<void*>(reinterpret_cast<std::uint64_t>(slot) & ~(page - 1));
@@ -735,6 +736,7 @@ void capi_redirect() {
     if (each_object == nullptr) {
         each_object = reinterpret_cast<decltype(each_object)>(libc_function("dl_iterate_phdr"));
     }
+    const Latched latched(redirect_latch);
     std::uint32_t now = 0;
     each_object(count_loads, &now);
     const auto before = loads.load(std::memory_order_relaxed);
@@ -794,7 +796,8 @@ void capi_thread_ends() {
 }
 
 void capi_forget() {
-    forget_undone(); // the child's Python frees those of other threads
+    redirect_latch.unlock(); // another thread may have held it at the fork
+    forget_undone();         // the child's Python frees those of other threads
     misuses.release();
     misuses.prepare();
 }

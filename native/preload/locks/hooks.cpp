@@ -25,6 +25,7 @@
 #include <semaphore.h>
 #include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #define HOOK extern "C" __attribute__((visibility("default")))
 
@@ -358,7 +359,13 @@ int join(pthread_t handle, bool timed, const Site& site, Call call) {
     return result;
 }
 
+bool started = false;
+
 [[gnu::constructor]] void start() {
+    if (started) {
+        return;
+    }
+    started = true;
     next_free = reinterpret_cast<void (*)(void*)>(dlsym(RTLD_NEXT, "free"));
     usable_size = reinterpret_cast<std::size_t (*)(void*)>(dlsym(RTLD_DEFAULT, "malloc_usable_size"));
     if (!file_requested()) {
@@ -401,6 +408,19 @@ using namespace lock_recorder;
 #define NEXT(name)                                                                                                     \
     static Next next_of(#name);                                                                                        \
     const auto next = reinterpret_cast<decltype(&::name)>(next_of.get())
+
+/// The file that each object begins with (crti.o) calls it where it exists: after all that is loaded together is
+/// relocated, and before the object's constructors. A sanitizer's runtime may not be ready for the start yet, and the C
+/// library is not while there is no environment.
+HOOK void __gmon_start__() {
+    if (!started) {
+        if (environ != nullptr && dlsym(RTLD_DEFAULT, "__tsan_init") == nullptr) {
+            start();
+        }
+    } else if (active && !only_waits) {
+        capi_redirect();
+    }
+}
 
 /// std::mutex has no destructor that could be seen: what is freed contains no lock any more. Larger blocks mostly have
 /// theirs at the beginning.
