@@ -16,8 +16,9 @@ from python_tsan.collector import paused
 from python_tsan.components import component_of
 from python_tsan.locks.edges import Edge, LockGraph
 from python_tsan.locks.happens_before import HappensBefore
+from python_tsan.locks.lock_functions import lock_functions, makers
 from python_tsan.locks.model import LockKind, Mode, Strength
-from python_tsan.locks.places import Place, lock_class, site
+from python_tsan.locks.places import Place, Serving, lock_class, site
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,14 +107,17 @@ class _Searcher:
     _modules: frozenset[int] = field(init=False)
     _attachments: frozenset[int] = field(init=False)
     _order: HappensBefore = field(init=False)
+    _serving: Serving = field(init=False)
 
     def __post_init__(self) -> None:
         self._order = HappensBefore(self.trace.segments, self.trace.orders)
         self._modules = frozenset(lock.id for lock in self.trace.locks if lock.kind is LockKind.MODULE)
         self._attachments = frozenset(lock.id for lock in self.trace.locks if lock.kind.is_attachment)
+        self._serving = lock_functions(self.trace)
+        creating = makers(lock.created for lock in self.trace.locks)
         numbers: dict[Place, int] = {}
         for lock in self.trace.locks:
-            self._class_of[lock.id] = numbers.setdefault(lock_class(lock), len(numbers))
+            self._class_of[lock.id] = numbers.setdefault(lock_class(lock, creating), len(numbers))
 
     def search(self, edges: Sequence[Edge]) -> bool:
         """Add the cycles of these edges, without those of locks that a shorter one has; False if it was cut.
@@ -192,7 +196,7 @@ class _Searcher:
     def _site(self, stack: CallStack) -> Place:
         known = self._sites.get(id(stack))
         if known is None:
-            known = self._sites[id(stack)] = site(stack)
+            known = self._sites[id(stack)] = site(stack, self._serving)
         return known
 
     def _start(self, edge: Edge) -> _Path:

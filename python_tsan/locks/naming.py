@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from python_tsan.locks.lock_functions import address, lock_holders, makers
 from python_tsan.locks.model import LockKind
-from python_tsan.locks.places import is_machinery
+from python_tsan.locks.places import is_guard, is_machinery
 from python_tsan.locks.python_names import python_lock_name
 from python_tsan.result.attribution import owner
 from python_tsan.result.finding import Attribution
@@ -21,7 +22,9 @@ from python_tsan.tsan.frames import plain_symbol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from python_tsan.locks.lock_functions import Holder
     from python_tsan.locks.model import CallStack, LockTrace, TracedLock, TracedThread
+    from python_tsan.locks.places import Serving
     from python_tsan.result.finding import PythonFrame
     from python_tsan.symbols import Site
 
@@ -36,6 +39,8 @@ _BY_CALL = (
 
 # Kinds of which a process, or an interpreter, has one.
 _ONLY_ONE = {LockKind.ATTACHED: "an attached thread state", LockKind.IMPORT: "the import lock"}
+# Functions that are not known by their names.
+_SHARED_NAMES = {"", "operator()", "main"}
 # Kinds whose locks are called by what they belong to.
 _LOCKS_OF = {LockKind.MODULE: "the module lock of", LockKind.FILE: "the lock of"}
 _LONGEST_NAME = 15  # of a thread; see prctl(2)
@@ -77,12 +82,17 @@ class Namer:
     lookup: Lookup
     threads: dict[int, TracedThread] = field(init=False)
     locks: dict[int, TracedLock] = field(init=False)
+    _holders: tuple[Holder, ...] = field(init=False)
+    _makers: Serving = field(init=False)
+    _serving: set[str] = field(default_factory=set)
     _sites: dict[Address, Site] = field(default_factory=dict)
     _variables: dict[Address, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.threads = {thread.id: thread for thread in self.trace.threads}
         self.locks = {lock.id: lock for lock in self.trace.locks}
+        self._holders = lock_holders(self.trace)
+        self._makers = makers(lock.created for lock in self.trace.locks)
 
     def learn(self, stacks: Iterable[CallStack], locks: Iterable[int] = ()) -> None:
         """Look up all addresses of these stacks and locks at once."""
@@ -97,11 +107,31 @@ class Namer:
         addresses = {(frame.module, frame.offset) for frame in frames if frame.offset is not None}
         self._sites.update(self.lookup.functions(addresses - self._sites.keys()))
         self._variables.update(self.lookup.variables(places - self._variables.keys()))
+        self._serving.update(name for holder in self._holders for name in self._served(holder))
+        self._serving -= _SHARED_NAMES
+
+    def _served(self, holder: Holder) -> Iterator[str]:
+        """Yield the functions that took a lock for the one that has it, those that were inlined into it, too."""
+        yield from (each.symbol for frame in holder.served for each in self._frames(frame) if not is_machinery(each))
+        taking, going_on = ([each.symbol for each in self._frames(one)] for one in (holder.taking, holder.going_on))
+        while taking and going_on and taking[-1] == going_on[-1]:
+            del taking[-1], going_on[-1]
+            if not taking:
+                return
+        if len(taking) < len(self._frames(holder.taking)):
+            yield from taking
 
     def place(self, stack: CallStack) -> Place:
-        """Return a recorded stack for a reader."""
+        """Return a recorded stack for a reader: without the program's own functions that only take locks, too."""
         native = [each for frame in stack.native for each in self._frames(frame)]
-        skipped = next((number for number, frame in enumerate(native) if not is_machinery(frame)), len(native))
+        own = [number for number, frame in enumerate(native) if not is_machinery(frame)]
+        for_themselves = (number for number in own if not self._serves(native[number]))
+        skipped = next(for_themselves, None)
+        if skipped is None:
+            # What remains may be of a lambda that was inlined into the C++ library's function.
+            rest = own[-1] + 1 if own else len(native)
+            is_rest = own and rest < len(native) and is_guard(native[rest])
+            skipped = rest if is_rest else next(iter(own), len(native))
         machinery, native = native[:skipped], native[skipped:]
         python = [_python_frame(frame) for frame in stack.python]
         inner = next((frame.symbol for frame in reversed(machinery) if owner(frame) is Attribution.LIBPYTHON), None)
@@ -112,6 +142,9 @@ class Namer:
         in_python = inner is not None and not inner.startswith(_BY_CALL)
         frames = [*python, *native] if in_python else list(_with_python(native, python))
         return Place(stack=_stack(frames), call=call)
+
+    def _serves(self, frame: Frame) -> bool:
+        return frame.symbol in self._serving or address(frame) in self._makers
 
     def _frames(self, frame: Frame) -> tuple[Frame, ...]:
         """Return the functions at one address, inlined ones first."""

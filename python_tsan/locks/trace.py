@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = b"PTLOCKS\n"
-VERSION = 3
+VERSION = 4
 LIBRARY = "libpython_tsan_locks.so"
 # By number: enum Kind, Mode, Callee, Rule, Lost and Part of format.hpp.
 KINDS = (
@@ -135,14 +135,14 @@ _PYTHON_FRAME = struct.Struct("<IIIi")
 _LOCK = struct.Struct("<QQIIIIBBBBI")
 _THREAD = struct.Struct("<QIIIIII16sII")
 _SEGMENT = struct.Struct("<IIII")
-_CONTEXT = struct.Struct("<IIIIQB7x")
+_CONTEXT = struct.Struct("<IIIIB7x")
 _REQUEST = struct.Struct("<IIIIIIQQBBB5x")
 _WAKE = struct.Struct("<IIIIII")
 _WAIT = struct.Struct("<IIIB3xQQQQ")
 _MOMENT = struct.Struct("<QQIIII")
 _MISUSE = struct.Struct("<IIIIIIQBB2xIQ")
 _LIVE = struct.Struct("<IIIIQQQQIIBBB5x")
-_HELD = struct.Struct("<QQQIIIIHBB4x")
+_HELD = struct.Struct("<QQIIIIHBB4x")
 _MOST_HELD = 32
 _LIVE_BYTES = _LIVE.size + _MOST_HELD * _HELD.size
 _SEES_PYTHON, _KNOWS_GIL, _FREE_THREADED, _ENDED, _FORKED, _CHECKS_CALLS, _HIDES_ONCE = 1, 2, 4, 8, 16, 32, 64
@@ -254,7 +254,7 @@ class _Reader:
         self.stacks = _Stacks(parts=self.parts)
         self.locks = list(starmap(self._lock, enumerate(mapped_rows.rows(_LOCK, self.parts["locks"]))))
         self.by_address = {lock.address: lock.id for lock in self.locks if lock.kind is not LockKind.THREAD}
-        self.contexts = [(0,) * 6, *mapped_rows.rows(_CONTEXT, self.parts["contexts"])]
+        self.contexts = [(0,) * 5, *mapped_rows.rows(_CONTEXT, self.parts["contexts"])]
         self.segments = list(mapped_rows.rows(_SEGMENT, self.parts["segments"]))
         self.holdings: dict[int, tuple[Holding, ...]] = {}
         self.extra: dict[int, int] = {}  # segments of threads whose own ones did not fit
@@ -329,7 +329,7 @@ class _Reader:
             return known
         held = [
             Holding(lock=lock - 1, mode=MODES[mode & 1], stack=self.stacks[native, python])
-            for _, lock, native, python, _, mode in _chain(self.contexts, context)
+            for _, lock, native, python, mode in _chain(self.contexts, context)
             if 0 < lock <= len(self.locks)
         ]
         return self.holdings.setdefault(context, tuple(reversed(held)))
@@ -429,7 +429,7 @@ class _Reader:
                 Holding(
                     lock=self._lock_at(address, kind, lock), mode=MODES[mode & 1], stack=self.stacks[native, python]
                 )
-                for address, _, _, native, python, lock, _, _, kind, mode in held
+                for address, _, native, python, lock, _, _, kind, mode in held
             ),
             wants=self._lock_at(wanted.address, wanted.kind) if wanted.address else None,
             mode=MODES[wanted.mode & 1],

@@ -330,8 +330,15 @@ def test_two_calls_of_one_function_differ_by_their_callers(trace):
     before = "void lock() { first.lock(); }\nvoid one() { lock(); }\nvoid other() { lock(); }\n"
     inner = "{ Guard b(second); } first.unlock();"
     seen = trace(f"one(); {inner} other(); {inner}", before=before)
-    callers = {each.holding[0].stack.native[2].offset for each in seen.requests}
-    assert len(callers) == len(seen.requests)
+    taken = {tuple(frame.offset for frame in each.holding[0].stack.native) for each in seen.requests}
+    assert len(taken) == len(seen.requests) == 2
+
+
+def test_a_lock_function_asks_for_each_of_its_callers(trace):
+    before = "void lock() { second.lock(); }\nvoid one() { lock(); }\nvoid other() { lock(); }\n"
+    seen = trace("Guard a(first); one(); second.unlock(); other(); second.unlock();", before=before)
+    asked = {tuple(frame.offset for frame in each.stack.native) for each in seen.requests}
+    assert len(asked) == len(seen.requests) == 2
 
 
 def test_thousands_of_threads(trace):

@@ -16,7 +16,7 @@ namespace lock_recorder {
 using namespace preload;
 
 constexpr char magic[8] = {'P', 'T', 'L', 'O', 'C', 'K', 'S', '\n'};
-constexpr std::uint32_t format_version = 3;
+constexpr std::uint32_t format_version = 4;
 constexpr std::uint64_t header_bytes = 8192;
 
 /// The order is that of KINDS in python_tsan/locks/trace.py.
@@ -128,7 +128,6 @@ struct Context {
     std::uint32_t parent;
     std::uint32_t lock;
     Stack taken;
-    std::uint64_t site;
     Mode mode;
     std::uint8_t reserved[7];
 };
@@ -214,7 +213,6 @@ struct Misuse {
 
 struct Held {
     std::uint64_t address;
-    std::uint64_t site;
     std::uint64_t descriptor; // of a locked file
     Stack taken;
     std::uint32_t lock;    // 0 until something is requested above it
@@ -312,8 +310,8 @@ struct Header {
 };
 static_assert(sizeof(Header) <= header_bytes);
 static_assert(sizeof(Object) == 32 && sizeof(Frame) == 16 && sizeof(PythonFrame) == 16 && sizeof(Lock) == 40);
-static_assert(sizeof(Thread) == 56 && sizeof(Segment) == 16 && sizeof(Context) == 32 && sizeof(Request) == 48);
-static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Moment) == 32 && sizeof(Held) == 48 &&
-              sizeof(Misuse) == 48 && sizeof(Live) == 64 + 48 * most_held);
+static_assert(sizeof(Thread) == 56 && sizeof(Segment) == 16 && sizeof(Context) == 24 && sizeof(Request) == 48);
+static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Moment) == 32 && sizeof(Held) == 40 &&
+              sizeof(Misuse) == 48 && sizeof(Live) == 64 + 40 * most_held);
 
 } // namespace lock_recorder

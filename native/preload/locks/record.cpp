@@ -140,16 +140,21 @@ void drop_stale() {
     }
 }
 
+/// What distinguishes the places where a lock is taken: the Python frames of a native one do not.
+std::uint64_t place_of(Stack taken) {
+    return taken.native != 0 ? taken.native : std::uint64_t{taken.python} << 32;
+}
+
 std::uint32_t intern_context(const Context& context) {
     const auto hash =
-        mix(mix(mix(context.parent, context.lock), context.site), static_cast<std::uint64_t>(context.mode));
+        mix(mix(mix(context.parent, context.lock), place_of(context.taken)), static_cast<std::uint64_t>(context.mode));
     const auto* known = rows<Context>(Part::contexts);
     return contexts.find_or_make(
         hash,
         [&](std::uint32_t row) {
             const auto& one = known[row];
-            return one.parent == context.parent && one.lock == context.lock && one.site == context.site &&
-                   one.mode == context.mode;
+            return one.parent == context.parent && one.lock == context.lock &&
+                   place_of(one.taken) == place_of(context.taken) && one.mode == context.mode;
         },
         [&] { return append(Part::contexts, context); });
 }
@@ -157,14 +162,14 @@ std::uint32_t intern_context(const Context& context) {
 /// `exists`: it is held now, so that its memory can be looked at.
 std::uint32_t context_of(std::uint32_t parent, Held& held, bool exists) {
     held.lock = exists ? lock_now(held.address, held.kind) : lock_at(held.address);
-    const auto hash = mix(mix(mix(parent, held.lock), held.site), static_cast<std::uint64_t>(held.mode));
+    const auto hash = mix(mix(mix(parent, held.lock), place_of(held.taken)), static_cast<std::uint64_t>(held.mode));
     const Remembered context(mix(hash, salt_context));
     if (const auto known = held.lock == 0 ? 0 : context.row()) {
         return known;
     }
     const Latched latched(tables);
     held.lock = lock_make(held.address, held.kind, held.taken, exists);
-    const auto made = intern_context(Context{parent, held.lock, held.taken, held.site, held.mode, {}});
+    const auto made = intern_context(Context{parent, held.lock, held.taken, held.mode, {}});
     return held.lock == 0 ? 0 : context.keep(made);
 }
 
@@ -215,6 +220,12 @@ Stack first_seen(const What& what, const Site& site) {
     return by_python ? Stack{0, intern_python_stack()} : Stack{intern_call_site(site.pc), 0};
 }
 
+/// What distinguishes the places of requests. The call alone does not: all requests for a GIL are made by one function,
+/// and so are those of a program that has a lock function of its own.
+std::uint64_t where_asked(const What& what, const Site& site) {
+    return is_of_python_code(what.kind) && self.native_held == 0 ? site.key() : native_stack(site);
+}
+
 std::uint32_t record_request(const What& what, const Site& site, bool weak = false) {
     if (only_waits) {
         return 0;
@@ -222,7 +233,8 @@ std::uint32_t record_request(const What& what, const Site& site, bool weak = fal
     const auto held = context();
     const auto lock = lock_now(what.address, what.kind);
     const auto how = static_cast<std::uint64_t>(what.mode) + (weak ? 2 : 0);
-    const auto key = mix(mix(mix(self.tail, held), mix(lock, site.key())), how);
+    const auto at = where_asked(what, site);
+    const auto key = mix(mix(mix(self.tail, held), mix(lock, at)), how);
     const Remembered request(mix(key, salt_request));
     auto row = lock == 0 || self.stale ? 0 : request.row();
     if (row == 0) {
@@ -232,13 +244,13 @@ std::uint32_t record_request(const What& what, const Site& site, bool weak = fal
         wanted.segment = threads_segment();
         wanted.context = held;
         wanted.lock = lock_make(what.address, what.kind, first_seen(what, site));
-        wanted.site = site.key();
+        wanted.site = at;
         wanted.mode = what.mode;
         wanted.timed = what.timed ? 1 : 0;
         wanted.weak = weak ? 1 : 0;
         row = wanted.lock == 0 ? 0 : make_request(wanted, what.kind, site);
         if (row != 0 && lock != 0) {
-            const auto again = mix(mix(mix(self.tail, held), mix(lock, site.key())), how);
+            const auto again = mix(mix(mix(self.tail, held), mix(lock, at)), how);
             Remembered(mix(again, salt_request)).keep(row);
         }
     }
@@ -355,7 +367,6 @@ void acquired(const What& what, const Site& site) {
     }
     auto& held = live->held[live->held_count];
     held.address = what.address;
-    held.site = site.key();
     held.descriptor = self.descriptor;
     held.taken = what.kind == Kind::gil ? Stack{gil_stack(site), 0} : stack_of(what, site);
     held.lock = held.context = 0;
