@@ -70,6 +70,25 @@ def test_of_many_runs_each_has_a_letter():
     assert len("".join(line[34:] for line in lines[start:end])) == 120
 
 
+@pytest.mark.parametrize(
+    ("seen", "as_expected", "word", "letter"),
+    [
+        (Seen.RACE, True, "race", "r"),
+        (Seen.RACE, False, "RACE", "R"),
+        (Seen.CLEAN, True, "clean", "."),
+        (Seen.CLEAN, False, "CLEAN", "C"),
+        (Seen.DOUBT, False, "doubt", "?"),
+        (Seen.SKIPPED, False, "-", "-"),
+    ],
+)
+def test_capitals_are_for_what_a_run_showed_and_did_not_expect(seen, as_expected, word, letter):
+    for count, shown in ((2, word), (9, letter)):
+        cells = [*([Cell(seen=Seen.HANG)] * (count - 1)), Cell(seen=seen, as_expected=as_expected)]
+        columns = [column(f"r{number}", cells={"gil/x": cell}) for number, cell in enumerate(cells)]
+        (line,) = (each for each in lines_of(compare(columns, rows("gil/x")), whole=True) if each.startswith("gil/x "))
+        assert line.endswith(f" {shown}" if count == 2 else f"hh{shown}")
+
+
 def test_the_terminal_says_what_differs_by_what_and_what_to_do(shown):
     text = "\n".join(lines_of(shown))
     assert "GIL -> free-threaded" in text
