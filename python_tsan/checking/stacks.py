@@ -34,7 +34,7 @@ _KERNEL_FILES = ("comm", "wchan", "syscall", "status")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debugger:
-    """A program that prints the native stack of every thread. ``proof`` stands in its output when it could."""
+    """A program that prints the native stack of every thread. ``proof`` is in its output when it could."""
 
     name: str
     arguments: tuple[str, ...]

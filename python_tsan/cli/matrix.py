@@ -22,8 +22,8 @@ from python_tsan.cli.verify import CheckRequest, add_check_options, verify
 from python_tsan.comparison.renderings import HTML, MARKDOWN, RENDERINGS
 from python_tsan.errors import ExitCode, Interrupted, PythonTsanError, SubjectError, UsageError
 from python_tsan.expectation import Lane
-from python_tsan.matrix.available import look
-from python_tsan.matrix.model import Wish
+from python_tsan.matrix.available import find_available
+from python_tsan.matrix.model import Axes
 from python_tsan.matrix.outcomes import FORMAT, MATRIX_FILE, Outcome, Record, exit_code
 from python_tsan.matrix.plan import plan_matrix
 from python_tsan.plain_text import duration
@@ -79,13 +79,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Plan; then print the plan, or run it. A combination that fails does not stop the others."""
     if arguments.format != "terminal" and not arguments.listed:
         raise UsageError("--format needs --list", advice="`python-tsan compare` shows a matrix in other formats")
-    wish = wish_of(arguments)
+    axes = axes_of(arguments)
     if arguments.cluster:
         refuse_address(arguments.cluster)
     context = open_context(arguments)
     if arguments.resume:  # a wrong folder is reported before the search
         FORMAT.load(arguments.resume / MATRIX_FILE)
-    plan = plan_matrix(look(context.settings, wish, layout=context.layout, console=context.console), wish)
+    plan = plan_matrix(find_available(context.settings, axes, layout=context.layout, console=context.console), axes)
     if arguments.shard:
         shard = parse_shard(arguments.shard, os.environ)
         plan = replace(plan, combinations=part_of(plan.combinations, shard, "combination"))
@@ -111,7 +111,7 @@ def _cluster_of(arguments: argparse.Namespace, console: Console) -> Iterator[OnC
         yield OnCluster(cluster=cluster, words=(*words, *settings))
 
 
-def wish_of(arguments: argparse.Namespace) -> Wish:
+def axes_of(arguments: argparse.Namespace) -> Axes:
     """Return the requested axes. Raises :class:`UsageError` for an invalid version or binding."""
     pythons = words_of(arguments.pythons)
     for version in pythons:
@@ -121,7 +121,7 @@ def wish_of(arguments: argparse.Namespace) -> Wish:
     for text, binding in bindings.items():
         if binding is None:
             raise UsageError(f"--binding {text}: must be {Kind.BINDING.value}", page="matrix")
-    return Wish(
+    return Axes(
         pythons=pythons,
         threading=_THREADING[arguments.threading],
         toolchains=words_of(arguments.toolchains),

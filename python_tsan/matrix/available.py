@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from python_tsan.binding import Binding
     from python_tsan.config import Settings
     from python_tsan.console import Console
-    from python_tsan.matrix.model import Wish
+    from python_tsan.matrix.model import Axes
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Probe
 
@@ -29,7 +29,7 @@ Key = TypeVar("Key")
 Item = TypeVar("Item")
 
 
-def look(settings: Settings, wish: Wish, *, layout: Layout, console: Console) -> Available:
+def find_available(settings: Settings, axes: Axes, *, layout: Layout, console: Console) -> Available:
     """Return what is available of the request. Sources are fetched, to be sure of them."""
 
     def toolchain(name: str) -> str:
@@ -46,16 +46,16 @@ def look(settings: Settings, wish: Wish, *, layout: Layout, console: Console) ->
         return each
 
     missing: list[LeftOut] = []
-    compilers = wish.toolchains or ((settings.toolchain,) if settings.toolchain else ())
-    versions = wish.pythons or ((settings.python,) if settings.python else ())
+    compilers = axes.toolchains or ((settings.toolchain,) if settings.toolchain else ())
+    versions = axes.pythons or ((settings.python,) if settings.python else ())
     series = [f"3.{minor}" for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1)]
-    bindings = wish.bindings or dict.fromkeys((*filter(None, [settings.binding]), *BINDINGS))
+    bindings = axes.bindings or dict.fromkeys((*filter(None, [settings.binding]), *BINDINGS))
     found = Available(
         toolchains=_obtained(toolchain, compilers, "", missing, asked=True)
         if compilers
         else _best_of_each(survey(None, layout=layout, console=console).probes),
         pythons=_obtained(python, versions or series, "CPython ", missing, asked=bool(versions)),
-        bindings=_obtained(binding, bindings, "", missing, asked=bool(wish.bindings)),
+        bindings=_obtained(binding, bindings, "", missing, asked=bool(axes.bindings)),
     )
     return replace(found, missing=tuple(missing))
 

@@ -39,10 +39,10 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the user asks for by name; an empty axis asks for everything that there is.
+class Axes:
+    """What is requested by name on each axis; an empty axis requests everything that there is.
 
-    ``whole`` asks for every combination instead of those that differ from a neighbour in one respect.
+    ``whole`` requests every combination instead of those that differ from a neighbour in one respect.
     """
 
     pythons: tuple[str, ...] = ()

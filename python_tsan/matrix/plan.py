@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from python_tsan.binding import Binding
-    from python_tsan.matrix.model import Available, Wish
+    from python_tsan.matrix.model import Available, Axes
 
 _BOTH = (False, True)
 
 
-def plan_matrix(available: Available, wish: Wish) -> Plan:
+def plan_matrix(available: Available, axes: Axes) -> Plan:
     """Return the combinations to run, oldest CPython first, and what is left out."""
-    requested = tuple(dict.fromkeys(_every(available) if wish.whole else _star(available, wish.threading or _BOTH)))
-    threading = wish.threading or _BOTH
-    refused = {combination: why(combination) for combination in requested}
+    requested = tuple(dict.fromkeys(_every(available) if axes.whole else _star(available, axes.threading or _BOTH)))
+    threading = axes.threading or _BOTH
+    refused = {combination: refusal_of(combination) for combination in requested}
     kept = [each for each in requested if each.free_threaded in threading and not refused[each]]
     return Plan(
         combinations=tuple(sorted(kept, key=lambda each: _rank(each, available))),
@@ -33,7 +33,7 @@ def plan_matrix(available: Available, wish: Wish) -> Plan:
     )
 
 
-def why(combination: Combination) -> str:
+def refusal_of(combination: Combination) -> str:
     """Return why there can be no such build, or nothing."""
     if combination.free_threaded and (reason := free_threading_refusal(combination.python)):
         return reason
@@ -71,7 +71,7 @@ def _base(available: Available, threading: tuple[bool, ...]) -> str:
     def reach(python: str) -> tuple[object, ...]:
         fits = [
             sum(
-                not why(_combination(python, available.toolchains[0], binding, free=free))
+                not refusal_of(_combination(python, available.toolchains[0], binding, free=free))
                 for binding in available.bindings
             )
             for free in threading

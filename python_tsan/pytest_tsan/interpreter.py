@@ -39,7 +39,7 @@ class MarkedTestPython:
 def find_python(named: str, settings: Settings, *, layout: Layout, console: Console) -> MarkedTestPython:
     """Return the Python that was named, else the one that runs pytest.
 
-    Raises :class:`UsageError` when the named one is not there, and :class:`ToolchainError` when no compiler serves or
+    Raises :class:`UsageError` when the named one is not there, and :class:`ToolchainError` when no compiler works or
     its runtime cannot be preloaded.
     """
     # An environment's python is kept as it is spelled: that is how it finds its packages.

@@ -121,7 +121,7 @@ def _read_once(path: Path, _changed: int, _size: int) -> ElfFacts:
 
 def _read(path: Path, file: BinaryIO) -> ElfFacts:
     elf = ELFFile(file)
-    defined, wanted = _tsan_symbols(elf.get_section_by_name(".dynsym"))
+    defined, imported = _tsan_symbols(elf.get_section_by_name(".dynsym"))
     table = elf.get_section_by_name(".symtab")
     dynamic = elf.get_section_by_name(".dynamic")
     needed, search, soname = _dynamic(dynamic) if isinstance(dynamic, DynamicSection) else ((), (), "")
@@ -130,14 +130,14 @@ def _read(path: Path, file: BinaryIO) -> ElfFacts:
     return ElfFacts(
         path=path,
         # GCC puts an object that calls ENTRY into every program, also into one that was compiled without the sanitizer.
-        instrumented=_instrumented(table, starts=brings or ENTRY in wanted, calls=bool(wanted - {ENTRY})),
+        instrumented=_instrumented(table, starts=brings or ENTRY in imported, calls=bool(imported - {ENTRY})),
         runtime=_runtime(needed, compilers, brings=brings),
         needed=needed,
         search=tuple(folder.replace("$ORIGIN", str(path.parent)) for folder in search),
         soname=soname,
         build_id=_build_id(elf),
         compilers=compilers,
-        fences=FENCE in wanted,
+        fences=FENCE in imported,
         coroutines=_has_coroutines(table),
     )
 
@@ -182,15 +182,15 @@ def _symbols(table: SymbolTableSection, prefix: bytes = b"") -> Iterator[_Symbol
 def _tsan_symbols(table: object) -> tuple[set[str], set[str]]:
     """Return the names of the sanitizer's interface that a file defines, and those that it imports."""
     defined: set[str] = set()
-    wanted: set[str] = set()
+    imported: set[str] = set()
     # Most libraries have no such name among theirs.
     if isinstance(table, SymbolTableSection) and b"__tsan_" in table.stringtable.data():
         for symbol in _symbols(table, b"__tsan_"):
             if symbol.defined:
                 defined.add(symbol.name)
             elif not symbol.weak:  # a weak one is a question: "is the sanitizer there?", as companions of libraries ask
-                wanted.add(symbol.name)
-    return defined, wanted
+                imported.add(symbol.name)
+    return defined, imported
 
 
 def _dynamic(section: DynamicSection) -> tuple[tuple[str, ...], tuple[str, ...], str]:

@@ -15,7 +15,7 @@ from python_tsan.console import make_console
 from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.errors import BuildError, ExitCode, FetchError, UsageError
 from python_tsan.matrix import available
-from python_tsan.matrix.model import Available, LeftOut, Plan, Wish
+from python_tsan.matrix.model import Available, Axes, LeftOut, Plan
 from python_tsan.matrix.outcomes import FORMAT, Outcome, Record, exit_code
 from python_tsan.matrix.plan import plan_matrix
 from python_tsan.paths import Layout
@@ -31,7 +31,7 @@ def here(monkeypatch, tmp_path):
     """Make the machine one that has :data:`HERE`, and return what was verified on it, in order."""
     verified = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(matrix, "look", lambda *_, **__: HERE)
+    monkeypatch.setattr(matrix, "find_available", lambda *_, **__: HERE)
 
     def verify(context, request):
         settings = context.settings
@@ -127,7 +127,7 @@ def test_a_matrix_may_be_run_piece_by_piece(here, tmp_path, monkeypatch, capsys)
     folder, newer = folder_of(tmp_path), replace(HERE, pythons=("3.13.15",))
     here.calls.clear()
     capsys.readouterr()
-    monkeypatch.setattr(matrix, "look", lambda *_, **__: newer)
+    monkeypatch.setattr(matrix, "find_available", lambda *_, **__: newer)
     assert main(["matrix", "--resume", str(folder)]) == 1, "what an earlier piece came to counts too"
     assert [call[:2] for call in here.calls] == [("3.13.15", False), ("3.13.15", True)]
     assert "5 runs" in capsys.readouterr().out
@@ -234,7 +234,7 @@ def test_each_of_several_jobs_takes_its_part_of_the_combinations(capsys, monkeyp
     "words",
     [["--python", "4.1"], ["--python", "3.13,nonsense"], ["--threading", "maybe"], ["--binding", "nanobind,boost"]],
 )
-def test_an_invalid_wish_is_a_usage_error(words, capsys):
+def test_an_invalid_axis_is_a_usage_error(words, capsys):
     assert main(["matrix", "--list", *words]) == 2
     assert words[1].split(",")[-1] in capsys.readouterr().err
 
@@ -244,7 +244,7 @@ def test_nothing_to_run_is_one_clear_error(monkeypatch, capsys):
     nothing = Available(
         pythons=(), toolchains=("clang-19",), bindings=(), missing=(LeftOut(what="CPython 3.12", reason="unreachable"),)
     )
-    monkeypatch.setattr(matrix, "look", lambda *_, **__: nothing)
+    monkeypatch.setattr(matrix, "find_available", lambda *_, **__: nothing)
     assert main(["matrix"]) == 6
     assert "no combination can run here: CPython 3.12: unreachable" in capsys.readouterr().err
 
@@ -283,16 +283,16 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr(available, "obtain_source", obtain)
     monkeypatch.setattr(available, "find_binding", find)
 
-    def look(**wish):
+    def find_available(**axes):
         settings = Settings(cache=tmp_path)
-        return available.look(
+        return available.find_available(
             settings,
-            Wish(toolchains=("nothing-1",), **wish),
+            Axes(toolchains=("nothing-1",), **axes),
             layout=Layout(root=tmp_path),
             console=make_console(quiet=True),
         )
 
-    return look
+    return find_available
 
 
 def test_what_is_unavailable_is_left_out_with_every_place_and_its_answer(machine):
@@ -312,7 +312,7 @@ def test_what_was_asked_for_by_name_and_is_unavailable_counts(machine):
         "CPython 3.12": ExitCode.FETCH,
         "nanobind 9.9.9": ExitCode.BUILD,
     }
-    assert plan_matrix(found, Wish()).combinations == ()
+    assert plan_matrix(found, Axes()).combinations == ()
 
 
 @pytest.mark.compiler
@@ -323,7 +323,7 @@ def test_the_compilers_of_this_machine_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr(available, "obtain_source", unavailable)
     monkeypatch.setattr(available, "find_binding", lambda *_, **__: None)
     layout = Layout(root=tmp_path)
-    found = available.look(Settings(cache=tmp_path), Wish(), layout=layout, console=make_console(quiet=True))
+    found = available.find_available(Settings(cache=tmp_path), Axes(), layout=layout, console=make_console(quiet=True))
     assert found.toolchains
     assert len({name.split("-")[0] for name in found.toolchains}) == len(found.toolchains)
     assert all(each.what.startswith("CPython ") for each in found.missing)
@@ -367,7 +367,7 @@ def workers(scheduler, here, tmp_path):
     (tmp_path / "python_tsan" / "__init__.py").touch()
     (tmp_path / "python_tsan" / "__main__.py").write_text(STAND_IN)
     answers = {}
-    for number, combination in enumerate(plan_matrix(HERE, Wish()).combinations):
+    for number, combination in enumerate(plan_matrix(HERE, Axes()).combinations):
         made = run_of(
             verdict("gil/counter_guarded", Seen.RACE if combination.free_threaded else Seen.CLEAN),
             name=f"run-{number}",
