@@ -60,7 +60,7 @@ def as_json(machine: HostFacts, seen: Survey, manager: Manager | None) -> dict[s
         "chosen": _plain(seen.chosen) if seen.chosen else None,
         "why": seen.why if seen.chosen else _refusal(seen, manager).message,
         "missing": [{"what": what, "install": how} for what, how in shortages(machine, seen, manager)],
-        "warnings": list(troubles(machine)),
+        "warnings": list(warnings_about(machine)),
     }
 
 
@@ -70,7 +70,7 @@ def report(machine: HostFacts, seen: Survey, manager: Manager | None, console: C
     _section(console, "Selected", _choice(seen, manager))
     _section(console, "Machine", _machine(machine))
     _section(console, "Tools", ((name, str(path or "missing")) for name, path in machine.tools.items()))
-    if warnings := list(troubles(machine)):
+    if warnings := list(warnings_about(machine)):
         _section(console, "Warnings", (("", text) for text in warnings))
     if missing := list(shortages(machine, seen, manager)):
         _section(console, "Missing", missing)
@@ -109,7 +109,7 @@ _USES = (
 )
 
 
-def troubles(machine: HostFacts) -> Iterator[str]:
+def warnings_about(machine: HostFacts) -> Iterator[str]:
     """Yield what may fail on this machine, each in a sentence that says what to do."""
     if machine.mmap_rnd_bits is not None and machine.mmap_rnd_bits > SAFE_RND_BITS:
         way = "setarch -R works and is used when necessary" if machine.no_aslr_works else "setarch -R does not work"

@@ -14,7 +14,7 @@ from python_tsan.errors import PythonTsanError, ToolchainError
 from python_tsan.paths import Layout
 from python_tsan.pytest_tsan.interpreter import MarkedTestPython, find_python
 from python_tsan.pytest_tsan.mark import read_mark
-from python_tsan.pytest_tsan.run import Call, run_apart
+from python_tsan.pytest_tsan.run import Call, run_isolated
 from python_tsan.pytest_tsan.words import MARK, REQUIRE
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ class MarkedTest(pytest.Item):
     obj: object  # conditions of skipif and xfail see the module's names through the test's function
 
     def runtest(self) -> None:
-        """Run it apart and judge it."""
+        """Run it in a process of its own and judge it."""
         config = self.config
         python = _python(config)
         if isinstance(python, str):
             if config.getoption("tsan") == REQUIRE:
                 raise MarkedTestFailure(python)
             raise _skipped(python)
-        ended = run_apart(self._call(), python, layout=_layout(config))
+        ended = run_isolated(self._call(), python, layout=_layout(config))
         if ended.skipped:
             raise _skipped(ended.text)
         if ended.failed:
@@ -75,8 +75,8 @@ class MarkedTest(pytest.Item):
         return self.original.reportinfo()
 
 
-def apart(original: pytest.Item) -> MarkedTest:
-    """Return the item that stands for a marked test, under the same name and with the same marks."""
+def isolated(original: pytest.Item) -> MarkedTest:
+    """Return the item that replaces a marked test, under the same name and with the same marks."""
     item: MarkedTest = MarkedTest.from_parent(cast("pytest.Collector", original.parent), name=original.name)
     item.original = original
     item.own_markers[:] = original.own_markers

@@ -50,6 +50,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if os.environ.get(CHILD_VARIABLE) or config.getoption("tsan") == OFF:
         return
     if any(item.get_closest_marker(MARK) for item in items):
-        from python_tsan.pytest_tsan.item import apart  # noqa: PLC0415 -- only where a test is marked
+        from python_tsan.pytest_tsan.item import isolated  # noqa: PLC0415 -- only where a test is marked
 
-        items[:] = [apart(item) if item.get_closest_marker(MARK) else item for item in items]
+        items[:] = [isolated(item) if item.get_closest_marker(MARK) else item for item in items]

@@ -58,8 +58,8 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Apart:
-    """How a test that ran apart ended. ``blind`` says what of the project could not be seen."""
+class IsolatedOutcome:
+    """How a test ended that ran in a process of its own. ``blind`` says what of the project could not be seen."""
 
     failed: bool = False
     skipped: bool = False
@@ -67,7 +67,7 @@ class Apart:
     blind: tuple[str, ...] = ()
 
 
-def run_apart(call: Call, python: MarkedTestPython, *, layout: Layout) -> Apart:
+def run_isolated(call: Call, python: MarkedTestPython, *, layout: Layout) -> IsolatedOutcome:
     """Run a test under ThreadSanitizer and judge it by its own outcome and by what was found.
 
     Raises :class:`python_tsan.errors.PythonTsanError` when it cannot be run.
@@ -155,15 +155,15 @@ def _session(call: Call, python: MarkedTestPython, layout: Layout) -> Session:
     )
 
 
-def _conclude(result: Result, endings: Sequence[Mapping[str, str]], folder: Path, call: Call) -> Apart:
+def _conclude(result: Result, endings: Sequence[Mapping[str, str]], folder: Path, call: Call) -> IsolatedOutcome:
     """Judge a test; ``endings`` are what pytest reported of it in each run."""
     failed = [ending["text"] for ending in endings if ending["outcome"] == "failed"]
     skipped = [ending["text"] for ending in endings if ending["outcome"] == "skipped"]
     status, reason = judge_marked_test(result.verdict, found=bool(result.findings), failed=failed, skipped=skipped)
     if status is Status.SKIPPED:
-        return Apart(skipped=True, text=reason)
+        return IsolatedOutcome(skipped=True, text=reason)
     if status is Status.PASSED:
-        return Apart(blind=(*_blind(result, call.root), *_gaps(call, folder)))
+        return IsolatedOutcome(blind=(*_blind(result, call.root), *_gaps(call, folder)))
     parts = [reason]
     if result.subject and not endings and not result.subject.timed_out:
         parts = [f"The process of this test {_end(result)}.", _last_words(folder), *parts]
@@ -171,7 +171,7 @@ def _conclude(result: Result, endings: Sequence[Mapping[str, str]], folder: Path
         parts.append(as_text(render_failure(result)).rstrip("\n"))
     if any(map(lacks_runtime, failed)):
         parts.append(HINT)
-    return Apart(failed=True, text="\n\n".join([*parts, f"all files: {folder}"]))
+    return IsolatedOutcome(failed=True, text="\n\n".join([*parts, f"all files: {folder}"]))
 
 
 def _end(result: Result) -> str:

@@ -127,8 +127,8 @@ def test_the_launcher_is_shown_where_one_is_needed():
     ],
 )
 def test_trouble_ahead_is_reported(change, words):
-    assert list(doctor.troubles(MACHINE)) == []
-    (text,) = doctor.troubles(replace(MACHINE, **change))
+    assert list(doctor.warnings_about(MACHINE)) == []
+    (text,) = doctor.warnings_about(replace(MACHINE, **change))
     assert words in text
 
 
