@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.imports.confirm import Proof, prove
 from python_tsan.imports.model.building import model_of
+from python_tsan.imports.model.program_model import home
 from python_tsan.imports.model.tracing import NOT_TRACED, TracingCut
 from python_tsan.imports.search.prediction import predict
 from python_tsan.imports.search.use_doubts import use_doubts
@@ -187,7 +188,7 @@ def _modelled(
     try:
         return model_of(probe, entries, main=main, jobs=jobs, calls=calls, call_seconds=call_seconds)
     except TracingCut as interrupt:
-        traced, modules = interrupt.traced, {entry.partition(":")[0] for entry in entries}
+        traced, modules = interrupt.traced, set(map(home, entries))
         missed = sum(traced.problems.get(name) == NOT_TRACED for name in modules)
         with cut.noted(lambda: f"{len(modules) - missed} of {len(modules)} entries had been traced"):
             raise

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from python_tsan.imports.model.lock_order import cyclic_modules, finder_requests, reaching_cycles
-from python_tsan.imports.model.program_model import Model
+from python_tsan.imports.model.program_model import Model, home
 from python_tsan.imports.model.requests import merge
 from python_tsan.imports.model.rules import LAZY_SINCE, rules_of
 from python_tsan.imports.model.target_sources import (
@@ -71,11 +71,9 @@ def model_of(
     are looked for in the packages of the entries for ``call_seconds``, and the first ``MOST_CALLS`` that matter are
     returned. ``traced`` is what the entries bring in where that is known.
     """
-    modules = list(dict.fromkeys(entry.partition(":")[0] for entry in entries))
+    modules = list(dict.fromkeys(map(home, entries)))
     traced = traced or trace_entries(probe, modules, main=main, jobs=jobs)
-    problems = {
-        entry: traced.problems[name] for entry in entries if (name := entry.partition(":")[0]) in traced.problems
-    }
+    problems = {entry: traced.problems[home(entry)] for entry in entries if home(entry) in traced.problems}
     begun = time.monotonic()
     program = traced.program
     named = [entry for entry in entries if ":" in entry and entry not in problems]
@@ -132,7 +130,7 @@ def _targets_by_package(
     """Return what the calls import and the entries have not brought in, by the top-level package of the call."""
     later: dict[str, dict[str, None]] = {}
     for call, requests in calls.items():
-        root = call.partition(":")[0].partition(".")[0]
+        root = home(call).partition(".")[0]
         for name in (name for request in requests for name in request.targets):
             if name not in known:
                 later.setdefault(root, {})[name] = None
@@ -146,7 +144,6 @@ def _that_matter(model: Model, named: Container[str], *, until: float) -> tuple[
     import the same, the first stands for all. The second value is how many were not looked at before the time was over.
     """
     reaching = reaching_cycles(model.program, model.rules)
-
     finished = cache(model.finished_by)
     known: set[tuple[str, frozenset[str]]] = set()
     found: list[str] = []
@@ -154,7 +151,7 @@ def _that_matter(model: Model, named: Container[str], *, until: float) -> tuple[
     for place, call in enumerate(ordered):
         if time.monotonic() > until:
             return found, len(ordered) - place
-        module = call.partition(":")[0]
+        module = home(call)
         names = {name for request in model.calls[call] for name in request.targets if name in model.program}
         if names.isdisjoint(reaching):
             continue
@@ -173,4 +170,4 @@ def _likelihood(call: str) -> tuple[bool, int]:
     """Sort what users call to the front: public functions, of the modules that are nested least."""
     names = call.replace(":", ".").split(".")
     private = any(name.startswith("_") and not name.endswith("__") for name in names)
-    return private, call.partition(":")[0].count(".")
+    return private, home(call).count(".")

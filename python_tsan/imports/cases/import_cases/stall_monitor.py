@@ -25,26 +25,19 @@ POLL_SECONDS = 0.05
 # Threads that are seen to wait for the same two times, so long after each other, stand still.
 STANDSTILL_SECONDS = 0.5
 
-_PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 -- compared with the text of co_filename
-
 
 def describe_waits(scheduler: Scheduler, folder: str) -> list[str]:
     """Return a line for each thread but the calling and the main one: what it waits for and who holds it.
 
-    ``folder`` holds the program; a thread that waits for no import lock is described by its innermost line
-    there.
+    ``folder`` holds the program; a thread that waits for no import lock is described by its innermost line there.
     Without the GIL that line is left out: a look at the frames of a thread that may run is a data race of CPython's.
     """
-    others = _others(scheduler)
+    mine = {get_ident(), threading.main_thread().ident}
+    started = {thread.ident for thread in threading.enumerate()}
+    others = {ident for ident in started | scheduler.present() if ident is not None and ident not in mine}
     frames = {} if is_free_threaded() else {ident: top for ident, top in all_frames().items() if ident in others}
     owner = next((ident for ident, top in frames.items() if holds_global_lock(top)), None)
     return sorted(_line(scheduler, ident, frames.get(ident), owner, folder) for ident in others)
-
-
-def _others(scheduler: Scheduler) -> set[int]:
-    mine = {get_ident(), threading.main_thread().ident}
-    started = {thread.ident for thread in threading.enumerate()}
-    return {ident for ident in started | scheduler.present() if ident is not None and ident not in mine}
 
 
 def is_free_threaded() -> bool:
