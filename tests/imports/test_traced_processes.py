@@ -1,6 +1,7 @@
 """What a probe makes of the lines, the end and the errors of the process that it started."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,25 +13,46 @@ from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe, TraceEndedError
 
 HERE = identify([sys.executable])
+SHOWS_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
+
+
+def answering(text):
+    """Return an interpreter that runs this text in place of the probe's own module."""
+    return replace(HERE, command=(sys.executable, "-c", text))
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Return what gives the environment of a probe's process, for the user's own variables."""
+
+    def of(probe, **ours):
+        for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in ours.items():
+            monkeypatch.setenv(name, value)
+        return replace(probe, python=answering(SHOWS_ENVIRONMENT)).ask([], what="it", deadline=30.0)
+
+    return of
 
 
 def test_a_last_line_that_was_cut_off_is_left_out():
-    assert module._read_lines('{"finished": "a"}\n{"finis') == [{"finished": "a"}]
-    assert module._read_lines("") == []
+    cut = Probe(python=answering("""print('{"finished": "a"}\\n{"finis', end='')"""))
+    assert cut.lines([], what="it", deadline=30.0) == [{"finished": "a"}]
+    with pytest.raises(SubjectError, match=r"it ended without a result \(exit 0\)"):
+        Probe(python=answering("")).lines([], what="it", deadline=30.0)
 
 
-def test_the_environment_puts_the_probe_first_and_writes_no_bytecode_among_the_modules():
-    environment = Probe(python=HERE, path=(Path("/one"),))._environment({"PYTHONPATH": "/theirs", "HOME": "/home"})
-    assert environment["PYTHONPATH"].split(":") == [str(module.CASES), "/one", "/theirs"]
-    assert environment["PYTHONDONTWRITEBYTECODE"] == "1"
-    assert environment["HOME"] == "/home"
+def test_the_environment_puts_the_probe_first_and_writes_no_bytecode_among_the_modules(environment):
+    found = environment(Probe(python=HERE, path=(Path("/one"),)), PYTHONPATH="/theirs", OTHER="kept")
+    assert found["PYTHONPATH"].split(":") == [str(module.CASES), "/one", "/theirs"]
+    assert found["PYTHONDONTWRITEBYTECODE"] == "1"
+    assert found["OTHER"] == "kept"
 
 
-def test_bytecode_goes_to_its_folder_even_if_the_user_writes_none():
-    probe = Probe(python=HERE, bytecode=Path("/cache"))
-    environment = probe._environment({"PYTHONDONTWRITEBYTECODE": "1"})
-    assert environment["PYTHONPYCACHEPREFIX"] == "/cache"
-    assert "PYTHONDONTWRITEBYTECODE" not in environment
+def test_bytecode_goes_to_its_folder_even_if_the_user_writes_none(environment):
+    found = environment(Probe(python=HERE, bytecode=Path("/cache")), PYTHONDONTWRITEBYTECODE="1")
+    assert found["PYTHONPYCACHEPREFIX"] == "/cache"
+    assert "PYTHONDONTWRITEBYTECODE" not in found
 
 
 def test_the_import_that_ends_the_process_is_named_with_its_last_words(tmp_path):

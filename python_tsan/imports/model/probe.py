@@ -16,7 +16,7 @@ from python_tsan.imports.model.interpreter import CASES
 from python_tsan.process import group_cpu_seconds, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from python_tsan.imports.model.interpreter import Python
     from python_tsan.process import Completed
@@ -124,25 +124,15 @@ class Probe:
     def _run(self, arguments: Sequence[str], seconds: float) -> Completed:
         """Run one command, for at most ``seconds`` of processor time since its last line of output."""
         command = [*self.python.command, "-m", "import_cases.probe", *arguments]
+        folders = [CASES, *self.path, *filter(None, [os.environ.get("PYTHONPATH")])]
+        env = {name: value for name, value in os.environ.items() if name not in {_NO_BYTECODE, LAZY_VARIABLE}}
+        env |= {_NO_BYTECODE: "1"} if self.bytecode is None else {"PYTHONPYCACHEPREFIX": str(self.bytecode)}
+        env["PYTHONPATH"] = os.pathsep.join(map(str, folders))
         with tempfile.TemporaryDirectory(prefix="python-tsan-imports-") as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
             patience = Patience(seconds=seconds, lines=out)
-            ended = run(
-                command,
-                env=self._environment(os.environ),
-                stdout=out,
-                stderr=err,
-                until=patience.is_over,
-                on_start=patience.begin,
-            )
+            ended = run(command, env=env, stdout=out, stderr=err, until=patience.is_over, on_start=patience.begin)
             return replace(ended, stdout=_text(out), stderr=_text(err))
-
-    def _environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        folders = [str(CASES), *(str(folder) for folder in self.path)]
-        inherited = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
-        kept = {name: value for name, value in base.items() if name not in {_NO_BYTECODE, LAZY_VARIABLE}}
-        kept |= {_NO_BYTECODE: "1"} if self.bytecode is None else {"PYTHONPYCACHEPREFIX": str(self.bytecode)}
-        return {**kept, "PYTHONPATH": os.pathsep.join([*folders, *inherited])}
 
 
 @dataclass(slots=True)
