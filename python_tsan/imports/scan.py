@@ -12,8 +12,8 @@ from python_tsan.imports.confirm import Proof, prove
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.program_model import home
 from python_tsan.imports.model.tracing import NOT_TRACED, TracingCut
-from python_tsan.imports.search.prediction import predict
 from python_tsan.imports.search.use_doubts import use_doubts
+from python_tsan.imports.search_on_cores import search
 from python_tsan.plain_text import counted, one_line
 from python_tsan.process import in_parallel
 
@@ -138,10 +138,11 @@ def scan(
     modelled = _modelled(probe, needed, cut, main=main, jobs=jobs, calls=calls, call_seconds=call_seconds)
     model, problems = modelled.model, modelled.problems
     hazards: list[Hazard] = []
+    elsewhere: dict[str, str] = {}
     limit = _Limit(seconds=call_seconds - modelled.seconds)
     with cut.noted(lambda: f"{counted(len(hazards), 'hazard')} predicted"):
         traced = (*(entry for entry in needed if entry not in problems), *modelled.calls)
-        hazards.extend(predict(model, traced, lambda fraction: advance(SEARCH, fraction), leave_out=limit.is_over))
+        elsewhere |= search(model, traced, hazards, jobs=jobs, limit=limit, advance=lambda done: advance(SEARCH, done))
     proofs: dict[int, Proof] = {}
 
     def note(proven: tuple[int, Proof]) -> None:
@@ -160,7 +161,7 @@ def scan(
     doubts = () if cut.words else use_doubts(model, needed)
     if not cut.words:
         model.sources.check()
-    unread = {**modelled.unread, **model.sources.problems}
+    unread = {**modelled.unread, **elsewhere, **model.sources.problems}
     found = Scan(
         python=probe.python.text,
         entries=tuple(entries),

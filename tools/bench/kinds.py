@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tools.bench import (
     building,
     capi_calls,
+    cluster,
     comparing,
     gil_run,
     imports,
@@ -40,6 +41,7 @@ DEFAULT = building.tables
 
 KINDS = (
     Kind(flag="--logs", summary="measure the reading of logs, up to 1 GiB, instead", tables=logs.tables),
+    Kind(flag="--cluster", summary="measure a cluster on this machine, instead", tables=cluster.tables),
     Kind(flag="--compare", summary="measure the comparison of 50 runs, instead", tables=comparing.tables),
     Kind(flag="--watch", summary="measure what the watch over imports costs, instead", tables=watch.tables),
     Kind(flag="--imports", summary="measure the scan of imports, instead", tables=imports.tables),

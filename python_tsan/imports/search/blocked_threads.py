@@ -5,7 +5,7 @@ T2 does the same wherever all modules that it looks up are in the same state, fo
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from operator import neg
 from typing import TYPE_CHECKING
@@ -90,15 +90,24 @@ class Walk:
         """Return where T2 blocks while T1 is at a stop; stops must come in order."""
         self.go_to(number)
         self._turn()
+        # The hot loop of a search: what each round reads is in local names.
+        way, untils, here = self._way, self._until, self._here
+        state_of, changes_of = self.states.get, self.one.changes.get
+        node, until = way[-1], untils[-1]
         while True:
-            last = self._way[-1]
-            after = last.branches.get(self.states.get(last.module, ABSENT))
+            after = node.branches.get(state_of(node.module, ABSENT))
             if after is None:
                 self.memory.learn(self.states, self.one.stops[number].held)
             elif isinstance(after, BlockedThread):
                 return after
             else:
-                self._push(after)
+                node = after
+                # As next_change, of modules that mostly have no news at all
+                changes = changes_of(node.module)
+                if changes and changes[-1] > here:
+                    until = min(until, changes[bisect_right(changes, here)])
+                way.append(node)
+                untils.append(until)
 
     def go_to(self, number: int) -> None:
         """Run T1 to a stop."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from python_tsan.imports.model.lock_order import askers, cyclic_modules, lock_order, targets
 from python_tsan.imports.model.program_model import FIRST, Model, home
@@ -21,7 +21,30 @@ from python_tsan.imports.search.schedules import Hazard, Pair, try_schedule
 from python_tsan.imports.search.solo_trace import SoloTrace, State, Stop, trace_solo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+
+
+class Part(NamedTuple):
+    """Part ``number``, from 0, of ``parts`` of all pairs: those of which the second entry has such a place."""
+
+    number: int
+    parts: int
+
+
+WHOLE = Part(0, 1)
+
+
+def in_order(hazards: Iterable[Hazard], entries: Sequence[str]) -> list[Hazard]:
+    """Return what was found of several parts as a search of all of them finds it: in its order, the first for locks."""
+    places = {entry: place for place, entry in enumerate(entries)}
+
+    def place(hazard: Hazard) -> tuple[int, int, int]:
+        return _calls_in((hazard.first, hazard.second)), places[hazard.first], places[hazard.second]
+
+    first: dict[tuple[str, str], Hazard] = {}
+    for hazard in sorted(hazards, key=place):
+        first.setdefault(hazard.locks, hazard)
+    return list(first.values())
 
 
 def predict(
@@ -30,6 +53,7 @@ def predict(
     advance: Callable[[float], None] = lambda _fraction: None,
     *,
     leave_out: Callable[[int], bool] = lambda _pairs: False,
+    part: Part = WHOLE,
 ) -> Iterator[Hazard]:
     """Yield the hazards between each two of ``entries``: for each two locks the first pair of entries that meets there.
 
@@ -37,12 +61,13 @@ def predict(
     Imports of modules come first, then pairs with one call and pairs of two calls, each in the order of the entries.
     ``advance`` receives how much of the search is done, from 0 to 1. ``leave_out`` is asked before each pair with a
     call, and before each stop within it, whether that pair and those behind it are to be left out; it receives their
-    number.
+    number. With ``part``, only those pairs are searched; :func:`in_order` joins what is found.
     """
     cyclic = cyclic_modules(model.program, model.rules)
     search = _Search(model=model, cyclic=cyclic, askers=askers(lock_order(model.program, model.rules)))
     traces = _Traces(model=model, cyclic=cyclic)
-    pairs = sorted(permutations(entries, 2), key=_calls_in)
+    seconds = frozenset(entries[part.number :: part.parts])
+    pairs = sorted((pair for pair in permutations(entries, 2) if pair[1] in seconds), key=_calls_in)
     for done, (first, second) in enumerate(pairs):
         advance(done / len(pairs))
         is_over = partial(leave_out, len(pairs) - done) if _calls_in((first, second)) else _never
