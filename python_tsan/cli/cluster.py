@@ -242,7 +242,7 @@ def _error_of(future: Future) -> str:
 
 def _client(address: str) -> Client:
     try:
-        from distributed import Client  # noqa: PLC0415 -- of an extra
+        import distributed  # noqa: PLC0415 -- of an extra
     except ModuleNotFoundError:
         raise SubjectError(
             "--cluster needs the package distributed", advice="pip install 'python-tsan[cluster]'", page="extra"
@@ -257,11 +257,17 @@ def _client(address: str) -> Client:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions that differ: they are compared here
-            client = Client(f"tcp://{address.removeprefix(SCHEME)}", timeout=CONNECT_SECONDS)
-    except Exception as error:  # another version may answer anything
+            client = distributed.Client(f"tcp://{address.removeprefix(SCHEME)}", timeout=CONNECT_SECONDS)
+    except OSError as error:
         raise SubjectError(
             f"no dask scheduler could be reached at {address}: {type(error).__name__}",
             advice="start it with `dask scheduler`, and check the address",
+            page=PAGE,
+        ) from error
+    except Exception as error:
+        raise SubjectError(
+            f"{address} is not a scheduler of distributed {distributed.__version__}: {type(error).__name__}",
+            advice="install the same version on both",
             page=PAGE,
         ) from error
     return client

@@ -159,6 +159,15 @@ def work(*words, files=("*",), cwd=".", env=None, seconds=None):
     return cluster._work(list(words), list(files), str(cwd), env or {}, seconds)
 
 
+def test_a_scheduler_that_this_version_cannot_talk_to_is_called_that(monkeypatch):
+    def refused(*_, **__):
+        raise TypeError("no such field")
+
+    monkeypatch.setattr(distributed, "Client", refused)
+    with pytest.raises(SubjectError, match=f"is not a scheduler of distributed {distributed.__version__}: TypeError"):
+        cluster._client("dask://h:1")
+
+
 def test_full_disks_and_damaged_tools_of_a_worker_are_one_line(monkeypatch):
     def full(**_options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x")
