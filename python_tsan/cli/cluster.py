@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SCHEME = "dask://"
 FOLDER = "\0folder"  # no word of a command line has a zero byte
 CONNECT_SECONDS = 10
+LEAST_BYTES = 1 << 20  # a disk with less is full
 # A result stays on its worker until it is fetched; then some kilobytes travel.
 FETCH_SECONDS = 30
 # How often to look for workers that have come or gone
@@ -368,7 +369,7 @@ def _work(
         return _of_system(error), {}
     if done.timed_out:
         return f"did not end within {done.seconds:.0f} s", files
-    return "" if files and done.exit_code in {0, 1} else _last_error(done.stderr) or done.how, files
+    return "" if files and done.exit_code in {0, 1} else _last_error(done.stderr) or _full() or done.how, files
 
 
 def _cancelled() -> Callable[[], bool]:
@@ -385,6 +386,15 @@ def _cancelled() -> Callable[[], bool]:
         return task is None or task.state == "cancelled"
 
     return is_cancelled
+
+
+def _full() -> str:
+    """Return that the disk is full, if it is: then the command could not write why it failed."""
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
+    folder = tempfile.gettempdir()
+    return f"No space left on device: {folder}" if shutil.disk_usage(folder).free < LEAST_BYTES else ""
 
 
 def _of_system(error: OSError) -> str:

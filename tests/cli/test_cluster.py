@@ -176,6 +176,14 @@ def test_full_disks_and_damaged_tools_of_a_worker_are_one_line(monkeypatch):
     assert work("x") == ("No space left on device: /tmp/x", {})
 
 
+def test_a_command_that_could_not_write_its_error_had_a_full_disk(tmp_path, monkeypatch):
+    (tmp_path / "silent.py").write_text("raise SystemExit(6)")
+    assert work("silent", cwd=tmp_path) == ("exit 6", {})
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(free=4096))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert work("silent", cwd=tmp_path) == (f"No space left on device: {tmp_path}", {})
+
+
 def test_a_shard_without_a_result_shows_the_error_of_its_run():
     problem, files = work("python_tsan", "run", "--output", cluster.FOLDER, "--", "./nothing", files=("*/run.json",))
     assert problem.startswith("error: ")
