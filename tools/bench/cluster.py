@@ -1,4 +1,4 @@
-"""Measure a cluster on this machine: its throughput beside that of as many processes, and the memory of a long run."""
+"""Measure a cluster on this machine: its throughput, compared with as many processes, and the memory of a long run."""
 
 from __future__ import annotations
 
