@@ -15,7 +15,7 @@ from python_tsan.result.matching import (
     matches,
     missing,
 )
-from python_tsan.tsan.finding import Location, LocationKind, Stack
+from python_tsan.tsan.finding import Kind, Location, LocationKind, Stack
 
 EXPECTED = RACY_TWIN.findings[0]
 RACE = finding()
@@ -94,3 +94,15 @@ def test_an_expected_finding_covers_those_that_are_it_and_is_missing_without():
     assert covered(expectation, findings) == (frozenset({"one", "three"}), frozenset())
     assert list(missing(expectation, findings.values())) == ["a thread leak"]
     assert list(missing(expectation, iter([findings["two"]]))) == [describe_expected(EXPECTED), "a thread leak"]
+
+
+def test_a_finding_of_the_recorder_is_met_by_any_function_on_its_stacks():
+    stack = replace(RACE.accesses[0].stack, frames=(*finding(function="outer").accesses[0].stack.frames,))
+    kind = next(each for each in Kind if each.is_recorded)
+    recorded = replace(RACE, kind=kind, accesses=(), stacks=(Stack(restored=False), RACE.accesses[0].stack, stack))
+    sought = ExpectedFinding(kind=kind.value, function="outer")
+    assert matches(sought, recorded)
+    assert matches(structs.replace(sought, function="increment_unguarded"), recorded)
+    assert not matches(structs.replace(sought, function="inner"), recorded)
+    assert not matches(sought, replace(recorded, stacks=()))
+    assert not matches(structs.replace(sought, kind="data race"), recorded)
