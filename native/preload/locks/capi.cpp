@@ -40,7 +40,8 @@ constexpr std::uint64_t most_misuses = 1 << 15;
 /// A function that is redirected. Its number is that of its stub.
 struct Function {
     const char* name; // in libpython's own table
-    bool checked;     // needs an attached thread state
+    const void* target;
+    bool checked; // needs an attached thread state
     bool quiet_if_null;
     bool action;      // changes which thread has the GIL
     bool runs_python; // may run Python code, which may release the GIL at any moment
@@ -260,12 +261,6 @@ void* wrapped(const char* name, void* target) {
 
 bool looks_always = false;
 
-/// Where the calls of a stub end.
-void* goes_on_to(std::uint32_t number) {
-    void* watched = number < most_stubs ? python_tsan_capi_targets[2 * most_stubs + number] : nullptr;
-    return watched != nullptr ? watched : python_tsan_capi_targets[number];
-}
-
 void look_always(std::uint32_t number) {
     auto& target = python_tsan_capi_targets[number];
     auto& watched = python_tsan_capi_targets[2 * most_stubs + number];
@@ -275,41 +270,44 @@ void look_always(std::uint32_t number) {
     }
 }
 
-/// The stub of a function, 0 if there is no room or it needs none.
-std::uint32_t stub_of(const char* name, void* target) {
+/// A new stub for a function, 0 if there is no room or it needs none.
+std::uint32_t make_stub(const char* name, void* target) {
     const bool action = is_among(actions, name), checked = needs_state(name);
     const bool runs = begins_with_one(runs_python, name), no_error = is_among(without_exception, name);
-    const bool wraps = wrapped(name, target) != target;
-    if (!action && !checked && !runs && !wraps) {
+    void* goes_on = wrapped(name, target);
+    if (!action && !checked && !runs && goes_on == target) {
         return 0;
     }
     const bool always = action || runs || no_error; // with the GIL held, too
-    target = wrapped(name, target);
-    const auto address = reinterpret_cast<std::uint64_t>(target);
+    auto& used = always ? always_used : quiet_used;
+    if (used % most_stubs == 0 && used != (always ? most_stubs : 0)) {
+        count_lost(Lost::functions);
+        return 0;
+    }
+    functions[used] = Function{name,
+                               target,
+                               checked,
+                               is_among(null_is_harmless, name),
+                               action,
+                               runs,
+                               no_error,
+                               begins_with_one(takes_an_object, name),
+                               same_text(name, "PyEval_SaveThread"),
+                               same_text(name, "PyEval_RestoreThread")};
+    python_tsan_capi_targets[used] = goes_on;
+    if (looks_always && !always) {
+        look_always(used);
+    }
+    return used++;
+}
+
+/// The stub of a function, 0 if it has none.
+std::uint32_t stub_of(const char* name, void* target) {
     const Latched latched(stubs_latch);
     return by_address.find_or_make(
-        mix(address, 0xca91), [&](std::uint32_t number) { return goes_on_to(number) == target; },
-        [&]() -> std::uint32_t {
-            auto& used = always ? always_used : quiet_used;
-            if (used % most_stubs == 0 && used != (always ? most_stubs : 0)) {
-                count_lost(Lost::functions);
-                return 0;
-            }
-            functions[used] = Function{name,
-                                       checked,
-                                       is_among(null_is_harmless, name),
-                                       action,
-                                       runs,
-                                       no_error,
-                                       begins_with_one(takes_an_object, name),
-                                       same_text(name, "PyEval_SaveThread"),
-                                       same_text(name, "PyEval_RestoreThread")};
-            python_tsan_capi_targets[used] = target;
-            if (looks_always && !always) {
-                look_always(used);
-            }
-            return used++;
-        });
+        mix(reinterpret_cast<std::uint64_t>(target), 0xca91),
+        [&](std::uint32_t number) { return functions[number].target == target; },
+        [&] { return make_stub(name, target); });
 }
 
 /// One look at the loaded objects. Those that an earlier one has seen come first, in the same order, unless one was
