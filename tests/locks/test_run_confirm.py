@@ -15,6 +15,7 @@ PROGRAM = """
 #include <cstring>
 #include <functional>
 #include <mutex>
+#include <semaphore.h>
 #include <thread>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,20 @@ std::atomic<bool> written{false};
 void write_log() { { const std::lock_guard<std::mutex> lock(log_mutex); const Gil gil; } written = true; }
 void configure() { const Gil gil; const std::lock_guard<std::mutex> lock(log_mutex); }
 void call_back() { const Gil gil; const std::lock_guard<std::mutex> lock(log_mutex); PyRun_SimpleString("1"); }
+struct NoGil { PyThreadState* s = PyEval_SaveThread(); ~NoGil() { PyEval_RestoreThread(s); } };
+PyObject* state_lock; // of Python code
+sem_t answered;
+
+void call(const char* name) { Py_XDECREF(PyObject_CallMethod(state_lock, name, nullptr)); }
+void publish() {
+    const Gil gil;
+    call("acquire");
+    { const NoGil released; const std::lock_guard<std::mutex> lock(log_mutex); }
+    call("release");
+}
+void note() { const std::lock_guard<std::mutex> lock(log_mutex); const Gil gil; call("acquire"); call("release"); }
+void answer() { { const Gil gil; } sem_post(&answered); }
+void ask() { const Gil gil; sem_wait(&answered); }
 void wait_for(const std::atomic<bool>& flag) { while (!flag) usleep(1000); }
 
 void both(const std::function<void()>& one, const std::function<void()>& other) {
@@ -35,12 +50,16 @@ void both(const std::function<void()>& one, const std::function<void()>& other) 
 
 int main(int, char** words) {
     Py_InitializeEx(0);
+    sem_init(&answered, 0, 0);
+    state_lock = PyObject_CallMethod(PyImport_ImportModule("_thread"), "allocate_lock", nullptr);
     PyThreadState* state = PyEval_SaveThread();
     const char* kind = words[1];
     // Mostly they miss each other: the second thread begins late.
     if (!strcmp(kind, "misses")) both(write_log, [] { usleep(50000); configure(); });
     if (!strcmp(kind, "reversed")) both(configure, [] { usleep(50000); write_log(); });
     if (!strcmp(kind, "weak")) both(call_back, [] { usleep(50000); call_back(); });
+    if (!strcmp(kind, "python lock")) both(note, [] { usleep(50000); publish(); });
+    if (!strcmp(kind, "signal")) both(answer, [] { usleep(50000); ask(); });
     if (!strcmp(kind, "ordered")) both(write_log, [] { wait_for(written); configure(); });
     if (!strcmp(kind, "once") && mkdir(words[2], 0700) == 0) both(write_log, [] { wait_for(written); configure(); });
     PyEval_RestoreThread(state);
@@ -74,6 +93,12 @@ def test_a_deadlock_that_nearly_never_happens_is_confirmed(confirm, kind, capsys
     assert "confirmed: it hung in 3 of 3 directed runs" in " ".join(capsys.readouterr().out.split())
     # Each run has been ended, with its stacks.
     assert len(list(tmp_path.glob("runs/latest/directed/1-*/stacks-native.txt"))) in {0, 3}
+
+
+@pytest.mark.parametrize("kind", ["python lock", "signal"])
+def test_other_locks_than_mutexes_are_confirmed(confirm, kind):
+    # At a lock of Python code a thread waits without the GIL, as in CPython's own wait for it.
+    assert confirm(kind)["outcomes"] == ["hung"] * 3
 
 
 def test_what_a_flag_keeps_apart_is_refuted(confirm, capsys):

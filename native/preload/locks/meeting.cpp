@@ -140,6 +140,33 @@ void wait_until(std::uint64_t nanoseconds, Done done) {
     }
 }
 
+/// Releases the GIL for as long as it exists, by functions of CPython.
+class Released {
+public:
+    using Save = void* (*)();
+    using Restore = void (*)(void*);
+
+    explicit Released(bool really) {
+        Loaded python{};
+        if (really && find_object(python_first, python)) {
+            const auto save = reinterpret_cast<Save>(exported(python, "PyEval_SaveThread", true));
+            restore_ = reinterpret_cast<Restore>(exported(python, "PyEval_RestoreThread", true));
+            state_ = save == nullptr || restore_ == nullptr ? nullptr : save();
+        }
+    }
+    ~Released() {
+        if (state_ != nullptr) {
+            restore_(state_);
+        }
+    }
+    Released(const Released&) = delete;
+    Released& operator=(const Released&) = delete;
+
+private:
+    Restore restore_ = nullptr;
+    void* state_ = nullptr;
+};
+
 bool stand(std::size_t number, const What& what) {
     auto& place = places[number];
     meeting()->reached[number].fetch_add(1);
@@ -156,8 +183,13 @@ bool stand(std::size_t number, const What& what) {
             meeting()->together.store(1);
         }
     }
-    // Another thread may need the GIL before it comes to its place.
-    wait_until(self.holds_gil && number != leader ? patience / 6 : patience, [] { return false; });
+    {
+        // Another thread may need the GIL before it comes to its place. CPython releases it for a lock of its own.
+        const bool detaches = self.holds_gil && is_of_python_code(what.kind);
+        const bool keeps_gil = self.holds_gil && !detaches && number != leader;
+        const Released released(detaches);
+        wait_until(keeps_gil ? patience / 6 : patience, [] { return false; });
+    }
     const Latched latched(standing);
     if (!together.load()) {
         place.standing = nullptr;
@@ -230,8 +262,6 @@ bool meet(const What& what, const Site& site) {
 }
 
 void meet_in_call(const Site& site) {
-    using Save = void* (*)();
-    using Restore = void (*)(void*);
     if (together.load(std::memory_order_relaxed) || self.live == nullptr) {
         return;
     }
@@ -242,14 +272,8 @@ void meet_in_call(const Site& site) {
         here = here || (places[i].waits.load() < most_waits && places[i].second.path[0] != '\0' &&
                         is_second(i, Kind::gil, spots));
     }
-    Loaded python{};
-    here = here && find_object(python_first, python);
-    const auto save = here ? reinterpret_cast<Save>(exported(python, "PyEval_SaveThread", true)) : nullptr;
-    const auto restore = here ? reinterpret_cast<Restore>(exported(python, "PyEval_RestoreThread", true)) : nullptr;
     self.busy = false;
-    if (save != nullptr && restore != nullptr) {
-        restore(save());
-    }
+    const Released released(here);
 }
 
 } // namespace lock_recorder
