@@ -186,22 +186,70 @@ bool file_requested() {
     return true;
 }
 
-void file_unload() {
+namespace {
+
+/// Where a list of LD_PRELOAD contains another one as a whole, null if it does not.
+char* part_of(char* list, const char* part) {
+    const auto whole = length_of(list), length = length_of(part);
+    for (std::size_t at = 0; at + length <= whole; ++at) {
+        const bool starts = at == 0 || list[at - 1] == ':',
+                   ends = list[at + length] == ':' || list[at + length] == '\0';
+        if (starts && ends && begins_with(list + at, part)) {
+            return list + at;
+        }
+    }
+    return nullptr;
+}
+
+const char* last_of(const char* list) {
+    const char* last = list;
+    for (; *list != '\0'; ++list) {
+        last = *list == ':' ? list + 1 : last;
+    }
+    return last;
+}
+
+} // namespace
+
+bool file_unload() {
     const char* own = variable("PYTHON_TSAN_LOCKS_PRELOAD");
     char* list = const_cast<char*>(variable("LD_PRELOAD")); // the environment is the program's own memory
     if (own == nullptr || list == nullptr) {
-        return;
+        return true;
     }
-    const auto whole = length_of(list), part = length_of(own);
-    for (std::size_t at = 0; at + part <= whole; ++at) {
-        const bool starts = at == 0 || list[at - 1] == ':', ends = list[at + part] == ':' || list[at + part] == '\0';
-        if (starts && ends && begins_with(list + at, own)) {
-            const auto next = list[at + part] == ':' ? at + part + 1 : at + part;
-            const auto to = list[at + part] == ':' || at == 0 ? at : at - 1;
-            copy_bytes(list + to, list + next, whole - next + 1);
-            return;
+    const char* recorder = last_of(own);
+    char* found = part_of(list, own);
+    if (found != nullptr) {
+        copy_bytes(found, recorder, length_of(recorder));
+        const char* rest = found + length_of(own);
+        copy_bytes(found + length_of(recorder), rest, length_of(rest) + 1);
+    }
+    return found != nullptr || part_of(list, recorder) == nullptr;
+}
+
+void file_load_again(char** words) {
+    static char list[8192];
+    Words made;
+    made.text("LD_PRELOAD=");
+    const char* before = variable("LD_PRELOAD");
+    const char* own = variable("PYTHON_TSAN_LOCKS_PRELOAD");
+    const auto* recorder = part_of(const_cast<char*>(before), last_of(own));
+    for (const char* each = before; *each != '\0';) {
+        if (each == recorder) {
+            made.text(own);
+            each += length_of(last_of(own));
+        } else {
+            const char one[2] = {*each++, '\0'};
+            made.text(one);
         }
     }
+    copy_bytes(list, made.begin(), made.size() + 1);
+    for (char** each = __environ; *each != nullptr; ++each) {
+        *each = begins_with(*each, "LD_PRELOAD=") ? list : *each;
+    }
+    char program[4096];
+    read_program(program, sizeof program);
+    raw_call(SYS_execve, as_long(program), as_long(words), as_long(__environ));
 }
 
 bool file_make() {

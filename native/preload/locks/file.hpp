@@ -19,8 +19,12 @@ extern bool only_waits;
 /// Remember the folder that the environment names. False if no recording is requested.
 bool file_requested();
 
-/// Take what was preloaded for this program alone out of LD_PRELOAD, so that what it starts goes without.
-void file_unload();
+/// Take what was preloaded for this program alone out of LD_PRELOAD, so that what it starts has the recorder alone.
+/// False if the recorder is alone here.
+bool file_unload();
+
+/// Start this program again, before it has begun, with all that is preloaded for it. Returns if that fails.
+void file_load_again(char** words);
 
 /// Make the file, once. False if that failed; a note then says why.
 bool file_make();

@@ -359,9 +359,9 @@ int join(pthread_t handle, bool timed, const Site& site, Call call) {
     return result;
 }
 
-bool started = false;
+bool started = false, is_whole = true;
 
-[[gnu::constructor]] void start() {
+void start() {
     if (started) {
         return;
     }
@@ -372,7 +372,7 @@ bool started = false;
         return;
     }
     file_note("loaded");
-    file_unload();
+    is_whole = file_unload();
     meeting_prepare();
     find_runtime();
     sees_runtime = redirect_runtime();
@@ -382,6 +382,13 @@ bool started = false;
         if (!only_waits) {
             capi_redirect();
         }
+    }
+}
+
+[[gnu::constructor]] void start_program(int, char** words, char**) {
+    start();
+    if (!is_whole && has_shared_runtime()) {
+        file_load_again(words); // one that another has started, and whose runtime has to come first
     }
 }
 

@@ -115,6 +115,11 @@ void find_runtime() {
     }
 }
 
+bool has_shared_runtime() {
+    Loaded object{};
+    return runtime.last != 0 && find_object(runtime.first, object) && object.path[0] != '\0';
+}
+
 bool in_runtime(std::uint64_t pc) {
     return pc >= runtime.first && pc < runtime.last;
 }

@@ -24,6 +24,9 @@ void find_runtime();
 /// Whether a sanitizer's runtime is in the process, which implements some functions itself.
 bool has_runtime();
 
+/// Whether it is a library, and no part of the program.
+bool has_shared_runtime();
+
 /// Whether the address belongs to that runtime.
 bool in_runtime(std::uint64_t pc);
 
