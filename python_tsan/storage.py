@@ -13,7 +13,7 @@ from python_tsan.errors import PythonTsanError, SubjectError, UsageError
 from python_tsan.plain_text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from io import BufferedReader
 
 # More than any document or settings file of this package; less than what endangers a machine's memory.
@@ -109,15 +109,15 @@ def storage_error(
     return None
 
 
-def write_whole(target: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content, or all of the new, at every moment."""
+def write_whole(target: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file, at once or in parts, so that a reader sees the old content, or all of the new, at every moment."""
     import tempfile  # noqa: PLC0415 -- brings much with it, and most commands write nothing
 
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines((data,) if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)

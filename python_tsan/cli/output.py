@@ -59,10 +59,10 @@ def formats_of(given: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def write_output(data: bytes, name: str, output: Path | None, console: Console) -> None:
-    """Write the rendering ``name`` to its file, or to standard output."""
+def write_output(data: bytes | Iterable[bytes], name: str, output: Path | None, console: Console) -> None:
+    """Write the rendering ``name`` to its file, or to standard output; it may be in parts."""
     if output is None:
-        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.writelines((data,) if isinstance(data, bytes) else data)
         sys.stdout.buffer.flush()
         return
     with storage_errors(output):

@@ -118,8 +118,8 @@ def show(report: Result, arguments: argparse.Namespace, console: Console) -> Non
         verbose=arguments.verbose,
         quiet=arguments.quiet,
     )
-    data = RENDERINGS[arguments.format].render(report, context)
-    write_output(data, arguments.format, arguments.output, console)
+    parts = RENDERINGS[arguments.format].parts(report, context)
+    write_output(parts, arguments.format, arguments.output, console)
 
 
 def _saved(paths: Sequence[str]) -> Result | None:

@@ -54,6 +54,13 @@ class Renderer(Protocol):
         """Return the whole rendering of a result (or of a comparison, or a scan), with a line feed at its end."""
 
 
+class RendererInParts(Protocol):
+    """What the module of a rendering provides that may be too large for the memory."""
+
+    def parts(self, document: object, context: Context) -> Iterable[bytes]:
+        """Yield the rendering in parts."""
+
+
 class Rendering(Struct, Generic[Document], frozen=True, kw_only=True):
     """One format of a kind of document: its name on the command line, the name of its file, and its module."""
 
@@ -66,6 +73,13 @@ class Rendering(Struct, Generic[Document], frozen=True, kw_only=True):
         """Return ``document`` in this format."""
         renderer = cast("Renderer", import_module(self.module))
         return renderer.render(document, context).encode("utf-8", errors="backslashreplace")
+
+    def parts(self, document: Document, context: Context = DEFAULT) -> Iterable[bytes]:
+        """Return ``document`` in this format in parts, to write one after another."""
+        module = import_module(self.module)
+        if hasattr(module, "parts"):
+            return cast("RendererInParts", module).parts(document, context)
+        return (self.render(document, context),)
 
 
 def renderings(room: str, rows: tuple[tuple[str, str, str, str], ...]) -> dict[str, Rendering[Document]]:
@@ -94,4 +108,4 @@ def write_renderings(result: Result, folder: Path, names: Iterable[str], context
     """Write the document and these renderings into the folder of a run; the terminal's is shown instead."""
     for name in dict.fromkeys((JSON, *names)):
         if name != TERMINAL:
-            write_whole(folder / RENDERINGS[name].file_name, RENDERINGS[name].render(result, context))
+            write_whole(folder / RENDERINGS[name].file_name, RENDERINGS[name].parts(result, context))

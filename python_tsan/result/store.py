@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from python_tsan.result.codec import encode_result
+from python_tsan.result.codec import parts_of_result
 from python_tsan.result.model import RUN_FILE
 from python_tsan.storage import storage_errors, write_whole
 
@@ -56,7 +56,7 @@ def save_run(folder: RunFolder, run: Result) -> Path:
     """
     target = folder.path / RUN_FILE
     with storage_errors(target):
-        write_whole(target, encode_result(run))
+        write_whole(target, parts_of_result(run))
         point_latest(folder.path)
     return target
 

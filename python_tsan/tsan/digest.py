@@ -147,7 +147,7 @@ class Digest:
         return Digest(_known=self._known, _taken=taken, _forms=self._forms, _letters=self._letters)
 
     def take_part(self) -> Part:
-        """Return what was read since the last call, and forget it; what was parsed stays known."""
+        """Return what was read since the last call, and forget it; what was parsed stays known unless it is much."""
         part = Part(self.fatal, self.blocks, self.unparsed, self.samples)
         for key, group in self.groups.items():
             sent = self._taken.setdefault(key, set())
@@ -158,6 +158,9 @@ class Digest:
             group.occurrences, group.places = 0, {}
         self.groups, self.fatal, self.samples = {}, [], []
         self.blocks = self.unparsed = 0
+        if len(self._known) > MAX_FORMS:
+            self._known.clear()
+            self._forget_forms()
         return part
 
     def add_part(self, part: Part, source: str, shift: int) -> None:
@@ -261,10 +264,13 @@ class Digest:
         self._add(group, block.first_line, source, len(finding.unparsed))
         if form and len(block.lines) <= MAX_KNOWN_LINES:
             if len(self._forms) >= MAX_FORMS or self._letters + len(form) > MAX_LETTERS:
-                self._forms.clear()
-                self._letters = 0
+                self._forget_forms()
             self._letters += len(form)
             self._forms[form] = Known(group, len(finding.unparsed) - len(strays), shown)
+
+    def _forget_forms(self) -> None:
+        self._forms.clear()
+        self._letters = 0
 
     def _add(self, group: Group, number: int, source: str, unparsed: int) -> None:
         self.blocks += 1

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from python_tsan.errors import SubjectError
 from python_tsan.render.registry import RENDERINGS
-from python_tsan.result.codec import decode_result, encode_result
+from python_tsan.result.codec import decode_result, encode_result, parts_of_result
 from python_tsan.result.finding import PythonFrame, PythonStack
 from python_tsan.result.model import (
     BaselineEntry,
@@ -25,6 +25,7 @@ from python_tsan.result.model import (
     Verdict,
     VerdictStatus,
 )
+from python_tsan.versioned_json import encode
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "run-schema.json"
 
@@ -70,6 +71,15 @@ def test_a_result_without_a_verdict_is_a_doubt_in_every_rendering(report_of):
 def test_a_report_comes_back_as_it_was(full, everything):
     for report in (full, everything):
         assert decode_result(encode_result(report)) == report
+
+
+def test_a_document_in_parts_is_that_of_the_whole_result(full, everything):
+    one = replace(full, findings=full.findings[:1], fatal=())
+    for report in (full, everything, one, replace(full, findings=())):
+        assert b"".join(parts_of_result(report)) == encode(report)
+    assert len(list(parts_of_result(full))) == len(full.findings) + 2
+    assert b"".join(RENDERINGS["json"].parts(full)) == RENDERINGS["json"].render(full)
+    assert list(RENDERINGS["sarif"].parts(full)) == [RENDERINGS["sarif"].render(full)]
 
 
 def test_the_json_fits_the_published_schema(full, everything):

@@ -15,6 +15,7 @@ from tsan_logs import BLOCK, CHANCE, GO, ODD, POOL, SUMMARY, again, mixed, segme
 from python_tsan.detect import parts
 from python_tsan.detect.lines import Lines
 from python_tsan.detect.parts import LogInParts
+from python_tsan.tsan import digest as digest_module
 from python_tsan.tsan.blocks import Splitter
 from python_tsan.tsan.digest import Digest
 from python_tsan.tsan.notices import Tally
@@ -91,6 +92,7 @@ def test_any_log_is_read_alike_in_parts(chance, tmp_path_factory):
             jobs=chance.choice([1, 2, 3]),
         )
         patch.setattr(parts, "MAX_FAILURES", chance.choice([1, 3, 99]))
+        patch.setattr(digest_module, "MAX_FORMS", chance.choice([1, 4, 4096]))
         found, _ = in_parts(path)
     if found:  # a zero byte in the first piece makes a log binary; here pieces differ
         wanted = one_process(path)
@@ -218,6 +220,18 @@ def test_known_blocks_in_two_parts_are_sent_once():
     second = digest.take_part()
     assert [(len(lines), len(variants)) for _, lines, variants in (*first.groups, *second.groups)] == [(3, 1), (2, 0)]
     assert digest.take_part().groups == []
+
+
+def test_of_many_findings_only_their_names_stay_known(monkeypatch):
+    monkeypatch.setattr(digest_module, "MAX_FORMS", 2)
+    digest = Digest()
+    blocks = [[line.replace("f(int)", f"f{n}(int)") for line in BLOCK] for n in range(4)]
+    digest.read(["\n".join(line for block in blocks for line in block)], "log")
+    assert [len(variants) for _, _, variants in digest.take_part().groups] == [1] * 4
+    assert not digest._known
+    assert not digest._forms
+    digest.read(["\n".join(blocks[2])], "log")
+    assert [(len(lines), variants) for _, lines, variants in digest.take_part().groups] == [(1, {})]
 
 
 def again_of(times):
