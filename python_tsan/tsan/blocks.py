@@ -103,7 +103,7 @@ class Splitter:
             elif fast is not None and raw.startswith("SUMMARY: ThreadSanitizer: "):
                 append(raw)
                 self._finish(fast)
-            elif raw == FENCE and not (self._plain or self._live or self._records):
+            elif raw == FENCE and not (self._plain or self._live or self._is_wrapped()):
                 continue
             else:
                 if fast is not None:
@@ -305,9 +305,14 @@ class Splitter:
         """Read a line of the journal's export format, in which each entry is several lines."""
         self._entry = self._entry or Entry()
         if not self._entry.take(raw):
-            entry, self._entry = self._entry, None
-            if record := self._unwrapper.entry(entry):
-                self._take_record(record, number)
+            self._end_entry(number)
+            if raw:
+                self._take(raw, number)
+
+    def _end_entry(self, number: int) -> None:
+        entry, self._entry = self._entry, None
+        if entry and (record := self._unwrapper.entry(entry)):
+            self._take_record(record, number)
 
     def _keep(self, source: str, part: Partial[str | Record], number: int) -> None:
         """Keep a part of a line until its next one is here."""
@@ -326,10 +331,10 @@ class Splitter:
         before = more.prefix
         if not HEADING.match(more.text):  # else output without a line end is before it
             block, _, _ = self._source(more.prefix)
-            if block is not None and len(block.raw) == 1:
-                block.extend(more.text)
-                return
-            if block is not None:
+            if block is not None and block is not self._plain and not block.fenced:
+                if len(block.raw) == 1:
+                    block.extend(more.text)
+                    return
                 before = block.pop()
             elif stream_of(self._latest) == more.stream:
                 before = self._latest.rstrip("\r\n")
@@ -338,10 +343,10 @@ class Splitter:
     def _take_record(self, record: Record, number: int) -> None:
         """Read a record, or keep it until the rest of its line is here."""
         source = self._record_source(record)
-        self._partials.ended = self._partials.ended or (record.docker and record.text.endswith("\n"))
+        self._partials.ended = self._partials.ended or (record.fed and record.text.endswith("\n"))
         full = is_full(record.text)
-        if record.cut or (record.docker and record.text[-1:] != "\n" and (full or self._partials.ended)):
-            self._keep(source, Partial(record, record.text, certain=record.cut or full), number)
+        if record.cut or (record.fed and record.text[-1:] != "\n" and (full or self._partials.ended)):
+            self._keep(source, Partial(record, record.text, certain=full or (record.cut and record.certain)), number)
         elif before := self._partials.finish(source):
             self._take_whole(replace(record, text=before.text + record.text), number)
         else:
@@ -681,8 +686,7 @@ class Splitter:
 
     def _end(self) -> None:
         """End all blocks at the end of the log."""
-        if self._entry:
-            self._take_field("", self.number)
+        self._end_entry(self.number)
         for part in self._partials.end():
             self._take_partial(part, self.number)
         for block in [each for each in (self._plain, *self._others) if each]:

@@ -28,6 +28,8 @@ _VARYING_FIELD = re.compile(
 )
 # MESSAGE=hello, and MESSAGE alone if a line with the length and the text follows
 _EXPORTED = re.compile(r"(?P<name>[A-Z_][A-Z0-9_]*)(?:=(?P<value>.*))?$", re.DOTALL)
+# The length in front of a text: eight bytes, the lowest one first; those that are not text are written in hex
+_SIZE = re.compile(r"(\\x[0-9a-f]{2}|.)(\\x[0-9a-f]{2}|.)\0{6}", re.DOTALL)
 _MAX_FIELDS = 200
 # More digits than this in a text: a time, a hash or a number of its own.
 _MAX_SOURCE_DIGITS = 3
@@ -60,15 +62,17 @@ Path = tuple[str, ...]
 class Record:
     """One wrapped line: what identifies its source, and the text in it, which may be several lines.
 
-    ``fields`` are those that may name the source. A text that is ``cut`` goes on in the next record; so does one of
-    ``docker`` without a line feed, if others have one.
+    ``fields`` are those that may name the source. A text that is ``cut`` goes on in the next record, unless it may be
+    the last one and that is not ``certain``. So does one of Docker without a line feed, which is ``fed``, if others
+    have one.
     """
 
     prefix: str
     fields: Mapping[Path, Any]
     text: str
     cut: bool = False
-    docker: bool = False
+    certain: bool = True
+    fed: bool = False
 
     def source(self, varying: Collection[Path] = ()) -> str:
         """Return the name of the source: all fields that name it, but for those that vary from record to record."""
@@ -103,13 +107,14 @@ class Unwrapper:
             return None
         text = str(fields.pop(path))
         marks = {name[-1].lower(): str(content).lower() for name, content in fields.items()}
-        docker = path == ("log",) and "stream" in marks and not {"logtag", "_p"} & marks.keys()
+        fed = path == ("log",) and "stream" in marks and not {"logtag", "_p"} & marks.keys()
         naming = {name: content for name, content in fields.items() if _names(name, content)}
-        return Record(prefix, naming, text, is_cut(marks), docker)
+        of_go = path == ("Output",) and "action" in marks and text[-1:] != "\n"
+        return Record(prefix, naming, text, cut=of_go or is_cut(marks), certain=not of_go, fed=fed)
 
     def entry(self, entry: Entry) -> Record | None:
         """Return the record that an entry of the journal is."""
-        return self._record("export", dict(entry.fields))
+        return self._record("export", {name: "\n".join(lines) for name, lines in entry.fields.items()})
 
     def _path(self, fields: Mapping[Path, Any]) -> Path | None:
         """Return the field that holds the text: the longest one that speaks, else one that is known to."""
@@ -146,19 +151,38 @@ class Unwrapper:
 class Entry:
     """An entry of ``journalctl -o export``: a line for each field, and an empty line behind the last one."""
 
-    fields: dict[Path, Any] = field(default_factory=dict)
+    fields: dict[Path, list[str]] = field(default_factory=dict)
     _name: str = ""
+    _left: int = 0  # bytes of the text of this field that are still to come
+    _room: int = 1 << 20
 
     def take(self, raw: str) -> bool:
-        """Take a line; return False for the one behind the entry."""
+        """Take a line; return False for one that is not of this entry."""
         line = raw.rstrip("\r\n")
-        if line and len(self.fields) < _MAX_FIELDS:
-            if found := _EXPORTED.match(line):
-                self._name, line = found["name"], found["value"] or ""
-                self.fields[self._name,] = line
-            elif self._name and not self.fields[self._name,]:  # the length is eight bytes, most of which are zero
-                self.fields[self._name,] = line.rpartition("\0\0\0\0")[2]
-        return bool(line) or raw != ""
+        if self._left > 0:
+            self._left -= len(line.encode(errors="replace")) + 1
+            self._add(line)
+        elif found := _EXPORTED.match(line):
+            self._name = found["name"]
+            self.fields.pop((self._name,), None)
+            if found["value"] is not None:
+                self._add(found["value"])
+        elif self._name and (size := _SIZE.match(line)):
+            self._left = _byte(size[1]) + 256 * _byte(size[2]) - len(line[size.end() :].encode(errors="replace"))
+            self._add(line[size.end() :])
+        else:
+            return False
+        return True
+
+    def _add(self, text: str) -> None:
+        """Keep a line of a field: the first million letters of an entry, and all of a message."""
+        self._room -= len(text)
+        if self._name == "MESSAGE" or (self._room > 0 and len(self.fields) < _MAX_FIELDS):
+            self.fields.setdefault((self._name,), []).append(text)
+
+
+def _byte(text: str) -> int:
+    return int(text.removeprefix("\\x"), 16) if len(text) > 1 else ord(text) % 256
 
 
 def pieces(line: str) -> list[str]:

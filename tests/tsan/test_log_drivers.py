@@ -169,9 +169,39 @@ def test_entries_of_the_journals_export_are_records_of_their_process():
     assert races([line for entry in exported(LINES, 1) for line in entry][:-1]) == [RACE]
 
 
+def sized(text):
+    """Return the lines of a field with line ends, as a log's bytes are decoded."""
+    data = len(text.encode()).to_bytes(8, "little") + text.encode()
+    return ["MESSAGE", *data.decode(errors="backslashreplace").split("\n")]
+
+
+@pytest.mark.parametrize("size", [700, 1000, 2000])
+def test_a_whole_report_in_one_entry_is_read(size):
+    text = TEXT + "x" * (size - len(TEXT))
+    entry = ["__CURSOR=s=1", "_PID=1", *sized(text), "_COMM=app", ""]
+    assert races(entry * 2) == [RACE]
+    assert races([*entry[:-2], *LINES, *entry]) == [RACE]
+
+
+def test_what_is_not_of_an_entry_is_read_as_a_line():
+    assert races(["__CURSOR=s=1", *LINES]) == [RACE]
+    assert races(["__CURSOR=s=1", "MESSAGE", *LINES]) == [RACE]
+    assert races(["__CURSOR=s=1", "MESSAGE", "\\xff\\xff" + "\0" * 6, *LINES]) == [RACE]
+
+
+def test_parts_of_go_tests_output_are_joined():
+    def event(text):
+        return json.dumps({"Time": time_of(1), "Action": "output", "Package": "a", "Output": text})
+
+    lines = [event(part) for line in LINES for part in ((line[:30], line[30:] + "\n") if line[30:] else (line + "\n",))]
+    assert races(lines) == [RACE]
+
+
 def test_an_entry_of_many_fields_is_bounded():
     splitter = Splitter()
     list(splitter.split(["__CURSOR=1", *(f"F{n}=x" for n in range(5000))], last=False))
+    assert len(splitter._entry.fields) == 200
+    list(splitter.split([f"G{n}={'x' * 100_000}" for n in range(99)], last=False))
     assert len(splitter._entry.fields) == 200
 
 
