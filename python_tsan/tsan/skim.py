@@ -87,63 +87,55 @@ class Skimmer:
         Return how many letters were read (lines, if there are ``raws``), and False if what is left may go on in the
         next piece.
         """
-        splitter = self.splitter
-        first, read, glued, ready = splitter.number, 0, "", self._is_ready(form)
-        parts = text.split(FENCE)
-        forms = normal_form(text).split(FENCE)
-        alike = len(forms) == len(parts) and "\0" not in text
-        for index, part in enumerate(parts):
-            fence, rest = FENCE if index else "", part
-            if fence and not (ready or glued) and part.startswith("\n"):
+        splitter, first = self.splitter, self.splitter.number
+        cut = _cut(text, more=more)
+        index, read, ready, whole = 0, 0, self._is_ready(form), True
+        while index < len(cut.parts) and whole:
+            part, fence = cut.parts[index], FENCE if index else ""
+            if fence and not ready and part.startswith("\n"):  # the fence may end a block
                 yield FENCE if raws is None else raws[splitter.number - first]
                 read += len(FENCE) + 1
-                ready, fence, rest = self._is_ready(form), "", part[1:]
-            usable = forms if ready and alike else []
-            known = not glued and self._take(
-                parts, usable, index, form, number=splitter.number + bool(fence), more=more
-            )
-            if known is None:
-                return read if raws is None else splitter.number - first, False
-            if known:
-                read += len(fence) + len(rest)
-                continue
-            glued += fence + rest
-            if index == len(parts) - 1 or glued.endswith("\n"):  # else the fence is a part of a line
+                part, fence, ready = part[1:], "", self._is_ready(form)
+            taken = self._take(cut, index, form, number=splitter.number + bool(fence), ready=ready)
+            if taken is None:
+                whole = False
+            elif taken:
+                read += len(fence) + len(part)
+                index += 1
+            else:
+                stop = cut.behind_line(index, fence + part)
+                stretch = fence + FENCE.join([part, *cut.parts[index + 1 : stop]])
                 start = splitter.number - first
-                if raws is None:
-                    lines = glued.removesuffix("\n").split("\n") if glued else []
-                else:
-                    lines = raws[start:] if index == len(parts) - 1 else raws[start : start + glued.count("\n")]
-                for line in lines:
+                for line in _lines(stretch) if raws is None else raws[start : start + _count(stretch)]:
                     yield line
                     read += len(line) + 1
                     if not splitter.idle and self._is_left(form):
                         return read if raws is None else splitter.number - first, True
-                ready, glued = self._is_ready(form), ""
-        return len(text) if raws is None else len(raws), True
+                index, ready = stop, self._is_ready(form)
+        read = min(read, len(text))  # the last line may lack its line feed
+        return read if raws is None else splitter.number - first, whole
 
-    def _take(
-        self, parts: list[str], forms: list[str], index: int, form: Form | None, *, number: int, more: bool
-    ) -> bool | None:
-        """Take what is between two fences; None if its end is not here.
+    def _take(self, cut: _Cut, index: int, form: Form | None, *, number: int, ready: bool) -> bool | None:
+        """Take what is between two fences, if no block is open; None if its end is not here.
 
-        ``number`` is that of the line before it. Without ``forms`` nothing can be taken.
+        ``number`` is that of the line before it.
         """
-        part = parts[index]
-        if more and index == len(parts) - 1 and index and len(part) < _MAX_BLOCK:
+        part = cut.parts[index]
+        if cut.may_continue(index):
             return None
-        blank = index > 0 and forms != [] and forms[index] == "\n"
-        if not blank and not (index and forms and part.startswith(_BLOCK_START) and part[-1] == "\n"):
+        known = cut.forms[index] if ready and index and cut.forms else ""
+        if known == "\n":
+            self.splitter.number = number + part.count("\n") - 1
+            return True
+        if not (known and part.startswith(_BLOCK_START) and part[-1] == "\n"):
             return False
-        splitter = self.splitter
-        if not blank:
-            ends = _has_summary(part) or (form is None and _ends_at_fence(parts, index))
-            if not (ends and self.take(part, forms[index], number + 1, prefixed=form is not None)):
-                return None if ends is None and more else False
-            splitter.pass_block()
-            if form is not None:
-                form.observe(())
-        splitter.number = number + part.count("\n") - 1
+        ends = _has_summary(part) or (form is None and _ends_at_fence(cut.parts, index))
+        if not (ends and self.take(part, known, number + 1, prefixed=form is not None)):
+            return None if ends is None and cut.more else False
+        self.splitter.pass_block()
+        if form is not None:
+            form.observe(())
+        self.splitter.number = number + part.count("\n") - 1
         return True
 
     def _is_ready(self, form: Form | None) -> bool:
@@ -270,6 +262,42 @@ class Skimmer:
             self._plain.update(filter(None, [skeleton]))
         sources[prefix] = known[1] if known else None
         return sources[prefix]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A text that is cut at its fences: the parts, and their normal forms unless these have other fences.
+
+    ``more``: the text may go on in the next piece.
+    """
+
+    parts: list[str]
+    forms: list[str]
+    more: bool
+
+    def may_continue(self, index: int) -> bool:
+        """Report whether the end of a part may be in the next piece."""
+        return self.more and index > 0 and index == len(self.parts) - 1 and len(self.parts[index]) < _MAX_BLOCK
+
+    def behind_line(self, index: int, start: str) -> int:
+        """Return the next part with a fence before it that begins a line; ``start`` is what is read of this one."""
+        while start and start[-1] != "\n" and index + 1 < len(self.parts):
+            index += 1
+            start = self.parts[index] or FENCE
+        return index + 1
+
+
+def _cut(text: str, *, more: bool) -> _Cut:
+    parts, forms = text.split(FENCE), normal_form(text).split(FENCE)
+    return _Cut(parts, forms if len(forms) == len(parts) and "\0" not in text else [], more)
+
+
+def _lines(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _count(text: str) -> int:
+    return text.count("\n") + (text[-1:] not in {"", "\n"})
 
 
 def _run(raws: list[str], start: int, form: Form) -> list[str]:

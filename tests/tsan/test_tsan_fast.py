@@ -120,6 +120,12 @@ def test_output_behind_a_block_is_not_inside_of_it():
     assert fast([text]) == slow(text)
 
 
+@pytest.mark.parametrize("text", [FENCE * 2, f"{FENCE * 2}\n", f"{FENCE * 3}\nx", f"x{FENCE}", f"{FENCE}x\n{FENCE}\n"])
+def test_fences_that_touch_are_one_line(text):
+    assert fast([text]) == slow(text)
+    assert fast([f"{text}\n"]) == slow(f"{text}\n")
+
+
 def seen_by_splitter(text, monkeypatch):
     """Return the lines that were not skipped."""
     seen = []
