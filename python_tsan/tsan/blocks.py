@@ -15,6 +15,7 @@ from python_tsan.tsan.block import LINE_COST, Block, Shape, clean
 from python_tsan.tsan.lexer import FENCE, GO_HEADING, HEADING, SUMMARY, lex, names_sanitizer
 from python_tsan.tsan.notices import FATAL, FATAL_DETAIL, GO_TEST, Tally, is_notice, may_matter, other_tool
 from python_tsan.tsan.partial import (
+    MAX_APPENDED,
     Appended,
     Partial,
     Partials,
@@ -253,7 +254,7 @@ class Splitter:
             self._take_rest(more, number)
         elif (self._partials.open or "P" in raw) and (piece := piece_of(raw)):
             if piece.cut:
-                self._keep(piece.source, Partial(piece.prefix, piece.text, certain=True), number)
+                self._keep(piece.source, piece.prefix, piece.text, number)
             else:
                 before = self._partials.finish(piece.source)
                 self._take_line(f"{piece.prefix}{before.text}{piece.text}" if before else raw, number)
@@ -314,9 +315,9 @@ class Splitter:
         if entry and (record := self._unwrapper.entry(entry)):
             self._take_record(record, number)
 
-    def _keep(self, source: str, part: Partial[str | Record], number: int) -> None:
+    def _keep(self, source: str, head: str | Record, text: str, number: int, *, certain: bool = True) -> None:
         """Keep a part of a line until its next one is here."""
-        if given_up := self._partials.begin(source, part):
+        if given_up := self._partials.begin(source, head, text, certain=certain):
             self._take_partial(given_up, number)
 
     def _take_partial(self, part: Partial[str | Record], number: int) -> None:
@@ -329,9 +330,16 @@ class Splitter:
     def _take_rest(self, more: Appended, number: int) -> None:
         """Read the line that a line goes on with, and this one behind it."""
         before = more.prefix
+        if len(self._latest) > MAX_APPENDED:
+            self._latest = ""
         if not HEADING.match(more.text):  # else output without a line end is before it
             block, _, _ = self._source(more.prefix)
-            if block is not None and block is not self._plain and not block.fenced:
+            if (
+                block is not None
+                and block is not self._plain
+                and not block.fenced
+                and len(block.raw[-1]) < MAX_APPENDED
+            ):
                 if len(block.raw) == 1:
                     block.extend(more.text)
                     return
@@ -346,7 +354,7 @@ class Splitter:
         self._partials.ended = self._partials.ended or (record.fed and record.text.endswith("\n"))
         full = is_full(record.text)
         if record.cut or (record.fed and record.text[-1:] != "\n" and (full or self._partials.ended)):
-            self._keep(source, Partial(record, record.text, certain=full or (record.cut and record.certain)), number)
+            self._keep(source, record, record.text, number, certain=full or (record.cut and record.certain))
         elif before := self._partials.finish(source):
             self._take_whole(replace(record, text=before.text + record.text), number)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -16,6 +17,8 @@ Head = TypeVar("Head")
 MAX_JOINED = 1 << 20
 MAX_SOURCES = 32
 _LONGEST_NAME = 40
+# A longer line of GitLab's is not joined: none of the sanitizer's is cut so often.
+MAX_APPENDED = 1 << 12
 # Docker cuts a line where its buffer is full.
 DOCKER_BUFFER: Final = 16384
 # 2026-11-23T01:02:03.123456789Z stderr P WARNING: Thread
@@ -40,8 +43,29 @@ class Partial(Generic[Head]):
     """The beginning of a line, and what was before it in the log; ``certain``: it is known to go on."""
 
     head: Head
-    text: str
-    certain: bool
+    certain: bool = False
+    _texts: io.StringIO = field(default_factory=io.StringIO)
+    _room: int = MAX_JOINED
+    _last: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is kept of the line."""
+        return self._texts.getvalue()
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """All that decides how it goes on."""
+        return (repr(self.head), self.certain, self.text, self._room, self._last)
+
+    def add(self, text: str, *, certain: bool) -> bool:
+        """Add a part; return whether what is left out of a line that is too long names the sanitizer."""
+        lost = len(text) > self._room and names_sanitizer(self._last + text)
+        self._texts.write(text[: max(0, self._room)])
+        self._room -= len(text)
+        self._last = (self._last + text)[-_LONGEST_NAME:]
+        self.certain = certain
+        return lost
 
 
 @dataclass(slots=True)
@@ -59,17 +83,14 @@ class Partials(Generic[Head]):
     @property
     def state(self) -> tuple[object, ...]:
         """All that decides how further lines are read."""
-        return (self.ended, *((source, repr(part)) for source, part in self.open.items()))
+        return (self.ended, *((source, *part.state) for source, part in self.open.items()))
 
-    def begin(self, source: str, part: Partial[Head]) -> Partial[Head] | None:
+    def begin(self, source: str, head: Head, text: str, *, certain: bool) -> Partial[Head] | None:
         """Keep a part of a line; return the beginning of the line that is given up for it."""
-        before = self.open.get(source)
-        whole = (before.text if before else "") + part.text
-        if len(whole) > MAX_JOINED:
-            self.unfinished += names_sanitizer(whole[MAX_JOINED - _LONGEST_NAME :])
-            whole = whole[:MAX_JOINED] + whole[MAX_JOINED:][-_LONGEST_NAME:]
-        given_up = self._give_up(next(iter(self.open))) if not before and len(self.open) >= MAX_SOURCES else None
-        self.open[source] = Partial(before.head if before else part.head, whole, part.certain)
+        full = source not in self.open and len(self.open) >= MAX_SOURCES
+        given_up = self._give_up(next(iter(self.open))) if full else None
+        part = self.open.setdefault(source, Partial(head, _room=MAX_JOINED))
+        self.unfinished += part.add(text, certain=certain)
         return given_up
 
     def finish(self, source: str) -> Partial[Head] | None:

@@ -134,6 +134,19 @@ def test_the_rest_of_a_very_long_line_is_left_out_unless_it_matters(late, doubts
     assert len(digest.unread) == doubts
 
 
+@pytest.mark.parametrize(
+    "start",
+    ["01E it is up", f"01E {LINES[1]}", f"01E {LINES[1]}\n{time_of(0)} 01E {LINES[2]}"],
+    ids=["outside", "heading", "inside"],
+)
+def test_no_line_grows_without_end(start):
+    splitter = Splitter()
+    lines = [*f"{time_of(0)} {start}".split("\n"), *[f"{time_of(0)} 01E+{'x' * 100}"] * 200]
+    seen = list(splitter.split(lines))
+    kept = [splitter._latest, *(raw for block in seen for raw in block.raw)]
+    assert max(map(len, kept)) <= partial.MAX_APPENDED + 200
+
+
 def gitlab(lines, stream="01E", size=20):
     return [
         f"{time_of(n)} {stream}{'+' if part else ' '}{text}"
