@@ -46,6 +46,7 @@ KINDS = {
     "glib_once": ("glib", BOTH),
     "glib_async_queue": ("glib", BOTH),
     "glib_thread_pool": ("glib", BOTH),
+    "glib_sorted_queue": ("glib", BOTH),
     "qt_mutex": ("qt", BOTH),
     "qt_semaphore": ("qt", BOTH),
     "qt_thread_pool": ("qt", BOTH),

@@ -190,6 +190,51 @@ PYTHON_TSAN_GLIB_POP(g_async_queue_try_pop_unlocked, (Pointer queue), (queue))
 PYTHON_TSAN_GLIB_POP(g_async_queue_timeout_pop, (Pointer queue, std::uint64_t time), (queue, time))
 PYTHON_TSAN_GLIB_POP(g_async_queue_timeout_pop_unlocked, (Pointer queue, std::uint64_t time), (queue, time))
 
+// A sorted push compares inside the queue's mutex.
+
+namespace {
+
+using Compare = int (*)(const void*, const void*, Pointer);
+using PushSorted = void (*)(Pointer, Pointer, Compare, Pointer);
+
+struct Sorting {
+    Pointer queue;
+    Compare compare;
+    Pointer context;
+};
+
+int compare_in_queue(const void* one, const void* other, Pointer context) {
+    const auto& sorting = *static_cast<Sorting*>(context);
+    acquire(sorting.queue);
+    const int result = sorting.compare(one, other, sorting.context);
+    release(sorting.queue);
+    return result;
+}
+
+void push_sorted(PushSorted next, Pointer queue, Pointer data, Compare compare, Pointer context) {
+    if (!is_on(kGroup)) {
+        next(queue, data, compare, context);
+        return;
+    }
+    Sorting sorting{queue, compare, context};
+    release(queue);
+    next(queue, data, compare_in_queue, &sorting);
+}
+
+CallersNext<PushSorted> next_push_sorted("g_async_queue_push_sorted");
+CallersNext<PushSorted> next_push_sorted_unlocked("g_async_queue_push_sorted_unlocked");
+
+} // namespace
+
+PYTHON_TSAN_SHIM void g_async_queue_push_sorted(Pointer queue, Pointer data, Compare compare, Pointer context) {
+    push_sorted(next_push_sorted.of(PYTHON_TSAN_CALLER), queue, data, compare, context);
+}
+
+PYTHON_TSAN_SHIM void
+g_async_queue_push_sorted_unlocked(Pointer queue, Pointer data, Compare compare, Pointer context) {
+    push_sorted(next_push_sorted_unlocked.of(PYTHON_TSAN_CALLER), queue, data, compare, context);
+}
+
 // A pool: its function is replaced by one that acquires what the givers released.
 
 namespace {
@@ -228,26 +273,43 @@ void work_in_pool(Pointer data, Pointer context) {
 }
 
 using NewPool = Pointer (*)(Work, Pointer, int, int, Pointer);
+using FreeItem = void (*)(Pointer);
+using NewFullPool = Pointer (*)(Work, Pointer, FreeItem, int, int, Pointer);
 using PushWork = int (*)(Pointer, Pointer, Pointer);
 using FreePool = void (*)(Pointer, int, int);
 
 CallersNext<NewPool> next_pool_new("g_thread_pool_new");
+CallersNext<NewFullPool> next_pool_new_full("g_thread_pool_new_full");
 CallersNext<PushWork> next_pool_push("g_thread_pool_push");
 CallersNext<FreePool> next_pool_free("g_thread_pool_free");
 
-} // namespace
-
-PYTHON_TSAN_SHIM Pointer g_thread_pool_new(Work work, Pointer context, int most, int exclusive, Pointer error) {
+template <typename Make>
+Pointer made_pool(Work work, Pointer context, Make make) {
     const std::size_t index = is_on(kGroup) ? pool_count.fetch_add(1) : kMostPools;
     if (index >= kMostPools) {
-        return next_pool_new.of(PYTHON_TSAN_CALLER)(work, context, most, exclusive, error);
+        return make(work, context);
     }
     Pool& kept = pools[index];
     kept.work = work;
     kept.context = context;
-    Pointer made = next_pool_new.of(PYTHON_TSAN_CALLER)(work_in_pool, &kept, most, exclusive, error);
+    Pointer made = make(work_in_pool, &kept);
     kept.pool.store(made, std::memory_order_release);
     return made;
+}
+
+} // namespace
+
+PYTHON_TSAN_SHIM Pointer g_thread_pool_new(Work work, Pointer context, int most, int exclusive, Pointer error) {
+    const auto next = next_pool_new.of(PYTHON_TSAN_CALLER);
+    return made_pool(work, context,
+                     [&](Work shown, Pointer given) { return next(shown, given, most, exclusive, error); });
+}
+
+PYTHON_TSAN_SHIM Pointer
+g_thread_pool_new_full(Work work, Pointer context, FreeItem free, int most, int exclusive, Pointer error) {
+    const auto next = next_pool_new_full.of(PYTHON_TSAN_CALLER);
+    return made_pool(work, context,
+                     [&](Work shown, Pointer given) { return next(shown, given, free, most, exclusive, error); });
 }
 
 PYTHON_TSAN_SHIM int g_thread_pool_push(Pointer pool, Pointer data, Pointer error) {
