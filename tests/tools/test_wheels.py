@@ -11,7 +11,7 @@ import pytest
 from python_tsan.cli import cluster
 from tools.wheels import __main__ as command
 from tools.wheels.__main__ import main
-from tools.wheels.page import page
+from tools.wheels.page import EXPLAINED, page
 from tools.wheels.survey import PROGRAMS, Row, version_of, wheels
 
 TODAY = dt.date(2026, 11, 30)
@@ -53,6 +53,12 @@ def test_what_did_not_run_or_failed_is_never_a_number():
     assert line_of("numpy", died)[-1] == "failed"
     assert "| numpy | gcc-12, C++ | ended by signal 11 (a \\| b &lt; c) |" in page([died], today=TODAY)
     assert "Not clean" not in page([CLEAN], today=TODAY)
+
+
+def test_what_is_kept_of_a_wheel_is_explained():
+    assert set(EXPLAINED) <= set(wheels())
+    kept = replace(CLEAN, wheel="gevent", kept=1, verdict="1 finding")
+    assert page([kept], today=TODAY).splitlines()[-1].endswith(f"| 1 finding | {EXPLAINED['gevent']} |")
 
 
 def test_the_version_is_that_of_the_installed_wheel(tmp_path):

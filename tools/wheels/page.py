@@ -27,6 +27,10 @@ nox -s wheels -- --site site --work runs --python INTERPRETER
 
 """
 NOT_RUN = "not run"
+# What is kept of a wheel, read finding by finding.
+EXPLAINED = {
+    "gevent": "probably false: its hub takes the GIL in a callback and leaves it by a switch of greenlets, which the recorder takes for a missing release",
+}
 
 
 def page(rows: Sequence[Row], *, today: dt.date, version: str = "3.13.5") -> str:
@@ -42,9 +46,9 @@ def page(rows: Sequence[Row], *, today: dt.date, version: str = "3.13.5") -> str
     text = INTRODUCTION.format(version=version) + f"Measured on {today.isoformat()}.\n\n" + "\n".join(lines) + "\n"
     notable = [row for row in rows if row.kept or not row.verdict.startswith("no new finding")]
     if notable:
-        text += "\n## Not clean\n\n| wheel | run | verdict |\n|---|---|---|\n"
+        text += "\n## Not clean\n\n| wheel | run | verdict | what it is |\n|---|---|---|---|\n"
         for row in sorted(notable, key=lambda each: (each.wheel, each.toolchain, each.kind)):
-            text += f"| {row.wheel} | {row.toolchain}, {row.kind} | {_text(row.verdict)} |\n"
+            text += f"| {row.wheel} | {row.toolchain}, {row.kind} | {_text(row.verdict)} | {EXPLAINED.get(row.wheel, '')} |\n"
     return text
 
 
