@@ -106,15 +106,20 @@ def test_a_routine_that_runs_once_holds_its_flag(trace):
     assert ((LockKind.ONCE,), LockKind.MUTEX) in edges(seen)
 
 
-LIBRARY = """
-struct Owned { int locked; };
-extern "C" int mtx_lock(Owned* owned) { return ++owned->locked; }
+OWN = """
+struct Owned { long locked; };
+extern "C" long mtx_lock(Owned* owned, long more, long, long, long, long last)"""
+LIBRARY = OWN + "{ return owned->locked += (more << 40) + last; }"
+CALLER = (
+    OWN
+    + """;
+int main() {
+    Owned owned{40};
+    if (mtx_lock(&owned, 1, 0, 0, 0, 1) != (1L << 40) + 41) return 1; // the first call, too
+    return mtx_lock(&owned, 1, 0, 0, 0, 1) == (2L << 40) + 42 ? 0 : 2;
+}
 """
-CALLER = """
-struct Owned { int locked; };
-extern "C" int mtx_lock(Owned*);
-int main() { Owned owned{40}; mtx_lock(&owned); return mtx_lock(&owned) == 42 ? 0 : 1; }
-"""
+)
 
 
 def test_a_function_of_the_same_name_in_a_library_of_the_program_is_called(compile_cpp, record, tmp_path):

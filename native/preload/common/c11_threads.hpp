@@ -5,7 +5,8 @@
 // other names. A call whose result needs no conversion ends in a jump, so it is the program's in every stack; of these
 // only mtx_lock can fail, where a recursive mutex was locked too often, and then its error is the POSIX function's.
 //
-// A program's own functions of these names, on types of its own, stay what they are.
+// A program's own functions of these names, on types of its own, stay what they are. They may have more parameters: so
+// what comes next is looked up when the program starts, because a search on the way to them would change the registers.
 #pragma once
 
 #include "raw.hpp"

@@ -4,8 +4,11 @@
 using namespace preload::c11;
 
 #define DEFINE(result, name, parameters, arguments, call)                                                              \
+    static Next<decltype(&::name)> next_##name(#name);                                                                 \
+    [[gnu::constructor]] static void find_##name() {                                                                   \
+        next_##name.get();                                                                                             \
+    }                                                                                                                  \
     extern "C" __attribute__((visibility("default"))) result name parameters {                                         \
-        static preload::c11::Next<decltype(&::name)> next(#name);                                                      \
-        return next.is_of_libc() ? call : next.get() arguments;                                                        \
+        return next_##name.is_of_libc() ? call : next_##name.get() arguments;                                          \
     }
 PYTHON_TSAN_C11_THREADS(DEFINE)

@@ -11,8 +11,11 @@ using namespace python_tsan::shims;
 } // namespace
 
 #define DEFINE(result, name, parameters, arguments, call)                                                              \
+    static preload::c11::Next<decltype(&::name)> next_##name(#name);                                                   \
+    [[gnu::constructor]] static void find_##name() {                                                                   \
+        next_##name.get();                                                                                             \
+    }                                                                                                                  \
     PYTHON_TSAN_SHIM result name parameters {                                                                          \
-        static preload::c11::Next<decltype(&::name)> next(#name);                                                      \
-        return next.is_of_libc() && is_on(Group::pthread) ? call : next.get() arguments;                               \
+        return next_##name.is_of_libc() && is_on(Group::pthread) ? call : next_##name.get() arguments;                 \
     }
 PYTHON_TSAN_C11_THREADS(DEFINE)
