@@ -485,6 +485,37 @@ void file_locked_without_gil() {
     lock_file(false);
 }
 
+void lock_stream(bool keep_gil) {
+    together({[] {
+                  at(0);
+                  flockfile(stderr);
+                  {
+                      const Gil gil;
+                  }
+                  funlockfile(stderr);
+                  next();
+              },
+              [=] {
+                  at(1);
+                  const Gil gil;
+                  if (keep_gil) {
+                      flockfile(stderr);
+                      funlockfile(stderr);
+                      return;
+                  }
+                  const NoGil released;
+                  flockfile(stderr);
+                  funlockfile(stderr);
+              }});
+}
+
+void stream_locked_with_gil() {
+    lock_stream(true);
+}
+void stream_locked_without_gil() {
+    lock_stream(false);
+}
+
 /// A mutex and the GIL are taken in opposite orders; the second thread perhaps takes a later mutex at the same address.
 /// No call destroys a std::mutex.
 void mutex_in_place(bool made_again) {
@@ -1268,6 +1299,10 @@ const Case cases[] = {
      file_locked_with_gil},
     {"file_locked_without_gil", "nothing", "file_locked_with_gil", "flock waits without the GIL.",
      file_locked_without_gil},
+    {"stream_locked_with_gil", "deadlock", "stream_locked_without_gil", "flockfile waits with the GIL held.",
+     stream_locked_with_gil},
+    {"stream_locked_without_gil", "nothing", "stream_locked_with_gil", "flockfile waits without the GIL.",
+     stream_locked_without_gil},
     {"mutex_in_one_place", "deadlock", "mutex_made_again", "A mutex in memory of the program's own, and the GIL.",
      mutex_in_one_place},
     {"mutex_made_again", "nothing", "mutex_in_one_place",

@@ -30,6 +30,7 @@ class LockKind(Enum):
     MODULE = "module lock"
     IMPORT = "import lock"
     FILE = "file lock"  # by flock
+    STREAM = "stream lock"  # of a FILE, by flockfile
     PYTHON = "Python lock"  # threading.Lock and RLock
     PYMUTEX = "PyMutex"  # of critical sections too
 

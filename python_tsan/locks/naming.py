@@ -43,6 +43,7 @@ _ONLY_ONE = {LockKind.ATTACHED: "an attached thread state", LockKind.IMPORT: "th
 _SHARED_NAMES = {"", "operator()", "main"}
 # Kinds whose locks are called by what they belong to.
 _LOCKS_OF = {LockKind.MODULE: "the module lock of", LockKind.FILE: "the lock of"}
+_STREAM = re.compile(r"_IO_2_1_(\w+)_")  # stdin, stdout and stderr in glibc
 _LONGEST_NAME = 15  # of a thread; see prctl(2)
 # std::lock_guard::lock_guard, std::call_once, std::thread::join, PyObject_Call; no frame of std::function in between.
 _CALL = re.compile(r"^_?Py|^__?cxa_|lock|mutex|once|join|wait|future|acquire")
@@ -186,7 +187,9 @@ class Namer:
         if lock.kind is LockKind.GIL:
             first = next(each.id for each in self.trace.locks if each.kind is LockKind.GIL)
             return lock.kind.value if lock.id == first else f"{lock.kind.value} of a sub-interpreter"
-        return plain_symbol(self._variables.get((lock.module, lock.offset or 0), ""))
+        name = plain_symbol(self._variables.get((lock.module, lock.offset or 0), ""))
+        stream = _STREAM.fullmatch(name)
+        return f"the lock of {stream[1]}" if stream else name
 
     def thread(self, number: int) -> Thread:
         """Return a thread as a part of a finding."""

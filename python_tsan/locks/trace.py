@@ -58,6 +58,7 @@ KINDS = (
     LockKind.MODULE,
     LockKind.IMPORT,
     LockKind.FILE,
+    LockKind.STREAM,
 )
 MODES = (Mode.WRITE, Mode.READ)
 CALLEES = (
@@ -79,6 +80,7 @@ CALLEES = (
     "threading.Lock.acquire",
     "import",
     "flock",
+    "flockfile",
 )
 RULES = (
     Rule.NO_THREAD_STATE,  # none

@@ -46,11 +46,11 @@ _BUNDLED_MODULE = re.compile(r"[\w.+-]+-[0-9a-f]{8}(?:-[0-9a-f]{8})?\.so(?:\.|$)
 _LOOP = frozenset({"_PyEval_EvalFrameDefault", "_PyEval_EvalFrame", "_PyEval_Vector"})
 # /usr/lib/python3.13/threading.py, <frozen importlib._bootstrap>
 _STANDARD_LIBRARY = re.compile(r"/lib(?:64)?/python3\.\d+t?/|^<frozen ")
-# libc.so.6, ld-linux-x86-64.so.2, libstdc++.so.6, libtsan.so.2, [vdso]
+# libc.so.6, ld-linux-x86-64.so.2, libstdc++.so.6, libtsan.so.2, [vdso], libpython_tsan_companion.so
 # libsystem_pthread.dylib, libc++.1.dylib, libclang_rt.tsan_osx_dynamic.dylib, libswiftCore.dylib, dyld
 _RUNTIME_MODULE = re.compile(
-    r"(?:lib(?:c|m|dl|rt|pthread|gcc_s|stdc\+\+|c\+\+(?:abi)?|unwind|tsan|dispatch|clang_rt[\w.-]*)|ld-[\w-]+|ld)"
-    r"(?:-[\d.]+)?(?:\.so[\d.]*|(?:\.\d+)*\.dylib)$|\[vdso\]$"
+    r"(?:lib(?:c|m|dl|rt|pthread|gcc_s|stdc\+\+|c\+\+(?:abi)?|unwind|tsan|python_tsan_\w+|dispatch"
+    r"|clang_rt[\w.-]*)|ld-[\w-]+|ld)(?:-[\d.]+)?(?:\.so[\d.]*|(?:\.\d+)*\.dylib)$|\[vdso\]$"
     r"|lib(?:system_\w+|System(?:\.\w+)?|objc(?:\.A)?|swift\w+|xpc|os_\w+|Block\w*)\.dylib$|dyld(?:_sim)?$"
 )
 # Frameworks of macOS, which are images without an ending

@@ -71,6 +71,7 @@ LOCKS = {
     "static_guard": [("GIL", "GIL"), ("static guard", "decimal")],
     "condition_with_gil": [("GIL", "GIL"), ("condition", "changed")],
     "three_locks": [("GIL", "GIL"), ("mutex", "log_mutex"), ("mutex", "second_mutex")],
+    "stream_locked_with_gil": [("GIL", "GIL"), ("stream lock", "the lock of stderr")],
     "two_mutexes": [("mutex", "log_mutex"), ("mutex", "second_mutex")],
     "server_destroyed_with_gil": [("GIL", "GIL"), ("thread", "")],
 }

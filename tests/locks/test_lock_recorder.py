@@ -458,3 +458,26 @@ def test_what_a_thread_took_on_its_way_to_its_end(trace):
     assert len(direct.last_way) == 2
     assert seen.threads[0].last_way is None, "the main thread does not end before the process"
     assert waiting.last_way is not None
+
+
+def test_the_lock_of_a_stream_is_recorded_and_may_be_taken_again(trace):
+    take = "flockfile(stdout); Guard a(first);"
+    seen = trace(
+        f"flockfile(stdout); {take} funlockfile(stdout); Guard b(second); funlockfile(stdout); Guard c(third);"
+    )
+    held = [kinds for kinds, _ in edges(seen)]
+    both = (LockKind.STREAM, LockKind.MUTEX)
+    assert held == [both[:1], both, (LockKind.MUTEX, LockKind.MUTEX)]
+    assert seen.locks[seen.requests[0].holding[0].lock].recursive
+
+
+def test_a_try_for_a_stream_waits_for_nothing_and_holds_it(trace):
+    seen = trace("Guard a(first); if (ftrylockfile(stdout) == 0) { Guard b(second); funlockfile(stdout); }")
+    assert requests_of(seen, LockKind.STREAM) == []
+    assert edges(seen)[-1][0] == (LockKind.MUTEX, LockKind.STREAM)
+
+
+def test_a_stream_that_is_closed_has_no_lock_any_more(trace):
+    use = "{ FILE* file = tmpfile(); Guard a(first); flockfile(file); funlockfile(file); fclose(file); }"
+    seen = trace(use + use)
+    assert len({each.lock for each in requests_of(seen, LockKind.STREAM)}) == 2

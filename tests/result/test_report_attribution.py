@@ -64,6 +64,7 @@ OTHER_EXTENSION = frame("spin", "/tmp/other.cpp", "other.cpython-312d-x86_64-lin
         (frame("_pthread_start", "", "libsystem_pthread.dylib"), Attribution.RUNTIME),
         (frame("dispatch", "", "libdispatch.dylib"), Attribution.RUNTIME),
         (frame("dispatch", "", "libdispatch.so"), Attribution.RUNTIME),
+        (frame("flockfile", "", "libpython_tsan_companion.so"), Attribution.RUNTIME),
         (frame("run", "", "libc++.1.dylib"), Attribution.RUNTIME),
         (frame("run", "", "libobjc.A.dylib"), Attribution.RUNTIME),
         (frame("run", "", "libswiftCore.dylib"), Attribution.RUNTIME),

@@ -35,7 +35,8 @@ enum class Kind : std::uint8_t {
     python,
     module,
     import,
-    file
+    file,
+    stream
 };
 enum class Mode : std::uint8_t { write, read };
 
@@ -58,7 +59,8 @@ enum class Callee : std::uint8_t {
     futex,
     python,
     import,
-    flock
+    flock,
+    flockfile
 };
 
 /// A loaded program or library.

@@ -19,6 +19,7 @@
 
 #include <cerrno>
 #include <cstdarg>
+#include <cstdio>
 #include <dlfcn.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -856,6 +857,39 @@ HOOK int flock(int descriptor, int operation) {
         leave();
     }
     return result;
+}
+
+/// The functions of <cstdio> take this lock, too, without a call: never for long, unless another thread keeps it.
+HOOK void flockfile(FILE* file) noexcept {
+    NEXT(flockfile);
+    SITE;
+    if (!enter(site)) {
+        next(file);
+        return;
+    }
+    // Its first word is not 0 while it is locked, by this thread or another.
+    const auto* lock = reinterpret_cast<const int*>(file->_lock);
+    const bool blocks = lock != nullptr && __atomic_load_n(lock, __ATOMIC_RELAXED) != 0;
+    const What what = {address_of(file), Kind::stream, Mode::write, Callee::flockfile, false};
+    acquire(what, site, blocks, [=] {
+        next(file);
+        return 0;
+    });
+    leave();
+}
+
+HOOK int ftrylockfile(FILE* file) noexcept {
+    NEXT(ftrylockfile);
+    SITE;
+    const What what = {address_of(file), Kind::stream, Mode::write, Callee::flockfile, false};
+    return acquire_at_once(what, site, [=] { return next(file); });
+}
+
+HOOK void funlockfile(FILE* file) noexcept {
+    NEXT(funlockfile);
+    SITE;
+    release(address_of(file), site);
+    next(file);
 }
 
 HOOK long syscall(long number, ...) {

@@ -130,6 +130,7 @@ Lock describe(std::uint64_t address, Kind kind, Stack created, bool exists) {
         lock.object = intern_object(address);
         lock.offset = address - object.base;
     }
+    lock.recursive = kind == Kind::stream ? 1 : 0;
     if (kind == Kind::mutex && exists) {
         constexpr int kinds = 3; // of PTHREAD_MUTEX_*_NP
         const auto* mutex = reinterpret_cast<const pthread_mutex_t*>(address);
