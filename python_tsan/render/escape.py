@@ -70,7 +70,9 @@ def command_property(text: str) -> str:
 
 def json(data: bytes) -> bytes:
     """Return JSON of the same content in which every control character, and GitHub's ``##[``, is a code."""
-    return re.sub(_CONTROL, lambda found: b"\\u%04x" % ord(found[0].decode()), data).replace(b"##[", b"\\u0023#[")
+    if not data.isascii() or b"\x7f" in data:
+        data = re.sub(_CONTROL, lambda found: b"\\u%04x" % ord(found[0].decode()), data)
+    return data.replace(b"##[", b"\\u0023#[")
 
 
 def script_json(value: object) -> str:
