@@ -13,9 +13,11 @@ pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 
 PROGRAM = """
 #include <condition_variable>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <semaphore.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -24,6 +26,7 @@ std::once_flag flag;
 std::condition_variable changed;
 bool ready = false;
 int value = 0;
+sem_t posted;
 using Guard = std::lock_guard<std::mutex>;
 void racy() { ++value; }
 struct One { One() { Guard a(inner); } };
@@ -31,9 +34,12 @@ void nested() { Guard a(first); Guard b(second); }
 void once() { Guard b(outer); std::call_once(flag, [] { Guard a(inner); racy(); }); }
 void guarded() { Guard b(outer); static One one; }
 void waits() { std::unique_lock<std::mutex> lock(first); changed.wait(lock, [] { return ready; }); }
+void post(int) { sem_post(&posted); } // which a handler may do, and nothing did it before
 int main(int count, char** words) {
     if (count > 1 && fork() == 0) execl("/proc/self/exe", words[0], nullptr);
     if (count > 1) { int status; wait(&status); return status; }
+    std::signal(SIGUSR1, post);
+    std::raise(SIGUSR1);
     nested(); guarded();
     std::thread other(racy);
     once();

@@ -84,6 +84,17 @@ private:
     std::atomic<void*> found_{nullptr};
 };
 
+/// All of them lie next to each other, between addresses that the linker knows.
+#define NEXTS __attribute__((section("next_definitions"), used))
+extern "C" __attribute__((visibility("hidden"))) Next __start_next_definitions[], __stop_next_definitions[];
+
+/// A function may be called for the first time in a signal handler, where the dynamic linker must not allocate.
+void find_definitions() {
+    for (auto* each = __start_next_definitions; each != __stop_next_definitions; ++each) {
+        each->get();
+    }
+}
+
 } // namespace
 
 bool enter(const Site& site) {
@@ -387,6 +398,7 @@ void start() {
 }
 
 [[gnu::constructor]] void start_program(int, char** words, char**) {
+    find_definitions();
     start();
     if (!is_whole && has_shared_runtime()) {
         file_load_again(words); // one that another has started, and whose runtime has to come first
@@ -411,10 +423,10 @@ using namespace lock_recorder;
                                     reinterpret_cast<std::uint64_t>(__builtin_dwarf_cfa()),                            \
                                     *static_cast<std::uint64_t*>(__builtin_frame_address(0))})
 #define NEXT_FOR(name, datum)                                                                                          \
-    static Next next_of(#name);                                                                                        \
+    NEXTS static Next next_of(#name);                                                                                  \
     const auto next = reinterpret_cast<decltype(&::name)>(next_of.get(datum))
 #define NEXT(name)                                                                                                     \
-    static Next next_of(#name);                                                                                        \
+    NEXTS static Next next_of(#name);                                                                                  \
     const auto next = reinterpret_cast<decltype(&::name)>(next_of.get())
 
 /// The file that each object begins with (crti.o) calls it where it exists: after all that is loaded together is
