@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tools.bench.table import Table
 
 WORKERS = 2
-# Runs of which each round makes so many, and a long one.
-RUNS, LONG_RUNS, ROUNDS = 400, 10_000, 3
+# In fewer runs of a program that does nothing, the start of each shard is most of the time.
+RUNS, LONG_RUNS, ROUNDS = 2_000, 10_000, 3
 LEAST_RATIO = 0.9
 MOST_GROWTH = 1.1
 SAMPLE_SECONDS = 1.0
