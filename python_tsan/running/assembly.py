@@ -91,7 +91,9 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
         baseline.compare_baseline(known, findings.keys(), runs=len(observations), today=rules.today) if known else None
     )
     hidden = {key for key, standing in standings.items() if standing.status is FindingStatus.SUPPRESSED}
-    log_paths = {str(execution.folder / LOG_FOLDER / LOG_STEM) for execution in executions}
+    # One run more: that which was interrupted.
+    folders = (*(execution.folder for execution in executions), gathered.folder.subject(str(len(executions) + 1)))
+    log_paths = {str(folder / LOG_FOLDER / LOG_STEM) for folder in folders}
     uses = suppressing.count_uses(rules.suppressions, _logs(executions), [groups[key] for key in hidden])
     expected = covered(rules.expectation, findings)
     evidence = Evidence(

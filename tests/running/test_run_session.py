@@ -227,6 +227,27 @@ def test_a_run_that_was_interrupted_is_not_called_clean(make_session, program):
     assert told[0].verdict.reason == "interrupted after 2 of 3 runs"
 
 
+def test_the_log_of_the_run_that_was_interrupted_is_not_elsewhere(make_session, program):
+    session = make_session(program(""))
+    session.companion = Path("companion.so")
+
+    def interrupted(number, _):
+        gathered = session._gathered
+        options = f"{gathered.tsan_options} log_path='{gathered.folder.path}/{number}/logs/tsan'"
+        start = {"pid": 7, "parent": 1, "program": "/bin/racer", "options": options, "log": ""}
+        gathered.hook_folder.mkdir(exist_ok=True)
+        (gathered.hook_folder / "starts.7.jsonl").write_text(json.dumps(start) + "\n")
+        raise KeyboardInterrupt
+
+    session._run_once = interrupted
+    told = []
+    with pytest.raises(Interrupted):
+        session.run(cut=lambda report, _: told.append(report))
+    reason = told[0].verdict.reason
+    assert reason.startswith("interrupted after 0 of 1 ")
+    assert "elsewhere" not in reason
+
+
 def test_a_place_that_cannot_be_written_is_reported(make_session, racy, tmp_path):
     (tmp_path / "runs").write_text("a file in the way")
     with pytest.raises(UsageError, match="cannot write"):
