@@ -120,7 +120,7 @@ def test_a_lock_that_is_made_again_is_another(trace, kind):
     seen = trace(f"{{ auto& one = made(); {take} {take} }} {{ auto& one = made(); {take} }}", before)
     made = [number for number, lock in enumerate(seen.locks) if lock.name == "" and lock.offset not in _static(seen)]
     assert len(made) == 2
-    of_each = [sorted(each.lock for each in seen.requests if each.lock in made), sorted(_held_above(seen))]
+    of_each = [sorted({each.lock for each in seen.requests if each.lock in made}), sorted(_held_above(seen))]
     assert of_each == [made, made], "both sides of a request see the same lock"
 
 

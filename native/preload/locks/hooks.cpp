@@ -434,7 +434,7 @@ using namespace lock_recorder;
 /// library is not while there is no environment.
 HOOK void __gmon_start__() {
     if (!started) {
-        if (environ != nullptr && dlsym(RTLD_DEFAULT, "__tsan_init") == nullptr) {
+        if (__environ != nullptr && dlsym(RTLD_DEFAULT, "__tsan_init") == nullptr) {
             start();
         }
     } else if (active && !only_waits) {
