@@ -86,8 +86,9 @@ def remaining(elapsed: float, fraction: float | None) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: ``1 hazard``, ``1,200 modules``, ``0 entries``, ``2 processes``."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    """Write a number with its noun: ``1 hazard``, ``1,200 modules``, ``0 entries``, ``2 surveys``, ``2 processes``."""
+    changes = noun.endswith("y") and noun[-2:-1] not in set("aeiou")
+    plural = f"{noun[:-1]}ies" if changes else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
 
 

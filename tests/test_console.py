@@ -7,7 +7,7 @@ import io
 import pytest
 
 from python_tsan.console import Console, _Lines, _LongOnly, _state, make_console
-from python_tsan.plain_text import duration, remaining, text_table
+from python_tsan.plain_text import counted, duration, remaining, text_table
 
 
 class Terminal(io.StringIO):
@@ -292,3 +292,17 @@ def test_make_console_uses_the_streams_of_the_moment(capsys):
     make_console(quiet=True).note("not here")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("here\n", "")
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [
+        (1, "entry", "1 entry"),
+        (0, "entry", "0 entries"),
+        (2, "survey", "2 surveys"),
+        (2, "process", "2 processes"),
+        (1200, "module", "1,200 modules"),
+    ],
+)
+def test_a_number_is_written_with_its_noun(number, noun, words):
+    assert counted(number, noun) == words

@@ -6,7 +6,6 @@ import pytest
 from fake_build import make_toolchain, settings_for
 
 from python_tsan import process
-from python_tsan.cpython import tools
 from python_tsan.cpython.compiler_cache.choose import choose_cache
 from python_tsan.cpython.locks import CCACHE
 from python_tsan.cpython.tools import lock_slug
@@ -71,7 +70,7 @@ def test_install_puts_ccache_into_our_own_folder(choose, tmp_path, monkeypatch):
         program(target / "bin", "ccache")
         return process.Completed(command=(), exit_code=0, timed_out=False, seconds=0, cpu_seconds=0, max_rss_bytes=0)
 
-    monkeypatch.setattr(tools.process, "run", run)
+    monkeypatch.setattr(process, "run", run)
     found = choose("install")
     assert found.path == tmp_path / "cache" / "tools" / SLUG / "bin" / "ccache"
     assert "--require-hashes" in commands[0]
@@ -85,7 +84,7 @@ def test_install_that_fails_leaves_nothing(choose, tmp_path, monkeypatch):
         (command[command.index("--target") + 1]).mkdir(parents=True)
         return process.Completed(command=(), exit_code=2, timed_out=False, seconds=0, cpu_seconds=0, max_rss_bytes=0)
 
-    monkeypatch.setattr(tools.process, "run", run)
+    monkeypatch.setattr(process, "run", run)
     with pytest.raises(BuildError, match="no such host"):
         choose("install")
     assert not (tmp_path / "cache" / "tools").exists()

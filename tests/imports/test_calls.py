@@ -205,8 +205,9 @@ def test_a_scan_whose_calls_were_cut_by_time_says_so(tmp_path, capsys, monkeypat
     tree(
         tmp_path, {"a.py": "def f():\n    import b\n", "b.py": "import c\n", "c.py": "def g():\n    import b\n    b\n"}
     )
-    monkeypatch.setattr("python_tsan.imports.scan.predict", lambda *_, leave_out, **__: [] if leave_out(7) else None)
-    found = scan(Probe(python=HERE, path=(tmp_path,)), ["a", "b"], calls=True, call_seconds=-1)
+    cut = "python_tsan.imports.search_on_cores.predict"
+    monkeypatch.setattr(cut, lambda *_, leave_out, **__: [] if leave_out(7) else None)
+    found = scan(Probe(python=HERE, path=(tmp_path,)), ["a", "b"], calls=True, call_seconds=-1, jobs=1)
     assert found.pairs_left_out == 7
     monkeypatch.setattr("python_tsan.cli.import_verbs.scan", lambda *_, **__: found)
     assert main(["imports", "scan", "a", "b", "--python", sys.executable, "--path", str(tmp_path)]) == 0

@@ -353,6 +353,7 @@ def test_a_survey_that_a_worker_had_to_end_keeps_what_it_knew(workers, tmp_path)
 
 
 def test_without_a_scheduler_the_atlas_is_one_line(monkeypatch, capsys):
+    pytest.importorskip("distributed")
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.3)
     assert main(["bp", "--python", sys.executable, "--cluster", "dask://127.0.0.1:9"]) == 6
     assert "no dask scheduler could be reached" in capsys.readouterr().err

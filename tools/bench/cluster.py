@@ -111,11 +111,13 @@ def _in_background(command: Sequence[str | Path], log: Path) -> Iterator[int]:
 
 
 def _address(file: Path, workers: int) -> str:
-    from distributed import Client  # noqa: PLC0415 -- of an extra
-
     until = time.monotonic() + START_SECONDS
     while not file.is_file() and time.monotonic() < until:
         time.sleep(0.05)
+    if not file.is_file():
+        raise SubjectError(f"no cluster could be started: the scheduler did not write {file}")
+    from distributed import Client  # noqa: PLC0415 -- of an extra
+
     try:
         with Client(scheduler_file=str(file), timeout=START_SECONDS) as client:
             client.wait_for_workers(workers, timeout=START_SECONDS)
