@@ -86,7 +86,8 @@ def compile_cpp(tmp_path_factory):
 
 @pytest.fixture
 def start_recorded(lock_recorder, tmp_path):
-    """Start a command under the recorder; returns its process and the folder of its recordings."""
+    """Start a command under the recorder, for this test; returns its process and the folder of its recordings."""
+    processes = []
 
     def start(*command, env=None):
         folder = tmp_path / f"recorded{len(list(tmp_path.iterdir()))}"
@@ -96,9 +97,13 @@ def start_recorded(lock_recorder, tmp_path):
         started = subprocess.Popen(
             [str(each) for each in command], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        processes.append(started)
         return started, folder
 
-    return start
+    yield start
+    for each in processes:
+        with each:
+            each.kill()
 
 
 def read_traces(folder):

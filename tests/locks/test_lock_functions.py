@@ -69,11 +69,12 @@ def test_a_reader_is_shown_the_caller_of_a_lock_function(monkeypatch):
 
 
 PROGRAM_TEXT = """
-#include <mutex>
+#include <atomic>
 #include <pthread.h>
 #include <thread>
 struct Table { pthread_mutex_t mutex; };
-Table one, other, third;
+Table one, other;
+std::atomic<bool> done{false}; // one after the other, or they would block each other
 #define OUT_OF_LINE __attribute__((noinline))
 OUT_OF_LINE void os_lock(pthread_mutex_t* mutex) { pthread_mutex_lock(mutex); asm volatile(""); }
 OUT_OF_LINE void enter(Table& table) { os_lock(&table.mutex); asm volatile(""); }
@@ -84,7 +85,8 @@ OUT_OF_LINE void merge_rows() { enter(other); enter(one); leave(one); leave(othe
 int main() {
     pthread_mutex_init(&one.mutex, nullptr);
     pthread_mutex_init(&other.mutex, nullptr);
-    std::thread first(read_rows), second([] { write_rows(); merge_rows(); });
+    std::thread first([] { read_rows(); done = true; });
+    std::thread second([] { while (!done) std::this_thread::yield(); write_rows(); merge_rows(); });
     first.join();
     second.join();
 }
