@@ -38,7 +38,7 @@ cxx -fsanitize=thread -shared library.cpp -o libown.so
 g++ -fsanitize=thread -fPIC -shared library.cpp -o libgcc.so
 clang++-19 -fsanitize=thread -fPIC -shared library.cpp -o libclang.so
 for library in own gcc clang; do
-  kind=$(nm -D --defined-only "lib$library.so" | grep -q ' __tsan_init$' && echo defines || echo "leaves open")
+  kind=$(nm "lib$library.so" | grep -q ' [TtWw] __tsan_init$' && echo defines || echo "leaves open")
   echo "lib$library.so $kind __tsan_init"
   [[ $kind == $([[ $library == own ]] && echo defines || echo "leaves open") ]]
 done

@@ -74,7 +74,7 @@ PROGRAM_TEXT = """
 #include <thread>
 struct Table { pthread_mutex_t mutex; };
 Table one, other;
-std::atomic<bool> done{false}; // one after the other, or they would block each other
+std::atomic<bool> done{false}; // the threads take turns, or they would block each other
 #define OUT_OF_LINE __attribute__((noinline))
 OUT_OF_LINE void os_lock(pthread_mutex_t* mutex) { pthread_mutex_lock(mutex); asm volatile(""); }
 OUT_OF_LINE void enter(Table& table) { os_lock(&table.mutex); asm volatile(""); }
