@@ -15,7 +15,8 @@ clang++-19 --version | grep -q 'version 19\.1\.7' || { echo "needs clang++-19 19
 cd "$tmp"
 apt-get download -q ccache=4.8+really4.7.5-1 libhiredis0.14 sccache=0.4.0~~pre6-1+b1 >out 2>&1 || { cat out; exit 2; }
 for package in *.deb; do dpkg-deb -x "$package" .; done
-export LD_LIBRARY_PATH=$tmp/usr/lib/$(gcc -print-multiarch) CCACHE_DIR=$tmp/store
+machine=$(gcc -print-multiarch)
+export LD_LIBRARY_PATH=$tmp/usr/lib/$machine CCACHE_DIR=$tmp/store
 printf 'int count;\nvoid add_one() { ++count; }\n' >add.cpp
 calls() { # COMPILER... SPELLING: the sanitizer's calls in the object of an emptied list
   local spelling=${*: -1}
