@@ -38,8 +38,8 @@ cxx -fsanitize=thread -shared library.cpp -o libown.so
 g++ -fsanitize=thread -fPIC -shared library.cpp -o libgcc.so
 clang++-19 -fsanitize=thread -fPIC -shared library.cpp -o libclang.so
 for library in own gcc clang; do
-  kind=$(nm "lib$library.so" | grep -q ' [TtWw] __tsan_init$' && echo defines || echo "leaves open")
-  echo "lib$library.so $kind __tsan_init"
-  [[ $kind == $([[ $library == own ]] && echo defines || echo "leaves open") ]]
+  defined=$(nm "lib$library.so" | grep -c ' [TtWw] __tsan_init$' || true)
+  echo "lib$library.so defines __tsan_init: $defined"
+  [[ $defined == $([[ $library == own ]] && echo 1 || echo 0) ]]
 done
 echo "as stated"
