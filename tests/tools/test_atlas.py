@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from stand_in_tool import write_stand_in
 
 from python_tsan.cli import cluster
 from python_tsan.errors import SubjectError
@@ -309,10 +310,7 @@ if package == "slow":
 @pytest.fixture
 def workers(scheduler, tmp_path, monkeypatch):
     """Return a function that has packages surveyed by a real cluster, on whose workers a survey is the stand-in."""
-    (tmp_path / "tools" / "import_atlas").mkdir(parents=True)
-    (tmp_path / "tools" / "__init__.py").touch()
-    (tmp_path / "tools" / "import_atlas" / "__init__.py").touch()
-    (tmp_path / "tools" / "import_atlas" / "__main__.py").write_text(STAND_IN)
+    write_stand_in(tmp_path, "import_atlas", STAND_IN)
     monkeypatch.setattr(run, "REPOSITORY", tmp_path)
     monkeypatch.setattr(run, "GRACE_SECONDS", 5.0)
     monkeypatch.setenv("PYTHON_TSAN_CACHE", str(tmp_path / "cache"))

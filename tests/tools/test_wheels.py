@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
+from stand_in_tool import write_stand_in
 
 from python_tsan.cli import cluster
 from tools.wheels import __main__ as command
@@ -84,10 +85,7 @@ pathlib.Path(words["--output"]).write_text("a page of one row")
 @pytest.fixture
 def workers(scheduler, tmp_path, monkeypatch):
     """Return a function that has programs run by a real cluster, on whose workers the survey is the stand-in."""
-    (tmp_path / "tools" / "wheels").mkdir(parents=True)
-    (tmp_path / "tools" / "__init__.py").touch()
-    (tmp_path / "tools" / "wheels" / "__init__.py").touch()
-    (tmp_path / "tools" / "wheels" / "__main__.py").write_text(STAND_IN)
+    write_stand_in(tmp_path, "wheels", STAND_IN)
     monkeypatch.setattr(command, "REPOSITORY", tmp_path)
     monkeypatch.setattr(command, "_interpreter", lambda folder: SimpleNamespace(prefix=folder))
     words = ("--python", "3.13.5-clang-19-key", "--work", str(tmp_path / "work"), "--output", str(tmp_path / "page.md"))
