@@ -945,10 +945,11 @@ void python_condition_after_wait() {
                   "mutex:\nwith condition: condition.notify()"});
 }
 void python_event_under_mutex() {
-    // The thread that sets the event took the mutex on its way.
-    python_steps({"event = threading.Event()\ndef give():\n  native.lock()\n  while not event._cond._waiters: pass\n"
+    // The thread that sets the event took the mutex on its way; here it had it first, so that nothing hangs.
+    python_steps({"event = threading.Event(); had = []\n"
+                  "def give():\n  native.lock(); had.append(True)\n  while not event._cond._waiters: pass\n"
                   "  event.set()\ngiver = threading.Thread(target=give)",
-                  "giver.start()", "mutex:\nevent.wait(3600)"});
+                  "giver.start()\nwhile not had: pass", "mutex:\nevent.wait(3600)"});
 }
 void python_event_after_mutex() {
     python_steps({"event = threading.Event()\ndef give():\n  native.lock()\n  while not event._cond._waiters: pass\n"
