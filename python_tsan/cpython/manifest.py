@@ -75,6 +75,18 @@ def read_manifest(folder: Path) -> Interpreter | None:
     return found if found.executable.exists() else None
 
 
+def built_beside(version: str, interpreters: Path) -> str:
+    """Return a sentence on the interpreters of this version or series that ``interpreters`` holds; else empty."""
+    found = [read_manifest(folder) for folder in sorted(interpreters.glob("*"))]
+    fitting = [one for one in found if one and f"{one.version}.".startswith(f"{version}.")]
+    lines = [
+        f"{one.prefix} ({one.version}{'t' if one.free_threaded else ''} by {one.toolchain}"
+        f"{f', from {one.source.origin}' if one.source else ''})"
+        for one in fitting
+    ]
+    return f"built with other settings: {'; '.join(lines)}" if lines else ""
+
+
 def write_manifest(interpreter: Interpreter, folder: Path) -> None:
     """Write the manifest into ``folder``, whole or not at all, and on disk on return."""
     write_whole(folder / MANIFEST_NAME, MANIFESTS.encode(interpreter))

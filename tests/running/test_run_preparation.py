@@ -6,7 +6,7 @@ import pytest
 
 from python_tsan.config import Settings
 from python_tsan.console import make_console
-from python_tsan.cpython.manifest import Interpreter, write_manifest
+from python_tsan.cpython.manifest import Interpreter, SourceRecord, write_manifest
 from python_tsan.errors import BuildError, ToolchainError, UsageError
 from python_tsan.paths import Layout
 from python_tsan.running import companion, preparation
@@ -55,6 +55,21 @@ def test_an_interpreter_that_was_named_must_be_there(layout, tmp_path):
             find(named, layout)
         assert caught.value.page == "no-interpreter"
     assert find("", layout) is None
+
+
+def test_one_that_other_settings_made_is_named(built, layout):
+    folder = layout.interpreters / "key"
+    folder.mkdir(parents=True)
+    source = SourceRecord(version="3.13.5", origin="/src/cpython", sha256="0")
+    write_manifest(replace(built, source=source), folder)
+    for named in ("3.13", "3.13.5"):
+        with pytest.raises(UsageError) as caught:
+            find(named, layout)
+        line = f"built with other settings: {built.prefix} (3.13.5 by clang-19, from /src/cpython)"
+        assert caught.value.advice.endswith(line)
+    with pytest.raises(UsageError) as caught:
+        find("3.1", layout)
+    assert "other settings" not in caught.value.advice
 
 
 def test_one_with_an_instrumented_numpy_is_named_as_that(layout):
