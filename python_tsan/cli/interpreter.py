@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from python_tsan.cli.help_format import end_with
 from python_tsan.cli.options import PLAN, add_settings, open_context
 from python_tsan.cpython.build.interpreter import find_built
-from python_tsan.cpython.manifest import MANIFESTS, built_beside
+from python_tsan.cpython.manifest import MANIFESTS, built_differently
 from python_tsan.cpython.stock import find_stock
 from python_tsan.errors import ExitCode, SubjectError
 from python_tsan.expectation import Lane
@@ -46,7 +46,7 @@ def _find(context: Context, lane: Lane) -> Interpreter:
     if lane is Lane.FULL:
         found = find_built(settings, toolchain=toolchain, layout=layout)
         what, advice = "CPython under ThreadSanitizer is not built yet", "build it with `python-tsan build`"
-        if others := built_beside(settings.python or DEFAULT_PYTHON, layout.interpreters):
+        if others := built_differently(settings.python or DEFAULT_PYTHON, layout.interpreters):
             advice = f"{advice}; {others}"
     else:
         found = find_stock(settings, toolchain=toolchain, console=console)

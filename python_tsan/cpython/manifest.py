@@ -75,7 +75,7 @@ def read_manifest(folder: Path) -> Interpreter | None:
     return found if found.executable.exists() else None
 
 
-def built_beside(version: str, interpreters: Path) -> str:
+def built_differently(version: str, interpreters: Path) -> str:
     """Return a sentence on the interpreters of this version or series that ``interpreters`` holds; else empty."""
     found = [read_manifest(folder) for folder in sorted(interpreters.glob("*"))]
     fitting = [one for one in found if one and f"{one.version}.".startswith(f"{version}.")]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.cpython.build.interpreter import find_built, plan_offline
-from python_tsan.cpython.manifest import built_beside, read_manifest
+from python_tsan.cpython.manifest import built_differently, read_manifest
 from python_tsan.cpython.numpy.from_source import find_with_numpy
 from python_tsan.detect.registry import RECORDED
 from python_tsan.errors import ToolchainError, UsageError
@@ -126,7 +126,7 @@ def find_interpreter(
     if found is None and named:
         more = " with an instrumented numpy" if settings.instrumented_numpy else ""
         verb = "install-numpy --instrumented-numpy" if settings.instrumented_numpy else "build"
-        others = "" if "/" in named else built_beside(named, layout.interpreters)
+        others = "" if "/" in named else built_differently(named, layout.interpreters)
         advice = f"`python-tsan {verb} --python VERSION` builds it; a path is that of its folder, with manifest.json"
         raise UsageError(
             f"there is no interpreter built under ThreadSanitizer{more}: {named}",

@@ -86,7 +86,7 @@ def test_an_interpreter_that_is_not_there_says_how_to_get_it(lane, words, capsys
 
 @pytest.mark.usefixtures("found")
 def test_an_interpreter_of_other_settings_is_named(monkeypatch, capsys):
-    monkeypatch.setattr(interpreter, "built_beside", lambda version, _: f"{version} from elsewhere")
+    monkeypatch.setattr(interpreter, "built_differently", lambda version, _: f"{version} from elsewhere")
     assert main(["interpreter", "--python", "3.14.7"]) == SubjectError.exit_code
     assert "build it with `python-tsan build`; 3.14.7 from elsewhere" in " ".join(capsys.readouterr().err.split())
 
