@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import stat
 from pathlib import Path
@@ -30,6 +31,21 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _BROKEN = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE})
 _UNUSABLE = _FORBIDDEN | {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
+
+
+def entries(folder: Path, pattern: str) -> list[Path]:
+    """Return what matches the pattern in a folder of the machine; none of a folder that this user may not read."""
+    return [folder / name for name in glob.glob(pattern, root_dir=folder)]  # noqa: PTH207 -- of Path, it raises
+
+
+def is_folder(path: Path) -> bool:
+    """Report whether there is a folder; False where this user may not look."""
+    return os.path.isdir(path)  # noqa: PTH112 -- up to Python 3.13, that of Path raises
+
+
+def is_file(path: Path) -> bool:
+    """Report whether there is a file; False where this user may not look."""
+    return os.path.isfile(path)  # noqa: PTH113 -- as above
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from python_tsan.binding import default_for
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.manifest import Interpreter
 from python_tsan.setting_values import DEFAULT_PYTHON, NEWEST_MINOR, OLDEST_MINOR
+from python_tsan.storage import entries, is_file
 from python_tsan.version import release_of
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ def choose(
         if stock.shared
         and not stock.free_threaded
         and OLDEST <= stock.release <= newest
-        and stock.library.is_file()
-        and (stock.include / "Python.h").is_file()
+        and is_file(stock.library)
+        and is_file(stock.include / "Python.h")
     ]
     return max(usable, key=lambda stock: (stock.release == requested, not stock.debug, stock.order), default=None)
 
@@ -158,7 +159,10 @@ def _places(env: Mapping[str, str]) -> Iterator[Path]:
         Path(env.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python"),
         Path(env.get("CONDA_PREFIX") or "/opt/conda") / "envs",
     )
-    for prefix in (Path(env.get("CONDA_PREFIX") or "/opt/conda"), *(p for f in folders for p in sorted(f.glob("*")))):
+    for prefix in (
+        Path(env.get("CONDA_PREFIX") or "/opt/conda"),
+        *(p for f in folders for p in sorted(entries(f, "*"))),
+    ):
         for name in names:
-            if (prefix / "bin" / name).exists():
+            if is_file(prefix / "bin" / name):
                 yield prefix / "bin" / name

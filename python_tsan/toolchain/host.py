@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from python_tsan.process import run
 from python_tsan.process.cores import usable_cores
 from python_tsan.result.machine import Machine
+from python_tsan.storage import is_folder
 from python_tsan.toolchain.probe_cache import mmap_rnd_bits, number_in, seccomp_mode
 
 if TYPE_CHECKING:
@@ -145,4 +146,4 @@ def _program(name: str) -> Path | None:
 
 def _existing(path: Path) -> Path:
     """Return the nearest folder above ``path`` (or itself) that exists."""
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+    return next(folder for folder in (path, *path.parents) if is_folder(folder))

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from python_tsan.storage import is_file
 from python_tsan.toolchain.model import Candidate, Family
 from python_tsan.toolchain.search import ask
 
@@ -24,9 +25,9 @@ def find_runtime(candidate: Candidate) -> Path | None:
     for name in _names(candidate):
         # A compiler that does not know the file prints the name as it was asked.
         path = Path(ask(candidate.cc, f"-print-file-name={name}"))
-        if path.is_absolute() and path.is_file():
+        if path.is_absolute() and is_file(path):
             library = _behind_linker_script(path.resolve())
-            if library.is_file():
+            if is_file(library):
                 return library
     return None
 
@@ -34,7 +35,7 @@ def find_runtime(candidate: Candidate) -> Path | None:
 def is_zig(candidate: Candidate) -> bool:
     """Return whether the compiler is a part of Zig, which compiles its runtime when it links."""
     installed = _INSTALLED.search(ask(candidate.cc, "--version"))
-    return installed is not None and (Path(installed["folder"]) / "zig").is_file()
+    return installed is not None and is_file(Path(installed["folder"]) / "zig")
 
 
 def runtime_folders(candidate: Candidate) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.process import run
+from python_tsan.storage import entries, is_folder
 from python_tsan.toolchain.model import Candidate, Family
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class Found:
 def places(env: Mapping[str, str], root: Path = Path("/")) -> Places:
     """Return the folders of ``PATH`` and of the LLVM and GCC releases below ``root``, and the compilers in CC/CXX."""
     in_path = [Path(entry) for entry in env.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(entry)]  # noqa: PTH117 -- no Path is needed to drop an entry
-    releases = sorted((path for pattern in RELEASE_FOLDERS for path in root.glob(pattern)), reverse=True)
-    folders = tuple(dict.fromkeys(path for path in (*in_path, *releases) if path.is_dir()))
+    releases = sorted((path for pattern in RELEASE_FOLDERS for path in entries(root, pattern)), reverse=True)
+    folders = tuple(dict.fromkeys(path for path in (*in_path, *releases) if is_folder(path)))
     cc = _from_variable(env.get("CC", ""), folders)
     named = ((cc, _from_variable(env.get("CXX", ""), folders)),) if cc else ()
     return Places(folders=folders, releases=frozenset(folders).difference(in_path), named=named)

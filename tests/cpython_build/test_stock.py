@@ -102,6 +102,17 @@ def test_places_are_searched_and_shims_are_not(env, tmp_path):
     assert not any(path.parent == shims for path in found)
 
 
+@pytest.mark.parametrize(
+    "name", ["PATH", "HOME", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "CONDA_PREFIX", "XDG_DATA_HOME"]
+)
+def test_a_folder_that_may_not_be_examined_holds_none(env, tmp_path, name):
+    """As that of another user; a name that is too long has the same effect for root."""
+    found = make_python(tmp_path, "3.13.0")
+    unreadable = str(tmp_path / ("x" * 300))
+    env[name] = f"{unreadable}:{env['PATH']}" if name == "PATH" else unreadable
+    assert found in list(candidates(env))
+
+
 def test_each_file_is_asked_once(env, tmp_path):
     real = make_python(tmp_path, "3.13.0")
     (real.parent / "python3").symlink_to(real)

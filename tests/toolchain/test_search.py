@@ -113,6 +113,13 @@ def test_places_are_path_and_the_releases_newest_first(tmp_path):
     assert shown == ["mine", "usr/lib64/llvm18/bin", "usr/lib/llvm-19/bin", "usr/lib/llvm-14/bin"]
 
 
+def test_a_folder_that_may_not_be_examined_is_no_place(tmp_path):
+    """As that of another user; a name that is too long has the same effect for root."""
+    (tmp_path / "bin").mkdir()
+    found = places({"PATH": f"{tmp_path / ('x' * 300)}:{tmp_path / 'bin'}"}, root=tmp_path / ("y" * 300))
+    assert found.folders == (tmp_path / "bin",)
+
+
 def test_a_compiler_is_in_path_by_any_name_of_it_or_by_cc(tmp_path):
     outside = program(tmp_path / "usr/lib/llvm-19/bin/clang-19")
     (tmp_path / "bin").mkdir()
