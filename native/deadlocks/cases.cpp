@@ -22,6 +22,7 @@
 #include <semaphore.h>
 #include <shared_mutex>
 #include <stdexcept>
+#include <string>
 #include <sys/file.h>
 #include <thread>
 #include <unistd.h>
@@ -51,6 +52,19 @@ void at(int number) {
 
 void next() {
     turn.fetch_add(1);
+}
+
+/// Returns once a thread of this process sleeps in the kernel, as one does that waits for a signal.
+void until_asleep(pid_t thread) {
+    const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+    for (char state = 'R'; state != 'S'; sched_yield()) {
+        char text[64] = {};
+        const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        if (read(file, text, sizeof text - 1) > 0) {
+            state = std::strrchr(text, ')')[2];
+        }
+        close(file);
+    }
 }
 
 /// Runs each function in a thread of its own, and joins them without the GIL.
@@ -643,6 +657,7 @@ void join_without_gil() {
 void future_get(bool keep_gil) {
     std::promise<int> promise;
     auto future = promise.get_future();
+    std::atomic<pid_t> waiter{0};
     together({[&] {
                   at(0);
                   {
@@ -650,10 +665,12 @@ void future_get(bool keep_gil) {
                   }
                   next();
                   at(2);
+                  until_asleep(waiter.load()); // a value that is there already needs no wait
                   promise.set_value(1);
               },
               [&] {
                   at(1);
+                  waiter = gettid();
                   const Gil gil;
                   if (keep_gil) {
                       next();
@@ -1138,9 +1155,11 @@ struct Server {
     std::thread poller;
     Server()
         : poller([] {
-              const Gil gil;
-              python("1 + 1");
-              next();
+              {
+                  const Gil gil;
+                  python("1 + 1");
+              }
+              next(); // it needs the GIL no more, so that this run ends
           }) {}
     ~Server() { poller.join(); }
 };

@@ -81,7 +81,12 @@ def test_imports_are_nested_in_the_stacks(run_traced):
 
 
 def test_waiting_for_another_threads_import_is_a_module_lock_wait(run_traced, tmp_path):
-    (tmp_path / "slow.py").write_text("import time; time.sleep(0.2)\n")
+    # The module's body goes on once the main thread is about to wait for it.
+    (tmp_path / "slow.py").write_text(
+        "import _frozen_importlib, threading, time\n"
+        "while not _frozen_importlib._blocking_on.get(threading.main_thread().ident): time.sleep(0.001)\n"
+        "time.sleep(0.2)\n"
+    )
     trace = run_traced(
         "import sys, threading, time\n"
         "thread = threading.Thread(target=lambda: __import__('slow')); thread.start()\n"
@@ -98,10 +103,13 @@ def test_waiting_for_another_threads_import_is_a_module_lock_wait(run_traced, tm
 
 def test_waiting_for_the_import_system_is_the_global_lock(run_traced):
     trace = run_traced(
-        "import _imp, threading, time\n"
+        "import _imp, sys, threading, time\n"
         "ready = threading.Event()\n"
+        "main = threading.get_ident()\n"
         "def hold():\n"
-        "    _imp.acquire_lock(); ready.set(); time.sleep(0.1); _imp.release_lock()\n"
+        "    _imp.acquire_lock(); ready.set()\n"
+        "    while 'importlib' not in sys._current_frames()[main].f_code.co_filename: time.sleep(0.001)\n"
+        "    time.sleep(0.1); _imp.release_lock()\n"
         "threading.Thread(target=hold).start(); ready.wait()\n"
         "import colorsys\n"
     )

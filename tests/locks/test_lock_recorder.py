@@ -19,17 +19,26 @@ HEAD = """
 #include <cstdio>
 #include <cstdlib>
 #include <future>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <pthread.h>
 #include <semaphore.h>
 #include <shared_mutex>
+#include <string>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
 std::mutex first, second, third;
 using Guard = std::lock_guard<std::mutex>;
+"""
+ASLEEP = """
+/// Returns once a thread sleeps in the kernel, as one does that waits for a signal; no recorder sees this order.
+void until_asleep(long thread) {
+    const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+    for (char state = ' '; state != 'S';) std::ifstream(path).ignore(999, ')') >> state;
+}
 """
 
 
@@ -290,8 +299,10 @@ def test_a_semaphore_is_waited_for_and_posted(trace):
 
 def test_a_future_is_waited_for_and_set(trace):
     seen = trace(
-        "std::promise<int> promise; auto future = promise.get_future(); std::thread t([&] { Guard b(second);"
-        " usleep(200000); promise.set_value(1); }); { Guard a(first); future.get(); } t.join();"
+        "std::promise<int> promise; auto future = promise.get_future(); const long main_thread = gettid();"
+        " std::thread t([&] { Guard b(second); while (!future_is_asked) {} until_asleep(main_thread);"
+        " promise.set_value(1); }); { Guard a(first); future_is_asked = true; future.get(); } t.join();",
+        before=ASLEEP + "std::atomic<bool> future_is_asked{false};",
     )
     (request,) = requests_of(seen, LockKind.FUTEX)
     assert len(request.holding) == 1
@@ -448,9 +459,10 @@ def test_what_a_thread_took_on_its_way_to_its_end(trace):
         " std::thread direct([] { Guard a(second); Guard b(first); });"
         " direct.join();"
         " std::thread waiting([&] { { Guard a(second); Guard b(first); } std::unique_lock<std::mutex> own(third);"
-        " signalled.wait(own, [&] { return go; }); });"
-        " while (!go) { { Guard a(third); go = waiting.joinable(); } } signalled.notify_all(); waiting.join();"
-        " Guard a(first); Guard b(second); Guard c(third);",
+        " number = gettid(); signalled.wait(own, [&] { return go; }); });"
+        " while (number == 0) {} until_asleep(number); { Guard a(third); go = true; } signalled.notify_all();"
+        " waiting.join(); Guard a(first); Guard b(second); Guard c(third);",
+        before=ASLEEP + "std::atomic<long> number{0};",
     )
     _, direct, waiting = seen.threads
     (inner,) = {each.lock for each in seen.requests if each.thread == direct.id}
@@ -458,6 +470,7 @@ def test_what_a_thread_took_on_its_way_to_its_end(trace):
     assert len(direct.last_way) == 2
     assert seen.threads[0].last_way is None, "the main thread does not end before the process"
     assert waiting.last_way is not None
+    assert inner not in waiting.last_way, "it was taken before the wait"
 
 
 def test_the_lock_of_a_stream_is_recorded_and_may_be_taken_again(trace):

@@ -42,19 +42,20 @@ int main() {
 """
 GIL_HANG = """
 #include <Python.h>
+#include <atomic>
 #include <mutex>
 #include <thread>
-#include <unistd.h>
 std::mutex lock;
+std::atomic<bool> has_lock{false};
 void needs_gil() {
     lock.lock();
-    sleep(1);
+    has_lock = true;
     PyGILState_Ensure();
 }
 int main() {
     Py_Initialize();
     std::thread other(needs_gil);
-    usleep(300000);
+    while (!has_lock) {}
     lock.lock();
     other.join();
 }
