@@ -10,7 +10,6 @@ from python_tsan.errors import UsageError
 from python_tsan.plain_text import one_line
 from python_tsan.result.model import SuppressionUse
 from python_tsan.toml_file import read_text
-from python_tsan.tsan.finding import Kind
 from python_tsan.tsan.suppressions import Suppression, hides, parse_matches, parse_suppressions
 
 if TYPE_CHECKING:
@@ -27,11 +26,6 @@ class PlacedSuppression:
     suppression: Suppression
     file: str
     shipped: bool = False
-
-    @property
-    def is_of_recorder(self) -> bool:
-        """Whether it is for what the recorder finds; the runtime would stop at it."""
-        return isinstance(self.suppression.type, Kind)
 
 
 def read_suppressions(files: Iterable[Path], *, shipped: bool = False) -> tuple[PlacedSuppression, ...]:
@@ -60,13 +54,13 @@ def merged_text(placed: Iterable[PlacedSuppression]) -> str:
 
 def for_runtime(placed: Iterable[PlacedSuppression]) -> str:
     """Return the entries for the runtime, which takes a single file; empty without any."""
-    return merged_text(each for each in placed if not each.is_of_recorder)
+    return merged_text(each for each in placed if each.suppression.is_for_runtime)
 
 
 def hiding(placed: Iterable[PlacedSuppression], group: Group) -> PlacedSuppression | None:
     """Return the first suppression that hides all of what the recorder found, None for what is not hidden."""
     found = [
-        next((each for each in placed if each.is_of_recorder and hides(each.suppression, variant)), None)
+        next((each for each in placed if each.suppression.is_for_recorder and hides(each.suppression, variant)), None)
         for variant in group.variants.values()
     ]
     return None if None in found else next(iter(found), None)

@@ -32,13 +32,23 @@ class SuppressionType(Enum):
 class Suppression:
     """One line of a suppression file. ``reason`` is the comment right above it; ``line`` counts from 1.
 
-    The type is one of the runtime's, or the kind of finding whose rule is named: that line is for the recorder.
+    The type is one of the runtime's, or the kind of finding whose rule is named.
     """
 
     type: SuppressionType | Kind
     pattern: str
     line: int
     reason: str = ""
+
+    @property
+    def is_for_runtime(self) -> bool:
+        """Whether the runtime knows its type; at any other it would stop."""
+        return isinstance(self.type, SuppressionType)
+
+    @property
+    def is_for_recorder(self) -> bool:
+        """Whether it is for what the preloaded recorder finds."""
+        return isinstance(self.type, Kind) or self.type is SuppressionType.DEADLOCK
 
     def __str__(self) -> str:
         return f"{self.type.rule if isinstance(self.type, Kind) else self.type.value}:{self.pattern}"
@@ -85,6 +95,8 @@ HUBS = (
     "pythread_wrapper",
     "thread_run",
 )
+# What the runtime reports, and what the recorder finds.
+DEADLOCKS = (Kind.DEADLOCK, Kind.POSSIBLE_DEADLOCK)
 _TYPES = {member.value: member for member in SuppressionType}
 _ANY_STACK: frozenset[SuppressionType | Kind] = frozenset(
     {SuppressionType.RACE, SuppressionType.DEADLOCK, SuppressionType.THREAD, SuppressionType.MUTEX, *RULES.values()}
@@ -171,9 +183,9 @@ def hides(entry: Suppression, finding: Finding) -> bool:
     """Return whether a suppression is for this finding.
 
     As ``IsSuppressed`` of ``tsan_suppressions.cpp`` does: ``race`` looks at every frame of every stack of an access,
-    ``race_top`` at the innermost alone; a frame matches by its function, file or module. A rule looks at every frame
-    of the findings that break it, and at the function of the C API. The other types are not about accesses, and hide
-    none.
+    ``race_top`` at the innermost alone; a frame matches by its function, file or module. ``deadlock`` looks at every
+    frame of every stack, also where a thread was created. A rule looks at every frame of the findings that break it,
+    and at the function of the C API. The other types hide none.
     """
     return any(pattern_matches(entry.pattern, text) for text in _texts(entry.type, finding))
 
@@ -184,14 +196,18 @@ def _texts(kind: SuppressionType | Kind, finding: Finding) -> Iterator[str]:
             yield from _of_frames(frame for access in finding.accesses for frame in access.stack.frames)
         case SuppressionType.RACE_TOP:
             yield from _of_frames(frame for access in finding.accesses for frame in access.stack.frames[:1])
+        case SuppressionType.DEADLOCK if finding.kind in DEADLOCKS:
+            yield from _of_stacks(finding)
+            yield from _of_frames(frame for thread in finding.threads if thread.stack for frame in thread.stack.frames)
         case Kind() if finding.kind is kind:
-            stacks = [
-                *finding.stacks,
-                *(each for one in finding.acquisitions for each in (one.stack, one.holding_stack)),
-            ]
-            yield from _of_frames(frame for stack in stacks if stack for frame in stack.frames)
+            yield from _of_stacks(finding)
             if finding.title != kind.value:
                 yield finding.title.partition(" ")[0]
+
+
+def _of_stacks(finding: Finding) -> Iterator[str]:
+    locking = (each for one in finding.acquisitions for each in (one.stack, one.holding_stack))
+    yield from _of_frames(frame for stack in (*finding.stacks, *locking) if stack for frame in stack.frames)
 
 
 def _of_frames(frames: Iterable[Frame]) -> Iterator[str]:

@@ -122,6 +122,15 @@ def test_the_safe_twin_is_clean_and_the_verdict_says_that_races_were_not_judged(
     assert any("Races were not judged" in each for each in verdict()["downgrades"])
 
 
+@pytest.mark.parametrize("entry", ["deadlock:^log_native", "deadlock:program.cpp", "possible-deadlock:py_log"])
+def test_a_suppressed_deadlock_does_not_fail_and_is_counted(newest_sink, entry):
+    Path("quiet.txt").write_text(f"# the sink is never called back\n{entry}\ndeadlock:^nobody_is_called_this$\n")
+    assert main(["run", "--quiet", "--suppressions", "quiet.txt", "--", newest_sink]) == ExitCode.CLEAN
+    (finding,) = latest()["findings"]
+    assert (finding["status"], finding["reason"]) == ("suppressed", "the sink is never called back")
+    assert [use["matched"] for use in latest()["suppressions"]] == [1, 0]
+
+
 def test_where_no_lock_was_seen_nothing_is_judged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--quiet", "--", "/bin/true"]) == ExitCode.SUBJECT

@@ -134,12 +134,12 @@ def test_uses_are_counted_over_all_logs_and_the_unused_are_zero(tmp_path):
     assert (unused.entry, unused.matched) == ("race:never", 0)
 
 
-def recorded(function="is_empty", *, digest=None):
+def recorded(function="is_empty", *, digest=None, kind=Kind.API_NOT_ATTACHED):
     """Return a digest with a finding of the recorder, twice, whose caller is called by ``function``."""
     digest = digest or Digest()
     frames = (Frame(index=0, symbol="size", file="a.cpp"), Frame(index=1, symbol=function, file="a.cpp"))
     finding = Finding(
-        kind=Kind.API_NOT_ATTACHED,
+        kind=kind,
         title="PyList_Size called without the GIL",
         pid=1,
         source=Source(file="1.locks", first_line=1, last_line=1),
@@ -272,3 +272,15 @@ def test_what_the_user_expects_or_knows_is_not_set_aside():
     digest.add(BLOCK.format(module="libarrow.so.2600").splitlines(), "tsan.1")
     rules = Rules(expectation=WORDS["race"], today=TODAY)
     assert [each.status for each in rules.standings_in(digest.groups, [LIBRARY]).values()] == [FindingStatus.EXPECTED]
+
+
+def test_a_suppression_of_deadlocks_is_for_the_runtime_and_for_the_recorder(tmp_path):
+    rules = rules_with(tmp_path, "# never both at once\ndeadlock:is_empty\nmutex:is_empty\n")
+    assert for_runtime(rules.suppressions) == "deadlock:is_empty\nmutex:is_empty\n"
+    groups = recorded(kind=Kind.POSSIBLE_DEADLOCK).groups
+    assert rules.standings_in(groups, ())["one"].reason == "never both at once"
+    log = tmp_path / "tsan.1"
+    log.write_text("ThreadSanitizer: Matched 3 suppressions (pid=7):\n3 deadlock:is_empty\n")
+    uses = count_uses(rules.suppressions, [log], groups.values())
+    assert [(use.entry, use.matched) for use in uses] == [("deadlock:is_empty", 5), ("mutex:is_empty", 0)]
+    assert rules.standings_in(recorded().groups, ()) == {}

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_tsan.tsan.finding import RULES, Access, Acquisition, Finding, Frame, Kind, Operation, Source, Stack
+from python_tsan.tsan.finding import (
+    RULES,
+    Access,
+    Acquisition,
+    Finding,
+    Frame,
+    Kind,
+    Operation,
+    Source,
+    Stack,
+    Thread,
+    ThreadStatus,
+)
 from python_tsan.tsan.suppressions import (
     Suppression,
     SuppressionType,
@@ -248,6 +260,7 @@ DEADLOCK = Finding(
         ),
         Acquisition(mutex=1, holding=0, thread=2, main_thread=False, stack=of_log("other")),
     ),
+    threads=(Thread(id=1, name="", tid=8, status=ThreadStatus.RUNNING, stack=of_log("started")),),
 )
 
 
@@ -262,7 +275,14 @@ DEADLOCK = Finding(
         ("c-api-without-gil:PyDict", MISUSE, False),
         ("c-api-after-finalization:is_empty", MISUSE, False),
         ("race:is_empty", MISUSE, False),
-        ("deadlock:asked", DEADLOCK, False),
+        ("deadlock:asked", DEADLOCK, True),
+        ("deadlock:held", DEADLOCK, True),
+        ("deadlock:^other$", DEADLOCK, True),
+        ("deadlock:started", DEADLOCK, True),
+        ("deadlock:ask$", DEADLOCK, False),
+        ("deadlock:is_empty", MISUSE, False),
+        ("mutex:asked", DEADLOCK, False),
+        ("possible-deadlock:started", DEADLOCK, False),
         ("possible-deadlock:asked", DEADLOCK, True),
         ("possible-deadlock:held", DEADLOCK, True),
         ("possible-deadlock:other", DEADLOCK, True),
