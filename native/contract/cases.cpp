@@ -1040,6 +1040,98 @@ void mutex_only() {
     in_thread([] { PyThread_free_lock(PyThread_allocate_lock()); });
 }
 
+// --- references that a container lends ----------------------------------------------------------------------------
+
+/// A list with an object that nothing else refers to.
+PyObject* list_of_one() {
+    PyObject* lists = PyList_New(1);
+    PyList_SetItem(lists, 0, PyList_New(0));
+    return lists;
+}
+
+void item_kept() {
+    const Python python;
+    PyObject* lists = list_of_one();
+    PyObject* item = PyList_GetItem(lists, 0);
+    {
+        const NoGil without;
+    }
+    PyList_Size(item);
+    Py_DecRef(lists);
+}
+void item_owned() {
+    const Python python;
+    PyObject* lists = list_of_one();
+    PyObject* item = PyList_GetItem(lists, 0);
+    Py_IncRef(item);
+    {
+        const NoGil without;
+    }
+    PyList_Size(item);
+    Py_DecRef(item);
+    Py_DecRef(lists);
+}
+
+void value_kept() {
+    const Python python;
+    PyObject* values = PyDict_New();
+    in_thread([&] {
+        auto state = PyGILState_Ensure();
+        PyObject* value = PyList_New(0);
+        PyDict_SetItemString(values, "names", value);
+        Py_DecRef(value);
+        value = PyDict_GetItemString(values, "names");
+        PyGILState_Release(state);
+        state = PyGILState_Ensure();
+        PyList_Append(value, Py_None);
+        PyGILState_Release(state);
+    });
+    Py_DecRef(values);
+}
+void value_looked_up_again() {
+    const Python python;
+    PyObject* values = PyDict_New();
+    in_thread([&] {
+        auto state = PyGILState_Ensure();
+        PyObject* value = PyList_New(0);
+        PyDict_SetItemString(values, "names", value);
+        Py_DecRef(value);
+        value = PyDict_GetItemString(values, "names");
+        PyGILState_Release(state);
+        state = PyGILState_Ensure();
+        value = PyDict_GetItemString(values, "names");
+        PyList_Append(value, Py_None);
+        PyGILState_Release(state);
+    });
+    Py_DecRef(values);
+}
+
+void queue_kept() {
+    const Python python;
+    PyObject* queue = list_of_one();
+    for (int i = 0; i < 3; ++i) {
+        PyObject* job = PyList_GetItem(queue, 0);
+        {
+            const NoGil without;
+        }
+        PyObject_IsTrue(job);
+    }
+    Py_DecRef(queue);
+}
+void queue_taken_from() {
+    const Python python;
+    PyObject* queue = list_of_one();
+    PyObject* job = PyList_GetItem(queue, 0);
+    Py_IncRef(job);
+    PySequence_DelItem(queue, 0);
+    {
+        const NoGil without;
+    }
+    PyObject_IsTrue(job);
+    Py_DecRef(job);
+    Py_DecRef(queue);
+}
+
 // ------------------------------------------------------------------------------------------------------------------
 
 struct Case {
@@ -1150,6 +1242,11 @@ const Case cases[] = {
     {"ctypes", "ctypes.CDLL, which releases the GIL", without_gil, by_ctypes, by_ctypes_with_gil},
     {"child", "the child of a fork that was made without the GIL", without_gil, child_without, child_with},
     {"lock", "PyList_Size after PyThread_allocate_lock in a C++ thread", without_gil, mutex_without, mutex_only},
+    {"item_kept", "PyList_GetItem, and its item after a release of the GIL", "advice", item_kept, item_owned},
+    {"value_kept", "PyDict_GetItemString, and its value after PyGILState_Release", "advice", value_kept,
+     value_looked_up_again},
+    {"queue_kept", "the first of a list, which another thread may remove meanwhile", "advice", queue_kept,
+     queue_taken_from},
     {"pointer", "a pointer to a function in a static variable", "not seen: a variable, no call", by_pointer,
      by_pointer_with},
     {"inline", "Py_INCREF of a release build in a C++ thread", "not seen: it calls nothing", counted_inline,

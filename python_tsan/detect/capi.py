@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.detect import locks
 from python_tsan.detect.registry import Evidence
-from python_tsan.locks.misuse import misuse_findings
+from python_tsan.locks.misuse import misuse_findings, references_kept
 from python_tsan.locks.model import GilSight
 from python_tsan.plain_text import counted
 from python_tsan.result.model import Unparsed
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from python_tsan.detect.reading import Reading
+    from python_tsan.result.model import KeptReference
     from python_tsan.tsan.finding import Finding
 
 # A text in each CPython from 3.11 on: the name of a variable that it reads from the environment.
@@ -51,6 +52,12 @@ def digest(files: Sequence[Path], reading: Reading) -> None:
     """Add the broken rules of all recordings to ``reading``."""
     for finding, count in _findings(files):
         reading.digest.add_finding(finding, times=count)
+
+
+def kept_references(folder: Path) -> tuple[KeptReference, ...]:
+    """Return the borrowed references that were kept over a release of the GIL."""
+    recorded = locks.traces(files(folder))
+    return tuple(each for _, trace in recorded for each in references_kept(trace, locks.LOOKUP))
 
 
 def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:

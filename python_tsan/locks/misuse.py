@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from python_tsan.locks.model import GilSight, Rule
 from python_tsan.locks.naming import Namer, raw_line
+from python_tsan.render.names import place_of
+from python_tsan.result.model import KeptReference
 from python_tsan.tsan.finding import UNRESTORED, Finding, Kind, Location, LocationKind, Source, Stack
 from python_tsan.tsan.frames import plain_symbol
 
@@ -34,6 +36,15 @@ KINDS = {
     Rule.ERROR_SET: Kind.EXCEPTION_SET,
     Rule.ERROR_LOST: Kind.EXCEPTION_LOST,
 }
+# CPython's documentation of free-threaded builds names these in place of what returns a borrowed reference.
+_INSTEAD = {
+    "PyDict_GetItem": "PyDict_GetItemRef",
+    "PyDict_GetItemString": "PyDict_GetItemStringRef",
+    "PyDict_GetItemWithError": "PyDict_GetItemRef",
+    "PyDict_SetDefault": "PyDict_SetDefaultRef",
+    "PyList_GetItem": "PyList_GetItemRef",
+    "PyWeakref_GetObject": "PyWeakref_GetRef",
+}
 _ENDINGS = {
     Kind.API_NOT_INITIALIZED: "called before Python is initialized",
     Kind.API_AFTER_FINALIZATION: "called after Python is finalized",
@@ -51,15 +62,36 @@ def misuse_findings(trace: LockTrace, file: str, lookup: Lookup) -> Iterator[tup
 
     ``file`` is the recording's name.
     """
+    broken = [each for each in trace.misuses if each.rule in KINDS]
     namer = Namer(trace, lookup)
-    namer.learn(
-        stack for each in trace.misuses for stack in (each.stack, each.last_place, namer.threads[each.thread].stack)
-    )
-    variables = {each.variable for each in trace.misuses if each.variable}
+    namer.learn(stack for each in broken for stack in (each.stack, each.last_place, namer.threads[each.thread].stack))
+    variables = {each.variable for each in broken if each.variable}
     names = _names_of(variables, lookup)
-    for misuse in trace.misuses:
+    for misuse in broken:
         name = names.get(misuse.variable, "") if misuse.variable else ""
         yield _finding(trace, misuse, file, namer, name), misuse.count
+
+
+def references_kept(trace: LockTrace, lookup: Lookup) -> Iterator[KeptReference]:
+    """Yield the borrowed references that a function kept over a release of the GIL, and then used.
+
+    Where another function uses the object, or the functions are not known, it may have a reference of its own.
+    """
+    kept = [each for each in trace.misuses if each.rule is Rule.BORROWED_KEPT and each.last in _INSTEAD]
+    namer = Namer(trace, lookup)
+    namer.learn(stack for each in kept for stack in (each.stack, each.last_place))
+    for each in kept:
+        borrowed, used = (namer.place(place).stack for place in (each.last_place, each.stack))
+        function = (borrowed.frames[-1].module, borrowed.frames[-1].symbol) if borrowed.frames else ("", "")
+        if function[1] and function in {(frame.module, frame.symbol) for frame in used.frames}:
+            yield KeptReference(
+                function=each.last,
+                place=place_of(borrowed),
+                used_by=each.function,
+                used_at=place_of(used),
+                instead=_INSTEAD[each.last],
+                count=each.count,
+            )
 
 
 def _names_of(variables: Iterable[Variable], lookup: Lookup) -> dict[Variable, str]:

@@ -227,6 +227,7 @@ class Rule(Enum):
     OTHER_INTERPRETER = "called with an object of another interpreter"
     ERROR_SET = "called with an exception set"
     ERROR_LOST = "the thread state went with its exception"
+    BORROWED_KEPT = "a borrowed reference was kept over a release of the GIL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +244,8 @@ class Misuse:
     """Calls of one place that broke the C API's contract.
 
     ``function`` was called, or is what the thread should have undone before it ended. ``last`` is the function by which
-    the thread last changed its thread state, with its call site; empty where it never did.
+    the thread last changed its thread state, with its call site; empty where it never did. It is the function that
+    returned a borrowed reference, where that is what was kept.
     """
 
     rule: Rule

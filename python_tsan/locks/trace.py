@@ -98,6 +98,7 @@ RULES = (
     Rule.OTHER_INTERPRETER,
     Rule.ERROR_SET,
     Rule.ERROR_LOST,
+    Rule.BORROWED_KEPT,
 )
 LOST = (
     "locks beyond the limit",

@@ -35,6 +35,7 @@ def circumstances(result: Result) -> Iterator[tuple[str, str]]:
         yield from _subject(result.subject, result.verdicts)
         yield from (("thread", line) for line in _hang(result))
         yield from (("with the GIL", line) for line in _gil_waits(result))
+        yield from (("advice", line) for line in _kept_references(result))
     if result.baseline:
         yield "baseline", _baseline(result.baseline)
     if result.suppressions and (words := _suppressions(result.suppressions)):
@@ -96,6 +97,22 @@ def _gil_waits(result: Result) -> Iterator[str]:
         words = f"{callee} waited {span(total)} in {counted(sum(each.count for each in same), 'call')}"
         words += f" at {place}, longest {span(longest)}" if place else f", longest {span(longest)}"
         yield words + (f"; {counted(others, 'thread')} asked for the GIL meanwhile" if others else "")
+
+
+def _kept_references(result: Result) -> Iterator[str]:
+    """Yield the borrowed references that were kept over a release of the GIL, with what to call instead."""
+    counts = Counter[tuple[str, ...]]()
+    observations = (one for verdict in result.verdicts for one in verdict.observations)
+    for each in (kept for one in observations for kept in one.kept_references):
+        counts[each.function, each.place, each.used_by, each.used_at, each.instead] += each.count
+    for (function, place, used_by, used_at, instead), count in counts.most_common(MAX_NAMES):
+        yield (
+            f"{function} at {place} returned a borrowed reference, which was kept over a release of the GIL and "
+            f"passed to {used_by} at {used_at} ({counted(count, 'time')}); "
+            f"use {instead}, or Py_INCREF before the release"
+        )
+    if len(counts) > MAX_NAMES:
+        yield f"{counted(len(counts) - MAX_NAMES, 'more borrowed reference')} kept over a release of the GIL"
 
 
 def _end(code: int) -> str:

@@ -77,6 +77,21 @@ class GilWait(Struct, frozen=True, kw_only=True):
     others: int = 0
 
 
+class KeptReference(Struct, frozen=True, kw_only=True):
+    """A borrowed reference that was kept over a release of the GIL and used afterwards; advice, and no finding.
+
+    ``function`` returned it at ``place``, ``used_by`` was called with it at ``used_at``. ``instead`` returns one that
+    the caller owns.
+    """
+
+    function: str
+    place: str
+    used_by: str
+    used_at: str
+    instead: str
+    count: int = 1
+
+
 class Waiter(Struct, frozen=True, kw_only=True):
     """A thread of a wait-for graph: the locks that it holds, the one that it waits for, and who holds that.
 
@@ -104,8 +119,8 @@ class Observation(Struct, frozen=True, kw_only=True):
     ``recent_cpu`` is the processor time that it used in the last seconds before its deadline, and how many those are;
     ``stalled`` are the seconds for which nothing moved before it was ended for that. ``hang`` says of each thread what
     it then waited for or held, and where it was; ``wait_graph`` is the same by name, where it is known. ``gil_waits``
-    are the waits with the GIL held that were recorded. ``explained`` says what a death mostly is that the runtime
-    brought about.
+    are the waits with the GIL held that were recorded, ``kept_references`` the borrowed ones that were kept over a
+    release of it. ``explained`` says what a death mostly is that the runtime brought about.
     """
 
     number: int = 1
@@ -124,6 +139,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     hang: tuple[str, ...] = ()
     wait_graph: tuple[Waiter, ...] = ()
     gil_waits: tuple[GilWait, ...] = ()
+    kept_references: tuple[KeptReference, ...] = ()
     seen: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
     known: tuple[KnownRace, ...] = ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.execution import STDERR_FILE, execute
 from python_tsan.checking.stacks import PYTHON_STACKS_VARIABLE
-from python_tsan.detect import locks
+from python_tsan.detect import capi, locks
 from python_tsan.errors import Interrupted
 from python_tsan.expectation import Outcome
 from python_tsan.plain_text import counted
@@ -227,6 +227,7 @@ class Session:
             hang=shown.lines,
             wait_graph=shown.graph,
             gil_waits=locks.waits(execution.folder),
+            kept_references=capi.kept_references(execution.folder) if "capi" in self.prepared.detect else (),
             recent_cpu=recent[0] if recent else None,
             explained=""
             if completed.timed_out

@@ -20,7 +20,7 @@ def program(tmp_path):
 
 @pytest.mark.parametrize(("figure", "met"), [("27.5", True), ("27.6", False), ("2.0", True)])
 def test_a_call_may_cost_so_much_more(program, figure, met):
-    row = capi_calls.call_row(program, (PLAIN, {**RECORDED, "FIGURE": figure}), repeats=2)
+    row = capi_calls.call_row("PyList_Size", program, (PLAIN, {**RECORDED, "FIGURE": figure}), repeats=2)
     assert (row.before, row.measured, row.met) == ("2.5 ns", f"{float(figure):.1f} ns", met)
 
 

@@ -40,6 +40,7 @@ RULES = {
     "another interpreter": {Rule.OTHER_INTERPRETER},
     "exception set": {Rule.ERROR_SET},
     "exception lost": {Rule.ERROR_LOST},
+    "advice": {Rule.BORROWED_KEPT},
 }
 NOT_SEEN = "not seen: "
 # Up to 3.11 all interpreters share one GIL, which PyThreadState_Swap keeps.

@@ -1,6 +1,7 @@
 #include "capi.hpp"
 
 #include "../common/table.hpp"
+#include "capi_borrowed.hpp"
 #include "capi_owner.hpp"
 #include "capi_stubs.hpp"
 #include "capi_undone.hpp"
@@ -49,6 +50,7 @@ struct Function {
     bool of_object;   // its first argument is an object
     bool saves;       // PyEval_SaveThread and PyEval_RestoreThread, which are called more often than all others
     bool restores;
+    Effect effect; // on what the thread has borrowed
 };
 
 Function functions[2 * most_stubs];
@@ -256,7 +258,14 @@ void* wrapped(const char* name, void* target) {
             return each.ours;
         }
     }
-    return target;
+    return borrowing(name, target);
+}
+
+Effect effect_of(const char* name) {
+    return is_among(detaches, name)            ? Effect::detaches
+           : is_among(counts_references, name) ? Effect::counts
+           : begins_with_one(only_reads, name) ? Effect::reads
+                                               : Effect::changes;
 }
 
 bool looks_always = false;
@@ -293,7 +302,8 @@ std::uint32_t make_stub(const char* name, void* target) {
                                no_error,
                                begins_with_one(takes_an_object, name),
                                same_text(name, "PyEval_SaveThread"),
-                               same_text(name, "PyEval_RestoreThread")};
+                               same_text(name, "PyEval_RestoreThread"),
+                               effect_of(name)};
     python_tsan_capi_targets[used] = goes_on;
     if (looks_always && !always) {
         look_always(used);
@@ -517,9 +527,8 @@ Rule rule_of_call() {
     return recognised && !state_is_of_thread ? Rule::gil_not_held : Rule::none;
 }
 
-std::uint32_t text_of(std::uint32_t number) {
-    const char* name = number == 0 ? nullptr : functions[number].name;
-    return name == nullptr ? 0 : intern_text(name, length_of(name));
+const char* name_of(std::uint32_t number) {
+    return number == 0 ? nullptr : functions[number].name;
 }
 
 /// Which of the rules that PyErr_Occurred decides is broken.
@@ -605,6 +614,14 @@ void remember_ensure(const Site& site) {
     self.ensured_place = site.pc;
 }
 
+/// The calling thread passes an object that it borrowed before it released the GIL.
+void report_kept(const Borrow& borrow, const char* function, const Site& site) {
+    Misused misused{Rule::borrowed_kept, function, stack_of(site), self.thread};
+    misused.last = borrow.function;
+    misused.last_place = borrow.pc;
+    record_misuse(misused);
+}
+
 void remember(std::uint32_t number, const Site& site, std::uint64_t argument) {
     const char* name = functions[number].name;
     self.last_action = number;
@@ -643,6 +660,13 @@ void python_tsan_capi_called(
     if (follows_attachment) {
         if (const Entered entered(site); entered) {
             attachment_seen(site);
+        }
+    }
+    if (self.kept != 0) {
+        if (const auto borrow = kept_over_release(function.effect, site, argument); borrow.function != nullptr) {
+            if (const Entered entered(site); entered) {
+                report_kept(borrow, function.name, site);
+            }
         }
     }
     if (!self.holds_gil && function.checked && !(function.quiet_if_null && argument == 0)) {
@@ -692,8 +716,10 @@ void record_misuse(const Misused& misused) {
     misuse.rule = misused.rule;
     misuse.function = intern_text(misused.function, length_of(misused.function));
     misuse.stack.native = misused.native;
-    misuse.last = text_of(self.last_action);
-    misuse.last_place = self.last_action_place == 0 ? 0 : intern_call_site(self.last_action_place);
+    const char* last = misused.last == nullptr ? name_of(self.last_action) : misused.last;
+    const auto place = misused.last == nullptr ? self.last_action_place : misused.last_place;
+    misuse.last = last == nullptr ? 0 : intern_text(last, length_of(last));
+    misuse.last_place = place == 0 ? 0 : intern_call_site(place);
     auto* known = rows<Misuse>(Part::misuses);
     const auto row = misuses.find_or_make(
         mix(mix(mix(misuse.stack.native, misuse.function), misuse.last_place), static_cast<std::uint64_t>(misuse.rule)),

@@ -36,6 +36,8 @@ struct Misused {
     std::uint32_t thread;
     const void* object = nullptr; // the first argument, where a variable may refer to it
     std::uint64_t pc = 0;         // of the call
+    const char* last = nullptr;   // what the thread did before; null for what it last did with its thread state
+    std::uint64_t last_place = 0; // a return address
 };
 void record_misuse(const Misused& misused);
 

@@ -9,7 +9,7 @@ namespace lock_recorder {
 void* python_tsan_capi_targets[3 * most_stubs];
 
 // The stubs read it as the first member of `self`, a variable of each thread.
-static_assert(offsetof(Self, holds_gil) == 0);
+static_assert(offsetof(Self, passes) == 0);
 static_assert(most_stubs == 4096);
 
 extern "C" __attribute__((visibility("hidden"))) const char python_tsan_capi_quiet[];

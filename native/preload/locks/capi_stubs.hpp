@@ -11,8 +11,9 @@ constexpr std::uint32_t most_stubs = 4096; // of each kind
 /// Where each stub goes on.
 extern "C" __attribute__((visibility("hidden"))) void* python_tsan_capi_targets[3 * most_stubs];
 
-/// The address of a stub. A quiet one calls `python_tsan_capi_called` only if the thread holds no GIL; the others,
-/// whose numbers are `most_stubs` and more, always. Those from `2 * most_stubs` on are what quiet ones can be led to.
+/// The address of a stub. A quiet one calls `python_tsan_capi_called` only if the thread holds no GIL or keeps a
+/// borrowed reference; the others, whose numbers are `most_stubs` and more, always. Those from `2 * most_stubs` on are
+/// what quiet ones can be led to.
 void* capi_stub(std::uint32_t number);
 
 /// Called by a stub, with the return address, stack pointer and frame pointer of the caller, and its first argument.

@@ -221,3 +221,39 @@ constexpr const char* actions[] = {
     "Py_NewInterpreter",
     "Py_NewInterpreterFromConfig",
 };
+constexpr const char* detaches[] = {
+    "PyEval_ReleaseThread",
+    "PyEval_SaveThread",
+    "PyGILState_Release",
+    "PyThreadState_Release",
+};
+constexpr const char* counts_references[] = {
+    "Py_DecRef",
+    "Py_IncRef",
+    "Py_NewRef",
+    "Py_XNewRef",
+    "_Py_Dealloc",
+    "_Py_DecRef",
+    "_Py_IncRef",
+};
+constexpr const char* only_reads[] = {
+    "PyBytes_As",
+    "PyBytes_Size",
+    "PyCapsule_Get",
+    "PyCapsule_IsValid",
+    "PyDict_GetItem",
+    "PyDict_Size",
+    "PyErr_Occurred",
+    "PyFloat_As",
+    "PyGILState_Check",
+    "PyList_GetItem",
+    "PyList_Size",
+    "PyLong_As",
+    "PyThreadState_Get",
+    "PyTuple_GetItem",
+    "PyTuple_Size",
+    "PyType_IsSubtype",
+    "PyUnicode_As",
+    "PyUnicode_GetLength",
+    "PyWeakref_GetObject",
+};

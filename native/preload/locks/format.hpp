@@ -195,7 +195,8 @@ enum class Rule : std::uint8_t {
     inside_at_finalization,
     other_interpreter,
     error_set,
-    error_lost
+    error_lost,
+    borrowed_kept
 };
 
 /// Calls of one place that are against the C API's contract. `last` is what the thread last did with its thread state.

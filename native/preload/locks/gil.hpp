@@ -57,7 +57,7 @@ inline bool gil_goes(std::uint64_t mutex) {
         return false;
     }
     --live->held_count;
-    self.holds_gil = false;
+    has_gil(false);
     self.gil = 0;
     self.takes_gil = false;
     return true;

@@ -121,7 +121,7 @@ bool is_stale(const Held& held) {
 void remove(std::uint32_t index) {
     auto* live = self.live;
     if (live->held[index].kind == Kind::gil) {
-        self.holds_gil = false;
+        has_gil(false);
     } else if (!is_of_python_code(live->held[index].kind)) {
         --self.native_held;
     }
@@ -376,7 +376,7 @@ void acquired(const What& what, const Site& site) {
     held.inherited = 0;
     ++live->held_count;
     if (what.kind == Kind::gil) {
-        self.holds_gil = true;
+        has_gil(true);
     } else if (is_of_python_code(what.kind)) {
         lock_taken(what.address);
     } else {

@@ -77,7 +77,7 @@ void attach_live(Live* live, std::uint32_t row) {
     self.stale = true;
     self.process = process;
     self.refused = false;
-    self.holds_gil = false;
+    has_gil(false);
     self.gil = self.suspect = self.last_mutex = self.last_gil = self.gil_key = 0;
     self.waits_for_gil = self.takes_gil = false;
     self.way.count = 0;
@@ -282,7 +282,7 @@ void threads_forked() {
     capi_forget();
     self.live = nullptr;
     self.gil = self.suspect = self.last_gil = 0;
-    self.holds_gil = false; // Python makes its GIL again and takes it
+    has_gil(false); // Python makes its GIL again and takes it
     prepared.store(false);
     if (!was_known || !threads_prepare()) {
         self.busy = false;

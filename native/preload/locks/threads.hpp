@@ -20,16 +20,19 @@ struct Way {
 
 /// The state of the calling thread.
 struct Self {
-    bool holds_gil;        // first: capi_stubs.cpp reads it
-    Live* live;            // null before its first event, and where there is no room
-    std::uint64_t* cache;  // recent results, by hash: 32 bits of the hash and a row
-    std::uint64_t top;     // highest address of its stack that may be read, 0 if unknown
-    std::uint64_t gil;     // mutex of the GIL that it is taking or releasing
-    std::uint64_t suspect; // mutex that may be a GIL's, before one is recognised
-    std::uint32_t process; // number of forks before
-    std::uint32_t thread;  // row
-    std::uint32_t tail;    // its last segment, or the one in which it was created
-    std::uint8_t steps;    // of a recognition
+    bool passes;               // first, for capi_stubs.cpp: it holds the GIL, and its calls need no look
+    bool holds_gil;            // set by has_gil
+    std::uint8_t kept;         // borrowed references that are followed, see capi_borrowed.hpp
+    std::uint32_t detachments; // how often it has released a GIL
+    Live* live;                // null before its first event, and where there is no room
+    std::uint64_t* cache;      // recent results, by hash: 32 bits of the hash and a row
+    std::uint64_t top;         // highest address of its stack that may be read, 0 if unknown
+    std::uint64_t gil;         // mutex of the GIL that it is taking or releasing
+    std::uint64_t suspect;     // mutex that may be a GIL's, before one is recognised
+    std::uint32_t process;     // number of forks before
+    std::uint32_t thread;      // row
+    std::uint32_t tail;        // its last segment, or the one in which it was created
+    std::uint8_t steps;        // of a recognition
     Way way;
     void* once;               // the innermost call of pthread_once in progress
     std::uint64_t last_mutex; // locked by this thread
@@ -56,6 +59,13 @@ struct Self {
 };
 
 [[gnu::tls_model("initial-exec"), gnu::visibility("hidden")]] extern __thread Self self;
+
+/// The calling thread holds a GIL from now on, or holds it no longer.
+inline void has_gil(bool held) {
+    self.detachments += self.holds_gil && !held ? 1 : 0;
+    self.holds_gil = held;
+    self.passes = held && self.kept == 0;
+}
 
 /// False where a sanitizer's runtime hides calls of pthread_once and static guards.
 extern bool sees_runtime;
