@@ -159,7 +159,7 @@ def _conclude(result: Result, endings: Sequence[Mapping[str, str]], folder: Path
     """Judge a test; ``endings`` are what pytest reported of it in each run."""
     failed = [ending["text"] for ending in endings if ending["outcome"] == "failed"]
     skipped = [ending["text"] for ending in endings if ending["outcome"] == "skipped"]
-    status, reason = judge_marked_test(result.verdict, found=bool(result.findings), failed=failed, skipped=skipped)
+    status, reason = judge_marked_test(result.verdict, found=result.findings, failed=failed, skipped=skipped)
     if status is Status.SKIPPED:
         return IsolatedOutcome(skipped=True, text=reason)
     if status is Status.PASSED:

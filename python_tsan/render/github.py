@@ -35,13 +35,13 @@ def _commands(result: Result, root: str) -> Iterator[str]:
             continue  # not in the user's code; GitHub shows ten annotations in all
         yield _command("error" if finding.status.fails else "notice", _where(finding, root), wording.message(finding))
     for words in set_aside_words(each.blind_spot for each in result.findings if each.blind_spot):
-        yield _command("notice", {"title": "ThreadSanitizer"}, words)
+        yield _command("notice", {"title": "python-tsan"}, words)
     for fatal in result.fatal:
         yield _command("error", {"title": "ThreadSanitizer gave up"}, fatal.message)
     if result.verdict.status is not VerdictStatus.CLEAN and not result.failing:
-        yield _command("error", {"title": "ThreadSanitizer"}, wording.conclusion(result))
+        yield _command("error", {"title": "python-tsan"}, wording.conclusion(result))
     for downgrade in result.verdict.downgrades:
-        yield _command("warning", {"title": "ThreadSanitizer"}, downgrade)
+        yield _command("warning", {"title": "python-tsan"}, downgrade)
 
 
 def _where(finding: DistinctFinding, root: str) -> dict[str, str]:

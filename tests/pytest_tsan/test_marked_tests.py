@@ -159,7 +159,7 @@ def test_each_kind_of_ending(run, extensions, pytester):
     result.stdout.re_match_lines_random(
         [
             r"FAILED .*test_racy - ThreadSanitizer: 1 finding",
-            r"FAILED .*test_should_race - ThreadSanitizer: expected a data race, which",
+            r"FAILED .*test_should_race - python-tsan: expected a data race, which",
             r"FAILED .*test_wrong - AssertionError: assert None == 1",
             r"FAILED .*test_crashes - The process of this test was ended by signal 6",
             r"FAILED .*test_marked_wrong - python-tsan: pytest.mark.tsan takes expect, .* and detect, not colour",
@@ -224,9 +224,9 @@ def test_calls_of_the_c_api_are_judged_without_instrumentation(run, extensions):
     result.assert_outcomes(passed=2, failed=3)
     result.stdout.re_match_lines_random(
         [
-            r"FAILED .*test_found - ThreadSanitizer: 1 finding",
+            r"FAILED .*test_found - C API contract: 1 finding",
             r".*PyList_Size called without the GIL",
-            r"FAILED .*test_not_there - ThreadSanitizer: expected a Python C API called without the GIL, which",
+            r"FAILED .*test_not_there - python-tsan: expected a Python C API called without the GIL, which",
             r"FAILED .*test_unknown - python-tsan: unknown detector 'calls'",
             r"PASSED .*test_expected",
             r"PASSED .*test_clean",

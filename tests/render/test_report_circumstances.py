@@ -112,9 +112,7 @@ def test_a_failure_without_a_finding_is_red_everywhere(report_of):
     report = report_of("suppressed", verdict=verdict)
     (case,) = ET.fromstring(RENDERINGS["junit"].render(report)).iter("testcase")  # noqa: S314 -- what we wrote ourselves
     assert case.find("failure").get("message") == "ended by signal 11"
-    assert (
-        RENDERINGS["github"].render(report).decode() == "::error title=ThreadSanitizer::NOT clean: ended by signal 11\n"
-    )
+    assert RENDERINGS["github"].render(report).decode() == "::error title=python-tsan::NOT clean: ended by signal 11\n"
     (note,) = json.loads(RENDERINGS["sarif"].render(report))["runs"][0]["invocations"][0]["toolExecutionNotifications"]
     assert (note["level"], note["message"]["text"]) == ("error", "NOT clean: ended by signal 11")
     assert b"NOT clean: ended by signal 11" in RENDERINGS["markdown"].render(report)

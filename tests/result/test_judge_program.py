@@ -4,8 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from python_tsan.expectation import Expectation, ExpectedFinding, Outcome
-from python_tsan.result.judge.program import Evidence, judge_marked_test, judge_program, rate
+from python_tsan.result.finding import Attribution, DistinctFinding, FindingStatus
+from python_tsan.result.judge.program import Evidence, found_by, judge_marked_test, judge_program, rate
 from python_tsan.result.model import Conclusion, Observation, Status, SuppressionUse, Unparsed, VerdictStatus
+from python_tsan.tsan.finding import Dialect, Kind
 
 CLEAN = Expectation(outcome=Outcome.CLEAN)
 HANG = Expectation(outcome=Outcome.HANG)
@@ -205,19 +207,55 @@ CLEAN_RUN = Conclusion(status=VerdictStatus.CLEAN, reason="no new finding")
 RACY_RUN = Conclusion(status=VerdictStatus.FINDINGS, reason="1 finding")
 
 
+def found(*kinds, status=FindingStatus.NEW):
+    return tuple(
+        DistinctFinding(
+            kind=kind,
+            title=kind.value,
+            fingerprint=kind.name,
+            occurrences=1,
+            attribution=Attribution.YOURS,
+            dialect=Dialect.CXX,
+            status=status,
+        )
+        for kind in kinds
+    )
+
+
+RACES = found(Kind.RACE)
+KNOWN = found(Kind.RACE, status=FindingStatus.KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("findings", "names"),
+    [
+        (RACES, "ThreadSanitizer"),
+        (found(Kind.DEADLOCK, Kind.THREAD_LEAK), "ThreadSanitizer"),
+        (found(Kind.POSSIBLE_DEADLOCK), "lock recorder"),
+        (found(Kind.API_NOT_ATTACHED, Kind.NEVER_RELEASED), "C API contract"),
+        (found(Kind.EXCEPTION_LOST, Kind.RACE), "ThreadSanitizer, C API contract"),
+        (KNOWN + found(Kind.POSSIBLE_DEADLOCK), "lock recorder"),
+        (KNOWN, "python-tsan"),
+        ((), "python-tsan"),
+    ],
+)
+def test_the_detectors_that_found_what_fails_are_named(findings, names):
+    assert found_by(findings) == names
+
+
 @pytest.mark.parametrize(
     ("conclusion", "found", "failed", "skipped", "judged"),
     [
-        (CLEAN_RUN, False, (), (), (Status.PASSED, "")),
-        (CLEAN_RUN, True, (), (), (Status.PASSED, "")),
-        (CLEAN_RUN, False, (), ("no numpy", "later"), (Status.SKIPPED, "no numpy")),
-        (CLEAN_RUN, True, (), ("no numpy",), (Status.PASSED, "")),
-        (CLEAN_RUN, False, ("assert 1 == 2", "later"), (), (Status.FAILED, "assert 1 == 2")),
-        (CLEAN_RUN, False, ("assert 1 == 2",), ("no numpy",), (Status.FAILED, "assert 1 == 2")),
-        (RACY_RUN, True, (), (), (Status.FAILED, "ThreadSanitizer: 1 finding")),
-        (RACY_RUN, True, (), ("no numpy",), (Status.FAILED, "ThreadSanitizer: 1 finding")),
-        (RACY_RUN, True, ("assert 1 == 2",), (), (Status.FAILED, "assert 1 == 2")),
-        (RACY_RUN, False, (), ("no numpy",), (Status.SKIPPED, "no numpy")),
+        (CLEAN_RUN, (), (), (), (Status.PASSED, "")),
+        (CLEAN_RUN, KNOWN, (), (), (Status.PASSED, "")),
+        (CLEAN_RUN, (), (), ("no numpy", "later"), (Status.SKIPPED, "no numpy")),
+        (CLEAN_RUN, KNOWN, (), ("no numpy",), (Status.PASSED, "")),
+        (CLEAN_RUN, (), ("assert 1 == 2", "later"), (), (Status.FAILED, "assert 1 == 2")),
+        (CLEAN_RUN, (), ("assert 1 == 2",), ("no numpy",), (Status.FAILED, "assert 1 == 2")),
+        (RACY_RUN, RACES, (), (), (Status.FAILED, "ThreadSanitizer: 1 finding")),
+        (RACY_RUN, RACES, (), ("no numpy",), (Status.FAILED, "ThreadSanitizer: 1 finding")),
+        (RACY_RUN, RACES, ("assert 1 == 2",), (), (Status.FAILED, "assert 1 == 2")),
+        (RACY_RUN, (), (), ("no numpy",), (Status.SKIPPED, "no numpy")),
     ],
 )
 def test_a_marked_test_is_judged_by_its_runs_and_its_own_outcomes(conclusion, found, failed, skipped, judged):

@@ -14,10 +14,12 @@ from python_tsan.plain_text import counted
 from python_tsan.rate import wilson_bounds
 from python_tsan.result.judge.process import NO_RUN, doubt_about, failure_of, in_runs
 from python_tsan.result.model import Observation, Rate, Status, SuppressionUse, Verdict, VerdictStatus
+from python_tsan.tsan.finding import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from python_tsan.result.finding import DistinctFinding
     from python_tsan.result.model import Conclusion
 
 
@@ -130,11 +132,22 @@ def rate(observations: Sequence[Observation], sought: frozenset[str], aside: Ite
 
 
 def judge_marked_test(
-    conclusion: Conclusion, *, found: bool, failed: Sequence[str], skipped: Sequence[str]
+    conclusion: Conclusion, *, found: Sequence[DistinctFinding], failed: Sequence[str], skipped: Sequence[str]
 ) -> tuple[Status, str]:
-    """Judge a marked test by what its runs showed (``found``: any finding at all) and by its own outcomes, as texts."""
+    """Judge a marked test by what its runs showed and by its own outcomes, as texts."""
     if skipped and not failed and not found:
         return Status.SKIPPED, skipped[0]
     if conclusion.status is VerdictStatus.CLEAN and not failed:
         return Status.PASSED, ""
-    return Status.FAILED, failed[0] if failed else f"ThreadSanitizer: {conclusion.reason}"
+    return Status.FAILED, failed[0] if failed else f"{found_by(found)}: {conclusion.reason}"
+
+
+def found_by(findings: Iterable[DistinctFinding]) -> str:
+    """Return the names of the detectors whose findings fail; where nothing failed, this project's."""
+    kinds = {finding.kind for finding in findings if finding.status.fails}
+    names = {
+        "ThreadSanitizer": any(not kind.is_recorded for kind in kinds),
+        "lock recorder": Kind.POSSIBLE_DEADLOCK in kinds,
+        "C API contract": any(kind.is_recorded for kind in kinds - {Kind.POSSIBLE_DEADLOCK}),
+    }
+    return ", ".join(name for name, is_one in names.items() if is_one) or "python-tsan"
