@@ -11,6 +11,7 @@ from python_tsan.binding import DESCRIPTION, Binding, parse_binding
 
 DEFAULT_PYTHON = "3.12.11"
 OLDEST_MINOR, NEWEST_MINOR = 11, 15
+LARGEST = 1_000_000  # of any count and time: eleven days in seconds, and half of what a wait in the kernel can take
 
 _VERSION = re.compile(r"v?(?P<version>3\.(?P<minor>\d+)(?:\.\d+(?:(?:a|b|rc)\d+)?)?)")
 
@@ -30,8 +31,8 @@ class Kind(Enum):
 
     TEXT = "a non-empty string"
     FLAG = "true or false"
-    COUNT = "a positive integer"
-    SECONDS = "a positive number of seconds"
+    COUNT = f"a positive integer up to {LARGEST}"
+    SECONDS = f"a positive number of seconds up to {LARGEST}"
     PATH = "a path"
     VERSION = f"a CPython version from 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}, such as 3.13 or {DEFAULT_PYTHON}"
     BINDING = DESCRIPTION
@@ -56,10 +57,10 @@ def convert(kind: Kind, value: object, base: Path) -> object | None:  # noqa: PL
             return _flag(value)
         case Kind.COUNT:
             number = _number(value, int)
-            return int(number) if number is not None and number >= 1 else None
+            return int(number) if number is not None and 1 <= number <= LARGEST else None
         case Kind.SECONDS:
             seconds = _number(value, float)
-            return float(seconds) if seconds is not None and 0 < seconds < float("inf") else None
+            return float(seconds) if seconds is not None and 0 < seconds <= LARGEST else None
         case Kind.PATH:
             return base / Path(value).expanduser() if isinstance(value, str | Path) and str(value) else None
         case Kind.VERSION:

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reasons = verbs.add_parser("why", help="list each release during one import, with its reason and stack")
     reasons.add_argument("imported", metavar="MODULE", help="the full name of a module")
     _add_trace_file(reasons)
-    reasons.add_argument("--frames", type=int, metavar="N", help="Python frames of each release (all)")
+    reasons.add_argument("--frames", type=count, metavar="N", help="Python frames of each release (all)")
     _end(reasons, _why, "python-tsan gil why numpy --frames 5")
     timeline = verbs.add_parser("timeline", help="write a timeline, as a page or for Perfetto")
     _add_trace_file(timeline)

@@ -24,7 +24,7 @@ def formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
 def width() -> int:
     """Return the value of COLUMNS, from 40 to 80."""
     named = os.environ.get("COLUMNS", "")
-    return min(WIDTH, max(_FEWEST, int(named))) if named.isdecimal() and int(named) else WIDTH
+    return min(WIDTH, max(_FEWEST, int(named[:6]))) if named.isdecimal() and int(named[:6]) else WIDTH
 
 
 def end_with(parser: argparse.ArgumentParser, example: str, *, before: str = "") -> None:

@@ -13,6 +13,7 @@ from python_tsan.cli.help_format import add_quiet
 from python_tsan.config import OPTIONS, Settings, load_settings
 from python_tsan.console import make_console
 from python_tsan.paths import Layout
+from python_tsan.plain_text import one_line
 from python_tsan.setting_values import Kind, convert
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def seconds(text: str) -> float:
 def _converted(kind: Kind, text: str) -> float:
     value = convert(kind, text, Path())
     if not isinstance(value, int | float):
-        raise argparse.ArgumentTypeError(f"must be {kind.value}, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be {kind.value}, not {one_line(text)!r}")
     return value
 
 

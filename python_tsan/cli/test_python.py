@@ -38,6 +38,7 @@ from python_tsan.result.codec import load_result
 from python_tsan.result.model import Result
 from python_tsan.result.shard import parse_shard, part_of
 from python_tsan.result.store import open_run
+from python_tsan.setting_values import LARGEST, Kind, convert
 
 if TYPE_CHECKING:
     from python_tsan.cli.options import Context
@@ -107,9 +108,10 @@ def choose_tests(named: list[str], tree: Path, version: str, selection: Selectio
 
 
 def _threads(text: str) -> int:
-    if not (text.isdecimal() and int(text) > 1):
-        raise argparse.ArgumentTypeError(f"must be an integer of 2 or more, not {text!r}")
-    return int(text)
+    number = convert(Kind.COUNT, text, Path())
+    if not isinstance(number, int) or number == 1:
+        raise argparse.ArgumentTypeError(f"must be an integer from 2 to {LARGEST}, not {text!r}")
+    return number
 
 
 @dataclass(kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from python_tsan.errors import UsageError
+from python_tsan.setting_values import LARGEST, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +41,8 @@ def read_mark(arguments: tuple[object, ...], named: Mapping[str, Any]) -> MarkOp
         options: MarkOptions = msgspec.convert(dict(named), MarkOptions)
     except msgspec.ValidationError as error:
         raise _wrong(f"cannot be read: {error}") from error
-    if options.repeat < 1 or not options.timeout > 0:
-        raise _wrong("takes a repeat of at least 1 and a timeout of more than 0 seconds")
+    if not (1 <= options.repeat <= LARGEST and 0 < options.timeout <= LARGEST):
+        raise _wrong(f"takes a repeat that is {Kind.COUNT.value}, and a timeout that is {Kind.SECONDS.value}")
     return options
 
 

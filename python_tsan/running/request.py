@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from python_tsan.errors import UsageError
 from python_tsan.result.shard import Shard, share
+from python_tsan.setting_values import LARGEST, Kind
 
 CLEAN = "clean"
 DEFAULT_SECONDS = 600.0
@@ -49,8 +50,8 @@ class Request:
         """Refuse what makes no sense."""
         if not self.command:
             raise UsageError("there is no command to run", advice="python-tsan run [options] -- COMMAND ...")
-        if self.repeat < 1 or not self.timeout > 0:
-            raise UsageError("--repeat must be a positive integer, and --timeout more than 0 seconds")
+        if not (1 <= self.repeat <= LARGEST and 0 < self.timeout <= LARGEST and 0 <= self.stall <= LARGEST):
+            raise UsageError(f"--repeat must be {Kind.COUNT.value}, and --timeout and --stall {Kind.SECONDS.value}")
         if self.shard and not self.numbers:
             raise UsageError(
                 f"--repeat {self.repeat} leaves no run for shard {self.shard}",

@@ -114,12 +114,13 @@ def test_versions_that_are_refused(tmp_path, given):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('jobs = "2"', "jobs: '2' is not a positive integer"),
-        ("jobs = 0", "jobs: 0 is not a positive integer"),
-        ("jobs = true", "jobs: true is not a positive integer"),
-        ("jobs = 2.5", "jobs: 2.5 is not a positive integer"),
-        ("network-timeout = -1", "network-timeout: -1 is not a positive number of seconds"),
-        ("network-timeout = nan", "network-timeout: nan is not a positive number of seconds"),
+        ('jobs = "2"', "jobs: '2' is not a positive integer up to 1000000"),
+        ("jobs = 0", "jobs: 0 is not a positive integer up to 1000000"),
+        ("jobs = 1000001", "jobs: 1000001 is not a positive integer up to 1000000"),
+        ("jobs = true", "jobs: true is not a positive integer up to 1000000"),
+        ("jobs = 2.5", "jobs: 2.5 is not a positive integer up to 1000000"),
+        ("network-timeout = -1", "network-timeout: -1 is not a positive number of seconds up to 1000000"),
+        ("network-timeout = nan", "network-timeout: nan is not a positive number of seconds up to 1000000"),
         ('free-threaded = "yes"', "free-threaded: 'yes' is not true or false"),
         ("python = 3.13", "python: 3.13 is not a CPython version"),
         ("toolchain = ''", "toolchain: '' is not a non-empty string"),
@@ -182,7 +183,7 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path):
 
 def test_an_environment_value_that_does_not_fit_names_the_variable(tmp_path):
     error = refusal(tmp_path, env={"PYTHON_TSAN_JOBS": "many"})
-    assert error.message == "environment: PYTHON_TSAN_JOBS: 'many' is not a positive integer"
+    assert error.message == "environment: PYTHON_TSAN_JOBS: 'many' is not a positive integer up to 1000000"
 
 
 def test_rules_are_a_list_in_a_file_and_separated_by_commas_elsewhere(tmp_path):

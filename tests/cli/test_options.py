@@ -10,6 +10,7 @@ from python_tsan.cli import options
 from python_tsan.cli.help_format import EXAMPLE
 from python_tsan.cli.main import VERBS, build_parser
 from python_tsan.config import OPTIONS
+from python_tsan.setting_values import Kind
 
 
 def leaves(parser, act=None):
@@ -120,21 +121,36 @@ def test_an_unknown_setting_is_a_mistake_of_the_verb():
         options.add_settings(argparse.ArgumentParser(), "colour")
 
 
-@pytest.mark.parametrize(("text", "value"), [("1", 1), ("20", 20)])
+@pytest.mark.parametrize(("text", "value"), [("1", 1), ("20", 20), ("1000000", 1_000_000)])
 def test_counts(text, value):
     assert options.count(text) == value
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "", "²"])
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "", "²", "1000001", "9" * 20, "9" * 5000])
 def test_what_is_not_a_count(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="must be a positive integer, not"):
+    with pytest.raises(argparse.ArgumentTypeError, match="must be a positive integer up to 1000000, not"):
         options.count(text)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "long", ""])
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "long", "", "1000000.5", "1e300", "9" * 5000])
 def test_what_is_not_a_number_of_seconds(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="must be a positive number of seconds, not"):
+    with pytest.raises(argparse.ArgumentTypeError, match="must be a positive number of seconds up to 1000000, not"):
         options.seconds(text)
+
+
+@pytest.mark.parametrize(("parser", "act"), PARSERS)
+def test_every_number_has_a_bound(parser, act):
+    del act
+    for action in parser._actions:
+        if action.metavar in {"N", "SECONDS", "MB"} and action.dest not in parser._defaults.get("settings", ()):
+            with pytest.raises(argparse.ArgumentTypeError, match="1000000, not '9999"):
+                action.type("9" * 20)
+
+
+def test_numbers_that_are_settings_have_a_bound():
+    kinds = {option.name: option.kind for option in OPTIONS if option.metavar in {"N", "SECONDS"}}
+    assert {"jobs", "network-timeout"} <= kinds.keys()
+    assert set(kinds.values()) <= {Kind.COUNT, Kind.SECONDS}
 
 
 def test_seconds():

@@ -107,7 +107,15 @@ def test_bad_input_has_its_own_exit_code_and_leaves_no_run(words, code, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--repeat", "0"), ("--repeat", "many"), ("--timeout", "0"), ("--timeout", "nan")]
+    ("option", "value"),
+    [
+        ("--repeat", "0"),
+        ("--repeat", "many"),
+        ("--timeout", "0"),
+        ("--timeout", "nan"),
+        ("--repeat", "9" * 20),
+        ("--stall", "1e9"),
+    ],
 )
 def test_numbers_are_positive(option, value, capsys):
     assert main(["run", option, value, "--", "/bin/ls"]) == ExitCode.USAGE
