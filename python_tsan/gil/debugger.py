@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from python_tsan import process
-from python_tsan.errors import SubjectError, ToolchainError, UsageError
-from python_tsan.gil.engine import NothingSeenError, find_program, refuse_nested
+from python_tsan.errors import SubjectError, ToolchainError
+from python_tsan.gil.engine import NothingSeenError, refuse_nested
 from python_tsan.gil.inside.frames import Frame
 from python_tsan.gil.inside.watched import COMMAND, LOG, OUT
 from python_tsan.gil.spool import python_version
 from python_tsan.gil.trace import Event, GilCall, Node, Process, ProcessRecord, Thread, Trace
+from python_tsan.process import find_command
 from python_tsan.symbols import Site, symbolise
 
 if TYPE_CHECKING:
@@ -81,14 +82,14 @@ class DebuggerEngine:
     def trace(self, command: Sequence[str], *, env: Mapping[str, str], settings: Settings | None = None) -> Trace:  # noqa: ARG002 -- the protocol's signature
         """Run ``command`` under the debugger and return its trace; children of the command are not traced.
 
-        Raises :class:`ToolchainError` without the debugger, :class:`UsageError` when the command does not exist, and
-        :class:`SubjectError` when no call was seen: the command is not Python, or its functions have no symbols.
+        Raises :class:`ToolchainError` without the debugger, and :class:`SubjectError` when the command cannot be
+        started or no call was seen: the command is not Python, or its functions have no symbols.
         """
         refuse_nested(env)
         debugger = self.find(env)
         if debugger is None:
             raise ToolchainError(f"{self.name} was not found", advice=f"install {self.name}", page="gil")
-        program = resolve_script([str(find_program(command[0], env)), *command[1:]], env)
+        program = resolve_script([str(find_command(command[0], env)), *command[1:]], env)
         started_at = datetime.now(tz=UTC).isoformat(timespec="seconds")
         with tempfile.TemporaryDirectory(prefix="python-tsan-gil-") as folder:
             out = Path(folder) / "lines"
@@ -158,8 +159,8 @@ def resolve_script(command: Sequence[str], env: Mapping[str, str]) -> list[str]:
         words = first[2:].decode(errors="replace").strip().split(maxsplit=1)
         if not words:
             break
-        resolved = [str(find_program(words[0], env)), *words[1:], *resolved]
-    raise UsageError(f"the interpreter of the script {command[0]} cannot be determined", page="gil")
+        resolved = [str(find_command(words[0], env)), *words[1:], *resolved]
+    raise SubjectError(f"the interpreter of the script {command[0]} cannot be determined", page="gil")
 
 
 def make_process(lines: Sequence[Line], *, executable: str, version: int = 0) -> Process:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from python_tsan.errors import SubjectError, UsageError
@@ -51,7 +49,7 @@ class Engine(Protocol):
     def trace(self, command: Sequence[str], *, env: Mapping[str, str], settings: Settings) -> Trace:
         """Run ``command`` with this process's own standard streams and return its trace.
 
-        Raises :class:`UsageError` when the command does not exist or is already being traced,
+        Raises :class:`UsageError` when the command is already being traced,
         :class:`NothingSeenError` when it was run and nothing of it was seen, and other errors of
         :mod:`python_tsan.errors` when it could not be run under the engine.
         """
@@ -72,12 +70,3 @@ def refuse_nested(env: Mapping[str, str]) -> None:
         raise UsageError(
             "this process is already being traced", advice="trace the outer or the inner command, not both", page="gil"
         )
-
-
-def find_program(name: str, env: Mapping[str, str]) -> Path:
-    """Return the absolute path of the program that a shell would start. Raises :class:`UsageError` if none exists."""
-    found = shutil.which(name, path=env.get("PATH"))
-    if found is None or not Path(found).is_file():
-        raise UsageError(f"the command does not exist or is not executable: {name}", page="gil")
-    # Path drops the "./" of "./program", and without a slash the system would search PATH again.
-    return Path(found).absolute()

@@ -18,12 +18,13 @@ from elftools.elf.elffile import ELFFile
 from python_tsan import process
 from python_tsan.detect import locks
 from python_tsan.errors import SubjectError
-from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL, NothingSeenError, find_program, refuse_nested
+from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL, NothingSeenError, refuse_nested
 from python_tsan.gil.library import build_tracer
 from python_tsan.gil.lost_time import with_waits
 from python_tsan.gil.spool import Spool, SpoolObject, read_spool
 from python_tsan.gil.trace import Event, Process, Trace, Untraced
 from python_tsan.preload_library import LOCK_RECORDER, build_library
+from python_tsan.process import find_command
 from python_tsan.symbols import Site, symbolise
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class PreloadEngine:
 
     def trace(self, command: Sequence[str], *, env: Mapping[str, str], settings: Settings) -> Trace:
         """Build the libraries if needed, run the command and return its trace. Raises as :func:`trace_preloaded`."""
+        find_command(command[0], env)  # before anything is built for it
         library = build_tracer(layout=settings.layout, console=settings.console)
         recorder = build_library(LOCK_RECORDER, layout=settings.layout, console=settings.console)
         return trace_preloaded(command, library=library, recorder=recorder, env=env, memory=settings.memory)
@@ -81,12 +83,12 @@ def trace_preloaded(
     ``memory`` limits the record of each traced process, in bytes. With the lock recorder, the trace has the waits that
     were made with the GIL held, too.
 
-    Raises :class:`UsageError` when the command does not exist or is already being traced, and :class:`SubjectError`
-    when nothing of it can be seen: it is static, or its Python was built so that calls cannot be intercepted. The
-    error is a :class:`NothingSeenError` if the command had to be run to find out.
+    Raises :class:`UsageError` when the command is already being traced, and :class:`SubjectError` when it cannot be
+    started or nothing of it can be seen: it is static, or its Python was built so that calls cannot be intercepted.
+    The error is a :class:`NothingSeenError` if the command had to be run to find out.
     """
     refuse_nested(env)
-    program = find_program(command[0], env)
+    program = find_command(command[0], env)
     _refuse_static(program)
     started_at = datetime.now(tz=UTC).isoformat(timespec="seconds")
     folder = make_spool_folder(memory)

@@ -10,8 +10,10 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from python_tsan.errors import SubjectError
 from python_tsan.process.child import Child
 from python_tsan.process.child_pool import ChildPool, current_pool, in_order_of_end, in_parallel
+from python_tsan.process.command import find_command
 from python_tsan.process.group import end_group, group_cpu_seconds, group_members, interrupt_group
 from python_tsan.process.interrupts import hold_interrupts, keeping
 from python_tsan.process.preloading import preloading
@@ -25,6 +27,7 @@ __all__ = [
     "ChildPool",
     "Completed",
     "end_group",
+    "find_command",
     "group_cpu_seconds",
     "group_members",
     "in_order_of_end",
@@ -163,10 +166,13 @@ def run_attached(command: Sequence[str | Path], *, env: Mapping[str, str]) -> At
     """Run ``command`` on this process's own standard streams, in its own process group, and wait for it.
 
     Ctrl-C reaches the child from the terminal, and the child handles it; SIGTERM and SIGHUP are passed on to it.
-    Raises ``OSError`` when the program cannot be executed.
+    Raises :class:`SubjectError` when the program cannot be executed.
     """
     argv = [str(part) for part in command]
-    child = subprocess.Popen(argv, env=dict(env))
+    try:
+        child = subprocess.Popen(argv, env=dict(env))
+    except OSError as error:
+        raise SubjectError(f"{argv[0]} cannot be started: {error.strerror}", page="command") from error
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         while True:

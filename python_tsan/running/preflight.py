@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.detect.registry import DETECTORS, RECORDED
 from python_tsan.errors import SubjectError, UsageError
+from python_tsan.process import find_command
 from python_tsan.running.elf import ElfFacts, Runtime, is_elf, read_elf
 from python_tsan.storage import open_regular
 from python_tsan.toolchain.model import Family
@@ -69,7 +70,7 @@ def prepare(
     argv, notes = tuple(command), tuple[str, ...]()
     if not detect or "races" in detect:
         argv, notes = _with_interpreter(argv, cwd, interpreter)
-    program = _find(argv[0], cwd, env)
+    program = find_command(argv[0], env, cwd=cwd)
     argv = (str(program), *argv[1:])
     facts = _facts(program, children=children, detect=detect)
     if facts is None:
@@ -122,24 +123,6 @@ def _with_interpreter(
     return (executable, *command[1:]), (
         f"{command[0]} is taken for CPython {interpreter.version} under ThreadSanitizer",
     )
-
-
-def _find(name: str, cwd: Path, env: Mapping[str, str]) -> Path:
-    if "/" not in name:
-        found = shutil.which(name, path=env.get("PATH", os.defpath))
-        if found is None:
-            raise SubjectError(
-                f"{name}: no such program in PATH", advice="give its path, as in ./program", page="command"
-            )
-        return Path(found).absolute()
-    path = cwd / name
-    if not path.exists():
-        raise SubjectError(f"{path}: no such file", advice="build it first, or correct its path", page="command")
-    if not path.is_file() or not os.access(path, os.X_OK):
-        raise SubjectError(
-            f"{path} cannot be executed", advice="name a program; chmod +x it if it is one", page="command"
-        )
-    return path
 
 
 def _facts(program: Path, *, children: bool, detect: Sequence[str]) -> ElfFacts | None:

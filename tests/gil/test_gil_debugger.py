@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from python_tsan import process
-from python_tsan.errors import SubjectError, ToolchainError, UsageError
+from python_tsan.errors import SubjectError, ToolchainError
 from python_tsan.gil.debugger import GDB, LLDB, Line, make_process, resolve_script
 from python_tsan.gil.inside.watched import what_it_does
 from python_tsan.gil.registry import ANY_DEBUGGER, find_engine, installed_debugger
@@ -53,7 +53,7 @@ def test_a_script_is_run_by_its_interpreter(tmp_path):
 def test_a_script_without_an_interpreter_is_refused(tmp_path):
     script = tmp_path / "tool"
     script.write_text("#!\n")
-    with pytest.raises(UsageError, match="cannot be determined"):
+    with pytest.raises(SubjectError, match="cannot be determined"):
         resolve_script([str(script)], os.environ)
 
 

@@ -326,7 +326,7 @@ def test_without_space_the_program_runs_untraced(run_traced):
 
 
 def test_a_command_that_does_not_exist_is_refused(tracer):
-    with pytest.raises(UsageError, match="does not exist"):
+    with pytest.raises(SubjectError, match="no such program in PATH"):
         trace_preloaded(["no-such-command"], library=tracer, env=os.environ)
 
 

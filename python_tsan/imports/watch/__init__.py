@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.errors import SubjectError
 from python_tsan.imports.cases.import_cases.watch import LOG_VARIABLE, STALL_VARIABLE, STARTED
-from python_tsan.process import run_attached
+from python_tsan.process import find_command, run_attached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,12 +36,10 @@ def watch(command: Sequence[str], *, stall: float, env: Mapping[str, str]) -> Wa
     ``stall`` is the time in seconds after which imports that do not move are reported. Raises SubjectError when the
     command cannot be started.
     """
+    program = find_command(command[0], env)
     with tempfile.TemporaryDirectory(prefix="python-tsan-watch-") as folder:
         log = Path(folder, "log")
-        try:
-            ended = run_attached(command, env=watch_environment(env, stall=stall, log=log))
-        except OSError as error:
-            raise SubjectError(f"{command[0]} cannot be started: {error.strerror}") from error
+        ended = run_attached([program, *command[1:]], env=watch_environment(env, stall=stall, log=log))
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     started = sum(line.startswith(STARTED) for line in lines)
     reports = sum(line.startswith("python-tsan: ") for line in lines) - started

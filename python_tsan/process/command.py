@@ -1,0 +1,36 @@
+"""Find the program of a command that a user gives: one rule for each verb that starts a program."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_tsan.errors import SubjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def find_command(name: str, env: Mapping[str, str], *, cwd: Path | None = None) -> Path:
+    """Return the absolute path of the program that a shell in ``cwd``, or the current folder, would start.
+
+    Raises :class:`SubjectError` if it does not exist or cannot be executed.
+    """
+    if "/" not in name:
+        found = shutil.which(name, path=env.get("PATH", os.defpath))
+        if found is None:
+            raise SubjectError(
+                f"{name}: no such program in PATH", advice="give its path, as in ./program", page="command"
+            )
+        return Path(found).absolute()
+    # Absolute, as a path drops the "./" of "./program", and without a slash the system would search PATH.
+    path = (cwd or Path.cwd()) / name
+    if not path.exists():
+        raise SubjectError(f"{path}: no such file", advice="build it first, or correct its path", page="command")
+    if not path.is_file() or not os.access(path, os.X_OK):
+        raise SubjectError(
+            f"{path} cannot be executed", advice="name a program; chmod +x it if it is one", page="command"
+        )
+    return path
