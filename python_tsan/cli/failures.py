@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import select
 import signal
 import sys
 import threading
@@ -27,16 +28,24 @@ AGAIN_SECONDS = 5.0
 LONGEST_MESSAGE = 3000
 
 
+# What a shell shows for a process that SIGPIPE ended.
+READER_GONE = 128 + signal.SIGPIPE
+
+
 def as_exit_code(action: Callable[[], ExitCode], *, last: bool = False) -> int:
     """Run ``action`` and return the exit code of the process; only ``SystemExit`` passes through.
 
     An unexpected exception gives 6, not Python's own 1, which means findings. ``last`` says that the process ends with
-    that code.
+    that code. When the reader of its output is gone, it ends as others do, by SIGPIPE.
     """
     if last:
         _open_closed_streams()
     with _termination_as_interrupt(last=last):
-        return _as_exit_code(action)
+        code = _as_exit_code(action)
+    if last and code == READER_GONE:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    return code
 
 
 def _open_closed_streams() -> None:
@@ -52,10 +61,7 @@ def _open_closed_streams() -> None:
 
 def _as_exit_code(action: Callable[[], ExitCode]) -> int:
     try:
-        code = action()
-        if sys.stdout:
-            sys.stdout.flush()
-        return int(code)
+        return int(_flushed(action))
     except PythonTsanError as error:
         _show(error)
         return int(error.exit_code)
@@ -66,10 +72,10 @@ def _as_exit_code(action: Callable[[], ExitCode]) -> int:
     except KeyboardInterrupt:
         _print("python-tsan: interrupted; finished stages are kept, the current stage will restart")
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Python flushes standard output once more at exit, which must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.SUBJECT)
+    except BrokenPipeError as error:
+        if _drop_unread_output():
+            return READER_GONE
+        shown = _unexpected(error)
     except OSError as error:
         shown = storage_error(error) or _unexpected(error)
     except ModuleNotFoundError as error:
@@ -78,6 +84,37 @@ def _as_exit_code(action: Callable[[], ExitCode]) -> int:
         shown = _unexpected(error)
     _show(shown)
     return int(shown.exit_code)
+
+
+def _flushed(action: Callable[[], ExitCode]) -> ExitCode:
+    try:
+        code = action()
+    except SystemExit:
+        _flush()
+        raise
+    _flush()
+    return code
+
+
+def _flush() -> None:
+    if sys.stdout:
+        sys.stdout.flush()
+
+
+def _drop_unread_output() -> bool:
+    """Return whether nobody reads a standard stream any more; it then leads to the null device.
+
+    Python flushes it once more at exit, which must not fail.
+    """
+    gone = False
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with contextlib.suppress(OSError, ValueError):  # a replaced stream may have no descriptor
+            poller = select.poll()
+            poller.register(stream, select.POLLOUT)
+            if any(event & (select.POLLERR | select.POLLHUP) for _, event in poller.poll(0)):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+                gone = True
+    return gone
 
 
 @contextlib.contextmanager

@@ -32,8 +32,12 @@ def raising(error):
 
 
 def python(*arguments, **more):
+    return python_to(subprocess.PIPE, *arguments, **more)
+
+
+def python_to(stdout, *arguments, **more):
     command = [sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=60, **more)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,34 @@ def test_each_error_has_its_exit_code_and_is_reported_whole(kind, code, capsys):
 def test_the_code_of_an_action_is_the_code_of_the_process():
     assert failures.as_exit_code(lambda: ExitCode.FINDINGS) == 1
     assert failures.as_exit_code(lambda: ExitCode.CLEAN) == 0
+
+
+def test_help_that_nobody_reads_ends_by_sigpipe(monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # argparse ignores what fails at once
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        ended = python_to(theirs, "-m", "python_tsan", "--help")
+    finally:
+        os.close(theirs)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGPIPE, "")
+
+
+def test_a_pipe_of_another_kind_that_breaks_is_an_error(capsys):
+    assert failures.as_exit_code(raising(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))) == 6
+    assert "an error inside python-tsan: BrokenPipeError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["run"], ["gil", "trace"], ["gil", "trace", "--engine", "gdb"], ["imports", "watch"]])
+@pytest.mark.parametrize("name", ["./missing", "no-such-program", "./folder", "./text"])
+def test_a_command_that_cannot_be_started_is_6_for_each_verb(verb, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("no program\n")
+    assert main.main([*verb, "--", name]) == 6
+    said = capsys.readouterr().err
+    assert "docs/errors.md#command" in said
+    assert Path(name).name in said
 
 
 def test_ctrl_c_is_one_line_and_130(capsys):
@@ -157,7 +189,7 @@ def test_a_reader_that_went_away_makes_no_noise():
         "sys.exit(as_exit_code(lambda: print('x' * 100000) or ExitCode.CLEAN))\n"
     )
     done = python("-c", code)
-    assert (done.returncode, done.stderr) == (6, "")
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 def test_version_is_answered_without_the_heavy_imports():
@@ -267,7 +299,7 @@ def test_the_top_help_fits_80_columns(capsys):
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("columns", ["many", "-3", "0", "5", "1000", "²"])
+@pytest.mark.parametrize("columns", ["many", "-3", "0", "5", "1000", "²", "9" * 5000])
 def test_help_is_printed_for_every_value_of_columns(columns, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", columns)
     with pytest.raises(SystemExit) as caught:
