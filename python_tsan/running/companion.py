@@ -15,6 +15,7 @@ from python_tsan import process
 from python_tsan.artifact import artifact, existing
 from python_tsan.errors import BuildError
 from python_tsan.paths import native_folder
+from python_tsan.preload_library import COMMON
 from python_tsan.result.finding import PythonFrame  # noqa: TC001 -- msgspec resolves the annotations at run time
 
 if TYPE_CHECKING:
@@ -142,8 +143,10 @@ def obtain_companion(
             "no compiler is at hand for the companion, so Python frames and the list of loaded objects are missing"
         )
         return None
-    folders = (native_folder() / "companion", native_folder() / "preload" / "shims")
+    preload = native_folder() / "preload"
+    folders = (native_folder() / "companion", preload / "shims")
     sources = sorted(path for folder in folders for path in folder.iterdir())
+    sources += sorted((preload / COMMON).glob("*.hpp"))
     digest = hashlib.sha256(f"{_RECIPE} {cxx.resolve()} {cxx.stat().st_mtime_ns}".encode())
     digest.update((f"{interpreter.key} {interpreter.include}" if interpreter else "").encode())
     for path in sources:

@@ -9,6 +9,7 @@
 // what comes next is looked up when the program starts, because a search on the way to them would change the registers.
 #pragma once
 
+#include "next.hpp"
 #include "raw.hpp"
 
 #include <atomic>
@@ -29,33 +30,33 @@ inline bool is_libc(const char* path) {
     return begins_with(file, "libc.so.") || begins_with(file, "libpthread.so.");
 }
 
-/// The definition that the program would have without the library that contains this.
+/// The next definition of such a function, and whether it is glibc's.
 template <typename Function>
-class Next {
+class Defined {
 public:
-    constexpr explicit Next(const char* name) : name_(name) {}
+    constexpr explicit Defined(const char* name) : next_(name) {}
 
-    Function get() {
-        if (found_.load(std::memory_order_acquire) == nullptr) {
+    Function get() { return next_.get(); }
+
+    bool is_of_libc() {
+        if (owner_.load(std::memory_order_relaxed) == Owner::unknown) {
             find();
         }
-        return reinterpret_cast<Function>(found_.load(std::memory_order_relaxed));
+        return owner_.load(std::memory_order_relaxed) == Owner::libc;
     }
-
-    bool is_of_libc() { return get() != nullptr && is_of_libc_.load(std::memory_order_relaxed); }
 
 private:
+    enum class Owner : char { unknown, libc, other };
+
     [[gnu::noinline]] void find() {
-        void* found = dlsym(RTLD_NEXT, name_);
+        void* found = reinterpret_cast<void*>(get());
         Dl_info place{};
         const bool known = found != nullptr && dladdr(found, &place) != 0 && place.dli_fname != nullptr;
-        is_of_libc_.store(known && is_libc(place.dli_fname), std::memory_order_relaxed);
-        found_.store(found, std::memory_order_release);
+        owner_.store(known && is_libc(place.dli_fname) ? Owner::libc : Owner::other, std::memory_order_relaxed);
     }
 
-    const char* name_;
-    std::atomic<void*> found_{nullptr};
-    std::atomic<bool> is_of_libc_{false};
+    Next<Function> next_;
+    std::atomic<Owner> owner_{Owner::unknown};
 };
 
 inline pthread_mutex_t* posix(mtx_t* mutex) {

@@ -4,9 +4,9 @@
 using namespace preload::c11;
 
 #define DEFINE(result, name, parameters, arguments, call)                                                              \
-    static Next<decltype(&::name)> next_##name(#name);                                                                 \
+    static Defined<decltype(&::name)> next_##name(#name);                                                              \
     [[gnu::constructor]] static void find_##name() {                                                                   \
-        next_##name.get();                                                                                             \
+        next_##name.is_of_libc();                                                                                      \
     }                                                                                                                  \
     extern "C" __attribute__((visibility("default"))) result name parameters {                                         \
         return next_##name.is_of_libc() ? call : next_##name.get() arguments;                                          \

@@ -5,6 +5,7 @@
 
 #include "hooks.hpp"
 
+#include "../common/next.hpp"
 #include "capi.hpp"
 #include "file.hpp"
 #include "gil.hpp"
@@ -49,44 +50,28 @@ void* next_definition(const char* name) {
     return found != nullptr ? found : dlsym(RTLD_NEXT, name);
 }
 
-class Next {
-public:
-    constexpr explicit Next(const char* name) : name_(name) {}
+using Definition = preload::Next<void*, next_definition>;
 
-    void* get() {
-        auto* known = found_.load(std::memory_order_relaxed);
-        if (known == nullptr) {
-            known = next_definition(name_);
-            found_.store(known, std::memory_order_relaxed);
-        }
+/// The same; if no object offers it to all, the one of the object that contains `datum` and its libraries: a C++
+/// library that an extension module brings is not visible to others.
+void* definition_for(Definition& next, std::uint64_t datum) {
+    if (void* known = next.get()) {
         return known;
     }
-
-    /// The same; if no object offers it to all, the one of the object that contains `datum` and its libraries: a C++
-    /// library that an extension module brings is not visible to others.
-    void* get(std::uint64_t datum) {
-        if (void* known = get()) {
-            return known;
-        }
-        static const auto open = reinterpret_cast<decltype(&dlopen)>(libc_function("dlopen"));
-        static const auto close = reinterpret_cast<decltype(&dlclose)>(libc_function("dlclose"));
-        Loaded object{};
-        void* handle = find_object(datum, object) ? open(object.path, RTLD_LAZY | RTLD_NOLOAD) : nullptr;
-        void* found = handle == nullptr ? nullptr : dlsym(handle, name_);
-        if (handle != nullptr) {
-            close(handle);
-        }
-        return found;
+    static const auto open = reinterpret_cast<decltype(&dlopen)>(libc_function("dlopen"));
+    static const auto close = reinterpret_cast<decltype(&dlclose)>(libc_function("dlclose"));
+    Loaded object{};
+    void* handle = find_object(datum, object) ? open(object.path, RTLD_LAZY | RTLD_NOLOAD) : nullptr;
+    void* found = handle == nullptr ? nullptr : dlsym(handle, next.name());
+    if (handle != nullptr) {
+        close(handle);
     }
-
-private:
-    const char* name_;
-    std::atomic<void*> found_{nullptr};
-};
+    return found;
+}
 
 /// All of them lie next to each other, between addresses that the linker knows.
 #define NEXTS __attribute__((section("next_definitions"), used))
-extern "C" __attribute__((visibility("hidden"))) Next __start_next_definitions[], __stop_next_definitions[];
+extern "C" __attribute__((visibility("hidden"))) Definition __start_next_definitions[], __stop_next_definitions[];
 
 /// A function may be called for the first time in a signal handler, where the dynamic linker must not allocate.
 void find_definitions() {
@@ -423,10 +408,10 @@ using namespace lock_recorder;
                                     reinterpret_cast<std::uint64_t>(__builtin_dwarf_cfa()),                            \
                                     *static_cast<std::uint64_t*>(__builtin_frame_address(0))})
 #define NEXT_FOR(name, datum)                                                                                          \
-    NEXTS static Next next_of(#name);                                                                                  \
-    const auto next = reinterpret_cast<decltype(&::name)>(next_of.get(datum))
+    NEXTS static Definition next_of(#name);                                                                            \
+    const auto next = reinterpret_cast<decltype(&::name)>(definition_for(next_of, datum))
 #define NEXT(name)                                                                                                     \
-    NEXTS static Next next_of(#name);                                                                                  \
+    NEXTS static Definition next_of(#name);                                                                            \
     const auto next = reinterpret_cast<decltype(&::name)>(next_of.get())
 
 /// The file that each object begins with (crti.o) calls it where it exists: after all that is loaded together is

@@ -11,9 +11,9 @@ using namespace python_tsan::shims;
 } // namespace
 
 #define DEFINE(result, name, parameters, arguments, call)                                                              \
-    static preload::c11::Next<decltype(&::name)> next_##name(#name);                                                   \
+    static Defined<decltype(&::name)> next_##name(#name);                                                              \
     [[gnu::constructor]] static void find_##name() {                                                                   \
-        next_##name.get();                                                                                             \
+        next_##name.is_of_libc();                                                                                      \
     }                                                                                                                  \
     PYTHON_TSAN_SHIM result name parameters {                                                                          \
         return next_##name.is_of_libc() && is_on(Group::pthread) ? call : next_##name.get() arguments;                 \

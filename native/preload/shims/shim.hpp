@@ -8,6 +8,8 @@
 // Thread rules: shims run in any thread, before main and after exit. They allocate nothing and keep no lock.
 #pragma once
 
+#include "../common/next.hpp"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -47,37 +49,11 @@ bool is_enabled();
 /// Whether the process has a sanitizer with the annotations, and the group is not switched off. Counts as a use.
 bool is_on(Group group);
 
-/// Looks for a function in every loaded library but this one: those that were opened for their opener alone are not
-/// searched by dlsym(RTLD_NEXT). Null if none has it.
-void* find_in_libraries(const char* name);
+/// The next definition of a function; without one in the linker's order, any.
+void* find_next(const char* name);
 
-/// The next definition of a function.
 template <typename Function>
-class Next {
-public:
-    constexpr explicit Next(const char* name) : name_(name) {}
-
-    Function get() {
-        void* known = found_.load(std::memory_order_relaxed);
-        if (known == nullptr) {
-            known = dlsym(RTLD_NEXT, name_);
-            if (known == nullptr) {
-                known = find_in_libraries(name_);
-            }
-            found_.store(known, std::memory_order_relaxed);
-        }
-        return reinterpret_cast<Function>(known);
-    }
-
-    template <typename... Arguments>
-    auto operator()(Arguments... arguments) {
-        return get()(arguments...);
-    }
-
-private:
-    const char* name_;
-    std::atomic<void*> found_{nullptr};
-};
+using Next = preload::Next<Function, find_next>;
 
 /// The loaded object that an address of code belongs to, as a link_map. Null if it belongs to none.
 const void* object_of(const void* code);

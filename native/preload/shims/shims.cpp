@@ -42,8 +42,8 @@ __attribute__((destructor)) void end() {
     line.raw("]}");
 }
 
-} // namespace
-
+/// Looks for a function in every loaded library but this one: those that were opened for their opener alone are not
+/// searched by dlsym(RTLD_NEXT). Null if none has it.
 void* find_in_libraries(const char* name) {
     Dl_info own{};
     dladdr(reinterpret_cast<void*>(&find_in_libraries), &own);
@@ -56,6 +56,13 @@ void* find_in_libraries(const char* name) {
         }
     }
     return nullptr;
+}
+
+} // namespace
+
+void* find_next(const char* name) {
+    void* found = preload::next_in_order(name);
+    return found != nullptr ? found : find_in_libraries(name);
 }
 
 const void* object_of(const void* code) {
