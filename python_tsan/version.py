@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeAlias
 
-_VERSION = re.compile(
-    r"(?P<major>\d{1,3})\.(?P<minor>\d{1,3})\.(?P<patch>\d{1,3})(?:(?P<stage>a|b|rc)(?P<serial>\d{1,3}))?"
-)
+# Of a series or a release, to be compared as sys.version_info is: (3, 14), (3, 14, 1).
+Numbers: TypeAlias = tuple[int, ...]
+
+_SERIES = r"(?P<major>\d{1,3})\.(?P<minor>\d{1,3})"
+_VERSION = re.compile(_SERIES + r"\.(?P<patch>\d{1,3})(?:(?P<stage>a|b|rc)(?P<serial>\d{1,3}))?")
 _STAGES = ("a", "b", "rc", "")
 FIRST_FREE_THREADED = (3, 13)
 
@@ -48,6 +51,19 @@ def parse_version(text: str) -> Version:
 def is_version(text: str) -> bool:
     """Return whether ``text`` is a full version."""
     return _VERSION.fullmatch(text) is not None
+
+
+def numbers_of(text: str) -> Numbers:
+    """Return the numbers of a series, a release or what leads to it: ``3.13.16`` and ``3.13.16rc1+`` are alike.
+
+    What leads to the first release of a series precedes it: ``3.15.0rc1`` gives ``(3, 15, -1)``. Raises ``ValueError``
+    for anything else.
+    """
+    if re.fullmatch(_SERIES, text):
+        return release_of(text)
+    version = parse_version(text.removesuffix("+"))  # a build of what came after that version
+    is_before = version.stage < _STAGES.index("") and version.numbers[-1] == 0
+    return (*version.release, -1) if is_before else version.numbers
 
 
 def minor_of(text: str) -> str:

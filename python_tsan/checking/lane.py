@@ -15,7 +15,8 @@ from python_tsan.expectation import Expectation, Lane
 from python_tsan.harness.build import PRELOADS
 from python_tsan.harness.cases import RECORDER
 from python_tsan.imports.model.interpreter import CASES
-from python_tsan.imports.outcomes import expectation_of, parse_version
+from python_tsan.imports.outcomes import expectation_of
+from python_tsan.version import numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +95,7 @@ def expectation_for(scenario: Scenario, *, interpreter: Interpreter) -> Expectat
     if not scenario.case:
         without_gil = scenario.expect_free_threaded if interpreter.free_threaded else None
         return without_gil or scenario.expect
-    return expectation_of(scenario.case, parse_version(interpreter.version), free_threaded=interpreter.free_threaded)
+    return expectation_of(scenario.case, numbers_of(interpreter.version), free_threaded=interpreter.free_threaded)
 
 
 def installed_version(interpreter: Interpreter, package: str) -> str:
@@ -107,7 +108,7 @@ def installed_version(interpreter: Interpreter, package: str) -> str:
 
 def _capabilities(interpreter: Interpreter) -> list[str]:
     numpy = ["numpy"] if installed_version(interpreter, "numpy") else []
-    own_gil = ["own_gil"] if parse_version(interpreter.version) >= FIRST_OWN_GIL else []
+    own_gil = ["own_gil"] if numbers_of(interpreter.version) >= FIRST_OWN_GIL else []
     core = interpreter.prefix.glob("lib/python3.*/site-packages/numpy/_core/_multiarray_umath*.so")
     inside = [INSTRUMENTED_NUMPY] if any(map(is_instrumented, core)) else []
     return [*numpy, *inside, *own_gil, "free_threading" if interpreter.free_threaded else "gil"]

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from python_tsan.errors import SubjectError
 from python_tsan.expectation import Expectation, Outcome
 from python_tsan.imports.cases.import_cases.rows import row
 from python_tsan.imports.cases.import_cases.schedules import HAZARD
+from python_tsan.version import numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Version: TypeAlias = tuple[int, ...]
+    from python_tsan.version import Numbers
 
-# 3.13.16, 3.14, 3.15.0b2, 3.14.1+
-_RELEASE = re.compile(r"(?P<numbers>\d+(?:\.\d+)+)(?P<stage>(?:a|b|rc)\d)?")
-_PARTS = 3
 FIELDS = frozenset({"since", "before", "outcome", "threads", "error", "waits", "free_threaded"})
 
 
@@ -44,15 +41,15 @@ class Range:
     range to one kind of build; None is both.
     """
 
-    since: Version
-    before: Version | None = None
+    since: Numbers
+    before: Numbers | None = None
     outcome: ImportOutcome
     threads: tuple[str, ...] = ()
     error: str = ""
     waits: tuple[str, ...] = ()
     free_threaded: bool | None = None
 
-    def covers(self, version: Version, *, free_threaded: bool) -> bool:
+    def covers(self, version: Numbers, *, free_threaded: bool) -> bool:
         """Return whether this range speaks of that version and kind of build."""
         if self.free_threaded is not None and self.free_threaded is not free_threaded:
             return False
@@ -79,8 +76,8 @@ def _range(item: Mapping[str, Any]) -> Range:
     if unknown:
         raise ValueError(f"unknown field {min(unknown)!r} in {dict(item)}")
     return Range(
-        since=parse_version(item["since"]),
-        before=parse_version(item["before"]) if "before" in item else None,
+        since=numbers_of(item["since"]),
+        before=numbers_of(item["before"]) if "before" in item else None,
         outcome=ImportOutcome(item["outcome"]),
         threads=tuple(item.get("threads", ())),
         error=item.get("error", ""),
@@ -89,20 +86,7 @@ def _range(item: Mapping[str, Any]) -> Range:
     )
 
 
-def parse_version(text: str) -> Version:
-    """Return the numbers of a release or of what leads to it: ``3.13.16`` and ``3.13.16rc1+`` give ``(3, 13, 16)``.
-
-    What leads to the first release of a series precedes it: ``3.15.0rc1`` gives ``(3, 15, -1)``. Raises ``ValueError``
-    for anything else.
-    """
-    found = _RELEASE.match(text)
-    if not found:
-        raise ValueError(f"not a version of CPython: {text!r}")
-    numbers = tuple(int(part) for part in found["numbers"].split("."))
-    return (*numbers[:-1], -1) if found["stage"] and len(numbers) == _PARTS and numbers[-1] == 0 else numbers
-
-
-def find_range(case: str, version: Version, *, free_threaded: bool = False) -> Range | None:
+def find_range(case: str, version: Numbers, *, free_threaded: bool = False) -> Range | None:
     """Return what ``case`` does in an exact release, or None where it has not been measured.
 
     Raises SubjectError for a case that the table does not have.
@@ -113,7 +97,7 @@ def find_range(case: str, version: Version, *, free_threaded: bool = False) -> R
     return next((each for each in table[case] if each.covers(version, free_threaded=free_threaded)), None)
 
 
-def expectation_of(case: str, version: Version, *, free_threaded: bool = False) -> Expectation | None:
+def expectation_of(case: str, version: Numbers, *, free_threaded: bool = False) -> Expectation | None:
     """Return what the scenario of ``case`` must show under an exact release, or None where it is not known.
 
     ``values`` hold the number of threads that must end (``finished``) and the names of those that lose (``lost``),

@@ -13,8 +13,8 @@ import pytest
 from listed import find_scenario
 
 from python_tsan.expectation import Lane, Outcome
-from python_tsan.imports.outcomes import parse_version
 from python_tsan.paths import native_folder
+from python_tsan.version import numbers_of
 
 # A symbolizer that asks an unreachable server for debug information would hang for ever.
 ENVIRONMENT = os.environ | {"DEBUGINFOD_URLS": "", "TSAN_OPTIONS": "exitcode=66"}
@@ -122,7 +122,7 @@ def test_guards_that_take_the_gil_race_without_one(harness):
 
 def test_a_defect_of_cpythons_is_expected_of_the_versions_that_have_it(harness):
     late = find_scenario(harness.scenarios, "worker_comes_back_too_late")
-    version = parse_version(harness.interpreter.version)
+    version = numbers_of(harness.interpreter.version)
     assert late.expect.outcome is (Outcome.RACE if version >= (3, 13) else Outcome.CLEAN)
     assert late.expect.values == {"workers_ended": 8 if version < (3, 13, 8) else 0}
     assert late.lanes == (Lane.FULL,)

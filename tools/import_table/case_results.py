@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from python_tsan.imports.confirm import outcome_of
 from python_tsan.imports.outcomes import ImportOutcome, find_range
+from python_tsan.version import dotted
 from tools.import_table.mitigation_effects import expected_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from python_tsan.imports.outcomes import Range, Version
+    from python_tsan.imports.outcomes import Range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -29,7 +30,7 @@ class Build:
     text: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        version = self.text or as_version(self.version)
+        version = self.text or dotted(self.version)
         return version + ("t" if self.free_threaded else "") + (" TSan" if self.sanitized else "")
 
 
@@ -101,8 +102,3 @@ def _difference(result: CaseResult, expected: Range) -> str:
     if result.waits != expected.waits:
         return f"expected the threads to wait like {expected.waits}, but saw {result.waits}"
     return ""
-
-
-def as_version(version: Version) -> str:
-    """Write a version with dots."""
-    return ".".join(str(part) for part in version)

@@ -9,7 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, assert_never
 
-from python_tsan.imports.outcomes import ImportOutcome, Version, find_range, parse_version
+from python_tsan.imports.outcomes import ImportOutcome, find_range
+from python_tsan.version import Numbers, numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ class Reason:
     rows: tuple[str, ...]
     effect: Effect
     why: str
-    before: Version | None = None
+    before: Numbers | None = None
     gil: bool = False
 
 
@@ -53,12 +54,12 @@ def read_reason(item: Mapping[str, Any]) -> Reason:
         rows=tuple(item["rows"]),
         effect=Effect(item["effect"]),
         why=item["why"],
-        before=parse_version(item["before"]) if "before" in item else None,
+        before=numbers_of(item["before"]) if "before" in item else None,
         gil=item.get("gil", False),
     )
 
 
-def expected_outcome(mitigation: str, row: str, version: Version, *, free_threaded: bool) -> ImportOutcome | None:
+def expected_outcome(mitigation: str, row: str, version: Numbers, *, free_threaded: bool) -> ImportOutcome | None:
     """Return what ``row`` ends in under ``mitigation``, or None where the table is silent. Raises KeyError."""
     found = find_range(row, version, free_threaded=free_threaded)
     reason = next((each for each in effects()[mitigation] if row in each.rows), None)

@@ -9,7 +9,7 @@ from python_tsan.imports.cases.import_cases.rows import LAZY_ROWS, ROWS
 from python_tsan.imports.cases.import_cases.schedules import HAZARD
 from python_tsan.imports.outcomes import ImportOutcome
 from python_tsan.render.table import markdown_table
-from tools.import_table.case_results import as_version
+from python_tsan.version import dotted
 from tools.import_table.inside.mitigations import MITIGATIONS
 from tools.import_table.mitigation_effects import Effect, effects
 from tools.import_table.rates import COMPARED, confidence
@@ -182,7 +182,7 @@ def _explained(name: str) -> Iterator[str]:
 
 
 def _verb(reason: Reason) -> str:
-    until = f", up to the release before {as_version(reason.before)}," if reason.before else ""
+    until = f", up to the release before {dotted(reason.before)}," if reason.before else ""
     match reason.effect:
         case Effect.FIXES:
             return f"fixes{until}"

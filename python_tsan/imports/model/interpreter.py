@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports import cases
-from python_tsan.imports.outcomes import parse_version
 from python_tsan.process import run
 from python_tsan.setting_values import NEWEST_MINOR
+from python_tsan.version import numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def identify(command: Sequence[str]) -> Python:
         raise SubjectError(f"{command[0]} is Python {text}, which is too old", advice=advice)
     return Python(
         command=tuple(command),
-        version=parse_version(text),  # which keeps what is before a release, as sys.version_info[:3] does not
+        version=numbers_of(text),  # which keeps what is before a release, as sys.version_info[:3] does not
         text=text,
         free_threaded=free_threaded,
         sanitized=sanitized,

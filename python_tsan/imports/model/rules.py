@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from python_tsan.imports.outcomes import Version
+    from python_tsan.version import Numbers
 
 
 LAZY_SINCE = (3, 15)  # lazy imports: PEP 810
@@ -34,7 +34,7 @@ _ORDERED = Rules(child_waits_for_parent=True, parents_first=True, looks_twice=Tr
 _CANDIDATE = replace(_ORDERED, by_name_accepts_partial=False)
 
 
-def rules_of(version: Version) -> Rules:
+def rules_of(version: Numbers) -> Rules:
     """Return the rules of a release from 3.9 on.
 
     3.13.16 carries the backport of gh-130094, and what led to 3.15.0 came before the fix of gh-82276. 3.15.0 and 3.15.1
