@@ -1,7 +1,4 @@
-"""Draw a hazard: the locks that each thread takes in order, and the two arrows that close the cycle.
-
-Colours are the page's, by class, so that one picture serves light and dark. Pure, no I/O.
-"""
+"""Draw a hazard: the locks that each thread takes in order, and the two arrows that close the cycle. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from python_tsan.render.drawing import ARROW, WIDTH, label, svg
 from python_tsan.render.escape import html
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
     from python_tsan.imports.document import HazardRecord, ThreadRecord
 
-WIDTH = 760
+_THEN = ("then", "creates-dot", 7)
 BOX, HEIGHT, STEP = 292, 28, 48
 COLUMNS = (16, WIDTH - 16 - BOX)
 TOP = 52
@@ -51,10 +49,7 @@ def lock_graph(hazard: HazardRecord) -> str:
         *(part for column in (one, two) for part in _draw(column)),
     ]
     title = f"Locks that {one.thread.imports} and {two.thread.imports} take, and the circle that they close"
-    return (
-        f'<svg class="picture locks" role="img" viewBox="0 0 {WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">'
-        f"<title>{html(title)}</title>{_ARROWS}{''.join(parts)}</svg>"
-    )
+    return svg(height, title, parts, style="picture locks", heads=(ARROW, _THEN))
 
 
 def _boxes(thread: ThreadRecord) -> tuple[str, ...]:
@@ -79,8 +74,8 @@ def _boxes(thread: ThreadRecord) -> tuple[str, ...]:
 
 def _draw(column: _Column) -> Iterator[str]:
     thread, middle = column.thread, column.x + BOX // 2
-    yield _text(middle, 20, f"{thread.thread} imports {_short(thread.imports, 30)}", "thread")
-    yield _text(middle, 38, "and takes these locks, from the top", "caption")
+    yield label(middle, 20, f"{thread.thread} imports {_short(thread.imports, 30)}", "thread", anchor="middle")
+    yield label(middle, 38, "and takes these locks, from the top", "caption", anchor="middle")
     for above, below in pairwise(column.ys.values()):
         yield (
             f'<path class="then" marker-end="url(#then)" '
@@ -88,14 +83,14 @@ def _draw(column: _Column) -> Iterator[str]:
         )
     for module, y in column.ys.items():
         if module.startswith(FOLD):
-            yield _text(middle, y + 4, module, "caption")
+            yield label(middle, y + 4, module, "caption", anchor="middle")
             continue
         kind = "held" if module == thread.holds else "lock"
         yield (
             f'<rect class="{kind}" x="{column.x}" y="{y - HEIGHT // 2}" width="{BOX}" height="{HEIGHT}" rx="6">'
             f"<title>{html(module)}</title></rect>"
         )
-        yield _text(middle, y + 4, _short(module), "function")
+        yield label(middle, y + 4, _short(module), "function", anchor="middle")
 
 
 def _waiting(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str]:
@@ -113,20 +108,9 @@ def _waiting(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str
         f' C{from_x + bend} {start + shift}, {to_x - bend} {end + shift}, {to_x} {end + shift}"/>'
     )
     height = (start + end) // 2 + shift + (18 if leftwards else -8)
-    yield _text((from_x + to_x) // 2, height, f"{asker.thread.thread} waits for", "clash-text")
-
-
-def _text(x: int, y: int, text: str, style: str) -> str:
-    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="middle">{html(text)}</text>'
+    yield label((from_x + to_x) // 2, height, f"{asker.thread.thread} waits for", "clash-text", anchor="middle")
 
 
 def _short(text: str, limit: int = LABEL) -> str:
     """Shorten a name at its front: a module's end says more."""
     return text if len(text) <= limit else FOLD + text[1 - limit :]
-
-
-_ARROWS = "".join(
-    f'<defs><marker id="{name}" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="{size}" markerHeight="{size}" '
-    f'orient="auto"><path class="{style}" d="M0 0 L10 5 L0 10 z"/></marker></defs>'
-    for name, style, size in (("arrow", "arrow", 8), ("then", "creates-dot", 7))
-)

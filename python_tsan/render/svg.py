@@ -1,7 +1,4 @@
-"""Draw a finding: threads and accesses over time, and locks in a circle.
-
-Colours are the page's, by class, so that one picture serves light and dark.
-"""
+"""Draw a finding: threads and accesses over time, and locks in a circle."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from msgspec import Struct
 
 from python_tsan.plain_text import counted
 from python_tsan.render import wording
-from python_tsan.render.escape import html
+from python_tsan.render.drawing import WIDTH, label, svg
 from python_tsan.render.names import lock_name, lock_of, thread_words
 from python_tsan.render.stack import Gap, short_name, trim
 
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from python_tsan.result.model import Waiter
     from python_tsan.tsan.finding import Access, Acquisition
 
-WIDTH = 760
 LANE = 74
 LEFT, RIGHT = 178, 744
 # The earlier access is drawn before the one that completed the finding; threads start left of both.
@@ -68,9 +64,9 @@ def wait_picture(graph: Sequence[Waiter]) -> str:
     for lock, y in rows.items():
         parts += [
             f'<rect class="mutex" x="{_LOCKS - _BOX}" y="{y - 18}" width="{2 * _BOX}" height="36" rx="18"/>',
-            _text(_LOCKS, y + 5, _short(lock, 30), "letter-dark", anchor="middle"),
+            label(_LOCKS, y + 5, _short(lock, 30), "letter-dark", anchor="middle"),
         ]
-    return _svg(_TOP + _ROW * max(len(waits), len(locks)), "Who holds and who waits for what", parts)
+    return svg(_TOP + _ROW * max(len(waits), len(locks)), "Who holds and who waits for what", parts)
 
 
 def _draw_waiter(waiter: Waiter, y: int, rows: Mapping[str, int], stuck: set[str]) -> Iterator[str]:
@@ -81,7 +77,7 @@ def _draw_waiter(waiter: Waiter, y: int, rows: Mapping[str, int], stuck: set[str
         style = "edge" if in_circle else "edge waits"
         yield _arrow((_THREADS + _BOX, y - 6), (_LOCKS - _BOX, rows[waiter.waits_for] - 6), style)
     yield f'<rect class="who" x="{_THREADS - _BOX}" y="{y - 18}" width="{2 * _BOX}" height="36" rx="6"/>'
-    yield _text(_THREADS, y + 5, _short(waiter.thread, 30), "thread", anchor="middle")
+    yield label(_THREADS, y + 5, _short(waiter.thread, 30), "thread", anchor="middle")
 
 
 def _arrow(start: tuple[int, int], end: tuple[int, int], style: str) -> str:
@@ -99,10 +95,10 @@ def _race(finding: DistinctFinding) -> str:
     parts = [
         *(part for lane in lanes for part in _draw_lane(lane)),
         f'<path class="clash" d="M{x1 + 13} {y1} C{(x1 + x2) // 2} {y1}, {(x1 + x2) // 2} {y2}, {x2 - 13} {y2}"/>',
-        _text((x1 + x2) // 2, (y1 + y2) // 2 - 6, "no order", "clash-text", anchor="middle"),
+        label((x1 + x2) // 2, (y1 + y2) // 2 - 6, "no order", "clash-text", anchor="middle"),
         *(part for access, x in marks for part in _draw_access(access, x, rows[_number(access)])),
     ]
-    return _svg(height, f"Threads over time: {wording.headline(finding)}", parts)
+    return svg(height, f"Threads over time: {wording.headline(finding)}", parts)
 
 
 def _number(access: Access) -> int:
@@ -129,7 +125,7 @@ def _lanes(finding: DistinctFinding) -> list[_Lane]:
 
 def _draw_lane(lane: _Lane) -> Iterator[str]:
     start = _STARTS if lane.parent_y is not None else LEFT
-    yield _text(8, lane.y + 4, _short(lane.label), "thread")
+    yield label(8, lane.y + 4, _short(lane.label), "thread")
     yield f'<line class="lane" x1="{start}" y1="{lane.y}" x2="{RIGHT}" y2="{lane.y}"/>'
     if lane.parent_y is not None:
         yield f'<path class="creates" d="M{_STARTS} {lane.parent_y} V{lane.y - 5}"/>'
@@ -140,15 +136,15 @@ def _draw_access(access: Access, x: int, y: int) -> Iterator[str]:
     if access.mutexes:
         held = ", ".join(f"M{mutex.id}" for mutex in access.mutexes)
         yield f'<rect class="held" x="{x - _HALF}" y="{y - 15}" width="{2 * _HALF}" height="30" rx="15"/>'
-        yield _text(x - _HALF + 12, y + 4, _short(held, 10), "held-text")
+        yield label(x - _HALF + 12, y + 4, _short(held, 10), "held-text")
     kind = "write" if access.operation.value == "write" else "read"
     yield f'<circle class="access {kind}" cx="{x}" cy="{y}" r="13"/>'
-    yield _text(x, y + 5, kind[0].upper(), "letter", anchor="middle")
+    yield label(x, y + 5, kind[0].upper(), "letter", anchor="middle")
     size = f", {counted(access.size, 'byte')}" if access.size is not None else ""
-    yield _text(x, y - 21, f"{'earlier ' if access.previous else ''}{access.side}{size}", "caption", anchor="middle")
+    yield label(x, y - 21, f"{'earlier ' if access.previous else ''}{access.side}{size}", "caption", anchor="middle")
     frames = [frame for frame in trim(access.stack) if not isinstance(frame, Gap)]
     name = short_name(frames[0]) if frames else "stack not restored"
-    yield _text(x, y + 31, _short(name, 32), "function", anchor="middle")
+    yield label(x, y + 31, _short(name, 32), "function", anchor="middle")
 
 
 def _locks(finding: DistinctFinding) -> str:
@@ -163,19 +159,19 @@ def _locks(finding: DistinctFinding) -> str:
     parts = [part for edge in finding.acquisitions for part in _draw_edge(edge, finding, places, centre)]
     for mutex, (x, y) in places.items():
         parts += _draw_lock(mutex, finding, round(x), round(y))
-    return _svg(height, f"Locks: {wording.headline(finding)}", parts)
+    return svg(height, f"Locks: {wording.headline(finding)}", parts)
 
 
 def _draw_lock(mutex: int, finding: DistinctFinding, x: int, y: int) -> Iterator[str]:
     """Draw a lock; one that was recorded has its name in it."""
     if lock_of(mutex, finding) is None:
         yield f'<circle class="mutex" cx="{x}" cy="{y}" r="22"/>'
-        yield _text(x, y + 5, f"M{mutex}", "letter-dark", anchor="middle")
+        yield label(x, y + 5, f"M{mutex}", "letter-dark", anchor="middle")
         return
     name = _short(lock_name(mutex, finding))
     half = max(30, 4 * len(name) + 12)
     yield f'<rect class="mutex" x="{x - half}" y="{y - 22}" width="{2 * half}" height="44" rx="22"/>'
-    yield _text(x, y + 5, name, "letter-dark", anchor="middle")
+    yield label(x, y + 5, name, "letter-dark", anchor="middle")
 
 
 def _on_circle(radius: float, turn: float) -> tuple[float, float]:
@@ -201,30 +197,14 @@ def _draw_edge(
     )
     side = mx - centre[0]
     anchor = "middle" if abs(side) < 30 else "start" if side > 0 else "end"  # noqa: PLR2004 -- nearly in the middle
-    label = thread_words(edge.thread, finding, main=edge.main_thread)
-    yield _text(
+    words = thread_words(edge.thread, finding, main=edge.main_thread)
+    yield label(
         round(mx + math.copysign(10, side)),
         round(my + (16 if my > centre[1] else -8)),
-        _short(label),
+        _short(words),
         "caption",
         anchor=anchor,
     )
-
-
-def _svg(height: int, title: str, parts: list[str]) -> str:
-    arrow = (
-        '<defs><marker id="arrow" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="8" markerHeight="8" orient="auto">'
-        '<path class="arrow" d="M0 0 L10 5 L0 10 z"/></marker></defs>'
-    )
-    body = "".join(parts)
-    return (
-        f'<svg class="picture" role="img" viewBox="0 0 {WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">'
-        f"<title>{html(title)}</title>{arrow}{body}</svg>"
-    )
-
-
-def _text(x: int, y: int, text: str, style: str, *, anchor: str = "start") -> str:
-    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="{anchor}">{html(text)}</text>'
 
 
 def _short(text: str, limit: int = _LABEL) -> str:
