@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from python_tsan.cli.help_format import add_quiet, end_with
 from python_tsan.cli.options import add_settings, count, open_context, seconds
 from python_tsan.imports.cases.import_cases.lazy_names import MODES
+from python_tsan.imports.cases.import_cases.watch import STALL_SECONDS
 from python_tsan.imports.model.probe import PUBLIC_MODULES, TRACE_SECONDS
 from python_tsan.imports.preimport import Language
 from python_tsan.imports.renderings import RENDERINGS
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from python_tsan.errors import ExitCode
 
 CONFIRM_RUNS = 3
-STALL_SECONDS = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
