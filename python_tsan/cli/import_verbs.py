@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from python_tsan.imports.document import Document
     from python_tsan.imports.model.interpreter import Python
     from python_tsan.imports.scan import Advance
 
 
-def _probe_of(arguments: argparse.Namespace, context: Context) -> Probe:
+def _probe_of(arguments: argparse.Namespace, context: VerbContext) -> Probe:
     if missing := next((folder for folder in arguments.path if not folder.is_dir()), None):
         raise UsageError(f"--path {missing}: no such folder")
     python = identify([program_of(arguments.interpreter)])
@@ -68,7 +68,7 @@ def program_of(interpreter: str) -> str:
     return f"python{interpreter}" if re.fullmatch(r"3\.\d+t?", interpreter) else interpreter
 
 
-def _scan(arguments: argparse.Namespace, context: Context) -> ExitCode:
+def _scan(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
     probe = _probe_of(arguments, context)
     entries, problems = _entries(probe, arguments, context)
     calls = _with_calls(arguments)
@@ -102,7 +102,7 @@ def _with_calls(arguments: argparse.Namespace) -> bool:
     return bool(arguments.calls if arguments.calls is not None else not arguments.package)
 
 
-def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> tuple[list[str], dict[str, str]]:
+def _entries(probe: Probe, arguments: argparse.Namespace, context: VerbContext) -> tuple[list[str], dict[str, str]]:
     """Return the named entries and those of the named distributions, and the distributions that have a problem."""
     if not arguments.entries and not arguments.package:
         raise UsageError(
@@ -121,7 +121,7 @@ def _entries(probe: Probe, arguments: argparse.Namespace, context: Context) -> t
 
 
 @contextlib.contextmanager
-def _shown(steps: Sequence[str], context: Context) -> Iterator[Advance]:
+def _shown(steps: Sequence[str], context: VerbContext) -> Iterator[Advance]:
     """Show the current step; a plain log has lines only for steps that take long."""
     current = ""
     with context.console.steps(steps, mostly_short=True) as progress:
@@ -137,7 +137,7 @@ def _shown(steps: Sequence[str], context: Context) -> Iterator[Advance]:
         progress.done()
 
 
-def _traced(document: Document, probe: Probe, context: Context) -> Document:
+def _traced(document: Document, probe: Probe, context: VerbContext) -> Document:
     from python_tsan.gil.library import build_tracer  # noqa: PLC0415 -- most scans trace nothing
     from python_tsan.imports.gil_windows import with_windows  # noqa: PLC0415
 
@@ -145,18 +145,18 @@ def _traced(document: Document, probe: Probe, context: Context) -> Document:
     return with_windows(document, probe, library)
 
 
-def _show(arguments: argparse.Namespace, context: Context) -> ExitCode:
+def _show(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
     return _render(FORMAT.load(arguments.file), arguments, context)
 
 
-def _render_unfinished(document: Document, arguments: argparse.Namespace, context: Context) -> Interrupted:
+def _render_unfinished(document: Document, arguments: argparse.Namespace, context: VerbContext) -> Interrupted:
     """Show the result of an interrupted scan; it does not replace the file of a complete one."""
     target = unfinished_file(arguments.output.absolute()) if arguments.output else None
     _render(document, argparse.Namespace(format=arguments.format, output=target), context)
     return Interrupted(document.unfinished, evidence=target, advice="the same command, perhaps with fewer entries")
 
 
-def _render(document: Document, arguments: argparse.Namespace, context: Context) -> ExitCode:
+def _render(document: Document, arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
     text = RENDERINGS[arguments.format].render(document).decode()
     if arguments.format == TERMINAL or arguments.output:
         for entry, problem in document.problems.items():
@@ -175,7 +175,7 @@ def _render(document: Document, arguments: argparse.Namespace, context: Context)
     return ExitCode.SUBJECT if unsure else ExitCode.CLEAN
 
 
-def write_file(path: Path, text: str, context: Context) -> None:
+def write_file(path: Path, text: str, context: VerbContext) -> None:
     """Write a file whole or not at all. Raises UsageError if it cannot be written."""
     with storage_errors(path):
         write_whole(path.absolute(), text.encode())
@@ -190,7 +190,7 @@ def _request(arguments: argparse.Namespace) -> str:
     return " ".join([*words, *({True: ["--calls"], False: ["--no-calls"], None: []}[arguments.calls])])
 
 
-def _preimport(arguments: argparse.Namespace, context: Context) -> ExitCode:
+def _preimport(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
     # A file that cannot be read is reported before the work.
     existing = _text_of(arguments.check) if arguments.check else ""
     probe = _probe_of(arguments, context)
@@ -234,7 +234,7 @@ def _text_of(file: Path) -> str | None:
         raise unreadable(file, error) from error
 
 
-def _watch(arguments: argparse.Namespace, context: Context) -> ExitCode:
+def _watch(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         raise UsageError("no command", advice="for example: python-tsan imports watch -- python3 program.py")
@@ -250,7 +250,7 @@ def _watch(arguments: argparse.Namespace, context: Context) -> ExitCode:
     return ExitCode.CLEAN
 
 
-ACTS: Mapping[str, Callable[[argparse.Namespace, Context], ExitCode]] = {
+ACTS: Mapping[str, Callable[[argparse.Namespace, VerbContext], ExitCode]] = {
     "scan": _scan,
     "confirm": _scan,
     "show": _show,

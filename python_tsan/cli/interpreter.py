@@ -17,7 +17,7 @@ from python_tsan.toolchain import choose_toolchain
 if TYPE_CHECKING:
     import argparse
 
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from python_tsan.cpython.manifest import Interpreter
 
 
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.CLEAN
 
 
-def _find(context: Context, lane: Lane) -> Interpreter:
+def _find(context: VerbContext, lane: Lane) -> Interpreter:
     settings, layout, console = context.settings, context.layout, context.console
     toolchain = choose_toolchain(settings.toolchain, layout=layout, console=console)
     if lane is Lane.FULL:

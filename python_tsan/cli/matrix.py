@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from python_tsan.cli.matrix_cluster import OnCluster
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from python_tsan.comparison.model import Comparison
     from python_tsan.console import Console
     from python_tsan.matrix.model import Combination, Plan
@@ -163,7 +163,7 @@ def _show_unavailable(plan: Plan, show_line: Callable[[str], None]) -> None:
 
 def run_all(
     plan: Plan,
-    context: Context,
+    context: VerbContext,
     request: CheckRequest,
     *,
     resume: Path | None = None,
@@ -203,7 +203,7 @@ def run_all(
 class _Matrix:
     """A matrix in progress; the outcome of each combination is on disk before the next one starts."""
 
-    context: Context
+    context: VerbContext
     request: CheckRequest
     folder: Path
     record: Record = field(default_factory=Record)
@@ -238,7 +238,7 @@ class _Matrix:
             self.context.console.say(f"already done: {self.folder / done.run}")
         return bool(done)
 
-    def _context(self, combination: Combination) -> Context:
+    def _context(self, combination: Combination) -> VerbContext:
         settings = replace(
             self.context.settings,
             python=combination.python,

@@ -48,7 +48,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return save_merged(parts, formats, context, verbose=arguments.verbose).exit_code
 
 
-def save_merged(parts: Sequence[Result], formats: Sequence[str], context: options.Context, *, verbose: bool) -> Result:
+def save_merged(
+    parts: Sequence[Result], formats: Sequence[str], context: options.VerbContext, *, verbose: bool
+) -> Result:
     """Merge parts, which are as :func:`unite` returns them; save the result with them all, and show it."""
     from python_tsan.render import terminal  # noqa: PLC0415 -- mostly needed, never for machines
 

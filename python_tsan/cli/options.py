@@ -39,7 +39,7 @@ NUMPY = ("numpy", "instrumented-numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class VerbContext:
     """What a verb starts from: the settings, the cache's layout and the terminal."""
 
     settings: Settings
@@ -90,7 +90,7 @@ def _converted(kind: Kind, text: str) -> float:
     return value
 
 
-def open_context(arguments: argparse.Namespace) -> Context:
+def open_context(arguments: argparse.Namespace) -> VerbContext:
     """Load the settings of this invocation and make its console.
 
     Raises :class:`python_tsan.errors.UsageError` for invalid settings.
@@ -98,7 +98,7 @@ def open_context(arguments: argparse.Namespace) -> Context:
     given = {name: getattr(arguments, name) for name in getattr(arguments, "settings", ())}
     settings = load_settings(given, env=os.environ, cwd=Path.cwd())
     console = make_console(quiet=bool(getattr(arguments, "quiet", False)))
-    return Context(settings=settings, layout=Layout(root=settings.cache), console=console)
+    return VerbContext(settings=settings, layout=Layout(root=settings.cache), console=console)
 
 
 def given_settings(arguments: argparse.Namespace, *, without: Collection[str] = ()) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _run_on_cluster(
-    arguments: argparse.Namespace, request: Request, session: Session, context: options.Context
+    arguments: argparse.Namespace, request: Request, session: Session, context: options.VerbContext
 ) -> ExitCode:
     """Let a cluster make the runs, and save what they come to together."""
     import tempfile  # noqa: PLC0415 -- rarely used

@@ -41,7 +41,7 @@ from python_tsan.result.store import open_run
 from python_tsan.setting_values import LARGEST, Kind, convert
 
 if TYPE_CHECKING:
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from python_tsan.cpython.sources.provider import SourceTree
     from python_tsan.result.model import LaneRecord, Verdict
     from python_tsan.result.store import RunFolder
@@ -122,7 +122,7 @@ class _Judging:
     by the name of the check; it ``started`` when all was built.
     """
 
-    context: Context
+    context: VerbContext
     tree: SourceTree
     tests: tuple[str, ...]
     threads: int | None

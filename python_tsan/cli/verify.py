@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from python_tsan.console import Console
     from python_tsan.cpython.manifest import Interpreter
     from python_tsan.result.model import Verdict
@@ -98,7 +98,7 @@ def files_of(verb: str) -> tuple[str, ...]:
     return tuple(name for name in every if name not in {CANARY_FILE, *IMPORT_FILES})
 
 
-def verify(context: Context, request: CheckRequest) -> Result:
+def verify(context: VerbContext, request: CheckRequest) -> Result:
     """Run the lanes in order, the fast one first; save and show the run, and return it.
 
     A lane that cannot be built is in the saved run with its reason, and its error is raised as well. Raises
@@ -136,7 +136,7 @@ def show_verdict(verdict: Verdict, console: Console) -> None:
 class _Verification:
     """A run in progress, and its current lane with the verdicts ``judged`` since it ``began``."""
 
-    context: Context
+    context: VerbContext
     request: CheckRequest
     folder: RunFolder
     checks: Callable[..., tuple[Verdict, ...]]

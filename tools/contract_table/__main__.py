@@ -27,7 +27,7 @@ from tools.late_threads.measure import built_target, stock_targets, unpacked_tar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from tools.contract_table.measure import Measured
     from tools.late_threads.measure import Target
 
@@ -81,13 +81,13 @@ def _include(pythons: Sequence[Path]) -> Path:
     return folder
 
 
-def _targets(arguments: argparse.Namespace, context: Context) -> list[Target]:
+def _targets(arguments: argparse.Namespace, context: VerbContext) -> list[Target]:
     found = {target.name: target for target in _all_targets(arguments, context)}
     usable = [each for each in found.values() if parse_version(each.version).release >= OLDEST]
     return sorted(usable, key=lambda target: target.order)
 
 
-def _all_targets(arguments: argparse.Namespace, context: Context) -> Iterator[Target]:
+def _all_targets(arguments: argparse.Namespace, context: VerbContext) -> Iterator[Target]:
     yield from stock_targets(arguments.pythons)
     if arguments.unpacked:
         timeout = context.settings.network_timeout

@@ -28,7 +28,7 @@ from tools.import_atlas.survey import Bounds, survey_privately
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from python_tsan.imports.model.interpreter import Python
     from tools.import_atlas.cell import Cell
 
@@ -72,7 +72,7 @@ def _bounds(arguments: argparse.Namespace) -> Bounds:
     return Bounds(modules=arguments.modules, runs=arguments.repeat, seconds=arguments.timeout)
 
 
-def _survey(arguments: argparse.Namespace, context: Context) -> ExitCode:
+def _survey(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
     def keep(cell: Cell) -> None:
         if arguments.keep:
             save_cell(arguments.keep, cell)
@@ -89,7 +89,7 @@ def _survey(arguments: argparse.Namespace, context: Context) -> ExitCode:
     return ExitCode.FINDINGS if cell.confirmed else ExitCode.CLEAN
 
 
-def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
+def _atlas(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
     if arguments.cluster:
         refuse_address(arguments.cluster)
     bounds = _bounds(arguments)
@@ -139,7 +139,7 @@ def _atlas(arguments: argparse.Namespace, context: Context) -> ExitCode:
     return ExitCode.SUBJECT if problems else ExitCode.CLEAN
 
 
-def _pythons(arguments: argparse.Namespace, context: Context) -> list[Python]:
+def _pythons(arguments: argparse.Namespace, context: VerbContext) -> list[Python]:
     if arguments.interpreters:
         return [identify([name]) for name in arguments.interpreters]
     timeout = context.settings.network_timeout

@@ -26,7 +26,7 @@ from tools.pythons import pythons_at_hand
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from python_tsan.imports.model.interpreter import Python
     from tools.import_score.model import JudgedPair, Tree
 
@@ -89,7 +89,7 @@ def _difference(judged: JudgedPair) -> str:
     return f"{truth} happened, {predicted} was predicted"
 
 
-def _pythons(context: Context) -> list[Python]:
+def _pythons(context: VerbContext) -> list[Python]:
     found = pythons_at_hand()
     try:
         timeout = context.settings.network_timeout

@@ -28,7 +28,7 @@ from tools.pythons import pythons_at_hand
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from python_tsan.console import Console
     from python_tsan.imports.model.interpreter import Python
     from tools.import_table.case_results import CaseResult
@@ -129,7 +129,7 @@ def _command(arguments: argparse.Namespace) -> str:
     return shlex.join([*words, "--output", str(arguments.output)])
 
 
-def _named(arguments: argparse.Namespace, context: Context) -> Iterator[str]:
+def _named(arguments: argparse.Namespace, context: VerbContext) -> Iterator[str]:
     """Yield the interpreters that are requested in addition to those at hand."""
     yield from arguments.interpreters
     if arguments.unpacked:

@@ -31,7 +31,7 @@ from tools.late_threads.page import render_page
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from python_tsan.cli.options import Context
+    from python_tsan.cli.options import VerbContext
     from tools.late_threads.measure import Measured, Target
 
 
@@ -72,12 +72,12 @@ def _table(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.FINDINGS if wrong else ExitCode.CLEAN
 
 
-def _targets(arguments: argparse.Namespace, context: Context) -> list[Target]:
+def _targets(arguments: argparse.Namespace, context: VerbContext) -> list[Target]:
     found = {target.name: target for target in _all_targets(arguments, context)}
     return sorted(found.values(), key=lambda target: target.order)
 
 
-def _all_targets(arguments: argparse.Namespace, context: Context) -> Iterator[Target]:
+def _all_targets(arguments: argparse.Namespace, context: VerbContext) -> Iterator[Target]:
     yield from stock_targets(arguments.pythons)
     if arguments.unpacked:
         timeout = context.settings.network_timeout

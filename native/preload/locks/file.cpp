@@ -35,7 +35,7 @@ constexpr Share shares[part_count] = {
     {6 * mega, sizeof(Lock)},
     {6 * mega, sizeof(Thread)},
     {4 * mega, sizeof(Segment)},
-    {7 * mega, sizeof(Context)},
+    {7 * mega, sizeof(HeldLocks)},
     {10 * mega, sizeof(Request)},
     {2 * mega, sizeof(Wake)},
     {mega, sizeof(Wait)},

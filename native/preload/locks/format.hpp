@@ -126,7 +126,7 @@ struct Segment {
 };
 
 /// A held lock above those of the parent row: equal sequences of held locks share one row.
-struct Context {
+struct HeldLocks {
     std::uint32_t parent;
     std::uint32_t lock;
     Stack taken;
@@ -313,7 +313,7 @@ struct Header {
 };
 static_assert(sizeof(Header) <= header_bytes);
 static_assert(sizeof(Object) == 32 && sizeof(Frame) == 16 && sizeof(PythonFrame) == 16 && sizeof(Lock) == 40);
-static_assert(sizeof(Thread) == 56 && sizeof(Segment) == 16 && sizeof(Context) == 24 && sizeof(Request) == 48);
+static_assert(sizeof(Thread) == 56 && sizeof(Segment) == 16 && sizeof(HeldLocks) == 24 && sizeof(Request) == 48);
 static_assert(sizeof(Wake) == 24 && sizeof(Wait) == 48 && sizeof(Moment) == 32 && sizeof(Held) == 40 &&
               sizeof(Misuse) == 48 && sizeof(Live) == 64 + 40 * most_held);
 

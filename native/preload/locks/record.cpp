@@ -145,10 +145,10 @@ std::uint64_t place_of(Stack taken) {
     return taken.native != 0 ? taken.native : std::uint64_t{taken.python} << 32;
 }
 
-std::uint32_t intern_context(const Context& context) {
+std::uint32_t intern_context(const HeldLocks& context) {
     const auto hash =
         mix(mix(mix(context.parent, context.lock), place_of(context.taken)), static_cast<std::uint64_t>(context.mode));
-    const auto* known = rows<Context>(Part::contexts);
+    const auto* known = rows<HeldLocks>(Part::contexts);
     return contexts.find_or_make(
         hash,
         [&](std::uint32_t row) {
@@ -169,7 +169,7 @@ std::uint32_t context_of(std::uint32_t parent, Held& held, bool exists) {
     }
     const Latched latched(tables);
     held.lock = lock_make(held.address, held.kind, held.taken, exists);
-    const auto made = intern_context(Context{parent, held.lock, held.taken, held.mode, {}});
+    const auto made = intern_context(HeldLocks{parent, held.lock, held.taken, held.mode, {}});
     return held.lock == 0 ? 0 : context.keep(made);
 }
 
