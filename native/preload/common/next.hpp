@@ -6,7 +6,7 @@
 
 namespace preload {
 
-/// The one that follows in the order in which the dynamic linker searches; null if there is none.
+/// The one that follows in the order in which the dynamic linker searches; null without one.
 inline void* next_in_order(const char* name) {
     return dlsym(RTLD_NEXT, name);
 }
