@@ -19,7 +19,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from python_tsan.detect.lines import MAX_LINE, Lines
 from python_tsan.tsan import finding
-from python_tsan.tsan.blocks import Splitter
+from python_tsan.tsan.outside import Outside
+from python_tsan.tsan.splitter import Splitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ class LogInParts:
     lost: bool = False
     problem: str = ""
     _splitter: Splitter = field(default_factory=Splitter)
-    _counts: Splitter = field(default_factory=Splitter)
+    _outside: Outside = field(default_factory=Outside)
 
     def read(self) -> bool:
         """Read the log; return False, and read nothing, if it cannot be cut into parts."""
@@ -87,7 +88,7 @@ class LogInParts:
                 failures += 1
                 rest = failures >= MAX_FAILURES or self.problem != ""
                 done = self._read_here(ends, done, rest=rest)
-        self.digest.close(self._counts, self.name)
+        self.digest.close(self._outside, self.name)
         return True
 
     def _ends(self) -> list[int]:
@@ -149,8 +150,8 @@ class LogInParts:
         return accepted
 
     def _count(self, splitter: Splitter) -> None:
-        self._counts.extend(splitter)
-        splitter.clear_counts()
+        self._outside.extend(splitter.outside)
+        splitter.outside.clear()
 
     def _note(self, overlong: int, before: int) -> None:
         if overlong and not self.overlong:
@@ -163,7 +164,7 @@ class LogInParts:
         skipped = os.pread(self.file, APPROACH_SIZE, approach).find(b"\n") + 1
         digest.approach(splitter, self._lines(approach + skipped, start).pieces())
         state, number = splitter.state, splitter.number
-        splitter.clear_counts()
+        splitter.outside.clear()
         lines = self._lines(start, stop)
         digest.resume(splitter, lines.pieces(), self.name, last=stop == self.size)
         if lines.problem:

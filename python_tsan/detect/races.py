@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from python_tsan.detect.reading import Reading, read_into
 from python_tsan.detect.registry import Evidence
 from python_tsan.result.model import Unparsed
-from python_tsan.tsan.blocks import MAX_SAMPLES
+from python_tsan.tsan.outside import MAX_SAMPLES
 from python_tsan.tsan.parser import parse_log
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from python_tsan.result.model import (
     Unparsed,
     Verdict,
 )
-from python_tsan.tsan.blocks import MAX_SAMPLES
+from python_tsan.tsan.outside import MAX_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

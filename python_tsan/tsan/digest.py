@@ -11,12 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from python_tsan.tsan.block import Block, Shape
-from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
 from python_tsan.tsan.finding import Fatal, Finding, Source
 from python_tsan.tsan.fingerprint import fingerprint, ways
 from python_tsan.tsan.normal_form import form_of_block, outline
+from python_tsan.tsan.outside import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Outside
 from python_tsan.tsan.parser import parse_block, parse_fatal
 from python_tsan.tsan.skim import Skimmer
+from python_tsan.tsan.splitter import Splitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,13 +109,13 @@ class Digest:
         """Read one log in pieces that end where a line ends; ``source`` is its name. Never raises on any text."""
         splitter = Splitter()
         self.resume(splitter, texts, source)
-        self.close(splitter, source)
+        self.close(splitter.outside, source)
 
     def add(self, lines: Iterable[str], source: str) -> None:
         """Read one log line by line, as :meth:`read` does."""
         splitter = Splitter()
         self._collect(splitter.split(lines), source)
-        self.close(splitter, source)
+        self.close(splitter.outside, source)
 
     def resume(self, splitter: Splitter, texts: Iterable[str], source: str, *, last: bool = True) -> None:
         """Read a part of a log, of which ``splitter`` knows what came before."""
@@ -127,17 +128,17 @@ class Digest:
         for _ in splitter.split(skimmer.lines(texts), last=False):
             pass
 
-    def close(self, splitter: Splitter, source: str) -> None:
+    def close(self, outside: Outside, source: str) -> None:
         """Add what was outside of the blocks of one log."""
-        self.unparsed += splitter.strange
-        self.outside += splitter.outside
-        self.notices += splitter.notices
-        self._sample(splitter.samples)
-        self.other_tools |= splitter.other_tools
-        if splitter.tally.missing:
-            self.shortfalls.append(Shortfall(source=source, read=splitter.tally.found, missing=splitter.tally.missing))
-        if splitter.unfinished:
-            self.unread.append(f"{source}: the rest of {_lines(splitter.unfinished)} is not in the log")
+        self.unparsed += outside.strange
+        self.outside += outside.lines
+        self.notices += outside.notices
+        self._sample(outside.samples)
+        self.other_tools |= outside.other_tools
+        if outside.tally.missing:
+            self.shortfalls.append(Shortfall(source=source, read=outside.tally.found, missing=outside.tally.missing))
+        if outside.unfinished:
+            self.unread.append(f"{source}: the rest of {_lines(outside.unfinished)} is not in the log")
 
     def forked(self) -> Digest:
         """Return a digest that knows the blocks of this one and has counted none, in a process that was just forked."""

@@ -10,12 +10,12 @@ import re
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.block import Shape
-from python_tsan.tsan.blocks import Splitter
 from python_tsan.tsan.fields import hexadecimal, number
 from python_tsan.tsan.finding import Frame
 from python_tsan.tsan.fingerprint import fingerprint
 from python_tsan.tsan.frame_line import path_start
 from python_tsan.tsan.parser import parse_block
+from python_tsan.tsan.splitter import Splitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

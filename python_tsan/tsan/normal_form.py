@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from python_tsan.tsan.block import LINE_COST, MAX_LINES, has_dress
-from python_tsan.tsan.blocks import may_be_wrapped
 from python_tsan.tsan.lexer import FENCE, RULE_STARTS, names_sanitizer
 from python_tsan.tsan.partial import may_be_cut
+from python_tsan.tsan.records import may_be_wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan.tsan.block import Block, Shape
-from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
 from python_tsan.tsan.draft import Draft, Parts
 from python_tsan.tsan.fields import number
 from python_tsan.tsan.finding import Dialect, Fatal, FatalKind, Finding, Frame, Kind, Source, Stack
 from python_tsan.tsan.frame_line import read_frame
 from python_tsan.tsan.lexer import GO_HEADING, HEADING, lex
+from python_tsan.tsan.outside import MAX_SAMPLE_LENGTH, MAX_SAMPLES
+from python_tsan.tsan.splitter import Splitter
 from python_tsan.tsan.tokens import Heading
 
 if TYPE_CHECKING:
@@ -166,13 +167,14 @@ def parse_log(log: str | Iterable[str], source: str = "") -> ParsedLog:
             findings.append(item)
         else:
             fatal.append(item)
+    outside = splitter.outside
     inside = [line for finding in findings for line in finding.unparsed]
-    samples = splitter.samples + [line[:MAX_SAMPLE_LENGTH] for line in inside]
+    samples = outside.samples + [line[:MAX_SAMPLE_LENGTH] for line in inside]
     return ParsedLog(
         findings=tuple(findings),
         fatal=tuple(fatal),
-        unparsed=splitter.strange + len(inside),
+        unparsed=outside.strange + len(inside),
         samples=tuple(samples[:MAX_SAMPLES]),
-        outside=splitter.outside,
-        missing=splitter.tally.missing,
+        outside=outside.lines,
+        missing=outside.tally.missing,
     )

@@ -12,6 +12,8 @@ from python_tsan.tsan.lexer import names_sanitizer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from python_tsan.tsan.outside import Outside
+
 Head = TypeVar("Head")
 # What is kept of one line, and of how many sources at a time.
 MAX_JOINED = 1 << 20
@@ -72,12 +74,12 @@ class Partial(Generic[Head]):
 class Partials(Generic[Head]):
     """The lines of which the end has not come yet, by source.
 
-    ``ended`` says that Docker's records end with a line feed in this log, ``unfinished`` counts the lines of which the
+    ``ended`` says that Docker's records end with a line feed in this log; ``outside`` counts the lines of which the
     rest is lost, and may matter.
     """
 
+    outside: Outside
     ended: bool = False
-    unfinished: int = 0
     open: dict[str, Partial[Head]] = field(default_factory=dict)
 
     @property
@@ -90,7 +92,7 @@ class Partials(Generic[Head]):
         full = source not in self.open and len(self.open) >= MAX_SOURCES
         given_up = self._give_up(next(iter(self.open))) if full else None
         part = self.open.setdefault(source, Partial(head, _room=MAX_JOINED))
-        self.unfinished += part.add(text, certain=certain)
+        self.outside.unfinished += part.add(text, certain=certain)
         return given_up
 
     def finish(self, source: str) -> Partial[Head] | None:
@@ -103,7 +105,7 @@ class Partials(Generic[Head]):
 
     def _give_up(self, source: str) -> Partial[Head]:
         part = self.open.pop(source)
-        self.unfinished += part.certain
+        self.outside.unfinished += part.certain
         return part
 
 

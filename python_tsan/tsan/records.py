@@ -198,6 +198,11 @@ def holds_several(line: str) -> bool:
     return "#0 " in line or bool(_BREAK.search(line))
 
 
+def may_be_wrapped(raw: str) -> bool:
+    """Report whether a line may be one that a collector has wrapped, or several in one; fast."""
+    return "{" in raw or '"' in raw or "\\" in raw or "&#" in raw or "%0A" in raw or "</" in raw or holds_several(raw)
+
+
 def _unescaped(quoted: str) -> str:
     return _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), quoted[1:-1].replace("\\n", "\n"))
 

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from python_tsan.tsan.block import LINE_COST, has_dress
-from python_tsan.tsan.blocks import may_be_wrapped
 from python_tsan.tsan.lexer import FENCE
 from python_tsan.tsan.normal_form import SUMMARY_START, is_harmless, is_heading, may_bound, normal_form
 from python_tsan.tsan.prefix import DIGITS
+from python_tsan.tsan.records import may_be_wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from python_tsan.tsan.block import Block
-    from python_tsan.tsan.blocks import Splitter
     from python_tsan.tsan.prefix import Form
+    from python_tsan.tsan.splitter import Splitter
 
 _HEADING: Final = "WARNING: ThreadSanitizer: "
 _BLOCK_START: Final = "\nWARNING: "
@@ -67,7 +67,7 @@ class Skimmer:
             form = splitter.settled_form()
             if splitter.idle:
                 read, whole = yield from self._fenced(text[start:], None, None, more=more)
-            elif form is not None and splitter.is_between_blocks() and form.pattern.match(text, start):
+            elif form is not None and splitter.blocks.is_between_blocks() and form.pattern.match(text, start):
                 read, whole = yield from self._prefixed(text[start:], form, more=more)
             elif form is not None:
                 read = yield from self._mixed(text[start:], form)
@@ -132,7 +132,7 @@ class Skimmer:
         ends = _has_summary(part) or (form is None and _ends_at_fence(cut.parts, index))
         if not (ends and self.take(part, known, number + 1, prefixed=form is not None)):
             return None if ends is None and cut.more else False
-        self.splitter.pass_block()
+        self.splitter.blocks.pass_block()
         if form is not None:
             form.observe(())
         self.splitter.number = number + part.count("\n") - 1
@@ -141,7 +141,9 @@ class Skimmer:
     def _is_ready(self, form: Form | None) -> bool:
         """Report whether no block is open: the next line is read as the first one of the text was."""
         splitter = self.splitter
-        return splitter.idle if form is None else splitter.settled_form() is form and splitter.is_between_blocks()
+        return (
+            splitter.idle if form is None else splitter.settled_form() is form and splitter.blocks.is_between_blocks()
+        )
 
     def _is_left(self, form: Form | None) -> bool:
         """Report whether there is now another way to go on."""
@@ -171,7 +173,7 @@ class Skimmer:
         """Return all lines without their prefixes; none if not all of these are as the first one but for digits."""
         found = form.pattern.match(raws[0])
         prefix = found[0] if found else ""
-        skeleton = self.splitter.forms.skeleton(prefix, form)
+        skeleton = self.splitter.blocks.forms.skeleton(prefix, form)
         # A tag or an entity could begin in such a prefix, and numbers could go on behind it.
         if not (skeleton and skeleton[-1] in " \t" and self._source(prefix, form) == ()):
             return []
@@ -187,7 +189,7 @@ class Skimmer:
         """
         splitter, match, inside, read = self.splitter, form.pattern.match, self._inside, 0
         sources = self._sources.setdefault(form, {})
-        opened = splitter.open_by_numbers()
+        opened = splitter.blocks.open_by_numbers()
         for raw in text.removesuffix("\n").split("\n"):
             found = match(raw)
             prefix = found[0] if found else ""
@@ -210,7 +212,7 @@ class Skimmer:
                 yield raw
                 if self._is_left(form) or splitter.settled_form() is None:
                     break
-                opened = splitter.open_by_numbers()
+                opened = splitter.blocks.open_by_numbers()
         return read
 
     def _begin(
@@ -224,8 +226,13 @@ class Skimmer:
         """Skip a fence, or open a block at its heading, if its source has none open; else return False."""
         if source is None or opened is None or source in opened:
             return False
-        if line.startswith(_HEADING) and self.splitter.has_room() and is_heading(line) and not may_be_wrapped(raw):
-            opened[source] = self.splitter.begin(form, source, raw, line, raw[: len(raw) - len(line)])
+        if (
+            line.startswith(_HEADING)
+            and self.splitter.blocks.has_room()
+            and is_heading(line)
+            and not may_be_wrapped(raw)
+        ):
+            opened[source] = self.splitter.blocks.begin(self.splitter.number + 1, form, source, raw, line)
             return True
         return line == FENCE
 
@@ -235,7 +242,7 @@ class Skimmer:
             return False
         block.append(raw, line, self.splitter.number + 1, block.numbers)
         del opened[block.numbers]
-        self.splitter.finish(block)
+        self.splitter.blocks.take_out(block)
         self.finished(block)
         return True
 
@@ -255,9 +262,14 @@ class Skimmer:
         if len(sources) + len(self._plain) >= _MAX_MEMORY:
             sources.clear()
             self._plain.clear()
-        skeleton = self.splitter.forms.skeleton(prefix, form)
+        skeleton = self.splitter.blocks.forms.skeleton(prefix, form)
         known = form.numbers(prefix) if skeleton in self._plain else None
-        if known is None and (found := self.splitter.forms.of(prefix)) and found[0] is form and _is_plain(prefix):
+        if (
+            known is None
+            and (found := self.splitter.blocks.forms.of(prefix))
+            and found[0] is form
+            and _is_plain(prefix)
+        ):
             known = 0, found[1]
             self._plain.update(filter(None, [skeleton]))
         sources[prefix] = known[1] if known else None

@@ -9,10 +9,10 @@ import pytest
 from tsan_logs import DRIVERS, docker, parts_of, time_of
 
 from python_tsan.tsan import partial
-from python_tsan.tsan.blocks import Splitter
 from python_tsan.tsan.digest import Digest
 from python_tsan.tsan.fingerprint import identity
 from python_tsan.tsan.parser import parse_log
+from python_tsan.tsan.splitter import Splitter
 
 TEXT = (Path(__file__).with_name("kinds") / "reference.log").read_text()
 LINES = TEXT.splitlines()
@@ -118,7 +118,7 @@ def test_memory_is_bounded(monkeypatch):
     splitter = Splitter()
     lines = [f"pod-{n % 9}x {time_of(n)} stderr P {'x' * 90}" for n in range(900)]
     list(splitter.split(lines, last=False))
-    open_lines = splitter._partials.open
+    open_lines = splitter.joiner._partials.open
     assert len(open_lines) == 4
     assert max(len(part.text) for part in open_lines.values()) <= 1000 + 90
 
@@ -143,7 +143,7 @@ def test_no_line_grows_without_end(start):
     splitter = Splitter()
     lines = [*f"{time_of(0)} {start}".split("\n"), *[f"{time_of(0)} 01E+{'x' * 100}"] * 200]
     seen = list(splitter.split(lines))
-    kept = [splitter._latest, *(raw for block in seen for raw in block.raw)]
+    kept = [splitter.blocks._latest, *(raw for block in seen for raw in block.raw)]
     assert max(map(len, kept)) <= partial.MAX_APPENDED + 200
 
 
@@ -213,9 +213,9 @@ def test_parts_of_go_tests_output_are_joined():
 def test_an_entry_of_many_fields_is_bounded():
     splitter = Splitter()
     list(splitter.split(["__CURSOR=1", *(f"F{n}=x" for n in range(5000))], last=False))
-    assert len(splitter._entry.fields) == 200
+    assert len(splitter.joiner._entry.fields) == 200
     list(splitter.split([f"G{n}={'x' * 100_000}" for n in range(99)], last=False))
-    assert len(splitter._entry.fields) == 200
+    assert len(splitter.joiner._entry.fields) == 200
 
 
 def test_records_name_their_source_without_the_marks_of_parts():

@@ -5,12 +5,12 @@ import tracemalloc
 import pytest
 from tsan_logs import GO_TEXT
 
-from python_tsan.tsan import blocks
+from python_tsan.tsan import blocks, outside
 from python_tsan.tsan.block import MAX_LINES
-from python_tsan.tsan.blocks import Splitter
 from python_tsan.tsan.digest import Digest
 from python_tsan.tsan.finding import Dialect, FatalKind, Kind
 from python_tsan.tsan.parser import parse_lines, parse_log
+from python_tsan.tsan.splitter import Splitter
 
 HEADING = "WARNING: ThreadSanitizer: data race (pid=7)"
 FENCE = "=================="
@@ -186,20 +186,20 @@ def test_digest_memory_is_bounded_by_distinct_texts(monkeypatch):
     digest.add(distinct(500), "x")
     assert (len(digest.groups), digest.blocks, digest.unparsed) == (500, 500, 500)
     assert len(digest._forms) <= 16
-    assert len(digest.samples) == blocks.MAX_SAMPLES
+    assert len(digest.samples) == outside.MAX_SAMPLES
 
 
 @pytest.mark.parametrize("where", ["in a block", "outside"])
 def test_a_sample_is_cut_at_its_greatest_length(where):
-    line = "ThreadSanitizer: " + "x" * blocks.MAX_SAMPLE_LENGTH
+    line = "ThreadSanitizer: " + "x" * outside.MAX_SAMPLE_LENGTH
     digest = Digest()
     digest.add([*BLOCK[:3], line, *BLOCK[3:], END] if where == "in a block" else [line], "x")
-    assert (digest.unparsed, digest.samples) == (1, [line[: blocks.MAX_SAMPLE_LENGTH]])
+    assert (digest.unparsed, digest.samples) == (1, [line[: outside.MAX_SAMPLE_LENGTH]])
     assert len(digest.samples[0]) == 500
 
 
 def test_a_sample_that_fits_is_kept_whole():
-    lines = ["x" * blocks.MAX_SAMPLE_LENGTH, "noise"]
+    lines = ["x" * outside.MAX_SAMPLE_LENGTH, "noise"]
     digest = Digest()
     digest.add([*BLOCK[:3], *lines, *BLOCK[3:], END], "x")
     assert digest.samples == lines
@@ -236,7 +236,7 @@ def test_digest_recognizes_a_block_with_other_numbers_and_names(monkeypatch):
 def test_splitter_counts_while_it_runs():
     splitter = Splitter()
     assert not list(splitter.split(["a", "b", "ThreadSanitizer ate my homework"]))
-    assert (splitter.outside, splitter.strange) == (2, 1)
+    assert (splitter.outside.lines, splitter.outside.strange) == (2, 1)
 
 
 @pytest.mark.parametrize(("old", "new"), [("g(int)", "h(int)"), ("/src/a.cpp:9", "/src/b.cpp:9"), ("g_T1", "g_T2")])
@@ -250,7 +250,7 @@ def test_digest_keeps_different_findings_apart(old, new):
 def test_samples_are_cut_inside_and_outside_of_blocks():
     digest = Digest()
     digest.add([*BLOCK[:2], "x" * 9000, *BLOCK[2:], END, "ThreadSanitizer ate " + "y" * 9000], "x")
-    assert [len(sample) for sample in digest.samples] == [blocks.MAX_SAMPLE_LENGTH] * 2
+    assert [len(sample) for sample in digest.samples] == [outside.MAX_SAMPLE_LENGTH] * 2
 
 
 def test_a_cut_block_and_its_whole_are_one_finding():

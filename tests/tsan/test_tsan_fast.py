@@ -17,13 +17,14 @@ from tsan_strategies import findings, go_findings
 from python_tsan.tsan import digest as digest_module
 from python_tsan.tsan import skim
 from python_tsan.tsan.block import Shape
-from python_tsan.tsan.blocks import MAX_SAMPLE_LENGTH, MAX_SAMPLES, Splitter
 from python_tsan.tsan.digest import Digest, Shortfall
 from python_tsan.tsan.draft import is_stray
 from python_tsan.tsan.fingerprint import fingerprint, ways
 from python_tsan.tsan.lexer import is_output, lex
 from python_tsan.tsan.normal_form import form_of_block, is_harmless, outline
+from python_tsan.tsan.outside import MAX_SAMPLE_LENGTH, MAX_SAMPLES
 from python_tsan.tsan.parser import parse_block, parse_fatal
+from python_tsan.tsan.splitter import Splitter
 from python_tsan.tsan.tokens import Mark
 
 SCALE = int(os.environ.get("PYTHON_TSAN_FUZZ_SCALE", "1"))
@@ -45,14 +46,15 @@ def slow(text, name="log"):
         digest.blocks += 1
         digest.unparsed += len(finding.unparsed)
         keep_samples(digest, finding.unparsed)
-    digest.unparsed += splitter.strange
-    digest.outside, digest.notices = splitter.outside, splitter.notices
-    digest.other_tools = splitter.other_tools
-    keep_samples(digest, splitter.samples)
-    tally = splitter.tally
+    outside = splitter.outside
+    digest.unparsed += outside.strange
+    digest.outside, digest.notices = outside.lines, outside.notices
+    digest.other_tools = outside.other_tools
+    keep_samples(digest, outside.samples)
+    tally = outside.tally
     digest.shortfalls = [Shortfall(source=name, read=tally.found, missing=tally.missing)] if tally.missing else []
     rest = Digest()
-    rest.close(splitter, name)
+    rest.close(outside, name)
     digest.unread = rest.unread
     return state(digest)
 

@@ -16,9 +16,9 @@ from python_tsan.detect import parts
 from python_tsan.detect.lines import Lines
 from python_tsan.detect.parts import LogInParts
 from python_tsan.tsan import digest as digest_module
-from python_tsan.tsan.blocks import Splitter
 from python_tsan.tsan.digest import Digest
 from python_tsan.tsan.notices import Tally
+from python_tsan.tsan.splitter import Splitter
 
 SCALE = int(os.environ.get("PYTHON_TSAN_FUZZ_SCALE", "1"))
 # The processes are forked here also where a test runner has threads.

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tsan_printer import print_finding
 from tsan_strategies import findings, go_findings
 
-from python_tsan.tsan.blocks import MAX_SAMPLES
 from python_tsan.tsan.digest import Digest
 from python_tsan.tsan.finding import Source
 from python_tsan.tsan.fingerprint import fingerprint
+from python_tsan.tsan.outside import MAX_SAMPLES
 from python_tsan.tsan.parser import parse_log
 
 # How many times as many examples as usual: `nox -s fuzz` raises it.
