@@ -56,6 +56,10 @@ class Engine(Protocol):
         ...
 
 
+class BlindError(SubjectError):
+    """Nothing was run: this engine sees nothing of the Python that the command starts."""
+
+
 class NothingSeenError(SubjectError):
     """The command was run, and nothing of it was seen. ``command_exit`` is its own exit code."""
 

@@ -18,7 +18,7 @@ from elftools.elf.elffile import ELFFile
 from python_tsan import process
 from python_tsan.detect import locks
 from python_tsan.errors import SubjectError
-from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL, NothingSeenError, refuse_nested
+from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL, BlindError, NothingSeenError, refuse_nested
 from python_tsan.gil.library import build_tracer
 from python_tsan.gil.lost_time import with_waits
 from python_tsan.gil.spool import Spool, SpoolObject, read_spool
@@ -159,7 +159,7 @@ def _read_notes(path: Path) -> list[_Note]:
 def _refuse_blind(pid: int, notes: Sequence[_Note]) -> None:
     blind = next((one for one in notes if one.pid == pid and one.what == "blind"), None)
     if blind:
-        raise SubjectError(
+        raise BlindError(
             f"calls of the Python in {blind.detail} cannot be intercepted: it is a static build, or one without "
             "semantic interposition; nothing was run",
             advice=f"{_OTHER_ENGINE}; or trace a Python that was configured with --enable-shared only",

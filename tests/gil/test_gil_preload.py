@@ -11,9 +11,8 @@ import pytest
 from test_gil_spool import EARLY, LATE, make
 
 from python_tsan import process
-from python_tsan.errors import SubjectError
 from python_tsan.gil import preload
-from python_tsan.gil.engine import SPOOL, NothingSeenError
+from python_tsan.gil.engine import SPOOL, BlindError, NothingSeenError
 from python_tsan.gil.preload import BYTES, STARTER, finish, make_spool_folder, trace_preloaded
 from python_tsan.gil.spool import Spool, SpoolObject
 from python_tsan.gil.trace import Event
@@ -104,7 +103,7 @@ def test_a_line_of_another_form_among_the_notes_is_ignored(traced):
 
 
 def test_the_command_itself_being_blind_is_an_error_but_a_blind_child_is_not(traced):
-    with pytest.raises(SubjectError, match="nothing was run"):
+    with pytest.raises(BlindError, match="nothing was run"):
         traced(notes=[(PID, 0, "blind", "/p")])
     trace = traced(records=[("a", record())], notes=[(PID + 1, 0, "blind", "/child")])
     assert trace.untraced[0].reason == "its calls cannot be intercepted"
