@@ -16,6 +16,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from python_tsan import process
+from python_tsan.storage import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -115,7 +116,7 @@ def demangled(names: Iterable[str]) -> dict[str, str]:
 
 
 def _functions(library: str, offsets: Sequence[int]) -> dict[int, tuple[CFunction, ...]]:
-    by_debugger = _ask_addr2line(library, offsets) if Path(library).is_file() else {}
+    by_debugger = _ask_addr2line(library, offsets) if is_file(Path(library)) else {}
     missing = [offset for offset in offsets if not by_debugger.get(offset)]
     by_symbol = _from_symbols(library, missing) if missing else {}
     return {offset: by_debugger.get(offset) or by_symbol.get(offset, ()) for offset in offsets}

@@ -31,6 +31,12 @@ def test_answers_are_read_with_inlined_functions():
     ]
 
 
+def test_a_library_that_may_not_be_examined_has_no_names():
+    """As that of another user; a name that is too long has the same effect for root."""
+    place = (f"/{'x' * 300}/lib.so", 16)
+    assert symbolise([place])[place].functions == ()
+
+
 def test_a_place_that_nobody_knows_keeps_its_address():
     place = ("/nonexistent/lib.so", 0x123)
     site = symbolise([place])[place]

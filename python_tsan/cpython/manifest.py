@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 -- msgspec resolves the annotations at run time
 
 from python_tsan.errors import PythonTsanError
-from python_tsan.storage import write_whole
+from python_tsan.storage import is_file, write_whole
 from python_tsan.version import minor_of
 from python_tsan.versioned_json import Format
 
@@ -72,7 +72,7 @@ def read_manifest(folder: Path) -> Interpreter | None:
         found = MANIFESTS.load(folder / MANIFEST_NAME)
     except PythonTsanError:
         return None
-    return found if found.executable.exists() else None
+    return found if is_file(found.executable) else None
 
 
 def built_differently(version: str, interpreters: Path) -> str:

@@ -25,6 +25,7 @@ from python_tsan.gil.inside.watched import COMMAND, LOG, OUT
 from python_tsan.gil.spool import python_version
 from python_tsan.gil.trace import Event, GilCall, Node, Process, ProcessRecord, Thread, Trace
 from python_tsan.process import find_command
+from python_tsan.storage import entries
 from python_tsan.symbols import Site, symbolise
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ class DebuggerEngine:
         versions = {
             int(match[1]): one
             for folder in folders
-            if folder.is_dir()
-            for one in folder.glob(f"{self.name}-*")
+            for one in entries(folder, f"{self.name}-*")
             if (match := versioned.match(one.name)) and os.access(one, os.X_OK)
         }
         return versions[max(versions)] if versions else None

@@ -13,7 +13,7 @@ from python_tsan.detect.registry import DETECTORS, RECORDED
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.process import find_command
 from python_tsan.running.elf import ElfFacts, Runtime, is_elf, read_elf
-from python_tsan.storage import open_regular
+from python_tsan.storage import is_file, open_regular
 from python_tsan.toolchain.model import Family
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _shebang(script: Path) -> Path | None:
 def _refuse_two_runtimes(facts: ElfFacts, cwd: Path, env: Mapping[str, str]) -> None:
     folders = [*facts.search, *(part for part in env.get("LD_LIBRARY_PATH", "").split(os.pathsep) if part)]
     for name in facts.needed:
-        library = next((path for folder in folders if (path := cwd / folder / name).is_file()), None)
+        library = next((path for folder in folders if is_file(path := cwd / folder / name)), None)
         runtime = read_elf(library).runtime if library else Runtime.NONE
         if library and {runtime, facts.runtime} == {Runtime.LLVM, Runtime.GCC}:
             raise SubjectError(
@@ -211,7 +211,7 @@ def _fitting(facts: ElfFacts, interpreter: Interpreter | None, *, named: bool) -
 
 def _finds_another(facts: ElfFacts, library: Path) -> str:
     """Return the library of the same name that the program's own search path leads to, if it is not ``library``."""
-    found = next((path for folder in facts.search if (path := Path(folder) / library.name).is_file()), None)
+    found = next((path for folder in facts.search if is_file(path := Path(folder) / library.name)), None)
     return str(found) if found and found.resolve() != library.resolve() else ""
 
 

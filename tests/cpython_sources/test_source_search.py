@@ -267,6 +267,7 @@ def test_a_build_from_a_named_source_of_the_requested_version_is_named_before_an
         if "gone" not in origin:
             (tmp_path / origin).mkdir()
         built_from(tmp_path / origin, version, layout)
+    built_from(tmp_path / ("x" * 300), "3.13.5", layout)  # raises like a folder of another user
     built_from("https://www.python.org/ftp/python/3.13.5/Python-3.13.5.tar.xz", "3.13.5", layout)
     mine = tmp_path / "mine"
     line = f"CPython 3.13.5 is in the cache, built from {mine}; to use it, add --source {mine}"

@@ -87,7 +87,8 @@ def test_without_the_debugger_another_engine_is_offered(tmp_path):
 
 
 def test_the_debugger_that_is_installed_is_taken(tmp_path):
-    env = {"PATH": str(tmp_path)}
+    not_ours = tmp_path / ("x" * 300)  # raises like a folder of another user, for root, too
+    env = {"PATH": f"{not_ours}:{tmp_path}"}
     assert installed_debugger(env) is None
     with pytest.raises(ToolchainError, match="gdb or lldb was not found"):
         find_engine(ANY_DEBUGGER, env)

@@ -31,6 +31,7 @@ from python_tsan.cpython.sources.store import (
 )
 from python_tsan.cpython.sources.unpack import unpack_archive
 from python_tsan.errors import FetchError
+from python_tsan.storage import is_file, is_folder
 from python_tsan.version import minor_of
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _built_from_sources(settings: Settings, layout: Layout) -> list[str]:
     return [
         f"CPython {version} is in the cache, built from {origin}; to use it, add --source {origin}"
         for version, origin in sorted(sources)
-        if is_requested(version, settings) and Path(origin).exists()
+        if is_requested(version, settings) and (is_folder(Path(origin)) or is_file(Path(origin)))
     ]
 
 
