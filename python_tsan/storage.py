@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 # More than any document or settings file of this package; less than what endangers a machine's memory.
 MOST_BYTES = 1 << 30
 _HEAD_BYTES = 4096
-# A JSON document within both limits takes less than 300 MB when it is read, for any content: its text, and about
-# 120 bytes for each value.
-MOST_DOCUMENT_BYTES = 64 << 20
+# When it is read, a JSON document takes the memory of its text twice, and about 120 bytes for each value. So one of up
+# to 18 MB takes less than 300 MB, for any content. A larger one, such as a result with many findings, takes less than
+# twelve times its size. Findings have at least so many bytes for each of their values.
 MOST_DOCUMENT_VALUES = 1_500_000
+BYTES_FOR_A_VALUE = 12
 LARGE_DOCUMENTS = "PYTHON_TSAN_LARGE_DOCUMENTS"
 FOLDERS = "--cache or --output"
 
@@ -182,18 +183,13 @@ def read_regular(file: Path, *, limit: int = MOST_BYTES, begins: bytes = b"") ->
 def read_document(file: Path) -> bytes:
     """Return the content of a JSON object in a regular file; the first bytes of any other regular file.
 
-    Raises ``OSError`` for one that would take much memory, unless PYTHON_TSAN_LARGE_DOCUMENTS=1 allows it.
+    Raises ``OSError`` for one that would take much more memory than its size, unless PYTHON_TSAN_LARGE_DOCUMENTS=1
+    allows it. What this package writes does not.
     """
-    any_size = os.environ.get(LARGE_DOCUMENTS) == "1"
-    try:
-        data = read_regular(file, limit=MOST_BYTES if any_size else MOST_DOCUMENT_BYTES, begins=b"{")
-    except OSError as error:
-        if error.errno == errno.EFBIG and not any_size:
-            raise OSError(errno.EFBIG, f"{error.strerror} ({LARGE_DOCUMENTS}=1 allows it)", str(file)) from error
-        raise
-    if not any_size and data.count(b",") > MOST_DOCUMENT_VALUES:
-        why = f"more than {MOST_DOCUMENT_VALUES:,} values ({LARGE_DOCUMENTS}=1 allows them)"
-        raise OSError(errno.EFBIG, why, str(file))
+    data = read_regular(file, begins=b"{")
+    most = max(MOST_DOCUMENT_VALUES, len(data) // BYTES_FOR_A_VALUE)
+    if data.count(b",") > most and os.environ.get(LARGE_DOCUMENTS) != "1":
+        raise OSError(errno.EFBIG, f"more than {most:,} values ({LARGE_DOCUMENTS}=1 allows them)", str(file))
     return data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable  # noqa: TC003 -- msgspec resolves the annotations of a struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,7 +13,7 @@ from python_tsan.errors import PythonTsanError, SubjectError
 from python_tsan.storage import read_document, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 Kind = TypeVar("Kind")
 
@@ -22,7 +23,8 @@ class Format(Struct, Generic[Kind], frozen=True, kw_only=True):
 
     ``what`` names a document in a message (``run``), ``advice`` says how to get one of this schema, and ``page`` is the
     anchor in ``docs/errors.md``. ``upgrades`` maps a schema to the function that turns a document of it, as plain data,
-    into one of the next schema; a schema without a function is refused.
+    into one of the next schema; a schema without a function is refused. ``parse`` reads a document that is not written
+    field by field as its class is.
     """
 
     kind: type[Kind]
@@ -32,6 +34,7 @@ class Format(Struct, Generic[Kind], frozen=True, kw_only=True):
     advice: str = ""
     upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
     error: type[PythonTsanError] = SubjectError
+    parse: Callable[[bytes], Kind] | None = None
 
     def encode(self, value: Kind) -> bytes:
         """Return ``value`` as JSON for people and programs."""
@@ -53,13 +56,15 @@ class Format(Struct, Generic[Kind], frozen=True, kw_only=True):
         try:
             found = msgspec.json.decode(data, type=_Header).schema
             if found == self.schema:
-                return msgspec.json.decode(data, type=self.kind, dec_hook=_decode_path)
+                if self.parse:
+                    return self.parse(data)
+                return from_json(data, self.kind)
             if found > self.schema or any(step not in self.upgrades for step in range(found, self.schema)):
                 raise self._other_schema(name, found)
             document = msgspec.json.decode(data)
             for step in range(found, self.schema):
                 document = self.upgrades[step](document)
-            return msgspec.convert(document, self.kind, dec_hook=_decode_path)
+            return from_plain(document, self.kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise self.error(
                 f"{name} is damaged or not a {self.what} of python-tsan: {error}", advice=self.advice, page=self.page
@@ -83,6 +88,16 @@ def encode(value: object) -> bytes:
     """Return ``value`` as indented JSON with a line feed at its end; keys of mappings are sorted, paths are text."""
     data = msgspec.json.encode(value, enc_hook=_encode_path, order="deterministic")
     return msgspec.json.format(data, indent=1) + b"\n"
+
+
+def from_json(data: bytes, kind: type[Kind]) -> Kind:
+    """Return the value of JSON. Raises ``msgspec.MsgspecError``."""
+    return msgspec.json.decode(data, type=kind, dec_hook=_decode_path)
+
+
+def from_plain(value: object, kind: type[Kind]) -> Kind:
+    """Return the value of plain data, parts of which may be values already. Raises ``msgspec.ValidationError``."""
+    return msgspec.convert(value, kind, dec_hook=_decode_path)
 
 
 def _encode_path(value: object) -> str:

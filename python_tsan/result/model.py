@@ -1,7 +1,8 @@
 """The result of one run: subjects, observations, findings, verdicts and where all of it comes from. No I/O.
 
-Its JSON, ``run.json``, is published as ``docs/run-schema.json``. A field may be added under the same ``schema``; one
-that is renamed, removed or given another meaning raises it.
+Its JSON, ``run.json``, is published as ``docs/run-schema.json``; it has each distinct frame once, in a table, see
+:mod:`.frame_table`. A field may be added under the same ``schema``; one that is renamed, removed or given another
+meaning raises it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from python_tsan.result.machine import Machine  # noqa: TC001 -- so too
 from python_tsan.result.shard import Shard  # noqa: TC001 -- so too
 from python_tsan.tsan.finding import Fatal, Finding  # noqa: TC001 -- so too
 
-SCHEMA = 2
+SCHEMA = 3
 RUN_FILE = "run.json"
 # What `run` and `report` wrote before there was one document.
 OLD_FILE = "report.json"

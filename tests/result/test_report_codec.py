@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from python_tsan.errors import SubjectError
 from python_tsan.render.registry import RENDERINGS
+from python_tsan.result import codec
 from python_tsan.result.codec import decode_result, encode_result, parts_of_result
-from python_tsan.result.finding import PythonFrame, PythonStack
+from python_tsan.result.finding import Attribution, DistinctFinding, Occurrence, PythonFrame, PythonStack
 from python_tsan.result.model import (
     BaselineEntry,
     BaselineResult,
@@ -25,6 +26,8 @@ from python_tsan.result.model import (
     Verdict,
     VerdictStatus,
 )
+from python_tsan.storage import BYTES_FOR_A_VALUE
+from python_tsan.tsan.finding import Dialect, Frame, Kind, Stack
 from python_tsan.versioned_json import encode
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "run-schema.json"
@@ -76,10 +79,64 @@ def test_a_report_comes_back_as_it_was(full, everything):
 def test_a_document_in_parts_is_that_of_the_whole_result(full, everything):
     one = replace(full, findings=full.findings[:1], fatal=())
     for report in (full, everything, one, replace(full, findings=())):
-        assert b"".join(parts_of_result(report)) == encode(report)
-    assert len(list(parts_of_result(full))) == len(full.findings) + 2
+        assert b"".join(parts_of_result(report)) == encode_result(report)
+    assert len(list(parts_of_result(full))) > len(full.findings)
     assert b"".join(RENDERINGS["json"].parts(full)) == RENDERINGS["json"].render(full)
     assert list(RENDERINGS["sarif"].parts(full)) == [RENDERINGS["sarif"].render(full)]
+
+
+def test_each_frame_is_written_once(full, everything):
+    for report in (full, everything):
+        frames = json.loads(encode_result(report))["frames"]
+        assert len({json.dumps(frame) for frame in frames}) == len(frames) > 0
+
+
+@pytest.mark.parametrize("sources", [1, 1000])
+def test_no_number_of_findings_makes_a_document_too_large_for_its_reader(full, sources):
+    """All others have more text for each value."""
+    frames = tuple(Frame(index=n, symbol=f"f{n}") for n in range(30))
+    small = DistinctFinding(
+        kind=Kind.RACE,
+        title=Kind.RACE.value,
+        fingerprint="41c1b26ee1d09e67",
+        occurrences=sources,
+        attribution=Attribution.UNKNOWN,
+        dialect=Dialect.CXX,
+        stacks=(Stack(frames=frames),),
+        raw="\n".join(f"    #{frame.index} {frame.symbol}" for frame in frames),
+        sources=tuple(Occurrence(file="log", line=10_000 + n) for n in range(sources)),
+    )
+    data = encode_result(replace(full, findings=(small,) * 200))
+    assert len(data) / data.count(b",") > BYTES_FOR_A_VALUE
+
+
+def test_a_finding_of_very_many_occurrences_is_read(full, monkeypatch):
+    monkeypatch.setattr(codec, "_LARGE_FINDING", 100)
+    assert decode_result(encode_result(full)) == full
+    monkeypatch.setattr(codec, "_MOST_PARTS", 3)
+    with pytest.raises(SubjectError, match="a finding has more than 3 parts"):
+        decode_result(encode_result(full))
+
+
+def test_equal_frames_of_a_document_are_one_object(full):
+    again = decode_result(encode_result(full))
+    frames = [frame for finding in again.findings for origin in finding.origins if (frame := origin.frame)]
+    stacks = [access.stack for finding in again.findings for access in finding.accesses]
+    assert frames[0] is stacks[0].frames[0]
+
+
+@pytest.mark.parametrize("symbol", ['operator""_x', "a\\", '{"index":0,"symbol":"f"}', ',"python":true}', "\u2028}\n"])
+def test_any_symbol_comes_back(full, symbol):
+    stack = Stack(frames=(Frame(index=0, symbol=symbol), Frame(index=1, file=symbol, python=True)), caption=symbol)
+    odd = replace(full.findings[0], stacks=(stack, stack), raw=symbol, notes=(symbol,))
+    report = replace(full, findings=(odd, *full.findings))
+    assert decode_result(encode_result(report)) == report
+
+
+def test_a_document_of_schema_2_is_read(full):
+    older = encode(replace(full, schema=2))
+    assert b'"index":' in older
+    assert decode_result(older) == full
 
 
 def test_the_json_fits_the_published_schema(full, everything):
@@ -95,14 +152,15 @@ def test_the_json_fits_the_published_schema(full, everything):
 
 def test_the_names_that_others_rely_on(full):
     told = json.loads(encode_result(full))
-    assert told["schema"] == 2
-    assert set(told) == set(Result.__struct_fields__)
+    assert told["schema"] == 3
+    assert set(told) == {*Result.__struct_fields__, "frames"}
     finding = told["findings"][0]
     assert finding["kind"] == "data race"
     assert finding["attribution"] == "yours"
     assert finding["status"] == "new"
     assert set(finding["sources"][0]) == {"file", "line"}
-    assert finding["accesses"][0]["stack"]["frames"][0]["line"] == 25
+    assert told["frames"][finding["accesses"][0]["stack"]["frames"][0]]["line"] == 25
+    assert told["frames"][finding["origins"][0]["frame"]]["line"] == 25
     assert finding["location"]["kind"] == "global"
     assert told["findings"][1]["kind"] == "lock-order-inversion (potential deadlock)"
     assert set(told["unparsed"]) == {"count", "samples"}
@@ -114,10 +172,18 @@ def test_the_names_that_others_rely_on(full):
         (b"", "not a run.json"),
         (b"[]", "not a run.json"),
         (b'{"schema": "2"}', "not a run.json"),
-        (b'{"schema": 3}', "newer than this python-tsan: it has schema 3, and schema 2 is supported"),
+        (b'{"schema": 4}', "newer than this python-tsan: it has schema 4, and schema 3 is supported"),
         (b'{"schema": 1}', "older than this python-tsan"),
         (b'{"version": 1}', "x.json is a report of an older python-tsan, which is not supported"),
         (b'{"schema": 2, "kind": 7}', "not a run.json"),
+        (b'{"schema": 3, "kind": 7}', "not a run.json"),
+        (b'{"schema": 3, "frames": 7}', "not a run.json"),
+        (b'{"schema": 3, "frames": [{}]}', "not a run.json"),
+        (b'{"schema": 3, "findings": {}}', "not a run.json"),
+        (b'{"schema": 3, "findings": [1]}', "not a run.json"),
+        (b'{"schema": 3, "findings": [{"stacks": [{"frames": 1}]}]}', "not a run.json"),
+        (b'{"schema": 3, "findings": [{"stacks": [{"frames": [0]}]}]}', "has the number 0, and there are 0 frames"),
+        (b'{"schema": 3, "frames": [{"index": 0}], "findings": [{"origins": [{"frame": -1}]}]}', "has the number -1"),
         (b"\xff", "not a run.json"),
     ],
 )

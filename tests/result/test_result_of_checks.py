@@ -52,16 +52,16 @@ def test_the_exit_code_of_a_run(status, code):
 
 
 def test_a_newer_file_is_named_as_such():
-    newer = encode_result(EVERYTHING).replace(b'"schema": 2', b'"schema": 3', 1)
+    newer = encode_result(EVERYTHING).replace(b'"schema": 3', b'"schema": 4', 1)
     with pytest.raises(
-        SubjectError, match="newer than this python-tsan: it has schema 3, and schema 2 is supported"
+        SubjectError, match="newer than this python-tsan: it has schema 4, and schema 3 is supported"
     ) as caught:
         decode_result(newer)
     assert "update python-tsan" in caught.value.advice
 
 
 def test_an_older_file_is_named_as_such():
-    older = encode_result(EVERYTHING).replace(b'"schema": 2', b'"schema": 1', 1)
+    older = encode_result(EVERYTHING).replace(b'"schema": 3', b'"schema": 1', 1)
     with pytest.raises(SubjectError) as caught:
         decode_result(older)
     assert "make the run again" in caught.value.advice
@@ -75,7 +75,7 @@ def test_an_older_file_is_named_as_such():
         b"[]",
         b"{}",
         b'{"schema": "1"}',
-        b'{"schema": 2, "kind": 1}',
+        b'{"schema": 3, "kind": 1}',
         b"\xff\xfe",
         encode_result(EVERYTHING)[:-200],
     ],

@@ -70,10 +70,12 @@ def test_what_a_row_may_cost():
     assert not judge(workload(), 5000, Cost(seconds=10, memory=1), Cost(seconds=1, memory=251 * MB)).met
     page = workload(ratio=0, seconds=20, format="html")
     assert judge(page, 5000, None, Cost(seconds=20, memory=1)).met
-    row = judge(page, 5000, None, Cost(seconds=21, memory=40 * MB))
-    assert row.cells == ("some (0.01 MB, html)", "", "21.00 s", "40 MB", "20 s, 250 MB", "no")
-    row = judge(workload(), 5000, Cost(seconds=10, memory=1, cpu=9), Cost(seconds=4, memory=40 * MB, cpu=6))
-    assert row.cells == ("some (0.01 MB, json)", "10.00 s", "4.00 s", "0.40, 0.67, 40 MB", "0.50, 250 MB", "yes")
+    row = judge(page, 5000, None, Cost(seconds=21, memory=40 * MB, output=7 * MB))
+    assert row.cells == ("some (0.01 MB, html)", "", "21.00 s", "40 MB, 7 MB", "20 s, 250 MB", "no")
+    row = judge(
+        workload(), 5000, Cost(seconds=10, memory=1, cpu=9), Cost(seconds=4, memory=40 * MB, cpu=6, output=7 * MB)
+    )
+    assert row.cells == ("some (0.01 MB, json)", "10.00 s", "4.00 s", "0.40, 0.67, 40 MB, 7 MB", "0.50, 250 MB", "yes")
 
 
 def test_both_checkouts_read_a_log(tmp_path, monkeypatch):
@@ -84,10 +86,12 @@ def test_both_checkouts_read_a_log(tmp_path, monkeypatch):
     log = tmp_path / "log"
     write_workload(log, workload())
     monkeypatch.setattr(against, "SHORT_ROUNDS", 2)
+    monkeypatch.setattr(against, "SHORT_SECONDS", 600)
     theirs, ours = compare(log, workload(), other, lambda _: None)
     assert (other / "ran").read_text() == f"{log}\n" * 2
     assert theirs.seconds < ours.seconds
     assert ours.memory > 10 * MB
+    assert ours.output > 100
     assert compare(log, workload(ratio=0), other, lambda _: None)[0] is None
 
 

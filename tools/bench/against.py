@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tools.bench.order import Order
 
 HERE = Path(__file__).parents[2]
-COLUMNS = ("log", "that checkout", "this one", "wall, CPU, memory", "limit", "met")
+COLUMNS = ("log", "that checkout", "this one", "wall, CPU, memory, output", "limit", "met")
 MB = 10**6
 KB = 10**3
 # A process of 0.2 s is measured so many times; the median counts.
@@ -67,11 +67,12 @@ WORKLOADS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What reading took: wall time, that of all processors, and bytes of memory of all processes."""
+    """What reading took: wall time, that of all processors, bytes of memory of all processes, and bytes of output."""
 
     seconds: float
     memory: int
     cpu: float = 0.0
+    output: int = 0
 
 
 def write_workload(path: Path, workload: Workload, scale: float = 1.0) -> int:
@@ -128,7 +129,7 @@ def judge(workload: Workload, size: int, theirs: Cost | None, ours: Cost) -> Row
         what=f"{workload.name} ({size / MB:.2f} MB, {workload.format})",
         before=f"{theirs.seconds:.2f} s" if theirs else "",
         measured=f"{ours.seconds:.2f} s",
-        cost=f"{ratio}{ours.memory / MB:.0f} MB",
+        cost=f"{ratio}{ours.memory / MB:.0f} MB, {ours.output / MB:.0f} MB",
         limit=limit,
         met=met,
     )
@@ -157,6 +158,7 @@ def _median(costs: list[Cost]) -> Cost:
         seconds=statistics.median(each.seconds for each in costs),
         memory=max(each.memory for each in costs),
         cpu=statistics.median(each.cpu for each in costs),
+        output=costs[-1].output,
     )
 
 
@@ -169,8 +171,9 @@ def read(log: Path, form: str, checkout: Path) -> Cost:
     done = process.run(
         command, stdout=output, cwd=checkout, timeout=HOUR, env=env, on_start=watch.start, until=watch.look
     )
+    written = output.stat().st_size
     output.unlink()
-    return Cost(seconds=done.seconds, memory=max(watch.peak, done.max_rss_bytes), cpu=done.cpu_seconds)
+    return Cost(seconds=done.seconds, memory=max(watch.peak, done.max_rss_bytes), cpu=done.cpu_seconds, output=written)
 
 
 @dataclass(slots=True)
