@@ -16,8 +16,9 @@ LINE_LENGTH = 300
 # characters, U+061C, U+200E, U+200F, U+2028 to U+202E and U+2066 to U+2069.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # GitHub obeys `::name::` at the start of a line of a job's log, and `##[name]` anywhere in it
-# (https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs).
-COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\[)", re.MULTILINE)
+# (https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs). Azure Pipelines obeys `##vso[name]`
+# anywhere, TeamCity `##teamcity[name]`.
+COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)", re.MULTILINE)
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -26,7 +27,7 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def harmless(text: str, *, keep: str = "\n\t") -> str:
-    """Return ``text`` with nothing in it that a terminal or GitHub's log would obey, save the characters ``keep``."""
+    """Return ``text`` with nothing in it that a terminal or a build server would obey, save the characters ``keep``."""
     shown = printable(text, keep=keep)
     return COMMAND.sub(lambda found: found[0][:-1] + _code(found[0][-1]), shown)
 

@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 DEFAULT_OPTIONS = {
     "halt_on_error": "0",
     "exitcode": "66",
+    # A program may have other defaults compiled in (__tsan_default_options), which this overrides.
+    "report_bugs": "1",
     "second_deadlock_stack": "1",
     # 7 keeps the longest history, so that the stack of the earlier access can mostly be restored.
     "history_size": "7",
     # A second of sleep at exit, by default, for threads that are still racing; the scenarios join theirs.
     "atexit_sleep_ms": "20",
 }
-_RESERVED = ("log_path",)
+# What stays ours, and why.
+_RESERVED = {
+    "log_path": "every subject has a log folder of its own",
+    "report_bugs": "the verdict rests on what the runtime reports",
+    "print_suppressions": "the verdict rests on what suppressions hid",
+}
 # A symbolizer that asks a server which does not answer hangs for ever; OpenBLAS' own threads are not under test; and
 # a caller's PYTHONDONTWRITEBYTECODE makes every import of an instrumented interpreter three times as slow.
 _SET = {"DEBUGINFOD_URLS": "", "OPENBLAS_NUM_THREADS": "1"}
@@ -54,8 +61,8 @@ def compose_environment(
 
     ``options`` are further ones of the runtime, which the user's own override as they do the project's.
 
-    The user's own ``TSAN_OPTIONS`` win over the project's, except ``log_path``: findings are counted from the files
-    there. Clang's runtime gets the path of its symbolizer; GCC's has its own and does not know the option's tools.
+    The user's own ``TSAN_OPTIONS`` win over the project's, except those that a verdict rests on. Clang's runtime gets
+    the path of its symbolizer; GCC's has its own and does not know the option's tools.
     """
     ours = dict(DEFAULT_OPTIONS)
     if toolchain and toolchain.symbolizer and toolchain.candidate.family is Family.CLANG:
@@ -65,8 +72,8 @@ def compose_environment(
     kept = {name: value for name, value in theirs.values.items() if name not in _RESERVED}
     merged, overrides = merge_options(ours, str(Options(values=kept)))
     aside = [
-        f"TSAN_OPTIONS: {name}={theirs.values[name]} is set aside; every subject has a log folder of its own"
-        for name in _RESERVED
+        f"TSAN_OPTIONS: {name}={theirs.values[name]} is set aside; {why}"
+        for name, why in _RESERVED.items()
         if name in theirs.values
     ]
     wrong = [f"TSAN_OPTIONS: {word!r} is not an option and is left out" for word in theirs.wrong]

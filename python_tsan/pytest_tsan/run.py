@@ -131,6 +131,7 @@ def _session(call: Call, python: MarkedTestPython, layout: Layout) -> Session:
         own=(str(call.root),),
         # Where nothing instrumented was loaded there is no verdict; a Python with a preloaded runtime is like a driver.
         children=True,
+        detect=detectors_of([call.options.detect]),
     )
     rules = with_shipped(read_rules(request, today=dt.datetime.now(tz=dt.UTC).date()), python.interpreter)
     companion = obtain_companion(

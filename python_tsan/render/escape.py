@@ -38,7 +38,7 @@ def html(text: str) -> str:
 
 
 def no_command(markup: str) -> str:
-    """Return HTML of the same text in which GitHub obeys nothing where a job prints it."""
+    """Return HTML of the same text in which a build server obeys nothing where a job prints it."""
     return COMMAND.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", markup)
 
 
@@ -69,10 +69,10 @@ def command_property(text: str) -> str:
 
 
 def json(data: bytes) -> bytes:
-    """Return JSON of the same content in which every control character, and GitHub's ``##[``, is a code."""
+    """Return JSON of the same content in which every control character, and what build servers obey, is a code."""
     if not data.isascii() or b"\x7f" in data:
         data = re.sub(_CONTROL, lambda found: b"\\u%04x" % ord(found[0].decode()), data)
-    return data.replace(b"##[", b"\\u0023#[")
+    return re.sub(rb"#(?=#\w*\[)", rb"\\u0023", data) if b"##" in data else data
 
 
 def script_json(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -95,6 +96,7 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
     folders = (*(execution.folder for execution in executions), gathered.folder.subject(str(len(executions) + 1)))
     log_paths = {str(folder / LOG_FOLDER / LOG_STEM) for folder in folders}
     uses = suppressing.count_uses(rules.suppressions, _logs(executions), [groups[key] for key in hidden])
+    compiled_doubts, compiled_remarks = suppressing.compiled_in(uses)
     expected = covered(rules.expectation, findings)
     evidence = Evidence(
         observations=observations,
@@ -109,10 +111,15 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
             *filter(None, [cut]),
             *processes.changed_options(hooks, options=gathered.tsan_options, logs=log_paths),
             *_without_environment(hooks),
+            *(processes.included_options(gathered.tsan_options) if gathered.judges_races else ()),
+            *compiled_doubts,
+            *_races_unjudged(request, gathered, hooks),
             *(_doubts(request, hooks, objects, observations) if gathered.judges_races else gaps),
         ),
         downgrades=(
             *gathered.unjudged,
+            *(processes.weakening_options(gathered.tsan_options) if gathered.judges_races else ()),
+            *compiled_remarks,
             *_ignored(rules.ignored),
             *audit.downgrades(objects),
             *(_unaudited(hooks, objects) if gathered.judges_races else ()),
@@ -268,6 +275,20 @@ def _doubts(
     )
     if request.children and not watched:
         yield "no instrumented process was seen, so nothing shows that anything ran under ThreadSanitizer"
+
+
+def _races_unjudged(request: Request, gathered: Gathered, hooks: HookOutput) -> Iterator[str]:
+    """Yield a sentence if races were requested, or a process had the sanitizer, and the program itself has none."""
+    if gathered.judges_races or (request.detect and "races" not in request.detect):
+        return
+    if request.detect:
+        yield "races were requested and not judged"
+    names = [f"process {start.pid} ({PurePath(start.program).name})" for start in hooks.starts]
+    logs = _logs([execution for _, execution in gathered.runs])
+    names += [f"process {log.name.rpartition('.')[2]}" for log in logs if not names and log.stat().st_size]
+    if names:
+        shown = some_of(list(dict.fromkeys(names)), processes.MAX_NAMED)
+        yield f"{shown} ran under ThreadSanitizer, and races were not judged; --children does that"
 
 
 def _without_environment(hooks: HookOutput) -> Iterator[str]:

@@ -33,6 +33,8 @@ DECISIVE = {
     "ignore_interceptors_accesses": "0",
     "ignore_noninstrumented_modules": "0",
 }
+# Of these, those whose change is judged otherwise, or that lose no finding when the caller changes them.
+_HARMLESS = ("report_bugs", "exitcode", "halt_on_error", "suppressions", "include", "include_if_exists")
 # One spelling for each truth value that the runtime reads (sanitizer_flag_parser.h).
 _SPELLINGS = {"true": "1", "yes": "1", "false": "0", "no": "0"}
 
@@ -61,6 +63,25 @@ def changed_options(hooks: HookOutput, *, options: str, logs: Collection[str]) -
             alike.setdefault(", and ".join(parts), []).append(start)
     for words, starts in alike.items():
         yield f"{_first_of(starts)} {words}"
+
+
+def included_options(options: str) -> Iterator[str]:
+    """Yield a sentence for each file from which the runtime took options: they come after all others.
+
+    ``options`` is the run's ``TSAN_OPTIONS``, where the caller's own have won.
+    """
+    values = parse_options(options).values
+    for name in ("include", "include_if_exists"):
+        if values.get(name):
+            yield f"your TSAN_OPTIONS have {name}={values[name]}, and what that file sets is not known"
+
+
+def weakening_options(options: str) -> Iterator[str]:
+    """Yield a sentence for each of the caller's options that keeps the runtime from some findings."""
+    values = parse_options(options).values
+    for name, default in DECISIVE.items():
+        if name not in _HARMLESS and _plain(values.get(name, default)) != default:
+            yield f"Your TSAN_OPTIONS have {name}={values[name]}: what that leaves out was not judged."
 
 
 def restored_logs(hooks: HookOutput) -> Iterator[str]:

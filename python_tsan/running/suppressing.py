@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import UsageError
-from python_tsan.plain_text import one_line
+from python_tsan.plain_text import counted, one_line
 from python_tsan.result.model import SuppressionUse
 from python_tsan.toml_file import read_text
 from python_tsan.tsan.suppressions import Suppression, hides, parse_matches, parse_suppressions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from python_tsan.tsan.digest import Group
+
+
+_COMPILED_IN = "compiled into the program"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +74,10 @@ def count_uses(
 ) -> tuple[SuppressionUse, ...]:
     """Return how often each suppression matched: by what ``print_suppressions=1`` left in the logs, or by ``groups``.
 
-    ``groups`` are those that the recorder found, and a suppression hides.
+    ``groups`` are those that the recorder found, and a suppression hides. Last come those that matched and are in no
+    file: the program has them compiled in (``__tsan_default_suppressions``).
     """
+    placed = tuple(placed)
     hits = Counter[str]()
     for log in logs:
         with log.open(encoding="utf-8", errors="replace") as lines:
@@ -81,6 +86,12 @@ def count_uses(
     for group in groups:
         matching = (each for each in placed if any(hides(each.suppression, one) for one in group.variants.values()))
         hits.update({str(each.suppression): group.occurrences for each in matching})
+    own = hits.keys() - {str(each.suppression) for each in placed}
+    compiled = (SuppressionUse(entry=entry, matched=hits[entry], reason=_COMPILED_IN) for entry in sorted(own))
+    return (*_uses_of(placed, hits), *compiled)
+
+
+def _uses_of(placed: Iterable[PlacedSuppression], hits: Mapping[str, int]) -> tuple[SuppressionUse, ...]:
     return tuple(
         SuppressionUse(
             entry=str(each.suppression),
@@ -92,3 +103,17 @@ def count_uses(
         )
         for each in placed
     )
+
+
+def compiled_in(uses: Iterable[SuppressionUse]) -> tuple[list[str], list[str]]:
+    """Return what to say of suppressions that the program has compiled in: doubts, then mere remarks.
+
+    A doubt is one that would be refused in a file.
+    """
+    doubts, remarks = list[str](), list[str]()
+    for use in (use for use in uses if use.reason == _COMPILED_IN):
+        words = f"{use.entry}, a suppression that the program has compiled in, matched {counted(use.matched, 'time')}"
+        refused = parse_suppressions(use.entry).refused
+        doubts += [f"{words}: {each.reason}" for each in refused]
+        remarks += [] if refused else [f"{words}."]
+    return doubts, remarks

@@ -58,11 +58,13 @@ _PLACE = re.compile(r"(?P<file>.*?)(?::(?P<line>-?\d+|\?))?(?::(?P<column>-?\d+|
 _VS_PLACE = r"(?P<file>.+?)\((?P<line>\d+)(?:,(?P<column>\d+))?\)$"
 # worker(int) /src/race.cpp, worker(int) ../src/race.cpp, worker(int) C:\src\race.cpp: where the path may start
 _PATH_START = r" (?=/|\.{1,2}/|[A-Za-z]:[\\/])"
-# What symbolizers print where no file is known; a codegen unit is what rustc calls an object file.
+# What symbolizers print where no file is known; a codegen unit is what rustc calls an object file:
+# main.rs/@/4kfsjo5dl3d0bk8j, 4kfsjo5dl3d0bk8j, app.7rcbfp3g-cgu.0.
 _NOTHING = (
     r"(?:<(?:null|none|invalid|unknown[^<>]*|no (?:source|file)|stripped|generated|optimized out|inlined|built-?in"
     r"|(?:compiler-|auto)?generated|artificial|command[ -]line|scratch space|0)>|\((?:null|nil|unknown[^()]*|no file"
-    r"|inlined)\)|\[unknown\]|[Uu]nknown [Ss]ource|[Uu]nknown|__NO_SOURCE__|null|nil|None|n/a|-|0|\?+|\S*[-.]cgu\.\d+)"
+    r"|inlined)\)|\[unknown\]|[Uu]nknown [Ss]ource|[Uu]nknown|__NO_SOURCE__|null|nil|None|n/a|-|0|\?+|\S*[-.]cgu\.\d+"
+    r"|\S+/@/\S+?|(?=[a-z]*\d)[0-9a-z]{15,16}(?=:[?0]))"
 )
 _NO_FILE = re.compile(rf"(?:{_NOTHING}|)$")
 _NO_SYMBOL = frozenset({"<null>", "<unknown>", "(null)", "??", "???", "<unknown symbol>", "<stripped>", "<invalid>"})

@@ -24,6 +24,7 @@ def test_what_a_verdict_needs():
     assert options(environment) == {
         "halt_on_error": "0",
         "exitcode": "66",
+        "report_bugs": "1",
         "second_deadlock_stack": "1",
         "history_size": "7",
         "atexit_sleep_ms": "20",
@@ -59,6 +60,13 @@ def test_the_users_log_path_is_set_aside_aloud():
     assert any("log_path=/home/me/log is set aside" in note for note in environment.notes)
 
 
+@pytest.mark.parametrize(("name", "value"), [("report_bugs", "0"), ("report_bugs", "no"), ("print_suppressions", "0")])
+def test_an_option_that_would_silence_the_runtime_is_set_aside_aloud(name, value):
+    environment = compose_environment({"TSAN_OPTIONS": f"{name}={value}"}, options={"print_suppressions": "1"})
+    assert options(environment)[name] == "1"
+    assert any(f"{name}={value} is set aside" in note for note in environment.notes)
+
+
 def test_a_word_that_is_no_option_would_end_the_runtime():
     environment = compose_environment({"TSAN_OPTIONS": "verbose"})
     assert "verbose" not in environment.tsan_options
@@ -77,9 +85,7 @@ def test_the_rest_of_the_callers_environment_stays():
 
 
 def test_further_options_are_added_and_the_users_own_win():
-    made = compose_environment(
-        {"TSAN_OPTIONS": "print_suppressions=0"}, options={"print_suppressions": "1", "flush": "2"}
-    )
-    assert options(made)["print_suppressions"] == "0"
+    made = compose_environment({"TSAN_OPTIONS": "color=never"}, options={"color": "always", "flush": "2"})
+    assert options(made)["color"] == "never"
     assert options(made)["flush"] == "2"
-    assert any("print_suppressions=0 is yours" in note for note in made.notes)
+    assert any("color=never is yours" in note for note in made.notes)

@@ -20,7 +20,13 @@ from python_tsan.result.model import Status
 from python_tsan.running import leftovers
 from python_tsan.running.companion import HookOutput, ProcessObjects, ProcessStart
 from python_tsan.running.leftovers import NOT_ADOPTED, Orphans
-from python_tsan.running.processes import changed_options, restored_logs, without_end
+from python_tsan.running.processes import (
+    changed_options,
+    included_options,
+    restored_logs,
+    weakening_options,
+    without_end,
+)
 from python_tsan.toolchain import survey
 
 # Before any test moves the cache.
@@ -126,6 +132,30 @@ def changed(*starts):
 )
 def test_options_that_the_verdict_rests_on_are_compared(options, words):
     assert changed(start(options)) == ([f"process 7 (racer) {words}"] if words else [])
+
+
+@pytest.mark.parametrize("name", ["include", "include_if_exists"])
+def test_options_of_a_file_are_not_known(name):
+    (words,) = included_options(f"{OURS}:{name}=/etc/tsan")
+    assert words == f"your TSAN_OPTIONS have {name}=/etc/tsan, and what that file sets is not known"
+    assert list(included_options(f"{OURS}:{name}=")) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (OURS, []),
+        ("exitcode=0:halt_on_error=1:suppressions=/s:report_mutex_bugs=true:detect_deadlocks=yes", []),
+        ("detect_deadlocks=no", ["detect_deadlocks=no"]),
+        (
+            "ignore_noninstrumented_modules=1 report_atomic_races=0",
+            ["report_atomic_races=0", "ignore_noninstrumented_modules=1"],
+        ),
+    ],
+)
+def test_what_the_callers_options_leave_out_is_named(options, named):
+    words = [f"Your TSAN_OPTIONS have {each}: what that leaves out was not judged." for each in named]
+    assert list(weakening_options(options)) == words
 
 
 def test_processes_with_the_same_options_are_one_sentence():
@@ -390,3 +420,61 @@ def test_a_hang_names_the_holder_of_the_gil(run, toolchain):
     text = Path("runs/latest/1/stacks-python.txt").read_text()
     assert f"Thread {holder.split()[0]}, holds the GIL" in text
     assert "Current" not in text
+
+
+COMPILED = """
+extern "C" const char* __tsan_default_options() { return OPTIONS; }
+extern "C" const char* __tsan_default_suppressions() { return SUPPRESSIONS; }
+"""
+
+
+def with_compiled(options="", suppressions=""):
+    definitions = COMPILED.replace("OPTIONS", json.dumps(options)).replace("SUPPRESSIONS", json.dumps(suppressions))
+    return RACER.read_text().replace('"ordered.hpp"', f'"{RACER.with_name("ordered.hpp")}"') + definitions
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("options", ["report_bugs=0", "exitcode=0 log_path=/dev/null"])
+def test_compiled_in_options_do_not_silence_the_runtime(run, options):
+    code, verdict = run(with_compiled(options), "--", "./racer")
+    assert (code, verdict["status"]) == (ExitCode.FINDINGS, "failed")
+
+
+@pytest.mark.compiler
+def test_a_compiled_in_suppression_of_everything_is_a_doubt(run, tmp_path):
+    (tmp_path / "all.txt").write_text("race:*\n")
+    for source in (with_compiled(suppressions="race:*"), with_compiled(f"suppressions={tmp_path / 'all.txt'}")):
+        code, verdict = run(source, "--", "./racer")
+        assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
+        assert verdict["reason"].startswith("race:*, a suppression that the program has compiled in, matched 1 time")
+
+
+@pytest.mark.compiler
+def test_a_narrow_one_is_named(run):
+    code, verdict = run(with_compiled(suppressions="race_top:careful"), "--", "./racer")
+    assert (code, verdict["status"]) == (ExitCode.CLEAN, "passed")
+    said = "race_top:careful, a suppression that the program has compiled in, matched 1 time."
+    assert said in verdict["downgrades"]
+
+
+@pytest.mark.compiler
+def test_the_callers_own_options_do_not_silence_the_runtime(run, monkeypatch):
+    monkeypatch.setenv("TSAN_OPTIONS", "report_bugs=0")
+    assert run(RACER, "--", "./racer")[0] == ExitCode.FINDINGS
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("command", [("/usr/bin/env", "./racer"), ("/bin/nice", "/bin/sh", "-c", "./racer; true")])
+def test_races_behind_a_launcher_that_is_not_instrumented_are_not_passed_over(run, command):
+    code, verdict = run(RACER, "--", *command)
+    assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
+    assert "(racer) ran under ThreadSanitizer, and races were not judged" in verdict["reason"]
+    code, verdict = run(RACER, "--detect", "locks", "--", "/bin/sh", "-c", "./racer; true")
+    assert "ran under ThreadSanitizer" not in verdict["reason"]
+
+
+@pytest.mark.compiler
+def test_races_that_were_requested_and_not_judged_leave_a_doubt(run):
+    code, verdict = run(RACER, "--detect", "races,locks", "--", "/bin/nice", "/bin/true")
+    assert code == ExitCode.SUBJECT
+    assert verdict["reason"].startswith("races were requested and not judged")

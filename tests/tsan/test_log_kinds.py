@@ -125,6 +125,9 @@ def test_frames_with_other_numbers_or_none(new):
         "??:? (discriminator 3)",
         "app.7rcbfp3g-cgu.0:?",
         "app.7rcbfp3g-cgu.0",
+        "4kfsjo5dl3d0bk8j:?",
+        "src/main.rs/@/4kfsjo5dl3d0bk8j:?",
+        "src/main.rs/@/4kfsjo5dl3d0bk8j",
         "<compiler-generated>:0",
     ],
 )
