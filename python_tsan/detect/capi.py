@@ -64,8 +64,9 @@ def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
     """Yield why calls of some processes could not be judged, each reason once."""
     seen: dict[str, None] = {}
     for folder in folders:
-        traces = [trace for _, trace in locks.traces(files(folder))]
-        if alone and all(trace.gil is GilSight.NO_PYTHON and not trace.misuses for trace in traces):
+        traces, lost = [trace for _, trace in locks.traces(files(folder))], list(locks.unrecorded(folder))
+        seen.update(dict.fromkeys(lost))
+        if alone and not lost and all(trace.gil is GilSight.NO_PYTHON and not trace.misuses for trace in traces):
             seen["No Python was seen, so calls of its C API were not judged."] = None
         for program in sorted({trace.command for trace in traces if trace.gil is GilSight.NO_PYTHON}):
             if _contains_python(program):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import mmap
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,7 @@ from python_tsan.plain_text import counted
 from python_tsan.process import preloading
 from python_tsan.result.hang import together
 from python_tsan.result.model import Unparsed
+from python_tsan.storage import open_regular, read_regular
 from python_tsan.symbols import symbolise, thread_variable_names, variable_names
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ FOLDER_VARIABLE = "PYTHON_TSAN_LOCKS"
 # recorder, and would not start in every program that this one starts.
 PRELOAD_VARIABLE = "PYTHON_TSAN_LOCKS_PRELOAD"
 SUFFIX = ".locks"
+_NOTES = "processes"
+_MOST_NOTES = 16 << 20
+# 4711	problem	error 27
+_PROBLEM = re.compile(r"(?P<pid>\d{1,9})\tproblem\terror (?P<error>\d{1,4})")
 LOOKUP = Lookup(
     functions=symbolise,
     variables=variable_names,
@@ -105,8 +111,7 @@ def digest(files: Sequence[Path], reading: Reading) -> None:
 def recordings(files: Iterable[Path]) -> Iterator[Recording]:
     """Yield what can be read of each file, in order."""
     for path in files:
-        status = path.stat()
-        if (found := _analyse(path, status.st_mtime_ns)) is not None:
+        if (found := _analyse(path, _changed(path))) is not None:
             yield found
 
 
@@ -135,8 +140,12 @@ def waits(folder: Path) -> tuple[GilWait, ...]:
 def traces(files: Iterable[Path]) -> Iterator[tuple[Path, LockTrace]]:
     """Yield each file that can be read, with what was recorded in it."""
     for path in files:
-        if (trace := _trace(path, path.stat().st_mtime_ns)) is not None:
+        if (trace := _trace(path, _changed(path))) is not None:
             yield path, trace
+
+
+def _changed(path: Path) -> int:
+    return path.lstat().st_mtime_ns
 
 
 def judged_processes(folders: Iterable[Path]) -> frozenset[int]:
@@ -149,12 +158,35 @@ def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
     """Yield why possible deadlocks of some processes could not be judged, each reason once."""
     seen = Counter[str]()
     for folder in folders:
-        recorded = list(recordings(files(folder)))
-        if alone and not recorded:
+        recorded, lost = list(recordings(files(folder))), list(unrecorded(folder))
+        seen.update(lost)
+        if alone and not recorded and not lost:
             seen["No lock, thread or Python was seen, so possible deadlocks were not judged."] += 1
         for one in recorded:
             seen.update(_gaps(one))
     yield from seen
+
+
+def unrecorded(folder: Path) -> Iterator[str]:
+    """Yield a sentence for each process that could not be recorded, and for each recording that cannot be read."""
+    what = "so its locks and its calls of Python's C API were not judged."
+    for pid, why in _problems(folder):
+        yield f"Process {pid} could not be recorded ({why}), {what}"
+    known = {path for path, _ in traces(files(folder))}
+    for path in files(folder):
+        if path not in known:
+            yield f"The recording {path.name} of a process cannot be read, {what}"
+
+
+def _problems(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the processes that noted that they had no recording, with the reason (``file_note`` of file.cpp)."""
+    try:
+        lines = read_regular(folder / FOLDER / _NOTES, limit=_MOST_NOTES).decode(errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        if found := _PROBLEM.fullmatch(line):
+            yield found["pid"], os.strerror(int(found["error"]))
 
 
 def _gaps(one: Recording) -> Iterator[str]:
@@ -182,10 +214,18 @@ def _trace(path: Path, changed: int) -> LockTrace | None:  # noqa: ARG001 -- a f
 
 
 def _read(path: Path) -> LockTrace | None:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        view = memoryview(data)
-        try:
-            with paused():
-                return read_trace(view)
-        finally:
-            view.release()
+    """Return what was recorded; None for what is no recording, such as a file of a process that ended at once."""
+    try:
+        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _read_mapped(data)
+    except (OSError, ValueError):  # an empty file cannot be mapped
+        return None
+
+
+def _read_mapped(data: mmap.mmap) -> LockTrace | None:
+    view = memoryview(data)
+    try:
+        with paused():
+            return read_trace(view)
+    finally:
+        view.release()

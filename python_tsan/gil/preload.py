@@ -25,6 +25,7 @@ from python_tsan.gil.spool import Spool, SpoolObject, read_spool
 from python_tsan.gil.trace import Event, Process, Trace, Untraced
 from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.process import find_command
+from python_tsan.storage import open_regular
 from python_tsan.symbols import Site, symbolise
 
 if TYPE_CHECKING:
@@ -186,13 +187,20 @@ def _nothing_seen(program: Path, exit_code: int, notes: Sequence[_Note]) -> Noth
 
 
 def _read(path: Path) -> Process | None:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        view = memoryview(data)
-        try:
-            spool = read_spool(view)
-        finally:
-            view.release()
+    try:
+        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            spool = _read_mapped(data)
+    except (OSError, ValueError):  # an empty file cannot be mapped
+        return None
     return finish(spool) if spool and spool.events else None
+
+
+def _read_mapped(data: mmap.mmap) -> Spool | None:
+    view = memoryview(data)
+    try:
+        return read_spool(view)
+    finally:
+        view.release()
 
 
 def finish(spool: Spool) -> Process:

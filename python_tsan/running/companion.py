@@ -17,6 +17,7 @@ from python_tsan.errors import BuildError
 from python_tsan.paths import native_folder
 from python_tsan.preload_library import COMMON
 from python_tsan.result.finding import PythonFrame  # noqa: TC001 -- msgspec resolves the annotations at run time
+from python_tsan.storage import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,9 +208,13 @@ def read_hook_output(folder: Path) -> HookOutput:
 
 def _lines(path: Path, kind: type[_T]) -> list[_T]:
     read = []
-    for line in path.read_bytes().splitlines():
+    try:
+        lines = read_regular(path).splitlines()
+    except OSError:  # the program has put something else there
+        return []
+    for line in lines:
         try:
             read.append(msgspec.json.decode(line, type=kind))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
     return read

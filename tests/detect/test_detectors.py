@@ -120,6 +120,27 @@ def test_that_there_was_no_python_matters_to_who_asked_for_its_calls(monkeypatch
     assert list(capi_detector.gaps([tmp_path], alone=True)) == words
 
 
+NOT_RECORDED = "so its locks and its calls of Python's C API were not judged."
+
+
+@pytest.mark.parametrize("detector", [locks_detector, capi_detector])
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_process_that_could_not_be_recorded_is_named_with_the_reason(tmp_path, detector, alone):
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "processes").write_text("5\tloaded\t/bin/a\n5\tproblem\terror 28\n6\tproblem\terror x\n")
+    words = [f"Process 5 could not be recorded (No space left on device), {NOT_RECORDED}"]
+    assert list(detector.gaps([tmp_path], alone=alone)) == words
+
+
+@pytest.mark.parametrize("detector", [locks_detector, capi_detector])
+@pytest.mark.parametrize("content", [b"", b"PTLOCKS\n", bytes(100_000)])
+def test_a_recording_that_cannot_be_read_is_named(tmp_path, detector, content):
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "7.locks").write_bytes(content)
+    words = f"The recording 7.locks of a process cannot be read, {NOT_RECORDED}"
+    assert list(detector.gaps([tmp_path], alone=False)) == [words]
+
+
 def test_a_broken_rule_counts_in_both_ways_of_reading(monkeypatch, tmp_path):
     broken = Misuse(rule=Rule.NO_THREAD_STATE, function="PyList_Size", thread=0, count=3)
     threads = (TracedThread(id=0, tid=1),)
