@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from python_tsan.errors import UsageError
+from python_tsan.storage import expanded
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -71,7 +72,7 @@ class Layout:
 def default_root() -> Path:
     """Return the cache root: ``PYTHON_TSAN_CACHE`` if set, else the platform's cache folder (XDG on Linux)."""
     if chosen := os.environ.get("PYTHON_TSAN_CACHE"):
-        return Path(chosen).expanduser().absolute()
+        return expanded(chosen).absolute()
     import platformdirs  # noqa: PLC0415 -- a report needs no cache
 
     return platformdirs.user_cache_path("python-tsan")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import assert_never
 
 from python_tsan.binding import DESCRIPTION, Binding, parse_binding
+from python_tsan.storage import expanded
 
 DEFAULT_PYTHON = "3.12.11"
 OLDEST_MINOR, NEWEST_MINOR = 11, 15
@@ -62,7 +63,7 @@ def convert(kind: Kind, value: object, base: Path) -> object | None:  # noqa: PL
             seconds = _number(value, float)
             return float(seconds) if seconds is not None and 0 < seconds <= LARGEST else None
         case Kind.PATH:
-            return base / Path(value).expanduser() if isinstance(value, str | Path) and str(value) else None
+            return base / expanded(value) if isinstance(value, str | Path) and str(value) else None
         case Kind.VERSION:
             return _version(value)
         case Kind.BINDING:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import glob
 import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,10 @@ MOST_DOCUMENT_VALUES = 1_500_000
 BYTES_FOR_A_VALUE = 12
 LARGE_DOCUMENTS = "PYTHON_TSAN_LARGE_DOCUMENTS"
 FOLDERS = "--cache or --output"
+
+# /dev/stdout, /dev/fd/63
+_DESCRIPTOR = re.compile(r"/dev/(?P<name>stdout|stderr|fd/(?P<number>\d{1,6}))|/proc/self/fd/(?P<own>\d{1,6})")
+_STREAMS = {"stdout": 1, "stderr": 2}
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -142,6 +147,50 @@ def write_whole(target: Path, data: bytes | Iterable[bytes]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_named(target: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file that the user names, as a shell's ``>`` would, but whole or not at all.
+
+    A link leads to the file that is written. A device, a pipe with a reader or a descriptor of this process
+    (``/dev/stdout``) is written to: another file in its place would take it from every program.
+
+    Raises ``OSError`` for what cannot be written, such as a pipe without a reader.
+    """
+    parts = (data,) if isinstance(data, bytes) else data
+    if (number := _descriptor_of(target)) is not None:
+        with os.fdopen(os.dup(number), "wb") as file:
+            file.writelines(parts)
+        return
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if stat.S_ISREG(mode):
+        write_whole(Path(os.path.realpath(target)), data)
+        return
+    descriptor = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as file:
+        os.set_blocking(descriptor, True)
+        file.writelines(parts)
+
+
+def _descriptor_of(target: Path) -> int | None:
+    """Return the descriptor of this process that a path names, None for any other path."""
+    found = _DESCRIPTOR.fullmatch(str(target))
+    return found and _STREAMS.get(found["name"], int(found["number"] or found["own"] or 0))
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path that the user names, with their home folder for ``~``; as a shell does, ``~nobody`` stays."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 -- Path.expanduser raises if there is no such user
+
+
+def real(path: str | Path) -> Path:
+    """Return what a path leads to; links in a circle lead nowhere and stay."""
+    return Path(os.path.realpath(path))
 
 
 def unfinished_file(target: Path) -> Path:

@@ -20,11 +20,10 @@ from python_tsan.gil.registry import ANY_DEBUGGER, ENGINES, NAMES, find_engine
 from python_tsan.gil.summary import caveats, summarise, time_lost, why
 from python_tsan.gil.timeline import chrome_trace, html_page
 from python_tsan.plain_text import counted
-from python_tsan.storage import read_regular, storage_errors
+from python_tsan.storage import read_regular, storage_errors, write_named
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
 
     from python_tsan.console import Console
     from python_tsan.gil.trace import Trace
@@ -142,7 +141,8 @@ def _trace(arguments: argparse.Namespace, console: Console) -> ExitCode:
 def _cut_short(path: Path, trace: Trace) -> SubjectError | None:
     """Write the trace; return the error if it could not be written completely."""
     try:
-        _write(path, encode(trace))
+        with path.open("wb") as file:
+            file.writelines(encode(trace))
     except OSError as error:
         return SubjectError(
             f"{path} is cut short at {path.stat().st_size:,} bytes: {error.strerror}",
@@ -170,7 +170,7 @@ def _timeline(arguments: argparse.Namespace, console: Console) -> ExitCode:
         trace = _read(arguments.trace)
         pieces = [html_page(trace)] if arguments.format == "html" else chrome_trace(trace)
         with storage_errors(output):
-            _write(output, (piece.encode() for piece in pieces))
+            write_named(output.absolute(), (piece.encode() for piece in pieces))
     console.say(f"{output}: {_TIMELINES[arguments.format]}")
     return ExitCode.CLEAN
 
@@ -187,12 +187,6 @@ def _compare(arguments: argparse.Namespace, console: Console) -> ExitCode:
             # On its own line: with a stack of Python frames it is wider than any table.
             console.warn(f"{one.thread} differs at {one.difference}")
     return ExitCode.CLEAN if all(one.holds for one in agreements) else ExitCode.FINDINGS
-
-
-def _write(path: Path, pieces: Iterable[bytes]) -> None:
-    with path.open("wb") as file:
-        for piece in pieces:
-            file.write(piece)
 
 
 def _read(path: Path) -> Trace:

@@ -26,7 +26,7 @@ from python_tsan.imports.wording import summary
 from python_tsan.plain_text import counted
 from python_tsan.process import keeping
 from python_tsan.render.registry import TERMINAL
-from python_tsan.storage import read_regular, storage_errors, unfinished_file, unreadable, write_whole
+from python_tsan.storage import read_regular, storage_errors, unfinished_file, unreadable, write_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -178,7 +178,7 @@ def _render(document: Document, arguments: argparse.Namespace, context: VerbCont
 def write_file(path: Path, text: str, context: VerbContext) -> None:
     """Write a file whole or not at all. Raises UsageError if it cannot be written."""
     with storage_errors(path):
-        write_whole(path.absolute(), text.encode())
+        write_named(path.absolute(), text.encode())
     context.console.note(f"written to {path}")
 
 

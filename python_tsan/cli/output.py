@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import UsageError
 from python_tsan.plain_text import did_you_mean
 from python_tsan.render.registry import RENDERINGS, TERMINAL
-from python_tsan.storage import storage_errors, write_whole
+from python_tsan.storage import storage_errors, write_named
 
 if TYPE_CHECKING:
     import argparse
@@ -66,7 +66,7 @@ def write_output(data: bytes | Iterable[bytes], name: str, output: Path | None, 
         sys.stdout.buffer.flush()
         return
     with storage_errors(output):
-        write_whole(output.absolute(), data)
+        write_named(output.absolute(), data)
     console.note(f"{name} in {output}")
 
 

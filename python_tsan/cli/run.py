@@ -21,7 +21,7 @@ from python_tsan.render.registry import RENDERINGS, TERMINAL
 from python_tsan.result.model import TSAN_EXIT_CODE
 from python_tsan.result.shard import parse_shard
 from python_tsan.running.request import CLEAN, DEFAULT_SECONDS, Request
-from python_tsan.storage import storage_errors, text_of, write_whole
+from python_tsan.storage import storage_errors, text_of, write_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,7 +226,7 @@ def _write_baseline(report: Result, file: Path, rules: Rules, console: Console) 
 
     today = dt.datetime.now(tz=dt.UTC).date()
     with storage_errors(file, option="--write-baseline"):
-        write_whole(file, write_baseline(report.findings, rules.baseline, today=today).encode())
+        write_named(file, write_baseline(report.findings, rules.baseline, today=today).encode())
     console.note(
         f"baseline of {counted(len(report.findings), 'finding')}: {file}; give each new one a reason and a link"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -12,6 +11,7 @@ from python_tsan.comparison.programs import column_of_report, rows_of_report, wi
 from python_tsan.comparison.verified import column_of_run, lane_of, rows_of_run
 from python_tsan.errors import SubjectError, UsageError
 from python_tsan.result.model import ResultKind
+from python_tsan.storage import real
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def _sides_of_runs(runs: Sequence[tuple[str, Result]], lane: Lane | None) -> Sid
 
 
 def _sides_of_reports(reports: Sequence[tuple[str, Result]]) -> Sides:
-    columns = [column_of_report(report, file, Path(file).resolve().parent.name or file) for file, report in reports]
+    columns = [column_of_report(report, file, real(file).parent.name or file) for file, report in reports]
     rows = tuple(row for _, report in reports for row in rows_of_report(report))
     commands = dict.fromkeys(rows_of_report(report).__next__().title for _, report in reports)
     notes = (f"the commands differ: {'; '.join(commands)}",) if len(commands) > 1 else ()

@@ -17,7 +17,7 @@ from python_tsan.binding import default_for
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.manifest import Interpreter
 from python_tsan.setting_values import DEFAULT_PYTHON, NEWEST_MINOR, OLDEST_MINOR
-from python_tsan.storage import entries, is_file
+from python_tsan.storage import entries, is_file, real
 from python_tsan.version import release_of
 
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ def candidates(env: Mapping[str, str]) -> Iterator[Path]:
     """Yield the Pythons on this machine, each real file once: ours, those on PATH, of pyenv, of uv, of conda."""
     seen: set[Path] = set()
     for path in _places(env):
-        real = path.resolve()
+        file = real(path)
         # pyenv's shims start a shell that picks one of the Pythons that are looked at anyway.
-        if real not in seen and path.parent.name != "shims" and os.access(real, os.X_OK):
-            seen.add(real)
+        if file not in seen and path.parent.name != "shims" and os.access(file, os.X_OK):
+            seen.add(file)
             yield path
 
 

@@ -14,7 +14,13 @@ from python_tsan.errors import SubjectError
 from python_tsan.process.child import Child
 from python_tsan.process.child_pool import ChildPool, current_pool, in_order_of_end, in_parallel
 from python_tsan.process.command import find_command
-from python_tsan.process.group import end_group, group_cpu_seconds, group_members, interrupt_group
+from python_tsan.process.group import (
+    end_group,
+    group_cpu_seconds,
+    group_members,
+    group_waited_seconds,
+    interrupt_group,
+)
 from python_tsan.process.interrupts import hold_interrupts, keeping
 from python_tsan.process.preloading import preloading
 
@@ -30,6 +36,7 @@ __all__ = [
     "find_command",
     "group_cpu_seconds",
     "group_members",
+    "group_waited_seconds",
     "in_order_of_end",
     "in_parallel",
     "interrupt_group",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -52,6 +53,16 @@ def group_cpu_seconds(pgid: int) -> float:
     """Return the processor time that the running members of a group have used, with that of children they reaped."""
     # Fields 14 to 17, counted from 1, are utime, stime, cutime and cstime.
     return sum(sum(map(int, process_stat(pid)[11:15])) for pid in group_members(pgid)) / _CLOCK_TICKS
+
+
+def group_waited_seconds(pgid: int) -> float:
+    """Return how long the threads of a group that still run were ready without a processor, 0 where that is unknown."""
+    waited = 0
+    for pid in group_members(pgid):
+        for file in Path("/proc", str(pid), "task").glob("*/schedstat"):
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                waited += int(file.read_text(encoding="ascii").split()[1])
+    return waited / 1e9
 
 
 def _signal_group(pgid: int, number: int) -> bool:

@@ -16,6 +16,7 @@ from python_tsan.pytest_tsan.interpreter import MarkedTestPython, find_python
 from python_tsan.pytest_tsan.mark import read_mark
 from python_tsan.pytest_tsan.run import Call, run_isolated
 from python_tsan.pytest_tsan.words import MARK, REQUIRE
+from python_tsan.storage import expanded
 
 if TYPE_CHECKING:
     from python_tsan.config import Settings
@@ -110,8 +111,8 @@ def _named(config: pytest.Config) -> str:
     """Return the path of the named Python, relative to the current folder or to the settings file that names it."""
     given, written = Path(config.getoption("tsan_python")), Path(config.getini("tsan_python"))
     if given.name:
-        return str(config.invocation_params.dir / given.expanduser())
-    return str(config.rootpath / written.expanduser()) if written.name else ""
+        return str(config.invocation_params.dir / expanded(given))
+    return str(config.rootpath / expanded(written)) if written.name else ""
 
 
 def _settings(config: pytest.Config) -> Settings:

@@ -7,13 +7,13 @@ the user has named, or works in.
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.storage import read_regular
+from python_tsan.storage import read_regular, real
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from python_tsan.render.registry import SourceLines
 
@@ -27,16 +27,16 @@ def source_reader(folders: Sequence[str | Path]) -> SourceLines:
 
     It gives none for a file elsewhere, and for one that cannot be read.
     """
-    roots = [Path(folder).resolve() for folder in folders]
+    roots = [real(folder) for folder in folders]
 
     @lru_cache(maxsize=16)
     def lines_of(file: str) -> tuple[str, ...]:
         try:
-            path = Path(file).resolve()
+            path = real(file)
             if not any(path.is_relative_to(root) for root in roots):
                 return ()
             text = read_regular(path, limit=MOST_BYTES).decode("utf-8", errors="replace")
-        except (OSError, ValueError, RuntimeError):  # ValueError: a NUL; RuntimeError: links in a circle
+        except (OSError, ValueError):  # ValueError: a NUL
             return ()
         return tuple(text.split("\n"))
 

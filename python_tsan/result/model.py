@@ -117,7 +117,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     standard error of a subject that died by a signal. ``problem`` says why the logs prove nothing (the log folder is
     gone, the program could not be started). ``known`` are races of CPython itself that were set aside from
     ``findings``. ``disturbed`` says why an earlier run, which this one replaces, could not count.
-    ``recent_cpu`` is the processor time that it used in the last seconds before its deadline, and how many those are;
+    ``recent_cpu`` is the processor time that it needed in the last seconds before its deadline, and how many those are;
     ``stalled`` are the seconds for which nothing moved before it was ended for that. ``hang`` says of each thread what
     it then waited for or held, and where it was; ``wait_graph`` is the same by name, where it is known. ``gil_waits``
     are the waits with the GIL held that were recorded, ``kept_references`` the borrowed ones that were kept over a

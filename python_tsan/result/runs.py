@@ -11,6 +11,7 @@ from msgspec import Struct
 from python_tsan.errors import PythonTsanError, UsageError
 from python_tsan.result.codec import load_result
 from python_tsan.result.model import OLD_FILE, RUN_FILE
+from python_tsan.storage import real
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,7 +43,7 @@ def find_runs(paths: Sequence[str]) -> tuple[Path, ...]:
                 page="compare",
             )
         for file in files:
-            found.setdefault(file.resolve(), file)
+            found.setdefault(real(file), file)
     return tuple(found.values())
 
 

@@ -17,6 +17,7 @@ from python_tsan.running.companion import FOLDER_VARIABLE
 from python_tsan.running.elf import is_runtime
 from python_tsan.running.preflight import find_archer, find_symbolizer, require_symbolizer
 from python_tsan.running.record import SEED_VARIABLE
+from python_tsan.storage import real
 from python_tsan.tsan.options import parse_options
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _python_environment(
         return variables, ()
     active = _virtual_environment(caller)
     home, own = active or ("", None)
-    if own and Path(home).resolve() == interpreter.executable.parent.resolve():
+    if own and real(home) == real(interpreter.executable.parent):
         return variables, (f"the active virtual environment {own} is of this interpreter, so its packages are used",)
     folder = str(interpreter.executable.parent)
     variables["PATH"] = os.pathsep.join([folder, caller.get("PATH", os.defpath)])

@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from python_tsan.process import group_cpu_seconds, group_members
+from python_tsan.process import group_cpu_seconds, group_members, group_waited_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class GroupWatch:
         self._mark = os.fsencode(mark)
         self._unmarked: dict[tuple[int, Path], int] = {}
         self._seen: dict[str, None] = {}
-        self._cpu: deque[tuple[float, float]] = deque(maxlen=_SAMPLES)
+        self._needed: deque[tuple[float, float, float]] = deque(maxlen=_SAMPLES)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -58,13 +58,17 @@ class GroupWatch:
         return tuple(each for each, count in self._unmarked.items() if count > 1)
 
     def recent_cpu(self, pgid: int) -> tuple[float, float]:
-        """Return the processor seconds that the group used in the last five seconds or so, and how long those are."""
-        now, used = time.monotonic(), group_cpu_seconds(pgid)
-        samples = list(self._cpu)
-        then, before = next(
-            (each for each in reversed(samples) if now - each[0] >= RECENT_SECONDS), (samples or [(now, used)])[0]
-        )
-        return max(0.0, used - before), now - then
+        """Return the processor seconds that the group needed in the last five seconds or so, and how long those are.
+
+        On a busy machine a program that computes may get none of them: the time counts in which it was ready.
+        """
+        sample = _needed(pgid)
+        samples = list(self._needed)
+        first = next((each for each in reversed(samples) if sample[0] - each[0] >= RECENT_SECONDS), None)
+        begin = first or (samples or [sample])[0]
+        seconds, used, waited = (now - then for now, then in zip(sample, begin, strict=True))
+        # Of a thread that has ended it is not known any more how long it waited.
+        return max(0.0, used) + max(0.0, waited), seconds
 
     def start(self, pgid: int) -> None:
         """Begin to look at the group ``pgid``; to be called once."""
@@ -77,7 +81,7 @@ class GroupWatch:
             for pid in group_members(pgid):
                 self._seen.update(dict.fromkeys(mapped_code(pid)))
                 self._look_for_mark(pid)
-            self._cpu.append((time.monotonic(), group_cpu_seconds(pgid)))
+            self._needed.append(_needed(pgid))
             pause = min(pause * 2, MOST_SECONDS)
 
     def _look_for_mark(self, pid: int) -> None:
@@ -88,6 +92,11 @@ class GroupWatch:
                 self._unmarked[key] = self._unmarked.get(key, 0) + 1
         except OSError:
             return
+
+
+def _needed(pgid: int) -> tuple[float, float, float]:
+    """Return the time now, and the processor time that a group used and waited for."""
+    return time.monotonic(), group_cpu_seconds(pgid), group_waited_seconds(pgid)
 
 
 def mapped_code(pid: int) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import ToolchainError
+from python_tsan.storage import expanded, real
 from python_tsan.toolchain.hints import describe, first_compiler, fix_for, install_command
 from python_tsan.toolchain.model import Candidate, Family, Probe, Rejection
 from python_tsan.toolchain.package_names import Manager, Missing, Need
@@ -28,7 +28,7 @@ def rank(candidates: Iterable[Candidate], requested: str | None = None) -> tuple
 def fits(candidate: Candidate, requested: str) -> bool:
     """Return whether ``requested`` means this compiler: ``clang``, ``clang-19``, ``clang-19.1``, file name or path."""
     if "/" in requested:
-        return candidate.cc.resolve() == Path(requested).expanduser().resolve()
+        return real(candidate.cc) == real(expanded(requested))
     full = f"{candidate.family.value}-{candidate.version}"
     return requested in {candidate.family.value, candidate.cc.name} or f"{full}.".startswith(f"{requested}.")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.process import run
-from python_tsan.storage import entries, is_folder
+from python_tsan.storage import entries, expanded, is_folder, real
 from python_tsan.toolchain.model import Candidate, Family
 
 if TYPE_CHECKING:
@@ -80,19 +80,19 @@ def find_compilers(where: Places) -> Iterator[Found]:
     in_path: set[Path] = set()
     for cc, cxx in where.named:
         _keep_best_name(seen, cc)
-        partners[cc.resolve()] = cxx
+        partners[real(cc)] = cxx
     for folder in where.folders:
         for path in _programs(folder, _COMPILER):
             _keep_best_name(seen, path)
             if folder not in where.releases:
-                in_path.add(path.resolve())
-    for real, path in seen.items():
-        yield Found(cc=path, cxx=partners.get(real) or find_cxx(path), in_path=real in in_path or real in partners)
+                in_path.add(real(path))
+    for file, path in seen.items():
+        yield Found(cc=path, cxx=partners.get(file) or find_cxx(path), in_path=file in in_path or file in partners)
 
 
 def locate(name: str, where: Places) -> Found | None:
     """Return the compiler with that path or program name, or None; starts no program."""
-    path = Path(name).expanduser().absolute() if "/" in name else find_program(name, where.folders)
+    path = expanded(name).absolute() if "/" in name else find_program(name, where.folders)
     if path is None or not _executable(path):
         return None
     return Found(cc=path, cxx=find_cxx(path))
@@ -162,12 +162,12 @@ def _programs(folder: Path, pattern: re.Pattern[str]) -> Iterator[Path]:
 
 
 def _keep_best_name(seen: dict[Path, Path], path: Path) -> None:
-    real = path.resolve()
-    if real.name in WRAPPERS or not _executable(path):
+    target = real(path)
+    if target.name in WRAPPERS or not _executable(path):
         return
-    known = seen.get(real)
+    known = seen.get(target)
     if known is None or _precision(path) > _precision(known):
-        seen[real] = path
+        seen[target] = path
 
 
 def _precision(path: Path) -> int:

@@ -131,6 +131,14 @@ def test_the_same_interpreter_gives_the_same_bytes(export, built):
     assert export("b.tar.zst").read_bytes() == first
 
 
+def test_a_device_is_not_replaced_by_an_archive(export, tmp_path):
+    (tmp_path / "archives").mkdir()
+    (tmp_path / "archives" / "null").symlink_to("/dev/null")
+    with pytest.raises(UsageError, match="not a regular file"):
+        export("null")
+    assert (tmp_path / "archives" / "null").is_char_device()
+
+
 def test_an_archive_names_nothing_of_its_machine(export, tmp_path):
     data = archive_file.zstd.decompress(export().read_bytes())
     assert str(tmp_path).encode() not in data

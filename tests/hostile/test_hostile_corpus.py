@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_build import make_toolchain
-from hostile_files import CONTENTS, NAMES, PLACES
+from hostile_files import CONTENTS, LOG, NAMES, PLACES
 
 from python_tsan import pipeline
 from python_tsan.cli.failures import LONGEST_MESSAGE
@@ -22,6 +22,7 @@ from python_tsan.errors import ToolchainError
 from python_tsan.running import preparation
 
 pytestmark = pytest.mark.timeout(60)
+ROOT = Path(__file__).parents[2]
 
 SECONDS = 10.0  # of the processor, which does not depend on what else the machine does
 MEGABYTES = 240  # more than before the call; a bare process has less than 60, so that a verb stays under 300
@@ -33,7 +34,10 @@ NOT_TEXT = ("binary", "elf", "gzip_cut", "zstd_cut", "nul", "escapes", "long_lin
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A command line, the name of its file, its exit code for most kinds, and that for the others."""
+    """A command line, the name of its file, its exit code for most kinds, and that for the others.
+
+    A file in a folder is hostile inside of a folder that the command line names.
+    """
 
     words: str
     code: int
@@ -79,6 +83,39 @@ CASES = [
         name="python-tsan.toml",
     ),
 ]
+NO_FILE = ("dangling", "missing")
+IN_FOLDERS = [
+    Case(words="report sub", code=6, others=codes(2, *LINKS) | codes(6, "below_a_file"), name="sub/run.json", places=6),
+    Case(
+        words="explain abcd1234 --log sub",
+        code=6,
+        others=codes(6, "read_error", "sparse", "sparse_below_the_limit"),
+        name="sub/run.json",
+    ),
+    Case(words="compare sub", code=6, others=codes(2, "folder", "missing"), name="sub/run.json", places=6),
+    Case(words="merge sub", code=6, others=codes(2, "folder", *NO_FILE), name="sub/run.json", places=6),
+    Case(words="replay sub", code=6, others=codes(2, *NO_FILE), name="sub/replay.json", places=6),
+    Case(words="matrix --resume sub", code=6, others=codes(2, *NO_FILE), name="sub/matrix.json", places=6),
+    Case(words="test-python --resume sub", code=6, others=codes(2, *NO_FILE), name="sub/run.json", places=6),
+]
+# Not a Python, not a program, not a folder, and a list that cannot be read
+OTHER_WORDS = [
+    Case(words="imports scan colorsys --python ./{}", code=6, places=6),
+    Case(words="imports confirm colorsys this --python ./{}", code=6, places=6),
+    Case(words="imports preimport colorsys --python ./{}", code=6, places=6),
+    Case(
+        words="imports preimport colorsys --check {} --python ./no-python",
+        code=6,
+        others=codes(2, "below_a_file"),
+        places=6,
+    ),
+    Case(words="imports scan colorsys --path {} --python ./no-python", code=2, others=codes(6, "folder")),
+    Case(words="imports watch --quiet -- ./{}", code=6, places=6),
+    Case(words="interpreter --python ./{}", code=2),
+    Case(words="run --python ./{} -- true", code=2),
+    Case(words="report plain.log --own {} --format html", code=1, places=1),
+]
+CASES += [*IN_FOLDERS, *OTHER_WORDS]
 KINDS = [*CONTENTS, *PLACES]
 
 
@@ -112,6 +149,7 @@ def here(tmp_path, monkeypatch):
     def no_compiler(*_arguments, **_named):
         raise ToolchainError("no compiler")
 
+    (tmp_path / "plain.log").write_bytes(LOG)
     monkeypatch.setattr(preparation, "choose_toolchain", no_compiler)
     monkeypatch.setattr(pipeline, "choose_toolchain", lambda *_arguments, **_named: make_toolchain())
     return tmp_path
@@ -158,6 +196,7 @@ def bounded_memory():
 def test_hostile_files(case, kind, here, written, capfd, bounded_memory):  # noqa: PLR0917 -- pytest passes them by name
     if (case.name != "input" and kind in NAMES) or (kind == "unreadable" and os.geteuid() == 0):
         pytest.skip("the settings file has a fixed name, and root reads everything")
+    (here / case.name).parent.mkdir(exist_ok=True)
     name = make(here, kind, case.name)
     words = [word.format(name, name) for word in case.words.split(" ")]
     written.clear()
@@ -175,3 +214,36 @@ def test_hostile_files(case, kind, here, written, capfd, bounded_memory):  # noq
     assert seconds < SECONDS
     assert bounded_memory() < MEGABYTES
     assert outside == []
+
+
+# Where a result is to be written: a link leads to its file, a device or pipe stays one, and what cannot be is an error.
+OUTPUTS = {
+    "null": 1,
+    "zero": 1,
+    "dangling": 1,
+    "missing": 1,
+    "sparse": 1,
+    "unreadable": 1,
+    "folder": 2,
+    "below_a_file": 2,
+}
+OUTPUTS |= {"long_name": 2, "long_path": 2, "read_error": 2, "sparse_below_the_limit": 1}
+
+
+@pytest.mark.usefixtures("bounded_memory")
+@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize("words", ["report plain.log --format html --output {}", "compare a.json b.json --output {}"])
+def test_hostile_places_for_a_result(words, kind, here, written, capfd):
+    for run in ("a.json", "b.json"):
+        (here / run).write_bytes((ROOT / "docs" / "examples" / "tally_racy.json").read_bytes())
+    name = make(here, kind, "input")
+    written.clear()
+    code = main(words.format(name).split())
+    outside = [path for path in written if is_outside(path, here)]
+    shown = capfd.readouterr().err
+    assert code == OUTPUTS.get(kind, 6), shown
+    assert "an error inside python-tsan" not in shown
+    assert outside == []
+    if kind in {"null", "zero", "full", "dangling"}:
+        assert (here / name).is_symlink()
+    assert kind not in {"null", "zero", "full"} or (here / name).is_char_device()

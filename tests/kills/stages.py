@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -15,13 +16,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "cpython_build"), str(TESTS.parent)]
+sys.path[:0] = [*(str(TESTS / each) for each in ("cpython_build", "comparison", "gil")), str(TESTS.parent)]
 
 import fake_build  # noqa: E402 -- found by the line above
+import gil_samples  # noqa: E402
+from merged import part  # noqa: E402
 
 from python_tsan.artifact import artifact, existing  # noqa: E402
+from python_tsan.cli.main import main  # noqa: E402
 from python_tsan.console import make_console  # noqa: E402
 from python_tsan.cpython.build.interpreter import libc_identity  # noqa: E402
 from python_tsan.cpython.manifest import MANIFEST_NAME, read_manifest, write_manifest  # noqa: E402
@@ -30,16 +35,25 @@ from python_tsan.cpython.planning import make_plan  # noqa: E402
 from python_tsan.cpython.prebuilt import restore as restore_module  # noqa: E402
 from python_tsan.cpython.prebuilt.export import export_interpreter  # noqa: E402
 from python_tsan.cpython.prebuilt.restore import restore_interpreter  # noqa: E402
+from python_tsan.errors import UsageError  # noqa: E402
+from python_tsan.gil.codec import decode as decode_trace  # noqa: E402
+from python_tsan.gil.codec import encode as encode_trace  # noqa: E402
 from python_tsan.paths import Layout  # noqa: E402
 from python_tsan.render.registry import JSON, RENDERINGS, TERMINAL  # noqa: E402
-from python_tsan.result.codec import load_result  # noqa: E402
+from python_tsan.result.baseline import write_baseline  # noqa: E402
+from python_tsan.result.build import Facts, build_result  # noqa: E402
+from python_tsan.result.codec import encode_result, load_result  # noqa: E402
+from python_tsan.result.model import RUN_FILE  # noqa: E402
 from python_tsan.running import expected  # noqa: E402
 from python_tsan.running.preflight import Prepared  # noqa: E402
 from python_tsan.running.request import Request  # noqa: E402
 from python_tsan.running.rules import Rules  # noqa: E402
 from python_tsan.running.session import Session  # noqa: E402
+from python_tsan.storage import write_named  # noqa: E402
+from python_tsan.tsan.digest import Digest  # noqa: E402
 
 FILES = 60
+FINDINGS = 200
 # Renderings whose last letters are the same for every whole one
 CLOSED = ("html", "junit", "sarif")
 PINNED = replace(
@@ -234,7 +248,99 @@ def results(root: Path) -> list[dict[str, str]]:
     return found
 
 
+def many(count: int) -> Any:
+    """Return the result of a log with so many distinct findings."""
+    text = "".join(REPORT.replace("careless", f"careless{number}") for number in range(count))
+    digest = Digest()
+    digest.add(text.splitlines(), "log")
+    return build_result(digest, Facts())
+
+
+def report(root: Path) -> None:
+    """Write the page and the document of a log, each over an earlier one."""
+    os.chdir(root)  # the pages name the log
+    log = Path("input.log")
+    log.write_text("".join(REPORT.replace("careless", f"careless{number}") for number in range(FINDINGS)))
+    for name in ("html", "json", "html"):
+        main(["report", str(log), "--format", name, "--output", f"page.{name}"])
+
+
+def pages(root: Path) -> list[dict[str, str]]:
+    """Return the renderings that have their final name."""
+    return [{path.name: hashlib.sha256(path.read_bytes()).hexdigest()} for path in root.glob("page.*")]
+
+
+def merge(root: Path) -> None:
+    """Merge the parts of a run, twice."""
+    for name in ("a", "b"):
+        (root / name).mkdir(exist_ok=True)
+        shown = [("race_global",), ("race_heap",)] * 100
+        found = part(name, *shown, shard=(1 + (name == "b"), 2), repeat=400)
+        (root / name / RUN_FILE).write_bytes(encode_result(found))
+    for _ in range(2):
+        words = ["merge", str(root / "a"), str(root / "b"), "--format", "html,sarif", "--quiet"]
+        main([*words, "--output", str(root / "runs")])
+
+
+def merged(root: Path) -> list[dict[str, str]]:
+    """Return what each merge shows that can be read, and the end of each rendering of it that is there."""
+    return results(root)
+
+
+def baseline(root: Path) -> None:
+    """Write a baseline over an earlier one, again and again."""
+    found, today = many(FINDINGS).findings, dt.date(2026, 6, 1)
+    for _ in range(5):
+        write_named(root / "baseline.toml", write_baseline(found, None, today=today).encode())
+
+
+def baselines(root: Path) -> list[dict[str, str]]:
+    """Return the baselines that have their final name."""
+    return [{path.name: hashlib.sha256(path.read_bytes()).hexdigest()} for path in root.glob("baseline.toml")]
+
+
+def scan(root: Path) -> None:
+    """Scan the imports of a package and write the document, over an earlier one."""
+    words = ["imports", "scan", "colorsys", "wave", "--no-calls", "--format", "json", "--quiet"]
+    for _ in range(2):
+        main([*words, "--cache", str(root / "cache"), "--output", str(root / "scan.json")])
+
+
+def scans(root: Path) -> list[dict[str, str]]:
+    """Return what each document shows."""
+    read = [json.loads(path.read_text()) for path in root.glob("scan.json")]
+    return [{"entries": str(each["entries"]), "hazards": str(each["hazards"])} for each in read]
+
+
+def trace(root: Path) -> None:
+    """Write a trace of the GIL, its timeline, and the trace again."""
+    events = gil_samples.EVENTS * 2_000
+    written = encode_trace(gil_samples.trace(processes=(gil_samples.process(events=events),)))
+    target = root / "gil.trace"
+    target.write_bytes(b"".join(written))
+    for name in ("html", "json"):
+        main(["gil", "timeline", str(target), "--format", name, "--output", str(root / f"gil.{name}")])
+    written = encode_trace(gil_samples.trace(processes=(gil_samples.process(events=events),)))
+    with target.open("wb") as file:
+        file.writelines(written)
+
+
+def traces(root: Path) -> list[dict[str, str]]:
+    """Return the timelines, and the traces that do not say that they were cut short."""
+    found = [{path.name: hashlib.sha256(path.read_bytes()).hexdigest()} for path in root.glob("gil.[hj]*")]
+    for path in root.glob("gil.trace"):
+        with contextlib.suppress(UsageError):  # it was cut before its header
+            read = decode_trace(path.read_bytes(), source=path)
+            found += [] if read.truncated else [{"events": str(len(read.processes[0].events))}]
+    return found
+
+
 STAGES = {
+    "report": (report, pages),
+    "merge": (merge, merged),
+    "baseline": (baseline, baselines),
+    "scan": (scan, scans),
+    "trace": (trace, traces),
     "build": (build, built),
     "harness": (harness, harnesses),
     "numpy": (numpy, numpys),

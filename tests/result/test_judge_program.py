@@ -124,11 +124,11 @@ def test_a_doubt_about_the_whole_run_counts_too():
         ),
         (
             replace(FINE, timed_out=True, exit_code=-2, recent_cpu=(0.04, 5.2)),
-            "deadline of 5 s; used 0.0 CPU s in the last 5.2 s: hung (stacks",
+            "deadline of 5 s; needed 0.0 CPU s in the last 5.2 s: hung (stacks",
         ),
         (
             replace(FINE, timed_out=True, exit_code=-2, recent_cpu=(4.8, 5.0)),
-            "used 4.8 CPU s in the last 5.0 s: slow or in an endless loop, raise --timeout (stacks",
+            "needed 4.8 CPU s in the last 5.0 s: slow or in an endless loop, raise --timeout (stacks",
         ),
         (replace(FINE, timed_out=True, exit_code=-2, recent_cpu=(0.25, 5.0)), "in the last 5.0 s: slow"),
         (replace(FINE, timed_out=True, exit_code=-15), "(stacks: none could be saved)"),

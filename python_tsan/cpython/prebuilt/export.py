@@ -35,7 +35,7 @@ from python_tsan.cpython.prebuilt.archive import (
 )
 from python_tsan.cpython.prebuilt.restore import unpack_checked
 from python_tsan.cpython.sources.unpack import UnsafeMember
-from python_tsan.errors import BuildError
+from python_tsan.errors import BuildError, UsageError
 from python_tsan.plain_text import counted, duration
 from python_tsan.storage import sha256_of, storage_errors
 
@@ -70,6 +70,9 @@ def export_interpreter(
     written there, ``SubjectError`` when the disk is full.
     """
     started = time.monotonic()
+    target = Path(os.path.realpath(target))
+    if target.exists() and not target.is_file():
+        raise UsageError(f"cannot write {target}: not a regular file", page="storage")
     with storage_errors(target, option="--export", needs="15 to 60 MB"):
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)

@@ -10,7 +10,6 @@ import json
 import platform
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.artifact import artifact
@@ -30,11 +29,12 @@ from python_tsan.cpython.sources.store import cache_errors, scratch
 from python_tsan.cpython.sources.unpack import UnsafeMember
 from python_tsan.errors import FetchError, UsageError
 from python_tsan.plain_text import counted, duration
-from python_tsan.storage import sha256_of
+from python_tsan.storage import expanded, sha256_of
 from python_tsan.toolchain import choose_toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from python_tsan.config import Settings
     from python_tsan.console import Console
@@ -81,7 +81,7 @@ def restore_interpreter(
 def _as_file(origin: str, settings: Settings, layout: Layout, console: Console) -> Iterator[Path]:
     """Give the archive as a file; one that was downloaded is deleted afterwards."""
     if "://" not in origin:
-        path = Path(origin).expanduser()
+        path = expanded(origin)
         if not path.is_file():
             raise UsageError(f"there is no archive {path}", advice="name a file or an address", page=PAGE)
         yield path

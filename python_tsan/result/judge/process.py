@@ -93,9 +93,9 @@ def _recent_use(observation: Observation) -> str:
     """Say whether a program that passed its deadline was still computing."""
     if observation.recent_cpu is None:
         return ""
-    used, seconds = observation.recent_cpu
-    what = "hung" if used < IDLE_SHARE * seconds else "slow or in an endless loop, raise --timeout"
-    return f"; used {used:.1f} CPU s in the last {seconds:.1f} s: {what}"
+    needed, seconds = observation.recent_cpu
+    what = "hung" if needed < IDLE_SHARE * seconds else "slow or in an endless loop, raise --timeout"
+    return f"; needed {needed:.1f} CPU s in the last {seconds:.1f} s: {what}"
 
 
 def _with_fix(line: str) -> str:
