@@ -44,13 +44,14 @@ def test_a_pipe_is_written_to_if_something_reads_it(tmp_path):
     with pytest.raises(OSError, match="No such device"):
         write_named(pipe, b"content")
     content = bytes(500_000)  # more than fits into a pipe
-    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+    with (tmp_path / "read").open("wb") as out, subprocess.Popen(["cat", pipe], stdout=out) as reader:
         deadline = time.monotonic() + 20.0
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):  # until the reader has opened it
                 write_named(pipe, content)
                 break
-        assert len(reader.stdout.read()) == len(content)
+        assert reader.wait(20.0) == 0
+    assert (tmp_path / "read").read_bytes() == content
     assert pipe.is_fifo()
 
 
