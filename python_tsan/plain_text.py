@@ -14,7 +14,7 @@ WIDTH = 80
 LINE_LENGTH = 300
 # What a terminal obeys, and what changes the direction of text around it (https://trojansource.codes): control
 # characters, U+061C, U+200E, U+200F, U+2028 to U+202E and U+2066 to U+2069.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 # GitHub obeys `::name::` at the start of a line of a job's log, and `##[name]` anywhere in it
 # (https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs). Azure Pipelines obeys `##vso[name]`
 # anywhere, TeamCity `##teamcity[name]`.
@@ -23,7 +23,7 @@ COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)", re.MULTILINE)
 
 def printable(text: str, *, keep: str = "") -> str:
     """Return ``text`` with its control characters, save those in ``keep``, as hexadecimal codes."""
-    return _CONTROL.sub(lambda found: found[0] if found[0] in keep else _code(found[0]), text)
+    return re.sub(_CONTROL, lambda found: found[0] if found[0] in keep else _code(found[0]), text)
 
 
 def harmless(text: str, *, keep: str = "\n\t") -> str:

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,6 +158,7 @@ def _explain_missing(error: ModuleNotFoundError) -> PythonTsanError | None:
 
 def _unexpected(error: Exception) -> PythonTsanError:
     import tempfile  # noqa: PLC0415 -- brings much with it, for errors inside only
+    import traceback  # noqa: PLC0415 -- so too
 
     text = "".join(traceback.format_exception(error))
     try:

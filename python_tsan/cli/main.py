@@ -132,7 +132,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser(*loaded: str) -> argparse.ArgumentParser:
-    """Return the parser of every verb; only the modules of the ``loaded`` verbs are imported and add arguments."""
+    """Return the parser of the ``loaded`` verbs, whose modules are imported; of the names of all verbs without them."""
     parser = _Parser(
         prog="python-tsan",
         usage="python-tsan [-h] [--version] VERB ...",
@@ -144,7 +144,7 @@ def build_parser(*loaded: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"python-tsan {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", prog="python-tsan", help=argparse.SUPPRESS)
-    for verb in VERBS:
+    for verb in [each for each in VERBS if each.name in loaded] or VERBS:
         subparser = verbs.add_parser(
             verb.name,
             help=verb.summary,  # shown by completions; --help has its own table of verbs

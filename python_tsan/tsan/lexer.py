@@ -119,7 +119,7 @@ _CREATED = re.compile(
 # Goroutine 7 (running) created at:
 _GOROUTINE = re.compile(r"Goroutine (?P<id>\d+) \((?P<status>running|finished)\) created at:")
 #   Cycle in lock order graph: M0 (0x7ffc1) => M1 (0x7ffc2) => M0
-_CYCLE = re.compile(r"Cycle in lock order graph: (?P<links>.*)")
+_CYCLE = r"Cycle in lock order graph: (?P<links>.*)"
 # M0 (0x7ffc1) =>
 _LINK = rf"M(?P<id>\d+) \((?P<address>{ADDRESS})\)"
 #   Mutex M1 acquired here while holding mutex M0 in main thread:
@@ -129,13 +129,13 @@ _HELD_BEFORE = r"Mutex M(?P<mutex>\d+) previously acquired by the same thread he
 # Goroutine 999 lock mutex 2 while holding mutex 1:
 _GO_ACQUIRED = r"Goroutine (?P<thread>\d+) lock mutex (?P<mutex>\d+) while holding mutex (?P<holding>\d+):"
 # Mutex 1 was previously locked here:
-_GO_HELD_BEFORE = re.compile(r"Mutex (?P<mutex>\d+) was previously locked here:")
+_GO_HELD_BEFORE = r"Mutex (?P<mutex>\d+) was previously locked here:"
 #   Signal 10 handler invoked at:
-_SIGNAL = re.compile(r"Signal (?P<signal>\d+) handler invoked at:")
+_SIGNAL = r"Signal (?P<signal>\d+) handler invoked at:"
 #   And 3 more similar thread leaks.
-_LEAKED = re.compile(r"And (?P<others>\d+) more similar thread leaks\.")
+_LEAKED = r"And (?P<others>\d+) more similar thread leaks\."
 #     HINT: use TSAN_OPTIONS=second_deadlock_stack=1 to get more informative warning message
-_HINT = re.compile(r"hint: use TSAN_OPTIONS=", re.IGNORECASE)
+_HINT = r"(?i)hint: use TSAN_OPTIONS="
 #   main.main.func1()  # noqa: ERA001 -- as printed
 _GO_FUNCTION = re.compile(r"(?P<symbol>\S+)\(\)\s*$")
 #       /src/main.go:11 +0x44
@@ -263,7 +263,7 @@ def _goroutine(text: str) -> Thread | None:
 
 
 def _cycle(text: str) -> Cycle | None:
-    found = _CYCLE.match(text)
+    found = re.match(_CYCLE, text)
     if not found:
         return None
     links = re.finditer(_LINK, found["links"])
@@ -293,7 +293,7 @@ def _go_acquired(text: str) -> Acquisition | None:
 
 
 def _held_before(text: str) -> HeldBefore | None:
-    found = re.match(_HELD_BEFORE, text) or _GO_HELD_BEFORE.match(text)
+    found = re.match(_HELD_BEFORE, text) or re.match(_GO_HELD_BEFORE, text)
     return found and HeldBefore(number(found["mutex"]) or 0)
 
 
@@ -312,17 +312,17 @@ def _summary(text: str) -> Summary | None:
 
 
 def _signal(text: str) -> SignalCaption | None:
-    found = _SIGNAL.match(text)
+    found = re.match(_SIGNAL, text)
     return found and SignalCaption(number(found["signal"]) or 0, text)
 
 
 def _leaked(text: str) -> Leaked | None:
-    found = _LEAKED.match(text)
+    found = re.match(_LEAKED, text)
     return found and Leaked(number(found["others"]) or 0)
 
 
 def _hint(text: str) -> Note | None:
-    return Note(text) if _HINT.match(text) else None
+    return Note(text) if re.match(_HINT, text) else None
 
 
 def _mark(text: str) -> Mark | None:

@@ -30,7 +30,7 @@ _KINDS: dict[str, Kind] = {
 _LOWER_KINDS = {title.lower(): kind for title, kind in _KINDS.items()}
 SUMMARY_CAPTION = "only the summary of this report is left"
 # ==4711==ERROR: ThreadSanitizer: SEGV on unknown address
-_PID = re.compile(r"==(\d+)==")
+_PID = r"==(\d+)=="
 
 
 def parse_block(block: Block, source: str, *, frame: FrameReader = read_frame, summarised: bool = True) -> Finding:
@@ -86,14 +86,14 @@ def _raw(lines: list[str]) -> str:
 
 
 # /src/race.cpp:12:5 worker, as old runtimes print it
-_OLD_SUMMARY = re.compile(r"(?P<place>\S.*:\d+) (?P<symbol>\S+)$")
+_OLD_SUMMARY = r"(?P<place>\S.*:\d+) (?P<symbol>\S+)$"
 
 
 def summary_frame(summary: str, title: str) -> Frame | None:
     """Return the frame that a summary names: ``data race /src/race.cpp:12:5 in worker(int)``."""
     rest = summary.removeprefix(title).rstrip()
     place, found, symbol = rest.partition(" in ")
-    if not found and (old := _OLD_SUMMARY.match(rest.strip())):
+    if not found and (old := re.match(_OLD_SUMMARY, rest.strip())):
         place, symbol = old["place"], old["symbol"]
     return read_frame(f"#0 {symbol or '<null>'} {place.strip() or '<null>'}") if rest.strip() else None
 
@@ -119,7 +119,7 @@ def parse_fatal(block: Block, source: str) -> Fatal:
     else:
         kind = FatalKind.CHECK if "CHECK failed" in text else FatalKind.FATAL
     message = next((line for line in block.lines if "ERROR: " in line), block.lines[0])
-    pid = _PID.search(text)
+    pid = re.search(_PID, text)
     return Fatal(
         kind=kind,
         message=message.strip(),
