@@ -52,6 +52,8 @@ def tidy(parser: argparse.ArgumentParser) -> None:
                 child.description = child.description or sentence(summaries.get(name) or "") or None
                 child.formatter_class = formatter
                 tidy(child)
+        elif action.choices and action.metavar is None:
+            action.metavar = "|".join(map(str, action.choices))
     if parser.usage is None:
         plain = (usage_of(action) for action in parser._actions if not action.option_strings)  # noqa: SLF001
         parser.usage = " ".join((parser.prog, "[options]", *plain)).replace("%", "%%")
