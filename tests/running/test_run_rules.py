@@ -12,7 +12,7 @@ from python_tsan.result.model import SharedObject
 from python_tsan.running.expected import WORDS, parse_expectation
 from python_tsan.running.request import Request
 from python_tsan.running.rules import Rules, read_rules
-from python_tsan.running.suppressing import count_uses, for_runtime, merged_text, read_suppressions
+from python_tsan.running.suppressing import compiled_in, count_uses, for_runtime, merged_text, read_suppressions
 from python_tsan.tsan.digest import Digest
 from python_tsan.tsan.finding import RULES, Finding, Frame, Kind, Location, LocationKind, Source, Stack
 
@@ -132,6 +132,29 @@ def test_uses_are_counted_over_all_logs_and_the_unused_are_zero(tmp_path):
     used, unused = count_uses(read_suppressions([file]), logs)
     assert (used.entry, used.matched, used.line, used.reason) == ("race:known_writer", 2, 2, "a statistic")
     assert (unused.entry, unused.matched) == ("race:never", 0)
+
+
+@pytest.mark.parametrize(
+    ("entry", "doubt"),
+    [("race:*", True), ("race:_PyEval_EvalFrameDefault", True), ("race_top:known_writer", False)],
+)
+def test_a_suppression_that_is_in_no_file_was_compiled_in(tmp_path, entry, doubt):
+    (tmp_path / "tsan.1").write_text(golden("suppressed").replace("race:known_writer", entry))
+    (tmp_path / "s.txt").write_text("race:known_reader\n")
+    mine, theirs = count_uses(read_suppressions([tmp_path / "s.txt"]), [tmp_path / "tsan.1"])
+    assert (mine.entry, mine.matched) == ("race:known_reader", 0)
+    assert (theirs.entry, theirs.matched, theirs.reason) == (entry, 1, "compiled into the program")
+    doubts, remarks = compiled_in([mine, theirs])
+    words = f"{entry}, a suppression that the program has compiled in, matched 1 time"
+    assert (len(doubts), len(remarks)) == ((1, 0) if doubt else (0, 1))
+    assert [*doubts, *remarks][0].startswith(words)
+
+
+def test_one_that_the_user_also_names_is_the_users(tmp_path):
+    (tmp_path / "tsan.1").write_text(golden("suppressed"))
+    (tmp_path / "s.txt").write_text("race:known_writer\n")
+    uses = count_uses(read_suppressions([tmp_path / "s.txt"]), [tmp_path / "tsan.1"])
+    assert compiled_in(uses) == ([], [])
 
 
 def recorded(function="is_empty", *, digest=None, kind=Kind.API_NOT_ATTACHED):

@@ -304,3 +304,12 @@ def test_a_free_threaded_build_whose_gil_comes_back_is_not_judged(make_session, 
     result, _ = session.run()
     assert result.verdict.status is (VerdictStatus.COULD_NOT_JUDGE if free_threaded else VerdictStatus.CLEAN)
     assert ("mine.fast" in result.verdict.reason) is free_threaded
+
+
+@pytest.mark.parametrize("requested", [(), ("races", "locks"), ("locks",)])
+def test_a_log_of_the_sanitizer_is_not_passed_over_where_races_are_not_judged(make_session, racy, requested):
+    session = make_session(racy, detect=requested)
+    session.prepared = replace(session.prepared, detect=("locks",))
+    reasons = (session.run()[0].verdict.reason, *session._gathered.unjudged)
+    doubted = any("ran under ThreadSanitizer, and races were not judged" in each for each in reasons)
+    assert doubted is (requested != ("locks",))
