@@ -70,6 +70,8 @@ def _refuse_conflicts(arguments: argparse.Namespace) -> None:
     prints = arguments.print_key or arguments.print_plan
     if arguments.export and (prints or arguments.print_env):
         raise UsageError("--export prints the SHA-256 of the archive and cannot be combined with a --print option")
+    if arguments.archive == "":
+        raise UsageError("--from is empty", advice="name an archive or its address")
     if arguments.archive and (arguments.export or prints):
         raise UsageError("--from restores an archive and cannot be combined with --export, --print-key or --print-plan")
     if arguments.with_numpy and not arguments.export:

@@ -136,8 +136,8 @@ def build_parser(*loaded: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python-tsan",
         usage="python-tsan [-h] [--version] VERB ...",
-        description="Find data races, deadlocks with the GIL, calls of Python's C API without it, and\nimport deadlocks "
-        "in C++ programs that embed CPython, and in extension modules.",
+        description="Find data races, deadlocks with the GIL, calls of Python's C API without it, and\n"
+        "import deadlocks in C++ programs that embed CPython, and in extension modules.",
         epilog=_verb_table() + EXIT_CODES,
         formatter_class=formatter,
         allow_abbrev=False,

@@ -18,7 +18,7 @@ from python_tsan.process.group import (
     end_group,
     group_cpu_seconds,
     group_members,
-    group_waited_seconds,
+    group_waits,
     interrupt_group,
 )
 from python_tsan.process.interrupts import hold_interrupts, keeping
@@ -36,7 +36,7 @@ __all__ = [
     "find_command",
     "group_cpu_seconds",
     "group_members",
-    "group_waited_seconds",
+    "group_waits",
     "in_order_of_end",
     "in_parallel",
     "interrupt_group",

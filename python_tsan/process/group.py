@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -17,6 +18,8 @@ TERM_GRACE_SECONDS = 2.0
 INTERRUPT_GRACE_SECONDS = 5.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _POLL_SECONDS = 0.01
+# The line of /proc/PID/task/TID/status, proc_pid_status(5)
+_SLEPT = re.compile(r"^voluntary_ctxt_switches:\s+(\d+)", re.MULTILINE)
 # The states of a process that has ended and is not collected.
 ENDED = frozenset({"Z", "X"})
 
@@ -55,14 +58,16 @@ def group_cpu_seconds(pgid: int) -> float:
     return sum(sum(map(int, process_stat(pid)[11:15])) for pid in group_members(pgid)) / _CLOCK_TICKS
 
 
-def group_waited_seconds(pgid: int) -> float:
-    """Return how long the threads of a group that still run were ready without a processor, 0 where that is unknown."""
-    waited = 0
+def group_waits(pgid: int) -> dict[int, tuple[float, int]]:
+    """Return, for each thread of a group, the seconds that it was ready without a processor, and how often it slept."""
+    waits = {}
     for pid in group_members(pgid):
-        for file in Path("/proc", str(pid), "task").glob("*/schedstat"):
+        for task in Path("/proc", str(pid), "task").glob("*"):
             with contextlib.suppress(OSError, IndexError, ValueError):
-                waited += int(file.read_text(encoding="ascii").split()[1])
-    return waited / 1e9
+                waited = int((task / "schedstat").read_text(encoding="ascii").split()[1])
+                found = _SLEPT.search((task / "status").read_text(encoding="utf-8", errors="replace"))
+                waits[int(task.name)] = (waited / 1e9, int(found[1]) if found else 0)
+    return waits
 
 
 def _signal_group(pgid: int, number: int) -> bool:

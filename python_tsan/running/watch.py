@@ -7,9 +7,9 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from python_tsan.process import group_cpu_seconds, group_members, group_waited_seconds
+from python_tsan.process import group_cpu_seconds, group_members, group_waits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,14 @@ FIRST_SECONDS = 0.05
 MOST_SECONDS = 2.0
 RECENT_SECONDS = 5.0
 _SAMPLES = 8
+
+
+class _Sample(NamedTuple):
+    """The processor time that a group had used at a time, and how its threads waited (``group_waits``)."""
+
+    time: float
+    used: float
+    waits: dict[int, tuple[float, int]]
 
 
 class GroupWatch:
@@ -33,7 +41,7 @@ class GroupWatch:
         self._mark = os.fsencode(mark)
         self._unmarked: dict[tuple[int, Path], int] = {}
         self._seen: dict[str, None] = {}
-        self._needed: deque[tuple[float, float, float]] = deque(maxlen=_SAMPLES)
+        self._needed: deque[_Sample] = deque(maxlen=_SAMPLES)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -60,15 +68,19 @@ class GroupWatch:
     def recent_cpu(self, pgid: int) -> tuple[float, float]:
         """Return the processor seconds that the group needed in the last five seconds or so, and how long those are.
 
-        On a busy machine a program that computes may get none of them: the time counts in which it was ready.
+        On a busy machine a program that computes may get none of them: the time counts in which a thread was ready and
+        did not sleep. One that waits for the GIL sleeps again and again.
         """
-        sample = _needed(pgid)
+        now = _sample(pgid)
         samples = list(self._needed)
-        first = next((each for each in reversed(samples) if sample[0] - each[0] >= RECENT_SECONDS), None)
-        begin = first or (samples or [sample])[0]
-        seconds, used, waited = (now - then for now, then in zip(sample, begin, strict=True))
-        # Of a thread that has ended it is not known any more how long it waited.
-        return max(0.0, used) + max(0.0, waited), seconds
+        recent = (each for each in reversed(samples) if now.time - each.time >= RECENT_SECONDS)
+        then = next(recent, (samples or [now])[0])
+        waited = sum(
+            seconds - then.waits[thread][0]
+            for thread, (seconds, slept) in now.waits.items()
+            if thread in then.waits and slept == then.waits[thread][1]
+        )
+        return max(0.0, now.used - then.used) + waited, now.time - then.time
 
     def start(self, pgid: int) -> None:
         """Begin to look at the group ``pgid``; to be called once."""
@@ -81,7 +93,7 @@ class GroupWatch:
             for pid in group_members(pgid):
                 self._seen.update(dict.fromkeys(mapped_code(pid)))
                 self._look_for_mark(pid)
-            self._needed.append(_needed(pgid))
+            self._needed.append(_sample(pgid))
             pause = min(pause * 2, MOST_SECONDS)
 
     def _look_for_mark(self, pid: int) -> None:
@@ -94,9 +106,8 @@ class GroupWatch:
             return
 
 
-def _needed(pgid: int) -> tuple[float, float, float]:
-    """Return the time now, and the processor time that a group used and waited for."""
-    return time.monotonic(), group_cpu_seconds(pgid), group_waited_seconds(pgid)
+def _sample(pgid: int) -> _Sample:
+    return _Sample(time=time.monotonic(), used=group_cpu_seconds(pgid), waits=group_waits(pgid))
 
 
 def mapped_code(pid: int) -> Iterator[str]:

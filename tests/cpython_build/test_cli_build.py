@@ -13,6 +13,7 @@ import pytest
 
 from python_tsan.cli import build as verb
 from python_tsan.cli import install_numpy as numpy_verb
+from python_tsan.cli.main import main
 from python_tsan.cpython.prebuilt import restore
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.paths import Layout
@@ -131,3 +132,8 @@ def test_an_interpreter_that_the_settings_do_not_mean_is_named(pipeline):
     assert verb._other_options(threaded, None, instrumented_numpy=False) == (
         "--python 3.13.5 --free-threaded --toolchain clang-19"
     )
+
+
+def test_an_empty_archive_is_not_passed_over(capsys):
+    assert main(["build", "--from", ""]) == 2
+    assert "--from is empty" in capsys.readouterr().err

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from python_tsan import process
 from python_tsan.result.model import SharedObject
+from python_tsan.running import watch as watch_module
 from python_tsan.running.audit import downgrades, inspect_objects, is_system, two_runtimes, watched_objects
-from python_tsan.running.watch import GroupWatch, mapped_code
+from python_tsan.running.watch import GroupWatch, _Sample, mapped_code
 
 
 def shared(path, *, instrumented=False):
@@ -95,6 +97,32 @@ def test_what_a_process_maps_is_seen_while_it_runs():
     finally:
         sleeper.kill()
         sleeper.wait()
+
+
+@pytest.mark.parametrize(
+    ("slept", "waited", "needed"),
+    [
+        ((0, 0), (0.0, 4.5), 4.6),  # it computes, and others have the processor
+        ((0, 900), (0.0, 4.5), 0.1),  # it waits for the GIL, and wakes late each time
+        ((3, 3), (1.0, 1.0), 0.1),
+    ],
+)
+def test_the_time_counts_in_which_a_thread_was_ready_and_did_not_sleep(monkeypatch, slept, waited, needed):
+    samples = iter(
+        _Sample(time=10.0 + 6.0 * index, used=2.0 + 0.1 * index, waits={7: (waited[index], slept[index])})
+        for index in range(2)
+    )
+    monkeypatch.setattr(watch_module, "_sample", lambda _pgid: next(samples))
+    with GroupWatch() as watch:
+        watch._needed.append(watch_module._sample(1))
+        assert watch.recent_cpu(1) == pytest.approx((needed, 6.0))
+
+
+def test_a_thread_that_came_or_went_does_not_count():
+    assert process.group_waits(2**22 + 1) == {}
+    mine = process.group_waits(os.getpgrp())
+    assert os.getpid() in mine
+    assert all(seconds >= 0 and slept >= 0 for seconds, slept in mine.values())
 
 
 def test_a_watch_that_was_never_started_ends_at_once():
