@@ -76,7 +76,7 @@ def test_one_word_means_one_thing_in_every_verb():
     for each in PARSERS:
         for action in each.values[0]._actions:
             for word in action.option_strings:
-                value = "" if action.nargs == 0 else action.metavar or "choices"
+                value = "" if action.nargs == 0 else "choices" if action.choices else action.metavar
                 metavars.setdefault(word, set()).add(value)
     assert OLD & set(metavars) == set()
     several = {word: values for word, values in metavars.items() if len(values) > 1 and values != ALIKE.get(word)}

@@ -104,7 +104,7 @@ time.sleep(60)"""
     report, folder = make_session(program(code), timeout=3.0).run()
     assert time.monotonic() - started < 40
     assert report.verdict.status is VerdictStatus.FINDINGS
-    assert "still running at its deadline of 3 s; used 0." in report.verdict.reason
+    assert "still running at its deadline of 3 s; needed 0." in report.verdict.reason
     assert ": hung (stacks: stacks-native.txt" in report.verdict.reason
     assert report.subject.exit_codes == (-signal.SIGKILL,)
     assert (folder / "1" / "stacks-native.txt").stat().st_size
