@@ -8,6 +8,7 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 #include <atomic>
+#include <csetjmp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -1040,6 +1041,173 @@ void mutex_only() {
     in_thread([] { PyThread_free_lock(PyThread_allocate_lock()); });
 }
 
+// --- what C and C++ call back -------------------------------------------------------------------------------------
+
+template <bool Right>
+int compare(const void* one, const void* other) {
+    const auto is_less = [&] {
+        return PyObject_RichCompareBool(*static_cast<PyObject* const*>(one), *static_cast<PyObject* const*>(other),
+                                        Py_LT);
+    };
+    if (Right) {
+        const Gil gil;
+        return is_less() == 1 ? -1 : 1;
+    }
+    return is_less() == 1 ? -1 : 1;
+}
+
+template <bool Right>
+void sorted() {
+    const Python python;
+    PyObject* numbers[] = {PyLong_FromLong(3000), PyLong_FromLong(2000), PyLong_FromLong(1000)};
+    {
+        const NoGil without;
+        std::qsort(numbers, 3, sizeof *numbers, compare<Right>);
+    }
+    for (PyObject* each : numbers) {
+        Py_DecRef(each);
+    }
+}
+
+std::jmp_buf place;
+PyThreadState* jumped_with = nullptr;
+
+template <bool Right>
+void jumped() {
+    const Python python;
+    if (setjmp(place) == 0) {
+        jumped_with = PyEval_SaveThread();
+        std::longjmp(place, 1);
+    }
+    if (Right) {
+        PyEval_RestoreThread(jumped_with);
+        measure();
+    } else {
+        measure();
+        PyEval_RestoreThread(jumped_with);
+    }
+}
+
+template <bool Right>
+void quick_exit() {
+    at_quick_exit([] {
+        if (Right) {
+            Py_IsInitialized();
+        } else {
+            PyErr_Clear();
+        }
+    });
+    {
+        const Python python;
+    }
+    std::quick_exit(0);
+}
+
+bool ends_wrong = false;
+[[gnu::destructor]] void end_of_program() {
+    if (ends_wrong) {
+        PyErr_Clear();
+    }
+}
+void destructor_function() {
+    ends_wrong = true;
+    const Python python;
+}
+void destructor_function_idle() {
+    const Python python;
+}
+
+template <bool Right>
+void error_carried() {
+    const Python python;
+    PyErr_SetString(PyExc_ValueError, "far away");
+    PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+    PyErr_Fetch(&type, &value, &trace);
+    in_thread([&] {
+        if (Right) {
+            const Gil gil;
+            PyErr_Restore(type, value, trace);
+            PyErr_Clear();
+        } else {
+            PyErr_Restore(type, value, trace);
+        }
+    });
+}
+
+template <bool Right>
+void iterated() {
+    const Python python;
+    PyObject* builtins = PyImport_ImportModule("builtins");
+    PyObject* to_number = PyObject_GetAttrString(builtins, "int");
+    PyObject* words = PyUnicode_FromString("12x");
+    PyObject* numbers = PyObject_CallMethod(builtins, "map", "OO", to_number, words);
+    while (PyObject* number = PyIter_Next(numbers)) {
+        Py_DecRef(number);
+    }
+    if (Right) {
+        PyErr_Clear();
+    }
+    Py_DecRef(PyObject_CallObject(to_number, nullptr));
+    PyErr_Clear();
+    for (PyObject* each : {builtins, to_number, words, numbers}) {
+        Py_DecRef(each);
+    }
+}
+
+void free_memory(PyObject* owner) {
+    std::free(PyCapsule_GetPointer(owner, "memory"));
+}
+template <bool Right>
+void capsule_elsewhere() {
+    const Python python;
+    PyObject* owner = PyCapsule_New(std::malloc(8), "memory", free_memory);
+    in_thread([&] {
+        if (Right) {
+            const Gil gil;
+            Py_DecRef(owner);
+        } else {
+            Py_DecRef(owner);
+        }
+    });
+}
+
+template <bool Right>
+void exception_for_a_thread() {
+    const Python python;
+    in_thread([] {
+        constexpr unsigned long nobody = 1;
+        if (Right) {
+            const Gil gil;
+            PyThreadState_SetAsyncExc(nobody, PyExc_KeyboardInterrupt);
+        } else {
+            PyThreadState_SetAsyncExc(nobody, PyExc_KeyboardInterrupt);
+        }
+    });
+}
+
+/// Called by a thread of Python's own.
+template <bool Right>
+PyObject* native_work(PyObject*, PyObject*) {
+    PyThreadState* state = PyEval_SaveThread();
+    if (Right) {
+        PyEval_RestoreThread(state);
+    }
+    PyErr_CheckSignals();
+    if (!Right) {
+        PyEval_RestoreThread(state);
+    }
+    return PyLong_FromLong(3);
+}
+template <bool Right>
+void python_thread() {
+    static PyMethodDef work = {"work", native_work<Right>, METH_NOARGS, nullptr};
+    const Python python;
+    PyObject* function = PyCFunction_NewEx(&work, nullptr, nullptr);
+    PyObject_SetAttrString(PyImport_AddModule("__main__"), "work", function);
+    Py_DecRef(function);
+    ::python("import threading\nt = threading.Thread(target=work)\nt.start()\nt.join()");
+}
+
 // --- references that a container lends ----------------------------------------------------------------------------
 
 /// A list with an object that nothing else refers to.
@@ -1242,6 +1410,20 @@ const Case cases[] = {
     {"ctypes", "ctypes.CDLL, which releases the GIL", without_gil, by_ctypes, by_ctypes_with_gil},
     {"child", "the child of a fork that was made without the GIL", without_gil, child_without, child_with},
     {"lock", "PyList_Size after PyThread_allocate_lock in a C++ thread", without_gil, mutex_without, mutex_only},
+    {"sorted", "a comparison function of qsort, called with the GIL released", without_gil, sorted<false>,
+     sorted<true>},
+    {"jumped", "a longjmp out of a block that released the GIL", without_gil, jumped<false>, jumped<true>},
+    {"quick_exit", "a function of at_quick_exit", after, quick_exit<false>, quick_exit<true>},
+    {"destructor_function", "a function with the attribute destructor", after, destructor_function,
+     destructor_function_idle},
+    {"error_carried", "PyErr_Restore in a C++ thread", without_gil, error_carried<false>, error_carried<true>},
+    {"iterated", "an exception of PyIter_Next that nobody looks at", "exception set", iterated<false>, iterated<true>},
+    {"capsule_elsewhere", "a capsule that a C++ thread releases", without_gil, capsule_elsewhere<false>,
+     capsule_elsewhere<true>},
+    {"for_a_thread", "PyThreadState_SetAsyncExc in a C++ thread", without_gil, exception_for_a_thread<false>,
+     exception_for_a_thread<true>},
+    {"python_thread", "PyErr_CheckSignals with the GIL released, in a thread of Python's own", without_gil,
+     python_thread<false>, python_thread<true>},
     {"item_kept", "PyList_GetItem, and its item after a release of the GIL", "advice", item_kept, item_owned},
     {"value_kept", "PyDict_GetItemString, and its value after PyGILState_Release", "advice", value_kept,
      value_looked_up_again},

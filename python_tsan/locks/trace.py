@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = b"PTLOCKS\n"
-VERSION = 4
+VERSION = 5
 LIBRARY = "libpython_tsan_locks.so"
 # By number: enum Kind, Mode, Callee, Rule, Lost and Part of format.hpp.
 KINDS = (
@@ -113,8 +113,10 @@ LOST = (
     "functions of Python beyond the limit",
     "wrong calls of Python beyond the limit",
     "calls that lead to a second Python in the process",
+    "calls through addresses that the program keeps read-only",
+    "the first calls of a library that was linked without start files",
 )
-_OF_CALLS = frozenset(LOST[-3:])
+_OF_CALLS = frozenset(LOST[-5:])
 _PARTS = (
     "strings",
     "objects",

@@ -35,10 +35,10 @@ FILTER = """
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-static void forbid() { // madvise and mprotect fail from now on
+static void forbid(unsigned call = SYS_madvise) { // it fails from now on
     sock_filter rules[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
     };
@@ -76,6 +76,89 @@ def test_a_stripped_program_has_its_place_in_the_file(compile_cpp, flags, record
 
 def test_a_program_that_forbids_system_calls(compile_cpp, flags, record):
     assert called(record(compile_cpp(text(FILTER, "forbid();"), *flags))) == FOUND
+
+
+PLUGIN = """
+#include <Python.h>
+extern "C" Py_ssize_t use(PyObject* list) { return PyList_Size(list); }
+"""
+USES = """
+#include <Python.h>
+#include <cstring>
+#include <dlfcn.h>
+#include <unistd.h>
+HEAD
+int main(int, char** words) {
+    BEFORE
+    Py_InitializeEx(0);
+    PyObject* list = PyList_New(0);
+    AFTER
+    void* plugin = OPEN;
+    if (plugin == nullptr) _exit(9);
+    auto* use = (Py_ssize_t (*)(PyObject*))dlsym(plugin, "use");
+    if (std::strcmp(words[2], "held") == 0) return use(list) == 0 ? 0 : 8;
+    PyThreadState* state = PyEval_SaveThread();
+    use(list);
+    PyEval_RestoreThread(state);
+    return 0;
+}
+"""
+LOCAL = "dlopen(words[1], RTLD_NOW)"
+
+
+def uses(head="", before="", after="", call=LOCAL):
+    return USES.replace("HEAD", head).replace("BEFORE", before).replace("AFTER", after).replace("OPEN", call)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_library_that_is_loaded_where_mprotect_is_forbidden(compile_cpp, flags, record, when):
+    """The dynamic linker itself refuses a library of which a part is to be read-only, so that it has none."""
+    plugin = compile_cpp(PLUGIN, "-shared", "-fPIC", flags[0], "-Wl,-z,norelro")
+    program = compile_cpp(uses(FILTER, **{when: "forbid(SYS_mprotect);"}), *flags, "-ldl")
+    assert called(record(program, plugin, "released")) == FOUND
+    assert called(record(program, plugin, "held")) == []
+
+
+def gaps_of(traces):
+    return [what for trace in traces for what in trace.calls_not_seen]
+
+
+def test_addresses_that_cannot_be_written_are_a_gap(compile_cpp, flags, record):
+    """The library's part is read-only before the recorder sees it: it was linked without what calls the recorder."""
+    plugin = compile_cpp(PLUGIN, "-shared", "-fPIC", flags[0], "-nostartfiles", "-Wl,-z,now")
+    forbid_later = "[&] { void* at = dlopen(words[1], RTLD_NOW); forbid(SYS_mprotect); return at; }()"
+    program = compile_cpp(uses(FILTER, call=forbid_later), *flags, "-ldl")
+    traces = record(program, plugin, "held")
+    assert called(traces) == []
+    assert "calls through addresses that the program keeps read-only" in gaps_of(traces)
+
+
+LATE = "the first calls of a library that was linked without start files"
+
+
+@pytest.mark.parametrize(("extra", "gaps"), [("-nostartfiles", [LATE]), ("-nodefaultlibs", [])])
+def test_a_library_without_start_files_is_a_gap(compile_cpp, flags, record, extra, gaps):
+    plugin = compile_cpp(PLUGIN, "-shared", "-fPIC", flags[0], extra)
+    program = compile_cpp(uses(), *flags, "-ldl")
+    traces = record(program, plugin, "released")
+    assert called(traces) == FOUND
+    assert gaps_of(traces) == gaps
+
+
+def test_a_library_without_start_files_is_a_gap_where_nothing_looks_for_its_functions(compile_cpp, flags, record):
+    plugin = compile_cpp(PLUGIN, "-shared", "-fPIC", flags[0], "-nostartfiles")
+    program = compile_cpp(text("#include <dlfcn.h>", f'dlopen("{plugin}", RTLD_NOW);'), *flags, "-ldl")
+    traces = record(program)
+    assert called(traces) == FOUND
+    assert gaps_of(traces) == [LATE]
+
+
+def test_a_python_in_a_namespace_of_its_own_is_a_gap(compile_cpp, flags, record):
+    plugin = compile_cpp(PLUGIN, "-shared", "-fPIC", *flags)
+    program = compile_cpp(uses(call="dlmopen(LM_ID_NEWLM, words[1], RTLD_NOW)"), *flags, "-ldl")
+    traces = record(program, plugin, "held")
+    assert called(traces) == []
+    assert gaps_of(traces) == ["calls that lead to a second Python in the process"]
 
 
 def test_under_an_audit_library_it_is_found_or_the_loader_refuses_the_recorder(compile_cpp, flags, start_recorded):

@@ -16,6 +16,7 @@
 #include <elf.h>
 #include <link.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 namespace lock_recorder {
 
@@ -67,6 +68,7 @@ int (*each_object)(int (*)(dl_phdr_info*, std::size_t, void*), void*) = nullptr;
 Loaded python{};
 int pythons = 0;
 bool second_is_known = false;
+std::atomic<std::uint32_t> gaps[static_cast<std::size_t>(Lost::count)]; // before there is a file for them
 const void* (*current_state)() = nullptr;
 int (*is_initialized)() = nullptr;
 int (*is_finalizing)() = nullptr;
@@ -112,6 +114,10 @@ bool is_free(const char* name) {
 
 bool needs_state(const char* name) {
     return begins_with(name, "Py") ? !is_free(name) : is_among(checked_private, name);
+}
+
+void note_gap(Lost what) {
+    gaps[static_cast<std::size_t>(what)].fetch_add(1, std::memory_order_relaxed);
 }
 
 template <typename Result>
@@ -290,7 +296,7 @@ std::uint32_t make_stub(const char* name, void* target) {
     const bool always = action || runs || no_error; // with the GIL held, too
     auto& used = always ? always_used : quiet_used;
     if (used % most_stubs == 0 && used != (always ? most_stubs : 0)) {
-        count_lost(Lost::functions);
+        note_gap(Lost::functions);
         return 0;
     }
     functions[used] = Function{name,
@@ -327,6 +333,7 @@ struct Round {
     std::size_t seen = 0; // with Python known
     std::size_t at = 0;
     void* writable = nullptr; // the page that was made so last
+    bool starts = false;      // the first one, before constructors run
 };
 Round round_now;
 Latch redirect_latch;
@@ -337,6 +344,13 @@ void write_slot(void** slot, void* value) {
     if (first == round_now.writable || raw_call(SYS_mprotect, as_long(first), page, PROT_READ | PROT_WRITE) == 0) {
         round_now.writable = first;
         __atomic_store_n(slot, value, __ATOMIC_RELEASE);
+        return;
+    }
+    // The program may forbid the call: then what is writable anyway is written, by a call that fails elsewhere.
+    iovec from = {&value, sizeof value}, to = {slot, sizeof value};
+    if (raw_call(SYS_process_vm_writev, raw_call(SYS_getpid), as_long(&from), 1, as_long(&to), 1) !=
+        static_cast<long>(sizeof value)) {
+        note_gap(Lost::slots);
     }
 }
 
@@ -390,9 +404,10 @@ bool is_bound_to(const void* value, const void* target) {
     return pythons == 1 || value == target;
 }
 
-/// Redirects the calls of Python's functions that these rows make.
-void redirect(
+/// Redirects the calls of Python's functions that these rows make, and returns whether there are any.
+bool redirect(
     const Loaded& object, const Calls& tables_of, const ElfW(Rela) * table, std::uint64_t count, std::uint32_t kind) {
+    bool calls = false;
     for (const auto* row = table; table != nullptr && row < table + count; ++row) {
         const char* name = tables_of.imported(*row, kind);
         if (name == nullptr || !(begins_with(name, "Py") || begins_with(name, "_Py")) ||
@@ -405,8 +420,25 @@ void redirect(
         auto** slot = reinterpret_cast<void**>(object.base + row->r_offset);
         if (number != 0 && is_bound_to(*slot, target)) {
             write_slot(slot, capi_stub(number));
+            calls = true;
         }
     }
+    return calls;
+}
+
+/// Whether the object begins with crti.o, which calls the recorder before all else; without it, it has run by now.
+bool has_start_files(const Calls& tables_of) {
+    const auto calls_start = [&](const ElfW(Rela) * table, std::uint64_t count, std::uint32_t kind) {
+        for (const auto* row = table; table != nullptr && row < table + count; ++row) {
+            const char* name = tables_of.imported(*row, kind);
+            if (name != nullptr && same_text(name, "__gmon_start__")) {
+                return true;
+            }
+        }
+        return false;
+    };
+    return calls_start(tables_of.data, tables_of.data_count, data_slot) ||
+           calls_start(tables_of.calls, tables_of.call_count, call_slot);
 }
 
 #if defined(__clang__)
@@ -471,6 +503,24 @@ int find_python(dl_phdr_info* info, std::size_t, void*) {
     return 0;
 }
 
+// What dlmopen loads is in a list of its own (since glibc 2.35).
+struct Namespace {
+    r_debug list;
+    const Namespace* next;
+};
+
+int pythons_of_other_namespaces() {
+    int count = 0;
+    const auto* space = _r_debug.r_version < 2 ? nullptr : reinterpret_cast<const Namespace*>(&_r_debug)->next;
+    for (; space != nullptr; space = space->next) {
+        for (const auto* map = space->list.r_map; map != nullptr; map = map->l_next) {
+            const Loaded object{map->l_addr, 0, 0, map->l_name, map->l_ld};
+            count += exported(object, "PyEval_RestoreThread") == nullptr ? 0 : 1;
+        }
+    }
+    return count;
+}
+
 void use_python() {
     current_state = python_function<const void*()>("PyThreadState_GetUnchecked", "_PyThreadState_UncheckedGet");
     is_initialized = python_function<int()>("Py_IsInitialized");
@@ -503,9 +553,12 @@ int redirect_object(dl_phdr_info* info, std::size_t, void*) {
     redirect_loader(object, tables_of);
     // A sanitizer's runtime calls nothing of Python, and libpython's own calls are its own business.
     if (python.dynamic != nullptr && object.base != python.base) {
-        redirect(object, tables_of, tables_of.calls, tables_of.call_count, call_slot);
+        const bool calls = redirect(object, tables_of, tables_of.calls, tables_of.call_count, call_slot);
         // Built with -fno-plt, or of a function whose address is taken somewhere: then its calls use that, too.
-        redirect(object, tables_of, tables_of.data, tables_of.data_count, data_slot);
+        const bool takes = redirect(object, tables_of, tables_of.data, tables_of.data_count, data_slot);
+        if ((calls || takes) && !round_now.starts && !has_start_files(tables_of)) {
+            note_gap(Lost::late_objects);
+        }
     }
     return 0;
 }
@@ -784,17 +837,22 @@ void capi_redirect() {
     if (is_new && python.dynamic != nullptr) {
         use_python();
     }
+    pythons += python.dynamic == nullptr ? 0 : pythons_of_other_namespaces();
     round_now.at = 0;
     round_now.writable = nullptr;
-    capi_note_gaps();
+    round_now.starts = before == 0;
     each_object(redirect_object, nullptr);
+    capi_note_gaps();
     round_now.seen = python.dynamic == nullptr ? 0 : round_now.at;
 }
 
 void capi_note_gaps() {
-    if (pythons > 1 && header != nullptr && !second_is_known) {
+    if (pythons > 1 && !second_is_known) {
         second_is_known = true;
-        count_lost(Lost::pythons);
+        note_gap(Lost::pythons);
+    }
+    for (std::size_t what = 0; header != nullptr && what < static_cast<std::size_t>(Lost::count); ++what) {
+        header->lost[what].fetch_add(gaps[what].exchange(0), std::memory_order_relaxed);
     }
 }
 

@@ -16,7 +16,7 @@ namespace lock_recorder {
 using namespace preload;
 
 constexpr char magic[8] = {'P', 'T', 'L', 'O', 'C', 'K', 'S', '\n'};
-constexpr std::uint32_t format_version = 4;
+constexpr std::uint32_t format_version = 5;
 constexpr std::uint64_t header_bytes = 8192;
 
 /// The order is that of KINDS in python_tsan/locks/trace.py.
@@ -277,6 +277,8 @@ enum class Lost : std::uint8_t {
     functions,
     misuses,
     pythons,
+    slots,
+    late_objects,
     count
 };
 

@@ -391,6 +391,9 @@ void start() {
 }
 
 [[gnu::destructor]] void finish() {
+    if (active && !only_waits) {
+        capi_redirect(); // to note what was loaded unseen
+    }
     if (header != nullptr) {
         header->flags.fetch_or(ended);
     }
