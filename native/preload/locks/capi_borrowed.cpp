@@ -6,7 +6,6 @@
 #include "threads.hpp"
 
 #include <array>
-#include <cstring>
 #include <sys/uio.h>
 #include <utility>
 
@@ -35,19 +34,19 @@ struct Kept {
 };
 [[gnu::tls_model("initial-exec")]] __thread Kept all_kept[most_kept]; // self.kept of them, the latest last
 
-/// Reads an object that another thread may free at the same time.
-template <std::size_t size>
-bool read_carefully(const void* object, unsigned char (&bytes)[size]) {
-    iovec to = {bytes, size}, from = {const_cast<void*>(object), size};
-    return raw_call(SYS_process_vm_readv, raw_call(SYS_getpid), as_long(&to), 1, as_long(&from), 1, 0) ==
-           static_cast<long>(size);
-}
+/// The beginning of an object of a free-threaded build.
+struct Counts {
+    std::uint64_t thread;
+    std::uint32_t flags;
+    std::uint32_t own;      // of that thread
+    std::int64_t of_others; // shifted by two bits
+};
 
-template <typename Number>
-Number number_at(const unsigned char* bytes) {
-    Number number;
-    std::memcpy(&number, bytes, sizeof number);
-    return number;
+/// Reads an object that another thread may free at the same time.
+bool read_carefully(const void* object, Counts& counts) {
+    iovec to = {&counts, sizeof counts}, from = {const_cast<void*>(object), sizeof counts};
+    return raw_call(SYS_process_vm_readv, raw_call(SYS_getpid), as_long(&to), 1, as_long(&from), 1, 0) ==
+           static_cast<long>(sizeof counts);
 }
 
 /// Whether there is one reference, which the container has. An immortal object has many.
@@ -55,9 +54,8 @@ bool has_one_reference(const void* object) {
     if ((header->flags.load(std::memory_order_relaxed) & free_threaded) == 0) {
         return __atomic_load_n(static_cast<const std::uint32_t*>(object), __ATOMIC_RELAXED) == 1;
     }
-    unsigned char bytes[24]; // thread, flags, mutex, count of that thread (at 12), count of all others, shifted (at 16)
-    return read_carefully(object, bytes) &&
-           number_at<std::uint32_t>(bytes + 12) + (number_at<std::int64_t>(bytes + 16) >> 2) == 1;
+    Counts counts{};
+    return read_carefully(object, counts) && counts.own + (counts.of_others >> 2) == 1;
 }
 
 void forget(std::size_t at) {
