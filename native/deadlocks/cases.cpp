@@ -24,6 +24,7 @@
 #include <stdexcept>
 #include <string>
 #include <sys/file.h>
+#include <sys/sem.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -528,6 +529,40 @@ void stream_locked_with_gil() {
 }
 void stream_locked_without_gil() {
     lock_stream(false);
+}
+
+void take_of_set(bool keep_gil) {
+    const int set = semget(IPC_PRIVATE, 1, 0600);
+    const auto change = [=](short by) {
+        sembuf operation{0, by, 0};
+        semop(set, &operation, 1);
+    };
+    together({[=] {
+                  at(0);
+                  {
+                      const Gil gil;
+                  }
+                  change(1);
+                  next();
+              },
+              [=] {
+                  at(1);
+                  const Gil gil;
+                  if (keep_gil) {
+                      change(-1);
+                      return;
+                  }
+                  const NoGil released;
+                  change(-1);
+              }});
+    semctl(set, 0, IPC_RMID);
+}
+
+void set_taken_with_gil() {
+    take_of_set(true);
+}
+void set_taken_without_gil() {
+    take_of_set(false);
 }
 
 /// A mutex and the GIL are taken in opposite orders; the second thread perhaps takes a later mutex at the same address.
@@ -1331,6 +1366,10 @@ const Case cases[] = {
      "A thread waits for a semaphore with the GIL held, and its poster needs the GIL.", semaphore_with_gil},
     {"semaphore_without_gil", "nothing", "semaphore_with_gil", "The same, but the GIL is released for the wait.",
      semaphore_without_gil},
+    {"set_taken_with_gil", "deadlock", "set_taken_without_gil",
+     "A thread waits for a semaphore of System V with the GIL held.", set_taken_with_gil},
+    {"set_taken_without_gil", "nothing", "set_taken_with_gil", "The same, but the GIL is released for the wait.",
+     set_taken_without_gil},
     {"join_with_gil", "deadlock", "join_without_gil", "A thread that needs the GIL is joined with the GIL held.",
      join_with_gil},
     {"join_without_gil", "nothing", "join_with_gil", "The same, but the GIL is released for the join.",

@@ -81,6 +81,8 @@ CALLEES = (
     "import",
     "flock",
     "flockfile",
+    "semop",
+    "semtimedop",
 )
 RULES = (
     Rule.NO_THREAD_STATE,  # none

@@ -297,6 +297,19 @@ def test_a_semaphore_is_waited_for_and_posted(trace):
     assert wake.lock == seen.requests[0].lock
 
 
+def test_a_semaphore_of_a_set_is_waited_for_and_posted(trace):
+    seen = trace(
+        "int set = semget(IPC_PRIVATE, 2, 0600); sembuf give{1, 1, 0}, take{1, -1, 0}, other{0, -1, IPC_NOWAIT};"
+        " timespec limit{60, 0}; { Guard b(second); semop(set, &give, 1); }"
+        " { Guard a(first); semop(set, &other, 1); semtimedop(set, &take, 1, &limit); } semctl(set, 0, IPC_RMID);",
+        "#include <sys/sem.h>\n",
+    )
+    assert edges(seen) == [((LockKind.MUTEX,), LockKind.SEMAPHORE)]
+    (wake,) = seen.wakes
+    assert wake.lock == seen.requests[0].lock
+    assert len(wake.needed) == 1
+
+
 def test_a_future_is_waited_for_and_set(trace):
     seen = trace(
         "std::promise<int> promise; auto future = promise.get_future(); const long main_thread = gettid();"

@@ -60,7 +60,9 @@ enum class Callee : std::uint8_t {
     python,
     import,
     flock,
-    flockfile
+    flockfile,
+    semop,
+    semtimedop
 };
 
 /// A loaded program or library.

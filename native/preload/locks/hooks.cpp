@@ -26,6 +26,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/file.h>
+#include <sys/sem.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -324,6 +325,26 @@ int wait_for_semaphore(sem_t* semaphore, bool timed, const Site& site, Call call
     const auto callee = timed ? Callee::sem_timedwait : Callee::sem_wait;
     return static_cast<int>(
         wait_for_signal(What{address_of(semaphore), Kind::semaphore, Mode::write, callee, timed}, site, blocks, call));
+}
+
+/// Semaphores of System V. A call waits for its first subtraction; waits for zero are not recorded.
+template <typename Call>
+int operate(int set, const sembuf* operations, std::size_t count, bool timed, const Site& site, Call call) {
+    const sembuf* taken = nullptr;
+    for (std::size_t i = count; i-- > 0;) {
+        if (operations[i].sem_op > 0) {
+            signal(semaphore_key(set, operations[i].sem_num), Kind::semaphore, site);
+        } else if (operations[i].sem_op < 0 && (operations[i].sem_flg & IPC_NOWAIT) == 0) {
+            taken = &operations[i];
+        }
+    }
+    if (taken == nullptr) {
+        return call();
+    }
+    const bool blocks = raw_call(SYS_semctl, set, taken->sem_num, GETVAL) + taken->sem_op < 0;
+    const What what = {semaphore_key(set, taken->sem_num), Kind::semaphore, Mode::write,
+                       timed ? Callee::semtimedop : Callee::semop, timed};
+    return static_cast<int>(wait_for_signal(what, site, blocks, call));
 }
 
 template <typename Call>
@@ -788,6 +809,18 @@ HOOK int sem_post(sem_t* semaphore) {
         signal(address_of(semaphore), Kind::semaphore, site);
     }
     return next(semaphore);
+}
+
+HOOK int semop(int set, sembuf* operations, std::size_t count) noexcept {
+    NEXT(semop);
+    SITE;
+    return operate(set, operations, count, false, site, [=] { return next(set, operations, count); });
+}
+
+HOOK int semtimedop(int set, sembuf* operations, std::size_t count, const timespec* limit) noexcept {
+    NEXT(semtimedop);
+    SITE;
+    return operate(set, operations, count, limit != nullptr, site, [=] { return next(set, operations, count, limit); });
 }
 
 HOOK int pthread_create(pthread_t* handle, const pthread_attr_t* attributes, void* (*function)(void*), void* argument) {

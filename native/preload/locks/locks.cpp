@@ -18,6 +18,7 @@ constexpr std::uint64_t handle_bits = 7, to_thread = 1, to_join = 2;
 constexpr std::uint32_t until_end = std::uint32_t{1} << 31;
 // No address of a program is that high.
 constexpr std::uint64_t made_up_for_ends = std::uint64_t{3} << 61, made_up_for_files = std::uint64_t{7} << 60;
+constexpr std::uint64_t made_up_for_semaphores = std::uint64_t{1} << 60;
 constexpr std::uint64_t page_bits = 1 << 16;
 
 struct Place {
@@ -251,6 +252,10 @@ std::uint64_t file_locked_by(std::uint64_t descriptor) {
     const Latched latched(tables);
     const auto path = intern_path(descriptor);
     return path == 0 ? 0 : made_up_for_files | path;
+}
+
+std::uint64_t semaphore_key(int set, unsigned short number) {
+    return made_up_for_semaphores | static_cast<std::uint64_t>(static_cast<std::uint32_t>(set)) << 16 | number;
 }
 
 bool may_have_locks(std::uint64_t address) {

@@ -45,6 +45,9 @@ std::uint64_t module_key(std::uint64_t interpreter, std::uint32_t name);
 /// The key of the lock that flock takes by a descriptor, by the path of its file; 0 if that is unknown.
 std::uint64_t file_locked_by(std::uint64_t descriptor);
 
+/// The key of a semaphore of System V.
+std::uint64_t semaphore_key(int set, unsigned short number);
+
 /// Whether the page of an address may have a lock with a row: most memory that is freed has none.
 bool may_have_locks(std::uint64_t address);
 
