@@ -16,6 +16,7 @@ from python_tsan.tsan.parser import parse_log
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 PROGRAMS = Path(__file__).with_name("programs")
+UNSEEN = Path(__file__).with_name("unseen")
 TURNS = 5  # of RUNS each, for what not every run shows
 RUNS = int(os.environ.get("PYTHON_TSAN_SHIM_RUNS", "3"))
 REQUIRE_LIBRARIES = "PYTHON_TSAN_REQUIRE_LIBRARIES"
@@ -58,12 +59,22 @@ KINDS = {
     "absl_mutex": ("absl", BOTH),
     "exception_ptr": ("exceptions", BOTH),
     "tbb_tasks": ("tbb", BOTH),
+    "sysv_semaphore": ("ipc", BOTH),
+    "sysv_takers": ("ipc", NEITHER),
+    "sysv_queue": ("ipc", BOTH),
+    "timerfd": ("descriptors", BOTH),
+    "timer_thread": ("timers", BOTH),
+    "own_futex_lock": ("", NEITHER),
+    "shared_between_processes": ("", NEITHER),
+    "cpp20_waits": ("", NEITHER),
+    "cancelled": ("", NEITHER),
     "failed_dlsym": ("", NEITHER),
 }
 # The same programs with another version of their library.
 SOURCES = {name: name.replace("qt6", "qt") for name in KINDS if name.startswith("qt6")}
 PACKAGES = {"glib": "glib-2.0", "qt": "Qt5Core", "qt6": "Qt6Core", "absl": "absl_synchronization", "tbb": "tbb"}
-NO_MESSAGE_QUEUES = 77
+NOT_HERE = 77  # what a program is about
+DEATH = -11  # by a thread that the runtime does not know
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +101,11 @@ class Case:
             }
             command = [*self.launcher, self.programs[racy]]
             ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
-            if ended.returncode == NO_MESSAGE_QUEUES:
+            if ended.returncode == NOT_HERE:
                 pytest.skip(ended.stdout)
+            if ended.returncode == DEATH and not shims:
+                seen.append([DEATH])
+                continue
             assert ended.returncode in {0, 66}, ended.stderr
             logs = [parse_log(log.read_text(), log.name) for log in out.glob("tsan.*")]
             hooks = read_hook_output(out)
@@ -124,12 +138,12 @@ def case_of(request, toolchains, tmp_path):
     if toolchain is None:
         pytest.skip(f"no working {request.param}")
 
-    def compile_both(name):
+    def compile_both(name, folder=PROGRAMS):
         programs = {}
         for racy in (False, True):
             programs[racy] = tmp_path / f"{name}-{racy}"
-            flags = ["-std=c++17", "-g", "-O1", "-fPIC", "-fsanitize=thread", "-pthread", *(["-DRACY"] if racy else [])]
-            command = [toolchain.candidate.cxx, *flags, PROGRAMS / f"{SOURCES.get(name, name)}.cpp"]
+            flags = ["-std=c++20", "-g", "-O1", "-fPIC", "-fsanitize=thread", "-pthread", *(["-DRACY"] if racy else [])]
+            command = [toolchain.candidate.cxx, *flags, folder / f"{SOURCES.get(name, name)}.cpp"]
             flags = ["-o", programs[racy], *library_flags(name), "-lrt"]
             subprocess.run([*command, *flags], check=True, timeout=120)
         return Case(name=name, family=request.param, launcher=toolchain.launcher, programs=programs)
@@ -164,3 +178,12 @@ def runs_are_false(case, companion, folder):
     without, used = case.findings(companion, folder, racy=False, shims=False)
     assert used == set()
     return any(without)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(UNSEEN.glob("*.cpp"))])
+def test_what_nobody_reports_to_the_runtime_is_a_false_finding_and_hides_no_race(name, case_of, companion, tmp_path):
+    case = case_of(name, UNSEEN)
+    correct, _ = case.findings(companion, tmp_path, racy=False)
+    assert {finding.location.name for run in correct for finding in run} == {"g_handed_over"}
+    twin, _ = case.findings(companion, tmp_path, racy=True)
+    assert all("g_raced" in {finding.location.name for finding in run} for run in twin)

@@ -2,8 +2,8 @@
 // and the runtime knows only what is read. So do splice and message queues.
 //
 // Each channel has tokens of its own, one for each direction: one token for all would order, and so hide, what nothing
-// orders. A pipe, a socket pair, an event descriptor and a message queue are known; of other sockets nobody knows here
-// which two belong together, and they get none.
+// orders. A pipe, a socket pair, an event or timer descriptor and a message queue are known; of other sockets nobody
+// knows here which two belong together, and they get none.
 #include "descriptors.hpp"
 
 #include "shim.hpp"
@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -106,6 +107,13 @@ void channel(int reader, int writer) {
     set(writer, 0, token);
 }
 
+/// A new descriptor that is both ends of its channel.
+int with_one_token(int descriptor) {
+    const Token token = descriptor >= 0 && is_on(kGroup) ? new_token() : Token{0};
+    set(descriptor, token, token);
+    return descriptor;
+}
+
 } // namespace
 
 // What makes and ends descriptors.
@@ -114,6 +122,8 @@ static Next<int (*)(int*)> next_pipe("pipe");
 static Next<int (*)(int*, int)> next_pipe2("pipe2");
 static Next<int (*)(int, int, int, int*)> next_socketpair("socketpair");
 static Next<int (*)(unsigned, int)> next_eventfd("eventfd");
+static Next<int (*)(clockid_t, int)> next_timerfd_create("timerfd_create");
+static Next<int (*)(int, int, const itimerspec*, itimerspec*)> next_timerfd_settime("timerfd_settime");
 static Next<int (*)(int, const sigset_t*, int)> next_signalfd("signalfd");
 static Next<int (*)(int)> next_dup("dup");
 static Next<int (*)(int, int)> next_dup2("dup2");
@@ -149,12 +159,17 @@ PYTHON_TSAN_SHIM int socketpair(int domain, int type, int protocol, int* ends) n
 }
 
 PYTHON_TSAN_SHIM int eventfd(unsigned value, int flags) noexcept {
-    const int result = next_eventfd(value, flags);
-    if (result >= 0 && is_on(kGroup)) {
-        const Token token = new_token();
-        set(result, token, token);
-    }
-    return result;
+    return with_one_token(next_eventfd(value, flags));
+}
+
+PYTHON_TSAN_SHIM int timerfd_create(clockid_t clock, int flags) noexcept {
+    return with_one_token(next_timerfd_create(clock, flags));
+}
+
+/// Who sees it expire sees what was done before it was set.
+PYTHON_TSAN_SHIM int timerfd_settime(int descriptor, int flags, const itimerspec* time, itimerspec* old) noexcept {
+    before_write(descriptor);
+    return next_timerfd_settime(descriptor, flags, time, old);
 }
 
 PYTHON_TSAN_SHIM int signalfd(int descriptor, const sigset_t* mask, int flags) noexcept {
@@ -438,36 +453,23 @@ epoll_pwait2(int epoll, epoll_event* events, int most, const timespec* limit, co
 
 namespace {
 
-constexpr std::size_t kMostQueues = 256;
-std::atomic<std::uint64_t> queue_numbers[kMostQueues];
-alignas(8) char queue_tokens[kMostQueues][8];
+Tokens<256> queues;
 
 /// Returns the token of a queue, null when there are too many.
-char* queue_token(mqd_t queue) {
+void* queue_token(mqd_t queue) {
     struct stat status{};
     if (!is_on(kGroup) || syscall(SYS_fstat, static_cast<int>(queue), &status) != 0) {
         return nullptr;
     }
-    for (std::size_t index = 0; index < kMostQueues; ++index) {
-        std::uint64_t number = 0;
-        if (queue_numbers[index].compare_exchange_strong(number, status.st_ino) || number == status.st_ino) {
-            return queue_tokens[index];
-        }
-    }
-    return nullptr;
+    return queues.of(status.st_ino);
 }
 
 void before_send(mqd_t queue) {
-    if (char* token = queue_token(queue)) {
-        release(token);
-    }
+    release_if(queue_token(queue));
 }
 
 ssize_t after_receive(ssize_t result, mqd_t queue) {
-    char* token = result >= 0 ? queue_token(queue) : nullptr;
-    if (token != nullptr) {
-        acquire(token);
-    }
+    acquire_if(result >= 0 ? queue_token(queue) : nullptr);
     return result;
 }
 
@@ -505,6 +507,8 @@ __attribute__((constructor(102))) static void begin() {
     next_pipe2.get();
     next_socketpair.get();
     next_eventfd.get();
+    next_timerfd_create.get();
+    next_timerfd_settime.get();
     next_signalfd.get();
     next_dup.get();
     next_dup2.get();

@@ -41,7 +41,7 @@ enum Flag : unsigned {
 };
 
 /// One bit for each group of shims: which are on, and which a process has used.
-enum class Group : unsigned { pthread, descriptors, signals, glib, qt, absl, exceptions, tbb, count };
+enum class Group : unsigned { pthread, descriptors, signals, glib, qt, absl, exceptions, tbb, ipc, timers, count };
 
 /// Whether the process has a sanitizer with the annotations, and the shims are not switched off.
 bool is_enabled();
@@ -99,6 +99,19 @@ inline void release(const void* address) {
     __tsan_release(const_cast<void*>(address));
 }
 
+/// For a token that may be missing.
+inline void acquire_if(const void* token) {
+    if (token != nullptr) {
+        acquire(token);
+    }
+}
+
+inline void release_if(const void* token) {
+    if (token != nullptr) {
+        release(token);
+    }
+}
+
 inline void locked(void* mutex, unsigned flags) {
     __tsan_mutex_pre_lock(mutex, flags);
     __tsan_mutex_post_lock(mutex, flags, 0);
@@ -108,6 +121,26 @@ inline void unlocked(void* mutex, unsigned flags) {
     __tsan_mutex_pre_unlock(mutex, flags);
     __tsan_mutex_post_unlock(mutex, flags);
 }
+
+/// A token for each of what has no address of its own, by a number above 0.
+template <std::size_t kMost>
+class Tokens {
+public:
+    /// Null when there are too many.
+    void* of(std::uint64_t number) {
+        for (std::size_t index = 0; index < kMost; ++index) {
+            std::uint64_t known = 0;
+            if (numbers_[index].compare_exchange_strong(known, number) || known == number) {
+                return tokens_[index];
+            }
+        }
+        return nullptr;
+    }
+
+private:
+    std::atomic<std::uint64_t> numbers_[kMost];
+    alignas(8) char tokens_[kMost][8];
+};
 
 /// Locks by `lock()`, which may fail; `is_taken` says of its result whether it did not.
 template <typename Lock, typename Test>

@@ -11,7 +11,8 @@
 namespace python_tsan::shims {
 namespace {
 
-constexpr const char* kNames[] = {"pthread", "descriptors", "signals", "glib", "qt", "absl", "exceptions", "tbb"};
+constexpr const char* kNames[] = {"pthread", "descriptors", "signals", "glib", "qt",
+                                  "absl",    "exceptions",  "tbb",     "ipc",  "timers"};
 static_assert(sizeof kNames / sizeof *kNames == static_cast<unsigned>(Group::count));
 
 bool enabled = false; // set before any thread exists and never changed
