@@ -52,10 +52,12 @@ KINDS = {
     "qt_semaphore": ("qt", BOTH),
     "qt_thread_pool": ("qt", BOTH),
     "qt_thread_wait": ("qt", BOTH),
+    "qt_concurrent": ("qt", BOTH),
     "qt6_mutex": ("qt", BOTH),
     "qt6_semaphore": ("qt", BOTH),
     "qt6_thread_pool": ("qt", BOTH),
     "qt6_thread_wait": ("qt", BOTH),
+    "qt6_concurrent": ("qt", BOTH),
     "absl_mutex": ("absl", BOTH),
     "exception_ptr": ("exceptions", BOTH),
     "tbb_tasks": ("tbb", BOTH),
@@ -73,6 +75,7 @@ KINDS = {
 # The same programs with another version of their library.
 SOURCES = {name: name.replace("qt6", "qt") for name in KINDS if name.startswith("qt6")}
 PACKAGES = {"glib": "glib-2.0", "qt": "Qt5Core", "qt6": "Qt6Core", "absl": "absl_synchronization", "tbb": "tbb"}
+PACKAGES |= {"qt_concurrent": "Qt5Concurrent", "qt6_concurrent": "Qt6Concurrent"}
 NOT_HERE = 77  # what a program is about
 DEATH = -11  # by a thread that the runtime does not know
 
@@ -117,7 +120,7 @@ class Case:
 
 def library_flags(name):
     """Return the compiler's flags of the library that a program is about; skip the test where it is not installed."""
-    package = PACKAGES.get(name.partition("_")[0])
+    package = PACKAGES.get(name) or PACKAGES.get(name.partition("_")[0])
     if package is None:
         return []
     found = None

@@ -1,14 +1,18 @@
 // Qt's locks, which wait by futex inside libQt5Core and libQt6Core: QMutex, QReadWriteLock, QWaitCondition, QSemaphore,
-// QThreadPool.
+// QThreadPool, QtConcurrent, QFuture.
 //
 // A program inlines parts of QBasicMutex, whose atomics the sanitizer sees at the object's address. So the shims
 // acquire and release there, and report no mutex. What libQt5Core calls inside itself does not pass here.
+#include "../common/raw.hpp"
 #include "shim.hpp"
 
 #include <cstddef>
 #include <cstring>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 namespace {
 
@@ -518,4 +522,173 @@ PYTHON_TSAN_SHIM bool _ZN7QThread4waitEm(Object thread, unsigned long limit) {
 
 PYTHON_TSAN_SHIM bool _ZN7QThread4waitE14QDeadlineTimer(Object thread, Deadline limit) {
     return waited_for(thread, next_thread_wait_until.of(PYTHON_TSAN_CALLER)(thread, limit));
+}
+
+// QtConcurrent: each of an engine's threads counts itself out inside libQt6Concurrent, and the last one finishes the
+// engine and deletes it. Here it first waits until the others have left the engine, which none of them hinders.
+//
+// That last step is a virtual function of a class template, so its entry in the table of each such class is replaced.
+// Qt keeps the order of the entries within a major version; in 5 and 6 it is the same.
+
+namespace {
+
+/// An engine that threads run. Engines beyond these are not shimmed.
+struct Engine {
+    std::atomic<Object> object{nullptr};
+    std::atomic<int> threads{0};
+};
+constexpr std::size_t kMostEngines = 128;
+Engine engines[kMostEngines];
+__thread Engine* entered = nullptr; // by this thread
+
+/// The entries before it: run, two destructors, start, finish, threadFunction, shouldStartThread, shouldThrottleThread.
+constexpr std::size_t kAsynchronousFinish = 8;
+
+struct Replaced {
+    std::atomic<Call*> table{nullptr};
+    std::atomic<Call> finish{nullptr};
+};
+constexpr std::size_t kMostClasses = 256;
+Replaced replaced[kMostClasses];
+
+Engine* enter(Object object) {
+    for (Engine& engine : engines) {
+        Object known = nullptr;
+        if (engine.object.compare_exchange_strong(known, object) || known == object) {
+            engine.threads.fetch_add(1, std::memory_order_acq_rel);
+            return &engine;
+        }
+    }
+    return nullptr;
+}
+
+void leave(Engine& engine) {
+    if (engine.threads.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        engine.object.store(nullptr, std::memory_order_release);
+    }
+}
+
+void finish(Object object) {
+    Engine* engine = entered;
+    if (engine != nullptr && engine->object.load(std::memory_order_relaxed) == object) {
+        while (engine->threads.load(std::memory_order_acquire) > 1) {
+            sched_yield();
+        }
+        acquire(object);
+        leave(*engine); // the engine is deleted before its run returns
+        entered = nullptr;
+    }
+    Call* table = static_cast<Runnable*>(object)->table;
+    for (const Replaced& each : replaced) {
+        if (each.table.load(std::memory_order_acquire) == table) {
+            each.finish.load(std::memory_order_acquire)(object);
+            return;
+        }
+    }
+}
+
+/// Whether the table of a class has our entry now.
+bool replace(Call* table) {
+    for (Replaced& each : replaced) {
+        Call* known = nullptr;
+        if (each.table.compare_exchange_strong(known, table)) {
+            Call* entry = table + kAsynchronousFinish;
+            each.finish.store(*entry, std::memory_order_release);
+            const auto page = static_cast<std::uint64_t>(getpagesize());
+            const auto address = reinterpret_cast<std::uint64_t>(entry);
+            if (preload::raw_call(SYS_mprotect, static_cast<long>(address & ~(page - 1)), static_cast<long>(page),
+                                  PROT_READ | PROT_WRITE) != 0) {
+                return false;
+            }
+            __atomic_store_n(entry, &finish, __ATOMIC_RELEASE);
+            return true;
+        }
+        if (known == table) {
+            return __atomic_load_n(table + kAsynchronousFinish, __ATOMIC_ACQUIRE) == &finish;
+        }
+    }
+    return false;
+}
+
+CallersNext<Call> next_run_engine("_ZN12QtConcurrent16ThreadEngineBase3runEv");
+
+} // namespace
+
+PYTHON_TSAN_SHIM void _ZN12QtConcurrent16ThreadEngineBase3runEv(Object object) {
+    Engine* outer = entered;
+    entered = is_on(kGroup) && replace(static_cast<Runnable*>(object)->table) ? enter(object) : nullptr;
+    next_run_engine.of(PYTHON_TSAN_CALLER)(object);
+    if (entered != nullptr) {
+        release(object);
+        leave(*entered);
+    }
+    entered = outer;
+}
+
+// QFuture: what was done before a result or the end was reported comes before what is done when it is seen, and what
+// was done before a reference was given back before what the last one does.
+
+namespace {
+
+/// The layout of a QFutureInterfaceBase: its table, and what all copies share.
+const void* shared_by(const void* future) {
+    return static_cast<const void* const*>(future)[1];
+}
+
+void before_report(const void* future) {
+    if (is_on(kGroup)) {
+        release(shared_by(future));
+    }
+}
+
+void after_report(const void* future) {
+    if (is_on(kGroup)) {
+        acquire(shared_by(future));
+    }
+}
+
+CallersNext<Call> next_report_finished("_ZN20QFutureInterfaceBase14reportFinishedEv");
+CallersNext<void (*)(Object, int, int)> next_results_ready("_ZN20QFutureInterfaceBase18reportResultsReadyEii");
+CallersNext<Call> next_wait_for_finished("_ZN20QFutureInterfaceBase15waitForFinishedEv");
+CallersNext<void (*)(Object, int)> next_wait_for_result("_ZN20QFutureInterfaceBase13waitForResultEi");
+CallersNext<bool (*)(Object, int)> next_query_state("_ZNK20QFutureInterfaceBase10queryStateENS_5StateE");
+CallersNext<Ask> next_deref("_ZNK20QFutureInterfaceBase6derefTEv");
+
+} // namespace
+
+PYTHON_TSAN_SHIM void _ZN20QFutureInterfaceBase14reportFinishedEv(Object future) {
+    before_report(future);
+    next_report_finished.of(PYTHON_TSAN_CALLER)(future);
+}
+
+PYTHON_TSAN_SHIM void _ZN20QFutureInterfaceBase18reportResultsReadyEii(Object future, int first, int last) {
+    before_report(future);
+    next_results_ready.of(PYTHON_TSAN_CALLER)(future, first, last);
+}
+
+PYTHON_TSAN_SHIM void _ZN20QFutureInterfaceBase15waitForFinishedEv(Object future) {
+    next_wait_for_finished.of(PYTHON_TSAN_CALLER)(future);
+    after_report(future);
+}
+
+PYTHON_TSAN_SHIM void _ZN20QFutureInterfaceBase13waitForResultEi(Object future, int index) {
+    next_wait_for_result.of(PYTHON_TSAN_CALLER)(future, index);
+    after_report(future);
+}
+
+PYTHON_TSAN_SHIM bool _ZNK20QFutureInterfaceBase10queryStateENS_5StateE(Object future, int state) {
+    const bool result = next_query_state.of(PYTHON_TSAN_CALLER)(future, state);
+    if (result) {
+        after_report(future);
+    }
+    return result;
+}
+
+PYTHON_TSAN_SHIM bool _ZNK20QFutureInterfaceBase6derefTEv(Object future) {
+    before_report(future);
+    const bool is_left = next_deref.of(PYTHON_TSAN_CALLER)(future);
+    if (!is_left) {
+        after_report(future);
+    }
+    return is_left;
 }
