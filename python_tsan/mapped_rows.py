@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def header(layout: struct.Struct, view: memoryview, *, magic: bytes, version: int) -> tuple[Any, ...] | None:
+    """Return the fields that a file begins with; None if its process ended before it wrote them all."""
+    fields = layout.unpack_from(view) if len(view) >= layout.size else ()
+    return fields if fields[:2] == (magic, version) else None
+
+
 def region(view: memoryview, offset: int, size: int, used: int) -> memoryview:
     """Return what is used of a part."""
     return view[offset : offset + min(used, size)]

@@ -51,10 +51,8 @@ class Spool:
 def read_spool(data: bytes | memoryview) -> Spool | None:
     """Return what a process recorded; None if it ended before it recorded anything."""
     view = memoryview(data)
-    if len(view) < _HEADER.size:
-        return None
-    fields = _HEADER.unpack_from(view)
-    if fields[0] != MAGIC or fields[1] != VERSION:
+    fields = mapped_rows.header(_HEADER, view, magic=MAGIC, version=VERSION)
+    if fields is None:
         return None
     regions = [fields[start : start + 3] for start in range(10, 25, 3)]
     strings, codes, nodes, objects = (mapped_rows.region(view, *region) for region in regions[:4])

@@ -160,10 +160,8 @@ _ATTACHMENT = 5  # the highest bits of an address; gil.hpp
 def read_trace(data: bytes | memoryview) -> LockTrace | None:
     """Return what a process recorded; None if it ended before it recorded anything."""
     view = memoryview(data)
-    if len(view) < _HEADER.size:
-        return None
-    fields = _HEADER.unpack_from(view)
-    if fields[0] != MAGIC or fields[1] != VERSION:
+    fields = mapped_rows.header(_HEADER, view, magic=MAGIC, version=VERSION)
+    if fields is None:
         return None
     regions = fields[8 : 8 + 3 * len(_PARTS)]
     parts = {name: mapped_rows.region(view, *regions[3 * i : 3 * i + 3]) for i, name in enumerate(_PARTS)}

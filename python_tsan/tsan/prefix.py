@@ -71,10 +71,6 @@ class Form:
         run = min(self.run, COUNTING_LINES)
         return (self.pattern.pattern, self.used, run, self.last, *sorted(self.names))
 
-    def in_lines(self) -> re.Pattern[str]:
-        """Return the pattern of these prefixes in a text of several lines."""
-        return re.compile(f"^(?:{self.pattern.pattern})", re.MULTILINE)
-
     def observe(self, numbers: tuple[int, ...]) -> bool:
         """Take note of one line's numbers. Return whether it showed that one of them names the source."""
         last, self.last = self.last, numbers
