@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -427,6 +428,40 @@ def test_a_hang_is_read_while_it_lasts(compile_cpp, start_recorded):
     assert held[0] == {stuck[1].wants}
     assert held[1] == {stuck[0].wants}
     assert all(each.stack.native for each in stuck), "a thread that blocks has its stack"
+
+
+def test_the_hashes_of_small_numbers_are_all_different(compile_cpp):
+    # What a thread remembers is found by such a hash alone, and most of what it is made of are numbers of rows.
+    header = Path(__file__).parents[2] / "native" / "preload" / "common" / "table.hpp"
+    text = """
+    #include <set>
+    int main() {
+        std::set<std::uint32_t> upper;
+        for (std::uint64_t one = 0; one < 300; ++one)
+            for (std::uint64_t other = 0; other < 300; ++other)
+                upper.insert(static_cast<std::uint32_t>(preload::mix(preload::mix(one, other), 1) >> 32));
+        return upper.size() > 89990 ? 0 : 1; // of 90,000, of which by chance one pair may share 32 bits
+    }
+    """
+    subprocess.run([compile_cpp(text, "-include", str(header))], check=True, timeout=60)
+
+
+def test_each_lock_at_each_place_is_a_request_of_its_own(trace):
+    before = """
+    #include <utility>
+    std::mutex all[24];
+    template <int place> __attribute__((noinline)) void take(std::mutex& one) {
+        one.lock();
+        asm volatile("" : : "i"(place));
+        one.unlock();
+    }
+    template <int... places> void take_each(std::integer_sequence<int, places...>) {
+        for (auto& one : all) (take<places>(one), ...);
+    }
+    """
+    seen = trace("Guard a(first); take_each(std::make_integer_sequence<int, 24>());", before=before)
+    assert len(seen.requests) == 24 * 24
+    assert {each.count for each in seen.requests} == {1}
 
 
 def test_errno_is_kept(trace):

@@ -6,8 +6,9 @@
 
 namespace preload {
 
+/// Two small numbers, such as those of rows, have another result than any other two: callers may compare that alone.
 constexpr std::uint64_t mix(std::uint64_t seed, std::uint64_t value) {
-    const auto mixed = (seed ^ value) * 0x9E3779B97F4A7C15U;
+    const auto mixed = (seed * 0xBF58476D1CE4E5B9U + value) * 0x9E3779B97F4A7C15U;
     return mixed ^ (mixed >> 32);
 }
 
