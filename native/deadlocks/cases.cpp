@@ -718,6 +718,112 @@ void future_get(bool keep_gil) {
               }});
 }
 
+/// std::async: who takes the result joins the thread, too, which has used Python by then.
+void async_result(bool keep_gil) {
+    std::atomic<bool> used{false};
+    auto result = std::async(std::launch::async, [&] {
+        {
+            const Gil gil;
+            python("1 + 1");
+        }
+        used = true;
+        return 1;
+    });
+    while (!used.load()) {
+        sched_yield();
+    }
+    const Gil gil;
+    if (keep_gil) {
+        result.get();
+        return;
+    }
+    const NoGil released;
+    result.get();
+}
+
+void async_with_gil() {
+    async_result(true);
+}
+void async_without_gil() {
+    async_result(false);
+}
+
+/// What a thread keeps of Python is released by the destructor of a thread_local variable, when it ends.
+struct Kept {
+    bool used = false;
+    ~Kept() {
+        if (used) {
+            {
+                const Gil gil;
+            }
+            next();
+        }
+    }
+};
+thread_local Kept kept;
+
+void join_keeper(bool keep_gil) {
+    std::thread keeper([] { kept.used = true; });
+    at(1);
+    const Gil gil;
+    if (keep_gil) {
+        keeper.join();
+        return;
+    }
+    const NoGil released;
+    keeper.join();
+}
+
+void keeper_joined_with_gil() {
+    join_keeper(true);
+}
+void keeper_joined_without_gil() {
+    join_keeper(false);
+}
+
+/// A condition_variable_any waits with any lock, and has a mutex of its own.
+void any_condition(bool keep_gil) {
+    static std::condition_variable_any updated;
+    const auto wait = [] {
+        std::shared_lock<std::shared_mutex> lock(table_mutex);
+        next();
+        updated.wait(lock, [] { return ready; });
+    };
+    std::atomic<pid_t> waiter{0};
+    together({[&] {
+                  at(0);
+                  {
+                      const Gil gil;
+                  }
+                  next();
+                  at(2);
+                  until_asleep(waiter.load());
+                  {
+                      const std::unique_lock<std::shared_mutex> lock(table_mutex);
+                      ready = true;
+                  }
+                  updated.notify_all();
+              },
+              [&] {
+                  at(1);
+                  waiter = gettid();
+                  const Gil gil;
+                  if (keep_gil) {
+                      wait();
+                      return;
+                  }
+                  const NoGil released;
+                  wait();
+              }});
+}
+
+void any_condition_with_gil() {
+    any_condition(true);
+}
+void any_condition_without_gil() {
+    any_condition(false);
+}
+
 void future_with_gil() {
     future_get(true);
 }
@@ -778,6 +884,24 @@ void two_mutexes_in(bool one_order) {
                   {
                       const Guard first(one_order ? log_mutex : second_mutex);
                       const Guard then(one_order ? second_mutex : log_mutex);
+                  }
+                  next();
+              }});
+}
+
+/// std::scoped_lock tries the second mutex, and gives the first one back if another thread has it.
+void scoped_locks() {
+    together({[] {
+                  at(0);
+                  {
+                      const std::scoped_lock both(log_mutex, second_mutex);
+                  }
+                  next();
+              },
+              [] {
+                  at(1);
+                  {
+                      const std::scoped_lock both(second_mutex, log_mutex);
                   }
                   next();
               }});
@@ -1007,6 +1131,31 @@ void python_event_after_mutex() {
     python_steps({"event = threading.Event()\ndef give():\n  native.lock()\n  while not event._cond._waiters: pass\n"
                   "  event.set()\ngiver = threading.Thread(target=give)",
                   "giver.start()", "mutex:\npass", "event.wait()"});
+}
+void queue_filled(const char* fill) {
+    // A full queue: the thread that takes from it needs the mutex on its way; here it had it first.
+    python_steps({"import queue\ntasks = queue.Queue(1); tasks.put(0); had = []\n"
+                  "def take():\n  native.lock(); had.append(True)\n  while not tasks.not_full._waiters: pass\n"
+                  "  tasks.get()\ntaker = threading.Thread(target=take)",
+                  "taker.start()\nwhile not had: pass", fill, "taker.join()"});
+}
+void queue_filled_under_mutex() {
+    queue_filled("mutex:\ntasks.put(1)");
+}
+void queue_filled_after_mutex() {
+    queue_filled("tasks.put(1)");
+}
+void log_handler(const char* warn) {
+    // A handler of logging has a lock of its own, under which it writes.
+    python_steps({"import logging\nclass Handler(logging.Handler):\n  def emit(self, record):\n"
+                  "    if record.msg == 'locks': native.lock()\nlogging.getLogger().addHandler(Handler())",
+                  warn, "mutex:\nlogging.warning('plain')"});
+}
+void log_handler_locks() {
+    log_handler("logging.warning('locks')");
+}
+void log_handler_locks_later() {
+    log_handler("logging.warning('plain'); native.lock()");
 }
 void python_threads_in_order() {
     python_steps(
@@ -1377,6 +1526,20 @@ const Case cases[] = {
     {"pool_joined_with_gil", "nothing", "join_with_gil",
      "A worker that has waited for its next task since it used Python is joined with the GIL held.",
      pool_joined_with_gil},
+    {"async_with_gil", "deadlock", "async_without_gil",
+     "The result of std::async is taken with the GIL held, which joins a thread that uses Python.", async_with_gil},
+    {"async_without_gil", "nothing", "async_with_gil", "The same, but the GIL is released for the wait.",
+     async_without_gil},
+    {"keeper_joined_with_gil", "deadlock", "keeper_joined_without_gil",
+     "A thread is joined with the GIL held whose thread_local variable needs it when the thread ends.",
+     keeper_joined_with_gil},
+    {"keeper_joined_without_gil", "nothing", "keeper_joined_with_gil",
+     "The same, but the GIL is released for the join.", keeper_joined_without_gil},
+    {"any_condition_with_gil", "deadlock", "any_condition_without_gil",
+     "A std::condition_variable_any is waited for with the GIL held, and its waker needs the GIL.",
+     any_condition_with_gil},
+    {"any_condition_without_gil", "nothing", "any_condition_with_gil",
+     "The same, but the GIL is released for the wait.", any_condition_without_gil},
     {"future_with_gil", "deadlock", "future_without_gil",
      "A thread waits for a future with the GIL held, and its promise needs the GIL.", future_with_gil},
     {"future_without_gil", "nothing", "future_with_gil", "The same, but the GIL is released for the wait.",
@@ -1388,6 +1551,7 @@ const Case cases[] = {
     {"two_mutexes", "deadlock", "two_mutexes_in_one_order", "Two mutexes are taken in opposite orders.", two_mutexes},
     {"two_mutexes_in_one_order", "nothing", "two_mutexes", "Two mutexes are taken in one order.",
      two_mutexes_in_one_order},
+    {"scoped_locks", "nothing", "two_mutexes", "std::scoped_lock takes two mutexes in opposite orders.", scoped_locks},
     {"gate", "nothing", "mutex_inverted", "Opposite orders, but both threads hold a third lock meanwhile.", gate},
     {"ordered_by_join", "nothing", "mutex_inverted",
      "Opposite orders, but one thread ends before the other one starts.", ordered_by_join},
@@ -1425,6 +1589,14 @@ const Case cases[] = {
      python_event_under_mutex},
     {"python_event_after_mutex", "nothing", "python_event_under_mutex", "The same wait is made without the mutex.",
      python_event_after_mutex},
+    {"queue_filled_under_mutex", "deadlock", "queue_filled_after_mutex",
+     "A thread puts into a full Queue under a mutex that the taker takes first.", queue_filled_under_mutex},
+    {"queue_filled_after_mutex", "nothing", "queue_filled_under_mutex", "The same queue is filled without the mutex.",
+     queue_filled_after_mutex},
+    {"log_handler_locks", "deadlock", "log_handler_locks_later",
+     "A handler of logging takes a mutex, under which another thread logs.", log_handler_locks},
+    {"log_handler_locks_later", "nothing", "log_handler_locks",
+     "The same, but the mutex is taken after the handler has returned.", log_handler_locks_later},
     {"python_threads_in_order", "nothing", "python_locks_inverted",
      "Opposite orders, but Python code joins one thread before it starts the other.", python_threads_in_order},
     {"python_join_under_lock", "deadlock", "python_join_after_lock",
