@@ -21,6 +21,7 @@ from python_tsan.process.group import (
     group_waits,
     interrupt_group,
 )
+from python_tsan.process.guard import DeathGuard
 from python_tsan.process.interrupts import hold_interrupts, keeping
 from python_tsan.process.preloading import preloading
 
@@ -32,6 +33,7 @@ __all__ = [
     "Attached",
     "ChildPool",
     "Completed",
+    "DeathGuard",
     "end_group",
     "find_command",
     "group_cpu_seconds",
@@ -176,20 +178,22 @@ def run_attached(command: Sequence[str | Path], *, env: Mapping[str, str]) -> At
     Raises :class:`SubjectError` when the program cannot be executed.
     """
     argv = [str(part) for part in command]
-    try:
-        child = subprocess.Popen(argv, env=dict(env))
-    except OSError as error:
-        raise SubjectError(f"{argv[0]} cannot be started: {error.strerror}", page="command") from error
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        while True:
-            try:
-                code = child.wait()
-                break
-            except KeyboardInterrupt:  # SIGTERM and SIGHUP come as one
-                child.terminate()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with DeathGuard() as guard:
+        try:
+            child = subprocess.Popen(argv, env=dict(env))
+        except OSError as error:
+            raise SubjectError(f"{argv[0]} cannot be started: {error.strerror}", page="command") from error
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            guard.watch(child.pid, group=False)
+            while True:
+                try:
+                    code = child.wait()
+                    break
+                except KeyboardInterrupt:  # SIGTERM and SIGHUP come as one
+                    child.terminate()
+        finally:
+            signal.signal(signal.SIGINT, before)
     return Attached(pid=child.pid, exit_code=code if code >= 0 else 128 - code)
 
 

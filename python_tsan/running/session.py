@@ -14,7 +14,7 @@ from python_tsan.detect import capi, locks
 from python_tsan.errors import Interrupted
 from python_tsan.expectation import Outcome
 from python_tsan.plain_text import counted
-from python_tsan.process import keeping
+from python_tsan.process import DeathGuard, keeping
 from python_tsan.render.registry import Context, write_renderings
 from python_tsan.render.source import source_reader
 from python_tsan.result.deaths import explain_death
@@ -186,9 +186,11 @@ class Session:
             # Now: a signal that ends the program ends its waits, too.
             hang = locks.hang(folder)
 
-        with Orphans() as orphans, GroupWatch(f"{PYTHON_STACKS_VARIABLE}={folder.absolute()}/") as watch:
+        watched = GroupWatch(f"{PYTHON_STACKS_VARIABLE}={folder.absolute()}/")
+        with DeathGuard() as guard, Orphans() as orphans, watched as watch:
 
             def started(pid: int) -> None:
+                guard.watch(pid, group=True)
                 orphans.child = stall.pid = pid
                 watch.start(pid)
 
