@@ -56,7 +56,7 @@ class Joiner:
     _unwrapper: Unwrapper = field(default_factory=Unwrapper)
     _sources: dict[str, int] = field(default_factory=dict)  # of records that speak, by name
     _count: int = 0  # of all sources so far
-    _heading: Record | None = None  # the record before, if its text is one line that speaks
+    _headings: dict[str, Record] = field(default_factory=dict)  # of sources with no line behind their latest heading
 
     def __post_init__(self) -> None:
         """Know no part of a line."""
@@ -182,24 +182,33 @@ class Joiner:
 
     def _whole(self, record: Record) -> Whole:
         """Return the lines of a record whose text is whole."""
-        heading, self._heading = self._heading, None
         lines = record.text.removesuffix("\n").split("\n")
         speaks = names_sanitizer(record.text)
         name = self._name(record)
-        if name not in self._sources and not speaks and heading and lex(lines[0]) is not Mark.UNKNOWN:
-            before = self._name(heading)
-            if before in self._sources and self._unwrapper.learn(heading, record):
-                name = self._name(record)
-                self._sources[name] = self._sources.pop(before)
+        if name not in self._sources and not speaks and self._learn(record, lines[0]):
+            name = self._name(record)
         if name not in self._sources:
             if not speaks:
                 return Whole(Where.NONE, lines)
             name = name if len(self._sources) < MAX_RECORD_SOURCES else ""
             self._count += name not in self._sources
             self._sources.setdefault(name, self._count)
+        self._headings.pop(name, None)
         if speaks and len(lines) == 1:
-            self._heading = record
+            self._headings[name] = record
         return Whole(Where.SOURCE, lines, self._sources[name])
+
+    def _learn(self, record: Record, line: str) -> bool:
+        """Report whether a line goes on with a heading whose record has other values in fields that name no source."""
+        if not self._headings or lex(line) in {Mark.UNKNOWN, Mark.BLANK}:
+            return False
+        if not any(self._unwrapper.learn(heading, record) for heading in reversed(self._headings.values())):
+            return False
+        for before, heading in list(self._headings.items()):
+            name = self._name(heading)
+            self._headings[name] = self._headings.pop(before)
+            self._sources[name] = self._sources.pop(before)
+        return True
 
     def _name(self, record: Record) -> str:
         return record.source(self._unwrapper.varying)

@@ -264,7 +264,7 @@ def _flat(value: dict[str, Any], nested: list[Any], path: Path = ()) -> Iterator
         elif isinstance(content, list):
             if content and all(isinstance(byte, int) and 0 <= byte < 256 for byte in content):  # noqa: PLR2004 -- a byte
                 yield here, bytes(content).decode(errors="backslashreplace")
-            elif _is_text(content):
+            elif _is_text(content) or (len(content) == 1 and isinstance(content[0], str)):
                 yield here, "\n".join(content)
             else:
                 nested.append(content)

@@ -67,6 +67,27 @@ def test_a_field_that_varies_does_not_make_two_sources(joiner):
     assert first.source == second.source
 
 
+def test_fields_that_vary_in_mixed_records_of_two_sources_do_not_make_more_of_them(joiner):
+    lines = [HEADING, "  Write of size 8 at 0x7b04 by thread T1:", "    #0 f(int) /src/a.cpp:3:5 (a+0x10)"]
+    sources = [
+        [join(joiner, record(line, pod=f"w-{pod}", id=f"x{n}{pod}"))[0].source for pod in "ab"]
+        for n, line in enumerate(lines)
+    ]
+    assert sources == [[1, 2]] * 3
+
+
+@pytest.mark.parametrize("tags", [[], ["env:x"], ["env:x", "team:y"]], ids=len)
+def test_a_list_of_texts_in_each_record_is_no_source_of_its_own(joiner, tags):
+    for line in (HEADING, "  Write of size 8 at 0x7b04 by thread T1:"):
+        assert join(joiner, record(line, pod="a", tags=tags)) == [Whole(Where.SOURCE, [line], 1)]
+
+
+def test_another_source_is_not_taken_for_one_with_a_field_that_varies(joiner):
+    assert join(joiner, record(HEADING, pod="w-a", id="x1"))[0].source == 1
+    for line, pod in (("  Write of size 8 at 0x7b04 by thread T1:", "w-b"), ("hello", "w-a"), ("", "w-a")):
+        assert join(joiner, record(line, pod=pod, id="x2"))[0].where is Where.NONE
+
+
 def test_a_report_in_one_line_is_its_lines(joiner):
     assert join(joiner, f"{HEADING}\\n{SUMMARY}") == [Whole(Where.ALONE, [HEADING, SUMMARY])]
 

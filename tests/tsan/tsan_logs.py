@@ -59,6 +59,7 @@ RECORDS = [
     lambda name, n, line: json.dumps({"log": line + "\n", "container": name, "time": f"2026-01-02T{clock(n)}Z"}),
     lambda name, n, line: json.dumps({"_PID": str(name), "__CURSOR": f"s=1;i={n}", "MESSAGE": list(line.encode())}),
     lambda name, n, line: json.dumps({"msg": line, "pid": name, "ts": n}),
+    lambda name, n, line: json.dumps({"_id": f"x{name * 7919 + n}", "message": line, "pod": f"w-{name}"}),
 ]
 
 
