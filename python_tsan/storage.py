@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 # More than any document or settings file of this package; less than what endangers a machine's memory.
 MOST_BYTES = 1 << 30
 _HEAD_BYTES = 4096
-# When it is read, a JSON document takes the memory of its text twice, and about 120 bytes for each value. So one of up
-# to 18 MB takes less than 300 MB, for any content. A larger one, such as a result with many findings, takes less than
-# twelve times its size. Findings have at least so many bytes for each of their values.
+# A JSON document within both limits takes less than 300 MB when it is read, for any content: its text, and about
+# 120 bytes for each value.
+MOST_DOCUMENT_BYTES = 64 << 20
 MOST_DOCUMENT_VALUES = 1_500_000
-BYTES_FOR_A_VALUE = 12
 LARGE_DOCUMENTS = "PYTHON_TSAN_LARGE_DOCUMENTS"
 FOLDERS = "--cache or --output"
 
@@ -229,17 +228,37 @@ def read_regular(file: Path, *, limit: int = MOST_BYTES, begins: bytes = b"") ->
         return opened.read(limit)
 
 
-def read_document(file: Path) -> bytes:
+def read_document(file: Path, *, in_rows: bool = False) -> bytes:
     """Return the content of a JSON object in a regular file; the first bytes of any other regular file.
 
-    Raises ``OSError`` for one that would take much more memory than its size, unless PYTHON_TSAN_LARGE_DOCUMENTS=1
-    allows it. What this package writes does not.
+    Raises ``OSError`` for one that would take much memory, unless PYTHON_TSAN_LARGE_DOCUMENTS=1 allows it. ``in_rows``
+    is for a reader that takes one of any size row by row.
     """
-    data = read_regular(file, begins=b"{")
-    most = max(MOST_DOCUMENT_VALUES, len(data) // BYTES_FOR_A_VALUE)
-    if data.count(b",") > most and os.environ.get(LARGE_DOCUMENTS) != "1":
-        raise OSError(errno.EFBIG, f"more than {most:,} values ({LARGE_DOCUMENTS}=1 allows them)", str(file))
+    limited = not in_rows and not _any_size()
+    try:
+        data = read_regular(file, limit=MOST_DOCUMENT_BYTES if limited else MOST_BYTES, begins=b"{")
+    except OSError as error:
+        if error.errno == errno.EFBIG and limited:
+            raise OSError(errno.EFBIG, f"{error.strerror} ({LARGE_DOCUMENTS}=1 allows it)", str(file)) from error
+        raise
+    if limited and (why := too_large(data)):
+        raise OSError(errno.EFBIG, why, str(file))
     return data
+
+
+def too_large(data: bytes) -> str:
+    """Return why a JSON document could take much memory when it is read as a whole; empty if it could not."""
+    if _any_size():
+        return ""
+    if len(data) > MOST_DOCUMENT_BYTES:
+        return f"larger than {MOST_DOCUMENT_BYTES >> 20} MB ({LARGE_DOCUMENTS}=1 allows it)"
+    if data.count(b",") > MOST_DOCUMENT_VALUES:
+        return f"more than {MOST_DOCUMENT_VALUES:,} values ({LARGE_DOCUMENTS}=1 allows them)"
+    return ""
+
+
+def _any_size() -> bool:
+    return os.environ.get(LARGE_DOCUMENTS) == "1"
 
 
 def text_of(path: Path) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from python_tsan.errors import PythonTsanError, SubjectError
-from python_tsan.storage import read_document, unreadable
+from python_tsan.storage import read_document, too_large, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Format(Struct, Generic[Kind], frozen=True, kw_only=True):
     ``what`` names a document in a message (``run``), ``advice`` says how to get one of this schema, and ``page`` is the
     anchor in ``docs/errors.md``. ``upgrades`` maps a schema to the function that turns a document of it, as plain data,
     into one of the next schema; a schema without a function is refused. ``parse`` reads a document that is not written
-    field by field as its class is.
+    field by field as its class is, and may be of any size.
     """
 
     kind: type[Kind]
@@ -47,7 +47,7 @@ class Format(Struct, Generic[Kind], frozen=True, kw_only=True):
     def read(self, file: Path) -> bytes:
         """Return the bytes of ``file``. Raises ``UsageError`` when it does not exist, ``error`` for other reasons."""
         try:
-            return read_document(file)
+            return read_document(file, in_rows=self.parse is not None)
         except OSError as error:
             raise unreadable(file, error, error=self.error, advice=self.advice, page=self.page) from error
 
@@ -61,6 +61,8 @@ class Format(Struct, Generic[Kind], frozen=True, kw_only=True):
                 return from_json(data, self.kind)
             if found > self.schema or any(step not in self.upgrades for step in range(found, self.schema)):
                 raise self._other_schema(name, found)
+            if self.parse and (why := too_large(data)):
+                raise self.error(f"{name} has schema {found} and is {why}", advice=self.advice, page=self.page)
             document = msgspec.json.decode(data)
             for step in range(found, self.schema):
                 document = self.upgrades[step](document)

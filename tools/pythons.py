@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.model.interpreter import MINORS, Python, identify
+from python_tsan.storage import entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ def pythons_at_hand() -> list[Python]:
     """Return one interpreter of each version on ``PATH`` and among pyenv's, oldest first."""
     candidates = [shutil.which(f"python3.{minor}") for minor in MINORS]
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    candidates += [str(path) for path in sorted(pyenv.glob("3.*/bin/python3"))]
+    candidates += [str(path) for path in sorted(entries(pyenv, "3.*/bin/python3"))]
     found: dict[tuple[int, ...], Python] = {}
     for candidate in candidates:
         if candidate is not None:

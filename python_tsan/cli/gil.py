@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from python_tsan.cli.help_format import add_quiet, end_with
-from python_tsan.cli.options import add_settings, count, open_context
+from python_tsan.cli.options import add_settings, count, count_or_zero, open_context
 from python_tsan.collector import paused
 from python_tsan.console import make_console
 from python_tsan.errors import ExitCode, SubjectError, UsageError
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reasons = verbs.add_parser("why", help="list each release during one import, with its reason and stack")
     reasons.add_argument("imported", metavar="MODULE", help="the full name of a module")
     _add_trace_file(reasons)
-    reasons.add_argument("--frames", type=count, metavar="N", help="Python frames of each release (all)")
+    reasons.add_argument("--frames", type=count_or_zero, metavar="N", help="Python frames of each release (all)")
     _end(reasons, _why, "python-tsan gil why numpy --frames 5")
     timeline = verbs.add_parser("timeline", help="write a timeline, as a page or for Perfetto")
     _add_trace_file(timeline)

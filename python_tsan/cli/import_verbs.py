@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.interpreter import Python
     from python_tsan.imports.scan import Advance
 
+_MOST_LIST = 1 << 24  # bytes of a list of imports
+
 
 def _probe_of(arguments: argparse.Namespace, context: VerbContext) -> Probe:
     if missing := next((folder for folder in arguments.path if not folder.is_dir()), None):
@@ -227,7 +229,7 @@ def _preimport(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
 
 def _text_of(file: Path) -> str | None:
     try:
-        return read_regular(file).decode("utf-8", errors="replace")
+        return read_regular(file, limit=_MOST_LIST).decode("utf-8", errors="replace")
     except FileNotFoundError:
         return None
     except OSError as error:

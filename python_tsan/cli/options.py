@@ -78,6 +78,11 @@ def count(text: str) -> int:
     return int(_converted(Kind.COUNT, text))
 
 
+def count_or_zero(text: str) -> int:
+    """Return the value of an option that takes a positive integer, or 0 for none."""
+    return 0 if text == "0" else count(text)
+
+
 def seconds(text: str) -> float:
     """Return the value of an option that takes a positive number of seconds."""
     return float(_converted(Kind.SECONDS, text))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
+from python_tsan.storage import is_file, is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +28,9 @@ def find_command(name: str, env: Mapping[str, str], *, cwd: Path | None = None) 
         return Path(found).absolute()
     # Absolute, as a path drops the "./" of "./program", and without a slash the system would search PATH.
     path = (cwd or Path.cwd()) / name
-    if not path.exists():
+    if not is_file(path) and not is_folder(path):
         raise SubjectError(f"{path}: no such file", advice="build it first, or correct its path", page="command")
-    if not path.is_file() or not os.access(path, os.X_OK):
+    if not is_file(path) or not os.access(path, os.X_OK):
         raise SubjectError(
             f"{path} cannot be executed", advice="name a program; chmod +x it if it is one", page="command"
         )

@@ -12,6 +12,7 @@ from python_tsan.errors import SubjectError
 from python_tsan.result.finding import DistinctFinding, Occurrence
 from python_tsan.result.frame_table import FrameTable, fill
 from python_tsan.result.model import RUN_FILE, SCHEMA, Result
+from python_tsan.storage import too_large
 from python_tsan.tsan.finding import Frame
 from python_tsan.versioned_json import Format, encode, from_json, from_plain
 
@@ -52,6 +53,46 @@ def _lines(name: bytes, rows: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _parse(data: bytes) -> Result:
+    return _parse_rows(data) if too_large(data) else _parse_whole(data)
+
+
+def _parse_rows(data: bytes) -> Result:
+    """Read a large document as it was written, each finding and each frame in a row: the memory is that of the result.
+
+    Raises :class:`msgspec.ValidationError` for one that was not.
+    """
+    found = _rows_of(data, b"findings", 0)
+    frames = _rows_of(data, b"frames", found.stop)
+    rest = data[: found.start] + data[found.stop : frames.start] + data[frames.stop :]
+    if why := too_large(rest):
+        raise msgspec.ValidationError(f"without its findings it is {why}")
+    table = tuple(msgspec.json.decode(row, type=Frame) for row in _rows(data, frames))
+    findings = tuple(_finding(row, table) for row in _rows(data, found))
+    return replace(_parse_whole(rest), findings=findings)
+
+
+def _rows_of(data: bytes, name: bytes, after: int) -> slice:
+    """Return where the rows of a list are. No text of a document has a line feed, so a line is not part of one."""
+    start = data.find(b'\n "%s": [\n' % name, after)
+    end = data.find(b"\n ]", start)
+    if start < 0 or end < 0:
+        raise msgspec.ValidationError(f"it is {too_large(data)}, and its {name.decode()} are not in rows")
+    return slice(data.index(b"[", start) + 1, end)
+
+
+def _rows(data: bytes, where: slice) -> Iterator[bytes]:
+    start = where.start
+    while start < where.stop:
+        end = data.find(b"\n", start + 1, where.stop)
+        end = where.stop if end < 0 else end
+        row = data[start:end].strip().removesuffix(b",")
+        if why := too_large(row):
+            raise msgspec.ValidationError(f"a row of it is {why}")
+        yield row
+        start = end
+
+
+def _parse_whole(data: bytes) -> Result:
     parts = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     frames = msgspec.json.decode(parts.pop("frames", b"[]"), type=tuple[Frame, ...])
     found = msgspec.json.decode(parts.pop("findings", b"[]"), type=list[msgspec.Raw])
@@ -59,7 +100,7 @@ def _parse(data: bytes) -> Result:
     return replace(rest, findings=tuple(_finding(each, frames) for each in found))
 
 
-def _finding(data: msgspec.Raw, frames: tuple[Frame, ...]) -> DistinctFinding:
+def _finding(data: msgspec.Raw | bytes, frames: tuple[Frame, ...]) -> DistinctFinding:
     text, sources = bytes(data), {}
     if len(text) > _LARGE_FINDING:  # as plain data it would take much memory; most of it are its occurrences
         parts = msgspec.json.decode(text, type=dict[str, msgspec.Raw])

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from python_tsan.cpython.stock import OLDEST, ask, candidates
+from python_tsan.cpython.stock import ask, candidates
 from python_tsan.gil.analysis import explain_process
 from python_tsan.gil.phases import Phase
 from python_tsan.gil.preload import trace_preloaded
@@ -51,15 +51,15 @@ for name in ("save", "swap", "hand", "visit"): getattr(library, name)()
 
 
 @pytest.fixture(params=VERSIONS)
-def python(request):
+def python(request, can_be_traced):
     wanted = tuple(int(part) for part in request.param.split("."))
     builds = sorted(default_root().glob(f"interpreters/{request.param}.*/bin/python{request.param}"))
     stocks = [path for path in candidates(os.environ) if request.param in path.name]
     found = (stock for path in (*stocks, *builds) if (stock := ask(path)))
-    usable = [one for one in found if one.shared and not one.free_threaded and one.release == wanted >= OLDEST]
-    if not usable:
-        pytest.skip(f"no Python {request.param} with a shared library")
-    return usable[0]
+    usable = next((one for one in found if one.release == wanted and can_be_traced(one)), None)
+    if usable is None:
+        pytest.skip(f"no Python {request.param} whose calls can be seen")
+    return usable
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_the_barrier_lets_nobody_pass_early(run_program, flags, kind):
 
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="PEP 788 has guards of its own")
 def test_guards_and_copies_of_a_view_order_no_threads(run_program):
-    flags = ("-fsanitize=thread", f"-I{sysconfig.get_path('include')}")
+    flags = ("-g", "-fsanitize=thread", f"-I{sysconfig.get_path('include')}")
     ended = run_program("guards_in_turns", flags=flags)
     assert ended.stderr.decode().count("WARNING: ThreadSanitizer: data race") == 1
     assert "guards_in_turns.cpp" in ended.stderr.decode().partition("Previous")[0]

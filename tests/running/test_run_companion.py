@@ -19,6 +19,7 @@ from python_tsan.running.companion import FOLDER_VARIABLE, LIBRARY, obtain_compa
 from python_tsan.running.elf import Runtime, read_elf
 from python_tsan.running.hook_crosscheck import KINDS
 from python_tsan.toolchain import survey
+from python_tsan.toolchain.model import Family
 from python_tsan.tsan.parser import parse_log
 
 PROGRAMS = Path(__file__).parents[2] / "native" / "golden"
@@ -122,7 +123,8 @@ def test_the_hook_and_the_parser_agree_on_every_kind_with_every_toolchain(toolch
         for kind, counts in sorted(agreed.items()):
             sys.stdout.write(f"\n{kind}: {counts}")
     assert wrong == []
-    assert len(agreed) >= len(KINDS) - 1
+    unseen = 1 if any(one.candidate.family is Family.CLANG for one in toolchains) else 2
+    assert len(agreed) >= len(KINDS) - unseen
     assert all(
         sum(counts[toolchain.name] for counts in agreed.values() if toolchain.name in counts) >= 20
         for toolchain in toolchains

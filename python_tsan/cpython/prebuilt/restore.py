@@ -6,7 +6,9 @@ Whether it fits this machine is decided before anything is unpacked.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import platform
 import time
 from dataclasses import replace
@@ -84,6 +86,8 @@ def _as_file(origin: str, settings: Settings, layout: Layout, console: Console) 
         path = expanded(origin)
         if not path.is_file():
             raise UsageError(f"there is no archive {path}", advice="name a file or an address", page=PAGE)
+        if not os.access(path, os.R_OK):
+            raise FetchError(f"cannot read {path}: {os.strerror(errno.EACCES)}", advice="see its mode", page=PAGE)
         yield path
         return
     with scratch(layout) as folder, console.steps(["download"]) as progress:
