@@ -111,7 +111,7 @@ def test_a_forked_child_reports_a_lock_whose_owner_it_does_not_have(tmp_path):
 
 
 def test_a_slow_import_that_another_thread_waits_for_is_not_reported(tmp_path):
-    slow = "import time\n\nfor _ in range(50):\n    time.sleep(0.04)\n"
+    slow = "import time\n\nend = time.monotonic() + 3\nwhile time.monotonic() < end:\n    pass\n"
     code = (
         "import threading\nt = threading.Thread(target=__import__, args=('slow',))\nt.start()\nimport slow\nt.join()\n"
     )
