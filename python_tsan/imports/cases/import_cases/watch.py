@@ -7,6 +7,7 @@ looks for a stall lives only while some thread is blocked. How a report reads is
 
 import _frozen_importlib as bootstrap
 import os
+import sys
 import time
 from _thread import get_ident, start_new_thread
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 STALL_VARIABLE, LOG_VARIABLE = "PYTHON_TSAN_WATCH_STALL", "PYTHON_TSAN_WATCH_LOG"
 STALL_SECONDS = 10.0
 POLLS = 20  # looks within the time after which imports count as stalled
+# A thread with a larger share of the time computes, even if each look finds it at the same place: a long call of C, or
+# the end of a loop, where it lets others take the GIL. One that wakes up now and then to look again has less.
+COMPUTING = 0.02
 STARTED = "python-tsan: watching the imports of"
 
 
@@ -81,7 +85,7 @@ class ImportWatch:
 
     def _look(self) -> None:
         """Watch the blocked threads until no thread is blocked, and report when none of them moves."""
-        since, before = time.monotonic(), None
+        since, before, used = time.monotonic(), None, 0.0
         while True:
             time.sleep(self.stall / POLLS)
             blocked = dict(waits())
@@ -92,9 +96,13 @@ class ImportWatch:
                 self._attending = os.getpid()
                 continue
             now = _fingerprint(blocked)
+            lasted = time.monotonic() - since
             if now != before:
-                since, before = time.monotonic(), now
-            elif now not in self._reported and time.monotonic() - since >= self.stall:
+                since, before, used = time.monotonic(), now, _cpu_seconds(blocked)
+            elif now not in self._reported and lasted >= self.stall:
+                if _cpu_seconds(blocked) - used >= COMPUTING * lasted:
+                    since, used = time.monotonic(), _cpu_seconds(blocked)
+                    continue
                 self._reported.add(now)
                 self._stalled()
 
@@ -126,11 +134,31 @@ def _append(path: str, text: str) -> None:
         os.close(file)
 
 
+def _involved(blocked: "dict[int, Any]") -> "set[int]":
+    """Return the blocked threads and the owners of what they wait for."""
+    return {*blocked, *(lock.owner for lock in blocked.values())}
+
+
+def _cpu_seconds(blocked: "dict[int, Any]") -> float:
+    """Return the processor time of those threads that the threading module knows, 0 where it cannot be read."""
+    threading = sys.modules.get("threading")
+    known = dict(getattr(threading, "_active", {}))
+    ticks = 0
+    for ident in _involved(blocked):
+        native = getattr(known.get(ident), "native_id", None)
+        try:
+            with open(f"/proc/self/task/{native}/stat", "rb") as file:  # noqa: PTH123 -- pathlib costs milliseconds
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])  # utime, stime: proc(5)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def _fingerprint(blocked: "dict[int, Any]") -> object:
     """Return what changes as soon as a blocked thread or the owner of what it waits for moves."""
     frames = all_frames()
-    involved = {*blocked, *(lock.owner for lock in blocked.values())}
     places = []
-    for ident in sorted(involved):
+    for ident in sorted(_involved(blocked)):
         places += [(ident, id(frame), frame.f_lasti) for frame in outwards(frames.get(ident))]
     return (os.getpid(), tuple(places))
