@@ -53,7 +53,7 @@ def test_one_that_cannot_be_read_costs_none_of_the_others(two, capsys):
     assert main(["compare", str(two), "--format", "json"]) == 6
     said = capsys.readouterr()
     assert len(json.loads(said.out)["columns"]) == 2
-    assert "newer than this python-tsan: it has schema 99, and schema 2 is supported (update python-tsan)" in said.err
+    assert "newer than this python-tsan: it has schema 99, and schema 3 is supported (update python-tsan)" in said.err
     assert "cut/run.json is damaged or not a run.json of python-tsan" in said.err
 
 
