@@ -96,13 +96,11 @@ class ImportWatch:
                 self._attending = os.getpid()
                 continue
             now = _fingerprint(blocked)
-            lasted = time.monotonic() - since
-            if now != before:
-                since, before, used = time.monotonic(), now, _cpu_seconds(blocked)
-            elif now not in self._reported and lasted >= self.stall:
-                if _cpu_seconds(blocked) - used >= COMPUTING * lasted:
-                    since, used = time.monotonic(), _cpu_seconds(blocked)
-                    continue
+            lasted, computed = time.monotonic() - since, _cpu_seconds(blocked)
+            is_due = lasted >= self.stall
+            if now != before or (is_due and computed - used >= COMPUTING * lasted):
+                since, before, used = time.monotonic(), now, computed
+            elif is_due and now not in self._reported:
                 self._reported.add(now)
                 self._stalled()
 
