@@ -41,6 +41,18 @@ struct NoGil {
     ~NoGil() { PyEval_RestoreThread(state); }
 };
 
+/// Waits with the GIL held, or releases the GIL for the wait.
+template <typename Wait>
+void wait_with(bool keep_gil, const Wait& wait) {
+    const Gil gil;
+    if (keep_gil) {
+        wait();
+        return;
+    }
+    const NoGil released;
+    wait();
+}
+
 using Guard = std::lock_guard<std::mutex>;
 
 std::atomic<int> turn{0};
@@ -79,6 +91,19 @@ void together(const std::vector<std::function<void()>>& all) {
     }
 }
 
+/// Runs one function after the other, each in a thread of its own; the threads end when all are done.
+void in_turn(const std::vector<std::function<void()>>& all) {
+    std::vector<std::function<void()>> threads;
+    for (const auto& each : all) {
+        threads.emplace_back([&each, number = static_cast<int>(threads.size())] {
+            at(number);
+            each();
+            next();
+        });
+    }
+    together(threads);
+}
+
 void python(const char* code) {
     if (PyRun_SimpleString(code) != 0) {
         std::fputs("Python failed\n", stderr);
@@ -88,7 +113,7 @@ void python(const char* code) {
 
 std::mutex log_mutex, second_mutex, gate_mutex;
 std::shared_mutex table_mutex;
-pthread_spinlock_t spin;
+pthread_spinlock_t spin_lock;
 
 // --- a mutex ------------------------------------------------------------------------------------------------------
 
@@ -103,91 +128,41 @@ void gil_then_mutex() {
 }
 
 void mutex_inverted() {
-    together({[] {
-                  at(0);
-                  mutex_then_gil();
-                  next();
-              },
-              [] {
-                  at(1);
-                  gil_then_mutex();
-                  next();
-              }});
+    in_turn({mutex_then_gil, gil_then_mutex});
 }
 
 void mutex_released() {
-    together({[] {
-                  at(0);
-                  mutex_then_gil();
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  const NoGil released;
-                  {
-                      const Guard lock(log_mutex);
-                  }
-                  next();
-              }});
+    in_turn({mutex_then_gil, [] {
+                 const Gil gil;
+                 const NoGil released;
+                 {
+                     const Guard lock(log_mutex);
+                 }
+             }});
 }
 
 // --- a callback into Python under a mutex --------------------------------------------------------------------------
 
-void callback_sleeps() {
-    const auto call = [](int number) {
-        at(number);
+const char* const sleeps = "import time; time.sleep(0.001)"; // releases the GIL, and asks for it again
+
+void call_under_mutex(const char* code) {
+    const auto call = [=] {
+        const Gil gil;
+        const Guard lock(log_mutex);
+        python(code);
+    };
+    in_turn({call, call});
+}
+
+void call_after_unlock(const char* code) {
+    const auto call = [=] {
+        const Gil gil;
         {
-            const Gil gil;
             const Guard lock(log_mutex);
-            python("import time; time.sleep(0.001)"); // releases the GIL, and asks for it again
         }
-        next();
+        python(code);
     };
-    together({[=] { call(0); }, [=] { call(1); }});
-}
-
-void callback_after_unlock() {
-    const auto call = [](int number) {
-        at(number);
-        {
-            const Gil gil;
-            {
-                const Guard lock(log_mutex);
-            }
-            python("import time; time.sleep(0.001)");
-        }
-        next();
-    };
-    together({[=] { call(0); }, [=] { call(1); }});
-}
-
-void callback_without_switch() {
-    const auto call = [](int number) {
-        at(number);
-        {
-            const Gil gil;
-            const Guard lock(log_mutex);
-            python("1 + 1");
-        }
-        next();
-    };
-    together({[=] { call(0); }, [=] { call(1); }});
-}
-
-void call_after_unlock() {
-    const auto call = [](int number) {
-        at(number);
-        {
-            const Gil gil;
-            {
-                const Guard lock(log_mutex);
-            }
-            python("1 + 1");
-        }
-        next();
-    };
-    together({[=] { call(0); }, [=] { call(1); }});
+    in_turn({call, call});
 }
 
 // --- what runs once -------------------------------------------------------------------------------------------------
@@ -195,31 +170,19 @@ void call_after_unlock() {
 std::once_flag once;
 
 void call_once_with_gil() {
-    together({[] {
-                  at(0);
-                  std::call_once(once, [] { const Gil gil; });
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  std::call_once(once, [] {});
-                  next();
-              }});
+    in_turn({[] { std::call_once(once, [] { const Gil gil; }); },
+             [] {
+                 const Gil gil;
+                 std::call_once(once, [] {});
+             }});
 }
 
 void call_once_without_gil() {
-    together({[] {
-                  at(0);
-                  std::call_once(once, [] { const Gil gil; });
-                  next();
-              },
-              [] {
-                  at(1);
-                  std::call_once(once, [] {});
-                  const Gil gil;
-                  next();
-              }});
+    in_turn({[] { std::call_once(once, [] { const Gil gil; }); },
+             [] {
+                 std::call_once(once, [] {});
+                 const Gil gil;
+             }});
 }
 
 struct Decimal {
@@ -240,15 +203,11 @@ void use_static() {
 }
 
 void static_guard() {
-    const auto use = [](int number) {
-        at(number);
-        {
-            const Gil gil;
-            use_static();
-        }
-        next();
+    const auto use = [] {
+        const Gil gil;
+        use_static();
     };
-    together({[=] { use(0); }, [=] { use(1); }});
+    in_turn({use, use});
 }
 
 struct Plain {
@@ -261,101 +220,45 @@ struct Plain {
 };
 
 void static_guard_plain() {
-    const auto use = [](int number) {
-        at(number);
-        {
-            const Gil gil;
-            try {
-                static const Plain plain;
-            } catch (const std::runtime_error&) {
-            }
+    const auto use = [] {
+        const Gil gil;
+        try {
+            static const Plain plain;
+        } catch (const std::runtime_error&) {
         }
-        next();
     };
-    together({[=] { use(0); }, [=] { use(1); }});
+    in_turn({use, use});
 }
 
 // --- readers and writers
 
-void shared_mutex_writer() {
-    together({[] {
-                  at(0);
-                  {
-                      const std::shared_lock<std::shared_mutex> lock(table_mutex);
-                      const Gil gil;
-                  }
-                  next();
-              },
-              [] {
-                  at(1);
-                  {
-                      const Gil gil;
-                      const std::unique_lock<std::shared_mutex> lock(table_mutex);
-                  }
-                  next();
-              }});
+template <typename Lock>
+void reader_and() {
+    in_turn({[] {
+                 const std::shared_lock<std::shared_mutex> lock(table_mutex);
+                 const Gil gil;
+             },
+             [] {
+                 const Gil gil;
+                 const Lock lock(table_mutex);
+             }});
 }
 
-void shared_mutex_readers() {
-    together({[] {
-                  at(0);
-                  {
-                      const std::shared_lock<std::shared_mutex> lock(table_mutex);
-                      const Gil gil;
-                  }
-                  next();
-              },
-              [] {
-                  at(1);
-                  {
-                      const Gil gil;
-                      const std::shared_lock<std::shared_mutex> lock(table_mutex);
-                  }
-                  next();
-              }});
-}
-
-void spin_inverted() {
-    pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
-    together({[] {
-                  at(0);
-                  pthread_spin_lock(&spin);
-                  {
-                      const Gil gil;
-                  }
-                  pthread_spin_unlock(&spin);
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  pthread_spin_lock(&spin);
-                  pthread_spin_unlock(&spin);
-                  next();
-              }});
-}
-
-void spin_released() {
-    pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
-    together({[] {
-                  at(0);
-                  pthread_spin_lock(&spin);
-                  {
-                      const Gil gil;
-                  }
-                  pthread_spin_unlock(&spin);
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  {
-                      const NoGil released;
-                      pthread_spin_lock(&spin);
-                      pthread_spin_unlock(&spin);
-                  }
-                  next();
-              }});
+void spin(bool keep_gil) {
+    pthread_spin_init(&spin_lock, PTHREAD_PROCESS_PRIVATE);
+    in_turn({[] {
+                 pthread_spin_lock(&spin_lock);
+                 {
+                     const Gil gil;
+                 }
+                 pthread_spin_unlock(&spin_lock);
+             },
+             [=] {
+                 wait_with(keep_gil, [] {
+                     pthread_spin_lock(&spin_lock);
+                     pthread_spin_unlock(&spin_lock);
+                 });
+             }});
 }
 
 // --- waits for another thread
@@ -363,39 +266,28 @@ void spin_released() {
 std::condition_variable changed;
 bool ready = false;
 
-void waker(int from, int after) {
-    at(from);
+void waker() {
+    at(0);
     {
         const Gil gil;
     } // what it has to do before it can wake the others
     next();
-    at(after);
+    at(2);
     // The waiter is in its wait once it has given the mutex back.
     const Guard lock(log_mutex);
     ready = true;
     changed.notify_all();
 }
 
-void condition_with_gil() {
-    together({[] { waker(0, 2); },
-              [] {
+void condition(bool keep_gil) {
+    const auto wait = [] {
+        std::unique_lock<std::mutex> lock(log_mutex);
+        next();
+        changed.wait(lock, [] { return ready; });
+    };
+    together({waker, [=] {
                   at(1);
-                  const Gil gil;
-                  std::unique_lock<std::mutex> lock(log_mutex);
-                  next();
-                  changed.wait(lock, [] { return ready; });
-              }});
-}
-
-void condition_without_gil() {
-    together({[] { waker(0, 2); },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  const NoGil released;
-                  std::unique_lock<std::mutex> lock(log_mutex);
-                  next();
-                  changed.wait(lock, [] { return ready; });
+                  wait_with(keep_gil, wait);
               }});
 }
 
@@ -407,24 +299,10 @@ void condition_for_a_time(bool keep_gil) {
         while (!changed.wait_for(lock, std::chrono::hours(1), [] { return ready; })) {
         }
     };
-    together({[] { waker(0, 2); },
-              [=] {
+    together({waker, [=] {
                   at(1);
-                  const Gil gil;
-                  if (keep_gil) {
-                      wait();
-                      return;
-                  }
-                  const NoGil released;
-                  wait();
+                  wait_with(keep_gil, wait);
               }});
-}
-
-void condition_for_a_time_with_gil() {
-    condition_for_a_time(true);
-}
-void condition_for_a_time_without_gil() {
-    condition_for_a_time(false);
 }
 
 /// Tries again and again to take a mutex that another thread holds until it has had the GIL.
@@ -458,77 +336,37 @@ void try_until_taken(bool keep_gil) {
               }});
 }
 
-void tried_with_gil() {
-    try_until_taken(true);
-}
-void tried_without_gil() {
-    try_until_taken(false);
-}
-
 void lock_file(bool keep_gil) {
     char path[] = "/tmp/python-tsan-deadlocks-XXXXXX";
     const int one = mkstemp(path);
     const int other = open(path, O_RDWR | O_CLOEXEC);
-    together({[=] {
-                  at(0);
-                  flock(one, LOCK_EX);
-                  {
-                      const Gil gil;
-                  }
-                  flock(one, LOCK_UN);
-                  next();
-              },
-              [=] {
-                  at(1);
-                  const Gil gil;
-                  if (keep_gil) {
-                      flock(other, LOCK_SH);
-                      return;
-                  }
-                  const NoGil released;
-                  flock(other, LOCK_SH);
-              }});
+    in_turn({[=] {
+                 flock(one, LOCK_EX);
+                 {
+                     const Gil gil;
+                 }
+                 flock(one, LOCK_UN);
+             },
+             [=] { wait_with(keep_gil, [&] { flock(other, LOCK_SH); }); }});
     unlink(path);
     close(one);
     close(other);
 }
 
-void file_locked_with_gil() {
-    lock_file(true);
-}
-void file_locked_without_gil() {
-    lock_file(false);
-}
-
 void lock_stream(bool keep_gil) {
-    together({[] {
-                  at(0);
-                  flockfile(stderr);
-                  {
-                      const Gil gil;
-                  }
-                  funlockfile(stderr);
-                  next();
-              },
-              [=] {
-                  at(1);
-                  const Gil gil;
-                  if (keep_gil) {
-                      flockfile(stderr);
-                      funlockfile(stderr);
-                      return;
-                  }
-                  const NoGil released;
-                  flockfile(stderr);
-                  funlockfile(stderr);
-              }});
-}
-
-void stream_locked_with_gil() {
-    lock_stream(true);
-}
-void stream_locked_without_gil() {
-    lock_stream(false);
+    in_turn({[] {
+                 flockfile(stderr);
+                 {
+                     const Gil gil;
+                 }
+                 funlockfile(stderr);
+             },
+             [=] {
+                 wait_with(keep_gil, [&] {
+                     flockfile(stderr);
+                     funlockfile(stderr);
+                 });
+             }});
 }
 
 void take_of_set(bool keep_gil) {
@@ -537,32 +375,14 @@ void take_of_set(bool keep_gil) {
         sembuf operation{0, by, 0};
         semop(set, &operation, 1);
     };
-    together({[=] {
-                  at(0);
-                  {
-                      const Gil gil;
-                  }
-                  change(1);
-                  next();
-              },
-              [=] {
-                  at(1);
-                  const Gil gil;
-                  if (keep_gil) {
-                      change(-1);
-                      return;
-                  }
-                  const NoGil released;
-                  change(-1);
-              }});
+    in_turn({[=] {
+                 {
+                     const Gil gil;
+                 }
+                 change(1);
+             },
+             [=] { wait_with(keep_gil, [&] { change(-1); }); }});
     semctl(set, 0, IPC_RMID);
-}
-
-void set_taken_with_gil() {
-    take_of_set(true);
-}
-void set_taken_without_gil() {
-    take_of_set(false);
 }
 
 /// A mutex and the GIL are taken in opposite orders; the second thread perhaps takes a later mutex at the same address.
@@ -570,57 +390,26 @@ void set_taken_without_gil() {
 void mutex_in_place(bool made_again) {
     alignas(std::mutex) static unsigned char place[sizeof(std::mutex)];
     auto* mutex = new (place) std::mutex;
-    together({[=] {
-                  at(0);
-                  {
-                      const Guard lock(*mutex);
-                      const Gil gil;
-                  }
-                  next();
-              },
-              [=] {
-                  at(1);
-                  const Gil gil;
-                  const Guard lock(made_again ? *new (place) std::mutex : *mutex);
-                  next();
-              }});
-}
-
-void mutex_in_one_place() {
-    mutex_in_place(false);
-}
-void mutex_made_again() {
-    mutex_in_place(true);
+    in_turn({[=] {
+                 const Guard lock(*mutex);
+                 const Gil gil;
+             },
+             [=] {
+                 const Gil gil;
+                 const Guard lock(made_again ? *new (place) std::mutex : *mutex);
+             }});
 }
 
 void semaphore_wait(bool keep_gil) {
     static sem_t semaphore;
     sem_init(&semaphore, 0, 0);
-    together({[] {
-                  at(0);
-                  {
-                      const Gil gil;
-                  }
-                  sem_post(&semaphore);
-                  next();
-              },
-              [=] {
-                  at(1);
-                  const Gil gil;
-                  if (keep_gil) {
-                      sem_wait(&semaphore);
-                      return;
-                  }
-                  const NoGil released;
-                  sem_wait(&semaphore);
-              }});
-}
-
-void semaphore_with_gil() {
-    semaphore_wait(true);
-}
-void semaphore_without_gil() {
-    semaphore_wait(false);
+    in_turn({[] {
+                 {
+                     const Gil gil;
+                 }
+                 sem_post(&semaphore);
+             },
+             [=] { wait_with(keep_gil, [&] { sem_wait(&semaphore); }); }});
 }
 
 void join_with_gil() {
@@ -706,15 +495,10 @@ void future_get(bool keep_gil) {
               [&] {
                   at(1);
                   waiter = gettid();
-                  const Gil gil;
-                  if (keep_gil) {
+                  wait_with(keep_gil, [&] {
                       next();
                       future.get();
-                      return;
-                  }
-                  const NoGil released;
-                  next();
-                  future.get();
+                  });
               }});
 }
 
@@ -732,20 +516,7 @@ void async_result(bool keep_gil) {
     while (!used.load()) {
         sched_yield();
     }
-    const Gil gil;
-    if (keep_gil) {
-        result.get();
-        return;
-    }
-    const NoGil released;
-    result.get();
-}
-
-void async_with_gil() {
-    async_result(true);
-}
-void async_without_gil() {
-    async_result(false);
+    wait_with(keep_gil, [&] { result.get(); });
 }
 
 /// What a thread keeps of Python is released by the destructor of a thread_local variable, when it ends.
@@ -765,20 +536,7 @@ thread_local Kept kept;
 void join_keeper(bool keep_gil) {
     std::thread keeper([] { kept.used = true; });
     at(1);
-    const Gil gil;
-    if (keep_gil) {
-        keeper.join();
-        return;
-    }
-    const NoGil released;
-    keeper.join();
-}
-
-void keeper_joined_with_gil() {
-    join_keeper(true);
-}
-void keeper_joined_without_gil() {
-    join_keeper(false);
+    wait_with(keep_gil, [&] { keeper.join(); });
 }
 
 /// A condition_variable_any waits with any lock, and has a mutex of its own.
@@ -807,130 +565,58 @@ void any_condition(bool keep_gil) {
               [&] {
                   at(1);
                   waiter = gettid();
-                  const Gil gil;
-                  if (keep_gil) {
-                      wait();
-                      return;
-                  }
-                  const NoGil released;
-                  wait();
+                  wait_with(keep_gil, wait);
               }});
-}
-
-void any_condition_with_gil() {
-    any_condition(true);
-}
-void any_condition_without_gil() {
-    any_condition(false);
-}
-
-void future_with_gil() {
-    future_get(true);
-}
-void future_without_gil() {
-    future_get(false);
 }
 
 // --- more locks, and what keeps threads apart
 
 void three_locks_in(bool circle) {
-    together({[] {
-                  at(0);
-                  {
-                      const Guard one(log_mutex);
-                      const Guard two(second_mutex);
-                  }
-                  next();
-              },
-              [] {
-                  at(1);
-                  {
-                      const Guard two(second_mutex);
-                      const Gil gil;
-                  }
-                  next();
-              },
-              [=] {
-                  at(2);
-                  if (circle) {
-                      const Gil gil;
-                      const Guard one(log_mutex);
-                  } else {
-                      const Guard one(log_mutex);
-                      const Gil gil;
-                  }
-                  next();
-              }});
-}
-
-void three_locks() {
-    three_locks_in(true);
-}
-void three_locks_in_one_order() {
-    three_locks_in(false);
+    in_turn({[] {
+                 const Guard one(log_mutex);
+                 const Guard two(second_mutex);
+             },
+             [] {
+                 const Guard two(second_mutex);
+                 const Gil gil;
+             },
+             [=] {
+                 if (circle) {
+                     const Gil gil;
+                     const Guard one(log_mutex);
+                 } else {
+                     const Guard one(log_mutex);
+                     const Gil gil;
+                 }
+             }});
 }
 
 void two_mutexes_in(bool one_order) {
-    together({[] {
-                  at(0);
-                  {
-                      const Guard one(log_mutex);
-                      const Guard two(second_mutex);
-                  }
-                  next();
-              },
-              [=] {
-                  at(1);
-                  {
-                      const Guard first(one_order ? log_mutex : second_mutex);
-                      const Guard then(one_order ? second_mutex : log_mutex);
-                  }
-                  next();
-              }});
+    in_turn({[] {
+                 const Guard one(log_mutex);
+                 const Guard two(second_mutex);
+             },
+             [=] {
+                 const Guard first(one_order ? log_mutex : second_mutex);
+                 const Guard then(one_order ? second_mutex : log_mutex);
+             }});
 }
 
 /// std::scoped_lock tries the second mutex, and gives the first one back if another thread has it.
 void scoped_locks() {
-    together({[] {
-                  at(0);
-                  {
-                      const std::scoped_lock both(log_mutex, second_mutex);
-                  }
-                  next();
-              },
-              [] {
-                  at(1);
-                  {
-                      const std::scoped_lock both(second_mutex, log_mutex);
-                  }
-                  next();
-              }});
-}
-
-void two_mutexes() {
-    two_mutexes_in(false);
-}
-void two_mutexes_in_one_order() {
-    two_mutexes_in(true);
+    in_turn({[] { const std::scoped_lock both(log_mutex, second_mutex); },
+             [] { const std::scoped_lock both(second_mutex, log_mutex); }});
 }
 
 void gate() {
-    together({[] {
-                  at(0);
-                  {
-                      const Guard outer(gate_mutex);
-                      mutex_then_gil();
-                  }
-                  next();
-              },
-              [] {
-                  at(1);
-                  {
-                      const Guard outer(gate_mutex);
-                      gil_then_mutex();
-                  }
-                  next();
-              }});
+    in_turn({[] {
+                 const Guard outer(gate_mutex);
+                 mutex_then_gil();
+             },
+             [] {
+                 const Guard outer(gate_mutex);
+                 gil_then_mutex();
+             }});
 }
 
 void ordered_by_join() {
@@ -939,37 +625,24 @@ void ordered_by_join() {
 }
 
 void try_lock() {
-    together({[] {
-                  at(0);
-                  mutex_then_gil();
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  if (log_mutex.try_lock()) {
-                      log_mutex.unlock();
-                  }
-                  next();
-              }});
+    in_turn({mutex_then_gil, [] {
+                 const Gil gil;
+                 if (log_mutex.try_lock()) {
+                     log_mutex.unlock();
+                 }
+             }});
 }
 
 void recursive() {
     static std::recursive_mutex mutex;
-    together({[] {
-                  at(0);
-                  {
-                      const std::lock_guard<std::recursive_mutex> lock(mutex);
-                      const std::lock_guard<std::recursive_mutex> again(mutex);
-                  }
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  const std::lock_guard<std::recursive_mutex> lock(mutex);
-                  next();
-              }});
+    in_turn({[] {
+                 const std::lock_guard<std::recursive_mutex> lock(mutex);
+                 const std::lock_guard<std::recursive_mutex> again(mutex);
+             },
+             [] {
+                 const Gil gil;
+                 const std::lock_guard<std::recursive_mutex> lock(mutex);
+             }});
 }
 
 // --- two interpreters
@@ -994,27 +667,15 @@ void in_interpreter(bool own_gil, const std::function<void()>& work) {
 }
 
 void interpreters(bool own_gil) {
-    together({[=] {
-                  at(0);
-                  in_interpreter(own_gil, [] {
-                      const Guard lock(log_mutex);
-                      const NoGil released; // asks for its GIL again, under the mutex
-                  });
-                  next();
-              },
-              [] {
-                  at(1);
-                  gil_then_mutex();
-                  next();
-              }});
+    in_turn({[=] {
+                 in_interpreter(own_gil, [] {
+                     const Guard lock(log_mutex);
+                     const NoGil released; // asks for its GIL again, under the mutex
+                 });
+             },
+             gil_then_mutex});
 }
 
-void one_gil() {
-    interpreters(false);
-}
-void own_gils() {
-    interpreters(true);
-}
 #endif
 
 // --- locks of Python code
@@ -1259,27 +920,8 @@ private:
 
 void find_drivers(bool keep_gil) {
     static Drivers drivers;
-    const auto use = [=](int number) {
-        at(number);
-        {
-            const Gil gil;
-            if (keep_gil) {
-                drivers.find();
-            } else {
-                const NoGil released;
-                drivers.find();
-            }
-        }
-        next();
-    };
-    together({[=] { use(0); }, [=] { use(1); }});
-}
-
-void driver_warns_with_gil() {
-    find_drivers(true);
-}
-void driver_warns_without_gil() {
-    find_drivers(false);
+    const auto use = [=] { wait_with(keep_gil, [] { drivers.find(); }); };
+    in_turn({use, use});
 }
 
 /// grpc #42247: the last channel is closed with the GIL held, and waits until the workers of its engine have ended; one
@@ -1318,20 +960,7 @@ void close_channel(bool keep_gil) {
     static Engine engine;
     engine.start();
     at(1);
-    const Gil gil;
-    if (keep_gil) {
-        engine.quiesce();
-    } else {
-        const NoGil released;
-        engine.quiesce();
-    }
-}
-
-void channel_closed_with_gil() {
-    close_channel(true);
-}
-void channel_closed_without_gil() {
-    close_channel(false);
+    wait_with(keep_gil, [] { engine.quiesce(); });
 }
 
 /// An object is destroyed with the GIL held; its destructor joins a poller that calls back into Python.
@@ -1348,19 +977,10 @@ struct Server {
     ~Server() { poller.join(); }
 };
 
-void server_destroyed_with_gil() {
+void destroy_server(bool keep_gil) {
     auto server = std::make_unique<Server>();
     at(1);
-    const Gil gil;
-    server.reset();
-}
-
-void server_destroyed_without_gil() {
-    auto server = std::make_unique<Server>();
-    at(1);
-    const Gil gil;
-    const NoGil released;
-    server.reset();
+    wait_with(keep_gil, [&] { server.reset(); });
 }
 
 /// A logging sink that is written in Python, as users of pybind11 and spdlog build it.
@@ -1376,33 +996,21 @@ struct Logger {
 
 void python_sink() {
     static Logger logger;
-    together({[] {
-                  at(0);
-                  logger.log();
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  logger.set_level();
-                  next();
-              }});
+    in_turn({[] { logger.log(); },
+             [] {
+                 const Gil gil;
+                 logger.set_level();
+             }});
 }
 
 void python_sink_fixed() {
     static Logger logger;
-    together({[] {
-                  at(0);
-                  logger.log();
-                  next();
-              },
-              [] {
-                  at(1);
-                  const Gil gil;
-                  const NoGil released;
-                  logger.set_level();
-                  next();
-              }});
+    in_turn({[] { logger.log(); },
+             [] {
+                 const Gil gil;
+                 const NoGil released;
+                 logger.set_level();
+             }});
 }
 
 /// OpenUSD #3986: a thread without the GIL makes the static resolver, which loads a plugin with modules of Python;
@@ -1426,29 +1034,7 @@ void find_resolver() {
 }
 
 void enter_resolver(bool keep_gil) {
-    together({[] {
-                  at(0);
-                  find_resolver();
-                  next();
-              },
-              [=] {
-                  at(1);
-                  const Gil gil;
-                  if (keep_gil) {
-                      find_resolver();
-                  } else {
-                      const NoGil released;
-                      find_resolver();
-                  }
-                  next();
-              }});
-}
-
-void resolver_entered_with_gil() {
-    enter_resolver(true);
-}
-void resolver_entered_without_gil() {
-    enter_resolver(false);
+    in_turn({find_resolver, [=] { wait_with(keep_gil, find_resolver); }});
 }
 
 struct Case {
@@ -1465,13 +1051,13 @@ const Case cases[] = {
     {"mutex_released", "nothing", "mutex_inverted",
      "The same, but the second thread releases the GIL before it takes the mutex.", mutex_released},
     {"callback_sleeps", "deadlock", "callback_after_unlock", "Python code that sleeps is called under a mutex.",
-     callback_sleeps},
+     [] { call_under_mutex(sleeps); }},
     {"callback_after_unlock", "nothing", "callback_sleeps",
-     "The same Python code is called after the mutex was released.", callback_after_unlock},
+     "The same Python code is called after the mutex was released.", [] { call_after_unlock(sleeps); }},
     {"callback_without_switch", "deadlock", "call_after_unlock",
-     "Python code is called under a mutex, and keeps the GIL this time.", callback_without_switch},
+     "Python code is called under a mutex, and keeps the GIL this time.", [] { call_under_mutex("1 + 1"); }},
     {"call_after_unlock", "nothing", "callback_without_switch",
-     "The same Python code is called after the mutex was released.", call_after_unlock},
+     "The same Python code is called after the mutex was released.", [] { call_after_unlock("1 + 1"); }},
     {"call_once_with_gil", "deadlock", "call_once_without_gil",
      "std::call_once is called with the GIL held, and its function takes the GIL.", call_once_with_gil},
     {"call_once_without_gil", "nothing", "call_once_with_gil",
@@ -1481,44 +1067,46 @@ const Case cases[] = {
     {"static_guard_plain", "nothing", "static_guard",
      "A static variable is initialised with the GIL held, without Python code.", static_guard_plain},
     {"shared_mutex_writer", "deadlock", "shared_mutex_readers",
-     "A reader takes the GIL; a thread with the GIL asks for the same lock as a writer.", shared_mutex_writer},
+     "A reader takes the GIL; a thread with the GIL asks for the same lock as a writer.",
+     [] { reader_and<std::unique_lock<std::shared_mutex>>(); }},
     {"shared_mutex_readers", "nothing", "shared_mutex_writer", "The same, but both threads only read.",
-     shared_mutex_readers},
+     [] { reader_and<std::shared_lock<std::shared_mutex>>(); }},
     {"spin_inverted", "deadlock", "spin_released", "A spin lock and the GIL are taken in opposite orders.",
-     spin_inverted},
+     [] { spin(true); }},
     {"spin_released", "nothing", "spin_inverted", "The same, but the GIL is released before the spin lock is taken.",
-     spin_released},
+     [] { spin(false); }},
     {"condition_with_gil", "deadlock", "condition_without_gil",
-     "A thread waits for a condition with the GIL held, and its waker needs the GIL.", condition_with_gil},
+     "A thread waits for a condition with the GIL held, and its waker needs the GIL.", [] { condition(true); }},
     {"condition_without_gil", "nothing", "condition_with_gil", "The same, but the GIL is released for the wait.",
-     condition_without_gil},
+     [] { condition(false); }},
     {"condition_for_a_time_with_gil", "deadlock", "condition_for_a_time_without_gil",
-     "A condition is waited for with the GIL held, for a time and again.", condition_for_a_time_with_gil},
+     "A condition is waited for with the GIL held, for a time and again.", [] { condition_for_a_time(true); }},
     {"condition_for_a_time_without_gil", "nothing", "condition_for_a_time_with_gil",
-     "The same wait is made without the GIL.", condition_for_a_time_without_gil},
+     "The same wait is made without the GIL.", [] { condition_for_a_time(false); }},
     {"tried_with_gil", "deadlock", "tried_without_gil", "A mutex is tried with the GIL held until it is taken.",
-     tried_with_gil},
-    {"tried_without_gil", "nothing", "tried_with_gil", "The GIL is released between the tries.", tried_without_gil},
+     [] { try_until_taken(true); }},
+    {"tried_without_gil", "nothing", "tried_with_gil", "The GIL is released between the tries.",
+     [] { try_until_taken(false); }},
     {"file_locked_with_gil", "deadlock", "file_locked_without_gil", "flock waits with the GIL held.",
-     file_locked_with_gil},
+     [] { lock_file(true); }},
     {"file_locked_without_gil", "nothing", "file_locked_with_gil", "flock waits without the GIL.",
-     file_locked_without_gil},
+     [] { lock_file(false); }},
     {"stream_locked_with_gil", "deadlock", "stream_locked_without_gil", "flockfile waits with the GIL held.",
-     stream_locked_with_gil},
+     [] { lock_stream(true); }},
     {"stream_locked_without_gil", "nothing", "stream_locked_with_gil", "flockfile waits without the GIL.",
-     stream_locked_without_gil},
+     [] { lock_stream(false); }},
     {"mutex_in_one_place", "deadlock", "mutex_made_again", "A mutex in memory of the program's own, and the GIL.",
-     mutex_in_one_place},
+     [] { mutex_in_place(false); }},
     {"mutex_made_again", "nothing", "mutex_in_one_place",
-     "The second thread takes a new mutex at the address of the first one.", mutex_made_again},
+     "The second thread takes a new mutex at the address of the first one.", [] { mutex_in_place(true); }},
     {"semaphore_with_gil", "deadlock", "semaphore_without_gil",
-     "A thread waits for a semaphore with the GIL held, and its poster needs the GIL.", semaphore_with_gil},
+     "A thread waits for a semaphore with the GIL held, and its poster needs the GIL.", [] { semaphore_wait(true); }},
     {"semaphore_without_gil", "nothing", "semaphore_with_gil", "The same, but the GIL is released for the wait.",
-     semaphore_without_gil},
+     [] { semaphore_wait(false); }},
     {"set_taken_with_gil", "deadlock", "set_taken_without_gil",
-     "A thread waits for a semaphore of System V with the GIL held.", set_taken_with_gil},
+     "A thread waits for a semaphore of System V with the GIL held.", [] { take_of_set(true); }},
     {"set_taken_without_gil", "nothing", "set_taken_with_gil", "The same, but the GIL is released for the wait.",
-     set_taken_without_gil},
+     [] { take_of_set(false); }},
     {"join_with_gil", "deadlock", "join_without_gil", "A thread that needs the GIL is joined with the GIL held.",
      join_with_gil},
     {"join_without_gil", "nothing", "join_with_gil", "The same, but the GIL is released for the join.",
@@ -1527,30 +1115,32 @@ const Case cases[] = {
      "A worker that has waited for its next task since it used Python is joined with the GIL held.",
      pool_joined_with_gil},
     {"async_with_gil", "deadlock", "async_without_gil",
-     "The result of std::async is taken with the GIL held, which joins a thread that uses Python.", async_with_gil},
+     "The result of std::async is taken with the GIL held, which joins a thread that uses Python.",
+     [] { async_result(true); }},
     {"async_without_gil", "nothing", "async_with_gil", "The same, but the GIL is released for the wait.",
-     async_without_gil},
+     [] { async_result(false); }},
     {"keeper_joined_with_gil", "deadlock", "keeper_joined_without_gil",
      "A thread is joined with the GIL held whose thread_local variable needs it when the thread ends.",
-     keeper_joined_with_gil},
+     [] { join_keeper(true); }},
     {"keeper_joined_without_gil", "nothing", "keeper_joined_with_gil",
-     "The same, but the GIL is released for the join.", keeper_joined_without_gil},
+     "The same, but the GIL is released for the join.", [] { join_keeper(false); }},
     {"any_condition_with_gil", "deadlock", "any_condition_without_gil",
      "A std::condition_variable_any is waited for with the GIL held, and its waker needs the GIL.",
-     any_condition_with_gil},
+     [] { any_condition(true); }},
     {"any_condition_without_gil", "nothing", "any_condition_with_gil",
-     "The same, but the GIL is released for the wait.", any_condition_without_gil},
+     "The same, but the GIL is released for the wait.", [] { any_condition(false); }},
     {"future_with_gil", "deadlock", "future_without_gil",
-     "A thread waits for a future with the GIL held, and its promise needs the GIL.", future_with_gil},
+     "A thread waits for a future with the GIL held, and its promise needs the GIL.", [] { future_get(true); }},
     {"future_without_gil", "nothing", "future_with_gil", "The same, but the GIL is released for the wait.",
-     future_without_gil},
+     [] { future_get(false); }},
     {"three_locks", "deadlock", "three_locks_in_one_order",
-     "Three threads take two of three locks each, one of them the GIL, in a circle.", three_locks},
+     "Three threads take two of three locks each, one of them the GIL, in a circle.", [] { three_locks_in(true); }},
     {"three_locks_in_one_order", "nothing", "three_locks", "The same locks, always in one order.",
-     three_locks_in_one_order},
-    {"two_mutexes", "deadlock", "two_mutexes_in_one_order", "Two mutexes are taken in opposite orders.", two_mutexes},
+     [] { three_locks_in(false); }},
+    {"two_mutexes", "deadlock", "two_mutexes_in_one_order", "Two mutexes are taken in opposite orders.",
+     [] { two_mutexes_in(false); }},
     {"two_mutexes_in_one_order", "nothing", "two_mutexes", "Two mutexes are taken in one order.",
-     two_mutexes_in_one_order},
+     [] { two_mutexes_in(true); }},
     {"scoped_locks", "nothing", "two_mutexes", "std::scoped_lock takes two mutexes in opposite orders.", scoped_locks},
     {"gate", "nothing", "mutex_inverted", "Opposite orders, but both threads hold a third lock meanwhile.", gate},
     {"ordered_by_join", "nothing", "mutex_inverted",
@@ -1558,8 +1148,10 @@ const Case cases[] = {
     {"try_lock", "nothing", "mutex_inverted", "Opposite orders, but one of the two only tries the mutex.", try_lock},
     {"recursive", "nothing", "mutex_inverted", "A recursive mutex is taken twice by its holder.", recursive},
 #if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
-    {"one_gil", "deadlock", "own_gils", "Opposite orders in two interpreters that share one GIL.", one_gil},
-    {"own_gils", "nothing", "one_gil", "Opposite orders in two interpreters, each with a GIL of its own.", own_gils},
+    {"one_gil", "deadlock", "own_gils", "Opposite orders in two interpreters that share one GIL.",
+     [] { interpreters(false); }},
+    {"own_gils", "nothing", "one_gil", "Opposite orders in two interpreters, each with a GIL of its own.",
+     [] { interpreters(true); }},
 #endif
     {"python_lock_inverted", "deadlock", "python_lock_released",
      "A threading.Lock and a mutex are taken in opposite orders, without the GIL.", python_lock_inverted},
@@ -1620,25 +1212,26 @@ const Case cases[] = {
     {"import_lock_released", "nothing", "import_lock_under_mutex",
      "The same, but the import lock is released before the mutex is taken.", import_lock_released},
     {"driver_warns_with_gil", "deadlock", "driver_warns_without_gil",
-     "A driver is registered under a mutex, with the GIL, and warns by a logger of Python.", driver_warns_with_gil},
+     "A driver is registered under a mutex, with the GIL, and warns by a logger of Python.",
+     [] { find_drivers(true); }},
     {"driver_warns_without_gil", "nothing", "driver_warns_with_gil", "The same driver is registered without the GIL.",
-     driver_warns_without_gil},
+     [] { find_drivers(false); }},
     {"channel_closed_with_gil", "deadlock", "channel_closed_without_gil",
-     "A channel waits with the GIL until a worker ends, which destroys a Python object.", channel_closed_with_gil},
+     "A channel waits with the GIL until a worker ends, which destroys a Python object.", [] { close_channel(true); }},
     {"channel_closed_without_gil", "nothing", "channel_closed_with_gil", "The same channel waits without the GIL.",
-     channel_closed_without_gil},
+     [] { close_channel(false); }},
     {"server_destroyed_with_gil", "deadlock", "server_destroyed_without_gil",
-     "A destructor that joins a thread which calls Python runs with the GIL held.", server_destroyed_with_gil},
+     "A destructor that joins a thread which calls Python runs with the GIL held.", [] { destroy_server(true); }},
     {"server_destroyed_without_gil", "nothing", "server_destroyed_with_gil",
-     "The same destructor runs without the GIL.", server_destroyed_without_gil},
+     "The same destructor runs without the GIL.", [] { destroy_server(false); }},
     {"python_sink", "deadlock", "python_sink_fixed",
      "A logger calls its Python sink under a mutex that is also taken with the GIL held.", python_sink},
     {"python_sink_fixed", "nothing", "python_sink", "The same logger releases the GIL before it takes the mutex.",
      python_sink_fixed},
     {"resolver_entered_with_gil", "deadlock", "resolver_entered_without_gil",
-     "A static resolver loads a Python plugin, and is asked for with the GIL.", resolver_entered_with_gil},
+     "A static resolver loads a Python plugin, and is asked for with the GIL.", [] { enter_resolver(true); }},
     {"resolver_entered_without_gil", "nothing", "resolver_entered_with_gil",
-     "The same resolver is asked for without the GIL.", resolver_entered_without_gil},
+     "The same resolver is asked for without the GIL.", [] { enter_resolver(false); }},
 };
 
 } // namespace
