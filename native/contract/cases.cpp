@@ -1240,7 +1240,7 @@ void item_owned() {
     Py_DecRef(lists);
 }
 
-void value_kept() {
+void use_value(bool look_up_again) {
     const Python python;
     PyObject* values = PyDict_New();
     in_thread([&] {
@@ -1251,23 +1251,9 @@ void value_kept() {
         value = PyDict_GetItemString(values, "names");
         PyGILState_Release(state);
         state = PyGILState_Ensure();
-        PyList_Append(value, Py_None);
-        PyGILState_Release(state);
-    });
-    Py_DecRef(values);
-}
-void value_looked_up_again() {
-    const Python python;
-    PyObject* values = PyDict_New();
-    in_thread([&] {
-        auto state = PyGILState_Ensure();
-        PyObject* value = PyList_New(0);
-        PyDict_SetItemString(values, "names", value);
-        Py_DecRef(value);
-        value = PyDict_GetItemString(values, "names");
-        PyGILState_Release(state);
-        state = PyGILState_Ensure();
-        value = PyDict_GetItemString(values, "names");
+        if (look_up_again) {
+            value = PyDict_GetItemString(values, "names");
+        }
         PyList_Append(value, Py_None);
         PyGILState_Release(state);
     });
@@ -1425,8 +1411,8 @@ const Case cases[] = {
     {"python_thread", "PyErr_CheckSignals with the GIL released, in a thread of Python's own", without_gil,
      python_thread<false>, python_thread<true>},
     {"item_kept", "PyList_GetItem, and its item after a release of the GIL", "advice", item_kept, item_owned},
-    {"value_kept", "PyDict_GetItemString, and its value after PyGILState_Release", "advice", value_kept,
-     value_looked_up_again},
+    {"value_kept", "PyDict_GetItemString, and its value after PyGILState_Release", "advice", [] { use_value(false); },
+     [] { use_value(true); }},
     {"queue_kept", "the first of a list, which another thread may remove meanwhile", "advice", queue_kept,
      queue_taken_from},
     {"pointer", "a pointer to a function in a static variable", "not seen: a variable, no call", by_pointer,
