@@ -1,5 +1,6 @@
 """The lock recorder built for this session, and programs that run under it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -82,6 +83,18 @@ def compile_cpp(tmp_path_factory):
         return folder / "program"
 
     return build
+
+
+@pytest.fixture
+def program(request, compile_cpp, stock_flags, tmp_path, monkeypatch):
+    """``PROGRAM`` of the test's module with the newest stock Python; commands run in a folder of the test."""
+    monkeypatch.chdir(tmp_path)
+    return str(compile_cpp(request.module.PROGRAM, *stock_flags))
+
+
+def latest():
+    """Return the result of the newest run in this folder."""
+    return json.loads(Path("runs/latest/run.json").read_bytes())
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Borrowed references that are kept over a release of the GIL are advice, and no finding."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from python_tsan.cli.main import main
@@ -12,6 +9,7 @@ from python_tsan.locks.model import CallStack, GilSight, LockTrace, Misuse, Rule
 from python_tsan.locks.naming import Lookup
 from python_tsan.result.model import KeptReference
 from python_tsan.tsan.finding import Frame
+from tests.locks.conftest import latest
 
 NOTHING = Lookup(functions=lambda _: {}, variables=lambda _: {})
 PROGRAM = """
@@ -36,16 +34,6 @@ int main(int count, char** words) {
     return Py_FinalizeEx();
 }
 """
-
-
-@pytest.fixture
-def program(compile_cpp, stock_flags, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return str(compile_cpp(PROGRAM, *stock_flags))
-
-
-def latest():
-    return json.loads(Path("runs/latest/run.json").read_bytes())
 
 
 def kept():

@@ -1,12 +1,12 @@
 """`run` on programs that call Python's C API without the GIL, and on their correct twins."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from python_tsan.cli.main import main
 from python_tsan.errors import ExitCode
+from tests.locks.conftest import latest
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 
@@ -28,16 +28,6 @@ int main(int count, char** words) {
     return Py_FinalizeEx();
 }
 """
-
-
-@pytest.fixture
-def program(compile_cpp, stock_flags, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return str(compile_cpp(PROGRAM, *stock_flags))
-
-
-def latest():
-    return json.loads(Path("runs/latest/run.json").read_bytes())
 
 
 def test_a_call_without_the_gil_is_a_finding_with_its_line(program, capsys):

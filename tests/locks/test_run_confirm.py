@@ -4,7 +4,7 @@ import pytest
 
 from python_tsan.cli.main import main
 from python_tsan.errors import ExitCode
-from tests.locks.test_run_locks import latest
+from tests.locks.conftest import latest
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 

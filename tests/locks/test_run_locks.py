@@ -8,12 +8,12 @@ import pytest
 from python_tsan.cli.main import main
 from python_tsan.errors import ExitCode
 from python_tsan.locks.model import GilSight, LockKind
-from tests.locks.conftest import embeddable, python_flags
+from tests.locks.conftest import embeddable, latest, python_flags
 
 pytestmark = [pytest.mark.compiler, pytest.mark.slow]
 
 # A log's mutex is held while Python is called, and locked by Python code that holds the GIL; the argument is the twin.
-SINK = """
+PROGRAM = """
 #include <Python.h>
 #include <atomic>
 #include <cstring>
@@ -73,7 +73,7 @@ def sink(request, compile_cpp):
     flags = python_flags(str(PYTHONS[request.param].executable))
     if not flags:
         pytest.skip("no headers of this Python")
-    return compile_cpp(SINK, *flags)
+    return compile_cpp(PROGRAM, *flags)
 
 
 def test_the_gil_is_a_lock_of_every_python(sink, record):
@@ -94,38 +94,27 @@ def test_the_safe_twin_never_requests_the_gil_with_the_mutex(sink, record):
     assert [each for each in taken if LockKind.MUTEX in {kinds[held.lock] for held in each.holding}] == []
 
 
-@pytest.fixture
-def newest_sink(compile_cpp, stock_flags, tmp_path, monkeypatch):
-    """The program with the newest stock Python; commands run in a folder of the test."""
-    monkeypatch.chdir(tmp_path)
-    return str(compile_cpp(SINK, *stock_flags))
-
-
-def latest():
-    return json.loads(Path("runs/latest/run.json").read_bytes())
-
-
 def verdict():
     return latest()["verdicts"][0]
 
 
-def test_a_possible_deadlock_is_a_finding_without_a_hang(newest_sink):
-    assert main(["run", "--quiet", "--", newest_sink]) == ExitCode.FINDINGS
+def test_a_possible_deadlock_is_a_finding_without_a_hang(program):
+    assert main(["run", "--quiet", "--", program]) == ExitCode.FINDINGS
     result = latest()
     (finding,) = result["findings"]
     assert "log_mutex" in json.dumps(finding)
     assert any("Races were not judged" in each for each in result["verdicts"][0]["downgrades"])
 
 
-def test_the_safe_twin_is_clean_and_the_verdict_says_that_races_were_not_judged(newest_sink):
-    assert main(["run", "--quiet", "--", newest_sink, "safe"]) == ExitCode.CLEAN
+def test_the_safe_twin_is_clean_and_the_verdict_says_that_races_were_not_judged(program):
+    assert main(["run", "--quiet", "--", program, "safe"]) == ExitCode.CLEAN
     assert any("Races were not judged" in each for each in verdict()["downgrades"])
 
 
 @pytest.mark.parametrize("entry", ["deadlock:^log_native", "deadlock:program.cpp", "possible-deadlock:py_log"])
-def test_a_suppressed_deadlock_does_not_fail_and_is_counted(newest_sink, entry):
+def test_a_suppressed_deadlock_does_not_fail_and_is_counted(program, entry):
     Path("quiet.txt").write_text(f"# the sink is never called back\n{entry}\ndeadlock:^nobody_is_called_this$\n")
-    assert main(["run", "--quiet", "--suppressions", "quiet.txt", "--", newest_sink]) == ExitCode.CLEAN
+    assert main(["run", "--quiet", "--suppressions", "quiet.txt", "--", program]) == ExitCode.CLEAN
     (finding,) = latest()["findings"]
     assert (finding["status"], finding["reason"]) == ("suppressed", "the sink is never called back")
     assert [use["matched"] for use in latest()["suppressions"]] == [1, 0]
