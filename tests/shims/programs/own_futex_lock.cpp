@@ -1,10 +1,9 @@
 // A lock of the program's own, by atomics and futexes: the compiler instruments what orders it.
-#include "twin.hpp"
+#include "own_lock.hpp"
 
 #include <atomic>
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <thread>
 #include <unistd.h>
 
 static std::atomic<int> word{0};
@@ -20,20 +19,4 @@ static void lock() {
 static void unlock() {
     word.store(0, std::memory_order_release);
     syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
-}
-
-static void work() {
-    for (int times = 0; times < 100; ++times) {
-        lock();
-        ++g_handed_over;
-        unlock();
-    }
-    race();
-}
-
-int main() {
-    std::thread other(work);
-    work();
-    other.join();
-    return end();
 }

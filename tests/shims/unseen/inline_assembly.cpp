@@ -1,7 +1,5 @@
 // A lock of the program's own in inline assembly, as Boost.Interprocess has one, which no compiler instruments.
-#include "../programs/twin.hpp"
-
-#include <thread>
+#include "../programs/own_lock.hpp"
 
 static int word = 0;
 
@@ -22,20 +20,4 @@ static void unlock() {
 #else
     __asm__ volatile("stlr wzr, %0" : "=Q"(word) : : "memory");
 #endif
-}
-
-static void work() {
-    for (int times = 0; times < 100; ++times) {
-        lock();
-        ++g_handed_over;
-        unlock();
-    }
-    race();
-}
-
-int main() {
-    std::thread other(work);
-    work();
-    other.join();
-    return end();
 }
