@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from python_tsan.result.finding import DistinctFinding
     from python_tsan.result.model import Result, Verdict
 
-_SUITE = "ThreadSanitizer"
+_SUITE = "python-tsan"
 
 
 def render(result: Result, context: Context) -> str:  # noqa: ARG001 -- the shape of a Renderer

@@ -28,7 +28,7 @@ def suites(report):
 def test_a_failing_finding_is_a_failed_case_with_its_block(report_of):
     report = report_of("race_global")
     (case,) = suites(report).findall("testcase")
-    assert case.get("classname") == "ThreadSanitizer.data-race"
+    assert case.get("classname") == "python-tsan.data-race"
     assert case.get("name").endswith(f"[{report.findings[0].fingerprint}]")
     assert (case.get("file"), case.get("line")) == ("/src/golden/race_global.cpp", "25")
     failure = case.find("failure")
