@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from python_tsan.errors import UsageError
 from python_tsan.storage import expanded
@@ -12,8 +13,7 @@ from python_tsan.storage import expanded
 _PACKAGE = Path(__file__).resolve().parent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """Where each stage keeps its artefacts below one root. Holds paths only and touches no file."""
 
     root: Path

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec import structs
+from msgspec.structs import replace
 
 from python_tsan.detect.reading import read_logs
 from python_tsan.result.build import Facts, build_result
@@ -22,7 +21,7 @@ def report_on(*paths, **facts):
     """Return the result of some logs; further facts, or parts of the result, by name."""
     known = {name: facts.pop(name) for name in list(facts) if name in Facts.__struct_fields__}
     reading = read_logs([str(path) for path in paths])
-    return structs.replace(build_result(reading.digest, Facts(inputs=tuple(reading.inputs), **known)), **facts)
+    return replace(build_result(reading.digest, Facts(inputs=tuple(reading.inputs), **known)), **facts)
 
 
 def renamed(report, symbol, file="/src/golden/race_global.cpp"):
@@ -34,15 +33,15 @@ def renamed(report, symbol, file="/src/golden/race_global.cpp"):
     def finding(each):
         accesses = tuple(replace(access, stack=frames(access.stack)) for access in each.accesses)
         origins = tuple(
-            structs.replace(origin, frame=replace(origin.frame, symbol=symbol, file=file), yours=None)
+            replace(origin, frame=replace(origin.frame, symbol=symbol, file=file), yours=None)
             if origin.frame
             else origin
             for origin in each.origins
         )
         location = each.location and replace(each.location, name=symbol)
-        return structs.replace(each, accesses=accesses, origins=origins, location=location, raw=f"raw {symbol}\n")
+        return replace(each, accesses=accesses, origins=origins, location=location, raw=f"raw {symbol}\n")
 
-    return structs.replace(report, findings=tuple(finding(each) for each in report.findings))
+    return replace(report, findings=tuple(finding(each) for each in report.findings))
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import argparse
 import importlib
 import sys
 import textwrap
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, cast
 
 from python_tsan import __version__
 from python_tsan.cli.failures import as_exit_code
@@ -33,8 +32,7 @@ class VerbModule(Protocol):
         """Run the verb."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
+class Verb(NamedTuple):
     """A verb as the user types it, its line of help, and its module, which has the verb's name unless it is given."""
 
     name: str

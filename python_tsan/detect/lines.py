@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,8 +17,7 @@ _NAMES = ("ThreadSanitizer", "WARNING: DATA RACE")
 _LONGEST_NAME = max(map(len, _NAMES))
 
 
-@dataclass(slots=True)
-class Lines:
+class Lines(Struct):
     """Decodes pieces of any size and cuts them into lines. What went wrong is recorded, never raised.
 
     Only a line feed ends a line: progress bars use carriage returns within one. ``binary`` says that the first piece

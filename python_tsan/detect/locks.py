@@ -7,9 +7,10 @@ import mmap
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.collector import paused
 from python_tsan.detect.registry import Evidence
@@ -54,8 +55,7 @@ LOOKUP = Lookup(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class Recording(Struct, frozen=True, kw_only=True):
     """What one process recorded and what follows. ``complete``: all cycles were searched for."""
 
     trace: LockTrace

@@ -13,12 +13,11 @@ import os
 import pickle
 import signal
 import threading
-from dataclasses import dataclass, field, fields, is_dataclass
-from operator import attrgetter
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from python_tsan.detect.lines import MAX_LINE, Lines
-from python_tsan.tsan import finding
 from python_tsan.tsan.outside import Outside
 from python_tsan.tsan.splitter import Splitter
 
@@ -39,17 +38,7 @@ MAX_FAILURES = 8
 _TEXT = "utf-8"
 
 
-# The fields of each dataclass that a finding consists of, and what returns their values
-_NAMES: dict[type[Any], tuple[str, ...]] = {
-    kind: tuple(each.name for each in fields(kind))
-    for kind in vars(finding).values()
-    if isinstance(kind, type) and is_dataclass(kind)
-}
-_VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
-
-
-@dataclass(slots=True)
-class _Result:
+class _Result(Struct):
     """A part as a process has read it: from which state, what it holds, and the state at its end."""
 
     state: tuple[object, ...] | None
@@ -60,8 +49,7 @@ class _Result:
     lost: bool
 
 
-@dataclass(slots=True)
-class LogInParts:
+class LogInParts(Struct):
     """Reads one log of ``size`` bytes into ``digest``. The other fields are those of Lines."""
 
     digest: Digest
@@ -215,26 +203,10 @@ def _work(log: LogInParts, stretches: list[tuple[int, int]], readers: list[IO[by
         gc.disable()  # there are no cycles to be found, and this process is a short one
         digest = log.digest.forked()
         for start, stop in stretches:
-            _Pickler(out, pickle.HIGHEST_PROTOCOL).dump(log.part(digest, start, stop))
+            pickle.dump(log.part(digest, start, stop), out, pickle.HIGHEST_PROTOCOL)
             out.flush()
     finally:
         os._exit(0)
-
-
-class _Pickler(pickle.Pickler):
-    """Writes findings in the way that is the fastest for frozen dataclasses."""
-
-    def reducer_override(self, each: object) -> Any:  # noqa: ANN401 -- as pickle has it
-        """Return how an object is made again."""
-        values = _VALUES.get(type(each))
-        return NotImplemented if values is None else (_made, (type(each), values(each)))
-
-
-def _made(kind: type[Any], values: tuple[object, ...]) -> object:
-    made: object = object.__new__(kind)
-    for name, value in zip(_NAMES[kind], values, strict=True):
-        object.__setattr__(made, name, value)
-    return made
 
 
 def _load(reader: IO[bytes]) -> _Result | None:

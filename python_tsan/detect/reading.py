@@ -8,9 +8,10 @@ import os
 import re
 import stat
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct, field
 
 from python_tsan.detect.lines import MAX_LINE, Lines
 from python_tsan.detect.packed import ZIP, DamagedError, members, unpacked
@@ -63,8 +64,7 @@ _SPECIAL = {
 }
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """The findings of all logs, and the state of each file."""
 
     digest: Digest = field(default_factory=Digest)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
+
+from msgspec import Struct
 
 from python_tsan.errors import UsageError
 
@@ -21,8 +22,7 @@ DETECTORS = ("races", "locks", "capi")
 RECORDED = frozenset({"locks", "capi"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """What a detector found in one process: every block by itself, in the order of the files."""
 
     findings: tuple[Finding, ...] = ()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from python_tsan.locks.model import GilSight, Rule
 from python_tsan.locks.naming import Namer, raw_line

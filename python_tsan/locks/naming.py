@@ -6,9 +6,11 @@ The functions of addresses come from outside, and only the addresses of what is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from python_tsan.locks.lock_functions import address, lock_holders, makers
 from python_tsan.locks.model import LockKind

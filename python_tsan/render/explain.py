@@ -44,7 +44,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 @cache
 def kind_text(kind: Kind) -> KindText:
     """Return what ``kind`` means."""
-    table = _table("kinds.toml")[kind.name]
+    table = tomllib.loads(_section("kinds.toml", kind.name))
     return KindText(kind=kind, **({"slug": kind.rule} | {name: _joined(text) for name, text in table.items()}))
 
 
@@ -108,9 +108,22 @@ def error_pages() -> dict[str, Answer]:
     return pages
 
 
+def _section(name: str, heading: str) -> str:
+    """Return the lines of one table: to parse the whole file takes longer than to read a short log."""
+    text = _text(name)
+    start = text.index(f"[{heading}]\n") + len(f"[{heading}]\n")
+    end = text.find("\n[", start)
+    return text[start:] if end < 0 else text[start:end]
+
+
 @cache
 def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    return tomllib.loads(_text(name))
+
+
+@cache
+def _text(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _joined(text: str) -> str:

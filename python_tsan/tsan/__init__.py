@@ -1,1 +1,1 @@
-"""Read ThreadSanitizer's text: pure, streaming, and dependent on the standard library alone."""
+"""Read ThreadSanitizer's text: pure and streaming."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from python_tsan.tsan.lexer import GO_HEADING, lex, names_sanitizer
 from python_tsan.tsan.notices import FATAL_DETAIL
@@ -55,8 +56,7 @@ class Shape(Enum):
     FATAL = "fatal"
 
 
-@dataclass(slots=True)
-class Block:
+class Block(Struct):
     """One block under construction. ``lines`` are free of prefix, colours and line ends, ``raw`` as in the log.
 
     A block with a ``form`` has a prefix, whose ``numbers`` are those of its heading; ``marks`` has number and prefix

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from python_tsan.tsan.block import Block, Shape, clean
 from python_tsan.tsan.lexer import FENCE, GO_HEADING, HEADING, SUMMARY, lex
@@ -30,8 +31,7 @@ MAX_SUFFIX = 200
 _PREFIX_END = re.compile(r"[:|\]>)\s]$")
 
 
-@dataclass(slots=True)
-class Blocks:
+class Blocks(Struct):
     """Cuts whole lines into blocks: :attr:`done` has those that have ended, ``outside`` counts all other lines.
 
     The lines are ``wrapped`` if they come from a collector's records. ``plain`` is the open block without a prefix,

@@ -6,9 +6,11 @@ Most blocks of a long log repeat a few races. A repeated block is known by its n
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from python_tsan.tsan.block import Block, Shape
 from python_tsan.tsan.finding import Fatal, Finding, Source
@@ -32,8 +34,7 @@ MAX_LETTERS = 1 << 24
 MAX_KNOWN_LINES = 400
 
 
-@dataclass(slots=True)
-class Group:
+class Group(Struct):
     """One distinct finding: the first block that showed it, how often it came and where.
 
     ``places`` maps a log's name to the first lines of its blocks, in order. ``variants`` has one block of each way
@@ -51,8 +52,7 @@ class Group:
         return ((name, line) for name, lines in self.places.items() for line in lines)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shortfall:
+class Shortfall(Struct, frozen=True, kw_only=True):
     """A log that speaks of more reports than could be read from it."""
 
     source: str
@@ -60,8 +60,7 @@ class Shortfall:
     missing: int
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Struct):
     """What a part of a log holds: groups by fingerprint, each with its lines and the variants not taken before."""
 
     fatal: list[Fatal]
@@ -71,8 +70,7 @@ class Part:
     groups: list[tuple[str, array[int], dict[tuple[object, ...], Finding]]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """Blocks of one normal form: their group, how many lines are no part of them, and how they are cut out."""
 
     group: Group
@@ -80,8 +78,7 @@ class Known:
     outline: Outline
 
 
-@dataclass(slots=True)
-class Digest:
+class Digest(Struct):
     """Collects logs and holds each distinct finding once, in the order of first appearance.
 
     ``shortfalls`` are the logs that speak of reports which could not be read, ``other_tools`` the checkers of other

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import assert_never
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from python_tsan.tsan.finding import (
     UNRESTORED,
@@ -45,8 +47,7 @@ _GLUED = (
 Part = Access | Location | Mutex | Thread | Acquisition | HeldBefore | SignalCaption | Mark | None
 
 
-@dataclass(slots=True)
-class Section:
+class Section(Struct):
     """A line that introduces something, with the frames below it. ``restored`` is None until a stack was seen."""
 
     part: Part
@@ -58,8 +59,7 @@ class Section:
         return Stack(frames=tuple(self.frames), caption=caption) if self.frames else UNRESTORED
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """What has been read of a block so far."""
 
     dialect: Dialect
@@ -150,8 +150,7 @@ def _holds_stack(location: Location) -> bool:
     return location.kind in {LocationKind.HEAP, LocationKind.FILE_DESCRIPTOR, LocationKind.EXTERNAL}
 
 
-@dataclass(slots=True)
-class Parts:
+class Parts(Struct):
     """The sections of a block by what they are."""
 
     accesses: list[Access] = field(default_factory=list)

@@ -1,9 +1,10 @@
-"""Define the parts of one finding: mostly a parsed ThreadSanitizer block. Standard library only, no I/O."""
+"""Define the parts of one finding: mostly a parsed ThreadSanitizer block. No I/O."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Kind(Enum):
@@ -107,8 +108,7 @@ class ThreadStatus(Enum):
     FINISHED = "finished"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(Struct, frozen=True, kw_only=True):
     """One frame of a stack. What the runtime printed as ``<null>`` or left out is an empty string, 0 or None.
 
     ``line`` and ``column`` count from 1, 0 is unknown. ``offset`` is the byte offset in ``module``. ``marked`` is
@@ -127,8 +127,7 @@ class Frame:
     python: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
+class Stack(Struct, frozen=True, kw_only=True):
     """Frames from the innermost out.
 
     ``restored`` is False for ``[failed to restore the stack]`` and for a stack that was cut off before its first
@@ -143,16 +142,14 @@ class Stack:
 UNRESTORED = Stack(restored=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldMutex:
+class HeldMutex(Struct, frozen=True, kw_only=True):
     """A mutex held at an access, by its number in this block; ``write`` is False for a reader's lock."""
 
     id: int
     write: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True):
     """One of the memory accesses of a race. ``size`` is in bytes, None where the printer gives none (Go, external).
 
     ``thread`` is the number in this block, 0 for the main thread (Go's main goroutine also has ``main_thread``).
@@ -176,8 +173,7 @@ class Access:
         return f"atomic {self.operation.value}" if self.atomic else self.operation.value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(Struct, frozen=True, kw_only=True):
     """The memory that the accesses touch. ``text`` is the printed line; the other fields are as far as it goes.
 
     ``size`` is in bytes. ``thread`` is the owner of a stack or TLS, the allocator of a heap block, or the creator of
@@ -200,8 +196,7 @@ class Location:
     stack: Stack | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutex:
+class Mutex(Struct, frozen=True, kw_only=True):
     """A mutex named in the block. ``stack`` is where it was created, None when the block does not say.
 
     ``address`` is None for a mutex that older runtimes only call already destroyed. ``kind`` ("GIL", "rwlock") and
@@ -216,8 +211,7 @@ class Mutex:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thread:
+class Thread(Struct, frozen=True, kw_only=True):
     """A thread (or goroutine) named in the block. ``tid`` is the system's number, None where it is not printed.
 
     ``parent`` is the creating thread's number in this block, None if not printed; ``worker`` marks Apple's GCD
@@ -234,8 +228,7 @@ class Thread:
     stack: Stack | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acquisition:
+class Acquisition(Struct, frozen=True, kw_only=True):
     """One edge of a lock-order cycle: ``mutex`` was taken by ``thread`` while it held ``holding``.
 
     ``stack`` is where ``mutex`` was taken; ``holding_stack`` is where ``holding`` was taken, which the runtime prints
@@ -255,8 +248,7 @@ class Acquisition:
     weak: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """Where a block stands: the log's name and its first and last line, counted from 1."""
 
     file: str
@@ -264,8 +256,7 @@ class Source:
     last_line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One ThreadSanitizer block, or what another detector found, in the same parts.
 
     ``title`` is the heading as printed (it differs from ``kind.value`` for external races that bring their own
@@ -312,8 +303,7 @@ class FatalKind(Enum):
     SIGNAL = "DEADLYSIGNAL"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fatal:
+class Fatal(Struct, frozen=True, kw_only=True):
     """The end of a process by its runtime: not a finding, and never to be read as one.
 
     ``message`` is the line that names the error, ``stack`` the frames below it, if any.

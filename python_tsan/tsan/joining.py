@@ -7,9 +7,10 @@ one. Such a line is handed on as :class:`~.partial.Appended`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from python_tsan.tsan.block import clean
 from python_tsan.tsan.lexer import lex, names_sanitizer
@@ -46,21 +47,17 @@ class Whole(NamedTuple):
 Joined = Whole | Appended
 
 
-@dataclass(slots=True)
 class Joiner:
     """Joins and unwraps the lines of one log; ``outside`` counts those that lack their end."""
 
-    outside: Outside
-    _partials: Partials[str | Record] = field(init=False)
-    _entry: Entry | None = None  # of the journal, as far as it was read
-    _unwrapper: Unwrapper = field(default_factory=Unwrapper)
-    _sources: dict[str, int] = field(default_factory=dict)  # of records that speak, by name
-    _count: int = 0  # of all sources so far
-    _headings: dict[str, Record] = field(default_factory=dict)  # of sources with no line behind their latest heading
-
-    def __post_init__(self) -> None:
-        """Know no part of a line."""
-        self._partials = Partials(self.outside)
+    def __init__(self, outside: Outside) -> None:
+        self.outside = outside
+        self._partials: Partials[str | Record] = Partials(outside)
+        self._entry: Entry | None = None  # of the journal, as far as it was read
+        self._unwrapper = Unwrapper()
+        self._sources: dict[str, int] = {}  # of records that speak, by name
+        self._count = 0  # of all sources so far
+        self._headings: dict[str, Record] = {}  # of sources with no line behind their latest heading
 
     @property
     def is_open(self) -> bool:

@@ -7,8 +7,9 @@ writes, letter by letter, loses its numbers, and only lines that are certainly p
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from python_tsan.tsan.block import LINE_COST, MAX_LINES, has_dress
 from python_tsan.tsan.lexer import FENCE, RULE_STARTS, names_sanitizer
@@ -85,8 +86,7 @@ def form_of_block(text: str, form: str = "") -> tuple[str, list[str]]:
     return normal_form(FENCE + (_OUTPUT.sub("", text) if output else text)).removeprefix(FENCE), output
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(Struct, frozen=True):
     """How the splitter reads the lines of a block that stands between two fences.
 
     If ``plain``, it cuts out exactly these lines and has nothing to clean; if ``prefixed``, that is so behind a

@@ -6,7 +6,8 @@ A log that says that something was found is never clean, whether or not the repo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from python_tsan.tsan.fields import ADDRESS, number
 
@@ -100,8 +101,7 @@ _OTHER_TOOL = (
 )
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """The reports that a log speaks of, against those that were read. ``found`` counts headings.
 
     The runtime counts its reports when a process ends; a summary or a line of an access without its heading is left

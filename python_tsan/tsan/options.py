@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +18,7 @@ _ITEM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
+class Override(Struct, frozen=True, kw_only=True):
     """An option that the user and python-tsan both set; the user's value wins."""
 
     name: str
@@ -29,8 +29,7 @@ class Override:
         return f"TSAN_OPTIONS: {self.name}={self.theirs} is yours and stays; {self.name}={self.ours} is not used"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """Options by name, in order. ``wrong`` holds words without ``=``, over which the runtime would give up."""
 
     values: Mapping[str, str] = field(default_factory=dict)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from python_tsan.tsan.block import clean
 from python_tsan.tsan.notices import Tally, is_notice, may_matter, other_tool
@@ -14,8 +15,7 @@ MAX_SAMPLE_LENGTH = 500
 _ABORTING = re.compile(r"==\d+==ABORTING\s*$")
 
 
-@dataclass(slots=True)
-class Outside:
+class Outside(Struct):
     """What a log holds outside of its blocks; one object for all sources of the log.
 
     ``lines`` counts those of no concern (not blank, no fence), ``strange`` those that name ThreadSanitizer and yet are

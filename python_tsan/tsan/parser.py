@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.tsan.block import Block, Shape
 from python_tsan.tsan.draft import Draft, Parts
@@ -140,8 +141,7 @@ def parse_lines(lines: Iterable[str], source: str, *, splitter: Splitter | None 
         yield parse_block(block, source) if block.shape is Shape.FINDING else parse_fatal(block, source)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedLog:
+class ParsedLog(Struct, frozen=True, kw_only=True):
     """The content of one log.
 
     ``unparsed`` counts lines that name ThreadSanitizer, or are inside a block, and are nothing known;

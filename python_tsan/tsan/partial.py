@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from msgspec import Struct, field
 
 from python_tsan.tsan.lexer import names_sanitizer
 
@@ -40,8 +41,7 @@ _DOCKER_END = re.compile(r'(?<!\\)(?:\\\\)*\\n", ?"')
 _MARKED = re.compile(r'partial_message"|"(?:logtag|_p)": ?"P')
 
 
-@dataclass(slots=True)
-class Partial(Generic[Head]):
+class Partial(Struct, Generic[Head]):
     """The beginning of a line, and what was before it in the log; ``certain``: it is known to go on."""
 
     head: Head
@@ -70,8 +70,7 @@ class Partial(Generic[Head]):
         return lost
 
 
-@dataclass(slots=True)
-class Partials(Generic[Head]):
+class Partials(Struct, Generic[Head]):
     """The lines of which the end has not come yet, by source.
 
     ``ended`` says that Docker's records end with a line feed in this log; ``outside`` counts the lines of which the
@@ -109,8 +108,7 @@ class Partials(Generic[Head]):
         return part
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A line of a Kubernetes log: its source, the text before what was printed, and whether it is ``cut``.
 
     The text before is that of a line which is not cut.
@@ -132,8 +130,7 @@ def piece_of(raw: str) -> Piece | None:
     return Piece(source, prefix, found["tag"] == "P", raw[found.end() :].rstrip("\r\n"))
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(Struct, frozen=True):
     """What a line of a GitLab log adds to the line before it in its ``stream``, and the prefix of that line."""
 
     prefix: str

@@ -8,7 +8,8 @@ counts or names its source shows in its values: a line's number never comes twic
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _CLOCK = r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?"
@@ -39,8 +40,7 @@ _LONG_NUMBER = "0" * 10
 MAX_CHANGING = 16
 
 
-@dataclass(slots=True, eq=False)
-class Form:
+class Form(Struct, eq=False):
     """All prefixes that differ in times and numbers alone: ``[rank 1] `` and ``[rank 2] ``.
 
     ``names`` holds the positions of numbers that name a source, ``run`` counts the last lines whose other numbers
@@ -170,8 +170,7 @@ def _changing_words(body: str) -> str:
     return "".join([*parts, _literal(body[done:])])
 
 
-@dataclass(slots=True)
-class Changing:
+class Changing(Struct):
     """The words of a heading's prefix and of the lines behind it, which are its own if they change with every line.
 
     A name of another source comes again; a number that grep puts before a line grows by one.

@@ -7,8 +7,9 @@ in one of their fields. The answers of log servers hold many such records in one
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from python_tsan.tsan.lexer import names_sanitizer
 from python_tsan.tsan.partial import is_cut
@@ -58,8 +59,7 @@ _FIELD = re.compile(r'(?P<name>[\w.]+)=(?P<value>"(?:[^"\\]|\\.)*"|\S+)')
 Path = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One wrapped line: what identifies its source, and the text in it, which may be several lines.
 
     ``fields`` are those that may name the source. A text that is ``cut`` goes on in the next record, unless it may be
@@ -80,8 +80,7 @@ class Record:
         return "\n".join((self.prefix, *named))
 
 
-@dataclass(slots=True)
-class Unwrapper:
+class Unwrapper(Struct):
     """Reads wrapped lines. ``paths`` are the fields in which ThreadSanitizer's text was found so far."""
 
     paths: list[Path] = field(default_factory=list)
@@ -147,8 +146,7 @@ class Unwrapper:
         return [record] if record else []
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct):
     """An entry of ``journalctl -o export``: a line for each field, and an empty line behind the last one."""
 
     fields: dict[Path, list[str]] = field(default_factory=dict)

@@ -7,8 +7,9 @@ afterwards. What is not certain is read line by line.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct, field
 
 from python_tsan.tsan.block import LINE_COST, has_dress
 from python_tsan.tsan.lexer import FENCE
@@ -39,8 +40,7 @@ class Take(Protocol):
     def __call__(self, text: str, form: str, number: int, *, prefixed: bool) -> bool: ...  # noqa: D102 -- as above
 
 
-@dataclass(slots=True)
-class Skimmer:
+class Skimmer(Struct):
     """Hands lines to ``splitter``, blocks between fences to ``take``, and those of mixed sources to ``finished``."""
 
     splitter: Splitter
@@ -276,8 +276,7 @@ class Skimmer:
         return sources[prefix]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(Struct, frozen=True):
     """A text that is cut at its fences: the parts, and their normal forms unless these have other fences.
 
     ``more``: the text may go on in the next piece.

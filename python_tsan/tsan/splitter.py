@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.tsan.block import LINE_COST, Block, Shape
@@ -18,22 +17,18 @@ if TYPE_CHECKING:
     from python_tsan.tsan.prefix import Form
 
 
-@dataclass(slots=True)
 class Splitter:
     """Cuts a log into blocks; ``outside`` says what else is in it. ``number`` is that of the latest line.
 
     The lines of each source of records have a splitter of their own, for they may be cut or wrapped once more.
     """
 
-    number: int = 0
-    outside: Outside = field(default_factory=Outside)
-    blocks: Blocks = field(init=False)
-    joiner: Joiner = field(init=False)
-    _sources: dict[int, Splitter] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Let all stages count what is outside of blocks together."""
+    def __init__(self, outside: Outside | None = None) -> None:
+        self.number = 0
+        self.outside = outside or Outside()
+        # All stages count what is outside of blocks together.
         self.blocks, self.joiner = Blocks(self.outside), Joiner(self.outside)
+        self._sources: dict[int, Splitter] = {}
 
     def split(self, lines: Iterable[str], *, last: bool = True) -> Iterator[Block]:
         """Yield each block when it has ended; a line may keep its line end. Never raises on any text.
@@ -84,7 +79,8 @@ class Splitter:
 
     def part(self) -> Splitter:
         """Return a splitter that knows the same prefixes, has no open block, and counts from 0."""
-        part = Splitter(self.number)
+        part = Splitter()
+        part.number = self.number
         part.blocks, part.joiner = self.blocks.again(part.outside), self.joiner.again(part.outside)
         return part
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from python_tsan.tsan.fields import number
 from python_tsan.tsan.finding import RULES, Finding, Kind
@@ -28,8 +29,7 @@ class SuppressionType(Enum):
     CALLED_FROM_LIB = "called_from_lib"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suppression:
+class Suppression(Struct, frozen=True, kw_only=True):
     """One line of a suppression file. ``reason`` is the comment right above it; ``line`` counts from 1.
 
     The type is one of the runtime's, or the kind of finding whose rule is named.
@@ -54,8 +54,7 @@ class Suppression:
         return f"{self.type.rule if isinstance(self.type, Kind) else self.type.value}:{self.pattern}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """A line that must not be used, and why."""
 
     line: int
@@ -63,16 +62,14 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuppressionFile:
+class SuppressionFile(Struct, frozen=True, kw_only=True):
     """What a suppression file says, and what of it is refused."""
 
     entries: tuple[Suppression, ...] = ()
     refused: tuple[Refusal, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(Struct, frozen=True, kw_only=True):
     """How often one suppression matched in one process."""
 
     pid: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from python_tsan.tsan.finding import Access, Acquisition, Dialect, Frame, Location, Mutex, Thread
 
@@ -19,8 +20,7 @@ class Mark(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """The first line of a block; ``pid`` is None where it is not printed, as in Go's."""
 
     title: str
@@ -28,58 +28,50 @@ class Heading:
     dialect: Dialect
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """The last line of a block, without ``SUMMARY: ThreadSanitizer: ``."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cycle:
+class Cycle(Struct, frozen=True):
     """The mutexes of a lock-order cycle, the closing repetition left out."""
 
     mutexes: tuple[Mutex, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HeldBefore:
+class HeldBefore(Struct, frozen=True):
     """Introduces the stack where an acquisition's other mutex was taken."""
 
     mutex: int
 
 
-@dataclass(frozen=True, slots=True)
-class SignalCaption:
+class SignalCaption(Struct, frozen=True):
     """Introduces the stack of a signal handler."""
 
     signal: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Leaked:
+class Leaked(Struct, frozen=True):
     """The number of threads that leaked in addition to the one that is printed."""
 
     others: int
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """An aside of the runtime's own."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class GoFunction:
+class GoFunction(Struct, frozen=True):
     """First of the two lines of a frame in Go's dialect."""
 
     symbol: str
 
 
-@dataclass(frozen=True, slots=True)
-class GoPlace:
+class GoPlace(Struct, frozen=True):
     """Second of the two lines of a frame in Go's dialect."""
 
     file: str

@@ -1,13 +1,12 @@
 """A possible deadlock reads the same in every rendering, and is carried by baseline and merge."""
 
 import json
-from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 from deadlock_samples import FILE, report_on, report_on_recorded, sink_trace
 from lock_samples import Recorded
-from msgspec import structs
+from msgspec.structs import replace
 from report_samples import NASTY
 
 from python_tsan.comparison.verified import Seen, seen_of_kinds
@@ -83,7 +82,7 @@ def test_the_picture_has_the_names_and_an_arrow_for_each_thread(report):
 def test_hostile_names_stay_text(report):
     (finding,) = report.findings
     mutexes = tuple(replace(each, name=NASTY if each.kind == "mutex" else each.name) for each in finding.mutexes)
-    hostile = structs.replace(report, findings=(structs.replace(finding, mutexes=mutexes),))
+    hostile = replace(report, findings=(replace(finding, mutexes=mutexes),))
     assert "<b>" not in rendered(hostile, "html")
     ET.fromstring(picture(hostile.findings[0]))  # noqa: S314 -- our own
 
@@ -145,7 +144,7 @@ def test_an_unnamed_lock_is_called_by_its_place(report):
         replace(each, name="", stack=finding.acquisitions[1].holding_stack) if each.kind == "mutex" else each
         for each in finding.mutexes
     )
-    assert "the mutex of sink.cpp:12 log_native" in wording.headline(structs.replace(finding, mutexes=unnamed))
+    assert "the mutex of sink.cpp:12 log_native" in wording.headline(replace(finding, mutexes=unnamed))
 
 
 def test_every_kind_of_lock_has_its_advice():
@@ -171,7 +170,7 @@ def test_the_advice_is_about_the_lock_not_about_the_gil(report):
 def test_the_gil_is_spoken_of_where_it_is_a_part_of_the_circle(report, kinds, with_gil, imports):
     (finding,) = report.findings
     mutexes = tuple(replace(each, kind=kind) for each, kind in zip(finding.mutexes, kinds, strict=True))
-    told = advice(structs.replace(finding, mutexes=mutexes), frozenset())
+    told = advice(replace(finding, mutexes=mutexes), frozenset())
     assert ("Release the GIL" in told) is with_gil
     assert ("Do not import while you hold a lock" in told) is imports
     assert told

@@ -43,19 +43,21 @@ def test_the_places_are_those_of_the_program_in_the_order_of_the_circle(places):
 
 
 def test_what_the_runtime_reports_and_what_has_no_place_is_not_directed(finding):
-    assert places_of(replace(finding, kind=Kind.DEADLOCK)) == ()
-    assert places_of(replace(finding, acquisitions=finding.acquisitions[:1])) == ()
-    unknown = tuple(replace(mutex, kind="PyMutex") for mutex in finding.mutexes)
-    assert places_of(replace(finding, mutexes=unknown)) == ()
+    assert places_of(structs.replace(finding, kind=Kind.DEADLOCK)) == ()
+    assert places_of(structs.replace(finding, acquisitions=finding.acquisitions[:1])) == ()
+    unknown = tuple(structs.replace(mutex, kind="PyMutex") for mutex in finding.mutexes)
+    assert places_of(structs.replace(finding, mutexes=unknown)) == ()
 
 
 def test_what_cannot_be_directed_is_noted(finding, tmp_path):
-    unknown = replace(finding, mutexes=tuple(replace(mutex, kind="PyMutex") for mutex in finding.mutexes))
+    unknown = structs.replace(
+        finding, mutexes=tuple(structs.replace(mutex, kind="PyMutex") for mutex in finding.mutexes)
+    )
     program = Program(
         command=("/bin/true",), cwd=tmp_path, variables={}, launcher=(), folder=tmp_path, seconds=0.1, limit=9.0
     )
     notes = []
-    assert confirm({"one": unknown, "race": replace(finding, kind=Kind.RACE)}, program, note=notes.append) == {}
+    assert confirm({"one": unknown, "race": structs.replace(finding, kind=Kind.RACE)}, program, note=notes.append) == {}
     assert notes == ["1 possible deadlock not run again: no place in C or C++ is known at which to wait"]
 
 

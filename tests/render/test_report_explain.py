@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from python_tsan.cli.main import main
+from python_tsan.render import explain
 from python_tsan.render.explain import error_pages, explain_word, kind_text, known_words
 from python_tsan.tsan.finding import Kind
 
@@ -20,6 +22,15 @@ def test_every_kind_is_explained(kind):
         assert part[-1] in ".?)"
         assert "  " not in part
         assert "\n" not in part
+
+
+def test_the_texts_are_those_of_the_whole_file():
+    tables = tomllib.loads(Path(explain.__file__).with_name("kinds.toml").read_text())
+    assert set(tables) == {kind.name for kind in Kind}
+    for kind in Kind:
+        text = kind_text(kind)
+        for name, words in tables[kind.name].items():
+            assert getattr(text, name) == " ".join(words.split())
 
 
 def test_slugs_are_unique_and_stay_as_they_are():

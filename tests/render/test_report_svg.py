@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
-from msgspec import structs
+from msgspec.structs import replace
 from report_samples import NASTY
 
 from python_tsan.render.svg import WIDTH, picture
@@ -44,7 +43,7 @@ def test_the_earlier_access_is_left_of_the_later_one(report_of):
     (finding,) = report_of("race_global").findings
     places = {element.get("class"): int(element.get("cx")) for element in drawn(finding).iter(f"{SVG}circle")}
     assert places["access write"] < places["access read"]
-    swapped = structs.replace(finding, accesses=finding.accesses[::-1])
+    swapped = replace(finding, accesses=finding.accesses[::-1])
     assert texts(drawn(swapped)).count("W") == 1
     assert {element.get("class"): int(element.get("cx")) for element in drawn(swapped).iter(f"{SVG}circle")} == places
 
@@ -74,6 +73,6 @@ def test_every_golden_finding_makes_a_sound_picture_or_none(everything):
 def test_names_are_escaped_and_shortened(nasty, symbol):
     (finding,) = nasty.findings
     thread = replace(finding.threads[0], name=symbol)
-    root = drawn(structs.replace(finding, threads=(thread, *finding.threads[1:])))
+    root = drawn(replace(finding, threads=(thread, *finding.threads[1:])))
     assert max(len(text) for text in texts(root)) <= 60
     assert not re.search("<b>", picture(finding))

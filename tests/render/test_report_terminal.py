@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec.structs import replace
 from report_samples import GOLDEN, renamed, report_on
 
 from python_tsan.plain_text import WIDTH
@@ -111,7 +109,7 @@ def test_styles_follow_the_verdict(report_of):
 def test_a_stack_that_is_lost_is_reported(report_of):
     (finding,) = report_of("race_global").findings
     lost = replace(finding.accesses[1], stack=replace(finding.accesses[1].stack, frames=(), restored=False))
-    lines = [line.text for line in render_finding(structs.replace(finding, accesses=(finding.accesses[0], lost)))]
+    lines = [line.text for line in render_finding(replace(finding, accesses=(finding.accesses[0], lost)))]
     assert "    the runtime could not restore the stack (history_size=7 may help)" in lines
 
 
@@ -131,9 +129,7 @@ def test_kinds_with_no_stack_but_an_origin_show_it(report_of):
 
 def test_last_words_and_strange_lines_are_shown(report_of):
     report = report_of("segv")
-    report = structs.replace(
-        report, unparsed=structs.replace(report.unparsed, count=4, samples=tuple(f"line {n}" for n in range(4)))
-    )
+    report = replace(report, unparsed=replace(report.unparsed, count=4, samples=tuple(f"line {n}" for n in range(4))))
     lines = plain_lines(report)
     assert any("SEGV on unknown address" in line for line in lines)
     start = lines.index("4 lines not understood, such as")

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from msgspec.structs import replace
 
@@ -60,7 +58,7 @@ def test_headlines_name_the_memory(report_of, name, headline):
 )
 def test_a_thread_without_a_number_is_not_the_main_thread(names, shown, report_of):
     (finding,) = report_of("race_global").findings
-    threads = tuple(dataclasses.replace(finding.threads[0], id=0, name=name) for name in names)
+    threads = tuple(replace(finding.threads[0], id=0, name=name) for name in names)
     assert thread_words(0, replace(finding, threads=threads)) == shown
 
 

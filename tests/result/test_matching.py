@@ -1,9 +1,7 @@
 """Findings compared with expected ones, and both in words."""
 
-from dataclasses import replace
-
 import pytest
-from msgspec import structs
+from msgspec.structs import replace
 from observed import RACY_TWIN, finding
 
 from python_tsan.expectation import ExpectedFinding
@@ -89,7 +87,7 @@ def test_differences_are_described_and_like_findings_counted():
 
 
 def test_an_expected_finding_covers_those_that_are_it_and_is_missing_without():
-    expectation = structs.replace(RACY_TWIN, findings=(EXPECTED, ExpectedFinding(kind="thread leak")))
+    expectation = replace(RACY_TWIN, findings=(EXPECTED, ExpectedFinding(kind="thread leak")))
     findings = {"one": RACE, "two": finding(location="other"), "three": replace(RACE, pid=5)}
     assert covered(expectation, findings) == (frozenset({"one", "three"}), frozenset())
     assert list(missing(expectation, findings.values())) == ["a thread leak"]
@@ -102,7 +100,7 @@ def test_a_finding_of_the_recorder_is_met_by_any_function_on_its_stacks():
     recorded = replace(RACE, kind=kind, accesses=(), stacks=(Stack(restored=False), RACE.accesses[0].stack, stack))
     sought = ExpectedFinding(kind=kind.value, function="outer")
     assert matches(sought, recorded)
-    assert matches(structs.replace(sought, function="increment_unguarded"), recorded)
-    assert not matches(structs.replace(sought, function="inner"), recorded)
+    assert matches(replace(sought, function="increment_unguarded"), recorded)
+    assert not matches(replace(sought, function="inner"), recorded)
     assert not matches(sought, replace(recorded, stacks=()))
-    assert not matches(structs.replace(sought, kind="data race"), recorded)
+    assert not matches(replace(sought, kind="data race"), recorded)

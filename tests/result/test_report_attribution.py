@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from python_tsan.result.attribution import attribute, extension_objects, origin, owner
 from python_tsan.result.finding import Attribution

@@ -1,8 +1,7 @@
-from dataclasses import replace
-
 import msgspec
 import pytest
 from hook_agreement import LOCATIONS, WholeReport, disagreements
+from msgspec.structs import replace
 from run_logs import golden
 
 from python_tsan.result.finding import PythonFrame

@@ -4,9 +4,9 @@ import errno
 import os
 import platform
 import shutil
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from python_tsan.toolchain import probe as module
 from python_tsan.toolchain.model import Family, Rejection
