@@ -721,8 +721,13 @@ void python_steps(const std::vector<const char*>& steps) {
     }
     {
         const Gil gil;
-        python("import native, threading, _imp; lock, other, again = threading.Lock(), threading.Lock(), "
-               "threading.RLock()");
+        python("import linecache, native, sys, threading, _imp\n"
+               "lock, other, again = threading.Lock(), threading.Lock(), threading.RLock()\n"
+               "waiter = 0\n"
+               "def waits(condition):\n"
+               "  frame = sys._current_frames().get(waiter)\n"
+               "  return frame and condition._waiters and 'waiter.acquire(' in "
+               "linecache.getline(frame.f_code.co_filename, frame.f_lineno)\n");
     }
     together(all);
 }
@@ -784,27 +789,27 @@ void python_condition_after_wait() {
 void python_event_under_mutex() {
     // The thread that sets the event took the mutex on its way; here it had it first, so that nothing hangs.
     python_steps({"event = threading.Event(); had = []\n"
-                  "def give():\n  native.lock(); had.append(True)\n  while not event._cond._waiters: pass\n"
+                  "def give():\n  native.lock(); had.append(True)\n  while not waits(event._cond): pass\n"
                   "  event.set()\ngiver = threading.Thread(target=give)",
-                  "giver.start()\nwhile not had: pass", "mutex:\nevent.wait(3600)"});
+                  "giver.start()\nwhile not had: pass", "mutex:\nwaiter = threading.get_ident()\nevent.wait(3600)"});
 }
 void python_event_after_mutex() {
-    python_steps({"event = threading.Event()\ndef give():\n  native.lock()\n  while not event._cond._waiters: pass\n"
+    python_steps({"event = threading.Event()\ndef give():\n  native.lock()\n  while not waits(event._cond): pass\n"
                   "  event.set()\ngiver = threading.Thread(target=give)",
-                  "giver.start()", "mutex:\npass", "event.wait()"});
+                  "giver.start()", "mutex:\npass", "waiter = threading.get_ident()\nevent.wait()"});
 }
 void queue_filled(const char* fill) {
     // A full queue: the thread that takes from it needs the mutex on its way; here it had it first.
     python_steps({"import queue\ntasks = queue.Queue(1); tasks.put(0); had = []\n"
-                  "def take():\n  native.lock(); had.append(True)\n  while not tasks.not_full._waiters: pass\n"
+                  "def take():\n  native.lock(); had.append(True)\n  while not waits(tasks.not_full): pass\n"
                   "  tasks.get()\ntaker = threading.Thread(target=take)",
                   "taker.start()\nwhile not had: pass", fill, "taker.join()"});
 }
 void queue_filled_under_mutex() {
-    queue_filled("mutex:\ntasks.put(1)");
+    queue_filled("mutex:\nwaiter = threading.get_ident()\ntasks.put(1)");
 }
 void queue_filled_after_mutex() {
-    queue_filled("tasks.put(1)");
+    queue_filled("waiter = threading.get_ident()\ntasks.put(1)");
 }
 void log_handler(const char* warn) {
     // A handler of logging has a lock of its own, under which it writes.
