@@ -29,8 +29,7 @@ def measured(case, wrong=(), right=(), version="3.13.0", **others):
     [
         (SWAPPED, "3.11.7", {}, "not seen: the thread keeps the GIL"),
         (SWAPPED, "3.12.1", {}, "GIL"),
-        (TIMER, "3.13.5", {"sanitized": True}, "not seen: ThreadSanitizer crashes in threads that glibc starts"),
-        (TIMER, "3.13.5", {}, "GIL"),
+        (TIMER, "3.13.5", {"sanitized": True}, "GIL"),
         (OF_ANOTHER, "3.14.7", {}, "another interpreter"),
         (OF_ANOTHER, "3.14.7", {"free_threaded": True}, "not seen: a free-threaded build has no arenas"),
         (SWAPPED, "3.14.7", {"free_threaded": True}, "GIL"),

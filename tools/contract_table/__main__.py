@@ -17,6 +17,7 @@ from python_tsan.cpython.stock import OLDEST, ask
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import counted
 from python_tsan.preload_library import LOCK_RECORDER, build_library
+from python_tsan.running.companion import obtain_companion
 from python_tsan.storage import storage_errors, write_whole
 from python_tsan.version import parse_version
 from tools.contract_table.measure import cases, compile_program, measure
@@ -58,7 +59,8 @@ def _table(arguments: argparse.Namespace) -> ExitCode:
         for target in _targets(arguments, context):
             program = compile_program(target, Path(folder), include=include)
             chosen = [each for each in cases(target, program) if not arguments.only or each.name in arguments.only]
-            run = partial(measure, target, program=program, recorder=recorder)
+            libraries = [recorder, *_shims(target, context)]
+            run = partial(measure, target, program=program, libraries=libraries)
             for result in process.in_parallel(run, chosen, jobs=arguments.jobs):
                 measured.append(result)
                 if not result.is_as_expected:
@@ -79,6 +81,15 @@ def _include(pythons: Sequence[Path]) -> Path:
     if folder is None:
         raise UsageError("no Python with headers was named", advice="name one with --python")
     return folder
+
+
+def _shims(target: Target, context: VerbContext) -> list[Path]:
+    """Return the library without which a sanitizer's runtime crashes in the thread of a timer."""
+    interpreter = read_manifest(target.home) if target.sanitized else None
+    if interpreter is None:
+        return []
+    companion = obtain_companion(interpreter=interpreter, compiler=None, layout=context.layout, console=context.console)
+    return [companion] if companion else []
 
 
 def _targets(arguments: argparse.Namespace, context: VerbContext) -> list[Target]:

@@ -53,8 +53,6 @@ _SHARED_GIL = {
 _FIRST_OWN_GIL = (3, 12)
 # Objects of a free-threaded build lie in no arena.
 _WITHOUT_ARENAS = {"object_of_another", "object_from_another"}
-# What a sanitizer's runtime cannot run at all.
-_UNDER_SANITIZER = {"timer": "ThreadSanitizer crashes in threads that glibc starts"}
 _OPTIONS = "report_bugs=0 exitcode=0 handle_segv=0 handle_abort=0"
 
 
@@ -73,11 +71,7 @@ class Case:
             return NOT_SEEN + _SHARED_GIL[self.name]
         if target.free_threaded and self.name in _WITHOUT_ARENAS:
             return f"{NOT_SEEN}a free-threaded build has no arenas"
-        return NOT_SEEN + _UNDER_SANITIZER[self.name] if self.crashes(target) else self.found
-
-    def crashes(self, target: Target) -> bool:
-        """Whether both programs crash, without the recorder too."""
-        return target.sanitized and self.name in _UNDER_SANITIZER
+        return self.found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,19 +125,17 @@ def cases(target: Target, program: Path) -> Iterator[Case]:
         yield Case(name=name, found=found, what=what)
 
 
-def measure(target: Target, case: Case, *, program: Path, recorder: Path) -> Measured:
-    """Run a case and its right twin. Raises ``SubjectError`` if the right one does not end well."""
-    if case.crashes(target):
-        return Measured(target=target, case=case, wrong=frozenset(), right=frozenset())
-    wrong, right = (_rules(target, [program, case.name, way], recorder) for way in ("wrong", "right"))
+def measure(target: Target, case: Case, *, program: Path, libraries: Sequence[Path]) -> Measured:
+    """Run a case and its right twin with ``libraries`` preloaded. Raises ``SubjectError`` if the right one fails."""
+    wrong, right = (_rules(target, [program, case.name, way], libraries) for way in ("wrong", "right"))
     return Measured(target=target, case=case, wrong=wrong, right=right)
 
 
-def _rules(target: Target, program: Sequence[str | Path], recorder: Path) -> frozenset[Rule]:
+def _rules(target: Target, program: Sequence[str | Path], libraries: Sequence[Path]) -> frozenset[Rule]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        libraries = [Path("libtsan.so.2")] if target.sanitized and "gcc" in target.toolchain else []
-        variables = preloading([*libraries, recorder], {})
+        runtime = [Path("libtsan.so.2")] if target.sanitized and "gcc" in target.toolchain else []
+        variables = preloading([*runtime, *libraries], {})
         env = {**_environment(target), FOLDER_VARIABLE: name, PRELOAD_VARIABLE: variables["LD_PRELOAD"]}
         preload = [f"{variable}={value}" for variable, value in variables.items()]
         still = ["setarch", "-R"] if target.sanitized else []

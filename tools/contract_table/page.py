@@ -17,7 +17,7 @@ _INTRODUCTION = """\
 
 Each row is a small program with a mistake, and its twin without it, in [cases.cpp](../native/contract/cases.cpp).
 [The C API's contract](c-api-contract.md) explains the rules. The table is generated: each program ran once with each
-CPython, under the recorder of `python-tsan run`.
+CPython, under the recorder of `python-tsan run`, and under ThreadSanitizer with its shims.
 
 To run it again and to write this page:
 
