@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping, Sequence
 
-    from python_tsan.cli.cluster import Cluster, Ended
+    from python_tsan.cli.cluster import Cluster
     from python_tsan.console import Console
     from python_tsan.result.model import Result
 
@@ -114,11 +114,8 @@ def _collected(
                 problems.append(f"{name}: {ended.problem}")
                 console.warn(problems[-1])
                 continue
-            part = decode_result(_only(ended), name=name)
-            runs = sum(len(verdict.observations) for verdict in part.verdicts)
-            console.note(f"{name}: {counted(runs, 'run')}, {counted(len(part.failing), 'finding')}")
+            (data,) = ended.files.values()
+            part = decode_result(data, name=name)
+            runs, found = counted(len(part.observations), "run"), counted(len(part.failing), "finding")
+            console.note(f"{name}: {runs}, {found}")
             yield name, part
-
-
-def _only(ended: Ended) -> bytes:
-    return next(iter(ended.files.values()))

@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from python_tsan.plain_text import counted, span
+from python_tsan.plain_text import counted, some_of, span
 from python_tsan.rate import excluded_rate, runs_needed
 from python_tsan.result.model import BaselineState
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from python_tsan.result.model import (
         BaselineResult,
         GilWait,
+        Observation,
         Provenance,
         Rate,
         Result,
         SharedObject,
         Subject,
         SuppressionUse,
-        Verdict,
     )
 
 # Names in one sentence; the JSON has them all.
@@ -32,8 +32,9 @@ MAX_NAMES = 5
 def circumstances(result: Result) -> Iterator[tuple[str, str]]:
     """Yield label and sentence for all that is known of the run; nothing for a result of mere logs."""
     if result.subject:
-        yield from _subject(result.subject, result.verdicts)
-        yield from (("thread", line) for line in _hang(result))
+        yield from _subject(result.subject, result.observations)
+        # What the threads did at the deadline of the first run that passed it
+        yield from (("thread", line) for line in next((each.hang for each in result.observations if each.hang), ()))
         yield from (("with the GIL", line) for line in _gil_waits(result))
         yield from (("advice", line) for line in _kept_references(result))
     if result.baseline:
@@ -63,14 +64,14 @@ def excluded_words(rate: Rate) -> str:
     return f"1 in {one_in:,} runs (95 %); {runs_needed(further):,} runs for 1 in {further:,}"
 
 
-def _subject(subject: Subject, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
+def _subject(subject: Subject, observations: Sequence[Observation]) -> Iterator[tuple[str, str]]:
     yield "command", shlex.join(subject.command)
     codes = Counter(subject.exit_codes)
     ends = ", ".join(f"{_end(code)}{f' ({count} times)' if count > 1 else ''}" for code, count in codes.items())
     yield "ended", f"{ends or 'not at all'}, {subject.seconds:.1f} s, {subject.max_rss_bytes / 1e6:.0f} MB"
     if subject.timed_out:
-        saved = f"; stacks in {_names(subject.stacks)}" if subject.stacks else ""
-        stalled = next((each.stalled for verdict in verdicts for each in verdict.observations if each.stalled), 0.0)
+        saved = f"; stacks in {some_of(subject.stacks, MAX_NAMES)}" if subject.stacks else ""
+        stalled = next((each.stalled for each in observations if each.stalled), 0.0)
         words = f"nothing moved for {stalled:g} s, so it was ended" if stalled else "passed while it was still running"
         yield "stall" if stalled else "deadline", words + saved
     if subject.rate:
@@ -79,16 +80,10 @@ def _subject(subject: Subject, verdicts: Sequence[Verdict]) -> Iterator[tuple[st
             yield "rarer than", excluded
 
 
-def _hang(result: Result) -> tuple[str, ...]:
-    """Return what the threads did at the deadline of the first run that passed it."""
-    observations = [each for verdict in result.verdicts for each in verdict.observations]
-    return next((each.hang for each in observations if each.hang), ())
-
-
 def _gil_waits(result: Result) -> Iterator[str]:
     """Yield the waits of all runs that were made with the GIL held, the longest total first."""
     together: dict[tuple[str, str], list[GilWait]] = {}
-    for each in (wait for verdict in result.verdicts for one in verdict.observations for wait in one.gil_waits):
+    for each in (wait for one in result.observations for wait in one.gil_waits):
         together.setdefault((each.callee, each.place), []).append(each)
     ranked = sorted(together.items(), key=lambda item: -sum(each.total for each in item[1]))
     for (callee, place), same in ranked[:MAX_NAMES]:
@@ -102,8 +97,7 @@ def _gil_waits(result: Result) -> Iterator[str]:
 def _kept_references(result: Result) -> Iterator[str]:
     """Yield the borrowed references that were kept over a release of the GIL, with what to call instead."""
     counts = Counter[tuple[str, ...]]()
-    observations = (one for verdict in result.verdicts for one in verdict.observations)
-    for each in (kept for one in observations for kept in one.kept_references):
+    for each in (kept for one in result.observations for kept in one.kept_references):
         counts[each.function, each.place, each.used_by, each.used_at, each.instead] += each.count
     for (function, place, used_by, used_at, instead), count in counts.most_common(MAX_NAMES):
         yield (
@@ -123,7 +117,7 @@ def _baseline(baseline: BaselineResult) -> str:
     counts = Counter(entry.state for entry in baseline.entries)
     states = ", ".join(f"{counts[state]} {state.value}" for state in BaselineState if counts[state]) or "no entries"
     gone = [entry.cause or entry.fingerprint for entry in baseline.entries if entry.state is BaselineState.GONE]
-    return f"{baseline.file}: {states}{f'; gone: {_names(gone)}' if gone else ''}"
+    return f"{baseline.file}: {states}{f'; gone: {some_of(gone, MAX_NAMES)}' if gone else ''}"
 
 
 def _suppressions(uses: Sequence[SuppressionUse]) -> str:
@@ -135,7 +129,7 @@ def _suppressions(uses: Sequence[SuppressionUse]) -> str:
         times = counted(sum(use.matched for use in yours), "time")
         parts.append(f"{len(yours) - len(unused)} of {len(yours)} matched, {times} in all")
     if unused:
-        parts.append(f"unused: {_names(unused)}")
+        parts.append(f"unused: {some_of(unused, MAX_NAMES)}")
     if shipped:
         parts.append(f"those of python-tsan matched {counted(shipped, 'time')}")
     return "; ".join(parts)
@@ -152,12 +146,7 @@ def _audit(objects: Sequence[SharedObject]) -> str:
     unknown = sum(each.instrumented is None for each in objects)
     parts = [counted(len(objects), "object")]
     if plain:
-        parts.append(f"{len(plain)} not instrumented ({_names(plain)})")
+        parts.append(f"{len(plain)} not instrumented ({some_of(plain, MAX_NAMES)})")
     if unknown:
         parts.append(f"{unknown} unreadable")
     return ", ".join(parts)
-
-
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

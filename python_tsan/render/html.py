@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from python_tsan.render.causes import Cause
     from python_tsan.render.registry import Context, SourceLines
     from python_tsan.result.finding import DistinctFinding
-    from python_tsan.result.model import LaneRecord, Result, Verdict, Waiter
+    from python_tsan.result.model import LaneRecord, Result, Verdict
     from python_tsan.tsan.finding import Frame, Kind
 
 MAX_PLACES = 20
@@ -113,15 +113,10 @@ def render(result: Result, context: Context) -> str:
         ],
         kinds=_kinds(result),
         circumstances=tuple(circumstances(result)),
-        waits=Markup(wait_picture(_wait_graph(result))),  # noqa: S704 -- svg escapes every text that it puts in
+        # Of the first run that hung; svg escapes every text that it puts in.
+        waits=Markup(wait_picture(next((each.wait_graph for each in result.observations if each.wait_graph), ()))),  # noqa: S704
         counted=counted,
     )
-
-
-def _wait_graph(result: Result) -> tuple[Waiter, ...]:
-    """Return who waited for whom in the first run that hung."""
-    observations = (each for verdict in result.verdicts for each in verdict.observations)
-    return next((each.wait_graph for each in observations if each.wait_graph), ())
 
 
 def _lane(record: LaneRecord, verdicts: tuple[Verdict, ...]) -> LaneView:

@@ -23,7 +23,6 @@ from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.known import set_aside
 from python_tsan.result.matching import covered, missing
 from python_tsan.result.model import (
-    Observation,
     Provenance,
     Result,
     ResultKind,
@@ -179,10 +178,6 @@ def _record(part: Result) -> ShardRecord:
     return part.shard_record
 
 
-def _observations(part: Result) -> tuple[Observation, ...]:
-    return tuple(observation for verdict in part.verdicts for observation in verdict.observations)
-
-
 def _evidence(parts: Sequence[Result]) -> Evidence:
     expectation = parts[0].verdicts[0].expectation
     # Part by part: of one fingerprint, a read may be expected, and a write be what another part shows first.
@@ -191,7 +186,7 @@ def _evidence(parts: Sequence[Result]) -> Evidence:
     failing = frozenset(finding.fingerprint for part in parts for finding in part.failing)
     aside = {each.fingerprint: each.blind_spot for part in parts for each in part.findings if each.blind_spot}
     return Evidence(
-        observations=tuple(observation for part in parts for observation in _observations(part)),
+        observations=tuple(observation for part in parts for observation in part.observations),
         expectation=expectation,
         failing=failing,
         aside={key: name for key, name in aside.items() if key not in failing},
@@ -208,7 +203,7 @@ def gaps(parts: Sequence[Result]) -> Iterator[str]:
     """Name the runs that were planned and are absent: a green result must not come from a machine that failed."""
     records = [_record(part) for part in parts]
     for part, record in zip(parts, records, strict=True):
-        made = len(_observations(part))
+        made = len(part.observations)
         if made < record.planned and not record.until_found:
             yield f"{part.id} made {made} of {record.planned} runs"
     if (shard := records[0].shard) is not None:
@@ -277,7 +272,7 @@ def _provenance_of_programs(parts: Sequence[Result]) -> Provenance:
 
 
 def _made(parts: Sequence[Result]) -> Iterator[str]:
-    runs = [len(_observations(part)) for part in parts]
+    runs = [len(part.observations) for part in parts]
     shards = [_record(part).shard for part in parts]
     yield f"{sum(runs)} runs merged from {len(parts)}: " + ", ".join(
         f"{part.id}{f' (shard {shard})' if shard else ''}, {made}"

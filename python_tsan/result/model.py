@@ -452,6 +452,11 @@ class Result(Struct, frozen=True, kw_only=True):
         """The program that was run, None where checks ran or logs were read."""
         return self.subjects[0] if self.subjects and self.kind is ResultKind.PROGRAM else None
 
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """Those of all verdicts in their order; several checks may judge the same ones."""
+        return tuple(observation for verdict in self.verdicts for observation in verdict.observations)
+
     def of(self, lane: Lane) -> tuple[Verdict, ...]:
         """Return the verdicts of one lane, in the order of the run."""
         return tuple(verdict for verdict in self.verdicts if verdict.lane is lane)
