@@ -19,10 +19,10 @@ HTML, MARKDOWN = "html", "markdown"
 RENDERINGS: dict[str, Rendering[Comparison]] = renderings(
     "python_tsan.comparison",
     (
-        (TERMINAL, "comparison.txt", "text/plain", "terminal"),
-        (JSON, "comparison.json", "application/json", "renderings"),
-        (MARKDOWN, "comparison.md", "text/markdown", "markdown"),
-        (HTML, "comparison.html", "text/html", "html"),
+        (TERMINAL, "comparison.txt", "terminal"),
+        (JSON, "comparison.json", "renderings"),
+        (MARKDOWN, "comparison.md", "markdown"),
+        (HTML, "comparison.html", "html"),
     ),
 )
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 RENDERINGS: dict[str, Rendering[Document]] = renderings(
     "python_tsan.imports",
     (
-        (TERMINAL, "imports.txt", "text/plain", "terminal"),
-        (JSON, "imports.json", "application/json", "document"),
-        ("markdown", "imports.md", "text/markdown", "markdown"),
-        ("html", "imports.html", "text/html", "html"),
+        (TERMINAL, "imports.txt", "terminal"),
+        (JSON, "imports.json", "document"),
+        ("markdown", "imports.md", "markdown"),
+        ("html", "imports.html", "html"),
     ),
 )

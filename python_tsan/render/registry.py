@@ -66,7 +66,6 @@ class Rendering(Struct, Generic[Document], frozen=True, kw_only=True):
 
     name: str
     file_name: str
-    media_type: str
     module: str
 
     def render(self, document: Document, context: Context = DEFAULT) -> bytes:
@@ -82,24 +81,23 @@ class Rendering(Struct, Generic[Document], frozen=True, kw_only=True):
         return (self.render(document, context),)
 
 
-def renderings(room: str, rows: tuple[tuple[str, str, str, str], ...]) -> dict[str, Rendering[Document]]:
-    """Return renderings by name; a row is a name, a file name, a media type, and a module of ``room``."""
+def renderings(room: str, rows: tuple[tuple[str, str, str], ...]) -> dict[str, Rendering[Document]]:
+    """Return renderings by name; a row is a name, a file name, and a module of ``room``."""
     return {
-        name: Rendering(name=name, file_name=file_name, media_type=media_type, module=f"{room}.{module}")
-        for name, file_name, media_type, module in rows
+        name: Rendering(name=name, file_name=file_name, module=f"{room}.{module}") for name, file_name, module in rows
     }
 
 
 RENDERINGS: dict[str, Rendering[Result]] = renderings(
     "python_tsan.render",
     (
-        (TERMINAL, "report.txt", "text/plain", "terminal"),
-        (JSON, "run.json", "application/json", "document"),
-        ("sarif", "report.sarif", "application/sarif+json", "sarif"),
-        ("junit", "junit.xml", "application/xml", "junit"),
-        ("html", "report.html", "text/html", "html"),
-        ("markdown", "report.md", "text/markdown", "markdown"),
-        ("github", "annotations.txt", "text/plain", "github"),
+        (TERMINAL, "report.txt", "terminal"),
+        (JSON, "run.json", "document"),
+        ("sarif", "report.sarif", "sarif"),
+        ("junit", "junit.xml", "junit"),
+        ("html", "report.html", "html"),
+        ("markdown", "report.md", "markdown"),
+        ("github", "annotations.txt", "github"),
     ),
 )
 
