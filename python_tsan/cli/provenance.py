@@ -6,9 +6,11 @@ import hashlib
 import sys
 from typing import TYPE_CHECKING
 
+from msgspec import convert
+
 from python_tsan.checking.lane import installed_version
 from python_tsan.cpython.locks import numpy_lock
-from python_tsan.result.model import InterpreterRecord, LaneRecord, Provenance, SourceOrigin
+from python_tsan.result.model import InterpreterRecord, LaneRecord, Provenance
 from python_tsan.toolchain.host import this_machine
 from python_tsan.version import minor_of
 
@@ -54,27 +56,9 @@ def lane_record(
     lane: Lane, interpreter: Interpreter, toolchain: Toolchain, *, tsan_options: str, blind_spot: str
 ) -> LaneRecord:
     """Return what a result keeps of a lane: its tools, and the manifest of its interpreter."""
-    source = interpreter.source
     return LaneRecord(
         lane=lane,
-        interpreter=InterpreterRecord(
-            key=interpreter.key,
-            instrumented=interpreter.instrumented,
-            version=interpreter.version,
-            free_threaded=interpreter.free_threaded,
-            debug=interpreter.debug,
-            toolchain=interpreter.toolchain,
-            prefix=interpreter.prefix,
-            runtime_id=interpreter.runtime_id,
-            source=SourceOrigin(
-                version=source.version, origin=source.origin, sha256=source.sha256, replaces=source.replaces
-            )
-            if source
-            else None,
-            flags=interpreter.flags,
-            configure=interpreter.configure,
-            missing_modules=interpreter.missing_modules,
-        ),
+        interpreter=convert(interpreter, InterpreterRecord, from_attributes=True),
         toolchain=toolchain.name,
         symbolizer=str(toolchain.symbolizer or ""),
         tsan_options=tsan_options,

@@ -88,9 +88,7 @@ def edge_words(edge: Acquisition, finding: DistinctFinding) -> str:
         return f"{thread} asks for {wants}{here} before it ends"
     if kinds[0] in SIGNALS:
         return f"{thread} wakes those who wait for {name}{there} after it asked for {wants}{here}"
-    if kinds[1] == THREAD:
-        return f"{thread} held {name}{there} when it waited for {wants}{here}"
-    if kinds[1] in SIGNALS:
+    if kinds[1] in {THREAD, *SIGNALS}:
         return f"{thread} held {name}{there} when it waited for {wants}{here}"
     verb = "made a call that may ask" if edge.weak else "asked"
     return f"{thread} held {name}{there} when it {verb} for {wants}{here}"

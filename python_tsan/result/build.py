@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 -- a dataclass's annotations stay readable at run time
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -22,6 +23,7 @@ from python_tsan.result.finding import (
 from python_tsan.result.judge.logs import doubts_about_logs, judge_logs, shortfalls_of_logs
 from python_tsan.result.model import Input, Result, ResultKind, Status, Subject, Unparsed, Verdict
 from python_tsan.tsan.digest import Digest
+from python_tsan.tsan.finding import Finding
 from python_tsan.tsan.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -223,13 +225,16 @@ def _whose(attribution: Attribution, blind_spot: str) -> Attribution:
     return Attribution.EXTENSION if blind_spot else attribution
 
 
+# What a finding and its first block have in common, spelled alike
+_SHARED = tuple(each.name for each in fields(Finding) if each.name in DistinctFinding.__struct_fields__)
+
+
 def _finding(group: Group, facts: Facts) -> DistinctFinding:
     first = group.finding
     attribution, origins = attribute(first, facts.own, facts.extensions)
     standing = facts.standings.get(group.fingerprint, NEW)
     return DistinctFinding(
-        kind=first.kind,
-        title=first.title,
+        **{name: getattr(first, name) for name in _SHARED},
         fingerprint=group.fingerprint,
         occurrences=group.occurrences,
         attribution=_whose(attribution, standing.blind_spot),
@@ -239,25 +244,9 @@ def _finding(group: Group, facts: Facts) -> DistinctFinding:
         link=standing.link,
         expires=standing.expires,
         blind_spot=standing.blind_spot,
-        summary=first.summary,
-        dialect=first.dialect,
-        pid=first.pid,
-        accesses=first.accesses,
         location=first.location,
         more_locations=first.locations[1:],
-        stacks=first.stacks,
-        threads=first.threads,
-        mutexes=first.mutexes,
-        cycle=first.cycle,
-        acquisitions=first.acquisitions,
-        sleep=first.sleep,
-        signal=first.signal,
-        leaked_threads=first.leaked_threads,
         python_stack=facts.python_stacks.get(group.fingerprint),
-        notes=first.notes,
-        unparsed=first.unparsed,
-        truncated=first.truncated,
         sources=tuple(Occurrence(file=name, line=line) for name, line in group.sources()),
-        raw=first.raw,
         directed=facts.directed.get(group.fingerprint),
     )

@@ -113,18 +113,13 @@ def _finding(data: msgspec.Raw | bytes, frames: tuple[Frame, ...]) -> DistinctFi
     return from_plain({**plain, **sources}, DistinctFinding)
 
 
-def _from_schema_2(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document in which each stack has its frames as one that may have their numbers."""
-    return {**document, "schema": 3}
-
-
 FORMAT = Format(
     kind=Result,
     what=RUN_FILE,
     schema=SCHEMA,
     page="run-json",
     advice="make the run again with this version",
-    upgrades={2: _from_schema_2},
+    upgrades={2: lambda document: {**document, "schema": 3}},  # a stack of schema 2 has its frames in it
     parse=_parse,
 )
 

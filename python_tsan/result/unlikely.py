@@ -13,8 +13,6 @@ from fnmatch import fnmatchcase
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from python_tsan.result.attribution import owner
 from python_tsan.result.blind_spots import BlindSpot, module_name
 from python_tsan.result.finding import Attribution
@@ -35,14 +33,9 @@ _LIBRARIES = _CXX_LIBRARIES | {"libc.so", "libgcc_s.so"}
 
 class _Side(Enum):
     HIDDEN = "hidden"  # uninstrumented code that is not on the stack, through the C++ library or at a thread's start
+    BORROWED = "borrowed"  # by CPython's C-API on behalf of a blind library, such as a copy out of its buffer
     LOST = "lost"  # too long ago for the runtime to know its stack
     OTHER = "other"  # yours, instrumented, or not known
-
-
-class _Borrowed(Struct, frozen=True, kw_only=True):
-    """An access by CPython's C-API on behalf of a blind library, such as a copy out of its buffer."""
-
-    spot: BlindSpot
 
 
 def construct_of(finding: Finding, constructs: Iterable[BlindSpot], recorded: Container[int] = ()) -> BlindSpot | None:
@@ -100,12 +93,12 @@ def blind_spot_of(finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot
         return None
     if _Side.LOST in sides and (finding.locations or not known.allocates):
         return None
-    if any(isinstance(side, _Borrowed) for side in sides) and not _is_memory_of(finding, blind):
+    if _Side.BORROWED in sides and not _is_memory_of(finding, blind):
         return None
     return known
 
 
-def _side(access: Access, finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Borrowed | _Side:
+def _side(access: Access, finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Side:
     if not access.stack.frames or not access.stack.restored:
         return _Side.LOST
     side = _maker(access.stack, blind)
@@ -121,7 +114,7 @@ def _is_named(frame: Frame) -> bool:
     return not is_interceptor(frame) and owner(frame) is not Attribution.RUNTIME
 
 
-def _maker(stack: Stack, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Borrowed | _Side:
+def _maker(stack: Stack, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Side:
     """Return who called the intercepted function, or the C-API, on a stack."""
     frames = list(stack.frames)
     if not frames:
@@ -144,14 +137,13 @@ def _maker(stack: Stack, blind: Mapping[str, BlindSpot]) -> BlindSpot | _Borrowe
     return _behind_c_api(rest, blind) if not in_library else _Side.OTHER
 
 
-def _behind_c_api(frames: list[Frame], blind: Mapping[str, BlindSpot]) -> _Borrowed | _Side:
+def _behind_c_api(frames: list[Frame], blind: Mapping[str, BlindSpot]) -> _Side:
     for frame in frames:
         if owner(frame) is Attribution.LIBPYTHON:
             if frame.symbol in HUBS:
                 return _Side.OTHER
             continue
-        spot = blind.get(module_name(frame.module))
-        return _Borrowed(spot=spot) if spot else _Side.OTHER
+        return _Side.BORROWED if module_name(frame.module) in blind else _Side.OTHER
     return _Side.OTHER
 
 
