@@ -51,18 +51,17 @@ def with_windows(document: Document, probe: Probe, library: Path) -> Document:
     ``probe`` made the document, and ``library`` is the tracer. After the first trace that cannot be made, no other is
     tried.
     """
-    hazards: list[HazardRecord] = []
+    hazards = list(document.hazards)
     problem = ""
-    for hazard in document.hazards:
-        needed = hazard.stands and len(hazards) < MOST_TRACES
-        if needed and not problem:
-            try:
-                window = _window(document, hazard, probe, library)
-            except PythonTsanError as error:
-                problem = error.message
-        if needed and problem:
+    for number, hazard in enumerate(hazards[:MOST_TRACES]):
+        if not hazard.stands:
+            continue
+        try:
+            window = WindowRecord(problem=problem) if problem else _window(document, hazard, probe, library)
+        except PythonTsanError as error:
+            problem = error.message
             window = WindowRecord(problem=problem)
-        hazards.append(replace(hazard, window=window) if needed else hazard)
+        hazards[number] = replace(hazard, window=window)
     return replace(document, hazards=tuple(hazards))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from python_tsan.imports.wording import short
 from python_tsan.render.drawing import ARROW, WIDTH, label, svg
 from python_tsan.render.escape import html
 
@@ -74,7 +75,7 @@ def _boxes(thread: ThreadRecord) -> tuple[str, ...]:
 
 def _draw(column: _Column) -> Iterator[str]:
     thread, middle = column.thread, column.x + BOX // 2
-    yield label(middle, 20, f"{thread.thread} imports {_short(thread.imports, 30)}", "thread", anchor="middle")
+    yield label(middle, 20, f"{thread.thread} imports {short(thread.imports, 30)}", "thread", anchor="middle")
     yield label(middle, 38, "and takes these locks, from the top", "caption", anchor="middle")
     for above, below in pairwise(column.ys.values()):
         yield (
@@ -90,7 +91,7 @@ def _draw(column: _Column) -> Iterator[str]:
             f'<rect class="{kind}" x="{column.x}" y="{y - HEIGHT // 2}" width="{BOX}" height="{HEIGHT}" rx="6">'
             f"<title>{html(module)}</title></rect>"
         )
-        yield label(middle, y + 4, _short(module), "function", anchor="middle")
+        yield label(middle, y + 4, short(module, LABEL), "function", anchor="middle")
 
 
 def _waiting(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str]:
@@ -109,8 +110,3 @@ def _waiting(asker: _Column, owner: _Column, *, leftwards: bool) -> Iterator[str
     )
     height = (start + end) // 2 + shift + (18 if leftwards else -8)
     yield label((from_x + to_x) // 2, height, f"{asker.thread.thread} waits for", "clash-text", anchor="middle")
-
-
-def _short(text: str, limit: int = LABEL) -> str:
-    """Shorten a name at its front: a module's end says more."""
-    return text if len(text) <= limit else FOLD + text[1 - limit :]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.program_model import home
 from python_tsan.imports.model.tracing import NOT_TRACED, TracingCut
 from python_tsan.imports.search.use_doubts import use_doubts
-from python_tsan.imports.search_on_cores import search
+from python_tsan.imports.search_on_cores import Limit, search
 from python_tsan.plain_text import counted, one_line
 from python_tsan.process import in_parallel
 
@@ -77,22 +76,6 @@ class ScanCut(KeyboardInterrupt):
 
 
 @dataclass(kw_only=True)
-class _Limit:
-    """The time for pairs with calls, in seconds from the first of them on, and how many were left out of the search."""
-
-    seconds: float
-    left_out: int = 0
-    _until: float | None = None
-
-    def is_over(self, pairs: int) -> bool:
-        """Return whether the next ``pairs`` are left out, and note them."""
-        if self._until is None:
-            self._until = time.monotonic() + self.seconds
-        self.left_out = pairs if time.monotonic() > self._until else 0
-        return bool(self.left_out)
-
-
-@dataclass(kw_only=True)
 class _Cut:
     """Whether an interrupt may end a step of a scan rather than all of it; ``words`` say how far the step had come."""
 
@@ -139,7 +122,7 @@ def scan(
     model, problems = modelled.model, modelled.problems
     hazards: list[Hazard] = []
     elsewhere: dict[str, str] = {}
-    limit = _Limit(seconds=call_seconds - modelled.seconds)
+    limit = Limit(seconds=call_seconds - modelled.seconds)
     with cut.noted(lambda: f"{counted(len(hazards), 'hazard')} predicted"):
         traced = (*(entry for entry in needed if entry not in problems), *modelled.calls)
         elsewhere |= search(model, traced, hazards, jobs=jobs, limit=limit, advance=lambda done: advance(SEARCH, done))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from python_tsan.imports.search.prediction import Part, in_order, predict
 from python_tsan.process.fork import Fork, may_fork
@@ -20,13 +21,20 @@ if TYPE_CHECKING:
 FEWEST_ENTRIES = 16
 
 
-class Limit(Protocol):
-    """The time for pairs with calls, and how many were left out."""
+@dataclass(kw_only=True)
+class Limit:
+    """The time for pairs with calls, in seconds from the first of them on, and how many were left out of the search."""
 
-    left_out: int
+    seconds: float
+    left_out: int = 0
+    _until: float | None = None
 
     def is_over(self, pairs: int) -> bool:
         """Return whether the next ``pairs`` are left out, and note them."""
+        if self._until is None:
+            self._until = time.monotonic() + self.seconds
+        self.left_out = pairs if time.monotonic() > self._until else 0
+        return bool(self.left_out)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ def _table(document: Document) -> list[str]:
     rows = [
         (
             f"{number}",
-            *(_cut(thread.imports) for thread in hazard.threads),
+            *(wording.short(thread.imports, _NAME) for thread in hazard.threads),
             hazard.outcome.value,
             wording.answer(hazard),
         )
@@ -55,11 +55,6 @@ def _table(document: Document) -> list[str]:
     lines = [line for row in table for line in row]
     left = len(document.hazards) - MOST_ROWS
     return [*lines, f"and {left:,} more"] if left > 0 else lines
-
-
-def _cut(name: str) -> str:
-    """Shorten a module's name at its front, where it says the least."""
-    return name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
 
 
 def _details(number: int, hazard: HazardRecord, common: str) -> Iterator[str]:

@@ -56,6 +56,11 @@ def doubt(record: UseDoubt) -> str:
 ONCE = "each hazard is listed once, for the first pair of entries that meets at its two locks"
 
 
+def short(name: str, most: int) -> str:
+    """Shorten a module's name at its front: its end says more."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
 def pair(hazard: HazardRecord) -> str:
     """Return the two imports of a hazard."""
     one, two = hazard.threads

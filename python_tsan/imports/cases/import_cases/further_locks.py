@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from .case import CREATE, EXEC, START, Hold, Row, Variant, ended, reached
+from .module_locks import A_AND_B
 from .schedules import FIXED, HAZARD, LOCK, PREIMPORT, cross, let_in
-
-A_AND_B = {"T1": ("a",), "T2": ("b",)}
 
 LOCKED_BODY = {
     "shared.py": "import threading\n\nLOCK = threading.Lock()\n",

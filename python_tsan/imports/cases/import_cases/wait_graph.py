@@ -7,7 +7,6 @@ written is left to the callers.
 import _frozen_importlib as bootstrap
 import os
 import sys
-from _thread import get_ident
 
 # typing is not imported: it would cost every start milliseconds. A checker takes this name for the one of typing.
 TYPE_CHECKING = False
@@ -92,11 +91,6 @@ def module_locks() -> "list[Any]":
 def all_frames() -> "dict[int, FrameType]":
     """Return the innermost Python frame of each thread, by its identifier."""
     return sys._current_frames()  # noqa: SLF001 -- documented in the manual for debugging deadlocks
-
-
-def other_frames() -> "dict[int, FrameType]":
-    """Return the innermost Python frame of each thread but the calling one."""
-    return {ident: frame for ident, frame in all_frames().items() if ident != get_ident()}
 
 
 def outwards(frame: "FrameType | None") -> "Iterator[FrameType]":

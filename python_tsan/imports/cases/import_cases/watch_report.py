@@ -14,7 +14,6 @@ from .wait_graph import (
     is_machinery,
     locks_awaited,
     module_locks,
-    other_frames,
     outwards,
     own_frames,
     waits_for_global_lock,
@@ -66,7 +65,7 @@ def _is_swallowed(lock: "Any", frame: "FrameType | None") -> bool:  # noqa: ANN4
 
 def stall_lines(seconds: float) -> "list[str]":
     """Write a stall: each thread that waits in an import, each that holds an awaited lock, and stacks."""
-    frames = other_frames()
+    frames = {ident: frame for ident, frame in all_frames().items() if ident != get_ident()}
     lines = [f"python-tsan: imports have stood still for {seconds:g} s (process {os.getpid()})"]
     waiting = {ident: locks_awaited(ident) for ident in frames}
     owners = {_owner(lock) for locks in waiting.values() for lock in locks}
