@@ -64,6 +64,9 @@ LOCK_RECORDER = PreloadLibrary(
     flags=("-ffreestanding", "-fno-stack-protector", "-ftls-model=initial-exec"),
     otherwise=", or use --detect races",
 )
+GIL_TRACER = PreloadLibrary(
+    name="libpython_tsan_gil_tracer.so", folder="tracer", title="GIL tracer", otherwise=", or use --engine debugger"
+)
 
 
 def build_library(library: PreloadLibrary, *, layout: Layout, console: Console) -> Path:

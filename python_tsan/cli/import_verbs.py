@@ -140,10 +140,10 @@ def _shown(steps: Sequence[str], context: VerbContext) -> Iterator[Advance]:
 
 
 def _traced(document: Document, probe: Probe, context: VerbContext) -> Document:
-    from python_tsan.gil.library import build_tracer  # noqa: PLC0415 -- most scans trace nothing
     from python_tsan.imports.gil_windows import with_windows  # noqa: PLC0415
+    from python_tsan.preload_library import GIL_TRACER, build_library  # noqa: PLC0415 -- most scans trace nothing
 
-    library = build_tracer(layout=context.layout, console=context.console)
+    library = build_library(GIL_TRACER, layout=context.layout, console=context.console)
     return with_windows(document, probe, library)
 
 

@@ -19,11 +19,10 @@ from python_tsan import process
 from python_tsan.detect import locks
 from python_tsan.errors import SubjectError
 from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL, BlindError, NothingSeenError, refuse_nested
-from python_tsan.gil.library import build_tracer
 from python_tsan.gil.lost_time import with_waits
 from python_tsan.gil.spool import Spool, SpoolObject, read_spool
 from python_tsan.gil.trace import Event, Process, Trace, Untraced
-from python_tsan.preload_library import LOCK_RECORDER, build_library
+from python_tsan.preload_library import GIL_TRACER, LOCK_RECORDER, build_library
 from python_tsan.process import find_command
 from python_tsan.storage import open_regular
 from python_tsan.symbols import Site, symbolise
@@ -58,7 +57,7 @@ class PreloadEngine:
     def trace(self, command: Sequence[str], *, env: Mapping[str, str], settings: Settings) -> Trace:
         """Build the libraries if needed, run the command and return its trace. Raises as :func:`trace_preloaded`."""
         find_command(command[0], env)  # before anything is built for it
-        library = build_tracer(layout=settings.layout, console=settings.console)
+        library = build_library(GIL_TRACER, layout=settings.layout, console=settings.console)
         recorder = build_library(LOCK_RECORDER, layout=settings.layout, console=settings.console)
         return trace_preloaded(command, library=library, recorder=recorder, env=env, memory=settings.memory)
 

@@ -9,9 +9,9 @@ import pytest
 from python_tsan.console import make_console
 from python_tsan.cpython.stock import OLDEST, ask, candidates
 from python_tsan.gil.engine import BlindError, NothingSeenError
-from python_tsan.gil.library import build_tracer
 from python_tsan.gil.preload import trace_preloaded
 from python_tsan.paths import Layout
+from python_tsan.preload_library import GIL_TRACER, build_library
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def layout(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tracer(layout):
-    return build_tracer(layout=layout, console=make_console(quiet=True))
+    return build_library(GIL_TRACER, layout=layout, console=make_console(quiet=True))
 
 
 @pytest.fixture(scope="session")

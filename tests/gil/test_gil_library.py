@@ -8,8 +8,8 @@ from python_tsan import preload_library as library
 from python_tsan import process
 from python_tsan.console import make_console
 from python_tsan.errors import BuildError, ToolchainError
-from python_tsan.gil.library import NAME, build_tracer
 from python_tsan.paths import Layout
+from python_tsan.preload_library import GIL_TRACER, build_library
 from python_tsan.process import Completed
 
 
@@ -56,12 +56,12 @@ def compiler(monkeypatch, tmp_path):
 @pytest.fixture
 def build(tmp_path):
     layout = Layout(root=tmp_path / "cache")
-    return lambda: build_tracer(layout=layout, console=make_console(quiet=True))
+    return lambda: build_library(GIL_TRACER, layout=layout, console=make_console(quiet=True))
 
 
 def test_it_is_built_once_from_every_source_file(sources, compiler, build):
     first = build()
-    assert first.name == NAME
+    assert first.name == GIL_TRACER.name
     assert first.read_text() == "library"
     assert build() == first
     (command,) = compiler

@@ -11,7 +11,6 @@ from import_samples import CONFIRMED, HAZARD, REFUTED, document
 
 from python_tsan.console import make_console
 from python_tsan.errors import SubjectError
-from python_tsan.gil.library import build_tracer
 from python_tsan.gil.trace import Event, GilCall, Node, Process, ProcessRecord, Trace
 from python_tsan.imports import gil_windows
 from python_tsan.imports.document import WindowRecord, document_of
@@ -22,6 +21,7 @@ from python_tsan.imports.renderings import RENDERINGS
 from python_tsan.imports.scan import scan
 from python_tsan.imports.wording import window
 from python_tsan.paths import Layout, default_root
+from python_tsan.preload_library import GIL_TRACER, build_library
 from python_tsan.symbols import CFunction, Site
 
 
@@ -145,7 +145,7 @@ def test_a_real_run_shows_a_real_release(tmp_path):
     (tmp_path / "a.py").write_text(by_name.format("b"))
     (tmp_path / "b.py").write_text(by_name.format("a"))
     found = document_of(scan(Probe(python=HERE, path=(tmp_path,)), ["a", "b"]))
-    library = build_tracer(layout=Layout(root=default_root()), console=make_console(quiet=True))
+    library = build_library(GIL_TRACER, layout=Layout(root=default_root()), console=make_console(quiet=True))
     told = with_windows(found, Probe(python=HERE, path=(tmp_path,)), library).hazards[0].window
     if "cannot be intercepted" in told.problem:
         pytest.skip(told.problem)

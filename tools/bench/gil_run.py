@@ -10,7 +10,7 @@ from python_tsan.cpython.diagnosis import step_error
 from python_tsan.cpython.environment import subject_environment
 from python_tsan.cpython.stock import find_stock
 from python_tsan.cpython.tools import find_uv, uv_pip
-from python_tsan.gil.library import build_tracer
+from python_tsan.preload_library import GIL_TRACER, build_library
 from tools.bench.gil import COLUMNS, GilBench
 from tools.bench.gil_rivals import GIL_LOAD, GIL_LOAD_NEEDS, rival_rows
 from tools.bench.gil_timeline import timeline_row
@@ -35,7 +35,7 @@ def tables(order: Order) -> Iterator[Table]:
     the stock one alone: in an instrumented interpreter it takes an hour and shows the same.
     """
     pipeline = order.pipeline
-    library = build_tracer(layout=pipeline.layout, console=pipeline.console)
+    library = build_library(GIL_TRACER, layout=pipeline.layout, console=pipeline.console)
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     built = pipeline.interpreter_with_numpy
     instrumented = GilBench(
