@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec.structs import replace
 
 from python_tsan.checking.environment import compose_environment
@@ -21,6 +22,7 @@ from python_tsan.process import in_parallel
 from python_tsan.result.judge.check import judge_check
 from python_tsan.result.known import DATA_FILE, KnownFailure, Seen, less_what_is_known
 from python_tsan.result.model import CLEAN, Status, Verdict
+from python_tsan.storage import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -130,10 +132,7 @@ def run_tests(
 def known_failures() -> tuple[KnownFailure, ...]:
     """Return what is known of CPython's own tests."""
     table = tomllib.loads(files(__package__).joinpath(DATA_FILE).read_text(encoding="utf-8"))
-    return tuple(
-        KnownFailure(**{**entry, "releases": tuple(entry["releases"]), "seen": Seen(entry["seen"])})
-        for entry in table.get("known", ())
-    )
+    return msgspec.convert(table.get("known", ()), tuple[KnownFailure, ...])
 
 
 def known_of(test: str, interpreter: Interpreter) -> tuple[KnownFailure, ...]:
@@ -160,10 +159,7 @@ def _command(home: SuiteHome, test: str, known: Iterable[KnownFailure], place: P
 
 def failed_cases(file: Path) -> tuple[str, ...]:
     """Return the full names of the cases that failed, once each, as :data:`PROGRAM` noted them; mostly none."""
-    try:
-        return tuple(dict.fromkeys(file.read_text(encoding="utf-8").splitlines()))
-    except FileNotFoundError:
-        return ()
+    return tuple(dict.fromkeys(text_of(file).splitlines()))
 
 
 def _if_anything_ran(verdict: Verdict, output: Path) -> Verdict:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from python_tsan.comparison.model import RowKind
 from python_tsan.comparison.programs import column_of_report, rows_of_report, with_all_findings
 from python_tsan.comparison.verified import column_of_run, lane_of, rows_of_run
 from python_tsan.errors import SubjectError, UsageError
@@ -80,7 +81,7 @@ def _sides_of_runs(runs: Sequence[tuple[str, Result]], lane: Lane | None) -> Sid
 def _sides_of_reports(reports: Sequence[tuple[str, Result]]) -> Sides:
     columns = [column_of_report(report, file, real(file).parent.name or file) for file, report in reports]
     rows = tuple(row for _, report in reports for row in rows_of_report(report))
-    commands = dict.fromkeys(rows_of_report(report).__next__().title for _, report in reports)
+    commands = dict.fromkeys(row.title for row in rows if row.kind is RowKind.PROGRAM)
     notes = (f"the commands differ: {'; '.join(commands)}",) if len(commands) > 1 else ()
     return Sides(
         columns=tuple(replace(column, cells=with_all_findings(column, rows)) for column in columns),

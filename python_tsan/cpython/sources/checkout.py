@@ -13,7 +13,7 @@ from python_tsan.cpython.manifest import SourceRecord
 from python_tsan.cpython.sources.provider import SourceTree, Unavailable
 from python_tsan.cpython.sources.store import adopt_tree, cache_errors, is_tree, scratch, tree_path
 from python_tsan.errors import UsageError
-from python_tsan.plain_text import counted
+from python_tsan.plain_text import counted, last_line
 from python_tsan.process import Completed, run
 
 if TYPE_CHECKING:
@@ -193,5 +193,4 @@ def _git(arguments: list[str | Path], *, timeout: float) -> Completed | None:
 
 
 def _last_line(completed: Completed) -> str:
-    lines = completed.stderr.strip().splitlines()
-    return lines[-1] if lines else f"git ended with exit code {completed.exit_code}"
+    return last_line(completed.stderr) or f"git ended with exit code {completed.exit_code}"
