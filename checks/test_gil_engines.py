@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from python_tsan.checking.gil_trace import trace_import
+from python_tsan.errors import ToolchainError
 from python_tsan.gil.analysis import explain_trace, imports_of
 from python_tsan.gil.engine_diff import compare
 from python_tsan.gil.phases import Phase
-from python_tsan.gil.registry import installed_debugger
+from python_tsan.gil.registry import ANY_DEBUGGER, find_engine
 from python_tsan.gil.summary import count_phases
 
 pytestmark = pytest.mark.scenarios("gil", name="counter_guarded", needs=["gil"])
@@ -22,10 +23,10 @@ FIRST_WITH_FRAMES = (3, 13)  # a debugger reads Python frames from this version 
 @pytest.fixture
 def engine():
     """Return the name of the debugger on this machine."""
-    found = installed_debugger(os.environ)
-    if found is None:
+    try:
+        return find_engine(ANY_DEBUGGER, os.environ).name
+    except ToolchainError:
         pytest.skip("no debugger was found to compare the tracer with")
-    return found.name
 
 
 @pytest.fixture

@@ -149,7 +149,8 @@ def find_window(releases: Sequence[Release], chain: Sequence[str]) -> Window | N
     inside = [release for release in releases if _holds(release, chain)]
     if not inside:
         return None
-    visited = [(release, intruder) for release, intruder in _intruders(inside, releases) if intruder]
+    taken = ((release, _next_of_taker(release, releases)) for release in inside if release.taken_by_other)
+    visited = [(release, intruder) for release, intruder in taken if intruder]
     importing = ((release, intruder) for release, intruder in visited if intruder.meaning.module)
     release, intruder = next(importing, next(iter(visited), (inside[0], None)))
     return Window(release=release, intruder=intruder, releases=len(inside))
@@ -173,13 +174,8 @@ def _waits_for(release: Release, module: str) -> bool:
     return release.meaning.module == module and bool(stack) and stack[0].function in _TAKING
 
 
-def _intruders(inside: Sequence[Release], releases: Sequence[Release]) -> Iterator[tuple[Release, Release | None]]:
-    """Yield each release with the next one of the next holder, None if that is the same thread."""
-    for release in inside:
-        yield release, _next_of_taker(release, releases) if release.taken_by_other else None
-
-
 def _next_of_taker(release: Release, releases: Sequence[Release]) -> Release | None:
+    """Return the next release of the next holder, None if it was seen to release nothing later."""
     return next(
         (
             other

@@ -34,8 +34,3 @@ def find_engine(name: str, env: Mapping[str, str]) -> Engine:
     other = next(one.name for one in others if one not in matching and one.is_installed(env))
     missing = " or ".join(engine.name for engine in matching)
     raise ToolchainError(f"{missing} was not found", advice=f"install {missing}, or use --engine {other}", page="gil")
-
-
-def installed_debugger(env: Mapping[str, str]) -> Engine | None:
-    """Return the first debugger that is installed, None if none is."""
-    return next((engine for engine in ENGINES if engine.is_debugger and engine.is_installed(env)), None)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("releases", "held before", "away", "longest wait", "to another thread")
 MOST_ROWS = 20
+_MOST_WAITS = 5
+_MOST_MODULES = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +85,8 @@ def _thread(release: Release) -> str:
     return name if process.record.parent == 0 else f"{name} of {process.record.pid}"
 
 
-def _longest(releases: Sequence[Release], most: int = 5) -> Table:
-    ranked = sorted((one for one in releases if one.wait), key=lambda one: -one.wait)[:most]
+def _longest(releases: Sequence[Release]) -> Table:
+    ranked = sorted((one for one in releases if one.wait), key=lambda one: -one.wait)[:_MOST_WAITS]
     rows = tuple(
         (
             span(one.wait),
@@ -158,11 +160,11 @@ def why(releases: Sequence[Release], module: str, *, frames: int | None = None) 
         yield from _lines(release, number, start, frames)
 
 
-def _modules(releases: Sequence[Release], most: int = 30) -> list[str]:
+def _modules(releases: Sequence[Release]) -> list[str]:
     names = dict.fromkeys(
         frame.imports for release in releases for frame in release.process.stack(release.event.node) if frame.imports
     )
-    return [*list(names)[:most], *(["..."] if len(names) > most else [])]
+    return [*list(names)[:_MOST_MODULES], *(["..."] if len(names) > _MOST_MODULES else [])]
 
 
 def _lines(release: Release, number: int, start: int, frames: int | None) -> Iterator[str]:

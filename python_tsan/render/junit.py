@@ -29,7 +29,7 @@ def render(result: Result, context: Context) -> str:  # noqa: ARG001 -- the shap
     """Return the result as JUnit XML: failing findings fail, known ones are skipped, doubts are errors."""
     cases = list(_cases(result))
     counts = {name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in _COUNTED.items()}
-    suites = ET.Element("testsuites", {"name": "python-tsan", "tests": str(len(cases)), **counts})
+    suites = ET.Element("testsuites", {"name": _SUITE, "tests": str(len(cases)), **counts})
     suite = ET.SubElement(suites, "testsuite", {"name": _SUITE, "tests": str(len(cases)), **counts})
     if result.subject:
         suite.set("time", f"{result.subject.seconds:.3f}")

@@ -105,12 +105,6 @@ def test_the_locks_that_exist_are_those_whose_references_live(monkeypatch):
     assert wait_graph.module_locks() == [alive]
 
 
-def test_the_frames_of_others_leave_out_the_calling_thread():
-    mine = wait_graph.get_ident()
-    assert mine in wait_graph.all_frames()
-    assert mine not in wait_graph.other_frames()
-
-
 @pytest.mark.parametrize(
     ("module", "names", "name", "explained"),
     [
