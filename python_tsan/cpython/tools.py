@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import sysconfig
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.artifact import artifact, existing, writable
 from python_tsan.cpython.diagnosis import run_step
 from python_tsan.errors import BuildError
+from python_tsan.process import find_installed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from python_tsan.console import Console
     from python_tsan.cpython.locks import Lock
     from python_tsan.paths import Layout
@@ -31,14 +30,13 @@ def find_tool(name: str, *, purpose: str = "it is needed to build") -> Path:
 
     Raises ``BuildError`` if it is missing; ``purpose`` says what it is for.
     """
-    own = Path(sysconfig.get_path("scripts")) / name
-    found = str(own) if os.access(own, os.X_OK) else shutil.which(name)
-    if not found:
+    found = find_installed(name)
+    if found is None:
         raise BuildError(
             f"{name} was not found; {purpose}",
             advice=f"install it with the package: python -m pip install 'python-tsan[verify]', or put {name} on PATH",
         )
-    return Path(found)
+    return found
 
 
 def uv_install(requirements: Path, *, hashed: bool = True) -> list[str | Path]:

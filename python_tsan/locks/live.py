@@ -32,8 +32,7 @@ def explain_hang(trace: LockTrace, lookup: Lookup) -> Hang:
     Nothing, where no thread waits for what another one holds: then the locks do not explain a hang.
     """
     holders = _holders(trace)
-    blocked = [live for live in trace.live if live.wants is not None and holders.get(live.wants, set()) - {live.thread}]
-    if not blocked:
+    if not any(_owners(live, holders) for live in trace.live):
         return Hang()
     circle = _circle(trace, holders)
     waiting = [live for live in trace.live if live.wants is not None]
@@ -55,12 +54,11 @@ def explain_hang(trace: LockTrace, lookup: Lookup) -> Hang:
 
 
 def _waiter(live: LiveThread, holders: Mapping[int, set[int]], namer: Namer, circle: tuple[int, ...]) -> Waiter:
-    owners = sorted(holders.get(live.wants, set()) - {live.thread}) if live.wants is not None else []
     return Waiter(
         thread=_thread(live.thread, namer),
         holds=tuple(_lock(held.lock, namer) for held in live.holding if held.lock != live.wants),
         waits_for="" if live.wants is None else _lock(live.wants, namer),
-        held_by=tuple(_thread(each, namer) for each in owners),
+        held_by=tuple(_thread(each, namer) for each in _owners(live, holders)),
         stuck=live.thread in circle,
     )
 
@@ -78,16 +76,20 @@ def _holders(trace: LockTrace) -> dict[int, set[int]]:
     return holders
 
 
+def _owners(live: LiveThread, holders: Mapping[int, set[int]]) -> list[int]:
+    """Return the other threads that hold what a thread waits for."""
+    return [] if live.wants is None else sorted(holders.get(live.wants, set()) - {live.thread})
+
+
 def _circle(trace: LockTrace, holders: Mapping[int, set[int]]) -> tuple[int, ...]:
     """Return the threads of a circle of waits in order, empty without one."""
-    wants = {live.thread: live.wants for live in trace.live}
-    for start in wants:
+    threads = {live.thread: live for live in trace.live}
+    for start in threads:
         path: list[int] = []
         thread: int | None = start
         while thread is not None and thread not in path:
             path.append(thread)
-            lock = wants.get(thread)
-            owners = sorted(holders.get(lock, set()) - {thread}) if lock is not None else []
+            owners = _owners(threads[thread], holders)
             thread = owners[0] if owners else None
         if thread is not None:
             return tuple(path[path.index(thread) :])
@@ -102,7 +104,7 @@ def _line(live: LiveThread, holders: Mapping[int, set[int]], namer: Namer) -> st
     ]
     if live.wants is not None:
         place = namer.place(live.stack)
-        owners = sorted(holders.get(live.wants, set()) - {live.thread})
+        owners = _owners(live, holders)
         held_by = f", which {' and '.join(_thread(each, namer) for each in owners)} holds" if owners else ""
         if namer.locks[live.wants].kind is LockKind.THREAD:
             held_by = ""

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from python_tsan.errors import SubjectError
 from python_tsan.process.child import Child
 from python_tsan.process.child_pool import ChildPool, current_pool, in_order_of_end, in_parallel
-from python_tsan.process.command import find_command
+from python_tsan.process.command import find_command, find_installed
 from python_tsan.process.group import (
     end_group,
     group_cpu_seconds,
@@ -36,6 +36,7 @@ __all__ = [
     "DeathGuard",
     "end_group",
     "find_command",
+    "find_installed",
     "group_cpu_seconds",
     "group_members",
     "group_waits",

@@ -1,4 +1,4 @@
-"""Find the program of a command that a user gives: one rule for each verb that starts a program."""
+"""Find programs: that of a command that a user gives, and those that this package itself uses."""
 
 from __future__ import annotations
 
@@ -35,3 +35,12 @@ def find_command(name: str, env: Mapping[str, str], *, cwd: Path | None = None) 
             f"{path} cannot be executed", advice="name a program; chmod +x it if it is one", page="command"
         )
     return path
+
+
+def find_installed(name: str) -> Path | None:
+    """Return a program that this package uses: the one that its extras installed, else the one on PATH."""
+    import sysconfig  # noqa: PLC0415 -- only where something is built
+
+    own = Path(sysconfig.get_path("scripts")) / name
+    found = own if os.access(own, os.X_OK) else shutil.which(name)
+    return Path(found) if found else None

