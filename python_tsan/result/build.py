@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 -- a dataclass's annotations stay readable at run time
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -226,7 +225,7 @@ def _whose(attribution: Attribution, blind_spot: str) -> Attribution:
 
 
 # What a finding and its first block have in common, spelled alike
-_SHARED = tuple(each.name for each in fields(Finding) if each.name in DistinctFinding.__struct_fields__)
+_SHARED = [name for name in Finding.__struct_fields__ if name in DistinctFinding.__struct_fields__]
 
 
 def _finding(group: Group, facts: Facts) -> DistinctFinding:
