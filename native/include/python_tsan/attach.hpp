@@ -26,7 +26,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <stdexcept>
 #include <unistd.h>
 #include <utility>
@@ -272,7 +271,8 @@ private:
 class Attachment {
 public:
     /// Not attached if the interpreter can no longer be used.
-    explicit Attachment(const InterpreterView& view) : own_(std::in_place, view), token_(token_of(*own_)) {}
+    explicit Attachment(const InterpreterView& view)
+        : own_(std::make_unique<const InterpreterGuard>(view)), token_(token_of(*own_)) {}
     /// Attached if the guard is not empty. The guard must outlive it.
     explicit Attachment(const InterpreterGuard& guard) : token_(token_of(guard)) {}
     ~Attachment() {
@@ -290,7 +290,8 @@ private:
         return guard ? attach_parts::attach(guard.guard_) : attach_parts::Token{};
     }
 
-    std::optional<InterpreterGuard> own_; // destroyed after the thread has detached
+    // Destroyed after the thread has detached. In a std::optional, gcc 12 takes it for uninitialized.
+    std::unique_ptr<const InterpreterGuard> own_;
     attach_parts::Token token_;
 };
 
