@@ -28,6 +28,12 @@ _FRAME = re.compile(
     rf"(?P<star>\*\s*)?(?:frame )?#\s*(?P<index>\d+)(?P<late_star>\*)?:?\s+(?:{ADDRESS} in )?(?P<what>(?!\d+\.\d).*?)"
     rf"{_MODULE}?{_BUILD_ID}$"
 )
+# Most frames: an absolute path that no other words can be part of. They are read at a fifth of the cost.
+_PLAIN_FRAME = re.compile(
+    r"#(?P<index>\d{1,4}) (?P<symbol>[A-Za-z_~](?:[\w:~<>,*&=!\[\]() -]*[\w>)\]])?)"
+    r" (?P<file>/(?:[\w.+-]+/)*[\w+-]+\.[A-Za-z]\w{0,4}):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?"
+    rf" \((?P<module>[\w./+-]+)\+(?P<offset>0x[0-9a-f]{{1,16}})\){_BUILD_ID}$"
+)
 # 0 worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # [0] worker(int) /src/race.cpp:12:5 (race+0xe4590)
 # worker(int) /src/race.cpp:12:5 (race+0xe4590)
@@ -84,6 +90,29 @@ def read_frame(text: str) -> Frame | None:
     """
     if "\t" in text or "  " in text:
         text = " ".join(text.split())
+    return _plain_frame(text) or _any_frame(text)
+
+
+def _plain_frame(text: str) -> Frame | None:
+    found = _PLAIN_FRAME.match(text)
+    if not found:
+        return None
+    symbol = found["symbol"]
+    if _AT in f"{symbol} " or symbol.count("(") != symbol.count(")"):
+        return None
+    return Frame(
+        index=int(found["index"]),
+        symbol=symbol,
+        file=found["file"],
+        line=int(found["line"]),
+        column=int(found["column"] or 0),
+        module=found["module"],
+        offset=int(found["offset"], 16),
+        build_id=found["build_id"] or "",
+    )
+
+
+def _any_frame(text: str) -> Frame | None:
     found = _FRAME.match(text)
     bare = found is None
     if bare and (text.endswith(")") or text[-1:].isdecimal()):

@@ -8,14 +8,14 @@ import re
 from array import array
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tsan_logs import BLOCK, CHANCE, FENCE, GO, HEADING, ODD, POOL, SUMMARY, mixed, segment, state
 from tsan_printer import print_finding
 from tsan_strategies import findings, go_findings
 
 from python_tsan.tsan import digest as digest_module
-from python_tsan.tsan import skim
+from python_tsan.tsan import frame_line, skim
 from python_tsan.tsan.block import Shape
 from python_tsan.tsan.digest import Digest, Shortfall
 from python_tsan.tsan.draft import is_stray
@@ -296,3 +296,38 @@ def test_output_that_is_left_out_is_of_no_part(chance):
 def test_output_is_what_the_lexer_does_not_know(chance):
     line = "".join(chance.choice(ODD + POOL[0] + list("abcf :#)(0"))[: chance.randrange(60)] for _ in range(3))
     assert not is_output(line) or lex(line) is Mark.UNKNOWN
+
+
+WORDS = st.sampled_from(
+    [
+        *("f", "main", "worker(int)", "~T", "T<int, char>", "operator()", "operator==", "operator int*", "const"),
+        *(" ", " at ", " in ", "0x12 in ", "[abi:x]", "[inlined]", "(a", "b)", "/", "./", "../", "C:/", "a", "a.cpp"),
+        *("@", "`", "<null>", "{lambda}", "x+0x1f", " + 5", ":1", ":", "(x+0x1)", "(in App)", "::", "&", "é", "+", "-"),
+        "a.b-cgu.0",
+    ]
+)
+PLACES = st.sampled_from([":1", ":12:5", "", ":?", ":1:2:3", ":007"])
+PIECES = st.lists(WORDS, max_size=4).map("".join)
+
+
+@given(
+    PIECES,
+    PIECES,
+    st.sampled_from([":1", ":12:5", "", ":?", ":1:2:3", ":007"]),
+    PIECES,
+    st.sampled_from(["", " (BuildId: 1f)"]),
+)
+@settings(max_examples=2000)
+@example("main", "src/a.cpp", ":1:2", "race", "")
+@example("f(int)", "a+b/c.hpp", ":1", "libstdc++.so.6", " (BuildId: 1f)")
+def test_a_plain_frame_is_read_as_any_other(symbol, path, place, module, tail):
+    text = " ".join(f"#0 {symbol} /{path}{place} ({module}+0x1f){tail}".split())
+    assert frame_line._plain_frame(text) in {None, frame_line._any_frame(text)}
+
+
+def test_most_frames_are_plain():
+    lines = [
+        "#0 worker(int) /src/race.cpp:12:5 (race+0xe4590)",
+        "#12 T<int>::f() const /a/b.h:1 (libstdc++.so.6+0x1f) (BuildId: 1f)",
+    ]
+    assert [frame_line._plain_frame(line) for line in lines] == [frame_line.read_frame(line) for line in lines]
