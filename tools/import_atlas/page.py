@@ -33,7 +33,7 @@ that it can, does not. Entries are the first {modules} public modules of a packa
 top-level packages that it needs; a survey has {seconds:.0f} s, after which hazards that are left are not driven.
 
 The last column is the shortest list that leaves no hazard between the entries. Behind it, threads were driven into each
-confirmed hazard once more, and none went wrong, save where it says otherwise; "not tried": the time was up.
+confirmed hazard once more, and none went wrong unless the cell says so; "not tried": the limit was reached.
 """
 
 
@@ -48,7 +48,7 @@ def render_atlas(cells: Sequence[Cell], listed: Listed, bounds: Bounds, *, machi
             machine=machine,
             dates=dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "never",
         ),
-        "## What it comes to\n",
+        "## Summary\n",
         *(f"{sentence}\n" for sentence in analyse(cells)),
         "## Packages with a confirmed hazard\n",
         _table(

@@ -37,8 +37,8 @@ COLUMNS = (
     "recall",
     "precision",
     "confirmed",
-    "precision then",
-    "recall then",
+    "precision of confirmed",
+    "recall of confirmed",
     "same outcomes",
 )
 
