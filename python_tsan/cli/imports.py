@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cli.help_format import add_quiet, end_with
 from python_tsan.cli.options import add_settings, count, open_context, seconds
+from python_tsan.cli.output import add_output
 from python_tsan.imports.cases.import_cases.lazy_names import MODES
 from python_tsan.imports.cases.import_cases.watch import STALL_SECONDS
 from python_tsan.imports.model.probe import PUBLIC_MODULES, TRACE_SECONDS
 from python_tsan.imports.preimport import Language
 from python_tsan.imports.renderings import RENDERINGS
-from python_tsan.render.registry import TERMINAL
 
 if TYPE_CHECKING:
     from python_tsan.errors import ExitCode
@@ -73,13 +73,13 @@ def _add_confirm(parser: argparse.ArgumentParser) -> None:
 def _add_hazard_options(parser: argparse.ArgumentParser) -> None:
     _add_probe_options(parser)
     parser.add_argument("--trace-gil", action="store_true", help="show which release of the GIL opens each hazard")
-    _add_output_options(parser)
+    add_output(parser, RENDERINGS)
     add_settings(parser, "cache", "jobs")
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the output of `scan --format json`")
-    _add_output_options(parser)
+    add_output(parser, RENDERINGS)
     add_quiet(parser)
     end_with(parser, "python-tsan imports show scan.json --format html --output scan.html")
 
@@ -134,8 +134,3 @@ def _add_probe_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="limit of one import (%(default)s)",
     )
-
-
-def _add_output_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=list(RENDERINGS), default=TERMINAL, help="format (%(default)s)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result to this file")
