@@ -6,7 +6,6 @@ import pytest
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.model.interpreter import Python, identify
-from python_tsan.rate import lower_bound, upper_bound
 from tools.import_table import rates
 from tools.import_table.case_results import Build
 from tools.import_table.rates import Rate, measure_rates
@@ -22,12 +21,6 @@ def test_a_rate_is_written_with_the_bound_on_its_open_side():
     assert str(rate(48, 60)) == "48 of 60, ≥ 69 %"
     assert str(rate(0, 60)) == "0 of 60, ≤ 5 %"
     assert str(rate(60, 60)) == "60 of 60, ≥ 95 %"
-
-
-def test_the_upper_bound_is_the_lower_bound_of_the_failures():
-    assert upper_bound(0, 60) == pytest.approx(1 - 0.05 ** (1 / 60))
-    assert upper_bound(60, 60) == 1.0
-    assert lower_bound(12, 60) < 12 / 60 < upper_bound(12, 60)
 
 
 def test_each_mitigation_is_tried_as_often_as_asked():

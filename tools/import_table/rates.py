@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from python_tsan.errors import SubjectError
 from python_tsan.imports.model.interpreter import PROCESS_SECONDS
 from python_tsan.process import run
-from python_tsan.rate import DEFAULT_CONFIDENCE, lower_bound, upper_bound
+from python_tsan.rate import CONFIDENCE, lower_bound
 from tools.import_table.measure import build_of, rows_environment
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Rate:
         if self.met:
             bound = f"≥ {math.floor(lower_bound(self.met, self.runs) * 100)} %"
         else:
-            bound = f"≤ {math.ceil(upper_bound(self.met, self.runs) * 100)} %"
+            bound = f"≤ {math.ceil((1 - lower_bound(self.runs, self.runs)) * 100)} %"
         return f"{self.met} of {self.runs}, {bound}"
 
 
@@ -64,4 +64,4 @@ def _fails(python: Python, mitigation: str) -> bool:
 
 def confidence() -> str:
     """Write the confidence that the bounds have."""
-    return f"{DEFAULT_CONFIDENCE * 100:.0f} %"
+    return f"{CONFIDENCE * 100:.0f} %"
