@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from python_tsan.plain_text import WIDTH, harmless, wrapped
+from python_tsan.plain_text import harmless, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,9 +28,9 @@ class Line(NamedTuple):
     style: Style = Style.PLAIN
 
 
-def styled(text: str, style: Style = Style.PLAIN, *, indent: str = "", width: int = WIDTH) -> Iterator[Line]:
-    """Yield ``text`` as lines of at most ``width`` columns, the first behind ``indent``; no line for no text."""
-    for line in wrapped(text, head=indent, indent=indent + "  ", width=width):
+def styled(text: str, style: Style = Style.PLAIN, *, indent: str = "") -> Iterator[Line]:
+    """Yield ``text`` as lines of a terminal's width, the first behind ``indent``; no line for no text."""
+    for line in wrapped(text, head=indent, indent=indent + "  "):
         yield Line(line, style)
 
 

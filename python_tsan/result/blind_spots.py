@@ -136,12 +136,12 @@ def module_name(path: str) -> str:
     return _SONAME_VERSION.sub(".so", path.rpartition("/")[2])
 
 
-def blind_objects(objects: Iterable[SharedObject], spots: Iterable[BlindSpot] | None = None) -> Mapping[str, BlindSpot]:
+def blind_objects(objects: Iterable[SharedObject]) -> Mapping[str, BlindSpot]:
     """Return, by :func:`module_name`, the blind spot of each loaded object that is known and not instrumented.
 
     A name that an unknown or an instrumented object has too is left out: a frame has no more than the name.
     """
-    aside = [spot for spot in (blind_spots() if spots is None else spots) if spot.treatment is Treatment.SET_ASIDE]
+    aside = [spot for spot in blind_spots() if spot.treatment is Treatment.SET_ASIDE]
     found: dict[str, set[BlindSpot | None]] = {}
     for each in objects:
         spot = next((spot for spot in aside if spot.is_object(each.path)), None)

@@ -10,10 +10,10 @@ from python_tsan.toolchain.choose import first_working, rank, reason, refusal
 from python_tsan.toolchain.hints import this_manager
 from python_tsan.toolchain.model import Candidate, Probe, Rejection, Toolchain
 from python_tsan.toolchain.probe_cache import ProbeCache
-from python_tsan.toolchain.search import Found, Places, find_compilers, identify, locate, places
+from python_tsan.toolchain.search import Found, find_compilers, identify, locate, places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from python_tsan.console import Console
@@ -33,9 +33,7 @@ class Survey:
     why: str
 
 
-def choose_toolchain(
-    requested: str | None, *, layout: Layout, console: Console, env: Mapping[str, str] | None = None
-) -> Toolchain:
+def choose_toolchain(requested: str | None, *, layout: Layout, console: Console) -> Toolchain:
     """Return the toolchain to use: what ``requested`` names, else the newest clang that works, else the newest gcc.
 
     A compiler that is only in a folder outside ``PATH`` is used when none in ``PATH`` works.
@@ -44,7 +42,7 @@ def choose_toolchain(
     unchanged is not started again. Raises :class:`python_tsan.errors.ToolchainError` when none works, and ``OSError``
     when the cache cannot be written.
     """
-    prober = _Prober(places(os.environ if env is None else env), layout, console)
+    prober = _Prober(layout, console)
     known = prober.candidates(requested)
     tried: list[Probe] = []
     for candidate in rank(known, requested):
@@ -54,14 +52,12 @@ def choose_toolchain(
     raise refusal(tried, rank(known), requested, this_manager())
 
 
-def survey(
-    requested: str | None = None, *, layout: Layout, console: Console, env: Mapping[str, str] | None = None
-) -> Survey:
+def survey(requested: str | None = None, *, layout: Layout, console: Console) -> Survey:
     """Probe every compiler of this machine and say which one would be chosen; raises no ToolchainError.
 
     Rejections are looked into again, so that the answer holds now; successes are remembered.
     """
-    prober = _Prober(places(os.environ if env is None else env), layout, console, trust_rejections=False)
+    prober = _Prober(layout, console, trust_rejections=False)
     probes = tuple(map(prober.probe, rank(prober.candidates(requested))))
     allowed = {candidate.cc for candidate in rank((probe.candidate for probe in probes), requested)}
     eligible = [probe for probe in probes if probe.candidate.cc in allowed]
@@ -74,8 +70,8 @@ def survey(
 class _Prober:
     """Answers from memory where it can, and asks the compilers where it must."""
 
-    def __init__(self, where: Places, layout: Layout, console: Console, *, trust_rejections: bool = True) -> None:
-        self._places = where
+    def __init__(self, layout: Layout, console: Console, *, trust_rejections: bool = True) -> None:
+        self._places = places(os.environ)
         self._layout = layout
         self._console = console
         self._trust_rejections = trust_rejections
