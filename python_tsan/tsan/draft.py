@@ -74,10 +74,10 @@ class Draft(Struct):
     def take(self, line: str, token: Token) -> None:
         """Put one line where it belongs."""
         match token:
+            case Frame():  # most lines
+                self._frame(token)
             case Access() | Location() | Mutex() | Thread() | Acquisition() | HeldBefore() | SignalCaption():
                 self.sections.append(Section(token))
-            case Frame():
-                self._frame(token)
             case Cycle():
                 self.cycle = token.mutexes
             case Summary():
