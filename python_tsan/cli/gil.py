@@ -85,7 +85,7 @@ def _add_trace(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="memory for each process (%(default)s)",
     )
-    parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --, with its arguments")
+    parser.add_argument("command", nargs="+", metavar="-- COMMAND", help="the program with its arguments")
     add_settings(parser, "cache")
     parser.set_defaults(act=_trace)
     end_with(parser, "python-tsan gil trace -- python3 -c 'import numpy'")

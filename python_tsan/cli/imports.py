@@ -102,7 +102,7 @@ def _add_watch(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=STALL_SECONDS,
         metavar="SECONDS",
-        help="report imports that make no progress for so long (%(default)s)",
+        help="report imports that make no progress for so long (%(default)g)",
     )
     add_quiet(parser)
     parser.add_argument("command", nargs="...", metavar="-- COMMAND", help="any program that runs Python")
@@ -132,5 +132,5 @@ def _add_probe_options(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=TRACE_SECONDS,
         metavar="SECONDS",
-        help="limit of one import (%(default)s)",
+        help="limit of one import (%(default)g)",
     )

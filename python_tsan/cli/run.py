@@ -39,9 +39,8 @@ _LONGEST_LINE = 200
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``run``; its ``--python`` takes a path too."""
-    parser.usage = "python-tsan run [options] -- COMMAND ..."
     add = parser.add_argument
-    add("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the program with its arguments")
+    add("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program with its arguments")
     add(
         "--python",
         dest="interpreter",

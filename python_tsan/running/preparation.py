@@ -43,7 +43,7 @@ def open_session(
     toolchain = _toolchain(settings, layout=layout, console=console)
     interpreter = find_interpreter(request.python, settings, toolchain=toolchain, layout=layout)
     if interpreter is None:
-        console.note("no interpreter under ThreadSanitizer is built; that is no matter to a program that has its own")
+        console.note("no interpreter under ThreadSanitizer is built; a program that has its own needs none")
     prepared = prepare(
         request.command,
         cwd=Path(request.cwd),

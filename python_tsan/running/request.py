@@ -49,7 +49,7 @@ class Request:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         if not self.command:
-            raise UsageError("there is no command to run", advice="python-tsan run [options] -- COMMAND ...")
+            raise UsageError("there is no command to run", advice="python-tsan run [options] -- COMMAND...")
         if not (1 <= self.repeat <= LARGEST and 0 < self.timeout <= LARGEST and 0 <= self.stall <= LARGEST):
             raise UsageError(f"--repeat must be {Kind.COUNT.value}, and --timeout and --stall {Kind.SECONDS.value}")
         if self.shard and not self.numbers:

@@ -179,7 +179,7 @@ def test_a_memory_ends_with_its_pin(server, online, layout, console, pin):
 def test_a_damaged_memory_counts_as_none(server, online, layout, console, damage):
     server.answers[PATHS["3.12.11"]] = sends(DEFAULT)
     tree = obtain_source(online(), layout=layout, console=console)
-    (layout.sources / "wanted-default-3.12.11.json").write_text(damage, encoding="latin-1")
+    (layout.sources / "chosen-default-3.12.11.json").write_text(damage, encoding="latin-1")
     assert resolve_record(online(), layout) is None
     assert obtain_source(online(), layout=layout, console=console) == tree
 

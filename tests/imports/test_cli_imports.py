@@ -271,7 +271,7 @@ def test_a_watched_command_is_clean_failing_unwatched_or_at_fault(folder, capfd)
 @pytest.mark.parametrize("arguments", [(), ("--",)])
 def test_watch_needs_a_command(arguments, capsys):
     assert watch(*arguments) == 2
-    assert "error: no command" in capsys.readouterr().err
+    assert "error: there is no command to run" in capsys.readouterr().err
 
 
 def test_the_time_of_watch_is_positive():

@@ -142,7 +142,7 @@ def adopt_tree(made: Path, digest: str, layout: Layout) -> Path:
 
 
 def _decision_path(requested: str, layout: Layout) -> Path:
-    return layout.sources / f"wanted-{requested}.json"
+    return layout.sources / f"chosen-{requested}.json"
 
 
 def remember(requested: str, record: SourceRecord, layout: Layout) -> None:
