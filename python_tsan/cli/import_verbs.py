@@ -239,7 +239,8 @@ def _text_of(file: Path) -> str | None:
 def _watch(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
-        raise UsageError("there is no command to run", advice="for example: python-tsan imports watch -- python3 program.py")
+        advice = "for example: python-tsan imports watch -- python3 program.py"
+        raise UsageError("there is no command to run", advice=advice)
     ended = watch(command, stall=arguments.timeout, env=os.environ)
     if ended.reports:
         return ExitCode.FINDINGS
