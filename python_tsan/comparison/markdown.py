@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def render(comparison: Comparison, context: Context) -> str:
     """Return the comparison: the runs, what differs (verbose: every row) and what that means."""
-    lines = [f"### ThreadSanitizer, compared: {markdown(wording.headline(comparison))}", ""]
+    lines = [f"### python-tsan, compared: {markdown(wording.headline(comparison))}", ""]
     alike = wording.shared(comparison)
     lines += [f"{markdown(wording.verdicts(comparison))}{f'; {markdown(alike)}' if alike else ''}.", ""]
     axes = wording.varying(comparison)

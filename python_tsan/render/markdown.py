@@ -62,7 +62,7 @@ def render_checks(result: Result) -> str:
 
 
 def _head(result: Result) -> Iterator[str]:
-    yield from (f"### ThreadSanitizer: {markdown(wording.conclusion(result))}", "")
+    yield from (f"### python-tsan: {markdown(wording.conclusion(result))}", "")
     if replaced := replaced_line(result):
         yield from (f"> {markdown(replaced)}", "")
     for record in result.lanes:

@@ -209,7 +209,7 @@ def test_a_job_summary_is_added_to(run_verb, tmp_path, monkeypatch):
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     run_verb("--lane", "fast")
-    assert summary.read_text().startswith("before\n### ThreadSanitizer: clean: 4 checks as expected")
+    assert summary.read_text().startswith("before\n### python-tsan: clean: 4 checks as expected")
 
 
 def test_repeat_and_keyword(run_verb, tmp_path):

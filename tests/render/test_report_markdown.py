@@ -37,7 +37,7 @@ def test_a_table_and_a_block_for_each_failing_finding(report_of):
     report = report_of("race_global", "deadlock")
     markdown = render_markdown(report)
     assert markdown.startswith(
-        "### ThreadSanitizer: NOT clean: 2 findings\n\n2 distinct findings in 2 blocks of 2 files.\n"
+        "### python-tsan: NOT clean: 2 findings\n\n2 distinct findings in 2 blocks of 2 files.\n"
     )
     assert markdown.count("<details>") == markdown.count("</details>") == 2
     assert "| data race on \\(" not in markdown

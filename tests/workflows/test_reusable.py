@@ -78,7 +78,7 @@ def test_a_matrix_is_planned_run_added_up_and_compared(place, asked, racy, with_
     # Columns that are alike in all that decides their order stand as their runs began.
     assert sorted(column["verdict"] for column in compared["columns"]) == ["NOT clean", "clean"]
     assert "2 runs" in (kept / "comparison.html").read_text()
-    assert "ThreadSanitizer, compared" in last.summary
+    assert "python-tsan, compared" in last.summary
 
 
 @pytest.mark.compiler
