@@ -49,7 +49,7 @@ def lock_graph(hazard: HazardRecord) -> str:
         *_waiting(two, one, leftwards=True),
         *(part for column in (one, two) for part in _draw(column)),
     ]
-    title = f"Locks that {one.thread.imports} and {two.thread.imports} take, and the circle that they close"
+    title = f"Locks that {one.thread.imports} and {two.thread.imports} take, and the cycle that they close"
     return svg(height, title, parts, style="picture locks", heads=(ARROW, _THEN))
 
 

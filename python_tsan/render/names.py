@@ -73,7 +73,7 @@ def circle_words(finding: DistinctFinding) -> str:
     names = [lock_name(number, finding) for number in finding.cycle]
     if len(names) == 2:  # noqa: PLR2004 -- a pair
         return f"{names[0]} and {names[1]} are taken in opposite orders"
-    return f"{', '.join(names[:-1])} and {names[-1]} are taken in a circle"
+    return f"{', '.join(names[:-1])} and {names[-1]} are taken in a cycle"
 
 
 def edge_words(edge: Acquisition, finding: DistinctFinding) -> str:

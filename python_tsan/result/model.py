@@ -96,7 +96,7 @@ class KeptReference(Struct, frozen=True, kw_only=True):
 class Waiter(Struct, frozen=True, kw_only=True):
     """A thread of a wait-for graph: the locks that it holds, the one that it waits for, and who holds that.
 
-    Threads and locks are names. ``stuck``: it is part of a circle of waits, and cannot go on by itself.
+    Threads and locks are names. ``stuck``: it is part of a cycle of waits, and cannot go on by itself.
     """
 
     thread: str

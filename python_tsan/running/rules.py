@@ -60,7 +60,7 @@ class Rules:
     ) -> dict[str, Standing]:
         """Return the standings of all that is known or suppressed, and of what is set aside for loaded ``objects``.
 
-        ``recorded`` are the processes of which the lock recorder knows each circle of locks.
+        ``recorded`` are the processes of which the lock recorder knows each cycle of locks.
         """
         known = self.standings({key: group.finding for key, group in groups.items()})
         known |= {

@@ -124,7 +124,7 @@ def test_a_wait_for_a_signal_is_described_as_one():
 
 def test_three_locks_are_a_circle():
     headline, _ = sides(Recorded().ask(0, "a", "b").ask(1, "b", "c").ask(2, "c", "a"))
-    assert headline == "possible deadlock: a, b and c are taken in a circle"
+    assert headline == "possible deadlock: a, b and c are taken in a cycle"
 
 
 def test_a_reader_is_called_one():
