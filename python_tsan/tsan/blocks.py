@@ -30,6 +30,9 @@ MAX_SUFFIX = 200
 # 12: , web-1  | , [rank 1] , GET> : how a collector's prefix ends, as opposed to output without a line end
 _PREFIX_END = re.compile(r"[:|\]>)\s]$")
 
+#   "message": "
+_NAMED = re.compile(r'"\s*:\s*"$')
+
 
 class Blocks(Struct):
     """Cuts whole lines into blocks: :attr:`done` has those that have ended, ``outside`` counts all other lines.
@@ -64,13 +67,17 @@ class Blocks(Struct):
             block, text = found
         if block is None and fresh is not None:
             block, text = self._adopt(fresh, line), line
-        if block is not None and block.fenced:
-            self.finish(block)
+        if block is not None and (block.fenced or self._is_apart(block, number)):
+            (self.finish if block.fenced else self.cut)(block)
             block = None
         if block is None:
             self.leave_out(raw, speaks=speaks)
         else:
             self._inside(block, raw, text, number, numbers, speaks=speaks)
+
+    def _is_apart(self, block: Block, number: int) -> bool:
+        """Report whether a line is of another record than the block: lines between them say of which source it is."""
+        return number > block.last_line + 1 and not self.wrapped and _NAMED.search(block.prefix) is not None
 
     def take_back(self, more: Appended) -> str | None:
         """Take back the line that ``more`` goes on with, and return both as one; None if that was a heading."""

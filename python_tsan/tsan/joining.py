@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from python_tsan.tsan.block import clean
+from python_tsan.tsan.documents import ENDS, Document, opener
 from python_tsan.tsan.lexer import lex, names_sanitizer
 from python_tsan.tsan.partial import Appended, Partial, Partials, appended, docker_ends, is_full, is_marked, piece_of
+from python_tsan.tsan.prefix import Forms
 from python_tsan.tsan.records import Entry, Record, Unwrapper, holds_several, may_be_wrapped, pieces
 from python_tsan.tsan.tokens import Mark
 
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 
 # Sources of JSON records; the lines of all further ones are read as one.
 MAX_RECORD_SOURCES = 64
+# Documents that are open at a time, and lines of others between two lines of one.
+MAX_DOCUMENTS = 8
+MAX_BETWEEN = 64
+# Lines in a document that are not JSON, if it matters.
+MAX_STRAYS = 8
 # A report in one line has its heading and at least one more line.
 _FEWEST_PIECES = 2
 
@@ -34,14 +41,16 @@ class Where(Enum):
     SOURCE = "to one source of records"
     NONE = "to no block: the source of this record has printed nothing of the sanitizer's"
     ALONE = "together: they are a whole report that was in one line"
+    BROKEN = "each to itself: they are what is left of a document"
 
 
 class Whole(NamedTuple):
-    """Whole lines; ``source`` is the number of their source if they belong to one."""
+    """Whole lines, which began ``ago`` lines ago; ``source`` is the number of their source if they belong to one."""
 
     where: Where
     lines: list[str]
     source: int = 0
+    ago: int = 0
 
 
 Joined = Whole | Appended
@@ -54,6 +63,8 @@ class Joiner:
         self.outside = outside
         self._partials: Partials[str | Record] = Partials(outside)
         self._entry: Entry | None = None  # of the journal, as far as it was read
+        self._documents: list[Document] = []  # of several lines, as far as they were read
+        self._forms = Forms()  # of what is before their lines
         self._unwrapper = Unwrapper()
         self._sources: dict[str, int] = {}  # of records that speak, by name
         self._count = 0  # of all sources so far
@@ -62,12 +73,12 @@ class Joiner:
     @property
     def is_open(self) -> bool:
         """Whether any line may be a record, or a part of a line."""
-        return bool(self._sources or self._partials.open or self._entry)
+        return bool(self._sources or self._partials.open or self._entry or self._documents)
 
     @property
     def state(self) -> tuple[object, ...] | None:
         """All that decides how further lines are read; None for what cannot be compared."""
-        wrapped = self._sources or self._entry or self._unwrapper != Unwrapper()
+        wrapped = self._sources or self._entry or self._documents or self._unwrapper != Unwrapper()
         return None if wrapped else self._partials.state
 
     def again(self, outside: Outside) -> Joiner:
@@ -78,6 +89,11 @@ class Joiner:
 
     def join(self, raw: str, *, speaks: bool) -> list[Joined] | None:
         """Return what a line of the log completes; None if it is a whole line itself, as nearly all are."""
+        if self._documents or (raw[-1:] in ENDS and raw.rstrip()[-1:] in {"{", "["} and not self._entry):
+            return self._join_documents(raw, speaks=speaks)
+        return self._join_line(raw, speaks=speaks)
+
+    def _join_line(self, raw: str, *, speaks: bool) -> list[Joined] | None:
         # The cheapest test that misses no part of a line, for every line.
         if (
             "P" in raw
@@ -110,7 +126,69 @@ class Joiner:
 
     def end(self) -> list[Joined]:
         """Return the lines that have no end in the log."""
-        return [*self._end_entry(), *(whole for part in self._partials.end() for whole in self._given_up(part))]
+        documents = [whole for document in list(self._documents) for whole in self._end_document(document)]
+        return [
+            *documents,
+            *self._end_entry(),
+            *(whole for part in self._partials.end() for whole in self._given_up(part)),
+        ]
+
+    def _join_documents(self, raw: str, *, speaks: bool) -> list[Joined] | None:
+        """Read a line that may be one of a document of several lines."""
+        line = clean(raw)
+        done: list[Joined] = []
+        for document in list(self._documents):
+            text = document.text(line)
+            if text is not None and document.take(text, raw, speaks=speaks):
+                ends = document.is_whole or document.is_too_long
+                return done + (
+                    self._end_document(document) if ends else self._taken_out(document) if document.is_long else []
+                )
+            document.strays += 1
+            matters = document.speaks or self._sources
+            if document.strays > (MAX_BETWEEN if text is None else MAX_STRAYS if matters else 0):
+                done += self._end_document(document)
+        if not self._entry and (found := opener(line)):
+            prefix, text = found
+            known = self._forms.of(prefix)
+            if known or not prefix:
+                done += self._end_document(self._documents[0]) if len(self._documents) >= MAX_DOCUMENTS else []
+                document = Document(prefix, *(known or ()))
+                document.begin(text, raw)
+                self._documents.append(document)
+                return done
+        rest = self._join_line(raw, speaks=speaks)
+        if not done:
+            return rest
+        return done + ([Whole(Where.LOG, [raw])] if rest is None else rest)
+
+    def _end_document(self, document: Document) -> list[Joined]:
+        """Return what a document holds, of which the end is here or is lost."""
+        self._documents.remove(document)
+        if not (document.speaks or self._sources):
+            return [Whole(Where.LOG, document.raws)] if document.raws else []
+        if not document.is_whole:
+            self.outside.unfinished += 1
+        taken = self._taken_out(document)
+        # No other lines may go on with what is not understood.
+        return taken or [Whole(Where.BROKEN if document.speaks else Where.NONE, document.raws)]
+
+    def _taken_out(self, document: Document) -> list[Joined]:
+        """Take the lines of output out of a document; they are ordinary lines if there is no output of a source."""
+        if not (document.speaks or self._sources):
+            done: list[Joined] = [Whole(Where.LOG, document.raws)]
+        else:
+            value = document.value()
+            records = self._unwrapper.found(document.prefix, value)
+            ago = document.places([record.text for record in records])
+            done = [
+                whole._replace(ago=lines) if isinstance(whole, Whole) else whole
+                for record, lines in zip(records, ago, strict=True)
+                for whole in self._record(record)
+            ]
+        if not document.is_whole and document.is_long and (value := document.value()) is not None:
+            document.shorten(value)
+        return done
 
     def _join_parts(self, raw: str, *, speaks: bool) -> list[Joined] | None:
         if self._entry or raw.startswith("__CURSOR="):

@@ -17,7 +17,7 @@ _CLOCK = r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?"
 # Nov 23 01:02:03, Mon Nov 23 01:02:03 2026
 # 23/Nov/2026:01:02:03 +0000
 # 01:02:03.456, [00:12], [12.34], +13ms, 12.5s, 1764550800, 1764550800.123456, [   12.345678], #12 3.456
-_TIME = (
+TIME = (
     rf"\d{{4}}[-/.]\d\d[-/.]\d\d[T ]+\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?"
     rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?{_MONTH} +\d{{1,2}} {_CLOCK}(?: \d{{4}}\b)?"
     rf"|\d{{1,2}}/(?:{_MONTH}|\d\d)/\d{{2,4}}[: ]{_CLOCK}(?: [+-]\d{{4}})?"
@@ -110,7 +110,7 @@ class Forms:
         form = self._alike.get(skeleton)
         if form is None:
             form = self._find(prefix, body)
-            free = not any(map(str.isdecimal, _NUMBER.sub("", re.sub(_TIME, "|", body))))
+            free = not any(map(str.isdecimal, _NUMBER.sub("", re.sub(TIME, "|", body))))
             if free and len(self._known) < MAX_FORMS > len(self._alike) and _LONG_NUMBER not in skeleton:
                 self._alike[skeleton] = form
         numbers = form.numbers(prefix)
@@ -132,7 +132,7 @@ class Forms:
     def _find(self, prefix: str, body: str) -> Form:
         parts: list[str] = []
         done = 0
-        for found in re.finditer(_TIME, body):
+        for found in re.finditer(TIME, body):
             # A time or number that is aligned to the right has blanks before it, or none.
             parts += [_any_number(body[done : found.start()]).removesuffix(_BLANKS), _BLANKS]
             parts.append(re.sub(_TIME_PART, _any_time, found[0]))

@@ -7,12 +7,13 @@ in one of their fields. The answers of log servers hold many such records in one
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct, field
 
 from python_tsan.tsan.lexer import names_sanitizer
 from python_tsan.tsan.partial import is_cut
+from python_tsan.tsan.prefix import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -25,7 +26,7 @@ _SOURCE_FIELD = (
     r"|package|facility|identifier|instance|comm|exe|cmdline|label|runner|machine|boot|transport|thread"
 )
 _VARYING_FIELD = re.compile(
-    r"time|date|cursor|seq|offset|nano|@t\b|partial|_line_break|logtag|^_p$|^__monotonic", re.IGNORECASE
+    r"time|date|cursor|token|seq|offset|nano|@t\b|partial|_line_break|logtag|^_p$|^__monotonic", re.IGNORECASE
 )
 # MESSAGE=hello, and MESSAGE alone if a line with the length and the text follows
 _EXPORTED = re.compile(r"(?P<name>[A-Z_][A-Z0-9_]*)(?:=(?P<value>.*))?$", re.DOTALL)
@@ -36,6 +37,9 @@ _MAX_FIELDS = 200
 _MAX_SOURCE_DIGITS = 3
 _MAX_DEPTH = 4
 _MAX_LISTS = 10
+_MAX_COLUMNS = 20
+# The names in an object that is only a name and a value
+_PAIR = re.compile(r"(?P<name>[kK]ey|[nN]ame|field) (?P<value>[vV]alue)")
 _MAX_PREFIX = 200
 # What stands for a line end where a whole report was put into one line: \n, \\n, #012 of rsyslog, </div>
 _BREAK = re.compile(
@@ -90,20 +94,23 @@ class Unwrapper(Struct):
         """Read the records of a line, which are in JSON or logfmt, or a JSON string; none for any other line."""
         line = line.rstrip().removesuffix(",")
         if line.lstrip()[:1] == "[" and line.endswith("]") and isinstance(value := _decode(line), list):
-            return self._found("", value)
+            return self.found("", value)
         start = line.find("{", 0, _MAX_PREFIX)
         if start < 0 or not line.endswith("}"):
             return _string(line) or self._logfmt(line)
         value = _decode(line[start:])
-        return self._found(_without_digits(line[:start].strip()), value) if isinstance(value, dict) else []
+        return self.found(line[:start], value) if isinstance(value, dict) else []
 
-    def _found(self, prefix: str, value: object) -> list[Record]:
-        return [record for fields in _objects(value) if (record := self._record(prefix, fields))]
+    def found(self, prefix: str, value: object) -> list[Record]:
+        """Return the records that are in a document behind this text."""
+        prefix = _without_digits(prefix.strip())
+        return [record for fields in _objects(value) if (record := self._record(prefix, *fields))]
 
-    def _record(self, prefix: str, fields: dict[Path, Any]) -> Record | None:
-        path = self._path(fields)
+    def _record(self, prefix: str, own: dict[Path, Any], outer: Mapping[Path, Any] = {}) -> Record | None:
+        path = self._path(own)
         if path is None:
             return None
+        fields = {**outer, **own}
         text = str(fields.pop(path))
         marks = {name[-1].lower(): str(content).lower() for name, content in fields.items()}
         fed = path == ("log",) and "stream" in marks and not {"logtag", "_p"} & marks.keys()
@@ -132,7 +139,10 @@ class Unwrapper(Struct):
             return False
         pairs = {name: (old, following.fields[name]) for name, old in heading.fields.items()}
         differing = {name for name, (old, new) in pairs.items() if old != new} - self.varying
-        weak = all(not re.search(_SOURCE_FIELD, name[-1]) and all(map(_has_digit, pairs[name])) for name in differing)
+        weak = not any(
+            name[-1].isdecimal() or re.search(_SOURCE_FIELD, name[-1]) or not all(map(_has_digit, pairs[name]))
+            for name in differing
+        )
         if weak:
             self.varying |= differing
         return weak and bool(differing)
@@ -217,37 +227,86 @@ def _decode(text: str) -> object:
     import json  # noqa: PLC0415 -- few logs are JSON
 
     try:
-        return json.loads(text)
+        return json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return None
 
 
-def _objects(value: object, outer: Mapping[Path, Any] = {}, depth: int = 0) -> Iterator[dict[Path, Any]]:
-    """Yield the texts and numbers of each innermost object with their paths, and with those of the objects around it.
+def _objects(value: object, outer: Mapping[Path, Any] = {}, depth: int = 0) -> Iterator[_Fields]:
+    """Yield the texts and numbers of each object with their paths, and with those of the objects around it.
 
     A list of texts is one text, its lines. The values of any other list are objects, as in ``["time", "line"]``.
     """
     if depth > _MAX_LISTS or not isinstance(value, dict | list):
         return
     if isinstance(value, list):
-        if _is_text(value):
+        if named := _pairs(value):
+            value = named
+        elif _is_text(value):
             value = {"": value}
         elif any(isinstance(each, dict | list) for each in value):
+            rows = _are_rows(value)
             for each in value:
-                yield from _objects(each, outer, depth + 1)
+                row = {str(number): content for number, content in enumerate(each)} if rows else each
+                yield from _objects(row, outer, depth + 1)
             return
         else:
             value = {str(number): each for number, each in enumerate(value)}
     nested: list[Any] = []
-    fields = {**outer, **dict(_flat(value, nested))}
-    if not nested or any(isinstance(text, str) and names_sanitizer(text) for text in fields.values()):
-        yield fields
+    own = dict(_flat(_with_rows(value), nested))
+    yield _Fields(own, outer)
     for each in nested:
-        yield from _objects(each, fields, depth + 1)
+        yield from _objects(each, {**outer, **own}, depth + 1)
+
+
+class _Fields(NamedTuple):
+    """The fields of an object, and those of the objects around it."""
+
+    own: dict[Path, Any]
+    outer: Mapping[Path, Any]
 
 
 def _is_text(value: list[Any]) -> bool:
-    return len(value) > 1 and all(isinstance(each, str) for each in value) and not value[0].isdecimal()
+    if len(value) <= 1 or not all(isinstance(each, str) for each in value):
+        return False
+    return not (value[0].isdecimal() or re.fullmatch(TIME, value[0]))
+
+
+def _are_rows(value: list[Any]) -> bool:
+    """Report whether a list holds the rows of a table: a text of output and equally many others in each."""
+    if not all(isinstance(row, list) and 1 < len(row) == len(value[0]) <= _MAX_COLUMNS for row in value):
+        return False
+    if any(isinstance(each, dict | list) for row in value for each in row):
+        return False
+    return all(sum(isinstance(each, str) and names_sanitizer(each) for each in row) <= 1 for row in value)
+
+
+def _pairs(value: list[Any]) -> dict[str, Any]:
+    """Return the fields that are written as ``[{"key": "pod", "value": {"stringValue": "web"}}]``; else nothing."""
+    named = {}
+    for each in value:
+        found = _PAIR.fullmatch(" ".join(each)) if isinstance(each, dict) else None
+        if not found or not isinstance(each[found["name"]], str):
+            return {}
+        content = each[found["value"]]
+        named[each[found["name"]]] = next(iter(content.values())) if _is_typed(content) else content
+    return named
+
+
+def _is_typed(content: object) -> bool:
+    """Report whether a value has its type for its name, as those of OpenTelemetry: ``{"stringValue": "web"}``."""
+    return isinstance(content, dict) and len(content) == 1 and next(iter(content)).endswith("Value")
+
+
+def _with_rows(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with the rows of a table as objects, if its columns have names."""
+    columns = value.get("columns")
+    rows = next((name for name in ("rows", "values") if isinstance(value.get(name), list)), "")
+    if not rows or not isinstance(columns, list):
+        return value
+    names = [str(each.get("name")) if isinstance(each, dict) else str(each) for each in columns]
+    named = [dict(zip(names, row, strict=False)) if isinstance(row, list) else row for row in value[rows]]
+    return {name: content for name, content in value.items() if name != "columns"} | {rows: named}
 
 
 def _flat(value: dict[str, Any], nested: list[Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -257,6 +316,8 @@ def _flat(value: dict[str, Any], nested: list[Any], path: Path = ()) -> Iterator
     """
     for name, content in value.items():
         here = (*path, name)
+        if isinstance(content, list) and (named := _pairs(content)):
+            content = named  # noqa: PLW2901 -- the same in another spelling
         if isinstance(content, dict) and len(here) < _MAX_DEPTH:
             yield from _flat(content, nested, here)
         elif isinstance(content, list):
@@ -272,10 +333,13 @@ def _flat(value: dict[str, Any], nested: list[Any], path: Path = ()) -> Iterator
 
 def _names(path: Path, content: object) -> bool:
     """Report whether a field names the source of a record, as opposed to its time or its own number."""
-    if re.search(_SOURCE_FIELD, path[-1]):
+    name = ".".join(path[-2:]) if path[-1].lower() in {"id", "name", "uid"} else path[-1]
+    if re.search(_SOURCE_FIELD, name):
         return not _VARYING_FIELD.search(path[-1])
     if not isinstance(content, str) or _VARYING_FIELD.search(path[-1]):
         return False
+    if path[-1].isdecimal():  # a column without a name
+        return not (content.isdecimal() or re.fullmatch(TIME, content))
     return sum(letter.isdigit() for letter in content) <= _MAX_SOURCE_DIGITS
 
 

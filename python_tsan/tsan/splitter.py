@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.tsan.block import LINE_COST, Block, Shape
 from python_tsan.tsan.blocks import Blocks
+from python_tsan.tsan.documents import ENDS
 from python_tsan.tsan.joining import Joiner, Where, Whole
 from python_tsan.tsan.lexer import FENCE, names_sanitizer
 from python_tsan.tsan.outside import Outside
@@ -43,7 +44,8 @@ class Splitter:
             self.number += 1
             # Nearly all lines of a block end nothing; _take would find that out too, at three times the cost.
             if fast is not None and (
-                raw.startswith("    #") or not ("ThreadSanitizer" in raw or FENCE in raw or "WARNING: D" in raw)
+                raw.startswith("    #")
+                or not ("ThreadSanitizer" in raw or FENCE in raw or "WARNING: D" in raw or raw[-1:] in ENDS)
             ):
                 append(raw)
                 room -= len(raw) + LINE_COST
@@ -129,26 +131,36 @@ class Splitter:
                     self._put(unwrapped, number)
 
     def _put_whole(self, whole: Whole, number: int) -> None:
+        number -= whole.ago
         match whole.where:
             case Where.SOURCE:
                 source = self._sources.get(whole.source)
                 if source is None:
                     source = self._sources[whole.source] = self._unwrapped()
-                for line in whole.lines:
-                    source._take(line, number)  # noqa: SLF001 -- of this class
+                source._take_all(whole.lines, number)  # noqa: SLF001 -- of this class
             case Where.LOG:
                 for line in whole.lines:
                     self.blocks.take(line, number, speaks=names_sanitizer(line))
-            case Where.NONE:
+            case Where.NONE | Where.BROKEN:
                 for line in whole.lines:
-                    self.blocks.leave_out(line, speaks=False)
+                    if whole.where is Where.BROKEN and names_sanitizer(line):
+                        self._put_alone([line], number)
+                    else:
+                        self.blocks.leave_out(line, speaks=False)
             case Where.ALONE:
-                source = self._unwrapped()
-                for line in whole.lines:
-                    source._take(line, number)  # noqa: SLF001 -- so too
-                source._end()  # noqa: SLF001
+                self._put_alone(whole.lines, number)
             case _:
                 assert_never(whole.where)
+
+    def _put_alone(self, lines: Iterable[str], number: int) -> None:
+        """Read lines with which no others go on."""
+        source = self._unwrapped()
+        source._take_all(lines, number)  # noqa: SLF001 -- of this class
+        source._end()  # noqa: SLF001 -- so too
+
+    def _take_all(self, lines: Iterable[str], number: int) -> None:
+        for line in lines:
+            self._take(line, number)
 
     def _unwrapped(self) -> Splitter:
         """Return a splitter for lines that were unwrapped, whose blocks are among those of this one."""

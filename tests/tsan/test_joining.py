@@ -26,7 +26,9 @@ def record(text, **fields):
     return json.dumps({"log": text, **fields})
 
 
-@pytest.mark.parametrize("line", [*BLOCK, "Processed 3 + 4", "{", "_x", "2026-11-23 P", f"{time_of(0)} 01E it is up"])
+@pytest.mark.parametrize(
+    "line", [*BLOCK, "Processed 3 + 4", "int main() {", "_x", "2026-11-23 P", f"{time_of(0)} 01E it is up"]
+)
 def test_a_whole_line_is_what_it_is(joiner, line):
     assert join(joiner, line) is None
     assert not joiner.is_open
@@ -98,3 +100,19 @@ def test_what_lacks_its_end_comes_at_the_end_and_is_counted(joiner):
     ends = joiner.end()
     assert ends == [Whole(Where.SOURCE, [HEADING], 1), Whole(Where.LOG, [f"{time_of(0)} stderr F {HEADING}"])]
     assert joiner.outside.unfinished == 1
+
+
+def test_a_document_of_several_lines_is_one_record(joiner):
+    assert [join(joiner, line) for line in ("{", '"pod": "a",', f'"log": "{HEADING}"')] == [[], [], []]
+    assert joiner.is_open
+    assert join(joiner, "}") == [Whole(Where.SOURCE, [HEADING], 1, 1)]
+
+
+@pytest.mark.parametrize("rest", [["hello"], ['"a": 1', "}"], ["1", "2", "{", "hello"]])
+def test_brackets_of_a_program_are_its_lines(joiner, rest):
+    lines = []
+    for line in ("{", *rest):
+        joined = join(joiner, line)
+        lines += [line] if joined is None else [each for whole in joined for each in whole.lines]
+    assert lines == ["{", *rest]
+    assert not joiner.is_open
