@@ -211,6 +211,8 @@ def _problem(completed: Completed, folder: Path) -> str:
     stderr = text_of(folder / STDERR_FILE)
     if problem := next(filter(None, (detector.problem(folder, stderr) for detector in detectors())), ""):
         return problem
+    if completed.exit_code >= 0 and not completed.timed_out and (cut := races.cut_log(folder)):
+        return cut
     if completed.exit_code in _NOT_EXECUTABLE and not completed.timed_out:
         return f"the subject could not be executed: {last_line(stderr) or 'no message'}"
     return ""

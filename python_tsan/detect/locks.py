@@ -170,8 +170,13 @@ def gaps(folders: Iterable[Path], *, alone: bool) -> Iterator[str]:
 def unrecorded(folder: Path) -> Iterator[str]:
     """Yield a sentence for each process that could not be recorded, and for each recording that cannot be read."""
     what = "so its locks and its calls of Python's C API were not judged."
-    for pid, why in _problems(folder):
-        yield f"Process {pid} could not be recorded ({why}), {what}"
+    try:
+        for pid, why in _problems(folder):
+            yield f"Process {pid} could not be recorded ({why}), {what}"
+    except FileNotFoundError:  # nothing was recorded here
+        pass
+    except OSError as error:
+        yield f"What processes noted about their recordings cannot be read ({error.strerror}), {what}"
     known = {path for path, _ in traces(files(folder))}
     for path in files(folder):
         if path not in known:
@@ -180,10 +185,7 @@ def unrecorded(folder: Path) -> Iterator[str]:
 
 def _problems(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the processes that noted that they had no recording, with the reason (``file_note`` of file.cpp)."""
-    try:
-        lines = read_regular(folder / FOLDER / _NOTES, limit=_MOST_NOTES).decode(errors="replace").splitlines()
-    except OSError:
-        return
+    lines = read_regular(folder / FOLDER / _NOTES, limit=_MOST_NOTES).decode(errors="replace").splitlines()
     for line in lines:
         if found := _PROBLEM.fullmatch(line):
             yield found["pid"], os.strerror(int(found["error"]))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from typing import TYPE_CHECKING
 
 from python_tsan.detect.reading import Reading, read_into
 from python_tsan.detect.registry import Evidence
 from python_tsan.result.model import Unparsed
+from python_tsan.storage import open_regular
+from python_tsan.tsan.lexer import FENCE
 from python_tsan.tsan.outside import MAX_SAMPLES
 from python_tsan.tsan.parser import parse_log
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
 LOG_FOLDER = "logs"
 LOG_STEM = "tsan"
+_TAIL = 4096
 # What the runtime prints to standard error when it does not use the log folder.
 _ESCAPED = re.compile(r"^(WARNING|FATAL|ERROR): ThreadSanitizer|^ERROR: Can't (open|create)", re.MULTILINE)
 
@@ -45,6 +50,24 @@ def problem(folder: Path, stderr: str) -> str:
     if escaped := _ESCAPED.search(stderr):
         line = stderr[escaped.start() :].splitlines()[0]
         return f"the runtime did not write to the log folder, but to standard error: {line}"
+    return ""
+
+
+def cut_log(folder: Path) -> str:
+    """Return which log could not be written to its end, or an empty string: the disk was full, or its size limited.
+
+    The runtime opens a log only to write to it, ends each line, and prints something behind the fence that begins a
+    block.
+    """
+    for path in files(folder):
+        with contextlib.suppress(OSError), open_regular(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            tail = file.read().decode(errors="replace")
+            if tail[-1:] != "\n" or tail.splitlines()[-2:] in ([FENCE], [FENCE, FENCE]):
+                return (
+                    f"the log {path.name} could not be written to its end, so findings may be missing: the disk was "
+                    "full, or the size of files is limited (ulimit -f)"
+                )
     return ""
 
 

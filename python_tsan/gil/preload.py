@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import shutil
+import struct
 import tempfile
 import time
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from python_tsan.detect import locks
 from python_tsan.errors import SubjectError
 from python_tsan.gil.engine import DEFAULT_BYTES, SPOOL, BlindError, NothingSeenError, refuse_nested
 from python_tsan.gil.lost_time import with_waits
-from python_tsan.gil.spool import Spool, SpoolObject, read_spool
+from python_tsan.gil.spool import Spool, SpoolObject, is_cut, read_spool
 from python_tsan.gil.trace import Event, Process, Trace, Untraced
 from python_tsan.preload_library import GIL_TRACER, LOCK_RECORDER, build_library
 from python_tsan.process import find_command
@@ -107,23 +108,28 @@ def trace_preloaded(
         now = time.monotonic_ns()
         notes = _read_notes(folder / "processes")
         _refuse_blind(ended.pid, notes)
-        processes = [read for path in sorted(folder.glob("*.gil")) if (read := _read(path))]
+        read = [_read(path) for path in sorted(folder.glob("*.gil"))]
+        processes = [one for one in read if isinstance(one, Process)]
+        unread = [one for one in read if isinstance(one, Untraced)]
         recorded = {trace.pid: trace for _, trace in locks.now(folder)}
         processes = [with_waits(one, recorded.get(one.record.pid), now) for one in processes]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if not processes:
-        raise _nothing_seen(program, ended.exit_code, notes)
+        raise _nothing_seen(program, ended.exit_code, notes, unread)
     return Trace(
         engine=PRELOAD,
         command=tuple(command),
         exit_code=ended.exit_code,
         started_at=started_at,
         processes=tuple(sorted(processes, key=lambda one: one.record.started)),
-        untraced=tuple(
-            Untraced(pid=one.pid, reason=_REASONS.get(one.what, one.what), program=one.detail)
-            for one in notes
-            if one.what in {*_REASONS, "problem"}
+        untraced=(
+            *(
+                Untraced(pid=one.pid, reason=_REASONS.get(one.what, one.what), program=one.detail)
+                for one in notes
+                if one.what in {*_REASONS, "problem"}
+            ),
+            *unread,
         ),
     )
 
@@ -167,11 +173,15 @@ def _refuse_blind(pid: int, notes: Sequence[_Note]) -> None:
         )
 
 
-def _nothing_seen(program: Path, exit_code: int, notes: Sequence[_Note]) -> NothingSeenError:
+def _nothing_seen(
+    program: Path, exit_code: int, notes: Sequence[_Note], unread: Sequence[Untraced]
+) -> NothingSeenError:
     advice = ""
     if problem := next((one for one in notes if one.what == "problem"), None):
         message = f"nothing could be recorded: {problem.detail}"
         advice = "free some space, or set a lower --memory"
+    elif unread:
+        message = f"what process {unread[0].pid} recorded cannot be read: {unread[0].program}"
     elif unseen := next((one for one in notes if one.what in _REASONS), None):
         message = f"the Python in {unseen.detail} cannot be traced: {_REASONS[unseen.what]}"
         advice = _OTHER_ENGINE
@@ -185,19 +195,32 @@ def _nothing_seen(program: Path, exit_code: int, notes: Sequence[_Note]) -> Noth
     return NothingSeenError(message, command_exit=exit_code, advice=advice)
 
 
-def _read(path: Path) -> Process | None:
+def _read(path: Path) -> Process | Untraced | None:
+    """Return what a process recorded, or why that is not known; None if it ended before it recorded anything."""
     try:
-        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            spool = _read_mapped(data)
-    except (OSError, ValueError):  # an empty file cannot be mapped
-        return None
+        with open_regular(path) as file:
+            if not os.fstat(file.fileno()).st_size:  # cannot be mapped
+                return None
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                begun, (spool, whole) = data[:1] != b"\0", _read_mapped(data)
+    except (OSError, ValueError, struct.error) as error:
+        return _unread(path, getattr(error, "strerror", None) or "it is damaged")
+    if not whole or (spool is None and begun):
+        return _unread(path, "it is damaged")
     return finish(spool) if spool and spool.events else None
 
 
-def _read_mapped(data: mmap.mmap) -> Spool | None:
+def _unread(path: Path, why: str) -> Untraced:
+    # 4711-123456789.gil
+    pid = path.name.partition("-")[0]
+    return Untraced(pid=int(pid) if pid.isdecimal() else 0, reason="its recording cannot be read", program=why)
+
+
+def _read_mapped(data: mmap.mmap) -> tuple[Spool | None, bool]:
+    """Return what is in a file, and whether it has all of its size."""
     view = memoryview(data)
     try:
-        return read_spool(view)
+        return read_spool(view), not is_cut(view)
     finally:
         view.release()
 

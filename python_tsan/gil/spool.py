@@ -86,6 +86,12 @@ def read_spool(data: bytes | memoryview) -> Spool | None:
     )
 
 
+def is_cut(data: bytes | memoryview) -> bool:
+    """Report whether a file is shorter than its header says: it has its whole size from the beginning."""
+    fields = mapped_rows.header(_HEADER, memoryview(data), magic=MAGIC, version=VERSION)
+    return fields is not None and fields[3] > len(data)
+
+
 class _Strings:
     """The strings' region, by offset."""
 

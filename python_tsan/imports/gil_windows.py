@@ -72,6 +72,9 @@ def _window(document: Document, hazard: HazardRecord, probe: Probe, library: Pat
     env = {**os.environ, "PYTHONPATH": folders, "PYTHON_LAZY_IMPORTS": probe.lazy}
     trace = trace_preloaded(command, library=library, env=env)
     found = find_window(explain_trace(trace), held_chain(hazard))
+    if found is None and trace.untraced:
+        lost = trace.untraced[0]
+        return WindowRecord(problem=f"process {lost.pid} was not traced ({lost.reason}): {lost.program}")
     if found is None:
         return WindowRecord(problem="the traced run never released the GIL with that lock held")
     release = found.release

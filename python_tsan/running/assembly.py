@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -31,7 +31,6 @@ from python_tsan.running.unseen import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from python_tsan.checking.execution import Execution
     from python_tsan.result.finding import DirectedRuns
@@ -109,8 +108,10 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
         once=request.until_found,
         doubts=(
             *filter(None, [cut]),
+            *unread_logs(reading),
             *processes.changed_options(hooks, options=gathered.tsan_options, logs=log_paths),
             *_without_environment(hooks),
+            *_unread_records(hooks),
             *(processes.included_options(gathered.tsan_options) if gathered.judges_races else ()),
             *compiled_doubts,
             *_races_unjudged(request, gathered, hooks),
@@ -256,6 +257,15 @@ def read_runs(executions: Sequence[Execution], detect: Sequence[str], ignored: S
     return reading
 
 
+def unread_logs(reading: Reading) -> Iterator[str]:
+    """Yield a sentence for each log, or part of one, that could not be read."""
+    yield from reading.digest.unread
+    for each in reading.inputs:
+        words = f"{each.file}: {each.problem}"
+        if each.problem.startswith(("cannot be read", "is not a log")) and words not in reading.digest.unread:
+            yield words
+
+
 def _hook_reports(executions: Sequence[Execution], hooks: HookOutput) -> Iterator[tuple[str, tuple[HookReport, ...]]]:
     hooked = {process.pid for process in hooks.processes if process.hook != "none"}
     for log in _logs(executions):
@@ -270,6 +280,9 @@ def _doubts(
     mixed = next((words for process in hooks.processes if (words := audit.two_runtimes(process.objects))), "")
     if mixed:
         yield f"two sanitizer runtimes in one process: {mixed}"
+    for each in objects:
+        if silencers := read_elf(Path(each.path)).silencers:
+            yield f"{PurePath(each.path).name} can keep reports from the log: it {' and '.join(silencers)}"
     watched = any(each.seen for each in observations) or any(
         not audit.is_system(each.path) and each.instrumented for each in objects
     )
@@ -296,6 +309,12 @@ def _without_environment(hooks: HookOutput) -> Iterator[str]:
     if bare:
         names = some_of(list(bare), processes.MAX_NAMED)
         yield f"{names} was started without the environment of this run, so what it found was not collected"
+
+
+def _unread_records(hooks: HookOutput) -> Iterator[str]:
+    if hooks.unread:
+        names = some_of(list(hooks.unread), processes.MAX_NAMED)
+        yield f"what processes recorded about themselves cannot be read: {names}"
 
 
 def _without_end(hooks: HookOutput, executions: Sequence[Execution]) -> Iterator[str]:

@@ -120,6 +120,7 @@ class HookOutput:
     """All that the companions of one run have written: reports by pid in order, the processes that started or ended.
 
     ``shims`` are the groups of shims that any process used, ``bare`` the programs without the run's environment.
+    ``unread`` are the names of files that cannot be read, or have a line within them that is damaged.
     """
 
     reports: dict[int, tuple[HookReport, ...]]
@@ -128,6 +129,7 @@ class HookOutput:
     shims: tuple[str, ...] = ()
     mappings: tuple[ProcessMapping, ...] = ()
     bare: tuple[ProgramStart, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def obtain_companion(
@@ -191,30 +193,39 @@ def _build(sources: Sequence[Path], interpreter: Interpreter | None, compilers: 
 
 def read_hook_output(folder: Path) -> HookOutput:
     """Read what companions have written below ``folder``; a line that the end of its process cut off is left out."""
+    unread: dict[str, None] = {}
+
+    def lines(path: Path, kind: type[_T]) -> tuple[_T, ...]:
+        found, whole = _lines(path, kind)
+        if not whole:
+            unread[path.name] = None
+        return found
 
     def read(stem: str, kind: type[_T]) -> tuple[_T, ...]:
-        return tuple(line for path in sorted(folder.glob(f"{stem}.*.jsonl")) for line in _lines(path, kind))
+        return tuple(line for path in sorted(folder.glob(f"{stem}.*.jsonl")) for line in lines(path, kind))
 
     reports = sorted(folder.glob("reports.*.jsonl"))
     return HookOutput(
-        reports={int(path.name.split(".")[1]): tuple(_lines(path, HookReport)) for path in reports},
+        reports={int(path.name.split(".")[1]): lines(path, HookReport) for path in reports},
         processes=read("objects", ProcessObjects),
         starts=read("starts", ProcessStart),
         shims=tuple(sorted({name for line in read("shims", ProcessShims) for name in line.groups})),
         mappings=read("mappings", ProcessMapping),
         bare=read("execs", ProgramStart),
+        unread=tuple(unread),
     )
 
 
-def _lines(path: Path, kind: type[_T]) -> list[_T]:
-    read = []
+def _lines(path: Path, kind: type[_T]) -> tuple[tuple[_T, ...], bool]:
+    """Return the lines of a file, and whether these are all that were written, but for one at the end that was cut."""
     try:
-        lines = read_regular(path).splitlines()
+        lines = read_regular(path).split(b"\n")
     except OSError:  # the program has put something else there
-        return []
-    for line in lines:
+        return (), False
+    read, damaged = [], 0
+    for line in lines[:-1]:
         try:
             read.append(msgspec.json.decode(line, type=kind))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            continue
-    return read
+            damaged += 1
+    return tuple(read), not damaged

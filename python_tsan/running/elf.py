@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 MAGIC = b"\x7fELF"
 ENTRY = "__tsan_init"
 FENCE = "__tsan_atomic_thread_fence"
+# bool __tsan::OnReport(const ReportDesc*, bool): a report for which it is true is not printed. The runtime's is weak.
+_ON_REPORT = "_ZN6__tsan8OnReportEPKNS_10ReportDescEb"
+# What moves the reports of a process elsewhere. A file that has the runtime inside has these, too, called or not.
+_DIVERTING = ("__sanitizer_set_report_path", "__sanitizer_set_report_fd")
 # What every instrumented translation unit leaves in a file that has not been stripped: LLVM's constructor, GCC's.
 _CONSTRUCTOR = re.compile(r"tsan\.module_ctor|(?:_GLOBAL_)?_sub_I_\d+_0")
 _UNDEFINED, _WEAK = 0, 2  # SHN_UNDEF, STB_WEAK
@@ -58,7 +62,7 @@ class ElfFacts:
     ``runtime`` is the one that the file brings itself, by linking it or by needing its library; ``compilers`` are names
     such as ``clang-19`` from its comment, ``needed`` the names of libraries, ``search`` the folders for them.
     ``fences`` and ``coroutines`` say whether its symbols show calls of atomic_thread_fence (with the runtime inside the
-    file they do not) and C++ coroutines.
+    file they do not) and C++ coroutines. ``silencers`` say what of it can keep reports of the runtime from its log.
     """
 
     path: Path
@@ -71,6 +75,7 @@ class ElfFacts:
     compilers: tuple[str, ...] = ()
     fences: bool = False
     coroutines: bool = False
+    silencers: tuple[str, ...] = ()
 
     @property
     def embeds_python(self) -> bool:
@@ -139,7 +144,23 @@ def _read(path: Path, file: BinaryIO) -> ElfFacts:
         compilers=compilers,
         fences=FENCE in imported,
         coroutines=_has_coroutines(table),
+        silencers=() if is_runtime(path.name) else tuple(_silencers(elf.get_section_by_name(".dynsym"), table)),
     )
+
+
+def _silencers(dynamic: object, table: object) -> Iterator[str]:
+    """Yield what a file does that can keep reports from the log of the run."""
+    tables = [each for each in (dynamic, table) if isinstance(each, SymbolTableSection)]
+    if any(symbol.defined and not symbol.weak for each in tables for symbol in _named(each, _ON_REPORT)):
+        yield "defines __tsan::OnReport"
+    for name in _DIVERTING:
+        if any(not symbol.defined and not symbol.weak for each in tables[:1] for symbol in _named(each, name)):
+            yield f"calls {name}"
+
+
+def _named(table: SymbolTableSection, name: str) -> Iterator[_Symbol]:
+    wanted = name.encode() + b"\0"
+    return _symbols(table, wanted) if wanted in table.stringtable.data() else iter(())
 
 
 def _has_coroutines(table: object) -> bool:

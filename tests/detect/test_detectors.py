@@ -151,3 +151,33 @@ def test_a_broken_rule_counts_in_both_ways_of_reading(monkeypatch, tmp_path):
     capi_detector.digest([path], reading)
     (group,) = reading.digest.groups.values()
     assert (group.finding.title, group.occurrences) == ("PyList_Size called without the GIL", 3)
+
+
+FENCE = "=" * 18 + "\n"
+REPORT = f"{FENCE}WARNING: ThreadSanitizer: data race (pid=7)\nSUMMARY: ThreadSanitizer: data race a.c:3 in f\n{FENCE}"
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("", True),
+        (FENCE, True),
+        (REPORT + FENCE, True),
+        (REPORT[:-1], True),
+        (REPORT + "==================\nWARNING: Thr", True),
+        (REPORT, False),
+        (REPORT.replace("SUMMARY: ThreadSanitizer: data race a.c:3 in f", ""), False),  # print_summary=0
+        (REPORT + "ThreadSanitizer: reported 1 warnings\n", False),
+        ("ThreadSanitizer: Matched 1 suppressions (pid=7):\n1 race:f\n", False),
+    ],
+)
+def test_a_log_that_could_not_be_written_to_its_end_is_a_doubt(tmp_path, text, cut):
+    def subject(pause):
+        path = "os.path.join(os.path.dirname(os.environ['PYTHON_TSAN_LOG_PATH']), 'tsan.7')"
+        return (*PYTHON, f"import os, time; open({path}, 'w').write({text!r}); {pause}")
+
+    words = "the log tsan.7 could not be written to its end, so findings may be missing"
+    observed = observe(subject("0"), folder=tmp_path / "a", env={}, deadline=60)
+    assert observed.problem.startswith(words) if cut else observed.problem == ""
+    killed = observe(subject("os.kill(os.getpid(), 9)"), folder=tmp_path / "b", env={}, deadline=60)
+    assert killed.problem == ""  # its death is the reason

@@ -15,6 +15,7 @@ from python_tsan.gil import preload
 from python_tsan.gil.engine import SPOOL, BlindError, NothingSeenError
 from python_tsan.gil.preload import BYTES, STARTER, finish, make_spool_folder, trace_preloaded
 from python_tsan.gil.spool import Spool, SpoolObject
+from python_tsan.gil.summary import caveats
 from python_tsan.gil.trace import Event
 from python_tsan.process import Attached
 from python_tsan.symbols import Site
@@ -149,3 +150,20 @@ def test_return_addresses_become_sites_of_the_object_that_contains_them():
         Site(library="", offset=0x9999),
     )
     assert [event.site for event in made.events] == [1, 2, 1, 0]
+
+
+def test_a_recording_that_cannot_be_read_names_its_process(traced):
+    damaged = record()[:4000]
+    trace = traced(records=[("77-1", record()), ("80-2", b"unfinished"), ("81-3", bytes(9000)), ("82-4", damaged)])
+    assert len(trace.processes) == 1
+    reason = "its recording cannot be read"
+    assert [(one.pid, one.reason, one.program) for one in trace.untraced] == [
+        (80, reason, "it is damaged"),
+        (82, reason, "it is damaged"),
+    ]
+    assert f"process 80 was not traced ({reason}): it is damaged" in caveats(trace)
+
+
+def test_if_no_recording_can_be_read_that_is_the_error(traced):
+    with pytest.raises(NothingSeenError, match="what process 80 recorded cannot be read: it is damaged"):
+        traced(records=[("80-2", b"unfinished")], notes=[(80, 0, "traced", "/bin/python")])

@@ -42,7 +42,12 @@ def test_a_recording_of_locks(tmp_path, kind):
 def test_what_processes_noted(tmp_path, kind):
     (tmp_path / "locks").mkdir()
     make(tmp_path / "locks" / "processes", kind)
-    assert list(locks.gaps([tmp_path], alone=False)) == []
+    found = list(locks.gaps([tmp_path], alone=False))
+    if kind in CONTENTS or kind == "dangling":
+        assert found == []
+    else:
+        (words,) = found
+        assert words.startswith("What processes noted about their recordings cannot be read (")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -52,9 +57,19 @@ def test_what_the_companion_wrote(tmp_path, kind):
     read = read_hook_output(tmp_path)
     assert (read.starts, read.processes, read.mappings, read.bare, read.shims) == ((), (), (), (), ())
     assert read.reports == {7: ()}
+    # A line at the end that was cut is the end of the process.
+    cut = kind == "sparse_below_the_limit" or b"\n" not in CONTENTS.get(kind, b"\n")
+    assert set(read.unread) == (set() if cut else {f"{stem}.7.jsonl" for stem in STEMS})
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_record_of_the_gil(tmp_path, kind):
-    make(tmp_path / "7.gil", kind)
-    assert preload._read(tmp_path / "7.gil") is None
+    make(tmp_path / "7-1.gil", kind)
+    read = preload._read(tmp_path / "7-1.gil")
+    if kind.startswith(("sparse", "read_error")) or CONTENTS.get(kind, b"x")[:1] in {
+        b"",
+        b"\0",
+    }:  # the process ended before it began
+        assert read is None
+    else:
+        assert (read.pid, read.reason) == (7, "its recording cannot be read")

@@ -141,4 +141,13 @@ def test_what_companions_wrote_is_read_and_a_cut_line_left_out(tmp_path):
     read = read_hook_output(tmp_path)
     assert [len(reports) for reports in read.reports.values()] == [2]
     assert read.processes[0].objects == ("/p", "/l.so")
+    assert read.unread == ()
     assert read_hook_output(tmp_path / "nothing").processes == ()
+
+
+@pytest.mark.parametrize("middle", [b"{", b"\xff", b'{"pid":"x"}'])
+def test_a_damaged_line_of_a_companion_is_named_with_its_file(tmp_path, middle):
+    whole = b'{"pid":7,"hook":"patched","objects":["/p"]}\n'
+    (tmp_path / "objects.7.jsonl").write_bytes(whole + middle + b"\n" + whole)
+    read = read_hook_output(tmp_path)
+    assert (len(read.processes), read.unread) == (2, ("objects.7.jsonl",))

@@ -478,3 +478,36 @@ def test_races_that_were_requested_and_not_judged_leave_a_doubt(run):
     code, verdict = run(RACER, "--detect", "races,locks", "--", "/bin/nice", "/bin/true")
     assert code == ExitCode.SUBJECT
     assert verdict["reason"].startswith("races were requested and not judged")
+
+
+ON_REPORT = """
+namespace __tsan {
+class ReportDesc;
+__attribute__((used, visibility("default"))) bool OnReport(const ReportDesc*, bool) { return true; }
+}
+"""
+LIMITED = """
+#include <csignal>
+#include <sys/resource.h>
+__attribute__((constructor(200))) void limit() {
+    const rlimit most{LIMIT, LIMIT};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &most);
+}
+"""
+
+
+@pytest.mark.compiler
+def test_a_program_that_decides_what_is_reported_is_not_called_clean(run):
+    code, verdict = run(with_compiled() + ON_REPORT, "--", "./racer")
+    assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
+    assert "racer can keep reports from the log: it defines __tsan::OnReport" in verdict["reason"]
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("limit", [0, 18, 19])
+def test_a_log_that_was_cut_by_a_limit_of_the_file_size_is_a_doubt(run, limit):
+    source = with_compiled() + LIMITED.replace("LIMIT", str(limit))
+    code, verdict = run(source, "--children", "--", "/bin/sh", "-c", "./racer; true")
+    assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
+    assert "could not be written to its end" in verdict["reason"]
