@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from python_tsan.paths import Layout
     from python_tsan.toolchain.model import Candidate
 
+# What is read of one file of a companion: the reports of a process are a few thousand bytes each.
+_MOST_BYTES = 128 << 20
 LIBRARY = "libpython_tsan_companion.so"
 FOLDER_VARIABLE = "PYTHON_TSAN_COMPANION"
 COMPILE_SECONDS = 120.0
@@ -219,7 +221,7 @@ def read_hook_output(folder: Path) -> HookOutput:
 def _lines(path: Path, kind: type[_T]) -> tuple[tuple[_T, ...], bool]:
     """Return the lines of a file, and whether these are all that were written, but for one at the end that was cut."""
     try:
-        lines = read_regular(path).split(b"\n")
+        lines = read_regular(path, limit=_MOST_BYTES).split(b"\n")
     except OSError:  # the program has put something else there
         return (), False
     read, damaged = [], 0

@@ -62,7 +62,8 @@ class Block(Struct):
     A block with a ``form`` has a prefix, whose ``numbers`` are those of its heading; ``marks`` has number and prefix
     numbers of each line. ``doubted`` is the form of a prefix that no line but the heading has. The lines of a
     ``wrapped`` block come from a collector's records. ``prefix`` and ``suffix`` are the texts before and
-    behind the heading, which each line may have.
+    behind the heading, which each line may have. The prefix of a ``quoted`` one ends with a quote; it has ``between``
+    its lines, gap by gap, what names a source.
     """
 
     shape: Shape
@@ -76,6 +77,8 @@ class Block(Struct):
     wrapped: bool = False
     prefix: str = ""
     suffix: str = ""
+    quoted: bool = False
+    between: list[set[str]] = field(default_factory=list)
     fenced: bool = False
     truncated: bool = False
     strays: int = 0

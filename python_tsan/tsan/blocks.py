@@ -17,6 +17,7 @@ from python_tsan.tsan.lexer import FENCE, GO_HEADING, HEADING, SUMMARY, lex
 from python_tsan.tsan.notices import FATAL, FATAL_DETAIL, GO_TEST, is_notice
 from python_tsan.tsan.partial import MAX_APPENDED, Appended, stream_of
 from python_tsan.tsan.prefix import Changing, Form, Forms
+from python_tsan.tsan.records import is_source
 from python_tsan.tsan.tokens import Mark
 
 if TYPE_CHECKING:
@@ -31,7 +32,15 @@ MAX_SUFFIX = 200
 _PREFIX_END = re.compile(r"[:|\]>)\s]$")
 
 #   "message": "
-_NAMED = re.compile(r'"\s*:\s*"$')
+_JSON_NAME = re.compile(r'"\s*:\s*"$')
+# textPayload: '
+_NAME = re.compile(r"""[\w"']\s*(?::|=>?)\s*[A-Za-z]{0,2}["']$""")
+# pod_name: web-1  # noqa: ERA001 -- as printed
+_NAME_AND_VALUE = re.compile(r"""[\s{,\[(:-]*["']?(?P<name>[\w.@/-]{1,80})["']?\s*(?::|=>?)\s*(?P<value>.*)""")
+_ANYTHING = re.compile(r"\s*(?P<value>(?P<name>).*)")
+# Lines between two of a block that are kept, to see whether they name the same source as those before
+_MAX_BETWEEN = 100
+_FEWEST_GAPS = 2
 
 
 class Blocks(Struct):
@@ -52,6 +61,8 @@ class Blocks(Struct):
     _suspect: tuple[Block | None, Changing | None] = (None, None)  # opened a few lines before, may have another prefix
     _held: list[tuple[str, str, int]] = field(default_factory=list)  # lines that may go on with it
     _patience: int = 0
+    _quoted: Block | None = None  # the latest open one behind the name of a field
+    _between: list[str] = field(default_factory=list)  # lines of no block since the latest one of that
     _latest: str = ""  # line outside of blocks, if no block has ended since
 
     def take(self, raw: str, number: int, *, speaks: bool) -> None:
@@ -67,17 +78,27 @@ class Blocks(Struct):
             block, text = found
         if block is None and fresh is not None:
             block, text = self._adopt(fresh, line), line
-        if block is not None and (block.fenced or self._is_apart(block, number)):
+        if block is not None and (block.fenced or (block.quoted and self._is_apart(block, number))):
             (self.finish if block.fenced else self.cut)(block)
             block = None
         if block is None:
             self.leave_out(raw, speaks=speaks)
+            if self._quoted and len(self._between) < _MAX_BETWEEN:
+                self._between.append(line)
         else:
             self._inside(block, raw, text, number, numbers, speaks=speaks)
 
     def _is_apart(self, block: Block, number: int) -> bool:
-        """Report whether a line is of another record than the block: lines between them say of which source it is."""
-        return number > block.last_line + 1 and not self.wrapped and _NAMED.search(block.prefix) is not None
+        """Report whether a line may be of another source than the block: lines between them name it."""
+        between, self._between = self._between, []
+        if number <= block.last_line + 1 or self.wrapped or block.form is None:
+            return False
+        if _JSON_NAME.search(block.prefix):  # what was no JSON as a whole
+            return True
+        if _NAME.search(block.prefix):
+            found = [_NAME_AND_VALUE.match(line) or _ANYTHING.match(line) for line in between]
+            block.between.append({one[0].strip() for one in found if one and is_source((one["name"],), one["value"])})
+        return block.between[-1:] != block.between[:1]
 
     def take_back(self, more: Appended) -> str | None:
         """Take back the line that ``more`` goes on with, and return both as one; None if that was a heading."""
@@ -118,7 +139,7 @@ class Blocks(Struct):
     def state(self, number: int) -> tuple[object, ...] | None:
         """All that decides how lines behind this number are read; None for what cannot be compared."""
         forms = self.forms.state
-        if forms is None or self._fresh or self._is_suspicious():
+        if forms is None or self._fresh or self._quoted or self._is_suspicious():
             return None
         blocks = [each.state(number) for each in (self.plain, *self._others) if each]
         live = tuple(form.pattern.pattern for form in self._live)
@@ -212,6 +233,9 @@ class Blocks(Struct):
         # ", ' | </Data>: what may stand behind every line, as opposed to the end of a sentence
         if shape is Shape.FINDING and len(rest) <= MAX_SUFFIX and rest not in {":", ".", ")", "]"}:
             block.suffix = rest
+        block.quoted = form is not None and block.prefix[-1] in "\"'"
+        if block.quoted:
+            self._quoted, self._between = block, []
         block.append(raw, line[found.start() :], number, numbers)
         return block
 
@@ -425,14 +449,24 @@ class Blocks(Struct):
 
     def _remove(self, block: Block) -> None:
         self._latest = ""
+        if block is self._quoted:
+            self._quoted = None
         if block is self.plain:
             self.plain = None
         else:
             self._others = [each for each in self._others if each is not block]
 
+    def _remove_doubtful(self, block: Block) -> None:
+        """Keep only the heading of a block if it is not certain that all of its lines are of one source."""
+        gaps = block.between
+        if gaps and (len(gaps) < _FEWEST_GAPS or any(each != gaps[0] for each in gaps)):
+            del block.raw[1:], block.lines[1:], block.marks[1:]
+            block.truncated = True
+
     def finish(self, block: Block) -> None:
         """End a block at its end."""
         self._remove(block)
+        self._remove_doubtful(block)
         block.finish()
         self.outside.tally.truncated += block.truncated
         self.done.append(block)
@@ -442,6 +476,7 @@ class Blocks(Struct):
         if block.marks:
             self._is_strange(block, block.marks[-1][1])
         self._remove(block)
+        self._remove_doubtful(block)
         rest = block.trim()
         self.outside.lines += len(rest)
         # Go's testing package ends a block where there is no fence.

@@ -17,7 +17,7 @@ from python_tsan.tsan.documents import ENDS, Document, opener
 from python_tsan.tsan.lexer import lex, names_sanitizer
 from python_tsan.tsan.partial import Appended, Partial, Partials, appended, docker_ends, is_full, is_marked, piece_of
 from python_tsan.tsan.prefix import Forms
-from python_tsan.tsan.records import Entry, Record, Unwrapper, holds_several, may_be_wrapped, pieces
+from python_tsan.tsan.records import VERBOSE, Entry, Record, Unwrapper, holds_several, may_be_wrapped, pieces
 from python_tsan.tsan.tokens import Mark
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Joiner:
             or "+" in raw
             or raw[:1] in {"{", "_"}
             or "partial_m" in raw
+            or ";i=" in raw
             or self._partials.open
             or self._entry
         ):
@@ -191,7 +192,7 @@ class Joiner:
         return done
 
     def _join_parts(self, raw: str, *, speaks: bool) -> list[Joined] | None:
-        if self._entry or raw.startswith("__CURSOR="):
+        if self._entry or raw.startswith("__CURSOR=") or VERBOSE.match(raw):
             return self._field(raw)
         if raw[:1] != "{":
             if "+" in raw and (more := appended(raw)):
@@ -220,6 +221,9 @@ class Joiner:
 
     def _field(self, raw: str) -> list[Joined]:
         """Read a line of the journal's export format, in which each entry is several lines."""
+        if self._entry is None and VERBOSE.match(raw):
+            self._entry = Entry(indented=True)
+            return []
         self._entry = self._entry or Entry()
         if self._entry.take(raw):
             return []
@@ -275,7 +279,7 @@ class Joiner:
 
     def _learn(self, record: Record, line: str) -> bool:
         """Report whether a line goes on with a heading whose record has other values in fields that name no source."""
-        if not self._headings or lex(line) in {Mark.UNKNOWN, Mark.BLANK}:
+        if not self._headings or lex(line) in {Mark.UNKNOWN, Mark.BLANK, Mark.FENCE}:
             return False
         if not any(self._unwrapper.learn(heading, record) for heading in reversed(self._headings.values())):
             return False

@@ -158,7 +158,7 @@ class Tally(Struct):
         elif (
             GO_TEST in line
             or re.search(_PART, line)
-            or re.search(_EXITED, line)
+            or (re.search(_EXITED, line) and "_OPTIONS" not in line)
             or (re.search(_SAID, line) and not _DENIED.search(line))
         ):
             self._parts = True

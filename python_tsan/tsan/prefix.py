@@ -27,7 +27,7 @@ TIME = (
     r"|(?<![\w.])\d+\.\d{3,}s?(?![\w.])"
 )
 # 3: , [rank 1], app[9]: : a number of its own, which may be a line's
-_NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w.,-])")
+NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w.,-])")
 # How many lines in a row must have a greater number than the line before, until the numbers are taken for lines'.
 COUNTING_LINES = 5
 # A longer text before a heading is program output, not a collector's prefix.
@@ -110,7 +110,7 @@ class Forms:
         form = self._alike.get(skeleton)
         if form is None:
             form = self._find(prefix, body)
-            free = not any(map(str.isdecimal, _NUMBER.sub("", re.sub(TIME, "|", body))))
+            free = not any(map(str.isdecimal, NUMBER.sub("", re.sub(TIME, "|", body))))
             if free and len(self._known) < MAX_FORMS > len(self._alike) and _LONG_NUMBER not in skeleton:
                 self._alike[skeleton] = form
         numbers = form.numbers(prefix)
@@ -218,7 +218,7 @@ def _end(body: str, blanks: int) -> str:
 
     An empty line may have lost them, and a number that is aligned to the left may have more or fewer.
     """
-    if _NUMBER.search(body, len(body.rstrip("0123456789"))):
+    if NUMBER.search(body, len(body.rstrip("0123456789"))):
         return rf"[ \t]{{0,{blanks}}}"
     return rf"(?:[ \t]{{{blanks}}}|[ \t]*$)" if blanks else ""
 
@@ -236,7 +236,7 @@ def _any_number(text: str) -> str:
     """Return a pattern for a text in which numbers of their own, and the blanks that pad them, may differ."""
     parts = []
     done = 0
-    for found in _NUMBER.finditer(text):
+    for found in NUMBER.finditer(text):
         parts += [_literal(text[done : found.start()]).removesuffix(_BLANKS), _BLANKS, r"(\d{1,9})(?![\w.,-])"]
         done = found.end()
     return "".join([*parts, _literal(text[done:])])

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from python_tsan.tsan.lexer import names_sanitizer
 from python_tsan.tsan.partial import is_cut
-from python_tsan.tsan.prefix import TIME
+from python_tsan.tsan.prefix import NUMBER, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -32,6 +32,11 @@ _VARYING_FIELD = re.compile(
 _EXPORTED = re.compile(r"(?P<name>[A-Z_][A-Z0-9_]*)(?:=(?P<value>.*))?$", re.DOTALL)
 # The length in front of a text: eight bytes, the lowest one first; those that are not text are written in hex
 _SIZE = re.compile(r"(\\x[0-9a-f]{2}|.)(\\x[0-9a-f]{2}|.)\0{6}", re.DOTALL)
+# What the numbers before a record are called: that of a line grows, any other one names a source.
+_IN_PREFIX = "#"
+_INDENT = " " * 4
+# Mon 2026-11-23 01:02:03.123456 UTC [s=8f3a;i=1c2;b=9d;m=5;t=6;x=7]
+VERBOSE = re.compile(r"\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* \S+ \[s=[0-9a-f]+;i=[0-9a-f]+;[0-9a-f;bmtx=]*\]\s*$")
 _MAX_FIELDS = 200
 # More digits than this in a text: a time, a hash or a number of its own.
 _MAX_SOURCE_DIGITS = 3
@@ -103,10 +108,14 @@ class Unwrapper(Struct):
 
     def found(self, prefix: str, value: object) -> list[Record]:
         """Return the records that are in a document behind this text."""
+        numbers = enumerate(re.findall(NUMBER, re.sub(TIME, "|", prefix)))
+        named: dict[Path, str] = {(f"{_IN_PREFIX}{place}",): number for place, number in numbers}
         prefix = _without_digits(prefix.strip())
-        return [record for fields in _objects(value) if (record := self._record(prefix, *fields))]
+        return [record for fields in _objects(value) if (record := self._record(prefix, *fields, named))]
 
-    def _record(self, prefix: str, own: dict[Path, Any], outer: Mapping[Path, Any] = {}) -> Record | None:
+    def _record(
+        self, prefix: str, own: dict[Path, Any], outer: Mapping[Path, Any] = {}, numbers: Mapping[Path, str] = {}
+    ) -> Record | None:
         path = self._path(own)
         if path is None:
             return None
@@ -114,9 +123,9 @@ class Unwrapper(Struct):
         text = str(fields.pop(path))
         marks = {name[-1].lower(): str(content).lower() for name, content in fields.items()}
         fed = path == ("log",) and "stream" in marks and not {"logtag", "_p"} & marks.keys()
-        naming = {name: content for name, content in fields.items() if _names(name, content)}
+        naming = {name: content for name, content in fields.items() if is_source(name, content)}
         of_go = path == ("Output",) and "action" in marks and text[-1:] != "\n"
-        return Record(prefix, naming, text, cut=of_go or is_cut(marks), certain=not of_go, fed=fed)
+        return Record(prefix, {**naming, **numbers}, text, cut=of_go or is_cut(marks), certain=not of_go, fed=fed)
 
     def entry(self, entry: Entry) -> Record | None:
         """Return the record that an entry of the journal is."""
@@ -140,7 +149,10 @@ class Unwrapper(Struct):
         pairs = {name: (old, following.fields[name]) for name, old in heading.fields.items()}
         differing = {name for name, (old, new) in pairs.items() if old != new} - self.varying
         weak = not any(
-            name[-1].isdecimal() or re.search(_SOURCE_FIELD, name[-1]) or not all(map(_has_digit, pairs[name]))
+            name[-1].isdecimal()
+            or re.search(_SOURCE_FIELD, name[-1])
+            or not all(map(_has_digit, pairs[name]))
+            or (name[-1].startswith(_IN_PREFIX) and int(pairs[name][0]) > int(pairs[name][1]))
             for name in differing
         )
         if weak:
@@ -157,8 +169,12 @@ class Unwrapper(Struct):
 
 
 class Entry(Struct):
-    """An entry of ``journalctl -o export``: a line for each field, and an empty line behind the last one."""
+    """An entry of ``journalctl -o export``: a line for each field, and an empty line behind the last one.
 
+    One of ``-o verbose`` is ``indented`` behind a line with its time.
+    """
+
+    indented: bool = False
     fields: dict[Path, list[str]] = field(default_factory=dict)
     _name: str = ""
     _left: int = 0  # bytes of the text of this field that are still to come
@@ -167,6 +183,9 @@ class Entry(Struct):
     def take(self, raw: str) -> bool:
         """Take a line; return False for one that is not of this entry."""
         line = raw.rstrip("\r\n")
+        if self.indented and not line.startswith(_INDENT):
+            return False
+        line = line.removeprefix(_INDENT) if self.indented else line
         if self._left > 0:
             self._left -= len(line.encode(errors="replace")) + 1
             self._add(line)
@@ -175,6 +194,8 @@ class Entry(Struct):
             self.fields.pop((self._name,), None)
             if found["value"] is not None:
                 self._add(found["value"])
+        elif self._name and self.indented:
+            self._add(line)
         elif self._name and (size := _SIZE.match(line)):
             self._left = _byte(size[1]) + 256 * _byte(size[2]) - len(line[size.end() :].encode(errors="replace"))
             self._add(line[size.end() :])
@@ -331,7 +352,7 @@ def _flat(value: dict[str, Any], nested: list[Any], path: Path = ()) -> Iterator
             yield here, content
 
 
-def _names(path: Path, content: object) -> bool:
+def is_source(path: Path, content: object) -> bool:
     """Report whether a field names the source of a record, as opposed to its time or its own number."""
     name = ".".join(path[-2:]) if path[-1].lower() in {"id", "name", "uid"} else path[-1]
     if re.search(_SOURCE_FIELD, name):

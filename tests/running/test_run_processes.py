@@ -490,7 +490,7 @@ LIMITED = """
 #include <csignal>
 #include <sys/resource.h>
 __attribute__((constructor(200))) void limit() {
-    const rlimit most{LIMIT, LIMIT};
+    const rlimit most{BYTES, BYTES};
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &most);
 }
@@ -507,7 +507,7 @@ def test_a_program_that_decides_what_is_reported_is_not_called_clean(run):
 @pytest.mark.compiler
 @pytest.mark.parametrize("limit", [0, 18, 19])
 def test_a_log_that_was_cut_by_a_limit_of_the_file_size_is_a_doubt(run, limit):
-    source = with_compiled() + LIMITED.replace("LIMIT", str(limit))
+    source = with_compiled() + LIMITED.replace("BYTES", str(limit))
     code, verdict = run(source, "--children", "--", "/bin/sh", "-c", "./racer; true")
     assert (code, verdict["status"]) == (ExitCode.SUBJECT, "could not judge")
     assert "could not be written to its end" in verdict["reason"]

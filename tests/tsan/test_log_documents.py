@@ -313,3 +313,59 @@ def test_memory_is_bounded(around, monkeypatch):
     assert [identity(group.finding) for group in digest.groups.values()] == [RACE]
     assert (digest.blocks, digest.unparsed, digest.missing, digest.unread) == (2, 0, 0, [])
     assert peak < 1 << 20
+
+
+ENTRIES = {
+    "journal": lambda s, i, x, n: [
+        f"Mon 2026-11-23 01:02:{n:02}.123456 UTC [s=8f3a;i={n:x};b=9d;m=5;t=6;x=7]",
+        *(f"    {field}" for field in ("PRIORITY=6", f"_PID={4711 + i}", "_HOSTNAME=h", f"MESSAGE={x}", "_COMM=app")),
+    ],
+    "google": lambda s, i, x, n: [
+        *("---", f"insertId: 1k2x3c4v5b{n}", "resource:", "  labels:", f"    pod_name: web-{s}"),
+        *(f"textPayload: '{x}'", f"timestamp: '{time_of(n)}'"),
+    ],
+    "named first": lambda s, i, x, n: ["-", f"  pod: web-{s}", f'  log: "{x}"', f"  time: {time_of(n)}"],
+    "named last": lambda s, i, x, n: [f"  :message => '{x}',", f"  :pod => 'web-{s}',"],
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_entries_that_are_no_json_are_read_if_one_source_is_named(entry):
+    log = parse_log([line for row in lines_of(1, before=["up"]) for line in entry(*row)])
+    assert [identity(finding) for finding in log.findings] == [RACE]
+    assert log.missing == 0
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+@pytest.mark.parametrize("size", [*range(9, 190, 9), None])
+def test_entries_of_two_sources_are_never_joined(entry, size):
+    lines = [line for row in lines_of(2, before=["up"]) for line in entry(*row)][:size]
+    log = parse_log(lines)
+    assert not any(map(joins_two, log.findings)), "\n".join(lines)
+    assert log.findings or log.missing or not any("ThreadSanitizer" in line for line in lines)
+
+
+def test_entries_of_two_processes_of_the_journal_are_two_sources():
+    log = parse_log([line for row in lines_of(2) for line in ENTRIES["journal"](*row)])
+    assert Counter(map(identity, log.findings)) == Counter([RACE, OTHER_RACE])
+
+
+@pytest.mark.parametrize("before", ["{}: ", "[{}] ", "2026-11-23T01:02:03.1Z app[{}]: "])
+def test_a_number_before_records_names_their_source(before):
+    lines = [before.format(3 + 9 * i) + json.dumps({"log": x}) for _, i, x, _ in lines_of(2)]
+    assert Counter(map(identity, parse_log(lines).findings)) == Counter([RACE, OTHER_RACE])
+    counted = [before.format(n + 17) + json.dumps({"log": x}) for _, _, x, n in lines_of(1)]
+    assert [identity(finding) for finding in parse_log(counted).findings] == [RACE]
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        ("export TSAN_OPTIONS=exitcode=66:halt_on_error=0", 0),
+        ('"TSAN_OPTIONS": "halt_on_error=0 exitcode=66"', 0),
+        ("Process completed with exit code 66.", 1),
+        ("exitcode=66", 1),
+    ],
+)
+def test_options_that_name_the_exit_code_are_no_report(line, missing):
+    assert parse_log(["***** Running under ThreadSanitizer v3 (pid 1) *****", line]).missing == missing
