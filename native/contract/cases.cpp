@@ -158,6 +158,9 @@ void import() {
 void run() {
     PyRun_SimpleStringFlags("x = 1", nullptr);
 }
+void thread_info() {
+    Py_DecRef(PyThread_GetInfo()); // unlike most functions of this name
+}
 void occurred() {
     if (PyErr_Occurred() != nullptr) {
         std::abort();
@@ -697,6 +700,16 @@ void text_before() {
 void text_after_start() {
     const Python python;
     Py_DecRef(PyUnicode_FromString("in time"));
+}
+
+void encoded_before() {
+    Py_EncodeLocale(L"name", nullptr); // takes the memory of objects
+    leave();
+}
+void decoded_before() {
+    PyMem_RawFree(Py_DecodeLocale("name", nullptr));
+    const Python python;
+    PyMem_Free(Py_EncodeLocale(L"name", nullptr));
 }
 
 void ensure_before() {
@@ -1308,6 +1321,7 @@ const Case cases[] = {
     {"attribute", "PyObject_GetAttrString in a C++ thread", without_gil, foreign<attribute>, held<attribute>},
     {"import", "PyImport_ImportModule in a C++ thread", without_gil, foreign<import>, held<import>},
     {"run", "PyRun_SimpleString in a C++ thread", without_gil, foreign<run>, held<run>},
+    {"thread_info", "PyThread_GetInfo in a C++ thread", without_gil, foreign<thread_info>, held<thread_info>},
     {"occurred", "PyErr_Occurred with the GIL released", without_gil, released<occurred>, held<occurred>},
     {"signals", "PyErr_CheckSignals in a long computation without the GIL", without_gil, released<signals>,
      held<signals>},
@@ -1369,6 +1383,7 @@ const Case cases[] = {
     {"object_from_another", "an object of an interpreter with its own GIL in the main one", "another interpreter",
      object_from_another, text_from_another},
     {"before", "PyUnicode_FromString before Py_Initialize", before, text_before, text_after_start},
+    {"encoded_before", "Py_EncodeLocale before Py_Initialize", before, encoded_before, decoded_before},
     {"ensure_before", "PyGILState_Ensure before Py_Initialize", before, ensure_before, initialized_first},
     {"path_before", "PySys_GetObject before Py_Initialize", before, path_before, raw_memory_before},
     {"after", "PyList_Size after Py_FinalizeEx", after, after_the_end, before_the_end},

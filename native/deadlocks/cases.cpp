@@ -412,6 +412,86 @@ void semaphore_wait(bool keep_gil) {
              [=] { wait_with(keep_gil, [&] { sem_wait(&semaphore); }); }});
 }
 
+void semaphore_and_mutex(bool keep_mutex) {
+    static sem_t semaphore;
+    sem_init(&semaphore, 0, 0);
+    in_turn({[] {
+                 {
+                     const Guard lock(log_mutex); // with nothing else held, so that it has met no other lock yet
+                 }
+                 sem_post(&semaphore);
+             },
+             [=] {
+                 std::unique_lock<std::mutex> lock(log_mutex);
+                 if (!keep_mutex) {
+                     lock.unlock();
+                 }
+                 sem_wait(&semaphore);
+             }});
+}
+
+// --- a barrier -----------------------------------------------------------------------------------------------------
+
+void barrier_wait(bool keep_gil) {
+    static pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, nullptr, 2);
+    together({[] {
+                  {
+                      const Gil gil;
+                  }
+                  next();
+                  pthread_barrier_wait(&barrier);
+              },
+              [=] {
+                  at(1);
+                  wait_with(keep_gil, [] { pthread_barrier_wait(&barrier); });
+              }});
+}
+
+// --- a lock of PyThread_allocate_lock --------------------------------------------------------------------------------
+
+void thread_lock(int waits) {
+    PyThread_type_lock lock = PyThread_allocate_lock();
+    in_turn({[=] {
+                 PyThread_acquire_lock(lock, WAIT_LOCK);
+                 {
+                     const Gil gil;
+                 }
+                 PyThread_release_lock(lock);
+             },
+             [=] {
+                 const Gil gil;
+                 if (PyThread_acquire_lock(lock, waits) != 0) {
+                     PyThread_release_lock(lock);
+                 }
+             }});
+    PyThread_free_lock(lock);
+}
+
+void thread_lock_as_signal(bool needs_gil) {
+    PyThread_type_lock lock = PyThread_allocate_lock();
+    together({[=] {
+                  PyThread_acquire_lock(lock, WAIT_LOCK); // for the others to release
+                  next();
+                  const Gil gil;
+              },
+              [=] {
+                  at(1);
+                  if (needs_gil) {
+                      const Gil gil;
+                  }
+                  PyThread_release_lock(lock);
+                  next();
+              },
+              [=] {
+                  at(2);
+                  const Gil gil;
+                  PyThread_acquire_lock(lock, WAIT_LOCK);
+                  PyThread_release_lock(lock);
+              }});
+    PyThread_free_lock(lock);
+}
+
 void join_with_gil() {
     std::thread worker([] {
         {
@@ -1112,6 +1192,24 @@ const Case cases[] = {
      "A thread waits for a semaphore of System V with the GIL held.", [] { take_of_set(true); }},
     {"set_taken_without_gil", "nothing", "set_taken_with_gil", "The same, but the GIL is released for the wait.",
      [] { take_of_set(false); }},
+    {"semaphore_under_mutex", "deadlock", "semaphore_after_mutex",
+     "A thread waits for a semaphore under a mutex that its poster takes first.", [] { semaphore_and_mutex(true); }},
+    {"semaphore_after_mutex", "nothing", "semaphore_under_mutex", "The same wait is made without the mutex.",
+     [] { semaphore_and_mutex(false); }},
+    {"barrier_with_gil", "deadlock", "barrier_without_gil",
+     "A thread waits at a barrier with the GIL held, and another one needs the GIL on its way there.",
+     [] { barrier_wait(true); }},
+    {"barrier_without_gil", "nothing", "barrier_with_gil", "The same, but the GIL is released for the wait.",
+     [] { barrier_wait(false); }},
+    {"thread_lock_with_gil", "deadlock", "thread_lock_tried_with_gil",
+     "A lock of PyThread_allocate_lock and the GIL are taken in opposite orders.", [] { thread_lock(WAIT_LOCK); }},
+    {"thread_lock_tried_with_gil", "nothing", "thread_lock_with_gil",
+     "The same, but the lock is only tried with the GIL held.", [] { thread_lock(NOWAIT_LOCK); }},
+    {"thread_lock_given_with_gil", "deadlock", "thread_lock_given_without_gil",
+     "A lock of PyThread_allocate_lock is waited for with the GIL held, and released by a thread that needs the GIL.",
+     [] { thread_lock_as_signal(true); }},
+    {"thread_lock_given_without_gil", "nothing", "thread_lock_given_with_gil",
+     "The same, but only the thread that took the lock first needs the GIL.", [] { thread_lock_as_signal(false); }},
     {"join_with_gil", "deadlock", "join_without_gil", "A thread that needs the GIL is joined with the GIL held.",
      join_with_gil},
     {"join_without_gil", "nothing", "join_with_gil", "The same, but the GIL is released for the join.",

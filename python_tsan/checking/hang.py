@@ -27,9 +27,10 @@ _FRAME = re.compile(r"^#\d+\s+(?:0x[0-9a-f]+ in )?(?P<name>.+?) \(.*?(?: at (?P<
 _HOLDER = re.compile(r"^Thread (\d+), holds the GIL", re.MULTILINE)
 # What only serves the runtime itself.
 _RUNTIME_THREAD = "BackgroundThread"
-# Sources of glibc, of the sanitizer, of the C++ library and of the interpreter under test.
+# Sources of glibc, of the sanitizer, of the C++ library, of what is preloaded and of the interpreter under test.
 _FOREIGN = re.compile(
-    r"^\.{1,2}/(?:nptl|sysdeps|csu|elf|misc|stdlib|posix|io|signal)/|/compiler-rt/|/libsanitizer/|/include/\S*c\+\+/|^/cpython/"
+    r"^\.{1,2}/(?:nptl|sysdeps|csu|elf|misc|stdlib|posix|io|signal)/|/compiler-rt/|/libsanitizer/|/include/\S*c\+\+/|/preload/(?:common|locks|shims|tracer)/"
+    r"|^/cpython/"
 )
 _TAKES_GIL = "take_gil"
 _ONCE = re.compile(r"(?:__interceptor_|___interceptor_)?pthread_once")

@@ -11,7 +11,7 @@ import msgspec
 from python_tsan.locks.model import UNKNOWN_PLACE, Holding, LockKind, Mode, Strength
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from python_tsan.locks.model import CallStack, LockTrace, Request, TracedLock, Wake
 
@@ -177,18 +177,21 @@ def _lives(trace: LockTrace) -> dict[int, Holding]:
 
 
 def _needed_by(trace: LockTrace) -> Iterator[tuple[Wake, Holding]]:
-    always = _always_needed(trace.wakes, trace.requests)
+    barriers = {lock.id for lock in trace.locks if lock.kind is LockKind.BARRIER}
+    always = _always_needed(trace.wakes, trace.requests, barriers)
     for wake in trace.wakes:
         for each in wake.needed:
             if each.lock in always[wake.lock] and each.lock != wake.lock:
                 yield wake, each
 
 
-def _always_needed(wakes: Iterable[Wake], requests: Iterable[Request]) -> dict[int, frozenset[int]]:
+def _always_needed(
+    wakes: Iterable[Wake], requests: Iterable[Request], barriers: Container[int]
+) -> dict[int, frozenset[int]]:
     """Return, for each signal, the locks that every thread took before it woke the others.
 
     One that can be woken without a lock is not blocked by it. A thread that waits for the signal itself cannot wake
-    itself, so it counts only where no other does.
+    itself, so it counts only where no other does. At a barrier, each thread is waited for.
     """
     waiters: dict[int, set[int]] = defaultdict(set)
     for request in requests:
@@ -200,5 +203,5 @@ def _always_needed(wakes: Iterable[Wake], requests: Iterable[Request]) -> dict[i
     for lock, all_of_it in of.items():
         others = [wake for wake in all_of_it if wake.thread not in waiters[lock]] or all_of_it
         sets = [frozenset(each.lock for each in wake.needed) for wake in others]
-        needed[lock] = frozenset.intersection(*sets)
+        needed[lock] = frozenset().union(*sets) if lock in barriers else frozenset.intersection(*sets)
     return needed

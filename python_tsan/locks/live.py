@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from python_tsan.locks.model import LockKind
+from python_tsan.locks.model import LockKind, Mode
 from python_tsan.locks.naming import Namer
 from python_tsan.render.names import at_words, lock_words, who
 from python_tsan.result.hang import Hang
@@ -29,12 +29,14 @@ def circle_of(trace: LockTrace) -> tuple[tuple[int, int], ...]:
 def explain_hang(trace: LockTrace, lookup: Lookup) -> Hang:
     """Return the threads that wait for a lock, those that wait for each other first.
 
-    Nothing, where no thread waits for what another one holds: then the locks do not explain a hang.
+    Nothing, where no thread waits for what is held and some wait for nothing: then the locks do not explain a hang.
     """
     holders = _holders(trace)
-    if not any(_owners(live, holders) for live in trace.live):
+    alone = tuple(live.thread for live in trace.live if _waits_for_itself(live, trace))
+    all_wait = bool(trace.live) and all(live.wants is not None for live in trace.live)
+    if not alone and not all_wait and not any(_owners(live, holders) for live in trace.live):
         return Hang()
-    circle = _circle(trace, holders)
+    circle = _circle(trace, holders) or alone[:1]
     waiting = [live for live in trace.live if live.wants is not None]
     others = [live for live in trace.live if live.wants is None and any(live.thread in of for of in holders.values())]
     shown = sorted([*waiting, *others], key=lambda live: (live.thread not in circle, live.wants is None))[:MAX_THREADS]
@@ -47,7 +49,9 @@ def explain_hang(trace: LockTrace, lookup: Lookup) -> Hang:
         },
     )
     lines = [_line(live, holders, namer) for live in shown]
-    if circle:
+    if len(circle) == 1:
+        lines.insert(0, f"deadlock: {_thread(circle[0], namer)} waits for itself")
+    elif circle:
         threads = " and ".join(_thread(each, namer) for each in circle)
         lines.insert(0, f"deadlock: {threads} wait for each other")
     return Hang(lines=tuple(lines), graph=tuple(_waiter(live, holders, namer, circle) for live in shown))
@@ -81,6 +85,14 @@ def _owners(live: LiveThread, holders: Mapping[int, set[int]]) -> list[int]:
     return [] if live.wants is None else sorted(holders.get(live.wants, set()) - {live.thread})
 
 
+def _waits_for_itself(live: LiveThread, trace: LockTrace) -> bool:
+    """Return whether a thread holds what it waits for, and cannot take it twice."""
+    wanted = next((lock for lock in trace.locks if lock.id == live.wants), None)
+    if wanted is None or wanted.recursive or wanted.kind is LockKind.PYTHON:
+        return False
+    return any(held.lock == live.wants and Mode.WRITE in {held.mode, live.mode} for held in live.holding)
+
+
 def _circle(trace: LockTrace, holders: Mapping[int, set[int]]) -> tuple[int, ...]:
     """Return the threads of a circle of waits in order, empty without one."""
     threads = {live.thread: live for live in trace.live}
@@ -106,6 +118,8 @@ def _line(live: LiveThread, holders: Mapping[int, set[int]], namer: Namer) -> st
         place = namer.place(live.stack)
         owners = _owners(live, holders)
         held_by = f", which {' and '.join(_thread(each, namer) for each in owners)} holds" if owners else ""
+        if mine := [held for held in live.holding if held.lock == live.wants and not owners]:
+            held_by = f", which it holds itself{at_words(namer.place(mine[0].stack).stack)}"
         if namer.locks[live.wants].kind is LockKind.THREAD:
             held_by = ""
         parts.append(f"waits for {_lock(live.wants, namer)}{at_words(place.stack, place.call)}{held_by}")

@@ -31,6 +31,8 @@ class LockKind(Enum):
     IMPORT = "import lock"
     FILE = "file lock"  # by flock
     STREAM = "stream lock"  # of a FILE, by flockfile
+    PYTHREAD = "PyThread lock"  # of PyThread_allocate_lock; one that others than its holder release is a SEMAPHORE
+    BARRIER = "barrier"
     PYTHON = "Python lock"  # threading.Lock and RLock
     PYMUTEX = "PyMutex"  # of critical sections too
 
@@ -47,7 +49,7 @@ class LockKind(Enum):
     @property
     def is_signal(self) -> bool:
         """Whether nobody holds it: a waiter goes on when another thread wakes it."""
-        return self in {LockKind.CONDITION, LockKind.FUTEX, LockKind.SEMAPHORE}
+        return self in {LockKind.CONDITION, LockKind.FUTEX, LockKind.SEMAPHORE, LockKind.BARRIER}
 
 
 class Mode(Enum):

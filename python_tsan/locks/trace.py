@@ -6,7 +6,7 @@ The process may have ended at any moment, or still run, so that every count is c
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,6 +59,8 @@ KINDS = (
     LockKind.IMPORT,
     LockKind.FILE,
     LockKind.STREAM,
+    LockKind.PYTHREAD,
+    LockKind.BARRIER,
 )
 MODES = (Mode.WRITE, Mode.READ)
 CALLEES = (
@@ -83,6 +85,8 @@ CALLEES = (
     "flockfile",
     "semop",
     "semtimedop",
+    "PyThread_acquire_lock",
+    "pthread_barrier_wait",
 )
 RULES = (
     Rule.NO_THREAD_STATE,  # none
@@ -257,7 +261,12 @@ class _Reader:
 
     def __post_init__(self) -> None:
         self.stacks = _Stacks(parts=self.parts)
-        self.locks = list(starmap(self._lock, enumerate(mapped_rows.rows(_LOCK, self.parts["locks"]))))
+        woken = {lock - 1 for _, _, _, lock, _, _ in mapped_rows.rows(_WAKE, self.parts["wakes"])}
+        locks = starmap(self._lock, enumerate(mapped_rows.rows(_LOCK, self.parts["locks"])))
+        self.locks = [
+            replace(lock, kind=LockKind.SEMAPHORE) if lock.kind is LockKind.PYTHREAD and lock.id in woken else lock
+            for lock in locks
+        ]
         self.by_address = {lock.address: lock.id for lock in self.locks if lock.kind is not LockKind.THREAD}
         self.contexts = [(0,) * 5, *mapped_rows.rows(_CONTEXT, self.parts["contexts"])]
         self.segments = list(mapped_rows.rows(_SEGMENT, self.parts["segments"]))
@@ -335,7 +344,7 @@ class _Reader:
         held = [
             Holding(lock=lock - 1, mode=MODES[mode & 1], stack=self.stacks[native, python])
             for _, lock, native, python, mode in _chain(self.contexts, context)
-            if 0 < lock <= len(self.locks)
+            if 0 < lock <= len(self.locks) and not self.locks[lock - 1].kind.is_signal
         ]
         return self.holdings.setdefault(context, tuple(reversed(held)))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Kinds of locks as python_tsan.locks.model.LockKind spells them.
 GIL, THREAD = "GIL", "thread"
-SIGNALS = ("condition", "futex", "semaphore")
+SIGNALS = ("condition", "futex", "semaphore", "barrier")
 _NOUNS = {"once": "call_once", "futex": "future", "Python lock": "Python lock", "attached thread state": "thread state"}
 
 

@@ -29,7 +29,8 @@ _FULL_STACK = (
 def explain_death(exit_code: int, fatal: Sequence[Fatal], *, silent: bool, mapped: Iterable[str]) -> str:
     """Return the likely cause and what helps; empty where the runtime reports the cause itself.
 
-    ``fatal`` are its last messages, ``silent`` says that it wrote nothing at all, ``mapped`` are the loaded files.
+    ``fatal`` are its last messages, ``silent`` says that it took part and wrote nothing, ``mapped`` are the loaded
+    files.
     """
     if silent and exit_code in _LOUD:
         return _with_advice(_UNKNOWN_THREAD, _spot("unknown-thread"), mapped)

@@ -236,7 +236,7 @@ class Session:
             else explain_death(
                 completed.exit_code,
                 digest.fatal,
-                silent=not any(path.stat().st_size for path in execution.logs),
+                silent="races" in self.prepared.detect and not any(path.stat().st_size for path in execution.logs),
                 mapped=watch.paths,
             ),
         )

@@ -53,9 +53,24 @@ def test_a_wait_without_a_circle_names_the_holder():
     )
 
 
-@pytest.mark.parametrize("live", [(), (replace(MAIN, holding=()),), (replace(LOGGER, wants=None),)])
+@pytest.mark.parametrize("live", [(), (replace(LOGGER, wants=None),), (LOGGER, replace(MAIN, holding=(), wants=None))])
 def test_what_nobody_holds_explains_nothing(live):
     assert lines(*live) == ()
+
+
+def test_where_all_threads_wait_each_has_a_line():
+    assert lines(replace(MAIN, holding=())) == ("main thread waits for log_mutex (module.cpp:21 py_log)",)
+
+
+def test_a_thread_that_waits_for_its_own_lock_waits_for_itself():
+    assert lines(replace(LOGGER, wants=MUTEX, stack=stack((PROGRAM, 0x130))), replace(MAIN, wants=None)) == (
+        "deadlock: thread T1 'logger' waits for itself",
+        (
+            "thread T1 'logger' waits for log_mutex (module.cpp:21 py_log), which it holds itself "
+            "(sink.cpp:12 log_native)"
+        ),
+        "main thread holds the GIL (main.cpp:40 main)",
+    )
 
 
 def test_a_join_waits_for_the_end_of_a_thread():

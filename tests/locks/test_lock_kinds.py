@@ -19,7 +19,8 @@ def test_cpython_detaches_for_its_own_locks_alone():
 
 
 def test_nobody_holds_a_signal():
-    assert {kind for kind in LockKind if kind.is_signal} == {LockKind.CONDITION, LockKind.FUTEX, LockKind.SEMAPHORE}
+    signals = {LockKind.CONDITION, LockKind.FUTEX, LockKind.SEMAPHORE, LockKind.BARRIER}
+    assert {kind for kind in LockKind if kind.is_signal} == signals
 
 
 def test_the_key_of_an_attached_thread_state_says_that_it_is_one():

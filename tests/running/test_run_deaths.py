@@ -3,6 +3,7 @@
 import os
 import resource
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_a_death_with_a_finding_is_not(make_session, program):
     assert "(the runtime wrote nothing" not in result.verdict.reason
 
 
+def test_a_death_without_a_runtime_is_no_silence_of_it(make_session, program):
+    session = make_session(program("import os; os.kill(os.getpid(), 11)"))
+    session.prepared = replace(session.prepared, detect=("locks", "capi"))
+    result, _ = session.run()
+    assert result.verdict.reason.startswith("ended by signal 11")
+    assert "(the runtime wrote nothing" not in result.verdict.reason
+
+
 def hang_of(native):
     return describe_hang(os.getpid(), native=native.replace("{tid}", str(os.getpid())), python="").lines[0]
 
@@ -40,6 +49,16 @@ def hang_of(native):
 @pytest.mark.parametrize("once", ["__interceptor_pthread_once", "___interceptor_pthread_once", "pthread_once"])
 def test_a_wait_in_call_once_is_recognised_in_the_stacks(once):
     assert WORDS in hang_of(WAITING.replace("{once}", once))
+
+
+def test_frames_of_what_is_preloaded_are_no_places():
+    native = """\
+Thread 1 (Thread 0x7fd3abd1e4c0 (LWP {tid}) "waits"):
+#0  operator() (__closure=<optimized out>) at /app/native/preload/locks/hooks.cpp:790
+#1  sem_wait (semaphore=0x55) at /app/native/preload/locks/hooks.cpp:790
+#2  0x0000555f035ee5ea in wait_for_it () at service.cpp:9
+"""
+    assert hang_of(native).endswith("): wait_for_it service.cpp:9")
 
 
 def test_a_thread_inside_the_function_does_not_wait_for_it():

@@ -66,6 +66,7 @@ KINDS = {
     "sysv_queue": ("ipc", BOTH),
     "timerfd": ("descriptors", BOTH),
     "timer_thread": ("timers", BOTH),
+    "mq_notify": ("timers", BOTH),
     "own_futex_lock": ("", NEITHER),
     "shared_between_processes": ("", NEITHER),
     "cpp20_waits": ("", NEITHER),

@@ -8,6 +8,7 @@
 #include "contract.hpp"
 #include "file.hpp"
 #include "gil.hpp"
+#include "hooks.hpp"
 #include "meeting.hpp"
 #include "python.hpp"
 #include "record.hpp"
@@ -264,7 +265,8 @@ void* wrapped(const char* name, void* target) {
             return each.ours;
         }
     }
-    return borrowing(name, target);
+    void* locks = locking(name, target);
+    return locks == target ? borrowing(name, target) : locks;
 }
 
 Effect effect_of(const char* name) {

@@ -36,7 +36,9 @@ enum class Kind : std::uint8_t {
     module,
     import,
     file,
-    stream
+    stream,
+    thread_lock,
+    barrier
 };
 enum class Mode : std::uint8_t { write, read };
 
@@ -62,7 +64,9 @@ enum class Callee : std::uint8_t {
     flock,
     flockfile,
     semop,
-    semtimedop
+    semtimedop,
+    thread_lock,
+    barrier
 };
 
 /// A loaded program or library.

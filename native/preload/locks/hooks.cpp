@@ -347,6 +347,33 @@ int operate(int set, const sembuf* operations, std::size_t count, bool timed, co
     return static_cast<int>(wait_for_signal(what, site, blocks, call));
 }
 
+/// Each thread that arrives wakes the others, and waits for them.
+template <typename Call>
+int wait_at_barrier(pthread_barrier_t* barrier, const Site& site, Call call) {
+    signal(address_of(barrier), Kind::barrier, site);
+    const What what = {address_of(barrier), Kind::barrier, Mode::write, Callee::barrier, false};
+    return static_cast<int>(wait_for_signal(what, site, true, call));
+}
+
+/// A lock of PyThread_allocate_lock. Where its holder waits for it, another thread is to release it.
+template <typename Call>
+int lock_thread_lock(void* lock, bool blocks, bool timed, const Site& site, Call call) {
+    const What what = {address_of(lock), Kind::thread_lock, Mode::write, Callee::thread_lock, timed};
+    if (!blocks) {
+        return acquire_at_once(what, site, call);
+    }
+    if (!enter(site)) {
+        return call();
+    }
+    const bool is_taken = lock_owner(what.address) != 0;
+    if (released(what.address)) {
+        lock_taken(what.address);
+    }
+    const int result = acquire(what, site, is_taken, call);
+    leave();
+    return result;
+}
+
 template <typename Call>
 int join(pthread_t handle, bool timed, const Site& site, Call call) {
     if (!enter(site)) {
@@ -777,6 +804,19 @@ HOOK int pthread_cond_broadcast(pthread_cond_t* condition) {
     return next(condition);
 }
 
+HOOK int pthread_barrier_destroy(pthread_barrier_t* barrier) {
+    NEXT(pthread_barrier_destroy);
+    SITE;
+    gone(address_of(barrier), site);
+    return next(barrier);
+}
+
+HOOK int pthread_barrier_wait(pthread_barrier_t* barrier) {
+    NEXT(pthread_barrier_wait);
+    SITE;
+    return wait_at_barrier(barrier, site, [=] { return next(barrier); });
+}
+
 HOOK int sem_destroy(sem_t* semaphore) {
     NEXT(sem_destroy);
     SITE;
@@ -952,3 +992,87 @@ HOOK long syscall(long number, ...) {
     }
     return call();
 }
+
+// --- locks of PyThread_allocate_lock --------------------------------------------------------------------------------
+
+// Extensions reach these by their own tables, as all functions of CPython: libpython's calls of them stay its own.
+
+namespace lock_recorder {
+
+namespace {
+
+void* (*real_allocate_lock)() = nullptr;
+void (*real_free_lock)(void*) = nullptr;
+int (*real_acquire_lock)(void*, int) = nullptr;
+int (*real_acquire_lock_timed)(void*, long long, int) = nullptr;
+void (*real_release_lock)(void*) = nullptr;
+constexpr int lock_acquired = 1; // PY_LOCK_ACQUIRED
+
+void* allocate_lock() {
+    SITE;
+    void* lock = real_allocate_lock();
+    initialised(address_of(lock), site);
+    return lock;
+}
+
+void free_lock(void* lock) {
+    SITE;
+    gone(address_of(lock), site);
+    real_free_lock(lock);
+}
+
+int acquire_lock(void* lock, int waits) {
+    SITE;
+    const auto call = [=] { return real_acquire_lock(lock, waits) == lock_acquired ? 0 : EBUSY; };
+    return lock_thread_lock(lock, waits != 0, false, site, call) == 0 ? lock_acquired : 0;
+}
+
+int acquire_lock_timed(void* lock, long long microseconds, int interruptible) {
+    SITE;
+    int status = 0;
+    lock_thread_lock(lock, microseconds != 0, microseconds > 0, site, [&] {
+        status = real_acquire_lock_timed(lock, microseconds, interruptible);
+        return status == lock_acquired ? 0 : EBUSY;
+    });
+    return status;
+}
+
+void release_lock(void* lock) {
+    SITE;
+    const auto address = address_of(lock);
+    if (enter(site)) {
+        if (!released(address) && lock_owner(address) != 0) {
+            wake(address, Kind::thread_lock, site); // another thread's: it was a signal
+            lock_released(address);
+        }
+        leave();
+    }
+    real_release_lock(lock);
+}
+
+const struct {
+    const char* name;
+    void** real;
+    void* ours;
+} of_thread_locks[] = {
+    {"PyThread_allocate_lock", reinterpret_cast<void**>(&real_allocate_lock), reinterpret_cast<void*>(allocate_lock)},
+    {"PyThread_free_lock", reinterpret_cast<void**>(&real_free_lock), reinterpret_cast<void*>(free_lock)},
+    {"PyThread_acquire_lock", reinterpret_cast<void**>(&real_acquire_lock), reinterpret_cast<void*>(acquire_lock)},
+    {"PyThread_acquire_lock_timed", reinterpret_cast<void**>(&real_acquire_lock_timed),
+     reinterpret_cast<void*>(acquire_lock_timed)},
+    {"PyThread_release_lock", reinterpret_cast<void**>(&real_release_lock), reinterpret_cast<void*>(release_lock)},
+};
+
+} // namespace
+
+void* locking(const char* name, void* target) {
+    for (const auto& each : of_thread_locks) {
+        if (same_text(name, each.name)) {
+            *each.real = target;
+            return each.ours;
+        }
+    }
+    return target;
+}
+
+} // namespace lock_recorder

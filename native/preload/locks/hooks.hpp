@@ -12,4 +12,7 @@ bool enter(const Site& site);
 bool enter_again();
 void leave();
 
+/// What is called in place of a function of CPython's that is about a lock of native code; `target` for any other.
+void* locking(const char* name, void* target);
+
 } // namespace lock_recorder

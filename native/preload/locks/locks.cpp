@@ -22,10 +22,11 @@ constexpr std::uint64_t made_up_for_semaphores = std::uint64_t{1} << 60;
 constexpr std::uint64_t page_bits = 1 << 16;
 
 struct Place {
-    std::atomic<std::uint64_t> address; // never cleared
-    std::atomic<std::uint32_t> row;     // of the lock that is there now
-    std::atomic<std::uint32_t> created; // native stack of its initialisation, 0 if it was not seen
-    std::atomic<std::uint32_t> owner;   // of a lock of Python code: the thread that holds it
+    std::atomic<std::uint64_t> address;  // never cleared
+    std::atomic<std::uint32_t> row;      // of the lock that is there now
+    std::atomic<std::uint32_t> created;  // native stack of its initialisation, 0 if it was not seen
+    std::atomic<std::uint32_t> unmarked; // its row was made when the lock itself could not be looked at
+    std::atomic<std::uint32_t> owner;    // of a lock that any thread may release: the thread that holds it
 };
 
 Place* places = nullptr;
@@ -189,6 +190,14 @@ std::uint32_t lock_make(std::uint64_t address, Kind kind, Stack first_seen, bool
     if (row != 0 && (!exists || is_same(address, kind, row))) {
         return row;
     }
+    if (row != 0 && place->unmarked.exchange(0, std::memory_order_relaxed) != 0) {
+        auto& lock = rows<Lock>(Part::locks)[row];
+        const auto now = describe(address, kind, lock.created, true);
+        lock.recursive = now.recursive;
+        lock.waits_for_writers = now.waits_for_writers;
+        __atomic_store_n(mark_of(address, kind), mark(row), __ATOMIC_RELAXED);
+        return row;
+    }
     if (row != 0) {
         place->created.store(0, std::memory_order_relaxed); // of the lock that was there before
     }
@@ -196,6 +205,8 @@ std::uint32_t lock_make(std::uint64_t address, Kind kind, Stack first_seen, bool
     const auto made = add_row(place, describe(address, kind, created == 0 ? first_seen : Stack{created, 0}, exists));
     if (auto* word = exists ? mark_of(address, kind) : nullptr) {
         __atomic_store_n(word, mark(made), __ATOMIC_RELAXED);
+    } else if (!exists && made != 0) {
+        place->unmarked.store(1, std::memory_order_relaxed);
     }
     return made;
 }
@@ -205,6 +216,7 @@ void lock_initialised(std::uint64_t address, std::uint32_t created) {
     if (auto* place = find_or_add(address)) {
         place->row.store(0, std::memory_order_release);
         place->created.store(created, std::memory_order_relaxed);
+        place->unmarked.store(0, std::memory_order_relaxed);
     }
 }
 
@@ -212,6 +224,7 @@ void lock_gone(std::uint64_t address) {
     if (auto* place = find(address)) {
         place->row.store(0, std::memory_order_release);
         place->created.store(0, std::memory_order_relaxed);
+        place->unmarked.store(0, std::memory_order_relaxed);
         place->owner.store(0, std::memory_order_relaxed);
     }
 }

@@ -27,7 +27,7 @@ void lock_initialised(std::uint64_t address, std::uint32_t created);
 /// The lock at the address is gone.
 void lock_gone(std::uint64_t address);
 
-/// The thread, as a row, that holds a lock of Python code; 0 for none.
+/// The thread, as a row, that holds a lock of Python code or of PyThread_allocate_lock; 0 for none.
 std::uint32_t lock_owner(std::uint64_t address);
 void lock_taken(std::uint64_t address);
 void lock_released(std::uint64_t address);

@@ -107,7 +107,7 @@ bool is_stale(const Held& held) {
         const int in_progress = has_runtime() ? 1 << 16 : 1;
         return (__atomic_load_n(reinterpret_cast<const int*>(held.address), __ATOMIC_RELAXED) & in_progress) == 0;
     }
-    if (is_of_python_code(held.kind) && held.inherited == 0) {
+    if (has_owner(held.kind) && held.inherited == 0) {
         return lock_owner(held.address) != self.thread;
     }
     if (held.kind != Kind::mutex || held.inherited != 0) {
@@ -377,10 +377,11 @@ void acquired(const What& what, const Site& site) {
     ++live->held_count;
     if (what.kind == Kind::gil) {
         has_gil(true);
-    } else if (is_of_python_code(what.kind)) {
-        lock_taken(what.address);
     } else {
-        ++self.native_held;
+        self.native_held += is_of_python_code(what.kind) ? 0 : 1;
+        if (has_owner(what.kind)) {
+            lock_taken(what.address);
+        }
     }
     auto& way = self.way;
     for (std::uint32_t i = 0; i < way.count; ++i) {
@@ -409,7 +410,7 @@ bool released(std::uint64_t address) {
     if (held->depth > 1) {
         --held->depth;
     } else {
-        if (is_of_python_code(held->kind)) {
+        if (has_owner(held->kind)) {
             lock_released(address);
         }
         remove(static_cast<std::uint32_t>(held - self.live->held));

@@ -31,9 +31,14 @@ std::uint32_t native_stack(const Site& site);
 /// It waits no longer.
 void requested();
 
-/// Whether it is a lock of Python code: who holds it is known, as it is released by any thread.
+/// Whether it is a lock of Python code, for which CPython releases the GIL.
 inline bool is_of_python_code(Kind kind) {
     return kind == Kind::python || kind == Kind::module || kind == Kind::import;
+}
+
+/// Whether any thread may release it, so that who holds it is written down.
+inline bool has_owner(Kind kind) {
+    return is_of_python_code(kind) || kind == Kind::thread_lock;
 }
 
 /// It holds the lock from now on.

@@ -455,14 +455,17 @@ namespace {
 
 Tokens<256> queues;
 
-/// Returns the token of a queue, null when there are too many.
-void* queue_token(mqd_t queue) {
+} // namespace
+
+void* python_tsan::shims::queue_token(int queue) {
     struct stat status{};
-    if (!is_on(kGroup) || syscall(SYS_fstat, static_cast<int>(queue), &status) != 0) {
+    if (!is_on(kGroup) || syscall(SYS_fstat, queue, &status) != 0) {
         return nullptr;
     }
     return queues.of(status.st_ino);
 }
+
+namespace {
 
 void before_send(mqd_t queue) {
     release_if(queue_token(queue));

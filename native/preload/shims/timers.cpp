@@ -1,15 +1,19 @@
-// Timers that start a thread for each expiry (SIGEV_THREAD). The C library starts it inside itself, so the runtime does
-// not know it, and dies in it. Such a timer is made here in the same way: the kernel signals a thread that waits for
-// it, and that one starts the other by pthread_create, as a program does.
+// Timers and message queues that start a thread (SIGEV_THREAD). The C library starts it inside itself, so the runtime
+// does not know it, and dies in it. Here the same is done by pthread_create: the kernel signals a thread that waits for
+// timers, and writes to a socket that another one reads for message queues. Those start the program's threads.
 #include "../common/raw.hpp"
+#include "descriptors.hpp"
 #include "shim.hpp"
 
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <linux/mqueue.h>
+#include <linux/netlink.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/socket.h>
 
 namespace {
 
@@ -60,7 +64,7 @@ void* run_call(void* given) {
     const Call call = *static_cast<Call*>(given);
     std::free(given);
     exchange_signal_mask(0);
-    acquire(call.token);
+    acquire_if(call.token);
     call.notify(call.value);
     return nullptr;
 }
@@ -78,20 +82,25 @@ bool start_thread(void* (*function)(void*), void* argument, std::size_t stack_by
     return started;
 }
 
+void start_call(const Call& call, std::size_t stack_bytes) {
+    void* memory = std::malloc(sizeof call);
+    if (memory != nullptr) {
+        *static_cast<Call*>(memory) = call;
+        if (!start_thread(run_call, memory, stack_bytes)) {
+            std::free(memory);
+        }
+    }
+}
+
 /// `value` names a place and its turn; the expiry of a timer that is deleted comes too late.
 void expired(unsigned value) {
     Timer& timer = timers[value % kMostTimers];
     const unsigned turn = timer.turn.load(std::memory_order_acquire);
     const bool is_known = turn % (1U << 24U) == value / kMostTimers && timer.is_ready.load(std::memory_order_acquire);
-    void* memory = is_known ? std::malloc(sizeof(Call)) : nullptr;
-    if (memory == nullptr) {
-        return;
-    }
-    *static_cast<Call*>(memory) = timer.call;
+    const Call call = timer.call;
     const std::size_t stack_bytes = timer.stack_bytes;
-    const bool is_same = timer.turn.load(std::memory_order_acquire) == turn;
-    if (!is_same || !start_thread(run_call, memory, stack_bytes)) {
-        std::free(memory);
+    if (is_known && timer.turn.load(std::memory_order_acquire) == turn) {
+        start_call(call, stack_bytes);
     }
 }
 
@@ -150,7 +159,77 @@ Timer* timer_of(timer_t handle) {
     return nullptr;
 }
 
+// --- message queues -------------------------------------------------------------------------------------------------
+
+/// What the kernel keeps of a registration, and writes to the socket with what became of it in the last byte.
+union Cookie {
+    struct {
+        Call call;
+        std::uint32_t stack_kilobytes;
+    } given;
+    char bytes[NOTIFY_COOKIE_LEN];
+};
+static_assert(sizeof(Cookie::given) <= NOTIFY_COOKIE_LEN);
+
+Next<int (*)(int, const sigevent*)> next_notify("mq_notify");
+std::atomic<long> reading_process{0}; // has a thread that reads the socket
+std::atomic<int> notifications{-1};
+
+void* read_notifications(void*) {
+    exchange_signal_mask(kAllSignals);
+    Cookie cookie{};
+    for (long size = 0; size >= 0 || size == -EINTR;) {
+        size = raw_call(SYS_recvfrom, notifications.load(), as_long(&cookie), sizeof cookie, MSG_WAITALL, 0, 0);
+        if (size == sizeof cookie && cookie.bytes[NOTIFY_COOKIE_LEN - 1] == NOTIFY_WOKENUP) {
+            start_call(cookie.given.call, std::size_t{cookie.given.stack_kilobytes} * 1024);
+        }
+    }
+    reading_process.store(0); // the program has closed the socket
+    return nullptr;
+}
+
+/// The socket that is read in this process, -1 if there cannot be one.
+int notification_socket() {
+    const long process = raw_call(SYS_getpid);
+    if (reading_process.exchange(process) != process) {
+        const long made = raw_call(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+        notifications.store(static_cast<int>(made < 0 ? -1 : made));
+        const std::uint64_t before = exchange_signal_mask(kAllSignals); // which the new thread inherits
+        if (made < 0 || !start_thread(read_notifications, nullptr, 0)) {
+            reading_process.store(0);
+            notifications.store(-1);
+        }
+        exchange_signal_mask(before);
+    }
+    return notifications.load();
+}
+
 } // namespace
+
+PYTHON_TSAN_SHIM int mq_notify(int queue, const sigevent* event) noexcept {
+    const bool starts_thread = event != nullptr && event->sigev_notify == SIGEV_THREAD && is_on(kGroup);
+    const int socket = starts_thread ? notification_socket() : -1;
+    if (socket < 0) {
+        return next_notify(queue, event);
+    }
+    Cookie cookie{};
+    cookie.given.call = Call{event->sigev_notify_function, event->sigev_value, queue_token(queue)};
+    std::size_t stack_bytes = 0;
+    if (event->sigev_notify_attributes != nullptr) {
+        pthread_attr_getstacksize(event->sigev_notify_attributes, &stack_bytes);
+    }
+    cookie.given.stack_kilobytes = static_cast<std::uint32_t>(stack_bytes / 1024);
+    sigevent registered{};
+    registered.sigev_notify = SIGEV_THREAD;
+    registered.sigev_signo = socket;
+    registered.sigev_value.sival_ptr = &cookie;
+    release_if(cookie.given.call.token);
+    const long result = raw_call(SYS_mq_notify, queue, as_long(&registered));
+    if (result < 0) {
+        errno = static_cast<int>(-result);
+    }
+    return result < 0 ? -1 : 0;
+}
 
 PYTHON_TSAN_SHIM int timer_create(clockid_t clock, sigevent* event, timer_t* handle) noexcept {
     const bool starts_threads = event != nullptr && event->sigev_notify == SIGEV_THREAD && is_on(kGroup);
