@@ -863,6 +863,9 @@ bool capi_checks() {
 }
 
 void capi_thread_ends() {
+    if (follows_attachment) {
+        attachment_seen(Site{}); // hooks inside of the last call saw the thread still attached
+    }
     const Rule rule = self.holds_gil ? Rule::ended_attached : self.ensured != 0 ? Rule::never_released : Rule::none;
     if (rule == Rule::none) {
         return; // before CPython is asked anything: its answer is read without a lock, and would be reported as a race
