@@ -158,8 +158,10 @@ void import() {
 void run() {
     PyRun_SimpleStringFlags("x = 1", nullptr);
 }
-void thread_info() {
-    Py_DecRef(PyThread_GetInfo()); // unlike most functions of this name
+void stack_size() {
+    if (PyThread_get_stacksize() == 1) { // of the interpreter: unlike most functions of this name, it reads its state
+        std::abort();
+    }
 }
 void occurred() {
     if (PyErr_Occurred() != nullptr) {
@@ -1321,7 +1323,7 @@ const Case cases[] = {
     {"attribute", "PyObject_GetAttrString in a C++ thread", without_gil, foreign<attribute>, held<attribute>},
     {"import", "PyImport_ImportModule in a C++ thread", without_gil, foreign<import>, held<import>},
     {"run", "PyRun_SimpleString in a C++ thread", without_gil, foreign<run>, held<run>},
-    {"thread_info", "PyThread_GetInfo in a C++ thread", without_gil, foreign<thread_info>, held<thread_info>},
+    {"stack_size", "PyThread_get_stacksize in a C++ thread", without_gil, foreign<stack_size>, held<stack_size>},
     {"occurred", "PyErr_Occurred with the GIL released", without_gil, released<occurred>, held<occurred>},
     {"signals", "PyErr_CheckSignals in a long computation without the GIL", without_gil, released<signals>,
      held<signals>},

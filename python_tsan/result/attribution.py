@@ -97,15 +97,27 @@ def origin(stack: Stack | None, own: tuple[str, ...] = (), extensions: frozenset
     owners = [(frame, owner(frame, own, extensions)) for frame in named]
     telling = [(frame, whose) for frame, whose in owners if whose is not Attribution.RUNTIME]
     if not telling:
-        return Origin(
-            attribution=Attribution.RUNTIME if frames else Attribution.UNKNOWN, frame=frames[0] if frames else None
-        )
+        return _inlined(frames, own, extensions)
     frame, whose = telling[0]
     yours = next((frame for frame, other in telling if other is Attribution.YOURS), None)
     if yours and whose is not Attribution.LIBPYTHON and _is_called_by_python([each for each, _ in telling], yours):
         yours = None
     reached = yours is not None and whose is not Attribution.YOURS
     return Origin(attribution=Attribution.REACHED if reached else whose, frame=frame, yours=yours)
+
+
+def _inlined(frames: Sequence[Frame], own: tuple[str, ...], extensions: frozenset[str]) -> Origin:
+    """Return whose a stack without a telling frame is: that of the object that has a function of C++'s library inside.
+
+    Without debug information, that is all that is left of a lambda in ``std::thread::_State_impl<...>::_M_run()``.
+    """
+    owners = ((frame, owner(frame, own, extensions)) for frame in frames if is_plumbing(frame))
+    for frame, whose in owners:
+        if frame.module and whose is not Attribution.RUNTIME:
+            return Origin(attribution=whose, frame=frame)
+    return Origin(
+        attribution=Attribution.RUNTIME if frames else Attribution.UNKNOWN, frame=frames[0] if frames else None
+    )
 
 
 def _is_called_by_python(frames: Sequence[Frame], yours: Frame) -> bool:

@@ -143,6 +143,24 @@ def test_interceptors_plumbing_and_runtime_do_not_decide():
     assert (found.attribution, found.frame, found.yours) == (Attribution.YOURS, MINE, MINE)
 
 
+@pytest.mark.parametrize(
+    ("module", "whose"),
+    [
+        ("bank", Attribution.YOURS),
+        ("mine.cpython-313-x86_64-linux-gnu.so", Attribution.EXTENSION),
+        ("libmine.so.2", Attribution.UNKNOWN),
+        ("libstdc++.so.6", Attribution.RUNTIME),
+    ],
+)
+def test_a_lambda_inside_a_function_of_the_cpp_library_is_its_objects(module, whose):
+    run = frame(
+        "std::thread::_State_impl<std::thread::_Invoker<std::tuple<main::{lambda()#1}> > >::_M_run()", "", module
+    )
+    found = origin(Stack(frames=(run, STDLIB)))
+    assert found.attribution is whose
+    assert found.frame == run
+
+
 def test_a_library_below_your_frame_is_reached_from_yours():
     found = origin(Stack(frames=(DICT, MINE)))
     assert (found.attribution, found.frame, found.yours) == (Attribution.REACHED, DICT, MINE)
