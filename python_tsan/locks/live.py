@@ -33,7 +33,9 @@ def explain_hang(trace: LockTrace, lookup: Lookup) -> Hang:
     """
     holders = _holders(trace)
     alone = tuple(live.thread for live in trace.live if _waits_for_itself(live, trace))
-    all_wait = bool(trace.live) and all(live.wants is not None for live in trace.live)
+    # A call_once that nobody runs is better explained by the stacks.
+    once = {lock.id for lock in trace.locks if lock.kind is LockKind.ONCE}
+    all_wait = bool(trace.live) and all(live.wants is not None and live.wants not in once for live in trace.live)
     if not alone and not all_wait and not any(_owners(live, holders) for live in trace.live):
         return Hang()
     circle = _circle(trace, holders) or alone[:1]
@@ -88,7 +90,7 @@ def _owners(live: LiveThread, holders: Mapping[int, set[int]]) -> list[int]:
 def _waits_for_itself(live: LiveThread, trace: LockTrace) -> bool:
     """Return whether a thread holds what it waits for, and cannot take it twice."""
     wanted = next((lock for lock in trace.locks if lock.id == live.wants), None)
-    if wanted is None or wanted.recursive or wanted.kind is LockKind.PYTHON:
+    if wanted is None or wanted.recursive or wanted.kind in {LockKind.PYTHON, LockKind.ONCE}:
         return False
     return any(held.lock == live.wants and Mode.WRITE in {held.mode, live.mode} for held in live.holding)
 

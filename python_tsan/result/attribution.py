@@ -107,13 +107,14 @@ def origin(stack: Stack | None, own: tuple[str, ...] = (), extensions: frozenset
 
 
 def _inlined(frames: Sequence[Frame], own: tuple[str, ...], extensions: frozenset[str]) -> Origin:
-    """Return whose a stack without a telling frame is: that of the object that has a function of C++'s library inside.
+    """Return whose a stack without such a frame is: that of the object with a function of the C++ library inside.
 
     Without debug information, that is all that is left of a lambda in ``std::thread::_State_impl<...>::_M_run()``.
     """
-    owners = ((frame, owner(frame, own, extensions)) for frame in frames if is_plumbing(frame))
-    for frame, whose in owners:
-        if frame.module and whose is not Attribution.RUNTIME:
+    for frame in frames:
+        whose = owner(frame, own, extensions)
+        # The table of symbols has names of files, debug information has paths.
+        if frame.module and "/" not in frame.file and is_plumbing(frame) and whose is not Attribution.RUNTIME:
             return Origin(attribution=whose, frame=frame)
     return Origin(
         attribution=Attribution.RUNTIME if frames else Attribution.UNKNOWN, frame=frames[0] if frames else None
