@@ -76,7 +76,7 @@ KINDS = {
 # The same programs with another version of their library.
 SOURCES = {name: name.replace("qt6", "qt") for name in KINDS if name.startswith("qt6")}
 PACKAGES = {"glib": "glib-2.0", "qt": "Qt5Core", "qt6": "Qt6Core", "absl": "absl_synchronization", "tbb": "tbb"}
-PACKAGES |= {"qt_concurrent": "Qt5Concurrent", "qt6_concurrent": "Qt6Concurrent"}
+PACKAGES |= {"urcu": "liburcu-memb", "qt_concurrent": "Qt5Concurrent", "qt6_concurrent": "Qt6Concurrent"}
 NOT_HERE = 77  # what a program is about
 DEATH = -11  # by a thread that the runtime does not know
 
