@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MAX_DOCUMENT = 1 << 20
 # In so many letters of a long document shows which of its lists is that of the records.
 SAMPLE = 1 << 16
-# The last letters of lines that may begin a document, before or at their line end
-ENDS = frozenset("{[\r\n")
+# The last letters of lines that may begin a document, or an entry of ``journalctl -o verbose``, and their line ends
+ENDS = frozenset("{[]\r\n")
 # "hits": [{  # noqa: ERA001 -- as printed
 _NAME = re.compile(r'"[^"\\]{0,200}"\s*:\s*$')
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')

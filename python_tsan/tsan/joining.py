@@ -89,25 +89,21 @@ class Joiner:
 
     def join(self, raw: str, *, speaks: bool) -> list[Joined] | None:
         """Return what a line of the log completes; None if it is a whole line itself, as nearly all are."""
-        if self._documents or (raw[-1:] in ENDS and raw.rstrip()[-1:] in {"{", "["} and not self._entry):
-            return self._join_documents(raw, speaks=speaks)
-        return self._join_line(raw, speaks=speaks)
-
-    def _join_line(self, raw: str, *, speaks: bool) -> list[Joined] | None:
-        # The cheapest test that misses no part of a line, for every line.
+        # The cheapest test that misses no part of a line or of a document, for every line.
         if (
             "P" in raw
             or "+" in raw
+            or raw[-1:] in ENDS
             or raw[:1] in {"{", "_"}
             or "partial_m" in raw
-            or ";i=" in raw
+            or self._documents
             or self._partials.open
             or self._entry
         ):
+            if self._documents or (raw.rstrip()[-1:] in {"{", "["} and not self._entry):
+                return self._join_documents(raw, speaks=speaks)
             return self._join_parts(raw, speaks=speaks)
-        if self._sources or '"MESSAGE"' in raw or (speaks and may_be_wrapped(raw)):
-            return self._unwrap(raw, speaks=speaks)
-        return None
+        return self.unwrap(raw, speaks=speaks)
 
     def unwrap(self, raw: str, *, speaks: bool) -> list[Joined] | None:
         """Return the lines that a collector has wrapped in a whole one, see :mod:`.records`; None if it has not."""
@@ -158,7 +154,7 @@ class Joiner:
                 document.begin(text, raw)
                 self._documents.append(document)
                 return done
-        rest = self._join_line(raw, speaks=speaks)
+        rest = self._join_parts(raw, speaks=speaks)
         if not done:
             return rest
         return done + ([Whole(Where.LOG, [raw])] if rest is None else rest)
@@ -192,7 +188,7 @@ class Joiner:
         return done
 
     def _join_parts(self, raw: str, *, speaks: bool) -> list[Joined] | None:
-        if self._entry or raw.startswith("__CURSOR=") or VERBOSE.match(raw):
+        if self._entry or raw.startswith("__CURSOR=") or (";i=" in raw and VERBOSE.match(raw)):
             return self._field(raw)
         if raw[:1] != "{":
             if "+" in raw and (more := appended(raw)):
