@@ -392,6 +392,18 @@ def test_a_child_of_fork_has_its_own_recording(compile_cpp, record):
     assert "a fork, whose child starts with what the forking thread held" in child.not_seen
 
 
+def test_a_child_of_fork_that_inherits_no_lock_is_followed(compile_cpp, record):
+    program = compile_cpp(
+        HEAD
+        + "int main() { { Guard a(first); Guard b(second); }\n const int child = fork();"
+        + "Guard b(second); Guard a(first); int status = 0; if (child != 0) waitpid(child, &status, 0); return status; }"
+    )
+    recordings = record(program)
+    assert len(recordings) == 2
+    assert all(each.not_seen == {} for each in recordings)
+    assert sorted(len(each.requests) for each in recordings) == [1, 2]
+
+
 def test_what_was_recorded_before_a_crash_is_read(compile_cpp, record):
     program = compile_cpp(
         HEAD + "int main() { Guard a(first); Guard b(second); raise(SIGKILL); }", "-include", "csignal"

@@ -120,6 +120,29 @@ def test_a_suppressed_deadlock_does_not_fail_and_is_counted(program, entry):
     assert [use["matched"] for use in latest()["suppressions"]] == [1, 0]
 
 
+FORKS = """
+import os, threading
+lock = threading.Lock()
+child = os.fork()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    with lock:
+        import decimal
+    work = threading.Thread(target=lock.acquire)
+    work.start()
+    work.join()
+"""
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_a_program_that_forks_is_judged(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("forks.py").write_text(FORKS)
+    assert main(["run", "--quiet", "--", str(PYTHONS[name].executable), "forks.py"]) == ExitCode.CLEAN
+    assert len(latest()["verdicts"][0]["observations"]) == 1
+
+
 def test_where_no_lock_was_seen_nothing_is_judged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--quiet", "--", "/bin/true"]) == ExitCode.SUBJECT
