@@ -396,7 +396,8 @@ def test_a_child_of_fork_that_inherits_no_lock_is_followed(compile_cpp, record):
     program = compile_cpp(
         HEAD
         + "int main() { { Guard a(first); Guard b(second); }\n const int child = fork();"
-        + "Guard b(second); Guard a(first); int status = 0; if (child != 0) waitpid(child, &status, 0); return status; }"
+        + "Guard b(second); Guard a(first); int status = 0;"
+        + "if (child != 0) waitpid(child, &status, 0); return status; }"
     )
     recordings = record(program)
     assert len(recordings) == 2
