@@ -24,6 +24,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure():
+    # Users have none, and it hides what happens when Python flushes its output at the end.
+    os.environ.pop("PYTHONUNBUFFERED", None)
     # A shell starts background commands with interrupts ignored, and children inherit that: the tests that interrupt a
     # command would wait forever.
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -21,6 +21,7 @@ from python_tsan.storage import storage_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+    from typing import TextIO
 
 # A second interrupt within this time counts as the same one. Children end within two seconds.
 AGAIN_SECONDS = 5.0
@@ -76,6 +77,7 @@ def _as_exit_code(action: Callable[[], ExitCode]) -> int:
             return READER_GONE
         shown = _unexpected(error)
     except OSError as error:
+        _drop_unwritable_output()
         shown = storage_error(error) or _unexpected(error)
     except ModuleNotFoundError as error:
         shown = _explain_missing(error) or _unexpected(error)
@@ -100,6 +102,18 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
+def _drop_unwritable_output() -> None:
+    """Lead a standard output that cannot be written to the null device: Python would fail to flush it at exit."""
+    try:
+        _flush()
+    except OSError:
+        _to_null_device(sys.stdout)
+
+
+def _to_null_device(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _drop_unread_output() -> bool:
     """Return whether nobody reads a standard stream any more; it then leads to the null device.
 
@@ -111,7 +125,7 @@ def _drop_unread_output() -> bool:
             poller = select.poll()
             poller.register(stream, select.POLLOUT)
             if any(event & (select.POLLERR | select.POLLHUP) for _, event in poller.poll(0)):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+                _to_null_device(stream)
                 gone = True
     return gone
 

@@ -89,7 +89,7 @@ IN_FOLDERS = [
     Case(
         words="explain abcd1234 --log sub",
         code=6,
-        others=codes(6, "read_error", "sparse", "sparse_below_the_limit"),
+        others=codes(6, "read_error", "sparse", "sparse_below_the_limit", "unreadable"),
         name="sub/run.json",
     ),
     Case(words="compare sub", code=6, others=codes(2, "folder", "missing"), name="sub/run.json", places=6),

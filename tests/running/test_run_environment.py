@@ -20,7 +20,7 @@ EMBEDDER = """
 #include <Python.h>
 int main(void) {
     Py_Initialize();
-    return PyRun_SimpleString("import sys; print(sys.prefix); print(sys.path)");
+    return PyRun_SimpleString("import sys; print(sys.prefix); print(sys.path, flush=True)");
 }
 """
 
