@@ -291,12 +291,14 @@ void threads_forked() {
     gils_again();
     self.refused = true;
     self.process = process;
+    for (std::uint32_t i = 0; i < inherited; ++i) {
+        if (inheritance[i].kind != Kind::gil && !is_of_python_code(inheritance[i].kind)) { // Python makes its own again
+            header->flags.fetch_or(forked);
+        }
+    }
     if (enter_unseen()) {
         for (std::uint32_t i = 0; i < inherited; ++i) {
             if (inheritance[i].kind != Kind::gil) {
-                if (!is_of_python_code(inheritance[i].kind)) { // Python makes its own locks again
-                    header->flags.fetch_or(forked);
-                }
                 auto& mine = self.live->held[self.live->held_count++];
                 mine = inheritance[i];
                 mine.lock = mine.context = 0;
