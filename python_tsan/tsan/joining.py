@@ -172,10 +172,12 @@ class Joiner:
 
     def _taken_out(self, document: Document) -> list[Joined]:
         """Take the lines of output out of a document; they are ordinary lines if there is no output of a source."""
-        if not (document.speaks or self._sources):
+        speaks = document.speaks or bool(self._sources)
+        goes_on = not document.is_whole and document.is_long
+        value = document.value() if speaks or goes_on else None
+        if not speaks:
             done: list[Joined] = [Whole(Where.LOG, document.raws)]
         else:
-            value = document.value()
             records = self._unwrapper.found(document.prefix, value)
             ago = document.places([record.text for record in records])
             done = [
@@ -183,7 +185,7 @@ class Joiner:
                 for record, lines in zip(records, ago, strict=True)
                 for whole in self._record(record)
             ]
-        if not document.is_whole and document.is_long and (value := document.value()) is not None:
+        if goes_on and value is not None:
             document.shorten(value)
         return done
 
