@@ -106,6 +106,15 @@ def last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2].strip()
 
 
+def cause_line(text: str) -> str:
+    """Return the line in which CPython says why it ends the process, the last line of the text for none.
+
+    What follows it are stacks: ``Fatal Python error: Py_EndInterpreter: thread is not current``.
+    """
+    fatal = (line.strip() for line in text.splitlines() if line.startswith("Fatal Python error: "))
+    return next(fatal, last_line(text))
+
+
 def some_of(names: Sequence[str], most: int) -> str:
     """List names, or the first ``most`` and how many there are besides: ``a, b and 3 more``."""
     shown = ", ".join(names[:most])

@@ -17,14 +17,17 @@ from elftools.elf.sections import SymbolTableSection
 
 from python_tsan import process
 from python_tsan.storage import is_file
+from python_tsan.tsan.frames import plain_symbol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SECONDS = 120.0
 _UNKNOWN = "??"
 # Suffixes that compilers give to parts and specialised copies of a function.
 _COPY = re.compile(r"\.(constprop|isra|part|cold|lto_priv|llvm)\b.*$")
+# Functions of the C++ library.
+_STANDARD = re.compile(r"(?:std|__gnu_cxx)::")
 # `os_stat_impl at ./Modules/posixmodule.c:2345 (discriminator 2)`
 _ADDR2LINE = re.compile(r"^(?P<name>.+) at (?P<file>.+?):(?P<line>\d+|\?)(?: \(discriminator \d+\))?$")
 
@@ -153,7 +156,27 @@ def parse_addr2line(text: str) -> list[tuple[CFunction, ...]]:
             answers[-1] += here
         else:
             answers.append(here)
-    return answers
+    return [tuple(_renamed(functions)) for functions in answers]
+
+
+def _renamed(functions: Sequence[CFunction]) -> Iterator[CFunction]:
+    """Give a lambda that was inlined into a function of the C++ library its name.
+
+    GNU addr2line gives the innermost function without a linkage name, such as a lambda's, that of the outermost one,
+    by the table of symbols: ``std::thread::_State_impl<...>::_M_run()``.
+    """
+    if len(functions) > 1 and _STANDARD.match(functions[0].name) and _called(functions[0].name) == functions[-1].name:
+        first, *others, last = functions
+        yield first._replace(name="operator()")
+        yield from others
+        yield last._replace(name=first.name)
+    else:
+        yield from functions
+
+
+def _called(name: str) -> str:
+    """Return a function's name alone: no scope, template or parameters."""
+    return plain_symbol(name).rpartition("::")[2]
 
 
 def _function(name: str, file: str, line: str) -> CFunction:

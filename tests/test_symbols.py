@@ -31,6 +31,22 @@ def test_answers_are_read_with_inlined_functions():
     ]
 
 
+LAMBDA = """\
+0x000000000000a500: std::thread::_State_impl<std::tuple<f(bool)::{lambda()#1}> >::_M_run() at c.cpp:21
+ (inlined by) __invoke<f(bool)::<lambda()> > at /usr/include/c++/12/bits/invoke.h:96
+ (inlined by) _M_run at /usr/include/c++/12/bits/std_thread.h:210
+"""
+
+
+def test_a_lambda_is_not_called_like_the_function_of_the_library_that_it_was_inlined_into():
+    """GNU addr2line calls it so."""
+    ((inner, between, outer),) = parse_addr2line(LAMBDA)
+    assert inner == CFunction("operator()", "c.cpp", 21)
+    assert between.name == "__invoke<f(bool)::<lambda()> >"
+    assert outer.name.startswith("std::thread::_State_impl<")
+    assert outer.file.endswith("std_thread.h")
+
+
 def test_a_library_that_may_not_be_examined_has_no_names():
     """As that of another user; a name that is too long has the same effect for root."""
     place = (f"/{'x' * 300}/lib.so", 16)

@@ -213,6 +213,9 @@ void set_error() {
 void pending() {
     PyErr_WarnEx(nullptr, "slow", 1);
 }
+void pending_calls() {
+    Py_MakePendingCalls();
+}
 void collect() {
     PyGC_Disable();
     PyGC_Enable();
@@ -677,6 +680,42 @@ void object_from_another() {
         Py_DecRef(taken);
     });
 }
+/// An object of the main interpreter is passed to a function of another one, not as its first argument.
+template <void (*Pass)(PyObject*)>
+void passed_on() {
+    const Python python;
+    std::vector<PyObject*> many;
+    for (int i = 0; i < 20000; ++i) { // beyond the arenas that Python started with
+        many.push_back(PyList_New(1));
+    }
+    with_own_gil([&] { Pass(many.back()); });
+}
+void append_it(PyObject* object) {
+    PyObject* made = PyList_New(0);
+    PyList_Append(made, object);
+    Py_DecRef(made);
+}
+void name_it(PyObject* object) {
+    PyObject* made = PyDict_New();
+    PyDict_SetItemString(made, "name", object);
+    Py_DecRef(made);
+}
+void pack_it(PyObject* object) {
+    PyObject* made = PyLong_FromLong(1000);
+    Py_DecRef(PyTuple_Pack(2, made, object));
+    Py_DecRef(made);
+}
+void call_with_it(PyObject* object) {
+    PyObject* made = PyLong_FromLong(1000);
+    Py_DecRef(PyObject_CallFunctionObjArgs(reinterpret_cast<PyObject*>(&PyList_Type), object, nullptr));
+    Py_DecRef(made);
+}
+/// Its argument is still where an argument of these functions would be.
+__attribute__((noinline)) void leave_it(PyObject*) {
+    Py_DecRef(PyDict_New());
+    PyThreadState_Get();
+}
+
 void text_from_another() {
     const Python python;
     with_own_gil([&] {
@@ -891,6 +930,31 @@ void worker_outside() {
     worker.join();
 }
 
+/// The same with a thread state of its own, as pybind11's and nanobind's gil_scoped_acquire have.
+template <bool Deletes>
+void own_state_inside() {
+    std::thread worker;
+    {
+        const Python python;
+        worker = std::thread([] {
+            PyThreadState* mine = PyThreadState_New(home);
+            PyEval_RestoreThread(mine);
+            if (Deletes) {
+                PyThreadState_Clear(mine);
+                PyThreadState_DeleteCurrent();
+            } else {
+                PyEval_SaveThread();
+            }
+            turn = 1;
+            at(2);
+        });
+        const NoGil without;
+        at(1);
+    }
+    turn = 2;
+    worker.join();
+}
+
 void finalized_without_gil() {
     const Python python;
     PyEval_SaveThread();
@@ -934,6 +998,28 @@ void shown_after_fetch() {
     Py_DecRef(PyObject_Repr(list));
     PyErr_Restore(type, value, trace);
     PyErr_Clear();
+}
+
+/// PY_SSIZE_T_CLEAN makes another function of it up to 3.12.
+template <bool Clears>
+void method_with_error() {
+    const Python python;
+    PyErr_SetString(PyExc_ValueError, "not handled");
+    if (Clears) {
+        PyErr_Clear();
+    }
+    PyObject* made = PyObject_CallMethod(list, "copy", nullptr);
+    PyErr_Clear();
+    Py_DecRef(made);
+}
+
+template <bool Clears>
+void finalized_with_error() {
+    const Python python;
+    PyErr_SetString(PyExc_ValueError, "nobody reads this");
+    if (Clears) {
+        PyErr_Clear();
+    }
 }
 
 void released_with_error() {
@@ -1327,6 +1413,8 @@ const Case cases[] = {
     {"occurred", "PyErr_Occurred with the GIL released", without_gil, released<occurred>, held<occurred>},
     {"signals", "PyErr_CheckSignals in a long computation without the GIL", without_gil, released<signals>,
      held<signals>},
+    {"pending_calls", "Py_MakePendingCalls with the GIL released", without_gil, released<pending_calls>,
+     held<pending_calls>},
     {"set_error", "PyErr_SetString in a C++ thread", without_gil, foreign<set_error>, held<set_error>},
     {"warning", "PyErr_WarnEx in a C++ thread", without_gil, foreign<pending>, held<pending>},
     {"allocate", "PyMem_Malloc in a C++ thread", without_gil, foreign<allocate>, held<allocate>},
@@ -1384,6 +1472,14 @@ const Case cases[] = {
      object_of_another, object_of_its_own},
     {"object_from_another", "an object of an interpreter with its own GIL in the main one", "another interpreter",
      object_from_another, text_from_another},
+    {"appended_to_another", "PyList_Append of an object of another interpreter", "another interpreter",
+     passed_on<append_it>, passed_on<leave_it>},
+    {"named_in_another", "PyDict_SetItemString of an object of another interpreter", "another interpreter",
+     passed_on<name_it>, object_of_its_own},
+    {"packed_in_another", "PyTuple_Pack of an object of another interpreter", "another interpreter", passed_on<pack_it>,
+     object_of_its_own},
+    {"called_in_another", "a call with an object of another interpreter", "another interpreter",
+     passed_on<call_with_it>, object_of_its_own},
     {"before", "PyUnicode_FromString before Py_Initialize", before, text_before, text_after_start},
     {"encoded_before", "Py_EncodeLocale before Py_Initialize", before, encoded_before, decoded_before},
     {"ensure_before", "PyGILState_Ensure before Py_Initialize", before, ensure_before, initialized_first},
@@ -1401,10 +1497,16 @@ const Case cases[] = {
     {"late_worker", "a thread that Py_FinalizeEx did not wait for", after, late_worker, joined_worker},
     {"worker_inside", "a thread inside PyGILState_Ensure during Py_FinalizeEx", "inside at finalization", worker_inside,
      worker_outside},
+    {"own_state_inside", "a thread that has its own thread state during Py_FinalizeEx", "inside at finalization",
+     own_state_inside<false>, own_state_inside<true>},
     {"finalized_without", "Py_FinalizeEx without the GIL", without_gil, finalized_without_gil, finalized_with_gil},
     {"called_with_error", "PyObject_CallObject with an exception set", "exception set", called_with_error,
      called_after_clear},
     {"shown_with_error", "PyObject_Repr with an exception set", "exception set", shown_with_error, shown_after_fetch},
+    {"method_with_error", "PyObject_CallMethod with an exception set", "exception set", method_with_error<false>,
+     method_with_error<true>},
+    {"finalized_with_error", "Py_FinalizeEx with an exception set", "exception lost", finalized_with_error<false>,
+     finalized_with_error<true>},
     {"released_with_error", "PyGILState_Release of a C++ thread with an exception set", "exception lost",
      released_with_error, released_after_print},
     {"cleared_with_error", "PyThreadState_Clear with an exception set", "exception lost", cleared_with_error,

@@ -16,7 +16,7 @@ from python_tsan.cli.output import add_formats, formats_of
 from python_tsan.cli.report import OWN_HELP, own_paths
 from python_tsan.detect.registry import DETECTORS, detectors_of
 from python_tsan.errors import UsageError
-from python_tsan.plain_text import counted, last_line
+from python_tsan.plain_text import cause_line, counted
 from python_tsan.render.registry import RENDERINGS, TERMINAL
 from python_tsan.result.model import TSAN_EXIT_CODE
 from python_tsan.result.shard import parse_shard
@@ -203,7 +203,7 @@ def show(report: Result, folder: Path, request: Request, arguments: argparse.Nam
         if name != TERMINAL:
             console.note(f"{name} in {folder / RENDERINGS[name].file_name}")
     if words := last_words(report, folder):
-        console.note(f"last line on standard error: {words}")
+        console.note(f"on standard error: {words}")
     here = Path.cwd()
     place = str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
     console.note(f"all files: {place}")
@@ -211,13 +211,16 @@ def show(report: Result, folder: Path, request: Request, arguments: argparse.Nam
 
 
 def last_words(report: Result, folder: Path) -> str:
-    """Return the last line on standard error of the first run whose program failed; empty if none did."""
+    """Return the line with the cause, else the last one, that the first failed program wrote to standard error.
+
+    Empty if no program failed.
+    """
     from python_tsan.checking.execution import STDERR_FILE  # noqa: PLC0415 -- `--help` needs no detector
 
     codes = report.subject.exit_codes if report.subject else ()
     files = sorted(folder.glob(f"[0-9]*/{STDERR_FILE}"), key=lambda file: int(file.parent.name))
     failed = (file for code, file in zip(codes, files, strict=False) if code not in {0, TSAN_EXIT_CODE})
-    return next(filter(None, (last_line(text_of(file)) for file in failed)), "")[:_LONGEST_LINE]
+    return next(filter(None, (cause_line(text_of(file)) for file in failed)), "")[:_LONGEST_LINE]
 
 
 def _write_baseline(report: Result, file: Path, rules: Rules, console: Console) -> None:

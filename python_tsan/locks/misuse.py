@@ -153,7 +153,8 @@ def _caption(misuse: Misuse, who: str) -> str:
         case Rule.INTERPRETER_NEVER_ENDED:
             return "the interpreter was made here"
         case Rule.INSIDE_AT_FINALIZATION:
-            return f"the first {misuse.function} of {who} that has no release"
+            missing = "release" if misuse.function == "PyGILState_Ensure" else "PyThreadState_DeleteCurrent"
+            return f"the first {misuse.function} of {who} that has no {missing}"
         case _:
             return f"the call by {who}"
 

@@ -171,6 +171,10 @@ def test_the_last_line_are_those_of_a_run_that_failed(make_session, program):
     code = "n = int(log.parent.parent.name); print('first\\n words of', n, file=sys.stderr); sys.exit(3 * (n == 2))"
     report, folder = make_session(program(code), repeat=3).run()
     assert last_words(report, folder) == "words of 2"
+    fatal = "Fatal Python error: Py_EndInterpreter: thread is not current"
+    code = f"print('before\\n{fatal}\\nstate: initialized\\n\\n  <no Python frame>', file=sys.stderr); sys.exit(1)"
+    report, folder = make_session(program(code, name="fatal")).run()
+    assert last_words(report, folder) == fatal
     report, folder = make_session(program("print('all is well', file=sys.stderr)", name="fine")).run()
     assert last_words(report, folder) == ""
 

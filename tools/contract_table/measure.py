@@ -43,16 +43,18 @@ RULES = {
     "advice": {Rule.BORROWED_KEPT},
 }
 NOT_SEEN = "not seen: "
+# Objects of a free-threaded build lie in no arena.
+_OF_ANOTHER = {
+    *("object_of_another", "object_from_another", "appended_to_another", "named_in_another", "packed_in_another"),
+    "called_in_another",
+}
 # Up to 3.11 all interpreters share one GIL, which PyThreadState_Swap keeps.
 _SHARED_GIL = {
     "swapped_out": "the thread keeps the GIL",
     "after_its_end": "the thread keeps the GIL",
-    "object_of_another": "all interpreters share one GIL",
-    "object_from_another": "all interpreters share one GIL",
+    **dict.fromkeys(_OF_ANOTHER, "all interpreters share one GIL"),
 }
 _FIRST_OWN_GIL = (3, 12)
-# Objects of a free-threaded build lie in no arena.
-_WITHOUT_ARENAS = {"object_of_another", "object_from_another"}
 _OPTIONS = "report_bugs=0 exitcode=0 handle_segv=0 handle_abort=0"
 
 
@@ -69,7 +71,7 @@ class Case:
         shared = parse_version(target.version).release < _FIRST_OWN_GIL
         if shared and self.name in _SHARED_GIL:
             return NOT_SEEN + _SHARED_GIL[self.name]
-        if target.free_threaded and self.name in _WITHOUT_ARENAS:
+        if target.free_threaded and self.name in _OF_ANOTHER:
             return f"{NOT_SEEN}a free-threaded build has no arenas"
         return self.found
 

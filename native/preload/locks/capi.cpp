@@ -39,6 +39,14 @@ struct python_status {
     int exit_code;
 };
 constexpr std::uint64_t most_misuses = 1 << 15;
+constexpr std::uint64_t vectorcall_offset = std::uint64_t{1} << 63; // PY_VECTORCALL_ARGUMENTS_OFFSET
+
+/// Which arguments of a function are objects: a bit for each, and how many more follow.
+struct Objects {
+    enum class More : std::uint8_t { none, until_null, counted, array };
+    std::uint8_t at;
+    More more;
+};
 
 /// A function that is redirected. Its number is that of its stub.
 struct Function {
@@ -49,7 +57,7 @@ struct Function {
     bool action;      // changes which thread has the GIL
     bool runs_python; // may run Python code, which may release the GIL at any moment
     bool no_error;    // must not be called with an exception set
-    bool of_object;   // its first argument is an object
+    Objects objects;  // which of its arguments are objects
     bool saves;       // PyEval_SaveThread and PyEval_RestoreThread, which are called more often than all others
     bool restores;
     Effect effect; // on what the thread has borrowed
@@ -96,7 +104,7 @@ bool begins_with(const char* text, const char* beginning) {
     return *beginning == '\0';
 }
 
-constexpr const char* runs_python[] = {"PyRun_",          "PyObject_Call",   "PyObject_Vectorcall",
+constexpr const char* runs_python[] = {"PyRun_",          "PyObject_Call",   "_PyObject_Call", "PyObject_Vectorcall",
                                        "PyEval_EvalCode", "PyImport_Import", "PyImport_Exec"};
 
 template <std::size_t Count>
@@ -276,6 +284,17 @@ Effect effect_of(const char* name) {
                                                : Effect::changes;
 }
 
+Objects objects_of(const char* name) {
+    using More = Objects::More;
+    const bool first = begins_with_one(takes_an_object, name) && !is_among(takes_nothing, name);
+    const int at = (first ? 1 : 0) | (is_among(takes_an_object_second, name) ? 2 : 0) |
+                   (is_among(takes_an_object_third, name) ? 4 : 0) | (is_among(takes_an_object_fourth, name) ? 8 : 0);
+    return {static_cast<std::uint8_t>(at), is_among(ends_with_null, name)      ? More::until_null
+                                           : is_among(begins_with_count, name) ? More::counted
+                                           : is_among(takes_an_array, name)    ? More::array
+                                                                               : More::none};
+}
+
 bool looks_always = false;
 
 void look_always(std::uint32_t number) {
@@ -308,7 +327,7 @@ std::uint32_t make_stub(const char* name, void* target) {
                                action,
                                runs,
                                no_error,
-                               begins_with_one(takes_an_object, name),
+                               objects_of(name),
                                same_text(name, "PyEval_SaveThread"),
                                same_text(name, "PyEval_RestoreThread"),
                                effect_of(name)};
@@ -591,15 +610,50 @@ bool has_error() {
     return error_occurred != nullptr && current_state() != nullptr && error_occurred() != nullptr;
 }
 
+bool are_of_another_interpreter(const std::uint64_t* from, const std::uint64_t* to) {
+    for (; from < to; ++from) {
+        if (is_of_another_interpreter(reinterpret_cast<void*>(*from))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Whether a call passes an object of another interpreter.
+bool passes_another(const Objects& objects, const std::uint64_t* arguments) {
+    for (int i = 0; objects.at >> i != 0; ++i) {
+        if ((objects.at >> i & 1) != 0 && are_of_another_interpreter(arguments + i, arguments + i + 1)) {
+            return true;
+        }
+    }
+    const auto* first = arguments + 1;
+    switch (objects.more) {
+    case Objects::More::none:
+        return false;
+    case Objects::More::until_null: {
+        const auto* end = first;
+        while (end < arguments + register_arguments && *end != 0) {
+            ++end;
+        }
+        return are_of_another_interpreter(first, end);
+    }
+    case Objects::More::counted:
+        return are_of_another_interpreter(
+            first, first + (arguments[0] < register_arguments ? arguments[0] : register_arguments - 1));
+    case Objects::More::array: {
+        const auto* array = reinterpret_cast<const std::uint64_t*>(arguments[1]);
+        return are_of_another_interpreter(array, array + (arguments[2] & ~vectorcall_offset));
+    }
+    }
+    return false;
+}
+
 /// The calling thread holds the GIL.
-Rule rule_while_held(const Function& function, std::uint64_t argument) {
+Rule rule_while_held(const Function& function, const std::uint64_t* arguments) {
     if (function.no_error && has_error()) {
         return Rule::error_set;
     }
-    if (function.of_object && arenas_are_many() && is_of_another_interpreter(reinterpret_cast<void*>(argument))) {
-        return Rule::other_interpreter;
-    }
-    return Rule::none;
+    return arenas_are_many() && passes_another(function.objects, arguments) ? Rule::other_interpreter : Rule::none;
 }
 
 /// What a call breaks that changes which thread has the GIL.
@@ -620,7 +674,8 @@ Rule rule_of_action(const char* name, std::uint64_t argument) {
     }
     const bool clears = same_text(name, "PyThreadState_Clear") && argument != 0 &&
                         current_state() == reinterpret_cast<const void*>(argument);
-    return clears && has_error() ? Rule::error_lost : Rule::none;
+    const bool ends = begins_with(name, "Py_Finalize") && is_initialized() != 0;
+    return (clears || ends) && has_error() ? Rule::error_lost : Rule::none;
 }
 
 std::uint32_t stack_of(const Site& site) {
@@ -704,11 +759,12 @@ void remember(std::uint32_t number, const Site& site, std::uint64_t argument) {
 } // namespace
 
 void python_tsan_capi_called(
-    std::uint32_t number, std::uint64_t pc, std::uint64_t sp, std::uint64_t fp, std::uint64_t argument) {
+    std::uint32_t number, std::uint64_t pc, std::uint64_t sp, std::uint64_t fp, const std::uint64_t* arguments) {
     if (number == looking_loader) {
         capi_redirect();
         return;
     }
+    const auto argument = arguments[0];
     number = number >= 2 * most_stubs ? number - 2 * most_stubs : number;
     const auto& function = functions[number];
     const Site site = {pc, sp, fp};
@@ -731,8 +787,9 @@ void python_tsan_capi_called(
                 report(rule, function, site, argument);
             }
         }
-    } else if (self.holds_gil && (function.no_error || function.of_object)) {
-        if (const auto rule = rule_while_held(function, argument); rule != Rule::none) {
+    } else if (self.holds_gil &&
+               (function.no_error || function.objects.at != 0 || function.objects.more != Objects::More::none)) {
+        if (const auto rule = rule_while_held(function, arguments); rule != Rule::none) {
             if (const Entered entered(site); entered) {
                 report(rule, function, site, argument);
             }

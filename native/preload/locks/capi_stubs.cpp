@@ -70,12 +70,12 @@ python_tsan_capi_call:
     movq %rsp, %rbp
     .cfi_def_cfa_register %rbp
     pushq %rax
-    pushq %rdi
-    pushq %rsi
-    pushq %rdx
-    pushq %rcx
-    pushq %r8
     pushq %r9
+    pushq %r8
+    pushq %rcx
+    pushq %rdx
+    pushq %rsi
+    pushq %rdi
     pushq %r10
     leaq python_tsan_capi_targets(%rip), %r10
     pushq (%r10,%r11,8)
@@ -89,7 +89,7 @@ python_tsan_capi_call:
     movups %xmm5, 80(%rsp)
     movups %xmm6, 96(%rsp)
     movups %xmm7, 112(%rsp)
-    movq %rdi, %r8
+    leaq -56(%rbp), %r8
     movl %r11d, %edi
     movq 8(%rbp), %rsi
     leaq 16(%rbp), %rdx
@@ -106,12 +106,12 @@ python_tsan_capi_call:
     leaq -72(%rbp), %rsp
     popq %r11
     popq %r10
-    popq %r9
-    popq %r8
-    popq %rcx
-    popq %rdx
-    popq %rsi
     popq %rdi
+    popq %rsi
+    popq %rdx
+    popq %rcx
+    popq %r8
+    popq %r9
     popq %rax
     popq %rbp
     .cfi_def_cfa %rsp, 8
@@ -192,7 +192,7 @@ python_tsan_capi_call:
     stp q2, q3, [sp, #128]
     stp q4, q5, [sp, #160]
     stp q6, q7, [sp, #192]
-    mov x4, x0
+    add x4, x29, #16
     mov w0, w16
     mov x1, x30
     add x2, x29, #240

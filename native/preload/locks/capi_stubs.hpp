@@ -16,8 +16,10 @@ extern "C" __attribute__((visibility("hidden"))) void* python_tsan_capi_targets[
 /// what quiet ones can be led to.
 void* capi_stub(std::uint32_t number);
 
-/// Called by a stub, with the return address, stack pointer and frame pointer of the caller, and its first argument.
+/// Called by a stub, with the return address, stack pointer and frame pointer of the caller, and what the call passes
+/// in the first `register_arguments` registers for arguments.
+constexpr int register_arguments = 6;
 extern "C" __attribute__((visibility("hidden"))) void python_tsan_capi_called(
-    std::uint32_t number, std::uint64_t pc, std::uint64_t sp, std::uint64_t fp, std::uint64_t argument);
+    std::uint32_t number, std::uint64_t pc, std::uint64_t sp, std::uint64_t fp, const std::uint64_t* arguments);
 
 } // namespace lock_recorder

@@ -56,8 +56,9 @@ void report(Rule rule, const char* function, std::uint64_t place, std::uint32_t 
 void report_made(const Made& one) {
     if (one.what == What::interpreter) {
         report(Rule::interpreter_never_ended, "Py_NewInterpreter", one.place, one.thread);
-    } else if (one.thread != 0 && rows<Thread>(Part::threads)[one.thread].ended != 0) {
-        report(Rule::never_deleted, "PyThreadState_New", one.place, one.thread);
+    } else if (one.thread != 0 && one.thread != self.thread) {
+        const bool ended = rows<Thread>(Part::threads)[one.thread].ended != 0;
+        report(ended ? Rule::never_deleted : Rule::inside_at_finalization, "PyThreadState_New", one.place, one.thread);
     }
 }
 
