@@ -31,11 +31,17 @@ function(python_tsan_provide_sanitizer problem)
   # Stack traces need only line tables, which cost less than full debug information.
   set(clang "$<OR:$<COMPILE_LANG_AND_ID:CXX,Clang>,$<COMPILE_LANG_AND_ID:C,Clang>>")
   set(lines "$<IF:${clang},-gline-tables-only,-g1>")
-  # clang instruments after it has vectorized, and leaves out the masked stores that a condition becomes with AVX.
-  set(scalar "$<${clang}:-fno-vectorize>")
+  # clang instruments after it has vectorized, and leaves out masked stores and accesses of 32 bytes or more.
+  set(scalar "$<${clang}:-fno-vectorize;-fno-slp-vectorize>")
+  # GCC does not instrument what it makes of these calls if the size is constant.
+  set(gcc "$<OR:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<COMPILE_LANG_AND_ID:C,GNU>>")
+  string(CONCAT calls "$<${gcc}:-fno-builtin-memset;-fno-builtin-memmove;-fno-builtin-memcmp;"
+                      "-fno-builtin-strcpy;-fno-builtin-strncpy>")
   # GCC warns about std::atomic_thread_fence, which its own libstdc++ uses in shared_ptr.
   set(fences "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-tsan>")
-  target_compile_options(python_tsan::sanitizer INTERFACE -fsanitize=thread -fno-omit-frame-pointer ${scalar} ${lines} ${fences})
+  target_compile_options(
+    python_tsan::sanitizer
+    INTERFACE -fsanitize=thread -fno-omit-frame-pointer ${lines} ${fences} "${scalar}" "${calls}")
   target_link_options(python_tsan::sanitizer INTERFACE -fsanitize=thread)
 endfunction()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from python_tsan.config import require_free_threading
 from python_tsan.cpython.plan import (
     BUILD_TSAN_OPTIONS,
+    KEPT_CALLS,
     LINE_TABLES,
     PREFIX_ROOM,
     PYDEBUG,
@@ -53,18 +54,19 @@ def make_plan(settings: Settings, record: SourceRecord, toolchain: Toolchain, *,
     version = release_of(record.version)
     if settings.free_threaded:
         require_free_threading(record.version)
+    family = toolchain.candidate.family
     flags = {
-        "cflags": f"-O1 -fno-omit-frame-pointer {LINE_TABLES[toolchain.candidate.family]}",
+        "cflags": f"-O1 -fno-omit-frame-pointer {LINE_TABLES[family]}{KEPT_CALLS[family]}",
         "ldflags": f"-fuse-ld={toolchain.linker}" if toolchain.linker else "",
         "sanitizer": SANITIZER,
         # Warnings about a released CPython are noise; -MD lists for a compiler cache what was included.
-        "private": f"-w -MD {_virtual_paths(toolchain.candidate.family)}",
+        "private": f"-w -MD {_virtual_paths(family)}",
     }
     parts: dict[str, Any] = {
         "version": record.version,
         "free_threaded": settings.free_threaded,
         "source_sha256": record.sha256,
-        "compiler": f"{toolchain.candidate.family.value} {toolchain.candidate.version} {toolchain.candidate.target}",
+        "compiler": f"{family.value} {toolchain.candidate.version} {toolchain.candidate.target}",
         "runtime_id": toolchain.runtime_id,
         "libc": libc,
         "flags": flags,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from python_tsan.cpython.plan import LINE_TABLES, SANITIZER
+from python_tsan.cpython.plan import KEPT_CALLS, LINE_TABLES, SANITIZER
 from python_tsan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,11 +78,12 @@ def plan_numpy(choice: NumpyChoice, interpreter: str, toolchain: Toolchain, *, t
             f"numpy {choice.version} is not locked, so its source cannot be checked before it is built",
             advice="leave --numpy out: the locked version is built",
         )
+    family = toolchain.candidate.family
     return NumpyPlan(
         version=choice.version,
         hashes=tuple(sorted(match["digest"] for match in _HASH.finditer(choice.requirements))),
         interpreter=interpreter,
-        flags=f"-fno-omit-frame-pointer {LINE_TABLES[toolchain.candidate.family]} -w",
+        flags=f"-fno-omit-frame-pointer {LINE_TABLES[family]}{KEPT_CALLS[family]} -w",
         tools=hashlib.sha256(tools.encode()).hexdigest(),
     )
 
