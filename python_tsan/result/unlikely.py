@@ -85,8 +85,13 @@ def blind_spot_of(finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot
 
     ``blind`` are the loaded objects that are known, by name. At least one access must be inside them; the C-API's own
     accesses count as the library's only on memory that the library allocated or frees, and an access without a stack
-    only on memory of an allocator inside the library.
+    only on memory of an allocator inside the library. What is not about accesses must have each of its stacks begin
+    inside one of them.
     """
+    if not finding.accesses:
+        begins = {blind.get(module_name(stack.frames[0].module)) for stack in finding.stacks if stack.frames}
+        spot = begins.pop() if len(begins) == 1 else None
+        return spot if spot and finding.kind in spot.kinds else None
     sides = [_side(access, finding, blind) for access in finding.accesses]
     known = next((side for side in sides if isinstance(side, BlindSpot)), None)
     if known is None or _Side.OTHER in sides or finding.kind not in known.kinds:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from python_tsan.result.blind_spots import BlindSpot, Measured, Treatment, constructs
 from python_tsan.result.unlikely import blind_spot_of, construct_of
+from python_tsan.tsan.finding import Kind
 from python_tsan.tsan.parser import parse_log
 
 SPOT = BlindSpot(
@@ -295,3 +296,19 @@ def test_a_leaked_thread_is_set_aside_if_cpython_itself_started_it(function, mod
         circle(function, module, text=LEAK.replace("/cpython/Python", "/home/me") if module == "prog" else LEAK)
         == known
     )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "frames", "expected"),
+    [
+        ((Kind.NEVER_RELEASED,), [LIB, LOOP], "lib"),
+        ((Kind.NEVER_RELEASED,), [YOURS, LIB], None),
+        ((Kind.RACE,), [LIB, LOOP], None),
+    ],
+)
+def test_what_a_thread_leaves_open_is_set_aside_where_it_begins_in_a_known_library(kinds, frames, expected):
+    opened = finding([YOURS], [YOURS])
+    (stack, _) = (access.stack for access in finding(frames, frames).accesses)
+    opened = replace(opened, kind=Kind.NEVER_RELEASED, accesses=(), stacks=(stack,))
+    found = blind_spot_of(opened, {"libblind.so": replace(SPOT, kinds=kinds)})
+    assert (found and found.name) == expected

@@ -29,7 +29,7 @@ nox -s wheels -- --site site --work runs --python INTERPRETER
 NOT_RUN = "not run"
 # What is kept of a wheel, read finding by finding.
 EXPLAINED = {
-    "gevent": "probably false: its hub takes the GIL in a callback and leaves it by a switch of greenlets, which the recorder takes for a missing release",
+    "aiohttp": "multidict 7.2.1 gives a MultiDict to the collector before its fields are set, which a debug build of CPython checks ([bpo-38392](https://github.com/python/cpython/pull/16615)); `build --release` has no such check",
 }
 
 
