@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, cast
 from python_tsan import __version__
 from python_tsan.cli.failures import as_exit_code
 from python_tsan.cli.help_format import formatter, name_of, sentence, tidy
+from python_tsan.collector import paused
 from python_tsan.errors import ExitCode, UsageError
 from python_tsan.plain_text import WIDTH, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+# Takes a sixth of a short report to import, because it imports inspect
+TYPING_EXTENSIONS = "typing_extensions"
 
 
 class VerbModule(Protocol):
@@ -41,8 +46,20 @@ class Verb(NamedTuple):
 
     def load(self) -> VerbModule:
         """Import the module: that of ``install-numpy`` is ``python_tsan.cli.install_numpy``."""
+        _import_msgspec()
         name = self.module or self.name.replace("-", "_")
         return cast("VerbModule", importlib.import_module(f"python_tsan.cli.{name}"))
+
+
+def _import_msgspec() -> None:
+    """Import msgspec without typing_extensions, of which it takes names that typing has since Python 3.11."""
+    if TYPING_EXTENSIONS in sys.modules:
+        return
+    sys.modules[TYPING_EXTENSIONS] = None  # type: ignore[assignment] # as if it were not installed
+    try:
+        importlib.import_module("msgspec")
+    finally:
+        del sys.modules[TYPING_EXTENSIONS]
 
 
 VERBS = (
@@ -84,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: Sequence[str]) -> ExitCode:
     # The options before the verb take no values, so that the first plain word is the verb.
-    parser = build_parser(next((word for word in arguments if not word.startswith("-")), ""))
+    with paused():  # imports drop nothing
+        parser = build_parser(next((word for word in arguments if not word.startswith("-")), ""))
     parsed = parser.parse_args(arguments)
     if parsed.verb is None:
         parser.print_help()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from python_tsan.tsan.block import Block, Shape, clean
-from python_tsan.tsan.lexer import FENCE, GO_HEADING, HEADING, SUMMARY, lex
+from python_tsan.tsan.lexer import FENCE, GO_HEADING, SUMMARY, find_heading, lex
 from python_tsan.tsan.notices import FATAL, FATAL_DETAIL, GO_TEST, is_notice
 from python_tsan.tsan.partial import MAX_APPENDED, Appended, stream_of
 from python_tsan.tsan.prefix import Changing, Form, Forms
@@ -105,7 +105,8 @@ class Blocks(Struct):
         before = more.prefix
         if len(self._latest) > MAX_APPENDED:
             self._latest = ""
-        if not HEADING.match(more.text):  # else output without a line end is before it
+        heading = find_heading(more.text)
+        if heading is None or heading.start():  # else output without a line end is before it
             block, _, _ = self._source(more.prefix)
             if block is not None and block is not self.plain and not block.fenced and len(block.raw[-1]) < MAX_APPENDED:
                 if len(block.raw) == 1:
@@ -221,7 +222,7 @@ class Blocks(Struct):
     def _open(self, line: str, raw: str, number: int) -> Block | None:
         """Start a block if this line is a first line."""
         shape = Shape.FINDING
-        found = HEADING.search(line) or GO_HEADING.search(line)
+        found = find_heading(line) or GO_HEADING.search(line)
         if found is None:
             shape, found = Shape.FATAL, FATAL.search(line)
         if found is None:

@@ -9,8 +9,8 @@ write to Clang, which drops the read before it, and a read or a write to GCC; th
 
 from __future__ import annotations
 
-import hashlib
 import re
+from _blake2 import blake2b  # hashlib loads OpenSSL
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ _SONAME_VERSION = re.compile(r"(\.so)(?:\.\d+)+$")
 
 def fingerprint(finding: Finding) -> str:
     """Return 16 hexadecimal digits that are the same for the same defect, see the module's docstring for the rules."""
-    return hashlib.blake2b("\n".join(identity(finding)).encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return blake2b("\n".join(identity(finding)).encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
 def identity(finding: Finding) -> tuple[str, ...]:

@@ -54,14 +54,14 @@ MAX_TEXT = 1 << 16
 _TITLES = sorted((*(kind.value for kind in Kind if kind is not Kind.UNRECOGNISED), "Swift access race"), key=len)[::-1]
 # WARNING: ThreadSanitizer: data race (pid=1234)
 # WARNING: ThreadSanitizer: data race (pid=1234) [worker 3]
+_EXACT = r"WARNING: ThreadSanitizer: (?P<title>.{1,400}?) \(pid=(?P<pid>\d+)\)"
 # WARNING: ThreadSanitizer: data race
 # WARNING: ThreadSanitizer: data race on worker 3
 # Warning - ThreadSanitizer:Data race(pid=1234)
 # ThreadSanitizer: data race (pid=1234)
 _TITLE = "|".join(map(re.escape, _TITLES))
-HEADING = re.compile(
-    r"WARNING: ThreadSanitizer: (?P<title>.{1,400}?) \(pid=(?P<pid>\d+)\)"
-    rf"|(?i:\b(?:warning|error)\b[ :-]{{1,3}}ThreadSanitizer: {{0,2}}(?P<bare>{_TITLE})"
+_ANY_HEADING = (
+    rf"{_EXACT}|(?i:\b(?:warning|error)\b[ :-]{{1,3}}ThreadSanitizer: {{0,2}}(?P<bare>{_TITLE})"
     r"(?=\s*(?:$|[^\w\s])|\s+(?:pid|on|in|at|by|for|from|during|\d+)\b))"
     rf"|(?i:ThreadSanitizer: {{0,2}}(?P<plain>{_TITLE})(?=\s*\(pid\b))"
 )
@@ -297,8 +297,15 @@ def _held_before(text: str) -> HeldBefore | None:
     return found and HeldBefore(number(found["mutex"]) or 0)
 
 
+def find_heading(line: str) -> re.Match[str] | None:
+    """Return the first heading in a line. Most are exactly as printed; to compile the pattern for all takes long."""
+    return re.match(_EXACT, line) or re.search(_ANY_HEADING, line)
+
+
 def _heading(text: str) -> Heading | None:
-    if found := HEADING.match(text):
+    if found := re.match(_EXACT, text):
+        return Heading(found["title"], number(found["pid"]), Dialect.CXX)
+    if found := re.match(_ANY_HEADING, text):
         title = found["title"] or found["bare"] or found["plain"]
         pid = found if found["pid"] else re.match(_PID, text[found.end() :])
         return Heading(title, number(pid["pid"]) if pid else None, Dialect.CXX)
@@ -367,7 +374,7 @@ _RULES: dict[str, tuple[Callable[[str], Token | None], ...]] = {
     "hea": (read_go_location,),
     "glo": (read_go_location,),
     "mut": (_mutex, _acquired, _held_before),
-    "thr": (_heading, _created),
+    "thr": (_created, _heading),
     "gor": (_goroutine, _go_acquired),
     "cyc": (_cycle,),
     "sig": (_signal,),

@@ -12,7 +12,7 @@ from python_tsan.tsan.draft import Draft, Parts
 from python_tsan.tsan.fields import number
 from python_tsan.tsan.finding import Dialect, Fatal, FatalKind, Finding, Frame, Kind, Source, Stack
 from python_tsan.tsan.frame_line import read_frame
-from python_tsan.tsan.lexer import GO_HEADING, HEADING, lex
+from python_tsan.tsan.lexer import GO_HEADING, find_heading, lex
 from python_tsan.tsan.outside import MAX_SAMPLE_LENGTH, MAX_SAMPLES
 from python_tsan.tsan.splitter import Splitter
 from python_tsan.tsan.tokens import Heading
@@ -105,7 +105,7 @@ def _leaked(kind: Kind, printed: int) -> int:
 
 
 def _late_heading(line: str) -> Heading:
-    found = HEADING.search(line) or GO_HEADING.search(line)
+    found = find_heading(line) or GO_HEADING.search(line)
     token = lex(line[found.start() :]) if found else None
     return token if isinstance(token, Heading) else Heading(line.strip(), None, Dialect.CXX)
 
