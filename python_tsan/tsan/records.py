@@ -120,7 +120,7 @@ class Unwrapper(Struct):
         if path is None:
             return None
         fields = {**outer, **own}
-        text = str(fields.pop(path))
+        text = _whole(str(fields.pop(path)))
         marks = {name[-1].lower(): str(content).lower() for name, content in fields.items()}
         fed = path == ("log",) and "stream" in marks and not {"logtag", "_p"} & marks.keys()
         naming = {name: content for name, content in fields.items() if is_source(name, content)}
@@ -241,7 +241,12 @@ def _string(line: str) -> list[Record]:
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':  # noqa: PLR2004 -- two quotes
         return []
     value = _decode(text)
-    return [Record("string", {}, value)] if isinstance(value, str) else []
+    return [Record("string", {}, _whole(value))] if isinstance(value, str) else []
+
+
+def _whole(text: str) -> str:
+    """Return a text of JSON in which half a surrogate pair is a code: it is no letter, and cannot be written."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def _decode(text: str) -> object:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import os
 import shutil
@@ -111,6 +112,16 @@ def test_bytes_that_are_no_utf8_stay_readable(tmp_path, log):
     told, digest = only(tmp_path / "tsan.1")
     assert (told.problem, digest.blocks) == ("", 1)
     assert digest.samples == ["\\xfd\\xfa ThreadSanitizer says \\xe9"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_half_a_surrogate_pair_in_json_stays_readable(tmp_path, log, whole):
+    text = log.decode().replace("::g_", "::\ud800_")
+    lines = [text] if whole else [{"log": f"{line}\n"} for line in text.splitlines()]
+    (tmp_path / "tsan.1").write_text("".join(f"{json.dumps(each)}\n" for each in lines), encoding="ascii")
+    result = build_result(only(tmp_path / "tsan.1")[1])
+    assert result.findings[0].location.name == "(anonymous namespace)::\\ud800_total"
+    assert encode_result(result)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
