@@ -93,14 +93,23 @@ def origin(stack: Stack | None, own: tuple[str, ...] = (), extensions: frozenset
     a thread that runs without the GIL races there.
     """
     frames = stack.frames if stack else ()
-    named = [frame for frame in frames if not is_interceptor(frame) and not is_plumbing(frame)]
-    owners = [(frame, owner(frame, own, extensions)) for frame in named]
-    telling = [(frame, whose) for frame, whose in owners if whose is not Attribution.RUNTIME]
-    if not telling:
+    first = yours = None
+    by_python = False
+    for frame in frames:
+        if is_interceptor(frame) or is_plumbing(frame):
+            continue
+        mine = owner(frame, own, extensions)
+        if mine is Attribution.RUNTIME:
+            continue
+        first = first or (frame, mine)
+        if mine is Attribution.YOURS:
+            yours = frame
+            break
+        by_python = by_python or frame.symbol in _LOOP
+    if first is None:
         return _inlined(frames, own, extensions)
-    frame, whose = telling[0]
-    yours = next((frame for frame, other in telling if other is Attribution.YOURS), None)
-    if yours and whose is not Attribution.LIBPYTHON and _is_called_by_python([each for each, _ in telling], yours):
+    frame, whose = first
+    if by_python and whose is not Attribution.LIBPYTHON:
         yours = None
     reached = yours is not None and whose is not Attribution.YOURS
     return Origin(attribution=Attribution.REACHED if reached else whose, frame=frame, yours=yours)
@@ -121,10 +130,6 @@ def _inlined(frames: Sequence[Frame], own: tuple[str, ...], extensions: frozense
     )
 
 
-def _is_called_by_python(frames: Sequence[Frame], yours: Frame) -> bool:
-    return any(frame.symbol in _LOOP for frame in frames[: frames.index(yours)])
-
-
 @lru_cache(REMEMBERED)
 def owner(frame: Frame, own: tuple[str, ...] = (), extensions: frozenset[str] = frozenset()) -> Attribution:
     """Return whose code one frame is, without a look at its neighbours; never REACHED."""
@@ -133,14 +138,10 @@ def owner(frame: Frame, own: tuple[str, ...] = (), extensions: frozenset[str] = 
         return Attribution.YOURS
     if frame.python and (whose := _owner_of_python(frame.file)):
         return whose
-    for whose, matches in (
-        (Attribution.RUNTIME, _is_runtime(frame, module)),
-        (Attribution.NUMPY, _is_numpy(frame, module)),
-        (Attribution.LIBPYTHON, _is_libpython(frame, module)),
-        (Attribution.EXTENSION, module in extensions or _is_extension(frame, module)),
-    ):
-        if matches:
-            return whose
+    ranks = _rank_of_module(frame.module), _rank_of_file(frame.file), _rank_of_symbol(frame.symbol)
+    rank = min(*ranks, _EXTENSION if module in extensions else _NOBODY)
+    if rank < _NOBODY:
+        return _OWNERS[rank]
     program = bool(module or frame.file) and not _SHARED.search(module)
     return Attribution.YOURS if program and not own else Attribution.UNKNOWN
 
@@ -152,25 +153,39 @@ def _owner_of_python(file: str) -> Attribution | None:
     return Attribution.LIBPYTHON if _STANDARD_LIBRARY.search(file) else None
 
 
-def _is_runtime(frame: Frame, module: str) -> bool:
-    if _RUNTIME_MODULE.match(module) or _FRAMEWORK.match(module) or _SYSTEM_PATH.match(frame.module):
-        return True
-    return bool(_RUNTIME_FILE.search(frame.file))
+# The first of these that a frame's module, file or symbol names
+_OWNERS = (Attribution.RUNTIME, Attribution.NUMPY, Attribution.LIBPYTHON, Attribution.EXTENSION)
+_RUNTIME, _NUMPY, _LIBPYTHON, _EXTENSION = range(len(_OWNERS))
+_NOBODY = len(_OWNERS)
 
 
-def _is_numpy(frame: Frame, module: str) -> bool:
-    return bool(_NUMPY_MODULE.match(module) or _NUMPY_FILE.search(frame.file) or _NUMPY_SYMBOL.match(frame.symbol))
-
-
-def _is_libpython(frame: Frame, module: str) -> bool:
+# There are far fewer modules and files than frames.
+@lru_cache(REMEMBERED)
+def _rank_of_module(path: str) -> int:
+    module = path.rpartition("/")[2]
+    if _RUNTIME_MODULE.match(module) or _FRAMEWORK.match(module) or _SYSTEM_PATH.match(path):
+        return _RUNTIME
+    if _NUMPY_MODULE.match(module):
+        return _NUMPY
     if _LIBPYTHON_MODULE.match(module):
-        return True
-    return bool(_LIBPYTHON_SYMBOL.match(frame.symbol) or _LIBPYTHON_FILE.search(frame.file))
+        return _LIBPYTHON
+    of_python = _EXTENSION_MODULE.search(module) or _EXTENSION_FILE.search(path)
+    return _EXTENSION if of_python or _BUNDLED_MODULE.match(module) else _NOBODY
 
 
-def _is_extension(frame: Frame, module: str) -> bool:
-    of_python = _EXTENSION_MODULE.search(module) or _EXTENSION_FILE.search(frame.module)
-    return bool(of_python or _BUNDLED_MODULE.match(module))
+@lru_cache(REMEMBERED)
+def _rank_of_file(file: str) -> int:
+    if _RUNTIME_FILE.search(file):
+        return _RUNTIME
+    if _NUMPY_FILE.search(file):
+        return _NUMPY
+    return _LIBPYTHON if _LIBPYTHON_FILE.search(file) else _NOBODY
+
+
+def _rank_of_symbol(symbol: str) -> int:
+    if _NUMPY_SYMBOL.match(symbol):
+        return _NUMPY
+    return _LIBPYTHON if _LIBPYTHON_SYMBOL.match(symbol) else _NOBODY
 
 
 def _is_in(frame: Frame, module: str, mine: str) -> bool:

@@ -64,9 +64,20 @@ def is_interceptor(frame: Frame) -> bool:
 
 @lru_cache(REMEMBERED)
 def _is_interceptor(symbol: str, module: str, file: str) -> bool:
-    if _RUNTIME_SYMBOL.match(symbol) or _RUNTIME_MODULE.search(module) or _RUNTIME_FILE.search(file):
+    if _RUNTIME_SYMBOL.match(symbol) or _is_runtime_module(module) or _is_runtime_file(file):
         return True
     return not file and bool(_LIBC_NAME.fullmatch(symbol))
+
+
+# There are far fewer modules and files than frames.
+@lru_cache(REMEMBERED)
+def _is_runtime_module(module: str) -> bool:
+    return bool(_RUNTIME_MODULE.search(module))
+
+
+@lru_cache(REMEMBERED)
+def _is_runtime_file(file: str) -> bool:
+    return bool(_RUNTIME_FILE.search(file))
 
 
 def is_plumbing(frame: Frame) -> bool:
@@ -76,7 +87,12 @@ def is_plumbing(frame: Frame) -> bool:
 
 @lru_cache(REMEMBERED)
 def _is_plumbing(symbol: str, file: str) -> bool:
-    return bool(_PLUMBING_FILE.search(file) or _PLUMBING_SYMBOL.match(plain_symbol(symbol)))
+    return _is_plumbing_file(file) or bool(_PLUMBING_SYMBOL.match(plain_symbol(symbol)))
+
+
+@lru_cache(REMEMBERED)
+def _is_plumbing_file(file: str) -> bool:
+    return bool(_PLUMBING_FILE.search(file))
 
 
 def identifying_stacks(finding: HasStacks) -> tuple[Stack | None, ...]:
@@ -112,9 +128,14 @@ def identifying_frame(stack: Stack | None) -> Frame | None:
     """
     frames = stack.frames if stack else ()
     frames = tuple(frame for frame in frames if not frame.python) or frames
-    outside = [frame for frame in frames if not is_interceptor(frame)]
-    own = (frame for frame in outside if not is_plumbing(frame) and frame.symbol)
-    return next(own, next(iter(outside or frames), None))
+    outside = None
+    for frame in frames:
+        if is_interceptor(frame):
+            continue
+        if frame.symbol and not is_plumbing(frame):
+            return frame
+        outside = outside or frame
+    return outside or next(iter(frames), None)
 
 
 # foo[abi:cxx11](int), foo(int) [clone .isra.0], foo(int) (.constprop.0), foo.part.1, foo::h0123456789abcdef
@@ -144,16 +165,21 @@ def plain_symbol(symbol: str) -> str:
     scope of what is in an unnamed namespace or in a lambda: GCC gives such functions no linkage name, and its
     runtime then prints the last part of the name alone.
     """
-    name = _DECORATION.sub("", symbol[:MAX_SYMBOL]).replace("(anonymous namespace)", "{anonymous}")
-    name = _LAMBDA.sub("{lambda}", name)
-    name = _OPERATOR.sub(_spell_operator, name)
+    name = symbol[:MAX_SYMBOL]
+    if "[" in name or "." in name or "::h" in name:
+        name = _DECORATION.sub("", name)
+    name = name.replace("(anonymous namespace)", "{anonymous}")
+    if "$" in name or "{" in name or "'" in name or "(anonymous class)" in name:
+        name = _LAMBDA.sub("{lambda}", name)
+    if "operator" in name:
+        name = _OPERATOR.sub(_spell_operator, name)
     for _ in range(MAX_NESTING):
-        shorter = _INNERMOST.sub("", name)
-        if shorter == name:
+        name, count = _INNERMOST.subn("", name)
+        if not count:
             break
-        name = shorter
-    name = _QUALIFIERS.sub("", name).strip()
-    name = name.rpartition(" ")[2]
+    if "const" in name or "&" in name or "volatile" in name or "noexcept" in name:
+        name = _QUALIFIERS.sub("", name)
+    name = name.strip().rpartition(" ")[2]
     return name.rpartition("::")[2] if "{anonymous}" in name or "{lambda}" in name else name
 
 
