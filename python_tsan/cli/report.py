@@ -44,7 +44,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Show the report and return 1 for findings that fail, 0 for none, 2 for invalid input, 6 if nothing was judged."""
     console = make_console(quiet=arguments.quiet)
     with paused():  # findings have no cycles, and with many of them the search for some takes half the time
-        report = load_report(arguments.paths, own=own_paths(arguments.own), silent_is_clean=arguments.silent_is_clean)
+        report = load_report(
+            arguments.paths,
+            own=own_paths(arguments.own),
+            silent_is_clean=arguments.silent_is_clean,
+            once=arguments.format == "json",
+        )
         show(report, arguments, console)
     bad = [each for each in report.inputs if each.problem]
     if arguments.output or arguments.format != TERMINAL:
@@ -59,8 +64,10 @@ def exit_code(report: Result) -> ExitCode:
     return ExitCode.USAGE if unread and report.exit_code is ExitCode.CLEAN else report.exit_code
 
 
-def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_clean: bool = False) -> Result:
-    """Return the report of logs, or that of a run.
+def load_report(
+    paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_clean: bool = False, once: bool = False
+) -> Result:
+    """Return the report of logs, of which the findings are read ``once`` or more often, or that of a run.
 
     Raises :class:`UsageError` when none of ``paths`` can be read as a log at all, :class:`SubjectError` when a run's
     file cannot be read.
@@ -71,7 +78,7 @@ def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_cl
 
     if list(paths) != [STANDARD_INPUT] and (saved := _saved(paths)):
         return attributed(saved, own) if own else saved
-    reading = read_logs(paths)
+    reading = read_logs(paths, packs=once)
     if silent_is_clean:  # a run without a finding leaves the folder of log_path= empty
         reading.inputs = [replace(each, problem="") if each.problem == NO_LOGS else each for each in reading.inputs]
     problems = [each for each in reading.inputs if each.problem and not each.spoke]
@@ -81,7 +88,8 @@ def load_report(paths: Sequence[str], *, own: tuple[str, ...] = (), silent_is_cl
             advice="name a ThreadSanitizer log, or the folder of log_path=",
             page="logs",
         )
-    return build_result(reading.digest, Facts(own=own, inputs=tuple(reading.inputs), silent_is_clean=silent_is_clean))
+    facts = Facts(own=own, inputs=tuple(reading.inputs), silent_is_clean=silent_is_clean)
+    return build_result(reading.digest, facts, once=once)
 
 
 def own_paths(given: Sequence[str]) -> tuple[str, ...]:

@@ -71,12 +71,13 @@ class Reading(Struct):
     inputs: list[Input] = field(default_factory=list)
 
 
-def read_logs(paths: Iterable[str]) -> Reading:
+def read_logs(paths: Iterable[str], *, packs: bool = False) -> Reading:
     """Read files and folders, ``-`` is standard input. Never raises for their state: each input has its problem.
 
-    Memory is bounded by the distinct findings, not by the size of the logs; a file that is named twice is read once.
+    Memory is bounded by the distinct findings, which the digest ``packs`` on request, not by the size of the logs; a
+    file that is named twice is read once.
     """
-    reading = Reading()
+    reading = Reading(digest=Digest(packs=packs))
     read_into(reading, paths)
     return reading
 

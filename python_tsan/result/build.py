@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 -- a dataclass's annotations stay readable at run time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast, overload
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -26,7 +26,7 @@ from python_tsan.tsan.finding import Finding
 from python_tsan.tsan.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from python_tsan.result.model import Observation
@@ -65,11 +65,34 @@ NOTHING_KNOWN = Facts()
 NEW = Standing(status=FindingStatus.NEW)
 
 
-def build_result(digest: Digest, facts: Facts = NOTHING_KNOWN) -> Result:
-    """Return the result of all that ``digest`` has read: findings in order of first appearance."""
-    findings = tuple(_finding(group, facts) for group in digest.groups.values())
+class _Unmade(Sequence[DistinctFinding]):
+    """The findings of groups, each of which is made when it is read, and not kept."""
+
+    def __init__(self, groups: Sequence[Group], facts: Facts) -> None:
+        self._groups, self._facts = groups, facts
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @overload
+    def __getitem__(self, index: int) -> DistinctFinding: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[DistinctFinding]: ...
+    def __getitem__(self, index: int | slice) -> DistinctFinding | Sequence[DistinctFinding]:
+        if isinstance(index, slice):
+            return _Unmade(self._groups[index], self._facts)
+        return _finding(self._groups[index], self._facts)
+
+
+def build_result(digest: Digest, facts: Facts = NOTHING_KNOWN, *, once: bool = False) -> Result:
+    """Return the result of all that ``digest`` has read: findings in order of first appearance.
+
+    If its findings are read ``once``, each is made at that moment: all of them may be too large for the memory.
+    """
+    unmade = _Unmade(tuple(digest.groups.values()), facts)
+    findings = cast("tuple[DistinctFinding, ...]", unmade) if once else tuple(unmade)
     verdict = facts.verdict or judge_logs(
-        findings,
+        [facts.standings.get(key, NEW).status for key in digest.groups],
         digest.fatal,
         facts.inputs,
         silent_is_clean=facts.silent_is_clean,

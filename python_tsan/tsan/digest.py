@@ -5,10 +5,12 @@ Most blocks of a long log repeat a few races. A repeated block is known by its n
 
 from __future__ import annotations
 
+import zlib
 from array import array
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -22,7 +24,7 @@ from python_tsan.tsan.skim import Skimmer
 from python_tsan.tsan.splitter import Splitter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from python_tsan.tsan.normal_form import Outline
 
@@ -32,20 +34,53 @@ MAX_FORMS = 4096
 MAX_LETTERS = 1 << 24
 # Longer blocks are rare and not remembered.
 MAX_KNOWN_LINES = 400
+# So many findings are packed together, for much of their text is the same.
+PACKED = 256
+
+
+class Packed(Struct, frozen=True):
+    """A finding of a compressed list, at this index; its log has ``shift`` more lines before it."""
+
+    pack: bytes
+    index: int
+    shift: int = 0
+
+    def moved(self, shift: int) -> Packed:
+        """Return it as if more lines were before it."""
+        return Packed(self.pack, self.index, self.shift + shift)
+
+    def open(self) -> Finding:
+        """Return the finding."""
+        return _moved(_unpacked(self.pack)[self.index], self.shift)
+
+
+@lru_cache(2)
+def _unpacked(pack: bytes) -> list[Finding]:
+    return msgspec.msgpack.decode(zlib.decompress(pack), type=list[Finding])
 
 
 class Group(Struct):
     """One distinct finding: the first block that showed it, how often it came and where.
 
-    ``places`` maps a log's name to the first lines of its blocks, in order. ``variants`` has one block of each way
-    through the modules: what is true of the first need not be true of all.
+    ``places`` maps a log's name to the first lines of its blocks, in order. ``ways`` has one block of each way through
+    the modules: what is true of the first need not be true of all.
     """
 
     fingerprint: str
-    finding: Finding
+    first: Finding | Packed
     occurrences: int = 0
-    variants: dict[tuple[object, ...], Finding] = field(default_factory=dict)
+    ways: dict[tuple[object, ...], Finding | Packed] = field(default_factory=dict)
     places: dict[str, array[int]] = field(default_factory=dict)
+
+    @property
+    def finding(self) -> Finding:
+        """The first block."""
+        return _opened(self.first)
+
+    @property
+    def variants(self) -> dict[tuple[object, ...], Finding]:
+        """The blocks of all ways."""
+        return {way: _opened(each) for way, each in self.ways.items()}
 
     def sources(self) -> Iterator[tuple[str, int]]:
         """Yield log name and line of every occurrence."""
@@ -67,7 +102,7 @@ class Part(Struct):
     blocks: int
     unparsed: int
     samples: list[str]
-    groups: list[tuple[str, array[int], dict[tuple[object, ...], Finding]]] = field(default_factory=list)
+    groups: list[tuple[str, array[int], dict[tuple[object, ...], Finding | Packed]]] = field(default_factory=list)
 
 
 class Known(Struct, frozen=True):
@@ -77,12 +112,17 @@ class Known(Struct, frozen=True):
     unparsed: int
     outline: Outline
 
+    def is_certain(self, *, prefixed: bool) -> bool:
+        """Report whether the splitter would cut out such a block, with a prefix before each line or without."""
+        return self.outline.prefixed if prefixed else self.outline.plain
+
 
 class Digest(Struct):
     """Collects logs and holds each distinct finding once, in the order of first appearance.
 
     ``shortfalls`` are the logs that speak of reports which could not be read, ``other_tools`` the checkers of other
-    kinds whose lines were seen outside of blocks, ``unread`` sentences about parts of logs that were not read.
+    kinds whose lines were seen outside of blocks, ``unread`` sentences about parts of logs that were not read. If it
+    ``packs``, many findings take little memory, but time whenever they are looked at, and equal frames are not shared.
     """
 
     groups: dict[str, Group] = field(default_factory=dict)
@@ -95,9 +135,13 @@ class Digest(Struct):
     shortfalls: list[Shortfall] = field(default_factory=list)
     other_tools: dict[str, None] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
+    packs: bool = False
     # All groups that were ever parsed, and which of their variants take_part has returned.
     _known: dict[str, Group] = field(default_factory=dict)
     _taken: dict[str, set[tuple[object, ...]]] = field(default_factory=dict)
+    # The variants that are not packed yet, and each way once.
+    _fresh: list[tuple[Group, tuple[object, ...]]] = field(default_factory=list)
+    _ways: dict[tuple[object, ...], tuple[object, ...]] = field(default_factory=dict)
     # What is known of the blocks of each normal form, and how many letters these forms have.
     _forms: dict[str, Known] = field(default_factory=dict)
     _letters: int = 0
@@ -116,12 +160,17 @@ class Digest(Struct):
 
     def resume(self, splitter: Splitter, texts: Iterable[str], source: str, *, last: bool = True) -> None:
         """Read a part of a log, of which ``splitter`` knows what came before."""
-        skimmer = Skimmer(splitter, partial(self._take_text, source), finished=lambda block: self._take(block, source))
+        skimmer = Skimmer(
+            splitter,
+            partial(self._take_text, source),
+            partial(self._take_run, source),
+            finished=lambda block: self._take(block, source),
+        )
         self._collect(splitter.split(skimmer.lines(texts), last=last), source)
 
     def approach(self, splitter: Splitter, texts: Iterable[str]) -> None:
         """Bring a splitter into the state that it has behind these texts, of which nothing is counted."""
-        skimmer = Skimmer(splitter, self._pass_text, finished=lambda _block: None)
+        skimmer = Skimmer(splitter, self._pass_text, partial(self._take_run, None), finished=lambda _block: None)
         for _ in splitter.split(skimmer.lines(texts), last=False):
             pass
 
@@ -141,15 +190,15 @@ class Digest(Struct):
         """Return a digest that knows the blocks of this one and has counted none, in a process that was just forked."""
         for group in self._known.values():
             group.occurrences, group.places = 0, {}
-        taken = {key: set(group.variants) for key, group in self._known.items()}
-        return Digest(_known=self._known, _taken=taken, _forms=self._forms, _letters=self._letters)
+        taken = {key: set(group.ways) for key, group in self._known.items()}
+        return Digest(packs=self.packs, _known=self._known, _taken=taken, _forms=self._forms, _letters=self._letters)
 
     def take_part(self) -> Part:
         """Return what was read since the last call, and forget it; what was parsed stays known unless it is much."""
         part = Part(self.fatal, self.blocks, self.unparsed, self.samples)
         for key, group in self.groups.items():
             sent = self._taken.setdefault(key, set())
-            new = {way: finding for way, finding in group.variants.items() if way not in sent}
+            new = {way: finding for way, finding in group.ways.items() if way not in sent}
             sent.update(new)
             (lines,) = group.places.values()
             part.groups.append((key, lines, new))
@@ -158,6 +207,7 @@ class Digest(Struct):
         self.blocks = self.unparsed = 0
         if len(self._known) > MAX_FORMS:
             self._known.clear()
+            self._fresh.clear()
             self._forget_forms()
         return part
 
@@ -165,9 +215,12 @@ class Digest(Struct):
         """Add a part of a log; ``shift`` is what its numbers of lines lack."""
         for key, lines, variants in part.groups:
             for way, finding in variants.items():
-                if key not in self.groups or way not in self.groups[key].variants:
-                    moved = _moved(finding, shift)
-                    self.groups.setdefault(key, Group(key, moved)).variants[way] = moved
+                group = self.groups.get(key)
+                if group is None or way not in group.ways:
+                    moved = finding.moved(shift) if isinstance(finding, Packed) else _moved(finding, shift)
+                    if group is None:
+                        group = self.groups[key] = Group(key, moved)
+                    self._add_way(group, way, moved)
             group = self.groups[key]
             group.occurrences += len(lines)
             group.places.setdefault(source, array("Q")).extend(line + shift for line in lines)
@@ -188,8 +241,8 @@ class Digest(Struct):
         key = key or fingerprint(finding)
         group = self.groups.setdefault(key, Group(key, finding))
         if finding.notes and not group.finding.notes:
-            group.finding = finding
-        group.variants.setdefault(ways(finding), finding)
+            group.first = finding
+        group.ways.setdefault(ways(finding), finding)
         group.occurrences += times
         group.places.setdefault(finding.source.file, array("Q")).append(finding.source.first_line)
         self.blocks += times
@@ -208,10 +261,31 @@ class Digest(Struct):
         known = self._forms.get(form)
         if known is None:
             return self._take_new(source, text, form, number, prefixed=prefixed)
-        if not (known.outline.prefixed if prefixed else known.outline.plain):
+        if not known.is_certain(prefixed=prefixed):
             return False
         self._add(known.group, number, source, known.unparsed)
         return True
+
+    def _take_run(
+        self, source: str | None, forms: Sequence[str], place: tuple[int, int, int], *, prefixed: bool
+    ) -> tuple[int, int, int]:
+        """Count known blocks as long as nothing else comes; see :class:`Skimmer`. Without a source, count nothing."""
+        index, stop, number = place
+        blocks = 0
+        while index < stop:
+            form = forms[index]
+            if form == "\n":  # nothing between two fences
+                number += 1
+            else:
+                known = self._forms.get(form)
+                if known is None or not known.outline.lines or not known.is_certain(prefixed=prefixed):
+                    break
+                if source is not None:
+                    self._add(known.group, number + 2, source, known.unparsed)
+                number += known.outline.lines
+                blocks += 1
+            index += 1
+        return index, number, blocks
 
     def _take_new(self, source: str, text: str, form: str, number: int, *, prefixed: bool) -> bool:
         """Count a block of which the form is not known, though it may be without the program's output."""
@@ -226,7 +300,7 @@ class Digest(Struct):
                 return False
             self._parse(Block(Shape.FINDING, number, raw=lines, lines=lines), source, form, strays, shown)
             return True
-        if not (known.outline.prefixed if prefixed else known.outline.plain):
+        if not known.is_certain(prefixed=prefixed):
             return False
         self._sample(strays)
         self._add(known.group, number, source, known.unparsed + len(strays))
@@ -258,13 +332,30 @@ class Digest(Struct):
         if group is None:
             group = Group(key, finding)
         self._known[key] = group
-        group.variants.setdefault(ways(finding), finding)
+        if (way := ways(finding)) not in group.ways:
+            self._add_way(group, way, finding)
         self._add(group, block.first_line, source, len(finding.unparsed))
         if form and len(block.lines) <= MAX_KNOWN_LINES:
             if len(self._forms) >= MAX_FORMS or self._letters + len(form) > MAX_LETTERS:
                 self._forget_forms()
             self._letters += len(form)
             self._forms[form] = Known(group, len(finding.unparsed) - len(strays), shown)
+
+    def _add_way(self, group: Group, way: tuple[object, ...], finding: Finding | Packed) -> None:
+        """Keep a variant, and pack those that are not yet if they are many."""
+        way = self._ways.setdefault(way, way)
+        group.ways[way] = finding
+        if not self.packs or isinstance(finding, Packed):
+            return
+        self._fresh.append((group, way))
+        if len(self._fresh) >= PACKED:
+            pack = zlib.compress(msgspec.msgpack.encode([group.ways[way] for group, way in self._fresh]), 1)
+            for index, (each, of) in enumerate(self._fresh):
+                packed = Packed(pack, index)
+                if each.first is each.ways[of]:
+                    each.first = packed
+                each.ways[of] = packed
+            self._fresh.clear()
 
     def _forget_forms(self) -> None:
         self._forms.clear()
@@ -295,8 +386,14 @@ def _lines(count: int) -> str:
     return "a line that was cut" if count == 1 else f"{count:,} lines that were cut"
 
 
+def _opened(finding: Finding | Packed) -> Finding:
+    return finding.open() if isinstance(finding, Packed) else finding
+
+
 def _moved(what: Item, shift: int) -> Item:
     """Return a finding, or a fatal end, as if more lines were before it."""
+    if not shift:
+        return what
     source = what.source
     moved = Source(file=source.file, first_line=source.first_line + shift, last_line=source.last_line + shift)
     return replace(what, source=moved)

@@ -63,10 +63,12 @@ _PRINTED = re.compile(
 _HEADING = re.compile(rf"WARNING: (?:{_TITLE}\(pid={_NUMBER}\)|DATA RACE)")
 _LETTERS = r"A-Za-z0-9!#$%'()*+,./:;=?@\[\]_{|}~-"
 # [worker 3] request 4711 served in 12 us
-# Its ends are those of no rule of the lexer, no line is glued to it, and none of its letters may need cleaning.
+# Its ends are those of no rule of the lexer, no line is glued to it, and none of its letters may need cleaning. It is
+# the same in a normal form, in which a zero byte may follow instead of a line feed.
 _OUTPUT = re.compile(
-    rf"\n(?=[A-Za-z0-9\[(])(?!f|(?i:{'|'.join(map(re.escape, RULE_STARTS))}))"
-    rf"(?![^\n]*(?:Sanitizer|WARNING: D|{FENCE}|\[[0-9;]*[mM]))(?: ?[{_LETTERS}])*[A-Zg-z.,:;!?\]%](?=\n)"
+    rf"\n((?=[A-Za-z0-9\[(])(?!f|(?i:{'|'.join(map(re.escape, RULE_STARTS))}))"
+    rf"(?![^\n\0]*(?:Sanitizer|WARNING: D|{FENCE}|\[[0-9;]*[mM]))"
+    rf"(?:(?:[{_LETTERS}]+ )+[{_LETTERS}]+|[{_LETTERS}]*)[A-Zg-z.,:;!?\]%])(?=[\n\0])"
 )
 
 
@@ -80,21 +82,21 @@ def form_of_block(text: str, form: str = "") -> tuple[str, list[str]]:
 
     These lines are not in the form. The text begins and ends with a line feed; ``form`` is what it has with its output.
     """
-    output = [line[1:] for line in _OUTPUT.findall(text)]
-    if form and not output:
-        return form, output
-    return normal_form(FENCE + (_OUTPUT.sub("", text) if output else text)).removeprefix(FENCE), output
+    form = form or normal_form(FENCE + text).removeprefix(FENCE)
+    parts = [form] if "\0" in text else _OUTPUT.split(form)
+    return "".join(parts[::2]).replace("\0\0", "\0") if len(parts) > 1 else form, parts[1::2]
 
 
 class Outline(Struct, frozen=True):
     """How the splitter reads the lines of a block that stands between two fences.
 
     If ``plain``, it cuts out exactly these lines and has nothing to clean; if ``prefixed``, that is so behind a
-    collector's prefix, too.
+    collector's prefix, too. ``lines`` counts those from the fence before it to its summary, 0 without one.
     """
 
     plain: bool
     prefixed: bool
+    lines: int
 
 
 def outline(lines: Sequence[str]) -> Outline:
@@ -109,7 +111,7 @@ def outline(lines: Sequence[str]) -> Outline:
         and not ("Sanitizer" in text or has_dress(summary))
     )
     wrapped = "WARNING" in text or text.startswith("CHECK failed") or may_be_wrapped(summary)
-    return Outline(plain, plain and summary != "" and not wrapped)
+    return Outline(plain, plain and summary != "" and not wrapped, len(lines) + 1 if summary else 0)
 
 
 def may_bound(text: str) -> bool:

@@ -18,7 +18,7 @@ from python_tsan.tsan.prefix import DIGITS
 from python_tsan.tsan.records import may_be_wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from python_tsan.tsan.block import Block
     from python_tsan.tsan.prefix import Form
@@ -40,11 +40,27 @@ class Take(Protocol):
     def __call__(self, text: str, form: str, number: int, *, prefixed: bool) -> bool: ...  # noqa: D102 -- as above
 
 
+class TakeRun(Protocol):
+    """Takes known blocks, given by the normal forms of what is between fences.
+
+    ``place`` is the index of the first, that of the end, and the number of the line before the fence. Returns where
+    it stopped: index, number, and how many blocks were taken.
+    """
+
+    def __call__(  # noqa: D102 -- as above
+        self, forms: Sequence[str], place: tuple[int, int, int], *, prefixed: bool
+    ) -> tuple[int, int, int]: ...
+
+
 class Skimmer(Struct):
-    """Hands lines to ``splitter``, blocks between fences to ``take``, and those of mixed sources to ``finished``."""
+    """Hands lines to ``splitter``, blocks between fences to ``take``, and those of mixed sources to ``finished``.
+
+    Known blocks that follow each other go to ``take_run``.
+    """
 
     splitter: Splitter
     take: Take
+    take_run: TakeRun
     finished: Callable[[Block], None]
     _sources: dict[Form, dict[str, tuple[int, ...] | None]] = field(default_factory=dict)
     _plain: set[str] = field(default_factory=set)
@@ -91,6 +107,12 @@ class Skimmer(Struct):
         cut = _cut(text, more=more)
         index, read, ready, whole = 0, 0, self._is_ready(form), True
         while index < len(cut.parts) and whole:
+            if ready and index and cut.forms:
+                stop = self._take_run(cut, index, form)
+                read += sum(map(len, cut.parts[index:stop])) + len(FENCE) * (stop - index)
+                index = stop
+                if index == len(cut.parts):
+                    break
             part, fence = cut.parts[index], FENCE if index else ""
             if fence and not ready and part.startswith("\n"):  # the fence may end a block
                 yield FENCE if raws is None else raws[splitter.number - first]
@@ -114,6 +136,18 @@ class Skimmer(Struct):
                 index, ready = stop, self._is_ready(form)
         read = min(read, len(text))  # the last line may lack its line feed
         return read if raws is None else splitter.number - first, whole
+
+    def _take_run(self, cut: _Cut, index: int, form: Form | None) -> int:
+        """Take what is known between fences, if no block is open; return the index of what is not."""
+        splitter = self.splitter
+        stop = len(cut.parts) - cut.more  # the last part may go on in the next piece
+        place = index, stop, splitter.number
+        index, splitter.number, blocks = self.take_run(cut.forms, place, prefixed=form is not None)
+        for _ in range(blocks):
+            splitter.blocks.pass_block()
+            if form is not None:
+                form.observe(())
+        return index
 
     def _take(self, cut: _Cut, index: int, form: Form | None, *, number: int, ready: bool) -> bool | None:
         """Take what is between two fences, if no block is open; None if its end is not here.

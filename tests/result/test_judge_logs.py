@@ -32,7 +32,7 @@ def finding(status=FindingStatus.NEW):
 
 
 def judged(*findings, fatal=(), inputs=(SPOKE,), **more):
-    verdict = judge_logs(findings, fatal, inputs, **more)
+    verdict = judge_logs([each.status for each in findings], fatal, inputs, **more)
     return verdict.status, verdict.reason
 
 
@@ -78,7 +78,7 @@ def test_the_verdict_names_unreadable_logs_and_with_findings_what_is_missing():
     broken = Input(file="c.log", spoke=True, problem="not readable")
     clean = judge_logs((), (), (SPOKE, broken), shortfalls=("a.log: 1 report is missing",))
     assert clean.downgrades == ("c.log: not readable",)
-    found = judge_logs((finding(),), (), (SPOKE, broken), shortfalls=("a.log: 1 report is missing",))
+    found = judge_logs((FindingStatus.NEW,), (), (SPOKE, broken), shortfalls=("a.log: 1 report is missing",))
     assert found.downgrades == ("c.log: not readable", "a.log: 1 report is missing")
 
 

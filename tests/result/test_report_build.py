@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 from report_samples import OF_THE_RUNTIME
 
+from python_tsan.detect.reading import read_logs
 from python_tsan.result.build import Facts, Standing, build_result
+from python_tsan.result.codec import encode_result
 from python_tsan.result.finding import FindingStatus, PythonFrame, PythonStack
 from python_tsan.result.model import Input, VerdictStatus
 from python_tsan.tsan.digest import Digest
@@ -90,3 +92,12 @@ def test_every_golden_finding_has_an_origin_and_a_title(everything):
         assert finding.title
         assert finding.occurrences == len(finding.sources)
     assert sum(finding.occurrences for finding in everything.findings) == everything.blocks
+
+
+def test_findings_that_are_read_once_are_the_same(golden):
+    digest = read_logs(golden("race_global", "deadlock", "race_heap")).digest
+    whole, once = build_result(digest), build_result(digest, once=True)
+    assert not isinstance(once.findings, tuple)
+    assert (tuple(once.findings), len(once.findings)) == (whole.findings, 3)
+    assert (once.findings[-1], tuple(once.findings[1:])) == (whole.findings[-1], whole.findings[1:])
+    assert encode_result(once) == encode_result(whole)

@@ -40,7 +40,7 @@ def slow(text, name="log"):
             continue
         finding = parse_block(block, name)
         group = digest.groups.setdefault(fingerprint(finding), digest_module.Group(fingerprint(finding), finding))
-        group.variants.setdefault(ways(finding), finding)
+        group.ways.setdefault(ways(finding), finding)
         group.occurrences += 1
         group.places.setdefault(name, array("Q")).append(block.first_line)
         digest.blocks += 1
@@ -151,6 +151,19 @@ def timed(lines):
 def test_known_blocks_are_not_split(block, monkeypatch):
     lines = [line.replace("{n}", str(n)) for n in range(50) for line in block]
     assert len(seen_by_splitter("\n".join(lines) + "\n", monkeypatch)) <= 2 * len(block)
+
+
+@pytest.mark.parametrize("prefix", ["", "2026-11-23T01:02:03.4567890Z "])
+def test_known_blocks_that_follow_each_other_are_taken_at_once(prefix, monkeypatch):
+    single = []
+    take_text = Digest._take_text
+    monkeypatch.setattr(
+        Digest, "_take_text", lambda *given, **named: single.append(given) or take_text(*given, **named)
+    )
+    digest = Digest()
+    digest.read(["".join(f"{prefix}{line}\n" for _ in range(50) for line in BLOCK)] * 2, "log")
+    assert digest.blocks == 100
+    assert len(single) <= 3
 
 
 def test_known_blocks_with_a_time_before_each_line_are_not_split(monkeypatch):

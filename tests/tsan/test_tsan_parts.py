@@ -16,7 +16,7 @@ from python_tsan.detect import parts
 from python_tsan.detect.lines import Lines
 from python_tsan.detect.parts import LogInParts
 from python_tsan.tsan import digest as digest_module
-from python_tsan.tsan.digest import Digest
+from python_tsan.tsan.digest import Digest, Packed
 from python_tsan.tsan.notices import Tally
 from python_tsan.tsan.splitter import Splitter
 
@@ -36,6 +36,7 @@ def sizes(monkeypatch, part=3000, first=500, approach=4000, jobs=2):
     monkeypatch.setattr(parts, "FIRST_SIZE", first)
     monkeypatch.setattr(parts, "APPROACH_SIZE", approach)
     monkeypatch.setattr(parts, "_jobs", lambda: jobs)
+    monkeypatch.setattr(digest_module, "PACKED", 3)
 
 
 def one_process(path):
@@ -59,7 +60,7 @@ def in_parts(path):
         here.append((index, rest))
         return original(self, ends, index, rest=rest)
 
-    digest = Digest()
+    digest = Digest(packs=True)
     with pytest.MonkeyPatch.context() as patch, path.open("rb") as file:
         patch.setattr(LogInParts, "_read_here", read_here)
         log = LogInParts(digest, file.fileno(), "log", path.stat().st_size)
@@ -232,6 +233,18 @@ def test_of_many_findings_only_their_names_stay_known(monkeypatch):
     assert not digest._forms
     digest.read(["\n".join(blocks[2])], "log")
     assert [(len(lines), variants) for _, lines, variants in digest.take_part().groups] == [(1, {})]
+
+
+def test_packed_findings_are_what_was_packed(monkeypatch):
+    monkeypatch.setattr(digest_module, "PACKED", 2)
+    blocks = [[line.replace("f(int)", f"f{n}(int)") for line in BLOCK] for n in range(5)]
+    text = "\n".join(line for block in blocks for line in block)
+    packed, plain = Digest(packs=True), Digest()
+    packed.read([text], "log")
+    plain.read([text], "log")
+    assert [isinstance(group.first, Packed) for group in packed.groups.values()] == [True] * 4 + [False]
+    assert [isinstance(group.first, Packed) for group in plain.groups.values()] == [False] * 5
+    assert state(packed) == state(plain)
 
 
 def again_of(times):

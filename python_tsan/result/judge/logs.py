@@ -11,7 +11,7 @@ from python_tsan.result.model import Status, Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_tsan.result.finding import DistinctFinding
+    from python_tsan.result.finding import FindingStatus
     from python_tsan.result.model import Input
     from python_tsan.tsan.digest import Digest
     from python_tsan.tsan.finding import Fatal
@@ -20,7 +20,7 @@ _SILENT = "no line is ThreadSanitizer's, so nothing shows that the program ran u
 
 
 def judge_logs(
-    findings: Sequence[DistinctFinding],
+    statuses: Sequence[FindingStatus],
     fatal: Sequence[Fatal],
     inputs: Sequence[Input],
     *,
@@ -28,13 +28,13 @@ def judge_logs(
     doubts: Sequence[str] = (),
     shortfalls: Sequence[str] = (),
 ) -> Verdict:
-    """Judge logs by themselves. Logs without sanitizer output, or only with a part of it, prove nothing.
+    """Judge logs by the ``statuses`` of their findings. Logs without sanitizer output, or only a part, prove nothing.
 
     ``silent_is_clean``: the program is known to have run under the sanitizer. See :func:`doubts_about_logs` and
     :func:`shortfalls_of_logs` for the others.
     """
-    failing = sum(finding.status.fails for finding in findings)
-    spoke = bool(findings) or any(each.spoke for each in inputs)
+    failing = sum(each.fails for each in statuses)
+    spoke = bool(statuses) or any(each.spoke for each in inputs)
     if failing:
         status, reason = Status.FAILED, counted(failing, "finding")
     elif fatal:
@@ -42,11 +42,11 @@ def judge_logs(
     elif doubts:
         status, reason = Status.COULD_NOT_JUDGE, doubts[0]
     elif spoke or (silent_is_clean and inputs):
-        status, reason = Status.PASSED, "no finding that fails" if findings else "no finding"
+        status, reason = Status.PASSED, "no finding that fails" if statuses else "no finding"
     else:
         status, reason = Status.COULD_NOT_JUDGE, _SILENT if inputs else "there was no log to read"
     troubles = tuple(f"{each.file}: {each.problem}" for each in inputs if each.problem)
-    return Verdict(status=status, reason=reason, downgrades=(*troubles, *(shortfalls if findings else ())))
+    return Verdict(status=status, reason=reason, downgrades=(*troubles, *(shortfalls if statuses else ())))
 
 
 def doubts_about_logs(digest: Digest) -> tuple[str, ...]:
