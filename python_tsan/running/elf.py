@@ -34,6 +34,7 @@ _ON_REPORT = "_ZN6__tsan8OnReportEPKNS_10ReportDescEb"
 _DIVERTING = ("__sanitizer_set_report_path", "__sanitizer_set_report_fd")
 # What every instrumented translation unit leaves in a file that has not been stripped: LLVM's constructor, GCC's.
 _CONSTRUCTOR = re.compile(r"tsan\.module_ctor|(?:_GLOBAL_)?_sub_I_\d+_0")
+_CALL_BYTES, _PART = 5, 1 << 16  # of call rel32 and jmp rel32; of the code that is searched at once
 _UNDEFINED, _WEAK = 0, 2  # SHN_UNDEF, STB_WEAK
 _SHARED_GCC = re.compile(r"libtsan\.so")
 _SHARED_LLVM = re.compile(r"libclang_rt\.tsan")
@@ -61,8 +62,8 @@ class ElfFacts:
 
     ``runtime`` is the one that the file brings itself, by linking it or by needing its library; ``compilers`` are names
     such as ``clang-19`` from its comment, ``needed`` the names of libraries, ``search`` the folders for them.
-    ``fences`` and ``coroutines`` say whether its symbols show calls of atomic_thread_fence (with the runtime inside the
-    file they do not) and C++ coroutines. ``silencers`` say what of it can keep reports of the runtime from its log.
+    ``fences`` and ``coroutines`` say whether it is known to call atomic_thread_fence, and to have C++ coroutines.
+    ``silencers`` say what of it can keep reports of the runtime from its log.
     """
 
     path: Path
@@ -142,7 +143,7 @@ def _read(path: Path, file: BinaryIO) -> ElfFacts:
         soname=soname,
         build_id=_build_id(elf),
         compilers=compilers,
-        fences=FENCE in imported,
+        fences=FENCE in imported or (FENCE in defined and not is_runtime(path.name) and _calls_fence(elf)),
         coroutines=_has_coroutines(table),
         silencers=() if is_runtime(path.name) else tuple(_silencers(elf.get_section_by_name(".dynsym"), table)),
     )
@@ -161,6 +162,28 @@ def _silencers(dynamic: object, table: object) -> Iterator[str]:
 def _named(table: SymbolTableSection, name: str) -> Iterator[_Symbol]:
     wanted = name.encode() + b"\0"
     return _symbols(table, wanted) if wanted in table.stringtable.data() else iter(())
+
+
+def _calls_fence(elf: ELFFile) -> bool:
+    """Return whether the code of a file that has the runtime inside calls its FENCE; not known but for x86-64.
+
+    ``call`` and ``jmp`` are one byte and the distance from the next instruction, of which a part of the code knows the
+    upper half. The runtime does not call the function itself.
+    """
+    text, table = elf.get_section_by_name(".text"), elf.get_section_by_name(".dynsym")
+    if text is None or elf["e_machine"] != "EM_X86_64" or not isinstance(table, SymbolTableSection):
+        return False
+    code, first = text.data(), text["sh_addr"]
+    for symbol in _named(table, FENCE):
+        for start in range(0, len(code), _PART):
+            farthest = symbol.value - (first + start)
+            upper = {struct.pack("<h", distance // _PART) for distance in (farthest, farthest - _PART - _CALL_BYTES)}
+            call = re.compile(rb"[\xe8\xe9](?=(..(?:%s)))" % b"|".join(map(re.escape, upper)), re.DOTALL)
+            for match in call.finditer(code, start, start + _PART + _CALL_BYTES):
+                after = first + match.start() + _CALL_BYTES
+                if after + int.from_bytes(match[1], "little", signed=True) == symbol.value:
+                    return True
+    return False
 
 
 def _has_coroutines(table: object) -> bool:
@@ -184,6 +207,7 @@ class _Symbol(NamedTuple):
     name: str
     defined: bool
     weak: bool
+    value: int  # 0 in a file of 32 bits
 
 
 def _symbols(table: SymbolTableSection, prefix: bytes = b"") -> Iterator[_Symbol]:
@@ -193,11 +217,11 @@ def _symbols(table: SymbolTableSection, prefix: bytes = b"") -> Iterator[_Symbol
     """
     elf, names, data = table.elffile, table.stringtable.data(), table.data()
     wide = elf.elfclass == 64  # noqa: PLR2004 -- bits
-    layout = struct.Struct(("<" if elf.little_endian else ">") + ("IBBH16x" if wide else "I8xBBH"))
-    for start, info, _, section in layout.iter_unpack(data[: len(data) // layout.size * layout.size]):
+    layout = struct.Struct(("<" if elf.little_endian else ">") + ("IBBHQ8x" if wide else "I8xBBH"))
+    for start, info, _, section, *value in layout.iter_unpack(data[: len(data) // layout.size * layout.size]):
         if names.startswith(prefix, start):
             name = names[start : names.find(b"\0", start)].decode("utf-8", errors="replace")
-            yield _Symbol(name, defined=section != _UNDEFINED, weak=info >> 4 == _WEAK)
+            yield _Symbol(name, defined=section != _UNDEFINED, weak=info >> 4 == _WEAK, value=sum(value))
 
 
 def _tsan_symbols(table: object) -> tuple[set[str], set[str]]:

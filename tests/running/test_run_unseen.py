@@ -19,8 +19,8 @@ STATES = {
     "mapped_twice": ("/memfd:twice (deleted) was mapped at two addresses of one process", BOTH),
     "mapped_again": ("", BOTH),
     "forked": ("anonymous memory was shared by several processes", BOTH),
-    # Clang's runtime is inside the program, so that its calls are not left to be seen.
-    "fences": ("calls atomic_thread_fence", {Family.GCC}),
+    # Clang's runtime is inside the program, so that its code has to be searched for calls.
+    "fences": ("calls atomic_thread_fence", BOTH),
     "coroutine": ("has C++ coroutines", BOTH),
 }
 ALL = [words for words, _ in STATES.values() if words]

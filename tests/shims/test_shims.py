@@ -42,6 +42,8 @@ KINDS = {
     "unrelated": ("descriptors", NEITHER),
     "sigwait": ("signals", BOTH),
     "signalfd": ("signals", BOTH),
+    "sigqueue": ("signals", BOTH),
+    "sigsuspend": ("signals", BOTH),
     "glib_mutex": ("glib", BOTH),
     "glib_rw_lock": ("glib", BOTH),
     "glib_once": ("glib", BOTH),

@@ -1,5 +1,6 @@
-// Signals that a thread waits for: sigwait and its like order what was done before kill, raise and their like. A
-// handler is not concerned: the runtime runs it in its thread. Each number has a token of its own.
+// Signals that a thread waits for: sigwait and its like order what was done before kill, raise and their like, and
+// sigsuspend what was done before each signal that it lets in. Any other handler is not concerned: the runtime runs it
+// in its thread. Each number has a token of its own.
 #include "descriptors.hpp"
 #include "shim.hpp"
 
@@ -32,6 +33,8 @@ Next<int (*)(pid_t, int)> next_kill("kill");
 Next<int (*)(int)> next_raise("raise");
 Next<int (*)(pthread_t, int)> next_pthread_kill("pthread_kill");
 Next<int (*)(pid_t, int, sigval)> next_sigqueue("sigqueue");
+Next<int (*)(pthread_t, int, sigval)> next_pthread_sigqueue("pthread_sigqueue");
+Next<int (*)(const sigset_t*)> next_sigsuspend("sigsuspend");
 Next<int (*)(const sigset_t*, int*)> next_sigwait("sigwait");
 Next<int (*)(const sigset_t*, siginfo_t*)> next_sigwaitinfo("sigwaitinfo");
 Next<int (*)(const sigset_t*, siginfo_t*, const timespec*)> next_sigtimedwait("sigtimedwait");
@@ -66,6 +69,21 @@ PYTHON_TSAN_SHIM int pthread_kill(pthread_t thread, int number) noexcept {
 PYTHON_TSAN_SHIM int sigqueue(pid_t process, int number, const sigval value) noexcept {
     before_signal(number);
     return next_sigqueue(process, number, value);
+}
+
+PYTHON_TSAN_SHIM int pthread_sigqueue(pthread_t thread, int number, const sigval value) noexcept {
+    before_signal(number);
+    return next_pthread_sigqueue(thread, number, value);
+}
+
+PYTHON_TSAN_SHIM int sigsuspend(const sigset_t* held_back) {
+    const int result = next_sigsuspend(held_back);
+    for (int number = 1; number < kMostSignals; ++number) {
+        if (sigismember(held_back, number) == 0) {
+            after_signal(number);
+        }
+    }
+    return result;
 }
 
 PYTHON_TSAN_SHIM int sigwait(const sigset_t* signals, int* number) {
