@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from python_tsan.tsan.finding import Frame
 
 # {"index":0,"symbol":"worker(int)", … ,"python":false}; in a text, each of these quotes has a backslash before it
-_START, _LAST = b'{"index":', b',"python":'
+_START, _NATIVE, _PYTHON = b'{"index":', b',"python":false}', b',"python":true}'
 # The parts of a finding below which there are frames
 _PARTS = frozenset(
     (
@@ -33,9 +33,9 @@ class FrameTable:
         self._numbers: dict[bytes, bytes] = {}
 
     @property
-    def rows(self) -> list[bytes]:
+    def rows(self) -> Iterator[bytes]:
         """The frames in the order of their numbers."""
-        return [_START + frame for frame in self._numbers]
+        return (_START + frame + (b"" if frame.endswith(_PYTHON) else _NATIVE) for frame in self._numbers)
 
     def take_from(self, finding: bytes) -> bytes:
         """Return the compact JSON of a finding with the numbers of its frames in their places."""
@@ -43,11 +43,14 @@ class FrameTable:
         text, *rest = finding.split(_START)
         parts = [text]
         for part in rest:
-            end = part.index(b"}", part.index(_LAST)) + 1
-            number = numbers.get(part[:end])
+            frame, end, after = part.partition(_NATIVE)
+            if not end:
+                frame, end, after = part.partition(_PYTHON)
+                frame += end
+            number = numbers.get(frame)
             if number is None:
-                number = numbers[part[:end]] = b"%d" % len(numbers)
-            parts += (number, part[end:])
+                number = numbers[frame] = b"%d" % len(numbers)
+            parts += (number, after)
         return b"".join(parts)
 
 
