@@ -166,7 +166,8 @@ def read(log: Path, form: str, checkout: Path) -> Cost:
     """Run ``report`` of a checkout on a log: the package in the working folder comes before any that is installed."""
     command: list[str | Path] = [sys.executable, "-m", "python_tsan", "report", log.absolute(), "--format", form]
     output = log.with_suffix(".out")
-    env = {**os.environ, "PYTHONPATH": str(checkout)}
+    # Empty is unset: both may write their bytecode, which then is not made again by each process.
+    env = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": ""}
     watch = Watch()
     done = process.run(
         command, stdout=output, cwd=checkout, timeout=HOUR, env=env, on_start=watch.start, until=watch.look
