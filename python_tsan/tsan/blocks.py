@@ -443,9 +443,9 @@ class Blocks(Struct):
             known[0].used = True
             self._observe(*known)
 
-    def pass_block(self) -> None:
-        """Take note of a block between fences that this splitter need not see."""
-        self.outside.tally.heading()
+    def pass_blocks(self, count: int) -> None:
+        """Take note of blocks between fences that this splitter need not see."""
+        self.outside.tally.heading(count)
         self._latest = ""
 
     def _remove(self, block: Block) -> None:

@@ -31,7 +31,8 @@ _NAME = r"'(?![^'\n]*Sanitizer)[A-Za-z0-9_ .,+/#@()-]{0,200}'"
 # Groups hold what counts: which line it is, and the words that may identify a finding. None of them is ever empty, and
 # none begins with a line feed as the text between two matches does.
 _PRINTED = re.compile(
-    r"\n(?:(?:  (?:"
+    #     #0 worker(int) /src/race.cpp:12:5 (race+0xe4590): most lines, and none of those below
+    r"\n(?!    \#[0-9]{1,4} [^0<])(?:(?:  (?:"
     #   Location is heap block of size 40 at 0x7b0c00000000 allocated by thread T1:
     #   Location is stack of main thread.
     #   Location is global 'g_counter' of size 8 at 0x5570590 (race+0x1490698)

@@ -123,10 +123,10 @@ class Tally(Struct):
         left = self._summaries or (1 if self._parts and not self.found else 0)
         return self._short + max(0, left - self.truncated)
 
-    def heading(self) -> None:
-        """Count a report that was found."""
-        self.found += 1
-        self._unnamed += 1
+    def heading(self, count: int = 1) -> None:
+        """Count reports that were found."""
+        self.found += count
+        self._unnamed += count
 
     def extend(self, later: Tally) -> None:
         """Add the tally of what follows in the log, as if all had been read at once."""

@@ -71,18 +71,21 @@ class Form(Struct, eq=False):
         run = min(self.run, COUNTING_LINES)
         return (self.pattern.pattern, self.used, run, self.last, *sorted(self.names))
 
-    def observe(self, numbers: tuple[int, ...]) -> bool:
-        """Take note of one line's numbers. Return whether it showed that one of them names the source."""
+    def observe(self, numbers: tuple[int, ...], times: int = 1) -> bool:
+        """Take note of a line's numbers. Return whether it showed that one of them names the source.
+
+        A line without numbers may be there several ``times``.
+        """
         last, self.last = self.last, numbers
         if last is None:
-            self.run = 1
+            self.run = times
             return False
         pairs = [(index, old, new) for index, (old, new) in enumerate(zip(last, numbers, strict=True))]
         # Numbers that have counted for long and start again are those of another log behind this one.
         found = {index for index, old, new in pairs if new == old or (new < old and not self.counts)} - self.names
         grew = all(new > old for index, old, new in pairs if index not in self.names and index not in found)
         self.names |= found
-        self.run = self.run + 1 if grew and not found else 1
+        self.run = self.run + times if grew and not found else 1
         return bool(found)
 
     def name(self, numbers: tuple[int, ...]) -> tuple[int, ...]:

@@ -143,11 +143,15 @@ class Skimmer(Struct):
         stop = len(cut.parts) - cut.more  # the last part may go on in the next piece
         place = index, stop, splitter.number
         index, splitter.number, blocks = self.take_run(cut.forms, place, prefixed=form is not None)
-        for _ in range(blocks):
-            splitter.blocks.pass_block()
-            if form is not None:
-                form.observe(())
+        if blocks:
+            self._pass(form, blocks)
         return index
+
+    def _pass(self, form: Form | None, blocks: int = 1) -> None:
+        """Take note of blocks between fences that the splitter need not see."""
+        self.splitter.blocks.pass_blocks(blocks)
+        if form is not None:
+            form.observe((), blocks)
 
     def _take(self, cut: _Cut, index: int, form: Form | None, *, number: int, ready: bool) -> bool | None:
         """Take what is between two fences, if no block is open; None if its end is not here.
@@ -166,9 +170,7 @@ class Skimmer(Struct):
         ends = _has_summary(part) or (form is None and _ends_at_fence(cut.parts, index))
         if not (ends and self.take(part, known, number + 1, prefixed=form is not None)):
             return None if ends is None and cut.more else False
-        self.splitter.blocks.pass_block()
-        if form is not None:
-            form.observe(())
+        self._pass(form)
         self.splitter.number = number + part.count("\n") - 1
         return True
 
