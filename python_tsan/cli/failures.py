@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import os
 import select
@@ -45,6 +46,8 @@ def as_exit_code(action: Callable[[], ExitCode], *, last: bool = False) -> int:
     if last and code == READER_GONE:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
+    if last:
+        gc.freeze()  # Python's end would look through all objects for cycles
     return code
 
 

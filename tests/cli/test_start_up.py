@@ -71,3 +71,13 @@ def test_help_of_run_imports_no_detector():
 
 def test_the_list_is_compared_with_what_is_loaded():
     assert imported("report", str(LOG), names=(*HEAVY, LIGHT)) == [LIGHT]
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_the_end_of_a_process_looks_through_no_objects(last):
+    code = (
+        "import gc, sys\nfrom python_tsan.cli.main import main\n"
+        f"main({'' if last else 'sys.argv[1:]'})\nprint(gc.get_freeze_count() > 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "cmake-dir"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == str(last)
