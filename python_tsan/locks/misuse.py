@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -54,6 +55,8 @@ _ENDINGS = {
     Kind.OTHER_INTERPRETER: "called with an object of another interpreter",
     Kind.EXCEPTION_SET: "called with an exception set",
 }
+# What PY_SSIZE_T_CLEAN makes of a function up to 3.12: _PyObject_CallMethod_SizeT.
+_PY_SSIZE_T = re.compile(r"^_(Py\w+)_SizeT$")
 # Reported by the thread that finalizes Python, which has nothing to do with it.
 _LEFT = {Rule.NEVER_DELETED, Rule.INTERPRETER_NEVER_ENDED, Rule.INSIDE_AT_FINALIZATION}
 
@@ -106,7 +109,8 @@ def _names_of(variables: Iterable[Variable], lookup: Lookup) -> dict[Variable, s
 
 def _finding(trace: LockTrace, misuse: Misuse, file: str, namer: Namer, variable: str) -> Finding:
     kind = KINDS[misuse.rule]
-    title = f"{misuse.function} {_ENDINGS[kind]}" if kind in _ENDINGS else kind.value
+    function = _PY_SSIZE_T.sub(r"\1", misuse.function)
+    title = f"{function} {_ENDINGS[kind]}" if kind in _ENDINGS else kind.value
     if trace.gil is GilSight.FREE_THREADED:
         title = title.replace("without the GIL", "without an attached thread state")
     who = "the main thread" if namer.is_main(misuse.thread) else f"thread T{misuse.thread}"

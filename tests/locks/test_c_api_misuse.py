@@ -13,6 +13,7 @@ from python_tsan.tsan.fingerprint import fingerprint
 from tests.locks.conftest import embeddable, python_flags
 
 HEAD = """
+#define PY_SSIZE_T_CLEAN // up to 3.12 it makes other functions of some
 #include <Python.h>
 #include <string>
 #include <thread>
@@ -53,6 +54,19 @@ WRONG = {
         RELEASED % "in_thread([] { PyGILState_Release(PyGILState_Ensure()); if (measure() != 3) std::abort(); });",
         Kind.API_NOT_ATTACHED,
         "PyList_Size called without the GIL",
+    ),
+    "with an exception set": (
+        (
+            'PyErr_SetString(PyExc_ValueError, "x"); PyObject* made = PyObject_CallMethod(list, "__len__", nullptr);'
+            " PyErr_Clear(); Py_XDECREF(made);"
+        ),
+        Kind.EXCEPTION_SET,
+        "PyObject_CallMethod called with an exception set",
+    ),
+    "at the end with an exception set": (
+        'PyErr_SetString(PyExc_ValueError, "unseen");',
+        Kind.EXCEPTION_LOST,
+        "exception lost with its thread state",
     ),
     "an ensure that has no release": (
         RELEASED % "in_thread([] { PyGILState_Ensure(); PyEval_SaveThread(); });",
