@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from lazy_python import LAZY, needs_lazy
@@ -110,15 +112,42 @@ def test_a_forked_child_reports_a_lock_whose_owner_it_does_not_have(tmp_path):
     assert "held when this process was forked from its" in ended.stderr
 
 
+THREADS = {
+    "threading": "import threading\nt = threading.Thread(target=__import__, args=('slow',))\nt.start()\nimport slow\n",
+    "_thread": "import _thread\n_thread.start_new_thread(__import__, ('slow',))\nimport slow\n",
+}
+
+
+@pytest.mark.parametrize("threads", list(THREADS))
 @pytest.mark.parametrize("computing", ["sorted(range(10**6), key=str)", "for _ in range(10**7): pass"])
-def test_a_slow_import_that_another_thread_waits_for_is_not_reported(tmp_path, computing):
+def test_a_slow_import_that_another_thread_waits_for_is_not_reported(tmp_path, computing, threads):
     """Each look finds it at the same place."""
     slow = f"import time\n\nend = time.monotonic() + 3\nwhile time.monotonic() < end:\n    {computing}\n"
-    code = (
-        "import threading\nt = threading.Thread(target=__import__, args=('slow',))\nt.start()\nimport slow\nt.join()\n"
-    )
-    write(tmp_path, {"slow.py": slow, "main.py": code})
+    write(tmp_path, {"slow.py": slow, "main.py": THREADS[threads]})
     assert python(tmp_path, "main.py", stall=1.5).stderr == ""
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, inside.POLLS + 1), (2 * inside.COMPUTING, None)])
+def test_a_standstill_is_as_many_looks_as_it_takes_no_matter_what_the_clock_says(share, expected, monkeypatch):
+    """A machine that stands still itself, or a process that is stopped, gives an import no time to go on."""
+    looks, reports = [], []
+    lock = SimpleNamespace(name="slow", owner=2)
+    monkeypatch.setattr(inside, "waits", lambda: [(1, lock)] if len(looks) < 10 * inside.POLLS else [])
+    monkeypatch.setattr(inside, "_fingerprint", lambda _: "here")
+    monkeypatch.setattr(inside, "_cpu_seconds", lambda _: len(looks) * share / inside.POLLS)
+    monkeypatch.setattr(inside.time, "sleep", looks.append)
+    monkeypatch.setattr(inside.time, "monotonic", lambda: 1e6 * len(looks))
+    watched = inside.ImportWatch(1.0, "")
+    monkeypatch.setattr(watched, "_stalled", lambda: reports.append(len(looks)))
+    watched._look()
+    assert reports == [expected][: expected is not None]
+
+
+def test_a_thread_that_has_ended_has_no_processor_time(monkeypatch):
+    monkeypatch.setattr(inside, "all_frames", lambda: {1: None, threading.get_ident(): None})
+    gone, here = SimpleNamespace(owner=1), SimpleNamespace(owner=threading.get_ident())
+    assert inside._cpu_seconds({1: gone}) == 0
+    assert inside._cpu_seconds({1: here}) > 0
 
 
 def test_a_program_whose_imports_do_not_meet_has_no_thread_more_and_no_module_but_the_watchs(tmp_path):

@@ -7,7 +7,6 @@ looks for a stall lives only while some thread is blocked. How a report reads is
 
 import _frozen_importlib as bootstrap
 import os
-import sys
 import time
 from _thread import get_ident, start_new_thread
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 STALL_VARIABLE, LOG_VARIABLE = "PYTHON_TSAN_WATCH_STALL", "PYTHON_TSAN_WATCH_LOG"
 STALL_SECONDS = 10.0
 POLLS = 20  # looks within the time after which imports count as stalled
-# A thread with a larger share of the time computes, even if each look finds it at the same place: a long call of C, or
+# A thread with a larger share of that time computes, even if each look finds it at the same place: a long call of C, or
 # the end of a loop, where it lets others take the GIL. One that wakes up now and then to look again has less.
 COMPUTING = 0.02
 STARTED = "python-tsan: watching the imports of"
@@ -84,8 +83,12 @@ class ImportWatch:
                 self._attending = 0
 
     def _look(self) -> None:
-        """Watch the blocked threads until no thread is blocked, and report when none of them moves."""
-        since, before, used = time.monotonic(), None, 0.0
+        """Watch the blocked threads until no thread is blocked, and report when none of them moves.
+
+        Time is counted in looks. By the clock, a process that did not run itself, since the machine or a call with the
+        GIL held gave it no time, would be taken for one in which nothing moves.
+        """
+        looks, before, used = 0, None, 0.0
         while True:
             time.sleep(self.stall / POLLS)
             blocked = dict(waits())
@@ -95,12 +98,11 @@ class ImportWatch:
                     return
                 self._attending = os.getpid()
                 continue
-            now = _fingerprint(blocked)
-            lasted, computed = time.monotonic() - since, _cpu_seconds(blocked)
-            is_due = lasted >= self.stall
-            if now != before or (is_due and computed - used >= COMPUTING * lasted):
-                since, before, used = time.monotonic(), now, computed
-            elif is_due and now not in self._reported:
+            now, computed = _fingerprint(blocked), _cpu_seconds(blocked)
+            looks += 1
+            if now != before or (looks >= POLLS and computed - used >= COMPUTING * self.stall):
+                looks, before, used = 0, now, computed
+            elif looks >= POLLS and now not in self._reported:
                 self._reported.add(now)
                 self._stalled()
 
@@ -138,19 +140,22 @@ def _involved(blocked: "dict[int, Any]") -> "set[int]":
 
 
 def _cpu_seconds(blocked: "dict[int, Any]") -> float:
-    """Return the processor time of those threads that the threading module knows, 0 where it cannot be read."""
-    threading = sys.modules.get("threading")
-    known = dict(getattr(threading, "_active", {}))
-    ticks = 0
-    for ident in _involved(blocked):
-        native = getattr(known.get(ident), "native_id", None)
+    """Return the processor time of those threads, 0 of one that has ended or whose clock cannot be read.
+
+    The identifier of a thread, also of one that the threading module does not know, is that of its POSIX thread.
+    """
+    alive = all_frames()
+    total = 0.0
+    for ident in _involved(blocked) & alive.keys():
         try:
-            with open(f"/proc/self/task/{native}/stat", "rb") as file:  # noqa: PTH123 -- pathlib costs milliseconds
-                fields = file.read().rpartition(b")")[2].split()
+            # A thread of C++ can end and leave its thread state behind: its clock is no longer there to read.
+            with open("/proc/self/mem", "rb", buffering=0) as memory:  # noqa: PTH123 -- pathlib costs milliseconds
+                memory.seek(ident)
+                memory.read(1)
+            total += time.clock_gettime(time.pthread_getcpuclockid(ident))
         except OSError:
             continue
-        ticks += int(fields[11]) + int(fields[12])  # utime, stime: proc(5)
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 def _fingerprint(blocked: "dict[int, Any]") -> object:
