@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from python_tsan.cli.options import VerbContext
     from python_tsan.imports.document import Document
     from python_tsan.imports.model.interpreter import Python
-    from python_tsan.imports.scan import Advance
+    from python_tsan.imports.scan import Advance, Scan
 
+SOME_OF = "some modules of "  # a distribution, of which a part could not be read
 _MOST_LIST = 1 << 24  # bytes of a list of imports
 
 
@@ -81,7 +82,7 @@ def _scan(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
                 probe, entries, runs=runs, jobs=context.settings.jobs, calls=calls, partial=True, advance=advance
             )
     except ScanCut as interrupt:
-        document = document_of(replace(interrupt.scan, problems={**problems, **interrupt.scan.problems}))
+        document = _document(interrupt.scan, problems)
         with keeping(partial(_render_unfinished, document, arguments, context)):
             raise
     if found.pairs_left_out:
@@ -91,12 +92,18 @@ def _scan(arguments: argparse.Namespace, context: VerbContext) -> ExitCode:
         )
     if found.calls_left_out:
         context.console.note(f"{len(found.calls)} calls scanned, {found.calls_left_out} not scanned")
-    document = document_of(replace(found, problems={**problems, **found.problems}))
+    document = _document(found, problems)
     if arguments.trace_gil and document.hazards:
         untraced = replace(document, unfinished="the releases of the GIL were traced")
         with keeping(partial(_render_unfinished, untraced, arguments, context)):
             document = _traced(document, probe, context)
     return _render(document, arguments, context)
+
+
+def _document(found: Scan, problems: Mapping[str, str]) -> Document:
+    """Return the document of a scan, with the ``problems`` of distributions."""
+    partly = (name for name in problems if name.startswith(SOME_OF))
+    return document_of(replace(found, problems={**problems, **found.problems}, unread=(*found.unread, *partly)))
 
 
 def _with_calls(arguments: argparse.Namespace) -> bool:
@@ -119,7 +126,8 @@ def _entries(probe: Probe, arguments: argparse.Namespace, context: VerbContext) 
                 "not scanned (--limit)"
             )
     entries = dict.fromkeys([*arguments.entries, *(module for offer in offered for module in offer.modules)])
-    return list(entries), {offer.distribution: offer.problem for offer in offered if offer.problem}
+    problems = {f"{SOME_OF if offer.modules else ''}{offer.distribution}": offer.problem for offer in offered}
+    return list(entries), {name: problem for name, problem in problems.items() if problem}
 
 
 @contextlib.contextmanager

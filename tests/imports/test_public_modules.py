@@ -57,6 +57,36 @@ def test_an_editable_installation_is_followed_to_its_folder(tmp_path):
     assert offer.modules == ("mine", "mine.part")
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "mine.pth cannot be read: No such file or directory"),
+        (b"\xff\xfe/x\n", "mine.pth is not UTF-8"),
+        (b"/no/such/folder\n", "/no/such/folder cannot be read: No such file or directory"),
+    ],
+)
+def test_a_part_of_an_installation_that_cannot_be_read_is_a_doubt(content, problem, tmp_path, capsys):
+    files = ("wares/__init__.py", "wares/a.py")
+    install(tmp_path, files=files, extra=("mine.pth",))
+    if content is not None:
+        (tmp_path / "mine.pth").write_bytes(content)
+    words = ["--python", sys.executable, "--path", str(tmp_path), "--package", "wares"]
+    assert main(["imports", "scan", *words]) == 6
+    shown = capsys.readouterr()
+    assert problem in shown.err
+    assert "2 entries" in shown.out
+    assert main(["imports", "preimport", *words]) == 6
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("record", [b"wares/a.py,,\n\xff\xfe,,\n", b'wares/a.py,,\n"' + b"x" * 140_000 + b'",,\n'])
+def test_a_damaged_list_of_files_is_a_doubt(record, tmp_path):
+    probe = install(tmp_path)
+    (tmp_path / "wares-1.0.dist-info/RECORD").write_bytes(record)
+    (offer,) = probe.public_modules(["wares"], limit=40)
+    assert offer.problem.startswith("its list of files cannot be read: ")
+
+
 @pytest.mark.parametrize("name", ["nothing-of-that-name", "", "../x"])
 def test_a_missing_distribution_is_reported_and_the_others_are_listed(name, tmp_path):
     absent, present = install(tmp_path).public_modules([name, "wares"], limit=1)

@@ -11,6 +11,7 @@ from python_tsan.errors import SubjectError
 from python_tsan.imports.model import probe as module
 from python_tsan.imports.model.interpreter import identify
 from python_tsan.imports.model.probe import Probe, TraceEndedError
+from python_tsan.imports.model.tracing import trace_entries
 
 HERE = identify([sys.executable])
 SHOWS_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -40,6 +41,25 @@ def test_a_last_line_that_was_cut_off_is_left_out():
     assert cut.lines([], what="it", deadline=30.0) == [{"finished": "a"}]
     with pytest.raises(SubjectError, match=r"it ended without a result \(exit 0\)"):
         Probe(python=answering("")).lines([], what="it", deadline=30.0)
+
+
+@pytest.mark.parametrize("line", ['{"finis', "5", "null", "[]", "", "\\udcff"])
+def test_a_damaged_line_among_whole_ones_is_a_doubt(line):
+    text = ascii(f'{{"finished": "a"}}\n{line}\n{{"modules": {{}}}}\n')
+    damaged = Probe(python=answering(f"print({text}, end='')"))
+    message = "line 2 of the result is damaged; a module may have written into it"
+    with pytest.raises(SubjectError, match=f"^it: {message}"):
+        damaged.lines([], what="it", deadline=30.0)
+    with pytest.raises(TraceEndedError, match=message):
+        damaged.trace(["a"])
+
+
+def test_a_module_that_writes_into_the_result_is_a_problem_of_its_entry(tmp_path):
+    # Each source that is compiled before is a line of its own.
+    text = "import os\nfor each in range(3, 20):\n    try:\n        os.write(each, b'7\\n')\n    except OSError: pass\n"
+    (tmp_path / "noisy.py").write_text(text)
+    traced = trace_entries(Probe(python=HERE, path=(tmp_path,)), ["noisy"], jobs=1)
+    assert traced.problems == {"noisy": "line 2 of the result is damaged; a module may have written into it"}
 
 
 def test_the_environment_puts_the_probe_first_and_writes_no_bytecode_among_the_modules(environment):

@@ -33,7 +33,10 @@ PUBLIC_MODULES = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicModules:
-    """The modules of one distribution; ``left_out`` more are beyond the limit, ``problem`` says why it is empty."""
+    """The modules of one distribution; ``left_out`` more are beyond the limit.
+
+    ``problem`` says why there are no modules, or what could not be read, so that some may be missing.
+    """
 
     distribution: str
     modules: tuple[str, ...]
@@ -73,8 +76,8 @@ class Probe:
         steps = [*main, *entries]
         options = [f"--lazy={self.lazy}", *(f"--main={name}" for name in main)]
         ended = self._run(["trace", *options, "--", *entries], self.patience)
-        lines = _read_lines(ended.stdout)
-        if lines and "modules" in lines[-1]:
+        lines, damage = _read_lines(ended.stdout)
+        if lines and "modules" in lines[-1] and not damage:
             return lines[-1]
         stuck = next((line for line in lines if "stuck" in line), None)
         finished = [line["finished"] for line in lines if "finished" in line]
@@ -85,7 +88,7 @@ class Probe:
                 f"its import hangs: the body at {stuck['where']} waits for a thread that waits for {stuck['stuck']}, "
                 "which the body holds",
             )
-        raise TraceEndedError(entry, _why(f"the trace of {entry}", ended, self.patience))
+        raise TraceEndedError(entry, damage or _why(f"the trace of {entry}", ended, self.patience))
 
     def public_modules(self, distributions: Sequence[str], *, limit: int) -> tuple[PublicModules, ...]:
         """Return at most ``limit`` modules of each, which are entry points: public ones, shallowest first.
@@ -109,10 +112,12 @@ class Probe:
         """Run one command of ``import_cases.probe`` and return what it wrote.
 
         ``deadline`` is in seconds of processor time. Raises SubjectError, which calls the command ``what``, when it
-        wrote nothing or did not end in time.
+        wrote nothing, or something else, or did not end in time.
         """
         ended = self._run(arguments, deadline)
-        lines = _read_lines(ended.stdout)
+        lines, damage = _read_lines(ended.stdout)
+        if damage:
+            raise SubjectError(f"{what}: {damage}")
         if ended.timed_out or not lines:
             raise SubjectError(_why(what, ended, deadline))
         return lines
@@ -168,15 +173,22 @@ class Patience:
         return used - self._used_before > self.seconds or self.now() - self._moved > self.seconds
 
 
-def _read_lines(text: str) -> list[dict[str, Any]]:
-    """Read the lines of JSON that a process wrote before it ended, the last of which may be cut off."""
-    lines = []
-    for line in text.splitlines():
+def _read_lines(text: str) -> tuple[list[dict[str, Any]], str]:
+    """Read the lines of JSON that a process wrote before it ended, the last of which may be cut off.
+
+    The second value says what else is in its output, which a module must have written: a result of it is in doubt.
+    """
+    lines: list[dict[str, Any]] = []
+    whole, _, _ = text.rpartition("\n")
+    for number, line in enumerate(whole.split("\n") if whole else (), start=1):
         try:
-            lines.append(json.loads(line))
+            read = json.loads(line)
         except ValueError:
-            break
-    return lines
+            read = None
+        if not isinstance(read, dict):
+            return lines, f"line {number} of the result is damaged; a module may have written into it"
+        lines.append(read)
+    return lines, ""
 
 
 def _why(what: str, ended: Completed, deadline: float) -> str:
