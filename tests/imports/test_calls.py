@@ -42,6 +42,23 @@ def calls(source, name="p.m", file="p/m.py"):
         ("def f():\n    def g():\n        import a\n    g()\n", {"p.m:f": [("a", (), 3)]}),
         ("def f():\n    import_module('.a', __package__)\n", {"p.m:f": [("p.a", (), 2)]}),
         ("def f(name):\n    import_module(name)\n", {}),
+        (
+            "def f():\n    g()\n\ndef g():\n    import a\n    f()\n",
+            {"p.m:f": [("a", (), 2)], "p.m:g": [("a", (), 5)]},
+        ),
+        (
+            "class K:\n    def __init__(self):\n        self.g()\n    def g(self): import a\n\ndef f(): K()\n",
+            {"p.m:K.__init__": [("a", (), 3)], "p.m:K.g": [("a", (), 4)], "p.m:f": [("a", (), 6)]},
+        ),
+        ("def f():\n    h(); other.g()\n\ndef g(): import a\n", {"p.m:g": [("a", (), 4)]}),
+        (
+            "def __getattr__(name):\n    if name == 'x': import a\n    elif name == 'y':\n        import b\n",
+            {
+                "p.m:x": [("a", (), 2)],
+                "p.m:y": [("b", (), 4)],
+                "p.m:__getattr__": [("a", (), 2), ("b", (), 4)],
+            },
+        ),
     ],
 )
 def test_what_a_function_imports_is_read_from_its_source(source, expected):
@@ -53,6 +70,15 @@ def test_a_computed_name_is_tried_for_each_word_that_the_module_spells_out(tmp_p
     source = "NAMES = {'a', 'b', 'not there'}\n\n\ndef __getattr__(name):\n    return import_module(f'p.{name}')\n"
     found = calls(source, name="p", file=f"{tmp_path}/p/__init__.py")
     assert found == {"p:a": [("p.a", (), 5)], "p:b": [("p.b", (), 5)]}
+
+
+def test_a_computed_name_behind_a_comparison_and_an_import_is_tried_too(tmp_path):
+    tree(tmp_path, {"p/a.py": ""})
+    source = (
+        "def __getattr__(name):\n    if name == 'a':\n        import q\n        return import_module(f'p.{name}')\n"
+    )
+    found = calls(source, name="p", file=f"{tmp_path}/p/__init__.py")
+    assert found == {"p:a": [("q", (), 3), ("p.a", (), 4)], "p:__getattr__": [("q", (), 3)]}
 
 
 def test_a_read_of_such_an_attribute_is_an_import(tmp_path):
@@ -256,6 +282,16 @@ def test_an_attribute_of_a_proxy_that_imports_when_it_is_read_is_an_entry(files,
     pairs = {(each.hazard.first, each.hazard.second) for each in found.findings}
     assert pairs == ({("req:get", "other"), ("other", "req:get")} if HERE.version < (3, 15) else set())
     assert {each.proof.answer.value for each in found.findings} <= {"confirmed"}
+
+
+def test_a_proxy_whose_reads_are_no_entries_is_a_doubt(tmp_path):
+    app = f"{LOADER}\n\ndef f():\n    return module.get\n"
+    probe = tree(tmp_path, {"app.py": app, "req.py": "get = 1\n", "other.py": "import app\n"})
+    doubt = {"app: req": "is imported by LazyLoader when it is read; name req:ATTRIBUTE as an entry to scan that"}
+    assert scan(probe, ["app"], calls=True).problems == doubt
+    assert model_of(probe, ("app", "req:get"), jobs=1, main=("app",)).unread == {}
+    assert scan(probe, ["other"], calls=True).problems == {}
+    assert scan(tree(tmp_path, {"app.py": f"{app}\nmodule.get\n"}), ["app"], calls=True).problems == {}
 
 
 def test_an_attribute_that_does_not_exist_or_imports_nothing_is_no_entry(tmp_path):

@@ -124,6 +124,17 @@ def test_a_use_in_a_function_that_a_body_calls_is_judged_at_the_lines_of_both(tm
     assert answers(scan(tree(tmp_path / "twin", twin), ["a", "caller"], runs=1)) == []
 
 
+HOOK = """\
+lazy import q
+def __getattr__(name):
+    if name == "A": return q.V
+    if name in ("B", "D"):
+        from p import m as found; import p.m
+        return found
+    raise AttributeError(name)
+"""
+
+
 @needs_lazy
 @pytest.mark.parametrize(
     ("text", "requested"),
@@ -140,6 +151,27 @@ def test_a_use_in_a_function_that_a_body_calls_is_judged_at_the_lines_of_both(tm
         ("import sys\nsys.set_lazy_imports_filter(lambda *_: False)\nlazy import q\ndef f(): return q", []),
         ("import other\ndef f(): return other.q", [("q", (), 2)]),
         ("def f():\n    from other import q", [("other", ("q",), 2), ("q", (), 2)]),
+        (
+            "lazy from c0 import q\ndef f(): return q",
+            [("c0", ("q",), 2), *((f"c{number}", ("q",), 2) for number in range(1, 6)), ("q", (), 2)],
+        ),
+        (
+            "lazy import c3\ndef f(): return c3.q",
+            [("c3", (), 2), ("c4", ("q",), 2), ("c5", ("q",), 2), ("q", (), 2)],
+        ),
+        ("lazy import q\ndef h(): return q\ndef f():\n    return h()", [("q", (), 4)]),
+        ("lazy import q\nclass K:\n    def __init__(self): q\ndef f():\n    return K()", [("q", (), 5)]),
+        (
+            (
+                "import sys, types\nlazy import q\ndef f(): return q\n"
+                "class M(types.ModuleType): pass\nsys.modules[__name__].__class__ = M"
+            ),
+            [("q", (), 3)],
+        ),
+        ("import hook\ndef f(): return hook.A", [("q", (), 3)]),
+        ("import hook\ndef f(): return hook.B", [("p", ("m",), 5), ("p.m", (), 5)]),
+        ("import hook\ndef f(): return hook.C", []),
+        ("def f():\n    from hook import A", [("hook", ("A",), 2), ("q", (), 2)]),
     ],
 )
 def test_what_a_use_requests(text, requested, tmp_path):
@@ -149,6 +181,9 @@ def test_what_a_use_requests(text, requested, tmp_path):
         "p/__init__.py": "",
         "p/m.py": "V = 1\n",
         "other.py": "lazy import q\n",
+        **{f"c{number}.py": f"lazy from c{number + 1} import q\n" for number in range(5)},
+        "c5.py": "lazy import q\n",
+        "hook.py": HOOK,
     }
     assert requests_of(tree(tmp_path, files), "u", "other", call="u:f") == requested
 

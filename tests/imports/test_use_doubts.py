@@ -103,6 +103,68 @@ def test_the_lock_may_be_taken_by_what_the_module_loads_or_calls(service, tmp_pa
     assert doubts_of(write(tmp_path, {**files, "service.py": service, "user.py": user})) == [("user:f", "service", 4)]
 
 
+REGISTRY = """\
+import threading
+
+class Registry:
+    shared = threading.RLock()
+    def __init__(self): self.lock = threading.RLock()
+    def get(self):
+        with self.lock: {0}
+    @classmethod
+    def find(cls):
+        with cls.shared: {0}
+    def put(self, value):
+        with self.lock: pass
+    def add(self, value): self.put(value)
+
+REGISTRY = Registry()
+LOCK = REGISTRY.lock
+OTHER = threading.RLock()
+
+def register(function):
+    guard = Registry.shared
+    with guard: return function
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "call"),
+    [
+        ("import user\nuser.REGISTRY.put(1)\n", "user:Registry.get"),
+        ("from user import REGISTRY as held\nheld.add(1)\n", "user:Registry.get"),
+        ("import user\nwith user.LOCK: pass\n", "user:Registry.get"),
+        ("import again\nwith again.kept: pass\n", "user:Registry.get"),
+        ("import user\nuser.register(len)\n", "user:Registry.find"),
+        ("from user import register\n@register\ndef f(): pass\n", "user:Registry.find"),
+        ("import user\nclass K:\n    def __init__(self): user.register(1)\nK()\n", "user:Registry.find"),
+        (("import contextlib, user\nwith contextlib.ExitStack() as stack:\n"
+         "    stack.enter_context(user.Registry.shared)\n"), "user:Registry.find"),
+        ("import user\nwith user.OTHER: pass\n", ""),
+        ("from user import register\ndef f(): register(1)\n", ""),
+    ],
+)  # fmt: skip
+def test_a_lock_is_known_by_its_class_its_object_and_every_name_of_it(service, call, tmp_path):
+    files = {"user.py": REGISTRY.format("import service"), "again.py": "from user import LOCK as kept\n"}
+    found = doubts_of(write(tmp_path, {**files, "service.py": service}))
+    assert [(entry, module) for entry, module, _ in found] == ([(call, "service")] if call else [])
+
+
+def test_a_lock_is_held_round_a_call_of_a_function_that_imports(tmp_path):
+    user = "import shared\ndef load(): import service\ndef f():\n    with shared.LOCK:\n        load()\n"
+    files = {"shared.py": SHARED, "service.py": SERVICE, "user.py": user}
+    assert doubts_of(write(tmp_path, files)) == [("user:f", "service", 5)]
+
+
+def test_names_that_mean_each_other_come_to_an_end(tmp_path):
+    files = {"a.py": "import b\nx = b.x\nb.x = 1\n", "b.py": "x = 1\nimport a\nfrom a import x\nx = a.x\n"}
+    user = "import shared\ndef f():\n    with shared.LOCK:\n        import service\n"
+    service = "import b\nwith b.x.lock: pass\n"
+    files = {"a.py": "x = 1\nfrom b import x\n", "b.py": "class x: lock = __import__('shared').LOCK\nfrom a import x\n"}
+    write(tmp_path, {**files, "shared.py": SHARED, "service.py": service, "user.py": user})
+    assert doubts_of(Probe(python=HERE, path=(tmp_path,))) == []
+
+
 def test_a_function_of_the_service_that_nothing_calls_takes_no_lock(tmp_path):
     user = "import shared\ndef f():\n    with shared.LOCK:\n        import service\n"
     service = "import shared\ndef register():\n    with shared.LOCK:\n        pass\n"

@@ -31,11 +31,10 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.tracing import Traced
 
 NO_CALL = "is not a function with an import inside, nor an attribute that imports when it is read"
+NOT_FOLLOWED = "is imported by LazyLoader when it is read; name {0}:ATTRIBUTE as an entry to scan that"
 # Calls of which each imports what can be part of a cycle; pairs grow with their square.
 MOST_CALLS = 12
 CHOOSING = 0.5  # the part of the time for calls in which they may be chosen, so that some is left to search
-# What a call brings in may have lazy names, the uses of which bring in more.
-ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,8 @@ def model_of(
     found: Calls = {}
     unread: dict[str, str] = dict(lazy.problems)
     tried: set[str] = set()
-    for _ in range(ROUNDS if named or calls else 0):
+    # What a call brings in may have lazy names, the uses of which bring in more: a chain of them has any length.
+    while named or calls:
         roots = {name.partition(".")[0] for name in modules}
         found, problems_of_calls = find_calls(probe, program, roots, lazy=lazy, jobs=jobs)
         needed = found if calls else {entry: found[entry] for entry in named if entry in found}
@@ -93,12 +93,13 @@ def model_of(
         unread |= {**problems_of_calls, **traced_later.problems, **more.problems}
         tried.update(name for names in later.values() for name in names)
         lazy = lazy.with_more(more)
-        if not more.unused:
+        if not traced_later.program:
             break
     if unknown := [entry for entry in named if entry not in found]:
         more_program, reads = trace_reads(probe, unknown, main=main)
         program, found = merge([program, more_program]), {**found, **reads}
     problems |= dict.fromkeys((entry for entry in named if entry not in found), NO_CALL)
+    unread |= _unloaded(program, entries) if named or calls else {}
     rules = rules_of(probe.python.version)
     model = Model(
         program=program,
@@ -118,6 +119,21 @@ def model_of(
         unread=unread,
         seconds=time.monotonic() - begun,
     )
+
+
+def _unloaded(program: Program, entries: Sequence[str]) -> dict[str, str]:
+    """Return a line for each proxy that a module of the entries' packages binds and whose reads are no entries."""
+    roots, known = (
+        {home(entry).partition(".")[0] for entry in entries},
+        {home(entry) for entry in entries if ":" in entry},
+    )
+    return {
+        f"{name}: {proxy}": NOT_FOLLOWED.format(proxy)
+        for name, module in program.items()
+        if name.partition(".")[0] in roots
+        for proxy in module.unloaded
+        if proxy not in known
+    }
 
 
 def _lazy_names(probe: Probe, program: Program, jobs: int) -> LazyNames:

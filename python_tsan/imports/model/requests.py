@@ -77,7 +77,8 @@ class Module:
     """A module and the requests that its loading makes, in order.
 
     ``lazy`` are the names of it that nothing has used by the end of its body: their first use is an import. ``stamp``
-    is time and size of a source that was certainly compiled, None where that is not known.
+    is time and size of a source that was certainly compiled, None where that is not known. With ``has_getattr``, a
+    read of it may import. ``unloaded`` are modules that it binds, and that ``LazyLoader`` imports when they are read.
     """
 
     name: str
@@ -85,6 +86,8 @@ class Module:
     requests: tuple[ImportRequest, ...] = ()
     lazy: frozenset[str] = frozenset()
     stamp: tuple[int, ...] | None = None
+    has_getattr: bool = False
+    unloaded: tuple[str, ...] = ()
 
     @property
     def parent(self) -> str:

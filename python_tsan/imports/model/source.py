@@ -7,7 +7,7 @@ bodies call. The facts come from the target's own parser, by ``import_cases.sour
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,7 +45,10 @@ class Sources(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """What the target's parser reports of one module's body, as ``source_reader.body_of`` writes it."""
+    """What the target's parser reports of one module's body, as ``source_reader.body_of`` writes it.
+
+    The last four are what ``use_risks.locks_of`` returns.
+    """
 
     bindings: tuple[tuple[int, str], ...]
     imports: tuple[tuple[int, str, str, str], ...]
@@ -53,6 +56,9 @@ class Body:
     functions: dict[str, tuple[Read, ...]]
     called: frozenset[str]
     locks: tuple[tuple[int, int, str], ...] = ()
+    calls: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    taken: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
 
     def bound_before(self, line: int) -> frozenset[str] | None:
         """Return the names bound by statements that begin before ``line``, or None behind a star import.

@@ -129,44 +129,51 @@ def find_calls(
     """Return the requests that functions make when they are called, of every module of these top-level packages.
 
     A function is named ``module:function``, a method ``module:Class.method``, and an attribute that a module's
-    ``__getattr__`` loads when it is first read as ``module:attribute``. The uses of ``lazy`` names are requests, too.
+    ``__getattr__`` loads when it is first read as ``module:attribute``. The uses of ``lazy`` names are requests, too,
+    and so are such reads of the modules of other packages.
     The second value has a line for each module whose source could not be read.
     """
     modules = [
         (name, module.file)
         for name, module in program.items()
-        if name.partition(".")[0] in roots and has_source(module.file)
+        if (name.partition(".")[0] in roots or module.has_getattr) and has_source(module.file)
     ]
     answers = ask(probe, "calls", modules, lazy={name: sorted(program[name].lazy) for name, _ in modules}, jobs=jobs)
     problems = {name: one_line(answer["problem"]) for name, answer in answers.items() if "problem" in answer}
     found: Calls = {}
+    reads: set[str] = set()
     for name, file in modules:
         for call, requests in answers[name].get("facts", {}).items():
             found[call] = tuple(msgspec.convert({"file": file, **each}, ImportRequest) for each in requests)
-    bound = {f"{owner}:{name}": (lazy.bound[owner, name],) for owner, name in lazy.unused}
+            if any("read" in each for each in requests):
+                reads.add(call)
+    bound: Calls = {f"{owner}:{name}": (lazy.bound[owner, name],) for owner, name in lazy.unused}
     loaded = {
         name: requests
         for name, requests in found.items()
-        if [request.module for request in requests] == [name.replace(":", ".")]
+        if name in reads or [request.module for request in requests] == [name.replace(":", ".")]
     }
     if loaded or bound:
         readable = {name: file for name, file in modules if name not in problems}
         names = [*loaded, *bound]
         for name, answer in ask(probe, "attributes", [*readable.items()], names=names, jobs=jobs).items():
-            for function, reads in answer.get("facts", {}).items():
+            for function, places in answer.get("facts", {}).items():
                 call = f"{name}:{function}"
                 uses = [
                     replace(each, file=readable[name], line=line)
-                    for read, line in reads
+                    for read, line in places
                     for each in bound.get(read, ())
                 ]
                 found[call] = (
                     *_together(found.get(call, ()), uses),
-                    *(request for read, _ in reads for request in loaded.get(read, ())),
+                    *(request for read, _ in places for request in loaded.get(read, ())),
                 )
+    bound.update((name, loaded[name]) for name in reads)
     if bound:
         found = {call: tuple(_with_names(requests, bound)) for call, requests in found.items()}
-    return found, problems
+    return {
+        call: requests for call, requests in found.items() if call.partition(".")[0].partition(":")[0] in roots
+    }, problems
 
 
 def _together(known: Iterable[ImportRequest], uses: Iterable[ImportRequest]) -> list[ImportRequest]:
@@ -180,12 +187,24 @@ def _together(known: Iterable[ImportRequest], uses: Iterable[ImportRequest]) -> 
 def _with_names(
     requests: Iterable[ImportRequest], bound: Mapping[str, tuple[ImportRequest, ...]]
 ) -> Iterator[ImportRequest]:
-    """Yield requests, and behind ``from m import x`` what a lazy ``x`` of ``m`` requests: the statement uses it."""
+    """Yield requests, and behind ``from m import x`` what the read of ``m.x`` requests, which may be such again.
+
+    The statement reads it, and so does the use of a name that ``lazy from m import x`` binds.
+    """
     for request in requests:
         yield request
-        for name in request.names:
-            for more in bound.get(f"{request.module}:{name}", ()):
-                yield replace(more, file=request.file, line=request.line)
+        left, seen = [request], set()
+        while left:
+            each = left.pop(0)
+            for read in (f"{each.module}:{name}" for name in each.names):
+                if read not in seen:
+                    seen.add(read)
+                    more = [
+                        replace(one, file=request.file, line=request.line, risks=request.risks)
+                        for one in bound.get(read, ())
+                    ]
+                    yield from more
+                    left += more
 
 
 def find_lazy(probe: Probe, program: Program, *, jobs: int) -> LazyNames:

@@ -26,6 +26,7 @@ _WORDS = {
     HANDLER: "a signal handler uses the lazy name {0}: in a thread that imports {0}, it gets an ImportCycleError",
     FORK: "{0} is imported after a fork: if another thread was importing {0}, the child waits forever",
 }
+_MOST_NAMES = 8  # by which one thing is known; names that mean each other have no end
 # Without one of them, a source need not be parsed for its locks.
 _TAKES_LOCK = re.compile(r"^\s*with\s+[\w.]+\s*(?:as\b|[,:])|\.acquire\(", re.MULTILINE)
 
@@ -69,7 +70,7 @@ def _of_calls(model: Model) -> Iterator[tuple[str, ImportRequest, Mapping[str, P
 def _of_bodies(model: Model, entries: Iterable[str]) -> Iterator[tuple[str, ImportRequest, Mapping[str, Phase]]]:
     """Yield the requests that the body of an entry makes with a lock held, as those of calls."""
     named = (module for name in entries if (module := model.program.get(name)))
-    modules = [each for each in named if _TAKES_LOCK.search(model.sources.text(each.file) or "")]
+    modules = [each for each in named if _takes_lock(model, each.file)]
     for module, body in zip(modules, model.sources.bodies([each.file for each in modules]), strict=True):
         for request in _first(model, module.requests):
             line = request.body_line or request.line
@@ -95,23 +96,67 @@ def _texts(model: Model, request: ImportRequest, name: str, phases: Mapping[str,
         if risk in _WORDS:
             yield risk, _WORDS[risk].format(name)
         elif taken := _taken(model, _loaded(model, request, phases), lock := risk.removeprefix(LOCK)):
-            module, line = taken
-            where = f"{model.program[module].file}:{line}"
+            module, file, line = taken
+            where = f"{file}:{line}"
             held = f"{name} is imported with {lock} held, which the body of {module} takes at {where}"
             yield risk, f"{held}: a thread that is importing it and this one wait for each other forever"
 
 
-def _taken(model: Model, loaded: Sequence[str], lock: str) -> tuple[str, int] | None:
-    """Return the first of the modules whose body takes the lock, and in which line."""
-    bodies = model.sources.bodies([model.program[name].file for name in loaded])
-    places = (
-        (name, line)
-        for name, body in zip(loaded, bodies, strict=True)
-        if body
-        for line, _, taken in body.locks
-        if taken == lock
+def _taken(model: Model, loaded: Sequence[str], lock: str) -> tuple[str, str, int] | None:
+    """Return the first of the modules whose body takes the lock, and where: it may call what takes it elsewhere."""
+    meant = _full(model, lock)
+    model.sources.bodies([model.program[name].file for name in loaded])  # in one question
+    return next(
+        (
+            (name, file, line)
+            for name in loaded
+            for file, line, taken in _locks(model, name)
+            if _full(model, taken) == meant
+        ),
+        None,
     )
-    return next(places, None)
+
+
+def _locks(model: Model, module: str) -> Iterator[tuple[str, int, str]]:
+    """Yield file and line where a body takes a lock, or what it calls by name: here, and in modules that take locks."""
+    seen, left = set(), [(module, "")]
+    while left:
+        name, function = left.pop(0)
+        file = model.program[name].file
+        known = (name, function) in seen or (name != module and not _takes_lock(model, file))
+        body = None if known else model.sources.bodies([file])[0]
+        seen.add((name, function))
+        if body is None:
+            continue
+        taken = body.taken.get(function, ()) if function else [(line, lock) for line, _, lock in body.locks]
+        yield from ((file, line, lock) for line, lock in taken)
+        for call in body.calls.get(function, ()):
+            home, called = _split(model, _full(model, call))
+            left += [(home, called), (home, f"{called}.__init__")] if home else []
+
+
+def _takes_lock(model: Model, file: str) -> bool:
+    return bool(_TAKES_LOCK.search(model.sources.text(file) or ""))
+
+
+def _full(model: Model, name: str) -> str:
+    """Return a dotted name without what stands in it for something of another module, or for an object of a class."""
+    for _ in range(_MOST_NAMES):
+        home, rest = _split(model, name)
+        first, dot, more = rest.partition(".")
+        body = model.sources.bodies([model.program[home].file])[0] if home else None
+        if body is None or first not in body.aliases:
+            break
+        name = f"{body.aliases[first]}{dot}{more}"
+    return name
+
+
+def _split(model: Model, name: str) -> tuple[str, str]:
+    """Return the module of the program that a dotted name begins with, and the rest; the first is empty without one."""
+    parts = name.split(".")
+    homes = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+    home = next((each for each in homes if each in model.program), "")
+    return home, name[len(home) + 1 :] if home else name
 
 
 def _loaded(model: Model, request: ImportRequest, phases: Mapping[str, Phase]) -> list[str]:

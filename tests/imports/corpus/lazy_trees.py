@@ -133,7 +133,97 @@ def loaders() -> Iterator[Tree]:
     yield tree("finder_pre_imported", finder, pair, main=("hook", "u", "v", "needed"))
 
 
+HUB = {
+    "late": "import port\nimport tail\nTABLE = {{1: 2}}\n{deco}",
+    "early": "{deco}TABLE = {{1: 2}}\nimport port\nimport tail\n",
+}
+DECO = "def deco(f):\n    return f\n"
+# A function body, in which another module and its name are replaced for the second function.
+PLACES = {
+    "nested": "def inner():\n    return hub.TABLE\nreturn inner()",
+    "lambda": "return (lambda: hub.TABLE)()",
+    "generator": "return list(hub.TABLE for _ in (1, 2))",
+    "coroutine": "async def inner():\n    return hub.TABLE\ntry: inner().send(None)\nexcept StopIteration: pass",
+    "shadowed_in_comprehension": "names = [hub for hub in (1, 2)]\nreturn hub.TABLE",
+    "shadowed_by_lambda": "key = lambda hub: hub\nreturn key(1), hub.TABLE",
+    "shadowed_by_argument": "def inner(hub):\n    return hub\nreturn inner(1), hub.TABLE",
+    "shadowed_in_class": "class C:\n    hub = hub.TABLE\nreturn C",
+    "default": "def inner(x=hub.TABLE):\n    return x\nreturn inner()",
+    "decorator": "@hub.deco\ndef inner():\n    return 1\nreturn hub.TABLE",
+    "match_value": "match 1:\n    case hub.TABLE:\n        return 1",
+    "format": "return f'{hub.TABLE}'",
+    "handler": "try:\n    raise ValueError\nexcept ValueError:\n    return hub.TABLE",
+    "global_rebound": "global hub\nx = hub.TABLE\nhub = None\nreturn x",
+    # These use no lazy name.
+    "own_capture": "apart.X\nmatch 1:\n    case hub:\n        return hub",
+    "own_error": "apart.X\ntry:\n    raise ValueError\nexcept ValueError as hub:\n    return hub.args",
+    "own_function": "apart.X\ndef hub():\n    return 1\nreturn hub()",
+    "own_class": "apart.X\nclass hub:\n    TABLE = 1\nreturn hub.TABLE",
+    "own_walrus": "apart.X\nif (hub := 1):\n    return hub",
+    "inner_annotation": "apart.X\ndef inner(x: hub.TABLE) -> hub.TABLE:\n    return x\nreturn inner(1)",
+    "type_alias": "apart.X\ntype X = hub.TABLE\nreturn 1",
+    "never": "apart.X\nif False:\n    return hub.TABLE",
+}
+LAZILY = "lazy import hub\nlazy import front\nlazy import apart\n"
+BODIES = {
+    "default": "lazy import {0}\ndef f(x={0}.{1}): pass\n",
+    "decorator": "lazy import {0}\n@{0}.deco\ndef f(): pass\nX = {0}.{1}\n",
+    "class": "lazy import {0}\nclass C:\n    x = [{0}.{1} for _ in (1,)]\n",
+    "annotation": "lazy import {0}\nx: {0}.{1} = 1\n",
+    "eval": "lazy import {0}\nX = eval('{0}.{1}')\n",
+    "taken_by_star": "from all_{0} import *\nX = {0}.{1}\n",
+}
+
+
+def hub(when: str, app: str = "", **more: str) -> dict[str, str]:
+    """``front`` reads ``hub.TABLE`` by way of ``port``, which ``hub`` imports before it has bound that, or after."""
+    return {
+        "app.py": app,
+        "hub.py": HUB[when].format(deco=DECO),
+        "port.py": "import hub\n\n\ndef table():\n    return hub.TABLE\n",
+        "front.py": f"import port\nDATA = port.table()\n{DECO}",
+        "tail.py": "",
+        "apart.py": "X = 1\n",
+        **{f"{name}.py": text for name, text in more.items()},
+    }
+
+
+def functions(one: str, bound: str = LAZILY, name: str = "def {}():") -> str:
+    two = one.replace("hub.TABLE", "front.DATA").replace("hub", "front")
+    texts = ["".join(f"    {line}\n" for line in text.splitlines()) for text in (one, two)]
+    return f"{bound}\n\n{name.format('one')}\n{texts[0]}\n\n{name.format('two')}\n{texts[1]}"
+
+
+def places() -> Iterator[Tree]:
+    pair = (("app:one", "app:two"),)
+    called = "def _one():\n    return hub.TABLE\n\n\ndef _two():\n    return front.DATA\n"
+    subclass = "\n\nclass M(types.ModuleType):\n    pass\n\n\nsys.modules[__name__].__class__ = M\n"
+    chain = {f"r{number}": f"lazy from r{number + 1} import hub, front\n" for number in range(5)} | {"r5": LAZILY}
+    hook = {
+        "hook": f"{LAZILY}def __getattr__(name):\n    if name == 'one': return hub.TABLE\n"
+        "    if name == 'two': return front.DATA\n    raise AttributeError(name)\n"
+    }
+    for when in HUB:
+        ways = {
+            **{way: (functions(text), {}) for way, text in PLACES.items()},
+            "generic": (functions("return hub.TABLE", name="def {}[T]():"), {}),
+            "generic_own": (functions("apart.X\nreturn hub", name="def {}[hub, front]():"), {}),
+            "cached": (functions("return hub.TABLE", f"import functools\n{LAZILY}", "@functools.cache\ndef {}():"), {}),
+            "helper": (f"{LAZILY}{called}\n\ndef one():\n    _one()\n\n\ndef two():\n    _two()\n", {}),
+            "subclass": (f"import sys\nimport types\n{functions('return hub.TABLE')}{subclass}", {}),
+            "chain": (functions("return hub.TABLE", "lazy from r0 import hub, front\n"), chain),
+            "chain_read": (functions("return r0.hub.TABLE", "lazy import r0\n"), chain),
+            "hook": ("import hook\n\n\ndef one():\n    hook.one\n\n\ndef two():\n    hook.two\n", hook),
+        }
+        for way, (app, more) in ways.items():
+            yield tree(f"place_{way}_{when}", hub(when, app, **more), pair)
+        for way, text in BODIES.items():
+            names = {f"all_{name}": f"lazy import {name}\n" for name in ("hub", "front")}
+            bodies = {"m": text.format("hub", "TABLE"), "n": text.format("front", "DATA"), **names}
+            yield tree(f"body_{way}_{when}", hub(when, **bodies), (("m", "n"),))
+
+
 def lazy_trees() -> Iterator[Tree]:
     """Yield every tree of lazy imports."""
-    for family in (cycles, users, packages, loaders):
+    for family in (cycles, users, packages, loaders, places):
         yield from family()

@@ -12,12 +12,15 @@ import types
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from typing import Any
 
 MODES = NORMAL, ALL = "normal", "all"
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 FUNCTIONS = (*DEFINITIONS, ast.Lambda)
+GLOBAL_READS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})  # the second in a class
+ATTRIBUTE_READS = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+CO_OPTIMIZED = 1  # a function's, and not that of a class or a module: inspect
 
 
 def statements_of(tree: ast.AST, package: str) -> list[dict[str, Any]]:
@@ -65,55 +68,53 @@ def resolve(name: str, level: int, package: str) -> str:
 
 
 def uses_in(
-    function: ast.AST, module: str, file: str, statements: Collection[dict[str, Any]], lazy: Collection[str]
-) -> Iterator[dict[str, Any]]:
-    """Yield a request for each lazy name that a function uses, with the line of the use, in the order of the source.
+    code: types.CodeType, module: str, file: str, statements: Collection[dict[str, Any]], lazy: Collection[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return a request for each lazy name that a function uses, with the line of the use, by function.
 
-    ``lazy`` are the names that the module binds lazily, which is in ``file``. A name that the function binds itself is
-    its own.
+    ``code`` is that of the module in ``file``, and ``lazy`` are the names that it binds lazily. The compiler has
+    decided which names are a function's own, and what is evaluated when it runs.
     """
-    own = _bound_in(function)
     bound = {each["name"]: each for each in statements if each["name"] in lazy or "." in each["name"]}
-    nodes = _executed(function.body if isinstance(function, DEFINITIONS) else [function])
-    reads = [node for node in nodes if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)]
-    for node in sorted(reads, key=lambda each: (each.lineno, each.end_col_offset or 0)):
-        name = dotted(node)
-        if name in bound and name.partition(".")[0] not in own:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for function, name, line in _reads(code, ""):
+        if name in bound:
             statement, (parent, _, last) = bound[name], name.rpartition(".")
             place = f"{file}:{statement['line']}"
-            yield {
+            request = {
                 "module": statement["module"],
                 "manner": "statement",
                 "names": statement["names"],
-                "line": node.lineno,
+                "line": line,
                 "lazy": {"owner": parent or module, "name": last, "place": place},
             }
+            found.setdefault(function, []).append(request)
+    return found
 
 
-def _executed(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield nodes and what they contain, without annotations, which are not evaluated when a function runs."""
-    for node in nodes:
-        yield node
-        parts = (value for name, value in ast.iter_fields(node) if name not in {"annotation", "returns"})
-        for part in parts:
-            inner = part if isinstance(part, list) else [part]
-            yield from _executed(each for each in inner if isinstance(each, ast.AST))
+def _reads(code: types.CodeType, function: str) -> Iterator[tuple[str, str, int]]:
+    """Yield the function, the name and the line for each global name that a function reads, and each attribute of it.
 
+    What a function defines inside belongs to it. Annotations and type aliases are evaluated elsewhere, if ever.
+    """
+    import dis  # noqa: PLC0415 -- a trace, which needs other parts of this module, must not have cached it
 
-def _bound_in(function: ast.AST) -> set[str]:
-    """Return the names that are a function's own: its arguments, and what it stores or imports without ``global``."""
-    own: set[str] = set()
-    shared: set[str] = set()
-    for node in ast.walk(function):
-        if isinstance(node, ast.arg):
-            own.add(node.arg)
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            own.add(node.id)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            own.update((each.asname or each.name).partition(".")[0] for each in node.names)
-        elif isinstance(node, ast.Global):
-            shared.update(node.names)
-    return own - shared
+    name, stored = "", set()  # the second: by a class
+    for each in dis.get_instructions(code) if function else ():
+        if each.opname == "STORE_NAME":
+            stored.add(each.argval)
+        if each.opname in GLOBAL_READS:
+            name = "" if each.argval in stored else each.argval
+        elif each.opname in ATTRIBUTE_READS and name:
+            name += f".{each.argval}"
+        elif each.opname != "EXTENDED_ARG":
+            name = ""
+        if name and each.positions and each.positions.lineno:
+            yield function, name, each.positions.lineno
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType) and inner.co_name != "__annotate__" and ".format" not in inner.co_varnames:
+            is_function = inner.co_flags & CO_OPTIMIZED and not inner.co_qualname.startswith("<")
+            yield from _reads(inner, function or (inner.co_qualname if is_function else ""))
 
 
 def dotted(node: ast.AST) -> str:
@@ -130,7 +131,7 @@ def set_mode(mode: str) -> None:
         sys.set_lazy_imports(mode)  # type: ignore[attr-defined]
 
 
-def names_of(module: object) -> list[str]:
-    """Return the names of a module that no use has resolved yet. It resolves none: ``vars`` shows what is there."""
+def names_of(names: Mapping[str, object]) -> list[str]:
+    """Return which names of a module no use has resolved yet. It resolves none: the mapping has what is there."""
     kind = getattr(types, "LazyImportType", None)
-    return [] if kind is None else [name for name, value in list(vars(module).items()) if type(value) is kind]
+    return [] if kind is None else [name for name, value in list(names.items()) if type(value) is kind]

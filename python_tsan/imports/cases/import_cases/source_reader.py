@@ -75,6 +75,7 @@ def body_of(tree: ast.Module, module: str = "", file: str = "") -> dict[str, Any
     the outermost statement that counts as one piece: it runs behind a line only if all of that statement does.
     """
     functions: dict[str, set[tuple[str, str]]] = {}
+    imported = [each["name"] for each in statements_of(tree, package_of(module, file)) if "." not in each["name"]]
     for node in ast.walk(tree):
         if isinstance(node, DEFINITIONS):
             found = functions.setdefault(node.name, set())
@@ -86,7 +87,7 @@ def body_of(tree: ast.Module, module: str = "", file: str = "") -> dict[str, Any
         "reads": sorted(set(_reads(tree))),
         "functions": {name: sorted(found) for name, found in functions.items()},
         "called": sorted({_called_name(node) for _, node in _run(tree, None) if isinstance(node, ast.Call)}),
-        "locks": locks_of(tree, _lock_names(tree, module, file)),
+        **locks_of(tree, dict(_functions(tree, "")), imported, _lock_names(tree, module, file)),
     }
 
 
@@ -158,21 +159,71 @@ def _called_name(call: ast.Call) -> str:
 def calls_of(tree: ast.Module, module: str, file: str, lazy: Collection[str] = ()) -> dict[str, list[dict[str, Any]]]:
     """Return the requests that each function of a module makes when it is called, by ``module:function``.
 
-    A use of one of the module's ``lazy`` names is a request, too. What a module's ``__getattr__`` loads by a computed
-    name is tried for each name that the module spells out.
+    A use of one of the module's ``lazy`` names is a request, too, and what a function requests that it calls by name is
+    one in the line of the call. What a module's ``__getattr__`` loads is returned for each name that it compares with,
+    marked as a ``read``; if it computes the name of the module, for each name that the source spells out.
     """
     package = package_of(module, file)
     statements = statements_of(tree, package) if lazy else ()
+    code = compile(tree, file, "exec", dont_inherit=True) if lazy else None
+    uses = uses_in(code, module, file, statements, lazy) if code else {}
     handlers, meant = handlers_of(tree) if lazy else (), _lock_names(tree, module, file)
+    functions = dict(_functions(tree, ""))
+    own = {name: [*_requests(each, package), *uses.get(name, ())] for name, each in functions.items()}
     calls: dict[str, list[dict[str, Any]]] = {}
-    for name, function in _functions(tree, ""):
+    for name, function in functions.items():
+        requests = _with_called(name, own, functions, {name})
         if name == GETATTR:
-            calls.update(_attributes(function, tree, module, file))
-        requests = [*_requests(function, package), *uses_in(function, module, file, statements, lazy)]
+            guarded, computed = _guarded(function, requests, module), _attributes(function, tree, module, file)
+            calls.update({read: guarded.get(read, []) + computed.get(read, []) for read in (*guarded, *computed)})
         if requests:
             mark(requests, name, function, handlers, meant)
-            calls[f"{module}:{name}"] = sorted(requests, key=lambda each: each["line"])
+            calls[f"{module}:{name}"] = requests
     return calls
+
+
+def _with_called(
+    name: str, own: Mapping[str, list[dict[str, Any]]], functions: Mapping[str, ast.AST], seen: set[str]
+) -> list[dict[str, Any]]:
+    """Return copies of what a function requests and what those do that it calls, by line, each request once.
+
+    Called are functions and classes of the module and methods of the same class, by their names. ``seen`` are those
+    that have been followed already.
+    """
+    requests = [dict(each) for each in own[name]]
+    for node in ast.walk(functions[name]) if any(own.values()) else ():
+        if isinstance(node, ast.Call) and (written := dotted(node.func)):
+            first, _, rest = written.partition(".")
+            if first in {"self", "cls"}:
+                written = f"{name.rpartition('.')[0]}.{rest}"
+            for called in ({written, f"{written}.__init__"} & own.keys()) - seen:
+                seen.add(called)
+                requests += [{**each, "line": node.lineno} for each in _with_called(called, own, functions, seen)]
+    found: dict[tuple[object, ...], dict[str, Any]] = {}
+    for each in sorted(requests, key=lambda each: each["line"]):
+        found.setdefault((each["module"], *each["names"], bool(each.get("lazy"))), each)
+    return list(found.values())
+
+
+def _guarded(function: ast.AST, requests: Collection[dict[str, Any]], module: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what a ``__getattr__`` requests for each name that it compares with, by ``module:name``."""
+    guards = []
+    for node in ast.walk(function):
+        test = getattr(node, "test", None) or getattr(node, "pattern", None)
+        if test is not None and isinstance(node, (ast.If, _CASE)):
+            words = {each.value for each in ast.walk(test) if isinstance(each, ast.Constant)}
+            guards.append((words, node.body[0].lineno, node.body[-1].end_lineno or 0))
+    names = {word for words, _, _ in guards for word in words if isinstance(word, str) and word.isidentifier()}
+    found = {}
+    for name in sorted(names):
+        loaded = [
+            {**each, "read": True}
+            for each in requests
+            if all(name in words for words, first, last in guards if first <= each["line"] <= last)
+        ]
+        if loaded:
+            found[f"{module}:{name}"] = loaded
+    return found
 
 
 def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.AST]]:

@@ -15,7 +15,6 @@ import sys
 import time
 from _thread import start_new_thread
 from threading import get_ident
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .lazy_names import names_of, set_mode
@@ -125,9 +124,9 @@ class Tracer:
                 module = original(name, *arguments, **keywords)
             finally:
                 self._stack.pop()
-            found.update(file=_file_of(module), stamp=_stamp_of(module))
-            if type(module) is ModuleType:
-                found["lazy"] = names_of(module)
+            names = _names_in(module)
+            found.update(file=_file_of(module), stamp=_stamp_of(module), lazy=names_of(names))
+            found.update(has_getattr="__getattr__" in names, unloaded=_unloaded(names))
             return module
 
         return traced
@@ -135,7 +134,9 @@ class Tracer:
     def _enter(self, name: str) -> dict[str, Any]:
         """Take what is requested from here on for a request of this module, and return what is known of it."""
         self._stack.append(name)
-        return self.modules.setdefault(name, {"name": name, "file": "", "lazy": [], "stamp": None, "requests": []})
+        return self.modules.setdefault(
+            name, {"name": name, "file": "", "lazy": [], "stamp": None, "requests": [], "has_getattr": False}
+        )
 
     def _note_hidden(self, name: str) -> None:
         """Note the loading of a module that no statement asked for: C code can import past ``builtins.__import__``."""
@@ -176,6 +177,13 @@ def _names_in(module: object) -> dict[str, Any]:
     except AttributeError:
         return {}
     return names
+
+
+def _unloaded(names: Mapping[str, Any]) -> list[str]:
+    """Return the modules among these that ``importlib.util.LazyLoader`` has made and that nothing has read yet."""
+    util = sys.modules.get("importlib.util")
+    kind = getattr(util, "_LazyModule", None)
+    return [_names_in(value)["__name__"] for value in list(names.values()) if type(value) is kind] if kind else []
 
 
 def _file_of(module: object) -> str:
@@ -275,7 +283,7 @@ def trace(entries: list[str], main: list[str], *, mode: str, note: Callable[[dic
 
     An entry ``module:attribute`` is read, and what that requests is among the ``reads``.
 
-    ``mode`` says which imports are lazy. Of a module that is no ordinary one, lazy names are not looked for.
+    ``mode`` says which imports are lazy.
 
     ``note`` receives each import that has ended, so that the one that ends the process is known, and each module that
     was compiled.
