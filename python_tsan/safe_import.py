@@ -64,7 +64,23 @@ def import_lazy_names(module: ModuleType) -> None:
     kind = getattr(types, "LazyImportType", None)
     for name, value in list(vars(module).items()):
         if type(value) is kind:
-            getattr(module, name)
+            _use_submodules(getattr(module, name))
+
+
+def _use_submodules(package: object) -> None:
+    """Use the submodules that are registered as lazy: the name ``a`` of ``lazy import a.b`` is the package alone.
+
+    Which module has registered one is not known. So one that fails, and may be optional elsewhere, is left out.
+    """
+    start = f"{getattr(package, '__name__', '')}."
+    registered = set(getattr(sys, "lazy_modules", ())) if isinstance(package, types.ModuleType) else ()
+    for first in sorted({name[len(start) :].partition(".")[0] for name in registered if name.startswith(start)}):
+        try:
+            found = getattr(package, first)
+        except (AttributeError, ImportError):
+            continue
+        if getattr(found, "__name__", "") == f"{start}{first}":
+            _use_submodules(found)
 
 
 def _complete(name: str) -> ModuleType | None:

@@ -174,12 +174,25 @@ m = Module("m")
 """
 
 
+REGISTERED = """\
+import sys
+sys.lazy_modules = {"p.b.qc", "p.gone", "pp.qy", "q.x"}
+p = Module("p")
+p.b = Module("p.b")
+class Owner(Module): p = property(lambda _: p)
+owner = Owner("owner")
+vars(owner)["p"] = Lazy()
+safely.import_lazy_names(owner)
+"""
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 has lazy names of its own")
 @pytest.mark.parametrize(
     ("code", "printed"),
     [
         ("m.q1, m.q2, m.x = Lazy(), Lazy(), 1; safely.import_lazy_names(m); safely.import_lazy_names(m)", ["q1", "q2"]),
         ("m.x = 1; safely.import_lazy_names(m)", []),
+        (REGISTERED, ["qc"]),
         ("del types.LazyImportType; m.q1 = Lazy(); safely.import_lazy_names(m)", []),
         (
             "m.fails = Lazy()\ntry: safely.import_lazy_names(m)\nexcept LookupError: print('raised')",

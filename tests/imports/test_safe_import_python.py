@@ -141,6 +141,29 @@ def test_the_lazy_names_of_a_module_are_imported_and_only_those(play):
     assert play(files, code) == [*before, "module", "NoneType", *after]
 
 
+def test_a_submodule_that_a_lazy_name_reaches_is_imported_too(play):
+    """The name ``p`` of ``lazy import p.m`` is the package alone, and the attribute another use."""
+    if play.version < (3, 15):
+        pytest.skip("there are no lazy names")
+    files = {
+        "m.py": "lazy import p.a\nlazy import p.b.c\nlazy import p.d as d\nlazy from q import V\n",
+        "other.py": "lazy import p.missing\nlazy import r.s\n",
+        **{f"{name}.py": f"print({name!r})\n" for name in ("p/a", "p/b/c", "p/d", "r/s")},
+        **{f"{name}/__init__.py": "" for name in ("p", "p/b", "r")},
+        "q.py": "V = 1\n",
+    }
+    code = (
+        "import m, other, safe_import\n"
+        "safe_import.import_lazy_names(m)\n"
+        "print('imported')\n"
+        "m.p.a, m.p.b.c, m.d, m.V\n"
+        "safe_import.import_lazy_names(m)\n"
+    )
+    printed = play(files, code)
+    assert sorted(printed[:-1]) == ["p/a", "p/b/c", "p/d"]
+    assert printed[-1] == "imported"
+
+
 def test_a_lazy_name_that_fails_raises_its_own_error(play):
     if play.version < (3, 15):
         pytest.skip("there are no lazy names")

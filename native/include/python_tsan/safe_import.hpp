@@ -168,6 +168,51 @@ inline PyObject* safe_import_raw(const char* name) {
     return parts::import_parents_first(copy);
 }
 
+namespace safe_import_parts {
+
+/// Use the submodules of a package that are registered as lazy: the name `a` of `lazy import a.b` is the package alone.
+/// Which module has registered one is not known. So one that fails, and may be optional elsewhere, is left out.
+inline int use_submodules(PyObject* package) {
+    PyObject* registered = PySys_GetObject("lazy_modules"); // borrowed
+    if (registered == nullptr || PyModule_Check(package) == 0) {
+        return 0;
+    }
+    const char* name = PyModule_GetName(package);
+    const Reference names(PySequence_List(registered)); // a copy: a use changes the set
+    if (name == nullptr || !names) {
+        return -1;
+    }
+    const std::string start = std::string(name) + ".";
+    for (Py_ssize_t place = 0; place < PyList_GET_SIZE(names.get()); ++place) {
+        const char* text = PyUnicode_AsUTF8(PyList_GET_ITEM(names.get(), place));
+        if (text == nullptr) {
+            return -1;
+        }
+        const std::string lazy(text);
+        if (lazy.compare(0, start.size(), start) != 0) {
+            continue;
+        }
+        const std::string first = lazy.substr(start.size(), lazy.find('.', start.size()) - start.size());
+        const Reference found(PyObject_GetAttrString(package, first.c_str()));
+        if (!found) {
+            if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0 && PyErr_ExceptionMatches(PyExc_ImportError) == 0) {
+                return -1;
+            }
+            PyErr_Clear();
+            continue;
+        }
+        const char* its = PyModule_Check(found.get()) == 0 ? nullptr : PyModule_GetName(found.get());
+        if (its == nullptr) {
+            PyErr_Clear();
+        } else if (start + first == its && use_submodules(found.get()) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+} // namespace safe_import_parts
+
 /// Import what the first uses of a module's lazy names would import (PEP 810, CPython 3.15), so that no thread does
 /// that later with a lock of the program held. Return 0, or -1 with the error of the first name that fails. Before 3.15
 /// there are no such names. Reading a name from `PyModule_GetDict` returns the lazy object, and reading an attribute
@@ -188,7 +233,7 @@ inline int import_lazy_names(PyObject* module) {
         PyObject* item = PyList_GET_ITEM(items.get(), place);
         if (reinterpret_cast<PyObject*>(Py_TYPE(PyTuple_GET_ITEM(item, 1))) == kind.get()) {
             const parts::Reference used(PyObject_GetAttr(module, PyTuple_GET_ITEM(item, 0)));
-            if (!used) {
+            if (!used || parts::use_submodules(used.get()) != 0) {
                 return -1;
             }
         }
