@@ -85,11 +85,13 @@ def blind_spot_of(finding: Finding, blind: Mapping[str, BlindSpot]) -> BlindSpot
 
     ``blind`` are the loaded objects that are known, by name. At least one access must be inside them; the C-API's own
     accesses count as the library's only on memory that the library allocated or frees, and an access without a stack
-    only on memory of an allocator inside the library. What is not about accesses must have each of its stacks begin
-    inside one of them.
+    only on memory of an allocator inside the library. Of what is not about accesses, each stack must begin inside
+    one of them; of a possible deadlock, each wait under the GIL.
     """
     if not finding.accesses:
-        begins = {blind.get(module_name(stack.frames[0].module)) for stack in finding.stacks if stack.frames}
+        gils = {lock.id for lock in finding.mutexes if lock.kind == "GIL"}
+        stacks = [edge.stack for edge in finding.acquisitions if edge.holding in gils] or finding.stacks
+        begins = {blind.get(module_name(stack.frames[0].module)) if stack.frames else None for stack in stacks}
         spot = begins.pop() if len(begins) == 1 else None
         return spot if spot and finding.kind in spot.kinds else None
     sides = [_side(access, finding, blind) for access in finding.accesses]

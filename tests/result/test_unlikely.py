@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from python_tsan.result.blind_spots import BlindSpot, Measured, Treatment, constructs
 from python_tsan.result.unlikely import blind_spot_of, construct_of
-from python_tsan.tsan.finding import Kind
+from python_tsan.tsan.finding import Acquisition, Kind, Mutex
 from python_tsan.tsan.parser import parse_log
 
 SPOT = BlindSpot(
@@ -311,4 +311,19 @@ def test_what_a_thread_leaves_open_is_set_aside_where_it_begins_in_a_known_libra
     (stack, _) = (access.stack for access in finding(frames, frames).accesses)
     opened = replace(opened, kind=Kind.NEVER_RELEASED, accesses=(), stacks=(stack,))
     found = blind_spot_of(opened, {"libblind.so": replace(SPOT, kinds=kinds)})
+    assert (found and found.name) == expected
+
+
+@pytest.mark.parametrize(("under", "wait", "expected"), [("GIL", LIB, "lib"), ("GIL", YOURS, None), ("", LIB, None)])
+def test_a_wait_under_the_gil_is_set_aside_in_a_library_whose_lock_is_free_by_then(under, wait, expected):
+    gil, lock = Mutex(id=0, kind=under), Mutex(id=1, kind="semaphore")
+    (waits, asks) = (access.stack for access in finding([wait], [YOURS]).accesses)
+    edges = (
+        Acquisition(mutex=1, holding=0, thread=1, main_thread=False, stack=waits),
+        Acquisition(mutex=0, holding=1, thread=2, main_thread=False, stack=asks),
+    )
+    cycle = replace(
+        finding([YOURS], [YOURS]), kind=Kind.POSSIBLE_DEADLOCK, accesses=(), mutexes=(gil, lock), acquisitions=edges
+    )
+    found = blind_spot_of(cycle, {"libblind.so": replace(SPOT, kinds=(Kind.POSSIBLE_DEADLOCK,))})
     assert (found and found.name) == expected

@@ -517,7 +517,7 @@ HOOK int pthread_mutex_destroy(pthread_mutex_t* mutex) {
 
 HOOK int pthread_mutex_lock(pthread_mutex_t* mutex) {
     NEXT(pthread_mutex_lock);
-    if (gil_skips_lock(address_of(mutex)) || gil_is_free(address_of(mutex))) {
+    if (gil_skips_lock(address_of(mutex)) || gil_is_free(address_of(mutex)) || in_unwinder(address_of(mutex))) {
         return next(mutex);
     }
     SITE;
@@ -545,7 +545,7 @@ HOOK int pthread_mutex_trylock(pthread_mutex_t* mutex) {
 
 HOOK int pthread_mutex_unlock(pthread_mutex_t* mutex) {
     NEXT(pthread_mutex_unlock);
-    if (gil_skips_unlock(address_of(mutex)) || gil_goes(address_of(mutex))) {
+    if (gil_skips_unlock(address_of(mutex)) || gil_goes(address_of(mutex)) || in_unwinder(address_of(mutex))) {
         return next(mutex);
     }
     SITE;

@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <initializer_list>
+#include <link.h>
 #include <unwind.h>
 
 namespace lock_recorder {
@@ -24,7 +25,7 @@ constexpr int distance_bits = 16;
 constexpr std::uint64_t farthest = (1U << distance_bits) - 1, longest_pc = ~std::uint64_t{0} >> distance_bits;
 
 Table table;
-Loaded unwinder{};
+Span unwinder{};
 
 /// How far above an interceptor's call of a hook its own caller's frame is: the call's address and, in the lowest 16
 /// bits, the distance.
@@ -70,6 +71,25 @@ _Unwind_Reason_Code visit_runtime(_Unwind_Context* context, void* data) {
         outer.distance = sp - outer.sp;
     }
     return _URC_END_OF_STACK;
+}
+
+/// Note where the object that unwinds is mapped.
+int find_unwinder(dl_phdr_info* object, std::size_t, void*) {
+    const auto place = reinterpret_cast<std::uint64_t>(&_Unwind_Backtrace);
+    Span span{};
+    for (int i = 0; i < object->dlpi_phnum; ++i) {
+        const auto& part = object->dlpi_phdr[i];
+        if (part.p_type == PT_LOAD) {
+            const auto first = object->dlpi_addr + part.p_vaddr, last = first + part.p_memsz;
+            span.first = span.first == 0 || first < span.first ? first : span.first;
+            span.last = last > span.last ? last : span.last;
+        }
+    }
+    if (place < span.first || place >= span.last) {
+        return 0;
+    }
+    unwinder = span;
+    return 1;
 }
 
 std::uint64_t measure(const Site& site) {
@@ -165,7 +185,7 @@ bool is_called_by(const Site& site, const char* exports) {
 }
 
 bool stacks_prepare() {
-    find_object(reinterpret_cast<std::uint64_t>(&_Unwind_Backtrace), unwinder);
+    reinterpret_cast<decltype(&dl_iterate_phdr)>(libc_function("dl_iterate_phdr"))(find_unwinder, nullptr);
     return table.prepare();
 }
 

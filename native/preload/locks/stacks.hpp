@@ -56,7 +56,8 @@ std::uint32_t intern_call_site(std::uint64_t pc);
 /// `top` is the highest address of the stack that may be read.
 std::uint64_t stack_key(const Site& site, std::uint64_t top);
 
-/// Whether the address belongs to the unwinder, which may hold a lock that unwinding takes.
+/// Whether the address belongs to the unwinder, whose locks a hook must not unwind under: where a JIT compiler has
+/// registered frames, libgcc up to GCC 12 takes a mutex to find any frame.
 bool in_unwinder(std::uint64_t pc);
 
 } // namespace lock_recorder
