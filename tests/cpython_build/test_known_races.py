@@ -10,7 +10,7 @@ def test_each_shipped_suppression_has_an_issue_and_is_narrow():
     for file in files:
         read = parse_suppressions(file.read_text())
         assert not read.refused
-        assert all("https://github.com/python/cpython/issues/" in entry.reason for entry in read.entries)
+        assert all("https://github.com/" in entry.reason for entry in read.entries)
 
 
 def test_the_shipped_list_is_that_of_the_version_and_its_threading():
