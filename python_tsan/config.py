@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from python_tsan.binding import DEFAULT as DEFAULT_BINDING
+from python_tsan.cores import usable_cores
 from python_tsan.errors import UsageError
 from python_tsan.paths import default_root
 from python_tsan.plain_text import did_you_mean
@@ -39,10 +40,6 @@ ENVIRONMENT_PREFIX = "PYTHON_TSAN_"
 FILE_NAME = "python-tsan.toml"
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that a user can choose.
@@ -59,7 +56,7 @@ class Settings:
     source: Path | None = None
     toolchain: str | None = None
     cache: Path = field(default_factory=default_root)
-    jobs: int = field(default_factory=_cores)
+    jobs: int = field(default_factory=usable_cores)
     compiler_cache: CompilerCache = CompilerCache.AUTO
     compiler_cache_remote: str | None = None
     binding: Binding | None = None

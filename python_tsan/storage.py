@@ -97,7 +97,7 @@ def storage_error(
     """Return the error for a disk that is full or a place that cannot be used; None for any other failure.
 
     Without ``path`` it is the one that ``failure`` names, and only a lack of permission, a name that is too long, links
-    in a circle and a broken disk count.
+    in a loop and a broken disk count.
     """
     if failure.errno in _FULL:
         where = path or failure.filename
@@ -188,7 +188,7 @@ def expanded(path: str | Path) -> Path:
 
 
 def real(path: str | Path) -> Path:
-    """Return what a path leads to; links in a circle lead nowhere and stay."""
+    """Return what a path leads to; links in a loop lead nowhere and stay."""
     return Path(os.path.realpath(path))
 
 

@@ -651,7 +651,7 @@ void any_condition(bool keep_gil) {
 
 // --- more locks, and what keeps threads apart
 
-void three_locks_in(bool circle) {
+void three_locks_in(bool cycle) {
     in_turn({[] {
                  const Guard one(log_mutex);
                  const Guard two(second_mutex);
@@ -661,7 +661,7 @@ void three_locks_in(bool circle) {
                  const Gil gil;
              },
              [=] {
-                 if (circle) {
+                 if (cycle) {
                      const Gil gil;
                      const Guard one(log_mutex);
                  } else {
@@ -967,7 +967,7 @@ void import_under_mutex() {
 void import_of_another_under_mutex() {
     import_steps({"load('slow')", "mutex:\nload('missing')"});
 }
-void modules_in_a_circle() {
+void modules_in_a_cycle() {
     import_steps({"load('one')", "load('two')"}); // importlib notices it
 }
 void import_lock_under_mutex() {
@@ -1237,7 +1237,7 @@ const Case cases[] = {
     {"future_without_gil", "nothing", "future_with_gil", "The same, but the GIL is released for the wait.",
      [] { future_get(false); }},
     {"three_locks", "deadlock", "three_locks_in_one_order",
-     "Three threads take two of three locks each, one of them the GIL, in a circle.", [] { three_locks_in(true); }},
+     "Three threads take two of three locks each, one of them the GIL, in a cycle.", [] { three_locks_in(true); }},
     {"three_locks_in_one_order", "nothing", "three_locks", "The same locks, always in one order.",
      [] { three_locks_in(false); }},
     {"two_mutexes", "deadlock", "two_mutexes_in_one_order", "Two mutexes are taken in opposite orders.",
@@ -1308,8 +1308,8 @@ const Case cases[] = {
      "A module is imported under a mutex that its body takes.", import_under_mutex},
     {"import_of_another_under_mutex", "nothing", "import_under_mutex", "Another module is imported under the mutex.",
      import_of_another_under_mutex},
-    {"modules_in_a_circle", "nothing", "import_under_mutex",
-     "Two modules import each other in two threads, which importlib resolves.", modules_in_a_circle},
+    {"modules_in_a_cycle", "nothing", "import_under_mutex",
+     "Two modules import each other in two threads, which importlib resolves.", modules_in_a_cycle},
     {"import_lock_under_mutex", "deadlock", "import_lock_released",
      "The import lock and a mutex are taken in opposite orders.", import_lock_under_mutex},
     {"import_lock_released", "nothing", "import_lock_under_mutex",

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from python_tsan.result.hang import Hang, with_circle
+from python_tsan.result.hang import Hang, with_cycle
 from python_tsan.result.model import Waiter
 
 MAX_THREADS, MAX_FRAMES = 8, 4
@@ -88,7 +88,7 @@ def describe_hang(pid: int, *, native: str, python: str) -> Hang:
             busy.append(line)
         elif where:
             others.append(line)
-    return Hang(lines=tuple([*busy, *others][:MAX_THREADS]), graph=with_circle(tuple(graph.values())[:MAX_THREADS]))
+    return Hang(lines=tuple([*busy, *others][:MAX_THREADS]), graph=with_cycle(tuple(graph.values())[:MAX_THREADS]))
 
 
 def _thread(tid: int, name: str) -> str:

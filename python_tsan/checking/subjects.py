@@ -177,7 +177,7 @@ class Subjects:
     def _variables(self, scenario: Scenario) -> dict[str, str]:
         setup = self._setup
         if RECORDER in scenario.needs:
-            # In the full lane, the runtime reports circles of mutexes too; here the recorder is checked.
+            # In the full lane, the runtime reports cycles of mutexes too; here the recorder is checked.
             options = f"{setup.variables.get('TSAN_OPTIONS', '')} detect_deadlocks=0".strip()
             return setup.variables | setup.recording | {"TSAN_OPTIONS": options}
         preloads = [setup.preloads[need] for need in scenario.needs if need in setup.preloads]

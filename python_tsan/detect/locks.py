@@ -16,7 +16,7 @@ from python_tsan.collector import paused
 from python_tsan.detect.registry import Evidence
 from python_tsan.locks.cycles import find_cycles
 from python_tsan.locks.findings import deadlock_findings
-from python_tsan.locks.live import circle_of, explain_hang
+from python_tsan.locks.live import cycle_of, explain_hang
 from python_tsan.locks.model import GilSight, LockTrace
 from python_tsan.locks.naming import Lookup
 from python_tsan.locks.trace import LIBRARY, read_trace
@@ -120,9 +120,9 @@ def hang(folder: Path) -> Hang:
     return together(explain_hang(trace, LOOKUP) for _, trace in now(folder))
 
 
-def circles(folder: Path) -> frozenset[tuple[str, tuple[tuple[int, int], ...]]]:
-    """Return the threads that wait for each other now, each circle with the recording's name."""
-    return frozenset((path.name, circle) for path, trace in now(folder) if (circle := circle_of(trace)))
+def cycles(folder: Path) -> frozenset[tuple[str, tuple[tuple[int, int], ...]]]:
+    """Return the threads that wait for each other now, each cycle with the recording's name."""
+    return frozenset((path.name, cycle) for path, trace in now(folder) if (cycle := cycle_of(trace)))
 
 
 def now(folder: Path) -> Iterator[tuple[Path, LockTrace]]:
@@ -149,7 +149,7 @@ def _changed(path: Path) -> int:
 
 
 def judged_processes(folders: Iterable[Path]) -> frozenset[int]:
-    """Return the processes of which each circle of locks that can close is a finding; readers close none in them."""
+    """Return the processes of which each cycle of locks that can close is a finding; readers close none in them."""
     recorded = [one for folder in folders for one in recordings(files(folder))]
     return frozenset(one.trace.pid for one in recorded if one.complete and not one.trace.not_seen)
 

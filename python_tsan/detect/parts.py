@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from python_tsan.cores import usable_cores
 from python_tsan.detect.lines import MAX_LINE, Lines
 from python_tsan.tsan.outside import Outside
 from python_tsan.tsan.splitter import Splitter
@@ -223,6 +224,4 @@ def others_are_of_use() -> bool:
 
 
 def _jobs() -> int:
-    from python_tsan.process.cores import usable_cores  # noqa: PLC0415 -- large logs only
-
     return min(MAX_JOBS, usable_cores())

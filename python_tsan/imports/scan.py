@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from python_tsan.cores import usable_cores
 from python_tsan.imports.confirm import Proof, prove
 from python_tsan.imports.model.building import model_of
 from python_tsan.imports.model.program_model import home
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Pairs of calls grow with the square of their number, and hazards between modules are found before.
 CALL_SECONDS = 30.0
-CORES = os.cpu_count() or 1
+CORES = usable_cores()
 STEPS = TRACE, SEARCH, CONFIRM = "trace", "search", "confirm"
 
 

@@ -31,7 +31,7 @@ MOST_PATHS = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cycle:
-    """Edges that close a circle: the lock that each asks for is held by the next, the last one's by the first."""
+    """Edges that close a cycle: the lock that each asks for is held by the next, the last one's by the first."""
 
     edges: tuple[Edge, ...]
 

@@ -56,7 +56,7 @@ class Meeting:
 
 
 def places_of(finding: Finding) -> tuple[Place, ...]:
-    """Return the places of a possible deadlock in the order of its circle; nothing where it cannot be directed."""
+    """Return the places of a possible deadlock in the order of its cycle; nothing where it cannot be directed."""
     if finding.kind is not Kind.POSSIBLE_DEADLOCK or not 1 < len(finding.acquisitions) <= MOST_PLACES:
         return ()
     kinds = {mutex.id: LockKind(mutex.kind) for mutex in finding.mutexes}
@@ -97,7 +97,7 @@ def read_meeting(data: bytes | memoryview, places: int) -> Meeting | None:
 
 
 def stuck_at(trace: LockTrace, places: Sequence[Place]) -> tuple[tuple[int, int], ...]:
-    """Return a thread and the lock that it waits for, for each place of a circle; nothing if one of them is free.
+    """Return a thread and the lock that it waits for, for each place of a cycle; nothing if one of them is free.
 
     The threads differ, and each waits for a lock that the next one holds, where the lock has a holder.
     """

@@ -54,7 +54,7 @@ def _has_happened(cycle: Cycle, trace: LockTrace) -> bool:
 
 
 def _from_gil(cycle: Cycle, locks: Mapping[int, TracedLock]) -> Cycle:
-    """Begin a circle with the GIL, where it is a part of it: a reader knows that lock best."""
+    """Begin a cycle with the GIL, where it is a part of it: a reader knows that lock best."""
     kinds = [locks[lock].kind.is_attachment for lock in cycle.locks]
     start = kinds.index(True) if True in kinds else 0
     return replace(cycle, edges=(*cycle.edges[start:], *cycle.edges[:start]))

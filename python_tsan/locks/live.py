@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 MAX_THREADS = 20
 
 
-def circle_of(trace: LockTrace) -> tuple[tuple[int, int], ...]:
-    """Return each thread of a circle of waits, with the lock that it waits for; nothing without one."""
+def cycle_of(trace: LockTrace) -> tuple[tuple[int, int], ...]:
+    """Return each thread of a cycle of waits, with the lock that it waits for; nothing without one."""
     wants = {live.thread: live.wants for live in trace.live}
-    return tuple((thread, wants[thread] or 0) for thread in _circle(trace, _holders(trace)))
+    return tuple((thread, wants[thread] or 0) for thread in _cycle(trace, _holders(trace)))
 
 
 def explain_hang(trace: LockTrace, lookup: Lookup) -> Hang:
@@ -38,10 +38,10 @@ def explain_hang(trace: LockTrace, lookup: Lookup) -> Hang:
     all_wait = bool(trace.live) and all(live.wants is not None and live.wants not in once for live in trace.live)
     if not alone and not all_wait and not any(_owners(live, holders) for live in trace.live):
         return Hang()
-    circle = _circle(trace, holders) or alone[:1]
+    cycle = _cycle(trace, holders) or alone[:1]
     waiting = [live for live in trace.live if live.wants is not None]
     others = [live for live in trace.live if live.wants is None and any(live.thread in of for of in holders.values())]
-    shown = sorted([*waiting, *others], key=lambda live: (live.thread not in circle, live.wants is None))[:MAX_THREADS]
+    shown = sorted([*waiting, *others], key=lambda live: (live.thread not in cycle, live.wants is None))[:MAX_THREADS]
     namer = Namer(trace, lookup)
     namer.learn(
         [live.stack for live in shown] + [held.stack for live in shown for held in live.holding],
@@ -51,21 +51,21 @@ def explain_hang(trace: LockTrace, lookup: Lookup) -> Hang:
         },
     )
     lines = [_line(live, holders, namer) for live in shown]
-    if len(circle) == 1:
-        lines.insert(0, f"deadlock: {_thread(circle[0], namer)} waits for itself")
-    elif circle:
-        threads = " and ".join(_thread(each, namer) for each in circle)
+    if len(cycle) == 1:
+        lines.insert(0, f"deadlock: {_thread(cycle[0], namer)} waits for itself")
+    elif cycle:
+        threads = " and ".join(_thread(each, namer) for each in cycle)
         lines.insert(0, f"deadlock: {threads} wait for each other")
-    return Hang(lines=tuple(lines), graph=tuple(_waiter(live, holders, namer, circle) for live in shown))
+    return Hang(lines=tuple(lines), graph=tuple(_waiter(live, holders, namer, cycle) for live in shown))
 
 
-def _waiter(live: LiveThread, holders: Mapping[int, set[int]], namer: Namer, circle: tuple[int, ...]) -> Waiter:
+def _waiter(live: LiveThread, holders: Mapping[int, set[int]], namer: Namer, cycle: tuple[int, ...]) -> Waiter:
     return Waiter(
         thread=_thread(live.thread, namer),
         holds=tuple(_lock(held.lock, namer) for held in live.holding if held.lock != live.wants),
         waits_for="" if live.wants is None else _lock(live.wants, namer),
         held_by=tuple(_thread(each, namer) for each in _owners(live, holders)),
-        stuck=live.thread in circle,
+        stuck=live.thread in cycle,
     )
 
 
@@ -95,8 +95,8 @@ def _waits_for_itself(live: LiveThread, trace: LockTrace) -> bool:
     return any(held.lock == live.wants and Mode.WRITE in {held.mode, live.mode} for held in live.holding)
 
 
-def _circle(trace: LockTrace, holders: Mapping[int, set[int]]) -> tuple[int, ...]:
-    """Return the threads of a circle of waits in order, empty without one."""
+def _cycle(trace: LockTrace, holders: Mapping[int, set[int]]) -> tuple[int, ...]:
+    """Return the threads of a cycle of waits in order, empty without one."""
     threads = {live.thread: live for live in trace.live}
     for start in threads:
         path: list[int] = []

@@ -59,9 +59,9 @@ def advice(finding: DistinctFinding, program: frozenset[Program]) -> str:
 
 
 def _kinds_of_locks(finding: DistinctFinding) -> list[str]:
-    """Return the kinds of a circle's locks that the advice is about: the GIL only where there is no other.
+    """Return the kinds of a cycle's locks that the advice is about: the GIL only where there is no other.
 
-    Most advice is how to release the GIL. In a circle without it, only that about imports is of use.
+    Most advice is how to release the GIL. In a cycle without it, only that about imports is of use.
     """
     kinds = [mutex.kind for mutex in finding.mutexes if mutex.kind]
     if not _ATTACHMENTS.intersection(kinds):

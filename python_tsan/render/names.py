@@ -1,4 +1,4 @@
-"""Name the threads and locks of a finding, and say what a circle of locks is."""
+"""Name the threads and locks of a finding, and say what a cycle of locks is."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def lock_words(mutex: Mutex) -> str:
     return f"the {_NOUNS.get(mutex.kind, mutex.kind)} of {place}" if place else ""
 
 
-def circle_words(finding: DistinctFinding) -> str:
-    """Say what is wrong with a circle of recorded locks: ``the GIL and log_mutex are taken in opposite orders``."""
+def cycle_words(finding: DistinctFinding) -> str:
+    """Say what is wrong with a cycle of recorded locks: ``the GIL and log_mutex are taken in opposite orders``."""
     for edge in finding.acquisitions:
         lock = lock_of(edge.mutex, finding)
         if lock and lock.kind == THREAD:
@@ -95,7 +95,7 @@ def edge_words(edge: Acquisition, finding: DistinctFinding) -> str:
 
 
 def evidence_words(finding: DistinctFinding) -> str:
-    """Say how much of a circle of recorded locks was seen, and what the runs showed that were directed towards it."""
+    """Say how much of a cycle of recorded locks was seen, and what the runs showed that were directed towards it."""
     directed = f"; {directed_words(finding.directed)}" if finding.directed else ""
     return _evidence(finding) + directed
 

@@ -1,4 +1,4 @@
-"""Draw a finding: threads and accesses over time, and locks in a circle."""
+"""Draw a finding: threads and accesses over time, and locks in a cycle."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _draw_waiter(waiter: Waiter, y: int, rows: Mapping[str, int], stuck: set[str
     for lock in waiter.holds:
         yield _arrow((_LOCKS - _BOX, rows[lock] + 6), (_THREADS + _BOX, y + 6), "edge holds")
     if waiter.waits_for:
-        in_circle = waiter.stuck and stuck.intersection(waiter.held_by)
-        style = "edge" if in_circle else "edge waits"
+        in_cycle = waiter.stuck and stuck.intersection(waiter.held_by)
+        style = "edge" if in_cycle else "edge waits"
         yield _arrow((_THREADS + _BOX, y - 6), (_LOCKS - _BOX, rows[waiter.waits_for] - 6), style)
     yield f'<rect class="who" x="{_THREADS - _BOX}" y="{y - 18}" width="{2 * _BOX}" height="36" rx="6"/>'
     yield label(_THREADS, y + 5, _short(waiter.thread, 30), "thread", anchor="middle")

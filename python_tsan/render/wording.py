@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from python_tsan.plain_text import counted
 from python_tsan.render.names import (
-    circle_words,
+    cycle_words,
     directed_words,
     edge_words,
     evidence_words,
@@ -74,7 +74,7 @@ def tally(result: Result) -> str:
 def headline(finding: DistinctFinding) -> str:
     """Return what a finding is, on what: ``data race on g_total (global of 8 bytes)``."""
     if finding.kind is Kind.POSSIBLE_DEADLOCK:
-        return f"{finding.title}: {circle_words(finding)}"
+        return f"{finding.title}: {cycle_words(finding)}"
     if finding.cycle:
         return f"{finding.title}: {' → '.join(f'M{mutex}' for mutex in (*finding.cycle, finding.cycle[0]))}"
     return f"{finding.title} on {memory(finding.location)}" if finding.location else finding.title

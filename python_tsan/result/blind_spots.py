@@ -58,7 +58,7 @@ class BlindSpot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     It is recognised by ``objects`` (patterns of mapped files, matched from the end of the path), ``symbols`` (of
     frames), ``kinds`` of findings and ``runtimes`` (``gcc``, ``clang``; empty for both); or by what compilers and
     their libraries add to the user's own code: ``variables`` (patterns of the global that is raced on) and ``inside``
-    (patterns of functions in ``std``, one of which makes each access); or by how each lock of a circle was
+    (patterns of functions in ``std``, one of which makes each access); or by how each lock of a cycle was
     ``taken`` (an intercepted function), and by CPython's function that ``started`` each thread. ``recorded`` says that
     only a process counts whose locks the lock recorder saw, which knows more of them than the runtime. ``allocates``
     says that the library has an allocator of its own, so that memory of unknown origin is its. ``false`` says what is

@@ -21,15 +21,15 @@ class Hang(Struct, frozen=True, kw_only=True):
     graph: tuple[Waiter, ...] = ()
 
 
-def with_circle(graph: tuple[Waiter, ...]) -> tuple[Waiter, ...]:
+def with_cycle(graph: tuple[Waiter, ...]) -> tuple[Waiter, ...]:
     """Mark the threads that wait for each other; what a thread is waited for is added to what it holds."""
     waits = {each.thread: each.held_by for each in graph}
-    circles = component_of(waits)
+    cycles = component_of(waits)
 
     def complete(waiter: Waiter) -> Waiter:
         name = waiter.thread
         asked = (each.waits_for for each in graph if name in each.held_by)
-        stuck = name in circles or name in waits[name]
+        stuck = name in cycles or name in waits[name]
         return replace(waiter, holds=tuple(dict.fromkeys([*waiter.holds, *asked])), stuck=stuck)
 
     return tuple(map(complete, graph))

@@ -51,20 +51,20 @@ def confirm(
     findings: Mapping[str, Finding], program: Program, *, note: Callable[[str], None] = lambda _words: None
 ) -> dict[str, DirectedRuns]:
     """Return the directed runs of each possible deadlock, by fingerprint; ``note`` gets a sentence on each."""
-    circles = {key: places for key, finding in findings.items() if (places := places_of(finding))}
+    cycles = {key: places for key, finding in findings.items() if (places := places_of(finding))}
     deadlocks = sum(finding.kind is Kind.POSSIBLE_DEADLOCK for finding in findings.values())
-    if without := deadlocks - len(circles):
+    if without := deadlocks - len(cycles):
         note(f"{counted(without, 'possible deadlock')} not run again: no place in C or C++ is known at which to wait")
-    if (left := len(circles) - MOST_FINDINGS) > 0:
-        circles = dict(list(circles.items())[:MOST_FINDINGS])
+    if (left := len(cycles) - MOST_FINDINGS) > 0:
+        cycles = dict(list(cycles.items())[:MOST_FINDINGS])
         note(f"{counted(left, 'more possible deadlock')} not run again: fix the others first")
     directed = {}
-    for number, (key, places) in enumerate(circles.items(), start=1):
+    for number, (key, places) in enumerate(cycles.items(), start=1):
         runs = [_run(program, places, f"{number}-{run + 1}", leader) for run, leader in enumerate(_leaders(places))]
         hang = next((lines for _, lines in runs if lines), ())
         directed[key] = DirectedRuns(outcomes=tuple(outcome for outcome, _ in runs), hang=hang)
         words = ", ".join(outcome.value for outcome, _ in runs)
-        note(f"possible deadlock {number} of {len(circles)} in directed runs: {words}")
+        note(f"possible deadlock {number} of {len(cycles)} in directed runs: {words}")
     return directed
 
 
@@ -110,7 +110,7 @@ class _Standstill:
         return [each for each in seen if each]
 
     def hangs(self) -> bool:
-        """Return whether the same threads wait for the same locks of the circle as at the look before."""
+        """Return whether the same threads wait for the same locks of the cycle as at the look before."""
         now = time.monotonic()
         if now < self._next:
             return False

@@ -1,4 +1,4 @@
-"""Notice a standstill of a program: it computes nothing and prints nothing, or its threads wait in a circle."""
+"""Notice a standstill of a program: it computes nothing and prints nothing, or its threads wait in a cycle."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Stall:
     _since: float = 0.0
     _cpu: float = 0.0
     _printed: tuple[int, ...] = ()
-    _circles: frozenset[object] = frozenset()
-    _circles_since: float = field(default=0.0)
+    _cycles: frozenset[object] = frozenset()
+    _cycles_since: float = field(default=0.0)
 
     def ended(self) -> bool:
         """Return whether the run has come to a standstill."""
@@ -56,11 +56,11 @@ class Stall:
         return now - self._since >= self.seconds
 
     def _is_stuck(self, now: float) -> bool:
-        circles: frozenset[object] = locks.circles(self.folder)
-        if not circles & self._circles:
-            self._circles_since = now
-        self._circles = circles
-        return bool(circles) and now - self._circles_since >= self.seconds
+        cycles: frozenset[object] = locks.cycles(self.folder)
+        if not cycles & self._cycles:
+            self._cycles_since = now
+        self._cycles = cycles
+        return bool(cycles) and now - self._cycles_since >= self.seconds
 
     def _sizes(self) -> tuple[int, ...]:
         files = (self.folder / name for name in (STDOUT_FILE, STDERR_FILE))

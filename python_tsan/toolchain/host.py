@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from python_tsan.cores import usable_cores
 from python_tsan.process import find_installed, run
-from python_tsan.process.cores import usable_cores
 from python_tsan.result.machine import Machine
 from python_tsan.storage import is_folder
 from python_tsan.toolchain.probe_cache import mmap_rnd_bits, number_in, seccomp_mode

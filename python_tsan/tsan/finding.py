@@ -26,7 +26,7 @@ class Kind(Enum):
     ERRNO_IN_SIGNAL = "signal handler spoils errno"
     DEADLOCK = "lock-order-inversion (potential deadlock)"
     MUTEX_HELD_WRONG_CONTEXT = "mutex held in the wrong context"
-    # Not of the runtime: a circle in the graph of locks that was recorded, the GIL among them.
+    # Not of the runtime: a cycle in the graph of locks that was recorded, the GIL among them.
     POSSIBLE_DEADLOCK = "possible deadlock"
     # Not of the runtime: calls that break the contract of Python's C API.
     API_NOT_ATTACHED = "Python C API called without the GIL"

@@ -68,7 +68,7 @@ def test_bad_ones_are_found_and_good_ones_are_quiet_in_one_run_each(judge, deadl
 
 
 @pytest.mark.compiler
-def test_the_runtime_does_not_report_the_circles_that_the_recorder_is_to_find(judge, tmp_path):
+def test_the_runtime_does_not_report_the_cycles_that_the_recorder_is_to_find(judge, tmp_path):
     program = tmp_path / "reports"
     program.write_text('#!/bin/sh\ncase "$TSAN_OPTIONS" in *detect_deadlocks=0*) exit 3 ;; esac\nexit 4\n')
     program.chmod(0o755)

@@ -26,6 +26,12 @@ def refusal(tmp_path, **arguments):
     return caught.value
 
 
+def test_the_default_of_jobs_obeys_the_quota_of_a_container(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(Path, "read_text", lambda _, **__: "200000 100000\n")
+    assert load(tmp_path).jobs == 2
+
+
 def test_every_setting_is_an_option_and_the_other_way_round():
     assert [option.field for option in OPTIONS] == [field.name for field in fields(Settings)]
 

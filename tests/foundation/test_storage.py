@@ -78,7 +78,7 @@ def test_the_home_of_nobody_is_a_plain_name(monkeypatch):
     assert expanded("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
 
 
-def test_links_in_a_circle_lead_nowhere(tmp_path):
+def test_links_in_a_loop_lead_nowhere(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "link").symlink_to("file")
     assert real(tmp_path / "loop") == tmp_path / "loop"

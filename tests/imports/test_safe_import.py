@@ -89,7 +89,7 @@ def play(library, tmp_path):
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="3.15 hands out the partially initialized module")
 def test_a_cycle_that_breaks_plain_imports_is_imported_whole(play):
     plain = THREADS.format(module="importlib", function="import_module", names=["a", "b"])
-    assert "_DeadlockError" in play(CYCLE, plain)  # in both threads, if both close the circle at once
+    assert "_DeadlockError" in play(CYCLE, plain)  # in both threads, if both close the cycle at once
     safe = THREADS.format(module="safely", function="safe_import", names=["a", "b"])
     assert play(CYCLE, safe) == ["a", "b"]
 

@@ -48,7 +48,7 @@ def watch(tmp_path):
     return run
 
 
-def test_a_witness_writes_the_circle_through_the_global_import_lock(watch):
+def test_a_witness_writes_the_cycle_through_the_global_import_lock(watch):
     waits = ["T1 waits for needed, held by T2", "T2 waits for the global import lock, held by T1"]
     assert watch("importing_finder") == waits
 

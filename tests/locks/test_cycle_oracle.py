@@ -49,11 +49,11 @@ def conflict(one, other):
 
 def is_deadlock(edges, ordered):
     """Return whether these edges, in this order, are one: (thread, all held, held, requested)."""
-    circle = [(edges[number], edges[(number + 1) % len(edges)]) for number in range(len(edges))]
+    cycle = [(edges[number], edges[(number + 1) % len(edges)]) for number in range(len(edges))]
     return (
         len({edge[0] for edge in edges}) == len(edges)
         and len({base(edge[2]) for edge in edges}) == len(edges)
-        and all(conflict(edge[3], following[2]) for edge, following in circle)
+        and all(conflict(edge[3], following[2]) for edge, following in cycle)
         and not any(conflict(mine, other) for one, two in combinations(edges, 2) for mine in one[1] for other in two[1])
         and not any((one[0], two[0]) in ordered for one, two in permutations(edges, 2))
     )

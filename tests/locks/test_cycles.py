@@ -64,7 +64,7 @@ def test_a_writer_and_a_reader_do(requested, held):
     assert cycles_of(Recorded().ask(0, "gil", requested).ask(1, held, "gil")) == [(("gil", "rw"), False)]
 
 
-def test_a_reader_at_the_start_of_the_circle():
+def test_a_reader_at_the_start_of_the_cycle():
     recorded = Recorded()
     recorded.lock("rw")  # the least lock, at which the search starts
     assert cycles_of(recorded.ask(0, "rw.r", "gil").ask(1, "gil", "rw.r")) == []

@@ -1,4 +1,4 @@
-"""A circle of locks as a finding: who held what, where, and an identity that holds in the next run."""
+"""A cycle of locks as a finding: who held what, where, and an identity that holds in the next run."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def functions(stack):
     return [frame.symbol for frame in stack.frames]
 
 
-def test_a_circle_is_a_finding_with_its_locks_threads_and_places(finding):
+def test_a_cycle_is_a_finding_with_its_locks_threads_and_places(finding):
     assert finding.kind is Kind.POSSIBLE_DEADLOCK
     assert [(mutex.kind, mutex.name) for mutex in finding.mutexes] == [("GIL", "GIL"), ("mutex", "log_mutex")]
     takes, asks = finding.acquisitions
@@ -146,7 +146,7 @@ def test_what_only_may_happen_is_marked():
     assert [edge.weak for edge in finding.acquisitions] == [False, True]
 
 
-def test_a_trace_without_circles_has_no_finding_and_asks_for_no_address():
+def test_a_trace_without_cycles_has_no_finding_and_asks_for_no_address():
     def refuse(places):
         assert not set(places)
         return {}

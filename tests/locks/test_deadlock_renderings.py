@@ -122,7 +122,7 @@ def test_a_wait_for_a_signal_is_described_as_one():
     assert "wakes those who wait for cond" in sentences[1]
 
 
-def test_three_locks_are_a_circle():
+def test_three_locks_are_a_cycle():
     headline, _ = sides(Recorded().ask(0, "a", "b").ask(1, "b", "c").ask(2, "c", "a"))
     assert headline == "possible deadlock: a, b and c are taken in a cycle"
 
@@ -167,7 +167,7 @@ def test_the_advice_is_about_the_lock_not_about_the_gil(report):
         (("module lock", "mutex"), False, True),
     ],
 )
-def test_the_gil_is_spoken_of_where_it_is_a_part_of_the_circle(report, kinds, with_gil, imports):
+def test_the_gil_is_spoken_of_where_it_is_a_part_of_the_cycle(report, kinds, with_gil, imports):
     (finding,) = report.findings
     mutexes = tuple(replace(each, kind=kind) for each, kind in zip(finding.mutexes, kinds, strict=True))
     told = advice(replace(finding, mutexes=mutexes), frozenset())

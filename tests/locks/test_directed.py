@@ -35,7 +35,7 @@ def places(finding):
     return places_of(finding)
 
 
-def test_the_places_are_those_of_the_program_in_the_order_of_the_circle(places):
+def test_the_places_are_those_of_the_program_in_the_order_of_the_cycle(places):
     kinds = [(place.held, place.wanted) for place in places]
     assert kinds == [(LockKind.GIL, LockKind.MUTEX), (LockKind.MUTEX, LockKind.GIL)]
     assert [place.second for place in places] == [(0x130, PROGRAM), (0x100, PROGRAM)]

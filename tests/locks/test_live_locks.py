@@ -28,7 +28,7 @@ def lines(*live, **more):
     return explain_hang(sink_trace(live=live, **more), LOOKUP).lines
 
 
-def test_a_circle_comes_first_and_each_thread_has_a_line():
+def test_a_cycle_comes_first_and_each_thread_has_a_line():
     assert lines(LOGGER, MAIN) == (
         "deadlock: thread T1 'logger' and main thread wait for each other",
         (
@@ -42,7 +42,7 @@ def test_a_circle_comes_first_and_each_thread_has_a_line():
     )
 
 
-def test_a_wait_without_a_circle_names_the_holder():
+def test_a_wait_without_a_cycle_names_the_holder():
     busy = replace(MAIN, wants=None)
     assert lines(LOGGER, busy) == (
         (
@@ -85,14 +85,14 @@ def test_a_lock_without_a_name_or_place_has_its_address():
     assert "waits for the mutex at 0x5000" in lines(LOGGER, MAIN, locks=locks)[2]
 
 
-def test_of_many_threads_those_in_the_circle_are_shown():
+def test_of_many_threads_those_in_the_cycle_are_shown():
     waiting = [LiveThread(thread=number, wants=GIL) for number in range(2, 60)]
     said = lines(*waiting, MAIN, LOGGER)
     assert len(said) == MAX_THREADS + 1
     assert sum(" holds " in line.partition(" waits ")[0] for line in said) == 2
 
 
-def test_a_circle_of_three_is_found():
+def test_a_cycle_of_three_is_found():
     recorded = Recorded()
     a, b, c = (recorded.lock(name) for name in "abc")
     live = [
@@ -106,7 +106,7 @@ def test_a_circle_of_three_is_found():
     assert said[0].endswith("wait for each other")
 
 
-def test_a_circle_in_which_the_threads_still_wait_has_happened():
+def test_a_cycle_in_which_the_threads_still_wait_has_happened():
     (finding,) = report_on(sink_trace(live=(LOGGER, MAIN))).findings
     assert wording.evidence(finding) == "it hung in this run"
     (other,) = report_on(sink_trace(live=(LOGGER, replace(MAIN, wants=None)))).findings

@@ -85,7 +85,7 @@ def test_a_hang_names_who_holds_and_who_waits_for_what(program, tmp_path, monkey
     (observation,) = latest()["verdicts"][0]["observations"]
     lines = [line for line in observation["hang"] if " waits for " in line]
     assert len(lines) == 3
-    # Threads of a circle come in the order of the recording: either may have been seen first.
+    # Threads of a cycle come in the order of the recording: either may have been seen first.
     gil, mutex = sorted(lines[:2], key=lambda line: "waits for log_mutex" in line)
     assert gil.startswith("thread T1 holds log_mutex (program.cpp:")
     assert "waits for the GIL" in gil

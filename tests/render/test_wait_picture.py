@@ -1,4 +1,4 @@
-"""Who holds and who waits for what in a hang: the circle is found by name, and drawn with red arrows."""
+"""Who holds and who waits for what in a hang: the cycle is found by name, and drawn with red arrows."""
 
 import re
 
@@ -7,7 +7,7 @@ from runs import run, verdict
 
 from python_tsan.render.registry import RENDERINGS, Context
 from python_tsan.render.svg import wait_picture
-from python_tsan.result.hang import with_circle
+from python_tsan.result.hang import with_cycle
 from python_tsan.result.judge.process import death_of
 from python_tsan.result.model import Observation, Waiter
 
@@ -16,19 +16,19 @@ ONE = Waiter(thread="T1", holds=("log_mutex",), waits_for="the GIL", held_by=("T
 TWO = Waiter(thread="T2", holds=("the GIL",), waits_for="log_mutex", held_by=("T1",))
 
 
-def test_the_circle_is_found_and_who_only_waits_for_it_is_no_part():
-    marked = with_circle((MAIN, ONE, TWO))
+def test_the_cycle_is_found_and_who_only_waits_for_it_is_no_part():
+    marked = with_cycle((MAIN, ONE, TWO))
     assert [each.stuck for each in marked] == [False, True, True]
-    assert with_circle((MAIN, ONE))[1].stuck is False
+    assert with_cycle((MAIN, ONE))[1].stuck is False
 
 
 def test_what_a_thread_is_waited_for_it_holds():
     two = structs.replace(TWO, holds=())
-    assert with_circle((ONE, two))[1].holds == ("the GIL",)
+    assert with_cycle((ONE, two))[1].holds == ("the GIL",)
 
 
-def test_the_picture_has_each_thread_and_lock_once_and_the_circle_in_red():
-    drawn = wait_picture(with_circle((MAIN, ONE, TWO)))
+def test_the_picture_has_each_thread_and_lock_once_and_the_cycle_in_red():
+    drawn = wait_picture(with_cycle((MAIN, ONE, TWO)))
     for name in ("main thread", "T1", "T2", "log_mutex", "the GIL", "the end of T1"):
         assert drawn.count(f">{name}<") == 1
     styles = re.findall(r'<path class="([^"]*)" marker', drawn)
@@ -52,7 +52,7 @@ def hung(**more):
 
 
 def test_the_page_shows_the_picture_of_the_first_hang():
-    page = RENDERINGS["html"].render(run(hung(wait_graph=with_circle((ONE, TWO)))), Context()).decode()
+    page = RENDERINGS["html"].render(run(hung(wait_graph=with_cycle((ONE, TWO)))), Context()).decode()
     assert "Who holds and who waits for what" in page
     assert ">log_mutex<" in page
     without = RENDERINGS["html"].render(run(hung()), Context()).decode()

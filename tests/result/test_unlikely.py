@@ -223,7 +223,7 @@ def test_counters_of_the_compiler_are_set_aside_in_functions_of_yours(name, foun
     assert construct([YOURS], [YOURS], where=COUNTER.format(name)) == found
 
 
-CIRCLE = """\
+CYCLE = """\
 ==================
 WARNING: ThreadSanitizer: lock-order-inversion (potential deadlock) (pid=7)
   Cycle in lock order graph: M0 (0x1) => M1 (0x2) => M0
@@ -249,27 +249,27 @@ WARNING: ThreadSanitizer: lock-order-inversion (potential deadlock) (pid=7)
 READ, WRITE = "pthread_rwlock_rdlock", "pthread_rwlock_wrlock"
 
 
-def circle(*calls, recorded=(7,), text=CIRCLE):
+def cycle(*calls, recorded=(7,), text=CYCLE):
     (only,) = parse_log(text.format(*calls), "tsan.7").findings
     found = construct_of(only, constructs(), recorded)
     return found and found.name
 
 
-def test_a_circle_of_readers_is_set_aside_where_locks_were_recorded():
-    assert circle(READ, READ, READ, READ) == "readers-in-circle"
-    assert circle(READ, READ, READ, READ, recorded=()) is None
-    assert circle(READ, READ, READ, READ, recorded=(8,)) is None
+def test_a_cycle_of_readers_is_set_aside_where_locks_were_recorded():
+    assert cycle(READ, READ, READ, READ) == "readers-in-cycle"
+    assert cycle(READ, READ, READ, READ, recorded=()) is None
+    assert cycle(READ, READ, READ, READ, recorded=(8,)) is None
 
 
 @pytest.mark.parametrize("place", range(4))
 @pytest.mark.parametrize("call", [WRITE, "pthread_mutex_lock", "read_lock_of_mine"])
-def test_a_circle_is_kept_if_one_lock_was_taken_otherwise(place, call):
-    assert circle(*(call if each == place else READ for each in range(4))) is None
+def test_a_cycle_is_kept_if_one_lock_was_taken_otherwise(place, call):
+    assert cycle(*(call if each == place else READ for each in range(4))) is None
 
 
-def test_a_circle_is_kept_if_the_place_of_one_lock_is_not_printed():
-    head, _, _ = CIRCLE.partition("  Mutex M1 previously")
-    assert circle(READ, READ, READ, text=head + "=" * 18 + "\n") is None
+def test_a_cycle_is_kept_if_the_place_of_one_lock_is_not_printed():
+    head, _, _ = CYCLE.partition("  Mutex M1 previously")
+    assert cycle(READ, READ, READ, text=head + "=" * 18 + "\n") is None
 
 
 LEAK = """\
@@ -293,7 +293,7 @@ WARNING: ThreadSanitizer: thread leak (pid=7)
 )
 def test_a_leaked_thread_is_set_aside_if_cpython_itself_started_it(function, module, known):
     assert (
-        circle(function, module, text=LEAK.replace("/cpython/Python", "/home/me") if module == "prog" else LEAK)
+        cycle(function, module, text=LEAK.replace("/cpython/Python", "/home/me") if module == "prog" else LEAK)
         == known
     )
 

@@ -1,4 +1,4 @@
-"""A circle of readers is set aside; what a writer can close is a finding, and so is a leak of a thread of C++."""
+"""A cycle of readers is set aside; what a writer can close is a finding, and so is a leak of a thread of C++."""
 
 import subprocess
 from pathlib import Path

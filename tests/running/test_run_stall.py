@@ -24,7 +24,7 @@ class Machine:
 @pytest.fixture
 def looks(tmp_path, monkeypatch):
     """Return a function that looks at a run again and again; it returns at which look the run was ended."""
-    monkeypatch.setattr(locks, "circles", lambda _folder: frozenset())
+    monkeypatch.setattr(locks, "cycles", lambda _folder: frozenset())
 
     def look(*, share=0.0, seconds=5.0, pid=7, at_each=lambda _number: None):
         machine = Machine(share)
@@ -64,13 +64,13 @@ def test_without_a_limit_or_a_program_there_is_no_end(looks):
     assert looks(pid=0) is None
 
 
-def test_threads_that_wait_in_a_circle_are_ended_although_another_computes(looks, monkeypatch):
-    circle = frozenset({("1.locks", ((1, 4), (2, 3)))})
-    monkeypatch.setattr(locks, "circles", lambda _folder: circle)
+def test_threads_that_wait_in_a_cycle_are_ended_although_another_computes(looks, monkeypatch):
+    cycle = frozenset({("1.locks", ((1, 4), (2, 3)))})
+    monkeypatch.setattr(locks, "cycles", lambda _folder: cycle)
     assert looks(share=0.9) == 6
 
 
-def test_circles_that_come_and_go_are_no_standstill(looks, monkeypatch):
+def test_cycles_that_come_and_go_are_no_standstill(looks, monkeypatch):
     seen = iter(range(1000))
-    monkeypatch.setattr(locks, "circles", lambda _folder: frozenset({("1.locks", ((1, next(seen)),))}))
+    monkeypatch.setattr(locks, "cycles", lambda _folder: frozenset({("1.locks", ((1, next(seen)),))}))
     assert looks(share=0.9) is None

@@ -7,7 +7,7 @@ import sysconfig
 
 import pytest
 
-from python_tsan.process.cores import usable_cores
+from python_tsan.cores import usable_cores
 from python_tsan.toolchain import host as module
 from python_tsan.toolchain.host import container, inspect_host, no_aslr_works
 

@@ -26,7 +26,7 @@ def test_a_rate_is_written_with_the_bound_on_its_open_side():
 def test_each_mitigation_is_tried_as_often_as_asked():
     measured = list(measure_rates([identify([sys.executable])], trials=1))
     assert [(each.mitigation, each.runs) for each in measured] == [(name, 1) for name in rates.COMPARED]
-    # Before 3.13.16 nothing closes the circle of that package unless a thread is caught in a finder: rare, not never.
+    # Before 3.13.16 nothing closes the cycle of that package unless a thread is caught in a finder: rare, not never.
     assert all(each.met in (0, 1) for each in measured)
     assert [each.met for each in measured if each.mitigation == "safe_import"] == [0]
 

@@ -289,7 +289,7 @@ Held* held_at(std::uint64_t address) {
 
 namespace {
 
-/// Whether such a lock can close a circle with what the thread holds.
+/// Whether such a lock can close a cycle with what the thread holds.
 bool is_worth_a_request(Kind kind) {
     if (self.native_held > 0) {
         return true;

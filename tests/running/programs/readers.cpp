@@ -1,5 +1,5 @@
 // Two threads take two reader-writer locks in different orders, each in its turn, and never hang. The argument says
-// how: all as readers, or with something that can close the circle.
+// how: all as readers, or with something that can close the cycle.
 #include <cstring>
 #include <pthread.h>
 #include <thread>
