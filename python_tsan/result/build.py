@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import fsum
 from typing import TYPE_CHECKING, cast, overload
 
 from msgspec import Struct, field
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from python_tsan.result.model import Observation
+    from python_tsan.result.model import Observation, Rate
     from python_tsan.tsan.digest import Group
 
 
@@ -134,16 +135,19 @@ def result_of_checks(run: Result, earlier: Sequence[DistinctFinding] = ()) -> Re
         kind=ResultKind.CHECKS,
         subjects=_subjects(run.verdicts),
         verdicts=tuple(
-            replace(each, observations=tuple(map(_without_blocks, each.observations))) for each in run.verdicts
+            replace(
+                verdict,
+                observations=tuple(
+                    replace(each, findings=(), seen=each.seen | frozenset(map(fingerprint, each.findings)))
+                    for each in verdict.observations
+                ),
+            )
+            for verdict in run.verdicts
         ),
         findings=merge_findings((*earlier, *built.findings)),
         unparsed=built.unparsed,
         blocks=built.blocks + sum(each.occurrences for each in earlier),
     )
-
-
-def _without_blocks(one: Observation) -> Observation:
-    return replace(one, findings=(), seen=one.seen | frozenset(map(fingerprint, one.findings)))
 
 
 def _collect(
@@ -168,6 +172,20 @@ def _collect(
     if not again:
         digest.unparsed += observation.unparsed.count
         digest.samples += observation.unparsed.samples
+
+
+def subject_of(command: tuple[str, ...], observations: Sequence[Observation], rate: Rate) -> Subject:
+    """Return the program that was run, with what its processes came to."""
+    return Subject(
+        command=command,
+        exit_codes=tuple(each.exit_code for each in observations),
+        timed_out=any(each.timed_out for each in observations),
+        # fsum rounds once, so that no order of adding gives another total.
+        seconds=fsum(each.seconds for each in observations),
+        max_rss_bytes=max((each.max_rss_bytes for each in observations), default=0),
+        rate=rate,
+        stacks=tuple(str(path) for each in observations for path in each.stacks),
+    )
 
 
 def _subjects(verdicts: Iterable[Verdict]) -> tuple[Subject, ...]:

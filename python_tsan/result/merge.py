@@ -18,7 +18,7 @@ from python_tsan.errors import UsageError
 from python_tsan.expectation import Lane, Outcome
 from python_tsan.rate import describe_rate
 from python_tsan.result import baseline
-from python_tsan.result.build import merge_findings
+from python_tsan.result.build import merge_findings, subject_of
 from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.known import set_aside
 from python_tsan.result.matching import covered, missing
@@ -29,7 +29,6 @@ from python_tsan.result.model import (
     ShardRecord,
     SharedObject,
     Status,
-    Subject,
     SuppressionUse,
     Unparsed,
     Verdict,
@@ -156,7 +155,13 @@ def _merge_programs(parts: Sequence[Result]) -> Result:
         package=__version__,
         id="+".join(part.id for part in parts),
         kind=ResultKind.PROGRAM,
-        subjects=(_subject(parts, evidence),),
+        subjects=(
+            subject_of(
+                next((subject.command for part in parts for subject in part.subjects), ()),
+                evidence.observations,
+                rate(evidence.observations, frozenset().union(*evidence.expected), evidence.aside),
+            ),
+        ),
         verdicts=(judge_program(replace(evidence, suppressions=uses or ())),),
         findings=merge_findings(finding for part in parts for finding in part.findings),
         fatal=tuple(each for part in parts for each in part.fatal),
@@ -239,20 +244,6 @@ def _unparsed(parts: Sequence[Result]) -> Unparsed:
     )
 
 
-def _subject(parts: Sequence[Result], evidence: Evidence) -> Subject:
-    subjects = [subject for part in parts for subject in part.subjects]
-    return Subject(
-        command=subjects[0].command if subjects else (),
-        exit_codes=tuple(code for subject in subjects for code in subject.exit_codes),
-        timed_out=any(subject.timed_out for subject in subjects),
-        # fsum rounds once, so that no order of adding gives another total.
-        seconds=fsum(observation.seconds for observation in evidence.observations),
-        max_rss_bytes=max((subject.max_rss_bytes for subject in subjects), default=0),
-        rate=rate(evidence.observations, frozenset().union(*evidence.expected), evidence.aside),
-        stacks=tuple(path for subject in subjects for path in subject.stacks),
-    )
-
-
 def _provenance_of_programs(parts: Sequence[Result]) -> Provenance:
     each = [part.provenance or Provenance() for part in parts]
     names = _once(name for one in each for name in one.facts)
@@ -307,7 +298,10 @@ def _merge_checks(parts: Sequence[Result]) -> Result:
         findings=merge_findings(finding for part in parts for finding in part.findings),
         unparsed=_unparsed(parts),
         blocks=sum(part.blocks for part in parts),
-        lanes=tuple(replace(record, seconds=_seconds(parts, record.lane)) for record in first.lanes),
+        lanes=tuple(
+            replace(lane, seconds=fsum(each.seconds for part in parts for each in part.lanes if each.lane is lane.lane))
+            for lane in first.lanes
+        ),
         provenance=replace(
             each[0],
             started_at=min(one.started_at for one in each),
@@ -317,10 +311,6 @@ def _merge_checks(parts: Sequence[Result]) -> Result:
         seconds=fsum(part.seconds for part in parts),
         unfinished="; ".join(f"{part.id} is unfinished: {part.unfinished}" for part in parts if part.unfinished),
     )
-
-
-def _seconds(parts: Sequence[Result], lane: Lane) -> float:
-    return fsum(record.seconds for part in parts for record in part.lanes if record.lane is lane)
 
 
 def _merged(same: Sequence[Verdict]) -> Verdict:

@@ -19,11 +19,11 @@ from python_tsan.plain_text import counted, some_of
 from python_tsan.preload_library import LOCK_RECORDER
 from python_tsan.result import baseline
 from python_tsan.result.attribution import extension_objects
-from python_tsan.result.build import NEW, Facts, build_result
+from python_tsan.result.build import NEW, Facts, build_result, subject_of
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.judge.program import Evidence, judge_program, rate
 from python_tsan.result.matching import covered, missing
-from python_tsan.result.model import Observation, Provenance, Result, ShardRecord, Subject
+from python_tsan.result.model import Observation, Provenance, Result, ShardRecord
 from python_tsan.running import audit, hook_crosscheck, processes, suppressing
 from python_tsan.running.companion import LIBRARY, HookOutput, read_hook_output
 from python_tsan.running.elf import read_elf
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from python_tsan.checking.execution import Execution
     from python_tsan.result.finding import DirectedRuns
-    from python_tsan.result.model import SharedObject
+    from python_tsan.result.model import SharedObject, SuppressionUse
     from python_tsan.result.store import RunFolder
     from python_tsan.running.companion import HookReport
     from python_tsan.running.record import Replay
@@ -82,7 +82,6 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
     hooks = read_hook_output(gathered.hook_folder) if gathered.hook_folder else _NO_OUTPUT
     python_stacks, mismatches = hook_crosscheck.match_reports(reading.digest, _hook_reports(executions, hooks))
     objects = _loaded(hooks, gathered.mapped) if gathered.judges_races else ()
-    gaps = tuple(dict.fromkeys(_gaps(gathered))) if gathered.has_recorder else ()
     known = rules.baseline and baseline.with_current_fingerprints(rules.baseline, findings, rules.own)
     recorded = locks.judged_processes(execution.folder for execution in executions)
     standings = rules.standings_in(groups, objects, recorded)
@@ -91,12 +90,9 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
         baseline.compare_baseline(known, findings.keys(), runs=len(observations), today=rules.today) if known else None
     )
     hidden = {key for key, standing in standings.items() if standing.status is FindingStatus.SUPPRESSED}
-    # One run more: that which was interrupted.
-    folders = (*(execution.folder for execution in executions), gathered.folder.subject(str(len(executions) + 1)))
-    log_paths = {str(folder / LOG_FOLDER / LOG_STEM) for folder in folders}
     uses = suppressing.count_uses(rules.suppressions, _logs(executions), [groups[key] for key in hidden])
-    compiled_doubts, compiled_remarks = suppressing.compiled_in(uses)
     expected = covered(rules.expectation, findings)
+    sought = frozenset().union(*expected)
     evidence = Evidence(
         observations=observations,
         expectation=rules.expectation,
@@ -106,32 +102,13 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
         missing=tuple(missing(rules.expectation, findings.values())),
         complaints=tuple(baseline.complaints(states)) if states else (),
         once=request.until_found,
-        doubts=(
-            *filter(None, [cut]),
-            *unread_logs(reading),
-            *processes.changed_options(hooks, options=gathered.tsan_options, logs=log_paths),
-            *_without_environment(hooks),
-            *_unread_records(hooks),
-            *(processes.included_options(gathered.tsan_options) if gathered.judges_races else ()),
-            *compiled_doubts,
-            *_races_unjudged(request, gathered, hooks),
-            *(_doubts(request, hooks, objects, observations) if gathered.judges_races else gaps),
-        ),
-        downgrades=(
-            *gathered.unjudged,
-            *(processes.weakening_options(gathered.tsan_options) if gathered.judges_races else ()),
-            *compiled_remarks,
-            *_ignored(rules.ignored),
-            *audit.downgrades(objects),
-            *(_unaudited(hooks, objects) if gathered.judges_races else ()),
-            *(gaps if gathered.judges_races else ()),
-            *processes.restored_logs(hooks),
-            *_without_end(hooks, executions),
-            *unseen(hooks.mappings, objects),
-            *gathered.left,
-        ),
+        doubts=(*filter(None, [cut]), *_doubts(request, gathered, reading, hooks, objects, uses=uses)),
+        downgrades=tuple(_downgrades(rules, gathered, hooks, objects, uses)),
         suppressions=uses,
     )
+    notes = [*gathered.notes, *mismatches]
+    if any(process.hook == "none" for process in hooks.processes):
+        notes.append("the report hook could not be reached (mostly: a stripped program), so Python frames are missing")
     result = build_result(
         reading.digest,
         Facts(
@@ -147,19 +124,25 @@ def assemble(request: Request, rules: Rules, gathered: Gathered, *, cut: str = "
     return replace(
         result,
         id=gathered.folder.id,
-        subjects=(subject_of(request.command, observations, frozenset().union(*expected), (*aside, *hidden)),),
+        subjects=(subject_of(request.command, observations, rate(observations, sought, {*aside, *hidden})),),
         audit=objects or None,
         suppressions=uses,
         baseline=states,
         shard_record=_shard_record(request, rules, gathered.replay, evidence),
-        provenance=_provenance(gathered, (*gathered.notes, *mismatches, *_hook_notes(hooks)), hooks.shims),
+        provenance=Provenance(
+            command=gathered.replay.ran,
+            folder=str(gathered.folder.path),
+            started_at=gathered.folder.started_at.isoformat(timespec="seconds"),
+            tsan_options=gathered.tsan_options,
+            facts=gathered.replay.facts,
+            environment=gathered.replay.changed,
+            removed=gathered.replay.removed,
+            seeds=gathered.replay.seeds,
+            shims=hooks.shims,
+            notes=tuple(notes),
+        ),
         seconds=sum(each.seconds for each in observations),
     )
-
-
-def _ignored(rules: Sequence[str]) -> Iterator[str]:
-    if rules:
-        yield f"As requested, {counted(len(rules), 'rule')} did not count: {', '.join(rules)}."
 
 
 def _loaded(hooks: HookOutput, mapped: Iterable[str]) -> tuple[SharedObject, ...]:
@@ -168,10 +151,11 @@ def _loaded(hooks: HookOutput, mapped: Iterable[str]) -> tuple[SharedObject, ...
 
 
 def _gaps(gathered: Gathered) -> Iterator[str]:
+    """Yield what the recorder did not see, each sentence once."""
     folders = [execution.folder for _, execution in gathered.runs]
-    for name in (each for each in gathered.detect if each in RECORDED):
-        (detector,) = detectors([name])
-        yield from detector.gaps(folders, alone=name == gathered.detect[0])
+    names = [name for name in gathered.detect if name in RECORDED and gathered.has_recorder]
+    found = [each.gaps(folders, alone=name == gathered.detect[0]) for name in names for each in detectors([name])]
+    yield from dict.fromkeys(words for each in found for words in each)
 
 
 def is_found(rules: Rules, gathered: Gathered) -> bool:
@@ -186,43 +170,14 @@ def is_found(rules: Rules, gathered: Gathered) -> bool:
     return any(standings.get(each, NEW).status.fails for each in groups)
 
 
-def subject_of(
-    command: tuple[str, ...], observations: Sequence[Observation], sought: frozenset[str], aside: Iterable[str] = ()
-) -> Subject:
-    """Return the program that was run, with what its processes came to; ``sought`` are expected fingerprints."""
-    return Subject(
-        command=command,
-        exit_codes=tuple(each.exit_code for each in observations),
-        timed_out=any(each.timed_out for each in observations),
-        seconds=sum(each.seconds for each in observations),
-        max_rss_bytes=max((each.max_rss_bytes for each in observations), default=0),
-        rate=rate(observations, sought, aside),
-        stacks=tuple(str(path) for each in observations for path in each.stacks),
-    )
-
-
 def _shard_record(request: Request, rules: Rules, replay: Replay, evidence: Evidence) -> ShardRecord:
-    return ShardRecord(
-        subject=_identity(request, rules, replay),
-        repeat=request.repeat,
-        planned=len(request.numbers),
-        shard=request.shard,
-        until_found=request.until_found,
-        today=rules.today,
-        baseline=rules.baseline,
-        doubts=evidence.doubts,
-        downgrades=evidence.downgrades,
-    )
+    """Return what runs on other machines are merged by.
 
-
-def _identity(request: Request, rules: Rules, replay: Replay) -> dict[str, str]:
-    """Return what makes two runs be of one subject: the program and all that its findings are compared with.
-
-    Kernel, number of cores and the like may differ: to see other interleavings is what many machines are for.
+    Two runs are of one subject if the program is the same, and all that its findings are compared with. Kernel, number
+    of cores and the like may differ: to see other interleavings is what many machines are for.
     """
     facts = replay.facts
-    shards = f"{request.repeat} runs in {request.shard.count} shards" if request.shard else "none"
-    return {
+    subject = {
         "command": shlex.join(request.command),
         "program": facts.get("program code") or facts.get("program", ""),
         "interpreter": facts.get("interpreter", "none"),
@@ -232,10 +187,21 @@ def _identity(request: Request, rules: Rules, replay: Replay) -> dict[str, str]:
         "baseline": _digest(repr(rules.baseline.known)) if rules.baseline else "none",
         "suppressions": _digest(suppressing.merged_text(rules.suppressions)),
         "until found": "yes" if request.until_found else "no",
-        "shards": shards,
+        "shards": f"{request.repeat} runs in {request.shard.count} shards" if request.shard else "none",
         **({"unlikely findings": "kept"} if request.keep_unlikely else {}),
         **({"ignored rules": ", ".join(rules.ignored)} if rules.ignored else {}),
     }
+    return ShardRecord(
+        subject=subject,
+        repeat=request.repeat,
+        planned=len(request.numbers),
+        shard=request.shard,
+        until_found=request.until_found,
+        today=rules.today,
+        baseline=rules.baseline,
+        doubts=evidence.doubts,
+        downgrades=evidence.downgrades,
+    )
 
 
 def _digest(text: str) -> str:
@@ -275,77 +241,85 @@ def _hook_reports(executions: Sequence[Execution], hooks: HookOutput) -> Iterato
 
 
 def _doubts(
-    request: Request, hooks: HookOutput, objects: tuple[SharedObject, ...], observations: Sequence[Observation]
+    request: Request,
+    gathered: Gathered,
+    reading: Reading,
+    hooks: HookOutput,
+    objects: Sequence[SharedObject],
+    *,
+    uses: Iterable[SuppressionUse],
 ) -> Iterator[str]:
+    """Yield why nothing can be concluded from the runs as a whole."""
+    yield from unread_logs(reading)
+    # One run more: that which was interrupted.
+    executions = [execution for _, execution in gathered.runs]
+    folders = (*(execution.folder for execution in executions), gathered.folder.subject(str(len(executions) + 1)))
+    log_paths = {str(folder / LOG_FOLDER / LOG_STEM) for folder in folders}
+    yield from processes.changed_options(hooks, options=gathered.tsan_options, logs=log_paths)
+    if bare := {f"process {each.pid} ({each.file.name})": 0 for each in hooks.bare if read_elf(each.file).instrumented}:
+        names = some_of(list(bare), processes.MAX_NAMED)
+        yield f"{names} was started without the environment of this run, so what it found was not collected"
+    if hooks.unread:
+        names = some_of(list(hooks.unread), processes.MAX_NAMED)
+        yield f"what processes recorded about themselves cannot be read: {names}"
+    if gathered.judges_races:
+        yield from processes.included_options(gathered.tsan_options)
+    yield from suppressing.compiled_in(uses)[0]
+    if not gathered.judges_races:
+        yield from _races_unjudged(request, hooks, _logs(executions))
+        yield from _gaps(gathered)
+        return
     mixed = next((words for process in hooks.processes if (words := audit.two_runtimes(process.objects))), "")
     if mixed:
         yield f"two sanitizer runtimes in one process: {mixed}"
     for each in objects:
         if silencers := read_elf(Path(each.path)).silencers:
             yield f"{PurePath(each.path).name} can keep reports from the log: it {' and '.join(silencers)}"
-    watched = any(each.seen for each in observations) or any(
+    watched = any(observation.seen for observation, _ in gathered.runs) or any(
         not audit.is_system(each.path) and each.instrumented for each in objects
     )
     if request.children and not watched:
         yield "no instrumented process was seen, so nothing shows that anything ran under ThreadSanitizer"
 
 
-def _races_unjudged(request: Request, gathered: Gathered, hooks: HookOutput) -> Iterator[str]:
+def _races_unjudged(request: Request, hooks: HookOutput, logs: Sequence[Path]) -> Iterator[str]:
     """Yield a sentence if races were requested, or a process had the sanitizer, and the program itself has none."""
-    if gathered.judges_races or (request.detect and "races" not in request.detect):
+    if request.detect and "races" not in request.detect:
         return
     if request.detect:
         yield "races were requested and not judged"
     names = [f"process {start.pid} ({PurePath(start.program).name})" for start in hooks.starts]
-    logs = _logs([execution for _, execution in gathered.runs])
     names += [f"process {log.name.rpartition('.')[2]}" for log in logs if not names and log.stat().st_size]
     if names:
         shown = some_of(list(dict.fromkeys(names)), processes.MAX_NAMED)
         yield f"{shown} ran under ThreadSanitizer, and races were not judged; --children does that"
 
 
-def _without_environment(hooks: HookOutput) -> Iterator[str]:
-    bare = {f"process {each.pid} ({each.file.name})": None for each in hooks.bare if read_elf(each.file).instrumented}
-    if bare:
-        names = some_of(list(bare), processes.MAX_NAMED)
-        yield f"{names} was started without the environment of this run, so what it found was not collected"
-
-
-def _unread_records(hooks: HookOutput) -> Iterator[str]:
-    if hooks.unread:
-        names = some_of(list(hooks.unread), processes.MAX_NAMED)
-        yield f"what processes recorded about themselves cannot be read: {names}"
-
-
-def _without_end(hooks: HookOutput, executions: Sequence[Execution]) -> Iterator[str]:
-    # At a deadline every process was ended, and the verdict says so.
-    if not any(execution.completed.timed_out for execution in executions):
-        yield from processes.without_end(hooks, {execution.completed.pid for execution in executions})
-
-
-def _unaudited(hooks: HookOutput, objects: tuple[SharedObject, ...]) -> Iterator[str]:
-    if not objects:
+def _downgrades(
+    rules: Rules,
+    gathered: Gathered,
+    hooks: HookOutput,
+    objects: tuple[SharedObject, ...],
+    uses: Iterable[SuppressionUse],
+) -> Iterator[str]:
+    """Yield what the verdict does not cover."""
+    yield from gathered.unjudged
+    if gathered.judges_races:
+        yield from processes.weakening_options(gathered.tsan_options)
+    yield from suppressing.compiled_in(uses)[1]
+    if rules.ignored:
+        yield f"As requested, {counted(len(rules.ignored), 'rule')} did not count: {', '.join(rules.ignored)}."
+    yield from audit.downgrades(objects)
+    if gathered.judges_races and not objects:
         yield "The objects that the program loaded are not known, so neither is whether all of them are instrumented."
-    elif not hooks.processes:
+    elif gathered.judges_races and not hooks.processes:
         yield "No process came to its end, so the list of loaded objects is what was seen of it now and then."
-
-
-def _hook_notes(hooks: HookOutput) -> Iterator[str]:
-    if any(process.hook == "none" for process in hooks.processes):
-        yield "the report hook could not be reached (mostly: a stripped program), so Python frames are missing"
-
-
-def _provenance(gathered: Gathered, notes: tuple[str, ...], shims: tuple[str, ...]) -> Provenance:
-    replay = gathered.replay
-    return Provenance(
-        command=replay.ran,
-        folder=str(gathered.folder.path),
-        started_at=gathered.folder.started_at.isoformat(timespec="seconds"),
-        tsan_options=gathered.tsan_options,
-        facts=replay.facts,
-        environment=replay.changed,
-        removed=replay.removed,
-        seeds=replay.seeds,
-        shims=shims,
-        notes=notes,
-    )
+    if gathered.judges_races:
+        yield from _gaps(gathered)
+    yield from processes.restored_logs(hooks)
+    ended = [execution.completed for _, execution in gathered.runs]
+    # At a deadline every process was ended, and the verdict says so.
+    if not any(each.timed_out for each in ended):
+        yield from processes.without_end(hooks, {each.pid for each in ended})
+    yield from unseen(hooks.mappings, objects)
+    yield from gathered.left
