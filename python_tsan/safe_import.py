@@ -7,7 +7,7 @@ Opt-in, standard library only, CPython 3.9 and later; this file can be copied in
     json = safe_import("json")
 
 It takes the deadlocks away that CPython itself takes away in 3.15.2, and does nothing from there on.
-``docs/import-safety.md`` says what it does not save from.
+``docs/safe-import.md`` says what it does not save from.
 """
 
 from __future__ import annotations

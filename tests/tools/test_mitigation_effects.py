@@ -65,7 +65,7 @@ def test_a_typing_error_in_the_table_is_refused():
 
 
 def test_the_documentation_of_safe_import_names_the_rows_that_it_prevents():
-    text = (Path(__file__).parents[2] / "docs" / "import-safety.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "safe-import.md").read_text(encoding="utf-8")
     sentence = re.search(r"It prevents the rows ([\w,\s]+?)\.", text)
     assert sentence is not None
     prevents = {row for reason in effects()["safe_import"] if reason.effect is Effect.FIXES for row in reason.rows}

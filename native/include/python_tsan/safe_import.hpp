@@ -3,7 +3,7 @@
 /// Imports that are safe in several threads of an embedding program at the same time. Header only, C++17; needs only
 /// Python.h (CPython 3.9 or later), and supports the types of pybind11 or nanobind if one is included before it.
 ///
-/// docs/import-safety.md lists what it does not protect from.
+/// docs/safe-import.md lists what it does not protect from.
 
 #if !defined(PY_VERSION_HEX)
 #include <Python.h>
