@@ -6,10 +6,10 @@ from pathlib import Path
 
 from python_tsan.expectation import Expectation, ExpectedFinding, Lane, Outcome
 from python_tsan.result.build import result_of_checks
-from python_tsan.result.machine import Machine
 from python_tsan.result.model import (
     InterpreterRecord,
     LaneRecord,
+    Machine,
     Observation,
     Provenance,
     Result,

@@ -164,7 +164,7 @@ def failed_cases(file: Path) -> tuple[str, ...]:
 
 def _if_anything_ran(verdict: Verdict, output: Path) -> Verdict:
     """Return the verdict, but for a test that passed by skipping everything that is in it: nothing was seen then."""
-    text = output.read_text(encoding="utf-8", errors="replace")
+    text = text_of(output)
     totals = _TOTALS.search(text)
     run, skipped = ((totals[name] or "0").replace(",", "") for name in ("run", "skipped")) if totals else ("0", "0")
     if verdict.status is not Status.PASSED or int(run) > int(skipped):

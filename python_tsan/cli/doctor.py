@@ -16,7 +16,7 @@ from python_tsan.toolchain import Survey, survey
 from python_tsan.toolchain.choose import rank, refusal
 from python_tsan.toolchain.hints import fix_for, install_command, this_manager, without_root
 from python_tsan.toolchain.host import SAFE_RND_BITS, HostFacts, inspect_host
-from python_tsan.toolchain.model import Family, Toolchain
+from python_tsan.toolchain.model import Family
 from python_tsan.toolchain.package_names import Manager, Missing, Need
 
 if TYPE_CHECKING:
@@ -147,11 +147,8 @@ def _choice(seen: Survey, manager: Manager | None) -> Iterator[tuple[str, str]]:
         yield "none", error.message.splitlines()[0].rstrip(":")
         yield "what to do", error.advice
         return
-    yield seen.chosen.name, seen.why
-    yield from _parts(seen.chosen)
-
-
-def _parts(chosen: Toolchain) -> Iterator[tuple[str, str]]:
+    chosen = seen.chosen
+    yield chosen.name, seen.why
     yield "runtime", f"{chosen.runtime}"
     yield "", f"SHA-256 {chosen.runtime_id[:16]}"
     yield "symbolizer", str(chosen.symbolizer or "built into the runtime")

@@ -96,24 +96,20 @@ def prepare_tests(
     folder = layout.root / "own-tests" / interpreter.key
     site = writable(replace(interpreter, prefix=folder).standard_library / "site-packages")
     with exclusive(layout, f"own-tests-{interpreter.key}", console):
-        _make_environment(interpreter, tree, folder, site)
+        # What makes a virtual environment: children of a test, isolated ones too, then find its packages.
+        python = writable(folder / "bin") / "python3"
+        if not python.is_symlink():
+            python.symlink_to(interpreter.executable)
+        home = f"home = {interpreter.executable.parent}\ninclude-system-site-packages = false\n"
+        (folder / "pyvenv.cfg").write_text(home, encoding="utf-8")
+        _copy_tests(tree / "Lib" / "test", site / "test")
         for name, sources in needed_modules(tree, tests).items():
             if not (site / f"{name}.so").is_file():
                 console.note(f"Building {name}, which only tests use")
                 _build_module(interpreter, tree, name, sources, site=site, jobs=jobs, layout=layout)
     kind = "suppressions_free_threading.txt" if interpreter.free_threaded else "suppressions.txt"
     suppressions = tree / "Tools" / "tsan" / kind
-    return SuiteHome(python=folder / "bin" / "python3", suppressions=suppressions if suppressions.is_file() else None)
-
-
-def _make_environment(interpreter: Interpreter, tree: Path, folder: Path, site: Path) -> None:
-    """Write what makes a virtual environment: children of a test, isolated ones too, then find its packages."""
-    python = writable(folder / "bin") / "python3"
-    if not python.is_symlink():
-        python.symlink_to(interpreter.executable)
-    home = f"home = {interpreter.executable.parent}\ninclude-system-site-packages = false\n"
-    (folder / "pyvenv.cfg").write_text(home, encoding="utf-8")
-    _copy_tests(tree / "Lib" / "test", site / "test")
+    return SuiteHome(python=python, suppressions=suppressions if suppressions.is_file() else None)
 
 
 def _copy_tests(tests: Path, package: Path) -> None:

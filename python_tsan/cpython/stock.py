@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -17,8 +15,8 @@ from python_tsan.binding import default_for
 from python_tsan.cpython.environment import clean_environment
 from python_tsan.cpython.manifest import Interpreter
 from python_tsan.setting_values import DEFAULT_PYTHON, NEWEST_MINOR, OLDEST_MINOR
-from python_tsan.storage import entries, is_file, real
-from python_tsan.version import release_of
+from python_tsan.storage import entries, is_file, real, sha256_of
+from python_tsan.version import numbers_of, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -64,11 +62,6 @@ class Stock:
         """First two numbers of the version."""
         return release_of(self.version)
 
-    @property
-    def order(self) -> tuple[int, ...]:
-        """Sort key by version."""
-        return tuple(int(number) for number in re.findall(r"\d+", self.version))
-
 
 def find_stock(
     settings: Settings, *, toolchain: Toolchain, console: Console, env: Mapping[str, str] = os.environ
@@ -85,9 +78,8 @@ def find_stock(
         console.note("no stock Python with a shared library and headers was found: the fast lane is left out")
         return None
     console.note(f"Stock CPython {chosen.version}: {chosen.library}")
-    digest = hashlib.sha256(chosen.library.read_bytes()).hexdigest()
     return Interpreter(
-        key=f"stock-{chosen.version}-{digest[:20]}",
+        key=f"stock-{chosen.version}-{sha256_of(chosen.library)[:20]}",
         instrumented=False,
         version=chosen.version,
         free_threaded=chosen.free_threaded,
@@ -142,7 +134,9 @@ def choose(
         and is_file(stock.library)
         and is_file(stock.include / "Python.h")
     ]
-    return max(usable, key=lambda stock: (stock.release == requested, not stock.debug, stock.order), default=None)
+    return max(
+        usable, key=lambda stock: (stock.release == requested, not stock.debug, numbers_of(stock.version)), default=None
+    )
 
 
 def _places(env: Mapping[str, str]) -> Iterator[Path]:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from python_tsan.errors import SubjectError
 from python_tsan.imports.confirm import Answer, prove
@@ -105,36 +105,25 @@ def write(found: Plan, language: Language, *, request: str = "") -> str:
     ``request`` has the words of the command line that chose the entries, by default their names.
     """
     command = f"python-tsan imports preimport {request or ' '.join(found.entries)}"
-    match language:
-        case Language.PYTHON:
-            return _python(found.modules, command)
-        case Language.CPP:
-            return _cpp(found.modules, f"{command} --format cpp")
-        case _ as never:
-            assert_never(never)
-
-
-def _python(modules: Sequence[str], command: str) -> str:
-    lines = [
-        '"""Imports to make on the main thread, in this order, before any other thread imports.',
-        "",
-        f"Written by: {command}",
-        '"""',
-    ]
-    if modules:
-        # A statement would only bind a name where all imports are lazy (PEP 810).
-        lines += ["", "from importlib import import_module", "", *(f'import_module("{name}")' for name in modules)]
-    return "\n".join(lines) + "\n"
-
-
-def _cpp(modules: Sequence[str], command: str) -> str:
-    names = "".join(f'    "{name}",\n' for name in modules)
-    body = f"{{{{\n{names}}}}}" if modules else "{}"
+    if language is Language.PYTHON:
+        lines = [
+            '"""Imports to make on the main thread, in this order, before any other thread imports.',
+            "",
+            f"Written by: {command}",
+            '"""',
+        ]
+        if found.modules:
+            # A statement would only bind a name where all imports are lazy (PEP 810).
+            imports = (f'import_module("{name}")' for name in found.modules)
+            lines += ["", "from importlib import import_module", "", *imports]
+        return "\n".join(lines) + "\n"
+    names = "".join(f'    "{name}",\n' for name in found.modules)
+    body = f"{{{{\n{names}}}}}" if names else "{}"
     return f"""\
 #pragma once
 
 /// Modules to import on the main thread, in this order, before any other thread imports.
-/// Written by: {command}
+/// Written by: {command} --format cpp
 ///
 ///     for (const char* name : python_tsan::preimports)
 ///         Py_XDECREF(python_tsan::safe_import_raw(name)); // or PyImport_ImportModule, with the GIL held
@@ -143,7 +132,7 @@ def _cpp(modules: Sequence[str], command: str) -> str:
 
 namespace python_tsan {{
 
-inline constexpr std::array<const char*, {len(modules)}> preimports{body};
+inline constexpr std::array<const char*, {len(found.modules)}> preimports{body};
 
 }} // namespace python_tsan
 """

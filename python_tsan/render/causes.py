@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from python_tsan.render.stack import base_name, short_name
+from python_tsan.render.stack import short_name
 from python_tsan.render.wording import deciding_frames, functions, raced_object
 from python_tsan.result.finding import Attribution, FindingStatus
+from python_tsan.tsan.fingerprint import base_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

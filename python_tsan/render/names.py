@@ -6,9 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, assert_never
 
 from python_tsan.plain_text import counted
-from python_tsan.render.stack import base_name, first_frame, short_name
+from python_tsan.render.stack import first_frame, short_name
 from python_tsan.result.finding import Confirmation, Directed
 from python_tsan.tsan.finding import Dialect
+from python_tsan.tsan.fingerprint import base_name
 
 if TYPE_CHECKING:
     from python_tsan.result.finding import DirectedRuns, DistinctFinding

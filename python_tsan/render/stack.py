@@ -78,11 +78,6 @@ def short_name(frame: Frame) -> str:
     return _OPERATOR.sub(_as_written, plain_symbol(frame.symbol)) or frame_module(frame) or "?"
 
 
-def base_name(path: str) -> str:
-    """Return the last part of a path."""
-    return path.replace("\\", "/").rpartition("/")[2]
-
-
 def _as_written(found: re.Match[str]) -> str:
     name = found[1].replace("call", "()").replace("lt", "<").replace("gt", ">")
     return f"operator{name}" if not name[0].isalpha() else f"operator {name}"

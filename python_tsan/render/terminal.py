@@ -13,9 +13,10 @@ from python_tsan.render.causes import causes, fold
 from python_tsan.render.checks import lane_lines, replaced_line
 from python_tsan.render.circumstances import circumstances
 from python_tsan.render.lines import Line, Style, as_text, styled
-from python_tsan.render.stack import Gap, base_name, first_frame, frame_name, frame_place, short_name, trim
+from python_tsan.render.stack import Gap, first_frame, frame_name, frame_place, short_name, trim
 from python_tsan.result.finding import FindingStatus
 from python_tsan.result.model import VerdictStatus
+from python_tsan.tsan.fingerprint import base_name
 from python_tsan.tsan.frames import is_interceptor
 
 if TYPE_CHECKING:

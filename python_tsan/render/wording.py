@@ -17,10 +17,11 @@ from python_tsan.render.names import (
     thread_words,
     who,
 )
-from python_tsan.render.stack import base_name, first_frame, frame_name, short_name
+from python_tsan.render.stack import first_frame, frame_name, short_name
 from python_tsan.result.finding import Attribution
 from python_tsan.result.model import VerdictStatus
 from python_tsan.tsan.finding import Kind, LocationKind, ThreadStatus
+from python_tsan.tsan.fingerprint import base_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

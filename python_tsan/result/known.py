@@ -103,7 +103,7 @@ def less_what_is_known(verdict: Verdict, failed: Sequence[str], known: Sequence[
     observation = next(iter(verdict.observations), None)
     if observation is None or not _is_whole(verdict, observation):
         return _with(verdict, verdict.reason, *words)
-    shown = [each for each in known if _shows(each, failed, observation)]
+    shown = [each for each in known if any(map(each.is_case, failed)) or any(map(each.is_race, observation.findings))]
     words += [f"known upstream: {_described(each)}" for each in shown]
     if new := next(_new(observation, failed, known), ""):
         return _with(replace(verdict, status=Status.FAILED, met=0), f"not known upstream: {new}", *words)
@@ -122,10 +122,6 @@ def _is_whole(verdict: Verdict, observation: Observation) -> bool:
     """Return whether the test ran to its end, so that what it did not show was not there."""
     died = observation.timed_out or observation.crashes or observation.exit_code < 0
     return verdict.status in {Status.PASSED, Status.FAILED} and not died
-
-
-def _shows(known: KnownFailure, failed: Sequence[str], observation: Observation) -> bool:
-    return any(map(known.is_case, failed)) or any(map(known.is_race, observation.findings))
 
 
 def _new(observation: Observation, failed: Sequence[str], known: Sequence[KnownFailure]) -> Iterator[str]:

@@ -19,7 +19,6 @@ from python_tsan.errors import ExitCode
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.plain_text import counted
 from python_tsan.result.finding import DistinctFinding  # noqa: TC001 -- so too
-from python_tsan.result.machine import Machine  # noqa: TC001 -- so too
 from python_tsan.result.shard import Shard  # noqa: TC001 -- so too
 from python_tsan.tsan.finding import Fatal, Finding  # noqa: TC001 -- so too
 
@@ -383,6 +382,18 @@ class LaneRecord(Struct, frozen=True, kw_only=True):
     skipped: str = ""
     blind_spot: str = ""
     seconds: float = 0.0
+
+
+class Machine(Struct, frozen=True, kw_only=True):
+    """The host of a run. ``mmap_rnd_bits`` is the address space's randomness, None where it is not known."""
+
+    system: str
+    kernel: str
+    architecture: str
+    libc: str
+    cores: int
+    mmap_rnd_bits: int | None
+    launcher: tuple[str, ...] = ()
 
 
 class Provenance(Struct, frozen=True, kw_only=True):

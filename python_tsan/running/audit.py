@@ -28,7 +28,13 @@ MAX_NAMED = 5
 
 def inspect_objects(paths: Iterable[str]) -> tuple[SharedObject, ...]:
     """Return one record for each object, the program first, in the order of loading; one that is met twice once."""
-    return tuple(_inspect(Path(path)) for path in dict.fromkeys(paths))
+    files = [read_elf(Path(path)) for path in dict.fromkeys(paths)]
+    return tuple(
+        SharedObject(
+            path=str(each.path), instrumented=each.instrumented, build_id=each.build_id, version=_version(each)
+        )
+        for each in files
+    )
 
 
 def watched_objects(paths: Iterable[str]) -> list[str]:
@@ -45,21 +51,14 @@ def watched_objects(paths: Iterable[str]) -> list[str]:
     return kept
 
 
-def _inspect(path: Path) -> SharedObject:
-    facts = read_elf(path)
-    return SharedObject(
-        path=str(path), instrumented=facts.instrumented, build_id=facts.build_id, version=_version(path, facts)
-    )
-
-
-def _version(path: Path, facts: ElfFacts) -> str:
+def _version(facts: ElfFacts) -> str:
     """Return the version by the wheel that brought the file, else by the name behind all links, else by the soname."""
-    for parent in path.parents:
+    for parent in facts.path.parents:
         if parent.parent.name in {"site-packages", "dist-packages"}:
             package = parent.name.removesuffix(".libs").partition(".")[0]
             for record in parent.parent.glob(f"{package}-*.dist-info"):
                 return record.name.removeprefix(f"{package}-").removesuffix(".dist-info")
-    for name in (path.resolve().name, facts.soname):
+    for name in (facts.path.resolve().name, facts.soname):
         if found := _FILE_VERSION.search(name):
             return found["version"]
     return ""

@@ -13,7 +13,7 @@ from python_tsan.toml_file import read_text
 from python_tsan.tsan.suppressions import Suppression, hides, parse_matches, parse_suppressions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
     from python_tsan.tsan.digest import Group
@@ -88,11 +88,7 @@ def count_uses(
         hits.update({str(each.suppression): group.occurrences for each in matching})
     own = hits.keys() - {str(each.suppression) for each in placed}
     compiled = (SuppressionUse(entry=entry, matched=hits[entry], reason=_COMPILED_IN) for entry in sorted(own))
-    return (*_uses_of(placed, hits), *compiled)
-
-
-def _uses_of(placed: Iterable[PlacedSuppression], hits: Mapping[str, int]) -> tuple[SuppressionUse, ...]:
-    return tuple(
+    uses = (
         SuppressionUse(
             entry=str(each.suppression),
             matched=hits[str(each.suppression)],
@@ -103,6 +99,7 @@ def _uses_of(placed: Iterable[PlacedSuppression], hits: Mapping[str, int]) -> tu
         )
         for each in placed
     )
+    return (*uses, *compiled)
 
 
 def compiled_in(uses: Iterable[SuppressionUse]) -> tuple[list[str], list[str]]:

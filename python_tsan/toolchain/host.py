@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.cores import usable_cores
 from python_tsan.process import find_installed, run
-from python_tsan.result.machine import Machine
+from python_tsan.result.model import Machine
 from python_tsan.storage import is_folder
 from python_tsan.toolchain.probe_cache import mmap_rnd_bits, number_in, seccomp_mode
 
@@ -54,7 +54,7 @@ class HostFacts:
 
 def inspect_host(cache: Path, *, root: Path = Path("/")) -> HostFacts:
     """Return the facts about this machine; ``root`` is where ``/proc`` and ``/run`` are looked for."""
-    existing = _existing(cache)
+    existing = next(folder for folder in (cache, *cache.parents) if is_folder(folder))
     proc = root / "proc"
     machine = this_machine()
     return HostFacts(

@@ -251,11 +251,6 @@ class Digest(Struct):
         """Forget all occurrences of a finding that was added parsed."""
         self.blocks -= self.groups.pop(key).occurrences
 
-    @property
-    def missing(self) -> int:
-        """How many reports the logs speak of that could not be read."""
-        return sum(each.missing for each in self.shortfalls)
-
     def _take_text(self, source: str, text: str, form: str, number: int, *, prefixed: bool) -> bool:
         """Count a block between two fences, the first of which counts as part of it; see :class:`Skimmer`."""
         known = self._forms.get(form)

@@ -146,10 +146,6 @@ def is_stray(line: str) -> bool:
     return (is_output(line) or lex(line) is Mark.UNKNOWN) and not ("  " in line and re.search(_GLUED, line))
 
 
-def _holds_stack(location: Location) -> bool:
-    return location.kind in {LocationKind.HEAP, LocationKind.FILE_DESCRIPTOR, LocationKind.EXTERNAL}
-
-
 class Parts(Struct):
     """The sections of a block by what they are."""
 
@@ -168,7 +164,8 @@ class Parts(Struct):
             case Access() as access:
                 self.accesses.append(replace(access, stack=section.stack()))
             case Location() as location:
-                stack = section.stack() if _holds_stack(location) else None
+                holds_stack = {LocationKind.HEAP, LocationKind.FILE_DESCRIPTOR, LocationKind.EXTERNAL}
+                stack = section.stack() if location.kind in holds_stack else None
                 self.locations.append(replace(location, stack=stack))
             case Mutex() as mutex:
                 self.mutexes.append(replace(mutex, stack=None if mutex.destroyed else section.stack()))

@@ -44,7 +44,7 @@ def ways(finding: Finding) -> tuple[object, ...]:
     stacks = [*(access.stack for access in finding.accesses), *filter(None, made)]
     return (
         finding.kind,
-        *(tuple(dict.fromkeys(_module(frame) for frame in each.frames)) for each in stacks),
+        *(tuple(dict.fromkeys(_module(frame.module) for frame in each.frames)) for each in stacks),
     )
 
 
@@ -66,21 +66,18 @@ def _frame(frame: Frame) -> str:
     if is_interceptor(frame):
         return plain_symbol(frame.symbol)  # of the program's own module with Clang, of the runtime's with GCC
     if frame.symbol:
-        return f"{plain_symbol(frame.symbol)} {_base(frame.file) or _module(frame)}"
-    return f"{_module(frame)}+{frame.offset or 0:#x}" if frame.module else _base(frame.file)
+        return f"{plain_symbol(frame.symbol)} {base_name(frame.file) or _module(frame.module)}"
+    return f"{_module(frame.module)}+{frame.offset or 0:#x}" if frame.module else base_name(frame.file)
 
 
-def _base(path: str) -> str:
+def base_name(path: str) -> str:
+    """Return the last part of a path."""
     return path.replace("\\", "/").rpartition("/")[2]
 
 
-def _module(frame: Frame) -> str:
-    return _plain_module(frame.module)
-
-
 @lru_cache(REMEMBERED)
-def _plain_module(module: str) -> str:
-    return _SONAME_VERSION.sub(r"\1", _base(module))
+def _module(module: str) -> str:
+    return _SONAME_VERSION.sub(r"\1", base_name(module))
 
 
 def _globals(finding: Finding) -> list[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from python_tsan.comparison.model import Cell, Column, ColumnVerdict, Configuration, Row, RowKind, Seen
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.result.build import result_of_checks
-from python_tsan.result.machine import Machine
 from python_tsan.result.model import (
     InterpreterRecord,
     LaneRecord,
+    Machine,
     Observation,
     Provenance,
     Result,

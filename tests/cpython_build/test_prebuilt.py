@@ -415,7 +415,7 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_prebuilt as test
 from python_tsan.console import make_console
 test.restore.choose_toolchain = lambda *a, **k: test.here()
-test.restore._settle = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+test.restore.settle = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 settings = test.settings_for(test.Path({str(tmp_path)!r}), cache={str(tmp_path / "elsewhere")!r})
 test.restore_interpreter({str(archive)!r}, settings, layout=test.Layout(root=settings.cache), console=make_console())
 """

@@ -12,7 +12,7 @@ from fake_build import make_toolchain, settings_for
 
 from python_tsan.binding import parse_binding
 from python_tsan.console import make_console
-from python_tsan.cpython.stock import Stock, ask, candidates, choose, find_stock
+from python_tsan.cpython.stock import ask, candidates, choose, find_stock
 
 
 def make_python(prefix, version, **changes):
@@ -153,16 +153,3 @@ def test_the_absence_of_a_cache_is_reported(env, tmp_path, console, monkeypatch)
     settings = settings_for(tmp_path)
     assert find_stock(settings, toolchain=make_toolchain(), console=console, env=env) is None
     assert "fast lane is left out" in console.notes
-
-
-def test_version_order_is_by_number():
-    assert Stock(
-        version="3.13.10",
-        prefix=Path(),
-        executable=Path(),
-        shared=True,
-        library=Path(),
-        include=Path(),
-        free_threaded=False,
-        debug=False,
-    ).order == (3, 13, 10)

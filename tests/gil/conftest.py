@@ -12,6 +12,7 @@ from python_tsan.gil.engine import BlindError, NothingSeenError
 from python_tsan.gil.preload import trace_preloaded
 from python_tsan.paths import Layout
 from python_tsan.preload_library import GIL_TRACER, build_library
+from python_tsan.version import numbers_of
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ def can_be_traced(tracer):
 @pytest.fixture(scope="session")
 def stock_python(can_be_traced):
     found = [stock for path in candidates(os.environ) if (stock := ask(path))]
-    newest_first = sorted(found, key=lambda stock: stock.order, reverse=True)
+    newest_first = sorted(found, key=lambda stock: numbers_of(stock.version), reverse=True)
     usable = next(filter(can_be_traced, newest_first), None)
     if usable is None:
         pytest.skip("no stock Python whose calls can be seen")

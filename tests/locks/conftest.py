@@ -14,6 +14,7 @@ from python_tsan.locks.trace import read_trace
 from python_tsan.paths import Layout
 from python_tsan.preload_library import LOCK_RECORDER, build_library
 from python_tsan.process import preloading
+from python_tsan.version import numbers_of
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +29,7 @@ def embeddable():
     """Return the stock Pythons with a shared library and headers, newest first."""
     found = [stock for path in candidates(os.environ) if (stock := ask(path))]
     usable = [stock for stock in found if stock.shared and not stock.free_threaded and stock.release >= OLDEST]
-    return sorted(usable, key=lambda stock: stock.order, reverse=True)
+    return sorted(usable, key=lambda stock: numbers_of(stock.version), reverse=True)
 
 
 QUERY = """

@@ -293,8 +293,7 @@ WARNING: ThreadSanitizer: thread leak (pid=7)
 )
 def test_a_leaked_thread_is_set_aside_if_cpython_itself_started_it(function, module, known):
     assert (
-        cycle(function, module, text=LEAK.replace("/cpython/Python", "/home/me") if module == "prog" else LEAK)
-        == known
+        cycle(function, module, text=LEAK.replace("/cpython/Python", "/home/me") if module == "prog" else LEAK) == known
     )
 
 

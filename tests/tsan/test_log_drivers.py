@@ -31,7 +31,7 @@ def read(lines):
 
 def races(lines):
     digest = read(lines)
-    assert (digest.missing, digest.unparsed, digest.unread) == (0, 0, []), digest.samples
+    assert (digest.shortfalls, digest.unparsed, digest.unread) == ([], 0, []), digest.samples
     return sorted(identity(group.finding) for group in digest.groups.values())
 
 

@@ -15,10 +15,10 @@ from python_tsan import process
 from python_tsan.expectation import Expectation, Lane, Outcome
 from python_tsan.result.build import result_of_checks
 from python_tsan.result.codec import encode_result
-from python_tsan.result.machine import Machine
 from python_tsan.result.model import (
     InterpreterRecord,
     LaneRecord,
+    Machine,
     Observation,
     Provenance,
     Result,

@@ -43,7 +43,11 @@ def remote_store_of(remote: Remote) -> RemoteStore | None:
         case Backend.REDIS:
             return _Redis(url=remote.url)
         case Backend.HTTP:
-            return _http(remote)
+            # urllib expects user and password in a header.
+            user, _, host = remote.parts.netloc.rpartition("@")
+            basic = f"Basic {base64.b64encode(unquote(user).encode()).decode()}"
+            headers = {"Authorization": basic} if user else {}
+            return _Http(url=f"http://{host}{remote.parts.path.rstrip('/')}", headers=headers)
         case Backend.S3 | Backend.GITHUB:
             return None
         case _:
@@ -100,10 +104,3 @@ class _Http:
                 return None
             raise RemoteStoreError(str(error)) from error
         return read
-
-
-def _http(remote: Remote) -> _Http:
-    """Take user and password out of the address, since urllib expects them in a header."""
-    user, _, host = remote.parts.netloc.rpartition("@")
-    headers = {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"} if user else {}
-    return _Http(url=f"http://{host}{remote.parts.path.rstrip('/')}", headers=headers)

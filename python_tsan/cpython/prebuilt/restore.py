@@ -200,19 +200,14 @@ def unpack_checked(
     with cache_errors(staged):
         staged.mkdir(parents=True)
         reader.unpack(staged)
-        for entry in contents.files:
-            if entry.moves:
-                _settle(staged / entry.path, final)
+        for place in [staged / entry.path for entry in contents.files if entry.moves]:
+            try:
+                place.write_bytes(settle(place.read_bytes(), final))
+            except ImmovableError as error:
+                raise ArchiveError(f"{place.name} cannot be moved to {final}: {error}") from error
     return replace(
         describe_built(plan, contents.source, toolchain, staged=staged, final=final),
         missing_modules=contents.missing_modules,
         built_at=contents.built_at,
         seconds=contents.seconds,
     )
-
-
-def _settle(place: Path, final: Path) -> None:
-    try:
-        place.write_bytes(settle(place.read_bytes(), final))
-    except ImmovableError as error:
-        raise ArchiveError(f"{place.name} cannot be moved to {final}: {error}") from error

@@ -265,10 +265,6 @@ class ImportSystem:
         yield Waiting(module=name)
         del self._awaited[thread]
 
-    def is_stuck(self, thread: str, other: str) -> bool:
-        """Return whether the two threads sleep, each on a lock of the other's, where CPython sees no cycle."""
-        return self.owner_awaited_by(thread) == other and self.owner_awaited_by(other) == thread
-
     def owner_awaited_by(self, thread: str) -> str:
         """Return which thread owns the lock that ``thread`` sleeps on, or an empty string."""
         lock = self._locks.get(self._awaited.get(thread, ""))

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from python_tsan.errors import SubjectError
 from python_tsan.imports.cases.import_cases.lazy_names import NORMAL
 from python_tsan.imports.model.interpreter import CASES
+from python_tsan.plain_text import last_line
 from python_tsan.process import group_cpu_seconds, run
+from python_tsan.storage import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -137,7 +139,7 @@ class Probe:
             out, err = Path(folder, "out"), Path(folder, "err")
             patience = Patience(seconds=seconds, lines=out)
             ended = run(command, env=env, stdout=out, stderr=err, until=patience.is_over, on_start=patience.begin)
-            return replace(ended, stdout=_text(out), stderr=_text(err))
+            return replace(ended, stdout=text_of(out), stderr=text_of(err))
 
 
 @dataclass(slots=True)
@@ -194,9 +196,5 @@ def _read_lines(text: str) -> tuple[list[dict[str, Any]], str]:
 def _why(what: str, ended: Completed, deadline: float) -> str:
     if ended.timed_out:
         return f"{what} did not end within {deadline:g} s"
-    last = ended.stderr.strip().rpartition("\n")[2]
+    last = last_line(ended.stderr)
     return f"{what} ended without a result ({ended.how})" + (f": {last}" if last else "")
-
-
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace")

@@ -54,10 +54,6 @@ class Model:
         """Return the steps of ``thread`` at the imports of ``entry``."""
         return machine.start(thread, home(entry), *self.calls.get(entry, ()), stops=stops)
 
-    def imported_by(self, entry: str) -> tuple[str, ...]:
-        """Return the modules that a thread imports for an entry, in order."""
-        return (home(entry), *(request.module for request in self.calls.get(entry, ())))
-
     def after(self, main: Iterable[str]) -> Model:
         """Return the model in which the main thread has also imported ``main``, in that order."""
         machine = self.machine()

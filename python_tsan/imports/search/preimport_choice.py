@@ -36,7 +36,8 @@ def choose(
     hitting set: Moreno-Centeno and Karp, Operations Research 61(2), 2013).
     """
     conflicts: list[frozenset[str]] = []
-    candidates = {name: model.finished_by(name) for entry in entries for name in model.imported_by(entry)}
+    imported = [(home(entry), *(each.module for each in model.calls.get(entry, ()))) for entry in entries]
+    candidates = {name: model.finished_by(name) for names in imported for name in names}
     modules: tuple[str, ...] = ()
     hazards = list(predict(model, entries) if known is None else known)
     while hazards:

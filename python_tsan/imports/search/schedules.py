@@ -130,11 +130,11 @@ def _close(machine: ImportSystem, steps: Step, sources: Sources) -> tuple[Import
                 if breaks(machine, handout, sources):
                     return ImportOutcome.PARTIAL, handout.module, handout.stack
             judged = len(machine.handouts)
-            if isinstance(step, Waiting) and machine.is_stuck(FIRST, SECOND):
-                return ImportOutcome.HANG, step.module, machine.stacks[FIRST]
             if machine.owner_awaited_by(SECOND) != FIRST:
                 # T2 can go on meanwhile. What T1 may then wait for is a conflict with which another stop begins.
                 return ImportOutcome.OK, "", ()
+            if isinstance(step, Waiting) and machine.owner_awaited_by(FIRST) == SECOND:
+                return ImportOutcome.HANG, step.module, machine.stacks[FIRST]
     except Deadlock as deadlock:
         return ImportOutcome.ERROR, deadlock.module, machine.stacks[FIRST]
     broken = next((each for each in machine.handouts[judged:] if breaks(machine, each, sources)), None)

@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from python_tsan.imports.model.program_model import FIRST
 from python_tsan.imports.model.steps import Phase, Point
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from python_tsan.imports.model.import_system import ImportSystem
     from python_tsan.imports.model.requests import ImportRequest, Manner
     from python_tsan.imports.model.steps import Step
-
-THREAD = "T1"
 
 
 class State(NamedTuple):
@@ -124,7 +123,7 @@ class _Notes:
         """Take in what has changed since the last step."""
         machine = self.machine
         for time, name in machine.changed[self.read :]:
-            owned = machine.owns(THREAD, name)
+            owned = machine.owns(FIRST, name)
             state = State(machine.phases.get(name, Phase.ABSENT), owned)
             self.news[name] = state
             self.history.setdefault(name, []).append((time, state))
@@ -141,13 +140,13 @@ class _Notes:
         """Note a stop, if the thread holds a lock there that can be part of a cycle."""
         if not self.cyclic_held:
             return
-        held = tuple(self.machine.held_by(THREAD))
+        held = tuple(self.machine.held_by(FIRST))
         self.stops.append(Stop(point=point, step=step, clock=len(self.machine.lookups), held=held, news=self.news))
         self.news = {}
 
 
 def trace_solo(machine: ImportSystem, steps: Step, cyclic: Mapping[str, int]) -> SoloTrace:
-    """Run the thread ``THREAD`` to its end and note each stop at which it holds a lock that can be part of a cycle."""
+    """Run T1 to its end and note each stop at which it holds a lock that can be part of a cycle."""
     notes = _Notes(machine=machine, cyclic=cyclic)
     number = 0
     for number, step in enumerate(steps):

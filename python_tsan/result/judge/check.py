@@ -49,6 +49,8 @@ def judge_check(
     else:
         # A run that leaves a doubt matters more than one that failed.
         reason = joined(list(in_runs(words if each is status else "" for _, each, words in judged)))
+    disturbed = [observation.disturbed for observation in kept if observation.disturbed]
+    repeated = f"{len(disturbed)} of {len(kept)} runs repeated: {disturbed[0]}" if disturbed else ""
     return Verdict(
         check=check,
         lane=lane,
@@ -56,16 +58,10 @@ def judge_check(
         expectation=expectation,
         met=met,
         runs=len(judged),
-        reason="; ".join(filter(None, (reason, *set_aside(kept), _repeated(kept)))),
+        reason="; ".join(filter(None, (reason, *set_aside(kept), repeated))),
         seconds=sum(observation.seconds for observation in kept),
         observations=kept,
     )
-
-
-def _repeated(observations: Sequence[Observation]) -> str:
-    """Return how many runs were repeated, and why the first of them was."""
-    reasons = [observation.disturbed for observation in observations if observation.disturbed]
-    return f"{len(reasons)} of {len(observations)} runs repeated: {reasons[0]}" if reasons else ""
 
 
 def _judge_fairly(

@@ -54,7 +54,11 @@ def judge_program(evidence: Evidence) -> Verdict:
     observations = evidence.observations
     doubts = [*evidence.doubts, *in_runs(doubt_about(each) for each in observations)]
     failures = list(_failures(evidence))
-    downgrades = (*evidence.downgrades, *_unused(evidence.suppressions))
+    unused = [each for each in evidence.suppressions if not each.matched and not each.shipped]
+    downgrades = (
+        *evidence.downgrades,
+        *(f"The suppression {each.entry} ({each.file}:{each.line}) matched nothing." for each in unused),
+    )
     if evidence.failing:
         status, reasons = Status.FAILED, [counted(len(evidence.failing), "finding"), *failures]
         downgrades = (*downgrades, *doubts)
@@ -82,12 +86,6 @@ def set_aside_words(names: Iterable[str]) -> Iterator[str]:
     if counts:
         each = ", ".join(f"{count:,} in {name}" for name, count in counts.most_common())
         yield f"{counted(counts.total(), 'finding')} set aside: {each}"
-
-
-def _unused(uses: Iterable[SuppressionUse]) -> Iterator[str]:
-    for use in uses:
-        if not use.matched and not use.shipped:
-            yield f"The suppression {use.entry} ({use.file}:{use.line}) matched nothing."
 
 
 def _met(evidence: Evidence) -> int:
