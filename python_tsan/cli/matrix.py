@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from python_tsan.cli.matrix_cluster import OnCluster
     from python_tsan.cli.options import VerbContext
-    from python_tsan.comparison.model import Comparison
     from python_tsan.console import Console
     from python_tsan.matrix.model import Combination, Plan
 
@@ -265,20 +264,17 @@ def _conclude(outcomes: Sequence[Outcome], folder: Path, console: Console) -> No
     console.table("", ("combination", "verdict", "time"), rows)
     if sum(bool(each.run) for each in outcomes) < _ENOUGH_TO_COMPARE:
         return
-    comparison = _relative(comparison_of([str(folder / each.run) for each in outcomes if each.run]), folder)
+    comparison = comparison_of([str(folder / each.run) for each in outcomes if each.run])
+    # The folder of the matrix may be moved as a whole.
+    files = ((column, str(Path(column.file).relative_to(folder))) for column in comparison.columns)
+    columns = tuple(structs.replace(column, file=file) for column, file in files)
+    comparison = structs.replace(comparison, columns=columns)
     with storage_errors(folder):
         for name in _PAGES:
             write_whole(folder / RENDERINGS[name].file_name, RENDERINGS[name].render(comparison))
     console.say("")
     show(comparison, TERMINAL, console)
     console.say(f"\ncomparison: {folder / RENDERINGS[HTML].file_name}")
-
-
-def _relative(comparison: Comparison, folder: Path) -> Comparison:
-    """Name the runs relative to the folder of the matrix, which may be moved as a whole."""
-    files = ((column, str(Path(column.file).relative_to(folder))) for column in comparison.columns)
-    columns = tuple(structs.replace(column, file=file) for column, file in files)
-    return structs.replace(comparison, columns=columns)
 
 
 def _word(outcome: Outcome) -> str:

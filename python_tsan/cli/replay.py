@@ -60,7 +60,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     report, folder = session.run(cut=on_result)
     on_result(report, folder)
-    _compare(then.findings, report, context.console)
+    now = {finding.fingerprint for finding in report.findings}
+    before, again = counted(len(then.findings), "finding"), sum(each in now for each in then.findings)
+    new = counted(len(now.difference(then.findings)), "new finding")
+    context.console.say(f"{again} of {before} recurred, {new}")
     return report.exit_code
 
 
@@ -83,11 +86,3 @@ def _ask(reasons: Sequence[str], *, yes: bool, console: Console) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise UsageError("the command was not run", page="replay")
-
-
-def _compare(before: tuple[str, ...], report: Result, console: Console) -> None:
-    now = {finding.fingerprint for finding in report.findings}
-    again = sum(each in now for each in before)
-    console.say(
-        f"{again} of {counted(len(before), 'finding')} recurred, {counted(len(now - set(before)), 'new finding')}"
-    )

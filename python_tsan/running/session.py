@@ -111,7 +111,14 @@ class Session:
             )
 
         with keeping(interrupted):
-            self._run_all(environment.variables)
+            for number in self.request.numbers:
+                observation = self._run_once(number, environment.variables)
+                if self.request.repeat > 1:
+                    found = counted(len(observation.seen), "finding")
+                    self.console.note(f"run {number} of {self.request.repeat}: {found}, exit {observation.exit_code}")
+                if self.request.until_found and is_found(self.rules, self._gathered):
+                    self._note(f"found in run {number}, so it was the last")
+                    break
             if self.request.confirm:
                 self._confirm(environment.variables)
         return self._conclude(), folder.path
@@ -162,16 +169,6 @@ class Session:
             seeds={SEED_VARIABLE: int(seed)} if seed.isdecimal() else {},
             facts=self.request.facts | machine_facts(self.prepared, self.toolchain),
         )
-
-    def _run_all(self, variables: Mapping[str, str]) -> None:
-        for number in self.request.numbers:
-            observation = self._run_once(number, variables)
-            if self.request.repeat > 1:
-                found = counted(len(observation.seen), "finding")
-                self.console.note(f"run {number} of {self.request.repeat}: {found}, exit {observation.exit_code}")
-            if self.request.until_found and is_found(self.rules, self._gathered):
-                self._note(f"found in run {number}, so it was the last")
-                break
 
     def _run_once(self, number: int, variables: Mapping[str, str]) -> Observation:
         folder, limit = self._gathered.folder.path / str(number), time.monotonic() + self.request.timeout

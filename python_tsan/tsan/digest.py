@@ -184,7 +184,9 @@ class Digest(Struct):
         if outside.tally.missing:
             self.shortfalls.append(Shortfall(source=source, read=outside.tally.found, missing=outside.tally.missing))
         if outside.unfinished:
-            self.unread.append(f"{source}: the rest of {_lines(outside.unfinished)} is not in the log")
+            many = f"{outside.unfinished:,} lines that were cut"
+            lines = "a line that was cut" if outside.unfinished == 1 else many
+            self.unread.append(f"{source}: the rest of {lines} is not in the log")
 
     def forked(self) -> Digest:
         """Return a digest that knows the blocks of this one and has counted none, in a process that was just forked."""
@@ -375,10 +377,6 @@ class Digest(Struct):
             sample = line[:MAX_SAMPLE_LENGTH]
             if sample not in self.samples and len(self.samples) < MAX_SAMPLES:
                 self.samples.append(sample)
-
-
-def _lines(count: int) -> str:
-    return "a line that was cut" if count == 1 else f"{count:,} lines that were cut"
 
 
 def _opened(finding: Finding | Packed) -> Finding:

@@ -61,7 +61,8 @@ def parse_block(block: Block, source: str, *, frame: FrameReader = read_frame, s
         title=heading.title,
         pid=heading.pid,
         source=Source(file=source, first_line=block.first_line, last_line=block.last_line),
-        raw=_raw(block.raw),
+        # Lines may keep their line ends, the last one excepted.
+        raw=("" if block.raw[0].endswith("\n") else "\n").join(block.raw).removesuffix("\n") + "\n",
         dialect=draft.dialect,
         accesses=tuple(parts.accesses),
         stacks=tuple(parts.stacks),
@@ -72,18 +73,13 @@ def parse_block(block: Block, source: str, *, frame: FrameReader = read_frame, s
         acquisitions=tuple(parts.acquisitions),
         sleep=parts.sleep,
         signal=parts.signal,
-        leaked_threads=_leaked(kind, draft.leaked),
+        # One leaked thread is not counted by the runtime; more are.
+        leaked_threads=max(draft.leaked, 1) if kind is Kind.THREAD_LEAK else 0,
         summary=draft.summary,
         notes=tuple(draft.notes),
         unparsed=tuple(draft.unparsed),
         truncated=block.truncated,
     )
-
-
-def _raw(lines: list[str]) -> str:
-    """Return lines as one text; they may keep their line ends, the last one excepted."""
-    text = ("" if lines[0].endswith("\n") else "\n").join(lines)
-    return text if text.endswith("\n") else text + "\n"
 
 
 # /src/race.cpp:12:5 worker, as old runtimes print it
@@ -97,11 +93,6 @@ def summary_frame(summary: str, title: str) -> Frame | None:
     if not found and (old := re.match(_OLD_SUMMARY, rest.strip())):
         place, symbol = old["place"], old["symbol"]
     return read_frame(f"#0 {symbol or '<null>'} {place.strip() or '<null>'}") if rest.strip() else None
-
-
-def _leaked(kind: Kind, printed: int) -> int:
-    """One leaked thread is not counted by the runtime; more are."""
-    return max(printed, 1) if kind is Kind.THREAD_LEAK else 0
 
 
 def _late_heading(line: str) -> Heading:

@@ -110,7 +110,8 @@ class Unwrapper(Struct):
         """Return the records that are in a document behind this text."""
         numbers = enumerate(re.findall(NUMBER, re.sub(TIME, "|", prefix)))
         named: dict[Path, str] = {(f"{_IN_PREFIX}{place}",): number for place, number in numbers}
-        prefix = _without_digits(prefix.strip())
+        # Only words count: numbers may be times.
+        prefix = re.sub(r"(?<![\w-])[\d:.,TZ+-]+(?![\w-])", "", prefix.strip())
         return [record for fields in _objects(value) if (record := self._record(prefix, *fields, named))]
 
     def _record(
@@ -371,8 +372,3 @@ def is_source(path: Path, content: object) -> bool:
 
 def _has_digit(content: object) -> bool:
     return any(letter.isdecimal() for letter in str(content))
-
-
-def _without_digits(prefix: str) -> str:
-    """Return a prefix in which only words count: numbers may be times."""
-    return re.sub(r"(?<![\w-])[\d:.,TZ+-]+(?![\w-])", "", prefix)

@@ -84,10 +84,14 @@ def build_interpreter(settings: Settings, *, toolchain: Toolchain, layout: Layou
         console=console,
         refresh=settings.refresh,
     )
-    if made:
-        _report(built, console)
-    else:
+    if not made:
         console.note(_up_to_date(built))
+        return built
+    console.note(f"CPython {built.version} was built in {duration(built.seconds)}, in {built.prefix}")
+    if built.missing_modules:
+        console.note(f"Not built, as headers of their libraries are missing: {', '.join(built.missing_modules)}")
+    if headers := headers_of(built.missing_modules):
+        console.note(f"To add them, {install_command(headers, this_manager())}, and build again with --refresh")
     return built
 
 
@@ -180,11 +184,3 @@ def _run(step: Step, dirs: BuildDirs, progress: StepProgress) -> None:
             ) from error
     if not ended.ok:
         raise step_error(step.name, ended, log)
-
-
-def _report(interpreter: Interpreter, console: Console) -> None:
-    console.note(f"CPython {interpreter.version} was built in {duration(interpreter.seconds)}, in {interpreter.prefix}")
-    if interpreter.missing_modules:
-        console.note(f"Not built, as headers of their libraries are missing: {', '.join(interpreter.missing_modules)}")
-    if headers := headers_of(interpreter.missing_modules):
-        console.note(f"To add them, {install_command(headers, this_manager())}, and build again with --refresh")

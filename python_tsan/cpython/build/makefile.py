@@ -33,31 +33,22 @@ def edited(text: str, edits: Sequence[Append | Room]) -> str:
     """
     for edit in edits:
         match edit:
-            case Append():
-                text = _append(text, edit)
-            case Room():
-                text = _reserve(text, edit)
+            case Append(variable=variable, text=more):
+                definition = rf"^{re.escape(variable)}\s*=.*(?<!\\)$"  # of one line
+                kept = more.replace("\\", r"\\")  # a template's backslash is written twice
+                text, count = re.subn(definition, rf"\g<0> {kept}", text, flags=re.MULTILINE)
+                if count != 1:
+                    raise _unexpected(f"defines {variable} {count} times where once was expected")
+            case Room(size=size):
+                # Zero bytes end a C string and take no part in it.
+                text, count = _PREFIX.subn(r"""\g<define>$(PREFIX_ROOM)"'""", text)
+                if count != _PREFIXES:
+                    raise _unexpected(f"compiles a prefix in {count} times where {_PREFIXES} times were expected")
+                # Made by the shell, for a literal of this length would be a page of zeros.
+                text += f"\nPREFIX_ROOM := $(shell printf '%{size}s' '' | sed 's/ /\\\\0/g')\n"
             case _:
                 assert_never(edit)
     return text
-
-
-def _append(text: str, edit: Append) -> str:
-    """Append to a variable's one-line definition."""
-    pattern = re.compile(rf"^(?P<line>{re.escape(edit.variable)}\s*=.*(?<!\\))$", re.MULTILINE)
-    text, count = pattern.subn(lambda found: f"{found['line']} {edit.text}", text)
-    if count != 1:
-        raise _unexpected(f"defines {edit.variable} {count} times where once was expected")
-    return text
-
-
-def _reserve(text: str, room: Room) -> str:
-    """Let the compiled-in prefixes be followed by zero bytes, which end a C string and take no part in it."""
-    text, count = _PREFIX.subn(r"""\g<define>$(PREFIX_ROOM)"'""", text)
-    if count != _PREFIXES:
-        raise _unexpected(f"compiles a prefix in {count} times where {_PREFIXES} times were expected")
-    # Made by the shell, for a literal of this length would be a page of zeros.
-    return f"{text}\nPREFIX_ROOM := $(shell printf '%{room.size}s' '' | sed 's/ /\\\\0/g')\n"
 
 
 def _unexpected(what: str) -> BuildError:

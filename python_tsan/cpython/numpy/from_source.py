@@ -58,10 +58,8 @@ INSTALL_PLAN = "meson-info/intro-install_plan.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """One build: its plan, its folder and how its steps run."""
+    """One build: its folder and how its steps run."""
 
-    plan: NumpyPlan
-    base: Interpreter
     folder: Path
     logs: Path
     env: dict[str, str]
@@ -123,8 +121,6 @@ def _build(
     cache = choose_cache(settings, toolchain=toolchain, layout=layout, env=os.environ, console=console)
     cython = obtain_cython(layout, console)
     job = _Job(
-        plan=plan,
-        base=base,
         folder=work,
         logs=writable(layout.logs / plan.key),
         env={**build_environment(os.environ, cache), "TSAN_OPTIONS": BUILD_TSAN_OPTIONS},
@@ -141,7 +137,11 @@ def _build(
         job.run(STEPS[2], [find_tool("ninja"), "-C", "build", f"-j{settings.jobs}", *targets])
         progress.start(STEPS[3])
         copy_prefix(base.prefix, staged, final)
-        _install(job, source, staged)
+        out, site = work / "out", replace(base, prefix=staged).standard_library / "site-packages"
+        install = ["install", "-C", "build", "--no-rebuild", "--destdir", str(out), "--tags", ",".join(TAGS)]
+        job.run(STEPS[3], [*meson([sys.executable], source), *install], timeout=INSTALL_SECONDS)
+        if not place_numpy(out, site, version=plan.version, metadata=source / "PKG-INFO"):
+            raise BuildError("the numpy that was built is not instrumented", evidence=job.logs)
         progress.start(STEPS[4])
         interpreter = moved(base, plan, final)
         inside = replace(interpreter, prefix=staged, executable=staged / base.executable.relative_to(base.prefix))
@@ -183,16 +183,6 @@ def _script(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
     return path
-
-
-def _install(job: _Job, source: Path, staged: Path) -> None:
-    """Let Meson install into a separate folder, and move numpy from there into the copied interpreter."""
-    out = job.folder / "out"
-    command = [*meson([sys.executable], source), "install", "-C", "build", "--no-rebuild", "--destdir", out, "--tags"]
-    job.run(STEPS[3], [*command, ",".join(TAGS)], timeout=INSTALL_SECONDS)
-    site = replace(job.base, prefix=staged).standard_library / "site-packages"
-    if not place_numpy(out, site, version=job.plan.version, metadata=source / "PKG-INFO"):
-        raise BuildError("the numpy that was built is not instrumented", evidence=job.logs)
 
 
 def place_numpy(installed: Path, site: Path, *, version: str, metadata: Path) -> bool:
