@@ -259,6 +259,14 @@ def test_an_interrupt_within_the_grace_still_kills(monkeypatch):
         assert child.wait(timeout=5) == -signal.SIGKILL
 
 
+def test_a_process_that_ends_while_its_threads_are_listed_has_none(monkeypatch):
+    monkeypatch.setattr(group, "group_members", lambda _: [os.getpid()])
+    assert group.group_waits(0)
+    monkeypatch.setattr("os.scandir", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
+    monkeypatch.setattr("os.listdir", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
+    assert group.group_waits(0) == {}
+
+
 def test_a_group_that_is_gone_is_no_error():
     with subprocess.Popen(["/bin/true"], process_group=0) as child:
         pass

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from python_tsan.process.group import thread_folders
 from python_tsan.result.hang import Hang, with_cycle
 from python_tsan.result.model import Waiter
 
@@ -117,7 +118,7 @@ def _read_stacks(native: str) -> dict[int, _Stack]:
 def _names(pid: int) -> dict[int, str]:
     """Return the name of each thread, by its number."""
     names = {}
-    for task in sorted((_PROC / str(pid) / "task").glob("[0-9]*"), key=lambda path: int(path.name)):
+    for task in thread_folders(pid):
         with contextlib.suppress(OSError):
             names[int(task.name)] = (task / "comm").read_text(encoding="utf-8", errors="replace").strip()
     return names

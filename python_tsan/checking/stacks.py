@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from python_tsan.checking.hang import describe_hang
 from python_tsan.process import group_members, run
+from python_tsan.process.group import thread_folders
 from python_tsan.result.hang import Hang, together
 from python_tsan.storage import text_of
 
@@ -107,7 +108,7 @@ def _debugger_stacks(pid: int, target: Path) -> bool:
 
 def _kernel_stacks(pid: int, target: Path) -> bool:
     """Write each thread's name, state, system call and the kernel function it waits in: not a stack, but a cause."""
-    blocks = list(_kernel_threads(_PROC / str(pid) / "task"))
+    blocks = list(_kernel_threads(pid))
     if not blocks:
         return False
     heading = f"# /proc, process {pid}: no debugger could attach, so this is what the kernel shows of each thread\n"
@@ -115,9 +116,8 @@ def _kernel_stacks(pid: int, target: Path) -> bool:
     return True
 
 
-def _kernel_threads(tasks: Path) -> Iterator[str]:
-    threads = sorted(tasks.iterdir(), key=lambda path: int(path.name)) if tasks.is_dir() else []
-    for thread in threads:
+def _kernel_threads(pid: int) -> Iterator[str]:
+    for thread in thread_folders(pid):
         lines = [f"Thread {thread.name}"]
         for name in _KERNEL_FILES:
             try:

@@ -62,12 +62,20 @@ def group_waits(pgid: int) -> dict[int, tuple[float, int]]:
     """Return, for each thread of a group, the seconds that it was ready without a processor, and how often it slept."""
     waits = {}
     for pid in group_members(pgid):
-        for task in Path("/proc", str(pid), "task").glob("*"):
+        for task in thread_folders(pid):
             with contextlib.suppress(OSError, IndexError, ValueError):
                 waited = int((task / "schedstat").read_text(encoding="ascii").split()[1])
                 found = _SLEPT.search((task / "status").read_text(encoding="utf-8", errors="replace"))
                 waits[int(task.name)] = (waited / 1e9, int(found[1]) if found else 0)
     return waits
+
+
+def thread_folders(pid: int) -> list[Path]:
+    """Return /proc/PID/task/TID of each thread of a process, the oldest first; none when it is gone."""
+    try:
+        return sorted(Path("/proc", str(pid), "task").iterdir(), key=lambda folder: int(folder.name))
+    except OSError:
+        return []
 
 
 def _signal_group(pgid: int, number: int) -> bool:
