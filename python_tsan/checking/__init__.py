@@ -1,1 +1,1 @@
-"""Run subjects, hold what they show against what is expected, and give one verdict for each check."""
+"""Run subjects (programs under test), compare what they show with what is expected, give a verdict for each check."""

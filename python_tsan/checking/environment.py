@@ -1,4 +1,4 @@
-"""Compose the environment variables of every subject."""
+"""Compose the environment variables of every program under test, which is called a subject."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULT_OPTIONS = {
     # A second of sleep at exit, by default, for threads that are still racing; the scenarios join theirs.
     "atexit_sleep_ms": "20",
 }
-# What stays ours, and why.
+# Options that the user cannot change, and why.
 _RESERVED = {
     "log_path": "every subject has a log folder of its own",
     "report_bugs": "the verdict rests on what the runtime reports",
@@ -39,7 +39,7 @@ _UNSET = ("PYTHONDONTWRITEBYTECODE", "LD_PRELOAD")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectEnvironment:
-    """The whole environment of a subject. ``notes`` list where the user's own values won or were set aside."""
+    """The whole environment of a subject. ``notes`` list which of the user's own options are used or ignored."""
 
     variables: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -59,10 +59,8 @@ def compose_environment(
 ) -> SubjectEnvironment:
     """Return the environment for subjects: ``base`` (the caller's), what a sound verdict needs, then ``extra``.
 
-    ``options`` are further ones of the runtime, which the user's own override as they do the project's.
-
-    The user's own ``TSAN_OPTIONS`` win over the project's, except those that a verdict rests on. Clang's runtime gets
-    the path of its symbolizer; GCC's has its own and does not know the option's tools.
+    ``options`` are further ones of the runtime. The user's own ``TSAN_OPTIONS`` win over these and the project's, but
+    not over those that a verdict rests on. Clang's runtime gets the path of its symbolizer; GCC's has its own.
     """
     ours = dict(DEFAULT_OPTIONS)
     if toolchain and toolchain.symbolizer and toolchain.candidate.family is Family.CLANG:
@@ -71,8 +69,8 @@ def compose_environment(
     theirs = parse_options(base.get("TSAN_OPTIONS", ""))
     kept = {name: value for name, value in theirs.values.items() if name not in _RESERVED}
     merged, overrides = merge_options(ours, str(Options(values=kept)))
-    aside = [
-        f"TSAN_OPTIONS: {name}={theirs.values[name]} is set aside; {why}"
+    ignored = [
+        f"TSAN_OPTIONS: {name}={theirs.values[name]} is ignored; {why}"
         for name, why in _RESERVED.items()
         if name in theirs.values
     ]
@@ -81,5 +79,5 @@ def compose_environment(
     variables = {name: value for name, value in base.items() if name not in _UNSET}
     variables |= _SET | {"TSAN_OPTIONS": str(merged)} | dict(extra or {})
     return SubjectEnvironment(
-        variables=variables, notes=(*(str(override) for override in overrides), *added, *aside, *wrong)
+        variables=variables, notes=(*(str(override) for override in overrides), *added, *ignored, *wrong)
     )

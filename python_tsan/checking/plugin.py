@@ -1,8 +1,8 @@
 """Run the checks of one lane in pytest, and turn each into one verdict.
 
 A check is a test function in ``checks/``. It is marked with the group of scenarios that it is about, is called once for
-each of them, and gets a :class:`Subject`. The canary's checks come first; unless all of them pass, nothing else is
-believed or even asserted.
+each of them, and gets a :class:`Subject`. The canary's checks come first, on a
+program with a race and its safe twin; unless all of them pass, nothing else is believed or even asserted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Choose the combinations that are worth a run. Pure, no I/O.
 
-The plan is a star: every point differs from a neighbour in one respect alone, for only then can `compare` say what
-makes a difference. All combinations of everything would be many times the builds and would say little more.
+Every combination differs from another one in one respect alone (CPython, GIL, compiler or binding), for only then can
+`compare` say what makes a difference. So they are a star: all share one CPython with the best compiler, its centre. All
+combinations of everything would be many times the builds and would say little more.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ def refusal_of(combination: Combination) -> str:
 def _star(available: Available, threading: tuple[bool, ...]) -> Iterator[Combination]:
     if not (available.pythons and available.toolchains and available.bindings):
         return
-    base, best = _base(available, threading), available.toolchains[0]
+    centre, best = _centre(available, threading), available.toolchains[0]
     for python, free in product(available.pythons, threading):
         yield _combination(python, best, _binding_for(python, available), free=free)
     for compiler, free in product(available.toolchains[1:], threading):
-        yield _combination(base, compiler, _binding_for(base, available), free=free)
+        yield _combination(centre, compiler, _binding_for(centre, available), free=free)
     for binding, free in product(available.bindings, threading):
-        yield _combination(base, best, binding, free=free)
+        yield _combination(centre, best, binding, free=free)
 
 
 def _every(available: Available) -> Iterator[Combination]:
@@ -62,23 +63,23 @@ def _combination(python: str, compiler: str, binding: Binding, *, free: bool) ->
     return Combination(python=python, free_threaded=free, toolchain=compiler, binding=binding)
 
 
-def _base(available: Available, threading: tuple[bool, ...]) -> str:
-    """Return the CPython at the star's centre: the newest of those that take the most bindings, without a GIL too.
+def _centre(available: Available, threading: tuple[bool, ...]) -> str:
+    """Return the CPython that supports the most bindings, in each of the builds requested; of several the newest.
 
-    It connects versions that have no binding in common.
+    Two versions that have no binding in common can then be compared by way of it.
     """
 
-    def reach(python: str) -> tuple[object, ...]:
-        fits = [
+    def bindings_and_version(python: str) -> tuple[object, ...]:
+        counts = [
             sum(
                 not refusal_of(_combination(python, available.toolchains[0], binding, free=free))
                 for binding in available.bindings
             )
             for free in threading
         ]
-        return fits, parse_version(python)
+        return counts, parse_version(python)
 
-    return max(available.pythons, key=reach)
+    return max(available.pythons, key=bindings_and_version)
 
 
 def _binding_for(python: str, available: Available) -> Binding:
@@ -88,6 +89,7 @@ def _binding_for(python: str, available: Available) -> Binding:
 
 
 def _rank(combination: Combination, available: Available) -> tuple[object, ...]:
+    """Return the key by which combinations are sorted."""
     return (
         parse_version(combination.python),
         combination.free_threaded,

@@ -1,4 +1,4 @@
-"""Find the Python that runs marked tests, and the ThreadSanitizer runtime to preload into it."""
+"""Find the Python that runs tests marked ``tsan``, and the ThreadSanitizer runtime to preload into it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkedTestPython:
-    """A Python for marked tests.
+    """A Python that runs marked tests.
 
-    ``preload`` is the runtime for one that is not instrumented itself, None for one that is: then the runtime is in it.
-    ``interpreter`` is its description if it is of those that python-tsan builds.
+    ``preload`` is the runtime to preload into it, None if it is instrumented and has the runtime in it.
+    ``interpreter`` describes it if python-tsan built it.
     """
 
     executable: Path

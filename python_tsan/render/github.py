@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def render(result: Result, context: Context) -> str:
-    """Return a command for each finding that is not set aside, each fatal end and a doubt.
+    """Return a command for each finding and each time the runtime gave up, and for what else keeps a result from clean.
 
-    Files below the context's root are relative.
+    Findings that are set aside for one cause share a command. Files below the context's root are relative.
     """
     return "".join(f"{line}\n" for line in _commands(result, context.root))
 
@@ -32,7 +32,7 @@ def render(result: Result, context: Context) -> str:
 def _commands(result: Result, root: str) -> Iterator[str]:
     for finding in result.findings:
         if finding.status is FindingStatus.SET_ASIDE:
-            continue  # not in the user's code; GitHub shows ten annotations in all
+            continue  # counted below: probably no race, and GitHub shows ten annotations in all
         yield _command("error" if finding.status.fails else "notice", _where(finding, root), wording.message(finding))
     for words in set_aside_words(each.blind_spot for each in result.findings if each.blind_spot):
         yield _command("notice", {"title": "python-tsan"}, words)

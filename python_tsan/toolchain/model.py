@@ -51,7 +51,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """A compiler with its ThreadSanitizer runtime and symbolizer that passed the canary pair on this machine.
+    """A compiler that works on this machine, with its ThreadSanitizer runtime and symbolizer.
+
+    It passed the canary pair: the race in a small program was found, and its twin without a race was clean.
 
     ``runtime_id`` is the SHA-256 of the runtime library, which distinguishes two builds of one version.
     ``launcher`` is the command prefix under which instrumented programs must run here (``setarch -R`` where the
@@ -90,7 +92,7 @@ class Rejection(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What the canary pair showed of one compiler: a toolchain, or the reason why it is not one.
+    """What the canary pair showed of one compiler: a toolchain, or the reason why it does not work.
 
     ``detail`` adds one sentence to the reason, and ``evidence`` is the transcript of what was tried. The race was found
     in ``detected`` of ``runs`` runs.

@@ -24,12 +24,12 @@ RUN_SECONDS = 20.0
 
 
 class NotStartedError(Exception):
-    """A program of a candidate could not be started at all; the text says why."""
+    """A compiler, or a program that it made, could not be started at all; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """One run of a program and what it wrote to its log files and its terminal."""
+    """One run of a program: ``log`` is what it wrote to its log files, ``text`` that and its standard error."""
 
     completed: Completed
     log: str
@@ -49,10 +49,10 @@ def probe_folder(layout: Layout) -> Iterator[Path]:
 
 
 class ProbeBuild:
-    """Compiles, links and runs with one candidate; every method raises :class:`NotStartedError`.
+    """Compiles, links and runs with one compiler; each of the three raises :class:`NotStartedError`.
 
-    ``launcher`` is the prefix under which programs are run, ``symbolizer`` what names their frames, None for the
-    runtime's own.
+    ``launcher`` is the command prefix under which programs are run. ``symbolizer`` finds the names of their frames;
+    None leaves that to the runtime.
     """
 
     def __init__(self, candidate: Candidate, folder: Path, symbolizer: Path | None) -> None:

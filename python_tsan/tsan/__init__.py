@@ -1,1 +1,1 @@
-"""Read ThreadSanitizer's text: pure and streaming."""
+"""Read what ThreadSanitizer prints, line by line as it comes. No I/O."""

@@ -66,7 +66,7 @@ def test_it_starts_where_the_caller_stands_and_with_the_callers_variables(make_s
     assert "halt_on_error=0" in options
     assert "print_suppressions=1" in options
     assert str(folder / "1" / "logs") in options
-    assert any("log_path=/nowhere is set aside" in note for note in report.provenance.notes)
+    assert any("log_path=/nowhere is ignored" in note for note in report.provenance.notes)
 
 
 def test_children_have_a_log_each_and_are_judged(make_session, program):

@@ -1,7 +1,7 @@
 """Define a hazard, and try one schedule on the model: T1 stops, T2 runs until it blocks, T1 goes on.
 
-Two threads need one preemption to reach a deadlock that two module locks make. Which schedules are worth a trial is
-left to ``prediction``, and running real threads to ``confirm``. Pure, no I/O.
+Two threads need one preemption to reach a deadlock that two module locks make. Which schedules are tried is
+decided in ``prediction``; ``confirm`` runs real threads. Pure, no I/O.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Run a command under the watch, which reports deadlocks between imports as they happen.
 
-In: a command. Out: its exit code, and how many interpreters were watched and reported something. This folder goes on
-``PYTHONPATH`` for its ``sitecustomize``; the watch itself is ``import_cases.watch``.
+In: a command. Out: its exit code, how many interpreters were watched, and how many reports they made. This folder goes
+on ``PYTHONPATH`` for its ``sitecustomize``, which starts the watch; the watch itself is ``import_cases.watch``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WATCH = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """How a command ended: its exit code, how many interpreters took up the watch, and how many reports they made."""
+    """How a command ended: its exit code, how many interpreters were watched, and how many reports they made."""
 
     exit_code: int
     interpreters: int
@@ -47,7 +47,7 @@ def watch(command: Sequence[str], *, stall: float, env: Mapping[str, str]) -> Wa
 
 
 def watch_environment(base: Mapping[str, str], *, stall: float, log: Path) -> dict[str, str]:
-    """Return the environment in which every interpreter that heeds ``PYTHONPATH`` takes up the watch."""
+    """Return the environment in which every interpreter is watched, unless it ignores ``PYTHONPATH``."""
     inherited = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
     path = os.pathsep.join([str(WATCH), *inherited])
     return {**base, "PYTHONPATH": path, STALL_VARIABLE: f"{stall:g}", LOG_VARIABLE: str(log)}

@@ -1,4 +1,4 @@
-"""Judge logs by themselves, without the process that wrote them. Pure."""
+"""Judge logs alone, without the exit code of the process that wrote them. Pure."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def judge_logs(
     doubts: Sequence[str] = (),
     shortfalls: Sequence[str] = (),
 ) -> Verdict:
-    """Judge logs by the ``statuses`` of their findings. Logs without sanitizer output, or only a part, prove nothing.
+    """Judge logs by the ``statuses`` of their findings. Those without sanitizer output, or with a part, prove nothing.
 
     ``silent_is_clean``: the program is known to have run under the sanitizer. See :func:`doubts_about_logs` and
     :func:`shortfalls_of_logs` for the others.
     """
     failing = sum(each.fails for each in statuses)
-    spoke = bool(statuses) or any(each.spoke for each in inputs)
+    sanitized = bool(statuses) or any(each.spoke for each in inputs)
     if failing:
         status, reason = Status.FAILED, counted(failing, "finding")
     elif fatal:
         status, reason = Status.COULD_NOT_JUDGE, gave_up(fatal[0].message)
     elif doubts:
         status, reason = Status.COULD_NOT_JUDGE, doubts[0]
-    elif spoke or (silent_is_clean and inputs):
+    elif sanitized or (silent_is_clean and inputs):
         status, reason = Status.PASSED, "no finding that fails" if statuses else "no finding"
     else:
         status, reason = Status.COULD_NOT_JUDGE, _SILENT if inputs else "there was no log to read"
