@@ -54,6 +54,7 @@ class HostFacts:
 
 def inspect_host(cache: Path, *, root: Path = Path("/")) -> HostFacts:
     """Return the facts about this machine; ``root`` is where ``/proc`` and ``/run`` are looked for."""
+    # The nearest folder that exists, for the cache may not be made yet.
     existing = next(folder for folder in (cache, *cache.parents) if is_folder(folder))
     proc = root / "proc"
     machine = this_machine()
@@ -134,8 +135,3 @@ def _memory(proc: Path) -> int | None:
         return None
     match = re.search(r"^MemTotal:\s+(\d+) kB$", text, re.MULTILINE)
     return int(match[1]) * 1024 if match else None
-
-
-def _existing(path: Path) -> Path:
-    """Return the nearest folder above ``path`` (or itself) that exists."""
-    return next(folder for folder in (path, *path.parents) if is_folder(folder))

@@ -21,7 +21,7 @@ from python_tsan.tsan.finding import (
     Thread,
 )
 from python_tsan.tsan.frame_line import UNNUMBERED
-from python_tsan.tsan.lexer import is_output, lex
+from python_tsan.tsan.lexer import lex
 from python_tsan.tsan.tokens import (
     Cycle,
     GoFunction,
@@ -139,11 +139,6 @@ class Draft(Struct):
             index = len(self.sections[-1].frames) if self.sections else 0
             self._frame(Frame(index=index, symbol=self.symbol, file=token.file, line=token.line, offset=token.offset))
             self.symbol = ""
-
-
-def is_stray(line: str) -> bool:
-    """Report whether a line is of no part of any block, wherever it comes: program output."""
-    return (is_output(line) or lex(line) is Mark.UNKNOWN) and not ("  " in line and re.search(_GLUED, line))
 
 
 class Parts(Struct):

@@ -166,17 +166,6 @@ def lex(line: str, read_frame: FrameReader = read_frame) -> Token:
     return read_frame(text) or Mark.UNKNOWN
 
 
-def is_output(line: str) -> bool:
-    """Report whether a line is certainly unknown to :func:`lex`: its letters at both ends are those of no rule."""
-    text = line.strip()
-    # A frame without a number ends with a module or a line, a place of Go with a line or an offset.
-    return (
-        bool(text)
-        and not (text[0] in "#*f\\" or text[-1] in ")0123456789abcdef" or text[-1].isdecimal())
-        and (text[:3].lower() not in _RULES)
-    )
-
-
 def _access(text: str) -> Access | None:
     found = _ACCESS.match(text)
     if not found:
