@@ -207,7 +207,7 @@ class _Symbol(NamedTuple):
     name: str
     defined: bool
     weak: bool
-    value: int  # 0 in a file of 32 bits
+    value: int
 
 
 def _symbols(table: SymbolTableSection, prefix: bytes = b"") -> Iterator[_Symbol]:
@@ -217,11 +217,12 @@ def _symbols(table: SymbolTableSection, prefix: bytes = b"") -> Iterator[_Symbol
     """
     elf, names, data = table.elffile, table.stringtable.data(), table.data()
     wide = elf.elfclass == 64  # noqa: PLR2004 -- bits
-    layout = struct.Struct(("<" if elf.little_endian else ">") + ("IBBHQ8x" if wide else "I8xBBH"))
-    for start, info, _, section, *value in layout.iter_unpack(data[: len(data) // layout.size * layout.size]):
+    layout = struct.Struct(("<" if elf.little_endian else ">") + ("IBBHQ8x" if wide else "II4xBBH"))
+    for start, *row in layout.iter_unpack(data[: len(data) // layout.size * layout.size]):
+        info, _, section, value = row if wide else (*row[1:], row[0])
         if names.startswith(prefix, start):
             name = names[start : names.find(b"\0", start)].decode("utf-8", errors="replace")
-            yield _Symbol(name, defined=section != _UNDEFINED, weak=info >> 4 == _WEAK, value=sum(value))
+            yield _Symbol(name, defined=section != _UNDEFINED, weak=info >> 4 == _WEAK, value=value)
 
 
 def _tsan_symbols(table: object) -> tuple[set[str], set[str]]:

@@ -55,10 +55,10 @@ def test_every_layout_of_an_entry_is_read(bits, little, order):
     )
     table = Table(bits, little, entries)
     assert list(_symbols(table)) == [
-        ("", False, False),
-        ("__tsan_init", False, True),
-        ("__tsan_write8", False, False),
-        ("main", True, False),
+        ("", False, False, 7),
+        ("__tsan_init", False, True, 7),
+        ("__tsan_write8", False, False, 7),
+        ("main", True, False, 7),
     ]
     assert [symbol.name for symbol in _symbols(table, b"__tsan_")] == ["__tsan_init", "__tsan_write8"]
 
@@ -75,8 +75,8 @@ def test_real_files_are_read_as_by_pyelftools():
     with path.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".dynsym")
         expected = [
-            (symbol.name, symbol["st_shndx"] != "SHN_UNDEF", symbol["st_info"]["bind"] == "STB_WEAK")
-            for symbol in table.iter_symbols()
+            (each.name, each["st_shndx"] != "SHN_UNDEF", each["st_info"]["bind"] == "STB_WEAK", each["st_value"])
+            for each in table.iter_symbols()
         ]
         assert [tuple(symbol) for symbol in _symbols(table)] == expected
     assert len(expected) > 100
