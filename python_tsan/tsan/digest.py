@@ -264,7 +264,13 @@ class Digest(Struct):
         return True
 
     def _take_run(
-        self, source: str | None, forms: Sequence[str], place: tuple[int, int, int], *, prefixed: bool
+        self,
+        source: str | None,
+        forms: Sequence[str],
+        parts: Sequence[str],
+        place: tuple[int, int, int],
+        *,
+        prefixed: bool,
     ) -> tuple[int, int, int]:
         """Count known blocks as long as nothing else comes; see :class:`Skimmer`. Without a source, count nothing."""
         index, stop, number = place
@@ -279,7 +285,7 @@ class Digest(Struct):
                     break
                 if source is not None:
                     self._add(known.group, number + 2, source, known.unparsed)
-                number += known.outline.lines
+                number += parts[index].count("\n")  # the form was known of a block with lines of the program in it
                 blocks += 1
             index += 1
         return index, number, blocks

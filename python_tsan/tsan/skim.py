@@ -41,14 +41,14 @@ class Take(Protocol):
 
 
 class TakeRun(Protocol):
-    """Takes known blocks, given by the normal forms of what is between fences.
+    """Takes known blocks, given by what is between fences and its normal forms.
 
     ``place`` is the index of the first, that of the end, and the number of the line before the fence. Returns where
     it stopped: index, number, and how many blocks were taken.
     """
 
     def __call__(  # noqa: D102 -- as above
-        self, forms: Sequence[str], place: tuple[int, int, int], *, prefixed: bool
+        self, forms: Sequence[str], parts: Sequence[str], place: tuple[int, int, int], *, prefixed: bool
     ) -> tuple[int, int, int]: ...
 
 
@@ -142,7 +142,7 @@ class Skimmer(Struct):
         splitter = self.splitter
         stop = len(cut.parts) - cut.more  # the last part may go on in the next piece
         place = index, stop, splitter.number
-        index, splitter.number, blocks = self.take_run(cut.forms, place, prefixed=form is not None)
+        index, splitter.number, blocks = self.take_run(cut.forms, cut.parts, place, prefixed=form is not None)
         if blocks:
             self._pass(form, blocks)
         return index

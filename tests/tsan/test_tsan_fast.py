@@ -335,3 +335,11 @@ def test_most_frames_are_plain():
         "#12 T<int>::f() const /a/b.h:1 (libstdc++.so.6+0x1f) (BuildId: 1f)",
     ]
     assert [frame_line._plain_frame(line) for line in lines] == [frame_line.read_frame(line) for line in lines]
+
+
+@pytest.mark.parametrize("line", range(2, 9))
+def test_a_block_that_was_first_met_with_output_in_it_has_fewer_lines_later(line):
+    mixed_in = [*BLOCK[:line], "request 17 served in 9 us", *BLOCK[line:]]
+    text = "".join(f"{each}\n" for each in [*mixed_in, *BLOCK * 3])
+    assert fast([text]) == slow(text)
+    assert fast(text.splitlines(keepends=True)) == slow(text)
