@@ -894,34 +894,19 @@ void joined_worker() {
     });
 }
 
-/// It has called Python and waits for its next task when Python is finalized.
-void worker_inside() {
+/// A thread does this, then waits until Python is finalized, and ends; with `leaves`, it ends the process.
+template <class Work>
+void finalized_beside(Work work, bool leaves = false) {
     std::thread worker;
     {
         const Python python;
-        worker = std::thread([] {
-            PyGILState_Ensure();
-            PyEval_SaveThread();
+        worker = std::thread([=] {
+            work();
             turn = 1;
             at(2);
-            leave();
-        });
-        const NoGil without;
-        at(1);
-    }
-    turn = 2;
-    worker.join();
-}
-void worker_outside() {
-    std::thread worker;
-    {
-        const Python python;
-        worker = std::thread([] {
-            {
-                const Gil gil;
+            if (leaves) {
+                leave();
             }
-            turn = 1;
-            at(2);
         });
         const NoGil without;
         at(1);
@@ -930,29 +915,33 @@ void worker_outside() {
     worker.join();
 }
 
+/// It has called Python and waits for its next task when Python is finalized.
+void worker_inside() {
+    const bool leaves = true;
+    finalized_beside(
+        [] {
+            PyGILState_Ensure();
+            PyEval_SaveThread();
+        },
+        leaves);
+}
+void worker_outside() {
+    finalized_beside([] { const Gil gil; });
+}
+
 /// The same with a thread state of its own, as pybind11's and nanobind's gil_scoped_acquire have.
 template <bool Deletes>
 void own_state_inside() {
-    std::thread worker;
-    {
-        const Python python;
-        worker = std::thread([] {
-            PyThreadState* mine = PyThreadState_New(home);
-            PyEval_RestoreThread(mine);
-            if (Deletes) {
-                PyThreadState_Clear(mine);
-                PyThreadState_DeleteCurrent();
-            } else {
-                PyEval_SaveThread();
-            }
-            turn = 1;
-            at(2);
-        });
-        const NoGil without;
-        at(1);
-    }
-    turn = 2;
-    worker.join();
+    finalized_beside([] {
+        PyThreadState* mine = PyThreadState_New(home);
+        PyEval_RestoreThread(mine);
+        if (Deletes) {
+            PyThreadState_Clear(mine);
+            PyThreadState_DeleteCurrent();
+        } else {
+            PyEval_SaveThread();
+        }
+    });
 }
 
 void finalized_without_gil() {
