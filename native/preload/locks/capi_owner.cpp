@@ -117,20 +117,10 @@ std::uint64_t word_in(std::uint64_t first, std::uint64_t bytes, std::uint64_t wa
     return 0;
 }
 
-bool contains(const dl_phdr_info& info, std::uint64_t pc) {
-    for (int i = 0; i < info.dlpi_phnum; ++i) {
-        const auto& part = info.dlpi_phdr[i];
-        const auto first = info.dlpi_addr + part.p_vaddr;
-        if (part.p_type == PT_LOAD && pc >= first && pc < first + part.p_memsz) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int search_object(dl_phdr_info* info, std::size_t, void* given) {
     auto& search = *static_cast<Search*>(given);
-    if (!contains(*info, search.pc)) {
+    const auto span = span_of(*info);
+    if (search.pc < span.first || search.pc >= span.last) {
         return 0;
     }
     search.base = info->dlpi_addr;

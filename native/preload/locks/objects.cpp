@@ -82,6 +82,19 @@ extern "C" __attribute__((weak)) int _dl_find_object(void* address, struct dl_fi
 
 namespace lock_recorder {
 
+Span span_of(const dl_phdr_info& object) {
+    Span span{};
+    for (int i = 0; i < object.dlpi_phnum; ++i) {
+        const auto& part = object.dlpi_phdr[i];
+        if (part.p_type == PT_LOAD) {
+            const auto first = object.dlpi_addr + part.p_vaddr, last = first + part.p_memsz;
+            span.first = span.first == 0 || first < span.first ? first : span.first;
+            span.last = last > span.last ? last : span.last;
+        }
+    }
+    return span;
+}
+
 bool find_object(std::uint64_t address, Loaded& found) {
     link_map* map = nullptr;
     if (_dl_find_object != nullptr) {

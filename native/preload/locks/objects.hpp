@@ -5,6 +5,8 @@
 
 #include "format.hpp"
 
+struct dl_phdr_info;
+
 namespace lock_recorder {
 
 struct Loaded {
@@ -28,6 +30,9 @@ struct Span {
     std::uint64_t first;
     std::uint64_t last;
 };
+
+/// The addresses that an object's parts and what is between them have.
+Span span_of(const dl_phdr_info& object);
 
 /// The addresses of the functions that the object exports under names with this beginning, and of all between them.
 Span exported_span(const Loaded& object, const char* beginning);

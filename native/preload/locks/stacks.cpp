@@ -76,15 +76,7 @@ _Unwind_Reason_Code visit_runtime(_Unwind_Context* context, void* data) {
 /// Note where the object that unwinds is mapped.
 int find_unwinder(dl_phdr_info* object, std::size_t, void*) {
     const auto place = reinterpret_cast<std::uint64_t>(&_Unwind_Backtrace);
-    Span span{};
-    for (int i = 0; i < object->dlpi_phnum; ++i) {
-        const auto& part = object->dlpi_phdr[i];
-        if (part.p_type == PT_LOAD) {
-            const auto first = object->dlpi_addr + part.p_vaddr, last = first + part.p_memsz;
-            span.first = span.first == 0 || first < span.first ? first : span.first;
-            span.last = last > span.last ? last : span.last;
-        }
-    }
+    const auto span = span_of(*object);
     if (place < span.first || place >= span.last) {
         return 0;
     }
