@@ -281,11 +281,11 @@ class Digest(Struct):
                 number += 1
             else:
                 known = self._forms.get(form)
-                if known is None or not known.outline.lines or not known.is_certain(prefixed=prefixed):
+                if known is None or not known.outline.summarized or not known.is_certain(prefixed=prefixed):
                     break
                 if source is not None:
                     self._add(known.group, number + 2, source, known.unparsed)
-                number += parts[index].count("\n")  # the form was known of a block with lines of the program in it
+                number += parts[index].count("\n")
                 blocks += 1
             index += 1
         return index, number, blocks

@@ -92,12 +92,12 @@ class Outline(Struct, frozen=True):
     """How the splitter reads the lines of a block that stands between two fences.
 
     If ``plain``, it cuts out exactly these lines and has nothing to clean; if ``prefixed``, that is so behind a
-    collector's prefix, too. ``lines`` counts those from the fence before it to its summary, 0 without one.
+    collector's prefix, too. ``summarized``: its last line is a summary.
     """
 
     plain: bool
     prefixed: bool
-    lines: int
+    summarized: bool
 
 
 def outline(lines: Sequence[str]) -> Outline:
@@ -112,7 +112,7 @@ def outline(lines: Sequence[str]) -> Outline:
         and not ("Sanitizer" in text or has_dress(summary))
     )
     wrapped = "WARNING" in text or text.startswith("CHECK failed") or may_be_wrapped(summary)
-    return Outline(plain, plain and summary != "" and not wrapped, len(lines) + 1 if summary else 0)
+    return Outline(plain, plain and summary != "" and not wrapped, summary != "")
 
 
 def may_bound(text: str) -> bool:
