@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-# Takes a sixth of a short report to import, because it imports inspect
+# Takes long to import, because it imports inspect
 TYPING_EXTENSIONS = "typing_extensions"
 
 
