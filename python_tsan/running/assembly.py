@@ -256,8 +256,9 @@ def _doubts(
     folders = (*(execution.folder for execution in executions), gathered.folder.subject(str(len(executions) + 1)))
     log_paths = {str(folder / LOG_FOLDER / LOG_STEM) for folder in folders}
     yield from processes.changed_options(hooks, options=gathered.tsan_options, logs=log_paths)
-    if bare := {f"process {each.pid} ({each.file.name})": 0 for each in hooks.bare if read_elf(each.file).instrumented}:
-        names = some_of(list(bare), processes.MAX_NAMED)
+    bare = [f"process {each.pid} ({each.file.name})" for each in hooks.bare if read_elf(each.file).instrumented]
+    if bare:
+        names = some_of(list(dict.fromkeys(bare)), processes.MAX_NAMED)
         yield f"{names} was started without the environment of this run, so what it found was not collected"
     if hooks.unread:
         names = some_of(list(hooks.unread), processes.MAX_NAMED)
